@@ -20,6 +20,7 @@ prepare()
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.bounding_boxes import (
+    MOST_PX,
     Boxes,
     back,
     boxes_around,
@@ -41,6 +43,9 @@ from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import ENDINGS
 from deeplabstream.pose.pictures import read_picture
 from deeplabstream.training.data.dataset import neighbour
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 BESIDE = (-2, -1, 0, 1, 2)
 """Frames around a labelled one that context networks look at."""
@@ -57,10 +62,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _boxes(asked: argparse.Namespace) -> None:
+def _table_of_points(file: Path) -> "DataFrame":
+    """Return a table with three header rows, in which a column y follows each column x."""
     import pandas as pd
 
-    table = pd.read_csv(asked.input, header=[0, 1, 2], index_col=0)
+    table = pd.read_csv(file, header=[0, 1, 2], index_col=0)
+    named = isinstance(table.columns, pd.MultiIndex) and table.columns.nlevels == 3
+    axes = [str(key[2]) for key in table.columns] if named else []
+    across = [place for place, axis in enumerate(axes) if axis == "x"]
+    if not across or any(axes[at + 1 : at + 2] != ["y"] for at in across):
+        raise DeepLabStreamError(
+            f"{file} is not a table of points: it needs the rows scorer, bodyparts and "
+            "coords, and a column y after each column x"
+        )
+    for place in across:
+        for own in (place, place + 1):
+            where = f"{file}: the column {axes[own]} of {table.columns[own][1]}"
+            if table.dtypes.iloc[own].kind not in "fiu":
+                raise DeepLabStreamError(f"{where} does not hold numbers alone")
+            if (table.iloc[:, own].abs() > MOST_PX).any():
+                raise DeepLabStreamError(f"{where} has a value too large for an image")
+    return table
+
+
+def _boxes(asked: argparse.Namespace) -> None:
+    table = _table_of_points(asked.input)
     parts = list(dict.fromkeys(str(key[1]) for key in table.columns))
     chosen = asked.anchors or [part for part in parts if "Unnamed" not in part]
     unknown = [part for part in chosen if part not in parts]
@@ -114,9 +140,8 @@ def _crop_pictures(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> 
     All paths are checked before the first file is written.
     """
     import cv2
-    import pandas as pd
 
-    labels = pd.read_csv(table, header=[0, 1, 2], index_col=0)
+    labels = _table_of_points(table)
     places = {name: place for place, name in enumerate(boxes.names)}
     missing = [str(name) for name in labels.index if str(name) not in places]
     if missing:
@@ -165,10 +190,8 @@ def _planned(
 
 
 def _remap(asked: argparse.Namespace) -> None:
-    import pandas as pd
-
     boxes = read_boxes(asked.boxes)
-    table = pd.read_csv(asked.input, header=[0, 1, 2], index_col=0)
+    table = _table_of_points(asked.input)
     if not boxes.of_video:
         places = {name: place for place, name in enumerate(boxes.names)}
         order = [places[str(name)] for name in table.index]

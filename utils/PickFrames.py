@@ -35,7 +35,7 @@ from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.uncertain_frames import Doubts, of_run, of_video
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
-from deeplabstream.training.data.label_book import PICTURES
+from deeplabstream.training.data.labels import PICTURES
 from deeplabstream.training.data.label_proposals import propose
 
 _CHOICE = 5

@@ -28,7 +28,8 @@ from deeplabstream.settings.v1_import.conversion import (
     import_file,
     is_version_1,
 )
-from deeplabstream.training.data.label_book import FILE, PICTURES
+from deeplabstream.training.data.label_book import FILE
+from deeplabstream.training.data.labels import PICTURES
 from deeplabstream.training.data.projects import DLC_CONFIG
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 
 COLUMNS = ("x", "y", "h", "w")
+MOST_PX = 1e6
+"""Largest coordinate: larger ones are no positions in images."""
 Whole = NDArray[np.int64]
 
 
@@ -87,7 +89,10 @@ def read_boxes(file: Path) -> Boxes:
     try:
         table = pd.read_csv(file, index_col=0)
         values = np.stack([table[name].to_numpy() for name in COLUMNS], axis=1)
-        whole = np.rint(values.astype(np.float64)).astype(np.int64)
+        numbers = values.astype(np.float64)
+        if not (np.abs(numbers) <= MOST_PX).all():
+            raise ValueError("a cell is empty, or too large for an image")
+        whole = np.rint(numbers).astype(np.int64)
     except (OSError, ValueError, KeyError) as error:
         raise DeepLabStreamError(
             f"{file} is not a table of boxes with the columns x, y, h, w: {error}"

@@ -373,9 +373,10 @@ def _one(
     for name, value in outcome.animals.items():
         say(f"  {name} {value:g}" if isinstance(value, float | int) else f"  {name} -")
     before, after = outcome.calibration_error
+    calibrated = f"{after:.3f} calibrated" if after < before else "not calibrated"
     say(
-        f"calibration error of the confidence {before:.3f} raw, {after:.3f} "
-        f"calibrated; threshold {outcome.threshold:g}; written to {folder}"
+        f"calibration error of the confidence {before:.3f} raw, {calibrated}"
+        f"; threshold {outcome.threshold:g}; written to {folder}"
     )
     return outcome
 

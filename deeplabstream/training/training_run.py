@@ -31,7 +31,7 @@ from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.evaluation.animal_matching import match
-from deeplabstream.training.evaluation.confidence_fit import cross_fitted, fit_scale
+from deeplabstream.training.evaluation.confidence_fit import calibrated
 from deeplabstream.training.evaluation.evaluate import (
     PartError,
     choose_threshold,
@@ -88,8 +88,8 @@ class TrainingResult:
     """In the held-out images: test images where there are some, else validation."""
     threshold: float
     calibration_error: tuple[float, float]
-    """Of the confidence, as it came and calibrated: of held-out images, each calibrated
-    by what the others say."""
+    """Of the confidence, raw and as the network gives it: of held-out images, each
+    calibrated by what the others say. Equal: calibration did not lower it."""
     animals: Mapping[str, object] = field(default_factory=dict)
     """Of several animals: how many were found, and how many of those told are there."""
 
@@ -125,9 +125,8 @@ def _train_and_export(
     claimed, sure, asked = told.claimed
     claimed, sure, asked = claimed[out], sure[out], asked[out]
     before = reliability(claimed, sure, asked, run.right_px)
-    scale = fit_scale(claimed, sure, asked, run.right_px)
     clips = [data.clips[place] for place in out]
-    fitted = cross_fitted(claimed, sure, asked, run.right_px, clips)
+    scale, fitted = calibrated(claimed, sure, asked, run.right_px, clips)
     after = reliability(claimed, fitted, asked, run.right_px)
     before.write(folder / "reliability_raw.csv")
     after.write(folder / "reliability.csv")

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from deeplabstream.training.evaluation.confidence_fit import cross_fitted, fit_scale
+from deeplabstream.training.evaluation.confidence_fit import (
+    calibrated,
+    cross_fitted,
+    fit_scale,
+)
 from deeplabstream.training.evaluation.evaluate import choose_threshold, reliability
 
 RNG = np.random.default_rng(0)
@@ -31,6 +35,27 @@ def test_calibrated_confidences_are_as_good_as_they_say() -> None:
     honest = cross_fitted(away, sure, KNOWN, 5, clips)
     assert reliability(away, sure, KNOWN, 5).error() > 0.15
     assert reliability(away, honest, KNOWN, 5).error() < 0.05
+
+
+def test_a_scale_that_raises_the_error_is_not_used() -> None:
+    sure = np.full((10, 5), 0.7, np.float32)
+    away = np.full((10, 5), 1.0, np.float32)
+    away[:5:2], away[5:] = 30, 1  # as often right as they say, unlike in the other clip
+    known, clips = np.ones(sure.shape, bool), ["a"] * 5 + ["b"] * 5
+    fitted = cross_fitted(away, sure, known, 5, clips)
+    before, after = (reliability(away, e, known, 5).error() for e in (sure, fitted))
+    assert after > before
+    scale, kept = calibrated(away, sure, known, 5, clips)
+    assert scale is None
+    assert kept is sure
+
+
+def test_a_scale_that_lowers_the_error_is_used() -> None:
+    away, sure = told(2.0, -1.5)
+    clips = [f"clip{place // 20}" for place in range(200)]
+    scale, fitted = calibrated(away, sure, KNOWN, 5, clips)
+    assert scale == fit_scale(away, sure, KNOWN, 5)
+    assert reliability(away, fitted, KNOWN, 5).error() < 0.05
 
 
 def test_each_picture_is_calibrated_by_others() -> None:

@@ -1,6 +1,5 @@
 """Manual labels of a folder of images: read, edited, saved after every change."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.training.data.label_files import write_dlc_video, write_labels
-from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
-from deeplabstream.training.data.projects import DLC_CONFIG, open_project, read_yaml
+from deeplabstream.training.data.labels import (
+    PICTURES,
+    Labels,
+    LabelsError,
+    read_labels,
+    read_rows,
+)
+from deeplabstream.training.data.projects import (
+    DLC_CONFIG,
+    body_parts,
+    open_project,
+    read_yaml,
+)
 
 FILE = "CollectedData.csv"
 PROPOSALS = "proposals.csv"
@@ -18,7 +28,6 @@ PROPOSALS = "proposals.csv"
 UNFINISHED = "unfinished.csv"
 """Points of images of which a person has placed some body parts and accepted nothing."""
 BONES = "bones.csv"
-PICTURES = "labeled-data"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -162,16 +171,16 @@ def open_book(
                 ]
             )
         scorer = str(words.get("scorer") or scorer)
-        bodyparts = [str(name) for name in words.get("bodyparts") or bodyparts]
+        bodyparts = body_parts(folder / DLC_CONFIG, words) or bodyparts
         if _labelled(folder.glob(f"{PICTURES}/*/CollectedData*.csv")):
             labels = open_project(folder, folder).labels
     elif (folder / FILE).exists():
-        rows = _rows(folder / FILE)
+        rows = read_rows(folder / FILE)
         if len(rows) > 3:
             labels = read_labels(folder / FILE, pictures=False)
             scorer = next((cell for cell in rows[0][1:] if cell), scorer)
-        elif len(rows) > 1:  # all of them were taken back
-            bodyparts = rows[1][1::2]
+        else:  # all of them were taken back
+            bodyparts = _header_parts(folder / FILE) or bodyparts
     bodyparts = _waiting_parts(folder, bodyparts)
     names = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
     parts = labels.skeleton.bodyparts if labels else tuple(bodyparts)
@@ -188,7 +197,7 @@ def open_book(
     for waiting in (UNFINISHED, PROPOSALS):
         _take_waiting(book, folder / waiting)
     if (folder / BONES).is_file():
-        pairs = [tuple(row) for row in _rows(folder / BONES)]
+        pairs = [tuple(row) for row in read_rows(folder / BONES)]
     else:
         pairs = list(labels.skeleton.edges) if labels else []
     book.edges = tuple(
@@ -203,24 +212,25 @@ def _waiting_parts(folder: Path, bodyparts: Sequence[str]) -> Sequence[str]:
     """Return the body parts of a person's points, else those given, else a network's."""
     own, proposed = folder / UNFINISHED, folder / PROPOSALS
     if own.is_file():
-        return _rows(own)[1][1::2]
+        return _header_parts(own)
     if not bodyparts and proposed.is_file():
-        return _rows(proposed)[1][1::2]
+        return _header_parts(proposed)
     return bodyparts
 
 
 def _labelled(files: Iterable[Path]) -> bool:
-    return any(len(_rows(file)) > 3 for file in files)
+    return any(len(read_rows(file)) > 3 for file in files)
 
 
-def _rows(file: Path) -> list[list[str]]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        return [row for row in csv.reader(lines) if any(row)]
+def _header_parts(file: Path) -> Sequence[str]:
+    """Return the body parts of a table without points."""
+    rows = read_rows(file)
+    return [name for name in dict.fromkeys(rows[1][1:]) if name] if rows[1:] else ()
 
 
 def _take_waiting(book: LabelBook, file: Path) -> None:
     """Take over the points of images that are not accepted; a person's come first."""
-    if not file.is_file() or len(_rows(file)) <= 3:
+    if not file.is_file() or len(read_rows(file)) <= 3:
         return
     waiting = read_labels(file, pictures=False)
     places = {name: place for place, name in enumerate(book.names)}

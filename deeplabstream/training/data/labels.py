@@ -96,10 +96,7 @@ def read_labels(
     one, and so is a point outside of it.
     """
     file = _find(path)
-    try:
-        rows = _rows(file)
-    except (OSError, ValueError, csv.Error) as error:
-        raise LabelsError([f"{file} can't be read: {error}"]) from error
+    rows = read_rows(file)
     table = _header(file, rows, several)
     problems = list(table.problems)
     images, names, points, known = [], [], [], []
@@ -149,14 +146,18 @@ def read_labels(
     )  # fmt: skip
 
 
-def _rows(file: Path) -> list[list[str]]:
-    if file.suffix == ".h5":
-        return hdf5_rows(file)
+def read_rows(file: Path) -> list[list[str]]:
+    """Return the rows of a CSV or HDF5 table, without empty ones; LabelsError: it is none."""
     try:
+        if file.suffix == ".h5":
+            return hdf5_rows(file)
         with file.open(newline="", encoding="utf-8-sig") as lines:
             return [row for row in csv.reader(lines) if any(row)]
     except UnicodeDecodeError as error:
-        raise ValueError("it is not a table of labels (.csv, .h5)") from error
+        reason = "it is not a table of labels (.csv, .h5)"
+        raise LabelsError([f"{file} can't be read: {reason}"]) from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise LabelsError([f"{file} can't be read: {error}"]) from error
 
 
 def _points(

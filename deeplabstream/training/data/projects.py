@@ -205,9 +205,7 @@ def _open_dlc(
         own = [file.name for file in files if file.parent == clip]
         if len(own) > 1 and f"CollectedData_{scorer}.csv" in own:
             problems.append(f"{clip} holds the labels of several scorers: {own}")
-    key = "multianimalbodyparts" if grouped else "bodyparts"
-    listed = words.get(key)  # of several animals `bodyparts` says MULTI!
-    names = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
+    names = body_parts(folder / DLC_CONFIG, words)
     names = names or (parts[0].skeleton.bodyparts if parts else ())
     for part in parts:
         unlike = set(part.skeleton.bodyparts) ^ set(names)
@@ -232,6 +230,17 @@ def _open_dlc(
         video for video in videos if video.is_file() and video.suffix.lower() in VIDEOS
     )
     return Project(labels, there or find_videos(folder / "videos"))
+
+
+def body_parts(config: Path, words: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the body parts of a DeepLabCut project's file; empty: it names none."""
+    grouped = bool(words.get("multianimalproject"))
+    key = "multianimalbodyparts" if grouped else "bodyparts"
+    listed = words.get(key)  # of several animals `bodyparts` says MULTI!
+    names = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
+    if len(set(names)) < len(names):
+        raise LabelsError([f"{config}: {key} names a body part twice"])
+    return names
 
 
 def _edges(config: Path, words: dict[str, Any]) -> list[tuple[str, str]]:

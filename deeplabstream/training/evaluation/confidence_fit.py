@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale, logit
+from deeplabstream.training.evaluation.evaluate import reliability
 
 Points = NDArray[np.float32]
 ENOUGH = 20
@@ -54,6 +55,28 @@ def fit_scale(
     return ConfidenceScale(
         round(float(found[0]), 4), round(float(found[1]), 4), within_px
     )
+
+
+def calibrated(
+    distance: Points,
+    confidence: Points,
+    known: NDArray[np.bool_],
+    within_px: float,
+    clips: Sequence[str],
+) -> tuple[ConfidenceScale | None, Points]:
+    """Return the scale, and confidences calibrated by scales that did not see their image.
+
+    None, and the confidences as they are, where a scale does not lower the calibration
+    error of images that it did not see, or there are too few points. Arrays as in
+    `fit_scale`.
+    """
+    scale = fit_scale(distance, confidence, known, within_px)
+    fitted = cross_fitted(distance, confidence, known, within_px, clips)
+    before, after = (
+        reliability(distance, each, known, within_px).error()
+        for each in (confidence, fitted)
+    )
+    return (scale, fitted) if after < before else (None, confidence)
 
 
 def cross_fitted(
