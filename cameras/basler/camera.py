@@ -37,6 +37,11 @@ class Basler(GenicamTriggers):
     region: tuple[int, int, int, int] | None = Field(
         None, description="x, y, width, height on the sensor, pixels; read out alone"
     )
+    resolution: tuple[int, int] | None = Field(
+        None,
+        description="width, height in px of a region in the middle of the sensor; for a "
+        "camera without REGION; empty: as it is set",
+    )
     exposure_us: float | None = Field(
         None, gt=0, description="exposure time, microseconds; switches automatic off"
     )

@@ -69,6 +69,8 @@ def _set_up(camera: Any, wanted: "Basler") -> Iterator[str]:
     _choose_format(camera, wanted.pixel_format)
     if wanted.region is not None:
         yield from _set_region(camera, wanted.region)
+    elif wanted.resolution is not None:
+        yield from _set_resolution(camera, wanted.resolution)
     if wanted.exposure_us is not None:
         yield from set_exposure(camera, wanted.exposure_us)
     if wanted.gain is not None:
@@ -97,12 +99,34 @@ def _choose_format(camera: Any, asked: str) -> None:
     _choose(camera, "PixelFormat", chosen, "PIXEL_FORMAT")
 
 
-def _set_region(camera: Any, region: tuple[int, int, int, int]) -> Iterator[str]:
-    """Set size before place: offsets are bounded by what the size leaves."""
+def _set_resolution(camera: Any, size: tuple[int, int]) -> Iterator[str]:
+    """Read a region of that size in the middle of the sensor."""
+    _reset_offsets(camera)
+    sides = ("Width", size[0]), ("Height", size[1])
+    taken = tuple(_put(feature(camera, name), value) for name, value in sides)
+    if taken != size:
+        yield _otherwise("RESOLUTION", _listed(size), _listed(taken))
+    whole = tuple(feature(camera, f"{name}Max").GetValue() for name, _ in sides)
+    if taken != whole:
+        for name in ("OffsetX", "OffsetY"):
+            node = feature(camera, name)
+            _put(node, (node.GetMin() + node.GetMax()) / 2)
+        yield (
+            f"RESOLUTION = {_listed(size)}: the middle of the sensor, which has "
+            f"{_listed(whole)} px. REGION selects another part"
+        )
+
+
+def _reset_offsets(camera: Any) -> None:
     for name in ("OffsetX", "OffsetY"):
         node = feature(camera, name)
         if node is not None and node.IsWritable():
             node.SetValue(node.GetMin())
+
+
+def _set_region(camera: Any, region: tuple[int, int, int, int]) -> Iterator[str]:
+    """Set size before place: offsets are bounded by what the size leaves."""
+    _reset_offsets(camera)
     x, y, width, height = region
     got = {
         name: _put(feature(camera, name), value)

@@ -60,19 +60,22 @@ class Streaming:
     )
     resolution: tuple[Pixels, Pixels] | None = Field(
         None,
-        description="width and height in px for each camera without its own value",
+        description="width and height in px for each camera whose KIND has RESOLUTION (or "
+        "WIDTH and HEIGHT), and that has no own value",
         title="Frame size (px)",
     )
     framerate: float | None = Field(
         None,
         gt=0,
-        description="frames per second for each camera without its own value",
+        description="frames per second for each camera whose KIND has RATE, and that has "
+        "no own value",
         title="Frame rate (1/s)",
     )
     streams: tuple[Literal["color", "depth", "infrared"], ...] = Field(
         ("color",),
         min_length=1,
-        description="streams of each camera without its own value",
+        description="color only; depth and infrared need their own [Camera NAME] with "
+        "KIND = RealSense and STREAM",
     )
     multiple_devices: bool = Field(
         True,

@@ -21,9 +21,9 @@ _HEAD = (
     "file.\n\n* A comment needs its own line, starting with `#` or `;`.\n* Keys "
     "may be written in upper or lower case. *needed*: no default.\n* "
     "Values of a list are separated by commas. Relative paths start at the "
-    "folder of\n  `settings.ini`.\n* `[Streaming]` RESOLUTION, FRAMERATE and "
-    "STREAMS apply to each camera without its own value.\n  Keys of `[Camera "
-    "NAME]` take precedence.\n"
+    "folder of\n  `settings.ini`.\n* `[Streaming]` RESOLUTION and FRAMERATE "
+    "apply to each camera whose KIND has RESOLUTION\n  (or WIDTH and HEIGHT) or RATE, "
+    "and that has no own value.\n"
 )
 _FAMILY = (
     "`KIND` is a class in the folder `{folder}/`; the keys depend on it. There "

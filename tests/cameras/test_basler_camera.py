@@ -9,6 +9,7 @@ import pytest
 from cameras.basler.camera import Basler
 from cameras.basler.features import feature
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.settings.loading import parse
 from tests.cameras.emulation import FAST, at_hand, emulated, feature_file, save, slot
 
 
@@ -200,3 +201,24 @@ def test_a_leader_gives_a_pulse_for_each_exposure() -> None:
         Basler(leads=True, output_line="Line9").opened(),
     ):
         pass
+
+
+def test_a_resolution_without_region_is_the_middle_of_the_sensor() -> None:
+    text = "[Streaming]\nRESOLUTION = 640, 480\n[Camera top]\nKIND = Basler\n"
+    camera = parse(text, Path()).cameras["top"]
+    with camera.opened() as stream:
+        assert stream.format.shape == (480, 640)
+        region = {each.key: each.now for each in stream.controls()}["region"]
+        assert region == ((4096 - 640) // 2, (4096 - 480) // 2, 640, 480)
+        assert stream.remarks == (
+            "RESOLUTION = 640, 480: the middle of the sensor, which has 4096, 4096 px. "
+            "REGION selects another part",
+        )
+    own = parse(text + "REGION = 0, 8, 320, 240\n", Path()).cameras["top"]
+    with own.opened() as stream:
+        assert stream.format.shape == (240, 320)
+        assert stream.remarks == ()
+    with Basler(resolution=(9000, 480)).opened() as stream:
+        assert stream.remarks[0] == (
+            "RESOLUTION = 9000, 480 was asked for; the camera took 4096, 480"
+        )

@@ -110,7 +110,7 @@ def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("not a film")
-    with pytest.raises(DeviceError, match=r"notes\.mp4 is no video"):
+    with pytest.raises(DeviceError, match=r"notes\.mp4 is not a readable video"):
         video_format(path)
 
 

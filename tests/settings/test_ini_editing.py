@@ -61,8 +61,8 @@ def test_values_over_several_lines_are_replaced_whole() -> None:
 
 
 def test_an_example_in_a_comment_shows_where_a_key_belongs() -> None:
-    text = set_value(SHIPPED, "Streaming", "STREAMS", "depth")
-    assert "# STREAMS = color\nSTREAMS = depth\n" in text
+    text = set_value("[A]\n# B = 1\n\nC = 4\n", "A", "B", "5")
+    assert text == "[A]\n# B = 1\nB = 5\n\nC = 4\n"
 
 
 def test_windows_line_ends_and_a_missing_last_one_are_kept() -> None:

@@ -165,6 +165,15 @@ def test_all_problems_are_told_at_once() -> None:
         ),
         ("[Streaming]\nSTREAMS =", "[Streaming] STREAMS = (empty): expected 1 or more"),
         (
+            "[Camera side]\nKIND = SimulatedCamera\nFRAMERATE = 30",
+            "[Camera side] FRAMERATE = 30: use RATE",
+        ),
+        (
+            "[Camera side]\nKIND = RealSense\nSTREAMS = depth",
+            "[Camera side] STREAMS = depth: use STREAM of KIND = RealSense, one section "
+            "for each stream",
+        ),
+        (
             "[Streaming]\nSTREAMS = color, depth",
             "[Streaming] STREAMS = color, depth: each further stream needs its own "
             "[Camera NAME] with KIND = RealSense and STREAM = depth or infrared",

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cameras.webcam import Webcam
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.ready_made import CONFIGS
+from deeplabstream.settings.sections import Settings as Rig
 from deeplabstream.settings.v1_import.conversion import import_experiment, import_rig
 from deeplabstream.settings.v1_import.key_conversion import OldFile
 from deeplabstream.settings.v1_import.v1_experiments import CODED
@@ -151,6 +153,57 @@ def test_no_key_goes_in_silence(tmp_path: Path) -> None:
     assert "[Odd] STRANGE = 7: unknown key" in said
     for comment in ("# Rig in room 2.14", "# first USB port", "# only the arena"):
         assert comment in made.text
+
+
+def imported(old: str, advanced: str, folder: Path) -> tuple[Rig, str]:
+    """Return the new settings, and what was said about the old ones."""
+    made = import_rig(old, advanced, lambda _name: None, folder)
+    assert made.problems == ()
+    return parse(made.text, folder), "\n".join(made.sentences)
+
+
+def test_the_number_of_a_webcam_in_the_first_versions(tmp_path: Path) -> None:
+    old = "[Streaming]\nFRAMERATE = 30\nVIDEO_SOURCE = 2\n"
+    rig, said = imported(old, "", tmp_path)
+    assert rig.cameras["camera"] == Webcam(source=2, rate=30)
+    assert "unknown key" not in said
+    assert rig.video.video_source is None
+
+
+def test_a_number_is_no_video(tmp_path: Path) -> None:
+    old = "[Streaming]\nSTREAMING_SOURCE = camera\nCAMERA_SOURCE = 1\n"
+    rig, said = imported(old + "[Video]\nVIDEO_SOURCE = 2\n", "", tmp_path)
+    assert rig.cameras["camera"] == Webcam(source=1)
+    assert rig.video.video_source is None
+    assert "[Video] VIDEO_SOURCE = 2: a number selects a webcam, not a video" in said
+    rig, _ = imported(old + "[Video]\nVIDEO_SOURCE = may.mp4\n", "", tmp_path)
+    assert rig.video.video_source == tmp_path / "may.mp4"
+
+
+@pytest.mark.parametrize("place", ["settings.ini", "advanced_settings.ini"])
+def test_several_cameras_need_their_sections(tmp_path: Path, place: str) -> None:
+    def said(word: str) -> tuple[Rig, str]:
+        key = f"[Streaming]\nMULTIPLE_DEVICES = {word}\n"
+        first = key if place == "settings.ini" else "[Streaming]\nFRAMERATE = 30\n"
+        return imported(first, "" if place == "settings.ini" else key, tmp_path)
+
+    rig, sentences = said("True")
+    assert rig.streaming.multiple_devices
+    assert (
+        "MULTIPLE_DEVICES = True: all connected cameras ran; add a [Camera" in sentences
+    )
+    rig, sentences = said("False")
+    assert rig.streaming.multiple_devices, "a second camera of the new file runs"
+    assert "copied, but not used: [Streaming] MULTIPLE_DEVICES" in sentences
+
+
+def test_keys_of_the_first_versions_are_explained(tmp_path: Path) -> None:
+    old = (
+        "[Streaming]\nSTREAMS = color, depth\nSTACK_FRAMES = True\nANIMALS_NUMBER = 2\n"
+    )
+    _, said = imported(old, "", tmp_path)
+    assert "unknown key" not in said
+    assert "depth and infrared were not used" in said
 
 
 def test_from_the_command_line(

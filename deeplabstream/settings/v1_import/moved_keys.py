@@ -23,6 +23,11 @@ MOVED: dict[tuple[str, str], str] = {
     ("Experiment", "EXP_ORIGIN"): "no longer needed: EXP_NAME is enough",
     ("Experiment", "EXP_NUMBER"): "now EXP_NAME",
     ("Experiment", "RECORD"): "now RECORD_EXP",
+    ("Camera", "FRAMERATE"): "use RATE",
+    (
+        "Camera",
+        "STREAMS",
+    ): "use STREAM of KIND = RealSense, one section for each stream",
     ("Trigger", "ENTER_PX"): "now ENTER_MARGIN",
     ("Trigger", "EXIT_PX"): "now EXIT_MARGIN",
     ("Video", "REPEAT_VIDEO"): "now a key of [Camera NAME] with KIND = VideoFile",

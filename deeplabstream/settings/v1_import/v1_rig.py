@@ -20,15 +20,23 @@ _UNKNOWN = (
     "HOLD_MS of a trigger and [Experiment] LOST_MS set the time limits"
 )
 
+_STREAMING = {
+    "STREAMS": (
+        "depth and infrared were not used; a RealSense camera with STREAM = depth or "
+        "infrared provides them"
+    ),
+    "STACK_FRAMES": "the window shows all cameras",
+    "PASS_SEPARATE": _PER_ANIMAL,
+    "ANIMALS_NUMBER": "the network determines the number of animals",
+}
+
 
 def carry_rig(old: OldFile, advanced: OldFile, made: Made) -> None:
     """Carry over cameras, network and recording."""
     made.head += old.head
     for key in ("RESOLUTION", "FRAMERATE", "OUTPUT_DIRECTORY"):
         made.carry("Streaming", key, old.take("Streaming", key))
-    made.carry(
-        "Streaming", "MULTIPLE_DEVICES", advanced.take("Streaming", "MULTIPLE_DEVICES")
-    )
+    _several_cameras(old, advanced, made)
     _network(old, advanced, made)
     _camera(old, advanced, made)
     made.drop(
@@ -49,6 +57,28 @@ def carry_rig(old: OldFile, advanced: OldFile, made: Made) -> None:
             ),
         },
     )
+
+
+def _several_cameras(old: OldFile, advanced: OldFile, made: Made) -> None:
+    """Report that all connected cameras ran; here each needs a section of its own.
+
+    The first versions had the key in settings.ini, later ones in advanced_settings.ini.
+    """
+    for file in (old, advanced):
+        several = file.take("Streaming", "MULTIPLE_DEVICES")
+        if several is not None and several.word.casefold() in (
+            "false",
+            "no",
+            "off",
+            "0",
+        ):
+            made.untouched.append("[Streaming] MULTIPLE_DEVICES")
+        else:
+            made.report(
+                several,
+                "all connected cameras ran; add a [Camera NAME] section for each "
+                "further one (DeepLabStream.py --list-cameras shows its lines)",
+            )
 
 
 def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
@@ -81,7 +111,18 @@ def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
     source = old.take("Streaming", "CAMERA_SOURCE")
     port = old.take("IPWEBCAM", "PORT")
     video = old.take("Video", "VIDEO_SOURCE")
+    first = old.take("Streaming", "VIDEO_SOURCE")
+    if first is not None and first.word.isdigit():  # of the first versions
+        source, first = source or first, None
+    video = video or first
     if video is not None and video.word in _PLACEHOLDERS:
+        video = None
+    if video is not None and video.word.isdigit():
+        made.report(
+            video,
+            "a number selects a webcam, not a video; enter it as SOURCE of a "
+            "[Camera NAME] with KIND = Webcam",
+        )
         video = None
     repeat = advanced.take("Video", "REPEAT_VIDEO")
     title = f"Camera {CAMERA}"
@@ -112,19 +153,8 @@ def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
         made.report(port, "PORT is a key of a camera with KIND = ZmqCamera")
     made.carry("Video", "VIDEO_SOURCE", video)
     _crop(advanced, made, title)
-    made.drop(
-        advanced,
-        "Streaming",
-        {
-            "STREAMS": (
-                "depth and infrared were not used; a RealSense camera with "
-                "STREAM = depth or infrared provides them"
-            ),
-            "STACK_FRAMES": "the window shows all cameras",
-            "PASS_SEPARATE": _PER_ANIMAL,
-            "ANIMALS_NUMBER": "the network determines the number of animals",
-        },
-    )
+    for file in (old, advanced):  # the first versions had these keys in settings.ini
+        made.drop(file, "Streaming", _STREAMING)
 
 
 def _crop(advanced: OldFile, made: Made, title: str) -> None:
