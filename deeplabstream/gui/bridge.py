@@ -83,6 +83,26 @@ class Bridge(QObject):
         """Whether actions are still to be requested, one after the other."""
         return not self._agenda.done
 
+    def left_to_start(self) -> list[Action]:
+        """Return what Start would start: stream, analysis, and an experiment if chosen."""
+        state, settings = self.session.state, self.session.settings
+        if state.phase is Phase.STOPPING:
+            return []
+        runs = {
+            Action.START_STREAM: state.phase is not Phase.IDLE,
+            Action.START_ANALYSIS: state.analysing,
+            Action.START_EXPERIMENT: state.experimenting or state.experiment_starting,
+        }
+        agenda = "experiment" if settings.experiment.exp_name else "analysis"
+        return [action for action in AGENDAS[agenda] if not runs[action]]
+
+    def begin(self) -> None:
+        """Start all that is not running yet, each as soon as it is possible."""
+        if self.blocked:
+            self.failed.emit(self.blocked)
+        else:
+            self._agenda = RequestQueue(self.left_to_start())
+
     def restart(self) -> None:
         """Stop the stream and start it again, with analysis if it was on."""
         again = AGENDAS["analysis" if self.session.state.analysing else "stream"]
@@ -100,8 +120,12 @@ class Bridge(QObject):
         return not self.session.state.experimenting
 
     def use(self, settings: Settings) -> bool:
-        """Have the rig use these settings; False: not now, it is running."""
+        """Have the rig use these settings; False: not now, it is running.
+
+        A rig that runs takes only their [Session], until the run folder is made.
+        """
         if self.session.state.phase is not Phase.IDLE:
+            self.session.take_subject(settings)
             return False
         self.session.settings = settings
         self._steps.clear()

@@ -40,6 +40,7 @@ from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.navigation_bar import Rail
 from deeplabstream.gui.widgets.panels import Log
+from deeplabstream.settings.ini_reading import read_sections
 
 if TYPE_CHECKING:
     from deeplabstream.gui.pages.network_page import NetworkPage
@@ -67,6 +68,7 @@ class MainWindow(QMainWindow):
         self.painted = Painted(memory)
         self.painted.changed.connect(self._paint)
         self.live: LivePage = LivePage(bridge, document, self.log, self.test)
+        self._rig_words = self._words_of_rig()
         self._paint()
         self._memory = memory
         self._stack = QStackedWidget()
@@ -245,7 +247,13 @@ class MainWindow(QMainWindow):
         return f"Can't start: {name} has {problems}. Fix them on the page Settings."
 
     def _renew(self) -> None:
-        """Make the live page anew, for a rig that is another one."""
+        """Make the live page again, for a rig that is another one.
+
+        Another animal or experimenter is no other rig: the field keeps the focus.
+        """
+        known, self._rig_words = self._rig_words, self._words_of_rig()
+        if known == self._rig_words:
+            return
         shown = self._stack.currentWidget() is self.live
         old = self.live
         self.live = LivePage(self.bridge, self.document, self.log, self.test)
@@ -255,6 +263,11 @@ class MainWindow(QMainWindow):
             self._stack.setCurrentWidget(self.live)
         self._stack.removeWidget(old)
         old.deleteLater()
+
+    def _words_of_rig(self) -> dict[str, dict[str, str]]:
+        """Return the settings in use without those of the subject."""
+        words = read_sections(self.bridge.session.settings.text).words
+        return {title: each for title, each in words.items() if title != "Session"}
 
     def _paint(self) -> None:
         self.live.display.paint_as(self.painted)

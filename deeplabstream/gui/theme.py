@@ -166,6 +166,7 @@ QPushButton#link {{
     font-size: 13px;
 }}
 QPushButton#link:disabled {{ color: {of.faint}; }}
+QPushButton#all {{ font-size: 15px; font-weight: 600; min-height: 26px; }}
 QPushButton#choose::menu-indicator {{ image: none; width: 0; }}
 QPushButton#tile {{ padding: 3px 9px; min-height: 14px; font-size: 12px; }}
 QPushButton#page {{

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from secrets import randbelow
 from typing import Any
@@ -52,6 +52,16 @@ def with_name(text: str, title: str, name: str) -> str:
                 new = ", ".join(name if part == old else part for part in parts)
                 text = set_value(text, place, key, new)
     return text
+
+
+def with_subject(rig: Settings, other: Settings) -> Settings:
+    """Return the settings of `rig` with [Session] of `other`."""
+    before = read_sections(rig.text).words.get("Session", {})
+    words, text = read_sections(other.text).words.get("Session", {}), rig.text
+    for key in {**before, **words}:
+        if words.get(key) != before.get(key):
+            text = set_value(text, "Session", key, words.get(key))
+    return replace(rig, subject=other.subject, text=text)
 
 
 def relocate_paths(text: str, old: Path, new: Path) -> str:

@@ -37,7 +37,7 @@ from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.plugins.camera import SIZING, Camera
 from deeplabstream.settings.fields import keys_of, with_changed_key
 from deeplabstream.settings.loading import Settings
-from deeplabstream.settings.text_rewriting import with_drawn_seeds
+from deeplabstream.settings.text_rewriting import with_drawn_seeds, with_subject
 
 SAVING_NOTE_S = 5.0
 """Interval of progress messages while the record is saved at the end."""
@@ -141,6 +141,17 @@ class Session:
             one, other = exchanged
             pair = names.index(one), names.index(other)
         self._processes.send_engine(say.SetIdentity(camera, pair))
+
+    def take_subject(self, settings: Settings) -> bool:
+        """Use [Session] of other settings; False: the run folder has it already."""
+        used = self.state.used_settings
+        if settings.subject == self.settings.subject:
+            return True
+        if self._controls.run_open or used is None:
+            return False
+        self.settings = with_subject(self.settings, settings)
+        self._change(change.SubjectChanged(with_subject(used, settings)))
+        return True
 
     def test(self, output: str) -> None:
         """Pulse an output for a moment; ignored while an experiment runs."""

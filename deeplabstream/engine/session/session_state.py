@@ -101,6 +101,13 @@ class StreamStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectChanged:
+    """Animal, group or experimenter were changed before the run folder was made."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
 class CamerasRunning:
     """All cameras are open and deliver frames."""
 
@@ -180,6 +187,7 @@ class AlarmsAcknowledged:
 
 SessionChange: TypeAlias = (
     StreamStarted
+    | SubjectChanged
     | CamerasRunning
     | StreamStopping
     | StreamEnded
@@ -471,6 +479,8 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
                 used_settings=settings,
                 levels=dict.fromkeys(settings.outputs, 0.0),
             )
+        case SubjectChanged(settings):
+            return replace(state, used_settings=settings)
         case CamerasRunning():
             return replace(state, phase=Phase.STREAMING)
         case StreamStopping():

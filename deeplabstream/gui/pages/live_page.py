@@ -21,6 +21,7 @@ from deeplabstream.engine.session.session_state import Action, Phase, SessionSta
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
+from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.animals_panel import AnimalsPanel
 from deeplabstream.gui.widgets.field_editors import commit_field
@@ -28,10 +29,12 @@ from deeplabstream.gui.widgets.live_display import Display
 from deeplabstream.gui.widgets.outputs_panel import OutputsPanel
 from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
 from deeplabstream.gui.widgets.run_buttons import Controls
+from deeplabstream.gui.widgets.subject_panel import SubjectPanel
 from deeplabstream.settings import ini_editing
 
 _SIDE_WIDTH = 316
 _TICKS_PER_LOOK = 8
+_STOP, _KEEP = "Stop", "Keep running"
 
 
 class LivePage(QWidget):
@@ -47,6 +50,7 @@ class LivePage(QWidget):
         self.log = log
         self.display = Display(bridge)
         self.controls = Controls()
+        self.subject = SubjectPanel(document)
         self.outputs = OutputsPanel(list(settings.outputs))
         self.animals = AnimalsPanel(list(settings.triggers_by_camera()))
         self.triggers = Triggers(list(settings.triggers))
@@ -82,7 +86,7 @@ class LivePage(QWidget):
         below.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         side = QVBoxLayout()
         side.setSpacing(8)
-        for part in (self.controls, below):
+        for part in (self.controls, self.subject, below):
             part.setFixedWidth(_SIDE_WIDTH)
             side.addWidget(part)
         for camera, view in self.display.grid.views.items():
@@ -101,6 +105,8 @@ class LivePage(QWidget):
 
     def _connect(self) -> None:
         self.controls.asked.connect(self.ask)
+        self.controls.begun.connect(self.begin)
+        self.controls.ended.connect(self.end)
         self.bridge.status_changed.connect(self._show_status)
         self.bridge.stepped.connect(self._take_steps)
         self.bridge.edged.connect(self._take_edge)
@@ -114,7 +120,8 @@ class LivePage(QWidget):
         self.test.acknowledged.connect(self._take_test_answer)
 
     def _show_status(self, status: SessionState) -> None:
-        self.controls.show_status(status, self.bridge.blocked)
+        self.show_blocked()
+        self.subject.show_status(status)
         if status.phase is Phase.STARTING:
             self._failed.clear()
         if status.experimenting != self._experimenting:
@@ -131,8 +138,10 @@ class LivePage(QWidget):
             self.display.line.show_folder(self.bridge.session.state.run_folder)
 
     def show_blocked(self) -> None:
-        """Show whether a stream may be started, as the bridge says now."""
-        self.controls.show_status(self.bridge.session.state, self.bridge.blocked)
+        """Show what may be started, as the bridge says now."""
+        bridge = self.bridge
+        left = [] if bridge.starting else bridge.left_to_start()
+        self.controls.show_status(bridge.session.state, bridge.blocked, left)
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         answers: dict[str, bool | None] = {}
@@ -167,12 +176,34 @@ class LivePage(QWidget):
     def ask(self, action: Action) -> None:
         """Start or stop something, as a run button or the Run menu demands."""
         commit_field(self)
-        if self.test.running:  # the rig would open the output too
-            self.test.stop()
-            text = "An output test is running. Start the experiment when it has ended."
-            self._take_test(text, "red")
-        else:
+        if not self._end_test():
             self.bridge.do(action)
+
+    def begin(self) -> None:
+        """Start stream, analysis and experiment, each as soon as it is possible."""
+        commit_field(self)
+        if not self._end_test():
+            self.bridge.begin()
+            self.show_blocked()
+
+    def end(self) -> None:
+        """Stop everything; ask before an experiment is ended."""
+        question = "The experiment is running. Stop it and end the run?"
+        if self.bridge.session.state.experimenting:
+            if ask(self, question, _STOP, _KEEP) != _STOP:
+                return
+            if Action.STOP_STREAM not in self.bridge.session.state.allowed:
+                return  # it has ended meanwhile
+        self.bridge.do(Action.STOP_STREAM)
+
+    def _end_test(self) -> bool:
+        """End an output test: the rig would open the output too."""
+        if not self.test.running:
+            return False
+        self.test.stop()
+        text = "An output test is running. Start the experiment when it has ended."
+        self._take_test(text, "red")
+        return True
 
     def _adjust(self, camera: str, _checked: bool = False) -> None:
         window = CameraWindow(self.bridge, camera, self)
@@ -219,6 +250,7 @@ class LivePage(QWidget):
         self.outputs.show_levels(levels)
         self._ticks += 1
         if self._ticks % _TICKS_PER_LOOK == 0:
+            self.show_blocked()
             rig, now_ns = self.bridge.session, SystemClock().now_ns()
             edges = {**self._tested, **rig.state.edges}
             answers = {**self._answered, **rig.state.acknowledged}

@@ -1,4 +1,6 @@
-"""The eight run buttons, enabled by `SessionState.allowed`."""
+"""Run buttons: Start and Stop of everything, and the eight single actions."""
+
+from collections.abc import Sequence
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton
@@ -16,7 +18,12 @@ _PAIRS = {
 
 
 class Controls(QFrame):
-    """Four pairs of buttons, each with a lamp that tells whether it runs."""
+    """Start and Stop, and four pairs of buttons with a lamp for what runs."""
+
+    begun = pyqtSignal()
+    """Start was pressed: all that the settings say."""
+    ended = pyqtSignal()
+    """Stop was pressed: the stream and all else."""
 
     asked = pyqtSignal(object)
     """Action: a button was pressed."""
@@ -30,7 +37,16 @@ class Controls(QFrame):
         grid.setContentsMargins(12, 10, 12, 12)
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(6)
-        for row, (name, pair) in enumerate(_PAIRS.items()):
+        self.start, self.stop = QPushButton("Start"), StopButton("Stop")
+        self.start.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.start.setProperty("starts", True)
+        self.start.clicked.connect(self.begun)
+        self.stop.clicked.connect(self.ended)
+        self.stop.setToolTip("ends experiment, recording, analysis and stream")
+        for column, button in enumerate((self.start, self.stop), start=1):
+            button.setObjectName("all")
+            grid.addWidget(button, 0, column)
+        for row, (name, pair) in enumerate(_PAIRS.items(), start=1):
             self._lamps[name] = Lamp()
             grid.addWidget(self._lamps[name], row, 0)
             for column, action in enumerate(pair, start=1):
@@ -41,20 +57,28 @@ class Controls(QFrame):
         self._words.setObjectName("caption")
         self._words.setAlignment(Qt.AlignmentFlag.AlignLeft)
         self._words.setWordWrap(True)
-        grid.addWidget(self._words, len(_PAIRS), 0, 1, 3)
+        grid.addWidget(self._words, len(_PAIRS) + 1, 0, 1, 3)
         self.show_status(SessionState())
 
-    def show_status(self, status: SessionState, blocked: str = "") -> None:
+    def show_status(
+        self,
+        status: SessionState,
+        blocked: str = "",
+        left: Sequence[Action] = (),
+    ) -> None:
         """Enable what is allowed in this state, and light the lamps of what runs.
 
-        `blocked` says why no stream can be started; empty: it can.
+        `blocked` says why no stream can be started; empty: it can. `left`: what Start
+        would start.
         """
         for action, button in self.buttons.items():
             able = action in status.allowed
             able = able and not (blocked and action is Action.START_STREAM)
-            if not able and button.hasFocus():  # or Qt would hand it to the next button
-                self.setFocus()
-            button.setEnabled(able)
+            self._enable(button, able)
+        self._enable(self.start, bool(left) and not blocked)
+        self.stop.setEnabled(Action.STOP_STREAM in status.allowed)
+        words = [action.value.split()[1].lower() for action in left]
+        self.start.setToolTip(f"starts {', '.join(words)}" if words else "all runs")
         streaming = status.phase is Phase.STREAMING
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         self._lamps["Stream"].show_colour(
@@ -74,6 +98,11 @@ class Controls(QFrame):
         idle = status.phase is Phase.IDLE
         self._words.setText(blocked if blocked and idle else _sentence(status))
 
+    def _enable(self, button: QPushButton, able: bool) -> None:
+        if not able and button.hasFocus():  # or Qt would hand it to the next button
+            self.setFocus()
+        button.setEnabled(able)
+
     def _button(self, action: Action, *, starts: bool) -> QPushButton:
         button = QPushButton(action.value) if starts else StopButton(action.value)
         if starts:  # a click leaves the focus where it was
@@ -86,7 +115,7 @@ class Controls(QFrame):
 
 def _sentence(status: SessionState) -> str:
     if status.phase is Phase.IDLE:
-        return "Nothing is running. Start the stream first."
+        return "Nothing is running."
     if status.phase is Phase.STARTING:
         return "Opening the cameras …"
     if status.phase is Phase.STOPPING:

@@ -1,0 +1,58 @@
+"""Subject panel: animal, group and experimenter of the next run."""
+
+from functools import partial
+
+from PyQt5.QtWidgets import QGridLayout, QLabel, QLineEdit
+
+from deeplabstream.engine.session.session_state import Phase, SessionState
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.settings.fields import keys_of, label_of
+from deeplabstream.settings.subject import Subject
+
+_KEYS = ("ANIMAL", "GROUP", "EXPERIMENTER")
+_SECTION = "Session"
+
+
+class SubjectPanel(Panel):
+    """Edits `[Session]` until the run folder is made; run.json gets the words."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(_SECTION)
+        self.document = document
+        self.lines: dict[str, QLineEdit] = {}
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(2)
+        for column, key in enumerate(_KEYS):
+            info = keys_of(Subject)[key][1]
+            caption, line = QLabel(label_of(key, info)), QLineEdit()
+            caption.setObjectName("caption")
+            line.setToolTip(f"{info.description}; saved with the run")
+            line.editingFinished.connect(partial(self._take, key))
+            grid.addWidget(caption, 0, column)
+            grid.addWidget(line, 1, column)
+            self.lines[key] = line
+        self.column.addLayout(grid)
+        document.changed.connect(self._refresh)
+        self._refresh()
+
+    def show_status(self, state: SessionState) -> None:
+        """Let the words be changed, unless the run folder has them already."""
+        runs = state.analysing or state.recording or state.phase is Phase.STOPPING
+        begun = state.phase is not Phase.IDLE and state.run_folder is not None
+        for line in self.lines.values():
+            line.setEnabled(not (runs or begun))
+
+    def _refresh(self) -> None:
+        words = self.document.words.get(_SECTION, {})
+        for key, line in self.lines.items():
+            if line.text() != words.get(key, ""):
+                line.setText(words.get(key, ""))
+
+    def _take(self, key: str) -> None:
+        word = " ".join(self.lines[key].text().split())
+        before = self.document.words.get(_SECTION, {}).get(key)
+        if word != (before or ""):
+            self.document.set_word(_SECTION, key, word)

@@ -1,0 +1,148 @@
+"""Start and Stop of everything, and the words of [Session] on the live page."""
+
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.engine.session.session_state import Action, Failed
+from deeplabstream.gui.main_window import MainWindow
+from tests.gui.test_window_pages import answer, file, opened, rig_of
+
+__all__ = ["file"]
+LEFT = Qt.MouseButton.LeftButton
+ALL = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
+
+
+@pytest.fixture
+def window(qtbot: QtBot, file: Path) -> MainWindow:
+    made = opened(qtbot, file)
+    QApplication.setActiveWindow(made)
+    return made
+
+
+def tick(window: MainWindow, times: int = 10) -> None:
+    for _ in range(times):
+        window.bridge.tick()
+
+
+def type_in(window: MainWindow, qtbot: QtBot, key: str, word: str) -> None:
+    line = window.live.subject.lines[key]
+    line.setFocus()
+    line.clear()
+    qtbot.keyClicks(line, word)
+
+
+def test_start_brings_up_stream_analysis_and_experiment(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    controls = window.live.controls
+    qtbot.mouseClick(controls.start, LEFT)
+    tick(window)
+    assert rig_of(window).asked == ALL
+    assert rig_of(window).state.experimenting
+    assert not controls.start.isEnabled()
+    assert controls.stop.isEnabled()
+    window.end()
+
+
+def test_start_starts_only_what_does_not_run(window: MainWindow, qtbot: QtBot) -> None:
+    window.bridge.do(Action.START_STREAM)
+    tick(window)
+    assert window.live.controls.start.toolTip() == "starts analysis, experiment"
+    qtbot.mouseClick(window.live.controls.start, LEFT)
+    tick(window)
+    assert rig_of(window).asked == ALL
+    window.end()
+
+
+def test_without_an_experiment_start_ends_with_analysis(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.document.set_word("Experiment", "EXP_NAME", "")
+    qtbot.mouseClick(window.live.controls.start, LEFT)
+    tick(window)
+    assert rig_of(window).asked == ALL[:2]
+    assert not window.live.controls.start.isEnabled(), "all of it runs"
+    window.end()
+
+
+def test_after_a_failure_nothing_more_is_started(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.bridge.begin()
+    rig_of(window).news.append(Failed("the camera is gone"))
+    tick(window)
+    assert ALL[2] not in rig_of(window).asked
+    window.end()
+
+
+def test_a_faulty_file_is_not_started(window: MainWindow, qtbot: QtBot) -> None:
+    window.document.set_word("Experiment", "PATIENCE_S", "soon")
+    assert not window.live.controls.start.isEnabled()
+    window.bridge.begin()
+    tick(window)
+    assert rig_of(window).asked == []
+    window.end()
+
+
+def test_stop_asks_only_while_an_experiment_runs(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.bridge.begin()
+    tick(window)
+    answer("Keep running")
+    qtbot.mouseClick(window.live.controls.stop, LEFT)
+    assert rig_of(window).state.experimenting
+    answer("Stop")
+    qtbot.mouseClick(window.live.controls.stop, LEFT)
+    tick(window)
+    assert rig_of(window).asked[-1] is Action.STOP_STREAM
+    window.bridge.do(Action.START_STREAM)
+    tick(window)
+    qtbot.mouseClick(window.live.controls.stop, LEFT)
+    assert rig_of(window).asked[-1] is Action.STOP_STREAM
+    window.end()
+
+
+def test_animal_and_group_are_typed_before_a_start_and_not_saved_by_it(
+    window: MainWindow, qtbot: QtBot, file: Path
+) -> None:
+    before = file.read_bytes()
+    type_in(window, qtbot, "ANIMAL", "mouse 7")
+    line = window.live.subject.lines["ANIMAL"]
+    qtbot.keyClick(line, Qt.Key.Key_Tab)
+    group = window.live.subject.lines["GROUP"]
+    assert QApplication.focusWidget() is group, "the page was not made again"
+    qtbot.keyClicks(group, "control")
+    qtbot.mouseClick(window.live.controls.start, LEFT)  # takes the field with the focus
+    tick(window)
+    subject = rig_of(window).settings.subject
+    assert (subject.animal, subject.group) == ("mouse 7", "control")
+    assert window.document.unsaved
+    assert file.read_bytes() == before
+    window.end()
+
+
+def test_the_animal_can_be_changed_until_the_run_folder_is_made(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window.bridge.do(Action.START_STREAM)
+    tick(window)
+    rig = rig_of(window)
+    type_in(window, qtbot, "ANIMAL", "mouse 8")
+    qtbot.keyClick(window.live.subject.lines["ANIMAL"], Qt.Key.Key_Return)
+    assert rig.state.used_settings is not None
+    assert rig.state.used_settings.subject.animal == "mouse 8"
+    assert "ANIMAL = mouse 8" in rig.state.used_settings.text
+    assert not window.banner.isVisible(), "no restart is needed for it"
+    rig.update(run_folder=tmp_path)
+    window.bridge.do(Action.START_ANALYSIS)
+    tick(window)
+    assert not window.live.subject.lines["ANIMAL"].isEnabled()
+    window.bridge.do(Action.STOP_STREAM)
+    tick(window)
+    assert window.live.subject.lines["ANIMAL"].isEnabled(), "for the next run"
+    window.end()
