@@ -15,7 +15,7 @@ with what was reached. Figures taken while other programs compute mean little.
     python benchmarks/inference.py                     all, some eight minutes
     python benchmarks/inference.py --quick             the small ones, a minute and a half
     python benchmarks/inference.py --networks arena --runtimes cpu openvino --json it.json
-    python benchmarks/inference.py --card --json card.json     on an NVIDIA card, its name said
+    python benchmarks/inference.py --gpu --json gpu.json       on an NVIDIA GPU, whose name is printed
 """
 
 import argparse
@@ -61,14 +61,14 @@ from deeplabstream.simulation.arena import Arena
 BACKBONES = {"efficientnet": "efficientnet_lite0"} | {
     n: n for n in ("resnet50", "unet")
 }
-ON_CARD: tuple[Runtime, ...] = ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
+ON_GPU: tuple[Runtime, ...] = ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
 BATCH = 8
 FRAME = (480, 640, 3)
 COMPARED = 6
 """Pictures on which poses are compared."""
 ADDED_MS, ADDED_SHARE, CROP_FPS, CARD_MS, CARD_FPS = 0.2, 0.02, 100.0, 2.0, 2500.0
 """The aims: added by everything around the network; live crop on two cores; ResNet-50 at
-256² on a card, one frame, and frames/s in batches."""
+256² on a GPU, one frame, and frames/s in batches."""
 HEADER = (
     f"{'network':>13} {'size':>8} {'runtime':<16}{'loading':>8} | {'p50 ms':>7}{'p99':>8}"
     f" | {'bare':>7}{'p99':>8} | {'added':>7}{'':>7}{'of it':>7} | {f'{BATCH} at once':>10} | "
@@ -175,7 +175,7 @@ def line(name: str, model: ModelFolder, runtime: str, row: Row) -> str:
 def aims(rows: Sequence[Row], crops: Sequence[Row]) -> Iterator[tuple[str, bool]]:
     """Yield each aim with what was reached, in words, and whether it was met."""
     done = [row for row in rows if "problem" not in row]
-    on_cpu = [row for row in done if row["runtime"] not in ON_CARD]
+    on_cpu = [row for row in done if row["runtime"] not in ON_GPU]
     few = [row for row in on_cpu if row["added_ms"] <= ADDED_MS]
     little = [
         row for row in on_cpu if row["added_ms"] <= ADDED_SHARE * row["bare_p50_ms"]
@@ -196,7 +196,7 @@ def aims(rows: Sequence[Row], crops: Sequence[Row]) -> Iterator[tuple[str, bool]
             crop["crop_fps"] >= CROP_FPS,
         )
     for row in done:
-        if row["runtime"] not in ON_CARD or row["size"] != [256, 256]:
+        if row["runtime"] not in ON_GPU or row["size"] != [256, 256]:
             continue
         if row["network"] == "resnet50":
             name = f"ResNet-50 256x256 in {row['runtime']} on {nvidia_gpu_name()}"
@@ -211,7 +211,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="From picture to points.")
     add = parser.add_argument
     add("--quick", action="store_true", help="arena, efficientnet and unet at 256²")
-    add("--card", action="store_true", help="on an NVIDIA card: its runtimes alone")
+    add(
+        "--gpu",
+        "--card",
+        action="store_true",
+        help="only the runtimes of an NVIDIA GPU",
+    )
     add("--networks", nargs="*", help=f"arena, openfield, {', '.join(BACKBONES)}")
     add("--runtimes", nargs="*", help="by the names that RUNTIME takes")
     add("--threads", type=int, default=0, help="of the processor; 0: all cores")
@@ -222,19 +227,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     usual = ("arena", "efficientnet", "unet") if options.quick else None
     names = options.networks or usual or ("arena", "openfield", *BACKBONES)
     sizes = SIZES[:1] if options.quick else SIZES
-    wanted = ON_CARD if options.card else options.runtimes
+    wanted = ON_GPU if options.gpu else options.runtimes
     rows: list[Row] = []
     crops: list[Row] = []
     facts: Row = {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "card": nvidia_gpu_name(),
+        "gpu": nvidia_gpu_name(),
         "threads": options.threads,
         "load_before": _load(),
         "rows": rows,
         "live_crop": crops,
     }
-    where = f"{facts['cores']} cores, {nvidia_gpu_name() or 'no NVIDIA card'}, load {_load():.1f}"
+    where = f"{facts['cores']} cores, {nvidia_gpu_name() or 'no NVIDIA GPU'}, load {_load():.1f}"
     print(f"{where}; a frame is 640x480 in colour")
     print(HEADER)
     with tempfile.TemporaryDirectory() as folder:
@@ -247,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 size = [model.fitting.width, model.fitting.height]
                 rows.append({"network": name, "size": size, "runtime": runtime} | row)
                 print(line(name, model, runtime, row), flush=True)
-            if name not in BACKBONES and not options.card:
+            if name not in BACKBONES and not options.gpu:
                 for runtime in ("cpu", "openvino"):
                     pictures = 100 + int(50 * seconds)
                     told = follow(model, runtime, options.threads, pictures)
