@@ -15,7 +15,7 @@ with what was reached. Figures taken while other programs compute mean little.
     python benchmarks/inference.py                     all, some eight minutes
     python benchmarks/inference.py --quick             the small ones, a minute and a half
     python benchmarks/inference.py --networks arena --runtimes cpu openvino --json it.json
-    python benchmarks/inference.py --gpu --json gpu.json       on an NVIDIA GPU, whose name is printed
+    python benchmarks/inference.py --gpu --json gpu.json       on an NVIDIA GPU
 """
 
 import argparse

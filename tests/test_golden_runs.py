@@ -35,7 +35,12 @@ def test_the_decisions_are_those_of_the_record(
 @pytest.mark.parametrize(
     ("name", "key", "value", "line"),
     [
-        ("conditional", "REGION", "circle 160 240 90", "[Trigger in the corner] gives"),
+        (
+            "conditional",
+            "REGION",
+            "circle 160 240 90",
+            "[Trigger in the corner] differs",
+        ),
         ("optogenetic", "ANGLE", "40", "[Output laser] was switched on 5 times"),
         ("stages", "REWARDS", "2", "now valve on for 0.2 s, 'stage 2'"),
         ("trial_based", "SEED", "1", "'trial 2: tone', tone on for 4 s; now nothing"),

@@ -205,7 +205,7 @@ def test_its_tables_have_individuals(model: Path) -> None:
 def test_one_animal_is_all_that_a_live_crop_follows(model: Path) -> None:
     estimator = open_estimator(model, "cpu", 1)
     assert isinstance(estimator, NetworkEstimator)
-    with pytest.raises(ModelError, match="LIVE_CROP follows one animal"):
+    with pytest.raises(ModelError, match="LIVE_CROP supports one animal"):
         open_live_crop(estimator, None, 0.5, 0)
 
 

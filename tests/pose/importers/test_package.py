@@ -31,7 +31,7 @@ def test_a_size_that_does_not_fit_becomes_larger_and_is_told(
     assert package.size_of("200x160", 32) == (224, 160)
     assert "--size 200x160 becomes 224x160" in capsys.readouterr().out
     for words, sentence in [
-        ("0x640", "32 pixels are the least"),
+        ("0x640", "32 pixels are the minimum"),
         ("big", "as in 640x480"),
     ]:
         with pytest.raises(SystemExit, match=sentence):
