@@ -472,6 +472,7 @@ def _from_config(
     from deeplabstream.training.losses.configured import (
         losses_of_cameras,
         losses_on_video,
+        pca_of_columns,
     )
     from deeplabstream.training.training_run import Run
 
@@ -503,8 +504,11 @@ def _from_config(
         precision=config.precision,
     )
     unlabelled = None
+    train = labels.points[list(parts.train)]
+    pca, hindered = pca_of_columns(project, labels.skeleton, train)
+    for sentence in hindered:
+        say(sentence)
     if project.wanted():
-        train = labels.points[list(parts.train)]
         losses = losses_on_video(project, labels.skeleton, train)
         videos = look_at(project.videos(), settings.clip_length)
         read, said = clip_reader(config.device)
@@ -513,7 +517,7 @@ def _from_config(
         unlabelled = Unlabelled(videos, losses, read=read)
     return Run(
         labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
-        project.views, project.words,
+        project.views, project.words, pca,
     )  # fmt: skip
 
 

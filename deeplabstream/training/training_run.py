@@ -68,6 +68,8 @@ class Run:
     """The cameras' names, where there are several."""
     words: Mapping[str, Any] = field(default_factory=dict)
     """For `config.yaml`."""
+    pca: Mapping[str, PcaLoss] = field(default_factory=dict)
+    """Components whose errors are written, by name."""
     about: Mapping[str, object] = field(default_factory=dict)
     """For `model.json`."""
     right_px: float = RIGHT_PX
@@ -223,7 +225,8 @@ def _write_tables(
             folder / f"predictions{end}_pixel_error.csv", columns, names,
             distance[:, own], sets,
         )  # fmt: skip
-    for name, loss in (run.unlabelled.losses if run.unlabelled else {}).items():
+    used = run.unlabelled.losses if run.unlabelled else {}
+    for name, loss in {**run.pca, **used}.items():
         if isinstance(loss, PcaLoss):
             write_metric(
                 folder / f"predictions_{name}_error.csv", parts, names,

@@ -1,5 +1,6 @@
 """Lightning Pose's configuration file: supported keys and their limits."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,7 +61,6 @@ class _Training(_Words):
     val_prob: float | None = Field(default=0.05, ge=0, lt=1)
     train_frames: float | None = Field(default=1, gt=0)
     num_gpus: int = Field(default=1, ge=0)
-    num_workers: int | None = None
     unfreezing_epoch: int = Field(default=20, ge=0)
     unfreezing_step: int | None = Field(default=None, ge=0)
     max_epochs: int | None = Field(default=300, gt=0)
@@ -90,7 +90,6 @@ class _Model(_Words):
     ] = "heatmap"
     heatmap_loss_type: Literal["mse", "kl", "js", "cross_entropy"] = "mse"
     head: Literal["light", "heatmap_cnn"] = "light"
-    model_name: str = "test"
 
 
 class LossWords(_Words):
@@ -103,6 +102,15 @@ class LossWords(_Words):
     empirical_epsilon_percentile: float = Field(default=99.0, gt=0, le=100)
     empirical_epsilon_multiplier: float = Field(default=1.0, gt=0)
     centering_method: Literal["mean", "median"] | None = None
+
+
+LOSSES_ON_VIDEO = ("temporal", "pca_singleview", "pca_multiview")
+LOSSES_OF_CAMERAS = (
+    "supervised_pairwise_projections",
+    "supervised_reprojection_heatmap_mse",
+)
+LOSSES = (*LOSSES_ON_VIDEO, *LOSSES_OF_CAMERAS)
+"""Names below `losses` that are known."""
 
 
 class _AnnealWords(_Words):
@@ -139,13 +147,23 @@ class PoseConfig(_Words):
     dali: _Dali = _Dali()
 
     def unused(self) -> list[str]:
-        """Return the keys of data, training and model that have no effect here."""
-        groups = {"data": self.data, "training": self.training, "model": self.model}
-        return [
-            f"{name}.{key}"
-            for name, group in groups.items()
-            for key in sorted(group.model_extra or {})
-        ]
+        """Return the keys that have no effect here, in the order of the file's groups."""
+        return [*_unused(self, "")]
+
+
+def _unused(words: _Words, place: str) -> Iterator[str]:
+    """Yield the keys below `place` that no field holds."""
+    for name in type(words).model_fields:
+        value = getattr(words, name)
+        if isinstance(value, _Words):
+            yield from _unused(value, f"{place}{name}.")
+        elif name == "losses":
+            for loss, own in value.items():
+                if loss in LOSSES:
+                    yield from _unused(own, f"{place}{name}.{loss}.")
+                else:
+                    yield f"{place}{name}.{loss}"
+    yield from (f"{place}{key}" for key in words.model_extra or {})
 
 
 def parse_config(file: Path, words: dict[str, Any]) -> PoseConfig:
@@ -167,7 +185,11 @@ def parse_config(file: Path, words: dict[str, Any]) -> PoseConfig:
 
 def _disagreements(config: PoseConfig, words: dict[str, Any]) -> list[str]:
     data, training = config.data, config.training
-    problems = []
+    problems = [
+        f"data.{key} = {value}: nothing is known for ${{…}}; write the path"
+        for key, value in data
+        if isinstance(value, str) and "${" in value
+    ]
     names = data.keypoint_names
     if names and data.num_keypoints and len(names) != data.num_keypoints:
         problems.append(

@@ -1,13 +1,18 @@
-"""`--overrides KEY=VALUE …`: single values of a YAML configuration, from the command line.
+"""Single values of a YAML configuration: `--overrides KEY=VALUE …`, and `${…}` in the file.
 
 The grammar is that of Hydra, which Lightning Pose uses: `a.b=1` changes what is there, `+a.b=1`
 adds, `++a.b=1` does either, `~a.b` removes; values are numbers, words, quoted text, `null`,
-`[lists]` and `{maps: 1}`. Sweeps are not taken.
+`[lists]` and `{maps: 1}`. Sweeps are not taken. `${a.b}` stands for another value of the file,
+`${LP_ROOT_PATH:}` for the folder of Lightning Pose's repository, `${oc.env:NAME}` for an
+environment variable.
 """
 
 import difflib
+import os
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from deeplabstream.training.data.labels import LabelsError
@@ -73,3 +78,67 @@ def _apply(whole: dict[str, Any], text: str) -> str | None:
 def _hint(key: str, name: str, place: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, [str(key) for key in place], 1)
     return f"; did you mean {near[0]}?" if near else f"; +{key}=… would add it"
+
+
+_REFERENCE = re.compile(r"\$\{([^${}]*)\}")
+_ROOT = "LP_ROOT_PATH:"
+
+
+def resolved(words: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Return `words` with each `${…}` replaced, as far as it can be.
+
+    The repository is where the environment variable `LP_ROOT_PATH` says, or the nearest
+    folder above `file` in which the rest of the path exists.
+
+    >>> resolved(
+    ...     {"a": {"b": "/data"}, "c": "${a.b}/videos", "d": "${x}"}, Path("c.yaml")
+    ... )
+    {'a': {'b': '/data'}, 'c': '/data/videos', 'd': '${x}'}
+    """
+
+    def whole(value: Any, depth: int = 0) -> Any:
+        if isinstance(value, Mapping):
+            return {key: whole(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [whole(each) for each in value]
+        if not isinstance(value, str) or depth > _DEEPEST:
+            return value
+        if alone := _REFERENCE.fullmatch(
+            value
+        ):  # keeps numbers and lists what they are
+            found = _value(words, alone[1])
+            return value if found is None else whole(found, depth + 1)
+        replaced = _REFERENCE.sub(lambda m: _text(words, file, value, m), value)
+        return value if replaced == value else whole(replaced, depth + 1)
+
+    return {key: whole(value) for key, value in words.items()}
+
+
+_DEEPEST = 20
+
+
+def _text(
+    words: Mapping[str, Any], file: Path, value: str, match: re.Match[str]
+) -> str:
+    """Return what stands for a reference inside a text; itself if nothing does."""
+    if match[1] == _ROOT:
+        rest = value[match.end() :].lstrip("/")
+        roots = [Path(own)] if (own := os.environ.get("LP_ROOT_PATH")) else []
+        roots += file.resolve().parents
+        root = next((root for root in roots if (root / rest).exists()), None)
+        return match[0] if root is None else str(root)
+    found = _value(words, match[1])
+    return match[0] if found is None else str(found)
+
+
+def _value(words: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a dotted key, or of an environment variable; None: there is none."""
+    if key.startswith("oc.env:"):
+        name, _, default = key.removeprefix("oc.env:").partition(",")
+        return os.environ.get(name.strip(), default.strip() or None)
+    place: Any = words
+    for name in key.split("."):
+        if not isinstance(place, Mapping) or name not in place:
+            return None
+        place = place[name]
+    return place

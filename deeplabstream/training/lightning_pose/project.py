@@ -11,7 +11,7 @@ from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
 from deeplabstream.training.data.projects import find_videos, read_yaml
 from deeplabstream.training.lightning_pose.config import PoseConfig, parse_config
-from deeplabstream.training.lightning_pose.overrides import overridden
+from deeplabstream.training.lightning_pose.overrides import overridden, resolved
 from deeplabstream.training.losses.unsupervised import Anneal
 from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, Kind
@@ -206,7 +206,7 @@ class PoseProject:
 
 def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
     """Return the project of a YAML file; LabelsError lists all that is wrong with it."""
-    words = overridden(read_yaml(file), overrides)
+    words = resolved(overridden(read_yaml(file), overrides), file)
     config = parse_config(file, words)
     several = isinstance(config.data.csv_file, list)
     multi = config.model.model_type == "heatmap_multiview_transformer"
@@ -221,8 +221,7 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
         )
     remarks = []
     if unused := config.unused():
-        verb = "changes" if len(unused) == 1 else "change"
-        remarks.append(f"{', '.join(unused)} of {file.name} {verb} nothing here")
+        remarks.append(f"{file.name}: keys without effect here: {', '.join(unused)}")
     if not KNOWN.fullmatch(config.model.backbone):
         raise LabelsError(
             [f"{file}: model.backbone: there is no {config.model.backbone!r}; known are "

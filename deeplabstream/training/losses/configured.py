@@ -3,22 +3,24 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
 from deeplabstream.training.camera_geometry import read_calibration
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset
 from deeplabstream.training.data.labels import LabelsError
-from deeplabstream.training.lightning_pose.config import LossWords
+from deeplabstream.training.lightning_pose.config import (
+    LOSSES_OF_CAMERAS,
+    LOSSES_ON_VIDEO,
+    LossWords,
+)
 from deeplabstream.training.lightning_pose.project import PoseProject
 from deeplabstream.training.losses.unsupervised import (
     PcaLoss,
     TemporalLoss,
     UnsupervisedLoss,
 )
-
-KNOWN = ("temporal", "pca_singleview", "pca_multiview")
-OF_CAMERAS = ("supervised_pairwise_projections", "supervised_reprojection_heatmap_mse")
 
 
 def losses_on_video(
@@ -31,7 +33,7 @@ def losses_on_video(
     """
     given = project.config.losses
     words = {name: given.get(name, LossWords()) for name in project.wanted()}
-    unknown = sorted(set(words) - set(KNOWN))
+    unknown = sorted(set(words) - set(LOSSES_ON_VIDEO))
     if unknown:
         where = f"{project.file}: model.losses_to_use"
         raise LabelsError([f"{where}: there is no loss {name}" for name in unknown])
@@ -43,11 +45,35 @@ def losses_on_video(
     }
 
 
+def pca_of_columns(
+    project: PoseProject, skeleton: Skeleton, points: NDArray[np.float32]
+) -> tuple[dict[str, PcaLoss], list[str]]:
+    """Return the components for which the file names columns, and what hinders others.
+
+    They are for the tables of errors, whether the losses are in use or not. `points` are
+    those of `losses_on_video`.
+    """
+    data = project.config.data
+    columns = {
+        "pca_singleview": data.columns_for_singleview_pca,
+        "pca_multiview": data.mirrored_column_matches,
+    }
+    found: dict[str, PcaLoss] = {}
+    problems = []
+    for name in [] if project.views else [n for n, own in columns.items() if own]:
+        words = project.config.losses.get(name, LossWords())
+        try:
+            found[name] = _pca(project, name, words, skeleton, points)
+        except DeepLabStreamError as error:
+            problems.append(f"no predictions_{name}_error.csv: {error}")
+    return found, problems
+
+
 def losses_of_cameras(project: PoseProject, data: Dataset) -> CameraLosses | None:
     """Return what calibrated views must agree on; None when nothing is asked."""
     given = project.config.losses
     pair, back = (
-        given[name].log_weight if name in given else None for name in OF_CAMERAS
+        given[name].log_weight if name in given else None for name in LOSSES_OF_CAMERAS
     )
     file = project.root / (project.config.data.camera_params_file or "calibration.toml")
     if not project.views or not file.is_file() or (pair is None and back is None):
