@@ -19,6 +19,7 @@ from deeplabstream import (
     ImageFormat,
     SystemClock,
     copy_frame,
+    is_cut_off,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _WITHOUT_TIME = ("mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe")
 """Streams of bare pictures: the times that FFmpeg gives them are made up."""
 _MOST_PIXELS = 2**26
 """That a picture may declare; FFmpeg gives up one that declares more."""
+_TAIL = 1024
+"""Bytes in which the end marker of a JPEG is looked for."""
 _AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
 
 
@@ -76,15 +79,16 @@ class NetworkStream(Camera):
                 def read(image: Image) -> CapturedFrame:
                     nonlocal index
                     try:
-                        arrived_ns, frame = next(frames)
+                        arrived_ns, frame, damaged = next(frames)
                     except av.error.FFmpegError as error:
                         raise self._lost(error) from error
                     copy_frame(_image(frame), image)
-                    index += 1
-                    if not timed or frame.time is None:
-                        return CapturedFrame(index, arrived_ns)
-                    sent_ns = round(frame.time * 1e9)
-                    return CapturedFrame(index, clock.moment(sent_ns, arrived_ns))
+                    index += 1 + damaged
+                    moment_ns = arrived_ns
+                    if timed and frame.time is not None:
+                        sent_ns = round(frame.time * 1e9)
+                        moment_ns = clock.moment(sent_ns, arrived_ns)
+                    return CapturedFrame(index, moment_ns, damaged=damaged)
 
                 yield CameraStream(
                     form,
@@ -120,18 +124,24 @@ class NetworkStream(Camera):
 
     def _frames(
         self, container: "InputContainer"
-    ) -> "Iterator[tuple[int, VideoFrame]]":
-        """Yield when each picture was there, and the picture; sound does not count."""
+    ) -> "Iterator[tuple[int, VideoFrame, int]]":
+        """Yield arrival, frame, and how many damaged ones preceded it; sound is ignored."""
         clock, codec = SystemClock(), container.streams.video[0].codec_context
-        patience_ns, seen_ns = self.patience_s * 1e9, clock.now_ns()
+        patience_ns, seen_ns, damaged = self.patience_s * 1e9, clock.now_ns(), 0
         for packet in container.demux():
             arrived_ns = clock.now_ns()
             if arrived_ns - seen_ns > patience_ns:
                 break
-            if packet.stream is container.streams.video[0]:
-                for frame in _decoded(codec, packet):
-                    yield arrived_ns, frame
-                    patience_ns, seen_ns = _SILENCE_S * 1e9, clock.now_ns()
+            if packet.stream is not container.streams.video[0]:
+                continue
+            decoded = _decoded(codec, packet)
+            if decoded is None:
+                damaged += 1
+                continue
+            for frame in decoded:
+                yield arrived_ns, frame, damaged
+                patience_ns, seen_ns = _SILENCE_S * 1e9, clock.now_ns()
+                damaged = 0
         else:
             raise DeviceError(f"{self.address} gives no more frames")
         seconds = f"{patience_ns / 1e9:g} s"
@@ -155,14 +165,24 @@ class NetworkStream(Camera):
         return DeviceError(f"{self.address}: {reason}")
 
 
-def _decoded(codec: "VideoCodecContext", packet: "Packet[Any]") -> "list[VideoFrame]":
-    """Return the pictures in a packet; none from one that came incomplete."""
+def _decoded(
+    codec: "VideoCodecContext", packet: "Packet[Any]"
+) -> "list[VideoFrame] | None":
+    """Return the frames in a packet; None: it arrived damaged.
+
+    FFmpeg fills the rest of a JPEG that was cut off with grey, and only logs it.
+    """
     import av
 
+    end = bytes(memoryview(packet)[-_TAIL:]) if packet.size else b""
+    if codec.name == "mjpeg" and end and is_cut_off(end):
+        return None
     try:
-        return codec.decode(packet)
+        frames = codec.decode(packet)
     except av.error.InvalidDataError:
-        return []
+        return None
+    intact = [frame for frame in frames if not frame.is_corrupt]
+    return intact if intact or not frames else None
 
 
 def _shape(frame: "VideoFrame") -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from deeplabstream import (
     SystemClock,
     copy_frame,
     declared_size,
+    is_cut_off,
     too_large,
 )
 
@@ -77,15 +78,17 @@ class ZmqCamera(Camera):
         """
         clock, index = SystemClock(), -1
         with self._listening() as socket:
-            first, _ = self._received(socket, clock, self.patience_s)
+            first, _, _ = self._received(socket, clock, self.patience_s)
             shape, size = first.shape, (first.shape[0], first.shape[1])
 
             def read(image: Image) -> CapturedFrame:
                 nonlocal index
-                picture, arrived_ns = self._received(socket, clock, _SILENCE_S, size)
-                copy_frame(picture, image)
-                index += 1
-                return CapturedFrame(index, arrived_ns)
+                frame, arrived_ns, damaged = self._received(
+                    socket, clock, _SILENCE_S, size
+                )
+                copy_frame(frame, image)
+                index += 1 + damaged
+                return CapturedFrame(index, arrived_ns, damaged=damaged)
 
             yield CameraStream(ImageFormat(shape, 0.0), read, device=self._endpoint)
 
@@ -123,17 +126,23 @@ class ZmqCamera(Camera):
         clock: SystemClock,
         patience_s: float,
         size: tuple[int, int] | None = None,
-    ) -> tuple[Image, int]:
-        """Return the newest picture and when it was taken; wait for one that is new.
+    ) -> tuple[Image, int, int]:
+        """Return the newest image, its arrival, and how many damaged ones preceded it.
 
-        One that does not declare `size`, height and width, is not decoded.
+        Waits for one that is new. One that does not declare `size`, height and width, is
+        not decoded; one that was cut off is dropped.
         """
-        if not socket.poll(round(patience_s * 1000)):
-            raise DeviceError(
-                f"gave no frame for {round(patience_s)} s at {self._endpoint}"
-            )
-        message, arrived_ns = socket.recv(), clock.now_ns()
-        return _picture(message, size), arrived_ns
+        end_ns, damaged = clock.now_ns() + round(patience_s * 1e9), 0
+        while socket.poll(max(0, (end_ns - clock.now_ns()) // 1_000_000)):
+            message, arrived_ns = socket.recv(), clock.now_ns()
+            image = _decoded(message, size)
+            if image is not None:
+                return image, arrived_ns, damaged
+            damaged += 1
+        dropped = f" ({damaged} were incomplete JPEG files)" if damaged else ""
+        raise DeviceError(
+            f"gave no frame for {round(patience_s)} s at {self._endpoint}{dropped}"
+        )
 
     def _password(self) -> str:
         """Return the first line of the file."""
@@ -157,8 +166,11 @@ def _guard(context: "Context[Socket[bytes]]", password: str) -> "ThreadAuthentic
     return guard
 
 
-def _picture(message: bytes, size: tuple[int, int] | None) -> Image:
-    """Decode a JPEG picture, colour or grey, of the `size` that was announced, if any."""
+def _decoded(message: bytes, size: tuple[int, int] | None) -> Image | None:
+    """Decode a JPEG image, colour or grey, of the announced `size`, if any.
+
+    None: it was cut off, and a decoder would fill the rest with grey.
+    """
     import cv2
 
     if not message.startswith(_JPEG):
@@ -176,6 +188,8 @@ def _picture(message: bytes, size: tuple[int, int] | None) -> Image:
             )
         if reason := too_large(message, _MOST_PIXELS):
             raise DeviceError(f"sent an image that {reason}")
+        if is_cut_off(message):
+            return None
         data = np.frombuffer(message, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if image is None:

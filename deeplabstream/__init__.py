@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from deeplabstream.core.geometry import middle as middle
     from deeplabstream.core.geometry import turn as turn
     from deeplabstream.core.image_header import declared_size as declared_size
+    from deeplabstream.core.image_header import is_cut_off as is_cut_off
     from deeplabstream.core.image_header import too_large as too_large
     from deeplabstream.core.journal_entries import Edge as Edge
     from deeplabstream.core.journal_entries import Step as Step
@@ -147,6 +148,7 @@ _PUBLIC = {
     ),
     "deeplabstream.core.image_header": (
         "declared_size",
+        "is_cut_off",
         "too_large",
     ),
     "deeplabstream.core.journal_entries": (

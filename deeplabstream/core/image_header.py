@@ -44,6 +44,17 @@ def too_large(content: bytes, most: int = MOST_PIXELS) -> str:
     )
 
 
+def is_cut_off(content: bytes) -> bool:
+    """Return whether a JPEG file has no end marker: a decoder fills the rest with grey.
+
+    Bytes behind the marker are padding of the sender.
+
+    >>> is_cut_off(bytes([255, 216, 7, 255, 217, 0])), is_cut_off(bytes([255, 216, 7]))
+    (False, True)
+    """
+    return b"\xff\xd9" not in content.rstrip(b"\0")[-16:]
+
+
 def _size(content: bytes) -> tuple[int, int] | None:
     size: tuple[int, int] | None = None
     if content.startswith(b"\xff\xd8"):

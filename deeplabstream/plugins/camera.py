@@ -113,6 +113,9 @@ class CapturedFrame:
     device_id: int | None = None
     """The device's own frame number, unchanged: it may start at any value and may restart.
     None: the device gives none."""
+    damaged: int = 0
+    """Frames between the last one and this that arrived damaged and were dropped. The
+    camera process reports them; the index counts them as lost."""
 
 
 NOTHING_YET = CapturedFrame(-1)

@@ -3,7 +3,7 @@
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,13 +21,20 @@ def jpeg(index: int) -> bytes:
     return np.asarray(data).tobytes()
 
 
+def every_other_cut_off(index: int) -> bytes:
+    """Return `jpeg(index)`; of every other one only the first half."""
+    data = jpeg(index)
+    return data if index % 2 == 0 else data[: len(data) // 2]
+
+
 class HttpCamera(ThreadingHTTPServer):
     """Sends JPEG after JPEG to who asks, from 0 for everyone, 100 a second."""
 
     daemon_threads = False
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[int], bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
+        self.make = make
         self.silent, self.over = threading.Event(), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/video.mjpg"
 
@@ -43,7 +50,7 @@ class _Answer(BaseHTTPRequestHandler):
         while not self.server.over.wait(0.01):
             if self.server.silent.is_set():
                 continue
-            data = jpeg(index)
+            data = self.server.make(index)
             head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
             try:
                 self.wfile.write(head.encode() + b"\r\n\r\n" + data + b"\r\n")
@@ -56,9 +63,9 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def http_camera() -> Iterator[HttpCamera]:
+def http_camera(make: Callable[[int], bytes] | None = None) -> Iterator[HttpCamera]:
     """Serve while the `with` lasts."""
-    with HttpCamera() as server:
+    with HttpCamera(make or jpeg) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -71,7 +78,12 @@ def http_camera() -> Iterator[HttpCamera]:
 
 @contextmanager
 def zmq_sender(
-    port: int, *, base64: bool = False, password: bytes = b"", data: bytes = b""
+    port: int,
+    *,
+    base64: bool = False,
+    password: bytes = b"",
+    data: bytes = b"",
+    make: Callable[[int], bytes] = jpeg,
 ) -> Iterator[threading.Event]:
     """Send pictures to a port as SmoothStream does, 100 a second, until the event."""
     over = threading.Event()
@@ -85,7 +97,7 @@ def zmq_sender(
             link.connect(f"tcp://127.0.0.1:{port}")
             index = 0
             while not over.wait(0.01):
-                picture = data or jpeg(index)
+                picture = data or make(index)
                 link.send(b64encode(picture) if base64 else picture)
                 index += 1
 

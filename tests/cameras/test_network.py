@@ -44,6 +44,17 @@ def test_pictures_come_one_after_the_other() -> None:
         assert film.format.shape == (48, 64, 3)
 
 
+def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
+    with (
+        http_camera(servers.every_other_cut_off) as server,
+        NetworkStream(url=server.url).opened() as stream,
+    ):
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        frames = [stream.read(image) for _ in range(5)]
+        assert [frame.damaged for frame in frames if frame] == [1] * 5
+        assert [frame.index for frame in frames if frame] == [1, 3, 5, 7, 9]
+
+
 def test_rtsp_tells_the_times_of_its_pictures_and_falls_silent() -> None:
     with rtsp_camera() as server, NetworkStream(url=server.url).opened() as film:
         assert film.format.shape == (48, 64, 3)

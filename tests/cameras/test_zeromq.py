@@ -10,7 +10,12 @@ from pydantic import ValidationError
 
 from cameras.zeromq import ZmqCamera
 from deeplabstream.core.errors import DeviceError
-from tests.cameras.servers import free_port, zmq_sender
+from tests.cameras.servers import (
+    every_other_cut_off,
+    free_port,
+    jpeg,
+    zmq_sender,
+)
 from tests.cameras.videos import picture
 from tests.core.test_image_header import declaring
 
@@ -83,6 +88,33 @@ def test_grey_after_colour_is_told_as_such() -> None:
         ):
             while True:
                 film.read(image)
+
+
+def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
+    port = free_port()
+    sender = zmq_sender(port, make=every_other_cut_off)
+    with sender, ZmqCamera(port=port).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        frames = []
+        while sum(frame.damaged for frame in frames) < 5:
+            frame = stream.read(image)
+            assert frame is not None
+            assert image.min() == image.max(), "the rest is not filled with grey"
+            frames.append(frame)
+        assert frames[-1].index == len(frames) - 1 + 5
+
+
+def test_nothing_but_cut_off_files_is_a_lost_camera() -> None:
+    port = free_port()
+    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        over.set()
+        with (
+            zmq_sender(port, data=jpeg(0)[:-40]),
+            pytest.raises(DeviceError, match=r"for 1 s .*\(\d+ were incomplete JPEG"),
+        ):
+            while True:
+                stream.read(image)
 
 
 def test_silence_is_seen_within_a_second() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplabstream.core.image_header import declared_size, too_large
+from deeplabstream.core.image_header import declared_size, is_cut_off, too_large
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (31, 47, 3), np.uint8)
 
@@ -57,3 +57,11 @@ def test_more_than_is_allowed_is_told() -> None:
     assert declared_size(declaring(30000, 20000)) == (20000, 30000)
     assert "declares 30000×20000 pixels" in too_large(declaring(30000, 20000))
     assert too_large(declaring(640, 480)) == ""
+
+
+def test_a_jpeg_without_its_end_is_cut_off() -> None:
+    data = encoded(".jpg")
+    assert not is_cut_off(data)
+    assert not is_cut_off(data + bytes(200)), "a driver fills its buffer"
+    for length in range(2, len(data) - 1, 11):
+        assert is_cut_off(data[:length])

@@ -27,6 +27,8 @@ class FaultyCamera(Camera):
     stalls_when: Path | None = None
     """While this file is there, it gives nothing."""
     ends_at: int = 10**9
+    damaged_at: int = -1
+    """Before this frame, and before the one after it, three arrive damaged."""
     smaller_while: Path | None = None
     """While this file is there, a camera that is opened again has half the width."""
 
@@ -51,7 +53,8 @@ class FaultyCamera(Camera):
                 return None
             due_ns = pacer.wait(index)
             image[:] = index % 256
-            return CapturedFrame(index, due_ns, 1000 * opening + index)
+            damaged = 3 if index in (self.damaged_at, self.damaged_at + 1) else 0
+            return CapturedFrame(index, due_ns, 1000 * opening + index, damaged)
 
         yield CameraStream(
             ImageFormat((60, 40 if shrunk else 80), 100.0),

@@ -110,6 +110,17 @@ def test_a_stalled_camera_is_told_and_the_light_goes_off(tmp_path: Path) -> None
         it.stop()
 
 
+def test_damaged_frames_are_reported_once_not_for_each(tmp_path: Path) -> None:
+    with rig_with(FaultyCamera(damaged_at=20, ends_at=60), tmp_path) as session:
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(lambda it: "has no more frames" in sentences(it))
+        told = "[Camera top] delivered damaged frames: 3 dropped so far"
+        assert sentences(it).count("damaged frames") == 1
+        assert told in sentences(it)
+        it.stop()
+
+
 def test_a_film_that_is_over_leaves_the_rig_running(tmp_path: Path) -> None:
     with rig_with(FaultyCamera(ends_at=30), tmp_path) as session:
         it = Watched(session)

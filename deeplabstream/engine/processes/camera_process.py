@@ -47,6 +47,9 @@ from deeplabstream.plugins.camera import (
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 """Pauses between attempts to open a lost camera again; each is twice the one before."""
 
+DAMAGED_PAUSE_S = 10.0
+"""Between two reports of damaged frames."""
+
 
 def camera_main(
     name: str, camera: Camera, pipe: Connection, wake: Semaphore | None
@@ -77,6 +80,7 @@ class _CameraProcess:
         self._last = -1
         self._last_ns = 0
         self._pause_s = FIRST_PAUSE_S
+        self._damaged = self._damaged_quiet_ns = 0
         self._said: set[str] = set()
         """Reasons reported since the camera was lost."""
         self._requested: tuple[ChangeControl, Camera] | None = None
@@ -159,6 +163,8 @@ class _CameraProcess:
                     self._ring.await_trigger()
                     continue
                 arrived_ns = self._clock.now_ns()
+                if captured.damaged:
+                    self._report_damaged(captured.damaged, arrived_ns)
                 exposed_ns = captured.exposed_ns
                 if exposed_ns is None:
                     exposed_ns = arrived_ns
@@ -174,6 +180,13 @@ class _CameraProcess:
         self._say("has no more frames")
         while not self.stopped:
             self._handle_message(None)
+
+    def _report_damaged(self, frames: int, now_ns: int) -> None:
+        """Report damaged frames: the first at once, all later ones now and then."""
+        self._damaged += frames
+        if now_ns >= self._damaged_quiet_ns:
+            self._damaged_quiet_ns = now_ns + round(DAMAGED_PAUSE_S * 1e9)
+            self._say(f"delivered damaged frames: {self._damaged} dropped so far")
 
     def _open_again(self) -> None:
         """Pause, then try once; frame numbers continue as if no frame had been lost.
