@@ -18,13 +18,13 @@ prepare()
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.progress import progress_bar
 from deeplabstream.video.video_reader import open_video
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = open_video(asked.video)
     whole = Box(0, 0, rows.form.width, rows.form.height)
     boxes = {name: box or whole for name, box in regions.items()}
-    with _bar(asked.video.name, len(rows)) as bar:
+    with progress_bar(asked.video.name, len(rows)) as bar:
         energies = motion_energies(
             rows,
             boxes,
             decoder=asked.decoder,
-            watch=lambda done, _: bar.update(done - bar.n),
+            watch=bar.show,
         )
     for name, values in energies.items():
         path, place = files[name]
@@ -67,12 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if lost := int(np.isnan(values).sum()):
             print(f"{lost} values are NaN because frames could not be decoded")
     return 0
-
-
-def _bar(name: str, rows: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=rows, desc=name, unit=" frames", disable=None)
 
 
 def _parser() -> ProgramParser:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import check_free
+from deeplabstream.core.progress import progress_bar
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
@@ -107,16 +108,7 @@ class Job:
         return writing.submit(self._write, found, folder, name, partial)
 
     def _predict(self, video: Path, partial: Path) -> VideoPoses:
-        from tqdm import tqdm
-
-        with tqdm(desc=video.name, unit=" frames", disable=None) as bar:
-
-            def watch(done: int, rows: int) -> None:
-                if bar.total is None:
-                    bar.reset(rows)
-                    bar.initial = done
-                bar.update(done - bar.n)
-
+        with progress_bar(video.name) as bar:
             found = predict(
                 video,
                 self.estimator,
@@ -124,7 +116,7 @@ class Job:
                 batch=self.asked.batch,
                 decoder=self.asked.decoder,
                 partial=partial,
-                watch=watch,
+                watch=bar.show,
                 names=self.asked.animals or (),
                 rules=IdentitySettings(self.asked.first),
             )

@@ -25,6 +25,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.progress import progress_bar
 from deeplabstream.offline.ibl.alf import files_of, read_times
 from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.pose_drawing import MARKS
@@ -65,11 +66,7 @@ def _render(
     look: Look,
     span: Span,
 ) -> int:
-    from tqdm import tqdm
-
-    with tqdm(
-        desc=path.name, total=span.stop - span.start, unit=" frames", disable=None
-    ) as bar:
+    with progress_bar(path.name, span.stop - span.start) as bar:
         return render(
             rows,
             path,
@@ -78,7 +75,7 @@ def _render(
             codec=asked.codec,
             span=span,
             decoder=asked.decoder,
-            watch=lambda done, _: bar.update(done - bar.n),
+            watch=bar.show,
         )
 
 

@@ -24,6 +24,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.progress import progress
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.engine.network_loading import (
     network_ready_message,
@@ -253,9 +254,7 @@ class Analysis:
 
 
 def _exhaust(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
-    from tqdm import tqdm
-
-    for _ in tqdm(shown, desc=analysis.source.name, unit=" frames", disable=None):
+    for _ in progress(shown, analysis.source.name, len(analysis.rows)):
         pass
     return True
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from PyQt5.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
 
 from deeplabstream.core.paths import ROOT
+from deeplabstream.core.progress import VARIABLE
 
 _PATIENCE_MS = 2000
 
@@ -18,7 +19,8 @@ class ProgramProcess(QObject):
     ended = pyqtSignal(int, bool)
     """It has ended: its exit code, and whether it was killed."""
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, parent: QObject, *, progress: bool = False) -> None:
+        """With `progress`, lines of progress are among what it says."""
         super().__init__(parent)
         self.process = QProcess(self)
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
@@ -27,6 +29,8 @@ class ProgramProcess(QObject):
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
+        if progress:
+            environment.insert(VARIABLE, "1")
         self.process.setProcessEnvironment(environment)
 
     def start(self, program: str, arguments: Sequence[str]) -> None:

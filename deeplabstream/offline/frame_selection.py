@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
+from deeplabstream.core.progress import progress
 from deeplabstream.video.video_reader import VideoReader, sample_rows
 
 _SIDE = 32
@@ -34,7 +35,8 @@ def pick(
         return looked_at
     if points is None:
         small, seen = [], []
-        for picture in rows.images_at(looked_at):
+        pictures = rows.images_at(looked_at)
+        for picture in progress(pictures, "comparing frames", len(looked_at)):
             if picture.image is not None and not picture.damaged:
                 small.append(_small(picture.image))
                 seen.append(picture.row)
@@ -112,7 +114,7 @@ def write_pictures(
     """
     into.mkdir(parents=True, exist_ok=True)
     written = []
-    for picture in rows.images_at(wanted):
+    for picture in progress(rows.images_at(wanted), "writing frames", len(wanted)):
         path = picture_path(rows, picture.row, into)
         if picture.image is None or picture.damaged:
             continue

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.progress import progress
 from deeplabstream.offline.video_inference import estimate_batches
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.recording.recorded_frames import recorded_parts
@@ -71,7 +72,8 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
         first = sample_rows(rows, _MOST_PAIRS)
         wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
     seen, points, confidence = [], [], []
-    for batch in estimate_batches(rows.images_at(wanted), estimator, _BATCH):
+    pictures = progress(rows.images_at(wanted), "finding poses", len(wanted))
+    for batch in estimate_batches(pictures, estimator, _BATCH):
         for picture, pose in batch:
             if pose is not None:
                 seen.append(picture.row)

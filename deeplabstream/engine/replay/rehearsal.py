@@ -18,6 +18,7 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Edge, Entry, Step
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.progress import progress
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.recording.run_folder import ModelFacts, RunFolder
@@ -169,7 +170,8 @@ def _frames(
     animals: SimulatedAnimals,
     truth: SimulatedEstimator,
 ) -> Iterator[Frame]:
-    for index in range(round(seconds * rate)):
+    count = round(seconds * rate)
+    for index in progress(range(count), "simulating", count):
         truth.points = animals.where(index)
         time_ns = round(index * 1e9 / rate)
         yield Frame(name, index, time_ns, time_ns, _NO_PICTURE)

@@ -19,10 +19,12 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.progress import progress
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
@@ -277,7 +279,8 @@ def compare(
     """
     result = Comparison()
     start_ns = int(folder.facts["start_ns"])
-    for then, now in rerun_decisions(settings, folder, throughout):
+    whole = rerun_decisions(settings, folder, throughout)
+    for then, now in progress(whole, "evaluating", _analysed(folder)):
         result.add(then, now, (then.exposed_ns - start_ns) / 1e9)
     if not result.frames:
         there = ", ".join(folder.facts["cameras"]) or "none"
@@ -287,6 +290,12 @@ def compare(
             f"({asked}); its cameras: {there}"
         )
     return result
+
+
+def _analysed(folder: RunFolder) -> int:
+    """Return how many frames were analysed, as far as the accounts say it."""
+    accounts = validate_facts(folder.facts)[0]["accounting"]
+    return sum(each["analysed"] or 0 for each in accounts)
 
 
 def rerun(

@@ -10,16 +10,23 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
+    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.progress import MARK, parse_progress
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.training_progress import in_words
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.recording.run_list import list_runs
 from deeplabstream.settings.sections import Settings
+
+_SOON_S = 1.0
+"""Seconds after which the remaining time is told."""
 
 
 class ProgramWindow(QDialog):
@@ -49,16 +56,25 @@ class ProgramWindow(QDialog):
         self.page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.state = QLabel("running …")
         self.state.setObjectName("caption")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 0)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedSize(200, 10)
+        self._said = ""
+        """A line of progress that has no end yet."""
+        self._began: tuple[str, int, float] | None = None
+        """What is being done, from which count on, since when (s)."""
         self.stop = StopButton("Stop")
         self.stop.clicked.connect(self._close)
         self._foot = foot = QHBoxLayout()
+        foot.addWidget(self.bar)
         foot.addWidget(self.state, 1)
         foot.addWidget(self.stop)
         column = QVBoxLayout(self)
         column.addWidget(self.page, 1)
         column.addLayout(foot)
         self.resize(860, 460)
-        self.program = ProgramProcess(self)
+        self.program = ProgramProcess(self, progress=True)
         self.program.said.connect(self._read)
         self.program.ended.connect(self._ended)
         self.program.start(program, arguments)
@@ -67,8 +83,28 @@ class ProgramWindow(QDialog):
         self.close()
 
     def _read(self, text: str) -> None:
-        for part in text.splitlines(keepends=True):
-            self._show(part)
+        for part in (self._said + text).splitlines(keepends=True):
+            self._said = ""
+            if MARK[0] in part and not part.endswith("\n"):
+                self._said = part
+            elif found := parse_progress(part):
+                self._show_progress(*found)
+            else:
+                self._show(part)
+
+    def _show_progress(self, done: int, total: int, what: str) -> None:
+        """Show how much is done, and how long the rest will take."""
+        self.bar.setRange(0, total if total > 1 else 0)
+        self.bar.setValue(done)
+        now_s = SystemClock().now_ns() / 1e9
+        if self._began is None or self._began[0] != what or done < self._began[1]:
+            self._began = what, done, now_s
+        _, first, since_s = self._began
+        words = f"{what}: {done} of {total}" if total > 1 else f"{what} …"
+        if done > first and total > done and now_s - since_s > _SOON_S:
+            left_s = (now_s - since_s) / (done - first) * (total - done)
+            words += f", {in_words(left_s)} left"
+        self.state.setText(words)
 
     def _show(self, part: str) -> None:
         """Add to the page; a line that ends with a return is replaced by the next."""
@@ -86,6 +122,7 @@ class ProgramWindow(QDialog):
             words = "ended by another program"
         else:
             words = self._outcomes.get(code, f"failed with exit code {code}")
+        self.bar.hide()
         self.state.setText(words if code or killed else "done")
         self.stop.setText("Close")
         self.ended.emit(code)

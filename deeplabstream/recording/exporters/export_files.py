@@ -1,10 +1,11 @@
 """Export files: planned first, so that none is replaced by mistake, then written atomically."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.progress import progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +18,14 @@ class ExportFile:
 
 
 def write_files(
-    files: Iterable[ExportFile], report: Callable[[str], object] = lambda text: None
+    files: Sequence[ExportFile], report: Callable[[str], object] = lambda text: None
 ) -> None:
     """Write each file under a temporary name and rename it when it is complete.
 
     An error leaves the files that were there before unchanged. `report` gets the path of
     each file that was written.
     """
-    for file in files:
+    for file in progress(files, "writing files", len(files), "files"):
         with atomic_file(file.path) as draft:
             file.write(draft)
         report(str(file.path))

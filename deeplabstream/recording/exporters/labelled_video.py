@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.core.progress import progress
 from deeplabstream.recording.cell_formats import parse_flags
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.overlay import draw_overlay
@@ -42,7 +43,8 @@ def _draw(folder: RunFolder, video: Path, frames: RecordedFrames, path: Path) ->
     form = ImageFormat((*camera["shape"][:2], 3), camera["rate"])
     rows = frames.rows.to_dict("records")
     with closing(_images(video)) as images, VideoWriter(path, form) as file:
-        for number, (image, row) in enumerate(zip(images, rows, strict=False)):
+        drawn = progress(zip(images, rows, strict=False), video.name, len(rows))
+        for number, (image, row) in enumerate(drawn):
             pose = poses.pose(number)
             for place in _rejected(parse_flags(row["flags"]), pose.names):
                 pose.points.reshape(-1, 2)[place] = np.nan

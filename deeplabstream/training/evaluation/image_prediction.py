@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.progress import progress
 from deeplabstream.pose.ensemble import aligned, median
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.pictures import read_picture
@@ -74,7 +75,8 @@ def predict_pictures(
 ) -> Found:
     """Return the points in images; LabelsError names every image that can't be read."""
     problems, points, confidence = [], [], []
-    for start in range(0, len(images), TOGETHER):
+    starts = range(0, len(images), TOGETHER)
+    for start in progress(starts, "predicting images", len(starts), "batches"):
         some = []
         for file in images[start : start + TOGETHER]:
             image = read_picture(file)

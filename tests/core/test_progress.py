@@ -1,0 +1,47 @@
+"""Progress that programs write for the window."""
+
+import pytest
+
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.progress import (
+    VARIABLE,
+    _Lines,
+    parse_progress,
+    progress,
+    progress_bar,
+)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[int, int, str] | None]:
+    return [parse_progress(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_lines_have_the_start_and_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    assert list(progress("abc", "my film.mp4", 3)) == ["a", "b", "c"]
+    lines = told(capsys)
+    assert lines[0] == (0, 3, "my film.mp4")
+    assert lines[-1] == (3, 3, "my film.mp4")
+    with progress_bar("film") as bar:
+        bar.show(40, 90)
+    assert told(capsys)[-1] == (40, 90, "film")
+
+
+def test_lines_are_at_most_five_a_second(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = ManualClock(10**9)
+    lines = _Lines("film", 100, clock)
+    for done in range(100):
+        clock.set(10**9 + done * 20_000_000)
+        lines.show(done)
+    assert 9 <= len(told(capsys)) <= 11
+
+
+def test_a_program_without_a_window_or_a_terminal_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert list(progress("abc", "film", 3)) == ["a", "b", "c"]
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""

@@ -1,0 +1,69 @@
+"""Programs in a window: progress, remaining time, output, cancel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PyQt5.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.progress import MARK
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from tests.offline.films import write_film
+
+ROOT = Path(__file__).resolve().parents[2]
+SOON = 60_000  # ms
+
+
+@pytest.fixture
+def above(qtbot: QtBot) -> Iterator[QWidget]:
+    made = QWidget()
+    qtbot.addWidget(made)
+    yield made
+    made.close()
+
+
+def test_progress_is_a_bar_and_a_remaining_time_not_text(
+    above: QWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = ProgramWindow("Nothing", "CheckSettings.py", ["--help"], above)
+    now_s = 100.0
+    monkeypatch.setattr(SystemClock, "now_ns", lambda _: round(now_s * 1e9))
+    window._read(f"before\n{MARK}0 100 film\n")
+    now_s += 10
+    window._read(f"{MARK}20 10")
+    window._read("0 film\nafter\n")
+    assert window.bar.value() == 20
+    assert window.bar.maximum() == 100
+    assert window.state.text() == "film: 20 of 100, 40 s left"
+    assert "before\nafter" in window.page.toPlainText()
+    assert "progress" not in window.page.toPlainText().partition("usage")[0]
+    window._read(f"{MARK}3 0 another\n")
+    assert window.bar.maximum() == 0, "how many there are is not known"
+    window.close()
+
+
+def test_pick_frames_tells_its_progress_and_can_be_cancelled(
+    above: QWidget, qtbot: QtBot, tmp_path: Path
+) -> None:
+    film = str(write_film(tmp_path / "film.mkv"))
+    words = [film, "--into", str(tmp_path / "labels"), "--count", "3"]
+    window = ProgramWindow("Pick frames", "PickFrames.py", words, above)
+    states: list[str] = []
+    show = window._show_progress
+
+    def listen(done: int, total: int, what: str) -> None:
+        states.append(f"{what} {done} {total}")
+        show(done, total, what)
+
+    window._show_progress = listen  # type: ignore[method-assign]
+    with qtbot.waitSignal(window.ended, timeout=SOON):
+        pass
+    assert "comparing frames 0 20" in states
+    assert "writing frames 3 3" in states
+    assert window.state.text() == "done"
+    window.close()
+    again = ProgramWindow("Pick frames", "PickFrames.py", words, above)
+    again.stop.click()
+    assert not again.program.running
