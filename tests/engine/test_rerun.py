@@ -63,7 +63,7 @@ def test_a_changed_region_shows_what_would_have_fired(tmp_path: Path) -> None:
         f"[Trigger spot] differs on {other} frames: it held "
         f"{np.mean(then):.1%} of the time, and would have held {np.mean(now):.1%}"
     ) in lines
-    assert f"    its onsets: 2 times, at {times} s" in lines
+    assert f"    onsets with these settings: 2, at {times} s" in lines
 
 
 @pytest.mark.parametrize("changed", [False, True])
