@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
-    from PyQt5.QtCore import QSettings
+    from PyQt5.QtCore import QSettings, QTimer
 
     from deeplabstream.engine.processes.termination import termination
     from deeplabstream.engine.session.session import Session
@@ -77,7 +77,7 @@ def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
         memory = QSettings("DeepLabStream", "DeepLabStream")
         window = MainWindow(bridge, document, memory)
         window.show()
-        window.offer_draft()
+        QTimer.singleShot(0, window.offer_draft)  # while signals are looked for
         window.tour.offer()
         bridge.start()
         return run_until_closed(

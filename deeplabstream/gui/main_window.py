@@ -36,6 +36,7 @@ from deeplabstream.gui.widgets.banners import (
     BannerOverlay,
     SettingsBanner,
 )
+from deeplabstream.gui.widgets.buttons import keep_focus_on_clicks
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.navigation_bar import Rail
@@ -69,6 +70,7 @@ class MainWindow(QMainWindow):
         self.painted.changed.connect(self._paint)
         self.live: LivePage = LivePage(bridge, document, self.log, self.test)
         self._rig_words = self._words_of_rig()
+        self._was_maximised = False
         self._paint()
         self._memory = memory
         self._stack = QStackedWidget()
@@ -106,6 +108,7 @@ class MainWindow(QMainWindow):
             lambda: f"app.md#{self.rail.page.lower()}",
         )
         self.setCentralWidget(self._build_layout())
+        keep_focus_on_clicks(self.rail)
         self.overlay = BannerOverlay(self, self.alarms, self.banner)
         self.resize(1340, 740)
         self._connect()
@@ -119,7 +122,22 @@ class MainWindow(QMainWindow):
         sound.setCheckable(True)
         sound.setChecked(self.sound.on)
         sound.toggled.connect(self.sound.switch)
-        return [sound]
+        self.full_screen = QAction("Full screen", self)
+        self.full_screen.setShortcut("F11")
+        self.full_screen.setCheckable(True)
+        self.full_screen.toggled.connect(self._fill_screen)
+        return [self.full_screen, sound]
+
+    def _fill_screen(self, full: bool) -> None:
+        """Fill the screen; the live page shows images only, STOP stays."""
+        self.live.show_images_only(full)
+        if full:
+            self._was_maximised = self.isMaximized()
+            self.showFullScreen()
+        elif self._was_maximised:
+            self.showMaximized()
+        else:
+            self.showNormal()
 
     def show_page(self, name: str) -> None:
         """Show a page; it is made on the first call."""
@@ -130,6 +148,7 @@ class MainWindow(QMainWindow):
             if name not in self._made:
                 self._made[name] = PAGES[name](self.bridge, self.document, self.recent)
                 self._stack.addWidget(self._made[name])
+                keep_focus_on_clicks(self._made[name])
             page = self._made[name]
         self._stack.setCurrentWidget(page)
         self.rail.show_page(name)
@@ -257,6 +276,7 @@ class MainWindow(QMainWindow):
         shown = self._stack.currentWidget() is self.live
         old = self.live
         self.live = LivePage(self.bridge, self.document, self.log, self.test)
+        self.live.show_images_only(self.full_screen.isChecked())
         self._paint()
         self._stack.addWidget(self.live)
         if shown:
@@ -270,6 +290,7 @@ class MainWindow(QMainWindow):
         return {title: each for title, each in words.items() if title != "Session"}
 
     def _paint(self) -> None:
+        keep_focus_on_clicks(self.live)
         self.live.display.paint_as(self.painted)
 
     def _note_run(self, status: SessionState) -> None:

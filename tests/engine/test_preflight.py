@@ -44,6 +44,9 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
     assert "the network finds nose, ear, tail" in told
     assert "1 region of a trigger lies in the frame" in told
     assert "are free in" in told
+    bad = [finding.note for finding in found if not finding.good]
+    assert len(bad) == len(rig.settings.outputs), "no output is open in this test"
+    assert all(note.startswith("warning: [Output ") for note in bad)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_a_camera_that_waits_for_its_first_pulse_stops_nothing(
 ) -> None:
     rig.update(counts={"arena": Counts()})
     assert inspected(rig, {"arena": 0.0})[0] == PreflightResult(
-        "[Camera arena] has given no frame yet"
+        "[Camera arena] has given no frame yet", good=False
     )
 
 

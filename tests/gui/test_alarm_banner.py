@@ -145,7 +145,7 @@ def test_an_output_that_failed_stays_marked_until_it_is_written_again(
     rig.news.append(Note("error", gone, 5))
     for _ in range(8):
         window.bridge.tick()
-    assert plates.said["left stimulus"].text() == "failed\n"
+    assert plates.said["left stimulus"].text() == "failed"
     assert gone in plates.said["left stimulus"].toolTip()
     assert "failed" not in plates.said["right stimulus"].text()
     rig.news.append(Edge("left stimulus", 0.0, "open", 9, 9))

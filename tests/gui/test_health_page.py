@@ -36,7 +36,29 @@ def test_every_stage_has_its_own_time(page: HealthPage) -> None:
 
 def test_nothing_is_made_up_before_a_frame_came(page: HealthPage) -> None:
     assert {cell(page, "stages", row, 0) for row in range(5)} == {"–"}
-    assert page.computer.text() == "–"
+    assert "while a stream runs" in page.computer.text()
+
+
+def test_without_a_stream_no_empty_panels_are_shown(page: HealthPage) -> None:
+    assert not page.plot.isVisible()
+    assert not page.cameras.isVisible()
+    assert page.alarms.page.placeholderText() == "No alarms"
+    page.bridge.do(Action.START_STREAM)
+    page.bridge.tick()
+    assert page.plot.isVisible()
+    assert page.cameras.isVisible()
+    page.bridge.do(Action.STOP_STREAM)
+    page.bridge.tick()
+    assert page.plot.isVisible(), "the last figures stay"
+
+
+def test_findings_of_the_pre_flight_check_are_listed(
+    page: HealthPage, rig: FakeSession
+) -> None:
+    rig.news += [Note("preflight", "a", 0), Note("preflight", "warning: b", 0)]
+    page.bridge.tick()
+    assert page.checks.page.toPlainText() == "a\nwarning: b"
+    assert not page.alarms.page.toPlainText()
 
 
 def test_losses_are_seen(page: HealthPage, rig: FakeSession) -> None:

@@ -95,7 +95,7 @@ def test_what_a_device_said_last_stands_beside_its_plate(window: MainWindow) -> 
             window.bridge.tick()
         return window.live.outputs.said["left stimulus"].text()
 
-    assert said() == "not open\n"
+    assert said() == "not open"
     asked, written = now_ns - 5 * 10**9, now_ns - 4_900_000_000
     rig.update(
         edges={"left stimulus": Edge("left stimulus", 1.0, "plan", asked, written)}

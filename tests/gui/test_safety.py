@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import Qt, QTimer
-from PyQt5.QtWidgets import QApplication, QFileDialog, QMessageBox
+from PyQt5.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core import rig_folder
@@ -13,10 +13,13 @@ from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages.experiment_page import ExperimentPage
 from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.pages.training_tab import TrainingTab
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.gui.widgets.field_editors import Line
 from deeplabstream.settings import example_rig
 from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load
@@ -87,6 +90,53 @@ def test_keys_that_go_from_button_to_button_never_come_to_a_stop_button(
         assert not isinstance(QApplication.focusWidget(), StopButton)
     asked = rig_of(window).asked
     assert {*asked} == {*STARTS, Action.START_RECORDING}
+    window.end()
+
+
+def test_a_click_on_a_button_never_makes_it_react_to_space(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    click(window, qtbot, STARTS)
+    before = window.document.text
+    for name in window.rail.pages:
+        window.show_page(name)
+        page = window.live if name == "Live" else window.page(name)
+        clickable = [
+            button
+            for button in [
+                *page.findChildren(QAbstractButton),
+                *window.rail.findChildren(QAbstractButton),
+            ]
+            if button.focusPolicy() & Qt.FocusPolicy.ClickFocus
+        ]
+        assert not clickable, name
+    window.show_page("Experiment")
+    experiment = window.page("Experiment")
+    assert isinstance(experiment, ExperimentPage)
+    experiment.add("Optogenetic")
+    qtbot.mouseClick(experiment.use, LEFT)
+    changed = window.document.text
+    assert changed != before
+    press_everything(window, qtbot)
+    assert window.document.text == changed
+    assert rig_of(window).asked == [*STARTS]
+    window.end()
+
+
+def test_a_click_on_a_button_takes_the_field_that_is_being_edited(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.show_page("Settings")
+    page = window.page("Settings")
+    assert isinstance(page, SettingsPage)
+    page.show_section("Output left stimulus")
+    assert page.form is not None
+    editor = page.form.editors["MAX_ON_S"]
+    assert isinstance(editor, Line)
+    editor.line.setFocus()
+    qtbot.keyClicks(editor.line, "7")
+    qtbot.mouseClick(window.rail.pages["Live"], LEFT)
+    assert window.document.words["Output left stimulus"]["MAX_ON_S"] == "7"
     window.end()
 
 

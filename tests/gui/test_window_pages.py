@@ -7,6 +7,7 @@ from PyQt5.QtCore import QSettings, Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
@@ -291,4 +292,41 @@ def test_a_network_that_is_not_there_is_shown_before_the_start(
     window.document.undo()
     window.document.check()
     assert not window.banner.isVisible()
+    window.end()
+
+
+def test_good_findings_of_the_pre_flight_check_are_one_line(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    log = window.log.page.toPlainText
+    good = [Note("preflight", f"[Output {n}] acknowledges", 0) for n in range(9)]
+    rig_of(window).news += good
+    window.bridge.tick()
+    assert log() == "Pre-flight OK: 9 checks, see the page Health"
+    slow = "warning: [Camera arena] gives 20.0 frames/s and not 30"
+    rig_of(window).news += [*good, Note("preflight", slow, 0)]
+    window.bridge.tick()
+    assert log().splitlines()[1:] == [
+        "Pre-flight: 1 of 10 checks, see the page Health",
+        slow,
+    ]
+    window.end()
+
+
+def test_full_screen_shows_the_images_and_stop(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    QApplication.setActiveWindow(window)
+    qtbot.keyClick(window, Qt.Key.Key_F11)
+    assert window.isFullScreen()
+    assert not window.live.controls.isVisible()
+    assert window.rail.stop.isVisible()
+    assert window.alarms.parentWidget() is window.overlay
+    window.document.set_word("Experiment", "PATIENCE_S", "0.2")  # another live page
+    assert not window.live.controls.isVisible()
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert window.isFullScreen(), "Esc is STOP"
+    qtbot.keyClick(window, Qt.Key.Key_F11)
+    assert not window.isFullScreen()
+    assert window.live.controls.isVisible()
     window.end()

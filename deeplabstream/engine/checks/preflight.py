@@ -20,6 +20,8 @@ TOO_LITTLE = 0.2
 """Below this share of it, decisions would come from too few pictures."""
 AHEAD_MS = 100.0
 """A picture that seems to be exposed so long after it arrived has a wrong time."""
+WARNING = "warning: "
+"""Begins the notes of findings that a user should look at."""
 EARLIEST_YEAR = 2025
 """A computer that believes it is earlier has forgotten the time."""
 
@@ -32,6 +34,17 @@ class PreflightResult:
     """A sentence; of a grave one, the end of "Cannot start because …"."""
     grave: bool = False
     """The experiment can't start."""
+    good: bool = True
+    """False: a user should look at it."""
+
+    @property
+    def note(self) -> str:
+        """The text as the run gets it."""
+        return self.text if self.good else f"{WARNING}{self.text}"
+
+
+def _warning(text: str, grave: bool = False) -> PreflightResult:
+    return PreflightResult(text, grave, good=False)
 
 
 def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
@@ -49,7 +62,7 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
 def _cameras(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     for camera, form in state.formats.items():
         if not state.counts[camera].delivered:
-            yield PreflightResult(f"[Camera {camera}] has given no frame yet")
+            yield _warning(f"[Camera {camera}] has given no frame yet")
             continue
         if camera not in state.rates:
             continue
@@ -57,14 +70,12 @@ def _cameras(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         said = f"[Camera {camera}] gives {rate:.1f} frames/s"
         if not rate:
             silent = f"[Camera {camera}] no longer gives frames"
-            yield PreflightResult(silent, grave=deciding)
+            yield _warning(silent, grave=deciding)
         elif not form.rate or rate >= ENOUGH * form.rate:
             yield PreflightResult(said)
         else:
             slow = f"{said} and not {form.rate:g}: exposure, light or cable?"
-            yield PreflightResult(
-                slow, grave=deciding and rate < TOO_LITTLE * form.rate
-            )
+            yield _warning(slow, grave=deciding and rate < TOO_LITTLE * form.rate)
 
 
 def _network(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
@@ -107,7 +118,7 @@ def _network_speed(
             f"; [Camera {settings.deciding_camera}] goes first, the other cameras get at "
             f"least every fourth analysis together"
         )
-    yield PreflightResult(f"{text}. Lower the cameras' RATE, or use a faster network")
+    yield _warning(f"{text}. Lower the cameras' RATE, or use a faster network")
 
 
 def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
@@ -120,11 +131,9 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         whose = f"the region of [Trigger {zone.trigger}]"
         frame = f"the frame of [Camera {zone.camera}], {form.width}×{form.height}"
         if outside == 1:
-            yield PreflightResult(
-                f"{whose} lies outside {frame}", grave=len(zone.outline) > 1
-            )
+            yield _warning(f"{whose} lies outside {frame}", grave=len(zone.outline) > 1)
         elif outside:
-            yield PreflightResult(f"{whose} lies partly outside {frame}")
+            yield _warning(f"{whose} lies partly outside {frame}")
         else:
             good += 1
     if good:
@@ -148,10 +157,10 @@ def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult
         if late_ms > most_ms:
             text = f"{whose} are {late_ms:.0f} ms old when they arrive, and"
             text = f"{text} MAX_AGE_MS = {most_ms:g}: nothing would be decided"
-            yield PreflightResult(text, grave=deciding)
+            yield _warning(text, grave=deciding)
         elif late_ms < -AHEAD_MS:
             text = f"{whose} have times {-late_ms:.0f} ms ahead of the computer's clock"
-            yield PreflightResult(text, grave=deciding)
+            yield _warning(text, grave=deciding)
         elif late_ms:
             yield PreflightResult(
                 f"{whose} arrive {late_ms:.1f} ms after their exposure"
@@ -164,7 +173,7 @@ def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult
     finest_us = time.get_clock_info("perf_counter").resolution * 1e6
     said = f"the computer's clock shows {now:%Y-%m-%d %H:%M:%S %z}"
     if now.year < EARLIEST_YEAR:
-        yield PreflightResult(f"{said}: set it, because run folders are named by it")
+        yield _warning(f"{said}: set it, because run folders are named by it")
     else:
         yield PreflightResult(f"{said}; the resolution of times is {finest_us:.3g} µs")
 
@@ -175,7 +184,7 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         edge, answer = state.edges.get(name), state.acknowledged.get(name)
         if edge is None:
             again = "it is opened again when the experiment starts"
-            yield PreflightResult(f"[Output {name}] does not answer; {again}")
+            yield _warning(f"[Output {name}] does not answer; {again}")
         elif answer is not None:
             after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
             late = f", {after_ms:.2f} ms after the command" if after_ms else ""
@@ -184,7 +193,9 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
             text = "was opened and switched off; it can't acknowledge"
             yield PreflightResult(f"[Output {name}] {text}")
     for proof in state.watchdog_checks:
-        yield PreflightResult(proof.text, grave=proof.good is False)
+        yield PreflightResult(
+            proof.text, grave=proof.good is False, good=proof.good is True
+        )
 
 
 def _check_disk_space(

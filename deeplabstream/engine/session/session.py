@@ -305,7 +305,7 @@ class Session:
             self._news.append(Failed(f"Cannot start because {'; '.join(grave)}"))
             return
         for finding in found:
-            self.note("preflight", finding.text)
+            self.note("preflight", finding.note)
         records = self.state.recording or self.state.recording_starting
         wanted = self.settings.experiment.record_exp and self.settings.recorded
         if wanted and not records:

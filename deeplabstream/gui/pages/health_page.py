@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.checks.preflight import WARNING
 from deeplabstream.engine.identity_reporting import sentence
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
@@ -47,6 +48,7 @@ _COUNTS_HELP = (
     "frames in memory, to be encoded",
     "frames missing in the video",
 )
+_IDLE = "Latency, frame counts and load are shown while a stream runs."
 _ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
 
 
@@ -62,9 +64,12 @@ class HealthPage(QWidget):
         for column, text in enumerate(_COUNTS_HELP):
             if (head := self.cameras.horizontalHeaderItem(column)) is not None:
                 head.setToolTip(text)
-        self.computer = QLabel("–")
+        self.computer = QLabel(_IDLE)
         self.examine = ExamineButton(bridge)
         self.alarms = Log("Alarms")
+        self.alarms.page.setPlaceholderText("No alarms")
+        self.checks = Log("Pre-flight")
+        self.checks.page.setPlaceholderText("Runs when an experiment starts")
         self.animals = QLabel()
         self._stages = StageTimes(bridge.session.cameras[0])
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
@@ -76,6 +81,7 @@ class HealthPage(QWidget):
         bridge.status_changed.connect(self._take_status)
         bridge.settings_changed.connect(self._renew)
         bridge.ticked.connect(self._tick)
+        self._show_figures(bridge.session.state.phase is not Phase.IDLE)
         self._renew()
 
     def _arrange(self) -> None:
@@ -90,32 +96,45 @@ class HealthPage(QWidget):
         for label in (self.computer, self.animals):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
-        grid = QGridLayout(self)
+        self._grid = grid = QGridLayout(self)
         grid.setContentsMargins(10, 10, 10, 10)
         grid.setSpacing(10)
-        grid.addWidget(_build_panel("Latency", self.plot), 0, 0)
-        grid.addWidget(_build_panel("Stages, ms", self.stages), 1, 0)
+        self._figures = [
+            _build_panel("Latency", self.plot),
+            _build_panel("Stages, ms", self.stages),
+        ]
+        for row, panel in enumerate(self._figures):
+            grid.addWidget(panel, row, 0)
         went = QWidget()
         went.setObjectName("clear")
         inside = QVBoxLayout(went)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.cameras, 1)
         inside.addWidget(self.animals)
-        grid.addWidget(_build_panel("Frame counts", went), 0, 1)
+        self._figures.append(_build_panel("Frame counts", went))
+        grid.addWidget(self._figures[-1], 0, 1)
         examined = QWidget()
         examined.setObjectName("clear")
         below = QVBoxLayout(examined)
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.computer, 1)
         below.addWidget(self.examine)
-        grid.addWidget(_build_panel("Computer", examined), 1, 1)
-        grid.addWidget(self.alarms, 2, 0, 1, 2)
+        self._computer_panel = _build_panel("Computer", examined)
+        grid.addWidget(self.alarms, 2, 0)
+        grid.addWidget(self.checks, 2, 1)
         self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.stages.setMinimumHeight(206)
-        for row, stretch in enumerate((3, 2, 1)):
-            grid.setRowStretch(row, stretch)
         for column, stretch in enumerate((2, 3)):  # seven columns need the room
             grid.setColumnStretch(column, stretch)
+
+    def _show_figures(self, shown: bool) -> None:
+        """Show the panels of figures; without a stream there are none."""
+        for panel in self._figures:
+            panel.setVisible(shown)
+        place = (1, 1, 1, 1) if shown else (0, 0, 1, 2)
+        self._grid.addWidget(self._computer_panel, *place)
+        for row, stretch in enumerate((3, 2, 1) if shown else (0, 0, 1)):
+            self._grid.setRowStretch(row, stretch)
 
     def refresh(self) -> None:
         """Show the figures of this moment."""
@@ -188,6 +207,9 @@ class HealthPage(QWidget):
         self._stages.add(steps)
 
     def _take_note(self, note: Note) -> None:
+        if note.kind == "preflight":
+            bad = note.text.startswith(WARNING)
+            self.checks.add_line(note.text, tone="amber" if bad else "text")
         if note.kind in _ALARMS:
             start_ns = self.bridge.session.state.start_ns
             since = (note.time_ns - start_ns) / 1e9 if start_ns else None
@@ -201,6 +223,9 @@ class HealthPage(QWidget):
     def _take_status(self, status: SessionState) -> None:
         if status.phase is Phase.STARTING:
             self._stages.clear()
+            self.checks.clear()
+        if status.phase is not Phase.IDLE:
+            self._show_figures(True)
 
     def _tick(self) -> None:
         self._ticks += 1

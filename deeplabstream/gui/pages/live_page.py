@@ -17,6 +17,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
 from deeplabstream.core.pose import Thresholds
+from deeplabstream.engine.checks.preflight import WARNING
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
@@ -67,6 +68,8 @@ class LivePage(QWidget):
         """What devices have said in tests."""
         self._failed: dict[str, str] = {}
         """Outputs that failed and were not written since, with the reason."""
+        self._checks: list[Note] = []
+        """Findings of a pre-flight check that are not in the log yet."""
         self._lines: list[tuple[int, str, str]] = []
         self._arrange()
         self._connect()
@@ -84,10 +87,13 @@ class LivePage(QWidget):
         below.setWidget(self.side)
         below.setWidgetResizable(True)
         below.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        side = QVBoxLayout()
+        self.panels = QWidget()
+        self.panels.setObjectName("clear")
+        self.panels.setFixedWidth(_SIDE_WIDTH)
+        side = QVBoxLayout(self.panels)
+        side.setContentsMargins(0, 0, 0, 0)
         side.setSpacing(8)
         for part in (self.controls, self.subject, below):
-            part.setFixedWidth(_SIDE_WIDTH)
             side.addWidget(part)
         for camera, view in self.display.grid.views.items():
             self.adjusting[camera] = button = QPushButton("Adjust …")
@@ -101,7 +107,7 @@ class LivePage(QWidget):
         row.setContentsMargins(10, 10, 10, 10)
         row.setSpacing(10)
         row.addWidget(self.display, 1)
-        row.addLayout(side)
+        row.addWidget(self.panels)
 
     def _connect(self) -> None:
         self.controls.asked.connect(self.ask)
@@ -162,7 +168,14 @@ class LivePage(QWidget):
             word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
             self._remember(word, edge.written_ns, "amber")
 
+    def show_images_only(self, only: bool) -> None:
+        """Hide the panels beside the images, or show them again."""
+        self.panels.setVisible(not only)
+
     def _take_note(self, note: Note) -> None:
+        if note.kind == "preflight":
+            self._checks.append(note)
+            return
         tone = "red" if note.kind == "error" else "blue"
         failed = re.match(r"\[Output (.+?)\]", note.text)
         if note.kind == "error" and failed:
@@ -239,8 +252,24 @@ class LivePage(QWidget):
         last_ns = self._lines[-1][0] if self._lines else 0
         self._lines.append((last_ns if time_ns is None else time_ns, text, tone))
 
+    def _sum_up_checks(self) -> None:
+        """Add one line for all findings that are good, and one for each other."""
+        if not self._checks:
+            return
+        bad = [note for note in self._checks if note.text.startswith(WARNING)]
+        count = f"{len(self._checks)} checks, see the page Health"
+        summary = (
+            f"Pre-flight: {len(bad)} of {count}" if bad else f"Pre-flight OK: {count}"
+        )
+        time_ns = self._checks[0].time_ns
+        self._remember(summary, time_ns, "amber" if bad else "green")
+        for note in bad:
+            self._remember(note.text, note.time_ns, "amber")
+        self._checks.clear()
+
     def _tick(self) -> None:
         """Say what happened since the last tick; outputs act before steps are told."""
+        self._sum_up_checks()
         start_ns = self.bridge.session.state.start_ns
         for time_ns, text, tone in sorted(self._lines, key=lambda line: line[0]):
             since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None

@@ -1,10 +1,13 @@
 """Small widgets: stop button, play button and indicator lamp."""
 
+from functools import partial
+
 from PyQt5.QtCore import QPointF, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PyQt5.QtWidgets import QPushButton, QWidget
+from PyQt5.QtWidgets import QAbstractButton, QPushButton, QWidget
 
 from deeplabstream.gui.theme import palette
+from deeplabstream.gui.widgets.field_editors import commit_field
 
 
 class StopButton(QPushButton):
@@ -14,6 +17,18 @@ class StopButton(QPushButton):
         super().__init__(text)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAutoDefault(False)  # Enter presses such a button in a dialog
+
+
+def keep_focus_on_clicks(root: QWidget) -> None:
+    """Let a click on the buttons of `root` leave the focus where it is.
+
+    Space and Enter press the button with the focus: after a click they would press it
+    again. The field with the focus is taken over, as if it had lost the focus.
+    """
+    for button in root.findChildren(QAbstractButton):
+        if button.focusPolicy() & Qt.FocusPolicy.ClickFocus:
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.pressed.connect(partial(commit_field, button))
 
 
 TICK_MS = 33

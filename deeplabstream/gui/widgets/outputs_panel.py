@@ -83,7 +83,7 @@ class OutputsPanel(Panel):
                 edges.get(name), acknowledged.get(name), now_ns
             )
             if name in failed:
-                text, tip = "failed\n", failed[name]
+                text, tip = "failed", failed[name]
             kind = "problem" if name in failed else "caption"
             if label.objectName() != kind:
                 label.setObjectName(kind)
@@ -111,7 +111,7 @@ def _acknowledgement_text(
     if edge is not None:
         tip = f"set to {edge.level:.0%} ({edge.cause}); this kind does not acknowledge"
         return f"written\n{_ago(now_ns - edge.written_ns)}", tip
-    return "not open\n", "opens with the stream"
+    return "not open", "opens with the stream"
 
 
 def _ago(time_ns: int) -> str:

@@ -166,6 +166,11 @@ class Log(Panel):
         self._lines.append((f"{time}{text}", tone))
         self._write(*self._lines[-1])
 
+    def clear(self) -> None:
+        """Remove all lines."""
+        self._lines.clear()
+        self.page.clear()
+
     def complain(self, text: str) -> None:
         """Add a line about something that went wrong."""
         self.add_line(text, tone="red")

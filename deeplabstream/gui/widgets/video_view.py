@@ -5,8 +5,8 @@ from time import perf_counter_ns
 
 import numpy as np
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion
-from PyQt5.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion, QResizeEvent
+from PyQt5.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from PyQt5.sip import voidptr
 
 from deeplabstream.core.frame import Image
@@ -23,6 +23,8 @@ from deeplabstream.gui.widgets.frame_overlay import (
     fit,
 )
 from deeplabstream.gui.widgets.trigger_plate import draw_lines, lines_of
+
+_MARGIN = 8  # px
 
 
 def to_qimage(image: Image) -> QImage:
@@ -67,16 +69,38 @@ class VideoView(QWidget):
         self._image: QImage | None = None
         self._index: int | None = None
         self._step: Step | None = None
+        self._corner_button: QWidget | None = None
         self.setMinimumSize(240, 180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     def hold(self, button: QWidget) -> None:
-        """Have a button in the lower right corner, above the picture."""
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 8, 8, 8)
-        column.addStretch(1)
-        column.addWidget(button, 0, Qt.AlignmentFlag.AlignRight)
+        """Have a button in the lower right corner of the image."""
+        self._corner_button = button
+        button.setParent(self)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Move the button that is held into the corner."""
+        if self._corner_button is None:
+            return
+        right, bottom = float(self.width()), float(self.height())
+        place = self.place
+        if place is not None and self._image is not None:
+            right = place.left + self._image.width() * place.scale
+            bottom = place.top + self._image.height() * place.scale
+        size = self._corner_button.sizeHint()
+        self._corner_button.setGeometry(
+            round(right) - size.width() - _MARGIN,
+            round(bottom) - size.height() - _MARGIN,
+            size.width(),
+            size.height(),
+        )
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Keep the button in its corner."""
+        super().resizeEvent(event)
+        self._settle()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Return what a picture of 640×480 takes."""
@@ -84,7 +108,9 @@ class VideoView(QWidget):
 
     def show_picture(self, image: Image, index: int, step: Step | None) -> None:
         """Show a picture; `step` is what was found in exactly this one, None: nothing."""
-        self._image = to_qimage(image)
+        before, self._image = self._image, to_qimage(image)
+        if before is None or before.size() != self._image.size():
+            self._settle()
         self._index, self._step, self._new = index, step, True
         self.update()
 
@@ -92,6 +118,7 @@ class VideoView(QWidget):
         """Show no picture but a sentence."""
         self.empty_text = text
         self._image = self._index = self._step = None
+        self._settle()
         self.figures = ""
         if self.trail is not None:
             self.trail.clear()
