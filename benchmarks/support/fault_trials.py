@@ -2,8 +2,11 @@
 
 import os
 import random
+import resource
 import select
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -49,6 +52,8 @@ SUSPENDED: tuple[tuple[str, ...], ...] = (
     (GROUP,),
 )
 SIGNALS = ("HUP", "INT", "QUIT", "TERM", "TSTP")
+STARVED_S = 3.0
+"""How long other programs take all processor time."""
 SLOW_DISK = """
 import os, time
 _fsync = os.fsync
@@ -76,6 +81,8 @@ class Outcome:
     """Processes and pieces of shared memory that are still there."""
     problem: str = ""
     """What else went wrong."""
+    seed: str = ""
+    """`run` repeats the trial with it."""
 
 
 class Trial(ABC):
@@ -128,25 +135,18 @@ class Trial(ABC):
 
 
 class InRig(Trial):
-    """Kills or suspends processes, or has a slow disk."""
+    """Kills or suspends processes."""
 
     def __init__(
-        self,
-        chance: random.Random,
-        names: tuple[str, ...] = (),
-        paused: bool = False,
-        slow: bool = False,
+        self, chance: random.Random, names: tuple[str, ...], paused: bool = False
     ) -> None:
         super().__init__(chance)
-        self.names, self.paused, self.slow = names, paused, slow
+        self.names, self.paused = names, paused
 
     def start(self) -> None:  # noqa: D102
-        environment = {}
-        if self.slow:
-            site = self.folder / "site"
-            site.mkdir()
-            (site / "sitecustomize.py").write_text(SLOW_DISK, "utf-8")
-            environment["PYTHONPATH"] = str(site)
+        self._start({})
+
+    def _start(self, environment: dict[str, str]) -> None:
         rig = laser_on(self.folder, environment=environment)
         self.rig = self.resources.enter_context(rig)
         self.ends = [*self.rig.pidfds.values()]
@@ -154,20 +154,21 @@ class InRig(Trial):
     def harm(self) -> None:  # noqa: D102
         time.sleep(self.chance.uniform(0, 0.5))
         began_s = time.perf_counter()
-        if self.names:
-            self._signal(signal.SIGSTOP if self.paused else signal.SIGKILL)
-        if self.paused:
-            wait_s = self.chance.uniform(0.2, 5)
-            if (ms := _off_ms(self.rig.board, began_s, wait_s)) is not None:
-                self.outcome.ms = ms
-            self._signal(signal.SIGCONT)
-        if self.paused or self.slow:  # what goes on is ended as a user would
-            stop_s = time.perf_counter()
-            self._kill(self.rig.pids["main"], signal.SIGUSR1)
-            if self.outcome.ms is None:
-                self.outcome.ms = _off_ms(self.rig.board, stop_s, OFF_S)
-        else:
+        self._signal(signal.SIGSTOP if self.paused else signal.SIGKILL)
+        if not self.paused:
             self.outcome.ms = _off_ms(self.rig.board, began_s, OFF_S)
+            return
+        wait_s = self.chance.uniform(0.2, 5)
+        self.outcome.ms = _off_ms(self.rig.board, began_s, wait_s)
+        self._signal(signal.SIGCONT)
+        self._stop()
+
+    def _stop(self) -> None:
+        """End what goes on as a user would; note when the laser is off, if it was on."""
+        stop_s = time.perf_counter()
+        self._kill(self.rig.pids["main"], signal.SIGUSR1)
+        if self.outcome.ms is None:
+            self.outcome.ms = _off_ms(self.rig.board, stop_s, OFF_S)
 
     def run_folder(self) -> Path:  # noqa: D102
         return self.rig.run
@@ -187,6 +188,48 @@ class InRig(Trial):
     def _kill(self, pid: int, number: int) -> None:
         with suppress(ProcessLookupError):  # a guard has killed what hung
             os.kill(pid, number)
+
+
+class SlowDisk(InRig):
+    """Has a disk on which every fsync takes 1 s."""
+
+    def start(self) -> None:  # noqa: D102
+        site = self.folder / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(SLOW_DISK, "utf-8")
+        self._start({"PYTHONPATH": str(site)})
+
+    def harm(self) -> None:  # noqa: D102
+        time.sleep(self.chance.uniform(0, 0.5))
+        self._stop()
+
+
+class Starved(InRig):
+    """Competes with four busy programs per core for some seconds."""
+
+    def harm(self) -> None:  # noqa: D102
+        began_s = time.perf_counter()
+        busy = [sys.executable, "-c", "while True: pass"]
+        hogs = [subprocess.Popen(busy) for _ in range(4 * (os.cpu_count() or 1))]
+        try:
+            self.outcome.ms = _off_ms(self.rig.board, began_s, STARVED_S)
+        finally:
+            for hog in hogs:
+                hog.kill()
+                hog.wait()
+        self._stop()
+
+
+class FullDisk(InRig):
+    """Has a disk on which the recorder can write nothing more, from some time on."""
+
+    def harm(self) -> None:  # noqa: D102
+        time.sleep(self.chance.uniform(0, 0.5))
+        began_s = time.perf_counter()
+        limit = resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY)
+        resource.prlimit(self.rig.pids["recorder"], *limit)
+        self.outcome.ms = _off_ms(self.rig.board, began_s, self.chance.uniform(1, 3))
+        self._stop()
 
 
 class Signalled(Trial):
@@ -242,7 +285,9 @@ def _trials() -> dict[str, tuple[type[Trial], tuple[object, ...]]]:
         found[f"kill {' + '.join(names)}"] = InRig, (names,)
     for names in SUSPENDED:
         found[f"suspend {' + '.join(names)}"] = InRig, (names, True)
-    found["slow disk"] = InRig, ((), False, True)
+    found["slow disk"] = SlowDisk, ((),)
+    found["full disk"] = FullDisk, ((),)
+    found["starved processor"] = Starved, ((),)
     for word in SIGNALS:
         found[f"signal {word}"] = Signalled, (word,)
     return found
@@ -265,7 +310,8 @@ def run(trials: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
         for rig in rigs:
             rig.harm()
         list(pool.map(_finish, rigs))
-    for (name, _), rig in zip(trials, rigs, strict=True):
+    for (name, seed), rig in zip(trials, rigs, strict=True):
+        rig.outcome.seed = seed
         yield name, rig.outcome
 
 
