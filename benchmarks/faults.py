@@ -45,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="TEXT",
         help="the fault TEXT, or all whose name contains it",
     )
-    add("--files", type=int, help="damaged files to read (0; --quick: 500; --long: 100000)")
+    add(
+        "--files",
+        type=int,
+        help="damaged files to read (0; --quick: 500; --long: 100000)",
+    )
     add("--minutes", type=float, help="start no more rigs after that (15; --long: 600)")
     add("--at-once", type=int, default=4, help="rigs that are started together")
     add("--seed", type=int, default=1)
