@@ -1,8 +1,12 @@
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.data.rotation_range import FEWEST, turns_and_mirror
 
 MOUSE = Skeleton(("snout", "leftear", "rightear", "tailbase"))
@@ -31,6 +35,62 @@ def test_a_runner_seen_from_the_side_stays_upright_and_headed_as_it_is() -> None
     turns, mirror = turns_and_mirror(poses(FROM_THE_SIDE, 12), RUNNER)
     assert 20 < turns < 30  # twice the 95th percentile
     assert not mirror
+
+
+@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize("most_px", [20, 60, 80])
+def test_parts_that_move_independently_are_no_rotation(
+    count: int, most_px: float
+) -> None:
+    """Paws beside a fixed camera: the best fitting rotation is far, and fits badly."""
+    rng = np.random.default_rng(1)
+    moved = FROM_THE_SIDE[:count] + rng.uniform(-most_px, most_px, (90, count, 2))
+    turns, _ = turns_and_mirror(
+        moved.astype(np.float32), Skeleton(RUNNER.bodyparts[:count])
+    )
+    assert turns < (180 if count == 3 else 30)  # three fit a rotation by chance
+
+
+def test_few_animals_that_are_headed_elsewhere_are_enough() -> None:
+    """Two of three frames show the animal headed alike; the camera is above."""
+    given = poses(FROM_ABOVE, 180)
+    given[20:] = poses(FROM_ABOVE, 10)[20:]
+    assert turns_and_mirror(given, MOUSE)[0] == 180
+
+
+SETS = Path(__file__).parents[3] / "shared/data"
+
+
+@pytest.mark.skipif(not SETS.exists(), reason="the labelled sets are not here")
+@pytest.mark.parametrize(
+    ("name", "parts", "turns", "mirror"),
+    [
+        ("openfield", "", 180, True),
+        ("mirror-mouse", "", 15, False),
+        ("mirror-mouse", "_top", 15, False),
+        ("mirror-mouse", "paw", 15, False),
+        ("lips", "", 15, True),
+    ],
+)
+def test_real_cameras(name: str, parts: str, turns: float, mirror: bool) -> None:
+    """From above, beside a wheel, in front of a face."""
+    labels = read_labels(SETS / name / "CollectedData.csv", root=SETS / name)
+    own = [n for n, part in enumerate(labels.skeleton.bodyparts) if parts in part]
+    skeleton = Skeleton(tuple(labels.skeleton.bodyparts[n] for n in own))
+    assert turns_and_mirror(labels.points[:, own], skeleton) == (turns, mirror)
+
+
+@pytest.mark.skipif(not SETS.exists(), reason="the labelled sets are not here")
+def test_flies_filmed_from_above_may_be_headed_anywhere() -> None:
+    import sleap_io
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        labels = sleap_io.load_file(str(SETS / "sleap/clip.slp"))
+    frames = list(labels)[::7]
+    points = np.array([fly.numpy() for frame in frames for fly in frame.instances])
+    skeleton = Skeleton(tuple(labels.skeleton.node_names))
+    assert turns_and_mirror(points.astype(np.float32), skeleton)[0] == 180
 
 
 def test_a_face_seen_from_the_front_may_be_mirrored_but_hardly_turned() -> None:

@@ -18,6 +18,9 @@ ALL_ROUND_DEG = 60.0
 LEAST_DEG = 15.0
 OUTLYING = 95
 """Percentile of the poses' rotations that counts: a wrong label rotates one."""
+REMAINING = 0.4
+"""Share of a pose's distance from the mean that may remain for the pose to count as rotated.
+Parts that move independently fit little better when they are rotated."""
 ROUNDS = 10
 """Iterations of fitting poses to their mean, and updating the mean."""
 
@@ -32,8 +35,10 @@ def turns_and_mirror(
 
     `points` are the labels, (pose, bodypart, 2) in pixels; NaN: not labelled. The first is
     twice as far as poses are turned from their mean (generalised Procrustes fit), 180 where
-    that is all round. Images may be mirrored where the mean pose, mirrored, left and
-    right swapped, and turned no more than that, is as near to itself as the poses are.
+    that is all round. A pose that fits the mean little better when it is turned counts as
+    not turned: its parts moved against each other, as a fixed camera sees them. Images may
+    be mirrored where the mean pose, mirrored, left and right swapped, and turned no more than
+    that, is as near to itself as the poses are.
     """
     enough = np.isfinite(points).all(axis=2).sum(axis=1) >= 3
     poses = points[enough].astype(np.float64) @ np.array([1, 1j])
@@ -46,14 +51,17 @@ def turns_and_mirror(
             _onto(mean, pose, each) for pose, each in zip(poses, turn, strict=True)
         ]
         mean = _mean(np.array(fitted))
-    turn = np.angle(np.exp(1j * turn) / np.exp(1j * turn).mean())
+    usual_turn = float(np.angle(np.exp(1j * turn).mean()))
+    after = np.array([_misfit(pose, mean) for pose in fitted])
+    before = np.array([_misfit(_onto(mean, pose, usual_turn), mean) for pose in poses])
+    turn = np.angle(np.exp(1j * (turn - usual_turn)))
+    turn[after > REMAINING * before] = 0
     spread = float(np.degrees(np.percentile(np.abs(turn), OUTLYING)))
     most = 180.0 if spread > ALL_ROUND_DEG else max(LEAST_DEG, 2 * spread)
     image = -np.conj(mean)[mirrored(skeleton)]
     limit = np.radians(most)
     image = _onto(mean, image, float(np.clip(_turn(image, mean), -limit, limit)))
-    usual = np.median([_misfit(pose, mean) for pose in fitted])
-    return most, bool(_misfit(image, mean) <= usual)
+    return most, bool(_misfit(image, mean) <= np.median(after))
 
 
 def _turn(pose: Shape, mean: Shape) -> float:
