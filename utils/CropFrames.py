@@ -70,7 +70,8 @@ def _table_of_points(file: Path) -> "DataFrame":
     named = isinstance(table.columns, pd.MultiIndex) and table.columns.nlevels == 3
     axes = [str(key[2]) for key in table.columns] if named else []
     across = [place for place, axis in enumerate(axes) if axis == "x"]
-    if not across or any(axes[at + 1 : at + 2] != ["y"] for at in across):
+    paired = all(axes[at + 1 : at + 2] == ["y"] for at in across)
+    if not across or not paired or axes.count("y") != len(across):
         raise DeepLabStreamError(
             f"{file} is not a table of points: it needs the rows scorer, bodyparts and "
             "coords, and a column y after each column x"

@@ -144,6 +144,8 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
         how = options.animals, options.tolerance
         import_sleap_nn(source, size, draft, options.licence, *how)
         return
+    if advice := _elsewhere(source):
+        raise ModelError(advice)
     if options.size or options.animals:
         raise ModelError(
             f"{source}: --size and --animals apply to exports of SLEAP-NN only; "
@@ -167,17 +169,34 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
         _import_file(source, options, draft)
 
 
+def _elsewhere(source: Path) -> str:
+    """Return how a network is exported where it was trained; empty: that is not needed."""
+    if source.suffix.lower() == ".onnx":
+        return ""
+    folder = source if source.is_dir() else source.parent
+    if any((folder / name).is_file() for name in (WORDS, METADATA, "config.yaml")):
+        return ""
+    for name, advice in ELSEWHERE.items():
+        if (folder / name).is_file():
+            how = advice.format(
+                two=typed(SCRIPTS / "from_deeplabcut2.py"),
+                three=typed(SCRIPTS / "from_deeplabcut3.py"),
+                sleap=typed(SCRIPTS / "from_sleap_nn.py"),
+                source=typed(folder if name == "training_config.yaml" else source),
+            )
+            return f"{source} {how}"
+    keras = source.suffix.lower() in (".h5", ".keras", ".hdf5")
+    if keras or (folder / "best_model.h5").is_file():
+        return (
+            f"{source} is a network of TensorFlow (Keras), as SLEAP wrote it before "
+            "SLEAP-NN. It can't be imported: train its labels instead, `python "
+            "utils/TrainNetwork.py labels.slp --output models/mine`"
+        )
+    return ""
+
+
 def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None:
     if source.suffix.lower() != ".onnx":
-        for name, advice in ELSEWHERE.items():
-            if (source / name).is_file() or source.with_name(name).is_file():
-                how = advice.format(
-                    two=typed(SCRIPTS / "from_deeplabcut2.py"),
-                    three=typed(SCRIPTS / "from_deeplabcut3.py"),
-                    sleap=typed(SCRIPTS / "from_sleap_nn.py"),
-                    source=typed(source),
-                )
-                raise ModelError(f"{source} {how}")
         if (source / DESCRIPTION).is_file():
             raise ModelError(f"{source} is already a model folder: use it as MODEL")
         if (source / NETWORK).is_file():

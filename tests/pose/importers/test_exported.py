@@ -240,12 +240,28 @@ def test_what_must_be_exported_first_is_told_how(
 ) -> None:
     (tmp_path / name).write_text("{}", "utf-8")
     (tmp_path / "weights.pt").write_bytes(b"")
+    size, animals = ["--size", "640x480"], ["--animals", "2"]
     for given in (tmp_path, tmp_path / "weights.pt"):
-        assert main([str(given), "--output", str(tmp_path / "model")]) == 2
+        words = [str(given), "--output", str(tmp_path / "model")]
+        assert main([*words, *(size if given == tmp_path else animals)]) == 2
         told = capsys.readouterr().err
         assert sentence in told
         if ".py" in sentence:
             assert (SCRIPTS / sentence).is_file()
+
+
+@pytest.mark.parametrize("more", [[], ["--size", "640x480"]])
+def test_a_network_of_sleap_in_tensorflow_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    (tmp_path / "training_config.json").write_text("{}", "utf-8")
+    (tmp_path / "best_model.h5").write_bytes(b"")
+    for given in (tmp_path, tmp_path / "best_model.h5"):
+        words = [str(given), "--output", str(tmp_path / "model"), *more]
+        assert main(words) == 2
+        told = capsys.readouterr().err
+        assert "as SLEAP wrote it before SLEAP-NN" in told
+        assert "utils/TrainNetwork.py labels.slp" in told
 
 
 def test_a_detector_is_imported_by_itself(
