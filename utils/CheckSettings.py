@@ -11,7 +11,7 @@ prepare()
 
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.core.arguments import ProgramParser, rig_settings
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.engine.checks.settings_check import rig_problems
@@ -23,11 +23,8 @@ from deeplabstream.settings.loading import load
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the settings are right, 1 when they are not."""
     options = ProgramParser(prog="CheckSettings.py", description=__doc__)
-    options.add_settings(
-        "settings",
-        nargs="?",
-        help="file to check (default: settings.ini of the rig folder)",
-    )
+    options.add_settings("file", nargs="?", default=None, metavar="settings")
+    options.add_settings(default=None)
     options.add_argument(
         "--describe",
         nargs="?",
@@ -45,12 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_free([Path(chosen.describe)], chosen.overwrite)
             Path(chosen.describe).write_bytes(page)
         return 0
-    problems = problems_of(chosen.settings)
+    if chosen.file and chosen.settings:
+        options.error("name the settings file once")
+    file = chosen.file or chosen.settings or rig_settings()
+    problems = problems_of(file)
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{chosen.settings}: no problems")
-        for name, calibration in load(chosen.settings).calibrations.items():
+        print(f"{file}: no problems")
+        for name, calibration in load(file).calibrations.items():
             print(f"[Camera {name}]: {calibration}")
     return 1 if problems else 0
 

@@ -1,6 +1,7 @@
 r"""Export a run for other programs.
 
     python utils/ExportRun.py FOLDER --to nwb --species "Mus musculus" --sex F --age P90D
+    python utils/ExportRun.py FOLDER --to parquet slp
     python utils/ExportRun.py FOLDER --to all
 
 The files are written to FOLDER/export. Existing files are replaced only with --overwrite.
@@ -47,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_argument("folder", type=Path, help="run folder")
-    options.add_argument("--to", required=True, choices=[*EXPORTS, "all"])
+    options.add_argument(
+        "--to", nargs="+", required=True, choices=[*EXPORTS, "all"],
+        help="one or several formats",
+    )  # fmt: skip
     options.add_argument(
         "--output", type=Path, metavar="FOLDER", help="default: export/ of the run"
     )
@@ -65,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=_of_form(AGE_FORM, "a duration by ISO 8601, such as P90D (90 days) or P8W/P10W"),
         help="such as P90D or P12W (default: 'P0D/', 0 days or more)")  # fmt: skip
     asked = options.parse_args(argv)
-    kinds = list(EXPORTS) if asked.to == "all" else [asked.to]
+    kinds = list(EXPORTS) if "all" in asked.to else list(dict.fromkeys(asked.to))
     subject = NwbSubject(asked.animal, asked.species, asked.sex, asked.age)
     try:
         export(asked.folder, kinds, asked.output, print, asked.overwrite, subject)
@@ -74,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXPORTED_BEFORE
     except (DeviceError, OSError, ValueError) as error:
         raise DeepLabStreamError(
-            f"Can't export {asked.folder} to {asked.to}: {error}"
+            f"Can't export {asked.folder} to {', '.join(kinds)}: {error}"
         ) from error
     if "nwb" in kinds and (missing := subject.missing):
         given = " and ".join(f"--{word}" for word in missing)

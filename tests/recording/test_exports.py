@@ -168,6 +168,15 @@ def test_what_cannot_be_exported_is_a_sentence(
     assert "no poses in" in told
 
 
+def test_a_run_is_exported_to_several_formats(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    assert main([str(folder), "--to", "sleap", "slp", "sleap"]) == 0
+    names = {file.name for file in (folder / "export").iterdir()}
+    assert names == {
+        "top.analysis.h5", "top_2.analysis.h5", "top.slp", "top_2.slp"
+    }  # fmt: skip
+
+
 def test_a_killed_run_is_made_whole_when_it_is_opened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

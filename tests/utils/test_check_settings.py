@@ -29,6 +29,18 @@ def test_right_settings_are_right(
     assert "no problems" in capsys.readouterr().out
 
 
+def test_the_file_may_be_named_by_an_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "own.ini"
+    file.write_text(RIG, encoding="utf-8")
+    assert main(["--settings", str(file)]) == 0
+    assert f"{file}: no problems" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([str(file), "--settings", str(file)])
+    assert "name the settings file once" in capsys.readouterr().err
+
+
 def test_every_problem_has_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,6 +102,30 @@ def test_heat_maps_are_the_originals_whatever_its_layout_and_colour(
     assert said["about"]["imported_from"]["file"] == "it.onnx"
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_network_with_a_fixed_batch_size_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], batch: int
+) -> None:
+    words = described(tmp_path / "it.json", heatmaps=HEATMAPS)
+    file = network(tmp_path / "it.onnx", {"maps": 2})
+    fixed = onnx.load(str(file))
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    weights = np.array([batch, 2, 4, 8], np.int64)  # it computes for this batch alone
+    fixed.graph.initializer.append(numpy_helper.from_array(weights, "shape"))
+    fixed.graph.node[0].output[0] = "before"
+    fixed.graph.node.append(helper.make_node("Reshape", ["before", "shape"], ["maps"]))
+    onnx.save(fixed, str(file))
+    given = [file, "--description", words, "--output", tmp_path / "m"]
+    assert main([*map(str, given)]) == 2
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    if batch == 1:
+        assert "can't take 2 images at once; export it with an open batch size" in told
+    else:
+        assert "can't be run as described" in told
+
+
 def test_offsets_are_read_as_deeplabcut_means_them(tmp_path: Path) -> None:
     words = read_description(described(tmp_path / "it.json", offsets=OFFSETS))
     file = network(tmp_path / "it.onnx", {"part": 2, "locref": 4})
