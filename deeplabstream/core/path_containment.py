@@ -5,6 +5,8 @@ from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
 
+_LONGEST, _LONGEST_PATH = 255, 2000
+"""Bytes of a file's name, and of a path in a folder."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -18,6 +20,9 @@ def inside(folder: Path, name: str) -> Path:
     plain = name.replace("\\", "/")
     if plain.startswith("/") or _DRIVE.match(plain) or "\0" in plain:
         raise _leaves(folder, name)
+    encoded = plain.encode(errors="replace")
+    if len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST:
+        raise DeepLabStreamError(f"the path {name[:50]}… is too long for a file")
     parts: list[str] = []
     for part in plain.split("/"):
         if part == ".." and not parts:

@@ -22,6 +22,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a file exists; False for a name that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def make_plugins_importable(*, first: bool = False) -> None:
     """Put ROOT on `sys.path`, from which `cameras`, `experiments` and `outputs` are imported.
 

@@ -28,6 +28,13 @@ def test_a_path_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
         inside_for_writing(tmp_path, name)
 
 
+@pytest.mark.parametrize("name", ["é" * 200 + ".png", "clip/" * 500 + "a.png"])
+def test_a_path_that_is_too_long_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DeepLabStreamError, match="is too long for a file") as refusal:
+        inside(tmp_path, name)
+    assert len(str(refusal.value)) < 100
+
+
 def test_a_path_inside_the_folder_is_the_same_on_every_system(tmp_path: Path) -> None:
     whole = tmp_path / "labeled-data" / "mouse 1" / "img..001.png"
     assert inside(tmp_path, "labeled-data/mouse 1/img..001.png") == whole

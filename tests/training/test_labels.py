@@ -94,6 +94,11 @@ def test_a_wrong_header_is_refused(tmp_path: Path, text: str, sentence: str) -> 
     assert sentence in problems(write(tmp_path, text))[0]
 
 
+def test_a_number_of_damage_is_one_sentence(tmp_path: Path) -> None:
+    (told,) = problems(write(tmp_path, HEADER + "clip/a.png,1,2,1e300,4"))
+    assert told.endswith("line 4: 1e300 is too large for a position in an image")
+
+
 def test_no_folder_and_no_file_are_refused(tmp_path: Path) -> None:
     assert "there is no file or folder" in problems(tmp_path / "nowhere")[0]
     assert "holds no labels. Name a folder" in problems(tmp_path)[0]

@@ -36,6 +36,8 @@ def hdf5_rows(file: Path) -> list[list[str]]:
 
 TOLERANCE_PX = 1.0
 """A label this far outside of its image was rounded; farther off it is a fault."""
+MOST_PX = 1e9
+"""Larger numbers are damage, and may not fit into 32 bits."""
 VISIBLE = "visible"
 TABLE, PICTURES = "CollectedData", "labeled-data"
 """How DeepLabCut and Lightning Pose name files of labels, and the folder of images."""
@@ -165,6 +167,9 @@ def _points(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the points (bodypart, 2) of a row, and of which it says something."""
     numbers = [float(cell) if cell.strip() else np.nan for cell in cells]
+    for cell, number in zip(cells, numbers, strict=True):
+        if MOST_PX < abs(number) < np.inf:
+            raise ValueError(f"{cell} is too large for a position in an image")
     row = np.array(numbers, np.float32).reshape(-1, step)
     xy = row[:, :2].copy()
     known = np.ones(len(xy), np.bool_)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deeplabstream.core.paths import is_file
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.labels import (
     PICTURES,
@@ -227,7 +228,7 @@ def _open_dlc(
         )
     videos = [Path(str(video)) for video in said]
     there = tuple(
-        video for video in videos if video.is_file() and video.suffix.lower() in VIDEOS
+        video for video in videos if is_file(video) and video.suffix.lower() in VIDEOS
     )
     return Project(labels, there or find_videos(folder / "videos"))
 
