@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 _SILENCE_S = 0.85
 """So long a stream may be silent; with what comes after, the loss is seen in a second."""
 _WITHOUT_TIME = ("mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe")
-"""Streams of bare pictures: the times that FFmpeg gives them are made up."""
+"""Streams of bare images: FFmpeg invents their times."""
 _MOST_PIXELS = 2**26
-"""That a picture may declare; FFmpeg gives up one that declares more."""
+"""Most pixels that a frame may declare; FFmpeg refuses more."""
 _TAIL = 1024
 """Bytes in which the end marker of a JPEG is looked for."""
 _AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
@@ -41,10 +41,9 @@ _AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
 class NetworkStream(Camera):
     """A camera in the network that speaks RTSP, HTTP or whatever FFmpeg plays.
 
-    Every picture is given, in order, and none is kept back: after a hiccup of the network
-    they come in a burst, as fast as they can be decoded. The newest one is what the rig's
-    ring gives to who looks there. (FFmpeg's own reader of H.264 over RTSP knows where a
-    picture ends when the next one begins: it is one picture late.)
+    Every frame is delivered, in order: after an interruption of the network they arrive in
+    a burst, as fast as they can be decoded. (FFmpeg's reader of H.264 over RTSP finds the
+    end of a frame when the next one begins: it is one frame late.)
     """
 
     url: str = Field(
@@ -63,9 +62,9 @@ class NetworkStream(Camera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Connect, and decode a first frame, which tells what comes.
+        """Connect, and decode a first frame, which shows the format.
 
-        Its frames are numbered as they come: nobody knows what the network lost.
+        Frames are numbered on arrival: losses in the network are unknown.
         """
         import av
 
@@ -108,7 +107,7 @@ class NetworkStream(Camera):
 
     @contextmanager
     def _connected(self) -> "Iterator[InputContainer]":
-        """Return the open stream, which from now on may be silent for a second at most."""
+        """Return the open stream; from now on it times out after a second of silence."""
         import av
 
         options = dict(_AT_ONCE, rtsp_transport="udp" if self.udp else "tcp")
@@ -150,16 +149,16 @@ class NetworkStream(Camera):
     def _format(
         self, container: "InputContainer", first: "VideoFrame"
     ) -> tuple[ImageFormat, bool]:
-        """Return what it delivers, and whether its pictures say when they were taken."""
+        """Return the format, and whether the frames carry the sender's time."""
         timed = container.format.name not in _WITHOUT_TIME and first.time is not None
         rate = container.streams.video[0].average_rate if timed else None
         return ImageFormat(_shape(first), float(rate or 0)), timed
 
     def _lost(self, error: Exception) -> DeviceError:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        if reason == "Immediate exit requested":  # FFmpeg's word for a time-out
+        if reason == "Immediate exit requested":  # FFmpeg's text for a time-out
             reason = f"gave no frame for {_SILENCE_S:g} s, or no answer"
-        elif reason == "Invalid argument":  # its word for too many pixels
+        elif reason == "Invalid argument":  # its text for too many pixels
             most = f"{_MOST_PIXELS / 1e6:.0f} million pixels"
             reason = f"sends data that can't be decoded, or frames of more than {most}"
         return DeviceError(f"{self.address}: {reason}")
@@ -192,5 +191,4 @@ def _shape(frame: "VideoFrame") -> tuple[int, ...]:
 
 def _image(frame: "VideoFrame") -> Image:
     grey = frame.format.name.startswith("gray")
-    picture = frame.to_ndarray(format="gray" if grey else "bgr24")
-    return np.asarray(picture, np.uint8)
+    return np.asarray(frame.to_ndarray(format="gray" if grey else "bgr24"), np.uint8)

@@ -1,4 +1,4 @@
-"""A camera above a drawn arena: every point of the animals is known, nothing is needed."""
+"""Simulated camera above a simulated arena: all positions are known, no device is needed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,11 @@ from deeplabstream import (
     Value,
 )
 from deeplabstream.simulation.arena import MOST_ANIMALS, Arena
-from deeplabstream.simulation.camera_model import DriverBuffer, ExposureClock, Lens
+from deeplabstream.simulation.camera_model import (
+    DriverBuffer,
+    ExposureClock,
+    SimulatedExposure,
+)
 
 _FLIGHT = 4.0
 _LONG_NS, _SLACK_NS = 1_000_000_000, 200_000
@@ -27,26 +31,24 @@ _LONG_NS, _SLACK_NS = 1_000_000_000, 200_000
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedCamera(Camera):
-    """Mice that walk about in an arena, seen from above."""
+    """Simulated mice that walk in an arena, seen from above."""
 
     width: int = Field(640, ge=64, le=4096, description="width of the frame, pixels")
     height: int = Field(480, ge=64, le=4096, description="height of the frame, pixels")
     rate: float = Field(30.0, gt=0, le=2000, description="frames per second")
-    seed: int = Field(0, ge=0, description="another number, another walk")
+    seed: int = Field(0, ge=0, description="seed of the walk and the noise")
     animals: int = Field(
         1,
         ge=1,
         le=MOST_ANIMALS,
-        description="how many mice; they meet, touch and cross again and again",
+        description="number of mice; they meet, touch and cross",
     )
     alike: bool = Field(
         True,
         description="whether all are black; if not, they are black, white, brown and "
         "grey, in this order",
     )
-    shelter: bool = Field(
-        True, description="whether there is a roof that hides an animal now and then"
-    )
+    shelter: bool = Field(True, description="whether a roof hides an animal at times")
     grey: bool = Field(False, description="grey frames instead of colour")
     noise: float = Field(
         2.0, ge=0, le=50, description="noise of the frames, in grey levels of 255"
@@ -67,79 +69,79 @@ class SimulatedCamera(Camera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Draw the arena; the first reading starts the walk.
+        """Compute the arena; the first `read` starts the walk.
 
-        A picture is drawn just before its tick and there at its tick: exposure and
-        read-out take no time, and drawing it does not slow who looks at the one before.
-        Exposures go by the device's own clock, whoever reads when, as with a real camera:
-        who reads late gets the pictures that wait in the driver's buffer, oldest first;
-        those that found it full are lost at the device, and `index` jumps.
+        An image is computed just before its tick and delivered at its tick: exposure and
+        read-out take no time, and the computation does not delay the reader. Exposures
+        follow the device's own clock, as in a real camera: a late reader gets the frames
+        of the driver's buffer, oldest first; frames that are exposed while it is full are
+        lost at the device, and `index` jumps.
         """
         arena, clock, buffer = self.arena, SystemClock(), DriverBuffer()
-        lens = Lens(self.rate, self.exposure_us, self.gain)
-        tempo: ExposureClock | None = None
+        exposure = SimulatedExposure(self.rate, self.exposure_us, self.gain)
+        timing: ExposureClock | None = None
         last, ahead_s, lead_ns = -1, 0.0, _LONG_NS
 
         def read(image: Image) -> CapturedFrame | None:
-            nonlocal tempo, last, ahead_s, lead_ns
-            if tempo is None:
-                tempo = ExposureClock(lens.real_rate)
-            buffer.expose(tempo.exposed(clock.now_ns()))
+            nonlocal timing, last, ahead_s, lead_ns
+            if timing is None:
+                timing = ExposureClock(exposure.real_rate)
+            buffer.expose(timing.exposed(clock.now_ns()))
             index = buffer.take()
             steps, last = index - last, index
             if self.frames and index >= self.frames:
                 return None
-            tempo.wait(index, early_ns=lead_ns)
+            timing.wait(index, early_ns=lead_ns)
             began_ns = clock.now_ns()
             if self.startled():
-                ahead_s += (_FLIGHT - 1) * steps / tempo.rate
-            arena.draw(image, tempo.time_s(index) + ahead_s, index)
-            lens.expose(image)
-            drawn_ns = clock.now_ns() - began_ns
-            lead_ns = max(lead_ns * 7 // 8, 2 * drawn_ns + _SLACK_NS)
-            return CapturedFrame(index, tempo.wait(index), index)
+                ahead_s += (_FLIGHT - 1) * steps / timing.rate
+            arena.draw(image, timing.time_s(index) + ahead_s, index)
+            exposure.expose(image)
+            computed_ns = clock.now_ns() - began_ns
+            lead_ns = max(lead_ns * 7 // 8, 2 * computed_ns + _SLACK_NS)
+            return CapturedFrame(index, timing.wait(index), index)
 
         def set_control(key: str, value: Value) -> bool:
-            nonlocal tempo
-            if not lens.set_control(key, value):
+            nonlocal timing
+            if not exposure.set_control(key, value):
                 return False
-            if tempo is not None and tempo.rate != lens.real_rate:
-                tempo = tempo.changed(lens.real_rate, last + 1)
+            if timing is not None and timing.rate != exposure.real_rate:
+                timing = timing.changed(exposure.real_rate, last + 1)
             return True
 
-        form = ImageFormat(self.shape, lens.real_rate)
+        form = ImageFormat(self.shape, exposure.real_rate)
         yield CameraStream(
             form,
             read,
             knows_losses=True,
-            controls=lens.controls,
+            controls=exposure.controls,
             set_control=set_control,
         )
 
     def startled(self) -> bool:
         """Return whether the animals take flight: run on four times as fast.
 
-        Asked for each picture. They never do, unless a subclass looks at an output: so a
-        test closes a loop in one process.
+        Called for each frame. Always false; a subclass of a test reads an output here, to
+        close a loop in one process.
         """
         return False
 
     def where(self, index: int) -> NDArray[np.float32]:
-        """Return (animal, 4, 2), px, of picture `index`: see `Arena.truth`.
+        """Return the body parts (animal, 4, 2), px, in frame `index`: see `Arena.truth`.
 
-        As long as nobody changes its rate while it films.
+        Not valid after a change of the rate.
         """
-        lens = Lens(self.rate, self.exposure_us, self.gain)
-        return self.arena.truth(index / lens.real_rate)
+        exposure = SimulatedExposure(self.rate, self.exposure_us, self.gain)
+        return self.arena.truth(index / exposure.real_rate)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of its pictures."""
+        """Shape of its images."""
         return (self.height, self.width) if self.grey else (self.height, self.width, 3)
 
     @cached_property
     def arena(self) -> Arena:
-        """What it looks at."""
+        """The simulated scene."""
         return Arena(
             self.shape, self.seed, self.shelter, self.noise, self.animals, self.alike
         )

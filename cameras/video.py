@@ -1,4 +1,4 @@
-"""A video file in the place of a camera: paced as live, or as fast as it can be read."""
+"""Video file as a camera: paced like a live one, or as fast as it can be read."""
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -42,9 +42,9 @@ class VideoFile(Camera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Open the file; the first reading starts the film.
+        """Open the file; the first `read` starts the stream.
 
-        Without pace, a picture's time counts from the start of the video.
+        Without pacing, the time of a frame counts from the start of the video.
         """
         form, clock = video_format(self.source), SystemClock()
         converter = Converter()

@@ -1,4 +1,4 @@
-"""Pictures that another computer sends by ZeroMQ, as SmoothStream does."""
+"""Camera that receives JPEG images by ZeroMQ, as SmoothStream sends them."""
 
 import binascii
 from base64 import b64decode
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 _SILENCE_S = 0.95
 _LARGEST = 64 * 2**20
-"""Bytes of a message; who sends more is cut off."""
+"""Bytes of a message; a sender of more is disconnected."""
 _MOST_PIXELS = 2**26
-"""That its first picture may declare; the others declare as many as the first."""
+"""Most pixels that the first image may declare; the others must have its size."""
 _JPEG = b"\xff\xd8\xff"
 _USER = "camera"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZmqCamera(Camera):
-    """Waits at a port for JPEG pictures, each one a message; the newest is taken.
+    """Listens at a port for JPEG images, one per message; the newest is taken.
 
     A message is the JPEG file, or the same in base64 as SmoothStream sends it. Nothing
-    else is looked into.
+    else is decoded.
     """
 
     port: int = Field(5555, ge=1, le=65535, description="port at which frames arrive")
@@ -71,10 +71,10 @@ class ZmqCamera(Camera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Listen, and wait for a first frame, which tells what comes.
+        """Listen, and wait for a first frame, which shows the format.
 
-        Its frames are numbered as they are taken: those that a newer one replaced before
-        it was read, and what the network lost, nobody counts.
+        Frames are numbered as they are read: neither those that a newer one replaced
+        before, nor losses in the network are counted.
         """
         clock, index = SystemClock(), -1
         with self._listening() as socket:
@@ -116,7 +116,7 @@ class ZmqCamera(Camera):
                 socket.bind(self._endpoint)
             except zmq.ZMQError as error:
                 raise DeviceError(
-                    f"can't wait at {self._endpoint}: {error.strerror}"
+                    f"can't listen at {self._endpoint}: {error.strerror}"
                 ) from error
             yield socket
 

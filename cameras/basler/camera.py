@@ -16,10 +16,10 @@ from .stream import acquire
 
 @dataclass(frozen=True, kw_only=True)
 class Basler(GenicamTriggers):
-    """A Basler camera (GigE, USB), free-running or triggered; chosen by its serial number.
+    """A Basler camera (GigE, USB), free-running or triggered, selected by serial number.
 
-    What is left empty stays as the camera, or CONFIG, has it. What it does not take is
-    told, setting by setting, when it is opened.
+    Empty settings stay as the camera, or CONFIG, has them. Each value that the camera
+    changed is reported when it is opened.
     """
 
     serial: str = Field(
@@ -64,9 +64,9 @@ class Basler(GenicamTriggers):
         """
         with (
             connected(find(self.serial)) as camera,
-            acquire(camera, self) as film,
+            acquire(camera, self) as stream,
         ):
-            yield film
+            yield stream
 
     @classmethod
     def found(cls) -> tuple[Device, ...]:

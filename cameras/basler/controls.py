@@ -1,4 +1,4 @@
-"""What can be changed of a Basler camera while it films."""
+"""Controls of a Basler camera: changes while it streams."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ _SETTERS = {"exposure_us": set_exposure, "gain": set_gain, "rate": set_rate}
 
 @dataclass(frozen=True)
 class PylonControls:
-    """Exposure, gain, rate, and where on the sensor the pictures come from."""
+    """Exposure, gain, rate, and the region of the sensor."""
 
     camera: Any
     free: bool
-    """It films by its own clock: its rate can be set."""
+    """It runs by its own clock: its rate can be set."""
 
     def read(self) -> tuple[CameraControl, ...]:
-        """Return what the camera says of each that it has."""
+        """Return the controls that the camera has, with their values."""
         with translate_pylon_errors():
             return tuple(self._read())
 
     def set_control(self, key: str, value: Value) -> bool:
-        """Set one as near as it can be; False: not while it films."""
+        """Set one to the nearest possible value; False: not while it streams."""
         with translate_pylon_errors():
             if key == "region" and isinstance(value, tuple):
                 return self._move(value)
@@ -68,7 +68,7 @@ class PylonControls:
         return x, y, width, height
 
     def _move(self, region: Area) -> bool:
-        """Read another place of the sensor out, if it is as large as the present one."""
+        """Move the region, if it has the size of the present one."""
         if region[2:] != self._region()[2:]:
             return False
         for name, value in zip(_AREA, region[:2], strict=False):

@@ -13,7 +13,7 @@ _COUNTED = {"BaslerGigE": 1, "BaslerUsb": 0, "BaslerCamEmu": 0}
 
 
 def ticks_per_second(camera: Any) -> int:
-    """Return how fast the clock behind the pictures' time stamps is; 0: there is none."""
+    """Return the frequency of the clock of the time stamps; 0: it has none."""
     frequency = feature(camera, "GevTimestampTickFrequency")
     if frequency is not None:
         return int(frequency.GetValue())
@@ -27,7 +27,7 @@ class BlockIdCounter:
     """Makes indices of block ids: exposures of the device from 0, losses included."""
 
     knows: bool = True
-    """Whether the ids show what was lost; if not, pictures are counted as they come."""
+    """Whether the ids show losses; if not, frames are counted on arrival."""
     bits: int = 64
     first: int = 0
     _last: int = -1
@@ -47,19 +47,19 @@ class BlockIdCounter:
         return cls(bits=16 if short else 64, first=first)
 
     def index(self, block_id: int) -> int:
-        """Return the number of a picture; DeviceError: the device began to count anew."""
+        """Return the number of a frame; DeviceError: the device restarted its counter."""
         index = self._number(block_id) if self.knows else self._last + 1
         if index <= self._last:
             raise DeviceError("restarted its frame counter")
         self._last = index
         return index
 
-    def told(self, block_id: int) -> int | None:
+    def device_id(self, block_id: int) -> int | None:
         """Return the id as the record should hold it; None: the device gave none."""
         return block_id if block_id < _INVALID else None
 
     def lost(self, block_id: int) -> None:
-        """Take note of a damaged picture, which counts even if it is the first."""
+        """Count a damaged frame, even if it is the first."""
         if self.knows and self.first <= block_id < _INVALID:
             self._number(block_id)
 

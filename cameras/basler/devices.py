@@ -1,4 +1,4 @@
-"""Which Basler cameras there are, and the way to one of them."""
+"""Discovery and opening of Basler cameras."""
 
 import re
 import warnings
@@ -37,7 +37,7 @@ def find(serial: str) -> Any:
 
 @contextmanager
 def connected(info: Any) -> Iterator[Any]:
-    """Open the camera, as pylon's `InstantCamera`; it is let go whatever happens."""
+    """Open the camera, as pylon's `InstantCamera`; it is closed in any case."""
     from pypylon import genicam, pylon
 
     with translate_pylon_errors():
@@ -67,7 +67,7 @@ def translate_pylon_errors(before: str = "") -> Iterator[None]:
 
 
 def describe(info: Any, kind: str) -> Device:
-    """Return what the user should know; a camera in use elsewhere tells no formats."""
+    """Return the device for lists; a camera that is in use has no formats."""
     serial = info.GetSerialNumber()
     formats: tuple[str, ...] = ()
     with suppress(DeviceError), connected(info) as camera:

@@ -1,4 +1,4 @@
-"""A Basler camera set up as asked, in the order that works, and every value read back.
+"""Set-up of a Basler camera: features in the order that works, each read back.
 
 Names of features differ between models. ExposureTimeAbs goes before ExposureTime: where
 both are there, the second does nothing.
@@ -28,7 +28,7 @@ _RESULTING = (
     "BslResultingFrameRate",
 )
 _OFF_BY = 0.005
-"""Part of a value by which the camera's may differ without a word."""
+"""Share of a value by which the camera's may differ without a remark."""
 
 
 def feature(camera: Any, *names: str) -> Any:
@@ -44,7 +44,7 @@ def feature(camera: Any, *names: str) -> Any:
 def set_up(camera: Any, wanted: "Basler") -> tuple[str, ...]:
     """Set all that is wanted; return a sentence for each thing that turned out otherwise.
 
-    DeviceError: it can't film like this at all.
+    DeviceError: it cannot stream with these settings.
     """
     with translate_pylon_errors():
         return tuple(_set_up(camera, wanted))
@@ -160,7 +160,7 @@ def set_rate(camera: Any, rate: float) -> Iterator[str]:
     yield from _set_number(camera, RATE, "RATE", rate)
     given = rate_of(camera)
     if given and _differ(given, rate):
-        yield f"RATE = {rate:g} was asked for; exposure and size let it give {given:.4g}"
+        yield f"RATE = {rate:g} was requested; exposure and size let it give {given:.4g}"
 
 
 def _set_number(
@@ -176,7 +176,7 @@ def _set_number(
 
 
 def _triggers_off(camera: Any) -> None:
-    """Free every trigger: what an earlier program left on would wait for ever."""
+    """Switch all triggers off: one that another program left on would block the stream."""
     _try_choose(camera, "AcquisitionMode", "Continuous")
     selector = feature(camera, "TriggerSelector")
     if selector is None:
@@ -187,7 +187,7 @@ def _triggers_off(camera: Any) -> None:
 
 
 def _choose(camera: Any, name: str, value: str, key: str) -> None:
-    """Set one of a feature's values, and look whether it is; DeviceError: it is not."""
+    """Set an enumeration and read it back; DeviceError: the camera has not accepted it."""
     node = feature(camera, name)
     there = node.GetSettableValues() if node is not None else ()
     if value in there and node.GetValue() != value:
@@ -203,7 +203,7 @@ def _try_choose(camera: Any, name: str, value: str | bool) -> bool:
 
 
 def _put(node: Any, value: float) -> float:
-    """Set the nearest value that the camera can take; return what it says it took."""
+    """Set the nearest possible value; return the value that the camera reports."""
     low, high = node.GetMin(), node.GetMax()
     nearest = min(max(value, low), high)
     if isinstance(low, int):
@@ -220,7 +220,7 @@ def _differ(taken: float, asked: float) -> bool:
 
 
 def _otherwise(key: str, asked: str, taken: str) -> str:
-    return f"{key} = {asked} was asked for; the camera took {taken}"
+    return f"{key} = {asked} was requested; the camera set {taken}"
 
 
 def _listed(values: tuple[float, ...]) -> str:

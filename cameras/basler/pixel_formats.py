@@ -1,4 +1,4 @@
-"""Pixel formats of Basler cameras: which can be read, and how they become pictures."""
+"""Pixel formats of Basler cameras, and their conversion to images."""
 
 import re
 from collections.abc import Callable
@@ -36,11 +36,11 @@ class Layout:
     """OpenCV's name of what makes it BGR; empty: it is copied."""
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape of its pictures."""
+        """Return the shape of its images."""
         return (height, width, 3) if self.colour else (height, width)
 
     def copier(self) -> Callable[[NDArray[Any], Image], None]:
-        """Return what brings the device's pixels into a picture, in one pass."""
+        """Return the function that writes the device's pixels into an image, in one pass."""
         if not self.conversion:
             return lambda pixels, image: np.copyto(image, pixels)
         import cv2

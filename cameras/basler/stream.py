@@ -1,4 +1,4 @@
-"""The film of a Basler camera that is set up: pictures, their numbers and their times."""
+"""Frames of a Basler camera that is set up, with their numbers and times."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .camera import Basler
 
 _WAIT_S = 0.95
-"""The longest wait for a picture before `read` comes back."""
+"""The longest wait for a frame before `read` returns."""
 _BUFFER_BYTES = 256 * 1024 * 1024
 _BUFFERS = 8, 64
 """At the least, and at the most; as many as lie in `_BUFFER_BYTES`."""
@@ -38,7 +38,7 @@ _BUFFERS = 8, 64
 
 @contextmanager
 def acquire(camera: Any, wanted: "Basler") -> Iterator[CameraStream]:
-    """Set an open camera up; yield its film. A triggered one is armed when it is yielded."""
+    """Set an open camera up; yield its stream. A triggered camera is armed by then."""
     from pypylon import genicam
 
     remarks = set_up(camera, wanted)
@@ -92,7 +92,7 @@ def _format(camera: Any, wanted: "Basler", layout: Layout) -> ImageFormat:
 
 @dataclass
 class _Grabber:
-    """Takes picture after picture out of pylon's queue."""
+    """Takes frames out of pylon's queue."""
 
     camera: Any
     trigger: Literal["free", "line", "software"]
@@ -105,9 +105,9 @@ class _Grabber:
     _pacer: Pacer | None = None
     _tick: int = 0
     _fired_ns: int | None = None
-    """When a picture was asked for that has not come yet."""
+    """When a frame was requested that has not arrived yet."""
     _silent_ns: int | None = None
-    """Since when a picture was waited for in vain."""
+    """Since when no frame has arrived."""
 
     def __post_init__(self) -> None:
         self._clock = SystemClock()
@@ -115,12 +115,12 @@ class _Grabber:
         self.expect(self.rate)
 
     def expect(self, rate: float) -> None:
-        """Be as patient as pictures at this rate ask for."""
+        """Set the time-out for frames at this rate."""
         self.rate = rate
         self._patience_s = max(_WAIT_S, 3 / rate if rate else 0.0)
 
     def start(self) -> None:
-        """Begin to film, or to wait for pulses."""
+        """Start the stream, or wait for pulses."""
         from pypylon import pylon
 
         with translate_pylon_errors():
@@ -128,7 +128,7 @@ class _Grabber:
         self._started = True
 
     def read(self, image: Image) -> CapturedFrame:
-        """Return the next picture, or that there is none yet; see `CameraStream.read`."""
+        """Return the next frame, or `NOTHING_YET`; see `CameraStream.read`."""
         if not self._started:
             self.start()
         with translate_pylon_errors():
@@ -147,7 +147,7 @@ class _Grabber:
             result = self.camera.RetrieveResult(left_ms, pylon.TimeoutHandling_Return)
             arrived_ns = self._clock.now_ns()
             if not result.IsValid():
-                self._look_whether_it_is_there()
+                self._check_presence()
                 break
             try:
                 if result.GrabSucceeded():
@@ -174,13 +174,13 @@ class _Grabber:
         if self.ticks and result.TimeStamp:
             stamp_ns = result.TimeStamp * 1_000_000_000 // self.ticks
             moment_ns = self.synchroniser.moment(stamp_ns, arrived_ns)
-            return CapturedFrame(index, moment_ns, self.count.told(result.BlockID))
-        return CapturedFrame(index, fired_ns, self.count.told(result.BlockID))
+            return CapturedFrame(index, moment_ns, self.count.device_id(result.BlockID))
+        return CapturedFrame(index, fired_ns, self.count.device_id(result.BlockID))
 
     def _fire(self) -> None:
-        """Ask for a picture at its tick, or at once; ticks that are past are left out.
+        """Request a frame at its tick, or at once; past ticks are left out.
 
-        A camera that is not ready yet would lose the trigger without a word.
+        A camera that is not ready yet would lose the trigger.
         """
         from pypylon import pylon
 
@@ -200,6 +200,6 @@ class _Grabber:
             self._fired_ns = self._clock.now_ns()
             self.camera.ExecuteSoftwareTrigger()
 
-    def _look_whether_it_is_there(self) -> None:
+    def _check_presence(self) -> None:
         if self.camera.IsCameraDeviceRemoved() or not self.camera.IsGrabbing():
             raise DeviceError("was unplugged, or another program took it")

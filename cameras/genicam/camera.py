@@ -132,7 +132,7 @@ class GenICam(GenicamTriggers):
                     part = buffer.payload.components[0]
                     if (part.height, part.width) != image.shape[:2]:
                         raise DeviceError(f"gave a frame of {part.width}×{part.height}")
-                    np.copyto(image, layout.picture(part.data.reshape(*shape[:2], -1)))
+                    np.copyto(image, layout.to_image(part.data.reshape(*shape[:2], -1)))
                     number = _number(buffer) if numbered else None
                     count = unwrapper.number(number) if number is not None else 0
                     stamp_ns = _stamp(buffer) if stamped else None
@@ -292,7 +292,7 @@ def _number(buffer: Any) -> int:
 
 
 def _stamp(buffer: Any) -> int | None:
-    """Return the device's time of a picture in ns; None: it does not tell."""
+    """Return the device's time of a frame in ns; None: it has none."""
     try:
         ticks, frequency = buffer.timestamp, buffer.timestamp_frequency
     except Exception:  # as above

@@ -1,4 +1,4 @@
-"""Features of a GenICam camera: set, read back, and told where they differ."""
+"""Features of a GenICam camera: set, read back, and compared."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,8 @@ def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
         if hasattr(nodes, "AcquisitionFrameRateEnable"):
             asked.append(("AcquisitionFrameRateEnable", True))
         asked.append(("AcquisitionFrameRate", wanted.rate))
-    told = (_put(nodes, name, value) for name, value in asked if value is not None)
-    return tuple(sentence for sentence in told if sentence)
+    remarks = (_put(nodes, name, value) for name, value in asked if value is not None)
+    return tuple(sentence for sentence in remarks if sentence)
 
 
 def choose(nodes: Any, name: str, value: str, key: str) -> None:
@@ -115,10 +115,10 @@ def _limit(node: Any, name: str) -> float | None:
 
 
 def _put(nodes: Any, name: str, value: Any) -> str | None:
-    """Set a feature; return a sentence when it is not what was asked for afterwards."""
+    """Set a feature; return a sentence when it is not what was requested afterwards."""
     node = getattr(nodes, name, None)
     if node is None:
-        return f"the camera has no {name}: {value} was asked for"
+        return f"the camera has no {name}: {value} was requested"
     try:
         node.value = _like(node.value, value)
     except Exception:  # each camera refuses in its own words
@@ -132,7 +132,7 @@ def _put(nodes: Any, name: str, value: Any) -> str | None:
             return None
     elif now == _like(now, value):
         return None
-    return f"{name} is {now}; {value} was asked for"
+    return f"{name} is {now}; {value} was requested"
 
 
 def _like(now: Any, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""GenICam's pixel formats, and the pictures they become."""
+"""Pixel formats of GenICam, and their conversion to images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _BAYER = {"RG": "RGGB", "GR": "GRBG", "GB": "GBRG", "BG": "BGGR"}
 class Layout:
     """What a pixel format becomes."""
 
-    picture: Callable[[NDArray[Any]], Image]
+    to_image: Callable[[NDArray[Any]], Image]
     """From (height, width, samples) as they come to an `Image`."""
     colour: bool
     dtype: str = "uint8"
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape of the pictures."""
+        """Return the shape of the images."""
         return (height, width, 3) if self.colour else (height, width)
 
 
@@ -53,10 +53,10 @@ def _grey(raw: NDArray[Any]) -> Image:
 
 
 def _demosaiced(pattern: str) -> Callable[[NDArray[Any]], Image]:
-    def picture(raw: NDArray[Any]) -> Image:
+    def to_image(raw: NDArray[Any]) -> Image:
         import cv2
 
         code: int = getattr(cv2, f"COLOR_Bayer{pattern}2BGR")
         return np.asarray(cv2.cvtColor(raw[:, :, 0], code), np.uint8)
 
-    return picture
+    return to_image

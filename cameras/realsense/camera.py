@@ -109,11 +109,11 @@ class RealSense(SynchronisedCamera):
         A recording starts with the first reading.
         """
         if self.recording is None:
-            with stream(find(self.serial), self) as film:
-                yield film
+            with stream(find(self.serial), self) as frames:
+                yield frames
         else:
-            with play(self.recording) as device, stream(device, self) as film:
-                yield film
+            with play(self.recording) as device, stream(device, self) as frames:
+                yield frames
 
     @classmethod
     def found(cls) -> tuple[Device, ...]:

@@ -1,4 +1,4 @@
-"""Depth laid onto the pixels of the colour camera, which need not be filming for it."""
+"""Alignment of depth to the pixels of the colour camera, which need not stream for it."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from deeplabstream import DeviceError
 
 
 class Alignment:
-    """Moves depth pictures to where a colour picture of `profile` would show them.
+    """Maps depth frames to the pixels of a colour frame of `profile`.
 
-    The SDK aligns pairs of pictures, but looks only at the size and calibration of the
-    colour one: a blank picture stands in, and the colour sensor is free for others.
+    The SDK aligns pairs of frames, but uses only the size and calibration of the colour
+    frame: a blank one is enough, and the colour sensor is free for other processes.
     """
 
     def __init__(self, profile: Any) -> None:

@@ -88,7 +88,7 @@ def profiles(device: Any, kind: str) -> list[tuple[Any, Any]]:
 def choose(
     device: Any, kind: str, size: tuple[int, int] | None, rate: float | None
 ) -> tuple[Any, Any]:
-    """Return sensor and profile of the stream asked for, the device's usual one first.
+    """Return sensor and profile of the requested stream, the device's usual one first.
 
     DeviceError lists what there is when nothing fits.
     """

@@ -1,7 +1,7 @@
-"""Frames of a RealSense sensor as it films, without the SDK's pipeline.
+"""Live frames of a RealSense sensor, without the SDK's pipeline.
 
-A pipeline pairs streams, repeats some pictures and leaves others out to do so; a sensor
-gives each picture once.
+A pipeline pairs streams, and repeats or drops frames to do so; a sensor delivers each
+frame once.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from deeplabstream import ClockSync, CounterUnwrapper, DeviceError, SystemClock
 
 _SILENT_MS, _FIRST_MS = 1000, 5000
 _HELD = 10
-"""Pictures that wait in the SDK for a reader who is late; older ones are lost."""
+"""Frames that the SDK buffers for a late reader; older ones are lost."""
 
 
 class LiveFrames:
-    """A sensor that films from now on; `first` is the frame that came first."""
+    """A streaming sensor; `first` is its first frame."""
 
     def __init__(self, sensor: Any, profile: Any) -> None:
         import pyrealsense2 as rs
@@ -74,7 +74,7 @@ class LiveFrames:
         return frame, self._synchroniser.moment(stamp_us * 1000, arrived_ns)
 
     def stop(self) -> None:
-        """Stop the sensor, as far as it is still there."""
+        """Stop the sensor; errors of an absent device are ignored."""
         halt(self._sensor)
 
     def _wait(self, at_most_ms: int) -> Any:

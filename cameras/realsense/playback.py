@@ -1,7 +1,7 @@
-"""Frames of a RealSense recording, in the place of a sensor: paced as live, or all.
+"""Frames of a RealSense recording: paced like a live camera, or all of them.
 
-The SDK's own pace loses a picture now and then; it is told to wait for the reader, and
-the pace is kept here.
+The SDK's own pacing drops single frames; so the SDK waits for the reader, and this
+module paces.
 """
 
 from datetime import timedelta
@@ -16,7 +16,7 @@ from .live import halt
 _AHEAD = 4
 _STEP_S, _SILENT_STEPS = 0.02, 45
 _LONGEST_NS = 900_000_000
-"""A pause in a recording is cut to this: a film may not be silent for a second."""
+"""A pause in a recording is shortened to this: a stream may not be silent for a second."""
 
 
 class PlayedFrames:
@@ -44,10 +44,10 @@ class PlayedFrames:
         self.first = self._held[0]
 
     def next(self) -> tuple[Any, int] | None:
-        """Wait for the next frame that is due, and say when it was; None: it is over.
+        """Wait for the next frame that is due; return it with its time; None: no more.
 
-        Paced, those that nobody took in time are lost; otherwise the time counts from the
-        recording's start.
+        Paced, frames that were not read in time are lost; otherwise the time counts from
+        the recording's start.
         """
         if self._pacer is None:
             self._pacer = Pacer(1e9)  # its ticks are nanoseconds

@@ -1,4 +1,4 @@
-"""One stream of a RealSense device as a film: chosen, numbered, aligned, described."""
+"""One stream of a RealSense device: chosen, numbered, aligned, described."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stream(device: Any, camera: "RealSense") -> Iterator[CameraStream]:
-    """Start the stream that the camera's settings ask for; yields its film."""
+    """Start the stream that the camera's settings select."""
     import pyrealsense2 as rs
 
     sensor, profile = choose(device, camera.stream, camera.resolution, camera.rate)
@@ -94,7 +94,7 @@ def _frames(
 
 
 def _emitter(device: Any, wanted: bool | None) -> tuple[str, ...]:
-    """Switch the projector; what could not be done is told."""
+    """Switch the projector; return a sentence if it did not switch."""
     import pyrealsense2 as rs
 
     if wanted is None:
@@ -105,7 +105,7 @@ def _emitter(device: Any, wanted: bool | None) -> tuple[str, ...]:
         if not sensor.supports(option):
             continue
         if sensor.is_option_read_only(option):
-            return (f"EMITTER: a recording can't be lit; asked for: {asked}",)
+            return (f"EMITTER: a recording can't be lit; requested: {asked}",)
         sensor.set_option(option, float(wanted))
         if bool(sensor.get_option(option)) != wanted:
             return (f"EMITTER: the projector did not switch {asked}",)

@@ -127,7 +127,7 @@ class CameraStream:
     """An open camera."""
 
     format: ImageFormat
-    """What it really delivers, not what was asked for."""
+    """What it really delivers, not what was requested."""
     read: Callable[[Image], CapturedFrame | None]
     """Wait for the next frame and write it into the image given, which has `format`'s
     shape and type (a slot of the ring: nothing is copied twice). None: the stream has ended.

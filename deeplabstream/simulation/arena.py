@@ -1,4 +1,4 @@
-"""A drawn arena: floor, walls, a shelter, and the mice that walk in it."""
+"""Simulated arena: floor, walls, a shelter, and mice that walk in it."""
 
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ ARENA_SKELETON = Skeleton(
         ("rightear", "tailbase"),
     ),
 )
-"""What `Arena.truth` tells of each animal."""
+"""Body parts in `Arena.truth` of each animal."""
 
 MOST_ANIMALS = len(COATS)
 
@@ -48,9 +48,9 @@ class Arena:
     noise: float = 2.0
     """Standard deviation, in grey levels."""
     animals: int = 1
-    """1 to `MOST_ANIMALS`; each walks its own way, through the others if it comes so."""
+    """1 to `MOST_ANIMALS`; each has its own walk, and may cross the others."""
     alike: bool = True
-    """Whether all are black, or each has another coat: see `COATS`."""
+    """Whether all are black, or each has another colour: see `COATS`."""
     walks: tuple[Walk, ...] = field(init=False)
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
 
@@ -64,7 +64,7 @@ class Arena:
 
     @property
     def walk(self) -> Walk:
-        """Where the first animal goes."""
+        """Walk of the first animal."""
         return self.walks[0]
 
     @property
@@ -74,7 +74,7 @@ class Arena:
 
     @property
     def background(self) -> Image:
-        """The arena without mice, with the noise of picture 0."""
+        """The arena without mice, with the noise of image 0."""
         return self._backgrounds[0]
 
     @property
@@ -135,7 +135,7 @@ class Arena:
         return [mouse_at(walk, time_s) for walk in self.walks]
 
     def _shade(self, image: Image, outline: NDArray[np.float64]) -> None:
-        """Darken what a mouse keeps from the light."""
+        """Darken the shadow of a mouse."""
         import cv2
 
         border = 9 * self.scale
@@ -168,33 +168,33 @@ class Arena:
         floor *= 0.82 + 0.18 * corner
         wall = 96 + 2.2 * edge
         grey = np.where(edge < _WALL, wall, floor) * light
-        picture = np.stack([grey * 0.93, grey * 0.985, grey], axis=-1)
+        image = np.stack([grey * 0.93, grey * 0.985, grey], axis=-1)
         if self.roof is not None:
-            self._add_roof(picture, self.roof, random)
+            self._add_roof(image, self.roof, random)
         if len(self.shape) == 2:
-            picture = picture @ np.array([0.114, 0.587, 0.299], np.float32)
-        pictures = []
+            image = image @ np.array([0.114, 0.587, 0.299], np.float32)
+        images = []
         for _ in range(_BACKGROUNDS):
-            grain = random.standard_normal(picture.shape[:2]).astype(np.float32)
-            grain = grain if picture.ndim == 2 else grain[..., None]
-            noisy = picture + self.noise * grain
-            pictures.append(np.clip(np.round(noisy), 0, 255).astype(np.uint8))
-        return tuple(pictures)
+            grain = random.standard_normal(image.shape[:2]).astype(np.float32)
+            grain = grain if image.ndim == 2 else grain[..., None]
+            noisy = image + self.noise * grain
+            images.append(np.clip(np.round(noisy), 0, 255).astype(np.uint8))
+        return tuple(images)
 
     def _add_roof(
         self,
-        picture: NDArray[np.float32],
+        image: NDArray[np.float32],
         roof: tuple[int, int, int, int],
         random: np.random.Generator,
     ) -> None:
         import cv2
 
         left, top, right, bottom = roof
-        shadow = np.ones(picture.shape[:2], np.float32)
+        shadow = np.ones(image.shape[:2], np.float32)
         drop = round(8 * self.scale)
         shadow[top + drop : bottom + drop, left + drop : right + drop] = 0.62
         soft = cv2.GaussianBlur(shadow, (0, 0), 5 * self.scale)
-        picture *= np.asarray(soft)[..., None]
+        image *= np.asarray(soft)[..., None]
         size = (bottom - top, right - left)
         grain = random.standard_normal(size).astype(np.float32)
         wood = np.asarray(
@@ -202,4 +202,4 @@ class Arena:
         )
         plank = np.indices(size)[0] % max(2, round(24 * self.scale)) < self.scale * 1.5
         tone = (1 + 0.06 * wood / wood.std()) * np.where(plank, 0.72, 1.0)
-        picture[top:bottom, left:right] = tone[..., None] * np.array([84, 124, 156])
+        image[top:bottom, left:right] = tone[..., None] * np.array([84, 124, 156])

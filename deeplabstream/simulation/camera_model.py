@@ -12,7 +12,7 @@ from deeplabstream.plugins.camera import CameraControl, Value
 
 @dataclass
 class ExposureClock:
-    """Counts exposures at a rate, from picture `first` at the film's second `since_s` on."""
+    """Counts exposures at a rate, from frame `first` at second `since_s` of the stream on."""
 
     rate: float
     first: int = 0
@@ -23,19 +23,19 @@ class ExposureClock:
         self._pacer = Pacer(self.rate)
 
     def exposed(self, now_ns: int) -> int:
-        """Return how many pictures were exposed since the film began."""
+        """Return how many frames were exposed since the start."""
         return self.first + self._pacer.past(now_ns)
 
     def wait(self, index: int, early_ns: int = 0) -> int:
-        """Sleep until `early_ns` before picture `index`; return when it is due, in ns."""
+        """Sleep until `early_ns` before frame `index`; return when it is due, in ns."""
         return self._pacer.wait(index - self.first, early_ns)
 
     def time_s(self, index: int) -> float:
-        """Return the second of the film that picture `index` shows."""
+        """Return the second of the stream that frame `index` shows."""
         return self.since_s + (index - self.first) / self.rate
 
     def changed(self, rate: float, first: int) -> "ExposureClock":
-        """Return how it goes on from picture `first`, due at once."""
+        """Return the timing that continues with frame `first`, due at once."""
         return ExposureClock(rate, first, self.time_s(first))
 
 
@@ -45,10 +45,10 @@ _SHORTEST_US, _SLOWEST = 10.0, 0.1
 
 
 @dataclass
-class Lens:
-    """What its controls are set to.
+class SimulatedExposure:
+    """Exposure, gain and rate of the simulated camera.
 
-    >>> Lens(100.0, 20_000.0).real_rate  # a picture takes 20 ms
+    >>> SimulatedExposure(100.0, 20_000.0).real_rate  # a frame takes 20 ms
     50.0
     """
 
@@ -58,17 +58,17 @@ class Lens:
 
     @property
     def real_rate(self) -> float:
-        """Pictures per second: as asked for, or as exposure lets it."""
+        """Frames per second: as requested, or as the exposure allows."""
         return min(self.rate, 1e6 / (self.exposure_us or 1.0))
 
     @property
     def brightness(self) -> float:
-        """By what the pictures are brighter than they are drawn."""
+        """Factor of the brightness."""
         exposed = (self.exposure_us or _USUAL_US) / _USUAL_US
         return float(exposed * 10 ** (self.gain / 20))
 
     def expose(self, image: Image) -> None:
-        """Make a picture as bright as that, in place."""
+        """Apply the brightness to an image, in place."""
         if self.brightness != 1.0:
             import cv2
 
@@ -76,7 +76,7 @@ class Lens:
             cv2.LUT(image, levels.astype(np.uint8), image)
 
     def controls(self) -> tuple[CameraControl, ...]:
-        """Return what it is set to."""
+        """Return the controls with their values."""
         exposure_us = self.exposure_us or _USUAL_US
         return (
             CameraControl("exposure_us", exposure_us, _SHORTEST_US, _LONGEST_US),
@@ -85,7 +85,7 @@ class Lens:
         )
 
     def set_control(self, key: str, value: Value) -> bool:
-        """Set one of them, as near as it can be; False: it is none."""
+        """Set one of them to the nearest possible value; False: it is none of them."""
         limits = {
             control.key: (control.low, control.high) for control in self.controls()
         }
@@ -97,16 +97,16 @@ class Lens:
 
 
 DEPTH = 10
-"""Pictures that wait for a late reader; as many as Basler's driver keeps unless asked."""
+"""Frames buffered for a late reader; as many as Basler's driver has by default."""
 
 
 class DriverBuffer:
     """Counts exposures, keeps the oldest unread ones, loses new ones while it is full.
 
-    Only their numbers are kept: a made picture is made when it is read.
+    Only their numbers are kept: an image is computed when it is read.
 
     >>> buffer = DriverBuffer(depth=2)
-    >>> buffer.expose(4)  # 0 and 1 wait, 2 and 3 found no room
+    >>> buffer.expose(4)  # 0 and 1 are buffered, 2 and 3 are lost
     >>> [buffer.take(), buffer.take(), buffer.take()]
     [0, 1, 4]
     """
@@ -117,14 +117,14 @@ class DriverBuffer:
         self._exposed = 0
 
     def expose(self, count: int) -> None:
-        """Take in that `count` pictures were exposed since the first one."""
+        """Count `count` frames as exposed since the first one."""
         room = self._depth - len(self._waiting)
         new = range(self._exposed, max(count, self._exposed))
         self._waiting.extend(new[:room])
         self._exposed = new.stop
 
     def take(self) -> int:
-        """Return the oldest that waits; else the one that is exposed next."""
+        """Return the oldest buffered frame; else the one that is exposed next."""
         if self._waiting:
             return self._waiting.popleft()
         self._exposed += 1

@@ -26,7 +26,7 @@ Colour = tuple[float, float, float]
 
 BLACK: Colour = (44, 42, 45)
 COATS: tuple[Colour, ...] = (BLACK, (196, 202, 206), (52, 84, 128), (122, 120, 118))
-"""Black, white, brown and grey, BGR: as many as animals can be drawn."""
+"""Black, white, brown and grey, BGR: one for each possible animal."""
 
 _SKIN: Colour = (138, 132, 178)
 _EAR: Colour = (84, 78, 98)
@@ -37,7 +37,7 @@ _FEET = (  # place, px to the left, when in the stride
     (_HIP, 16.0, 0.5),
     (_HIP, -16.0, 0.0),
 )
-_SHIFT = 4  # bits of a pixel in what OpenCV is told
+_SHIFT = 4  # fractional bits of a pixel in OpenCV's coordinates
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +51,11 @@ class Mouse:
     points: NDArray[np.float64]
     """(4, 2): snout, leftear, rightear, tailbase."""
     way: float
-    """What its feet have gone, px."""
+    """Distance that its feet have walked, px."""
 
 
 def mouse_at(walk: Walk, time_s: float) -> Mouse:
-    """Return the mouse that follows a walk; its head turns about while it goes."""
+    """Return the mouse that follows a walk; its head turns while it walks."""
     spine = walk.along(time_s, _ALL)
     yaw = 0.16 * np.sin(5.1 * time_s) + 0.08 * np.sin(13.7 * time_s + 1)
     neck = walk.along(time_s, np.array([_NECK]))[0]
@@ -76,7 +76,7 @@ def mouse_at(walk: Walk, time_s: float) -> Mouse:
 
 
 def paint_mouse(image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK) -> None:
-    """Paint it into a picture that has `scale` pixels per px of the world."""
+    """Paint it into an image that has `scale` pixels per px of the world."""
     import cv2
 
     def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -130,7 +130,7 @@ def _fur(coat: Colour) -> tuple[tuple[float, Colour], ...]:
 
 
 def _shade(colour: Colour, image: Image) -> Sequence[float]:
-    """Return a colour as BGR, or as grey for a grey picture."""
+    """Return a colour as BGR, or as grey for a grey image."""
     if image.ndim == 3:
         return colour
     return (float(np.dot(colour, (0.114, 0.587, 0.299))),)

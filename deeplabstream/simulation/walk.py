@@ -1,4 +1,4 @@
-"""Where a drawn mouse goes: a closed, smooth, seeded walk; a function of time only."""
+"""Walk of a simulated mouse: closed, smooth, seeded; a function of time only."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -15,7 +15,7 @@ _Points: TypeAlias = NDArray[np.float64]  # (n, 2), px of the world
 
 @dataclass(frozen=True)
 class Walk:
-    """A lap of about two minutes, walked for ever.
+    """A lap of about two minutes, repeated.
 
     From the left of the arena to the right and back in about 10 s, each time another way
     but through the middle of each half; with pauses, and with stops in the shelter.
@@ -39,7 +39,7 @@ class Walk:
 
     @property
     def lap_s(self) -> float:
-        """How long it takes to come round."""
+        """Duration of a lap."""
         return (len(self._travelled) - 1) * _STEP_S
 
     def along(self, time_s: float, behind: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ class Walk:
         return np.asarray(self._path[first] * (1 - rest) + self._path[second] * rest)
 
     def travelled(self, time_s: float) -> float:
-        """Return how far the walk has come, in px."""
+        """Return the distance walked, in px."""
         laps, step = divmod(time_s / _STEP_S, len(self._travelled) - 1)
         whole = int(step)
         here, there = self._travelled[whole : whole + 2].tolist()

@@ -111,7 +111,7 @@ def test_exposure_is_the_one_that_acts_and_bounds_the_rate() -> None:
         assert feature(camera, "ExposureTimeAbs").GetValue() == 20_000
         assert film.format.rate == pytest.approx(50)
         assert film.remarks == (
-            "RATE = 200 was asked for; exposure and size let it give 50",
+            "RATE = 200 was requested; exposure and size let it give 50",
         )
 
 
@@ -133,9 +133,9 @@ def test_what_it_does_not_take_is_told() -> None:
         region, gain = film.remarks
         assert film.format.shape == (48, 4096)
         assert region == (
-            "REGION = 0, 10, 5000, 48 was asked for; the camera took 0, 10, 4096, 48"
+            "REGION = 0, 10, 5000, 48 was requested; the camera set 0, 10, 4096, 48"
         )
-        assert gain.startswith("GAIN = 1e+06 was asked for; the camera took ")
+        assert gain.startswith("GAIN = 1e+06 was requested; the camera set ")
 
 
 def test_a_feature_file_that_is_none_is_named(tmp_path: Path) -> None:
@@ -220,5 +220,5 @@ def test_a_resolution_without_region_is_the_middle_of_the_sensor() -> None:
         assert stream.remarks == ()
     with Basler(resolution=(9000, 480)).opened() as stream:
         assert stream.remarks[0] == (
-            "RESOLUTION = 9000, 480 was asked for; the camera took 4096, 480"
+            "RESOLUTION = 9000, 480 was requested; the camera set 4096, 480"
         )

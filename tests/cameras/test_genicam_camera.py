@@ -55,7 +55,7 @@ def test_what_the_camera_can_not_do_is_a_remark() -> None:
     camera = GenICam(cti=VIKY, serial="1", rate=1000, exposure_us=500)
     with camera.opened() as film:
         assert film.format.rate <= 200
-        assert "the camera has no ExposureTime: 500.0 was asked for" in film.remarks
+        assert "the camera has no ExposureTime: 500.0 was requested" in film.remarks
         assert any(text.startswith("AcquisitionFrameRate is") for text in film.remarks)
 
 
@@ -149,14 +149,14 @@ def test_bayer_pictures_get_their_colours(pattern: str) -> None:
     tile = np.array([levels[letter] for letter in pattern], np.uint8).reshape(2, 2)
     raw = np.tile(tile, (8, 8))[:, :, None]
     name = {"RGGB": "RG", "GRBG": "GR", "GBRG": "GB", "BGGR": "BG"}[pattern]
-    image = layout_of(f"Bayer{name}8").picture(raw)
+    image = layout_of(f"Bayer{name}8").to_image(raw)
     assert (image[4:-4, 4:-4] == (50, 100, 200)).all()
 
 
 def test_twelve_bits_stay_and_strange_formats_are_refused() -> None:
     layout = layout_of("Mono12")
     raw = np.full((4, 6, 1), 4095, np.uint16)
-    assert layout.picture(raw).shape == layout.shape(4, 6) == (4, 6)
+    assert layout.to_image(raw).shape == layout.shape(4, 6) == (4, 6)
     assert layout.dtype == "uint16"
     with pytest.raises(DeviceError, match="YUV422_8 can't be used"):
         layout_of("YUV422_8")

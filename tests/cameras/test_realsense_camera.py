@@ -191,7 +191,7 @@ def test_a_device_without_clock_and_counter_says_so() -> None:
 def test_the_projector_of_a_recording_stays_as_it_is(tmp_path: Path) -> None:
     with_one = write_recording(tmp_path / "film.db3", range(2), projector=True)
     with RealSense(recording=with_one, emitter=True).opened() as film:
-        assert film.remarks == ("EMITTER: a recording can't be lit; asked for: on",)
+        assert film.remarks == ("EMITTER: a recording can't be lit; requested: on",)
     made = MadeDevice()
     with running(made), stream(made.device, RealSense(emitter=False)) as film:
         assert "no projector" in film.remarks[0]

@@ -165,7 +165,7 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
     with (
         zmq_sender(port),
         camera.opened(),
-        pytest.raises(DeviceError, match=f"can't wait at tcp://127.0.0.1:{port}"),
+        pytest.raises(DeviceError, match=f"can't listen at tcp://127.0.0.1:{port}"),
         camera.opened(),
     ):
         pass

@@ -73,7 +73,7 @@ def test_cameras_of_two_makers_in_one_run(tmp_path: Path) -> None:
         notes = " ".join(n.text for n in it.told if isinstance(n, Note))
         assert it.of(Failed) == []
     assert folder is not None
-    assert "[Camera side] RATE = 100 was asked for" in notes
+    assert "[Camera side] RATE = 100 was requested" in notes
     facts = json.loads((folder / "run.json").read_text("utf-8"))
     assert facts["devices"]["top"] == {"device": "Emulation 0815-0000", "clock": "host"}
     assert facts["devices"]["side"]["device"] == "Emulation 0815-0001"
