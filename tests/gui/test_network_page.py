@@ -15,7 +15,7 @@ from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.theme import AMBER
+from deeplabstream.gui.theme import AMBER, bodypart_colour
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import read_labels
 from tests.gui.fake_session import close_to
@@ -252,3 +252,49 @@ def test_space_accepts_a_frame_after_frames_were_picked(
     qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
     assert len(shown) == 1
     assert page.labelling.picture == 1
+
+
+def test_frames_have_thumbnails_and_body_parts_their_colours(
+    page: NetworkPage, qtbot: QtBot
+) -> None:
+    def grey(row: int) -> int:
+        item = page.labelling.list.item(row)
+        assert item is not None
+        return item.icon().pixmap(56, 42).toImage().pixelColor(28, 21).red()
+
+    qtbot.waitUntil(lambda: abs(grey(2) - 100) < 3, timeout=SOON)
+    assert abs(grey(0) - 60) < 3
+    part = page.labelling.tools.parts.item(1)
+    assert part is not None
+    chip = part.icon().pixmap(12, 12).toImage().pixelColor(6, 6)
+    assert close_to(chip, bodypart_colour(1).name())
+
+
+def test_the_name_of_a_point_hides_no_other_point(
+    page: NetworkPage, qtbot: QtBot
+) -> None:
+    canvas = page.labelling.canvas
+    qtbot.mouseClick(canvas, LEFT, pos=at(page, 30, 24))
+    other = at(page, 30, 24) + QPoint(25, -12)  # where the name stands otherwise
+    qtbot.mouseClick(canvas, LEFT, pos=other)
+    qtbot.keyClick(page.labelling, Qt.Key.Key_1)
+    assert canvas.part == 0
+    image = canvas.grab().toImage()
+    around = [other + QPoint(dx, 0) for dx in (-11, 11)]
+    assert min(image.pixelColor(at).value() for at in around) > 50, "no dark plate"
+
+
+def test_a_compared_frame_is_zoomed_until_another_is_shown(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    view = page.checking.view
+    page.show_step("Check")
+    file = tmp_path / "labels/labeled-data/film/img0.png"
+    view.compare(file, 1, [[10, 10]], [[12, 10]])
+    whole = view.place
+    assert whole is not None
+    view.zoom(True)
+    assert view.place is not None
+    assert view.place.scale == pytest.approx(1.25 * whole.scale)
+    view.compare(file, 2, [[10, 10]], [[12, 10]])
+    assert view.place == whole

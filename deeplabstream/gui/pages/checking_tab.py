@@ -26,6 +26,7 @@ from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.training_tab import labels_of
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.compared_view import ComparedView
+from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
@@ -59,6 +60,8 @@ class CheckingTab(QWidget):
         self.worst: list[tuple[int, float]] = []
         """Place in the predictions, and the px that the worst point is off."""
         self.list, self.view, self.words = QListWidget(), ComparedView(), QLabel()
+        self.title = Elided("")
+        self.title.setObjectName("heading")
         self.table = QTableWidget(0, len(_COLUMNS))
         self.on_video = QPushButton("On a video …")
         self.on_run = QPushButton("On a run …")
@@ -72,6 +75,8 @@ class CheckingTab(QWidget):
     def open(self, folder: Path, book: LabelBook | None) -> None:
         """Show a model folder and the labels that it learned from."""
         self.folder, self.book = folder, book
+        self.title.setText(folder.name)
+        self.words.setText("")
         self.model = self.predictions = None
         self.worst = []
         try:
@@ -109,7 +114,7 @@ class CheckingTab(QWidget):
         into = self.folder / "videos"
         arguments = [str(video), "--model", str(self.folder), "--output", str(into)]
         window = ProgramWindow(
-            "Open a video", "PredictVideos.py", [*arguments, "--no-metrics"], self
+            "Predict poses", "PredictVideos.py", [*arguments, "--no-metrics"], self
         )
         window.ended.connect(partial(self._show_video, video, window))
         window.show()
@@ -132,6 +137,7 @@ class CheckingTab(QWidget):
         self.words.setObjectName("caption")
         self.words.setWordWrap(True)
         self.use.setProperty("starts", True)
+        self.view.setToolTip("wheel: zoom; middle button: move the image")
         self.use.setToolTip("writes MODEL to the settings; comments stay")
         self.on_video.setToolTip("predicts each frame of a video")
         self.on_run.setToolTip("predicts the video of a recorded run")
@@ -147,6 +153,7 @@ class CheckingTab(QWidget):
             side.hide()
         left = Panel("Held-out frames, largest error first")
         left.setFixedWidth(_WIDTH)
+        left.column.insertWidget(0, self.title)
         left.column.addWidget(self.list, 1)
         for widget in (self.words, self.on_video, self.on_run, self.use):
             left.column.addWidget(widget)

@@ -1,8 +1,10 @@
 """Labelling tab: body parts placed by mouse and keys; every change is saved at once."""
 
+from collections.abc import Iterator
+
 import numpy as np
-from PyQt5.QtCore import Qt, pyqtSignal
-from PyQt5.QtGui import QKeyEvent
+from PyQt5.QtCore import QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QIcon, QKeyEvent, QPixmap
 from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -11,15 +13,19 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.gui.theme import bodypart_colour
 from deeplabstream.gui.undo_history import LabelHistory
 from deeplabstream.gui.widgets.compared_view import read_image
 from deeplabstream.gui.widgets.label_canvas import LabelCanvas
 from deeplabstream.gui.widgets.label_tools import LabelTools
 from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.gui.widgets.video_view import to_qimage
 from deeplabstream.training.data.label_book import LabelBook
 
 _WIDTH = 236
 _NUDGE_PX = 0.5
+_THUMBNAIL = QSize(56, 42)
+_PAUSE_MS = 10
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -43,6 +49,13 @@ class LabellingTab(QWidget):
         self.list = QListWidget()
         self.words = QLabel()
         self.history = LabelHistory()
+        blank = QPixmap(_THUMBNAIL)
+        blank.fill(Qt.GlobalColor.transparent)
+        self._blank = QIcon(blank)
+        self._thumbnails: Iterator[int] = iter(())
+        self._timer = QTimer(self)
+        self._timer.setInterval(_PAUSE_MS)
+        self._timer.timeout.connect(self._load_thumbnail)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._arrange()
         self._connect()
@@ -56,7 +69,10 @@ class LabellingTab(QWidget):
         if book is not None:
             self.canvas.bodyparts = book.bodyparts
             for number, part in enumerate(book.bodyparts, start=1):
-                self.tools.parts.addItem(f"{number}  {part}")
+                chip = QPixmap(12, 12)
+                chip.fill(bodypart_colour(number - 1))
+                item = QListWidgetItem(QIcon(chip), f"{number}  {part}")
+                self.tools.parts.addItem(item)
             self._show_edges(book)
         self._list_pictures()
         if book is not None and book.names:
@@ -111,6 +127,9 @@ class LabellingTab(QWidget):
         self.list.setObjectName("clear")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setIconSize(_THUMBNAIL)
+        self.list.setUniformItemSizes(True)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         left = Panel("Frames")
         left.setFixedWidth(_WIDTH)
         left.column.addWidget(self.list, 1)
@@ -144,8 +163,25 @@ class LabellingTab(QWidget):
         for number in range(len(self.book.names) if self.book else 0):
             item = QListWidgetItem(self._line(number))
             item.setToolTip(self.book.names[number] if self.book else "")
+            item.setIcon(self._blank)
             self.list.addItem(item)
         self.list.blockSignals(False)
+        self._thumbnails = iter(range(self.list.count()))
+        self._timer.start()
+
+    def _load_thumbnail(self) -> None:
+        """Load one thumbnail at a time, so that the window answers meanwhile."""
+        number = next(self._thumbnails, None)
+        item = None if number is None else self.list.item(number)
+        if self.book is None or number is None or item is None:
+            self._timer.stop()
+            return
+        image = read_image(self.book.path(number), small=True)
+        if image is not None:
+            smooth = Qt.TransformationMode.SmoothTransformation
+            ratio = Qt.AspectRatioMode.KeepAspectRatio
+            small = to_qimage(image).scaled(_THUMBNAIL, ratio, smooth)
+            item.setIcon(QIcon(QPixmap.fromImage(small)))
 
     def _line(self, number: int) -> str:
         book = self.book

@@ -11,13 +11,13 @@ from PyQt5.QtGui import QColor, QPainter, QPen
 from deeplabstream.core.frame import Image
 from deeplabstream.gui.theme import bodypart_colour
 from deeplabstream.gui.widgets.frame_overlay import Fit
-from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.gui.widgets.zoomed_view import ZoomedView
 from deeplabstream.pose.pictures import decode
 
 _SMALL = (120, 84)
 
 
-class ComparedView(VideoView):
+class ComparedView(ZoomedView):
     """Rings are labels, dots what was found; a line joins the two."""
 
     def __init__(self, *, small: bool = False) -> None:
@@ -43,6 +43,7 @@ class ComparedView(VideoView):
             self.clear(f"Can't read {file.name}")
             return
         self.camera = file.stem
+        self.show_whole()
         self.show_picture(image, number, None)
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
@@ -69,10 +70,11 @@ class ComparedView(VideoView):
                 painter.drawEllipse(QPointF(*dot), size - 1, size - 1)
 
 
-def read_image(file: Path) -> Image | None:
-    """Return a picture file's pixels; None: it can't be read."""
+def read_image(file: Path, *, small: bool = False) -> Image | None:
+    """Return a picture file's pixels, of a `small` one a quarter; None: it can't be read."""
+    how = cv2.IMREAD_REDUCED_COLOR_4 if small else cv2.IMREAD_ANYCOLOR
     try:
-        read = decode(file.read_bytes(), cv2.IMREAD_ANYCOLOR)
+        read = decode(file.read_bytes(), how)
     except OSError:
         return None
     return None if read is None else np.asarray(read, np.uint8)

@@ -5,19 +5,18 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 from PyQt5.QtCore import QPointF, QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPen, QWheelEvent
+from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPen
 
 from deeplabstream.core.frame import Image
 from deeplabstream.gui.theme import AMBER, bodypart_colour
-from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag, fit
-from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag
+from deeplabstream.gui.widgets.zoomed_view import ZoomedView
 
 _NEAR = 9.0
 """Px of the screen within which the mouse takes hold of a point."""
-_MOST_ZOOM = 20.0
 
 
-class LabelCanvas(VideoView):
+class LabelCanvas(ZoomedView):
     """Shows one picture and its points; what a person does to them is told."""
 
     placed = pyqtSignal(int, float, float)
@@ -37,11 +36,7 @@ class LabelCanvas(VideoView):
         self.gain = 1.0
         """Contrast, around the middle grey."""
         self._raw: Image | None = None
-        self._zoom = 1.0
-        self._centre = (0.5, 0.5)
-        """Where in the picture the middle of the widget is, as shares."""
         self._held: int | None = None
-        self._panned: QPointF | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -59,38 +54,15 @@ class LabelCanvas(VideoView):
         if self._raw is not None:
             self._show(self._index or 0)
 
-    @property
-    def place(self) -> Fit | None:
-        """Where the zoomed picture lies in the widget."""
-        if self._image is None:
-            return None
-        width, height = self._image.width(), self._image.height()
-        whole = fit(width, height, QRectF(self.rect()))
-        if self._zoom == 1:
-            return whole
-        scale = whole.scale * self._zoom
-        left = self.width() / 2 - self._centre[0] * width * scale
-        top = self.height() / 2 - self._centre[1] * height * scale
-        return Fit(scale, left, top)
-
-    def pixel(self, at: QPointF) -> tuple[float, float] | None:
-        """Return where in the picture a place of the widget is; None: outside of it."""
-        place, image = self.place, self._image
-        if place is None or image is None:
-            return None
-        x = (at.x() - place.left) / place.scale - 0.5
-        y = (at.y() - place.top) / place.scale - 0.5
-        inside = -0.5 <= x < image.width() - 0.5 and -0.5 <= y < image.height() - 0.5
-        return (round(x, 2), round(y, 2)) if inside else None
-
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Take hold of a point, place one, remove one, or move the picture."""
         if event is None:
             return
         near = self._near(event.localPos())
+        super().mousePressEvent(event)
         if event.button() == Qt.MouseButton.MiddleButton:
-            self._panned = event.localPos()
-        elif event.button() == Qt.MouseButton.RightButton:
+            return
+        if event.button() == Qt.MouseButton.RightButton:
             if near is not None:
                 self.removed.emit(near)
         elif near is not None:
@@ -106,58 +78,26 @@ class LabelCanvas(VideoView):
         if self._held is not None and at is not None:
             self.points[self._held] = at
             self.update()
-        elif self._panned is not None and self.place and self._image is not None:
-            moved = event.localPos() - self._panned
-            self._panned = event.localPos()
-            width = self._image.width() * self.place.scale
-            height = self._image.height() * self.place.scale
-            x, y = self._centre
-            self._centre = (x - moved.x() / width, y - moved.y() / height)
-            self.update()
+        else:
+            super().mouseMoveEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Tell where a dragged point is now."""
-        held, self._held, self._panned = self._held, None, None
+        held, self._held = self._held, None
+        super().mouseReleaseEvent(event)
         at = self.pixel(event.localPos()) if event is not None else None
         if held is not None and at is not None:
             self.placed.emit(held, *at)
 
-    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        """Zoom, the place under the mouse staying where it is."""
-        if event is None or self.place is None or self._image is None:
-            return
-        self._zoom_at(event.position(), event.angleDelta().y() > 0)
-
-    def zoom(self, closer: bool) -> None:
-        """Zoom about the chosen point, or the middle where it is not placed."""
+    @property
+    def zoom_centre(self) -> QPointF:
+        """The chosen point, or the middle where it is not placed."""
         place = self.place
-        at = QPointF(self.rect().center())
         if place is not None and self.part < len(self.points):
             x, y = place.to_view(self.points[self.part]).tolist()
-            inside = x == x and self.rect().contains(round(x), round(y))
-            at = QPointF(x, y) if inside else at
-        self._zoom_at(at, closer)
-
-    def show_whole(self) -> None:
-        """Zoom no more."""
-        self._zoom, self._centre = 1.0, (0.5, 0.5)
-        self.update()
-
-    def _zoom_at(self, at: QPointF, closer: bool) -> None:
-        under = self.pixel(at)
-        if under is None or self._image is None:
-            return
-        factor = 1.25 if closer else 0.8
-        self._zoom = min(max(1.0, self._zoom * factor), _MOST_ZOOM)
-        self._centre = (0.5, 0.5)
-        place = self.place
-        if place is None:
-            return
-        width, height = self._image.width(), self._image.height()
-        x = under[0] + 0.5 - (at.x() - self.width() / 2) / place.scale
-        y = under[1] + 0.5 - (at.y() - self.height() / 2) / place.scale
-        self._centre = (x / width, y / height)
-        self.update()
+            if x == x and self.rect().contains(round(x), round(y)):
+                return QPointF(x, y)
+        return super().zoom_centre
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
         """Paint the points, the present one's name beside it."""
@@ -182,8 +122,7 @@ class LabelCanvas(VideoView):
             painter.drawEllipse(QPointF(x, y), 5.5, 5.5)
             painter.drawPoint(QPointF(x, y))
             if chosen:
-                name = self.bodyparts[part]
-                draw_tag(painter, QPointF(x + 10, y - 6), name, QColor(AMBER))
+                self._draw_name(painter, part, views)
         if self.proposed:
             corner = QPointF(10, self.height() - 10)
             draw_tag(
@@ -192,6 +131,26 @@ class LabelCanvas(VideoView):
                 "Pre-labelled: drag wrong points, then press Space",
                 QColor(AMBER),
             )
+
+    def _draw_name(
+        self, painter: QPainter, part: int, views: list[list[float]]
+    ) -> None:
+        """Write a point's name where it hides no other point."""
+        x, y = views[part]
+        name = self.bodyparts[part]
+        width = painter.fontMetrics().horizontalAdvance(name) + 16
+        corners = [
+            QPointF(left, low)
+            for low in (y - 8, y + 24)
+            for left in (x + 10, x - 10 - width)
+        ]
+
+        def hidden(corner: QPointF) -> int:
+            tag = QRectF(corner.x() - 8, corner.y() - 20, width, 26)
+            others = (QPointF(*at) for place, at in enumerate(views) if place != part)
+            return sum(tag.contains(at) for at in others)
+
+        draw_tag(painter, min(corners, key=hidden), name, QColor(AMBER))
 
     def _draw_edges(self, painter: QPainter, views: list[list[float]]) -> None:
         painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))
