@@ -117,7 +117,10 @@ class NetworkStream(Camera):
                 raise DeviceError(f"{self.address} sends no frames")
             codec = container.streams.video[0].codec_context
             codec.thread_type = "SLICE"
-            codec.options = {"max_pixels": str(_MOST_PIXELS)}
+            options = {"max_pixels": str(_MOST_PIXELS)}
+            if codec.name == "mjpeg":  # without it, a missing part would be grey
+                options["err_detect"] = "explode"
+            codec.options = options
             codec.flags |= av.codec.context.Flags.low_delay
             yield container
 

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class VideoFile(Camera):
     """A video file, of any kind that FFmpeg reads."""
+
+    reopens: ClassVar[bool] = False
 
     source: Path = Field(description="the video file")
     paced: bool = Field(

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,6 +167,10 @@ class Device:
 @settings(frozen=True, kw_only=True)
 class Camera(ABC):
     """A camera of the rig: its fields are its settings; `with` opens it."""
+
+    reopens: ClassVar[bool] = True
+    """Whether a camera that fails can be opened again and continues. False: a file, which
+    would start again at its beginning."""
 
     analyse: bool = Field(
         True,

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from deeplabstream.settings.validation_messages import (
     takes_nothing,
 )
 
+_PASSWORD = re.compile(r"((?:^|//)[^\s:@/]+):(?!//).*@")
+"""User and password in an address, also in one that is mistyped."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -81,7 +84,8 @@ class Section(Generic[T]):
         """Note a problem of one key."""
         self.bad.add(key)
         word = self.words.get(key)
-        value = "" if word is None else f" = {shorten(word, 80) or '(empty)'}"
+        shown = _PASSWORD.sub(r"\1:…@", word or "")
+        value = "" if word is None else f" = {shorten(shown, 80) or '(empty)'}"
         self.problems.append(f"[{self.title}] {key}{value}: {sentence}")
 
     def cut(self, word: str, info: FieldInfo) -> Any:

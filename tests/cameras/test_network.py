@@ -55,6 +55,27 @@ def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
         assert [frame.index for frame in frames if frame] == [1, 3, 5, 7, 9]
 
 
+def test_an_incomplete_jpeg_image_is_left_out_and_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its missing half would be grey, and an animal in it would be lost."""
+    whole, chance = servers.jpeg, np.random.default_rng(0)
+    noise = cv2.GaussianBlur(chance.integers(0, 255, (48, 64, 3), np.uint8), (0, 0), 2)
+    data = cv2.imencode(".jpg", noise)[1].tobytes()
+    parts = {4: data[: len(data) // 2], 5: data[: len(data) // 2] + data[-200:]}
+    monkeypatch.setattr(servers, "jpeg", lambda n: parts.get(n) or whole(n))
+    with http_camera() as server, NetworkStream(url=server.url).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        indices = []
+        for _ in range(8):
+            shot = film.read(image)
+            assert shot is not None
+            assert image.min() == image.max()
+            indices.append(shot.index)
+        gaps = np.diff(indices).tolist()
+        assert sorted(gaps) == [1, 1, 1, 1, 1, 1, 3]
+
+
 def test_rtsp_tells_the_times_of_its_pictures_and_falls_silent() -> None:
     with rtsp_camera() as server, NetworkStream(url=server.url).opened() as film:
         assert film.format.shape == (48, 64, 3)

@@ -5,8 +5,11 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from cameras.video import VideoFile
 from cameras.webcam import Webcam
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.session import Session
@@ -94,6 +97,23 @@ def test_an_unplugged_camera_is_told_safe_and_taken_back(
     openings = [int(row[4]) // 1000 for row in rows_of_video]
     assert openings[-1] == 2 + refuses  # the device counts anew, the frames go on
     assert all(int(a[1]) < int(b[1]) for a, b in pairwise(rows_of_video))
+
+
+def test_a_broken_video_ends_and_is_not_replayed_from_its_start(tmp_path: Path) -> None:
+    film = tmp_path / "film.mjpeg"
+    images = [np.full((60, 80, 3), 90, np.uint8)] * 12
+    images += [np.full((30, 40, 3), 90, np.uint8)] * 12
+    film.write_bytes(b"".join(cv2.imencode(".jpg", i)[1].tobytes() for i in images))
+    with rig_with(VideoFile(source=film), tmp_path) as session:
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(lambda it: "[Camera top] has no more frames" in sentences(it))
+        (alarm,) = it.session.state.alarms
+        assert alarm.text.startswith("[Camera top] ends here: ")
+        assert "changes its size within the video" in alarm.text
+        assert "trying to open it again" not in sentences(it)
+        assert it.session.state.counts["top"].delivered == 12
+        it.stop()
 
 
 def test_a_stalled_camera_is_told_and_the_light_goes_off(tmp_path: Path) -> None:

@@ -212,6 +212,43 @@ TRIGGER = {}
 """
 
 
+CAMERA = "[Camera a]\nKIND = SimulatedCamera\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("[Camera a]\nKIND = {long}", "[Camera a] KIND = xxx"),
+        ("[{long}]\nKIND = 3", "[xxx"),
+        (CAMERA + "{long} = 3", "[Camera a] XXX"),
+        (CAMERA + "{long}", "line 3: 'xxx"),
+        (CAMERA + "RATE = {long}", "[Camera a] RATE = "),
+        (f"{RIG}[Experiment]\nEXP_NAME = {{long}}", "[Experiment] EXP_NAME = xxx"),
+        (f"{CAMERA}[Trigger t]\nKIND = InsideRegion\nREGION = {{list}}", "[Trigger t]"),
+    ],
+)
+def test_a_damaged_file_is_told_in_short_sentences(text: str, start: str) -> None:
+    damaged = text.format(long="x" * 400_000, list="circle " * 60_000)
+    told = problems(damaged)
+    assert any(problem.startswith(start) for problem in told)
+    assert sum(map(len, told)) < 4000
+    many = CAMERA + "\n".join(f"K{number} = 3" for number in range(20_000))
+    with pytest.raises(SettingsError, match="and 19900 more problems") as caught:
+        parse(many, FOLDER)
+    assert len(caught.value.problems) == 20_000
+    assert len(str(caught.value)) < 10_000
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["rtsp//anna:se:cr@t@host/x", "rtsp://anna:se cret@host/x", "anna:secret@host"],
+)
+def test_a_password_in_a_wrong_address_is_not_told(url: str) -> None:
+    (problem,) = problems(f"[Camera a]\nKIND = NetworkStream\nURL = {url}")
+    assert "anna:…@host" in problem
+    assert "cr" not in problem.split(": wrong format")[0]
+
+
 def test_triggers_may_name_triggers() -> None:
     parse(RIG + COMBINED.format("other", "corner"), FOLDER)
     assert problems(RIG + COMBINED.format("othr", "corner")) == [

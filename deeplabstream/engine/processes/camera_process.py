@@ -175,8 +175,11 @@ class _CameraProcess:
                 if self._wake is not None:
                     self._wake.release()
         except DeviceError as error:
-            self._say(f"is lost ({error}); trying to open it again")
-            return
+            if self._camera.reopens:
+                self._say(f"is lost ({error}); trying to open it again")
+                return
+            text = f"[Camera {self._name}] ends here: {error}"
+            send_message(self._pipe, ProblemReport(text, grave=False))
         self._say("has no more frames")
         while not self.stopped:
             self._handle_message(None)
