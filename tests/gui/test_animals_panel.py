@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.identity_reporting import IdentityState
-from deeplabstream.engine.session.session_state import Action
+from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.health_page import HealthPage
@@ -107,7 +107,9 @@ def test_one_animal_has_no_line_in_health(qtbot: QtBot) -> None:
 
 
 def test_health_says_who_is_in_doubt_and_what_happened(qtbot: QtBot) -> None:
-    page = HealthPage(Bridge(session_of("doubt1", "doubt1", "")))
+    session = session_of("doubt1", "doubt1", "")
+    session.update(phase=Phase.STREAMING)
+    page = HealthPage(Bridge(session))
     qtbot.addWidget(page)
     page.show()
     page.refresh()

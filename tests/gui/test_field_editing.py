@@ -10,6 +10,7 @@ from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
@@ -166,4 +167,24 @@ def test_undo_while_labelling_works_though_no_setting_was_changed(
     placed = place_label(labelling, qtbot)
     qtbot.keyClick(labelling.labelling.canvas, Qt.Key.Key_Z, CTRL)
     assert not placed()
+    window.end()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_the_first_click_on_a_menu_opens_it_while_a_field_is_edited(
+    window: MainWindow, qtbot: QtBot, streaming: bool
+) -> None:
+    if streaming:  # a banner appears then
+        window.bridge.do(Action.START_STREAM)
+        window.bridge.tick()
+    line = field(window, "Experiment", "EXP_TIME_S")
+    line.clear()
+    qtbot.keyClicks(line, "60")
+    bar = window.menuBar()
+    assert bar is not None
+    edit = bar.actions()[1]
+    qtbot.mouseClick(bar, LEFT, pos=bar.actionGeometry(edit).center())
+    QApplication.processEvents()
+    assert QApplication.activePopupWidget() is edit.menu()
+    qtbot.keyClick(edit.menu(), Qt.Key.Key_Escape)
     window.end()

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.dialogs.settings_repair import MendingWindow
@@ -329,3 +330,21 @@ def test_sections_are_renamed_and_duplicated_with_what_names_them(
     page.show_section("Output left stimulus")
     page._duplicate()
     assert page.document.words["Output left stimulus 2"]["KIND"] == "SimulatedOutput"
+
+
+def test_a_folder_is_chosen_where_a_folder_is_needed(
+    page: SettingsPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "runs")
+    )
+    monkeypatch.setattr(
+        QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "a.mp4"), "")
+    )
+    for title, key, chosen in (
+        ("Streaming", "OUTPUT_DIRECTORY", "runs"),
+        ("Video", "VIDEO_SOURCE", "a.mp4"),
+    ):
+        page.show_section(title)
+        line_of(page, key)._browse()
+        assert page.document.words[title][key] == str(tmp_path / chosen)

@@ -90,15 +90,16 @@ class Choice(Editor):
 class Line(Editor):
     """Any word; empty leaves the key out.
 
-    `suggest` looks for words that are known, for a menu beside the line; of `several`,
-    separated by commas, each can be chosen or not. Anything else can be typed.
+    `browse`: "file" or "folder", if one can be chosen. `suggest` looks for known words,
+    for a menu beside the line; of `several`, separated by commas, each can be chosen or
+    not. Anything else can be typed.
     """
 
     def __init__(
         self,
         default: str | None,
         *,
-        browse: bool = False,
+        browse: str = "",
         suggest: Suggest | None = None,
         several: bool = False,
     ) -> None:
@@ -108,13 +109,14 @@ class Line(Editor):
         self.line.setPlaceholderText("needed" if needed else default or "empty")
         self.line.editingFinished.connect(self._finish)
         self._shown: str | None = None
-        self._suggest, self._several = suggest, several
+        self._suggest, self._several, self._browsing = suggest, several, browse
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(6)
         self._row.addWidget(self.line, 1)
         if browse:
-            self._add_button("…", "choose a file").clicked.connect(self._browse)
+            button = self._add_button("…", f"choose a {browse}")
+            button.clicked.connect(self._browse)
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
         if suggest is not None:
@@ -148,7 +150,11 @@ class Line(Editor):
             self.edited.emit(word)
 
     def _browse(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.line.text())
+        before = self.line.text()
+        if self._browsing == "folder":
+            name = QFileDialog.getExistingDirectory(self, "Choose a folder", before)
+        else:
+            name, _ = QFileDialog.getOpenFileName(self, "Choose a file", before)
         if name:
             self.line.setText(name)
             self._finish()
@@ -224,7 +230,8 @@ def editor_for(info: FieldInfo, suggest: Suggest | None) -> Editor:
         if options is not None:
             known = dict.fromkeys(options, "")
             suggest = lambda: known  # noqa: E731
-        browse = kinds == {Path}
+        words = (info.description or "").split()
+        browse = "" if kinds != {Path} else "folder" if "folder" in words else "file"
         line = Line(default, browse=browse, suggest=suggest, several=several)
         if kinds <= {int, float} and not several:
             line.narrow()
