@@ -5,8 +5,8 @@ r"""Export a run for other programs.
     python utils/ExportRun.py FOLDER --to all
 
 The files are written to FOLDER/export. Existing files are replaced only with --overwrite.
-NWB files name the subject: its species, sex and age are options. Its name is ANIMAL of
-[Session] in the settings of the run.
+NWB files name the subject: ANIMAL, SPECIES, SEX and AGE of [Session] in the settings of the
+run, or the options below.
 """
 
 import sys
@@ -31,12 +31,10 @@ from deeplabstream.recording.exporters.exports import (
     ExportedBeforeError,
     export,
 )
-from deeplabstream.recording.exporters.nwb import (
-    AGE_FORM,
-    SEXES,
-    SPECIES_FORM,
-    NwbSubject,
-)
+from deeplabstream.recording.exporters.nwb import NwbSubject
+from deeplabstream.recording.exporters.nwb_run import subject_of
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.subject import FORMS, SEXES
 
 
 @ending()
@@ -56,18 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output", type=Path, metavar="FOLDER", help="default: export/ of the run"
     )
     add_overwrite(options)
-    nwb = options.add_argument_group("subject of NWB files")
-    nwb.add_argument(
-        "--animal", default="", help="its name (default: ANIMAL of the run)"
+    nwb = options.add_argument_group(
+        "subject of NWB files (default: [Session] of the run)"
     )
+    nwb.add_argument("--animal", default="", help="its name or number")
     nwb.add_argument("--species", default="", metavar="NAME",
-        type=_of_form(SPECIES_FORM, "a Latin name such as 'Mus musculus'"),
-        help="Latin name (default: 'any animal', NCBITaxon_33208)")  # fmt: skip
+        type=_of_form(*FORMS["species"]),
+        help="Latin name, such as 'Mus musculus'")  # fmt: skip
     nwb.add_argument("--sex", default="", choices=SEXES,
-        help="male, female, other or unknown (default: unknown)")  # fmt: skip
+        help="male, female, other or unknown")  # fmt: skip
     nwb.add_argument("--age", default="", metavar="DURATION",
-        type=_of_form(AGE_FORM, "a duration by ISO 8601, such as P90D (90 days) or P8W/P10W"),
-        help="such as P90D or P12W (default: 'P0D/', 0 days or more)")  # fmt: skip
+        type=_of_form(*FORMS["age"]),
+        help="age by ISO 8601, such as P90D or P12W")  # fmt: skip
     asked = options.parse_args(argv)
     kinds = list(EXPORTS) if "all" in asked.to else list(dict.fromkeys(asked.to))
     subject = NwbSubject(asked.animal, asked.species, asked.sex, asked.age)
@@ -80,7 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise DeepLabStreamError(
             f"Can't export {asked.folder} to {', '.join(kinds)}: {error}"
         ) from error
-    if "nwb" in kinds and (missing := subject.missing):
+    if "nwb" not in kinds:
+        return 0
+    if missing := subject_of(RunFolder(asked.folder), subject).missing:
         given = " and ".join(f"--{word}" for word in missing)
         print(
             f"run.nwb: no {' and no '.join(missing)} of the subject is known; "

@@ -3,12 +3,28 @@
 import re
 from datetime import datetime
 from string import Formatter
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass as settings
 
 _PLACES = ("date", "time", "experimenter", "animal", "group", "experiment")
 _WORDS = ", ".join(f"{{{place}}}" for place in _PLACES)
+SEXES = ("M", "F", "O", "U")
+_TIME = r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?"
+FORMS = {
+    "species": (
+        re.compile(
+            r"[A-Z][a-z]+ [a-z]+|http://purl\.obolibrary\.org/obo/NCBITaxon_\d+"
+        ),
+        "a Latin name such as Mus musculus",
+    ),
+    "age": (
+        re.compile(rf"{_TIME}(/({_TIME})?)?"),
+        "a duration by ISO 8601, such as P90D (90 days) or P8W/P10W",
+    ),
+}
+"""Forms that NWB files require, and their descriptions."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -18,6 +34,15 @@ class Subject:
     experimenter: str = Field("", description="experimenter")
     animal: str = Field("", description="name or number of the animal")
     group: str = Field("", description="group of the animal, such as control")
+    species: str = Field(
+        "", description="Latin name of the species, such as Mus musculus"
+    )
+    sex: Literal["M", "F", "O", "U"] = Field(
+        "U", description="sex of the animal; O: other, U: unknown"
+    )
+    age: str = Field(
+        "", description="age by ISO 8601, such as P90D (90 days) or P8W/P10W"
+    )
     notes: str = Field("", description="notes, in one line")
     run_name: str = Field(
         "{date}_{time}",
@@ -25,6 +50,14 @@ class Subject:
         description=f"name of run folders; may contain {_WORDS}",
         title="Name of run folders",
     )
+
+    @field_validator("species", "age")
+    @classmethod
+    def _of_form(cls, word: str, info: ValidationInfo) -> str:
+        form, expected = FORMS[str(info.field_name)]
+        if word and not form.fullmatch(word):
+            raise ValueError(f"expected {expected}")
+        return word
 
     @field_validator("run_name")
     @classmethod
@@ -59,5 +92,8 @@ class Subject:
             "experimenter": self.experimenter,
             "animal": self.animal,
             "group": self.group,
+            "species": self.species,
+            "sex": self.sex,
+            "age": self.age,
             "notes": self.notes,
         }

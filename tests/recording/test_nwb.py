@@ -178,18 +178,22 @@ def test_the_subject_is_given_or_known_from_the_run(
             "experimenter": "Doe, Jane",
             "group": "control",
             "notes": "calm",
+            "age": "P80D",
+            "sex": "F",
         },
         experiment={"NAME": "CONDITIONAL"},
     )
     words = [str(folder), "--to", "nwb", "--overwrite"]
-    assert main([*words, "--species", "Mus musculus", "--age", "P8W/P10W"]) == 0
+    assert main([*words, "--age", "P8W/P10W"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == (
-        "run.nwb: no sex of the subject is known; give --sex"
+        "run.nwb: no species of the subject is known; give --species"
     )
+    assert main([*words, "--species", "Mus musculus", "--age", "P8W/P10W"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
     with opened(folder / "export" / "run.nwb") as file:
         subject = file.subject
         assert (subject.subject_id, subject.species) == ("A12_3", "Mus musculus")
-        assert (subject.sex, subject.age) == ("U", "P8W/P10W")
+        assert (subject.sex, subject.age) == ("F", "P8W/P10W")
         assert subject.description == "group control"
         assert list(file.experimenter) == ["Doe, Jane"]
         assert file.notes == "calm"

@@ -60,3 +60,29 @@ def test_a_run_name_holds_plain_places_only(template: str) -> None:
     assert problem.startswith(
         f"[Session] RUN_NAME = {template}: may contain only {{date}}"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("SPECIES = mouse", "expected a Latin name such as Mus musculus"),
+        ("AGE = 90 days", "expected a duration by ISO 8601"),
+        ("SEX = f", "M"),
+    ],
+)
+def test_species_sex_and_age_have_the_form_that_nwb_requires(
+    line: str, expected: str
+) -> None:
+    (problem,) = problems(RIG + f"[Session]\n{line}\n")
+    assert problem.startswith(f"[Session] {line}")
+    assert expected in problem
+
+
+def test_species_sex_and_age_are_saved_with_the_run(tmp_path: Path) -> None:
+    words = "SPECIES = Mus musculus\nSEX = F\nAGE = P8W/P10W\n"
+    facts = parse(RIG + "[Session]\n" + words, tmp_path).subject.facts()
+    assert (facts["species"], facts["sex"], facts["age"]) == (
+        "Mus musculus",
+        "F",
+        "P8W/P10W",
+    )

@@ -22,13 +22,6 @@ ANY_ANIMAL = "http://purl.obolibrary.org/obo/NCBITaxon_33208"
 ANY_AGE = "P0D/"
 """Age of animals of which no age is known: 0 days or more."""
 UNKNOWN_SEX = "U"
-SEXES = ("M", "F", "O", UNKNOWN_SEX)
-SPECIES_FORM = re.compile(
-    r"[A-Z][a-z]+ [a-z]+|http://purl\.obolibrary\.org/obo/NCBITaxon_\d+"
-)
-AGE_FORM = re.compile(
-    r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(/(P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?)?)?"
-)
 
 
 @dataclass(frozen=True, slots=True)

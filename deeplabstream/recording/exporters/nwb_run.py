@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.exporters.nwb import (
+    UNKNOWN_SEX,
     NwbPoses,
     NwbSession,
     NwbSubject,
@@ -58,10 +59,13 @@ def subject_of(folder: RunFolder, subject: NwbSubject | None = None) -> NwbSubje
     """Return the subject, completed by `[Session]` of the run."""
     known = subject or NwbSubject()
     own = folder.facts.get("session") or {}
-    words = {
-        key: getattr(known, key) or own.get(key, "") for key in ("animal", "group")
+    given = {
+        field.name: getattr(known, field.name) or str(own.get(field.name) or "")
+        for field in fields(NwbSubject)
     }
-    return replace(known, **words)
+    if not known.sex and given["sex"] == UNKNOWN_SEX:
+        given["sex"] = ""
+    return replace(known, **given)
 
 
 def _write_run(folder: RunFolder, into: Path, subject: NwbSubject, path: Path) -> None:
