@@ -118,7 +118,7 @@ class Job:
                 partial=partial,
                 watch=bar.show,
                 names=self.asked.animals or (),
-                rules=IdentitySettings(self.asked.first),
+                rules=IdentitySettings(self.asked.first, self.asked.believe_after_s),
             )
         if found.identities is not None and found.identities.ambiguous:
             print(
@@ -237,6 +237,9 @@ def _parser() -> ProgramParser:
             "animal2 …)"))  # fmt: skip
     add("--first", choices=["leftmost", "darkest"], default="leftmost",
         help="order of the first names, once all animals were seen apart")  # fmt: skip
+    add("--believe-after-s", type=at_least(0, float), default=0.0, metavar="SECONDS",
+        help=("time after which motion alone resolves an ambiguous identity of animals that "
+            "look alike (default: 0: never)"))  # fmt: skip
     add("--overwrite", action="store_true", help="predict finished videos again")
     add("--no-metrics", dest="metrics", action="store_false", help="write poses only")
     add(

@@ -17,7 +17,10 @@ from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
+from experiments.triggers.region_triggers import InsideRegion
+from experiments.triggers.social import Distance
 from tests.engine.test_session import Watched
+from tests.pose.crowd import flies
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
@@ -122,3 +125,34 @@ def test_a_camera_that_saw_nobody_is_no_harm(camera: str) -> None:
     identities = CameraIdentityTrackers(NAMES, Thresholds(0.5), IdentitySettings())
     identities.say(camera, None)
     assert identities._of == {}
+
+
+@pytest.mark.parametrize("apart_px", [67.0, 0.0])
+def test_triggers_are_unknown_while_identity_is_ambiguous_and_only_then(
+    apart_px: float,
+) -> None:
+    """Flies that pass each other legs upon legs, and flies that walk through each other."""
+    from deeplabstream.core.frame import Frame
+    from deeplabstream.engine.identity_reporting import CameraIdentityTrackers
+    from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
+
+    found = flies(300, apart_px=apart_px, swing_px=150, dropouts=0, missing=0)
+    skeleton = replace(found.skeleton, animals=("female", "male"))
+    trackers = CameraIdentityTrackers(skeleton, Thresholds(0.5), IdentitySettings())
+    near = Distance(
+        animals=("female", "male"), bodyparts=("thorax", "thorax"), distance=100
+    )
+    left = InsideRegion(
+        animal="male", bodyparts=("thorax",), region="rectangle 0 0 256 512"
+    )
+    ambiguous, unknown = 0, {"near": 0, "left": 0}
+    for index, (time_s, image, raw, _) in enumerate(found.frames(300)):
+        at_ns = int(time_s * 1e9)
+        pose = trackers.tell(Frame("top", index, at_ns, at_ns, image), raw)
+        ambiguous += pose.is_ambiguous(1)
+        answers = {"near": near.ask(pose, time_s), "left": left.ask(pose, time_s)}
+        for name, answer in answers.items():
+            unknown[name] += answer is None
+        assert not pose.is_ambiguous(1) or answers["left"] is None
+    assert unknown == {"near": 0, "left": ambiguous}
+    assert ambiguous < 0.05 * 300 if apart_px else ambiguous > 0.5 * 300

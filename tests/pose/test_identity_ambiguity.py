@@ -163,7 +163,7 @@ def test_a_person_names_animals_that_nobody_could_name(
     exchanged: tuple[int, int] | None,
 ) -> None:
     scene = Scene()
-    touching = (150, 150), (150, 172)
+    touching = (150, 150), (150, 160)
     told = scene.shown(*touching)
     assert told.identity == ("doubt1", "doubt1")
     scene.identity.apply_user_correction(exchanged)
@@ -190,3 +190,13 @@ def test_what_a_person_says_into_a_new_doubt_is_not_lost() -> None:
     assert told.identity == ("doubt1+swapped",) * 2
     assert told.is_ambiguous(0)
     assert replace(ARENA_SKELETON, animals=("anna", "bob")) == told.skeleton
+
+
+def test_looks_do_not_exchange_animals_that_motion_kept_apart() -> None:
+    """Two animals far apart whose lights change: one comes into the shade of the other."""
+    scene = Scene(shades=(20, 220))
+    before = scene.shown(*APART, times=60)
+    scene.shades = (220, 20)
+    told = scene.shown(*APART, times=60)
+    assert told.identity == ("", "")
+    np.testing.assert_array_equal(told.points, before.points)

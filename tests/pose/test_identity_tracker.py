@@ -1,6 +1,7 @@
 """Animals that meet, cover and hide one another keep their names, or are in doubt."""
 
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -11,7 +12,18 @@ from deeplabstream.pose.tracking.identity_tracker import (
     IdentityTracker,
 )
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
-from tests.pose.crowd import THRESHOLD, Crowd, Tally, followed, skeleton
+from tests.pose.crowd import (
+    SLEAP,
+    THRESHOLD,
+    Crowd,
+    Found,
+    Nearest,
+    Tally,
+    flies,
+    followed,
+    skeleton,
+    sleap_flies,
+)
 
 SHAPE = (240, 320, 3)
 
@@ -120,3 +132,46 @@ def test_one_that_is_far_from_where_it_was_is_a_stray() -> None:
     assert (told.confidence[1] == 0).all()
     names = replace(ARENA_SKELETON, animals=("anna", "bob"))
     assert told.skeleton == names
+
+
+def followed_flies(found: Found, frames: int, **rules: object) -> Tally:
+    named = replace(found.skeleton, animals=("female", "male"))
+    rule = IdentitySettings(**rules)  # type: ignore[arg-type]
+    return followed(found, IdentityTracker(named, THRESHOLD, rule), frames)
+
+
+@pytest.mark.parametrize("first", ["leftmost", "darkest"])
+@pytest.mark.parametrize("noise_px", [2.0, 4.0])
+def test_animals_whose_legs_always_touch_are_named_and_never_switched(
+    first: str, noise_px: float
+) -> None:
+    tally = followed_flies(flies(300, noise_px=noise_px), 300, first=first)
+    assert 0 < tally.named <= 2 * 30
+    assert tally.switches == tally.wrong == tally.silent == tally.exchanged == 0
+    assert tally.frames - tally.named <= 0.05 * 300
+
+
+def test_two_points_of_a_large_body_are_as_noisy_as_they_are() -> None:
+    found = flies(300, parts=("head", "thorax"), noise_px=4, missing=0.03, mixed=0)
+    tally = followed_flies(found, 300)
+    assert tally.switches == tally.wrong == tally.silent == 0
+    assert tally.frames <= 0.05 * 300
+
+
+def test_animals_that_walk_through_each_other_stay_in_doubt() -> None:
+    """Motion can't tell them apart, nor can their looks."""
+    tally = followed_flies(flies(300, apart_px=0, swing_px=150), 300)
+    assert tally.named > 0
+    assert tally.silent == tally.exchanged == 0
+    assert tally.frames > 150
+
+
+@pytest.mark.skipif(not SLEAP.exists(), reason="SLEAP's clip of two flies is not here")
+def test_sleaps_flies_keep_their_names_as_plain_matching_does() -> None:
+    found = sleap_flies(mixed=0.3, dropouts=0.15, noise_px=4)
+    tally = followed_flies(found, 1500)
+    unseen = replace(found, images=lambda: repeat(np.zeros((8, 8), np.uint8)))
+    assert followed(unseen, Nearest(2), 1500).switches == 0
+    assert tally.switches == tally.wrong == tally.silent == tally.exchanged == 0
+    assert 0 < tally.named <= 2 * 25
+    assert tally.frames <= 0.05 * 1500

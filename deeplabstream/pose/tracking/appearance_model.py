@@ -60,6 +60,11 @@ class AppearanceModel:
         for values in (self._count, self._mean, self._spread):
             values[[one, other]] = values[[other, one]]
 
+    @property
+    def differences(self) -> Array:
+        """(animal, animal): how different they look: the cost of one as the other."""
+        return self.costs(self._mean)
+
     def costs(self, views: Array) -> Array:
         """Return the distance of views (view, feature) to each animal, (view, animal).
 
@@ -73,25 +78,29 @@ class AppearanceModel:
         return np.asarray((off * off / (usual + FLOOR**2)).mean(axis=-1))
 
 
-def view(image: Image, points: Array, seen: Mask, skeleton: Skeleton) -> Array:
-    """Return the features (feature,) of one animal: the quartiles of each colour along its body.
+def body_points(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
+    """Return points (point, 2), px, along the body of one animal: on the edges that are seen.
 
-    `points` (bodypart, 2) px; only `seen` ones are used, at least two. Grey frames give
-    three numbers, colour frames nine, 0 to 255.
+    `points` (bodypart, 2); only `seen` ones are used. Without an edge they lie halfway from
+    each point to the mean.
     """
     ends, shares = _lines(skeleton)
     usable = seen[ends].all(axis=1)
     if usable.any():
-        ends, shares = ends[usable], shares[usable]
-        one, other = points[ends[:, 0]], points[ends[:, 1]]
-    else:
-        there = points[seen]
-        one = there
-        other = np.broadcast_to(there.mean(axis=0), there.shape)
-        shares = np.full((len(there), 1), 0.5)
-    places = (one + shares * (other - one)).round().astype(np.intp)
+        one, other = points[ends[usable, 0]], points[ends[usable, 1]]
+        return np.asarray(one + shares[usable] * (other - one))
+    there = points[seen]
+    return np.asarray((there + there.mean(axis=0)) / 2)
+
+
+def view(image: Image, places: Array) -> Array:
+    """Return the features (feature,) of the pixels at `places` (point, 2): quartiles of colours.
+
+    Grey frames give three numbers, colour frames nine, 0 to 255.
+    """
     height, width = image.shape[:2]
-    x, y = places[:, 0].clip(0, width - 1), places[:, 1].clip(0, height - 1)
+    x, y = places.round().astype(np.intp).T
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
     pixels = np.sort(image[y, x].reshape(len(x), -1), axis=0)
     if image.dtype != np.uint8:
         pixels = pixels / (np.iinfo(image.dtype).max / 255)

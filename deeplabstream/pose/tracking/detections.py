@@ -7,9 +7,11 @@ import numpy as np
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.tracking.appearance_model import view
+from deeplabstream.pose.tracking.appearance_model import body_points, view
 from deeplabstream.pose.tracking.motion_model import Array, Mask
 
+CLEAR = 0.4
+"""Lengths between a pixel of an animal and all others' points and edges."""
 SAID = ("swapped", "confirmed")
 """Words of `Pose.identity` that a user set."""
 
@@ -30,30 +32,36 @@ class Detections:
     """(detection, 2), px: the mean of the visible points."""
 
     def clear_views(
-        self, image: Image, hidden: Sequence[Array], length: float, clear: float
+        self, image: Image, hidden: Sequence[Array], length: float, least: float
     ) -> dict[int, Array]:
-        """Return the features of each animal that is clear of all others.
+        """Return the features of each animal of which a share of `least` is clear.
 
-        Its points must be `clear` lengths from those of all others, and its centre a
-        `length` (px) from the last position of those that are `hidden`.
+        Clear are pixels `CLEAR` lengths (px) from the points and edges of all others. An
+        animal is not used within a length of the last position of one that is `hidden`.
         """
-        count, parts = self.seen.shape
-        flat = self.points.reshape(-1, 2)
-        off = flat[:, None] - flat[None]
-        apart = (off * off).sum(axis=-1).reshape(count, parts, count, parts)
-        nearest = np.fmin.reduce(np.fmin.reduce(apart, axis=3), axis=1)
+        bodies = [
+            body_points(points, seen, self.pose.skeleton)
+            for points, seen in zip(self.points, self.seen, strict=True)
+        ]
+        whole = [
+            np.concatenate([body, points[seen]])
+            for body, points, seen in zip(bodies, self.points, self.seen, strict=True)
+        ]
         views = {}
-        for one, seen in enumerate(self.seen.sum(axis=1).tolist()):
-            near = min(
-                (float(nearest[one, other]) for other in range(count) if other != one),
-                default=np.inf,
-            )
-            if seen < min(2, parts) or near <= (clear * length) ** 2:
+        for one, (body, seen) in enumerate(zip(bodies, self.seen, strict=True)):
+            if seen.sum() < min(2, len(seen)):
                 continue
-            if any(np.hypot(*(self.middles[one] - place)) < length for place in hidden):
+            away = [np.hypot(*(self.middles[one] - place)) for place in hidden]
+            if min(away, default=np.inf) < length:
                 continue
-            args = self.points[one], self.seen[one], self.pose.skeleton
-            views[one] = view(image, *args)
+            apart = np.ones(len(body), bool)
+            for other, there in enumerate(whole):
+                if other != one:
+                    off = body[:, None] - there[None]
+                    nearest = (off * off).sum(axis=-1).min(axis=1)
+                    apart &= nearest > (CLEAR * length) ** 2
+            if apart.sum() >= least * len(body):
+                views[one] = view(image, body[apart])
         return views
 
     def in_order(

@@ -3,7 +3,8 @@
 A network gives animals in no order. Motion (`motion_model`) and assignment keep them
 apart. Where a second assignment fits nearly as well, the identity is ambiguous until
 the animals look different enough (`appearance_model`). Animals that looked like each
-other all the time were exchanged, and are exchanged back.
+other all the time were exchanged, and are exchanged back; where motion was unambiguous,
+their looks have to outweigh it.
 
 Words of `Pose.identity`: empty: known. `doubt1`: ambiguous with all others of the same
 number. `stray`: too far from the last position. In the frame in which an ambiguity
@@ -37,10 +38,15 @@ HIDDEN_S = 0.15
 animal may reappear on another side."""
 UPON = 0.3
 """The same at this many lengths: at once."""
-CLEAR = 0.4
-"""Lengths between an animal's points and all others' for its appearance to be used."""
+HALF = 0.5
+"""Share of an animal that has to be clear of all others for its first name; afterwards
+all of it."""
 TOLD = 8.0
-"""Difference of appearance that resolves identity, in squared standard deviations."""
+"""Difference of appearance that resolves identity, in squared standard deviations; animals
+whose appearance differs less from each other's are alike: it never resolves theirs."""
+NAMED_S = 1.5
+"""Seconds of unambiguous motion after which animals that are never clear are named; as
+many more for each clear view, as then there will be others."""
 VIEWS = 5
 """Clear frames before appearance decides; twice as many without an ambiguity."""
 
@@ -75,7 +81,11 @@ class IdentityTracker:
     _views: Array = field(init=False)
     """(animal, feature): recent appearance."""
     _counts: list[int] = field(init=False)
+    _margins: Array = field(init=False)
+    """(animal, animal): the smallest margin of motion since they were last known."""
     _unseen_since_s: list[float] = field(init=False)
+    _apart_since_s: float = field(init=False)
+    """Time since which all were found apart from each other, before they have names."""
     _named: bool = field(init=False)
     _pictures: int = field(init=False)
 
@@ -87,7 +97,9 @@ class IdentityTracker:
         self._doubts, self._corrections = IdentityAmbiguities(animals), {}
         self._views = np.zeros((animals, 0))
         self._counts = [0] * animals
+        self._margins = np.full((animals, animals), np.inf)
         self._unseen_since_s = [np.inf] * animals
+        self._apart_since_s = np.inf
 
     def update(self, image: Image, pose: Pose, time_s: float) -> Pose:
         """Update with one frame; return the pose with the animals in the order of names.
@@ -108,10 +120,11 @@ class IdentityTracker:
         if self._pictures % RESTING == 0 or not self._named or self._doubts:
             animals = range(len(self._counts))
             hidden = [tracks.middles[n] for n in animals if n not in of]
-            views = found.clear_views(image, hidden, tracks.length, CLEAR)
+            least = 1.0 if self._named else HALF
+            views = found.clear_views(image, hidden, tracks.length, least)
         told: dict[int, str] = {}
         if not self._named:
-            of = self._name(of, found, views)
+            of = self._name(image, of, found, views, time_s)
         else:
             of = self._judge(of)
             told = self._doubts.settle(time_s, self.rules.believe_after_s)
@@ -147,9 +160,12 @@ class IdentityTracker:
                 if detection is not None:
                     margin += said[theirs][detection] - said[mine][detection]
                     asked += 3 * max(0.0, off[mine][detection] - FITS)
+            least = min(margin, float(self._margins[one, other]))
             if margin < asked or self._hides(one, other, of, found, time_s):
+                least, self._apart_since_s = 0.0, np.inf
                 for each in self._doubts.begin(one, other, time_s):
                     self._counts[each] = 0
+            self._margins[one, other] = self._margins[other, one] = least
 
     def _hides(
         self, one: int, other: int, of: dict[int, int], found: Detections, time_s: float
@@ -166,24 +182,44 @@ class IdentityTracker:
         return False
 
     def _name(
-        self, of: dict[int, int], found: Detections, views: dict[int, Array]
+        self,
+        image: Image,
+        of: dict[int, int],
+        found: Detections,
+        views: dict[int, Array],
+        time_s: float,
     ) -> dict[int, int]:
-        """Name the animals in the order of the rules, once all are apart."""
-        animals = range(len(self._counts))
-        if not all(of.get(animal) in views for animal in animals):
+        """Name the animals in the order of the rules, once all are apart.
+
+        Either all are clear of each other, or motion alone told them apart for `NAMED_S`.
+        """
+        animals, length = range(len(self._counts)), self._tracks.length
+        middles = self._tracks.middles.tolist()
+        if not all(dist(*two) >= UPON * length for two in combinations(middles, 2)):
+            self._apart_since_s, self._counts = np.inf, [0] * len(animals)
             return of
-        if min(self._counts) < ENOUGH:
+        self._apart_since_s = min(self._apart_since_s, time_s)
+        if len(of) < len(animals):
             return of
+        clear = min(self._counts) >= ENOUGH and set(of.values()) <= views.keys()
+        waits_s = NAMED_S * (1 + min(self._counts))
+        if not clear and time_s - self._apart_since_s < waits_s:
+            return of
+        key = [x for x, _ in middles]
         if self.rules.first == "darkest":
-            key = self._views.mean(axis=1).tolist()
-        else:
-            key = [float(found.middles[of[animal], 0]) for animal in animals]
+            now = found.clear_views(image, (), 0.0, 0.0)
+            if not set(of.values()) <= now.keys():
+                return of
+            shades = self._views if min(self._counts) else [now[n] for n in of.values()]
+            key = np.mean(shades, axis=1).tolist()
         order = sorted(animals, key=lambda animal: key[animal])
         self._named = True
+        self._margins[:] = np.inf
         of = self._reorder(order, of)
         self._doubts.known(animals)
-        for animal in animals:
-            self._looks.learn(animal, self._views[animal], ENOUGH)
+        for animal, views_had in enumerate(self._counts):
+            if views_had:
+                self._looks.learn(animal, self._views[animal], min(views_had, ENOUGH))
         return of
 
     def _judge(self, of: dict[int, int]) -> dict[int, int]:
@@ -191,6 +227,7 @@ class IdentityTracker:
         learned = self._looks.learned
         if learned.sum() < 2 or max(self._counts) < VIEWS:
             return of
+        differences = self._looks.differences
         for _ in self._counts:
             costs = self._looks.costs(self._views)
             costs[np.array(self._counts) < VIEWS] = 0.0
@@ -198,10 +235,17 @@ class IdentityTracker:
             for one, other in combinations(np.flatnonzero(learned).tolist(), 2):
                 told = costs[one, other] + costs[other, one]
                 told -= costs[one, one] + costs[other, other]
+                if differences[one, other] < TOLD:
+                    continue
+                seen = min(self._counts[one], self._counts[other]) >= 2 * VIEWS
                 if told >= TOLD:
                     self._doubts.end(one, other)
-                seen = min(self._counts[one], self._counts[other]) >= 2 * VIEWS
-                if told <= -TOLD and (seen or self._doubts.between(one, other)):
+                    if seen:
+                        self._margins[[one, other], [other, one]] = np.inf
+                asked = TOLD
+                if not self._doubts.between(one, other):  # motion says otherwise
+                    asked += float(self._margins[one, other]) if seen else np.inf
+                if told <= -asked:
                     swaps.append((told, one, other))
             if not swaps:
                 break
@@ -224,6 +268,7 @@ class IdentityTracker:
             animals, "swapped" if exchanged else "confirmed"
         )
         pair = list(animals)
+        self._margins[np.ix_(pair, pair)] = np.inf
         if min((self._counts[n] for n in pair), default=0) < VIEWS:
             self._looks.forget(pair)
         elif len(pair) == 2:
@@ -271,6 +316,7 @@ class IdentityTracker:
         self._tracks.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
+        self._margins = self._margins[order][:, order]
         self._unseen_since_s = [self._unseen_since_s[n] for n in order]
         return {n: of[old] for n, old in enumerate(order) if old in of}
 

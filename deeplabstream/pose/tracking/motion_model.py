@@ -22,9 +22,13 @@ ACCELERATION = 60.0
 SPEED = 4.0
 """Typical speed of an animal that was just found, lengths/s."""
 NOISE = 0.03
-"""Standard deviation of a visible point, lengths."""
+"""Smallest standard deviation of a visible point, lengths; it is measured."""
+NOISIEST = 0.15
+"""The largest."""
 FARTHEST = 16.0
 """Largest mean squared distance, in standard deviations, of the same animal."""
+MEDIAN = 2 * np.log(2)
+"""Median squared distance in a plane, in variances of one axis."""
 NEVER = 1e6
 """Cost of assigning a detection to an animal that can't be there."""
 
@@ -42,6 +46,8 @@ class MotionModel:
         self._middle: Array = np.full((animals, 2), np.nan)
         """Time of the last visible point; NaN: none yet."""
         self._time_s = -np.inf
+        self._measured = 0.0
+        """Variance of a visible point on one axis, px²."""
         self.length = 0.0
         """px; 0: none visible yet."""
 
@@ -67,6 +73,12 @@ class MotionModel:
             self.length += 0.02 * (longest - self.length)
         else:
             self.length = longest
+
+    @property
+    def _noise(self) -> float:
+        """Variance of a visible point, px²."""
+        least, most = (NOISE * self.length) ** 2, (NOISIEST * self.length) ** 2
+        return min(max(self._measured, least), most) + 1.0
 
     def advance(self, time_s: float) -> None:
         """Predict all animals at `time_s`."""
@@ -95,7 +107,7 @@ class MotionModel:
         bodypart, 2) with `seen`, their `middles` (detection, 2). The parts of one body
         err together: they count as two.
         """
-        noise = (NOISE * self.length) ** 2 + 1.0
+        noise = self._noise
         fresh = self._seen_s > self._time_s - FRESH_S
         spread = self._doubt[0] + noise
         off = points[None] - self._place[:, None]
@@ -126,12 +138,16 @@ class MotionModel:
         self, animals: list[int], points: Array, seen: Mask, middles: Array
     ) -> None:
         """Update n animals with detections (n, bodypart, 2)."""
-        noise = (NOISE * self.length) ** 2 + 1.0
+        noise = self._noise
         old = self._seen_s[animals] <= self._time_s - FRESH_S
         begins, follows = seen & old, seen & ~old
         place, speed, both = self._doubt[:, animals]
         near, fast = place / (place + noise), both / (place + noise)
         off = np.where(follows[..., None], points - self._place[animals], 0.0)
+        if follows.any():
+            far = (off * off).sum(axis=-1)[follows]
+            usual = float(np.median(far) / MEDIAN - np.median(place[follows]))
+            self._measured += 0.02 * (usual - self._measured)
         places = self._place[animals] + near[..., None] * off
         speeds = self._speed[animals] + fast[..., None] * off
         places[begins], speeds[begins] = points[begins], 0.0
