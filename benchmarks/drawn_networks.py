@@ -71,14 +71,14 @@ def train(backbone: str, steps: int) -> None:
     if backbone.startswith("efficientnet"):
         network.load_imagenet()
     maps = Heatmaps(STRIDE, how.sigma)
-    pictures, points = crops(512, SIDE)
+    images, points = crops(512, SIDE)
     targets = maps.encode(points[:, None], SIDE, SIDE)
     best = torch.optim.AdamW(network.parameters(), 1e-3)
     slower = torch.optim.lr_scheduler.OneCycleLR(best, 2e-3, steps + 1)
     rng, began, loss = np.random.default_rng(0), time.perf_counter(), 0.0
     for step in range(steps):
-        some = rng.integers(0, len(pictures), BATCH)
-        given = torch.from_numpy(pictures[some])
+        some = rng.integers(0, len(images), BATCH)
+        given = torch.from_numpy(images[some])
         each = heatmap_loss(network(given), torch.from_numpy(targets[some]))
         best.zero_grad()
         each.backward()  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
 """The floor: the barest loop that does the same job, and nothing of DeepLabStream in it.
 
-A camera process ticks at the rate and copies a picture into a ring in shared memory; a
+A camera process ticks at the rate and copies an image into a ring in shared memory; a
 worker is woken by a semaphore, takes the newest, sleeps for as long as the network would
 compute, tests a region, and writes a byte to a pseudo-terminal every few frames.
 
@@ -30,7 +30,7 @@ from deeplabstream.ipc.pipe import Connection
 
 SLOTS = 8
 WARM_UP_S = 0.5
-_HEAD = 4  # int64 before each picture: sequence, tick
+_HEAD = 4  # int64 before each image: sequence, tick
 _STOPPED = -1
 
 
@@ -47,12 +47,12 @@ class Job:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a picture: colour, 8 bit."""
+        """Of an image: colour, 8 bit."""
         return self.height, self.width, 3
 
     @property
     def nbytes(self) -> int:
-        """Of a picture."""
+        """Of an image."""
         return self.height * self.width * 3
 
 
@@ -123,7 +123,7 @@ def spread(latencies_ns: list[int], network_ms: float) -> dict[str, float]:
 
 
 def _mapped(job: Job, memory: SharedMemory) -> tuple[Any, Any, Any]:
-    """Return the count of frames, the heads (slots, field) and the pictures."""
+    """Return the count of frames, the heads (slots, field) and the images."""
     ring: Any = np.frombuffer(memory.buf or b"", np.uint8)
     count = ring[:16].view(np.int64)
     slots = ring[16 : 16 + SLOTS * (8 * _HEAD + job.nbytes)].reshape(SLOTS, -1)
@@ -133,8 +133,8 @@ def _mapped(job: Job, memory: SharedMemory) -> tuple[Any, Any, Any]:
 
 def _film(job: Job, name: str, wake: Semaphore, end: Connection) -> None:
     memory = SharedMemory(name)
-    count, heads, pictures = _mapped(job, memory)
-    picture = np.random.default_rng(0).integers(0, 255, job.shape, np.uint8)
+    count, heads, images = _mapped(job, memory)
+    image = np.random.default_rng(0).integers(0, 255, job.shape, np.uint8)
     period_ns = round(1e9 / job.rate)
     start_ns = time.perf_counter_ns()
     copied_ns = []
@@ -145,7 +145,7 @@ def _film(job: Job, name: str, wake: Semaphore, end: Connection) -> None:
         if left_ns > 0:
             time.sleep(left_ns / 1e9)
         before_ns = time.perf_counter_ns()
-        np.copyto(pictures[index % SLOTS], picture)
+        np.copyto(images[index % SLOTS], image)
         copied_ns.append(time.perf_counter_ns() - before_ns)
         heads[index % SLOTS, :2] = index, tick_ns
         count[0] = index + 1
@@ -156,14 +156,14 @@ def _film(job: Job, name: str, wake: Semaphore, end: Connection) -> None:
     count[1] = _STOPPED
     wake.release()
     end.send({"cores": cores, "memcpy_ms": float(np.median(copied_ns)) / 1e6})
-    del count, heads, pictures
+    del count, heads, images
 
 
 def _work(job: Job, name: str, wake: Semaphore, port: str, end: Connection) -> None:
     import serial
 
     memory = SharedMemory(name)
-    count, heads, pictures = _mapped(job, memory)
+    count, heads, images = _mapped(job, memory)
     line = serial.Serial(port, 115_200)
     low, high = np.array((100, 100), np.float32), np.array((300, 300), np.float32)
     network_s = job.network_ms / 1e3
@@ -185,7 +185,7 @@ def _work(job: Job, name: str, wake: Semaphore, port: str, end: Connection) -> N
         left_s = network_s
         if left_s > 0:
             time.sleep(left_s)
-        points = pictures[place, :4, :2, 0].astype(np.float32)
+        points = images[place, :4, :2, 0].astype(np.float32)
         inside += bool(((points >= low) & (points <= high)).all())
         if index >= warm and not began_ns:
             began_s, began_ns, first = time.process_time(), time.perf_counter_ns(), read
@@ -204,7 +204,7 @@ def _work(job: Job, name: str, wake: Semaphore, port: str, end: Connection) -> N
         }
     )
     line.close()
-    del count, heads, pictures
+    del count, heads, images
 
 
 def main() -> int:

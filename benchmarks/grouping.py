@@ -24,7 +24,7 @@ from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.decoders.part_affinity_fields import encode_fields
 
 HEIGHT, WIDTH = 48, 64
-"""Cells: a picture of 256x192 at 4 pixels per cell."""
+"""Cells: an image of 256x192 at 4 pixels per cell."""
 
 
 def how(parts: int, animals: int) -> PafGrouper:

@@ -1,11 +1,11 @@
-"""How long a frame takes from picture to points, beside the bare call of the same network.
+"""How long a frame takes from image to points, beside the bare call of the same network.
 
 Every runtime that is there × EfficientNet-Lite0, ResNet-50 and a small U-Net × 256², 384²
 and 640×480, and the networks that are shipped. A frame is 640×480 in colour and is brought
 to the network's size; *added* is what that, reading the points and mapping them back cost
 beyond the bare call (`session.run` itself where ONNX Runtime computes on the processor),
 measured in turns, and *of it* what bringing it to size takes alone, after a call too: the
-network has driven picture and programs out of the processor's caches. *Live crop* follows
+network has driven image and programs out of the processor's caches. *Live crop* follows
 the simulated mouse. How far poses are from the fp32 reference is said in pixels where the
 network was trained: run `drawn_networks.py` once (some minutes); untrained ones have random
 weights, and the largest difference of any of their values is said. The aims are printed
@@ -48,7 +48,7 @@ from deeplabstream.pose.model.model_folder import (
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, nvidia_gpu_name
-from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
+from deeplabstream.pose.runtimes.runtime_comparison import compare, images_of, outputs
 from deeplabstream.pose.runtimes.runtime_list import (
     REFERENCE,
     Runtime,
@@ -103,7 +103,7 @@ def measure(
 ) -> Row:
     """Return how a network does in a runtime; times in ms.
 
-    `reference` is what full precision gives for the pictures of `_compared`.
+    `reference` is what full precision gives for the images of `_compared`.
     """
     began = time.perf_counter()
     try:
@@ -132,8 +132,8 @@ def measure(
     estimator.estimate(many)  # the first of a shape is slow
     batch = _in_turns({"batch": lambda: estimator.estimate(many)}, seconds / 3)
     full = np.array(spent["frame"])
-    pictures, own = _compared(model)
-    far = compare(model, reference, outputs(network, pictures))
+    images, own = _compared(model)
+    far = compare(model, reference, outputs(network, images))
     return {
         "provider": network.provider,
         "loading_s": loading_s,
@@ -254,8 +254,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(line(name, model, runtime, row), flush=True)
             if name not in BACKBONES and not options.gpu:
                 for runtime in ("cpu", "openvino"):
-                    pictures = 100 + int(50 * seconds)
-                    told = follow(model, runtime, options.threads, pictures)
+                    images = 100 + int(50 * seconds)
+                    told = follow(model, runtime, options.threads, images)
                     crops.append({"network": name, "runtime": runtime} | told)
                     print(f"{name:>13} live crop in {runtime}: {in_words(told)}")
     facts["aims"] = dict(aims(rows, crops))
@@ -283,8 +283,8 @@ def _in_turns(
 
 
 def _compared(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
-    pictures, own = pictures_of(model)
-    return pictures[:: max(1, len(pictures) // COMPARED)][:COMPARED], own
+    images, own = images_of(model)
+    return images[:: max(1, len(images) // COMPARED)][:COMPARED], own
 
 
 def _random(backbone: str, height: int, width: int, folder: Path) -> ModelFolder:

@@ -68,7 +68,7 @@ def rate(frames: int, work: Callable[[], object], repeats: int) -> float:
 def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, float]:
     """Return frames/s of prediction and of its two floors.
 
-    The network alone gets pictures that were decoded before, as prediction gives them to
+    The network alone gets images that were decoded before, as prediction gives them to
     it: side by side on all cores.
     """
     rows = open_video(path)

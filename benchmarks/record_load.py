@@ -3,7 +3,7 @@
 1280×1024 at 60/s, 640×512 at 150/s, 640×512 at 30/s, grey; a mouse drawn before the start,
 moving, with noise of 2 grey levels (standard deviation). Prints where every frame went, CPU
 seconds of each process, memory over time and file sizes; beside it the floor: the same
-pictures through the bare encoder in a loop, and through ffmpeg's command line where there
+images through the bare encoder in a loop, and through ffmpeg's command line where there
 is one.
 
     python benchmarks/record_load.py [--quick] [--json FILE]
@@ -115,7 +115,7 @@ def cpu(session: Session) -> dict[str, float]:
 
 
 def floor(folder: Path, seconds: float) -> dict[str, float]:
-    """Return the CPU seconds of encoding as many pictures and doing nothing else."""
+    """Return the CPU seconds of encoding as many images and doing nothing else."""
     own, total = psutil.Process(), {}
     for name in CAMERAS:
         one = camera(name, False)
@@ -132,7 +132,7 @@ def floor(folder: Path, seconds: float) -> dict[str, float]:
 
 
 def command_line(folder: Path, seconds: float) -> dict[str, float]:
-    """Return the CPU seconds of ffmpeg on the same pictures; empty without ffmpeg."""
+    """Return the CPU seconds of ffmpeg on the same images; empty without ffmpeg."""
     ffmpeg = shutil.which("ffmpeg")
     total: dict[str, float] = {}
     for name in CAMERAS if ffmpeg else ():

@@ -1,10 +1,10 @@
 """What the window costs the loop, how smoothly it paints, and whether input waits for it.
 
 The same rig, with four cameras of 640×480 at 30/s that are all shown, one of them analysed
-and recorded, runs with and without the window by turns. The cameras' pictures are drawn
+and recorded, runs with and without the window by turns. The cameras' images are drawn
 before, so that they cost little. The loop's latency (from the
 camera's tick to the byte on a pseudo-terminal) is compared side by side; in the window,
-pictures painted a second are counted for each tile, and something is put into its event
+images painted a second are counted for each tile, and something is put into its event
 queue all the time to see how long a key or a click would wait. Where there is no screen it
 starts Xvfb. Nothing is asserted; on a busy machine the figures say nothing.
 

@@ -28,7 +28,7 @@ from deeplabstream.pose.runtimes.runtime_selection import (
     measure,
     remember,
 )
-from deeplabstream.pose.runtimes.runtime_comparison import pictures_of
+from deeplabstream.pose.runtimes.runtime_comparison import images_of
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.onnx_runtime import nvidia_gpu_name
 from deeplabstream.pose.model.model_opening import TOLERANCE_PX, find_model
@@ -54,7 +54,7 @@ def _benchmark(options: argparse.Namespace) -> None:
     runtimes = present(model)
     if options.runtimes:
         runtimes = tuple(check_runtime(name) for name in options.runtimes)
-    _, own = pictures_of(model)
+    _, own = images_of(model)
     rows = measure(
         model, runtimes, options.threads, options.tolerance, True, options.seconds
     )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SEED = 7000
 """Of the first walk; those drawn for training begin at 100."""
 LENGTH_PX = 97
-"""Of a mouse, in a picture of 640x480."""
+"""Of a mouse, in an image of 640x480."""
 SHAPE = (480, 640, 3)
 PER_WALK = 20
 """Pictures of each walk."""
@@ -111,7 +111,7 @@ def _check(options: argparse.Namespace) -> None:
 def _drawn(
     animals: int, alike: bool, frames: int, seed: int
 ) -> tuple[list[Image], NDArray[np.float32]]:
-    """Return pictures, and where the animals are: (picture, animal, 4, 2), px."""
+    """Return images, and where the animals are: (image, animal, 4, 2), px."""
     rng = np.random.default_rng((seed, animals, alike))
     pictures, truth = [], []
     for number in range(frames):
@@ -133,7 +133,7 @@ def _drawn(
 def _found(
     estimator: PoseEstimator, pictures: list[Image], animals: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return points (picture, animal, 4, 2) and confidences, all that are told."""
+    """Return points (image, animal, 4, 2) and confidences, all that are told."""
     poses = [estimator.estimate([picture])[0] for picture in pictures]
     if len(poses[0].points) < animals:
         raise ModelError(
@@ -152,7 +152,7 @@ def _row(
     sure: NDArray[np.float32],
     threshold: float,
 ) -> dict[str, object]:
-    """Return the figures of some pictures."""
+    """Return the figures of some images."""
     from deeplabstream.training.evaluation.animal_matching import match
 
     if not len(truth):
@@ -190,7 +190,7 @@ def _marked(
     sure: NDArray[np.float32],
     estimator: PoseEstimator,
 ) -> Image:
-    """Return the picture with what was found drawn on it, each animal in a colour."""
+    """Return the image with what was found drawn on it, each animal in a colour."""
     import cv2
 
     out = picture.copy()

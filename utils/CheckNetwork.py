@@ -140,7 +140,7 @@ def _tile(
     threshold: float,
     index: int,
 ) -> Image:
-    """Return the picture with filled dots (network) and rings (person)."""
+    """Return the image with filled dots (network) and rings (person)."""
     import cv2
 
     picture = np.array(image if image.ndim == 3 else np.stack([image] * 3, axis=2))

@@ -41,7 +41,7 @@ from deeplabstream.offline.bounding_boxes import (
 )
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import ENDINGS
-from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.dataset import neighbour
 
 if TYPE_CHECKING:
@@ -132,11 +132,11 @@ def _crop(asked: argparse.Namespace) -> None:
             crop_video(asked.input, boxes, making, lambda row: None)
         print(file)
         return
-    _crop_pictures(asked.input, boxes, asked.output, asked.overwrite)
+    _crop_images(asked.input, boxes, asked.output, asked.overwrite)
 
 
-def _crop_pictures(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> None:
-    """Cut out labelled pictures and their neighbours; write the labels that fit them.
+def _crop_images(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> None:
+    """Cut out labelled images and their neighbours; write the labels that fit them.
 
     All paths are checked before the first file is written.
     """
@@ -151,7 +151,7 @@ def _crop_pictures(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> 
     planned = list(_planned(table.parent, labels.index, boxes, folder))
     check_free([file, *(target for _, target, _ in planned)], overwrite)
     for picture, target, name in planned:
-        image = read_picture(picture)
+        image = read_image(picture)
         if image is None and picture == inside(table.parent, name):
             raise DeepLabStreamError(f"Can't read the image {picture}")
         if image is None:
@@ -173,7 +173,7 @@ def _crop_pictures(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> 
 def _planned(
     root: Path, names: Iterable[object], boxes: Boxes, folder: Path
 ) -> Iterator[tuple[Path, Path, str]]:
-    """Yield each picture to cut, where it is written, and the row whose box it gets.
+    """Yield each image to cut, where it is written, and the row whose box it gets.
 
     A neighbour that is labelled itself is cut as its own box says.
     """

@@ -69,16 +69,16 @@ def draw(
     animals: Sequence[int] = (1,),
     coats: bool = False,
 ) -> None:
-    """Draw `frames` pictures of shape `shape`, as many of each of `walks` walks.
+    """Draw `frames` images of shape `shape`, as many of each of `walks` walks.
 
-    Of several animals every other picture shows the moment, of ten, at which two are
+    Of several animals every other image shows the moment, of ten, at which two are
     nearest to each other; a body part that another animal lies on is not labelled.
     """
     import cv2
 
     random = np.random.default_rng(seed)
-    pictures = folder / "labeled-data" / "arena"
-    pictures.mkdir(parents=True, exist_ok=True)
+    images = folder / "labeled-data" / "arena"
+    images.mkdir(parents=True, exist_ok=True)
     image: Image = np.empty(shape, np.uint8)
     rows = []
     for number in range(frames):
@@ -97,7 +97,7 @@ def draw(
         arena.draw(image, time_s, number)
         name = f"img{number:04}.png"
         _, data = cv2.imencode(".png", _lit(image, random))
-        (pictures / name).write_bytes(data.tobytes())
+        (images / name).write_bytes(data.tobytes())
         truth = arena.truth(time_s)
         truth[arena.covered(time_s)] = np.nan
         cells = [f"{n:.3f}" if np.isfinite(n) else "" for n in truth.flat]
@@ -122,7 +122,7 @@ def _write(file: Path, rows: list[list[str]], animals: int) -> None:
 
 
 def _lit(image: Image, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the picture in another light."""
+    """Return the image in another light."""
     gain, lift = random.uniform(0.6, 1.25), random.uniform(-12, 18)
     return np.clip(np.round(image * gain + lift), 0, 255).astype(np.uint8)
 

@@ -107,7 +107,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _compare_members(
     every: Sequence[Found], labels: Labels, evidence: "Evidence", threshold: float
 ) -> None:
-    """Say what the networks' disagreement tells of their error, in held-out pictures."""
+    """Say what the networks' disagreement tells of their error, in held-out images."""
     away, apart = (_held_out(evidence, name) for name in ("error_px", "spread_px"))
     there = np.isfinite(away) & np.isfinite(apart)
     held_out = evidence.held_out[:: evidence.animals]
@@ -148,7 +148,7 @@ def _median(distance: NDArray[np.float32]) -> float:
 
 
 def _held_out(evidence: "Evidence", measure: str) -> NDArray[np.float32]:
-    """Return (row, bodypart) of a measure, of pictures not trained on."""
+    """Return (row, bodypart) of a measure, of images not trained on."""
     return evidence.measures[measure][evidence.held_out].astype(np.float32)
 
 

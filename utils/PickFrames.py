@@ -28,8 +28,8 @@ from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.frame_selection import (
     candidates,
     pick,
-    picture_path,
-    write_pictures,
+    image_path,
+    write_images,
 )
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.uncertain_frames import Doubts, of_run, of_video
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             among = _fresh(rows, folder, found, count)
             points = _points(rows, asked.poses) if asked.poses else None
             picked = pick(rows, count, asked.seed, among, points)
-            written = write_pictures(rows, picked, folder)
+            written = write_images(rows, picked, folder)
             print(
                 f"{len(written)} of {len(rows)} frames of {rows.path.name} are "
                 f"in {folder}"
@@ -80,9 +80,7 @@ def _fresh(
     rows: VideoReader, folder: Path, found: Doubts | None, count: int
 ) -> NDArray[np.int64]:
     """Return the rows to choose from: those that were not picked before."""
-    there = [
-        row for row in range(len(rows)) if picture_path(rows, row, folder).exists()
-    ]
+    there = [row for row in range(len(rows)) if image_path(rows, row, folder).exists()]
     if found is None:
         return np.setdiff1d(candidates(rows), there)
     most = found.most(_CHOICE * count + len(there))

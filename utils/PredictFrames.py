@@ -1,6 +1,6 @@
 """Predict body parts in images, or in all images of a label file.
 
-    python utils/PredictFrames.py --model runs/one labels/CollectedData_new.csv pictures/
+    python utils/PredictFrames.py --model runs/one labels/CollectedData_new.csv images/
 
 The tables have the format of Lightning Pose: `MODEL/image_preds/NAME/predictions.csv`, and
 for label files also `predictions_pixel_error.csv`. For videos use `utils/PredictVideos.py`.
@@ -31,8 +31,8 @@ from deeplabstream.training.evaluation.animal_matching import (
 )
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.evaluation.image_prediction import (
-    find_pictures,
-    predict_pictures,
+    find_images,
+    predict_images,
 )
 from deeplabstream.training.lightning_pose.result_tables import (
     PREDICTIONS,
@@ -65,11 +65,11 @@ def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
     table = path.suffix.lower() == ".csv"
     labels = read_labels(path, several=True) if table else None
     if labels is None:
-        images = find_pictures(path)
+        images = find_images(path)
         names: Sequence[str] = [image.name for image in images]
     else:
         images, names = labels.images, labels.names
-    found = predict_pictures(estimator, images, names)
+    found = predict_images(estimator, images, names)
     if labels is not None:
         check_animals(found, labels)
     written = folder / PREDICTIONS

@@ -27,12 +27,12 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.runtimes.runtime_comparison import (
     PICTURES,
-    pictures_of,
-    save_pictures,
+    images_of,
+    save_images,
 )
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
-from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.pose.runtimes.quantised_network import INT8
 from deeplabstream.pose.runtimes.quantisation import quantise, told
 from deeplabstream.video.decoding import as_bgr
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pictures = _pictures(model, options)
     trials = quantise(model, pictures, options.tolerance)
     if not (model.path / PICTURES).is_file():
-        save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
+        save_images(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
     print(f"compared on {len(pictures) // 2} images, in px of the input:")
     for place, trial in enumerate(trials):
         print(f"  {told(trial)}{'; this is used' if place == 0 else ''}")
@@ -67,7 +67,7 @@ def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uin
     elif options.pictures:
         images = _of_folder(options.pictures, options.count)
     else:
-        own, there = pictures_of(model)
+        own, there = images_of(model)
         if not there:
             raise ModelError(
                 f"{model.path} has no {PICTURES}: use --video or --pictures"
@@ -90,12 +90,12 @@ def _of_video(file: Path, count: int) -> Iterator[Image]:
 
 
 def _of_folder(folder: Path, count: int) -> Iterator[Image]:
-    """Yield pictures spread over a folder and those in it."""
+    """Yield images spread over a folder and those in it."""
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg"))
     if not files:
         raise DeviceError(f"{folder} contains no .png or .jpg file")
     for place in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int):
-        image = read_picture(files[place])
+        image = read_image(files[place])
         if image is None:
             raise DeviceError(f"{files[place]} is not an image")
         yield image

@@ -129,7 +129,7 @@ def _times(asked: argparse.Namespace, rows: VideoReader) -> NDArray[np.float64]:
 
 
 def _enlarged(rows: VideoReader) -> float:
-    """Return by how much small pictures are enlarged, so that points can be told apart."""
+    """Return by how much small images are enlarged, so that points can be told apart."""
     smaller = min(rows.form.height, rows.form.width)
     return 2.5 if smaller <= 100 else 2.0 if smaller <= 192 else 1.0
 

@@ -1,10 +1,10 @@
 """Other programs with their own networks, beside ours with the same weights.
 
 DeepLabCut-Live with DeepLabCut's ResNet-50, and SLEAP-NN with a small U-Net, each run by
-its own Python on one thread, from a picture in memory to points. The first time, each
+its own Python on one thread, from an image in memory to points. The first time, each
 network learns in its own program, for some minutes, where a drawn mouse is (--steps); the
 weights stay in the user's cache. They are exported, imported with utils/ImportModel.py,
-brought to eight bits, and timed here on the same pictures in every runtime, on one thread
+brought to eight bits, and timed here on the same images in every runtime, on one thread
 too. A runtime counts for an aim when 95 in 100 of its points are within a pixel of those
 of full precision, and no more than 1 in 100 are with changed visibility: the gate that RUNTIME =
 auto has with TOLERANCE_PX = 1. The mouse is always in sight, so a point counts as seen
@@ -45,7 +45,7 @@ from deeplabstream.pose.runtimes.quantisation import quantise
 from deeplabstream.pose.runtimes.runtime_comparison import (
     compare,
     outputs,
-    save_pictures,
+    save_images,
 )
 from deeplabstream.pose.runtimes.runtime_list import REFERENCE, load_network, present
 
@@ -63,7 +63,7 @@ Row = dict[str, Any]
 
 
 def grey(drawn: Drawn) -> Drawn:
-    """Return the pictures without colour, in three equal channels."""
+    """Return the images without colour, in three equal channels."""
     mean = drawn[0].mean(axis=3).astype(np.uint8)
     return np.repeat(mean[..., None], 3, axis=3), drawn[1]
 
@@ -108,7 +108,7 @@ def ours(
     model: ModelFolder, pictures: NDArray[np.uint8], seconds: float
 ) -> dict[str, Row]:
     """Return ms, points and the difference to full precision by runtime, on one thread."""
-    save_pictures(model, pictures[:6])
+    save_images(model, pictures[:6])
     reference = outputs(load_network(model, REFERENCE, 1), pictures)
     model = replace(model, threshold=float(np.median(model.read(reference)[1])) / 2)
     try:
@@ -132,7 +132,7 @@ def ours(
             "points": np.stack(points).tolist(),
             "from_fp32_p95_px": far.p95_px,
             "seen_otherwise": far.seen_otherwise,
-            "accepted": far.within(GATE_PX, own_pictures=True),
+            "accepted": far.within(GATE_PX, own_images=True),
         }
     return rows
 

@@ -3,7 +3,7 @@
 Started by inference.py with that environment's Python; it imports nothing of ours. The first
 time, the network learns for STEPS steps from the drawn crops in FOLDER; what it learned
 is kept in WEIGHTS. It leaves the network in FOLDER in the rival's own format, and prints
-one line of JSON: ms per frame from picture to points on one thread, and the points.
+one line of JSON: ms per frame from image to points on one thread, and the points.
 
     inference_worker.py RIVAL FOLDER SECONDS WEIGHTS STEPS
 """

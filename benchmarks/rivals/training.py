@@ -2,7 +2,7 @@
 
     python benchmarks/rivals/training.py --data mirror-mouse/ --rival venv-lp/bin/litpose
 
-Same pictures, same split, same backbone from random weights, same head, loss, optimiser and
+Same images, same split, same backbone from random weights, same head, loss, optimiser and
 number of steps, same processor. A step's time is taken from the times at which each program
 logged its steps, so that starting up, measuring and writing do not count; what a whole
 command takes is given beside it. Then both predict one video with the *same weights*:
@@ -124,7 +124,7 @@ class Trained:
     steady_s: float
     """The median step."""
     error_px: float
-    """Median, of the pictures not trained on."""
+    """Median, of the images not trained on."""
 
 
 def trained(program: Ours | Theirs, folder: Path, epochs: int, steps: int) -> Trained:
@@ -229,7 +229,7 @@ def said(what: str, figures: object) -> None:
 
 
 def steps_per_epoch(data: Path) -> int:
-    """Return the steps in which all training pictures are seen."""
+    """Return the steps in which all training images are seen."""
     with (data / "CollectedData.csv").open(newline="") as lines:
         count = len(list(csv.reader(lines))) - 3
     train, rest = int(0.8 * count), count - int(0.8 * count) - int(0.1 * count)
@@ -237,7 +237,7 @@ def steps_per_epoch(data: Path) -> int:
 
 
 def held_out_error(folder: Path) -> float:
-    """Return the median error of the pictures not trained on, px; both write alike."""
+    """Return the median error of the images not trained on, px; both write alike."""
     with (folder / "predictions_pixel_error.csv").open(newline="") as lines:
         rows = list(csv.reader(lines))[1:]
     held_out = [row[1:-1] for row in rows if row[-1] in ("validation", "test")]

@@ -11,24 +11,24 @@ Drawn = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
 def frames(count: int, width: int, height: int, seed: int = 1) -> Drawn:
-    """Return pictures (n, height, width, 3) of a whole arena, and points (n, part, 2).
+    """Return images (n, height, width, 3) of a whole arena, and points (n, part, 2).
 
     They are frames of 640×480 that were brought to that size as every network's are.
     """
     arena = Arena(FRAME, seed, shelter=False)
     fitting = Fitting(height, width)
-    pictures = np.empty((count, height, width, 3), np.uint8)
+    images = np.empty((count, height, width, 3), np.uint8)
     frame, points = np.empty(FRAME, np.uint8), []
     for index in range(count):
         time_s = 1.7 * index  # far enough for another pose
         arena.draw(frame, time_s, index)
-        fitting.place(frame, pictures[index])
+        fitting.place(frame, images[index])
         points.append(fitting.to_input(arena.truth(time_s)[0], FRAME))
-    return pictures, np.asarray(points, np.float32)
+    return images, np.asarray(points, np.float32)
 
 
 def crops(count: int, side: int, seed: int = 0) -> Drawn:
-    """Return square pieces of such pictures with the mouse in it, points likewise.
+    """Return square pieces of such images with the mouse in it, points likewise.
 
     Their scales are those from 256×256 to 640×480, so that a network knows them all.
     """
@@ -36,7 +36,7 @@ def crops(count: int, side: int, seed: int = 0) -> Drawn:
 
     rng = np.random.default_rng(seed)
     arenas = [Arena(FRAME, seed + each, shelter=False) for each in range(4)]
-    pictures = np.empty((count, side, side, 3), np.uint8)
+    images = np.empty((count, side, side, 3), np.uint8)
     frame, points = np.empty(FRAME, np.uint8), []
     for index in range(count):
         arena, time_s = arenas[index % 4], float(rng.uniform(0, 300))
@@ -48,7 +48,7 @@ def crops(count: int, side: int, seed: int = 0) -> Drawn:
         corner = xy.mean(axis=0) - side * rng.uniform(0.25, 0.75, 2)
         left, top = np.clip(corner, 0, np.maximum(free, 0)).astype(int)
         piece = small[top : top + side, left : left + side]
-        pictures[index] = 127
-        pictures[index, : piece.shape[0], : piece.shape[1]] = piece
+        images[index] = 127
+        images[index, : piece.shape[0], : piece.shape[1]] = piece
         points.append(xy - (left, top))
-    return pictures, np.asarray(points, np.float32)
+    return images, np.asarray(points, np.float32)

@@ -1,4 +1,4 @@
-"""A camera that costs nothing: it only says that there is a new picture."""
+"""A camera that costs nothing: it only says that there is a new image."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from deeplabstream.plugins.camera import Camera, CameraStream, CapturedFrame
 
 @dataclass(frozen=True, kw_only=True)
 class Flood(Camera):
-    """Colour pictures of 640×480 at up to `rate` a second; the slots are left as they are."""
+    """Colour images of 640×480 at up to `rate` a second; the slots are left as they are."""
 
     rate: float
 

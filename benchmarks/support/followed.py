@@ -1,4 +1,4 @@
-"""How long frames take with live crop, beside whole pictures, on the simulated mouse."""
+"""How long frames take with live crop, beside whole images, on the simulated mouse."""
 
 import time
 from typing import Any
@@ -15,7 +15,7 @@ FRAME = (480, 640, 3)
 
 
 def follow(model: ModelFolder, runtime: str, threads: int, frames: int) -> Any:
-    """Return how long frames take with live crop, beside whole pictures; ms."""
+    """Return how long frames take with live crop, beside whole images; ms."""
     network = load_network(model, check_runtime(runtime), threads)
     estimator = NetworkEstimator(model, network)
     crop = LiveCrop(NetworkEstimator(model, network))
@@ -46,7 +46,7 @@ def follow(model: ModelFolder, runtime: str, threads: int, frames: int) -> Any:
 
 
 def in_words(told: dict[str, float]) -> str:
-    """Return what `follow` found, whole pictures in brackets."""
+    """Return what `follow` found, whole images in brackets."""
     return (
         f"{told['crop_fps']:.1f} frames/s ({told['whole_fps']:.1f}), "
         f"p50 {told['crop_p50_ms']:.2f} ({told['whole_p50_ms']:.2f}) ms, "

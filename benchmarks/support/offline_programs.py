@@ -1,7 +1,7 @@
 """What other programs need for the same offline work: Lightning Pose's, iblvideo's way.
 
 Lightning Pose runs in an environment of its own. Its network is trained there for one
-epoch on drawn pictures, taken over by utils/ImportModel.py, and both programs predict the
+epoch on drawn images, taken over by utils/ImportModel.py, and both programs predict the
 same film with the same weights. What starting costs is left out by predicting a short
 film too. Its renderer is called with the poses that it predicted.
 """
@@ -44,7 +44,7 @@ print("seconds", time.perf_counter() - start)
 def energy_as_iblvideo(path: Path, box: Box) -> float:
     """Measure a region's motion energy as the published formula is written down.
 
-    All of the region's pictures are held, as there; returns the mean.
+    All of the region's images are held, as there; returns the mean.
     """
     capture, grey = cv2.VideoCapture(str(path)), []
     while True:
@@ -122,16 +122,16 @@ def _rendered(program: Path, model: Path, film: Path, folder: Path) -> float:
 
 
 def _project(folder: Path) -> Path:
-    """Write a project of drawn pictures as Lightning Pose wants it; return its YAML."""
+    """Write a project of drawn images as Lightning Pose wants it; return its YAML."""
     arena, image = Arena((406, 396, 3), 5), np.empty((406, 396, 3), np.uint8)
-    pictures = folder / "labeled-data/drawn"
-    pictures.mkdir(parents=True)
+    images = folder / "labeled-data/drawn"
+    images.mkdir(parents=True)
     (folder / "videos").mkdir()
     rows: list[list[object]] = []
     for number in range(LABELLED):
         arena.draw(image, number * 1.3, number)
         name = f"img{number:04}.png"
-        cv2.imwrite(str(pictures / name), image)
+        cv2.imwrite(str(images / name), image)
         points = arena.truth(number * 1.3).reshape(-1, 2)
         rows.append([f"labeled-data/drawn/{name}", *points.ravel().round(2).tolist()])
     parts = ARENA_SKELETON.bodyparts

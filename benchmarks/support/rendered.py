@@ -1,4 +1,4 @@
-"""A camera whose pictures were drawn before: moving content with noise, for little CPU."""
+"""A camera whose images were drawn before: moving content with noise, for little CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ PICTURES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered(SimulatedCamera):
-    """Shows drawn pictures again and again, at their times, through a driver's buffer.
+    """Shows drawn images again and again, at their times, through a driver's buffer.
 
-    A picture is exposed by the camera's own clock, whoever reads when; `DriverBuffer.DEPTH`
+    An image is exposed by the camera's own clock, whoever reads when; `DriverBuffer.DEPTH`
     of them wait for a late reader, and only then some are lost.
     """
 
@@ -52,6 +52,6 @@ class Rendered(SimulatedCamera):
 
 
 def shown(index: int) -> int:
-    """Return which drawing is picture `index`."""
+    """Return which drawing is image `index`."""
     place = index % (2 * PICTURES - 2)
     return min(place, 2 * PICTURES - 2 - place)

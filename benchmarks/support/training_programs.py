@@ -176,7 +176,7 @@ class Theirs:
 
 
 def length(epochs: int) -> list[str]:
-    """Return overrides for so many epochs, one look at held-out pictures at their end."""
+    """Return overrides for so many epochs, one look at held-out images at their end."""
     keys = ("max_epochs", "check_val_every_n_epoch")
     return [f"training.{key}={epochs}" for key in keys]
 

@@ -41,7 +41,7 @@ class WindowWatch(QObject):
         self._thread.start()
 
     def end(self) -> dict[str, Any]:
-        """Return pictures painted a second in each tile, and waits in ms."""
+        """Return images painted a second in each tile, and waits in ms."""
         self._over.set()
         self._thread.join()
         seconds = (time.perf_counter_ns() - self._began_ns) / 1e9

@@ -1,4 +1,4 @@
-"""What the triggers of the settings look like in the picture."""
+"""What the triggers of the settings look like in the image."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ line."""
 
 @dataclass(frozen=True, eq=False)
 class TriggerShape:
-    """A trigger's place in the picture of its camera."""
+    """A trigger's place in the image of its camera."""
 
     trigger: str
     camera: str

@@ -1,7 +1,7 @@
-"""Boxes around an animal, as Lightning Pose's `create_bbox` writes them, and pictures cut out.
+"""Boxes around an animal, as Lightning Pose's `create_bbox` writes them, and images cut out.
 
 A table of boxes has the columns x, y, h, w (left upper corner and size, whole pixels) and a
-row for each frame of a video, or for each labelled picture by its path.
+row for each frame of a video, or for each labelled image by its path.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,13 +25,13 @@ class Boxes:
     """A table of them."""
 
     names: tuple[str, ...]
-    """Of the rows: frame numbers, or paths of pictures."""
+    """Of the rows: frame numbers, or paths of images."""
     values: Whole
     """(row, 4): x, y, h, w."""
 
     @property
     def of_video(self) -> bool:
-        """Whether its rows are frames, not pictures."""
+        """Whether its rows are frames, not images."""
         return all(name.isdigit() for name in self.names)
 
     def size(self) -> tuple[int, int]:
@@ -111,7 +111,7 @@ def write_boxes(boxes: Boxes, file: Path) -> None:
 
 
 def cut(image: Image, box: Whole) -> Image:
-    """Return what lies in the box (x, y, h, w); black beyond the picture's border."""
+    """Return what lies in the box (x, y, h, w); black beyond the image's border."""
     x, y, high, wide = box.tolist()
     shape = high, wide, *image.shape[2:]
     out: Image = np.zeros(shape, np.uint16 if image.dtype == np.uint16 else np.uint8)
@@ -134,10 +134,10 @@ def to_size(image: Image, height: int, width: int) -> Image:
 
 
 def back(points: NDArray[np.floating], boxes: Boxes) -> NDArray[np.float64]:
-    """Return where `points` (row, body part, 2) of cut-out pictures are in the whole ones.
+    """Return where `points` (row, body part, 2) of cut-out images are in the whole ones.
 
     Frames of a video were brought to one size: that is undone, pixel centres being whole
-    numbers. Pictures were only cut out.
+    numbers. Images were only cut out.
     """
     if len(points) != len(boxes.values):
         raise DeepLabStreamError(

@@ -26,7 +26,7 @@ def pick(
     """Return `count` rows, growing: one of each group of frames that look alike.
 
     `among` are the rows (growing) to choose from; None: all, or 1000 of them. K-means over
-    small grey pictures, each frame the nearest to its group's middle, as DeepLabCut's
+    small grey images, each frame the nearest to its group's middle, as DeepLabCut's
     `extract_frames` does it; or over `postures` of the `points` (row, animal, body part, 2).
     The same seed gives the same frames.
     """
@@ -35,8 +35,8 @@ def pick(
         return looked_at
     if points is None:
         small, seen = [], []
-        pictures = rows.images_at(looked_at)
-        for picture in progress(pictures, "comparing frames", len(looked_at)):
+        images = rows.images_at(looked_at)
+        for picture in progress(images, "comparing frames", len(looked_at)):
             if picture.image is not None and not picture.damaged:
                 small.append(_small(picture.image))
                 seen.append(picture.row)
@@ -100,12 +100,12 @@ def _small(image: Image) -> NDArray[np.float32]:
     return np.asarray(grey, np.float32).ravel()
 
 
-def picture_path(rows: VideoReader, row: int, into: Path) -> Path:
+def image_path(rows: VideoReader, row: int, into: Path) -> Path:
     """Return where a row is written to."""
     return into / f"img{row:0{max(5, len(str(len(rows))))}d}.png"
 
 
-def write_pictures(
+def write_images(
     rows: VideoReader, wanted: NDArray[np.int64], into: Path
 ) -> list[Path]:
     """Write rows as PNG files named by their number; those that are there stay.
@@ -115,7 +115,7 @@ def write_pictures(
     into.mkdir(parents=True, exist_ok=True)
     written = []
     for picture in progress(rows.images_at(wanted), "writing frames", len(wanted)):
-        path = picture_path(rows, picture.row, into)
+        path = image_path(rows, picture.row, into)
         if picture.image is None or picture.damaged:
             continue
         if not path.exists():

@@ -30,7 +30,7 @@ class Window:
 
     @property
     def asked(self) -> Sequence[VideoImage]:
-        """The pictures that are asked about."""
+        """The images that are asked about."""
         return self.pictures[self.start : self.stop]
 
 
@@ -43,7 +43,7 @@ def batch_for(estimator: PoseEstimator) -> int:
 
 
 def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, int]:
-    """Return how many pictures a window asks about, and its reach, to suit them all."""
+    """Return how many images a window asks about, and its reach, to suit them all."""
     several = list(estimators)
     batch = batch or max(map(batch_for, several), default=1)
     reach = max(map(reach_of, several), default=0)
@@ -52,9 +52,9 @@ def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, 
 
 
 def windows(pictures: Iterable[VideoImage], size: int, reach: int) -> Iterator[Window]:
-    """Yield windows that ask about `size` pictures (the last about fewer), in order.
+    """Yield windows that ask about `size` images (the last about fewer), in order.
 
-    Each has up to `reach` pictures more on both sides; at the ends there are none.
+    Each has up to `reach` images more on both sides; at the ends there are none.
     """
     held: list[VideoImage] = []
     start = 0
@@ -75,10 +75,10 @@ def estimated(
     batch: int = 0,
     camera: str = "",
 ) -> list[Pose | None]:
-    """Return the poses of the pictures that are asked about; None: there is no picture.
+    """Return the poses of the images that are asked about; None: there is no image.
 
-    `images` are what the network is shown of the window's pictures. What is lost ends a
-    row of pictures that follow each other, as the film's ends do.
+    `images` are what the network is shown of the window's images. What is lost ends a
+    row of images that follow each other, as the film's ends do.
     """
     if not reach_of(estimator):
         asked = images[window.start : window.stop]

@@ -20,7 +20,7 @@ class Known:
     file: Path
     bodyparts: tuple[str, ...]
     points: NDArray[np.float64]
-    """(picture, body part, 2), px; NaN: not labelled."""
+    """(image, body part, 2), px; NaN: not labelled."""
     endings: tuple[str, ...] = ()
     """Of the body parts' names, one for each view."""
     columns: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Known:
         return found
 
     def points_of(self, bodyparts: Sequence[str]) -> NDArray[np.float64]:
-        """Return (picture, body part, 2) in that order."""
+        """Return (image, body part, 2) in that order."""
         return self.points[:, self._places(bodyparts, self.bodyparts)]
 
     def columns_of(self, bodyparts: Sequence[str]) -> list[int]:

@@ -1,8 +1,8 @@
-"""One network on several processor cores: whole pictures side by side.
+"""One network on several processor cores: whole images side by side.
 
-A picture after the other, each on one core, needs less time than each on all cores: no
-core waits for another within a picture, and what belongs to one picture stays in a
-core's cache. How fast a single picture is done does not matter here.
+An image after the other, each on one core, needs less time than each on all cores: no
+core waits for another within an image, and what belongs to one image stays in a
+core's cache. How fast a single image is done does not matter here.
 """
 
 import os
@@ -39,7 +39,7 @@ class Parallel(EstimatorWrapper):
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture, by a copy that is idle."""
+        """Return one pose per image, by a copy that is idle."""
         copy = self._idle.get()
         try:
             return copy.estimate(images, cameras)
@@ -69,7 +69,7 @@ def open_parallel(
 
 
 def reach_of(estimator: PoseEstimator) -> int:
-    """Return how many pictures before and after each one an estimator looks at."""
+    """Return how many images before and after each one an estimator looks at."""
     if isinstance(estimator, Parallel):
         return reach_of(estimator.copies[0])
     if isinstance(estimator, NetworkEstimator):

@@ -1,4 +1,4 @@
-"""Poses on a picture: points, edges, trails, of one network or several."""
+"""Poses on an image: points, edges, trails, of one network or several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Look:
     """How poses are drawn."""
 
     radius: int = 4
-    """Of a point, px of the picture that is made."""
+    """Of a point, px of the image that is made."""
     trail: int = 0
     """Frames of a point's past that are drawn."""
     edges: bool = True
@@ -38,7 +38,7 @@ class Look:
     text: bool = True
     """Number and time of the frame."""
     scale: float = 1.0
-    """By which the picture is enlarged."""
+    """By which the image is enlarged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Drawing:
         self._pairs = [each.pairs() if look.edges else [] for each in shown]
 
     def on(self, image: Image, row: int, text: str) -> NDArray[np.uint8]:
-        """Return a copy of a BGR picture with the poses of a row drawn in."""
+        """Return a copy of a BGR image with the poses of a row drawn in."""
         import cv2
 
         look = self._look

@@ -1,4 +1,4 @@
-"""Videos with poses drawn in: one picture for each of the video, at its time."""
+"""Videos with poses drawn in: one image for each of the video, at its time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -57,7 +57,7 @@ def render(
     decoder: Decoder = "cpu",
     watch: Watch = lambda done, rows: None,
 ) -> int:
-    """Write `path` with the poses drawn in; return how many pictures it has.
+    """Write `path` with the poses drawn in; return how many images it has.
 
     There is one for each frame of the video (or of `span`); where one can't be decoded,
     the one before stands still. DeepLabStreamError: poses and video do not belong
@@ -140,7 +140,7 @@ class _OutputVideo:
         self._last = -1
 
     def write(self, image: NDArray[np.uint8], row: int, start: int) -> None:
-        """Append the picture of a row, at its time since the first one."""
+        """Append the image of a row, at its time since the first one."""
         import av
 
         height, width = self._size

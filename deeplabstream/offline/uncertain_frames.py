@@ -72,11 +72,11 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
         first = sample_rows(rows, _MOST_PAIRS)
         wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
     seen, points, confidence = [], [], []
-    pictures = progress(rows.images_at(wanted), "finding poses", len(wanted))
-    for batch in estimate_batches(pictures, estimator, _BATCH):
-        for picture, pose in batch:
+    images = progress(rows.images_at(wanted), "finding poses", len(wanted))
+    for batch in estimate_batches(images, estimator, _BATCH):
+        for image, pose in batch:
             if pose is not None:
-                seen.append(picture.row)
+                seen.append(image.row)
                 points.append(np.concatenate(list(pose.points)))
                 confidence.append(np.concatenate(list(pose.confidence)))
     if not seen:

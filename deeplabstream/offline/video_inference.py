@@ -88,10 +88,10 @@ def estimate_batches(
     batch: int = 0,
     camera: str = "",
 ) -> Iterator[list[tuple[VideoImage, Pose | None]]]:
-    """Yield the pictures, some at a time, each with its pose; None: no picture.
+    """Yield the images, some at a time, each with its pose; None: no image.
 
-    Without the name of a `camera` each picture is looked at for itself; with it, an
-    estimator that remembers where the animal was does so, a picture at a time.
+    Without the name of a `camera` each image is looked at for itself; with it, an
+    estimator that remembers where the animal was does so, an image at a time.
     A network that looks at neighbours is shown them. Decoding, and whatever the caller
     does in between, go on beside the network. `batch` 0: see `batch_for`.
     """
@@ -228,7 +228,7 @@ def predict(
     while they are made, and an interrupted prediction of the same video by the same
     network goes on where it was. DeviceError: the file is not a readable video.
     Several animals are told apart and get `names`, as `rules` have it; that depends on all
-    pictures before, so such a prediction begins afresh.
+    images before, so such a prediction begins afresh.
     """
     rows = open_video(video)
     if not len(rows):

@@ -19,7 +19,7 @@ from deeplabstream.pose.image_fitting import around
 from deeplabstream.pose.model.model_folder import DETECTOR
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.dataset import load_dataset
-from deeplabstream.training.evaluation.image_prediction import predict_pictures
+from deeplabstream.training.evaluation.image_prediction import predict_images
 from deeplabstream.training.training_run import Run, TrainingResult, run_training
 
 
@@ -44,7 +44,7 @@ def run_cropzoom_training(
         first = replace(run, settings=settings, data=data, unlabelled=None)
         run_training(first, detector, watch(0), resume)
     finds = open_estimator(detector)
-    found = predict_pictures(finds, run.labels.images, run.labels.names)
+    found = predict_images(finds, run.labels.images, run.labels.names)
     seen = np.where(
         (found.confidence >= finds.threshold)[..., None], found.points, np.nan
     )

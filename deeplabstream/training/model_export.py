@@ -24,7 +24,7 @@ from deeplabstream.pose.model.model_folder import (
 from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.pose.runtimes.runtime_comparison import compare as compare_maps
-from deeplabstream.pose.runtimes.runtime_comparison import outputs, save_pictures
+from deeplabstream.pose.runtimes.runtime_comparison import outputs, save_images
 from deeplabstream.training.data.dataset import FRAMES
 from deeplabstream.training.evaluation.evaluate import predict
 from deeplabstream.training.networks.context import ContextNetwork
@@ -79,7 +79,7 @@ def export(
     )
     compare(network, model, pictures)
     if own and len(pictures):
-        save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
+        save_images(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
     save_description(model)
     return load_model_folder(folder)
 

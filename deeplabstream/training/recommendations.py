@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.projects import Project
 from deeplabstream.training.data.rotation_range import turns_and_mirror
@@ -61,7 +61,7 @@ def inspect_project(project: Project, gpu_gb: float) -> ProjectFacts:
         )
     shapes = []
     for file in labels.images[:: max(1, len(labels.images) // 10)]:
-        image = read_picture(file)
+        image = read_image(file)
         if image is None:
             raise LabelsError([f"the image {file} can't be read"])
         shapes.append(image.shape[:2])

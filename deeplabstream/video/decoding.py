@@ -96,7 +96,7 @@ def packets_of(
 ) -> "Iterator[Packet[Any] | None]":
     """Yield the packets from the first key frame on, the flushing one at the end.
 
-    A file that was cut in the middle of a group of pictures begins with packets that can't
+    A file that was cut in the middle of a group of images begins with packets that can't
     be decoded: they are left out. None: the file is broken there.
     """
     import av

@@ -10,7 +10,7 @@ a jump and in sequence, and the images are compared:
 * Of long ones the first two key frames are compared with decoding from the first frame on:
   this shows what a decoder needs from the beginning. Four more, spread to the end, are
   compared with decoding from the key frame before each. This costs a few groups of
-  pictures, independent of the length of the file.
+  images, independent of the length of the file.
 
 After one difference, the file is only read from its beginning. Every later jump is checked
 too: the first frame after it must be the requested key frame, undamaged.

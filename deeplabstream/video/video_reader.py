@@ -2,7 +2,7 @@
 
 `open_video` lists a file's packets without decoding them. Frame 0 is the first key frame:
 no decoder can show packets before it, as in a file that was cut in the middle of a group of
-pictures. A later frame that can't be decoded keeps its number, without an image, so that
+images. A later frame that can't be decoded keeps its number, without an image, so that
 tables of times and poses stay aligned. Errors of FFmpeg, damaged frames, and frames that
 depend on damaged ones are counted and reported.
 """

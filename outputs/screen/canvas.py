@@ -36,7 +36,7 @@ class Canvas:
             background = self._with(_read(settings.background_image))
         self.off = self._finished(background, on=False)
         if self.film is not None:
-            self.on = self.drawn(self.film.picture(0.0))
+            self.on = self.drawn(self.film.image(0.0))
         elif settings.image is not None:
             self.on = self._finished(self._with(_read(settings.image)), on=True)
         else:

@@ -36,10 +36,10 @@ class StimulusVideo:
         self._next = self._following()
         self._offset_s = 0.0
 
-    def picture(self, time_s: float) -> RGB | None:
+    def image(self, time_s: float) -> RGB | None:
         """Return the image of that time; None: it was already returned.
 
-        Pictures that nobody asked for in time are skipped.
+        Images that nobody asked for in time are skipped.
         """
         found = None
         while self.due_s <= time_s:
@@ -68,5 +68,5 @@ def _decoded(path: Path) -> "Generator[Shown, None, None]":
     """Yield each image with its time and duration."""
     converter, lasts_s = Converter(), 1 / (video_format(path).rate or 25)
     for found in sequential(path):
-        picture = cast("RGB", converter.pixels(found.frame, "rgb24"))
-        yield found.time_ns / 1e9, picture, lasts_s
+        image = cast("RGB", converter.pixels(found.frame, "rgb24"))
+        yield found.time_ns / 1e9, image, lasts_s

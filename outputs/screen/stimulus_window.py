@@ -144,7 +144,7 @@ def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
             film.rewind()
             return
         time_s = time.perf_counter() - began_s
-        if (picture := film.picture(time_s)) is not None:
+        if (picture := film.image(time_s)) is not None:
             show_now(canvas.drawn(picture))
         timer.start(max(0, round(1e3 * (film.due_s - time_s))))
 

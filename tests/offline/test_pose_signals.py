@@ -16,8 +16,8 @@ from deeplabstream.offline.ibl.pose_signals import (
 )
 from deeplabstream.offline.ibl.quality import (
     film_checks,
+    image_checks,
     overall,
-    picture_checks,
     pose_checks,
     pupil_checks,
 )
@@ -137,8 +137,8 @@ def test_checks_pass_and_fail_as_ibls() -> None:
     assert film_checks(plan, (640, 512), 150, lost)["dropped_frames"] == "FAIL"
     assert film_checks(plan, (64, 512), 30, None)["framerate"] == "NOT_SET"
     sharp = rng.integers(60, 180, (64, 64), np.uint8)
-    assert set(picture_checks([sharp] * 4).values()) == {"PASS"}
-    assert picture_checks([sharp // 8])["brightness"] == "FAIL"
+    assert set(image_checks([sharp] * 4).values()) == {"PASS"}
+    assert image_checks([sharp // 8])["brightness"] == "FAIL"
     raw = 20 + 3 * np.sin(np.arange(300) / 30)
     assert pupil_checks("right", raw + rng.normal(0, 0.1, 300), raw) == {
         "pupil_blocked": "PASS",

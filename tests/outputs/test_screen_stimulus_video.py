@@ -16,7 +16,7 @@ def film(tmp_path: Path) -> StimulusVideo:
 
 
 def shown(film: StimulusVideo, time_s: float) -> tuple[int, ...] | None:
-    picture = film.picture(time_s)
+    picture = film.image(time_s)
     return None if picture is None else tuple(picture[8, 8].tolist())
 
 

@@ -10,7 +10,7 @@ from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
 from deeplabstream.pose.per_camera import PerCamera
-from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
+from deeplabstream.pose.runtimes.runtime_comparison import compare, images_of, outputs
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.pose.runtimes.runtime_selection import measure
 from deeplabstream.pose.tracking.pose_matching import (
@@ -82,7 +82,7 @@ def test_a_batch_of_sizes_and_colours_is_the_same_as_one_by_one(
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
 def test_every_runtime_gives_the_same_animals(model: ModelFolder, runtime: str) -> None:
-    pictures, own = pictures_of(model)
+    pictures, own = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
     assert reference.shape[1:] in model.output_shapes
     network = load_network(model, runtime, 1)  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ def test_every_runtime_gives_the_same_animals(model: ModelFolder, runtime: str) 
 def test_fields_that_are_wrong_are_noticed_by_the_comparison(
     model: ModelFolder,
 ) -> None:
-    pictures, own = pictures_of(model)
+    pictures, own = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
     broken = reference.copy()
     broken[:, 4:] *= -1
@@ -108,7 +108,7 @@ def test_fields_that_are_wrong_are_noticed_by_the_comparison(
 def test_an_order_that_differs_is_no_difference(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures, _ = pictures_of(model)
+    pictures, _ = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
     plain = PafGrouper.group
     calls = iter(range(10**6))

@@ -18,7 +18,7 @@ from deeplabstream.pose.model.model_folder import (
     network_hash,
 )
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
-from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
+from deeplabstream.pose.runtimes.runtime_comparison import compare, images_of, outputs
 from deeplabstream.pose.runtimes.runtime_list import load_network, present
 from deeplabstream.pose.runtimes.runtime_selection import (
     RuntimeMeasurement,
@@ -46,7 +46,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_full_precision_is_the_same_in_every_runtime(
     model: ModelFolder, name: str
 ) -> None:
-    pictures, own = pictures_of(model)
+    pictures, own = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
     network = load_network(model, name, 1)  # type: ignore[arg-type]
     far = compare(model, reference, outputs(network, pictures))
@@ -63,7 +63,7 @@ def test_full_precision_is_the_same_in_every_runtime(
 def test_other_sizes_give_the_same_maps_where_the_same_is_seen(
     model: ModelFolder, name: str
 ) -> None:
-    pictures, _ = pictures_of(model)
+    pictures, _ = images_of(model)
     network = load_network(model, name, 1)  # type: ignore[arg-type]
     whole = network.run(np.ascontiguousarray(pictures[:1])).copy()
     part = network.run(np.ascontiguousarray(pictures[:1, :, :160]))
@@ -73,18 +73,18 @@ def test_other_sizes_give_the_same_maps_where_the_same_is_seen(
 
 
 def test_bf16_is_not_full_precision_and_says_so(model: ModelFolder) -> None:
-    pictures, _ = pictures_of(model)
+    pictures, _ = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
     network = load_network(model, "openvino-bf16", 1)
     assert "bf16" in network.provider
     far = compare(model, reference, outputs(network, pictures))
     if far.output < 1e-4:  # bf16 rounds at 4e-3, f32 at 1e-7
         pytest.skip("this processor has no bf16; OpenVINO computes in f32")
-    assert not far.within(0.1, own_pictures=False)
+    assert not far.within(0.1, own_images=False)
 
 
 def test_broken_poses_are_refused(model: ModelFolder) -> None:
-    pictures, own = pictures_of(model)
+    pictures, own = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
     moved = np.roll(reference, 1, axis=3)
     far = compare(model, reference, moved)
@@ -262,7 +262,7 @@ def test_pictures_of_another_size_are_refused(
 ) -> None:
     (tmp_path / "pictures.jpg").write_bytes(b"no picture")
     with pytest.raises(ModelError, match="must hold images 256 wide"):
-        pictures_of(replace(model, path=tmp_path))
-    drawn, own = pictures_of(replace(model, path=tmp_path / "nowhere"))
+        images_of(replace(model, path=tmp_path))
+    drawn, own = images_of(replace(model, path=tmp_path / "nowhere"))
     assert drawn.shape[1:] == (192, 256, 3)
     assert not own

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplabstream.pose.pictures import picture_size, read_picture
+from deeplabstream.pose.image_files import image_size, read_image
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from tests.core.test_image_header import declaring
 
@@ -135,16 +135,16 @@ def test_a_picture_that_declares_too_much_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "clip/a.png").write_bytes(declaring(30000, 30000))
     with pytest.raises(LabelsError, match=r"a\.png declares 30000x30000 pixels, more"):
         read_labels(file)
-    assert read_picture(tmp_path / "clip/a.png") is None
+    assert read_image(tmp_path / "clip/a.png") is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
 def test_the_size_of_a_picture_is_known(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"a{suffix}"
     cv2.imwrite(str(file), np.zeros((31, 47, 3), np.uint8))
-    assert picture_size(file) == (31, 47)
+    assert image_size(file) == (31, 47)
     file.write_bytes(b"\xff\xd8\xffno picture at all")
-    assert picture_size(file) is None
+    assert image_size(file) is None
 
 
 @pytest.mark.parametrize("name", ["../other/a.png", "..\\other\\a.png", "{absolute}"])

@@ -14,8 +14,8 @@ from deeplabstream.pose.runtimes.quantisation import quantise
 from deeplabstream.pose.runtimes.runtime_comparison import (
     Difference,
     compare,
+    images_of,
     outputs,
-    pictures_of,
 )
 from deeplabstream.pose.runtimes.runtime_list import load_network, present
 from utils.BenchmarkModel import main as benchmark
@@ -48,7 +48,7 @@ def test_eight_bits_are_measured_kept_and_run(
     assert "this is used" in capsys.readouterr().out
     model = load_model_folder(folder)
     assert {"cpu-int8", "openvino-int8"} <= set(present(model))
-    pictures, _ = pictures_of(model)
+    pictures, _ = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures[1::2])
     far = compare(
         model, reference, outputs(load_network(model, "cpu-int8", 1), pictures[1::2])
@@ -106,7 +106,7 @@ def test_the_reason_of_a_refusal_is_the_one_that_counted(
     monkeypatch.setattr(quantising, "compare", lambda *given: far)
     model = load_model_folder(folder)
     with pytest.raises(ModelError, match=says):
-        quantise(model, pictures_of(model)[0], 1.0)
+        quantise(model, images_of(model)[0], 1.0)
 
 
 def test_no_pictures_and_no_video_are_sentences(

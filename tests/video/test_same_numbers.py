@@ -18,7 +18,7 @@ from cameras.video import VideoFile
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.gui.run_frames import RunPictures
-from deeplabstream.offline.frame_selection import write_pictures
+from deeplabstream.offline.frame_selection import write_images
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.pose_drawing import Look
 from deeplabstream.offline.rendering import render
@@ -93,7 +93,7 @@ def label_pictures(path: Path, folder: Path) -> Numbered:
         if jump:
             reader.prepare_jumps()
         into = folder / f"pictures{jump}"
-        for file in write_pictures(reader, np.sort(some(len(reader))), into):
+        for file in write_images(reader, np.sort(some(len(reader))), into):
             image = cv2.imread(str(file))
             assert image is not None
             yield int(file.stem[3:]), np.asarray(image, np.uint8)

@@ -17,9 +17,9 @@ from deeplabstream.settings.sections import Settings
 ENOUGH = 0.9
 """A camera delivers its rate if it gives this share of it."""
 TOO_LITTLE = 0.2
-"""Below this share of it, decisions would come from too few pictures."""
+"""Below this share of it, decisions would come from too few images."""
 AHEAD_MS = 100.0
-"""A picture that seems to be exposed so long after it arrived has a wrong time."""
+"""A image that seems to be exposed so long after it arrived has a wrong time."""
 WARNING = "warning: "
 """Begins the notes of findings that a user should look at."""
 EARLIEST_YEAR = 2025
@@ -142,7 +142,7 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
 
 
 def _outside(points: list[list[float]], form: ImageFormat) -> float:
-    """Return the share of points that are not in the picture."""
+    """Return the share of points that are not in the image."""
     inside = [0 <= x <= form.width and 0 <= y <= form.height for x, y in points]
     return 1 - sum(inside) / len(inside)
 

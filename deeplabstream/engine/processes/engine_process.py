@@ -262,7 +262,7 @@ class _Engine:
         return [] if frame is None else [frame]
 
     def whole(self, frame: Frame) -> bool:
-        """Return whether the picture has not been overwritten since `newest` gave it."""
+        """Return whether the image has not been overwritten since `newest` gave it."""
         return all(r.whole for r in self.readers if r.camera == frame.camera)
 
     def sleep(self, deadline_ns: int | None) -> None:

@@ -32,12 +32,12 @@ from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 FLIGHT = 4.0
 """How much faster than by itself an animal runs that flees."""
 
-_NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
+_NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 
 
 @dataclass
 class SimulatedEstimator:
-    """An estimator that needs no picture: it gives the points that it was last told."""
+    """An estimator that needs no image: it gives the points that it was last told."""
 
     skeleton: Skeleton = ARENA_SKELETON
     threshold: float = 0.5
@@ -51,7 +51,7 @@ class SimulatedEstimator:
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return the same pose for each picture."""
+        """Return the same pose for each image."""
         seen = np.isfinite(self.points[..., 0]).astype(np.float32)
         return [Pose(self.skeleton, self.points, seen)] * len(images)
 
@@ -94,7 +94,7 @@ class SimulatedAnimals:
         self._levels[edge.output] = edge.level
 
     def where(self, index: int) -> NDArray[np.float32]:
-        """Return (animal, 4, 2), px: where they are in picture `index`, the next one.
+        """Return (animal, 4, 2), px: where they are in image `index`, the next one.
 
         They run on `FLIGHT` times as fast while an output is on that they flee.
         """
@@ -174,4 +174,4 @@ def _frames(
     for index in progress(range(count), "simulating", count):
         truth.points = animals.where(index)
         time_ns = round(index * 1e9 / rate)
-        yield Frame(name, index, time_ns, time_ns, _NO_PICTURE)
+        yield Frame(name, index, time_ns, time_ns, _NO_FRAME)

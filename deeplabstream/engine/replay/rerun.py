@@ -30,7 +30,7 @@ from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
 from outputs.simulated import simulated
 
-_NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
+_NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 
 
 @dataclass
@@ -126,7 +126,7 @@ def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
 
 
 def _frame(step: Step) -> Frame:
-    return Frame(step.camera, step.index, step.exposed_ns, step.arrived_ns, _NO_PICTURE)
+    return Frame(step.camera, step.index, step.exposed_ns, step.arrived_ns, _NO_FRAME)
 
 
 _MOST_TIMES = 12

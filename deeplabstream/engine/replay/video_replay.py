@@ -77,7 +77,7 @@ def new_folder(
 ) -> RunFolder:
     """Make the run folder of a replay: `path`, or a new one under OUTPUT_DIRECTORY.
 
-    `form` is what the deciding camera's pictures are like.
+    `form` is what the deciding camera's images are like.
     """
     facts = RunFacts(
         start_ns=0,

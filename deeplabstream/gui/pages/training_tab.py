@@ -37,7 +37,7 @@ from deeplabstream.gui.training_progress import (
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.panels import Panel
-from deeplabstream.pose.pictures import picture_size
+from deeplabstream.pose.image_files import image_size
 from deeplabstream.training.data.input_size import parse_size
 from deeplabstream.training.data.label_book import LabelBook
 
@@ -438,9 +438,7 @@ class TrainingTab(QWidget):
 
     def _verdict(self) -> str:
         """Say that training has ended, and whether the error is too large to be of use."""
-        size = (
-            picture_size(self.book.path(0)) if self.book and self.book.names else None
-        )
+        size = image_size(self.book.path(0)) if self.book and self.book.names else None
         error_px = self.progress.errors[-1][1] if self.progress.errors else 0.0
         if size is not None and error_px > _COARSE * size[1]:
             return (

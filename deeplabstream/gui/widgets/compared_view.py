@@ -12,7 +12,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.gui.theme import bodypart_colour
 from deeplabstream.gui.widgets.frame_overlay import Fit
 from deeplabstream.gui.widgets.zoomed_view import ZoomedView
-from deeplabstream.pose.pictures import decode
+from deeplabstream.pose.image_files import decode
 
 _SMALL = (120, 84)
 

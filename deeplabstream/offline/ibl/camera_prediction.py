@@ -73,9 +73,9 @@ class RegionPoses:
     """None: the region was not found; everything is NaN."""
     bodyparts: tuple[str, ...]
     points: NDArray[np.float32]
-    """(network, row, body part, 2), px of the crop; NaN where there was no picture."""
+    """(network, row, body part, 2), px of the crop; NaN where there was no image."""
     confidence: NDArray[np.float32]
-    """(network, row, body part); NaN where there was no picture."""
+    """(network, row, body part); NaN where there was no image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +85,7 @@ class Tracked:
     rows: VideoReader
     regions: list[RegionPoses]
     places: Places
-    """What the regions were placed by, px of the (mirrored) picture."""
+    """What the regions were placed by, px of the (mirrored) image."""
     notes: list[str]
     """What a person should know: a region not found, a wrong size or rate."""
     networks: dict[str, list[str]]

@@ -1,6 +1,6 @@
-"""Where in a camera's picture the regions are, and back from there.
+"""Where in a camera's image the regions are, and back from there.
 
-All places are px, x right, y down, of the picture after it was mirrored (where the
+All places are px, x right, y down, of the image after it was mirrored (where the
 pipeline asks for that) unless said otherwise.
 """
 
@@ -52,7 +52,7 @@ def mean_places(
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A part of the picture that a network gets."""
+    """A part of the image that a network gets."""
 
     box: Box
     """What is really cut."""
@@ -62,7 +62,7 @@ class Crop:
     gain: float
 
     def cut(self, image: Image) -> Image:
-        """Return the part of a picture as the camera gave it, mirrored and brightened."""
+        """Return the part of an image as the camera gave it, mirrored and brightened."""
         import cv2
 
         box, width = self.box, image.shape[1]
@@ -79,7 +79,7 @@ class Crop:
     def back(
         self, points: NDArray[np.floating], width: int, quirks: Quirks
     ) -> NDArray[np.float64]:
-        """Return where `points` (…, 2) of the part are in the camera's own picture."""
+        """Return where `points` (…, 2) of the part are in the camera's own image."""
         asked = quirks.clamped_crop == "compat"
         origin = self.asked if asked else (self.box.x, self.box.y)
         whole = points.astype(np.float64) + origin
@@ -92,9 +92,9 @@ class Crop:
 def crop_of(
     region: Region, camera: CameraPlan, places: Places, shape: Sequence[int]
 ) -> Crop | None:
-    """Return the crop of a region, moved into the picture; None: not found.
+    """Return the crop of a region, moved into the image; None: not found.
 
-    `shape` is (height, width, …) of the pictures; sizes and offsets are divided by the
+    `shape` is (height, width, …) of the images; sizes and offsets are divided by the
     camera's scale.
     """
     height, width = shape[:2]
@@ -119,7 +119,7 @@ def motion_box(
 ) -> tuple[Box, Box] | None:
     """Return a motion energy's region, as measured and as saved; None: not found.
 
-    `places` are px of the camera's own picture, not mirrored. DeepLabStreamError: the
+    `places` are px of the camera's own image, not mirrored. DeepLabStreamError: the
     region reaches over the left or upper border and the pipeline has that fail.
     """
     box = _motion_box(pipeline.motions[name], places)

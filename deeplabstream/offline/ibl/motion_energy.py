@@ -29,7 +29,7 @@ _EXACT = float(2**24)
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A region of a picture, px: left upper corner, width and height."""
+    """A region of an image, px: left upper corner, width and height."""
 
     x: int
     y: int
@@ -37,7 +37,7 @@ class Box:
     height: int
 
     def within(self, shape: Sequence[int]) -> "Box":
-        """Return what of it lies inside a picture of `shape` (height, width, …)."""
+        """Return what of it lies inside an image of `shape` (height, width, …)."""
         x, y = max(0, self.x), max(0, self.y)
         right = min(self.x + self.width, shape[1])
         bottom = min(self.y + self.height, shape[0])
@@ -60,7 +60,7 @@ def motion_energies(
     """Return (row,) for each region, in one pass; a region may reach over the border.
 
     Grey levels (0 to 255) per pixel. NaN where one of the two frames can't be decoded.
-    DeepLabStreamError: a region lies outside of the picture.
+    DeepLabStreamError: a region lies outside of the image.
     """
     rows = video if isinstance(video, VideoReader) else open_video(video)
     cut = {name: box.within(rows.form.shape) for name, box in boxes.items()}

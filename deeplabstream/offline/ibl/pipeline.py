@@ -76,12 +76,12 @@ class CameraPlan(_Section):
 
 
 class Region(_Section):
-    """A part of the picture that has networks of its own."""
+    """A part of the image that has networks of its own."""
 
     networks: str
     anchor: Names = ()
     crop: Size | None = None
-    """width, height in pixels of a camera of scale 1; None: the whole picture."""
+    """width, height in pixels of a camera of scale 1; None: the whole image."""
     offset: Two = (0, 0)
     gain: Above0 = 1
     """Brightness is multiplied by this."""

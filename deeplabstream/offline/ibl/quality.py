@@ -1,7 +1,7 @@
-"""Checks of one camera's poses, times and pictures: PASS, WARNING or FAIL.
+"""Checks of one camera's poses, times and images: PASS, WARNING or FAIL.
 
 Rules and limits are the International Brain Laboratory's (ibllib 4.0.0: qc/dlc.py,
-qc/camera.py), as far as poses, times and pictures alone can tell.
+qc/camera.py), as far as poses, times and images alone can tell.
 """
 
 from collections.abc import Sequence
@@ -64,8 +64,8 @@ def pupil_checks(camera: str, raw: Numbers, smooth: Numbers) -> dict[str, Outcom
     }
 
 
-def picture_checks(pictures: Sequence[Image]) -> dict[str, Outcome]:
-    """Return what about a hundred pictures tell of light and focus."""
+def image_checks(pictures: Sequence[Image]) -> dict[str, Outcome]:
+    """Return what about a hundred images tell of light and focus."""
     import cv2
 
     grey = [

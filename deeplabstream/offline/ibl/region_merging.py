@@ -1,4 +1,4 @@
-"""The regions of one camera as one table, in pixels of the camera's own picture."""
+"""The regions of one camera as one table, in pixels of the camera's own image."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -69,7 +69,7 @@ def _columns(
     return {
         f"{poses.region.prefix}{part}_{column}": values
         for part, found in zip(parts, each, strict=True)
-        for column, values in _in_picture(found, poses, tracked, pipeline).items()
+        for column, values in _in_image(found, poses, tracked, pipeline).items()
     }
 
 
@@ -105,13 +105,13 @@ def _smoothed(
     return SmoothedPoses(found.points, variance, found.ensemble)
 
 
-def _in_picture(
+def _in_image(
     found: Mapping[str, Numbers],
     poses: RegionPoses,
     tracked: Tracked,
     pipeline: Pipeline,
 ) -> dict[str, Numbers]:
-    """Return the columns of one body part, moved from its crop into the picture."""
+    """Return the columns of one body part, moved from its crop into the image."""
     moved = dict(found)
     moved["likelihood"] = np.nan_to_num(moved["likelihood"])
     if poses.crop is None:

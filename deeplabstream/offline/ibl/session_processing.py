@@ -17,7 +17,7 @@ from deeplabstream.offline.ibl.derived_features import derive, lick_times
 from deeplabstream.offline.ibl.ibl import dlc, lightning_pose, motion_energy
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
-from deeplabstream.offline.ibl.quality import film_checks, overall, picture_checks
+from deeplabstream.offline.ibl.quality import film_checks, image_checks, overall
 from deeplabstream.video.video_reader import open_video, sample_rows
 
 Status: TypeAlias = Literal[0, -1, -3]
@@ -184,7 +184,7 @@ def _camera(
     times = files.times_for(len(rows))
     checks = film_checks(camera, (rows.form.width, rows.form.height), rows.rate, times)
     looked = rows.images_at(sample_rows(rows, _PICTURES))
-    checks |= picture_checks([p.image for p in looked if p.image is not None])
+    checks |= image_checks([p.image for p in looked if p.image is not None])
     written, told = derive(files, poses, times, rows.rate, plan)
     yield from written
     checks |= told

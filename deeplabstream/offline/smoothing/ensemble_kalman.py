@@ -69,7 +69,7 @@ def ensemble_of(
     """Return median, variance and mean confidence of the networks.
 
     `points` (network, row, body part, 2), `confidence` (network, row, body part); NaN:
-    that network had no picture.
+    that network had no image.
     """
     points, confidence = points.astype(np.float64), confidence.astype(np.float64)
     blank = np.isnan(points).all(axis=0)
@@ -192,7 +192,7 @@ def smooth_paws(
     `left` and `right` have one body part each under the name of the same paw; the right
     camera's points are brought to the left camera's times. Rows are those of the left
     camera; where the right one did not film, only the left counts. Whether a camera's
-    picture is mirrored makes no difference to principal components.
+    image is mirrored makes no difference to principal components.
     """
     others = {name: _at_times(right[name], times_s[1], times_s[0]) for name in left}
     both, noise = {}, {}

@@ -21,7 +21,7 @@ from deeplabstream.pose.model.model_folder import (
     ModelFolder,
     network_hash,
 )
-from deeplabstream.pose.runtimes.runtime_comparison import save_pictures
+from deeplabstream.pose.runtimes.runtime_comparison import save_images
 
 WORDS = "description.json"
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -56,6 +56,6 @@ def import_exported(
         about["left_out"] = words.left_out
     model = import_onnx(source / NETWORK, words, folder, about, reference, tolerance_px)
     if words.pictures == "own":
-        save_pictures(model, reference.fitted(model.fitting))
+        save_images(model, reference.fitted(model.fitting))
     shutil.copyfile(source / REFERENCE, folder / REFERENCE)
     return model

@@ -31,7 +31,7 @@ from deeplabstream.pose.runtimes.runtime_comparison import (
 from deeplabstream.pose.runtimes.runtime_list import REFERENCE, load_network
 
 METHODS = ("MinMax", "Percentile")
-LEAST_PICTURES = 8
+MIN_IMAGES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def quantise(
     tried. ModelError when even the best exceeds `tolerance_px`: nothing is written
     then.
     """
-    if len(pictures) < LEAST_PICTURES:
+    if len(pictures) < MIN_IMAGES:
         raise ModelError(
             f"{len(pictures)} images are too few to find ranges on and to compare on "
-            f"others: {LEAST_PICTURES} at least"
+            f"others: {MIN_IMAGES} at least"
         )
     known, unseen = pictures[::2], pictures[1::2]
     reference = outputs(load_network(model, REFERENCE), unseen)
@@ -70,7 +70,7 @@ def quantise(
             found[-1] = (Trial(method, difference), file)
         found.sort(key=lambda each: _cost(each[0].difference))
         best, file = found[0]
-        if not best.difference.within(tolerance_px, own_pictures=True):
+        if not best.difference.within(tolerance_px, own_images=True):
             raise ModelError(_why_not(best, tolerance_px))
         replace(file, model.path / INT8)
         far = best.difference

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.decoders.decoder import DecodedPoses
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import Network
-from deeplabstream.pose.pictures import read_picture
 from deeplabstream.pose.tracking.pose_matching import match_animals
 
 PICTURES = "pictures.jpg"
@@ -35,19 +35,19 @@ class Difference:
     output: float
     """Largest difference of any value of the output."""
 
-    def within(self, tolerance_px: float, own_pictures: bool) -> bool:
+    def within(self, tolerance_px: float, own_images: bool) -> bool:
         """Return whether it agrees with the reference.
 
         On images of the right kind: 95 in 100 points within `tolerance_px`, and at most
         1 in 100 visible for one only. On other images, points may be meaningless: only
         full precision agrees.
         """
-        if not own_pictures or not self.points:
+        if not own_images or not self.points:
             return self.output <= MOST_MAP
         return self.p95_px <= tolerance_px and self.seen_otherwise <= MOST_OTHERWISE
 
 
-def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
+def images_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
     """Return test images (n, height, width, 3), and whether they are the model folder's.
 
     Without any in the model folder, they are synthetic: noise with dark and bright
@@ -58,7 +58,7 @@ def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
     file = model.path / PICTURES
     height, width = model.fitting.height, model.fitting.width
     if file.is_file():
-        tall = read_picture(file)
+        tall = read_image(file)
         if tall is None or tall.shape[1] != width or tall.shape[0] % height:
             raise ModelError(
                 f"{file} is damaged: it must hold images {width} wide and {height} high"
@@ -68,17 +68,17 @@ def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
     drawn = []
     for _ in range(6):
         coarse = rng.integers(60, 200, (height // 16 + 1, width // 16 + 1, 3), np.uint8)
-        picture = np.ascontiguousarray(cv2.resize(coarse, (width, height)))
+        image = np.ascontiguousarray(cv2.resize(coarse, (width, height)))
         for shade in (20, 230, 60):
             at = (int(rng.integers(0, width)), int(rng.integers(0, height)))
             axes = (max(2, width // 8), max(2, height // 16))
             turn = float(rng.integers(0, 180))
-            cv2.ellipse(picture, at, axes, turn, 0, 360, (shade,) * 3, -1)
-        drawn.append(picture)
+            cv2.ellipse(image, at, axes, turn, 0, 360, (shade,) * 3, -1)
+        drawn.append(image)
     return np.asarray(drawn, np.uint8), False
 
 
-def save_pictures(model: ModelFolder, pictures: NDArray[np.uint8]) -> None:
+def save_images(model: ModelFolder, pictures: NDArray[np.uint8]) -> None:
     """Write `pictures` (n, height, width, 3) into the model folder."""
     import cv2
 

@@ -30,8 +30,8 @@ from deeplabstream.pose.runtimes.runtime_comparison import (
     PICTURES,
     Difference,
     compare,
+    images_of,
     outputs,
-    pictures_of,
 )
 from deeplabstream.pose.runtimes.runtime_list import (
     REFERENCE,
@@ -181,7 +181,7 @@ def _open_by_architecture(
             return None
         network = load_network(model, known, threads)
         if known != REFERENCE:
-            pictures, own = pictures_of(model)
+            pictures, own = images_of(model)
             reference = outputs(load_network(model, REFERENCE, threads), pictures)
             difference = compare(model, reference, outputs(network, pictures))
             if not difference.within(tolerance_px, own):
@@ -218,7 +218,7 @@ def measure(
 
     They are measured in turns, so that other load affects all of them.
     """
-    pictures, own = pictures_of(model)
+    pictures, own = images_of(model)
     wanted = [name for name in runtimes if name != REFERENCE]
     if not patient:
         wanted = [name for name in wanted if name not in _SLOW]

@@ -13,13 +13,11 @@ from deeplabstream.settings.v1_import.key_conversion import (
 _DEBUG = "the window always shows regions and trigger states"
 
 
-def carry_trigger(
-    old: OldFile, made: Made, name: str, rate: float, picture: str
-) -> str:
+def carry_trigger(old: OldFile, made: Made, name: str, rate: float, image: str) -> str:
     """Carry over the trigger of that class; return its NAME, empty if it can't be.
 
-    `rate` (per second) turns pixels per frame into pixels per second, `picture` is the
-    picture's width, height.
+    `rate` (per second) turns pixels per frame into pixels per second, `image` is the
+    image's width, height.
     """
     title = f"Trigger {name}"
     if title in made.titles:
@@ -37,7 +35,7 @@ def carry_trigger(
         )
         return ""
     made.report(old.take(name, "DEBUG"), _DEBUG)
-    carry(old, made, name, rate, picture)
+    carry(old, made, name, rate, image)
     return name
 
 
@@ -67,11 +65,11 @@ def _words(shape: str, *values: float) -> str:
     return " ".join([shape, *(f"{value:g}" for value in values)])
 
 
-def _inside(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+def _inside(old: OldFile, made: Made, name: str, rate: float, image: str) -> None:
     _region(old, made, name, "InsideRegion", f"Trigger {name}")
 
 
-def _outside(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+def _outside(old: OldFile, made: Made, name: str, rate: float, image: str) -> None:
     _region(old, made, name, "OutsideRegion", f"Trigger {name}")
 
 
@@ -93,11 +91,11 @@ def _order(made: Made, title: str, parts: Old | None) -> None:
     )
 
 
-def _heading(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+def _heading(old: OldFile, made: Made, name: str, rate: float, image: str) -> None:
     _head(old, made, name, f"Trigger {name}")
 
 
-def _ego(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+def _ego(old: OldFile, made: Made, name: str, rate: float, image: str) -> None:
     title = f"Trigger {name}"
     made.put(title, "KIND", "EgoHeadDirection")
     parts = old.take(name, "BODYPARTS")
@@ -108,7 +106,7 @@ def _ego(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None
     _order(made, title, parts)
 
 
-def _screen(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+def _screen(old: OldFile, made: Made, name: str, rate: float, image: str) -> None:
     title = f"Trigger {name}"
     made.put(title, "KIND", "ScreenDirection")
     parts = old.take(name, "BODYPARTS")
@@ -116,12 +114,12 @@ def _screen(old: OldFile, made: Made, name: str, rate: float, picture: str) -> N
     edge = old.take(name, "DIRECTION")
     made.put(title, "EDGE", edge.word.casefold() if edge else "", edge)
     made.carry(title, "ANGLE", old.take(name, "ANGLE"))
-    made.put(title, "PICTURE", picture)
+    made.put(title, "PICTURE", image)
     _order(made, title, parts)
 
 
 def _convert_turned_outside(
-    old: OldFile, made: Made, name: str, rate: float, picture: str
+    old: OldFile, made: Made, name: str, rate: float, image: str
 ) -> None:
     made.put(f"Trigger {name}", "KIND", "AllOf")
     turned, outside = f"{name} turned", f"{name} outside"
@@ -130,7 +128,7 @@ def _convert_turned_outside(
     _head(old, made, name, f"Trigger {turned}")
 
 
-def _speed(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+def _speed(old: OldFile, made: Made, name: str, rate: float, image: str) -> None:
     title = f"Trigger {name}"
     made.put(title, "KIND", "Speed")
     parts = old.take(name, "BODYPARTS")

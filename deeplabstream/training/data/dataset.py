@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.pose.image_fitting import Fitting, ImageWindow, whole, zoomed
-from deeplabstream.pose.pictures import read_picture
 from deeplabstream.training.data.labels import Labels, LabelsError
 
 FRAMES = 5
@@ -94,7 +94,7 @@ def load_dataset(
     )
     points = np.empty_like(labels.points)
     for place, file in enumerate(labels.images):
-        image = read_picture(file)
+        image = read_image(file)
         if image is None:
             problems.append(f"the image {file} can't be read")
             continue
@@ -147,7 +147,7 @@ def _load_context(
     context = np.repeat(pictures[:, None], FRAMES, axis=1)
     for place, file in enumerate(labels.images):
         for away in range(-reach, reach + 1):
-            beside = read_picture(neighbour(file, away)) if away else None
+            beside = read_image(neighbour(file, away)) if away else None
             if beside is not None:
                 windows[place].place(beside, context[place, away + reach])
     return context

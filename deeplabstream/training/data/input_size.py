@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.image_files import image_size
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.pictures import picture_size
 
 SIZES = {
     "small": Fitting(height=160, width=224),
@@ -42,7 +42,7 @@ def fitting_like(images: Sequence[Path], usual: Fitting, multiple: int) -> Fitti
     `usual` decide.
     """
     some = images[:: max(1, len(images) // LOOKED_AT)]
-    sizes = [size for size in map(picture_size, some) if size is not None]
+    sizes = [size for size in map(image_size, some) if size is not None]
     height, width = np.median(sizes or [(usual.height, usual.width)], axis=0)
     scale = (usual.height * usual.width / (height * width)) ** 0.5
     sides = [

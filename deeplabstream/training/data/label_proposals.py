@@ -7,7 +7,7 @@ import numpy as np
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.labels import LabelsError
-from deeplabstream.training.evaluation.image_prediction import predict_pictures
+from deeplabstream.training.evaluation.image_prediction import predict_images
 
 
 def propose(folder: Path, estimator: PoseEstimator) -> int:
@@ -31,7 +31,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     if not len(waiting):
         return 0
     paths = [book.path(int(picture)) for picture in waiting]
-    found = predict_pictures(estimator, paths, [book.names[p] for p in waiting])
+    found = predict_images(estimator, paths, [book.names[p] for p in waiting])
     if found.animals > 1:
         raise LabelsError(
             [

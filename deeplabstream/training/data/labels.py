@@ -14,7 +14,7 @@ from deeplabstream.core.image_header import MOST_PIXELS
 from deeplabstream.core.pandas_hdf5 import read_hdf5_table
 from deeplabstream.core.path_containment import inside
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.pictures import picture_size
+from deeplabstream.pose.image_files import image_size
 
 
 def hdf5_rows(file: Path) -> list[list[str]]:
@@ -185,7 +185,7 @@ def _faults(
     """Return what is wrong with an image and the points (bodypart, 2) in it."""
     if not image.is_file():
         return [f"{where}: there is no image {image}"]
-    size = picture_size(image)
+    size = image_size(image)
     if size is None:
         return [f"{where}: the image {image} can't be read"]
     height, width = size

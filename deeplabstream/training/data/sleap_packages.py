@@ -20,7 +20,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.image_header import too_large
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.pictures import decode, read_picture
+from deeplabstream.pose.image_files import decode, read_image
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video
@@ -240,7 +240,7 @@ def _single_images(
         if path is None:
             missing.append(name or f"number {index}")
             continue
-        image = read_picture(path)
+        image = read_image(path)
         if image is None:
             raise LabelsError([f"{file}: the image {path} can't be read"])
         yield index, image

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.labels import APART, Labels, LabelsError, read_labels
-from deeplabstream.training.evaluation.image_prediction import predict_pictures
+from deeplabstream.training.evaluation.image_prediction import predict_images
 from deeplabstream.training.lightning_pose.result_tables import (
     write_metric,
     write_predictions,
@@ -40,7 +40,7 @@ def predict_others(labels: Labels, folder: Path) -> list[Path]:
     """
     written = []
     for suffix, own in read_others(labels).items():
-        found = predict_pictures(open_estimator(folder), own.images, own.names)
+        found = predict_images(open_estimator(folder), own.images, own.names)
         table = folder / f"predictions{suffix}.csv"
         write_predictions(
             table, "heatmap_tracker", found.bodyparts, own.names, found.points,

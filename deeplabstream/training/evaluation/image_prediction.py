@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.progress import progress
 from deeplabstream.pose.ensemble import aligned, median
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.labels import Labels, LabelsError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -58,7 +58,7 @@ class Found:
         return away
 
 
-def find_pictures(path: Path) -> tuple[Path, ...]:
+def find_images(path: Path) -> tuple[Path, ...]:
     """Return the images of a folder, in order, or the one that `path` is."""
     found = (
         [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES]
@@ -70,7 +70,7 @@ def find_pictures(path: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def predict_pictures(
+def predict_images(
     estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
 ) -> Found:
     """Return the points in images; LabelsError names every image that can't be read."""
@@ -79,7 +79,7 @@ def predict_pictures(
     for start in progress(starts, "predicting images", len(starts), "batches"):
         some = []
         for file in images[start : start + TOGETHER]:
-            image = read_picture(file)
+            image = read_image(file)
             if image is None:
                 problems.append(f"the image {file} can't be read")
             else:

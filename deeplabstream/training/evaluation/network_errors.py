@@ -16,7 +16,7 @@ from deeplabstream.training.data.projects import ALL, read_label_sets
 from deeplabstream.training.evaluation.animal_matching import check_animals
 from deeplabstream.training.evaluation.image_prediction import (
     Found,
-    predict_pictures,
+    predict_images,
     together,
 )
 from deeplabstream.training.lightning_pose.project import read_pose_project
@@ -82,7 +82,7 @@ def _predicted(
 ) -> tuple[list[Found], list[PoseEstimator]]:
     """Return what networks find in the labelled images, and the networks."""
     opened = [open_estimator(each, runtime, threads) for each in folders]
-    found = [predict_pictures(each, labels.images, labels.names) for each in opened]
+    found = [predict_images(each, labels.images, labels.names) for each in opened]
     for each in found:
         check_animals(each, labels)
     return found, opened

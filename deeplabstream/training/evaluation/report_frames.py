@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.evaluation.animal_matching import LEAST_PARTS
 from deeplabstream.training.evaluation.point_errors import MEASURES, Evidence
@@ -118,7 +118,7 @@ def _embedded(file: Path) -> tuple[int, int, str]:
     """Return height and width of an image, and a smaller JPEG of it in base64."""
     import cv2
 
-    picture = read_picture(file)
+    picture = read_image(file)
     if picture is None:
         raise LabelsError([f"the image {file} can't be read"])
     height, width = picture.shape[:2]

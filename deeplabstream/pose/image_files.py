@@ -27,7 +27,7 @@ def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
     return None if read is None else np.asarray(read)
 
 
-def read_picture(file: Path) -> NDArray[np.uint8] | None:
+def read_image(file: Path) -> NDArray[np.uint8] | None:
     """Return the image as BGR, None when it can't be read."""
     try:
         read = decode(file.read_bytes())
@@ -39,7 +39,7 @@ def read_picture(file: Path) -> NDArray[np.uint8] | None:
 _SHORT = 64
 
 
-def picture_size(file: Path) -> tuple[int, int] | None:
+def image_size(file: Path) -> tuple[int, int] | None:
     """Return height and width in pixels, or None for what is no image.
 
     It is not decoded for that: they are what its header declares.
