@@ -172,6 +172,9 @@ class MainWindow(QMainWindow):
         self.rail.stopped.connect(self._stop_outputs)
         self.banner.restart_asked.connect(self.bridge.restart)
         self.alarms.raised.connect(self.sound.begin)
+        self.run_menu.begin.triggered.connect(lambda: self.live.begin())
+        self.run_menu.end.triggered.connect(lambda: self.live.end())
+        self.run_menu.aboutToShow.connect(self._show_run_menu)
         stop = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
         stop.activated.connect(self._escape)
@@ -214,13 +217,17 @@ class MainWindow(QMainWindow):
     def _show_document(self) -> None:
         self.bridge.blocked = self._why_blocked()
         self.live.show_blocked()
-        self.run_menu.show_status(self.bridge.session.state, self.bridge.blocked)
+        self._show_run_menu()
         star = " *" if self.document.unsaved else ""
         self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
         if self.document.path.exists():
             self.recent.note("settings", self.document.path)
         self.menu.show_state()
         self._show_banner()
+
+    def _show_run_menu(self) -> None:
+        left = [] if self.bridge.starting else self.bridge.left_to_start()
+        self.run_menu.show_status(self.bridge.session.state, self.bridge.blocked, left)
 
     def _show_banner(self) -> None:
         status = self.bridge.session.state

@@ -318,7 +318,7 @@ def _add_menu(window: QMainWindow, title: str) -> QMenu:
 
 
 class RunMenu(QMenu):
-    """Has an entry for each run button, enabled as that button is.
+    """Has an entry for each run button, enabled as that button is, Start and Stop first.
 
     No entry has a shortcut or a mnemonic: Alt+R opens the menu, arrow keys choose, Enter
     confirms, so that no single key starts or stops anything.
@@ -329,6 +329,9 @@ class RunMenu(QMenu):
     ) -> None:
         super().__init__("&Run", parent)
         self.entries: dict[Action, QAction] = {}
+        self.begin, self.end = QAction("Start", self), QAction("Stop", self)
+        self.addActions([self.begin, self.end])
+        self.addSeparator()
         for action in Action:
             entry = QAction(action.value, self)
             entry.triggered.connect(partial(self._do, do, action))
@@ -336,8 +339,15 @@ class RunMenu(QMenu):
             self.entries[action] = entry
         self.show_status(SessionState())
 
-    def show_status(self, status: SessionState, blocked: str = "") -> None:
-        """Enable what is allowed; `blocked` says why no stream can start, or is empty."""
+    def show_status(
+        self, status: SessionState, blocked: str = "", left: Sequence[Action] = ()
+    ) -> None:
+        """Enable what is allowed; `blocked` says why no stream can start, or is empty.
+
+        `left`: what Start would start.
+        """
+        self.begin.setEnabled(bool(left) and not blocked)
+        self.end.setEnabled(Action.STOP_STREAM in status.allowed)
         possible = status.allowed
         if blocked:
             possible -= {Action.START_STREAM}

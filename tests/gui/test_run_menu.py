@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.gui.menu import RunMenu
 from tests.gui.test_run_buttons import EVERY
-from tests.gui.test_window_pages import file, opened, rig_of
+from tests.gui.test_window_pages import answer, file, opened, rig_of
 
 __all__ = ["file"]
 
@@ -18,7 +18,8 @@ __all__ = ["file"]
 def test_entries_follow_the_table_in_every_status(qtbot: QtBot) -> None:
     menu = RunMenu(lambda _action: None)
     qtbot.addWidget(menu)
-    assert {each.text() for each in menu.actions()} == {each.value for each in Action}
+    words = [each.text() for each in menu.actions() if not each.isSeparator()]
+    assert words == ["Start", "Stop", *(each.value for each in Action)]
     for status in EVERY:
         menu.show_status(status)
         enabled = {act for act, entry in menu.entries.items() if entry.isEnabled()}
@@ -27,12 +28,13 @@ def test_entries_follow_the_table_in_every_status(qtbot: QtBot) -> None:
     assert not any(entry.isEnabled() for entry in menu.entries.values())
 
 
-def choose(qtbot: QtBot, menu: RunMenu, action: Action) -> None:
-    """Choose an entry by keys alone."""
+def choose(qtbot: QtBot, menu: RunMenu, action: Action | None) -> None:
+    """Choose an entry by keys alone; None: Start."""
     menu.popup(menu.pos())
-    for _ in menu.entries:
+    entry = menu.begin if action is None else menu.entries[action]
+    for _ in menu.actions():
         qtbot.keyClick(menu, Qt.Key.Key_Down)
-        if menu.activeAction() is menu.entries[action]:
+        if menu.activeAction() is entry:
             break
     qtbot.keyClick(menu, Qt.Key.Key_Return)
 
@@ -50,6 +52,23 @@ def test_what_runs_can_be_stopped_by_keys(qtbot: QtBot, file: Path, what: str) -
     window.bridge.tick()
     assert rig_of(window).asked[-1] is stop
     assert not window.run_menu.entries[stop].isEnabled()
+    window.end()
+
+
+def test_everything_is_started_and_stopped_by_keys(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    choose(qtbot, window.run_menu, None)
+    for _ in range(9):
+        window.bridge.tick()
+    assert rig_of(window).state.experimenting
+    assert not window.run_menu.begin.isEnabled()
+    answer("Keep running")
+    window.run_menu.end.trigger()
+    assert rig_of(window).state.experimenting
+    answer("Stop")
+    window.run_menu.end.trigger()
+    window.bridge.tick()
+    assert rig_of(window).asked[-1] is Action.STOP_STREAM
     window.end()
 
 

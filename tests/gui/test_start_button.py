@@ -138,11 +138,33 @@ def test_the_animal_can_be_changed_until_the_run_folder_is_made(
     assert rig.state.used_settings.subject.animal == "mouse 8"
     assert "ANIMAL = mouse 8" in rig.state.used_settings.text
     assert not window.banner.isVisible(), "no restart is needed for it"
+    rig._controls.run_open = True  # the recorder was asked for the folder
     rig.update(run_folder=tmp_path)
+    window.document.set_word("Session", "ANIMAL", "mouse 9")  # on the page Settings
+    assert rig.state.used_settings.subject.animal == "mouse 8"
+    assert window.banner.isVisible(), "it is that of the next run"
     window.bridge.do(Action.START_ANALYSIS)
     tick(window)
     assert not window.live.subject.lines["ANIMAL"].isEnabled()
     window.bridge.do(Action.STOP_STREAM)
     tick(window)
     assert window.live.subject.lines["ANIMAL"].isEnabled(), "for the next run"
+    assert rig.settings.subject.animal == "mouse 9"
+    window.end()
+
+
+def test_undo_in_a_field_of_the_session_takes_back_typing_then_the_settings(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.document.set_word("Session", "ANIMAL", "mouse 7")
+    type_in(window, qtbot, "GROUP", "con")
+    line = window.live.subject.lines["GROUP"]
+    ctrl = Qt.KeyboardModifier.ControlModifier
+    while line.isUndoAvailable():
+        qtbot.keyClick(line, Qt.Key.Key_Z, ctrl)
+    assert line.text() == ""
+    assert window.document.words["Session"]["ANIMAL"] == "mouse 7"
+    window.live.subject.lines["EXPERIMENTER"].setFocus()
+    qtbot.keyClick(window.live.subject.lines["EXPERIMENTER"], Qt.Key.Key_Z, ctrl)
+    assert window.document.words["Session"]["ANIMAL"] == ""
     window.end()

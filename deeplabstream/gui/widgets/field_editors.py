@@ -104,7 +104,7 @@ class Line(Editor):
         several: bool = False,
     ) -> None:
         super().__init__()
-        self.line = _Field()
+        self.line = TextField()
         needed = default is None
         self.line.setPlaceholderText("needed" if needed else default or "empty")
         self.line.editingFinished.connect(self._finish)
@@ -190,7 +190,7 @@ class Line(Editor):
         self._finish()
 
 
-class _Field(QLineEdit):
+class TextField(QLineEdit):
     """Leaves Ctrl+Z to the window where it has nothing of its own to undo."""
 
     def event(self, event: QEvent | None) -> bool:

@@ -2,10 +2,11 @@
 
 from functools import partial
 
-from PyQt5.QtWidgets import QGridLayout, QLabel, QLineEdit
+from PyQt5.QtWidgets import QGridLayout, QLabel
 
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.field_editors import TextField
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.settings.fields import keys_of, label_of
 from deeplabstream.settings.subject import Subject
@@ -20,14 +21,14 @@ class SubjectPanel(Panel):
     def __init__(self, document: Document) -> None:
         super().__init__(_SECTION)
         self.document = document
-        self.lines: dict[str, QLineEdit] = {}
+        self.lines: dict[str, TextField] = {}
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(2)
         for column, key in enumerate(_KEYS):
             info = keys_of(Subject)[key][1]
-            caption, line = QLabel(label_of(key, info)), QLineEdit()
+            caption, line = QLabel(label_of(key, info)), TextField()
             caption.setObjectName("caption")
             line.setToolTip(f"{info.description}; saved with the run")
             line.editingFinished.connect(partial(self._take, key))
