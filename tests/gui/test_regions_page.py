@@ -180,6 +180,25 @@ def test_copies_and_deletions(hand: Hand) -> None:
     assert not hand.page.document.problems
 
 
+def test_body_parts_are_chosen_from_those_of_the_network(hand: Hand) -> None:
+    hand.page.list.setCurrentRow(0)
+    menu = hand.page.choose_parts.menu()
+    assert menu is not None
+    menu.aboutToShow.emit()
+    listed = {action.text(): action for action in menu.actions()}
+    assert list(listed) == ["snout", "leftear", "rightear", "tailbase"]
+    ticked = [name for name, action in listed.items() if action.isChecked()]
+    assert ticked == ["snout"]
+    listed["tailbase"].trigger()
+    words = hand.page.document.words["Trigger left"]
+    assert words["BODYPARTS"] == "snout, tailbase"
+    menu.aboutToShow.emit()
+    listed = {action.text(): action for action in menu.actions()}
+    listed["snout"].trigger()
+    words = hand.page.document.words["Trigger left"]
+    assert words["BODYPARTS"] == "tailbase"
+
+
 def test_a_wrong_place_says_why(hand: Hand) -> None:
     hand.page.list.setCurrentRow(0)
     hand.page.parts.setText("")

@@ -12,11 +12,13 @@ from PyQt5.QtWidgets import (
     QLabel,
     QLineEdit,
     QListWidget,
+    QMenu,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.gui.bridge import Bridge
@@ -25,10 +27,12 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.settings_form import free_name, names_in, problems_of
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.text_rewriting import with_name
 
-_SIDE_WIDTH = 286
+_SIDE_WIDTH = 310
 _TOOLS: tuple[ShapeKind, ...] = (
     "circle",
     "ellipse",
@@ -61,6 +65,7 @@ class RegionsPage(QWidget):
         self.name = QLineEdit()
         self.place = QLineEdit()
         self.parts = QLineEdit()
+        self.choose_parts = QPushButton("Parts")
         self.problem = QLabel()
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
@@ -105,6 +110,7 @@ class RegionsPage(QWidget):
                 button.setToolTip(_CORNERS)
             self.tools[kind] = button
             grid.addWidget(button, 1 + place // 3, place % 3)
+            grid.setColumnStretch(place % 3, 1)
         help_ = QLabel(_HOW)
         help_.setObjectName("caption")
         help_.setWordWrap(True)
@@ -126,11 +132,43 @@ class RegionsPage(QWidget):
         self.parts.setToolTip("all of these must be seen; separated by commas")
         for row, (text, line) in enumerate(rows, start=1):
             grid.addWidget(QLabel(text), row, 0)
-            grid.addWidget(line, row, 1, 1, 2)
-        grid.addWidget(self.problem, 4, 0, 1, 3)
-        grid.addWidget(self.copy, 5, 1)
-        grid.addWidget(self.delete, 5, 2)
+            grid.addWidget(line, row, 1, 1, 3)
+        for column, button in enumerate((self.choose_parts, self.copy, self.delete)):
+            grid.addWidget(button, 5, 1 + column)
+        grid.addWidget(self.problem, 4, 0, 1, 4)
+        self.choose_parts.setToolTip("choose from the body parts of the network")
+        menu = QMenu(self)
+        menu.aboutToShow.connect(partial(self._list_parts, menu))
+        self.choose_parts.setMenu(menu)
         return panel
+
+    def _list_parts(self, menu: QMenu) -> None:
+        """Offer the body parts of the network, those that the trigger has ticked."""
+        menu.clear()
+        has = [part.strip() for part in self.parts.text().split(",") if part.strip()]
+        for part in self._known_parts():
+            if (action := menu.addAction(part)) is not None:
+                action.setCheckable(True)
+                action.setChecked(part in has)
+                action.triggered.connect(partial(self._toggle_part, part))
+        if menu.isEmpty() and (action := menu.addAction("no network")) is not None:
+            action.setEnabled(False)
+
+    def _known_parts(self) -> tuple[str, ...]:
+        skeleton = self.bridge.session.state.skeleton
+        settings = self.document.settings
+        if skeleton is None and settings is not None:
+            try:
+                skeleton = load_model_folder(find_model(settings.model)).skeleton
+            except DeepLabStreamError:
+                return ()
+        return () if skeleton is None else skeleton.bodyparts
+
+    def _toggle_part(self, part: str, chosen: bool) -> None:
+        has = [each.strip() for each in self.parts.text().split(",") if each.strip()]
+        has = [each for each in has if each != part]
+        self.parts.setText(", ".join([*has, part] if chosen else has))
+        self._write_parts()
 
     def _connect(self) -> None:
         self.document.changed.connect(self._refresh)
@@ -212,7 +250,8 @@ class RegionsPage(QWidget):
         self.parts.setText(words.get("BODYPARTS", ""))
         told = problems_of(self.document.problems, f"Trigger {name}")
         self.problem.setText("\n".join(f"{key}: {told[key]}" for key in told))
-        for widget in (self.name, self.place, self.parts, self.copy, self.delete):
+        fields = (self.name, self.place, self.parts, self.choose_parts)
+        for widget in (*fields, self.copy, self.delete):
             widget.setEnabled(bool(name))
 
     def _use(self, kind: ShapeKind, checked: bool) -> None:
@@ -258,9 +297,8 @@ class RegionsPage(QWidget):
         self._choose(name)
 
     def _usual_part(self) -> str:
-        skeleton = self.bridge.session.state.skeleton
-        if skeleton is not None:
-            return skeleton.bodyparts[0]
+        if known := self._known_parts():
+            return known[0]
         triggers = [t for t in self.document.words if t.startswith("Trigger ")]
         used = (self.document.words[title].get("BODYPARTS") for title in triggers)
         return next((parts for parts in used if parts), "")
