@@ -68,6 +68,7 @@ class RealSense(SynchronisedCamera):
     leads: bool = Field(
         False,
         description="yes: the camera gives a pulse for each exposure at its SYNC pin",
+        title="Leads (gives pulses)",
     )
     align: tuple[int, int] | None = Field(
         None,

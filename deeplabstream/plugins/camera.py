@@ -256,14 +256,19 @@ class SynchronisedCamera(Camera):
         description="what starts an exposure; free: the camera's own clock; line: a pulse "
         "at its input, waited for without a time-out; software: the computer, RATE times "
         "per second",
+        json_schema_extra={"advanced": False},
     )
     leader: CameraName | None = Field(
         None,
         description="with TRIGGER = line: NAME of the camera whose pulses it follows; "
         "empty: another device gives them (generator, board)",
+        json_schema_extra={"advanced": False},
     )
     leads: bool = Field(
-        False, description="yes: the camera gives a pulse for each exposure"
+        False,
+        description="yes: the camera gives a pulse for each exposure",
+        title="Leads (gives pulses)",
+        json_schema_extra={"advanced": False},
     )
 
     def __post_init__(self) -> None:
