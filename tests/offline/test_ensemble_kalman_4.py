@@ -122,7 +122,24 @@ def test_what_was_not_seen_is_filled_in() -> None:
     blind = smooth_single_4(ensemble(members))
     assert np.isnan(blind.points[:, 1]).all()
     np.testing.assert_allclose(blind.points[:, 0], found.points[:, 0])
+    eye = pupil_members()
+    eye[:, 60:63] = np.nan
+    assert np.isfinite(smooth_pupil(ensemble(eye), PUPIL, None, None).points).all()
     views = contradicting_members(2)
     views[:, 30:33, 0] = np.nan
     both = smooth_views_4([ensemble(views[:, :, view]) for view in range(2)])
     assert all(np.isfinite(each.points).all() for each in both)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 6])
+def test_few_rows_and_networks_that_agree_entirely_are_smoothed(rows: int) -> None:
+    """Warnings are errors here."""
+    rng = np.random.default_rng(2)
+    same = np.ones((3, rows, 1, 3))
+    other = rng.normal(50, 3, (3, rows, 1, 3))
+    other[..., 2] = 0.5
+    for members in (same, other):
+        assert np.isfinite(smooth_single_4(ensemble(members)).points).all()
+    if rows > 2:
+        both = smooth_views_4([ensemble(other), ensemble(same)])
+        assert all(np.isfinite(each.points).all() for each in both)

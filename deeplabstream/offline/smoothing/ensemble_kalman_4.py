@@ -197,7 +197,9 @@ def best_scale_4(model: Model, y: Numbers, variance: Numbers) -> float:
     """
     known = _known(y, variance)
     constant = np.maximum(np.median(variance[known], axis=0), _LEAST_VARIANCE)
-    guess = round(float(np.nanstd(np.diff(variance[:_GUESSED_FROM], axis=0))), 5) or 2.0
+    changes = np.diff(variance[:_GUESSED_FROM], axis=0)
+    changes = changes[np.isfinite(changes)]
+    guess = (round(float(changes.std()), 5) if len(changes) else 0.0) or 2.0
     log_s = float(np.log(np.clip(guess, 1e-6, 1e3)))
     before, mean, square = np.inf, 0.0, 0.0
     shifts = np.array([0.0, _GRADIENT, -_GRADIENT])

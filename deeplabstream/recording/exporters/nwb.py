@@ -234,7 +234,7 @@ def _add_poses(
                 devices=[device],
                 scorer=poses.scorer,
                 source_software="DeepLabStream",
-                source_software_version=source.version,
+                source_software_version=source.version or None,
                 skeleton=skeleton,
             )
         )

@@ -85,7 +85,7 @@ def _write_run(folder: RunFolder, into: Path, subject: NwbSubject, path: Path) -
             "protocol": folder.settings_text,
         },
     )
-    version = str(facts.get("application", ""))
+    version = str(facts.get("application") or "")
     sources = []
     for camera in analysed_cameras(folder):
         frames = read_frames(folder, camera)
