@@ -15,11 +15,13 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
+import tempfile
 from collections.abc import Sequence
 
 import numpy as np
 
 from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
@@ -29,8 +31,10 @@ from deeplabstream.training.evaluation.animal_matching import (
     matched,
     told,
 )
-from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.data.labels import Labels, has_labels
+from deeplabstream.training.data.projects import DLC_CONFIG, VIDEOS, open_project
 from deeplabstream.training.evaluation.image_prediction import (
+    PICTURES,
     find_images,
     predict_images,
 )
@@ -56,14 +60,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_free(tables, arguments.overwrite)
     estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
     for path in arguments.input:
-        _predict(estimator, path, folder / path.name)
+        with tempfile.TemporaryDirectory() as unpacked:
+            labels = _labels(path, Path(unpacked))
+            _predict(estimator, path, labels, folder / path.name)
     return 0
 
 
-def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
+def _labels(path: Path, unpacked: Path) -> Labels | None:
+    """Return the labels that `path` names; None: an image, or a folder of images."""
+    if path.suffix.lower() in VIDEOS and path.is_file():
+        raise DeepLabStreamError(
+            f"{path} is a video: python utils/PredictVideos.py {path} --model MODEL"
+        )
+    if path.is_dir():
+        files = list(path.iterdir())
+        is_images = any(file.suffix.lower() in PICTURES for file in files) or not (
+            has_labels(path) or path / DLC_CONFIG in files
+        )
+    else:
+        is_images = path.suffix.lower() in PICTURES
+    return None if is_images else open_project(path, unpacked, several=True).labels
+
+
+def _predict(
+    estimator: PoseEstimator, path: Path, labels: Labels | None, folder: Path
+) -> None:
     parts = estimator.skeleton.bodyparts
-    table = path.suffix.lower() == ".csv"
-    labels = read_labels(path, several=True) if table else None
     if labels is None:
         images = find_images(path)
         names: Sequence[str] = [image.name for image in images]
@@ -83,7 +105,10 @@ def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
     elif labels is not None:
         distance = found.distance(labels)
         write_metric(folder / ERRORS, parts, names, distance)
-        print(f"  median error {np.nanmedian(distance):.2f} px")
+        if np.isfinite(distance).any():
+            print(f"  median error {np.nanmedian(distance):.2f} px")
+        else:
+            print("  no labelled body part is one of the network's: no error")
 
 
 def _parser() -> ProgramParser:
@@ -91,7 +116,7 @@ def _parser() -> ProgramParser:
         prog="PredictFrames", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("input", type=Path, nargs="+", help="image, folder of images, or label file")
+    add("input", type=Path, nargs="+", help="image, folder of images, or labels")
     add("--model", required=True, help="model folder, or its name in models/")
     add(
         "--output",

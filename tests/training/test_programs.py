@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.pose.model.model_folder import load_model_folder
+from tests.training.test_projects import deeplabcut, sleap
 from utils import CheckNetwork, EvaluateNetwork, PredictFrames, TrainNetwork
 
 CPU = ["--device", "cpu"]  # nothing needs to be measured
@@ -158,6 +159,22 @@ def test_pictures_and_label_files_are_predicted(
     (tmp_path / "empty").mkdir()
     assert PredictFrames.main([*words, str(tmp_path / "empty")]) == 2
     assert "holds no image" in capsys.readouterr().err
+
+
+def test_labels_of_other_programs_are_predicted(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", str(model), "--output", str(tmp_path / "out"), *CPU]
+    project = deeplabcut(tmp_path / "project")
+    file = sleap(tmp_path / "labels.pkg.slp")
+    for given in (project, project / "config.yaml", file):
+        assert PredictFrames.main([*words, str(given)]) == 0
+        told = capsys.readouterr().out
+        assert "2 images" in told
+        assert "no labelled body part is one of the network's" in told
+    (tmp_path / "a.mp4").touch()
+    assert PredictFrames.main([*words, str(tmp_path / "a.mp4")]) == 2
+    assert "PredictVideos.py" in capsys.readouterr().err
 
 
 def test_a_run_is_evaluated_by_set(

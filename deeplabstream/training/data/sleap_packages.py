@@ -35,7 +35,7 @@ SINCE_CENTRES = 1.1
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _PACKAGE = "in SLEAP, export a package with images (.pkg.slp) and give that"
-_MOST_VIDEOS = 100_000
+_MOST_VIDEOS, _MOST_ANIMALS = 100_000, 1000
 
 
 def unpack_sleap(file: Path, folder: Path) -> tuple[Skeleton, tuple[Path, ...]]:
@@ -65,7 +65,7 @@ def _unpack(
             [f"{file} holds {len(words['skeletons'])} skeletons, not one"]
         )
     skeleton = _skeleton(words)
-    labelled = _labelled(content)
+    labelled = _labelled(content, len(skeleton.bodyparts))
     if not any(labelled.values()):
         predicted = len(content["frames"])
         reason = f", only predictions in {predicted} frames" if predicted else ""
@@ -97,7 +97,7 @@ def _other_content(content: "h5py.File") -> str:
     return "it has no metadata"
 
 
-def _labelled(content: "h5py.File") -> dict[int, dict[int, list[object]]]:
+def _labelled(content: "h5py.File", parts: int) -> dict[int, dict[int, list[object]]]:
     """Return by video and frame the cells of its manually labelled animals."""
     version = float(content["metadata"].attrs.get("format_id", 1.2))
     shift = 0.5 if version < SINCE_CENTRES else 0.0
@@ -106,12 +106,18 @@ def _labelled(content: "h5py.File") -> dict[int, dict[int, list[object]]]:
     for frame in whole(content["frames"]):
         video, index = int(frame["video"]), int(frame["frame_idx"])
         start, stop = int(frame["instance_id_start"]), int(frame["instance_id_end"])
+        if stop - start > _MOST_ANIMALS:
+            raise ValueError(f"video {video}, frame {index} has {stop - start} animals")
         placed = [i for i in instances[start:stop] if i["instance_type"] == USER]
         if not placed:
             continue
         cells: list[object] = []
         for animal in placed:
             first, last = (int(animal[f"point_id_{end}"]) for end in ("start", "end"))
+            if last - first > parts:
+                raise ValueError(
+                    f"an animal has {last - first} body parts, not {parts}"
+                )
             cells += _cells(points[first:last], shift)
         frames = labelled.setdefault(video, {})
         if index in frames:
