@@ -1,6 +1,7 @@
 """The end of a stream with a slow disk, and with a recorder that is killed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -105,3 +106,23 @@ def test_a_recorder_killed_at_the_end_is_said_in_exit_code_sentence_and_run_json
     assert "The recorder ended unexpectedly" in folder.facts["not_saved"][-1]
     assert repair(path).done
     assert folder.facts["how"] == "killed"
+
+
+def test_an_experiment_whose_video_gets_no_frame_does_not_start(tmp_path: Path) -> None:
+    """A disk far too slow: once the program said "recording", and its exit code was 0."""
+    settings = tmp_path / "settings.ini"
+    settings.write_text(SETTINGS.format(codec="h264"), "utf-8")
+    options = ["--headless", "--experiment", "--settings", str(settings)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.engine.gated_recorder", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Cannot start the experiment" in done.stdout
+    assert "has no frame in its video" in done.stdout
+    assert "experiment: started" not in done.stdout
+    assert "recording starting" in done.stdout
+    assert not re.search(r"recording$", done.stdout, re.MULTILINE)

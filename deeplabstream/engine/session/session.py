@@ -558,14 +558,15 @@ class Session:
         if self._requested_s is None:
             return
         missing = self.state.unrecorded
-        rates = [self.state.formats[n].rate for n in missing if n in self.state.formats]
-        limit_s = BEGIN_S + max((2 / rate for rate in rates if rate), default=0.0)
+        expected = [self.state.formats[name].rate for name in missing]
+        limit_s = BEGIN_S + max((2 / rate for rate in expected if rate), default=0.0)
         if missing and now_s - self._requested_s <= limit_s:
             return
         self._requested_s = None
         if not missing:
             return
-        silent = [name for name in missing if not self.state.rates.get(name)]
+        counts, rates = self.state.counts, self.state.rates
+        silent = [n for n in missing if not rates.get(n, counts[n].delivered)]
         causes = {
             "delivers no frames": silent,
             "has no frame in its video; is the disk slow, or OUTPUT_DIRECTORY not "
