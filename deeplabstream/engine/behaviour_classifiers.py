@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deeplabstream.core.errors import ModelError, SettingsError
+from deeplabstream.core.paths import is_folder
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
 from deeplabstream.pose.behaviour.classifier_folder import (
@@ -56,7 +57,7 @@ def read_classifiers(
 def _place(rig: Settings, path: Path) -> Path:
     """Return the folder that is meant: that one, or one of its name under models/."""
     places = (path, rig.folder / "models" / path.name, MODELS / path.name)
-    return next((place for place in places if place.is_dir()), path)
+    return next((place for place in places if is_folder(place)), path)
 
 
 def classifier_problems(

@@ -114,3 +114,18 @@ def test_a_package_that_is_missing_is_a_problem(
     assert check(tmp_path, RIG + events) == 1
     said = capsys.readouterr().out.strip()
     assert said == "[Output events] needs the package 'zmq': pip install pyzmq"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("MODEL = stand-in:1", f"MODEL = {'a' * 300}"),
+        ("[Camera arena]", f"[Classifier x]\nFOLDER = {'a' * 300}\n[Camera arena]"),
+    ],
+)
+def test_a_name_that_is_too_long_for_a_folder_is_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str
+) -> None:
+    assert check(tmp_path, RIG.replace(old, new)) == 1
+    (problem,) = capsys.readouterr().out.splitlines()
+    assert problem.startswith("[")

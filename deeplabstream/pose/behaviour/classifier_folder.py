@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 import pydantic
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.paths import is_folder
 from deeplabstream.pose.behaviour.pose_features import (
     PARTS,
     Feature,
@@ -98,7 +99,7 @@ class ClassifierFolder:
 def load_classifier_folder(path: Path) -> ClassifierFolder:
     """Return the folder's content; ModelError says what is wrong with it."""
     file = path / DESCRIPTION
-    if not file.is_file():
+    if not is_folder(path) or not file.is_file():
         raise ModelError(
             f"{path} is not a classifier: it has no {DESCRIPTION}; utils/TrainClassifier.py "
             "and utils/ConvertClassifier.py make one"
