@@ -133,11 +133,11 @@ def _compare_members(
         + ", ".join(f"{error:.2f}" for error in errors)
         + f" px, of their median {near:.2f} px"
     )
-    doubtful = there & (apart > far)
+    differing = there & (apart > far)
     agreed = there & (apart <= far)
     print(
         f"where they differ by more than {far:.2f} px (half of the points), the "
-        f"median error is {np.median(away[doubtful]):.2f} px, elsewhere "
+        f"median error is {np.median(away[differing]):.2f} px, elsewhere "
         f"{np.median(away[agreed]):.2f} px"
     )
 

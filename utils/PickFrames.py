@@ -32,14 +32,14 @@ from deeplabstream.offline.frame_selection import (
     write_images,
 )
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.uncertain_frames import Doubts, of_run, of_video
+from deeplabstream.offline.uncertain_frames import FrameUncertainty, of_run, of_video
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.labels import PICTURES
 from deeplabstream.training.data.label_proposals import propose
 
 _CHOICE = 5
-"""Frames of great doubt for each that is picked: the most different of them are."""
+"""Frames of high uncertainty for each that is picked: the most different of them are."""
 
 
 @ending()
@@ -77,7 +77,7 @@ def _points(rows: VideoReader, table: Path) -> NDArray[np.float64]:
 
 
 def _fresh(
-    rows: VideoReader, folder: Path, found: Doubts | None, count: int
+    rows: VideoReader, folder: Path, found: FrameUncertainty | None, count: int
 ) -> NDArray[np.int64]:
     """Return the rows to choose from: those that were not picked before."""
     there = [row for row in range(len(rows)) if image_path(rows, row, folder).exists()]
@@ -89,16 +89,16 @@ def _fresh(
 
 def _parts(
     source: Path, unsure: bool, estimator: PoseEstimator | None
-) -> Iterator[tuple[str, VideoReader, Doubts | None]]:
-    """Yield the folder's name, the rows and the doubts of each video of a source."""
+) -> Iterator[tuple[str, VideoReader, FrameUncertainty | None]]:
+    """Yield the folder's name, the rows and the uncertainty of each video of a source."""
     if not source.is_dir():
         if unsure and estimator is None:
             raise DeepLabStreamError(
                 "--unsure: choose a network for the video with --model"
             )
         rows = open_video(source)
-        doubts = of_video(rows, estimator) if unsure and estimator else None
-        yield source.stem, rows, doubts
+        unsure_of = of_video(rows, estimator) if unsure and estimator else None
+        yield source.stem, rows, unsure_of
         return
     if unsure:
         found = list(of_run(source))

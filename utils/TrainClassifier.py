@@ -155,7 +155,7 @@ def _train(asked: argparse.Namespace) -> None:
 
 
 def _of_animal(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pose]]:
-    """Yield times and poses of one animal; NaN too while it is in doubt who it is."""
+    """Yield times and poses of one animal; NaN while its identity is ambiguous."""
     for time_s, pose in _poses(source, asked):
         place = pose.animal(asked.animal)
         if place is None:

@@ -77,12 +77,12 @@ class IdentityReporter:
         begins, ends = list[str](), dict[str, list[str]]()
         names = pose.skeleton.named(len(now))
         for name, old, new in zip(names, before, now, strict=True):
-            doubted = old.startswith("doubt")
+            ambiguous = old.startswith("doubt")
             if new.startswith("doubt"):
-                begins += [] if doubted else [name]
+                begins += [] if ambiguous else [name]
                 new = new.partition("+")[2]
-                doubted = False
-            if new or doubted:
+                ambiguous = False
+            if new or ambiguous:
                 ends.setdefault(new, []).append(name)
         where = f"[Camera {camera}] {time_s:.3f} s: "
         for word, known in ends.items():
@@ -141,7 +141,7 @@ class IdentityState:
         return told
 
     @property
-    def doubted(self) -> bool:
+    def ambiguous(self) -> bool:
         """Whether an identity is ambiguous now."""
         return any(word.startswith("doubt") for word in self.pose.identity)
 
@@ -149,12 +149,12 @@ class IdentityState:
 def sentence(camera: str, who: IdentityState) -> str:
     """Return the ambiguous identities, and counts of the changes so far."""
     names, totals = who.pose.skeleton.named(len(who.pose.identity)), who.totals
-    doubted = [
+    ambiguous = [
         name
         for name, word in zip(names, who.pose.identity, strict=True)
         if word.startswith("doubt")
     ]
-    now = f"{_listed(doubted)} ambiguous" if doubted else "all known"
+    now = f"{_listed(ambiguous)} ambiguous" if ambiguous else "all known"
     return (
         f"Identities in [Camera {camera}]: {_listed(list(names))}; now {now}. So far "
         f"ambiguous {totals['ambiguities']} times, {totals['ambiguous_frames']} frames; names "

@@ -72,7 +72,7 @@ class OutlierFilter:
         held = ~believed & (away_s <= self._hold_s)
         points[held] = self._places[held]
         what = {"jump": jumped, "bone": bent, "held": held}
-        return points, dict(_doubts(seen.names, what))
+        return points, dict(_flags_of(seen.names, what))
 
     def _begin(self, points: Points) -> None:
         self._shape = points.shape
@@ -122,7 +122,7 @@ class _EdgeLimits:
         return max(spoils, key=lambda part: (spoils[part], -sure[part]))
 
 
-def _doubts(
+def _flags_of(
     names: tuple[str, ...], what: Mapping[str, Mask]
 ) -> Iterator[tuple[str, str]]:
     found = {word: mask.ravel().tolist() for word, mask in what.items() if mask.any()}

@@ -23,31 +23,31 @@ _BATCH = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Doubts:
-    """How unsure a network was in the frames of one video."""
+class FrameUncertainty:
+    """Uncertainty of a network in the frames of one video."""
 
     video: Path
     rows: NDArray[np.int64]
-    """Those that were looked at, growing."""
-    doubt: NDArray[np.float64]
-    """(row,) 0 to 2: a lack of confidence and a share of points that jump, each 0 to 1."""
+    """Analysed rows, increasing."""
+    uncertainty: NDArray[np.float64]
+    """(row,) 0 to 2: 1 minus the mean confidence, plus the share of points that jump."""
 
     def most(self, count: int) -> NDArray[np.int64]:
-        """Return the `count` rows of the greatest doubt, growing."""
-        order = np.argsort(-self.doubt, kind="stable")
+        """Return the `count` rows of the greatest uncertainty, growing."""
+        order = np.argsort(-self.uncertainty, kind="stable")
         return np.sort(self.rows[order[:count]])
 
 
-def doubts(
+def uncertainty(
     points: NDArray[np.floating],
     confidence: NDArray[np.floating],
     rows: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return (row,) the doubt in points (row, part, 2) with confidences (row, part).
+    """Return (row,) the uncertainty of points (row, part, 2) with confidences (row, part).
 
-    A point jumps when it goes more than ten times as far as it usually does from one frame
-    to the next; the one between two jumps counts twice. Only neighbours in `rows` (growing)
-    are compared. NaN is no confidence, and no jump.
+    A point jumps when it moves more than ten times its median distance between two frames;
+    the one between two jumps counts twice. Only neighbours in `rows` (increasing) are
+    compared. NaN counts as confidence 0 and as no jump.
     """
     lack = 1.0 - np.clip(np.nan_to_num(confidence), 0, 1).mean(axis=1)
     moved = np.linalg.norm(np.diff(points, axis=0), axis=2)
@@ -65,8 +65,8 @@ def doubts(
     return np.asarray(lack + (far[:-1] + far[1:]).mean(axis=1) / 2)
 
 
-def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
-    """Let a network look at a video, at pairs of frames all over it if it is long."""
+def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
+    """Analyse a video; of a long one, pairs of frames throughout."""
     wanted = np.arange(len(rows))
     if len(rows) > 2 * _MOST_PAIRS:
         first = sample_rows(rows, _MOST_PAIRS)
@@ -82,11 +82,13 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
     if not seen:
         raise DeepLabStreamError(f"Can't decode any frame of {rows.path}")
     at = np.array(seen, np.int64)
-    return Doubts(rows.path, at, doubts(np.stack(points), np.stack(confidence), at))
+    return FrameUncertainty(
+        rows.path, at, uncertainty(np.stack(points), np.stack(confidence), at)
+    )
 
 
-def of_run(path: Path) -> Iterator[Doubts]:
-    """Yield for each video of a run how unsure the network was while it ran."""
+def of_run(path: Path) -> Iterator[FrameUncertainty]:
+    """Yield the uncertainty of the recorded poses of each video of a run."""
     folder = open_run_folder(path, lambda told: None)
     found = False
     for name, part in recorded_parts(folder):
@@ -100,8 +102,8 @@ def of_run(path: Path) -> Iterator[Doubts]:
         points = poses.points[analysed].reshape(*flat, 2)
         confidence = poses.confidence[analysed].reshape(flat)
         rows = at.astype(np.int64)
-        yield Doubts(
-            folder.path / f"{name}.mkv", rows, doubts(points, confidence, rows)
+        yield FrameUncertainty(
+            folder.path / f"{name}.mkv", rows, uncertainty(points, confidence, rows)
         )
     if not found:
         raise DeepLabStreamError(f"{path} contains no video with poses of its frames")

@@ -104,7 +104,7 @@ def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
         assert [failed.text for failed in it.of(Failed)][1:] == [
             "No animal is named dora"
         ]
-        it.until(lambda it: not session.state.identity["arena"].doubted)
+        it.until(lambda it: not session.state.identity["arena"].ambiguous)
         assert session.state.identity["arena"].totals["swapped"] == 2
         it.stop()
         folder = session.state.run_folder

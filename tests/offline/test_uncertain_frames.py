@@ -7,7 +7,12 @@ import pytest
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.offline.uncertain_frames import Doubts, doubts, of_run, of_video
+from deeplabstream.offline.uncertain_frames import (
+    FrameUncertainty,
+    of_run,
+    of_video,
+    uncertainty,
+)
 from deeplabstream.video.video_reader import open_video
 from tests.offline.films import dot_at, write_film
 from utils.PickFrames import main
@@ -23,13 +28,13 @@ def walked(frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_sure_and_steady_network_leaves_no_doubt() -> None:
     points, sure = walked(20)
-    assert doubts(points, sure, np.arange(20)).tolist() == [0.0] * 20
+    assert uncertainty(points, sure, np.arange(20)).tolist() == [0.0] * 20
 
 
 def test_the_frame_of_a_jump_is_doubted_more_than_its_neighbours() -> None:
     points, sure = walked(20)
     points[7, 1] += 200
-    found = doubts(points, sure, np.arange(20))
+    found = uncertainty(points, sure, np.arange(20))
     assert found.argmax() == 7
     assert found[6] == found[8] == found[7] / 2
     assert not found[[5, 9]].any()
@@ -39,17 +44,17 @@ def test_frames_that_are_no_neighbours_do_not_jump() -> None:
     points, sure = walked(20)
     rows = np.r_[0:10, 500:510]
     points[10:] += 900
-    assert not doubts(points, sure, rows).any()
+    assert not uncertainty(points, sure, rows).any()
 
 
 def test_a_lack_of_confidence_is_doubt_and_nan_is_no_confidence() -> None:
     points, sure = walked(20)
     sure[3] = 0.2
     sure[5, 0] = np.nan
-    found = doubts(points, sure, np.arange(20))
+    found = uncertainty(points, sure, np.arange(20))
     assert found[3] == pytest.approx(0.8)
     assert found[5] == pytest.approx(0.5)
-    assert Doubts(Path(), np.arange(20), found).most(2).tolist() == [3, 5]
+    assert FrameUncertainty(Path(), np.arange(20), found).most(2).tolist() == [3, 5]
 
 
 class _Dotty:

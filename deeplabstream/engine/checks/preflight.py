@@ -23,7 +23,7 @@ AHEAD_MS = 100.0
 WARNING = "warning: "
 """Begins the notes of findings that a user should look at."""
 EARLIEST_YEAR = 2025
-"""A computer that believes it is earlier has forgotten the time."""
+"""Earlier years mean that the clock is not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +212,9 @@ def _check_disk_space(
         if settings.experiment.record_exp and not settings.recorded:
             needs = "; no camera is recorded, each has RECORD = no"
         elif settings.experiment.record_exp and not state.recording:
-            filmed = [state.formats[name] for name in settings.recorded]
-            recording_options.check_free_disk_space(folder, filmed)
-            a_minute = 60 * sum(map(recording_options.bytes_per_second, filmed))
+            formats = [state.formats[name] for name in settings.recorded]
+            recording_options.check_free_disk_space(folder, formats)
+            a_minute = 60 * sum(map(recording_options.bytes_per_second, formats))
             needs = (
                 f"; an hour of video takes at most about {a_minute * 60 / 1e9:.1f} GB"
             )

@@ -34,7 +34,7 @@ _NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 
 
 @dataclass
-class _Recorded:
+class _RecordedPoses:
     """An estimator that gives the pose that was recorded."""
 
     skeleton: Skeleton
@@ -50,8 +50,8 @@ class _Recorded:
 
 
 @dataclass
-class _Told:
-    """A classifier that tells the behaviours that were recorded."""
+class _RecordedBehaviours:
+    """A classifier that gives the recorded behaviours."""
 
     unit: Literal["px", "mm"] = "px"
     behaviours: Mapping[str, float] = field(default_factory=dict)
@@ -77,8 +77,12 @@ def rerun_decisions(
     start_ns = int(facts["start_ns"])
     if facts["model"] is None:
         raise DeviceError(f"no poses in {folder.path}")
-    network = _Recorded(folder.skeleton, folder.thresholds.usual)
-    told, clock, deciding = _Told(), ManualClock(), settings.deciding_camera
+    network = _RecordedPoses(folder.skeleton, folder.thresholds.usual)
+    told, clock, deciding = (
+        _RecordedBehaviours(),
+        ManualClock(),
+        settings.deciding_camera,
+    )
     outputs = simulated(settings.outputs)
     ignore = [].append  # type: ignore[var-annotated]
     with opened(outputs, clock, ignore) as bank:

@@ -92,7 +92,7 @@ class _Run:
     summary: Summary
     over: bool = False
     streamed: bool = False
-    """The cameras have filmed."""
+    """The cameras have delivered frames."""
     _began: bool = False
     _words: str = ""
     _levels: dict[str, float] = field(default_factory=dict)

@@ -105,7 +105,7 @@ class AnimalsPanel(Panel):
             lamp.show_colour(GREY if word.endswith("?") else colour)
             self.words[name].setText(word)
         self.exchange.setEnabled(who is not None)
-        self.right.setEnabled(who is not None and who.doubted)
+        self.right.setEnabled(who is not None and who.ambiguous)
 
     def ask_exchange(self) -> None:
         """Exchange the names of two; of more animals a menu asks which two."""

@@ -121,11 +121,11 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
 def _draw_name(
     painter: QPainter, points: NDArray[np.float64], pose: Pose, animal: int
 ) -> None:
-    """Write an animal's name above its points; with a question mark while in doubt."""
-    doubted = pose.is_ambiguous(animal)
-    name = f"{pose.skeleton.animals[animal]}{'?' if doubted else ''}"
+    """Write an animal's name above its points; with a question mark while it is ambiguous."""
+    ambiguous = pose.is_ambiguous(animal)
+    name = f"{pose.skeleton.animals[animal]}{'?' if ambiguous else ''}"
     above = QPointF(float(points[:, 0].mean()), float(points[:, 1].min()) - 8)
-    colour = QColor(GREY) if doubted else animal_colour(animal)
+    colour = QColor(GREY) if ambiguous else animal_colour(animal)
     draw_tag(painter, above, name, colour, centre=True)
 
 
@@ -173,8 +173,8 @@ def draw_state(
         corner = QPointF(picture.right() - 12, picture.top() + 30)
         draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
-        doubted = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
-        text = "Identities are ambiguous" if doubted else "Animal lost"
+        ambiguous = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
+        text = "Identities are ambiguous" if ambiguous else "Animal lost"
         text = "Frames are too old" if step.too_old else text
         middle = QPointF(picture.center().x(), picture.bottom() - 16)
         draw_tag(painter, middle, f"{text}: no decisions", QColor(RED), centre=True)

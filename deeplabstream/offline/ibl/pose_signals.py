@@ -29,8 +29,8 @@ def likely(poses: "DataFrame", threshold: float = LIKELIHOOD) -> "DataFrame":
     for name in poses:
         if str(name).endswith("_likelihood"):
             part = str(name).removesuffix("_likelihood")
-            doubtful = ~(poses[name].to_numpy() >= threshold)
-            found.loc[doubtful, [f"{part}_x", f"{part}_y"]] = np.nan
+            below = ~(poses[name].to_numpy() >= threshold)
+            found.loc[below, [f"{part}_x", f"{part}_y"]] = np.nan
     return found
 
 

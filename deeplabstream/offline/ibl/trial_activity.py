@@ -72,8 +72,8 @@ def around(
     times = signal.times_s
     filled = np.interp(times, times[known], signal.values[known])
     values = np.interp(wanted, times, filled, np.nan, np.nan)
-    doubt = np.interp(wanted, times, (~known).astype(float), 1.0, 1.0)
-    return Around(offsets, np.where(doubt > 0, np.nan, values))
+    unknown = np.interp(wanted, times, (~known).astype(float), 1.0, 1.0)
+    return Around(offsets, np.where(unknown > 0, np.nan, values))
 
 
 def signals(session: Path) -> Iterator[Signal]:

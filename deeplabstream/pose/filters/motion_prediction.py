@@ -60,11 +60,11 @@ class MotionPredictor:
             return
         motion = _motion(gone_s)
         state = motion @ self._states[which]
-        doubt = motion @ self._covariances[which] @ motion.T + _noise(gone_s)
-        gain = doubt[:, :, 0] / (doubt[:, :1, 0] + NOISE_PX**2)
+        predicted = motion @ self._covariances[which] @ motion.T + _noise(gone_s)
+        gain = predicted[:, :, 0] / (predicted[:, :1, 0] + NOISE_PX**2)
         off = points[which] - state[:, 0]
         self._states[which] = state + gain[:, :, None] * off[:, None, :]
-        self._covariances[which] = doubt - gain[:, :, None] * doubt[:, :1, :]
+        self._covariances[which] = predicted - gain[:, :, None] * predicted[:, :1, :]
 
 
 def _motion(gone_s: float) -> Matrix:

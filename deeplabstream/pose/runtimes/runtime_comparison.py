@@ -100,10 +100,13 @@ def compare(
     """Return how far the poses in one output are from those in the reference's."""
     if reference.shape != other.shape or not np.isfinite(other).all():
         return Difference(1, np.inf, np.inf, np.inf, 1.0, np.inf)
-    (points, sure), (theirs, doubt) = model.decode(reference), model.decode(other)
+    (points, sure), (theirs, their_confidence) = (
+        model.decode(reference),
+        model.decode(other),
+    )
     if model.animals > 1:
-        theirs, doubt = _in_order(points, theirs, doubt)
-    seen, also = sure >= model.threshold, doubt >= model.threshold
+        theirs, their_confidence = _in_order(points, theirs, their_confidence)
+    seen, also = sure >= model.threshold, their_confidence >= model.threshold
     away = np.linalg.norm(theirs - points, axis=-1)[seen]
     away = away[
         np.isfinite(away)
@@ -122,7 +125,9 @@ def compare(
 
 
 def _in_order(
-    points: NDArray[np.float32], theirs: NDArray[np.float32], doubt: NDArray[np.float32]
+    points: NDArray[np.float32],
+    theirs: NDArray[np.float32],
+    their_confidence: NDArray[np.float32],
 ) -> DecodedPoses:
     """Return the other's animals in the order of the reference's, image by image.
 
@@ -131,4 +136,4 @@ def _in_order(
     """
     order = [match_animals(*pair) for pair in zip(points, theirs, strict=True)]
     rows = np.arange(len(points))[:, None]
-    return theirs[rows, order], doubt[rows, order]
+    return theirs[rows, order], their_confidence[rows, order]

@@ -253,6 +253,9 @@ def choose_threshold(
         return 0.5
     sure = float(np.percentile(confidence[there], 2))
     absent = confidence[~there & asked]
-    doubtful = float(np.percentile(absent, 98)) if absent.size else 0.0
-    threshold = max(sure / 2, (sure + doubtful) / 2 if doubtful > sure / 2 else 0.0)
+    absent_confidence = float(np.percentile(absent, 98)) if absent.size else 0.0
+    threshold = max(
+        sure / 2,
+        (sure + absent_confidence) / 2 if absent_confidence > sure / 2 else 0.0,
+    )
     return round(float(np.clip(threshold, 0.1, 0.6)), 2)
