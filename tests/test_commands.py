@@ -71,6 +71,7 @@ PARSED = {
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",
     "utils/MotionEnergy.py": "the same with one more region",
     "utils/RehearseExperiment.py": "the same for longer",
+    f"utils/ExportRun.py {RUN} --to nwb": "the same with options of the subject",
     "app.py --headless": "as with --settings mine.ini --headless",
     "app.py": "opens the window until somebody closes it; tests/gui",
     "DeepLabStream.py": "runs until Q is pressed, or 3000 frames; tests/test_deeplabstream",

@@ -199,7 +199,8 @@ class MainWindow(QMainWindow):
     def _cancel(self) -> bool:
         dialog = QApplication.activeWindow()
         if isinstance(dialog, QDialog):
-            return dialog.close()
+            dialog.close()
+            return True
         page = self._stack.currentWidget()
         return isinstance(page, Cancelling) and page.cancel()
 

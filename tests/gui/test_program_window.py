@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.progress import MARK
+from deeplabstream.gui.dialogs import program_window
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from tests.offline.films import write_film
 
@@ -67,3 +68,24 @@ def test_pick_frames_tells_its_progress_and_can_be_cancelled(
     again = ProgramWindow("Pick frames", "PickFrames.py", words, above)
     again.stop.click()
     assert not again.program.running
+
+
+def test_closing_asks_once_a_program_has_worked_for_long(
+    above: QWidget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    film = str(write_film(tmp_path / "film.mkv"))
+    window = ProgramWindow("Predict", "PredictVideos.py", [film], above)
+    asked: list[str] = []
+    replies = ["Continue", "Stop it"]
+
+    def ask(_window: QWidget, question: str, *_answers: str) -> str:
+        asked.append(question)
+        return replies.pop(0)
+
+    monkeypatch.setattr(program_window, "ask", ask)
+    window._started_ns -= 60 * 10**9
+    window.close()
+    assert window.program.running, "the user wants it to continue"
+    window.close()
+    assert not window.program.running
+    assert asked == ["Predict is still running. Stop it?"] * 2

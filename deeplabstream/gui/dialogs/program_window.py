@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.progress import MARK, parse_progress
+from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.training_progress import in_words
@@ -25,8 +26,9 @@ from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.recording.run_list import list_runs
 from deeplabstream.settings.sections import Settings
 
-_SOON_S = 1.0
-"""Seconds after which the remaining time is told."""
+_SOON_S, _LONG_S = 1.0, 10.0
+"""Seconds after which the remaining time is told, and after which closing asks."""
+_STOP, _WAIT = "Stop it", "Continue"
 
 
 class ProgramWindow(QDialog):
@@ -66,6 +68,9 @@ class ProgramWindow(QDialog):
         """What is being done, from which count on, since when (s)."""
         self.stop = StopButton("Stop")
         self.stop.clicked.connect(self._close)
+        self._stopping = False
+        """Whether the user has pressed Stop, and is not asked again."""
+        self._started_ns = SystemClock().now_ns()
         self._foot = foot = QHBoxLayout()
         foot.addWidget(self.bar)
         foot.addWidget(self.state, 1)
@@ -80,6 +85,7 @@ class ProgramWindow(QDialog):
         self.program.start(program, arguments)
 
     def _close(self) -> None:
+        self._stopping = True
         self.close()
 
     def _read(self, text: str) -> None:
@@ -140,7 +146,13 @@ class ProgramWindow(QDialog):
         self._foot.insertWidget(1, button)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """Ask the program to end, then make it."""
+        """Ask the program to end, then make it; after some work, first ask the user."""
+        long_s = (SystemClock().now_ns() - self._started_ns) / 1e9
+        if event is not None and self.program.running and long_s > _LONG_S:
+            question = f"{self.title} is still running. Stop it?"
+            if not self._stopping and ask(self, question, _STOP, _WAIT) != _STOP:
+                event.ignore()
+                return
         self.program.stop()
         super().closeEvent(event)
 
