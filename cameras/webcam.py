@@ -114,21 +114,21 @@ class ListedWebcam:
     the same USB port (Windows device path); empty: there is none."""
 
 
-def list_webcams(backend: Backend) -> tuple[ListedWebcam, ...]:
+def list_webcams(backend: Backend) -> tuple[ListedWebcam, ...] | None:
     """Return the webcams that the system lists; none is opened.
 
-    Empty too where `cv2_enumerate_cameras` is not installed (Windows, macOS), and for
-    backends that have no list.
+    None: they cannot be listed, because `cv2_enumerate_cameras` is not installed (Windows,
+    macOS) or the backend has no list.
     """
     if sys.platform == "linux":
         return _list_on_linux(_SYSFS, _LINKS)
     try:
         from cv2_enumerate_cameras import enumerate_cameras, supported_backends
     except ImportError:
-        return ()
+        return None
     number = _backend_number(backend)
     if number not in supported_backends:
-        return ()
+        return None
     return tuple(
         ListedWebcam(info.index, info.name or "", info.path or "")
         for info in enumerate_cameras(number)
@@ -163,11 +163,16 @@ def describe(found: tuple[ListedWebcam, ...]) -> tuple[Device, ...]:
     return tuple(devices)
 
 
-def number_of(source: str, found: tuple[ListedWebcam, ...]) -> int:
+def number_of(source: str, found: tuple[ListedWebcam, ...] | None) -> int:
     """Return the number of the webcam with that path or name.
 
-    DeviceError: there is none, or the name is not unique.
+    DeviceError: there is none, the name is not unique, or webcams cannot be listed.
     """
+    if found is None:
+        raise DeviceError(
+            f"SOURCE = {source}: names need the package cv2-enumerate-cameras (python -m "
+            "pip install -r requirements.txt) and BACKEND = auto; or enter a number"
+        )
     for each in found:
         if each.path and each.path.casefold() == source.casefold():
             return each.number
@@ -370,9 +375,7 @@ class Webcam(Camera):
     def found(cls) -> tuple[Device, ...]:
         """Return the webcams that the system lists, or that can be opened."""
         listed = list_webcams(_USUAL.get(sys.platform, "any"))
-        if listed or sys.platform == "linux":
-            return describe(listed)
-        return probe_numbers()
+        return probe_numbers() if listed is None else describe(listed)
 
     @property
     def _backend(self) -> Backend:

@@ -190,14 +190,14 @@ def test_windows_and_macos_list_webcams_without_opening_them(
     monkeypatch.setattr(cv2, "VideoCapture", lambda *_: pytest.fail("opened"))
     assert list_webcams("dshow") == ON_WINDOWS
     assert asked == [cv2.CAP_DSHOW]
-    assert list_webcams("ffmpeg") == ()
+    assert list_webcams("ffmpeg") is None
     assert [device.choose for device in Webcam.found()] == [
         f"SOURCE = {USB.format('1a')}",
         "SOURCE = OBS Virtual Camera",
         f"SOURCE = {USB.format('2b')}",
     ]
     monkeypatch.setitem(sys.modules, "cv2_enumerate_cameras", None)
-    assert list_webcams("dshow") == (), "the package is not installed"
+    assert list_webcams("dshow") is None, "the package is not installed"
 
 
 def test_a_webcam_is_selected_by_name_or_path() -> None:
@@ -211,6 +211,10 @@ def test_a_webcam_is_selected_by_name_or_path() -> None:
         number_of("Cam B", ON_WINDOWS)
     with pytest.raises(DeviceError, match="connected: none"):
         number_of("Cam B", ())
+    with pytest.raises(
+        DeviceError, match="names need the package cv2-enumerate-cameras"
+    ):
+        number_of("Cam B", None)
 
 
 def test_a_webcam_with_a_path_is_read_from_the_settings(tmp_path: Path) -> None:
