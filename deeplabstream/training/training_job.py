@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -476,6 +476,11 @@ def _from_config(
     )
     from deeplabstream.training.training_run import Run
 
+    if unused := _given_for_data(config):
+        say(
+            f"{', '.join(unused)} changed nothing: {file} decides; change its values "
+            "with --overrides"
+        )
     project = read_pose_project(file, config.overrides)
     for remark in project.remarks:
         say(remark)
@@ -519,6 +524,18 @@ def _from_config(
         labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
         project.views, project.words, pca,
     )  # fmt: skip
+
+
+def _given_for_data(config: TrainConfig) -> list[str]:
+    """Return the given options that only training without a configuration uses."""
+    names = [each.name for each in fields(TrainConfig)]
+    plain = TrainConfig(output=config.output, data=config.output, edges=[])
+    given = replace(config, edges=list(config.edges))
+    return [
+        "--no-imagenet" if name == "imagenet" else f"--{name.replace('_', '-')}"
+        for name in names[names.index("size") :]
+        if getattr(given, name) != getattr(plain, name)
+    ]
 
 
 def _edge(word: str, skeleton: Skeleton) -> tuple[str, str]:

@@ -264,6 +264,21 @@ def test_a_part_of_a_deeplabcut_project_is_read(
     assert set(labels.skeleton.bodyparts) == {"snout", "tail"}
 
 
+def test_options_that_a_configuration_overrules_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "data: {data_dir: ., csv_file: none.csv}\nmodel: {}\ntraining: {}\n"
+    )
+    words = ["--data", str(file), "--output", str(tmp_path / "new")]
+    assert TrainNetwork.main([*words, "--size", "64x64", "--no-mirror"]) == 2
+    told = capsys.readouterr().out
+    assert f"--size, --mirror changed nothing: {file} decides" in told
+    assert TrainNetwork.main(words) == 2
+    assert "changed nothing" not in capsys.readouterr().out
+
+
 def test_a_configuration_of_another_program_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "some.yaml"
     for text, sentence in (
