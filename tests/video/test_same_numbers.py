@@ -134,7 +134,7 @@ def run_review(path: Path, _: Path) -> Numbered:
 def stimulus(path: Path, _: Path) -> Numbered:
     film = StimulusVideo(path)
     for number in range(len(open_video(path))):
-        image = film.picture(film.due_s)
+        image = film.image(film.due_s)
         assert image is not None
         yield number, np.asarray(image[..., ::-1], np.uint8)
     film.close()
