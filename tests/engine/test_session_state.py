@@ -118,7 +118,7 @@ def test_a_live_change_of_the_rate_changes_the_format() -> None:
     assert after(replace(answer, controls=()), state=state) == state
 
 
-def test_a_new_stream_starts_afresh_but_alarms_last_until_then() -> None:
+def test_a_new_stream_starts_afresh_but_alarms_last_until_they_are_seen() -> None:
     alarm = Alarm("the disk is full", 1)
     state = after(change.AlarmRaised(alarm), change.AlarmRaised(alarm))
     state = after(say.RunOpened(Path("run")), change.StreamEnded(), state=state)
@@ -126,7 +126,7 @@ def test_a_new_stream_starts_afresh_but_alarms_last_until_then() -> None:
     assert state.run_folder == Path("run")
     settings = parse(RIG, FOLDER)
     begun = after(change.StreamStarted(settings, 7), state=state)
-    assert (begun.alarms, begun.run_folder, begun.start_ns) == ((), None, 7)
+    assert (begun.alarms, begun.run_folder, begun.start_ns) == ((alarm,), None, 7)
     assert begun.phase is Phase.STARTING
     assert set(begun.levels.values()) == {0.0}
     assert after(change.AlarmsAcknowledged(), state=state).alarms == ()

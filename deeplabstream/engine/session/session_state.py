@@ -248,7 +248,7 @@ class SessionState:
     system: SystemStatus | None = None
     """Load of the computer; None: not measured yet."""
     alarms: tuple[Alarm, ...] = ()
-    """Lasting problems since the start of the stream, until they are acknowledged."""
+    """Lasting problems of this and earlier streams, until they are acknowledged."""
     analysed_from: Mapping[str, int] = field(default_factory=dict)
     """By camera: frames delivered when the analysis started; empty: none runs."""
     experiment_starting: bool = False
@@ -478,6 +478,7 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
                 start_ns=start_ns,
                 used_settings=settings,
                 levels=dict.fromkeys(settings.outputs, 0.0),
+                alarms=state.alarms,
             )
         case SubjectChanged(settings):
             return replace(state, used_settings=settings)
