@@ -17,7 +17,7 @@ from deeplabstream.core.journal_entries import (
     Entry,
     Note,
 )
-from deeplabstream.ipc.ring import SharedBlock, create_block
+from deeplabstream.ipc.ring import SharedBlock, create_block, memory_fence
 
 _SLOT = 1024
 _SLOT_HEAD = 32  # sequence, number of the entry, its length, which of its slots this is
@@ -89,6 +89,7 @@ class JournalWriter:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._fence = memory_fence()
 
     @property
     def lost(self) -> int:
@@ -108,14 +109,18 @@ class JournalWriter:
         number, last = words[_ENTRIES] + 1, written + needed
         for sequence in range(written + 1, last + 1):
             words[journal.place(sequence) // 8] = 0
+        self._fence()
         for part, sequence in enumerate(range(written + 1, last + 1)):
             place = journal.place(sequence)
             head, start = place // 8, place + _SLOT_HEAD
             piece = data[part * _ROOM : (part + 1) * _ROOM]
             journal.bytes[start : start + len(piece)] = piece
             words[head + 1], words[head + 2], words[head + 3] = number, len(data), part
-            words[head] = sequence
+        self._fence()
+        for sequence in range(written + 1, last + 1):
+            words[journal.place(sequence) // 8] = sequence
         words[_ENTRIES] = number
+        self._fence()
         words[_WRITTEN] = last
         return True
 
@@ -140,6 +145,7 @@ class JournalReader:
 
     def __init__(self, journal: Journal, recorder: bool = False) -> None:
         self._journal = journal
+        self._fence = memory_fence()
         self._read, self._number = 0, 0
         if not recorder:  # it may start late
             self._read, self._number = self._newest()
@@ -196,6 +202,7 @@ class JournalReader:
         None: no entry begins here, or it is overwritten.
         """
         journal, words = self._journal, self._journal.words
+        self._fence()
         head = journal.place(first) // 8
         number, length, part = words[head + 1], words[head + 2], words[head + 3]
         if words[head] != first or part != 0:
@@ -203,11 +210,13 @@ class JournalReader:
         last = first + -(-length // _ROOM) - 1
         if last > written:
             return None
+        self._fence()
         pieces = []
         for sequence in range(first, last + 1):
             start = journal.place(sequence) + _SLOT_HEAD
             size = min(_ROOM, length - (sequence - first) * _ROOM)
             pieces.append(bytes(journal.bytes[start : start + size]))
+        self._fence()
         for sequence in range(first, last + 1):
             if self._number_at(sequence) != number:
                 return None

@@ -4,11 +4,15 @@ The header of a slot holds its sequence number; 0 means that it is being written
 checks the sequence before and after copying, so it never returns a torn frame. Other
 processes attach by the `RingSpec`; the process that made a ring unlinks it.
 
-Stores must become visible in program order, as they do on x86-64.
+On x86-64, stores become visible in program order and loads are made in it; elsewhere
+(ARM) `memory_fence` orders them. Fields are aligned words of 64 bits, which 64-bit
+processors store at once; a 32-bit processor may tear them.
 """
 
 import os
-from collections.abc import Iterator
+import platform
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
@@ -23,6 +27,32 @@ _SEQUENCE, _INDEX, _TIME, _ARRIVED, _DEVICE = range(5)
 _PUBLISHED, _PULSE = range(2)
 _NONE = -1
 _FIELDS = 8  # int64 fields of a header: one cache line
+
+
+_ORDERED = ("x86_64", "amd64")
+
+
+def memory_fence(machine: str = "") -> Callable[[], None]:
+    """Return what orders the memory accesses of its thread before and after its call.
+
+    On x86-64 it does nothing: there, stores stay in order, and so do loads. Elsewhere it
+    takes and gives back a lock twice: no access passes the first giving back downwards or
+    the second taking upwards, and the two stay in order. Not run on ARM so far.
+    """
+    if (machine or platform.machine()).lower() in _ORDERED:
+        return _no_fence
+    lock = threading.Lock()
+
+    def fence() -> None:
+        for _ in range(2):
+            with lock:
+                pass
+
+    return fence
+
+
+def _no_fence() -> None:
+    """Do nothing: the processor keeps the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +184,13 @@ class RingWriter:
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
+        self._fence = memory_fence()
 
     def slot(self) -> Image:
         """Return the image to fill next; its old content is invalid from now on."""
         place = self._ring.published % self._ring.spec.slots
         self._ring.heads[1 + place, _SEQUENCE] = 0
+        self._fence()
         image: Image = self._ring.images[place]
         return image
 
@@ -174,8 +206,10 @@ class RingWriter:
         head = self._ring.heads[1 + published % self._ring.spec.slots]
         head[_INDEX], head[_TIME], head[_ARRIVED] = index, time_ns, arrived_ns
         head[_DEVICE] = _NONE if device_id is None else device_id
+        self._fence()
         head[_SEQUENCE] = published + 1
         self._ring.heads[0, _PULSE] = 0
+        self._fence()
         self._ring.heads[0, _PUBLISHED] = published + 1
 
 
@@ -190,6 +224,7 @@ class RingReader:
     def __init__(self, ring: Ring, borrows: bool = False) -> None:
         self._ring = ring
         self._borrows = borrows
+        self._fence = memory_fence()
         self._read = ring.published
         form = ring.spec.format
         self._image: Image = np.empty(() if borrows else form.shape, form.dtype)
@@ -216,6 +251,7 @@ class RingReader:
     @property
     def whole(self) -> bool:
         """Whether the image read last has not been overwritten."""
+        self._fence()
         return not self._borrows or bool(
             self._head(self._read)[_SEQUENCE] == self._read
         )
@@ -253,8 +289,10 @@ class RingReader:
         latest = self._ring.published
         first = max(self._read + 1, latest - self._ring.spec.slots + 2)
         for wanted in range(first, latest + 1):
+            self._fence()
             head = self._head(wanted)
             stamp = Stamp(int(head[_INDEX]), int(head[_TIME]), int(head[_ARRIVED]))
+            self._fence()
             if head[_SEQUENCE] == wanted:
                 self._note(wanted)
                 yield stamp
@@ -283,9 +321,11 @@ class RingReader:
         return head
 
     def _copied(self, sequence: int) -> Frame | None:
+        self._fence()
         head = self._head(sequence)
         if head[_SEQUENCE] != sequence:
             return None
+        self._fence()
         index, time_ns, arrived_ns, device = head[_INDEX : _DEVICE + 1].tolist()
         image: Image = self._ring.images[(sequence - 1) % self._ring.spec.slots]
         if self._borrows:
@@ -293,6 +333,7 @@ class RingReader:
         else:
             np.copyto(self._image, image)
             image = self._image
+        self._fence()
         if head[_SEQUENCE] != sequence:
             return None
         device_id = None if device == _NONE else device

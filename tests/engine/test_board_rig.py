@@ -98,10 +98,13 @@ def test_the_watchdog_is_proved_before_the_outputs_are_opened_and_that_is_record
     assert folder is not None
     notes = [r["text"] for r in RunFolder(folder).events() if r["name"] == "preflight"]
     works = f"the watchdog of the board at {board.port} works: "
-    (told,) = [note for note in notes if note.startswith(works)]
-    assert "pin 13 went off after 100" in told
-    (answer,) = [note for note in notes if note.startswith("[Output light]")]
-    assert "acknowledges" in answer
+    told = [note for note in notes if note.startswith(works)]
+    assert told
+    assert all("pin 13 went off after 100" in note for note in told)
+    # On a busy computer the board trips, and `lit` starts the experiment once more.
+    answers = [note for note in notes if note.startswith("[Output light]")]
+    assert len(answers) == len(told)
+    assert any("acknowledges" in answer for answer in answers)
 
 
 def test_a_slow_camera_does_not_starve_the_board(

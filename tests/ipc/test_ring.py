@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.ipc.ring import Ring, RingReader, RingSpec, RingWriter, create_ring
+from deeplabstream.ipc.ring import (
+    Ring,
+    RingReader,
+    RingSpec,
+    RingWriter,
+    create_ring,
+    memory_fence,
+)
 
 FORM = ImageFormat((6, 8), 30.0)
 
@@ -169,3 +176,29 @@ def test_memory_that_has_vanished_is_given_back_without_an_error() -> None:
     ring.close()
     ring.unlink()
     assert not memory.exists()
+
+
+def test_a_frame_is_whole_before_it_is_numbered_and_numbered_before_it_is_counted() -> (
+    None
+):
+    """Where stores can overtake each other, a fence lies between these steps."""
+    with ring_of(4) as ring:
+        writer, seen = RingWriter(ring), list[tuple[int, int, int]]()
+
+        def look() -> None:
+            level = int(ring.images[0].max())
+            seen.append((level, int(ring.heads[1, 0]), ring.published))
+
+        writer._fence = look
+        put(writer, 7)
+        assert seen == [(0, 0, 0), (7, 0, 0), (7, 1, 0)]
+        assert ring.published == 1
+
+
+def test_only_processors_that_reorder_stores_need_a_fence() -> None:
+    assert memory_fence("x86_64") is memory_fence("AMD64")
+    for machine in ("aarch64", "arm64"):
+        fence = memory_fence(machine)
+        assert fence is not memory_fence("x86_64")
+        fence()  # it waits for nobody
+        fence()
