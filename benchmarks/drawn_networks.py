@@ -1,6 +1,6 @@
-"""Train the networks of `inference.py` on drawn mice, and keep them for its next runs.
+"""Train the networks of `inference.py` on simulated mice, and keep them for its next runs.
 
-EfficientNet-Lite0, ResNet-50 and a small U-Net learn for some minutes what a drawn mouse
+EfficientNet-Lite0, ResNet-50 and a small U-Net learn for some minutes what a simulated mouse
 looks like, at all the scales that are measured: enough for clear maps, so that what bf16
 and eight bits cost can be said in pixels. They stay in the user's cache.
 

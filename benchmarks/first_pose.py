@@ -24,7 +24,7 @@ def time_to_first_pose(
 ) -> dict[str, Any]:
     """Start the application as it is shipped, headless and with its window; print.
 
-    `compiled`: Python's compiled files of this checkout are used, not made anew.
+    `compiled`: Python's compiled files of this checkout are used, not made again.
     """
     headless = ("--headless", "--seconds", str(GIVE_UP_S))
     results = {"headless": _start(starts, compiled, *headless)}

@@ -1,6 +1,6 @@
 """Whole videos offline, beside their floors: predict, render, motion energy, queue.
 
-Floors are measured in the same run on the same film: the decoder alone, the network
+Floors are measured in the same run on the same video: the decoder alone, the network
 alone. Lightning Pose's own `predict` and renderer are run too where it is installed
 (--litpose names its program): the same network, trained there and taken over here.
 """
@@ -44,7 +44,7 @@ AIM_OF_LIGHTNING_POSE = 4.0
 
 
 def film(folder: Path, frames: int, size: tuple[int, int]) -> Path:
-    """Write an H.264 film of the drawn arena."""
+    """Write an H.264 video of the simulated arena."""
     path, shape = folder / "film.mkv", (*size, 3)
     arena = Arena(shape, 3, shelter=True, noise=2.0)
     image: Image = np.empty(shape, np.uint8)

@@ -2,7 +2,7 @@
 
 The real program runs headless on two simulated cameras with a network of the application;
 then the run folder says how many frames of each camera were delivered and posed, and how
-long after its exposure a frame was decided. Drawing the images costs processor time too:
+long after its exposure a frame was decided. Drawing the images costs CPU time too:
 real cameras bring them along.
 
     python benchmarks/two_cameras.py                 a minute

@@ -121,7 +121,7 @@ class Conversation:
     """Asks a person; None: there is none."""
     overwrite: bool = False
     _given: list[str] = field(default_factory=list)
-    """Answers so far, in order: to go back is to begin anew with one fewer."""
+    """Answers so far, in order: to go back is to begin again with one fewer."""
     _personal: list[int] = field(default_factory=list)
     """Which of them a person gave."""
 

@@ -2,7 +2,7 @@
 
 DeepLabCut-Live with DeepLabCut's ResNet-50, and SLEAP-NN with a small U-Net, each run by
 its own Python on one thread, from an image in memory to points. The first time, each
-network learns in its own program, for some minutes, where a drawn mouse is (--steps); the
+network learns in its own program, for some minutes, where a simulated mouse is (--steps); the
 weights stay in the user's cache. They are exported, imported with utils/ImportModel.py,
 brought to eight bits, and timed here on the same images in every runtime, on one thread
 too. A runtime counts for an aim when 95 in 100 of its points are within a pixel of those

@@ -1,4 +1,4 @@
-"""A rival's own network on a drawn mouse, trained and timed in the rival's own environment.
+"""A rival's own network on a simulated mouse, trained and timed in the rival's own environment.
 
 Started by inference.py with that environment's Python; it imports nothing of ours. The first
 time, the network learns for STEPS steps from the drawn crops in FOLDER; what it learned

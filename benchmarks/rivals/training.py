@@ -3,7 +3,7 @@
     python benchmarks/rivals/training.py --data mirror-mouse/ --rival venv-lp/bin/litpose
 
 Same images, same split, same backbone from random weights, same head, loss, optimiser and
-number of steps, same processor. A step's time is taken from the times at which each program
+number of steps, same CPU. A step's time is taken from the times at which each program
 logged its steps, so that starting up, measuring and writing do not count; what a whole
 command takes is given beside it. Then both predict one video with the *same weights*:
 ours imports what Lightning Pose has trained. Last, our best recipe (EfficientNet-Lite0 that

@@ -1,4 +1,4 @@
-"""Pictures of a drawn mouse with the truth, for networks that benchmarks train."""
+"""Pictures of a simulated mouse with the truth, for networks that benchmarks train."""
 
 import numpy as np
 from numpy.typing import NDArray

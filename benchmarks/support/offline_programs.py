@@ -1,9 +1,9 @@
 """What other programs need for the same offline work: Lightning Pose's, iblvideo's way.
 
 Lightning Pose runs in an environment of its own. Its network is trained there for one
-epoch on drawn images, taken over by utils/ImportModel.py, and both programs predict the
-same film with the same weights. What starting costs is left out by predicting a short
-film too. Its renderer is called with the poses that it predicted.
+epoch on simulated images, taken over by utils/ImportModel.py, and both programs predict the
+same video with the same weights. What starting costs is left out by predicting a short
+video too. Its renderer is called with the poses that it predicted.
 """
 
 import csv
@@ -25,7 +25,7 @@ from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 LABELLED = 20
 """Pictures that their network learns from: it need not be good."""
 SHORT = 24
-"""Frames of the short film."""
+"""Frames of the short video."""
 BACKBONE = "resnet18"
 _RENDER = """
 import sys
@@ -122,7 +122,7 @@ def _rendered(program: Path, model: Path, film: Path, folder: Path) -> float:
 
 
 def _project(folder: Path) -> Path:
-    """Write a project of drawn images as Lightning Pose wants it; return its YAML."""
+    """Write a project of simulated images as Lightning Pose wants it; return its YAML."""
     arena, image = Arena((406, 396, 3), 5), np.empty((406, 396, 3), np.uint8)
     images = folder / "labeled-data/drawn"
     images.mkdir(parents=True)
@@ -149,7 +149,7 @@ def _project(folder: Path) -> Path:
 
 
 def _mp4(film: Path, path: Path, frames: int | None) -> Path:
-    """Write (the beginning of) a film as constant-rate H.264, which they read."""
+    """Write (the beginning of) a video as constant-rate H.264, which they read."""
     with av.open(str(film)) as source, av.open(str(path), "w") as made:
         first = source.streams.video[0]
         stream = made.add_stream("libx264", rate=30, options={"bf": "0"})

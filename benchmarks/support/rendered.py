@@ -19,7 +19,7 @@ PICTURES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered(SimulatedCamera):
-    """Shows drawn images again and again, at their times, through a driver's buffer.
+    """Shows simulated images again and again, at their times, through a driver's buffer.
 
     An image is exposed by the camera's own clock, whoever reads when; `DriverBuffer.DEPTH`
     of them wait for a late reader, and only then some are lost.

@@ -122,7 +122,7 @@ class Watch:
 
 
 def processor_times() -> dict[str, float]:
-    """Return the processor seconds of each process; the recorder's in two parts."""
+    """Return the CPU seconds of each process; the recorder's in two parts."""
     times = {"main": _seconds(psutil.Process())}
     for child in multiprocessing.active_children():
         process = psutil.Process(child.pid)

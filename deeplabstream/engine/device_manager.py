@@ -73,7 +73,7 @@ def open_inputs(
 
 
 class DeviceManager:
-    """Opens them, and anew after one was lost; says why when they can't be."""
+    """Opens them, and again after one was lost; says why when they can't be."""
 
     def __init__(
         self,

@@ -65,7 +65,7 @@ def network_ready_message(estimator: PoseEstimator, settings: Settings) -> Netwo
 
 
 def outdated_networks(settings: Settings) -> list[str]:
-    """Return a sentence for each network in use that must be imported anew."""
+    """Return a sentence for each network in use that must be imported again."""
     pose = settings.pose
     named = [
         settings.model,

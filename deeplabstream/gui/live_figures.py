@@ -92,7 +92,7 @@ class TileFigures:
         '30 /s, 2 lost'
         """
         seen = self._counts
-        if seen and seen[-1][1] > counts.delivered:  # it was opened anew
+        if seen and seen[-1][1] > counts.delivered:  # it was opened again
             seen.clear()
         seen.append((now_ns, counts.delivered))
         while len(seen) > 2 and now_ns - seen[0][0] > _SPAN_NS:

@@ -1,4 +1,4 @@
-"""Plain windows for the command-line programs: pictures with their overlay, Q closes."""
+"""Plain windows for the command-line programs: images with their overlay, Q closes."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ from deeplabstream.gui.widgets.live_display import Display
 from deeplabstream.gui.widgets.video_view import VideoGrid
 
 Feed = Callable[[], tuple[Frame, Step | None] | None]
-"""Gives the next picture and what was found in it; None after the last one."""
+"""Gives the next image and what was found in it; None after the last one."""
 
 
 class PreviewWindow(QWidget):
@@ -83,9 +83,9 @@ def run_feed(
     rate: float = 30.0,
     title: str = "DeepLabStream",
 ) -> bool:
-    """Show what `feed` gives, `rate` pictures a second; return whether it came to its end.
+    """Show what `feed` gives, `rate` images a second; return whether it came to its end.
 
-    `feed` runs on the window's thread, so it may compute the picture. False: the window
+    `feed` runs on the window's thread, so it may compute the image. False: the window
     was closed before.
     """
     application()

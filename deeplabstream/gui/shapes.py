@@ -22,7 +22,7 @@ _KEYS = {"line": "LINE", "point": "POINT"}
 
 @dataclass(frozen=True)
 class Shape:
-    """A place in the picture: what the settings say of it, in pixels.
+    """A place in the image: what the settings say of it, in pixels.
 
     `numbers` stand as in settings.ini: `circle` X Y R, `ellipse` X Y RX RY, `ring`
     X Y R1 R2, `rectangle` X Y W H, `polygon` and `line` X1 Y1 X2 Y2 …, `point` X Y.

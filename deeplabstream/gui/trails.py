@@ -29,7 +29,7 @@ class Trail:
         self._ways.clear()
 
     def add(self, step: Step, threshold: float) -> None:
-        """Take in what triggers saw of a frame; one out of a run before begins anew."""
+        """Take in what triggers saw of a frame; one out of a run before begins again."""
         if self._ways and step.exposed_ns < self._ways[-1][0]:
             self.clear()
         oldest_ns = step.exposed_ns - SPAN_NS

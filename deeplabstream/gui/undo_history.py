@@ -67,14 +67,14 @@ _State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool]
 
 
 class LabelHistory(History[_State]):
-    """The last changes of the pictures of a book."""
+    """The last changes of the images of a book."""
 
-    def remember_picture(self, book: LabelBook, picture: int) -> None:
-        """Keep what a picture is, before it is changed."""
-        self.remember(_state(book, picture))
+    def remember_picture(self, book: LabelBook, image: int) -> None:
+        """Keep what an image is, before it is changed."""
+        self.remember(_state(book, image))
 
     def undo_in(self, book: LabelBook) -> int | None:
-        """Take the last change back; return the picture, None: there is none."""
+        """Take the last change back; return the image, None: there is none."""
         return _restore(book, self.undo(partial(_present, book)))
 
     def redo_in(self, book: LabelBook) -> int | None:
@@ -93,6 +93,6 @@ def _present(book: LabelBook, state: _State) -> _State:
     return _state(book, state[0])
 
 
-def _state(book: LabelBook, picture: int) -> _State:
-    points = book.points[picture].copy()
-    return picture, points, bool(book.done[picture]), bool(book.proposed[picture])
+def _state(book: LabelBook, image: int) -> _State:
+    points = book.points[image].copy()
+    return image, points, bool(book.done[image]), bool(book.proposed[image])

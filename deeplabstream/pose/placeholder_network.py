@@ -25,7 +25,7 @@ SKELETON = Skeleton(
 class PlaceholderNetwork:
     """Takes `seconds` per call and computes next to nothing.
 
-    It sleeps for that time, so it uses no processor, as a network on a GPU
+    It sleeps for that time, so it uses no CPU, as a network on a GPU
     does. All body parts are put on the darkest of a coarse grid of pixels, about where
     a dark animal on a bright floor is; their confidence is 1. Of several `animals` it
     finds the blobs, the largest first: `deeplabstream.pose.blob_detection`.

@@ -269,11 +269,11 @@ def decoded(decoder: Decoder, output: Tensor, labels: Tensor) -> Tensor:
     return torch.from_numpy(points.reshape(labels.shape)).to(labels)
 
 
-def mark(picture: Any, points: Any, colour: tuple[int, int, int]) -> None:
+def mark(image: Any, points: Any, colour: tuple[int, int, int]) -> None:
     """Draw points (bodypart, 2) into an image; NaN is left out."""
     import cv2
     import numpy as np
 
     for x, y in points[np.isfinite(points).all(axis=1)]:
         centre = (round(float(x)), round(float(y)))
-        cv2.circle(picture, centre, 3, colour, 1, cv2.LINE_AA)
+        cv2.circle(image, centre, 3, colour, 1, cv2.LINE_AA)

@@ -1,7 +1,7 @@
 """Progress of training as lines of JSON, for the window, or as a line of text.
 
 {"step": 120, "steps": 3000, "loss": 0.0123, "left_s": 412.0}
-{"step": 120, "error_px": 6.1, "found": {"labeled-data/film/img3.png": [[1, 2], null]}}
+{"step": 120, "error_px": 6.1, "found": {"labeled-data/video/img3.png": [[1, 2], null]}}
 """
 
 import json

@@ -173,6 +173,6 @@ def _range_text(control: CameraControl) -> str:
 
 
 def _settings_value(control: CameraControl) -> str:
-    """Return the word for the settings; a crop that is the whole picture is none."""
+    """Return the word for the settings; a crop that is the whole image is none."""
     value: Value = control.now
     return "" if control.key == "crop" and value == control.high else written(value)

@@ -30,7 +30,7 @@ def ask_mm(parent: QWidget, question: str, usual: float) -> float | None:
 
 
 class Calibrating(QFrame):
-    """Tells how large a pixel is, and has it drawn anew."""
+    """Tells how large a pixel is, and has it drawn again."""
 
     def __init__(
         self, document: Document, canvas: RegionCanvas, ask: Ask = ask_mm

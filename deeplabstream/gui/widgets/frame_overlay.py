@@ -23,25 +23,25 @@ from deeplabstream.gui.theme import (
 )
 
 _CORNER, _CORNER_WIDTH = 58.0, 250.0
-"""Above and left of this a picture's corner says which camera it is."""
+"""Above and left of this an image's corner says which camera it is."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Where a picture lies in a widget: as large as it can, its proportions kept."""
+    """Where an image lies in a widget: as large as it can, its proportions kept."""
 
     scale: float
     left: float
     top: float
 
     def to_view(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Return where the centres of the picture's pixels (…, 2) are in the widget."""
+        """Return where the centres of the image's pixels (…, 2) are in the widget."""
         pixels: NDArray[np.float64] = np.asarray(points, np.float64)
         return np.asarray((pixels + 0.5) * self.scale + np.array([self.left, self.top]))
 
 
 def fit(width: int, height: int, room: QRectF) -> Fit:
-    """Return how a picture of `width` × `height` pixels fills `room`."""
+    """Return how an image of `width` × `height` pixels fills `room`."""
     scale = min(room.width() / width, room.height() / height)
     left = room.left() + (room.width() - scale * width) / 2
     return Fit(scale, left, room.top() + (room.height() - scale * height) / 2)
@@ -162,21 +162,21 @@ def _draw_cross(painter: QPainter, point: Sequence[float]) -> None:
 
 
 def draw_state(
-    painter: QPainter, picture: QRectF, step: Step | None, levels: Mapping[str, float]
+    painter: QPainter, image: QRectF, step: Step | None, levels: Mapping[str, float]
 ) -> None:
-    """Draw a frame around the picture while an output is on, and say what is lost."""
+    """Draw a frame around the image while an output is on, and say what is lost."""
     on = [name for name, level in levels.items() if level > 0]
     if on:
         painter.setPen(QPen(QColor(AMBER), 5))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRect(picture.adjusted(2.5, 2.5, -2.5, -2.5))
-        corner = QPointF(picture.right() - 12, picture.top() + 30)
+        painter.drawRect(image.adjusted(2.5, 2.5, -2.5, -2.5))
+        corner = QPointF(image.right() - 12, image.top() + 30)
         draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
         ambiguous = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
         text = "Identities are ambiguous" if ambiguous else "Animal lost"
         text = "Frames are too old" if step.too_old else text
-        middle = QPointF(picture.center().x(), picture.bottom() - 16)
+        middle = QPointF(image.center().x(), image.bottom() - 16)
         draw_tag(painter, middle, f"{text}: no decisions", QColor(RED), centre=True)
 
 

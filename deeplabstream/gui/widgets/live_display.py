@@ -43,7 +43,7 @@ class Display(QWidget):
         self._show_status(bridge.session.state)
 
     def paint_as(self, painted: Painted) -> None:
-        """Paint above the pictures what a person chose."""
+        """Paint above the images what a person chose."""
         for view in self.grid.views.values():
             view.trail = (view.trail or Trail()) if painted.shows("trails") else None
             view.states = painted.shows("states")

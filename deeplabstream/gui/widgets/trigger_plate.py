@@ -63,8 +63,8 @@ def _names_text(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def draw_lines(painter: QPainter, picture: QRectF, lines: Sequence[Line]) -> None:
+def draw_lines(painter: QPainter, image: QRectF, lines: Sequence[Line]) -> None:
     """Write the lines into the lower left corner, the last one lowest."""
     for place, (text, colour) in enumerate(reversed(lines)):
-        bottom = picture.bottom() - 10 - place * _LINE
-        draw_tag(painter, QPointF(picture.left() + 10, bottom), text, QColor(colour))
+        bottom = image.bottom() - 10 - place * _LINE
+        draw_tag(painter, QPointF(image.left() + 10, bottom), text, QColor(colour))

@@ -210,9 +210,9 @@ def _alternatives(
     the input are changed by up to one grey level, as rounding does when frames are resized.
     """
     fitting = model.fitting.of(frame.shape)
-    picture = np.empty((1, fitting.height, fitting.width, 3), np.uint8)
-    fitting.place(frame, picture[0])
-    output = network.run(picture).copy()
+    image = np.empty((1, fitting.height, fitting.width, 3), np.uint8)
+    fitting.place(frame, image[0])
+    output = network.run(image).copy()
     variants = model.decoder.variants()
     for decoder in (model.decoder, *variants):
         yield fitting.to_image(decoder.decode(output)[0][0], frame.shape)
@@ -220,7 +220,7 @@ def _alternatives(
     for turn in range(TRIES):
         decoder = variants[turn % len(variants)]
         if not decoder.any_size:
-            near = picture + rng.integers(-1, 2, picture.shape)
+            near = image + rng.integers(-1, 2, image.shape)
             found = decoder.decode(network.run(near.clip(0, 255).astype(np.uint8)))
             yield fitting.to_image(found[0][0], frame.shape)
             continue

@@ -34,7 +34,7 @@ class Augmentation:
 def augment(
     how: Augmentation,
     skeleton: Skeleton,
-    picture: Picture,
+    image: Picture,
     points: Points,
     background: Picture | None,
     rng: np.random.Generator,
@@ -47,16 +47,16 @@ def augment(
     """
     chance = rng.random()
     if background is not None and chance < how.empty:
-        picture, points = _scenery(background, rng), np.full_like(points, np.nan)
+        image, points = _scenery(background, rng), np.full_like(points, np.nan)
     elif background is not None and chance < how.empty + how.moved:
-        picture, points = _move(how, picture, points, background, rng)
+        image, points = _move(how, image, points, background, rng)
     else:
-        picture, points = _warp(how, picture, points, rng)
+        image, points = _warp(how, image, points, rng)
     if how.mirror and rng.random() < 0.5:
-        picture = np.ascontiguousarray(picture[:, ::-1])
+        image = np.ascontiguousarray(image[:, ::-1])
         swapped = points.reshape(-1, len(skeleton.bodyparts), 2)[:, mirrored(skeleton)]
-        points = swapped.reshape(-1, 2) * [-1, 1] + [picture.shape[1] - 1, 0]
-    return relight(picture, how.light, rng), points.astype(np.float32)
+        points = swapped.reshape(-1, 2) * [-1, 1] + [image.shape[1] - 1, 0]
+    return relight(image, how.light, rng), points.astype(np.float32)
 
 
 def mirrored(skeleton: Skeleton) -> list[int]:
@@ -92,9 +92,9 @@ def augment_clip(
     grey = rng.uniform(0, 255)
     state = rng.bit_generator.state
     changed = []
-    for picture in pictures:
+    for image in pictures:
         rng.bit_generator.state = state  # the same light for all
-        warped = _warped(picture, matrix, constant, grey)
+        warped = _warped(image, matrix, constant, grey)
         changed.append(relight(warped, how.light, rng))
     return np.stack(changed), matrix
 
@@ -105,14 +105,14 @@ def apply(matrix: NDArray[np.float64], points: Points) -> Points:
 
 
 def _warp(
-    how: Augmentation, picture: Picture, points: Points, rng: np.random.Generator
+    how: Augmentation, image: Picture, points: Points, rng: np.random.Generator
 ) -> tuple[Picture, Points]:
     """Turn, scale and shift the whole image; its border is drawn out."""
     if rng.random() < 0.15:  # some images as they are
-        return picture, points
-    matrix = _drawn(how, picture.shape[:2], points, rng)
+        return image, points
+    matrix = _drawn(how, image.shape[:2], points, rng)
     constant, grey = rng.random() < 0.3, rng.uniform(0, 255)
-    return _warped(picture, matrix, constant, grey), apply(matrix, points)
+    return _warped(image, matrix, constant, grey), apply(matrix, points)
 
 
 def _drawn(
@@ -133,12 +133,12 @@ def _drawn(
 
 
 def _warped(
-    picture: Picture, matrix: NDArray[np.float64], constant: bool, grey: float
+    image: Picture, matrix: NDArray[np.float64], constant: bool, grey: float
 ) -> Picture:
     import cv2
 
     out = cv2.warpAffine(
-        picture, matrix, (picture.shape[1], picture.shape[0]), flags=cv2.INTER_LINEAR,
+        image, matrix, (image.shape[1], image.shape[0]), flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT if constant else cv2.BORDER_REPLICATE,
         borderValue=(grey, grey, grey),
     )  # fmt: skip
@@ -147,7 +147,7 @@ def _warped(
 
 def _move(
     how: Augmentation,
-    picture: Picture,
+    image: Picture,
     points: Points,
     background: Picture,
     rng: np.random.Generator,
@@ -155,13 +155,13 @@ def _move(
     """Cut the animal out and put it anywhere on the background."""
     import cv2
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     inside = points[np.isfinite(points).all(axis=1)]
     if not len(inside):
-        return _warp(how, picture, points, rng)
+        return _warp(how, image, points, rng)
     centre = inside.mean(axis=0)
     radius = 1.5 * max(8.0, float(np.ptp(inside, axis=0).max()))
-    difference = np.abs(picture.astype(np.int16) - background).max(axis=2)
+    difference = np.abs(image.astype(np.int16) - background).max(axis=2)
     alpha = ((difference - 8) / 16.0).clip(0, 1)
     y, x = np.ogrid[:height, :width]
     away = np.hypot(x - centre[0], y - centre[1]) / radius
@@ -174,10 +174,10 @@ def _move(
     scene = _scenery(background, rng).astype(np.float32)
     cover = cv2.warpAffine(alpha, matrix, size)[..., None]
     if rng.random() < 0.5:  # paste the animal itself …
-        animal = cv2.warpAffine(picture, matrix, size).astype(np.float32)
+        animal = cv2.warpAffine(image, matrix, size).astype(np.float32)
         out = scene * (1 - cover) + animal * cover
     else:  # … or how much darker or brighter it makes what lies behind it
-        ratio = (picture.astype(np.float32) + 1) / (background.astype(np.float32) + 1)
+        ratio = (image.astype(np.float32) + 1) / (background.astype(np.float32) + 1)
         moved = cv2.warpAffine(ratio.clip(0, 4), matrix, size)
         out = scene * (1 + cover * (moved - 1))
     return out.clip(0, 255).astype(np.uint8), apply(matrix, points)
@@ -217,7 +217,7 @@ def _similarity(
 
 
 def relight(
-    picture: NDArray[np.uint8], strength: float, rng: np.random.Generator
+    image: NDArray[np.uint8], strength: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Return the image (height, width, 3) with other light, shadows, blur and noise.
 
@@ -226,9 +226,9 @@ def relight(
     import cv2
 
     if strength <= 0:
-        return picture
-    height, width = picture.shape[:2]
-    out: NDArray[np.float32] = picture.astype(np.float32)
+        return image
+    height, width = image.shape[:2]
+    out: NDArray[np.float32] = image.astype(np.float32)
     if rng.random() < 0.3 * strength:
         blur = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 1.2))
         out = np.asarray(blur, np.float32)

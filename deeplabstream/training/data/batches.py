@@ -141,7 +141,7 @@ class Batches:
             self._changed(int(place), np.random.default_rng((settings.seed, step, own)))
             for own, place in mine
         ]
-        pictures = np.stack([picture for picture, _ in changed])
+        pictures = np.stack([image for image, _ in changed])
         points = np.stack([points for _, points in changed])
         own = [int(place) for _, place in mine]
         weight = data.known[own]

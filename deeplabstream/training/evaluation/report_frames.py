@@ -34,25 +34,24 @@ def frames(evidence: Evidence) -> Iterator[str]:
     amiss = np.zeros(len(worst), np.intp)
     if (counted := evidence.counted) is not None:
         amiss += counted.labelled + counted.told - 2 * counted.found
-    for picture in np.lexsort((-worst, -amiss)).tolist():
-        yield _frame(evidence, picture)
+    for image in np.lexsort((-worst, -amiss)).tolist():
+        yield _frame(evidence, image)
 
 
-def _frame(evidence: Evidence, picture: int) -> str:
-    height, width, content = _embedded(evidence.images[picture])
+def _frame(evidence: Evidence, image: int) -> str:
+    height, width, content = _embedded(evidence.images[image])
     size, marks = max(height, width), []
     for animal in range(evidence.animals):
-        row = picture * evidence.animals + animal
+        row = image * evidence.animals + animal
         if evidence.counted is not None:
             marks.append(_lines(evidence, row, size))
         for place, part in enumerate(evidence.bodyparts):
             marks.append(_mark(evidence, row, place, part, size))
-    name, of_set = evidence.names[picture], evidence.sets[picture]
+    name, of_set = evidence.names[image], evidence.sets[image]
     amiss = ""
     if (counted := evidence.counted) is not None:
         labelled, found, told = (
-            int(each[picture])
-            for each in (counted.labelled, counted.found, counted.told)
+            int(each[image]) for each in (counted.labelled, counted.found, counted.told)
         )
         amiss = f' data-missed="{labelled - found}" data-wrong="{told - found}"'
     return (
@@ -118,15 +117,15 @@ def _embedded(file: Path) -> tuple[int, int, str]:
     """Return height and width of an image, and a smaller JPEG of it in base64."""
     import cv2
 
-    picture = read_image(file)
-    if picture is None:
+    image = read_image(file)
+    if image is None:
         raise LabelsError([f"the image {file} can't be read"])
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = LONGEST / max(height, width)
-    small = picture
+    small = image
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
     _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return height, width, base64.b64encode(content.tobytes()).decode("ascii")
 

@@ -61,7 +61,7 @@ def write_metric(
 
 
 def read_sets(file: Path) -> dict[str, str]:
-    """Return for each picture of a `predictions.csv` the set that it was in."""
+    """Return for each image of a `predictions.csv` the set that it was in."""
     with file.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.reader(lines))
     if not rows or rows[0][-1] != "set":

@@ -99,8 +99,8 @@ class _Surest(torch.nn.Module):
         self.register_buffer("scale", scale)
         self.register_buffer("anchors", self._anchors(height, width))
 
-    def forward(self, picture):
-        outputs = self.network.head(self._features(picture))
+    def forward(self, image):
+        outputs = self.network.head(self._features(image))
         scores = outputs["cls_logits"].softmax(dim=-1)[..., 1]
         sure, best = scores.max(dim=1)
         places = best[:, None, None].expand(-1, 1, 4)
@@ -111,8 +111,8 @@ class _Surest(torch.nn.Module):
         boxes = torch.stack([x, y], dim=-1) * self.scale[:2]
         return boxes, sure[:, None].expand(-1, 2)
 
-    def _features(self, picture):
-        x = (picture - self.mean) / self.std
+    def _features(self, image):
+        x = (image - self.mean) / self.std
         x = torch.nn.functional.interpolate(
             x, size=self.size, mode="bilinear", align_corners=False
         )

@@ -6,7 +6,7 @@ which holds a frozen graph (.pb) and `pose_cfg.yaml`:
 
     python from_deeplabcut2.py .../exported-models/DLC_... --size 640x480 --output mine
 
-SIZE is the size at which videos are analysed. With `--video`, the pictures that show the
+SIZE is the size at which videos are analysed. With `--video`, the images that show the
 outcome to be the same are of that video. Copy this folder of scripts to that computer;
 nothing else of DeepLabStream is needed.
 """

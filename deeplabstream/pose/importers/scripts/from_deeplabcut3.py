@@ -6,7 +6,7 @@ Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that
     python from_deeplabcut3.py .../dlc-models-pytorch/.../train --size 640x480 --output mine
 
 SIZE is the size at which videos are analysed; a top-down network looks at a window of its
-own size, and its detector (SSDLite) at pictures of SIZE. With `--video`, the pictures that
+own size, and its detector (SSDLite) at images of SIZE. With `--video`, the images that
 show the outcome to be the same are of that video. Copy this folder of scripts to that
 computer; nothing else of DeepLabStream is needed.
 """
@@ -228,8 +228,8 @@ class _Maps(torch.nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, picture):
-        outputs = self.model(picture)["bodypart"]
+    def forward(self, image):
+        outputs = self.model(image)["bodypart"]
         return outputs["heatmap"], outputs["locref"]
 
 
@@ -246,8 +246,8 @@ class _Fields(torch.nn.Module):
         kept = [[2 * edge, 2 * edge + 1] for edge in predictor.edges_to_keep]
         self.register_buffer("kept", torch.tensor(kept).reshape(-1))
 
-    def forward(self, picture):
-        outputs = self.model(picture)["bodypart"]
+    def forward(self, image):
+        outputs = self.model(image)["bodypart"]
         scores = outputs["heatmap"]
         if self.how.apply_sigmoid:
             scores = scores.sigmoid()
@@ -264,8 +264,8 @@ class _Axes(torch.nn.Module):
         super().__init__()
         self.model, self.how = model, predictor
 
-    def forward(self, picture):
-        outputs = self.model(picture)["bodypart"]
+    def forward(self, image):
+        outputs = self.model(image)["bodypart"]
         places, heights = [], []
         for row, sigma in zip(
             (outputs["x"], outputs["y"]), self.how.sigma, strict=True

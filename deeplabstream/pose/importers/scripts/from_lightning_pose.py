@@ -6,7 +6,7 @@ which holds `config.yaml` and the checkpoint:
     python from_lightning_pose.py outputs/2026-11-21/10-58-55 --output mine
 
 Of a context model (heatmap_mhcrnn), the head that needs one frame is taken, as frames to
-come are not there yet. With `--video`, the pictures that show the outcome to be the same
+come are not there yet. With `--video`, the images that show the outcome to be the same
 are of that video. Copy this folder of scripts to that computer; nothing else of
 DeepLabStream is needed.
 """
@@ -109,8 +109,8 @@ class _OneFrame(torch.nn.Module):
         super().__init__()
         self.backbone, self.head = tracker.backbone, tracker.head.head_sf
 
-    def forward(self, picture):
-        return self.head(self.backbone(picture))
+    def forward(self, image):
+        return self.head(self.backbone(image))
 
 
 def _their_poses(source, frames):

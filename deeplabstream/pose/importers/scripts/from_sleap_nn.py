@@ -4,7 +4,7 @@ Run where SLEAP-NN is installed, on the folder that `sleap-nn export` wrote, wit
 folders of the models that it was made of:
 
     sleap-nn export models/mine --output exported
-    python from_sleap_nn.py exported models/mine --video film.mp4
+    python from_sleap_nn.py exported models/mine --video video.mp4
 
 Without `--video`, frames are drawn, of `--size` and of two others. Copy this folder of
 scripts to that computer; nothing else of DeepLabStream is needed.

@@ -135,7 +135,7 @@ def loaded(file, trust=False):
 
 
 def export(network, width, height, names, folder):
-    """Write a torch module as ONNX, for any number of RGB pictures (n, 3, height, width)."""
+    """Write a torch module as ONNX, for any number of RGB images (n, 3, height, width)."""
     import inspect
     import warnings
 
@@ -166,9 +166,9 @@ def export(network, width, height, names, folder):
 def _drawn(rng, width, height):
     rows, columns = np.mgrid[:height, :width]
     coarse = rng.integers(60, 200, (height // 16 + 1, width // 16 + 1, 3))
-    picture = coarse.repeat(16, 0).repeat(16, 1)[:height, :width].astype(np.uint8)
+    image = coarse.repeat(16, 0).repeat(16, 1)[:height, :width].astype(np.uint8)
     for shade in (20, 230, 60):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         inside = ((columns - x) / width * 8) ** 2 + ((rows - y) / height * 16) ** 2
-        picture[inside < 1] = shade
-    return picture
+        image[inside < 1] = shade
+    return image
