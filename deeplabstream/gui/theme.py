@@ -137,10 +137,11 @@ QFrame#tour {{
     background: {of.raised}; border: 2px solid {of.amber}; border-radius: 10px;
 }}
 QFrame#tour QLabel {{ background: transparent; }}
-QLabel#banner {{
+QLabel#banner, QLabel#notice {{
     background: {of.raised}; border: 1px solid {of.amber}; border-radius: 6px;
-    padding: 1px 10px;
+    padding: 5px 10px;
 }}
+QLabel#notice {{ padding: 1px 10px; }}
 QLabel#alarm {{
     background: #c2261d; color: white; border: none; border-radius: 6px;
     padding: 1px 10px; font-weight: 600;

@@ -123,7 +123,7 @@ class SettingsBanner(_Banner):
     restart_asked = pyqtSignal()
 
     def __init__(self) -> None:
-        super().__init__(StopButton("Restart now"), "banner")
+        super().__init__(StopButton("Restart now"), "notice")
         self.restart = self.button
         self.restart.clicked.connect(self.restart_asked)
         self.show_text("")
