@@ -50,7 +50,14 @@ def paths_of(data: QMimeData | None) -> list[Path]:
 
 
 def kind_of(path: Path) -> Kind:
-    """Return what a file or folder is; nothing is opened for long."""
+    """Return what a file or folder is; unknown: also what can't be looked into."""
+    try:
+        return _kind_of(path)
+    except OSError:
+        return "unknown"
+
+
+def _kind_of(path: Path) -> Kind:
     if path.is_dir():
         marks: tuple[tuple[Kind, str], ...] = (
             ("run", "run.json"),

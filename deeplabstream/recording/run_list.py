@@ -13,11 +13,14 @@ from typing import Any
 
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.recording.run_folder import stem
 from deeplabstream.recording.run_json import validate_facts
 
 NOTES = "notes.json"
 UNREADABLE = "run.json can't be read"
 NOT_ENDED = "not ended"
+_TAIL = 20_000
+"""Bytes that hold the last row of a table."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def summarise(path: Path) -> RunSummary:
         str(session.get("animal", "")),
         str(session.get("group", "")),
         str(experiment.get("NAME") or ""),
-        _duration(facts),
+        _duration(path, facts),
         outcome if read else UNREADABLE,
         str(session.get("notes", "")) if notes is None else notes,
         tags,
@@ -117,15 +120,28 @@ def _words(facts: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _time(word: str | None) -> datetime | None:
-    """Return a time of `run.json` in local time."""
-    return datetime.fromisoformat(word).astimezone() if word else None
+    """Return a time of `run.json` in local time; None: it is missing or impossible."""
+    try:
+        return datetime.fromisoformat(word).astimezone() if word else None
+    except (ValueError, OverflowError, OSError):  # of the year 1, for instance
+        return None
 
 
-def _duration(facts: dict[str, Any]) -> float | None:
-    """Return the seconds of a run; those of a simulation are its frames'."""
+def _duration(path: Path, facts: dict[str, Any]) -> float | None:
+    """Return the seconds of a run; of a simulation, the time of its last frame."""
     if facts.get("rehearsal"):
-        frames = [each["delivered"] for each in facts["accounting"]]
-        rates = [each.get("rate") for each in facts["cameras"].values()]
-        return max(frames) / rates[0] if frames and rates and rates[0] else None
+        times = [_last_time(path / f"{stem(name)}.csv") for name in facts["cameras"]]
+        return max((time_s for time_s in times if time_s is not None), default=None)
     started, ended = _time(facts["started"]), _time(facts["ended"])
     return (ended - started).total_seconds() if started and ended else None
+
+
+def _last_time(table: Path) -> float | None:
+    """Return `time_s` of the last row of a camera's table, without reading the others."""
+    try:
+        with table.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL))
+            rows = file.read().decode("utf-8", "replace").splitlines()
+        return float(rows[-1].split(",")[1])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -83,7 +83,7 @@ class Review:
         """Local time of Start Stream, the zero of all times; None: not known."""
         try:
             return stream_start(self.facts).astimezone()
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
             return None
 
     @property
