@@ -117,6 +117,17 @@ def test_a_sleap_package_has_as_many_animals_as_its_fullest_picture(
         open_project(file, tmp_path / "again")
 
 
+def test_a_row_of_individuals_with_an_extra_cell_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "CollectedData.csv"
+    file.write_text(
+        "scorer,me,me\nindividuals,one,one,two\nbodyparts,a,a\ncoords,x,y\na.png,1,2\n"
+    )
+    with pytest.raises(LabelsError) as refusal:
+        read_labels(file, several=True)
+    assert len(refusal.value.problems) == 1
+    assert "header" in str(refusal.value)
+
+
 @pytest.mark.parametrize("spread", [False, True])
 def test_hdf5_says_the_same_as_the_csv_beside_it(
     pairs: Path, tmp_path: Path, spread: bool
