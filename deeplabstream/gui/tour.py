@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import QAbstractButton, QMessageBox
 from cameras.simulated import SimulatedCamera
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.settings.sections import Settings
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 
 if TYPE_CHECKING:
     from deeplabstream.gui.main_window import MainWindow

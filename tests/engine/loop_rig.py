@@ -19,7 +19,7 @@ from deeplabstream.engine.output_bank import OutputBank, opened
 from deeplabstream.plugins.experiment import Experiment, Plan, during, until
 from deeplabstream.settings.sections import ExperimentRun
 from experiments.triggers.region_triggers import InsideRegion
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 
 SKELETON = Skeleton(("snout",))
 MS = 1_000_000

@@ -7,7 +7,7 @@ from deeplabstream.core.command import Command, Mark, Pulse, off, on
 from deeplabstream.core.errors import DeviceError, ExperimentError
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.output_bank import RETRY_NS, catch_up, opened
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher
 
 

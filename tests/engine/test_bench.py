@@ -7,7 +7,7 @@ from deeplabstream.core.command import on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.device_manager import DeviceManager
 from deeplabstream.plugins.output import Output
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LASER, Stubborn, Watcher
 
 

@@ -18,7 +18,7 @@ from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.ipc.pipe import has_message
 from outputs.screen.output import Screen
 from outputs.serial_line import SerialLine
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 from tests.engine.pretended import Rig
 from tests.outputs.stand_ins import STAND_INS
 

@@ -7,7 +7,7 @@ from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.checks.output_test import OutputTestProcess, Told
 from deeplabstream.engine.session.messages import ProblemReport, ProcessFailed
 from outputs.serial_line import SerialLine
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 from tests.outputs.players import playing
 from tests.outputs.stand_ins import STAND_INS
 

@@ -7,7 +7,7 @@ from deeplabstream.core.command import OutputName, Pulse, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.output_bank import PulseTimer, catch_up, opened
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 
 LASER, LAMP = OutputName("laser"), OutputName("lamp")
 

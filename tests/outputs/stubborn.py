@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import OutputName
 from deeplabstream.core.journal_entries import Edge, Note
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 
 LASER, LAMP, NOBODY = OutputName("laser"), OutputName("lamp"), OutputName("nobody")
 SECOND = 1_000_000_000

@@ -7,7 +7,7 @@ from deeplabstream.core.command import Pulse, off, on
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.plugins.output import Output
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LAMP, LASER, SECOND, Watcher
 
 

@@ -16,7 +16,7 @@ from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
 from deeplabstream.plugins.output import Output
 from outputs.network_events import LslEvents, OscEvents, UdpEvents, ZmqEvents
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 
 LASER, SYNC = OutputName("laser"), OutputName("sync")
 

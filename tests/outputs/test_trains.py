@@ -9,7 +9,7 @@ from deeplabstream.core.command import Pulse, Set, Train, off, on
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.output_bank import catch_up, opened
-from outputs.simulated import SimulatedOutput
+from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LASER, Watcher
 
 MS = 1_000_000

@@ -28,7 +28,7 @@ from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
-from outputs.simulated import simulated
+from outputs.simulated_output import simulated
 
 _NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 

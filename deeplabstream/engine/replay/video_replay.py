@@ -19,7 +19,7 @@ from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.sections import effective
-from outputs.simulated import simulated
+from outputs.simulated_output import simulated
 
 
 def replay(
