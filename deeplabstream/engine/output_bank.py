@@ -305,7 +305,7 @@ class OutputBank:
         """
         written_ns = None
         with self._door(now_ns):
-            self._do_due(now_ns)
+            self._apply_due_edges(now_ns)
             for command in commands:
                 if isinstance(command, Mark):
                     self._untold.append(command)
@@ -320,7 +320,7 @@ class OutputBank:
         Outputs that went wrong by themselves are noticed here: all are switched off.
         """
         with self._door(now_ns):
-            self._do_due(now_ns)
+            self._apply_due_edges(now_ns)
             channels = self._channels.values()
             for channel in channels:
                 self._look_after(channel)
@@ -332,7 +332,7 @@ class OutputBank:
     def all_off(self, now_ns: int, cause: str) -> None:
         """Do what was due by `now_ns`; then write 0 to all, each even if another fails."""
         with self._door(now_ns):
-            self._do_due(now_ns)
+            self._apply_due_edges(now_ns)
             problems = self._all_off(now_ns, cause)
         if problems:
             raise DeviceError("\n".join(problems))
@@ -446,7 +446,7 @@ class OutputBank:
             self._said_ns = channel.due_ns
             self.condition.notify_all()
 
-    def _do_due(self, now_ns: int) -> None:
+    def _apply_due_edges(self, now_ns: int) -> None:
         self._untold += self._acknowledgements.follow(self._channels)
         for channel in self._channels.values():
             if channel.due_ns > now_ns:
