@@ -1,6 +1,6 @@
-// DeepLabStream's firmware for Arduino, Teensy and kin. docs/board.md: wiring, flashing.
+// DeepLabStream's firmware for Arduino, Teensy and similar boards. docs/board.md: wiring, upload.
 //
-// A pin is on only as long as the program's loop goes on, never longer than allowed, and
+// A pin is on only while the program's loop runs, never longer than allowed, and
 // never because of noise on the line.
 #include <Arduino.h>
 

@@ -16,7 +16,7 @@ const uint8_t LONGEST_ANSWER = 20;  // bytes on the line
 
 static uint8_t expected;
 static bool fault_told;
-static Answer answers[MOST_ANSWERS];  // they wait until the line is free: we never do
+static Answer answers[MOST_ANSWERS];  // sent when the line is free, without blocking
 static uint8_t first_answer, answer_count;
 
 static bool line_is_free() { return Serial.availableForWrite() >= LONGEST_ANSWER; }
@@ -59,7 +59,7 @@ static void greet(const Frame &frame) {
   for (const char *letter = hal_name(); *letter && size < sizeof payload; letter++)
     payload[size++] = *letter;
   frames_send(IDENTITY, payload, size);
-  // a program of another time was told who we are, and can do nothing more
+  // a program with another protocol got IDENTITY; all its commands are refused
   if (frame.payload[0] != PROTOCOL) frames_session(0);
   expected = frame.sequence + 1;
 }

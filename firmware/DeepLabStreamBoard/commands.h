@@ -1,12 +1,12 @@
-// What the program may ask for.
+// Commands of the program.
 #pragma once
 #include "frames.h"
 
-// Do what a frame asks, and answer it.
+// Execute the command of a frame, and answer it.
 void obey(const Frame &frame);
 
-// A frame that can't be believed came: all off until the next HELLO, and say why.
+// After a damaged frame: all off until the next HELLO, and report why.
 void distrust(Cause why);
 
-// Tell what happened by itself.
+// Report what happened without a command.
 void report();

@@ -1,4 +1,4 @@
-// Frames on the line: COBS, so that a zero byte only ever ends one, and a checksum.
+// Frames on the line: COBS, so that a zero byte always ends a frame, and a checksum.
 #pragma once
 #include <stdint.h>
 
@@ -11,10 +11,10 @@ struct Frame {
 
 enum Heard : uint8_t { NOTHING, A_FRAME, NOISE };
 
-// Take one byte from the line; `frame` is good until the next call.
+// Take one byte from the line; `frame` is valid until the next call.
 Heard frames_take(uint8_t byte, Frame &frame);
 
-// Checksums of all frames but HELLO start at this number from now on; 0: none is believed.
+// Checksums of all frames but HELLO start at this number from now on; 0: all are refused.
 void frames_session(uint16_t session);
 uint16_t frames_session();
 

@@ -17,13 +17,13 @@ void hal_begin();
 // Microseconds since hal_begin, over and over from 0 after 71 minutes.
 uint32_t hal_now_us();
 
-// Have outputs_run called now, and go on as it says. With interrupts held back only.
+// Call outputs_run now, and when it requests it. Only with interrupts disabled.
 void hal_run();
 
 // To be called by loop() all the time.
 void hal_poll();
 
-// Whether the pin exists and is not needed for the line to the program.
+// Whether the pin exists and is not used by the line to the program.
 bool hal_is_free(uint8_t number);
 bool hal_has_pwm(uint8_t number);
 
@@ -31,10 +31,10 @@ Pin hal_pin(uint8_t number);
 void hal_write(const Pin &pin, bool high);
 bool hal_read(const Pin &pin);
 
-// The board's name, for people.
+// Readable name of the board.
 const char *hal_name();
 
-// Holds interrupts back as long as it lives.
+// Disables interrupts during its lifetime.
 class Quiet {
  public:
 #if defined(__AVR__)

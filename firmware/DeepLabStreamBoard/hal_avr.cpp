@@ -1,4 +1,4 @@
-// Uno, Nano, Mega and kin (16 MHz): timer 1 is the clock and ends pulses by interrupt.
+// Uno, Nano, Mega and similar boards (16 MHz): timer 1 is the clock and ends pulses by interrupt.
 #include "hal.h"
 
 #if defined(__AVR__) && !defined(HAL_POLLED)
@@ -10,7 +10,7 @@ static_assert(F_CPU == 16000000UL, "the clock below counts 2 ticks a microsecond
 
 static volatile uint32_t turned_us;  // time in whole turns of the timer
 const uint16_t TURN_US = 32768;
-const uint16_t SOON_US = 6;  // nearer than this is waited for
+const uint16_t SOON_US = 6;  // shorter times are busy-waited
 
 void hal_begin() {
   Quiet quiet;
@@ -25,7 +25,7 @@ void hal_begin() {
 
 ISR(TIMER1_OVF_vect) { turned_us += TURN_US; }
 
-static uint32_t now_us() {  // with interrupts held back
+static uint32_t now_us() {  // with interrupts disabled
   const uint16_t ticks = TCNT1;
   const uint32_t us = turned_us + (ticks >> 1);
   return (TIFR1 & _BV(TOV1)) && ticks < 0x8000 ? us + TURN_US : us;

@@ -1,4 +1,4 @@
-// Teensy and any other board of the Arduino world: loop() looks at the clock all the time.
+// Teensy and all other Arduino boards: loop() polls the clock.
 #include "hal.h"
 
 #if !defined(__AVR__) || defined(HAL_POLLED)

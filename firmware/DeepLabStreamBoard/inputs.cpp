@@ -6,13 +6,13 @@
 struct Input {
   Pin pin;
   uint32_t debounce_us;
-  uint32_t since_us;  // when it began to differ from what was told
+  uint32_t since_us;  // when it started to differ from the reported level
   bool told, differs;
 };
 
 static Input inputs[MOST_INPUTS];
 static uint8_t count_;
-static bool fresh[MOST_INPUTS];  // its level is yet to be told
+static bool fresh[MOST_INPUTS];  // its first level is not reported yet
 
 const uint32_t LONGEST_DEBOUNCE_US = 1000000;
 

@@ -1,6 +1,6 @@
 #include "outputs.h"
 
-#pragma GCC optimize("O2")  // outputs_run is what an edge waits for
+#pragma GCC optimize("O2")  // outputs_run determines the delay of an edge
 
 #include "hal.h"
 #include "inputs.h"
@@ -13,10 +13,10 @@ struct Output {
   Pin pin;
   bool pwm;
   uint32_t longest_on_us;
-  uint8_t level;      // 0: off, nothing is going on
+  uint8_t level;      // 0: off
   bool high;
-  uint32_t limit_us;  // when it will have been on for too long
-  uint32_t left;      // pulses yet to begin
+  uint32_t limit_us;  // end of the maximum on-time
+  uint32_t left;      // remaining pulses
   uint32_t width_us, gap_us;
   uint32_t edge_us;   // next edge of a train
   bool train;
@@ -109,7 +109,7 @@ Status outputs_configure(uint8_t number, bool pwm, uint32_t longest_on_us,
   return OK;
 }
 
-// Begin with `output` being on.
+// Start `output` in the on state.
 static void begin(Output &output, uint8_t level, uint32_t now_us) {
   if (!any_on()) beat_us = now_us;
   if (!output.level) output.limit_us = now_us + output.longest_on_us;
@@ -146,7 +146,7 @@ Status outputs_train(uint8_t pin, uint8_t level, uint32_t width_us, uint32_t per
       (!one && (period_us < SHORTEST_PERIOD_US || period_us <= width_us ||
                 period_us - width_us < SHORTEST_WIDTH_US)))
     return BAD_VALUE;
-  time_us = hal_now_us() + START_US;  // the first edge goes the way of all others
+  time_us = hal_now_us() + START_US;  // the first edge is handled like all others
   begin(*output, level, time_us);
   output->train = true;
   output->width_us = width_us;

@@ -1,4 +1,4 @@
-// The pins that act: each goes off by itself when it must, whatever the program does.
+// Output pins: each goes off at its limit, whatever the program does.
 #pragma once
 #include <stdint.h>
 
@@ -22,19 +22,19 @@ Status outputs_train(uint8_t pin, uint8_t level, uint32_t width_us, uint32_t per
                      uint32_t count, uint32_t &time_us);
 uint32_t outputs_all_off();
 
-// The program's loop has come round.
+// Heartbeat of the program's loop.
 uint32_t outputs_beat();
 
-// All off, and nothing goes on before the next reset.
+// All off; nothing can be switched on before the next reset.
 void outputs_latch(Cause why);
 Cause outputs_latched();
 
 // The pins that are high, as read from the port, a bit each.
 uint8_t outputs_high();
 
-// Take the next thing that happened by itself; false: nothing.
+// Take the next report of what happened without a command; false: none.
 bool outputs_event(Event &event);
 
-// Do what is due; return when to be called again at the latest. The clock's, for hal_*.cpp:
-// with interrupts held back.
+// Do what is due; return the latest time of the next call. Called by the clock of hal_*.cpp
+// with interrupts disabled.
 uint32_t outputs_run(uint32_t now_us);

@@ -1,14 +1,14 @@
-// The words between program and board; outputs/board_frames.py has the same numbers.
+// Protocol between program and board; outputs/board/protocol.py has the same numbers.
 //
 // A frame is COBS(sequence, kind, payload, checksum) and a zero byte. Numbers are little
 // endian. The checksum is CRC-16/CCITT; it starts at 0xFFFF in HELLO and in all else at the
-// session's number, which the program draws: what an earlier program left in a wire is noise.
+// session's number, drawn by the program: data of an earlier program counts as noise.
 #pragma once
 #include <stdint.h>
 
 const uint8_t PROTOCOL = 1;
 const uint8_t FIRMWARE_MAJOR = 1, FIRMWARE_MINOR = 0;
-const uint32_t BAUDRATE = 500000;  // boards with a USB of their own do not care
+const uint32_t BAUDRATE = 500000;  // ignored by boards with their own USB
 
 const uint8_t MOST_OUTPUTS = 8, MOST_INPUTS = 8;
 const uint8_t LONGEST_FRAME = 40;  // sequence, kind, payload, checksum; before COBS
@@ -21,7 +21,7 @@ enum Kind : uint8_t {
   SET = 0x03,        // pin u8, level u8
   TRAIN = 0x04,      // pin u8, level u8, width_us u32, period_us u32, count u32
   ALL_OFF = 0x05,
-  BEAT = 0x06,       // the program's loop has come round: the only food of the watchdog
+  BEAT = 0x06,       // heartbeat of the program's loop: the only message that resets the watchdog
   ASK_STATE = 0x07,
   // from the board
   ACK = 0x81,        // sequence u8, status u8, board_us u32
@@ -29,7 +29,7 @@ enum Kind : uint8_t {
                      // board_us u32, name
   INPUT_CHANGED = 0x83,   // pin u8, level u8, board_us u32: when the change began
   WENT_OFF = 0x84,   // pin u8, cause u8, board_us u32: not by SET or ALL_OFF
-  FAULT = 0x85,      // cause u8: all is off, nothing goes on before the next HELLO
+  FAULT = 0x85,      // cause u8: all is off, nothing can be switched on before the next HELLO
   STATE = 0x86,      // sequence, latched cause u8, pins that are high (of outputs, a bit each
                      // in the order of CONFIGURE) u8, board_us u32
 };
@@ -39,7 +39,7 @@ enum Mode : uint8_t { DIGITAL_OUT = 1, PWM_OUT = 2, DIGITAL_IN = 3, PULLED_UP_IN
 enum Status : uint8_t {
   OK = 0,
   UNKNOWN = 1,       // no such command, or of another length
-  BAD_PIN = 2,       // the board has no such pin, or needs it itself
+  BAD_PIN = 2,       // the board has no such pin, or the pin is reserved
   NOT_CONFIGURED = 3,
   NO_PWM = 4,
   BAD_VALUE = 5,
@@ -54,7 +54,7 @@ enum Cause : uint8_t {
   WATCHDOG = 3,      // no BEAT for too long
   GARBLED = 4,       // a frame with a wrong checksum or length
   SEQUENCE = 5,      // a frame is missing, or came twice
-  OVERFLOW_ = 6,     // more happened than could be told
+  OVERFLOW_ = 6,     // more events than could be sent
 };
 
 const uint16_t SHORTEST_WATCHDOG_MS = 20, LONGEST_WATCHDOG_MS = 1000;
