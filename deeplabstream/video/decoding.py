@@ -52,6 +52,11 @@ def open_container(
         if not container.streams.video:
             raise DeviceError(f"{path} holds no frames")
         stream = container.streams.video[0]
+        if getattr(stream, "codec_context", None) is None:
+            raise DeviceError(
+                f"{path} is damaged at its end or beginning, or FFmpeg has no decoder for "
+                "its codec"
+            )
         width, height = stream.width, stream.height
         most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
         if not width * height:  # FFmpeg reports too large frames and missing ones alike

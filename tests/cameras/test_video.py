@@ -114,6 +114,17 @@ def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
         video_format(path)
 
 
+def test_a_file_whose_codec_is_not_known_is_named(tmp_path: Path) -> None:
+    """The header at its end is cut off."""
+    path = write_video(tmp_path / "film.mp4", 25, codec="png")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    with (
+        pytest.raises(DeviceError, match=r"film\.mp4 (is damaged|is not|holds no)"),
+        VideoFile(source=path).opened(),
+    ):
+        pass
+
+
 def test_a_file_without_pictures_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sound.mkv"
     with av.open(str(path), "w") as container:
