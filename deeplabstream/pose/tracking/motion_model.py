@@ -117,12 +117,12 @@ class MotionModel:
         shares = 1.0 / np.maximum(count, 1)
         mean = np.where(both, np.minimum(far, 25.0), 0.0).sum(axis=-1) * shares
         wide = np.where(both, 2 * np.log(spread)[:, None], 0.0).sum(axis=-1) * shares
-        weight = np.minimum(count, 2)
+        weight = np.minimum(seen.sum(axis=1), 2)  # the same for all animals
         costs = weight * (mean + wide)
         costs[mean > FARTHEST] = NEVER
         vague = count == 0
         if vague.any():
-            costs = np.where(vague, self._vague(middles), costs)
+            costs = np.where(vague, weight * self._vague(middles), costs)
         return costs, weight * mean
 
     def _vague(self, middles: Array) -> Array:
@@ -132,7 +132,7 @@ class MotionModel:
         spread = (self.length * (0.3 + SPEED * np.minimum(gone_s, 2.0))) ** 2 + 1.0
         off = middles[None] - self._middle[:, None]
         costs = (off * off).sum(axis=-1) / spread[:, None] + 2 * np.log(spread)[:, None]
-        return np.where(np.isfinite(costs), 2 * costs, 100.0)
+        return np.where(np.isfinite(costs), costs, 50.0)
 
     def correct(
         self, animals: list[int], points: Array, seen: Mask, middles: Array
