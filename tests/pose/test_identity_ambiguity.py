@@ -57,19 +57,23 @@ class Scene:
         self.shades = shades[:animals]
         self.time_s = 0.0
 
-    def show(self, *places: tuple[float, float]) -> Pose:
+    def show(self, *places: tuple[float, float] | None, parts: int = 4) -> Pose:
+        """Show animals at these places, None: not found; `parts` of the last one."""
         self.time_s += 1 / 30
         image = np.full((400, 400), 120, np.uint8)
         points = np.full((len(self.shades), 4, 2), np.nan, np.float32)
         for row, (place, shade) in enumerate(zip(places, self.shades, strict=True)):
+            if place is None:
+                continue
             points[row] = SHAPE + np.float32(place)
             x, y = (int(v) for v in place)
             image[y - 10 : y + 10, x - 5 : x + 45] = shade
+        points[-1, parts:] = np.nan
         sure = np.isfinite(points[..., 0]).astype(np.float32)
         pose = Pose(ARENA_SKELETON, points, sure)
         return self.identity.update(image, pose, self.time_s)
 
-    def shown(self, *places: tuple[float, float], times: int = 20) -> Pose:
+    def shown(self, *places: tuple[float, float] | None, times: int = 20) -> Pose:
         for _ in range(times):
             told = self.show(*places)
         return told
@@ -200,3 +204,39 @@ def test_looks_do_not_exchange_animals_that_motion_kept_apart() -> None:
     told = scene.shown(*APART, times=60)
     assert told.identity == ("", "")
     np.testing.assert_array_equal(told.points, before.points)
+
+
+BESIDE = (150, 150), (150, 185)
+
+
+@pytest.mark.parametrize("walks_over", [False, True])
+def test_one_that_reappears_in_its_place_is_known_unless_it_could_be_covered(
+    walks_over: bool,
+) -> None:
+    scene = Scene()
+    one, other = BESIDE
+    assert scene.shown(*BESIDE).identity == ("", "")
+    assert scene.shown(one, None, times=10).identity == ("doubt1", "doubt1")
+    if walks_over:
+        for step in (*range(30), *range(30, -1, -1)):
+            scene.show((150, 150 + step), None)
+    told = scene.shown(one, other)
+    assert told.identity == (("doubt1",) * 2 if walks_over else ("", ""))
+
+
+def test_a_body_part_that_was_found_alone_takes_no_other_animal() -> None:
+    """Of the last one ever fewer parts are found; the first one stays what it is."""
+    identity = IdentityTracker(skeleton(2), THRESHOLD)
+    image = np.full((400, 400), 120, np.uint8)
+    bodies = np.stack([SHAPE * 4 + (100, 100), SHAPE * 4 + (100, 290)])
+    found = [4] * 20 + [3, 2, 1, 1] + [0] * 5 + [1] + [0] * 13
+    for index, parts in enumerate(found):
+        points = bodies.astype(np.float32)
+        points[1, parts:] = np.nan
+        sure = np.isfinite(points[..., 0]).astype(np.float32)
+        pose = Pose(ARENA_SKELETON, points, sure)
+        told = identity.update(image, pose, index / 30)
+        first = told.points[told.skeleton.animals.index("anna")]
+        if index > 10:
+            np.testing.assert_array_equal(first, points[0])
+            assert not told.is_ambiguous(0)

@@ -38,6 +38,8 @@ HIDDEN_S = 0.15
 animal may reappear on another side."""
 UPON = 0.3
 """The same at this many lengths: at once."""
+COVERS = 0.6
+"""Lengths between the centres of two animals at which one may cover the other."""
 HALF = 0.5
 """Share of an animal that has to be clear of all others for its first name; afterwards
 all of it."""
@@ -83,6 +85,9 @@ class IdentityTracker:
     _counts: list[int] = field(init=False)
     _margins: Array = field(init=False)
     """(animal, animal): the smallest margin of motion since they were last known."""
+    _hidden: dict[tuple[int, int], tuple[int, list[float]]] = field(init=False)
+    """By pair that is ambiguous only because one is not found: which one, and its last
+    position (px)."""
     _unseen_since_s: list[float] = field(init=False)
     _apart_since_s: float = field(init=False)
     """Time since which all were found apart from each other, before they have names."""
@@ -98,6 +103,7 @@ class IdentityTracker:
         self._views = np.zeros((animals, 0))
         self._counts = [0] * animals
         self._margins = np.full((animals, animals), np.inf)
+        self._hidden = {}
         self._unseen_since_s = [np.inf] * animals
         self._apart_since_s = np.inf
 
@@ -161,16 +167,23 @@ class IdentityTracker:
                     margin += said[theirs][detection] - said[mine][detection]
                     asked += 3 * max(0.0, off[mine][detection] - FITS)
             least = min(margin, float(self._margins[one, other]))
-            if margin < asked or self._hides(one, other, of, found, time_s):
+            hidden = self._hides(one, other, of, found, time_s)
+            if margin < asked:
+                self._hidden.pop((one, other), None)
+            elif hidden is not None and not self._doubts.between(one, other):
+                place = self._tracks.middles[hidden].tolist()
+                self._hidden[one, other] = hidden, place
+            if margin < asked or hidden is not None:
                 least, self._apart_since_s = 0.0, np.inf
                 for each in self._doubts.begin(one, other, time_s):
                     self._counts[each] = 0
             self._margins[one, other] = self._margins[other, one] = least
+        self._find_hidden(of, found)
 
     def _hides(
         self, one: int, other: int, of: dict[int, int], found: Detections, time_s: float
-    ) -> bool:
-        """Return whether one of two was not visible for a while beside the other."""
+    ) -> int | None:
+        """Return which of two was not visible for a while beside the other; None: neither."""
         for hidden, there in ((one, other), (other, one)):
             if hidden in of or there not in of:
                 continue
@@ -178,8 +191,28 @@ class IdentityTracker:
             away = dist(last, found.middles[of[there]].tolist()) / self._tracks.length
             hidden_s = time_s - self._unseen_since_s[hidden]
             if away < 1 and hidden_s >= HIDDEN_S * (away - UPON) / (1 - UPON):
-                return True
-        return False
+                return hidden
+        return None
+
+    def _find_hidden(self, of: dict[int, int], found: Detections) -> None:
+        """End the ambiguity of an animal that reappears where it was not found.
+
+        The other one must never have come near that place: then nothing covered it.
+        """
+        for (one, other), (hidden, place) in list(self._hidden.items()):
+            there = of.get(other if hidden == one else one)
+            if there is None:
+                continue
+            apart = dist(place, found.middles[there].tolist()) / self._tracks.length
+            moved = 0.0
+            if hidden in of:
+                moved = dist(place, found.middles[of[hidden]].tolist())
+                moved /= self._tracks.length
+            if apart < COVERS or moved > 1:
+                del self._hidden[one, other]
+            elif hidden in of and moved < UPON:
+                del self._hidden[one, other]
+                self._doubts.end(one, other)
 
     def _name(
         self,
@@ -314,6 +347,7 @@ class IdentityTracker:
     def _reorder(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
         """Reorder the animals: `order[n]` becomes the n-th; appearance stays with the names."""
         self._tracks.reorder(order)
+        self._hidden.clear()
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
         self._margins = self._margins[order][:, order]
