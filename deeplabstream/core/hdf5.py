@@ -94,7 +94,7 @@ def check_own(content: "h5py.File", file_size: int) -> None:
         for shape in (item.shape or (), item.chunks or ()):
             if (asked := prod(shape) * item.dtype.itemsize) > most:
                 raise ValueError(
-                    f"{item.name} is said to be {asked / 2**20:.0f} MB large, in a file of "
+                    f"{item.name} declares {asked / 2**20:.0f} MB in a file of "
                     f"{file_size / 2**20:.1f} MB: it is damaged"
                 )
 

@@ -26,7 +26,7 @@ def cache_folder() -> Path:
     except OSError as error:
         raise ModelError(
             f"{folder}, the cache of network measurements, can't be created "
-            f"({error.strerror}): say {VARIABLE} = a folder that can be written in the "
+            f"({error.strerror}): set {VARIABLE} = a writable folder in the "
             "environment, or RUNTIME = cpu in [Pose Estimation]"
         ) from error
     return folder

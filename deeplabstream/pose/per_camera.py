@@ -24,7 +24,7 @@ class PerCamera(EstimatorWrapper):
             title = f"[Camera {camera}] MODEL"
             if estimator.skeleton.bodyparts != usual.skeleton.bodyparts:
                 raise ModelError(
-                    f"{title}: all networks of a rig must know the same body parts in the "
+                    f"{title}: all networks of a rig need the same body parts in the "
                     f"same order: {', '.join(estimator.skeleton.bodyparts)}, not "
                     f"{', '.join(usual.skeleton.bodyparts)}"
                 )

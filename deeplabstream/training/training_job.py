@@ -291,8 +291,8 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     beside = any(each and each.resolve() == config.output.resolve() for each in taken)
     if beside and not config.resume:
         raise DeepLabStreamError(
-            f"--output {config.output}: labels or settings lie there, and the network's "
-            "own would replace them; give another folder"
+            f"--output {config.output}: it contains labels or settings, which the "
+            "network's files would replace; name another folder"
         )
     import torch
 

@@ -89,8 +89,8 @@ def in_huge_pieces(holder: "h5py.Group", name: str, folder: Path) -> None:
         (by_soft_link_through_external_one, "links to another file"),
         (by_external_storage, "shows the content of other files"),
         (by_virtual_data_set, "shows the content of other files"),
-        (declared_huge, "is said to be"),
-        (in_huge_pieces, "is said to be"),
+        (declared_huge, "declares "),
+        (in_huge_pieces, "declares "),
     ],
 )
 @pytest.mark.parametrize("kind", ["table", "sleap"])

@@ -119,7 +119,7 @@ def test_what_was_stopped_goes_on_with_the_neighbours_of_its_first_row(
 
 def test_a_rig_gets_the_network_of_single_pictures_only(folder: Path) -> None:
     assert open_estimator(folder, "cpu").estimate([noise(1)])
-    with pytest.raises(ModelError, match="5 images that follow each other"):
+    with pytest.raises(ModelError, match="needs 5 consecutive frames"):
         open_estimator(folder / CONTEXT, "cpu")
     with pytest.raises(ModelError, match="there is no model"):
         open_for_videos("nobody")

@@ -73,7 +73,7 @@ def test_labels_are_not_replaced_by_a_networks_tables(
 ) -> None:
     beside = str(labelled / "clip0" / "..")
     assert TrainNetwork.main(["--data", str(labelled), "--output", beside, *SMALL]) == 2
-    assert "give another folder" in capsys.readouterr().err
+    assert "name another folder" in capsys.readouterr().err
     assert not (labelled / "config.yaml").exists()
 
 

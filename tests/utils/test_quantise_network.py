@@ -91,7 +91,7 @@ def test_what_moves_points_too_far_is_not_written(
     [
         (20, 0.545, 0.02, r"too many points change .* 1% is allowed; .* threshold"),
         (20, 1.5, 0.02, r"points move too far: .* 1 px are allowed; more"),
-        (0, float("nan"), 0.0, "sees no body part in any of these images"),
+        (0, float("nan"), 0.0, "finds no body part in these images"),
     ],
 )
 def test_the_reason_of_a_refusal_is_the_one_that_counted(

@@ -90,7 +90,7 @@ def _theirs(
     except Exception as error:  # ONNX Runtime's have no common ancestor
         if is_too_large(error):
             raise ModelError(
-                f"{network} asks for more than {MEMORY_GB} GB of memory for one image: "
+                f"{network} needs more than {MEMORY_GB} GB of memory for one image: "
                 "export it for a smaller input"
             ) from error
         reason = " ".join(str(error).split())[:400]

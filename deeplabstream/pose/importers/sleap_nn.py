@@ -198,7 +198,7 @@ def _bottom_up(
     most = animals or said.max_instances
     if not most:
         raise ModelError(
-            f"{source} does not tell how many animals an image has at most; add "
+            f"{source} does not contain the maximum number of animals in an image; add "
             "--animals 2"
         )
     made = _makers(network)

@@ -59,9 +59,9 @@ def open_estimator(
     model = load_model_folder(folder)
     if model.frames > 1:
         raise ModelError(
-            f"{model.path} looks at {model.frames} images that follow each other, two "
-            "of them still to come: it is for whole videos; for a rig and for single "
-            "images take the network in the folder around it"
+            f"{model.path} needs {model.frames} consecutive frames, two of them later "
+            "ones, so it is for whole videos only; for a rig and for single images use "
+            "the network in the parent folder"
         )
     estimator = opened(model, runtime, threads, tolerance_px)
     detector = model.path / DETECTOR

@@ -104,8 +104,8 @@ def told(trial: Trial) -> str:
 def _why_not(best: Trial, tolerance_px: float) -> str:
     if not best.difference.points:
         return (
-            "the network sees no body part in any of these images, so nothing can be "
-            "compared: give it images or a video of the animal that it knows"
+            "the network finds no body part in these images, so nothing can be compared: "
+            "use images or a video of the animal that it was trained on"
         )
     if not best.difference.p95_px <= tolerance_px:
         why, allowed = "its points move too far", f"{tolerance_px:g} px are allowed"

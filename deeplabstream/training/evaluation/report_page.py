@@ -184,9 +184,9 @@ def _animals(evidence: Evidence) -> str:
         for row in animal_rows(evidence)
     ]
     return (
-        "<h2>Animals</h2><p>Recall: the share of the labelled animals (of two body parts "
-        "or more) that was found; precision: the share of those told that is there. All "
-        "other figures are of animals that were found.</p>"
+        "<h2>Animals</h2><p>Recall: share of the labelled animals (with two body parts "
+        "or more) that were found; precision: share of the found animals that are "
+        "labelled. All other figures apply to found animals.</p>"
         f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
     )
 

@@ -93,8 +93,8 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     kind, backbone = str(how.get("model_type", "heatmap")), str(how.get("backbone"))
     if "multiview" in kind:
         raise ModelError(
-            f"{source}: a {kind} model looks at images of several cameras at once, and "
-            "can't be imported; train a heatmap model, which looks at one"
+            f"{source}: a {kind} model needs images of several cameras at once and can't "
+            "be imported; train a heatmap model, which needs one"
         )
     if kind != "heatmap" or backbone not in BACKBONES:
         script = typed(SCRIPTS / "from_lightning_pose.py")

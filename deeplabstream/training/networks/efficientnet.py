@@ -84,7 +84,7 @@ def _packaged(size: int) -> Path:
     except ImportError as error:
         raise ModelError(
             f"ImageNet's weights come with the package {name.replace('_', '-')}, which is "
-            "not installed; --no-imagenet does without"
+            "not installed; --no-imagenet trains without them"
         ) from error
     file = getattr(package, f"EfficientnetLite{size}ModelFile")
     return Path(file.get_model_file_path())

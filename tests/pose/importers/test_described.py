@@ -347,6 +347,6 @@ def test_a_small_file_that_asks_for_much_memory_is_refused(
     say = ["--description", str(words), "--output", str(tmp_path / "m")]
     assert main([str(tmp_path / "it.onnx"), *say]) == 2
     told = capsys.readouterr().err
-    assert "asks for more than 4 GB of memory" in told
+    assert "needs more than 4 GB of memory" in told
     assert len(told.strip().splitlines()) == 1
     assert not (tmp_path / "m").exists()

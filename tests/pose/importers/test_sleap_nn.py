@@ -120,7 +120,7 @@ def test_sleap_nns_animals_are_ours(
     out = imported("sleap_nn_bottom_up", *SIZE, "--animals", "3")
     words = [str(source), "--output", str(tmp_path / "none"), *SIZE]
     assert main(words) == 2
-    assert "does not tell how many animals" in capsys.readouterr().err
+    assert "does not contain the maximum number of animals" in capsys.readouterr().err
     model = load_model_folder(out)
     assert isinstance(model.decoder, MultiAnimalDecoder)
     assert model.decoder.grouping.edges == ((0, 1), (1, 2))

@@ -38,7 +38,7 @@ def main():
     if _word(config["method"]).lower() not in ("bu", "td"):
         sys.exit(
             f"{name} needs another network's poses beside each image, which can't be "
-            "taken over; train one that needs images alone"
+            "imported; train one that needs only images"
         )
     model = PoseModel.build(dict(config["model"])).eval()
     try:

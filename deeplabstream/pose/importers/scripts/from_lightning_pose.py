@@ -82,8 +82,8 @@ def _configured(folder):
     kind = str(config.model.model_type)
     if kind not in ("regression", "heatmap", "heatmap_mhcrnn"):
         sys.exit(
-            f"{folder}: a {kind} model looks at images of several cameras at once, and "
-            "can't be taken over; train a heatmap model, which looks at one"
+            f"{folder}: a {kind} model needs images of several cameras at once and can't "
+            "be imported; train a heatmap model, which needs one"
         )
     return config, kind
 
