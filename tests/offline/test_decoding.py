@@ -98,5 +98,5 @@ def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="video not found"):
         open_video(path)
     path.write_bytes(b"no film" * 100)
-    with pytest.raises(DeviceError, match="no video that can be read"):
+    with pytest.raises(DeviceError, match="is not a readable video"):
         open_video(path)
