@@ -98,9 +98,13 @@ def test_one_classifier_keeps_the_plain_names() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("resting\nANIMAL = anna", "resting", "of anna, bob know it; say which ANIMAL"),
+        (
+            "resting\nANIMAL = anna",
+            "resting",
+            "classifiers of anna, bob detect it; set ANIMAL",
+        ),
         ("behaviours\nANIMAL = bob", "behaviours\nANIMAL = anna", "of the same animal"),
-        ("resting\nANIMAL = bob", "resting\nANIMAL = 2", "looks at anna, bob"),
+        ("resting\nANIMAL = bob", "resting\nANIMAL = 2", "evaluates anna, bob"),
     ],
 )
 def test_what_does_not_fit_is_a_sentence(old: str, new: str, sentence: str) -> None:
