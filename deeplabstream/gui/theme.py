@@ -201,6 +201,7 @@ QTreeView {{
 QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{
     border-color: {of.blue};
 }}
+QLineEdit:read-only {{ color: {of.faint}; background: transparent; }}
 QLineEdit[wrong="true"], QComboBox[wrong="true"] {{ border: 1px solid {of.red}; }}
 QCheckBox::indicator, QRadioButton::indicator {{
     width: 12px; height: 12px; border: 1px solid {of.grey}; background: {of.background};

@@ -145,10 +145,19 @@ def test_the_animal_can_be_changed_until_the_run_folder_is_made(
     assert window.banner.isVisible(), "it is that of the next run"
     window.bridge.do(Action.START_ANALYSIS)
     tick(window)
-    assert not window.live.subject.lines["ANIMAL"].isEnabled()
+    panel = window.live.subject
+    window.bridge.do(Action.STOP_ANALYSIS)
+    tick(window)  # the stream runs, the run folder stays
+    assert panel.lines["ANIMAL"].isReadOnly()
+    assert panel.fixed.isVisible()
+    assert panel.fixed.text() == "Stop the stream to change"
+    assert "Stop the stream to change" in panel.lines["GROUP"].toolTip()
+    qtbot.keyClicks(panel.lines["ANIMAL"], "mouse 10")
+    assert panel.lines["ANIMAL"].text() == "mouse 9"
     window.bridge.do(Action.STOP_STREAM)
     tick(window)
-    assert window.live.subject.lines["ANIMAL"].isEnabled(), "for the next run"
+    assert not window.live.subject.lines["ANIMAL"].isReadOnly(), "for the next run"
+    assert not window.live.subject.fixed.isVisible()
     assert rig.settings.subject.animal == "mouse 9"
     window.end()
 

@@ -13,6 +13,7 @@ from deeplabstream.settings.subject import Subject
 
 _KEYS = ("ANIMAL", "GROUP", "EXPERIMENTER")
 _SECTION = "Session"
+_FIXED = "Stop the stream to change"
 
 
 class SubjectPanel(Panel):
@@ -30,21 +31,30 @@ class SubjectPanel(Panel):
             info = keys_of(Subject)[key][1]
             caption, line = QLabel(label_of(key, info)), TextField()
             caption.setObjectName("caption")
-            line.setToolTip(f"{info.description}; saved with the run")
+            line.setToolTip(_help(key))
             line.editingFinished.connect(partial(self._take, key))
             grid.addWidget(caption, 0, column)
             grid.addWidget(line, 1, column)
             self.lines[key] = line
+        self.fixed = QLabel(_FIXED)
+        """Shown while the fields can't be changed."""
+        self.fixed.setObjectName("caption")
+        self.fixed.hide()
         self.column.addLayout(grid)
+        self.column.addWidget(self.fixed)
         document.changed.connect(self._refresh)
         self._refresh()
 
     def show_status(self, state: SessionState) -> None:
         """Let the words be changed, unless the run folder has them already."""
-        runs = state.analysing or state.recording or state.phase is Phase.STOPPING
+        records = state.recording or state.recording_starting
+        runs = state.analysing or records or state.phase is Phase.STOPPING
         begun = state.phase is not Phase.IDLE and state.run_folder is not None
-        for line in self.lines.values():
-            line.setEnabled(not (runs or begun))
+        self.fixed.setVisible(runs or begun)
+        for key, line in self.lines.items():
+            line.setReadOnly(runs or begun)
+            reason = f"{_FIXED}: the run folder is made. " if runs or begun else ""
+            line.setToolTip(f"{reason}{_help(key)}")
 
     def _refresh(self) -> None:
         words = self.document.words.get(_SECTION, {})
@@ -57,3 +67,7 @@ class SubjectPanel(Panel):
         before = self.document.words.get(_SECTION, {}).get(key)
         if word != (before or ""):
             self.document.set_word(_SECTION, key, word)
+
+
+def _help(key: str) -> str:
+    return f"{keys_of(Subject)[key][1].description}; saved with the run"
