@@ -32,6 +32,8 @@ class RigChoices:
     )
     max_on_s: float = 5.0
     """Longest time that the output is on at once."""
+    rest_s: float = 5.0
+    """Pause after each time on: the output is off, also while the trigger is true."""
     minutes: float = 10.0
 
     def text(self) -> str:
@@ -58,7 +60,7 @@ class RigChoices:
                 "TRIGGER": TRIGGER,
                 "OUTPUT": OUTPUT,
                 "MAX_ON_S": seconds,
-                "REST_S": "0",
+                "REST_S": f"{self.rest_s:g}",
                 "TRIALS": "10000",
                 "MAX_TOTAL_S": f"{60 * self.minutes:g}",
             },

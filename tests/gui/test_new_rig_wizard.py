@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from cameras.video import VideoFile
 from cameras.webcam import Webcam
+from deeplabstream.core.command import OutputName, off, on
 from deeplabstream.gui import file_opening
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
@@ -19,8 +21,10 @@ from deeplabstream.gui.file_opening import FileOpener
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.plugins.camera import Device
-from deeplabstream.settings.loading import load
+from deeplabstream.plugins.experiment import Observation, PlanRunner
+from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.new_rig import RigChoices
+from experiments.conditional import Conditional
 from outputs.serial_line import SerialLine
 from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
@@ -75,6 +79,7 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     wizard.output.port.setCurrentText(os.ttyname(port))
     wizard.next()
     assert wizard.currentPage() is wizard.test
+    assert "Then press Start on the page Live." in wizard.test.words.text()
     wizard.test.press.click()
     qtbot.waitUntil(lambda: "is off again" in wizard.test.words.text(), timeout=SOON)
     assert os.read(device, 10).strip(b"L") == b"H", "on once, and off"
@@ -87,8 +92,52 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     assert trigger.bodyparts == ("snout",)
     assert isinstance(settings.outputs["stimulus"], SerialLine)
     assert settings.outputs["stimulus"].max_on_s == 5
+    loop = settings.new_experiment()
+    assert isinstance(loop, Conditional)
+    assert (loop.max_on_s, loop.rest_s) == (5, 5)
     os.close(device)
     os.close(port)
+
+
+def test_the_output_page_asks_for_the_pause_and_says_what_it_does(
+    wizard: NewRigWizard,
+) -> None:
+    page = wizard.output
+    assert page.pause.value() == page.longest.value() == 5
+    assert page.words.text().startswith("On at most 5 s, then at least 5 s off")
+    page.longest.setValue(2)
+    assert page.pause.value() == 2, "equal to the longest time until it is changed"
+    page.pause.setValue(7)
+    page.longest.setValue(3)
+    assert page.words.text().startswith("On at most 3 s, then at least 7 s off")
+    page.port.setCurrentText("simulated (no device)")
+    assert page.take() == ""
+    loop = wizard.settings().new_experiment()
+    assert isinstance(loop, Conditional)
+    assert (loop.max_on_s, loop.rest_s) == (3, 7)
+    page.pause.setValue(0)
+    assert page.words.text().startswith("No pause")
+
+
+@pytest.mark.parametrize("max_on_s", [0.5, 5.0])
+def test_an_animal_that_stays_in_the_region_has_the_output_on_half_of_the_time(
+    tmp_path: Path, max_on_s: float
+) -> None:
+    choices = RigChoices(max_on_s=max_on_s, rest_s=max_on_s, minutes=2)
+    runner = PlanRunner(parse(choices.text(), tmp_path).new_experiment().plan())
+    output = OutputName("stimulus")
+    switch_on = on(output)
+    lit, frames = [False], 30 * 60
+    for frame in range(frames):
+        seen = Observation(frame / 30, {"region": True})
+        changes = [c for c in runner.step(seen) if c in (switch_on, off(output))]
+        lit.append(changes[-1] == switch_on if changes else lit[-1])
+    edges = [n for n in range(1, frames + 1) if lit[n] != lit[n - 1]]
+    spans = [(end - start) / 30 for start, end in pairwise(edges)]
+    assert sum(lit) / frames <= 0.5 + max_on_s / 60, "on first, so half a cycle more"
+    assert all(span <= max_on_s + 1 / 30 for span in spans[::2]), "times on"
+    assert all(span >= max_on_s - 1e-9 for span in spans[1::2]), "pauses"
+    assert len(spans) > 8
 
 
 def test_a_page_says_what_is_missing_and_stays(

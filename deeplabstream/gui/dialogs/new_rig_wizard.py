@@ -459,7 +459,9 @@ class OutputPage(RigPage):
         )
         self.port, self.baud = QComboBox(), QComboBox()
         self.on, self.off = QLineEdit("H"), QLineEdit("L")
-        self.longest = QDoubleSpinBox()
+        self.longest, self.pause = QDoubleSpinBox(), QDoubleSpinBox()
+        self.words = QLabel()
+        self.words.setWordWrap(True)
         self.port.setEditable(True)
         self.port.setToolTip("PORT: choose a port that was found, or type one")
         self.baud.addItems(["9600", "57600", "115200", "250000", "1000000"])
@@ -467,13 +469,19 @@ class OutputPage(RigPage):
         self.baud.setToolTip("BAUDRATE: as in the program of the board")
         self.on.setToolTip(r"ON_BYTES: H, on\n or 0x01 0xFF")
         self.off.setToolTip("OFF_BYTES, likewise")
-        self.longest.setRange(0.1, 3600)
-        self.longest.setValue(5)
-        self.longest.setSuffix(" s")
-        self.longest.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        for box, least_s in ((self.longest, 0.1), (self.pause, 0.0)):
+            box.setRange(least_s, 3600)
+            box.setValue(5)
+            box.setSuffix(" s")
+            box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.longest.setToolTip(
             "MAX_ON_S: after this time it is switched off in any case"
         )
+        self.pause.setToolTip("REST_S: time off after each time on")
+        self._last_longest_s = self.longest.value()
+        self.longest.valueChanged.connect(self._change_longest)
+        self.pause.valueChanged.connect(self._show_limits)
+        self._show_limits()
         self.again = QPushButton("Search again")
         self.again.clicked.connect(self.search)
         form = QFormLayout(self)
@@ -483,6 +491,8 @@ class OutputPage(RigPage):
         form.addRow("Sent to switch on", self.on)
         form.addRow("Sent to switch off", self.off)
         form.addRow("Longest time on", self.longest)
+        form.addRow("Pause after it", self.pause)
+        form.addRow(self.words)
         form.addRow(self.problem)
         self.port.currentTextChanged.connect(self._show_state)
 
@@ -521,13 +531,32 @@ class OutputPage(RigPage):
                 "OFF_BYTES": self.off.text().strip(),
             }
         self.rig.choices = replace(
-            self.rig.choices, output=words, max_on_s=self.longest.value()
+            self.rig.choices,
+            output=words,
+            max_on_s=self.longest.value(),
+            rest_s=self.pause.value(),
         )
         try:
             self.rig.settings()
         except SettingsError as error:
             return "\n".join(error.problems)
         return ""
+
+    def _change_longest(self, longest_s: float) -> None:
+        """Keep the pause equal to the longest time on until it is set to another value."""
+        if self.pause.value() == self._last_longest_s:
+            self.pause.setValue(longest_s)
+        self._last_longest_s = longest_s
+        self._show_limits()
+
+    def _show_limits(self) -> None:
+        longest, pause = f"{self.longest.value():g} s", f"{self.pause.value():g} s"
+        self.words.setText(
+            f"On at most {longest}, then at least {pause} off, also while the trigger is true."
+            if self.pause.value()
+            else f"No pause: after {longest} it is switched on again at once while the "
+            "trigger is true, so it is on almost without a break."
+        )
 
     def _show_state(self) -> None:
         serial = self.port.currentText() != _NO_PORT
@@ -562,8 +591,7 @@ class TestPage(RigPage):
         """Show what will be written, and where."""
         self.setFinalPage(True)
         self.words.setText(
-            f"Finish writes {self.rig.folder.path}. Then press Start Stream, Start "
-            "Analysis and Start Experiment on the page Live."
+            f"Finish writes {self.rig.folder.path}. Then press Start on the page Live."
         )
         self.page.setPlainText(self.rig.choices.text())
 
