@@ -7,8 +7,8 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.engine.checks.camera_watchdog import FrameRateMeter
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
-from deeplabstream.engine.session.messages import WatchdogChecked
-from deeplabstream.engine.session.session_state import Counts
+from deeplabstream.engine.session.messages import ExperimentRunning, WatchdogChecked
+from deeplabstream.engine.session.session_state import Counts, StreamStarted
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.settings.loading import parse
 from tests.engine import small_rig
@@ -47,6 +47,23 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
     bad = [finding.note for finding in found if not finding.good]
     assert len(bad) == len(rig.settings.outputs), "no output is open in this test"
     assert all(note.startswith("warning: [Output ") for note in bad)
+
+
+def test_a_second_experiment_in_a_run_folder_is_warned_of(
+    rig: FakeSession, tmp_path: Path
+) -> None:
+    rig.update(run_folder=tmp_path / "run_a")
+    assert "This is experiment" not in inspected(rig, {"arena": 30.0})[0].text
+    for active in (True, False):
+        rig.state = rig.state.after(ExperimentRunning(active))
+    found = inspected(rig, {"arena": 30.0})
+    assert found[0].note == (
+        "warning: This is experiment 2 of run run_a; "
+        "stop the stream first to get a new run folder"
+    )
+    assert not grave(found)
+    rig.state = rig.state.after(StreamStarted(rig.settings, 1))
+    assert rig.state.experiments == 0
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def _warning(text: str, grave: bool = False) -> PreflightResult:
 def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
     """Return all findings, good ones too, of a session that streams and analyses."""
     return [
+        *_run_folder(state),
         *_cameras(settings, state),
         *_clocks(settings, state),
         *_network(settings, state),
@@ -57,6 +58,15 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
         *_outputs(settings, state),
         *_check_disk_space(settings, state),
     ]
+
+
+def _run_folder(state: SessionState) -> Iterator[PreflightResult]:
+    """Warn of an earlier experiment in the run folder."""
+    if state.experiments and state.run_folder is not None:
+        yield _warning(
+            f"This is experiment {state.experiments + 1} of run "
+            f"{state.run_folder.name}; stop the stream first to get a new run folder"
+        )
 
 
 def _cameras(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:

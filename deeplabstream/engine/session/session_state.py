@@ -253,6 +253,8 @@ class SessionState:
     """By camera: frames delivered when the analysis started; empty: none runs."""
     experiment_starting: bool = False
     """The experiment was requested and does not run yet."""
+    experiments: int = 0
+    """Number of experiments that were started in this stream and so in its run folder."""
     unrecorded: tuple[str, ...] = ()
     """Cameras that are to be recorded and have no frame in their video yet. One that
     waits for its trigger pulse is not among them."""
@@ -397,7 +399,12 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
         case say.Analysing(active):
             return _after_analysing(state, active)
         case say.ExperimentRunning(active):
-            return replace(state, experimenting=active, experiment_starting=False)
+            return replace(
+                state,
+                experimenting=active,
+                experiment_starting=False,
+                experiments=state.experiments + active,
+            )
         case say.RunOpened(path):
             return replace(state, run_folder=path)
         case say.RecordingProgress():
