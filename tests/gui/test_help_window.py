@@ -60,19 +60,58 @@ def test_links_lead_to_pages_headings_and_the_desktop(
     assert "not part of this installation" in window.words.text()
 
 
-def test_words_are_found_and_start_again_at_the_top(
-    window: HelpWindow, qtbot: QtBot
+def press_enter(window: HelpWindow) -> tuple[str, int]:
+    """Search on; return the page and the place that are shown."""
+    window.search.returnPressed.emit()
+    return shown(window), window.page.textCursor().position()
+
+
+def test_words_are_found_in_all_pages_and_start_again_after_the_last(
+    window: HelpWindow,
 ) -> None:
     window.open_page("app.md")
     window.search.setText("polygon")
-    places = []
-    for _ in range(4):
-        window.search.returnPressed.emit()
-        places.append(window.page.textCursor().position())
-    assert places[0] < places[1]
-    assert len(set(places)) < len(places), "after the last comes the first"
+    places = [press_enter(window) for _ in range(2)]
+    assert {title for title, _ in places} == {"The application"}
+    assert places[0][1] < places[1][1]
+    while (place := press_enter(window)) not in places:
+        assert window.page.textCursor().selectedText().lower() == "polygon"
+        places.append(place)
+    assert place == places[0], "after the last comes the first"
+    having = {
+        file.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        for file in DOCS.glob("*.md")
+        if "polygon" in file.read_text(encoding="utf-8").lower()
+    }
+    assert len(having) > 1
+    assert {title for title, _ in places} == having
+
+
+def test_words_of_another_page_lead_there_and_the_list_shows_where_they_are(
+    window: HelpWindow,
+) -> None:
+    window.open_page("app.md")
+    assert "MAX_ON_S" not in window.page.toPlainText()
+    window.search.setText("max_on_s")
+    title, place = press_enter(window)
+    assert title != "The application"
+    assert place > 0
+    assert window.page.textCursor().selectedText() == "MAX_ON_S"
+    rows = [window.list.item(row) for row in range(window.list.count())]
+    listed = [item.toolTip() for item in rows if item and not item.isHidden()]
+    assert window.words.text() == f"in {len(listed)} pages"
+    assert 1 < len(listed) < len(rows)
+    assert all("MAX_ON_S" in line for line in listed), "the first line with it"
+    window.search.clear()
+    assert not any(item.isHidden() for item in rows if item)
+
+
+def test_words_that_are_nowhere_leave_the_page_where_it_is(window: HelpWindow) -> None:
+    window.open_page("app.md")
+    window.search.setText("polygon")
+    before = press_enter(window)
     window.search.setText("no such words anywhere")
-    window.search.returnPressed.emit()
+    assert press_enter(window) == before
     assert window.words.text() == "not found"
 
 

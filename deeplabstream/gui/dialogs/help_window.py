@@ -3,6 +3,7 @@
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from PyQt5.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, Qt, QUrl
@@ -55,6 +56,8 @@ class HelpWindow(QDialog):
         self._past: list[str] = []
         self._future: list[str] = []
         self._shown = ""
+        self._texts: dict[str, str] = {}
+        """Plain text of each page, filled by the first search."""
         self._arrange()
         for title, name in contents(docs):
             item = QListWidgetItem(title)
@@ -64,6 +67,7 @@ class HelpWindow(QDialog):
         self.list.currentItemChanged.connect(self._choose)
         self.page.anchorClicked.connect(self._follow)
         self.search.returnPressed.connect(self._find)
+        self.search.textChanged.connect(lambda: self._list_only(None))
         self.back.clicked.connect(lambda: self._step(self._past, self._future))
         self.forth.clicked.connect(lambda: self._step(self._future, self._past))
 
@@ -125,8 +129,11 @@ class HelpWindow(QDialog):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.page.setFrameShape(QTextBrowser.Shape.NoFrame)
         self.list.setObjectName("clear")
-        self.search.setPlaceholderText("Find in this page: Enter")
-        self.search.setToolTip("Enter: the next place")
+        self.search.setPlaceholderText("Find in all pages: Enter")
+        self.search.setToolTip(
+            "Enter: the next place, in this page and then in the next page that has one;"
+            " the list shows the pages with the text"
+        )
         top = QHBoxLayout()
         for widget in (self.back, self.forth, self.search, self.words):
             top.addWidget(widget)
@@ -165,13 +172,48 @@ class HelpWindow(QDialog):
             self.words.setText(f"{name} is not part of this installation")
 
     def _find(self) -> None:
-        """Go to the next place of the searched words; from the end on to the start."""
+        """Go to the next place of the text, also in other pages; after the last the first."""
         text = self.search.text()
-        found = self.page.find(text)
-        if not found:
-            self.page.moveCursor(QTextCursor.MoveOperation.Start)
-            found = self.page.find(text, QTextDocument.FindFlags())
-        self.words.setText("" if found or not text else "not found")
+        if not text:
+            return
+        found = self._lines_with(text)
+        self._list_only(found)
+        if not self.page.find(text) and found:
+            files = list(self._texts)
+            here = self._shown.partition("#")[0]
+            after = files.index(here) + 1 if here in files else 0
+            name = next(f for f in files[after:] + files[:after] if f in found)
+            if name == here:
+                self.page.moveCursor(QTextCursor.MoveOperation.Start)
+            else:
+                self.open_page(name)
+            self.page.find(text)
+        count = "1 page" if len(found) == 1 else f"{len(found)} pages"
+        self.words.setText(f"in {count}" if found else "not found")
+
+    def _lines_with(self, text: str) -> dict[str, str]:
+        """Return the first line with the text by page, of the pages that have it."""
+        if not self._texts:
+            for _, name in contents(self.docs):
+                page = QTextDocument()
+                page.setMarkdown((self.docs / name).read_text(encoding="utf-8"))
+                self._texts[name] = page.toPlainText()
+        found = {}
+        for name, whole in self._texts.items():
+            lines = (line for line in whole.split("\n") if text.lower() in line.lower())
+            if (line := next(lines, None)) is not None:
+                found[name] = line
+        return found
+
+    def _list_only(self, found: Mapping[str, str] | None) -> None:
+        """List the pages found, with the line in their tooltips; None: all pages."""
+        for row in range(self.list.count()):
+            item = self.list.item(row)
+            if item is not None:
+                name = item.data(_FILE)
+                line = found.get(name, "") if found else ""
+                item.setHidden(bool(found) and not line)
+                item.setToolTip(f"{name}: {line}" if line else name)
 
     def _step(self, of: list[str], to: list[str]) -> None:
         if of:
