@@ -25,6 +25,7 @@ from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.text_rewriting import with_camera_kind
 from deeplabstream.settings.v1_import.conversion import (
     Imported,
+    check_version_1,
     import_file,
     is_version_1,
 )
@@ -126,6 +127,11 @@ class FileOpener:
             if not name:
                 return
             old = Path(name)
+        try:
+            check_version_1(old)
+        except SettingsError as error:
+            self._complain("\n".join(error.problems))
+            return
         folder = document.path.parent
         proposed = free_path(folder / "imported.ini")
         name, _ = QFileDialog.getSaveFileName(

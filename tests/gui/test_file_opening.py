@@ -178,3 +178,19 @@ def test_settings_of_version_1_become_a_new_file_that_is_opened(
     assert "Changed or not converted:" in report.page.toPlainText()
     assert old.read_text("utf-8") == VERSION_1
     window.end()
+
+
+def test_settings_of_this_version_are_not_imported(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current, told = tmp_path / "rig.ini", list[str]()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(current), ""))
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *_, **__: pytest.fail("asked for a file")
+    )
+    monkeypatch.setattr(QMessageBox, "warning", lambda *words: told.append(words[2]))
+    window.menu.actions["Import from DeepLabStream 1"].trigger()
+    assert len(told) == 1
+    assert f"{current} is not a file of DeepLabStream 1" in told[0]
+    assert window.document.path == current
+    window.end()

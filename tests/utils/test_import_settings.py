@@ -194,7 +194,8 @@ def test_several_cameras_need_their_sections(tmp_path: Path, place: str) -> None
     )
     rig, sentences = said("False")
     assert rig.streaming.multiple_devices, "a second camera of the new file runs"
-    assert "copied, but not used: [Streaming] MULTIPLE_DEVICES" in sentences
+    assert "left out (default values, no longer needed): " in sentences
+    assert "[Streaming] MULTIPLE_DEVICES" in sentences
 
 
 def test_keys_of_the_first_versions_are_explained(tmp_path: Path) -> None:
@@ -206,6 +207,39 @@ def test_keys_of_the_first_versions_are_explained(tmp_path: Path) -> None:
     assert "depth and infrared were not used" in said
 
 
+def test_keys_of_old_experiments_are_explained(tmp_path: Path) -> None:
+    old = "[Streaming]\nFRAMERATE = 30\n[Experiment]\nEXP_NUMBER = 2\nSTART_TIME = 0\n"
+    _, said = imported(old, "[Pose Estimation]\nHANDLE_MISSING = null\n", tmp_path)
+    assert "unknown key" not in said
+    assert "EXP_NUMBER = 2: now EXP_NAME: experiments are selected by name" in said
+    assert "START_TIME = 0: no longer needed: each run records when it began" in said
+    assert "HANDLE_MISSING = null: a body part that is not seen is unknown" in said
+
+
+def test_an_empty_model_is_reported(tmp_path: Path) -> None:
+    old = "[Streaming]\nFRAMERATE = 30\n[Pose Estimation]\nMODEL_ORIGIN = ORIGIN\n"
+    empty = "[Pose Estimation] MODEL is empty"
+    for keys in ("", "MODEL_PATH = PATH_TO_MODEL\nMODEL_NAME = MODEL_NAME\n"):
+        rig, said = imported(old + keys, "", tmp_path)
+        assert rig.pose.model == ""
+        assert empty in said
+        assert "convert the network" not in said
+    _, said = imported(old + "MODEL_PATH = D:/net\n", "", tmp_path)
+    assert "MODEL_PATH = D:/net: convert the network" in said
+    assert empty not in said
+
+
+@pytest.mark.parametrize("text", [RIG, "[Mouse]\nNAME = 3\n"])
+def test_a_file_of_another_version_is_refused(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, new = tmp_path / "settings.ini", tmp_path / "new.ini"
+    file.write_text(text, "utf-8")
+    assert main([str(file), "--output", str(new)]) == 2
+    assert "is not a file of DeepLabStream 1" in capsys.readouterr().err
+    assert not new.exists()
+
+
 def test_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -215,7 +249,13 @@ def test_from_the_command_line(
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "MODEL_PATH = D:/networks/openfield_export: convert the network" in said
-    assert "copied, but not used: " in said
+    assert "left out (default values, no longer needed): " in said
+    left_out = said.partition("no longer needed): ")[2].splitlines()[0].split(", ")
+    assert "[Streaming] STACK_FRAMES" in left_out
+    written = {
+        f"[{key.section}] {key.key}" for key in OldFile(new.read_text("utf-8")).left()
+    }
+    assert written.isdisjoint(left_out), "as the report says"
     rig = load(new)
     assert vars(rig.cameras["camera"])["source"] in (1, "1")
     assert rig.cameras["camera"].crop == (100, 0, 640, 480)

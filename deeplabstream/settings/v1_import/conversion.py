@@ -9,6 +9,7 @@ from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.ready_made import CONFIGS, combine_with_rig
 from deeplabstream.settings.v1_import.key_conversion import Made, Old, OldFile
+from deeplabstream.settings.v1_import.moved_keys import MOVED
 from deeplabstream.settings.v1_import.v1_experiments import CODED, ExperimentFile
 from deeplabstream.settings.v1_import.v1_rig import carry_rig
 
@@ -36,6 +37,18 @@ def is_version_1(text: str) -> bool:
     return not cameras and (old.has("Streaming") or old.has("EXPERIMENT"))
 
 
+def check_version_1(file: Path) -> None:
+    """Raise SettingsError if a file can't be read or is not one of DeepLabStream 1."""
+    if not is_version_1(read_text(file)):
+        raise SettingsError(
+            [
+                f"{file} is not a file of DeepLabStream 1: it has a [Camera NAME] section, "
+                "or neither [Streaming] nor [EXPERIMENT]. Settings of this version need "
+                "no import: open them"
+            ]
+        )
+
+
 def import_file(
     old: Path,
     folder: Path,
@@ -43,12 +56,13 @@ def import_file(
     advanced: Path | None = None,
     experiment: Path | None = None,
 ) -> Imported:
-    """Return the new file for a file of DeepLabStream 1; SettingsError: it can't be read.
+    """Return the new file for a file of DeepLabStream 1; SettingsError: it is none.
 
     `folder` is where the new file will be. `rig` is the text of the settings that an
     experiment file gets its cameras and outputs from. `advanced` and `experiment` belong to
     a settings.ini; by default they are looked for beside it.
     """
+    check_version_1(old)
     text = read_text(old)
     if is_experiment(text):
         return import_experiment(text, old.stem, rig, folder)
@@ -86,7 +100,8 @@ def import_rig(
     elif name is not None and name.word:
         coded = _convert_coded_experiment(name, made)
     for key in (*old.left(), *more.left()):
-        made.report(key, "unknown key, not converted")
+        moved = MOVED.get((key.section, key.key))
+        made.report(key, moved or "unknown key, not converted")
     return _finish(combine_with_rig(made.text(), coded), made, folder)
 
 
@@ -131,5 +146,5 @@ def _finish(text: str, made: Made, folder: Path) -> Imported:
     sentences = list(dict.fromkeys(made.sentences))
     if made.untouched:
         came = ", ".join(dict.fromkeys(made.untouched))
-        sentences.append(f"copied, but not used: {came}")
+        sentences.append(f"left out (default values, no longer needed): {came}")
     return Imported(text, tuple(sentences), problems)

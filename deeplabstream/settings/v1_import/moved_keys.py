@@ -21,7 +21,8 @@ MOVED: dict[tuple[str, str], str] = {
     ("Pose Estimation", "FILTER_LIKELIHOOD"): _MODEL_KNOWS,
     ("Pose Estimation", "LIKELIHOOD_THRESHOLD"): _MODEL_KNOWS,
     ("Experiment", "EXP_ORIGIN"): "no longer needed: EXP_NAME is enough",
-    ("Experiment", "EXP_NUMBER"): "now EXP_NAME",
+    ("Experiment", "EXP_NUMBER"): "now EXP_NAME: experiments are selected by name",
+    ("Experiment", "START_TIME"): "no longer needed: each run records when it began",
     ("Experiment", "RECORD"): "now RECORD_EXP",
     ("Camera", "FRAMERATE"): "use RATE",
     (

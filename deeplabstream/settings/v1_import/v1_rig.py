@@ -4,7 +4,10 @@ from deeplabstream.settings.v1_import.key_conversion import Made, OldFile, numbe
 
 CAMERA = "camera"
 """The NAME that the one camera gets."""
-_PLACEHOLDERS = ("MODEL_ORIGIN", "PATH_TO_MODEL", "NAME_OF_MODEL", "PATH_TO_VIDEO", "")
+_PLACEHOLDERS = (
+    *("MODEL_ORIGIN", "ORIGIN", "PATH_TO_MODEL", "NAME_OF_MODEL", "MODEL_NAME"),
+    *("PATH_TO_VIDEO", ""),
+)
 _MODEL = (
     "convert the network to a model folder first (models/README.md); then enter "
     "that folder's name as MODEL"
@@ -20,6 +23,14 @@ _UNKNOWN = (
     "HOLD_MS of a trigger and [Experiment] LOST_MS set the time limits"
 )
 
+_POSE = {
+    "FLATTEN_MA": _PER_ANIMAL,
+    "SPLIT_MA": _PER_ANIMAL,
+    "HANDLE_MISSING": _UNKNOWN,
+    "FILTER_LIKELIHOOD": "the model folder contains the confidence threshold of body parts",
+    "LIKELIHOOD_THRESHOLD": "the threshold is in the model folder",
+    "USE_DLSTREAM_POSTURE_DETECTION": "the model folder describes how points are decoded",
+}
 _STREAMING = {
     "STREAMS": (
         "depth and infrared were not used; a RealSense camera with STREAM = depth or "
@@ -84,26 +95,22 @@ def _several_cameras(old: OldFile, advanced: OldFile, made: Made) -> None:
 def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
     made.put("Pose Estimation", "MODEL", "")
     origin = old.take("Pose Estimation", "MODEL_ORIGIN")
-    for key in ("MODEL_PATH", "MODEL_NAME", "DLC_PATH"):
-        found = old.take("Pose Estimation", key)
-        if found is not None and found.word not in _PLACEHOLDERS:
-            made.report(found, _MODEL)
+    keys = ("MODEL_PATH", "MODEL_NAME", "DLC_PATH")
+    found = [old.take("Pose Estimation", key) for key in keys]
+    named = [each for each in found if each and each.word not in _PLACEHOLDERS]
+    for each in named:
+        made.report(each, _MODEL)
+    if not named:
+        made.sentences.append(
+            "[Pose Estimation] MODEL is empty, as the old file names no network: enter "
+            "the name of a model folder (models/README.md)"
+        )
     if origin is not None and origin.word not in _PLACEHOLDERS:
         made.report(origin, "the model folder describes how its network is run")
     parts = old.take("Pose Estimation", "ALL_BODYPARTS")
     made.report(parts, "the model folder contains the names of the body parts")
-    made.drop(
-        advanced,
-        "Pose",
-        {
-            "FLATTEN_MA": _PER_ANIMAL,
-            "SPLIT_MA": _PER_ANIMAL,
-            "HANDLE_MISSING": _UNKNOWN,
-            "FILTER_LIKELIHOOD": "the model folder contains the confidence threshold of body parts",
-            "LIKELIHOOD_THRESHOLD": "the threshold is in the model folder",
-            "USE_DLSTREAM_POSTURE_DETECTION": "the model folder describes how points are decoded",
-        },
-    )
+    for section in ("Pose", "Pose Estimation"):  # the latter in earlier versions
+        made.drop(advanced, section, _POSE)
 
 
 def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
