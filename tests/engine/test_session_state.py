@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.core.journal_entries import Acknowledged, Edge
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session_state as change
 from deeplabstream.engine.session.session_state import (
@@ -63,6 +63,15 @@ def test_frames_are_counted_by_outcome() -> None:
     assert (counts.recorded, counts.recording_losses, counts.waiting) == (5, 1, 2)
     assert after(say.Analysing(False), state=state).counts["top"].skipped == 0
     assert after(change.StreamEnded(), state=state).counts == {}
+
+
+def test_an_output_has_failed_until_something_is_written_to_it() -> None:
+    text = "The main process ended\n[Output laser] COM3 is gone\n[Output light] is off"
+    state = after(Edge("laser", 0.0, "open", 1, 2), Note("error", text, 3))
+    assert state.failed_outputs == {"laser": "COM3 is gone", "light": "is off"}
+    state = after(Edge("laser", 0.0, "open", 4, 5), state=state)
+    assert state.failed_outputs == {"light": "is off"}
+    assert after(Note("camera", text, 6)).failed_outputs == {}
 
 
 def test_skipped_frames_never_become_fewer() -> None:

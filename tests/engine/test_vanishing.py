@@ -5,15 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.session.session_state import Failed
-from tests.engine.test_session import SERIAL, experiment, rig
+from deeplabstream.core.journal_entries import Edge, Note
+from deeplabstream.engine.session.session_state import Action, Failed
+from tests.engine.test_session import SERIAL, Watched, experiment, rig
 from tests.outputs.players import playing
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
+
+
+def failure_of(it: Watched, address: str) -> str:
+    text = next(n.text for n in it.of(Note) if n.kind == "error")
+    assert text.startswith(f"[Output laser] {address} is gone (")
+    return text.removeprefix("[Output laser] ")
 
 
 def test_it_ends_the_experiment_and_leaves_the_others_off(tmp_path: Path) -> None:
@@ -33,4 +39,13 @@ def test_it_ends_the_experiment_and_leaves_the_others_off(tmp_path: Path) -> Non
             assert f"[Output laser] {laser.address} is gone" in said
             offs = [e for e in it.of(Edge) if e.output == "light" and e.level == 0]
             assert offs[-1].cause == "error"
+            heard = len(it.told)
+            it.do(Action.START_EXPERIMENT)
+            it.until(lambda it: "can't be opened" in str(it.told[heard:]))
+            checks = [n.text for n in it.of(Note) if n.kind == "preflight"]
+            again = [text for text in checks if "[Output laser]" in text][1:]
+            assert again == [
+                f"warning: [Output laser] failed: {failure_of(it, laser.address)}; "
+                "it is opened again when the experiment starts"
+            ]
             it.stop()

@@ -37,6 +37,17 @@ def test_a_button_says_what_it_asks(qtbot: QtBot, action: Action) -> None:
     assert asked.args == [action]
 
 
+def test_the_status_names_outputs_that_failed(qtbot: QtBot) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    tracking = SessionState(Phase.STREAMING, True, True)
+    controls.show_status(tracking)
+    assert controls._words.text() == "Tracking; outputs idle."
+    gone = {"laser": "/dev/ttyUSB0 is gone"}
+    controls.show_status(replace(tracking, failed_outputs=gone))
+    assert controls._words.text() == "Tracking; [Output laser] failed."
+
+
 def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
     controls = Controls()
     qtbot.addWidget(controls)

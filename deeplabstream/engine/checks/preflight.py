@@ -192,8 +192,10 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
     """Look whether the outputs were opened and answer, and what their boards proved."""
     for name in settings.outputs:
         edge, answer = state.edges.get(name), state.acknowledged.get(name)
-        if edge is None:
-            again = "it is opened again when the experiment starts"
+        again = "it is opened again when the experiment starts"
+        if why := state.failed_outputs.get(name):
+            yield _warning(f"[Output {name}] failed: {why}; {again}")
+        elif edge is None:
             yield _warning(f"[Output {name}] does not answer; {again}")
         elif answer is not None:
             after_ms = (answer.acted_ns - answer.sent_ns) / 1e6

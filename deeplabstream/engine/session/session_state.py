@@ -5,6 +5,7 @@ process, an entry of the journal or a `SessionChange`. Window, command line and 
 read `Session.state` after each `Session.poll`.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
@@ -233,6 +234,8 @@ class SessionState:
     """Present level of each output."""
     edges: Mapping[str, Edge] = field(default_factory=dict)
     """Last write to each open output."""
+    failed_outputs: Mapping[str, str] = field(default_factory=dict)
+    """Why an output failed, by its name, until something was written to it again."""
     acknowledged: Mapping[str, Acknowledged] = field(default_factory=dict)
     """Last acknowledgement by the device of each output."""
     watchdog_checks: tuple[say.WatchdogChecked, ...] = ()
@@ -353,6 +356,10 @@ News: TypeAlias = Entry | StateChanged | Failed | say.RunClosed | say.ControlCha
 """What `Session.poll` returns."""
 
 
+_OUTPUT_ERROR = re.compile(r"^\[Output (.+?)\] (.+)$", re.MULTILINE)
+"""A line of an error that names the output: see `error_context`."""
+
+
 def _after_entry(state: SessionState, entry: Entry) -> SessionState:
     match entry:
         case Step():
@@ -361,10 +368,15 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
             edges = {**state.edges, output: entry}
             if entry.cause == "close":
                 del edges[output]
-            return replace(state, levels={**state.levels, output: level}, edges=edges)
+            failed = {k: why for k, why in state.failed_outputs.items() if k != output}
+            levels = {**state.levels, output: level}
+            return replace(state, levels=levels, edges=edges, failed_outputs=failed)
         case Acknowledged(output):
             acknowledged = {**state.acknowledged, output: entry}
             return replace(state, acknowledged=acknowledged)
+        case Note("error", text):
+            found = {name: why for name, why in _OUTPUT_ERROR.findall(text)}
+            return replace(state, failed_outputs={**state.failed_outputs, **found})
         case Intent() | Sensed() | Note():
             return state
         case _:

@@ -130,5 +130,7 @@ def _sentence(status: SessionState) -> str:
     if status.experimenting:
         return "The experiment controls the outputs."
     if status.analysing:
+        if failed := ", ".join(f"[Output {name}]" for name in status.failed_outputs):
+            return f"Tracking; {failed} failed."
         return "Tracking; outputs idle."
     return "Frames arrive. Analysis can start."
