@@ -264,6 +264,7 @@ class Loop:
         answers: Answers = {}
         done = _Done(posed_ns)
         conduct = self._conduct if frame.camera == self._deciding else None
+        noted = conduct.bank.fault if conduct is not None else ""
         failure: Exception | None = None
         try:
             age_s = (posed_ns - frame.time_ns) / 1e9
@@ -295,7 +296,7 @@ class Loop:
         )
         self._write(step)
         if failure is not None:
-            self._break_off(failure)
+            self._break_off(failure, noted)
         elif conduct is not None:
             self._end_in_time(conduct, time_s)
         return step
@@ -308,7 +309,7 @@ class Loop:
         """
         conduct = self._conduct
         if conduct is not None and conduct.bank.fault:
-            self._break_off(DeviceError(conduct.bank.fault))
+            self._break_off(DeviceError(conduct.bank.fault), conduct.bank.fault)
             return None
         if conduct is None or conduct.silent:
             return None
@@ -382,17 +383,24 @@ class Loop:
                 self._note("output", f"{order.output} was not switched on: {why}")
         return tuple(kept)
 
-    def _break_off(self, error: Exception) -> None:
-        """End the experiment because of an error of a plan, a trigger or an output."""
+    def _break_off(self, error: Exception, noted: str) -> None:
+        """End the experiment because of an error of a plan, a trigger or an output.
+
+        After an output's error triggers are still evaluated. `noted` is the fault of the
+        outputs that was written as a note already.
+        """
         text = str(error)
+        fault = self._conduct.bank.fault if self._conduct is not None else ""
         if not isinstance(error, DeepLabStreamError):
             text = "".join(traceback.format_exception(error)).strip()
-        self._asking.begin({})
+        if not fault or text != fault:
+            self._asking.begin({})
         try:
             self.end(f"failed: {str(error) or type(error).__name__}", "error")
         except DeepLabStreamError as another:
             text += f"\n{another}"
-        self._note("error", text)
+        if not noted or text != noted:
+            self._note("error", text)
 
     def _note(self, kind: str, text: str) -> None:
         self._write(Note(kind, text, self._clock.now_ns()))

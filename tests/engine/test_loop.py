@@ -7,7 +7,7 @@ import pytest
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import Pulse, TriggerName, on
-from deeplabstream.core.journal_entries import Intent, Step
+from deeplabstream.core.journal_entries import Intent, Note, Step
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import run
 from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan, wait
@@ -200,6 +200,18 @@ def test_an_output_that_fails_ends_the_experiment_with_its_name() -> None:
         it.show()
         assert not it.loop.experimenting
         assert "COM3 is gone" in it.notes()
+
+
+def test_triggers_are_evaluated_after_an_output_failed() -> None:
+    with rig([OUT, IN, IN, OUT, IN]) as it:
+        it.show()
+        it.bank.fail("[Output light] COM3 is gone", it.clock.now_ns())
+        it.show(4)
+        assert not it.loop.experimenting
+        answers = [step.triggers["inside"] for step in it.steps]
+        assert answers == [False, True, True, False, True]
+        errors = [e.text for e in it.entries if isinstance(e, Note) and e.kind == "error"]
+        assert errors == ["[Output light] COM3 is gone"]
 
 
 def test_nothing_is_known_of_a_picture_that_was_overwritten_meanwhile() -> None:
