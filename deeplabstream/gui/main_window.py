@@ -16,6 +16,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.alarm_sound import AlarmSound
@@ -207,7 +208,10 @@ class MainWindow(QMainWindow):
     def _stop_outputs(self) -> None:
         self.test.stop()
         self.bridge.stop_outputs()
-        self.log.add_line("STOP: all outputs are switched off", tone="red")
+        state, seconds = self.bridge.session.state, None
+        if state.start_ns and state.phase is not Phase.IDLE:
+            seconds = (SystemClock().now_ns() - state.start_ns) / 1e9
+        self.log.add_line("STOP: all outputs are switched off", seconds, "red")
 
     def _take_document(self) -> None:
         settings = self.document.settings

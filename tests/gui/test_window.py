@@ -1,9 +1,11 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark, on
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.session.session_state import Action, Counts, Failed
@@ -42,6 +44,32 @@ def test_pressing_buttons_leads_from_stream_to_experiment(
     press(window, *steps, Action.STOP_STREAM)
     assert rig.asked == [*steps, Action.STOP_STREAM]
     assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
+
+
+def test_an_error_that_is_reported_too_has_one_line(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    press(window, Action.START_STREAM)
+    rig.update(start_ns=1)
+    gone = "[Output stimulus] COM3 is gone"
+    rig.news = [Note("error", gone, 2 * 10**9), Failed(gone)]
+    window.bridge.tick()
+    assert [line for line in lines(window) if gone in line] == [f"2.00 s {gone}"]
+    rig.news = [Failed(gone)]
+    window.bridge.tick()
+    assert [line for line in lines(window) if gone in line][1:] == [gone]
+
+
+def test_stop_is_logged_with_its_time_while_a_stream_runs(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    stop = "STOP: all outputs are switched off"
+    window.rail.stop.click()
+    assert lines(window)[-1] == stop
+    press(window, Action.START_STREAM)
+    rig.update(start_ns=SystemClock().now_ns())
+    window.rail.stop.click()
+    assert re.fullmatch(rf"\d+\.\d\d s {stop}", lines(window)[-1])
 
 
 def test_answers_marks_and_outputs_are_seen(

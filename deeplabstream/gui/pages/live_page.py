@@ -67,6 +67,8 @@ class LivePage(QWidget):
         self._answered: dict[str, Acknowledged] = {}
         """What devices have said in tests."""
         self._failed: dict[str, str] = {}
+        self._noted: list[str] = []
+        """Errors that were logged as notes; the session reports each as well."""
         """Outputs that failed and were not written since, with the reason."""
         self._checks: list[Note] = []
         """Findings of a pre-flight check that are not in the log yet."""
@@ -130,6 +132,7 @@ class LivePage(QWidget):
         self.subject.show_status(status)
         if status.phase is Phase.STARTING:
             self._failed.clear()
+            self._noted.clear()
         if status.experimenting != self._experimenting:
             self._experimenting = status.experimenting
             self.marks.restart(running=status.experimenting)
@@ -180,11 +183,16 @@ class LivePage(QWidget):
         failed = re.match(r"\[Output (.+?)\]", note.text)
         if note.kind == "error" and failed:
             self._failed[failed[1]] = note.text
+        if note.kind == "error":
+            self._noted += note.text.splitlines()[-1:]
         text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
         self._remember(text, note.time_ns, tone)
 
     def _take_failure(self, text: str) -> None:
-        self._remember(text, None, "red")
+        if text in self._noted:
+            self._noted.remove(text)
+        else:
+            self._remember(text, None, "red")
 
     def ask(self, action: Action) -> None:
         """Start or stop something, as a run button or the Run menu demands."""
