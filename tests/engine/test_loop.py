@@ -210,7 +210,9 @@ def test_triggers_are_evaluated_after_an_output_failed() -> None:
         assert not it.loop.experimenting
         answers = [step.triggers["inside"] for step in it.steps]
         assert answers == [False, True, True, False, True]
-        errors = [e.text for e in it.entries if isinstance(e, Note) and e.kind == "error"]
+        errors = [
+            e.text for e in it.entries if isinstance(e, Note) and e.kind == "error"
+        ]
         assert errors == ["[Output light] COM3 is gone"]
 
 

@@ -375,7 +375,7 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
             acknowledged = {**state.acknowledged, output: entry}
             return replace(state, acknowledged=acknowledged)
         case Note("error", text):
-            found = {name: why for name, why in _OUTPUT_ERROR.findall(text)}
+            found = dict(_OUTPUT_ERROR.findall(text))
             return replace(state, failed_outputs={**state.failed_outputs, **found})
         case Intent() | Sensed() | Note():
             return state
