@@ -45,7 +45,7 @@ class ImageFormat:
         return f"{self.width}×{self.height} {colour} {bits} bit"
 
     def __str__(self) -> str:
-        rate = f"at {self.rate:g}/s" if self.rate else "at an unknown rate"
+        rate = f"at {round(self.rate, 2):g}/s" if self.rate else "at an unknown rate"
         return f"{self.pixels} {rate}"
 
 

@@ -368,7 +368,8 @@ class MainWindow(QMainWindow):
     def _may_close(self) -> bool:
         """Ask before something that runs is ended, and about unsaved settings."""
         if running := self._running():
-            question = f"Still running: {', '.join(running)}. Closing ends it."
+            ends = "ends it" if len(running) == 1 else "ends them"
+            question = f"Still running: {', '.join(running)}. Closing {ends}."
             if ask(self, question, _END, "Stay") != _END:
                 return False
         return self.menu.may_leave()

@@ -22,6 +22,7 @@ from cameras.webcam import (
     probe_numbers,
 )
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import ImageFormat
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import parse
 from tests.cameras.servers import http_camera
@@ -402,3 +403,11 @@ def test_looking_for_webcams_prints_nothing_though_ports_have_none(
     assert len(found) < 10  # OpenCV complains of the others, where it is not silenced
     assert {device.kind for device in found} <= {"Webcam"}
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(30.0003, "at 30/s"), (30000 / 1001, "at 29.97/s"), (0, "at an unknown rate")],
+)
+def test_the_rate_of_a_format_is_rounded_in_words(rate: float, words: str) -> None:
+    assert str(ImageFormat((48, 64), rate)) == f"64×48 grey 8 bit {words}"

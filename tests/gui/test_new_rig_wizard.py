@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from cameras.video import VideoFile
 from cameras.webcam import Webcam
 from deeplabstream.core.command import OutputName, off, on
-from deeplabstream.gui import file_opening
+from deeplabstream.gui import camera_preview, file_opening
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.file_opening import FileOpener
@@ -81,7 +81,8 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     assert wizard.currentPage() is wizard.test
     assert "Then press Start on the page Live." in wizard.test.words.text()
     wizard.test.press.click()
-    qtbot.waitUntil(lambda: "is off again" in wizard.test.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "is off again" in wizard.test.result.text(), timeout=SOON)
+    assert "Finish writes" in wizard.test.words.text(), "still shown after the test"
     assert os.read(device, 10).strip(b"L") == b"H", "on once, and off"
     wizard.accept()
     assert wizard.file == tmp_path / "my_rig" / "settings.ini"
@@ -176,6 +177,17 @@ def test_a_video_stands_in_for_a_camera(
         wizard.next()
     assert wizard.currentPage() is wizard.output
     assert isinstance(wizard.settings().cameras["camera"], VideoFile)
+
+
+def test_without_a_camera_the_page_names_what_else_can_be_chosen(
+    wizard: NewRigWizard, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_preview, "camera_kinds", dict)
+    wizard.next()
+    page = wizard.camera
+    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    said = "No camera found. Choose a video file or the simulated mouse."
+    assert page.words.text() == said
 
 
 def test_connected_cameras_are_offered_with_the_key_that_selects_them(

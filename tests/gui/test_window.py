@@ -9,6 +9,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark, on
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.session.session_state import Action, Counts, Failed
+from deeplabstream.gui import main_window
 from deeplabstream.gui.application import run_until_closed, use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Reading
@@ -232,3 +233,25 @@ def test_marks_of_the_first_frame_are_counted_and_those_before_are_not(
         rig.put(replace(rig.state, experimenting=False))
         window.bridge.tick()
         assert window.live.marks.counts == {"entry into here": 2}, "still to be read"
+
+
+def test_the_question_before_closing_names_all_that_it_ends(
+    window: MainWindow, rig: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def stay(_window: object, question: str, _end: str, answer: str) -> str:
+        told.append(question)
+        return answer
+
+    monkeypatch.setattr(main_window, "ask", stay)
+    window.show()
+    rig.put(replace(rig.state, experimenting=True))
+    assert not window.close()
+    rig.put(replace(rig.state, recording=True))
+    assert not window.close()
+    assert told == [
+        "Still running: an experiment. Closing ends it.",
+        "Still running: an experiment, a recording. Closing ends them.",
+    ]
+    window.end()

@@ -89,7 +89,7 @@ class NewRigWizard(QWizard):
             try:
                 self.file = self.choices.write(self.folder.path)
             except DeepLabStreamError as error:
-                self.test.words.setText(str(error))
+                self.test.problem.setText(str(error))
                 return
         super().done(result)
 
@@ -168,7 +168,9 @@ class CameraPage(RigPage):
     """Cameras that are connected now, with the live image of the chosen one."""
 
     def __init__(self) -> None:
-        super().__init__("Camera", "Choose a connected camera, a video, or none yet.")
+        super().__init__(
+            "Camera", "Choose a connected camera, a video file, or the simulated mouse."
+        )
         self.list, self.view = QListWidget(), VideoView("")
         self.words = QLabel()
         self.words.setWordWrap(True)
@@ -251,6 +253,11 @@ class CameraPage(RigPage):
 
     def _say_found(self) -> None:
         count = self.list.count() - 1
+        if not count:
+            self.words.setText(
+                "No camera found. Choose a video file or the simulated mouse."
+            )
+            return
         found = "1 camera" if count == 1 else f"{count} cameras"
         self.words.setText(f"{found} found. Choose one to see its image.")
 
@@ -575,7 +582,9 @@ class TestPage(RigPage):
             "Test the output with one short pulse. Keep the laser away from eyes and animals.",
         )
         self.press, self.words = QPushButton("Test output"), QLabel()
-        self.words.setWordWrap(True)
+        self.result = QLabel()
+        for label in (self.words, self.result):
+            label.setWordWrap(True)
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
         self.test = OutputTest()
@@ -584,7 +593,7 @@ class TestPage(RigPage):
         self._timer.timeout.connect(self.test.tick)
         self.press.clicked.connect(self._start)
         column = QVBoxLayout(self)
-        for widget in (self.press, self.words, self.page, self.problem):
+        for widget in (self.press, self.result, self.page, self.words, self.problem):
             column.addWidget(widget)
 
     def initializePage(self) -> None:  # noqa: N802
@@ -611,4 +620,4 @@ class TestPage(RigPage):
         self._timer.start(PERIOD_MS)
 
     def _report(self, text: str, _tone: str) -> None:
-        self.words.setText(text)
+        self.result.setText(text)
