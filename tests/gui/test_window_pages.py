@@ -10,11 +10,13 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import LIGHT, palette
+from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
@@ -168,6 +170,36 @@ def test_esc_closes_a_dialog_or_cancels_a_drawing_only_while_nothing_is_on(
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert rig_of(window).asked[-1] is Action.STOP_EXPERIMENT
     assert page.tools["polygon"].isChecked(), "the second Esc is for the drawing"
+    window.end()
+
+
+def test_esc_in_a_dialog_stops_the_experiment_and_the_next_one_closes_it(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    rig = rig_of(window)
+    whole = CameraControl("crop", (0, 0, 160, 100), None, (0, 0, 160, 100))
+    rig.update(controls={"arena": (whole,)})
+    for action in (
+        Action.START_STREAM,
+        Action.START_ANALYSIS,
+        Action.START_EXPERIMENT,
+    ):
+        window.bridge.do(action)
+        window.bridge.tick()
+    window.live.adjusting["arena"].click()
+    (adjusting,) = window.findChildren(CameraWindow)
+    QApplication.setActiveWindow(adjusting)
+    line = adjusting.lines["crop"]
+    line.setFocus()
+    qtbot.keyClick(line, Qt.Key.Key_Escape)
+    window.bridge.tick()
+    assert rig.asked[-1] is Action.STOP_EXPERIMENT
+    assert adjusting.isVisible()
+    asked = list(rig.asked)
+    qtbot.keyClick(line, Qt.Key.Key_Escape)
+    assert not adjusting.isVisible()
+    assert rig.asked == asked
     window.end()
 
 
