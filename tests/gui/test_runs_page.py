@@ -104,6 +104,9 @@ def test_notes_and_tags_are_kept_beside_the_run(page: RunsPage, tmp_path: Path) 
     run = tmp_path / "output/monday"
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     for column, text in ((6, "  lens was dirty "), (7, "pilot, bad light,, pilot")):
+        header = page.table.horizontalHeaderItem(column)
+        assert header is not None
+        assert "double-click a cell to edit" in header.toolTip()
         item = page.table.item(0, column)
         assert item is not None
         item.setText(text)

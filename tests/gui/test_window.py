@@ -87,7 +87,10 @@ def test_answers_marks_and_outputs_are_seen(
     rig.update(levels={"stimulus": 1.0})
     window.bridge.tick()
     assert window.live.triggers.lamps["here"].colour == GREEN
-    assert window.live.triggers.lamps["there"].colour == BLUE
+    there = window.live.triggers.lamps["there"]
+    assert there.colour == BLUE
+    assert there.hollow, "a full one would look as if it were on"
+    assert not window.live.triggers.lamps["here"].hollow
     assert window.live.outputs.plates["stimulus"].property("on") is True
     assert window.live.marks.counts == {"entry into here": 1}
     assert lines(window) == [
@@ -117,6 +120,21 @@ def test_figures_are_those_of_the_rig(window: MainWindow, rig: FakeSession) -> N
     assert texts["Skipped"] == "1"
     assert texts["Network on"] == "CPU"
     assert window.live.display.line.folder.text() == "monday"
+
+
+def test_the_last_time_to_an_output_stays_until_the_stream_ends(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    press(window, Action.START_STREAM, Action.START_ANALYSIS)
+    shown = window.live.display.line.values["To output"]
+    for tick in range(200):  # 10 ms each; the figures are those of the last second
+        rig.news = [make_step(tick, commands=(on("stimulus"),) if tick < 5 else ())]
+        rig.update(counts={"arena": Counts(tick + 1, 0, tick)})
+        window.bridge.tick()
+    assert window.live.display.line.values["To decision"].text() == "5.0 ms"
+    assert shown.text() == "6.0 ms"
+    press(window, Action.STOP_STREAM)
+    assert shown.text() == "–"
 
 
 @pytest.mark.parametrize(

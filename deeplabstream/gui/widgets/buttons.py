@@ -64,13 +64,17 @@ class Lamp(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.colour = ""
+        self.hollow = False
         self.setFixedSize(14, 14)
         self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
 
-    def show_colour(self, colour: str) -> None:
-        """Shine in `colour`, one of `deeplabstream.gui.theme`; empty: be dark."""
-        if colour != self.colour:
-            self.colour = colour
+    def show_colour(self, colour: str, hollow: bool = False) -> None:
+        """Shine in `colour`, one of `deeplabstream.gui.theme`; empty: be dark.
+
+        Only the outline has the colour if it is `hollow`.
+        """
+        if (colour, hollow) != (self.colour, self.hollow):
+            self.colour, self.hollow = colour, hollow
             self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
@@ -78,5 +82,6 @@ class Lamp(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(self.colour or palette().line), 1.5))
-        painter.setBrush(QColor(self.colour) if self.colour else Qt.BrushStyle.NoBrush)
+        filled = bool(self.colour) and not self.hollow
+        painter.setBrush(QColor(self.colour) if filled else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(QPointF(7, 7), 5, 5)

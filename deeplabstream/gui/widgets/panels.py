@@ -83,7 +83,7 @@ class Triggers(Panel):
         """Show the answers; a trigger that is not among them was not asked."""
         for name, lamp in self.lamps.items():
             word, colour = _ANSWERS[answers[name]] if name in answers else ("–", "")
-            lamp.show_colour(colour)
+            lamp.show_colour(colour, hollow=answers.get(name) is False)
             self.words[name].setText(word)
 
 

@@ -32,8 +32,8 @@ _KEY = Qt.ItemDataRole.UserRole
 _FIXED = Qt.ItemFlags() | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
 """What a cell that can't be edited is."""
 _TIPS = {
-    _NOTES: "double-click to edit; saved in notes.json of the run folder",
-    _TAGS: "separated by commas; double-click to edit",
+    _NOTES: "double-click a cell to edit; saved in notes.json of the run folder",
+    _TAGS: "separated by commas; double-click a cell to edit",
 }
 
 
@@ -48,6 +48,9 @@ class RunTable(QTableWidget):
     def __init__(self) -> None:
         super().__init__(0, len(COLUMNS))
         self.setHorizontalHeaderLabels(list(COLUMNS))
+        for column, tip in _TIPS.items():
+            if header := self.horizontalHeaderItem(column):
+                header.setToolTip(tip)
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -32,8 +32,14 @@ _HELP = {
     "Camera": "frames from the camera",
     "Analysed": "frames with a pose",
     "To decision": "from exposure to decision, median of the last second",
-    "To output": "from exposure to the last byte written to an output, median",
-    "Lost": "frames lost at the camera / missing in the recording",
+    "To output": (
+        "from exposure to the last byte written to an output, median of the last second"
+        " in which outputs were written"
+    ),
+    "Lost": (
+        "frames lost at the camera (?: the camera can't count them)"
+        " / frames missing in the recording"
+    ),
     "Skipped": "frames skipped by the analysis because newer ones had arrived",
 }
 
@@ -65,7 +71,8 @@ class StatusLine(QFrame):
         self._set("Camera", f"{reading.camera_rate:.1f} /s")
         self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
         self._set("To decision", _ms(reading.decided_ms))
-        self._set("To output", _ms(reading.written_ms))
+        if not isnan(reading.written_ms) or isnan(reading.decided_ms):
+            self._set("To output", _ms(reading.written_ms))  # else: the last one stays
         runtime = re.split("[ ,;]", provider)[0].removesuffix("ExecutionProvider")
         self._set("Network on", runtime or "–")
         self.values["Network on"].setToolTip(
