@@ -211,7 +211,10 @@ class MainWindow(QMainWindow):
         state, seconds = self.bridge.session.state, None
         if state.start_ns and state.phase is not Phase.IDLE:
             seconds = (SystemClock().now_ns() - state.start_ns) / 1e9
-        self.log.add_line("STOP: all outputs are switched off", seconds, "red")
+        text = "STOP: all outputs are switched off"
+        if failed := ", ".join(f"[Output {name}]" for name in state.failed_outputs):
+            text = f"{text} except {failed}, which failed"
+        self.log.add_line(text, seconds, "red")
 
     def _take_document(self) -> None:
         settings = self.document.settings

@@ -71,6 +71,9 @@ def test_stop_is_logged_with_its_time_while_a_stream_runs(
     rig.update(start_ns=SystemClock().now_ns())
     window.rail.stop.click()
     assert re.fullmatch(rf"\d+\.\d\d s {stop}", lines(window)[-1])
+    rig.update(failed_outputs={"stimulus": "COM3 is gone"})
+    window.rail.stop.click()
+    assert lines(window)[-1].endswith(f"{stop} except [Output stimulus], which failed")
 
 
 def test_answers_marks_and_outputs_are_seen(
