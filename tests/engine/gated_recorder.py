@@ -82,6 +82,7 @@ if __name__ == "__main__":
     if GATE not in os.environ:
         process_manager.RECORDER = STUCK
         session.BEGIN_S = 0.5
+        process_manager.SAVING_S = 3.0
     import DeepLabStream
 
     sys.exit(DeepLabStream.main(sys.argv[1:]))

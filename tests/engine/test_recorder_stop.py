@@ -108,6 +108,7 @@ def test_a_recorder_killed_at_the_end_is_said_in_exit_code_sentence_and_run_json
     assert folder.facts["how"] == "killed"
 
 
+@pytest.mark.timeout(300)
 def test_an_experiment_whose_video_gets_no_frame_does_not_start(tmp_path: Path) -> None:
     """A disk far too slow: once the program said "recording", and its exit code was 0."""
     settings = tmp_path / "settings.ini"
