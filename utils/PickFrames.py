@@ -2,7 +2,8 @@
 
 By default the frames differ as much as possible: in their pixels, or with --poses in posture
 and position. With --unsure the program picks frames with low confidences and jumping points,
-from a run's poses or those of --model. The frames are saved as PNG files in
+from a run's poses or those of --model. Where --model is an ensemble, it picks frames in which
+its networks differ most. The frames are saved as PNG files in
 `labels/labeled-data/VIDEO/`, the folder of the window's Network page and of DeepLabCut.
 --model also pre-labels them.
 """
@@ -33,6 +34,7 @@ from deeplabstream.offline.frame_selection import (
 )
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.uncertain_frames import FrameUncertainty, of_run, of_video
+from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.labels import PICTURES
@@ -100,17 +102,18 @@ def _parts(
         unsure_of = of_video(rows, estimator) if unsure and estimator else None
         yield source.stem, rows, unsure_of
         return
-    if unsure:
-        found = list(of_run(source))
-    else:
-        videos = sorted(source.glob("*.mkv"))
-        if not videos:
-            raise DeepLabStreamError(f"{source} contains no video")
-        found = []
-        for video in videos:
-            yield f"{source.name}_{video.stem}", open_video(video), None
-    for each in found:
-        yield f"{source.name}_{each.video.stem}", open_video(each.video), each
+    ensemble = estimator if isinstance(estimator, Ensemble) else None
+    if unsure and ensemble is None:
+        for each in list(of_run(source)):
+            yield f"{source.name}_{each.video.stem}", open_video(each.video), each
+        return
+    videos = sorted(source.glob("*.mkv"))
+    if not videos:
+        raise DeepLabStreamError(f"{source} contains no video")
+    for video in videos:
+        rows = open_video(video)
+        doubt = of_video(rows, ensemble) if unsure and ensemble else None
+        yield f"{source.name}_{video.stem}", rows, doubt
 
 
 def _parser() -> ProgramParser:

@@ -1,4 +1,4 @@
-"""Frames at which a network was unsure: low confidences, points that jump."""
+"""Uncertain frames: low confidences, points that jump, networks that differ."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.progress import progress
 from deeplabstream.offline.video_inference import estimate_batches
+from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.recording.recorded_frames import recorded_parts
 from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.training.evaluation.image_prediction import (
+    Found,
+    disagreement,
+    together,
+)
 from deeplabstream.video.video_reader import VideoReader, sample_rows
 
 _MOST_PAIRS = 500
@@ -31,10 +37,16 @@ class FrameUncertainty:
     """Analysed rows, increasing."""
     uncertainty: NDArray[np.float64]
     """(row,) 0 to 2: 1 minus the mean confidence, plus the share of points that jump."""
+    apart_px: NDArray[np.float64] | None = None
+    """(row,) how far the networks of an ensemble differ; None: it is one network."""
 
     def most(self, count: int) -> NDArray[np.int64]:
-        """Return the `count` rows of the greatest uncertainty, growing."""
-        order = np.argsort(-self.uncertainty, kind="stable")
+        """Return the `count` rows of the greatest uncertainty, growing.
+
+        Of an ensemble, the rows in which its networks differ most.
+        """
+        doubt = self.uncertainty if self.apart_px is None else self.apart_px
+        order = np.argsort(-doubt, kind="stable")
         return np.sort(self.rows[order[:count]])
 
 
@@ -66,25 +78,41 @@ def uncertainty(
 
 
 def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
-    """Analyse a video; of a long one, pairs of frames throughout."""
+    """Analyse a video; of a long one, pairs of frames throughout.
+
+    Each network of an ensemble analyses it.
+    """
     wanted = np.arange(len(rows))
     if len(rows) > 2 * _MOST_PAIRS:
         first = sample_rows(rows, _MOST_PAIRS)
         wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
+    own = estimator.estimators if isinstance(estimator, Ensemble) else (estimator,)
+    each = [_found(rows, wanted, network) for network in own]
+    found = together(each)
+    at = np.array([int(name) for name in found.names], np.int64)
+    apart = disagreement(each) if len(each) > 1 else None
+    doubt = uncertainty(found.points, found.confidence, at)
+    return FrameUncertainty(rows.path, at, doubt, apart)
+
+
+def _found(
+    rows: VideoReader, wanted: NDArray[np.int64], estimator: PoseEstimator
+) -> Found:
+    """Return what one network finds in rows of a video, which give the names."""
     seen, points, confidence = [], [], []
     images = progress(rows.images_at(wanted), "finding poses", len(wanted))
     for batch in estimate_batches(images, estimator, _BATCH):
         for image, pose in batch:
             if pose is not None:
-                seen.append(image.row)
+                seen.append(str(image.row))
                 points.append(np.concatenate(list(pose.points)))
                 confidence.append(np.concatenate(list(pose.confidence)))
     if not seen:
         raise DeepLabStreamError(f"Can't decode any frame of {rows.path}")
-    at = np.array(seen, np.int64)
-    return FrameUncertainty(
-        rows.path, at, uncertainty(np.stack(points), np.stack(confidence), at)
-    )
+    parts = estimator.skeleton.bodyparts
+    animals = len(points[0]) // len(parts)
+    values = np.stack(points), np.stack(confidence)
+    return Found(parts, tuple(seen), *values, animals)
 
 
 def of_run(path: Path) -> Iterator[FrameUncertainty]:

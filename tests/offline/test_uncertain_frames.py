@@ -13,6 +13,8 @@ from deeplabstream.offline.uncertain_frames import (
     of_video,
     uncertainty,
 )
+from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.training.evaluation.image_prediction import Found, disagreement
 from deeplabstream.video.video_reader import open_video
 from tests.offline.films import dot_at, write_film
 from utils.PickFrames import main
@@ -79,6 +81,41 @@ def test_a_network_looks_at_a_video(tmp_path: Path) -> None:
     assert len(found.rows) == 100
     unsure = [row for row in range(100) if dot_at(row)[0] < 12]
     assert set(found.most(len(unsure)).tolist()) == set(unsure)
+
+
+class _Other(_Dotty):
+    """Finds the dot elsewhere where it is at the right."""
+
+    sha256 = "other"
+
+    def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
+        poses = super().estimate(images)
+        for pose in poses:
+            pose.confidence[:] = 1.0
+            pose.points[..., 1] += 20 * (pose.points[..., 0] > 50)
+        return poses
+
+
+def test_frames_in_which_networks_differ_come_before_unsure_ones(
+    tmp_path: Path,
+) -> None:
+    rows = open_video(write_film(tmp_path / "dots.mkv", frames=100, codec="ffv1"))
+    found = of_video(rows, Ensemble([_Dotty(), _Other()], tmp_path))
+    assert found.apart_px is not None
+    apart = [row for row in range(100) if dot_at(row)[0] > 50]
+    assert set(np.flatnonzero(found.apart_px > 9.9)) == set(apart)
+    assert set(found.most(len(apart)).tolist()) == set(apart)
+
+
+def test_a_point_that_one_network_alone_finds_is_an_animals_length_apart() -> None:
+    points = np.array([[[0, 0], [30, 40]], [[5, 0], [35, 40]]], np.float32)
+    lacking = points.copy()
+    lacking[1, 1] = np.nan
+    sure = np.ones((2, 2), np.float32)
+    each = [Found(("a", "b"), ("0", "1"), own, sure) for own in (points, lacking)]
+    assert disagreement(each).tolist() == [0, 25]
+    lacking[1, 0] = points[1] = np.nan
+    assert disagreement(each).tolist() == [0, 0], "nobody finds anything"
 
 
 def test_a_video_without_a_network_is_asked_for_one(

@@ -12,7 +12,18 @@ from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
-from utils import EvaluateNetwork, PredictVideos, SmoothEnsemble, TrainNetwork
+from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.evaluation.image_prediction import (
+    disagreement,
+    predict_by_each,
+)
+from utils import (
+    EvaluateNetwork,
+    PickFrames,
+    PredictVideos,
+    SmoothEnsemble,
+    TrainNetwork,
+)
 
 SMALL = ["--size", "64x48", "--steps", "2", "--batch", "2", "--stages", "4", "--quiet"]
 
@@ -85,6 +96,20 @@ def test_networks_of_other_body_parts_are_no_ensemble(
     first = open_estimator(ensemble / "seed0", "cpu")
     with pytest.raises(ModelError, match="find different body parts"):
         Ensemble([first, Other()], tmp_path)  # type: ignore[list-item]
+
+
+def test_frames_are_picked_and_ordered_by_how_far_they_differ(
+    ensemble: Path, video: Path, tmp_path: Path
+) -> None:
+    words = [str(video), "--into", str(tmp_path), "--count", "1", "--unsure"]
+    assert PickFrames.main([*words, "--model", str(ensemble)]) == 0
+    assert PickFrames.main([*words, "--model", str(ensemble)]) == 0
+    book = open_book(tmp_path)
+    files = [book.path(place) for place in range(2)]
+    each = predict_by_each(open_estimator(ensemble), files, book.names)
+    first, second = disagreement(each)
+    assert first > second > 0
+    assert list(book.reasons) == book.names
 
 
 def test_a_video_is_predicted_and_smoothed(

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import pytest
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.label_proposals import propose
 from deeplabstream.training.data.labels import LabelsError, read_labels
@@ -129,6 +131,41 @@ def test_a_network_proposes_what_it_is_sure_of(folder: Path) -> None:
     wanted = np.array([[np.nan, np.nan], [5, 6]], np.float32)
     assert np.array_equal(book.points[1], wanted, equal_nan=True)
     assert book.proposed.tolist() == [False, True, True]
+
+
+class _Differs(_Finds):
+    """Finds the nose farther to the right, the brighter the image is."""
+
+    def __init__(self, sha256: str, px: float) -> None:
+        self.sha256, self.px = sha256, px
+
+    def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
+        right = [np.array([self.px * float(image.mean()), 0]) for image in images]
+        found = zip(super().estimate(images), right, strict=True)
+        return [replace(pose, points=pose.points + away) for pose, away in found]
+
+
+def test_images_in_which_networks_differ_most_come_first(folder: Path) -> None:
+    for name, level in (("a/img1.png", 10), ("a/img2.png", 40), ("b/img1.png", 90)):
+        image = np.full((48, 64, 3), level, np.uint8)
+        cv2.imwrite(str(folder / "labeled-data" / name), image)
+    both = Ensemble([_Differs("a", 0.0), _Differs("b", 0.1)], folder)
+    assert propose(folder, both) == 3
+    book = open_book(folder)
+    short = [name.removeprefix("labeled-data/") for name in book.names]
+    assert short == ["b/img1.png", "a/img2.png", "a/img1.png"]
+    assert book.reasons[book.names[0]] == "2 networks differ by 4.5 px"
+    book.accept(1)
+    book.accept(2)
+    assert read_labels(folder).names == (book.names[2], book.names[1]), "as recorded"
+    again = open_book(folder)
+    assert [name.removeprefix("labeled-data/") for name in again.names] == [
+        "a/img1.png",
+        "a/img2.png",
+        "b/img1.png",
+    ]
+    assert propose(folder, _Finds()) == 1, "one network has no such order"
+    assert open_book(folder).reasons == book.reasons
 
 
 def test_a_network_of_other_body_parts_proposes_nothing(folder: Path) -> None:

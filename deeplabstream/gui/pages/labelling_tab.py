@@ -162,7 +162,7 @@ class LabellingTab(QWidget):
         self.list.clear()
         for number in range(len(self.book.names) if self.book else 0):
             item = QListWidgetItem(self._line(number))
-            item.setToolTip(self.book.names[number] if self.book else "")
+            item.setToolTip(self._about(number))
             item.setIcon(self._blank)
             self.list.addItem(item)
         self.list.blockSignals(False)
@@ -196,6 +196,14 @@ class LabellingTab(QWidget):
             sign = "◔" if book.unfinished[number] else "○"
         return f"{sign} {name}"
 
+    def _about(self, number: int) -> str:
+        """Return the path of a picture, and why it is uncertain."""
+        if self.book is None:
+            return ""
+        name = self.book.names[number]
+        reason = self.book.reasons.get(name, "")
+        return f"{name}: {reason}" if reason else name
+
     def _show_state(self) -> None:
         book = self.book
         for widget in (self.tools.good, self.tools.contrast, self.tools.edges):
@@ -208,6 +216,8 @@ class LabellingTab(QWidget):
                 told += f", {count} of them pre-labelled (◐)"
             if count := int(book.unfinished.sum()):
                 told += f", {count} of them begun (◔)"
+            if any(name in book.reasons for name in np.array(book.names)[~book.done]):
+                told += "; the most uncertain come first"
             self.words.setText(told)
 
     def _changed(self, part: int) -> None:

@@ -1,12 +1,15 @@
 """Manual labels of a folder of images: read, edited, saved after every change."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import replace
 from deeplabstream.training.data.label_files import write_dlc_video, write_labels
 from deeplabstream.training.data.labels import (
     PICTURES,
@@ -27,6 +30,8 @@ PROPOSALS = "proposals.csv"
 """Points that networks found in images not yet reviewed; written like labels."""
 UNFINISHED = "unfinished.csv"
 """Points of images of which a person has placed some body parts and accepted nothing."""
+UNCERTAIN = "uncertain.csv"
+"""Images to label first, the most uncertain in the first row, and the reason of each."""
 BONES = "bones.csv"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -55,6 +60,10 @@ class LabelBook:
     """Whether it is a DeepLabCut project."""
     edges: tuple[tuple[str, str], ...] = ()
     """Lines between body parts, to draw."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why images are uncertain, by name."""
+    first_new: int = 0
+    """Images before it stood in the table of labels, in this order."""
 
     def path(self, picture: int) -> Path:
         """Return where an image is."""
@@ -113,7 +122,10 @@ class LabelBook:
 
         Of a DeepLabCut project only the tables of the image that was `changed`.
         """
-        places = np.flatnonzero(self.done).tolist()
+        every = np.flatnonzero(self.done).tolist()
+        places = [place for place in every if place < self.first_new]
+        new = [place for place in every if place >= self.first_new]
+        places += sorted(new, key=self.names.__getitem__)  # in the order of recording
         if not self.project:
             self._write(self.folder / FILE, places)
             return
@@ -182,6 +194,9 @@ def open_book(
         else:  # all of them were taken back
             bodyparts = _header_parts(folder / FILE) or bodyparts
     bodyparts = _waiting_parts(folder, bodyparts)
+    reasons = read_uncertain(folder)
+    rank = {name: place for place, name in enumerate(reasons)}
+    found.sort(key=lambda name: (rank.get(name, len(rank)), name))
     names = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
     parts = labels.skeleton.bodyparts if labels else tuple(bodyparts)
     if not parts:
@@ -194,6 +209,7 @@ def open_book(
         done[: len(labels.names)] = seen if project else True
     none = np.zeros(len(names), np.bool_)
     book = LabelBook(folder, scorer, parts, names, points, done, none, project)
+    book.reasons, book.first_new = reasons, len(labels.names) if labels else 0
     for waiting in (UNFINISHED, PROPOSALS):
         _take_waiting(book, folder / waiting)
     if (folder / BONES).is_file():
@@ -206,6 +222,29 @@ def open_book(
         if len(pair) == 2 and set(pair) <= set(parts)
     )
     return book
+
+
+def read_uncertain(folder: Path) -> dict[str, str]:
+    """Return the reason of each uncertain image, the most uncertain first."""
+    file = folder / UNCERTAIN
+    rows = read_rows(file)[1:] if file.is_file() else []
+    return {row[0]: row[1] for row in rows if len(row) == 2}
+
+
+def write_uncertain(folder: Path, reasons: Mapping[str, str]) -> None:
+    """Put images, the most uncertain first, before those that are uncertain already.
+
+    OSError: the file can't be written.
+    """
+    told = [*reasons.items(), *read_uncertain(folder).items()]
+    first = dict(reversed(told))  # of an image with two reasons, the new one
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    names = dict.fromkeys(name for name, _ in told)
+    table.writerows([("image", "reason"), *((name, first[name]) for name in names)])
+    draft = folder / f"{UNCERTAIN}.new"
+    draft.write_text(text.getvalue(), encoding="utf-8", newline="")
+    replace(draft, folder / UNCERTAIN)
 
 
 def _waiting_parts(folder: Path, bodyparts: Sequence[str]) -> Sequence[str]:

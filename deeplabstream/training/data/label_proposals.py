@@ -5,16 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.data.label_book import open_book, write_uncertain
 from deeplabstream.training.data.labels import LabelsError
-from deeplabstream.training.evaluation.image_prediction import predict_images
+from deeplabstream.training.evaluation.image_prediction import (
+    disagreement,
+    predict_by_each,
+    together,
+)
 
 
 def propose(folder: Path, estimator: PoseEstimator) -> int:
     """Propose the points that a network finds in all images that are not yet reviewed.
 
     Images in which a person has placed points stay as they are. Points below its
-    threshold are left out. A folder without labels gets the network's body parts.
+    threshold are left out. A folder without labels gets the network's body parts. Of an
+    ensemble, images in which its networks differ most come first in the book.
     Returns the number of images with a proposal; LabelsError when the network finds none
     of the body parts.
     """
@@ -31,7 +36,9 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     if not len(waiting):
         return 0
     paths = [book.path(int(picture)) for picture in waiting]
-    found = predict_images(estimator, paths, [book.names[p] for p in waiting])
+    names = [book.names[p] for p in waiting]
+    each = predict_by_each(estimator, paths, names)
+    found = together(each)
     if found.animals > 1:
         raise LabelsError(
             [
@@ -47,4 +54,11 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
             book.points[picture, book.bodyparts.index(name)] = own[place]
     book.proposed[waiting] = np.isfinite(book.points[waiting]).any(axis=(1, 2))
     book.save_proposals()
+    if len(each) > 1:
+        apart = disagreement(each)
+        reasons = {
+            names[place]: f"{len(each)} networks differ by {apart[place]:.1f} px"
+            for place in np.argsort(-apart, kind="stable").tolist()
+        }
+        write_uncertain(folder, reasons)
     return int(book.proposed.sum())

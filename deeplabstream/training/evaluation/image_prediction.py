@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.progress import progress
-from deeplabstream.pose.ensemble import aligned, median
+from deeplabstream.pose.ensemble import Ensemble, aligned, median
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.image_files import read_image
+from deeplabstream.pose.tracking.pose_matching import animal_length
 from deeplabstream.training.data.labels import Labels, LabelsError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -99,6 +100,14 @@ def predict_images(
     )
 
 
+def predict_by_each(
+    estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
+) -> list[Found]:
+    """Return what each network of an ensemble finds in images; of one network, its own."""
+    own = estimator.estimators if isinstance(estimator, Ensemble) else (estimator,)
+    return [predict_images(each, images, names) for each in own]
+
+
 def together(members: Sequence[Found]) -> Found:
     """Return the prediction of an ensemble: the median of its points, the mean confidence.
 
@@ -165,3 +174,18 @@ def spread(members: Sequence[Found]) -> NDArray[np.float64]:
     squares = np.where(there, (away**2).sum(axis=-1), 0.0).sum(axis=0)
     apart = np.sqrt(squares / count)
     return np.asarray(np.where(there.sum(axis=0) > 1, apart, np.nan))
+
+
+def disagreement(members: Sequence[Found]) -> NDArray[np.float64]:
+    """Return (image,): how far networks are apart, px; the mean over all points.
+
+    A point that some networks find and others do not counts as apart by an animal's
+    length; one that none finds does not count.
+    """
+    each = alike(members)
+    there = np.stack([np.isfinite(found.points).all(axis=-1) for found in each])
+    length = animal_length(np.concatenate([found.by_animal[0] for found in each]))
+    apart = np.where(there.all(axis=0), np.nan_to_num(spread(each)), length)
+    told = there.any(axis=0)
+    total = np.where(told, np.nan_to_num(apart), 0.0).sum(axis=1)
+    return np.asarray(total / np.maximum(told.sum(axis=1), 1))
