@@ -60,15 +60,25 @@ def _parser() -> "ProgramParser":
         const="",
         metavar="FILE",
         help="run the experiment of the settings; or that of FILE, or of that name in "
-        "experiments/configs, on the rig of the settings",
+        "experiments/configs, on the rig of the settings. Without a window the program "
+        "ends with the experiment",
     )
     add(
         "--list-cameras",
         action="store_true",
         help="list the connected cameras and exit",
     )
-    add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
-    add("--headless", action="store_true", help="no window")
+    add(
+        "--frames",
+        type=at_least(1),
+        metavar="N",
+        help="stop N frames of the deciding camera after everything that was asked for runs",
+    )
+    add(
+        "--headless",
+        action="store_true",
+        help="no window: run until --frames, the end of the experiment, or Ctrl-C",
+    )
     parser.add_settings()
     add(
         "--json",
@@ -101,13 +111,14 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
         print(f"{reason} The program runs without a window.")
         headless = True
     if headless and frames == inf:
-        print("Headless: stop with Ctrl-C, or use --frames N.")
+        print(_ends(settings) if tried else "Stop with Ctrl-C, or use --frames N.")
+    agenda = RequestQueue(actions)
     with (
         termination() as requests,
-        FrameCountingSession(settings, frames, posed) as session,
+        FrameCountingSession(settings, frames, posed, agenda) as session,
     ):
         run = _headless if headless else _with_window
-        failures = run(session, RequestQueue(actions), requests)
+        failures = run(session, agenda, requests)
         folder = session.state.run_folder
         forms = dict(session.state.formats)
     for alarm in session.state.alarms:
@@ -119,6 +130,13 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
     if folder is not None:
         print(f"run folder: {folder}")
     return requests.exit_code(1 if failures or session.state.alarms else 0, ctrl_c=0)
+
+
+def _ends(settings: "Settings") -> str:
+    """Return the sentence that says when an experiment without a window ends."""
+    seconds = settings.experiment.exp_time_s
+    limit = f"EXP_TIME_S = {seconds:g}" if seconds else "it has no EXP_TIME_S"
+    return f"The program ends with the experiment ({limit}), or with Ctrl-C."
 
 
 def _list_cameras() -> int:
@@ -155,7 +173,7 @@ def _headless(
     summary = run_headless(
         session,
         agenda,
-        1e6,
+        inf,
         lambda text: print(text, flush=True),
         stopped=lambda: session.enough,
         asked=requests,

@@ -133,13 +133,15 @@ def _parser() -> "ProgramParser":
     parser.add_argument(
         "--headless",
         action="store_true",
-        help="no window: run for some seconds, then print a summary",
+        help="no window: run for --seconds or until the experiment ends, then print a "
+        "summary",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=20.0,
-        help="how long to run where there is no window (default: 20)",
+        help="the longest time to run where there is no window (default: 20); for whole "
+        "experiments use DeepLabStream.py --experiment --headless",
     )
     return parser
 

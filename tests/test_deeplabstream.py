@@ -7,7 +7,11 @@ import pytest
 
 from DeepLabStream import main
 from deeplabstream.engine.latency_statistics import Timings
+from deeplabstream.engine.session.frame_counting_session import FrameCountingSession
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
+from deeplabstream.recording.table_reader import read_events
 from tests.engine.test_session import SETTINGS, SIMULATED, pictures
+from tests.gui.fake_session import make_settings, make_step
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
@@ -57,6 +61,37 @@ def test_a_camera_test_ends_after_its_frames_and_writes_nothing(
     assert main(["--settings", str(settings), "--headless", "--frames", "20"]) == 0
     assert "camera side: 120×90 colour 8 bit at 50/s" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_program_ends_with_its_experiment(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = settings.read_text("utf-8")
+    text = text.replace("[Experiment]", "[Experiment]\nEXP_TIME_S = 0.5")
+    settings.write_text(text, "utf-8")
+    assert main(["--settings", str(settings), "--headless", "--experiment"]) == 0
+    said = capsys.readouterr().out
+    assert "ends with the experiment (EXP_TIME_S = 0.5)" in said
+    run = next((tmp_path / "runs").iterdir())
+    assert json.loads((run / "run.json").read_text("utf-8"))["how"] == "stopped"
+    events = read_events(run / "events.csv")
+    ended = next(e for e in events if "EXP_TIME_S" in e["text"])
+    assert ended["kind"] == "note"
+    assert float([e for e in events if e["kind"] == "edge"][-1]["level"]) == 0
+    assert pictures(run / "top.mkv") > 0
+
+
+def test_frames_are_counted_when_all_that_was_asked_for_runs() -> None:
+    agenda = RequestQueue(AGENDAS["experiment"])
+    session = FrameCountingSession(make_settings("arena"), 2, True, agenda)
+    session._news += [make_step(0), make_step(1), make_step(2)]
+    session.poll()
+    assert not session.enough
+    agenda.drop()
+    session._news += [make_step(3), make_step(4)]
+    session.poll()
+    assert session.enough
+    assert session.timings.frames == 2
 
 
 def test_settings_that_are_wrong_are_sentences(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from deeplabstream.core.clock import ManualClock
@@ -191,6 +192,33 @@ def test_a_person_may_stop_it() -> None:
     )
     assert rig.state.activity == IDLE.activity
     assert 0 < summary.seconds < 2
+
+
+class EndingExperiment(PlayingSession):
+    """Its experiment ends by itself at the fifth frame."""
+
+    def poll(self) -> list[News]:
+        if self.state.experimenting:
+            self.update(experiments=1)
+        if self.index == 5 and self.state.experimenting:
+            self.put(replace(self.state, experimenting=False))
+        return super().poll()
+
+
+def test_it_ends_with_the_experiment() -> None:
+    rig = EndingExperiment()
+    summary, said = run(rig, seconds=inf)
+    assert rig.asked == [*AGENDAS["experiment"], Action.STOP_STREAM]
+    assert summary.seconds < 1
+    assert not summary.failures
+    assert "Everything runs; it ends with the experiment." in said
+
+
+def test_without_an_experiment_nothing_ends_it_before_its_time() -> None:
+    rig = EndingExperiment()
+    summary, said = run(rig, agenda=RequestQueue(AGENDAS["analysis"]))
+    assert summary.seconds >= 1
+    assert "Everything runs; it will be stopped in 1 s." in said
 
 
 def test_the_frame_equation_of_each_span_is_printed() -> None:

@@ -14,7 +14,11 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
 
-from deeplabstream.engine.processes.termination import Termination, termination
+from deeplabstream.engine.processes.termination import (
+    Termination,
+    end_reason,
+    termination,
+)
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
 from tests.engine.ended_rig import ROOT, SETTINGS, SHELL, InTerminal, Laser
@@ -112,6 +116,25 @@ def test_sigterm_ends_the_run_as_at_a_shut_down(tmp_path: Path, laser: Laser) ->
         check_record(tmp_path)
         assert program.code == 128 + signal.SIGTERM
         assert "asked to end (SIGTERM)" in program.said.decode()
+    finally:
+        program.kill()
+
+
+@pytest.mark.parametrize("command", [APP, COMMAND_LINE], ids=["app", "DeepLabStream"])
+def test_sigterm_to_all_processes_is_no_fault_of_a_camera(
+    tmp_path: Path, laser: Laser, command: list[str]
+) -> None:
+    """As `timeout`, systemd and a shut-down send it."""
+    program = started(command, tmp_path, laser)
+    try:
+        program.signal_all(signal.SIGTERM)
+        ends(program, laser)
+        check_record(tmp_path)
+        assert program.code == 128 + signal.SIGTERM
+        said = program.said.decode()
+        assert "asked to end (SIGTERM)" in said
+        assert "unexpectedly" not in said
+        assert "Problem" not in said
     finally:
         program.kill()
 
@@ -238,7 +261,9 @@ def test_handlers_are_given_back() -> None:
         assert inner is outer
         os.kill(os.getpid(), signal.SIGQUIT)
         assert outer.reason == "Ctrl-\\ (SIGQUIT)"
+        assert end_reason() == outer.reason
     assert [signal.getsignal(getattr(signal, name)) for name in names] == before
+    assert not end_reason()
 
 
 def test_the_settings_of_these_tests_are_right(tmp_path: Path) -> None:

@@ -128,6 +128,12 @@ class Termination:
 _active: list[Termination] = []
 
 
+def end_reason() -> str:
+    """Return what asked this program to end, as part of a sentence; empty: nothing did."""
+    asked = _active[0] if _active else None
+    return asked.reason if asked is not None and not asked.pauses else ""
+
+
 @contextmanager
 def termination() -> Iterator[Termination]:
     """Note requests from here on, in the main thread; give the handlers back at the end.

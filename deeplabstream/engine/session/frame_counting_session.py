@@ -6,24 +6,31 @@ from math import inf
 
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.latency_statistics import Timings
+from deeplabstream.engine.session.request_queue import RequestQueue
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Failed, News
 from deeplabstream.settings.loading import Settings
 
 
 class FrameCountingSession(Session):
-    """A session that counts the frames of its deciding camera up to a limit."""
+    """A session that counts the frames of its deciding camera up to a limit.
 
-    def __init__(self, settings: Settings, frames: float, analysed: bool) -> None:
+    Frames count once everything that `agenda` requests runs.
+    """
+
+    def __init__(
+        self, settings: Settings, frames: float, analysed: bool, agenda: RequestQueue
+    ) -> None:
         """Count up to `frames`; `analysed`: frames with a pose, otherwise all frames."""
         super().__init__(settings)
         self._frames = frames
+        self._agenda = agenda
         limit = int(frames) if frames < inf else sys.maxsize
         self.timings = Timings(self.cameras[0], 0.0, limit)
         self._analysed_only = analysed
         self.failed = False
         """Whether an error was reported that is no mere warning."""
-        self._delivered = 0
+        self._delivered = self._before = 0
 
     def poll(self) -> Sequence[News]:
         """Poll the session, and count."""
@@ -31,11 +38,14 @@ class FrameCountingSession(Session):
         self.timings.threshold = self.state.thresholds.of(self.cameras[0])
         for entry in news:
             if isinstance(entry, Step):
-                self.timings.add(entry)
+                if self._agenda.done:
+                    self.timings.add(entry)
             elif isinstance(entry, Failed):
                 self.failed = self.failed or entry.grave
         counts = self.state.counts.get(self.cameras[0])
         self._delivered = counts.delivered if counts else self._delivered
+        if not self._agenda.done:
+            self._before = self._delivered
         return news
 
     @property
@@ -43,4 +53,4 @@ class FrameCountingSession(Session):
         """Whether the frame limit is reached."""
         if self._analysed_only:
             return self.timings.complete
-        return self._delivered >= self._frames
+        return self._delivered - self._before >= self._frames

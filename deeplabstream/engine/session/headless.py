@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.command import Mark
@@ -38,31 +39,30 @@ def run_headless(
 ) -> Summary:
     """Do all of `agenda`, go on for `seconds`, stop the stream, return what happened.
 
-    It ends early when the stream ends, when something fails, when `stopped`, or when
-    `asked`, also by Ctrl-Z: without a window nobody could start the experiment again.
+    It ends early when an experiment of `agenda` or the stream ends, when something fails,
+    when `stopped`, or when `asked`, also by Ctrl-Z: without a window nobody could start the
+    experiment again.
     `say` gets one sentence at a time. The caller closes the session.
     """
 
     def to_stop() -> bool:
-        return stopped() or (asked is not None and asked.requested)
+        over = agenda.experiments and session.state.experiment_over
+        return over or stopped() or (asked is not None and asked.requested)
 
     run = _Run(session, agenda, say, Summary())
     clock = clock or SystemClock()
     start_ns = clock.now_ns()
-    deadline_ns = start_ns + round(1e9 * max(_START_UP_S, seconds))
+    limit_s = max(_START_UP_S, seconds)
     counting = False
-    while not (to_stop() or run.over or clock.now_ns() >= deadline_ns):
+    while not (to_stop() or run.over or clock.now_ns() - start_ns >= 1e9 * limit_s):
         run.look()
         if agenda.done and not counting and session.state.phase is Phase.STREAMING:
             counting = True
-            start_ns = clock.now_ns()
-            deadline_ns = start_ns + round(1e9 * seconds)
-            limit = (
-                f"it will be stopped in {seconds:g} s"
-                if seconds < 1e5
-                else "it goes on"
-            )
-            say(f"Everything runs; {limit}.")
+            start_ns, limit_s = clock.now_ns(), seconds
+            limit = f"it will be stopped in {seconds:g} s"
+            if seconds == inf:
+                limit = "it ends with the experiment" if agenda.experiments else ""
+            say("; ".join(filter(None, ("Everything runs", limit))) + ".")
         rest(_TICK_S)
     if not agenda.done and not run.over and not to_stop():
         missing = agenda.awaited(session.state)

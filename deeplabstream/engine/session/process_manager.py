@@ -2,6 +2,7 @@
 
 import multiprocessing
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -246,8 +247,9 @@ class ProcessManager:
             self.cameras[name].send(say.FillRing(self.rings[name].spec))
 
     def ended_early(self) -> list[str]:
-        """Return the names of the processes that are no longer alive."""
-        return [c.process.name for c in self.children if not c.process.is_alive()]
+        """Return which processes are no longer alive, each as part of a sentence."""
+        ended = [c.process for c in self.children if not c.process.is_alive()]
+        return [f"'{p.name}' ended unexpectedly{_signal(p)}" for p in ended]
 
     def ending(
         self,
@@ -352,6 +354,15 @@ class _Here:
         with suppress(Exception):  # an error of the record must not keep an output on
             self._journal.write(entry)
         self._wake()
+
+
+def _signal(process: BaseProcess) -> str:
+    """Return which signal has killed a process, as the end of a sentence."""
+    number = -(process.exitcode or 0)
+    if number not in {each.value for each in signal.Signals}:
+        return ""
+    memory = "; did the computer run out of memory?" if number == 9 else ""
+    return f" (killed by {signal.Signals(number).name}{memory})"
 
 
 def _until_ended(

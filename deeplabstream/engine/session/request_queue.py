@@ -34,6 +34,8 @@ class RequestQueue:
     def __init__(self, actions: Sequence[Action] = ()) -> None:
         self._left = list(actions)
         self._last: Action | None = None
+        self.experiments = Action.START_EXPERIMENT in self._left
+        """An experiment is among the requests."""
         self.done = not self._left
         """Everything was requested and has taken effect."""
 

@@ -19,6 +19,7 @@ from deeplabstream.engine.checks.analysis_watchdog import AnalysisWatchdog
 from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog, FrameRateMeter
 from deeplabstream.engine.checks.preflight import inspect
 from deeplabstream.engine.checks.system_monitor import SystemMonitor
+from deeplabstream.engine.processes.termination import end_reason
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session_state as change
 from deeplabstream.engine.session.process_manager import ProcessManager
@@ -180,7 +181,10 @@ class Session:
                 if self._has_ended():
                     self._end()
             elif dead := processes.ended_early():
-                self._fail(f"The process '{dead[0]}' ended unexpectedly")
+                if asked := end_reason():  # all processes were asked, not only this one
+                    self._stop_stream(processes, asked)
+                else:
+                    self._fail(f"The process {dead[0]}")
             elif self.state.phase is Phase.STREAMING:
                 self._watch(processes, SystemClock().now_ns())
         news, self._news = self._news, []

@@ -270,6 +270,12 @@ class SessionState:
         return bool(self.unrecorded)
 
     @property
+    def experiment_over(self) -> bool:
+        """Whether an experiment of this stream has run and has ended."""
+        runs = self.experimenting or self.experiment_starting
+        return bool(self.experiments) and not runs
+
+    @property
     def activity(self) -> tuple[object, ...]:
         """What `StateChanged` reports: the phase, and what runs or starts."""
         runs = self.network_ready, self.analysing, self.experimenting, self.recording
