@@ -40,6 +40,11 @@ def train_parser(description: str) -> ProgramParser:
         help="train an ensemble: one network per seed, each in its own folder",
     )  # fmt: skip
     add(
+        "--start-from", metavar="MODEL",
+        help="network to start from instead of ImageNet: a model folder, or a name in "
+        "models/",
+    )  # fmt: skip
+    add(
         "--within", type=number(*LIMITS["within"]), default=RIGHT_PX,
         help="distance in px up to which a point is correct, for the confidence calibration",
     )  # fmt: skip
@@ -75,21 +80,19 @@ def train_parser(description: str) -> ProgramParser:
     )  # fmt: skip
     add(
         "--backbone",
-        default="efficientnet_lite0",
-        help="backbone: efficientnet_lite0, resnet18, unet, …",
+        help="efficientnet_lite0 (default), resnet18, unet, …; with --start-from: its own",
     )
     add("--kind", choices=("heatmap", "regression", "context"), default="heatmap")
     add(
         "--stages",
         type=int,
         choices=(4, 5),
-        default=5,
-        help="stages of the backbone; 4: smaller, faster",
+        help="stages of the backbone; 4: smaller, faster; default: 5",
     )
-    add("--channels", type=count, default=32, help="channels of the head")
+    add("--channels", type=count, help="channels of the head; default: 32")
     add(
-        "--sigma", type=number(*LIMITS["sigma"]), default=1.25,
-        help="width of a peak, in cells of 4 pixels",
+        "--sigma", type=number(*LIMITS["sigma"]),
+        help="width of a peak, in cells of 4 pixels; default: 1.25",
     )  # fmt: skip
     add(
         "--rotation", type=number(*LIMITS["rotation"]), metavar="DEGREES",

@@ -20,6 +20,9 @@ from deeplabstream.pose.model.model_folder import DETECTOR
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.evaluation.image_prediction import predict_images
+from deeplabstream.training.networks.pose_network import Architecture
+from deeplabstream.training.start_network import detector_start
+from deeplabstream.training.train_config import FitSettings
 from deeplabstream.training.training_run import Run, TrainingResult, run_training
 
 
@@ -34,12 +37,7 @@ def run_cropzoom_training(
     """
     detector = folder / DETECTOR
     if not (resume and (detector / "predictions.csv").is_file()):
-        simple = replace(
-            run.settings.network,
-            kind="heatmap",
-            stages=min(4, run.settings.network.stages),
-        )
-        settings = replace(run.settings, network=simple, clip_length=0)
+        settings = replace(_for_detector(run.settings), clip_length=0)
         data = replace(run.data, context=None)
         first = replace(run, settings=settings, data=data, unlabelled=None)
         run_training(first, detector, watch(0), resume)
@@ -56,6 +54,20 @@ def run_cropzoom_training(
     more = run.unlabelled and replace(run.unlabelled, find=Finder(detector))
     closer = replace(run, data=data, unlabelled=more)
     return run_training(closer, folder, watch(1), resume)
+
+
+def _for_detector(settings: FitSettings) -> FitSettings:
+    """Return the settings of the detector: a smaller network, or the start network's."""
+    own = settings.network
+    if settings.start_from is None:
+        simple = replace(own, kind="heatmap", stages=min(4, own.stages))
+        return replace(settings, network=simple)
+    start = detector_start(settings.start_from)
+    if start is None:
+        simple = Architecture(stages=4, sigma=own.sigma)
+        return replace(settings, network=simple, start_from=None, imagenet=True)
+    how = replace(start.how, kind="heatmap", edges=())
+    return replace(settings, network=how, start_from=start.model.path, loss=start.loss)
 
 
 def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:

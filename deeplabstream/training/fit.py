@@ -37,6 +37,7 @@ from deeplabstream.training.networks.pose_network import (
     build_network,
     check_size,
 )
+from deeplabstream.training.start_network import open_start, take_over
 from deeplabstream.training.train_config import FitSettings
 
 LAST = "last.ckpt"
@@ -80,7 +81,9 @@ def fit(
     check_size(settings.network, data.fitting.height, data.fitting.width)
     torch.manual_seed(settings.seed)
     network = build_network(len(data.skeleton.bodyparts), settings.network)
-    if settings.imagenet:
+    if settings.start_from is not None:
+        take_over(network, data.skeleton, open_start(settings.start_from))
+    elif settings.imagenet:
         network.load_imagenet()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = settings.epoch_steps(len(data))
@@ -317,7 +320,9 @@ def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:
 
 def _fits(settings: FitSettings, data: Dataset, batch: int) -> bool:
     """Return whether two steps with so many images fit into memory."""
-    trial = replace(settings, steps=2, batch=batch, devices=1, imagenet=False)
+    trial = replace(
+        settings, steps=2, batch=batch, devices=1, imagenet=False, start_from=None
+    )
     twice = data.pick(np.resize(np.arange(len(data)), max(batch, len(data))).tolist())
     try:
         fit(twice, trial, lambda epoch: None)

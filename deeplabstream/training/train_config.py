@@ -1,6 +1,7 @@
 """Everything that a training run depends on, besides the data."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from deeplabstream.training.data.augmentation import Augmentation
@@ -28,6 +29,8 @@ class FitSettings:
     network: Architecture = field(default_factory=Architecture)
     imagenet: bool = True
     """Start from ImageNet's weights; else from random ones."""
+    start_from: Path | None = None
+    """Model folder to start from, instead."""
     loss: Loss = "cross_entropy"
     missing: Literal["absent", "unknown"] = "absent"
     """What a body part without a label is: not visible, or nothing is known."""

@@ -25,7 +25,10 @@ from deeplabstream.training.data.input_size import SIZES, fitting_like, parse_si
 from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
 
 if TYPE_CHECKING:
+    from deeplabstream.training.data.animal_targets import Edges
     from deeplabstream.training.evaluation.evaluate import PartError
+    from deeplabstream.training.networks.pose_network import Architecture
+    from deeplabstream.training.start_network import StartNetwork, TakenOver
     from deeplabstream.training.training_run import Run, TrainingResult
 
 LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -67,6 +70,9 @@ class TrainConfig:
         Train an ensemble: one network for each seed, two at least.
     within : float
         Pixels of the labelled images within which a point counts as right.
+    start_from : str or pathlib.Path, optional
+        Network to start from: a model folder, or a name in `models/`. Its backbone is
+        taken over, and the maps of body parts with the same names.
     resume : bool
         Continue a training that was stopped.
     overwrite : bool
@@ -99,16 +105,19 @@ class TrainConfig:
         Seed of all random numbers.
     held_out : float
         Share of the images that is kept back for the errors.
-    backbone : str
-        `efficientnet_lite0`, `resnet18`, `unet` and others; see docs/training.md.
+    backbone : str, optional
+        `efficientnet_lite0`, `resnet18`, `unet` and others; see docs/training.md. None:
+        that of `start_from`, else `efficientnet_lite0`.
     kind : {"heatmap", "regression", "context"}
         Kind of network.
-    stages : int
-        4 or 5 stages of the backbone; 4: smaller and faster.
-    channels : int
-        Channels of the head.
-    sigma : float
-        Width of a point's heat map, in cells of 4 pixels.
+    stages : int, optional
+        4 or 5 stages of the backbone; 4: smaller and faster. None: as in `start_from`,
+        else 5.
+    channels : int, optional
+        Channels of the head. None: as in `start_from`, else 32.
+    sigma : float, optional
+        Width of a point's heat map, in cells of 4 pixels. None: as in `start_from`, else
+        1.25.
     rotation : float, optional
         Images are turned by up to this many degrees; None: as the labelled poses are.
     mirror : bool, optional
@@ -137,6 +146,7 @@ class TrainConfig:
     cropzoom: bool = False
     seeds: tuple[int, ...] = ()
     within: float = RIGHT_PX
+    start_from: str | Path | None = None
     resume: bool = False
     overwrite: bool = False
     device: str = "cpu"
@@ -152,11 +162,11 @@ class TrainConfig:
     batch: int = 8
     seed: int = 0
     held_out: float = 0.15
-    backbone: str = "efficientnet_lite0"
+    backbone: str | None = None
     kind: Literal["heatmap", "regression", "context"] = "heatmap"
-    stages: int = 5
-    channels: int = 32
-    sigma: float = 1.25
+    stages: int | None = None
+    channels: int | None = None
+    sigma: float | None = None
     rotation: float | None = None
     mirror: bool | None = None
     light: float = 1.0
@@ -186,10 +196,9 @@ class TrainConfig:
                 )
         for name in (*_COUNTS, *_FROM_0):
             least = 0 if name in _FROM_0 else 1
-            if getattr(self, name) < least:
-                raise ModelError(
-                    f"{name} = {getattr(self, name)}: expected {least} or more"
-                )
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ModelError(f"{name} = {value}: expected {least} or more")
         if self.seeds and len(set(self.seeds)) != max(2, len(self.seeds)):
             raise ModelError(f"seeds = {self.seeds}: an ensemble needs two or more")
 
@@ -304,6 +313,7 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     if config.threads > 0:
         torch.set_num_threads(config.threads)
     about = {
+        **run.about,
         "command": config.command,
         "network": run.settings.network.backbone
         + (", ImageNet weights (Apache-2.0)" if run.settings.imagenet else ""),
@@ -389,7 +399,9 @@ def _from_data(
     from deeplabstream.training.data.projects import open_project
     from deeplabstream.training.evaluation.animal_matching import padded
     from deeplabstream.training.networks.backbone import open_backbone
+    from deeplabstream.training.start_network import open_start
 
+    start = None if config.start_from is None else open_start(config.start_from)
     where = config.output / "labels"
     labels = open_project(data_path, where, several=True).labels
     given = tuple(_edge(word, labels.skeleton) for word in config.edges)
@@ -406,8 +418,9 @@ def _from_data(
         edges = edges_of(labels.skeleton, labels.points)
     context = config.kind == "context"
     fitting = config.size
+    how = _architecture(config, edges, start)
     if isinstance(fitting, str):
-        multiple = open_backbone(config.backbone, config.stages).multiple
+        multiple = open_backbone(how.backbone, how.stages).multiple
         fitting = fitting_like(labels.images, SIZES[fitting], multiple)
     data = load_dataset(labels, fitting, context)
     parts = split(data.clips, config.held_out, config.seed)
@@ -415,7 +428,6 @@ def _from_data(
     from deeplabstream.training.data.augmentation import Augmentation
     from deeplabstream.training.data.rotation_range import turns_and_mirror
     from deeplabstream.training.fit import batch_and_rate
-    from deeplabstream.training.networks.pose_network import Architecture
     from deeplabstream.training.train_config import FitSettings
     from deeplabstream.training.training_run import Run
 
@@ -430,14 +442,7 @@ def _from_data(
     settings = FitSettings(
         steps=config.steps,
         batch=config.batch,
-        network=Architecture(
-            backbone=config.backbone,
-            kind=config.kind,
-            stages=config.stages,
-            channels=config.channels,
-            sigma=config.sigma,
-            edges=edges,
-        ),
+        network=how,
         imagenet=config.imagenet,
         augmentation=Augmentation(
             rotation_deg=turns,
@@ -457,7 +462,51 @@ def _from_data(
             f"{settings.batch} images per step, learning rate "
             f"{settings.learning_rate:.2g}"
         )
-    return Run(labels, data, parts, settings)
+    run = Run(labels, data, parts, settings)
+    if start is None:
+        return run
+    run, taken = _started(run, start, say)
+    settings = replace(run.settings, schedule=taken.schedule(config.steps))
+    if how.scale == "mass":
+        settings = replace(settings, loss=start.loss)
+    return replace(run, settings=settings)
+
+
+def _architecture(
+    config: TrainConfig, edges: "Edges", start: "StartNetwork | None"
+) -> "Architecture":
+    """Return the given architecture, or the start network's; ModelError: they differ."""
+    from deeplabstream.training.networks.pose_network import Architecture
+
+    names = ("backbone", "stages", "channels", "sigma")
+    given = {name: getattr(config, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    own = Architecture() if start is None else start.how
+    for name in names[:3] if start else ():
+        if given.get(name, getattr(own, name)) != getattr(own, name):
+            raise ModelError(
+                f"--{name} {given[name]}: the network to start from has "
+                f"{getattr(own, name)}; leave --{name} out"
+            )
+    if edges:
+        own = replace(own, head="light", scale="peak")
+    return replace(own, **given, kind=config.kind, edges=edges, views=1)
+
+
+def _started(
+    run: "Run", start: "StartNetwork", say: Callable[[str], object]
+) -> "tuple[Run, TakenOver]":
+    """Return the run, from a start network; say what is taken over."""
+    from deeplabstream.training.networks.pose_network import build_network
+    from deeplabstream.training.start_network import take_over
+
+    skeleton, folder = run.data.skeleton, start.model.path
+    trial = build_network(len(skeleton.bodyparts), run.settings.network)
+    taken = take_over(trial, skeleton, start)
+    say(taken.sentence(start))
+    settings = replace(run.settings, start_from=folder, imagenet=False)
+    about = {"started_from": start.about(taken)}
+    return replace(run, settings=settings, about=about), taken
 
 
 def _from_config(
@@ -474,6 +523,7 @@ def _from_config(
         losses_on_video,
         pca_of_columns,
     )
+    from deeplabstream.training.start_network import open_start
     from deeplabstream.training.training_run import Run
 
     if unused := _given_for_data(config):
@@ -481,7 +531,7 @@ def _from_config(
             f"{', '.join(unused)} changed nothing: {file} decides; change its values "
             "with --overrides"
         )
-    project = read_pose_project(file, config.overrides)
+    project = read_pose_project(file, config.overrides, config.start_from)
     for remark in project.remarks:
         say(remark)
     training = project.config.training
@@ -520,10 +570,18 @@ def _from_config(
         if said:
             say(said)
         unlabelled = Unlabelled(videos, losses, read=read)
-    return Run(
+    run = Run(
         labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
         project.views, project.words, pca,
     )  # fmt: skip
+    if (checkpoint := project.start_from) is None:
+        return run
+    start = open_start(checkpoint)
+    how = settings.network
+    how = replace(how, stages=start.how.stages, channels=start.how.channels)
+    return _started(replace(run, settings=replace(settings, network=how)), start, say)[
+        0
+    ]
 
 
 def _given_for_data(config: TrainConfig) -> list[str]:

@@ -49,9 +49,8 @@ from deeplabstream.training.lightning_pose.train_status import Status
 from deeplabstream.training.losses.unsupervised import PcaLoss
 from deeplabstream.training.model_export import ModelMetadata, export, export_context
 from deeplabstream.training.networks.context import ContextNetwork
+from deeplabstream.training.start_network import WEIGHTS, check_resumed
 from deeplabstream.training.train_config import FitSettings
-
-WEIGHTS = "weights.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,8 @@ def run_training(
 ) -> TrainingResult:
     """Train, evaluate, calibrate and export a network; write the folder."""
     open_device(run.settings.device, run.settings.devices)  # before anything is written
+    if resume:
+        check_resumed(folder, run.settings.start_from)
     status = Status(folder, run.settings.steps, watch)
     with status.watched():
         _write_config(run, folder)
@@ -247,6 +248,8 @@ def _write_config(run: Run, folder: Path) -> None:
         **words.get("training", {}),
     }
     words["data"]["data_dir"] = str(run.labels.root.resolve())
+    if start := run.settings.start_from:
+        words["model"] = {**words.get("model", {}), "checkpoint": str(start)}
     text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
 

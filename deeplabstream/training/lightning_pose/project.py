@@ -59,6 +59,8 @@ class PoseProject:
     """As given, with overrides: the run's `config.yaml`."""
     remarks: tuple[str, ...]
     """Differences from Lightning Pose, for the user."""
+    start_from: Path | None = None
+    """Network to start from."""
 
     @property
     def root(self) -> Path:
@@ -125,6 +127,10 @@ class PoseProject:
         losses = self.config.model.losses_to_use or ()
         return (losses,) if isinstance(losses, str) else tuple(losses)
 
+    @property
+    def _pretrained(self) -> bool:
+        return self.config.model.backbone_pretrained and self.start_from is None
+
     def fitting(self) -> Fitting:
         """Return the size of the network's input."""
         size = self.config.data.image_resize_dims
@@ -159,13 +165,13 @@ class PoseProject:
             learning_rate=training.optimizer_params.learning_rate,
             optimiser="adam" if training.optimizer == "Adam" else "adamw",
             network=Architecture(
-                backbone=backbone(model.backbone, model.backbone_pretrained)[0],
+                backbone=backbone(model.backbone, self._pretrained)[0],
                 kind=KINDS[model.model_type],
                 head="deconvolution" if model.head == "heatmap_cnn" else "light",
                 scale="peak" if ours else "mass",
                 views=max(1, len(self.views)),
             ),
-            imagenet=model.backbone_pretrained and not self.views,
+            imagenet=self._pretrained and not self.views,
             masked=(
                 training.patch_mask.init_epoch,
                 training.patch_mask.final_epoch,
@@ -204,8 +210,13 @@ class PoseProject:
         )
 
 
-def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
-    """Return the project of a YAML file; LabelsError lists all that is wrong with it."""
+def read_pose_project(
+    file: Path, overrides: Sequence[str] = (), start_from: str | Path | None = None
+) -> PoseProject:
+    """Return the project of a YAML file; LabelsError lists all that is wrong with it.
+
+    `start_from` stands for the file's `model.checkpoint`; only one of them may be given.
+    """
     words = resolved(overridden(read_yaml(file), overrides), file)
     config = parse_config(file, words)
     several = isinstance(config.data.csv_file, list)
@@ -228,13 +239,28 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
              "efficientnet_lite0 to 2, resnet18, resnet50, vit_tiny, unet, timm:NAME, "
              "and Lightning Pose's"]
         )  # fmt: skip
-    _, remark = backbone(config.model.backbone, config.model.backbone_pretrained)
+    start = _start(file, config.model.checkpoint, start_from)
+    pretrained = config.model.backbone_pretrained and start is None
+    _, remark = backbone(config.model.backbone, pretrained)
     if remark:
         remarks.insert(0, remark)
     imgaug = config.training.imgaug
     if not isinstance(imgaug, str) or imgaug not in PIPELINES:
         remarks.append("training.imgaug: unknown pipeline; dlc is used")
-    return PoseProject(file, config, words, tuple(remarks))
+    return PoseProject(file, config, words, tuple(remarks), start)
+
+
+def _start(file: Path, checkpoint: str | None, given: str | Path | None) -> Path | None:
+    """Return the folder to start from; a relative path may begin at the file."""
+    if checkpoint and given:
+        raise LabelsError(
+            [f"{file}: model.checkpoint is {checkpoint}, and --start-from {given}: leave "
+             "one of them out"]
+        )  # fmt: skip
+    if not (name := given or checkpoint):
+        return None
+    beside = file.parent / name
+    return beside if not Path(name).exists() and beside.exists() else Path(name)
 
 
 def backbone(name: str, pretrained: bool) -> tuple[str, str | None]:

@@ -1,0 +1,242 @@
+"""Transfer learning: the network that a training starts from, and what is taken over.
+
+The backbone is always taken over. The head is taken over where it is of the same kind: its
+shared layers, and the maps of body parts (and edges) with the same names. Other body parts
+get new maps. `model.json` describes the network, `weights.pt` has its weights; nothing but
+tensors is loaded.
+"""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import torch
+import yaml
+from torch import nn
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.ensemble import members
+from deeplabstream.pose.model.model_folder import (
+    DESCRIPTION,
+    DETECTOR,
+    ModelFolder,
+    load_model_folder,
+)
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.training.losses.supervised import Loss
+from deeplabstream.training.lr_schedule import LearningRateSchedule
+from deeplabstream.training.networks.heads import DeconvolutionHead
+from deeplabstream.training.networks.pose_network import (
+    Architecture,
+    PoseNetwork,
+    build_network,
+)
+
+WEIGHTS = "weights.pt"
+FROZEN = 0.1
+"""Share of the steps in which only the head learns, where some of it is new."""
+BACKBONE = 0.1
+"""The backbone's share of the head's learning rate, afterwards."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StartNetwork:
+    """A trained network to start from."""
+
+    model: ModelFolder
+    network: PoseNetwork
+    loss: Loss
+    """The loss that it was trained with."""
+
+    @property
+    def how(self) -> Architecture:
+        """Its architecture."""
+        return self.network.how
+
+    def about(self, taken: "TakenOver") -> dict[str, object]:
+        """Return what the new `model.json` says of it."""
+        said = self.model.about
+        return {
+            "folder": self.model.path.resolve().name,
+            "sha256": self.model.sha256,
+            "network": str(said.get("network", said.get("source", ""))),
+            "licence": str(said.get("licence", "")),
+            "head": taken.head,
+            "bodyparts": list(taken.bodyparts),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """The layers of a start network that a new one has."""
+
+    head: bool
+    """Whether the head is of the same kind."""
+    bodyparts: tuple[str, ...]
+    """Body parts whose maps are taken over."""
+    new: tuple[str, ...]
+    """Body parts with new maps."""
+
+    def sentence(self, start: StartNetwork) -> str:
+        """Return it for the user."""
+        what = "backbone and head" if self.head else "backbone"
+        kept = f", maps of {', '.join(self.bodyparts)}" if self.bodyparts else ""
+        new = f"; new: {', '.join(self.new)}" if self.new else ""
+        return f"starts from {start.model.path}: {what}{kept}{new}"
+
+    def schedule(self, steps: int) -> LearningRateSchedule:
+        """Return learning rates at which new maps do not spoil the backbone's features."""
+        frozen = round(FROZEN * steps) if self.new else 0
+        return LearningRateSchedule(unfreeze_at=frozen, backbone=BACKBONE)
+
+
+def open_start(name: str | Path) -> StartNetwork:
+    """Return the network in a model folder, given by its path or its name in `models/`.
+
+    Raises
+    ------
+    ModelError
+        There is no model folder, or none that training can start from.
+    """
+    folder = find_model(name)
+    if several := members(folder):
+        raise ModelError(
+            f"{folder} is an ensemble: start from one of its networks, as {several[0]}"
+        )
+    model = load_model_folder(folder)
+    file = folder / WEIGHTS
+    if not file.is_file():
+        raise ModelError(
+            f"{folder} can't be started from: it has no {WEIGHTS}, which training writes "
+            "beside network.onnx"
+        )
+    how, loss = _described(model)
+    network = build_network(len(model.skeleton.bodyparts), how)
+    try:
+        network.load_state_dict(torch.load(file, "cpu", weights_only=True))
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{file} can't be read as weights") from error
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise ModelError(f"{file} does not fit {folder / DESCRIPTION}") from error
+    return StartNetwork(model, network, loss)
+
+
+def detector_start(name: str | Path) -> StartNetwork | None:
+    """Return the detector of a cropzoom network; None: it has none."""
+    folder = find_model(name) / DETECTOR
+    return open_start(folder) if (folder / DESCRIPTION).is_file() else None
+
+
+class _Settings(pydantic.BaseModel):
+    network: Architecture
+    loss: Loss
+
+
+def _described(model: ModelFolder) -> tuple[Architecture, Loss]:
+    try:
+        said = _Settings.model_validate(model.about.get("settings"))
+    except pydantic.ValidationError as error:
+        raise ModelError(
+            f"{model.path / DESCRIPTION} does not name the network's backbone (about, settings, "
+            "network): an earlier version wrote it; train it again"
+        ) from error
+    return said.network, said.loss
+
+
+@torch.no_grad()
+def take_over(
+    network: PoseNetwork, skeleton: Skeleton, start: StartNetwork
+) -> TakenOver:
+    """Copy what fits of a start network into a new one; say what that is.
+
+    `skeleton` has the body parts of the new network. ModelError when the backbones
+    differ.
+    """
+    how, old = network.how, start.how
+    if (how.backbone, how.stages) != (old.backbone, old.stages):
+        raise ModelError(
+            f"{start.model.path} has the backbone {old.backbone} of {old.stages} stages, "
+            f"not {how.backbone} of {how.stages}"
+        )
+    network.body.load_state_dict(start.network.body.state_dict())
+    parts = skeleton.bodyparts
+    if _head_kind(how) != _head_kind(old):
+        return TakenOver(False, (), parts)
+    mine, theirs = _maps(how, parts), _maps(old, start.model.skeleton.bodyparts)
+    common = [name for name in mine if name in theirs]
+    to = torch.tensor([n for name in common for n in mine[name]], dtype=torch.int64)
+    of = torch.tensor([n for name in common for n in theirs[name]], dtype=torch.int64)
+    axes, weights = _axes_of_maps(network), start.network.state_dict()
+    for key, own in network.state_dict().items():
+        if key.startswith("body.") or key not in weights:
+            continue
+        value = weights[key]
+        if key not in axes:
+            own.copy_(value)
+        elif axes[key] == (0,):
+            own[to] = value[of]
+        elif axes[key] == (1,):
+            own[:, to] = value[:, of]
+        else:
+            own[to[:, None], to] = value[of[:, None], of]
+    kept = tuple(part for part in parts if part in theirs)
+    return TakenOver(True, kept, tuple(part for part in parts if part not in theirs))
+
+
+def _head_kind(how: Architecture) -> tuple[object, ...]:
+    """Return what two heads have in common whose weights fit."""
+    if how.kind in ("regression", "multiview"):
+        return (how.kind,)
+    return how.head, how.scale, how.channels if how.head == "light" else 0
+
+
+def _maps(how: Architecture, parts: tuple[str, ...]) -> dict[object, list[int]]:
+    """Return the places of each body part, and of each edge, in the head's last layer."""
+    if how.kind == "multiview":
+        return {}
+    each = 3 if how.kind == "regression" else 1
+    maps: dict[object, list[int]] = {
+        part: [*range(n * each, (n + 1) * each)] for n, part in enumerate(parts)
+    }
+    for n, (one, other) in enumerate(how.edges):
+        first = len(parts) + 2 * n
+        maps[parts[one], parts[other]] = [first, first + 1]
+    return maps
+
+
+def _axes_of_maps(network: PoseNetwork) -> dict[str, tuple[int, ...]]:
+    """Return the weights that depend on the body parts, and along which axes they do."""
+    last = ("coordinates.2", "head.maps", "more")
+    axes: dict[str, tuple[int, ...]] = {
+        f"{name}.{kind}": (0,) for name in last for kind in ("weight", "bias")
+    }
+    head: Any = getattr(network, "head", None)
+    if isinstance(head, DeconvolutionHead):
+        first = True
+        for n, layer in enumerate(head.layers):
+            if isinstance(layer, nn.ConvTranspose2d):
+                axes[f"head.layers.{n}.weight"] = (1,) if first else (0, 1)
+            else:
+                axes[f"head.layers.{n}.weight"] = (0,)
+            axes[f"head.layers.{n}.bias"] = (0,)
+            first = first and not isinstance(layer, nn.ConvTranspose2d)
+    return axes
+
+
+def check_resumed(folder: Path, start_from: Path | None) -> None:
+    """Raise ModelError when the stopped training in a folder started from another network."""
+    try:
+        words = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+        said = (words.get("model") or {}).get("checkpoint")
+    except (OSError, AttributeError, yaml.YAMLError):
+        return
+    given = str(start_from) if start_from else None
+    if said != given:
+        do = f"give --start-from {said}" if said else "leave --start-from out"
+        raise ModelError(
+            f"--resume: the training in {folder} started from "
+            f"{said or 'no other network'}; {do}"
+        )

@@ -1,0 +1,234 @@
+"""Training from another network: what is taken over, what is new, what is refused."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.training.data.dataset import load_dataset
+from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.fit import fit
+from deeplabstream.training.lr_schedule import LearningRateSchedule
+from deeplabstream.training.networks.pose_network import Architecture, build_network
+from deeplabstream.training.start_network import StartNetwork, open_start, take_over
+from deeplabstream.training.train_config import FitSettings
+from tests.training.test_project import CONFIG
+from utils import TrainNetwork
+
+SMALL = ["--steps", "2", "--batch", "2", "--quiet", "--rotation", "15", "--no-mirror"]
+UNET = ["--backbone", "unet", "--no-imagenet", "--channels", "8"]
+
+
+def train(data: Path, output: Path, *words: str) -> int:
+    size = ["--size", "64x48"] if "--size" not in words else []
+    given = ["--data", str(data), "--output", str(output), *SMALL, *size, *words]
+    return TrainNetwork.main(given)
+
+
+@pytest.fixture(scope="module")
+def start(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network for leftear and rightear, with a detector."""
+    folder = tmp_path_factory.mktemp("start") / "ears"
+    assert train(labelled, folder, *UNET, "--cropzoom", "--licence", "MIT") == 0
+    return folder
+
+
+@pytest.fixture
+def tails(labelled: Path, tmp_path: Path) -> Path:
+    """The labels, of tail and leftear."""
+    folder = tmp_path / "tails"
+    shutil.copytree(labelled, folder)
+    file = folder / "CollectedData.csv"
+    text = file.read_text("utf-8").replace("leftear", "tail")
+    file.write_text(text.replace("rightear", "leftear"), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "context", "regression", "mass"])
+def test_maps_of_the_same_names_are_taken_over_and_others_are_new(
+    kind: str, start: Path
+) -> None:
+    how = Architecture("unet", kind="heatmap" if kind == "mass" else kind)  # type: ignore[arg-type]
+    if kind == "mass":
+        how = replace(how, backbone="resnet18", head="deconvolution", scale="mass")
+    old, new = ("a", "b", "c"), ("d", "c", "a", "b2")
+    each = 3 if kind == "regression" else 1
+    torch.manual_seed(0)
+    theirs, own = build_network(3, how), build_network(4, how)
+    before = {key: value.clone() for key, value in own.state_dict().items()}
+    model = replace(load_model_folder(start), skeleton=Skeleton(old))
+    taken = take_over(own, Skeleton(new), StartNetwork(model, theirs, "mse"))
+    assert (taken.head, taken.bodyparts, taken.new) == (True, ("c", "a"), ("d", "b2"))
+    last = {"regression": "coordinates.2", "mass": "head.layers.1"}
+    key = last.get(kind, "head.maps")
+    axis = 1 if kind == "mass" else 0
+    mine, its, was = (
+        net[f"{key}.weight"].transpose(0, axis).unflatten(0, (-1, each))
+        for net in (own.state_dict(), theirs.state_dict(), before)
+    )
+    assert torch.equal(mine[1], its[2])
+    assert torch.equal(mine[2], its[0])
+    assert torch.equal(mine[[0, 3]], was[[0, 3]])
+    assert not torch.equal(was[1], its[2])
+    if kind == "mass":  # its next layer has the body parts on both sides
+        both = "head.layers.2.weight"
+        assert torch.equal(
+            own.state_dict()[both][1, 2], theirs.state_dict()[both][2, 0]
+        )
+    for name, value in theirs.body.state_dict().items():
+        assert torch.equal(own.body.state_dict()[name], value)
+
+
+def test_fields_of_the_same_edges_are_taken_over(start: Path) -> None:
+    old = replace(Architecture("unet"), edges=((0, 1), (1, 2)))
+    how = replace(old, edges=((0, 2), (1, 0)))
+    theirs, own = build_network(3, old), build_network(3, how)
+    model = replace(load_model_folder(start), skeleton=Skeleton(("a", "b", "c")))
+    take_over(own, Skeleton(("c", "b", "a")), StartNetwork(model, theirs, "mse"))
+    mine, its = (net.state_dict()["head.maps.weight"] for net in (own, theirs))
+    assert torch.equal(mine[:3], its[[2, 1, 0]])
+    assert torch.equal(mine[5:7], its[5:7])  # b to c, in both
+    assert not torch.equal(mine[3:5], its[3:5])  # c to a, in one
+
+
+def test_training_begins_with_the_start_networks_weights(
+    start: Path, labelled: Path
+) -> None:
+    data = load_dataset(read_labels(labelled), Fitting(96, 128))  # another size
+    opened = open_start(start)
+    settings = FitSettings(
+        steps=1,
+        batch=4,
+        learning_rate=1e-12,
+        network=opened.how,
+        start_from=start,
+        schedule=LearningRateSchedule(unfreeze_at=1),
+    )
+    network = fit(data, settings, lambda epoch: None)
+    for mine, its in zip(
+        network.parameters(), opened.network.parameters(), strict=True
+    ):
+        torch.testing.assert_close(mine, its)
+
+
+def test_the_output_and_the_model_folder_say_what_was_taken_over(
+    start: Path, tails: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new"
+    words = ["--start-from", str(start), "--size", "96x64", "--cropzoom"]
+    assert train(tails, folder, *words) == 0
+    told = capsys.readouterr().out
+    assert (
+        f"starts from {start}: backbone and head, maps of leftear; new: tail\n" in told
+    )
+    model = load_model_folder(folder)
+    assert model.about["started_from"] == {
+        "folder": "ears",
+        "sha256": load_model_folder(start).sha256,
+        "network": "unet",
+        "licence": "MIT",
+        "head": True,
+        "bodyparts": ["leftear"],
+    }
+    assert model.about["network"] == "unet"
+    settings = json.loads((folder / "model.json").read_text("utf-8"))["about"][
+        "settings"
+    ]
+    assert settings["start_from"] == str(start)
+    assert settings["network"]["channels"] == 8
+    assert settings["schedule"] == {
+        **settings["schedule"],
+        "backbone": 0.1,
+        "unfreeze_at": 0,  # a tenth of two steps
+    }
+    assert open_start(folder / "detector").how.backbone == "unet"
+
+
+def test_other_ways_of_training_start_from_a_network_too(
+    start: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from_here = ["--start-from", str(start)]
+    assert train(labelled, tmp_path / "r", *from_here, "--kind", "regression") == 0
+    assert "backbone; new: leftear, rightear\n" in capsys.readouterr().out
+    project = tmp_path / "project"
+    shutil.copytree(labelled, project)
+    shutil.copytree(start, project / "ears")
+    words = CONFIG.replace("  model_name: dots", "  checkpoint: ears")
+    (project / "config.yaml").write_text(words, "utf-8")
+    given = [str(project / "config.yaml"), "--output", str(tmp_path / "lp"), "--quiet"]
+    assert TrainNetwork.main(given) == 0
+    assert "backbone; new: leftear, rightear\n" in capsys.readouterr().out
+    config = yaml.safe_load((tmp_path / "lp" / "config.yaml").read_text("utf-8"))
+    assert Path(config["model"]["checkpoint"]) == project / "ears"
+    assert TrainNetwork.main([*given, "--overwrite", *from_here]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+
+
+def test_what_can_not_be_started_from_is_told_in_a_sentence(
+    start: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(folder: Path, *words: str) -> str:
+        out = tmp_path / "model"
+        assert train(labelled, out, "--start-from", str(folder), *words) == 2
+        assert not out.exists()
+        sentence = capsys.readouterr().err
+        assert sentence.count("\n") == 1
+        return sentence
+
+    assert "there is no model" in told(tmp_path / "nowhere")
+    assert "--backbone resnet18: the network to start from has unet; leave" in told(
+        start, "--backbone", "resnet18"
+    )
+    assert "--channels 9: the network" in told(start, "--channels", "9")
+    several = tmp_path / "several"
+    for seed in ("seed0", "seed1"):
+        shutil.copytree(start, several / seed)
+    assert f"start from one of its networks, as {several / 'seed0'}" in told(several)
+    weights = several / "seed0" / "weights.pt"
+    weights.write_bytes(b"nonsense")
+    assert f"{weights} can't be read as weights" in told(several / "seed0")
+    torch.save({"a": torch.zeros(1)}, weights)
+    assert f"{weights} does not fit" in told(several / "seed0")
+    weights.unlink()
+    assert "can't be started from: it has no weights.pt" in told(several / "seed0")
+    described = several / "seed1" / "model.json"
+    text = described.read_text("utf-8").replace('"settings"', '"other"')
+    described.write_text(text, "utf-8")
+    assert "does not name the network's backbone" in told(several / "seed1")
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, ("raise SystemExit('run')",)
+
+
+def test_nothing_but_tensors_is_loaded_from_weights(
+    start: Path, tmp_path: Path, labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "evil"
+    shutil.copytree(start, folder)
+    torch.save(Evil(), folder / "weights.pt")
+    assert train(labelled, tmp_path / "new", "--start-from", str(folder)) == 2
+    assert "can't be read as weights" in capsys.readouterr().err
+
+
+def test_a_stopped_training_continues_from_the_network_it_started_from(
+    start: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, words = tmp_path / "new", ["--start-from", str(start)]
+    assert train(labelled, folder, *words, "--steps", "10") == 0
+    capsys.readouterr()
+    assert train(labelled, folder, "--resume", *UNET) == 2
+    assert f"give --start-from {start}\n" in capsys.readouterr().err
+    assert train(labelled, folder, "--resume", "--steps", "12", *words) == 0
+    other = tmp_path / "other"
+    assert train(labelled, other, *UNET) == 0
+    assert train(labelled, other, "--resume", *words) == 2
+    assert "leave --start-from out\n" in capsys.readouterr().err
