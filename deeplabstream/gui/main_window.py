@@ -23,7 +23,6 @@ from deeplabstream.gui.alarm_sound import AlarmSound
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
-from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.file_opening import FileOpener, paths_of
 from deeplabstream.gui.menu import RunMenu, build_menu
@@ -42,6 +41,7 @@ from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.navigation_bar import Rail
 from deeplabstream.gui.widgets.panels import Log
+from deeplabstream.gui.widgets.program_view import ProgramView
 from deeplabstream.settings.ini_reading import read_sections
 
 if TYPE_CHECKING:
@@ -388,8 +388,8 @@ class MainWindow(QMainWindow):
         found = [name for name, runs in stages.items() if runs]
         pages = [page for page in self._made.values() if isinstance(page, Finishing)]
         found += [page.running for page in pages if page.running]
-        windows = self.findChildren(ProgramWindow)
-        return found + [each.title for each in windows if each.program.running]
+        views = self.findChildren(ProgramView)
+        return found + [each.title for each in views if each.program.running]
 
     def outputs_off(self) -> bool:
         """Switch every output off, as Ctrl-Z demands; return whether they are."""
@@ -447,4 +447,6 @@ class MainWindow(QMainWindow):
         for page in self._made.values():
             if isinstance(page, Finishing):
                 page.finish()
+        for view in self.findChildren(ProgramView):
+            view.cancel()
         super().closeEvent(event)

@@ -1,26 +1,44 @@
 """Program process: one of our programs, running in a process of its own."""
 
+import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
+import psutil
 from PyQt5.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
 
-from deeplabstream.core.paths import ROOT
+from deeplabstream.core.paths import INSTALLED, ROOT
 from deeplabstream.core.progress import VARIABLE
 
 _PATIENCE_MS = 2000
 
 
+def command_line(program: str, arguments: Sequence[str]) -> str:
+    """Return the command that runs `utils/PROGRAM`; in a checkout, from its folder."""
+    script, python = ROOT / "utils" / program, Path(sys.executable)
+    if not INSTALLED:
+        script = script.relative_to(ROOT)
+        if python.is_relative_to(ROOT):
+            python = python.relative_to(ROOT)
+    words = [str(python), str(script), *arguments]
+    return (
+        subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    )
+
+
 class ProgramProcess(QObject):
-    """Starts a program under `utils/` and tells what it says."""
+    """Starts a program under `utils/` and emits its output."""
 
     said = pyqtSignal(str)
-    """Some of its words, lines whole or not, as they come."""
+    """Some of its output, lines whole or not, as it comes."""
     ended = pyqtSignal(int, bool)
     """It has ended: its exit code, and whether it was killed."""
 
     def __init__(self, parent: QObject, *, progress: bool = False) -> None:
-        """With `progress`, lines of progress are among what it says."""
+        """With `progress`, lines of progress are among its output."""
         super().__init__(parent)
         self.process = QProcess(self)
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
@@ -44,17 +62,31 @@ class ProgramProcess(QObject):
         return self.process.state() != QProcess.ProcessState.NotRunning
 
     def stop(self) -> None:
-        """Ask it to end, then make it; nothing is told of that."""
-        if self.running:
-            self.process.finished.disconnect(self._ended)
-            if sys.platform == "win32":  # asking would close windows: it has none
-                self.process.kill()
-            else:
-                self.process.terminate()
-            if not self.process.waitForFinished(_PATIENCE_MS):
-                self.process.kill()
-                self.process.waitForFinished(_PATIENCE_MS)
-            self.process.finished.connect(self._ended)
+        """Ask it to end, then end it and all processes that it started."""
+        if not self.running:
+            return
+        self.process.finished.disconnect(self._ended)
+        tree = self._children()
+        if sys.platform == "win32":  # asking would close windows: it has none
+            self.process.kill()
+        else:
+            self.process.terminate()
+        if not self.process.waitForFinished(_PATIENCE_MS):
+            tree |= self._children()
+            self.process.kill()
+            self.process.waitForFinished(_PATIENCE_MS)
+        for child in tree:
+            with suppress(psutil.Error):  # it has ended meanwhile
+                child.kill()
+        self.process.finished.connect(self._ended)
+
+    def _children(self) -> set[psutil.Process]:
+        """Return the processes that it started, and those that they started."""
+        try:
+            program = psutil.Process(self.process.processId())
+            return set(program.children(recursive=True))
+        except psutil.Error:
+            return set()
 
     def _read(self) -> None:
         text = bytes(self.process.readAllStandardOutput()).decode("utf-8", "replace")

@@ -117,6 +117,16 @@ def _network(
     yield "Network, Train, killed", window
     page.show_step("Check")
     yield "Network, Check", window
+    for name in ("Import", "Predict videos", "Make faster", "Use live"):
+        page.show_step(name)
+        yield f"Network, {name}", window
+    for tab in (page.importing, page.predicting, page.faster):
+        page._stack.setCurrentWidget(tab)
+        for row, panel in enumerate(tab.panels):
+            tab.list.setCurrentRow(row)
+            panel.form.more.setChecked(True)
+            panel.view._ended(2, killed=False)
+            yield f"Network, {panel.program.title}", window
     pick = PickDialog(page.document, book.folder, page)
     pick.show()
     yield "Pick frames", pick

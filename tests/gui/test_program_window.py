@@ -31,16 +31,17 @@ def test_progress_is_a_bar_and_a_remaining_time_not_text(
     window = ProgramWindow("Nothing", "CheckSettings.py", ["--help"], above)
     now_s = 100.0
     monkeypatch.setattr(SystemClock, "now_ns", lambda _: round(now_s * 1e9))
-    window._read(f"before\n{MARK}0 100 film\n")
+    view = window.view
+    view._read(f"before\n{MARK}0 100 film\n")
     now_s += 10
-    window._read(f"{MARK}20 10")
-    window._read("0 film\nafter\n")
+    view._read(f"{MARK}20 10")
+    view._read("0 film\nafter\n")
     assert window.bar.value() == 20
     assert window.bar.maximum() == 100
     assert window.state.text() == "film: 20 of 100, 40 s left"
     assert "before\nafter" in window.page.toPlainText()
     assert "progress" not in window.page.toPlainText().partition("usage")[0]
-    window._read(f"{MARK}3 0 another\n")
+    view._read(f"{MARK}3 0 another\n")
     assert window.bar.maximum() == 0, "how many there are is not known"
     window.close()
 
@@ -52,13 +53,13 @@ def test_pick_frames_tells_its_progress_and_can_be_cancelled(
     words = [film, "--into", str(tmp_path / "labels"), "--count", "3"]
     window = ProgramWindow("Pick frames", "PickFrames.py", words, above)
     states: list[str] = []
-    show = window._show_progress
+    show = window.view.show_progress
 
     def listen(done: int, total: int, what: str) -> None:
         states.append(f"{what} {done} {total}")
         show(done, total, what)
 
-    window._show_progress = listen  # type: ignore[method-assign]
+    window.view.show_progress = listen  # type: ignore[method-assign]
     with qtbot.waitSignal(window.ended, timeout=SOON):
         pass
     assert "comparing frames 0 20" in states
@@ -83,7 +84,7 @@ def test_closing_asks_once_a_program_has_worked_for_long(
         return replies.pop(0)
 
     monkeypatch.setattr(program_window, "ask", ask)
-    window._started_ns -= 60 * 10**9
+    window.view.started_ns -= 60 * 10**9
     window.close()
     assert window.program.running, "the user wants it to continue"
     window.close()

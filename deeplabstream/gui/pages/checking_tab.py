@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -24,6 +24,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.training_tab import labels_of
+from deeplabstream.gui.pages.using_tab import use_live
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.elided_text import Elided
@@ -31,7 +32,6 @@ from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
-from deeplabstream.settings.loading import check_against
 from deeplabstream.training.data.label_book import LabelBook
 from deeplabstream.training.lightning_pose.result_tables import (
     Predictions,
@@ -46,9 +46,6 @@ _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 
 class CheckingTab(QWidget):
     """Shows a model folder that training left."""
-
-    used = pyqtSignal(str)
-    """A sentence: the settings name the network now, and what that means."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -235,15 +232,7 @@ class CheckingTab(QWidget):
     def _use(self) -> None:
         if self.model is None:
             return
-        usual = self.document.path.parent / "models"
-        beside = self.folder.parent == usual
-        word = self.folder.name if beside else str(self.folder)
-        self.document.set_word("Pose Estimation", "MODEL", word)
-        told = f"Now using {word}. Save to keep it."
-        settings = self.document.settings
-        problems = check_against(settings, self.model.skeleton) if settings else ()
-        self.words.setText("\n".join([told, *problems]))
-        self.used.emit(told)
+        self.words.setText("\n".join(use_live(self.document, self.folder)))
 
 
 def _number(value: float | None, how: str) -> str:

@@ -1,4 +1,4 @@
-"""Network page: label, train, check and use a network of the lab."""
+"""Network page: import, label, train, check, predict with, speed up and use a network."""
 
 from contextlib import suppress
 from functools import partial
@@ -10,6 +10,7 @@ from PyQt5.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -22,24 +23,33 @@ from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask_folder
 from deeplabstream.gui.pages.checking_tab import CheckingTab
 from deeplabstream.gui.pages.labelling_tab import LabellingTab
+from deeplabstream.gui.pages.programs_tab import ProgramsTab
 from deeplabstream.gui.pages.training_tab import TrainingTab
+from deeplabstream.gui.pages.using_tab import UsingTab, models_of
+from deeplabstream.gui.programs import FASTER, IMPORT, PREDICTING
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook, open_book
 from deeplabstream.training.data.labels import LabelsError
 
-_STEPS = ("Label", "Train", "Check")
-_NO_PICTURES = (
+_STEPS = (
+    "Import", "Label", "Train", "Check", "Predict videos", "Make faster", "Use live",
+)  # fmt: skip
+_OF_LABELS = ("Label", "Train", "Check")
+"""Steps that need a folder of labels."""
+_NO_FRAMES = (
     "No frames yet. Start Recording on the page Live,\nthen Pick frames of that "
     "run or of any video"
 )
 
 
 class NetworkPage(QWidget):
-    """Three steps, shown one at a time, over one folder of labels: at first the last one.
+    """Steps from a video or a foreign network to a network in use, shown one at a time.
 
+    Label, Train and Check share one folder of labels, at first the last one.
     `recent` is where folders are remembered.
     """
 
@@ -55,6 +65,11 @@ class NetworkPage(QWidget):
         self.labelling = LabellingTab()
         self.training = TrainingTab(document)
         self.checking = CheckingTab(document)
+        models = models_of(document)
+        self.importing = ProgramsTab([IMPORT], models)
+        self.predicting = ProgramsTab(PREDICTING, models)
+        self.faster = ProgramsTab(FASTER, models)
+        self.using = UsingTab(document)
         self._stack = QStackedWidget()
         self._group = QButtonGroup(self)
         self.tabs = {name: QPushButton(name) for name in _STEPS}
@@ -66,7 +81,7 @@ class NetworkPage(QWidget):
                 self._show(open_book(last))
 
     def open(self, folder: Path) -> None:
-        """Show the pictures of a folder; a new one takes the body parts of the line."""
+        """Show the frames of a folder; a new one takes the body parts of the line."""
         parts = [part.strip() for part in self.parts_line.text().split(",")]
         try:
             book = open_book(folder, [part for part in parts if part])
@@ -79,15 +94,18 @@ class NetworkPage(QWidget):
             self._show(book)
 
     def show_step(self, name: str) -> None:
-        """Show Label, Train or Check."""
+        """Show a step by its name."""
         tabs = dict(zip(_STEPS, self._steps(), strict=True))
         if name == "Check":
             self.checking.open(self.training.model, self.book)
+        self._refresh()
+        for widget in (self.folder, self.parts_line, self.pick):
+            widget.setVisible(name in _OF_LABELS)
         self._stack.setCurrentWidget(tabs[name])
         self.tabs[name].setChecked(True)
 
     def pick_frames(self, *arguments: str) -> ProgramWindow | None:
-        """Add frames of a video or a run, as `utils/PickFrames.py` is told."""
+        """Add frames of a video or a run, with these options of `utils/PickFrames.py`."""
         book = self.book
         if book is None:
             return None
@@ -98,7 +116,7 @@ class NetworkPage(QWidget):
 
     @property
     def undoes(self) -> bool:
-        """Whether Undo takes back labels: pictures are labelled now."""
+        """Whether Undo takes back labels: frames are labelled now."""
         return self._stack.currentWidget() is self.labelling and self.book is not None
 
     def undo(self) -> None:
@@ -124,12 +142,29 @@ class NetworkPage(QWidget):
         self._join(book)
         self.book = book
         self.parts_line.setText(", ".join(book.bodyparts))
-        self.labelling.show_book(book, _NO_PICTURES)
+        self.labelling.show_book(book, _NO_FRAMES)
         self.recent.note("labels", book.folder.resolve())
         self._show_state()
 
     def _steps(self) -> tuple[QWidget, ...]:
-        return self.labelling, self.training, self.checking
+        return (
+            *(self.importing, self.labelling, self.training, self.checking),
+            *(self.predicting, self.faster, self.using),
+        )
+
+    def _refresh(self) -> None:
+        """List the networks that are there now, wherever one can be chosen."""
+        for tab in (self.importing, self.predicting, self.faster, self.using):
+            tab.refresh()
+
+    def _take_import(self, panel: ProgramPanel, code: int) -> None:
+        """Offer an imported network to the next steps."""
+        self._refresh()
+        if not code:
+            folder = panel.form.values()["--output"]
+            for each in (*self.predicting.panels, *self.faster.panels):
+                each.form.show_values({"--model": folder})
+            self.using.choose(Path(folder[0]))
 
     def _arrange(self) -> None:
         self.folder.setToolTip(
@@ -151,14 +186,15 @@ class NetworkPage(QWidget):
         top.setSpacing(8)
         for name, button in self.tabs.items():
             button.setCheckable(True)
-            button.setMinimumWidth(86)
+            button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
             button.clicked.connect(partial(self._choose, name))
             self._group.addButton(button)
             top.addWidget(button)
-        top.addSpacing(24)
+        top.addSpacing(12)
         top.addWidget(self.folder)
         top.addWidget(self.parts_line, 1)
         top.addWidget(self.pick)
+        top.addStretch()
         for tab in self._steps():
             self._stack.addWidget(tab)
         column = QVBoxLayout(self)
@@ -167,6 +203,7 @@ class NetworkPage(QWidget):
         column.addLayout(top)
         column.addWidget(self.problem)
         column.addWidget(self._stack, 1)
+        self._stack.setCurrentWidget(self.labelling)
         self.tabs["Label"].setChecked(True)
 
     def _connect(self) -> None:
@@ -174,6 +211,7 @@ class NetworkPage(QWidget):
         self.pick.clicked.connect(lambda: self.ask_frames())
         self.labelling.changed.connect(self._take_labels)
         self.training.trained.connect(self._show_state)
+        self.importing.ended.connect(self._take_import)
 
     def _choose(self, name: str, _checked: bool = False) -> None:
         self.show_step(name)

@@ -1,0 +1,164 @@
+"""Use-live tab: networks of the rig with their errors and times, and MODEL in the settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.gui.model_list import Found, found_models
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.pose.ensemble import members
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.settings.loading import check_against
+
+_COLUMNS = ("network", "input", "body parts", "held-out error, px", "licence")
+
+
+class UsingTab(QWidget):
+    """Lists the networks; the chosen one can be written into the settings."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.found: list[Found] = []
+        self.table = QTableWidget(0, len(_COLUMNS))
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.use = QPushButton("Use live")
+        self.use.setProperty("starts", True)
+        self.use.setToolTip("writes MODEL to the settings; comments stay")
+        self._arrange()
+        self.table.itemSelectionChanged.connect(self._show_state)
+        self.use.clicked.connect(lambda: self.take())
+        document.changed.connect(self._mark)
+
+    def refresh(self) -> None:
+        """List the networks that are there now."""
+        row = self.table.currentRow()
+        chosen = self.found[row].path if 0 <= row < len(self.found) else self.present
+        self.found = found_models(models_of(self.document))
+        self.table.setRowCount(len(self.found))
+        for row, each in enumerate(self.found):
+            for column, text in enumerate((each.label, *_facts(each))):
+                item = QTableWidgetItem(text)
+                item.setToolTip(f"{each.path}\n{text}")
+                self.table.setItem(row, column, item)
+        self._mark()
+        self.choose(chosen)
+
+    def choose(self, folder: Path | None) -> None:
+        """Select the network in a folder."""
+        for row, each in enumerate(self.found):
+            if folder is not None and each.path.resolve() == folder.resolve():
+                self.table.selectRow(row)
+        self._show_state()
+
+    @property
+    def present(self) -> Path | None:
+        """The network that the settings name."""
+        settings = self.document.settings
+        try:
+            return find_model(settings.model) if settings is not None else None
+        except DeepLabStreamError:
+            return None
+
+    def take(self) -> None:
+        """Write the chosen network into the settings."""
+        row = self.table.currentRow()
+        if 0 <= row < len(self.found):
+            folder = self.found[row].path
+            self.words.setText("\n".join(use_live(self.document, folder)))
+
+    def _arrange(self) -> None:
+        table = self.table
+        table.setHorizontalHeaderLabels(list(_COLUMNS))
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setShowGrid(False)
+        if (header := table.horizontalHeader()) is not None:
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        if (side := table.verticalHeader()) is not None:
+            side.hide()
+        panel = Panel("Networks")
+        panel.column.addWidget(table, 1)
+        panel.column.addWidget(self.words)
+        panel.column.addWidget(self.use, alignment=Qt.AlignmentFlag.AlignRight)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(panel)
+
+    def _mark(self) -> None:
+        """Write the network of the settings in bold."""
+        present = self.present
+        for row, each in enumerate(self.found):
+            if (item := self.table.item(row, 0)) is not None:
+                font = item.font()
+                font.setBold(present is not None and present == each.path)
+                item.setFont(font)
+        if not self.words.text() and present is not None:
+            self.words.setText(f"The settings use {present.name}.")
+
+    def _show_state(self) -> None:
+        self.use.setEnabled(self.table.currentRow() >= 0)
+
+
+def models_of(document: Document) -> Path:
+    """Return the folder `models/` beside the settings."""
+    return document.path.parent / "models"
+
+
+def use_live(document: Document, folder: Path) -> list[str]:
+    """Write a network into the settings; return sentences: that it is used, and problems."""
+    beside = folder.parent.resolve() == models_of(document).resolve()
+    word = folder.name if beside else str(folder)
+    document.set_word("Pose Estimation", "MODEL", word)
+    skeleton, settings = skeleton_of(folder), document.settings
+    problems = check_against(settings, skeleton) if settings and skeleton else ()
+    return [f"Now using {word}. Save to keep it.", *problems]
+
+
+def skeleton_of(folder: Path) -> Skeleton | None:
+    """Return the skeleton of a network or an ensemble; None: it can't be read."""
+    try:
+        return load_model_folder(first_of(folder)).skeleton
+    except DeepLabStreamError:
+        return None
+
+
+def first_of(folder: Path) -> Path:
+    """Return the first network of an ensemble; another folder itself."""
+    return next(iter(members(folder)), folder)
+
+
+def _facts(found: Found) -> tuple[str, ...]:
+    try:
+        model = load_model_folder(first_of(found.path))
+    except DeepLabStreamError as error:
+        return (str(error), "", "", "")
+    size = f"{model.fitting.width} × {model.fitting.height}"
+    parts = ", ".join(model.skeleton.bodyparts)
+    return size, parts, _error_of(model), str(model.about.get("licence") or "–")
+
+
+def _error_of(model: ModelFolder) -> str:
+    """Return the mean over the body parts of the median error."""
+    rows: Any = model.about.get("held_out_error") or ()
+    errors = [row.get("median_px") for row in rows if isinstance(row, Mapping)]
+    known = [error for error in errors if error is not None]
+    return f"{sum(known) / len(known):.1f}" if known else "–"

@@ -1,0 +1,388 @@
+"""Programs that the window starts: fields, results and messages of each, as plain values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from deeplabstream.core.overwriting import free_path
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+
+Kind: TypeAlias = Literal[
+    "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
+    "number", "words", "text", "flag", "gpu",
+]  # fmt: skip
+"""What edits a field.
+
+model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
+existing files or folders. folder: one to write into. save: a file to write. name: a new
+folder in `models/`. several: some of the choices. words: separated by spaces. gpu: a device
+for training.
+"""
+Values: TypeAlias = Mapping[str, Sequence[str]]
+"""Words of each field, by `Field.key`."""
+VIDEO_ENDINGS = "*.mp4 *.avi *.mov *.mkv *.m4v *.mpg *.mpeg *.wmv *.webm"
+_VIDEOS = f"Videos ({VIDEO_ENDINGS});;All files (*)"
+_TABLES = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
+_TABLE_ENDINGS = (".csv", ".h5", ".parquet")
+
+
+@dataclass(frozen=True)
+class Field:
+    """An option of a program, and how a person fills it in."""
+
+    option: str
+    """`--steps`; empty: words without an option before them."""
+    label: str
+    hint: str
+    kind: Kind
+    required: bool = False
+    advanced: bool = False
+    """Folded at first."""
+    default: str = ""
+    """The word that the program uses where the option is left out."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """Words for the program, by what is shown."""
+    lowest: float = 0
+    highest: float = 100_000
+    decimals: int = 0
+    unit: str = ""
+    filter: str = ""
+    """Kinds of files to choose from, as Qt writes them."""
+    folders: bool = False
+    """Whether a folder can be chosen in place of a file."""
+
+    @property
+    def key(self) -> str:
+        """Its name among the fields of a program."""
+        return self.option or self.label
+
+    def arguments(self, words: Sequence[str]) -> list[str]:
+        """Return what the command line contains for these words."""
+        if not words or list(words) == self.default.split():
+            return []
+        if self.kind == "flag":
+            return [self.option]
+        return [self.option, *words] if self.option else [*words]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program under `utils/` that the window can start."""
+
+    title: str
+    file: str
+    button: str
+    about: str
+    fields: tuple[Field, ...]
+    outcomes: Mapping[int, str] = field(default_factory=dict)
+    """Sentences for exit codes."""
+    resumes: bool = False
+    """Whether the same command continues what was stopped."""
+    opens: str = ""
+    """Key of the field with the file that is shown at the end."""
+    writes: str = ""
+    """Key of the field that decides the folder of the results."""
+    changes_models: bool = False
+    """Whether there are other networks to choose from when it has ended."""
+    propose: Callable[[Values, Path], Mapping[str, Sequence[str]]] = lambda *_: {}
+    """Proposes words for fields that the user left alone; gets `models/` of the rig."""
+
+    def arguments(self, values: Values) -> list[str]:
+        """Return the command line: words without an option first, then the options."""
+        ordered = sorted(self.fields, key=lambda each: bool(each.option))
+        return [w for each in ordered for w in each.arguments(values.get(each.key, ()))]
+
+    def missing(self, values: Values) -> str:
+        """Return which field has to be filled in; empty: none."""
+        empty = (f.label for f in self.fields if f.required and not values.get(f.key))
+        return next(empty, "")
+
+    def results(self, values: Values) -> Path | None:
+        """Return the folder that the results go to."""
+        words = values.get(self.writes) or self._input(values)
+        if not words:
+            return None
+        path = Path(words[0])
+        return path if path.is_dir() else path.parent
+
+    def _input(self, values: Values) -> Sequence[str]:
+        found = (values.get(each.key) for each in self.fields if each.required)
+        return next((words for words in found if words), ())
+
+
+def _model(hint: str, kind: Kind = "model") -> Field:
+    return Field("--model", "Network", hint, kind, required=True)
+
+
+def _runtime(option: str) -> Field:
+    shown = {"automatic": "auto"} | {str(name): str(name) for name in RUNTIMES}
+    hint = "automatic: the fastest that gives the same points"
+    return Field(
+        option, "Runtime", hint, "choice", advanced=True, default="auto", choices=shown
+    )
+
+
+_THREADS = Field(
+    "--threads", "CPU threads", "0: all cores", "number", advanced=True, default="0",
+    highest=256,
+)  # fmt: skip
+_OUTPUT = Field("--output", "Output folder", "empty: beside each video", "folder")
+_SUFFIXES = Field(
+    "--mirrored", "Mirrored views",
+    "suffixes of body part names by view, for example _top _bot", "words", advanced=True,
+)  # fmt: skip
+
+
+def _name_of_import(values: Values, models: Path) -> Mapping[str, Sequence[str]]:
+    words = values.get("Network", ())
+    if not words:
+        return {}
+    source = Path(words[0])
+    name = source.stem if source.suffix.lower() == ".onnx" else source.name
+    found = source.with_name("network.json") if source.suffix else source / "none"
+    beside = {"--description": [str(found)]} if found.is_file() else {}
+    return {"--output": [str(free_path(models / (name or "network")))], **beside}
+
+
+IMPORT = Program(
+    "Import a network",
+    "ImportModel.py",
+    "Import",
+    "A network of DeepLabCut, SLEAP-NN or Lightning Pose, or any ONNX network. Its points "
+    "are compared with those of the original program where it exported some.",
+    (
+        Field(
+            "", "Network", "folder of the network, or .onnx file", "path", required=True,
+            filter="Networks (*.onnx);;All files (*)", folders=True,
+        ),
+        Field("--output", "Name", "new folder in models/", "name", required=True),
+        Field(
+            "--description", "Description",
+            "only for an .onnx file: .json file that describes its inputs and outputs",
+            "path", filter="Descriptions (*.json)",
+        ),
+        Field(
+            "--licence", "Licence", "licence of the network, kept in model.json", "text"
+        ),
+        Field(
+            "--size", "Frame size", "only for SLEAP-NN: WIDTHxHEIGHT of your frames",
+            "text", advanced=True,
+        ),
+        Field(
+            "--animals", "Animals", "only for SLEAP-NN: most animals in a frame; 0: as "
+            "exported", "number", advanced=True, default="0", highest=100,
+        ),
+        Field(
+            "--tolerance", "Tolerance",
+            "largest distance to the original's points, in px of the input; 0: usual",
+            "number", advanced=True, default="0", highest=100, decimals=1, unit="px",
+        ),
+    ),
+    writes="--output",
+    changes_models=True,
+    propose=_name_of_import,
+)  # fmt: skip
+
+PREDICT = Program(
+    "Predict poses",
+    "PredictVideos.py",
+    "Predict",
+    "Poses of whole videos, one row per frame. Finished videos are skipped.",
+    (
+        Field(
+            "", "Videos", "drop videos or folders of videos here", "paths",
+            required=True, filter=_VIDEOS, folders=True,
+        ),
+        _model("network, or several trained with different seeds", "ensemble"),
+        Field(
+            "--to", "Formats", "csv, h5: as DeepLabCut; slp: as SLEAP; nwb: ndx-pose",
+            "several", default="csv",
+            choices={k: k for k in ("csv", "h5", "parquet", "analysis.h5", "slp", "nwb")},
+        ),
+        _OUTPUT,
+        Field(
+            "--overwrite", "Predict again", "replace the poses of finished videos",
+            "flag", advanced=True,
+        ),
+        Field(
+            "--animals", "Animals", "names, for a network of several animals", "words",
+            advanced=True,
+        ),
+        Field(
+            "--labels", "Labels", "CollectedData.csv: adds PCA errors", "path",
+            advanced=True, filter="Labels (*.csv)",
+        ),
+        _SUFFIXES,
+        Field(
+            "--batch", "Batch", "frames at once; 0: 1, on a GPU 8", "number",
+            advanced=True, default="0", highest=256,
+        ),
+        _runtime("--runtime"),
+        _THREADS,
+    ),
+    outcomes={1: "Some videos could not be predicted: see the list above."},
+    resumes=True,
+    writes="--output",
+)  # fmt: skip
+
+
+def _poses_beside(values: Values, _models: Path) -> Mapping[str, Sequence[str]]:
+    """Propose the poses that were predicted beside a video."""
+    words = values.get("Video", ())
+    files = (Path(words[0]).with_suffix(end) for end in _TABLE_ENDINGS) if words else ()
+    found = [str(file) for file in files if file.is_file()]
+    return {"--poses": found[:1]} if words else {}
+
+
+RENDER = Program(
+    "Labelled video",
+    "RenderVideo.py",
+    "Render",
+    "A video with points, edges and trails of one table of poses, or of several.",
+    (
+        Field("", "Video", "drop a video here", "path", required=True, filter=_VIDEOS),
+        Field(
+            "--poses", "Poses", "tables of poses: .csv, .h5 or .parquet", "paths",
+            required=True, filter=_TABLES,
+        ),
+        Field("--model", "Network", "edges and threshold of this network", "model"),
+        Field(
+            "--trail", "Trail", "frames that each point's trail shows", "number",
+            default="0", highest=1000, unit="frames",
+        ),
+        Field("--names", "Names", "write the names of the body parts", "flag"),
+        _OUTPUT,
+        Field(
+            "--radius", "Point radius", "radius of a point", "number", advanced=True,
+            default="4", lowest=1, highest=50, unit="px",
+        ),
+        Field(
+            "--codec", "Codec", "codec of the written video", "choice", advanced=True,
+            default="h264", choices={
+                "H.264": "h264", "HEVC": "hevc", "MPEG-4": "mpeg4", "MJPEG": "mjpeg",
+                "VP9": "vp9", "FFV1 (lossless)": "ffv1",
+            },
+        ),
+        Field(
+            "--ending", "Container", "kind of file", "choice", advanced=True,
+            default=".mp4", choices={k: k for k in (".mp4", ".mkv", ".avi", ".mov")},
+        ),
+        Field("--no-edges", "No edges", "points only", "flag", advanced=True),
+        Field("--no-text", "No text", "no frame number and time", "flag", advanced=True),
+    ),
+    writes="--output",
+    propose=_poses_beside,
+)  # fmt: skip
+
+SMOOTH = Program(
+    "Smooth an ensemble",
+    "SmoothEnsemble.py",
+    "Smooth",
+    "Ensemble Kalman smoothing: predicts with each network, and gives neighbouring frames "
+    "more weight where the networks disagree.",
+    (
+        Field(
+            "", "Videos", "drop videos or folders of videos here", "paths",
+            required=True, filter=_VIDEOS, folders=True,
+        ),
+        _model("networks trained together with different seeds", "ensemble"),
+        _SUFFIXES,
+        _OUTPUT,
+        Field(
+            "--s", "Smoothing", "smaller is smoother; 0: maximum likelihood", "number",
+            advanced=True, default="0", decimals=2,
+        ),
+        Field(
+            "--views", "Several cameras", "all videos show the same moments", "flag",
+            advanced=True,
+        ),
+        Field(
+            "--pupil", "Pupil", "pupil_top, _bottom, _right, _left move as a circle",
+            "flag", advanced=True,
+        ),
+        _runtime("--runtime"),
+        _THREADS,
+    ),
+    writes="--output",
+)  # fmt: skip
+
+
+def _page_of_report(values: Values, _models: Path) -> Mapping[str, Sequence[str]]:
+    words = values.get("--model", ())
+    return {"--report": [str(Path(words[0]) / "report.html")]} if words else {}
+
+
+REPORT = Program(
+    "HTML report",
+    "EvaluateNetwork.py",
+    "Make report",
+    "Errors per body part, with plots and all images; tables beside it.",
+    (
+        _model("network, or several trained with different seeds", "ensemble"),
+        Field(
+            "--report", "Report", "HTML file to write", "save", required=True,
+            filter="Reports (*.html)",
+        ),
+        Field(
+            "--data", "Labels", "labelled frames; empty: those of its training", "paths",
+            filter="Labels (*.csv *.h5 *.slp);;All files (*)", folders=True,
+        ),
+        Field(
+            "--poses", "Poses", "predicted videos: adds their jumps and PCA errors",
+            "paths", advanced=True, filter=_TABLES,
+        ),
+        Field(
+            "--within", "Correct within", "distance up to which a point is correct",
+            "number", advanced=True, default="5", lowest=0.1, highest=1000, decimals=1,
+            unit="px",
+        ),
+        _runtime("--device"),
+        _THREADS,
+    ),
+    opens="--report",
+    writes="--report",
+)  # fmt: skip
+
+BENCHMARK = Program(
+    "Measure runtimes",
+    "BenchmarkModel.py",
+    "Measure",
+    "Time per frame and changed points in each runtime of this computer. The fastest "
+    "accepted one is remembered and used from then on.",
+    (
+        _model("network to measure"),
+        Field(
+            "--seconds", "Duration", "of each measurement", "number", default="3",
+            lowest=0.2, highest=600, decimals=1, unit="s",
+        ),
+        _THREADS,
+    ),
+)  # fmt: skip
+
+QUANTISE = Program(
+    "Eight bits",
+    "QuantiseNetwork.py",
+    "Quantise",
+    "A version of the network in 8 bits for the CPU, compared on frames of your video. It "
+    "is written only if its points change little.",
+    (
+        _model("network to quantise"),
+        Field(
+            "--video", "Video", "video like those of the rig; empty: images of the "
+            "network's folder", "path", filter=_VIDEOS,
+        ),
+        Field(
+            "--count", "Frames", "most frames of the video", "number", default="100",
+            lowest=8, highest=10_000, advanced=True,
+        ),
+        Field(
+            "--tolerance", "Tolerance",
+            "largest difference of 95 % of the points, in px of the input", "number",
+            advanced=True, default="1", highest=100, decimals=2, unit="px",
+        ),
+    ),
+)  # fmt: skip
+
+PREDICTING = (PREDICT, RENDER, SMOOTH)
+FASTER = (BENCHMARK, QUANTISE)

@@ -1,0 +1,181 @@
+"""Program form: the fields of a program, the command line that they make, and its run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.gui.programs import Field, Program
+from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.gui.widgets.program_fields import (
+    FieldEditor,
+    FlagField,
+    ModelField,
+    field_editor,
+)
+from deeplabstream.gui.widgets.program_view import CommandLine, ProgramView
+
+FORM_WIDTH = 340  # px
+
+
+class FieldsForm(QWidget):
+    """Editors of fields, one below the other; advanced ones are folded at first."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, fields: Iterable[Field], models: Path) -> None:
+        super().__init__()
+        self.setObjectName("clear")
+        self.editors: dict[str, FieldEditor] = {}
+        self.more = QPushButton("More options")
+        self.more.setObjectName("link")
+        self.more.setCheckable(True)
+        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.more.toggled.connect(self._unfold)
+        self.advanced = QWidget()
+        self.advanced.setObjectName("clear")
+        column, folded = QVBoxLayout(self), QVBoxLayout(self.advanced)
+        for each in (column, folded):
+            each.setContentsMargins(0, 0, 0, 0)
+            each.setSpacing(4)
+        for of in fields:
+            editor = field_editor(of, models)
+            editor.changed.connect(self.changed)
+            self.editors[of.key] = editor
+            into = folded if of.advanced else column
+            if not isinstance(editor, FlagField):
+                hinted = of.required or of.kind == "paths"
+                caption = QLabel(f"{of.label}: {of.hint}" if hinted else of.label)
+                caption.setObjectName("caption")
+                caption.setWordWrap(True)
+                caption.setToolTip(editor.toolTip())
+                into.addWidget(caption)
+            into.addWidget(editor)
+        column.addWidget(self.more)
+        column.addWidget(self.advanced)
+        self.advanced.hide()
+        self.more.setVisible(folded.count() > 0)
+
+    def values(self) -> dict[str, list[str]]:
+        """Return the words of each field."""
+        return {key: editor.words() for key, editor in self.editors.items()}
+
+    def show_values(self, values: Mapping[str, Sequence[str]]) -> None:
+        """Fill in some fields."""
+        for key, words in values.items():
+            if self.editors[key].words() != list(words):
+                self.editors[key].show_words(words)
+
+    def refresh(self) -> None:
+        """List the networks that are there now."""
+        for editor in self.editors.values():
+            if isinstance(editor, ModelField):
+                editor.refresh()
+
+    def _unfold(self, shown: bool) -> None:
+        self.advanced.setVisible(shown)
+        self.more.setText("Fewer options" if shown else "More options")
+
+
+class ProgramPanel(QWidget):
+    """A program: its form on the left, its output and command line on the right."""
+
+    ended = pyqtSignal(int)
+    """It has ended by itself: its exit code."""
+
+    def __init__(self, program: Program, models: Path) -> None:
+        super().__init__()
+        self.program = program
+        self._models = models
+        self._proposed: dict[str, list[str]] = {}
+        """Words that were proposed; a field with other words is the user's."""
+        self.form = FieldsForm(program.fields, models)
+        self.begin = QPushButton(program.button)
+        self.begin.setProperty("starts", True)
+        self.missing = QLabel()
+        self.missing.setObjectName("caption")
+        self.view = ProgramView()
+        self.command = CommandLine()
+        if program.resumes:
+            self.view.cancelled = f"Stopped. {program.button} continues where it was."
+        self._arrange()
+        self.begin.clicked.connect(lambda: self.start())
+        self.form.changed.connect(self._take)
+        self.view.ended.connect(self._ended)
+        self.view.stop.clicked.connect(self._show_state)
+        self._take()
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line that the form makes."""
+        return self.program.arguments(self.form.values())
+
+    def start(self) -> None:
+        """Run the program."""
+        values = self.form.values()
+        program = self.program
+        page = values.get(program.opens, [])[:1]
+        self.view.show_results(program.results(values), Path(*page) if page else None)
+        self.view.start(program.title, program.file, self.arguments, program.outcomes)
+        self._show_state()
+
+    def _arrange(self) -> None:
+        left = Panel(self.program.title)
+        left.setFixedWidth(FORM_WIDTH)
+        about = QLabel(self.program.about)
+        about.setObjectName("caption")
+        about.setWordWrap(True)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner = QWidget()
+        inner.setObjectName("clear")
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 0, 8, 0)
+        column.addWidget(self.form)
+        column.addStretch(1)
+        area.setWidget(inner)
+        left.column.addWidget(about)
+        left.column.addWidget(area, 1)
+        left.column.addWidget(self.missing)
+        left.column.addWidget(self.begin)
+        right = Panel("Output")
+        right.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        right.column.addWidget(self.view, 1)
+        right.column.addWidget(self.command)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(10)
+        row.addWidget(left)
+        row.addWidget(right, 1)
+
+    def _take(self) -> None:
+        """Propose what follows from the words, and show the command line."""
+        values = self.form.values()
+        for key, words in self.program.propose(values, self._models).items():
+            if values.get(key, []) == self._proposed.get(key, []):
+                self._proposed[key] = list(words)
+                self.form.show_values({key: words})
+        self._show_state()
+
+    def _show_state(self) -> None:
+        missing = self.program.missing(self.form.values())
+        running = self.view.program.running
+        self.missing.setText(f"{missing}: nothing chosen yet" if missing else "")
+        self.missing.setVisible(bool(missing))
+        self.begin.setEnabled(not missing and not running)
+        self.form.setEnabled(not running)
+        self.command.show_command(self.program.file, self.arguments)
+
+    def _ended(self, code: int) -> None:
+        self._show_state()
+        self.ended.emit(code)

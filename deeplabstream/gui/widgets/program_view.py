@@ -1,0 +1,248 @@
+"""Program view: runs one of our programs and shows its output, progress and results."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PyQt5.QtCore import QUrl, pyqtSignal
+from PyQt5.QtGui import QDesktopServices, QTextCursor, QTextOption
+from PyQt5.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.program import CANT
+from deeplabstream.core.progress import MARK, parse_progress
+from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
+from deeplabstream.gui.program_process import ProgramProcess, command_line
+from deeplabstream.gui.training_progress import in_words
+from deeplabstream.gui.widgets.buttons import StopButton
+
+_SOON_S = 1.0
+"""Seconds after which the remaining time is shown."""
+_OVERWRITE = "--overwrite"
+_COMMAND_HEIGHT = 50  # px
+
+
+class CommandLine(QWidget):
+    """The command that does the same as the window, to read and to copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("clear")
+        self.line = QPlainTextEdit()
+        self.line.setReadOnly(True)
+        self.line.setFixedHeight(_COMMAND_HEIGHT)
+        self.line.setToolTip("the command that does the same in a terminal")
+        self.line.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
+        self.copy = QPushButton("Copy")
+        self.copy.setObjectName("tile")
+        self.copy.setToolTip("copies the command to the clipboard")
+        self.copy.clicked.connect(self._copy)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.line, 1)
+        row.addWidget(self.copy)
+
+    def show_command(self, program: str, arguments: Sequence[str]) -> None:
+        """Show the command line of a program."""
+        text = command_line(program, arguments)
+        if text != self.line.toPlainText():
+            self.line.setPlainText(text)
+
+    def _copy(self) -> None:
+        if (board := QApplication.clipboard()) is not None:
+            board.setText(self.line.toPlainText())
+
+
+class ProgramView(QWidget):
+    """Output of a program in `utils/`, with buttons to stop it and to show its results.
+
+    A program that refuses to replace files runs again after a question.
+    """
+
+    ended = pyqtSignal(int)
+    """The program has ended by itself: its exit code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("clear")
+        self.title = ""
+        self.page = QPlainTextEdit()
+        self.page.setReadOnly(True)
+        self.page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.state = QLabel()
+        self.state.setObjectName("caption")
+        self.state.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedSize(200, 10)
+        self.stop = StopButton("Stop")
+        self.replace = QPushButton("Replace …")
+        self.open, self.show_folder = QPushButton("Open"), QPushButton("Show folder")
+        self.foot = QHBoxLayout()
+        self.foot.addWidget(self.bar)
+        self.foot.addWidget(self.state, 1)
+        for button in (self.replace, self.open, self.show_folder, self.stop):
+            self.foot.addWidget(button)
+        self.bar.hide()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.page, 1)
+        column.addLayout(self.foot)
+        self.program = ProgramProcess(self, progress=True)
+        self.program.said.connect(self._read)
+        self.program.ended.connect(self._ended)
+        self.stop.clicked.connect(lambda: self.cancel())
+        self.replace.clicked.connect(self._replace)
+        self.open.clicked.connect(lambda: _open(self._page_file))
+        self.show_folder.clicked.connect(lambda: _open(self._folder))
+        self.cancelled = "Stopped."
+        """What is shown after Stop."""
+        self._command: tuple[str, tuple[str, ...]] = ("", ())
+        self._outcomes: Mapping[int, str] = {}
+        self._page_file: Path | None = None
+        self._folder: Path | None = None
+        self._unfinished = ""
+        """A line of progress that has no end yet."""
+        self._began: tuple[str, int, float] | None = None
+        """What is being done, from which count on, since when (s)."""
+        self.started_ns = 0
+        self._show_buttons(done=False)
+
+    def start(
+        self,
+        title: str,
+        program: str,
+        arguments: Sequence[str],
+        outcomes: Mapping[int, str] | None = None,
+    ) -> None:
+        """Run a program; `outcomes` describes exit codes, others are failures."""
+        self.title, self._outcomes = title, outcomes or {}
+        self._command = program, tuple(arguments)
+        self._unfinished, self._began = "", None
+        self.started_ns = SystemClock().now_ns()
+        self.page.clear()
+        self.page.setProperty("replaced", False)
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        self._say("running …")
+        self.program.start(program, arguments)
+        self._show_buttons(done=False)
+
+    def show_results(self, folder: Path | None, page: Path | None = None) -> None:
+        """Offer a folder, and a file, once the program has ended."""
+        self._folder, self._page_file = folder, page
+
+    def cancel(self) -> None:
+        """End the program and all processes that it started."""
+        if self.program.running:
+            self.program.stop()
+            self.bar.hide()
+            self._say(self.cancelled)
+            self._show_buttons(done=False)
+
+    def _show_buttons(self, *, done: bool) -> None:
+        self.stop.setVisible(self.program.running)
+        self.replace.hide()
+        self.open.setVisible(done and _exists(self._page_file))
+        self.show_folder.setVisible(done and _exists(self._folder))
+
+    def _say(self, text: str, *, problem: bool = False) -> None:
+        name = "problem" if problem else "caption"
+        if self.state.objectName() != name:
+            self.state.setObjectName(name)
+            if style := self.state.style():
+                style.unpolish(self.state)
+                style.polish(self.state)
+        self.state.setText(text)
+
+    def _read(self, text: str) -> None:
+        for part in (self._unfinished + text).splitlines(keepends=True):
+            self._unfinished = ""
+            if MARK[0] in part and not part.endswith("\n"):
+                self._unfinished = part
+            elif found := parse_progress(part):
+                self.show_progress(*found)
+            else:
+                self._show(part)
+
+    def show_progress(self, done: int, total: int, what: str) -> None:
+        """Show how much is done, and how long the rest will take."""
+        self.bar.setRange(0, total if total > 1 else 0)
+        self.bar.setValue(done)
+        now_s = SystemClock().now_ns() / 1e9
+        if self._began is None or self._began[0] != what or done < self._began[1]:
+            self._began = what, done, now_s
+        _, first, since_s = self._began
+        words = f"{what}: {done} of {total}" if total > 1 else f"{what} …"
+        if done > first and total > done and now_s - since_s > _SOON_S:
+            left_s = (now_s - since_s) / (done - first) * (total - done)
+            words += f", {in_words(left_s)} left"
+        self._say(words)
+
+    def _show(self, part: str) -> None:
+        """Add to the page; a line that ends with a return is replaced by the next."""
+        cursor = self.page.textCursor()
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if self.page.property("replaced"):
+            cursor.select(QTextCursor.SelectionType.LineUnderCursor)
+            cursor.removeSelectedText()
+        self.page.setProperty("replaced", part.endswith("\r"))
+        cursor.insertText(part.removesuffix("\r"))
+        self.page.setTextCursor(cursor)
+
+    def _ended(self, code: int, killed: bool) -> None:
+        self.bar.hide()
+        self._show_buttons(done=not code and not killed)
+        if killed:
+            self._say("ended by another program", problem=True)
+        elif code:
+            self._say(self._sentence(code), problem=True)
+            refused = code == CANT and _OVERWRITE in self._last_line()
+            self.replace.setVisible(refused and _OVERWRITE not in self._command[1])
+        else:
+            self._say("done")
+        self.ended.emit(code)
+
+    def _sentence(self, code: int) -> str:
+        if text := self._outcomes.get(code):
+            return text
+        last = self._last_line()
+        return last if code == CANT and last else f"failed with exit code {code}"
+
+    def _last_line(self) -> str:
+        lines = self.page.toPlainText().strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def _replace(self) -> None:
+        """Ask, then run the program again with its consent to replace files."""
+        if ask(self, self._last_line(), REPLACE, CANCEL) == REPLACE:
+            program, arguments = self._command
+            self.start(self.title, program, [*arguments, _OVERWRITE], self._outcomes)
+
+
+def offer(view: ProgramView, text: str, do: Callable[[], Any]) -> QPushButton:
+    """Add a button to the foot of a view."""
+    button = QPushButton(text)
+    button.setProperty("starts", True)
+    button.clicked.connect(lambda: do())
+    view.foot.insertWidget(1, button)
+    return button
+
+
+def _exists(path: Path | None) -> bool:
+    return path is not None and path.exists()
+
+
+def _open(path: Path | None) -> None:
+    """Open a folder or a page with the program that the computer uses for it."""
+    if path is not None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,247 @@
+"""Programs that the window starts: their forms, command lines, results and questions."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import psutil
+import pytest
+from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
+from PyQt5.QtGui import QDesktopServices, QDropEvent
+from PyQt5.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.core.paths import ROOT
+from deeplabstream.gui.program_process import ProgramProcess, command_line
+from deeplabstream.gui.programs import (
+    FASTER,
+    IMPORT,
+    PREDICT,
+    PREDICTING,
+    RENDER,
+    REPORT,
+    Program,
+)
+from deeplabstream.gui.widgets import program_view
+from deeplabstream.gui.widgets.program_fields import FieldEditor
+from deeplabstream.gui.widgets.program_form import ProgramPanel
+from tests.offline.films import write_film
+
+SOON = 120_000  # ms
+LEFT = Qt.MouseButton.LeftButton
+ALL = (IMPORT, *PREDICTING, *FASTER, REPORT)
+ARENA = str(ROOT / "models/arena")
+
+
+def parser_of(program: Program) -> argparse.ArgumentParser:
+    module = import_module(f"utils.{Path(program.file).stem}")
+    made: argparse.ArgumentParser = module._parser()
+    return made
+
+
+def filled(program: Program) -> dict[str, list[str]]:
+    """Return words that differ from the default, for every field of a program."""
+    words = {
+        "several": "nwb",
+        "number": "2",
+        "path": "some.csv",
+        "paths": "one two",
+        "words": "_top _bot",
+        "flag": "yes",
+    }
+    return {
+        field.key: [list(field.choices.values())[-1]]
+        if field.kind == "choice"
+        else words.get(field.kind, "word").split()
+        for field in program.fields
+    }
+
+
+@pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
+def test_each_form_makes_a_command_line_that_its_program_reads(
+    program: Program,
+) -> None:
+    parser = parser_of(program)
+    values = filled(program)
+    if program.title == "Smooth an ensemble":
+        del values["--views"], values["--pupil"]  # exclude each other and --mirrored
+    if program is IMPORT:
+        values["--size"] = ["64x48"]
+    read = vars(parser.parse_args(program.arguments(values)))
+    actions = {option: a for a in parser._actions for option in a.option_strings}
+    for field in program.fields:
+        if field.option and field.key in values:
+            action = actions[field.option]
+            assert read[action.dest] != action.default, field.option
+
+
+@pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
+def test_defaults_and_choices_of_a_form_are_those_of_its_program(
+    program: Program,
+) -> None:
+    parser = parser_of(program)
+    actions = {option: a for a in parser._actions for option in a.option_strings}
+    for field in program.fields:
+        action = actions.get(field.option)
+        if field.kind == "number" and action is not None and action.default:
+            assert float(field.default) == pytest.approx(float(action.default))
+        if field.kind == "choice" and action is not None and action.choices:
+            assert {*field.choices.values()} <= {*action.choices}
+            assert field.default == action.default
+        if field.kind == "several" and action is not None:
+            assert field.default.split() == action.default
+            assert {*field.choices.values()} == {*(action.choices or ())}
+
+
+def test_what_is_left_at_its_default_is_not_on_the_command_line() -> None:
+    values = {"Videos": ["a.mp4", "b.mp4"], "--model": ["m"], "--to": ["csv"]}
+    assert PREDICT.arguments(values) == ["a.mp4", "b.mp4", "--model", "m"]
+
+
+def test_the_command_line_runs_from_the_folder_of_the_program() -> None:
+    words = command_line("PredictVideos.py", ["a mouse.mp4"]).split(" ", 2)
+    assert words[1] == str(Path("utils/PredictVideos.py"))
+    assert words[2] in ("'a mouse.mp4'", '"a mouse.mp4"')
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def panel_of(program: Program, models: Path, qtbot: QtBot) -> ProgramPanel:
+    panel = ProgramPanel(program, models)
+    qtbot.addWidget(panel)
+    panel.resize(1000, 600)
+    panel.show()
+    return panel
+
+
+def drop(editor: FieldEditor, *files: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
+    action = Qt.DropAction.CopyAction
+    editor.dropEvent(
+        QDropEvent(QPointF(5, 5), action, data, LEFT, Qt.KeyboardModifier.NoModifier)
+    )
+
+
+def test_dropped_videos_are_predicted_into_their_folder_and_rendered(
+    models: Path, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = panel_of(PREDICT, models, qtbot)
+    assert not panel.begin.isEnabled()
+    assert panel.missing.text() == "Videos: nothing chosen yet"
+    video = write_film(tmp_path / "film.mkv")
+    drop(panel.form.editors["Videos"], video)
+    panel.form.show_values({"--model": [ARENA]})
+    assert panel.begin.isEnabled()
+    shown = panel.command.line.toPlainText()
+    assert shown == command_line("PredictVideos.py", panel.arguments)
+    qtbot.mouseClick(panel.command.copy, LEFT)
+    assert (board := QApplication.clipboard()) is not None
+    assert board.text() == shown
+    with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
+        qtbot.mouseClick(panel.begin, LEFT)
+        assert not panel.begin.isEnabled()
+        assert panel.view.stop.isVisible()
+    assert ended.args == [0], panel.view.page.toPlainText()
+    assert panel.view.state.text() == "done"
+    assert (tmp_path / "film.csv").is_file()
+    opened: list[str] = []
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile())
+    )
+    qtbot.mouseClick(panel.view.show_folder, LEFT)
+    assert opened == [str(tmp_path)]
+    _check_rendering(models, qtbot, video, monkeypatch)
+
+
+def _check_rendering(
+    models: Path, qtbot: QtBot, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The poses beside a video are proposed; a file is replaced after a question only."""
+    panel = panel_of(RENDER, models, qtbot)
+    kept = video.with_name("film.labelled.mp4")
+    kept.write_bytes(b"of the user")
+    drop(panel.form.editors["Video"], video)
+    assert panel.form.values()["--poses"] == [str(video.with_suffix(".csv"))]
+    with qtbot.waitSignal(panel.ended, timeout=SOON):
+        qtbot.mouseClick(panel.begin, LEFT)
+    assert panel.view.state.text().startswith(f"{kept} already exists")
+    assert panel.view.replace.isVisible()
+    replies = ["Cancel", "Replace it"]
+    monkeypatch.setattr(program_view, "ask", lambda *_: replies.pop(0))
+    qtbot.mouseClick(panel.view.replace, LEFT)
+    assert kept.read_bytes() == b"of the user"
+    with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
+        qtbot.mouseClick(panel.view.replace, LEFT)
+    assert ended.args == [0]
+    assert kept.stat().st_size > 100
+    assert not panel.view.replace.isVisible()
+
+
+def test_a_network_is_proposed_a_free_name_and_what_fails_is_one_sentence(
+    models: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (models / "mouse").mkdir(parents=True)
+    (models / "mouse/model.json").write_text("{}")
+    source = tmp_path / "mouse.onnx"
+    source.write_bytes(b"not a network")
+    panel = panel_of(IMPORT, models, qtbot)
+    drop(panel.form.editors["Network"], source)
+    assert panel.form.values()["--output"] == [str(models / "mouse_2")]
+    panel.form.show_values({"--output": [str(models / "mine")]})
+    drop(panel.form.editors["Network"], tmp_path / "other.onnx")
+    assert panel.form.values()["--output"] == [str(models / "mine")], "the user's"
+    drop(panel.form.editors["Network"], source)
+    with qtbot.waitSignal(panel.ended, timeout=SOON):
+        qtbot.mouseClick(panel.begin, LEFT)
+    assert "--description is needed" in panel.view.state.text()
+    assert "Traceback" not in panel.view.page.toPlainText()
+    assert not (models / "mine").exists()
+
+
+def test_networks_and_ensembles_are_listed_as_they_come(
+    models: Path, qtbot: QtBot
+) -> None:
+    panel = panel_of(PREDICT, models, qtbot)
+    box = panel.form.editors["--model"]
+    panel.form.show_values({"--model": [ARENA]})
+    for seed in ("seed0", "seed1"):
+        (models / "many" / seed).mkdir(parents=True)
+        (models / "many" / seed / "model.json").write_text("{}")
+    panel.form.refresh()
+    labels = [box.box.itemText(row) for row in range(box.box.count())]  # type: ignore[attr-defined]
+    assert "many (2 networks)" in labels
+    assert box.words() == [ARENA], "the choice stays"
+    only_single = panel_of(RENDER, models, qtbot).form.editors["--model"]
+    single = [only_single.box.itemText(row) for row in range(only_single.box.count())]  # type: ignore[attr-defined]
+    assert "many (2 networks)" not in single
+
+
+@pytest.fixture
+def parent(qtbot: QtBot) -> Iterator[QWidget]:
+    made = QWidget()
+    qtbot.addWidget(made)
+    yield made
+    made.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="starts a shell")
+def test_stop_ends_the_processes_that_a_program_started(
+    parent: QWidget, qtbot: QtBot
+) -> None:
+    """A shell that ignores being asked to end, and its child."""
+    process = ProgramProcess(parent)
+    process.process.start("sh", ["-c", "trap '' TERM; sleep 600 & wait; wait"])
+    assert process.process.waitForStarted()
+    pid = process.process.processId()
+    qtbot.waitUntil(lambda: bool(psutil.Process(pid).children()), timeout=SOON)
+    (child,) = psutil.Process(pid).children()
+    process.stop()
+    assert not process.running
+    child.wait(30)
+    assert not psutil.pid_exists(pid)
