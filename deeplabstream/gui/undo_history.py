@@ -47,6 +47,10 @@ class History(Generic[State]):
         """Return the state that was taken back last; likewise."""
         return _move_state(self._future, self._past, present)
 
+    def forget_last(self) -> None:
+        """Forget the state that was kept last: nothing was changed."""
+        self._past = self._past[:-1]
+
     def clear(self) -> None:
         """Forget all."""
         self._past.clear()
@@ -63,7 +67,7 @@ def _move_state(
     return state
 
 
-_State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool]
+_State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool, bool]
 
 
 class LabelHistory(History[_State]):
@@ -94,5 +98,6 @@ def _present(book: LabelBook, state: _State) -> _State:
 
 
 def _state(book: LabelBook, image: int) -> _State:
-    points = book.points[image].copy()
-    return image, points, bool(book.done[image]), bool(book.proposed[image])
+    marks = book.done, book.proposed, book.copied
+    done, proposed, copied = (bool(mark[image]) for mark in marks)
+    return image, book.points[image].copy(), done, proposed, copied

@@ -404,6 +404,8 @@ def _from_data(
     start = None if config.start_from is None else open_start(config.start_from)
     where = config.output / "labels"
     labels = open_project(data_path, where, several=True).labels
+    if labels.left_out:
+        say(f"not learned, as they belong to no animal: {', '.join(labels.left_out)}")
     given = tuple(_edge(word, labels.skeleton) for word in config.edges)
     skeleton = replace(labels.skeleton, edges=given or labels.skeleton.edges)
     labels = replace(labels, skeleton=skeleton)

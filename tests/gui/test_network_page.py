@@ -15,7 +15,7 @@ from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.theme import AMBER, bodypart_colour
+from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import read_labels
 from tests.gui.fake_session import close_to
@@ -180,6 +180,89 @@ def test_proposals_are_corrected_and_accepted_with_a_key(
     assert np.allclose(labels.points[0], [[10, 20], [44, 33]], atol=0.1)
     assert np.allclose(labels.points[1], found[1])
     assert not file.exists()
+
+
+@pytest.fixture
+def two(page: NetworkPage, tmp_path: Path) -> NetworkPage:
+    """The page with a folder of two animals."""
+    (tmp_path / "labels").rename(tmp_path / "pairs")
+    page.book = None
+    page.parts_line.setText("nose, tail")
+    page.animals_line.setText("2")
+    page.open(tmp_path / "pairs")
+    return page
+
+
+def test_several_animals_are_labelled_one_after_the_other(
+    two: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    tab, canvas = two.labelling, two.labelling.canvas
+    assert two.animals_line.text() == "animal1, animal2"
+    for x, y in ((10, 20), (20, 25), (40, 30)):
+        qtbot.mouseClick(canvas, LEFT, pos=at(two, x, y))
+    assert canvas.part == 3, "the tail of the second one"
+    qtbot.keyClick(tab, Qt.Key.Key_A)
+    assert tab.tools.animals.currentRow() == 0
+    qtbot.keyClick(tab, Qt.Key.Key_A, Qt.KeyboardModifier.ShiftModifier)
+    assert (tab.tools.animals.currentRow(), tab.tools.parts.currentRow()) == (1, 1)
+    qtbot.keyClick(tab, Qt.Key.Key_P)
+    assert canvas.part == 0
+    qtbot.keyClick(tab, Qt.Key.Key_Space)
+    labels = read_labels(tmp_path / "pairs", several=True)
+    assert labels.individuals == ("animal1", "animal2")
+    wanted = [[10, 20], [20, 25], [40, 30], [np.nan, np.nan]]
+    assert np.allclose(labels.points[0], wanted, atol=0.1, equal_nan=True)
+
+
+def test_animals_are_swapped_copied_renamed_added_and_removed(
+    two: NetworkPage, qtbot: QtBot
+) -> None:
+    tab, tools = two.labelling, two.labelling.tools
+    for x, y in ((10, 20), (20, 25), (40, 30), (50, 40)):
+        qtbot.mouseClick(tab.canvas, LEFT, pos=at(two, x, y))
+    first = points(two)
+    qtbot.keyClick(tab, Qt.Key.Key_S)
+    assert points(two) == [*first[2:], *first[:2]]
+    qtbot.keyClick(tab, Qt.Key.Key_U)
+    assert points(two) == first
+    assert not tools.copy.isEnabled(), "there is no frame before"
+    tab.show_picture(1)
+    qtbot.keyClick(tab, Qt.Key.Key_C)
+    assert points(two) == first
+    assert tab.canvas.pending.startswith("Copied")
+    assert two.book is not None
+    assert not two.book.done[1]
+    qtbot.keyClick(tab, Qt.Key.Key_U)
+    assert np.isnan(points(two)).all()
+    assert not tab.canvas.pending
+    qtbot.keyClick(tab, Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+    assert tab.canvas.pending
+    item = tools.animals.item(1)
+    assert item is not None
+    item.setText("bob")
+    qtbot.mouseClick(tools.add, LEFT)
+    assert two.animals_line.text() == "animal1, bob, animal3"
+    assert len(points(two)) == 6
+    qtbot.keyClick(tab, Qt.Key.Key_U)
+    assert np.isnan(points(two)).all(), "also what was before"
+    qtbot.mouseClick(tools.remove, LEFT)
+    assert two.book.individuals == ("animal1", "bob")
+    qtbot.mouseClick(tools.remove, LEFT)
+    assert "bob has points in 1 frame:" in tab.words.text()
+
+
+def test_each_animal_has_its_colour_and_its_name(
+    two: NetworkPage, qtbot: QtBot
+) -> None:
+    tab = two.labelling
+    tab.tools.edges.setText("nose-tail")
+    tab.tools.edges.editingFinished.emit()
+    for x, y in ((10, 10), (30, 10), (10, 40), (30, 40)):
+        qtbot.mouseClick(tab.canvas, LEFT, pos=at(two, x, y))
+    image = tab.canvas.grab().toImage()
+    for animal, y in enumerate((10, 40)):
+        middle = image.pixelColor(at(two, 20, y))
+        assert close_to(middle, animal_colour(animal))
 
 
 def test_frames_are_picked_from_a_video(

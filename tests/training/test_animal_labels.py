@@ -33,11 +33,6 @@ def test_labels_of_several_animals_are_read_only_where_they_are_wanted(
     ("owners", "parts", "sentence"),
     [
         ("a a b b", "x x y y", "b has y, a x"),
-        (
-            "a a single single",
-            "x x box box",
-            "belong to no animal, of the individual 'single'",
-        ),
         ("a a b b a a b b", "x x x x y y y y", "are not adjacent"),
     ],
 )
@@ -57,6 +52,35 @@ def test_animals_that_do_not_fit_together_are_refused(
         csv.writer(lines).writerows(rows)
     with pytest.raises(LabelsError, match=sentence):
         read_labels(file, pictures=False, several=True)
+
+
+def test_points_of_no_animal_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "CollectedData.csv"
+    file.write_text(
+        "scorer,me,me,me,me,me,me\nindividuals,a,a,single,single,b,b\n"
+        "bodyparts,x,x,box,box,x,x\ncoords,x,y,x,y,x,y\nimg.png,1,2,3,4,5,6\n"
+    )
+    labels = read_labels(file, pictures=False, several=True)
+    assert labels.individuals == ("a", "b")
+    assert labels.points.tolist() == [[[1, 2], [5, 6]]]
+    assert labels.left_out == ("box",)
+
+
+def test_animals_of_several_clips_are_placed_by_name(tmp_path: Path) -> None:
+    for clip, owners, cells in (("c1", "b,b,a,a", "1,1,2,2"), ("c2", "a,a", "3,3")):
+        folder = tmp_path / "labeled-data" / clip
+        folder.mkdir(parents=True)
+        cv2.imwrite(str(folder / "img.png"), np.zeros((30, 40), np.uint8))
+        count = len(owners.split(","))
+        head = f"scorer,,{',me' * count}\nindividuals,,,{owners}\n"
+        head += f"bodyparts,,{',x' * count}\ncoords,,{',x,y' * (count // 2)}\n"
+        row = f"labeled-data,{clip},img.png,{cells}\n"
+        (folder / "CollectedData_me.csv").write_text(head + row)
+    words = "scorer: me\nmultianimalproject: true\nindividuals: [a, b]\n"
+    (tmp_path / "config.yaml").write_text(words + "multianimalbodyparts: [x]\n")
+    labels = open_project(tmp_path, tmp_path, several=True).labels
+    assert labels.individuals == ("b", "a")
+    assert np.array_equal(labels.points[:, 1, 0], [2, 3]), "a is a in both clips"
 
 
 def test_a_deeplabcut_project_of_several_animals_is_read(pairs: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.training.data.label_book import open_book
-from deeplabstream.training.data.label_proposals import propose
+from deeplabstream.training.data.label_proposals import propose, propose_tracks
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.projects import open_project
 
@@ -112,13 +114,21 @@ def test_proposals_are_no_labels_until_somebody_says_so(folder: Path) -> None:
 class _Finds:
     """Finds the tail at 5, 6 for sure, and a nose that it does not believe in."""
 
-    skeleton = Skeleton(("tail", "nose"))
     threshold, provider, sha256 = 0.5, "none", ""
 
+    def __init__(
+        self,
+        bodyparts: tuple[str, ...] = ("tail", "nose"),
+        points: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.skeleton = Skeleton(bodyparts)
+        first = np.array([[[5, 6], [7, 8]]], np.float32)[:, : len(bodyparts)]
+        self.points = first if points is None else points
+
     def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
-        points = np.array([[[5, 6], [7, 8]]], np.float32)
-        sure = np.array([[0.9, 0.4]], np.float32)
-        return [Pose(self.skeleton, points, sure) for _ in images]
+        sure = np.full(self.points.shape[:2], 0.9, np.float32)
+        sure[:, 1:] = 0.4
+        return [Pose(self.skeleton, self.points, sure) for _ in images]
 
 
 def test_a_network_proposes_what_it_is_sure_of(folder: Path) -> None:
@@ -137,6 +147,7 @@ class _Differs(_Finds):
     """Finds the nose farther to the right, the brighter the image is."""
 
     def __init__(self, sha256: str, px: float) -> None:
+        super().__init__()
         self.sha256, self.px = sha256, px
 
     def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
@@ -213,10 +224,208 @@ def test_the_last_label_of_a_video_taken_back_leaves_no_table(project: Path) -> 
     assert open_book(project).left == 3
 
 
-def test_a_project_of_several_animals_is_refused_before_anything_is_labelled(
-    tmp_path: Path,
+MULTI = """# made by hand
+scorer: Bo
+multianimalproject: true
+individuals:
+- anna
+- bob
+bodyparts: MULTI!
+multianimalbodyparts:
+- nose
+- tail
+uniquebodyparts: [corner]  # of the box
+skeleton: []
+"""
+
+
+@pytest.fixture
+def several(folder: Path) -> Path:
+    """A DeepLabCut project of two animals and a corner; one image is labelled."""
+    (folder / "config.yaml").write_text(MULTI, encoding="utf-8")
+    owners = ["anna"] * 4 + ["bob"] * 4 + ["single"] * 2
+    parts = ["nose", "nose", "tail", "tail"] * 2 + ["corner"] * 2
+    rows = (
+        ["scorer", "", "", *["Bo"] * 10],
+        ["individuals", "", "", *owners],
+        ["bodyparts", "", "", *parts],
+        ["coords", "", "", *["x", "y"] * 5],
+        [
+            "labeled-data",
+            "a",
+            "img1.png",
+            *"1234",
+            "",
+            "",
+            "7",
+            "8",
+            "9.123456789",
+            "3",
+        ],
+    )
+    text = "".join(",".join(row) + "\n" for row in rows)
+    (folder / "labeled-data/a/CollectedData_Bo.csv").write_text(text, "utf-8")
+    return folder
+
+
+def test_a_deeplabcut_project_of_several_animals_is_gone_on_with(several: Path) -> None:
+    book = open_book(several)
+    assert book.individuals == ("anna", "bob")
+    assert book.bodyparts == ("nose", "tail")
+    place = book.names.index("labeled-data/a/img1.png")
+    assert book.done.sum() == 1
+    assert book.of_animals(place)[1].tolist()[1] == [7, 8]
+    book.place(place, 2, 5.5, 6.25)
+    other = book.names.index("labeled-data/b/img1.png")
+    book.place(other, 3, 20, 21)
+    book.accept(other)
+    file = several / "labeled-data/a/CollectedData_Bo.csv"
+    (row,) = file.read_text().splitlines()[4:]
+    points = "1.00,2.00,3.00,4.00,5.50,6.25,7.00,8.00,9.123456789,3"
+    assert row == f"labeled-data,a,img1.png,{points}"
+    import pandas as pd
+
+    table = pd.read_hdf(file.with_suffix(".h5"))
+    assert table.columns.names == ["scorer", "individuals", "bodyparts", "coords"]
+    row = table.loc[("labeled-data", "a", "img1.png")]
+    assert row[("Bo", "bob", "nose", "y")] == 6.25
+    assert row[("Bo", "single", "corner", "x")] == 9.123456789
+    again = open_book(several)
+    own = again.points[[again.names.index(name) for name in book.names]]
+    assert np.array_equal(own, book.points, equal_nan=True)
+    labels = open_project(several, several, several=True).labels
+    assert labels.animals == 2
+    assert labels.left_out == ("corner",)
+
+
+def test_an_image_with_points_of_no_animal_alone_keeps_them(several: Path) -> None:
+    book = open_book(several)
+    place = book.names.index("labeled-data/a/img1.png")
+    nothing = np.full_like(book.points[place], np.nan)
+    book.restore(place, nothing, done=True, proposed=False)
+    again = open_book(several)
+    assert again.done[place]
+    assert again.unique.row(book.names[place]) == ["9.123456789", "3"]
+
+
+def test_animals_are_renamed_and_added_in_the_project_too(several: Path) -> None:
+    book = open_book(several)
+    book.name_animals(["anna", "bert", "carl"])
+    words = (several / "config.yaml").read_text("utf-8")
+    assert words == MULTI.replace("- bob", "- bert\n- carl")
+    again = open_book(several)
+    assert again.individuals == ("anna", "bert", "carl")
+    assert np.array_equal(again.points, book.points, equal_nan=True)
+    assert again.points.shape[1] == 6
+    again.name_animals(["anna", "bert"])
+    with pytest.raises(LabelsError, match="bert has points in 1 frame:"):
+        again.name_animals(["anna"])
+    with pytest.raises(LabelsError, match="'single' can't be an animal's name"):
+        again.name_animals(["anna", "single"])
+    with pytest.raises(LabelsError, match="two animals are named anna"):
+        again.name_animals(["anna", "anna"])
+
+
+def test_a_rename_that_was_cut_off_after_the_config_loses_nothing(
+    several: Path,
 ) -> None:
-    words = "multianimalproject: true\nbodyparts: MULTI!\n"
-    (tmp_path / "config.yaml").write_text(words, "utf-8")
-    with pytest.raises(LabelsError, match=r"of several animals.*TrainNetwork"):
-        open_book(tmp_path)
+    before = open_book(several).points
+    text = (several / "config.yaml").read_text("utf-8")
+    (several / "config.yaml").write_text(text.replace("- bob", "- bert"), "utf-8")
+    book = open_book(several)
+    assert book.individuals == ("anna", "bert")
+    assert np.array_equal(book.points, before, equal_nan=True)
+
+
+def test_names_in_brackets_over_lines_are_replaced_and_the_rest_stays(
+    several: Path,
+) -> None:
+    text = MULTI.replace(
+        "individuals:\n- anna\n- bob\n", "individuals: [anna,\n  bob]\n"
+    )
+    (several / "config.yaml").write_text(text, encoding="utf-8")
+    open_book(several).name_animals(["anna", "bo"])
+    words = (several / "config.yaml").read_text("utf-8")
+    assert words == MULTI.replace("- bob", "- bo")
+
+
+def test_a_new_folder_of_several_animals(folder: Path) -> None:
+    book = open_book(folder, ["nose", "tail"], individuals=["anna", "bob"])
+    book.place(0, 3, 5, 6)
+    assert open_book(folder).individuals == ("anna", "bob"), "of a begun frame"
+    book.place(0, 0, 1, 2)
+    book.accept(0)
+    labels = read_labels(folder, several=True)
+    assert labels.individuals == ("anna", "bob")
+    book.swap(0, 0, 1)
+    book = open_book(folder)
+    wanted = [[[np.nan, np.nan], [5, 6]], [[1, 2], [np.nan, np.nan]]]
+    assert np.array_equal(book.of_animals(0), wanted, equal_nan=True)
+    book.accept(1)
+    assert read_labels(folder, several=True).names == tuple(book.names[:2])
+
+
+def test_a_folder_of_one_animal_gets_a_second_one(folder: Path) -> None:
+    book = open_book(folder, ["nose", "tail"])
+    book.place(0, 1, 5, 6)
+    book.accept(0)
+    one = (folder / "CollectedData.csv").read_bytes()
+    assert open_book(folder).individuals == ()
+    book.save()
+    assert (folder / "CollectedData.csv").read_bytes() == one
+    book.name_animals(["anna", "bob"])
+    again = open_book(folder)
+    assert again.individuals == ("anna", "bob")
+    assert again.of_animals(0)[0, 1].tolist() == [5, 6]
+
+
+def test_copied_points_are_no_labels_until_they_are_accepted(folder: Path) -> None:
+    book = open_book(folder, ["nose"], individuals=["anna", "bob"])
+    book.place(0, 0, 1, 1)
+    book.place(0, 1, 5, 6)
+    book.place(1, 0, 2, 2)
+    assert book.copy(1, 0) == 1
+    assert book.copy(1, 0) == 0
+    assert book.points[1].tolist() == [[2, 2], [5, 6]], "its own points stay"
+    for each in (book, open_book(folder)):
+        each.place(1, 1, 7, 7)
+        assert not each.done[1]
+    assert propose(folder, _Finds(("nose",))) == 1, "only of the image without points"
+    book = open_book(folder)
+    book.accept(1)
+    assert open_book(folder).done.tolist() == [True, True, False]
+
+
+def test_a_network_of_several_animals_proposes_them_where_they_were(
+    folder: Path,
+) -> None:
+    book = open_book(folder, ["nose"], individuals=["anna", "bob"])
+    book.place(0, 0, 30, 30)
+    book.place(0, 1, 5, 6)
+    pair = np.array([[[6, 6]], [[29, 30]]], np.float32)
+    assert propose(folder, _Finds(("nose",), pair)) == 2
+    book = open_book(folder)
+    assert book.points[1].tolist() == [[29, 30], [6, 6]], "as in the frame before"
+    assert book.points[2].tolist() == [[6, 6], [29, 30]], "of another video"
+
+
+def test_a_new_folder_gets_the_animals_that_a_network_finds(folder: Path) -> None:
+    pair = np.array([[[6, 6]], [[29, 30]]], np.float32)
+    assert propose(folder, _Finds(("nose",), pair)) == 3
+    assert open_book(folder).individuals == ("animal1", "animal2")
+
+
+def test_tracks_of_a_video_are_proposed_by_name(folder: Path) -> None:
+    book = open_book(folder, ["tail", "nose"], individuals=["anna", "bob"])
+    points = np.arange(24, dtype=float).reshape(3, 2, 2, 2)
+    skeleton = Skeleton(("nose", "tail"), animals=("bob", "anna"))
+    sure = np.full((3, 2, 2), 0.9)
+    sure[1, 0, 1] = 0.1
+    table = pose_table(folder / "a.csv", skeleton, points, sure)
+    assert propose_tracks(folder, "a", table, 0.5) == 2
+    book = open_book(folder, ["tail", "nose"], individuals=["anna", "bob"])
+    assert book.proposed.tolist() == [True, True, False]
+    one = [[14, 15], [12, 13], [np.nan, np.nan], [8, 9]]
+    assert np.array_equal(book.points[0], one, equal_nan=True), "img1 is frame 1"
+    with pytest.raises(LabelsError, match="no frame of film that waits"):
+        propose_tracks(folder, "film", table, 0.5)

@@ -1,19 +1,21 @@
 """Labelling tab: body parts placed by mouse and keys; every change is saved at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from PyQt5.QtCore import QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QIcon, QKeyEvent, QPixmap
+from PyQt5.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
+    QMenu,
     QWidget,
 )
 
-from deeplabstream.gui.theme import bodypart_colour
+from deeplabstream.gui.theme import animal_colour, bodypart_colour
 from deeplabstream.gui.undo_history import LabelHistory
 from deeplabstream.gui.widgets.compared_view import read_image
 from deeplabstream.gui.widgets.label_canvas import LabelCanvas
@@ -21,11 +23,14 @@ from deeplabstream.gui.widgets.label_tools import LabelTools
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.video_view import to_qimage
 from deeplabstream.training.data.label_book import LabelBook
+from deeplabstream.training.data.labels import LabelsError
 
 _WIDTH = 236
 _NUDGE_PX = 0.5
 _THUMBNAIL = QSize(56, 42)
 _PAUSE_MS = 10
+_ANIMALS_SHOWN = 5
+"""Animals in the list; the rest is scrolled to."""
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -69,11 +74,12 @@ class LabellingTab(QWidget):
         if book is not None:
             self.canvas.bodyparts = book.bodyparts
             for number, part in enumerate(book.bodyparts, start=1):
-                chip = QPixmap(12, 12)
-                chip.fill(bodypart_colour(number - 1))
-                item = QListWidgetItem(QIcon(chip), f"{number}  {part}")
+                item = QListWidgetItem(
+                    _chip(bodypart_colour(number - 1)), f"{number}  {part}"
+                )
                 self.tools.parts.addItem(item)
             self._show_edges(book)
+        self._list_animals()
         self._list_pictures()
         if book is not None and book.names:
             waiting = np.flatnonzero(~book.done)
@@ -93,7 +99,7 @@ class LabellingTab(QWidget):
         self.list.blockSignals(False)
         self.canvas.show_whole()
         missing = np.flatnonzero(np.isnan(book.points[picture, :, 0]))
-        told = book.done[picture] or book.proposed[picture]
+        told = book.done[picture] or book.proposed[picture] or book.copied[picture]
         self._show(int(missing[0]) if len(missing) and not told else 0)
 
     def undo(self) -> None:
@@ -114,12 +120,24 @@ class LabellingTab(QWidget):
             self.canvas.clear(f"Can't read {path.name}")
             return
         self.canvas.camera = path.parent.name
-        self.canvas.proposed = bool(book.proposed[self.picture])
+        self.canvas.pending = (
+            "Pre-labelled"
+            if book.proposed[self.picture]
+            else "Copied from the frame before"
+            if book.copied[self.picture]
+            else ""
+        )
         points = book.points[self.picture]
         self.canvas.show_labels(image, points, part, self.picture + 1)
-        self.tools.parts.blockSignals(True)
-        self.tools.parts.setCurrentRow(part)
-        self.tools.parts.blockSignals(False)
+        self._mark_rows()
+
+    def _mark_rows(self) -> None:
+        """Mark the chosen point's body part and animal in their lists."""
+        animal, own = divmod(self.canvas.part, max(1, len(self.canvas.bodyparts)))
+        for widget, row in ((self.tools.parts, own), (self.tools.animals, animal)):
+            widget.blockSignals(True)
+            widget.setCurrentRow(row)
+            widget.blockSignals(False)
 
     def _arrange(self) -> None:
         self.words.setObjectName("caption")
@@ -150,6 +168,12 @@ class LabellingTab(QWidget):
             lambda percent: self.canvas.use_gain(percent / 100)
         )
         self.tools.edges.editingFinished.connect(self._take_edges)
+        self.tools.animals.currentRowChanged.connect(self._choose_animal)
+        self.tools.animals.itemChanged.connect(self._rename)
+        self.tools.add.clicked.connect(self._add_animal)
+        self.tools.remove.clicked.connect(self._remove_animal)
+        self.tools.swap.clicked.connect(self._swap)
+        self.tools.copy.clicked.connect(self._copy)
         self.tools.good.clicked.connect(self._accept)
         self.tools.undo.clicked.connect(self.undo)
         self.tools.redo.clicked.connect(self.redo)
@@ -208,6 +232,11 @@ class LabellingTab(QWidget):
         book = self.book
         for widget in (self.tools.good, self.tools.contrast, self.tools.edges):
             widget.setEnabled(book is not None and bool(book.names))
+        several = book is not None and book.animals > 1
+        self.tools.swap.setEnabled(several)
+        self.tools.remove.setEnabled(several)
+        self.tools.add.setEnabled(book is not None)
+        self.tools.copy.setEnabled(self._before is not None)
         self.tools.undo.setEnabled(self.history.can_undo)
         self.tools.redo.setEnabled(self.history.can_redo)
         if book is not None:
@@ -238,8 +267,9 @@ class LabellingTab(QWidget):
             return
         self._remember()
         book.place(self.picture, part, x, y)
-        after = part + (part == self.canvas.part and not book.proposed[self.picture])
-        self._changed(min(after, len(book.bodyparts) - 1))
+        review = book.proposed[self.picture] or book.copied[self.picture]
+        after = part + (part == self.canvas.part and not review)
+        self._changed(min(after, book.points.shape[1] - 1))
 
     def _remove(self, part: int) -> None:
         if self.book is not None:
@@ -259,10 +289,129 @@ class LabellingTab(QWidget):
             self.show_picture(picture)
             self._changed(self.canvas.part)
 
-    def _choose_part(self, part: int) -> None:
-        if part >= 0:
-            self.canvas.part = part
+    def _choose_part(self, row: int) -> None:
+        if self.book is not None and row >= 0:
+            self._choose(self.canvas.part // len(self.book.bodyparts), row)
+
+    def _choose_animal(self, row: int) -> None:
+        """Choose an animal: its first body part that has no point, else the same one."""
+        book = self.book
+        if book is None or row < 0 or self.picture < 0:
+            return
+        missing = np.flatnonzero(np.isnan(book.of_animals(self.picture)[row, :, 0]))
+        same = self.canvas.part % len(book.bodyparts)
+        self._choose(row, int(missing[0]) if len(missing) else same)
+
+    def _choose(self, animal: int, part: int) -> None:
+        book = self.book
+        if book is not None:
+            self.canvas.part = animal * len(book.bodyparts) + part
+            self._mark_rows()
             self.canvas.update()
+
+    def _step(self, step: int) -> None:
+        """Choose the next body part, of the next animal after the last."""
+        if self.book is not None:
+            count = self.book.points.shape[1]
+            self._choose(0, (self.canvas.part + step) % count)
+
+    def _step_animal(self, step: int) -> None:
+        book = self.book
+        if book is not None:
+            present = self.canvas.part // len(book.bodyparts)
+            self._choose_animal((present + step) % book.animals)
+
+    def _list_animals(self) -> None:
+        """List the animals of the book with their colours."""
+        book, tools = self.book, self.tools
+        self.canvas.individuals = book.individuals if book is not None else ()
+        tools.animals.blockSignals(True)
+        tools.animals.clear()
+        for number, name in enumerate(self.canvas.individuals):
+            item = QListWidgetItem(_chip(animal_colour(number)), name)
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+            tools.animals.addItem(item)
+        tools.animals.blockSignals(False)
+        rows = min(len(self.canvas.individuals), _ANIMALS_SHOWN)
+        tools.animals.setVisible(rows > 0)
+        tools.animals.setFixedHeight(
+            rows * max(20, tools.animals.sizeHintForRow(0)) + 6
+        )
+
+    def _name_animals(self, names: Sequence[str]) -> None:
+        """Give the animals these names, more or fewer of them; say why it can't be done."""
+        book = self.book
+        if book is None:
+            return
+        try:
+            book.name_animals(names)
+        except (LabelsError, OSError) as error:
+            self._list_animals()
+            self._mark_rows()
+            self.words.setText(str(error))
+            return
+        self._list_animals()
+        if self.picture >= 0:
+            self._changed(min(self.canvas.part, book.points.shape[1] - 1))
+        self._show_state()
+
+    def _add_animal(self) -> None:
+        if self.book is not None:
+            names = self.book.individuals or ("animal1",)
+            self._name_animals([*names, free_name(names)])
+
+    def _remove_animal(self) -> None:
+        if self.book is not None:
+            self._name_animals(self.book.individuals[:-1])
+
+    def _rename(self, item: QListWidgetItem) -> None:
+        if self.book is not None:
+            names = [*self.book.individuals]
+            names[self.tools.animals.row(item)] = item.text()
+            self._name_animals(names)
+
+    def _swap(self) -> None:
+        """Swap the chosen animal with the other one; of more animals ask with which."""
+        book = self.book
+        if book is None or self.picture < 0 or book.animals < 2:
+            return
+        own = self.canvas.part // len(book.bodyparts)
+        others = [other for other in range(book.animals) if other != own]
+        if len(others) == 1:
+            self._swap_with(others[0])
+            return
+        menu = QMenu(self)
+        for number, other in enumerate(others, start=1):
+            name = f"&{number}  {book.individuals[own]} ↔ {book.individuals[other]}"
+            if (action := menu.addAction(name)) is not None:
+                action.triggered.connect(partial(self._swap_with, other))
+        menu.popup(self.tools.swap.mapToGlobal(self.tools.swap.rect().bottomLeft()))
+
+    def _swap_with(self, other: int, _checked: bool = False) -> None:
+        if self.book is not None:
+            self._remember()
+            self.book.swap(
+                self.picture, self.canvas.part // len(self.book.bodyparts), other
+            )
+            self._changed(self.canvas.part)
+
+    @property
+    def _before(self) -> int | None:
+        """The last frame with points before this one in the same video, None: none."""
+        if self.book is None or self.picture < 0:
+            return None
+        return self.book.frame_before(self.picture)
+
+    def _copy(self) -> None:
+        book, before = self.book, self._before
+        if book is None or before is None:
+            return
+        self._remember()
+        if book.copy(self.picture, before):
+            self._changed(self.canvas.part)
+        else:
+            self.history.forget_last()
+            self.words.setText("The frame before has no points that are missing here")
 
     def _show_edges(self, book: LabelBook) -> None:
         self.tools.edges.setText(", ".join("-".join(edge) for edge in book.edges))
@@ -301,6 +450,10 @@ class LabellingTab(QWidget):
             Qt.Key.Key_Space: self._accept,
             Qt.Key.Key_B: lambda: self.show_picture(max(0, self.picture - 1)),
             Qt.Key.Key_U: self.redo if shift else self.undo,
+            Qt.Key.Key_A: lambda: self._step_animal(-1 if shift else 1),
+            Qt.Key.Key_P: lambda: self._step(-1 if shift else 1),
+            Qt.Key.Key_S: self._swap,
+            Qt.Key.Key_C: self._copy,
             Qt.Key.Key_Delete: lambda: self._remove(part),
             Qt.Key.Key_Plus: lambda: self.canvas.zoom(True),
             Qt.Key.Key_Minus: lambda: self.canvas.zoom(False),
@@ -311,7 +464,7 @@ class LabellingTab(QWidget):
         elif key in _ARROWS and not np.isnan(book.points[self.picture, part, 0]):
             self._nudge(book, part, *_ARROWS[key])
         elif 0 <= number < min(9, len(book.bodyparts)):
-            self.tools.parts.setCurrentRow(number)
+            self._choose_part(number)
         else:
             super().keyPressEvent(event)
 
@@ -320,3 +473,18 @@ class LabellingTab(QWidget):
         self._remember()
         book.place(self.picture, part, x + _NUDGE_PX * dx, y + _NUDGE_PX * dy)
         self._changed(part)
+
+
+def _chip(colour: QColor) -> QIcon:
+    """Return a small square of a colour."""
+    chip = QPixmap(12, 12)
+    chip.fill(colour)
+    return QIcon(chip)
+
+
+def free_name(names: Sequence[str]) -> str:
+    """Return the name of one more animal."""
+    number = len(names) + 1
+    while f"animal{number}" in names:
+        number += 1
+    return f"animal{number}"

@@ -35,6 +35,8 @@ from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook, open_book
 from deeplabstream.training.data.labels import LabelsError
 
+MOST_ANIMALS = 100
+"""Of one frame."""
 _STEPS = (
     "Import", "Label", "Train", "Check", "Predict videos", "Make faster", "Use live",
 )  # fmt: skip
@@ -60,6 +62,7 @@ class NetworkPage(QWidget):
         self.book: LabelBook | None = None
         self.folder = QPushButton("Folder of labels …")
         self.parts_line = QLineEdit()
+        self.animals_line = QLineEdit()
         self.pick = QPushButton("Pick frames …")
         self.problem = QLabel()
         self.labelling = LabellingTab()
@@ -81,10 +84,13 @@ class NetworkPage(QWidget):
                 self._show(open_book(last))
 
     def open(self, folder: Path) -> None:
-        """Show the frames of a folder; a new one takes the body parts of the line."""
+        """Show the frames of a folder; a new one takes body parts and animals of the lines."""
         parts = [part.strip() for part in self.parts_line.text().split(",")]
+        animals = named_animals(self.animals_line.text())
         try:
-            book = open_book(folder, [part for part in parts if part])
+            book = open_book(
+                folder, [part for part in parts if part], individuals=animals
+            )
         except (LabelsError, OSError) as error:
             self.book = None
             self.problem.setText(str(error))
@@ -142,6 +148,7 @@ class NetworkPage(QWidget):
         self._join(book)
         self.book = book
         self.parts_line.setText(", ".join(book.bodyparts))
+        self.animals_line.setText(", ".join(book.individuals))
         self.labelling.show_book(book, _NO_FRAMES)
         self.recent.note("labels", book.folder.resolve())
         self._show_state()
@@ -169,7 +176,7 @@ class NetworkPage(QWidget):
     def _arrange(self) -> None:
         self.folder.setToolTip(
             "folder for frames and labels, new or existing, or a DeepLabCut "
-            "project; one animal per frame"
+            "project; one animal per frame or several"
         )
         self.parts_line.setPlaceholderText(
             "body parts of a new folder, separated by commas"
@@ -177,6 +184,11 @@ class NetworkPage(QWidget):
         self.parts_line.setToolTip(
             "order of labelling; an existing folder keeps its own list"
         )
+        self.animals_line.setPlaceholderText("animals: 1")
+        self.animals_line.setToolTip(
+            "animals per frame of a new folder: a number, or names separated by commas"
+        )
+        self.animals_line.setMaximumWidth(180)
         skeleton = self._present()
         if skeleton is not None:
             self.parts_line.setText(", ".join(skeleton.bodyparts))
@@ -193,6 +205,7 @@ class NetworkPage(QWidget):
         top.addSpacing(12)
         top.addWidget(self.folder)
         top.addWidget(self.parts_line, 1)
+        top.addWidget(self.animals_line)
         top.addWidget(self.pick)
         top.addStretch()
         for tab in self._steps():
@@ -217,12 +230,15 @@ class NetworkPage(QWidget):
         self.show_step(name)
 
     def _take_labels(self) -> None:
+        if self.book is not None:
+            self.animals_line.setText(", ".join(self.book.individuals))
         self.training.show_book(self.book)
 
     def _show_state(self) -> None:
         self.problem.setVisible(bool(self.problem.text()))
         self.pick.setEnabled(self.book is not None)
         self.parts_line.setReadOnly(self.book is not None)
+        self.animals_line.setReadOnly(self.book is not None)
         self.training.show_book(self.book)
 
     def _present(self) -> Skeleton | None:
@@ -264,3 +280,12 @@ class NetworkPage(QWidget):
 
     def _reopen(self, folder: Path, _code: int) -> None:
         self.open(folder)
+
+
+def named_animals(text: str) -> list[str]:
+    """Return the names of the animals of a new folder; none: one animal without a name."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if len(words) == 1 and words[0].isdecimal():
+        count = min(int(words[0]), MOST_ANIMALS)
+        return [f"animal{number}" for number in range(1, count + 1)] * (count > 1)
+    return list(dict.fromkeys(words))

@@ -8,7 +8,7 @@ from PyQt5.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPen
 
 from deeplabstream.core.frame import Image
-from deeplabstream.gui.theme import AMBER, bodypart_colour
+from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
 from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag
 from deeplabstream.gui.widgets.zoomed_view import ZoomedView
 
@@ -20,19 +20,22 @@ class LabelCanvas(ZoomedView):
     """Shows one picture and its points; what a person does to them is told."""
 
     placed = pyqtSignal(int, float, float)
-    """A body part was put there: its number, x and y in px."""
+    """A point was put there: its number, x and y in px."""
     removed = pyqtSignal(int)
     """A body part is not to be seen."""
 
     def __init__(self) -> None:
         super().__init__("")
         self.bodyparts: tuple[str, ...] = ()
+        self.individuals: tuple[str, ...] = ()
+        """Names of the animals; empty: one animal without a name."""
         self.points: NDArray[np.float32] = np.empty((0, 2), np.float32)
         self.part = 0
-        """The body part that the next click places."""
+        """The point that the next click places: a body part, of several animals
+        animal · bodypart."""
         self.edges: tuple[tuple[str, str], ...] = ()
-        self.proposed = False
-        """Whether a network found the points, and nobody has said that they are right."""
+        self.pending = ""
+        """Why the points are not labels yet: pre-labelled, copied; empty: they are."""
         self.gain = 1.0
         """Contrast, around the middle grey."""
         self._raw: Image | None = None
@@ -43,7 +46,7 @@ class LabelCanvas(ZoomedView):
     def show_labels(
         self, image: Image, points: NDArray[np.float32], part: int, number: int
     ) -> None:
-        """Show a picture with its points (body part, 2)."""
+        """Show a picture with its points (animal · body part, 2)."""
         self._raw, self.points, self.part = image, points.copy(), part
         self._held = None
         self._show(number)
@@ -107,37 +110,48 @@ class LabelCanvas(ZoomedView):
             if np.isnan(x):
                 continue
             chosen = part in (self._held, self.part)
-            colour = bodypart_colour(part)
-            edge = (
-                QColor(AMBER)
-                if chosen
-                else colour
-                if self.proposed
-                else QColor(0, 0, 0)
-            )
-            line = Qt.PenStyle.DotLine if self.proposed else Qt.PenStyle.SolidLine
+            animal, place_in_animal = divmod(part, len(self.bodyparts))
+            colour = bodypart_colour(place_in_animal)
+            if chosen:
+                edge = QColor(AMBER)
+            elif self.individuals:
+                edge = animal_colour(animal)
+            else:
+                edge = colour if self.pending else QColor(0, 0, 0)
+            line = Qt.PenStyle.DotLine if self.pending else Qt.PenStyle.SolidLine
             painter.setPen(QPen(edge, 2, line))
-            colour.setAlpha(50 if self.proposed else 150)
+            colour.setAlpha(50 if self.pending else 150)
             painter.setBrush(colour)
             painter.drawEllipse(QPointF(x, y), 5.5, 5.5)
             painter.drawPoint(QPointF(x, y))
             if chosen:
                 self._draw_name(painter, part, views)
-        if self.proposed:
+        for animal, name in enumerate(self.individuals):
+            self._draw_animal(painter, animal, name, views)
+        if self.pending:
             corner = QPointF(10, self.height() - 10)
-            draw_tag(
-                painter,
-                corner,
-                "Pre-labelled: drag wrong points, then press Space",
-                QColor(AMBER),
-            )
+            said = f"{self.pending}: drag wrong points, then press Space"
+            draw_tag(painter, corner, said, QColor(AMBER))
+
+    def _draw_animal(
+        self, painter: QPainter, animal: int, name: str, views: list[list[float]]
+    ) -> None:
+        """Write an animal's name above its points; the present one's has its body part."""
+        count = len(self.bodyparts)
+        own = np.array(views[animal * count : (animal + 1) * count], np.float64)
+        if np.isfinite(own).any() and self.part // count != animal:
+            x, y = float(np.nanmean(own[:, 0])), float(np.nanmin(own[:, 1])) - 10
+            draw_tag(painter, QPointF(x, y), name, animal_colour(animal), centre=True)
 
     def _draw_name(
         self, painter: QPainter, part: int, views: list[list[float]]
     ) -> None:
         """Write a point's name where it hides no other point."""
         x, y = views[part]
-        name = self.bodyparts[part]
+        animal, own = divmod(part, len(self.bodyparts))
+        name = self.bodyparts[own]
+        if self.individuals:
+            name = f"{self.individuals[animal]} {name}"
         width = painter.fontMetrics().horizontalAdvance(name) + 16
         corners = [
             QPointF(left, low)
@@ -154,10 +168,15 @@ class LabelCanvas(ZoomedView):
 
     def _draw_edges(self, painter: QPainter, views: list[list[float]]) -> None:
         painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))
-        for one, other in self.edges:
-            ends = [views[self.bodyparts.index(name)] for name in (one, other)]
-            if not np.isnan(ends).any():
-                painter.drawLine(QPointF(*ends[0]), QPointF(*ends[1]))
+        count = len(self.bodyparts)
+        for animal in range(len(views) // count if count else 0):
+            if self.individuals:
+                painter.setPen(QPen(animal_colour(animal), 2))
+            own = views[animal * count : (animal + 1) * count]
+            for one, other in self.edges:
+                ends = [own[self.bodyparts.index(name)] for name in (one, other)]
+                if not np.isnan(ends).any():
+                    painter.drawLine(QPointF(*ends[0]), QPointF(*ends[1]))
 
     def _show(self, number: int) -> None:
         if self._raw is None:

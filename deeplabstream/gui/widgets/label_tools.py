@@ -18,7 +18,10 @@ KEYS = (
     ("Click", "place point, go to the next"),
     ("Drag", "move a point"),
     ("Right click, Delete", "mark as not visible"),
-    ("1 to 9", "choose a body part"),
+    ("1 to 9, P", "choose a body part"),
+    ("A", "next animal"),
+    ("S", "swap two animals"),
+    ("C", "copy the last frame"),
     ("Arrows", "move the point by 0.5 px"),
     ("Space", "accept, next frame"),
     ("B", "previous frame"),
@@ -35,6 +38,9 @@ class LabelTools(Panel):
     def __init__(self) -> None:
         super().__init__("Body parts")
         self.parts = QListWidget()
+        self.animals = QListWidget()
+        self.add, self.remove = QPushButton("+"), QPushButton("−")
+        self.swap, self.copy = QPushButton("Swap"), QPushButton("Copy last")
         self.edges = QLineEdit()
         self.contrast = QSlider(Qt.Orientation.Horizontal)
         self.closer, self.wider = QPushButton("+"), QPushButton("−")
@@ -60,6 +66,16 @@ class LabelTools(Panel):
         self.closer.setToolTip("zoom in (+ or the wheel)")
         self.wider.setToolTip("zoom out (− or the wheel)")
         self.whole.setToolTip("fit the frame (0)")
+        self.parts.setToolTip("P: next body part; Shift+P: the one before")
+        self.animals.setToolTip(
+            "A: next animal; Shift+A: the one before; double click: rename"
+        )
+        self.add.setToolTip("add an animal")
+        self.remove.setToolTip("remove the last animal, if it has no points")
+        self.swap.setToolTip("swap the points of two animals in this frame (S)")
+        self.copy.setToolTip(
+            "copy points that are missing here from the frame before (C)"
+        )
         self.good.setToolTip(
             "mark unplaced points as not visible; go to the next frame"
         )
@@ -67,7 +83,15 @@ class LabelTools(Panel):
 
     def _arrange(self) -> None:
         self.parts.setObjectName("clear")
+        self.animals.setObjectName("clear")
         self.column.addWidget(self.parts, 1)
+        self.column.addWidget(_caption("Animals"))
+        self.column.addWidget(self.animals)
+        line = QHBoxLayout()
+        line.setSpacing(4)
+        for button in (self.add, self.remove, self.swap, self.copy):
+            line.addWidget(button)
+        self.column.addLayout(line)
         for text, widget in (("Edges", self.edges), ("Contrast", self.contrast)):
             self.column.addWidget(_caption(text))
             self.column.addWidget(widget)
@@ -85,7 +109,12 @@ class LabelTools(Panel):
                 label = _caption(text)
                 keys.addWidget(label, place, column, Qt.AlignmentFlag.AlignTop)
         self.column.addLayout(keys)
-        for widget in (self.parts, self.contrast, *self.findChildren(QPushButton)):
+        for widget in (
+            self.parts,
+            self.contrast,
+            self.animals,
+            *self.findChildren(QPushButton),
+        ):
             widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.edges.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 

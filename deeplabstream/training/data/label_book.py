@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.atomic_replace import replace
-from deeplabstream.training.data.label_files import write_dlc_video, write_labels
+from deeplabstream.training.data.dlc_config import write_individuals
+from deeplabstream.training.data.label_files import (
+    UniqueParts,
+    write_dlc_video,
+    write_labels,
+)
 from deeplabstream.training.data.labels import (
     PICTURES,
+    SINGLE,
     Labels,
     LabelsError,
     read_labels,
@@ -20,9 +26,11 @@ from deeplabstream.training.data.labels import (
 )
 from deeplabstream.training.data.projects import (
     DLC_CONFIG,
+    arranged,
     body_parts,
     open_project,
     read_yaml,
+    words_of,
 )
 
 FILE = "CollectedData.csv"
@@ -51,7 +59,8 @@ class LabelBook:
     names: list[str]
     """The images, relative to the folder, with slashes; in order."""
     points: NDArray[np.float32]
-    """(image, body part, 2), px, x right, y down; NaN: not visible."""
+    """(image, body part, 2), px, x right, y down; NaN: not visible. With `individuals`
+    (image, animal · body part, 2), one animal's body parts after the other's."""
     done: NDArray[np.bool_]
     """(image,): reviewed; only these are used for training."""
     proposed: NDArray[np.bool_]
@@ -64,6 +73,20 @@ class LabelBook:
     """Why images are uncertain, by name."""
     first_new: int = 0
     """Images before it stood in the table of labels, in this order."""
+    individuals: tuple[str, ...] = ()
+    """Names of the animals; empty: one animal without a name."""
+    unique: UniqueParts = field(default_factory=UniqueParts)
+    """DeepLabCut's points that belong to no animal: written back as they were read."""
+
+    def __post_init__(self) -> None:
+        whole = np.isfinite(self.points).all(axis=(1, 2))
+        self.copied = whole & ~self.done & ~self.proposed
+        """(image,): with copied points, and so not labelled before it is accepted."""
+
+    @property
+    def animals(self) -> int:
+        """Number of animals that an image has at most."""
+        return max(1, len(self.individuals))
 
     def path(self, picture: int) -> Path:
         """Return where an image is."""
@@ -79,7 +102,8 @@ class LabelBook:
         """Set the position of a body part, and save; with the last one it is labelled."""
         self.points[picture, part] = (x, y)
         whole = bool(np.isfinite(self.points[picture]).all())
-        self.done[picture] |= whole and not self.proposed[picture]
+        review = self.proposed[picture] | self.copied[picture]
+        self.done[picture] |= whole and not review
         self._save_change(picture)
 
     def remove(self, picture: int, part: int) -> None:
@@ -95,14 +119,106 @@ class LabelBook:
     def accept(self, picture: int) -> None:
         """Mark an image as reviewed, and save."""
         self.done[picture], self.proposed[picture] = True, False
+        self.copied[picture] = False
         self._save_change(picture)
 
+    def swap(self, picture: int, one: int, other: int) -> None:
+        """Exchange the points of two animals, and save."""
+        points = self.of_animals(picture)
+        points[[one, other]] = points[[other, one]]
+        self._save_change(picture)
+
+    def copy(self, picture: int, source: int) -> int:
+        """Give body parts without a point those of another image, and save.
+
+        An image that is not labelled yet has to be accepted then. Returns the number of
+        points copied.
+        """
+        own, theirs = self.points[picture], self.points[source]
+        new = np.isnan(own).any(axis=1) & np.isfinite(theirs).all(axis=1)
+        if not new.any():
+            return 0
+        own[new] = theirs[new]
+        self.copied[picture] |= not self.done[picture] and not self.proposed[picture]
+        self._save_change(picture)
+        return int(new.sum())
+
+    def frame_before(self, picture: int) -> int | None:
+        """Return the last frame with points before one in the same video; None: none."""
+        folder, _, name = self.names[picture].rpartition("/")
+        some = np.asarray(np.isfinite(self.points).any(axis=(1, 2)))
+        before = [
+            (other, place)
+            for place, each in enumerate(self.names)
+            for own, _, other in [each.rpartition("/")]
+            if own == folder and other < name and some[place]
+        ]
+        return max(before)[1] if before else None
+
+    def of_animals(self, picture: int) -> NDArray[np.float32]:
+        """Return a view (animal, body part, 2) of the points of an image."""
+        points: NDArray[np.float32] = self.points[picture].reshape(self.animals, -1, 2)
+        return points
+
+    def name_animals(self, names: Sequence[str]) -> None:
+        """Rename the animals, or add some at the end, or remove the last; save all tables.
+
+        LabelsError: a name can't be used, an animal to remove has points, or `config.yaml`
+        of the project can't be changed.
+        """
+        names = tuple(name.strip() for name in names)
+        self._check_names(names)
+        if self.project:
+            write_individuals(self.folder / DLC_CONFIG, names)
+        parts = len(self.bodyparts)
+        points = np.full((len(self.names), len(names) * parts, 2), np.nan, np.float32)
+        kept = min(points.shape[1], self.points.shape[1])
+        points[:, :kept] = self.points[:, :kept]
+        self.points, self.individuals = points, names
+        self.save()
+        self.save_proposals()
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        """Raise LabelsError where animals can't have these names."""
+        if self.project and not self.individuals:
+            raise LabelsError(
+                [
+                    f"{self.folder / DLC_CONFIG} is a project of one animal "
+                    "(multianimalproject is not true): make one of several animals in "
+                    "DeepLabCut, or label them in a new folder"
+                ]
+            )
+        if wrong := [name for name in names if not name or name.casefold() == SINGLE]:
+            raise LabelsError(
+                [f"{wrong[0]!r} can't be an animal's name: choose another name"]
+            )
+        if twice := [name for name in names if list(names).count(name) > 1]:
+            raise LabelsError([f"two animals are named {twice[0]}: names must differ"])
+        gone = self.points[:, len(names) * len(self.bodyparts) :]
+        placed = int(np.isfinite(gone).any(axis=(1, 2)).sum())
+        if placed:
+            raise LabelsError(
+                [
+                    f"{self.individuals[-1]} has points in {placed} "
+                    f"{'frame' if placed == 1 else 'frames'}: remove them first, then "
+                    "the animal"
+                ]
+            )
+
     def restore(
-        self, picture: int, points: NDArray[np.float32], done: bool, proposed: bool
+        self,
+        picture: int,
+        points: NDArray[np.float32],
+        done: bool,
+        proposed: bool,
+        copied: bool = False,
     ) -> None:
         """Restore an earlier state of an image, and save."""
-        self.points[picture] = points
+        own = self.points[picture]
+        own[:] = np.nan
+        own[: len(points)] = points[: len(own)]
         self.done[picture], self.proposed[picture] = done, proposed
+        self.copied[picture] = copied
         self.save(picture)
         self.save_proposals()
 
@@ -140,6 +256,8 @@ class LabelBook:
                 self.bodyparts,
                 names,
                 self.points[own],
+                self.individuals,
+                self.unique,
             )
 
     def save_proposals(self) -> None:
@@ -154,16 +272,23 @@ class LabelBook:
     def _write(self, file: Path, places: Sequence[int]) -> None:
         names = [self.names[place] for place in places]
         points = self.points[list(places)]
-        write_labels(file, self.scorer, self.bodyparts, names, points)
+        unique = self.unique if file.name == FILE else UniqueParts()
+        write_labels(
+            file, self.scorer, self.bodyparts, names, points,
+            individuals=self.individuals, unique=unique,
+        )  # fmt: skip
 
 
 def open_book(
-    folder: Path, bodyparts: Sequence[str] = (), scorer: str = "me"
+    folder: Path,
+    bodyparts: Sequence[str] = (),
+    scorer: str = "me",
+    individuals: Sequence[str] = (),
 ) -> LabelBook:
     """Return the images of a folder, what is known of them and what is proposed.
 
-    `bodyparts` are those of a new book; one that exists has its own. LabelsError says
-    what is wrong with its table, that there are no body parts, or several animals.
+    `bodyparts` and `individuals` are those of a new book; one that exists has its own.
+    LabelsError says what is wrong with its table, or that there are no body parts.
     """
     found = sorted(
         file.relative_to(folder).as_posix()
@@ -171,47 +296,34 @@ def open_book(
         if file.suffix.lower() in _SUFFIXES
     )
     project = (folder / DLC_CONFIG).is_file() and not (folder / FILE).exists()
-    labels: Labels | None = None
-    if project:
-        words = read_yaml(folder / DLC_CONFIG)
-        if words.get("multianimalproject"):
-            raise LabelsError(
-                [
-                    f"{folder} is a project of several animals, and here one is labelled in "
-                    "each image: label them in DeepLabCut, then "
-                    f"python utils/TrainNetwork.py --data {folder} trains from it"
-                ]
-            )
-        scorer = str(words.get("scorer") or scorer)
-        bodyparts = body_parts(folder / DLC_CONFIG, words) or bodyparts
-        if _labelled(folder.glob(f"{PICTURES}/*/CollectedData*.csv")):
-            labels = open_project(folder, folder).labels
-    elif (folder / FILE).exists():
-        rows = read_rows(folder / FILE)
-        if len(rows) > 3:
-            labels = read_labels(folder / FILE, pictures=False)
-            scorer = next((cell for cell in rows[0][1:] if cell), scorer)
-        else:  # all of them were taken back
-            bodyparts = _header_parts(folder / FILE) or bodyparts
-    bodyparts = _waiting_parts(folder, bodyparts)
+    given = _Names(tuple(bodyparts), tuple(individuals), scorer)
+    labels, names, unique = (_of_project if project else _of_folder)(folder, given)
+    names = _waiting_names(folder, names)
+    if not names.bodyparts:
+        raise LabelsError([f"{folder} has no {FILE} yet: name its body parts"])
     reasons = read_uncertain(folder)
     rank = {name: place for place, name in enumerate(reasons)}
     found.sort(key=lambda name: (rank.get(name, len(rank)), name))
-    names = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
-    parts = labels.skeleton.bodyparts if labels else tuple(bodyparts)
-    if not parts:
-        raise LabelsError([f"{folder} has no {FILE} yet: name its body parts"])
-    points = np.full((len(names), len(parts), 2), np.nan, np.float32)
-    done = np.zeros(len(names), np.bool_)
+    pictures = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
+    animals = max(1, len(names.individuals))
+    shape = len(pictures), animals * len(names.bodyparts), 2
+    points = np.full(shape, np.nan, np.float32)
+    done = np.zeros(len(pictures), np.bool_)
     if labels is not None:
-        points[: len(labels.names)] = labels.points
-        seen = np.isfinite(labels.points).any(axis=(1, 2))
+        own, _ = arranged(labels, names.bodyparts, names.individuals, animals)
+        points[: len(own)] = own
+        alone = np.array([any(unique.row(name)) for name in labels.names], np.bool_)
+        seen = np.isfinite(labels.points).any(axis=(1, 2)) | alone
         done[: len(labels.names)] = seen if project else True
-    none = np.zeros(len(names), np.bool_)
-    book = LabelBook(folder, scorer, parts, names, points, done, none, project)
+    none = np.zeros(len(pictures), np.bool_)
+    book = LabelBook(
+        folder, names.scorer, names.bodyparts, pictures, points, done, none, project,
+        individuals=names.individuals, unique=unique,
+    )  # fmt: skip
     book.reasons, book.first_new = reasons, len(labels.names) if labels else 0
     for waiting in (UNFINISHED, PROPOSALS):
         _take_waiting(book, folder / waiting)
+    book.__post_init__()
     if (folder / BONES).is_file():
         pairs = [tuple(row) for row in read_rows(folder / BONES)]
     else:
@@ -219,7 +331,7 @@ def open_book(
     book.edges = tuple(
         (pair[0], pair[1])
         for pair in pairs
-        if len(pair) == 2 and set(pair) <= set(parts)
+        if len(pair) == 2 and set(pair) <= set(names.bodyparts)
     )
     return book
 
@@ -247,38 +359,132 @@ def write_uncertain(folder: Path, reasons: Mapping[str, str]) -> None:
     replace(draft, folder / UNCERTAIN)
 
 
-def _waiting_parts(folder: Path, bodyparts: Sequence[str]) -> Sequence[str]:
-    """Return the body parts of a person's points, else those given, else a network's."""
+@dataclass(frozen=True, slots=True)
+class _Names:
+    bodyparts: tuple[str, ...]
+    individuals: tuple[str, ...]
+    scorer: str
+
+
+_Known = tuple[Labels | None, _Names, UniqueParts]
+
+
+def _of_project(folder: Path, given: _Names) -> _Known:
+    """Return what a DeepLabCut project labels and names."""
+    words = read_yaml(folder / DLC_CONFIG)
+    labels: Labels | None = None
+    files = sorted(folder.glob(f"{PICTURES}/*/CollectedData*.csv"))
+    if any(len(rows) > _header_rows(rows) for rows in map(read_rows, files)):
+        labels = open_project(folder, folder, several=True).labels
+    bodyparts = body_parts(folder / DLC_CONFIG, words) or given.bodyparts
+    individuals: tuple[str, ...] = ()
+    unique = UniqueParts()
+    if words.get("multianimalproject"):
+        individuals = words_of(words, "individuals")
+        if labels is not None and labels.animals > len(individuals):
+            individuals = tuple(dict.fromkeys([*individuals, *labels.individuals]))
+        if not individuals:
+            raise LabelsError([f"{folder / DLC_CONFIG} names no individuals"])
+        unique = _unique(files, words_of(words, "uniquebodyparts"))
+    elif labels is not None and labels.individuals:
+        individuals = labels.individuals
+    scorer = str(words.get("scorer") or given.scorer)
+    return labels, _Names(tuple(bodyparts), individuals, scorer), unique
+
+
+def _of_folder(folder: Path, given: _Names) -> _Known:
+    """Return what the table of a folder labels and names; a new one what is `given`."""
+    if not (folder / FILE).exists():
+        return None, given, UniqueParts()
+    rows = read_rows(folder / FILE)
+    unique = _unique([folder / FILE])
+    if len(rows) <= _header_rows(rows):  # all of them were taken back
+        own = _header_names(rows)
+        names = _Names(own.bodyparts or given.bodyparts, own.individuals, given.scorer)
+        return None, names, unique
+    labels = read_labels(folder / FILE, pictures=False, several=True)
+    scorer = next((cell for cell in rows[0][1:] if cell), given.scorer)
+    parts = labels.skeleton.bodyparts
+    return labels, _Names(parts, labels.individuals, scorer), unique
+
+
+def _waiting_names(folder: Path, names: _Names) -> _Names:
+    """Return the names of a person's points, else those given, else a network's."""
     own, proposed = folder / UNFINISHED, folder / PROPOSALS
     if own.is_file():
-        return _header_parts(own)
-    if not bodyparts and proposed.is_file():
-        return _header_parts(proposed)
-    return bodyparts
+        waiting = _header_names(read_rows(own))
+    elif not names.bodyparts and proposed.is_file():
+        waiting = _header_names(read_rows(proposed))
+    else:
+        return names
+    individuals = names.individuals or waiting.individuals
+    return _Names(waiting.bodyparts, individuals, names.scorer)
 
 
-def _labelled(files: Iterable[Path]) -> bool:
-    return any(len(read_rows(file)) > 3 for file in files)
+def _header_rows(rows: Sequence[Sequence[str]]) -> int:
+    """Return the number of header rows of a table."""
+    return 3 + (len(rows) > 1 and rows[1][0] == "individuals")
 
 
-def _header_parts(file: Path) -> Sequence[str]:
-    """Return the body parts of a table without points."""
-    rows = read_rows(file)
-    return [name for name in dict.fromkeys(rows[1][1:]) if name] if rows[1:] else ()
+def _header_names(rows: Sequence[Sequence[str]]) -> _Names:
+    """Return the names in the header of a table, which may have no other rows."""
+    count = _header_rows(rows)
+    if len(rows) < count:
+        return _Names((), (), "")
+    owners = rows[1][1:] if count > 3 else [""] * len(rows[1][1:])
+    pairs = [
+        (name, owner)
+        for name, owner in zip(rows[count - 2][1:], owners, strict=True)
+        if name and owner != SINGLE
+    ]
+    bodyparts = tuple(dict.fromkeys(name for name, _ in pairs))
+    individuals = tuple(dict.fromkeys(owner for _, owner in pairs if owner))
+    return _Names(bodyparts, individuals, "")
+
+
+def _unique(files: Iterable[Path], named: Sequence[str] = ()) -> UniqueParts:
+    """Return the points of tables that belong to no animal; LabelsError: they differ."""
+    bodyparts = tuple(named)
+    cells: dict[str, list[str]] = {}
+    for file in files:
+        rows = read_rows(file)
+        if _header_rows(rows) == 3 or set(rows[1][1:]) <= {"", SINGLE}:
+            continue
+        places = [place for place, name in enumerate(rows[1]) if name == SINGLE]
+        own = tuple(rows[2][place] for place in places[::2])
+        if not own:
+            continue
+        bodyparts = bodyparts or own
+        if own != bodyparts:
+            raise LabelsError(
+                [
+                    f"{file}: the individual {SINGLE} has the body parts {', '.join(own)}, "
+                    f"not {', '.join(bodyparts)}"
+                ]
+            )
+        first = next(place for place, name in enumerate(rows[1]) if place and name)
+        for row in rows[4:]:
+            name = "/".join(row[:first]).replace("\\", "/")
+            cells[name] = [row[place] for place in places if place < len(row)]
+    return UniqueParts(bodyparts, cells)
 
 
 def _take_waiting(book: LabelBook, file: Path) -> None:
     """Take over the points of images that are not accepted; a person's come first."""
-    if not file.is_file() or len(read_rows(file)) <= 3:
+    if not file.is_file():
         return
-    waiting = read_labels(file, pictures=False)
+    rows = read_rows(file)
+    if len(rows) <= _header_rows(rows):
+        return
+    waiting = read_labels(file, pictures=False, several=True)
     places = {name: place for place, name in enumerate(book.names)}
     unfinished = book.unfinished
-    for name, own in zip(waiting.names, waiting.points, strict=True):
+    animals = max(book.animals, waiting.animals)
+    points, _ = arranged(waiting, book.bodyparts, book.individuals, animals)
+    for name, own in zip(waiting.names, points, strict=True):
         place = places.get(name)
         if place is None or book.done[place] or unfinished[place]:
             continue
-        for part, xy in zip(waiting.skeleton.bodyparts, own, strict=True):
-            if part in book.bodyparts:
-                book.points[place, book.bodyparts.index(part)] = xy
+        there = np.isfinite(own[: book.points.shape[1]])
+        book.points[place][there] = own[: book.points.shape[1]][there]
         book.proposed[place] = file.name == PROPOSALS

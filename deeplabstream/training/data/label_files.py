@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,41 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.pandas_hdf5 import KEY
+from deeplabstream.training.data.labels import SINGLE
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueParts:
+    """DeepLabCut's body parts that belong to no animal, with the cells as they were read."""
+
+    bodyparts: tuple[str, ...] = ()
+    cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By image: x and y of each body part."""
+
+    def row(self, name: str) -> Sequence[str]:
+        """Return the cells of an image."""
+        return self.cells.get(name, [""] * (2 * len(self.bodyparts)))
+
+
+NO_PARTS = UniqueParts()
+
+
+def _columns(
+    scorer: str,
+    bodyparts: Sequence[str],
+    individuals: Sequence[str],
+    unique: UniqueParts,
+) -> dict[str, list[str]]:
+    """Return the header: the words of each row, by its first cell."""
+    parts = [*bodyparts] * max(1, len(individuals)) + [*unique.bodyparts]
+    owners = [name for name in individuals for _ in bodyparts]
+    owners += [SINGLE] * len(unique.bodyparts)
+    rows = {"scorer": [scorer] * len(parts) * 2}
+    if individuals:
+        rows["individuals"] = [name for name in owners for _ in "xy"]
+    rows["bodyparts"] = [part for part in parts for _ in "xy"]
+    rows["coords"] = ["x", "y"] * len(parts)
+    return rows
 
 
 def write_labels(
@@ -20,22 +56,43 @@ def write_labels(
     points: NDArray[np.float32],
     *,
     spread: bool = False,
+    individuals: Sequence[str] = (),
+    unique: UniqueParts = NO_PARTS,
+    digits: int = 2,
 ) -> None:
-    """Write points (image, body part, 2) as DeepLabCut's CSV, whole or not at all.
+    """Write points as DeepLabCut's CSV, whole or not at all.
 
-    `spread` gives each folder of an image's path a column of its own, as DeepLabCut has
-    done since 2.2. OSError: it can't be written.
+    Parameters
+    ----------
+    file, scorer, bodyparts, names
+        The table, its scorer, the body parts of each animal, the images.
+    points
+        (image, bodypart, 2), px; of several animals (image, animal · bodypart, 2). NaN:
+        not visible.
+    spread
+        Gives each folder of an image's path a column of its own, as DeepLabCut has done
+        since 2.2.
+    individuals
+        Names of the animals; with any, there is a header row of them.
+    unique
+        Body parts of no animal; only with `individuals`.
+    digits
+        Decimal places.
+
+    Raises
+    ------
+    OSError
+        It can't be written.
     """
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     empty = ["", ""] if spread else []
-    parts = [part for part in bodyparts for _ in "xy"]
-    table.writerow(["scorer", *empty, *[scorer] * len(parts)])
-    table.writerow(["bodyparts", *empty, *parts])
-    table.writerow(["coords", *empty, *["x", "y"] * len(bodyparts)])
+    for word, cells in _columns(scorer, bodyparts, individuals, unique).items():
+        table.writerow([word, *empty, *cells])
     for name, own in zip(names, points, strict=True):
-        cells = ["" if np.isnan(n) else f"{n:.2f}" for n in own.ravel().tolist()]
-        table.writerow([*(name.split("/") if spread else [name]), *cells])
+        cells = ["" if np.isnan(n) else f"{n:.{digits}f}" for n in own.ravel().tolist()]
+        first = name.split("/") if spread else [name]
+        table.writerow([*first, *cells, *unique.row(name)])
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(text.getvalue(), encoding="utf-8", newline="")
     replace(draft, file)
@@ -47,16 +104,18 @@ def write_dlc_table(
     bodyparts: Sequence[str],
     names: Sequence[str],
     points: NDArray[np.float32],
+    individuals: Sequence[str] = (),
+    unique: UniqueParts = NO_PARTS,
 ) -> None:
-    """Write the HDF5 that DeepLabCut trains from, beside its CSV; OSError as above."""
+    """Write the HDF5 that DeepLabCut trains from, beside its CSV; see `write_labels`."""
     import pandas as pd
 
-    levels = [[scorer], list(bodyparts), ["x", "y"]]
-    columns = pd.MultiIndex.from_product(
-        levels, names=["scorer", "bodyparts", "coords"]
-    )
+    words = _columns(scorer, bodyparts, individuals, unique)
+    columns = pd.MultiIndex.from_arrays(list(words.values()), names=list(words))
     index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in names])
     values = points.reshape(len(points), -1).astype(np.float64).round(2)
+    more = [[float(cell or "nan") for cell in unique.row(name)] for name in names]
+    values = np.hstack([values, np.array(more, np.float64).reshape(len(names), -1)])
     draft = file.with_name(f"{file.name}.new")
     table = pd.DataFrame(values, index=index, columns=columns)
     table.to_hdf(draft, key=KEY, mode="w")
@@ -69,13 +128,18 @@ def write_dlc_video(
     bodyparts: Sequence[str],
     names: Sequence[str],
     points: NDArray[np.float32],
+    individuals: Sequence[str] = (),
+    unique: UniqueParts = NO_PARTS,
 ) -> None:
     """Write CSV and HDF5 into the folder of a DeepLabCut video; none where no name is."""
     file = folder / f"CollectedData_{scorer}.csv"
     table = file.with_suffix(".h5")
     if names:
-        write_labels(file, scorer, bodyparts, names, points, spread=True)
-        write_dlc_table(table, scorer, bodyparts, names, points)
+        write_labels(
+            file, scorer, bodyparts, names, points,
+            spread=True, individuals=individuals, unique=unique,
+        )  # fmt: skip
+        write_dlc_table(table, scorer, bodyparts, names, points, individuals, unique)
     else:
         file.unlink(missing_ok=True)
         table.unlink(missing_ok=True)

@@ -80,7 +80,11 @@ class Labels:
     root: Path
     """The folder that these names are relative to."""
     animals: int = 1
-    """The most that are labelled in an image; which is which means nothing."""
+    """The most that are labelled in an image; training ignores which is which."""
+    individuals: tuple[str, ...] = ()
+    """Names of the animals; empty: the table has no row `individuals`."""
+    left_out: tuple[str, ...] = ()
+    """Body parts that belong to no animal; they are not in `points`."""
 
 
 def read_labels(
@@ -91,22 +95,22 @@ def read_labels(
     Three header rows (scorer, bodyparts, coords), then one row per image, whose path
     is relative to `root` (the file's folder, or the DeepLabCut project that it lies in),
     must stay inside it, and may be spread over several columns, as newer DeepLabCut versions
-    do. A third column `visible` may say 0
-    (say nothing), 1 (not visible) or 2 (there). With `several` there may be a header
-    row `individuals` below the first, as DeepLabCut has it for several animals.
-    LabelsError tells all faults at once; with `pictures` an image that is not there is
-    one, and so is a point outside of it.
+    do. A third column `visible` may say 0 (say nothing), 1 (not visible) or 2 (there). With
+    `several` there may be a header row `individuals` below the first, as DeepLabCut has
+    it for several animals; the columns of its individual `single`, which is no animal, are
+    left out. LabelsError tells all faults at once; with `pictures` an image that is not
+    there is one, and so is a point outside of it.
     """
     file = _find(path)
     rows = read_rows(file)
     table = _header(file, rows, several)
     problems = list(table.problems)
     images, names, points, known = [], [], [], []
-    parts = table.bodyparts * table.animals
+    parts = table.bodyparts * max(1, len(table.individuals))
     root = root or _root(file, rows[table.rows :], table.first)
     for line, row in enumerate(rows[table.rows :], start=table.rows + 1):
         where = f"{file.name}, line {line}"
-        expected = table.first + table.step * len(parts)
+        expected = len(rows[0])
         if len(row) != expected:
             problems.append(f"{where}: {len(row)} columns instead of {expected}")
             continue
@@ -117,7 +121,7 @@ def read_labels(
             problems.append(f"{where}: {error}")
             continue
         try:
-            xy, told = _points(row[table.first :], table.step)
+            xy, told = _points([row[place] for place in table.cells], table.step)
         except ValueError as error:
             problems.append(f"{where}: {str(error).replace('could not convert', 'no')}")
             continue
@@ -144,7 +148,8 @@ def read_labels(
         raise LabelsError(problems)
     return Labels(
         file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
-        np.stack(known), tuple(names), root, table.animals,
+        np.stack(known), tuple(names), root, max(1, len(table.individuals)),
+        table.individuals, table.left_out,
     )  # fmt: skip
 
 
@@ -254,9 +259,13 @@ class _Header:
     """Columns per body part: x, y and perhaps visible."""
     problems: tuple[str, ...]
     """What is wrong, though the rows can be read all the same."""
-    animals: int
+    individuals: tuple[str, ...]
     rows: int
     """Of the header."""
+    cells: tuple[int, ...]
+    """Columns of the animals' points."""
+    left_out: tuple[str, ...]
+    """Body parts of the individual `SINGLE`."""
 
 
 def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
@@ -288,9 +297,18 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
         problems.append(f"{file}: the rows of the header do not have as many columns")
     if problems:
         raise LabelsError(problems)
-    animals = 1
+    owners = rows[1][first::step] if grouped else [""] * len(bodyparts)
+    alone = grouped and {SINGLE} < set(owners)
+    kept = [
+        place for place, name in enumerate(owners) if not (alone and name == SINGLE)
+    ]
+    left_out = [part for n, part in enumerate(bodyparts) if n not in kept]
+    cells = [first + step * place + axis for place in kept for axis in range(step)]
+    individuals: tuple[str, ...] = ()
+    bodyparts = tuple(bodyparts[place] for place in kept)
     if grouped:
-        animals, bodyparts = _individuals(file, rows[1][first::step], bodyparts)
+        own = [owners[place] for place in kept]
+        individuals, bodyparts = _individuals(file, own, bodyparts)
     doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
     problems += [f"{file} names the body part {name} twice" for name in doubles]
     scorers = sorted({cell for cell in rows[0][first:] if cell})
@@ -299,7 +317,10 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
             f"{file} holds the labels of {len(scorers)} scorers, {', '.join(scorers)}; "
             "keep the columns of one"
         )
-    return _Header(bodyparts, first, step, tuple(problems), animals, 3 + grouped)
+    return _Header(
+        bodyparts, first, step, tuple(problems), individuals, 3 + grouped,
+        tuple(cells), tuple(left_out),
+    )  # fmt: skip
 
 
 def known_of(labels: Labels, bodyparts: Sequence[str]) -> NDArray[np.bool_]:
@@ -314,20 +335,13 @@ def known_of(labels: Labels, bodyparts: Sequence[str]) -> NDArray[np.bool_]:
 
 def _individuals(
     file: Path, owners: Sequence[str], bodyparts: Sequence[str]
-) -> tuple[int, tuple[str, ...]]:
-    """Return how many animals there are and the body parts of each."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the animals and the body parts of each."""
     names = tuple(dict.fromkeys(owners))
     parts = {
         name: tuple(p for p, own in zip(bodyparts, owners, strict=True) if own == name)
         for name in names
     }
-    if SINGLE in parts and len(names) > 1:
-        raise LabelsError(
-            [
-                f"{file} labels points that belong to no animal, of the individual "
-                f"{SINGLE!r} ({', '.join(parts[SINGLE])}): leave these columns out"
-            ]
-        )
     own = parts[names[0]]
     for name in names:
         if parts[name] != own:
@@ -339,4 +353,4 @@ def _individuals(
             )
     if list(owners) != [name for name in names for _ in own]:
         raise LabelsError([f"{file}: the columns of an animal are not adjacent"])
-    return len(names), own
+    return names, own

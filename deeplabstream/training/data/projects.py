@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplabstream.core.paths import is_file
 from deeplabstream.core.pose import Skeleton
@@ -237,11 +238,16 @@ def body_parts(config: Path, words: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the body parts of a DeepLabCut project's file; empty: it names none."""
     grouped = bool(words.get("multianimalproject"))
     key = "multianimalbodyparts" if grouped else "bodyparts"
-    listed = words.get(key)  # of several animals `bodyparts` says MULTI!
-    names = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
+    names = words_of(words, key)  # of several animals `bodyparts` says MULTI!
     if len(set(names)) < len(names):
         raise LabelsError([f"{config}: {key} names a body part twice"])
     return names
+
+
+def words_of(words: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return the names that a project's file lists under a key; empty: none."""
+    listed = words.get(key)
+    return tuple(str(name) for name in listed) if isinstance(listed, list) else ()
 
 
 def _edges(config: Path, words: dict[str, Any]) -> list[tuple[str, str]]:
@@ -257,21 +263,17 @@ def _edges(config: Path, words: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
-    """Return all clips as one table, with as many animals as any of them has."""
+    """Return all clips as one table, with as many animals as any of them has.
+
+    Each animal has the same place in all clips where they name the same animals.
+    """
     animals = max(part.animals for part in parts)
-    count = len(skeleton.bodyparts)
+    individuals = max((part.individuals for part in parts), key=len)
     points, known = [], []
     for part in parts:
-        order = part.skeleton.indices(skeleton.bodyparts)
-        pictures = len(part.images)
-        own = np.full((pictures, animals, count, 2), np.nan, np.float32)
-        own[:, : part.animals] = part.points.reshape(pictures, -1, count, 2)[
-            :, :, order
-        ]
-        told = np.ones((pictures, animals, count), np.bool_)
-        told[:, : part.animals] = part.known.reshape(pictures, -1, count)[:, :, order]
-        points.append(own.reshape(pictures, -1, 2))
-        known.append(told.reshape(pictures, -1))
+        own, told = arranged(part, skeleton.bodyparts, individuals, animals)
+        points.append(own)
+        known.append(told)
     return Labels(
         parts[0].file,
         skeleton,
@@ -281,7 +283,51 @@ def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
         tuple(name for part in parts for name in part.names),
         parts[0].root,
         animals,
+        individuals,
+        tuple(dict.fromkeys(name for part in parts for name in part.left_out)),
     )
+
+
+def arranged(
+    labels: Labels, bodyparts: Sequence[str], individuals: Sequence[str], animals: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return points and what is known of labels in another order.
+
+    Animals are placed by name, or in their order where `individuals` lack a name.
+
+    Parameters
+    ----------
+    labels
+        With these body parts, perhaps in another order; others are left out.
+    bodyparts, individuals
+        The names wanted, in their order.
+    animals
+        Room for animals; at least as many as the labels have.
+
+    Returns
+    -------
+    points
+        (image, animal · bodypart, 2), px; NaN: not labelled.
+    known
+        (image, animal · bodypart).
+    """
+    images, count = len(labels.images), len(labels.skeleton.bodyparts)
+    rows = list(range(labels.animals))
+    if labels.individuals and set(labels.individuals) <= set(individuals):
+        rows = [individuals.index(name) for name in labels.individuals]
+    pairs = [
+        (place, labels.skeleton.bodyparts.index(name))
+        for place, name in enumerate(bodyparts)
+        if name in labels.skeleton.bodyparts
+    ]
+    into, out = ([pair[n] for pair in pairs] for n in (0, 1))
+    points = np.full((images, animals, len(bodyparts), 2), np.nan, np.float32)
+    known = np.ones((images, animals, len(bodyparts)), np.bool_)
+    places = np.ix_(range(images), rows, into)
+    taken = np.ix_(range(images), range(len(rows)), out)
+    points[places] = labels.points.reshape(images, -1, count, 2)[taken]
+    known[places] = labels.known.reshape(images, -1, count)[taken]
+    return points.reshape(images, -1, 2), known.reshape(images, -1)
 
 
 ALL = "all"
