@@ -105,7 +105,7 @@ class NetworkPage(QWidget):
         if name == "Check":
             self.checking.open(self.training.model, self.book)
         self._refresh()
-        for widget in (self.folder, self.parts_line, self.pick):
+        for widget in (self.folder, self.parts_line, self.animals_line, self.pick):
             widget.setVisible(name in _OF_LABELS)
         self._stack.setCurrentWidget(tabs[name])
         self.tabs[name].setChecked(True)
