@@ -91,7 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             flush=True,
         )
     print("\n".join(_table(outcomes)), flush=True)
-    read = fuzz_readers(files, asked.seed) if files else {}
+    read = (
+        fuzz_readers(files, asked.seed, lambda line: print(line, flush=True))
+        if files
+        else {}
+    )
     if read:
         print("\n".join(_table_of_files(read)), flush=True)
     if asked.json:

@@ -73,7 +73,7 @@ def open_inputs(
 
 
 class DeviceManager:
-    """Opens them, and again after one was lost; says why when they can't be."""
+    """Opens them, and again after one was lost."""
 
     def __init__(
         self,
@@ -111,8 +111,11 @@ class DeviceManager:
         """Return levels and counts of the inputs; nothing while they are closed."""
         return self._sensed.now() if self._sensed is not None else {}
 
-    def open(self) -> bool:
-        """Open all; what was open and has lost an output is closed before."""
+    def open(self) -> str:
+        """Open all; what was open and has lost an output is closed before.
+
+        Return why one could not be opened; then none is open. Empty: all are open.
+        """
         self._open.close()
         self._left_on = self.left_on
         self.bank = self._sensed = None
@@ -125,11 +128,10 @@ class DeviceManager:
             stack.enter_context(PulseTimer(bank, self._clock))
         except DeepLabStreamError as error:
             stack.close()
-            self._complain(str(error))
-            return False
+            return str(error)
         self._resources.push(stack)
         self._open, self.bank, self._sensed = stack, bank, sensed
-        return True
+        return ""
 
     def switch_off(self, why: str, cause: str) -> None:
         """Write 0 to all outputs and refuse to switch on; callable from any thread."""

@@ -94,14 +94,12 @@ class TriggerEvaluator:
                 continue
             if too_old:
                 answers[name] = None
-            elif isinstance(trigger, ContextTrigger):
-                named = self.known(time_s, named_by(trigger))
-                context = TriggerContext(named, self.behaviours(time_s), inputs)
-                answers[name] = trigger.ask(context, time_s)
-            elif isinstance(trigger, BodyPartTrigger):
-                answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)
             else:
-                answers[name] = None
+                try:
+                    answers[name] = self._answer(trigger, sight, time_s, inputs)
+                except Exception as error:
+                    _add_place(error, f"[Trigger {name}]")
+                    raise
             if trigger.holding and answers[name] is not None:
                 self.held[f"[Trigger {name}]"] = "held"
             self._answers[name] = time_s, answers[name]
@@ -109,6 +107,21 @@ class TriggerEvaluator:
                 self._shams ^= {name}
                 what = f"sham {'begins' if trigger.sham else 'ends'} at {time_s:.3f} s"
                 self._note("trigger", f"[Trigger {name}] {what}")
+
+    def _answer(
+        self,
+        trigger: Trigger,
+        sight: FilteredPose,
+        time_s: float,
+        inputs: Mapping[str, float],
+    ) -> bool | None:
+        if isinstance(trigger, ContextTrigger):
+            named = self.known(time_s, named_by(trigger))
+            context = TriggerContext(named, self.behaviours(time_s), inputs)
+            return trigger.ask(context, time_s)
+        if isinstance(trigger, BodyPartTrigger):
+            return trigger.ask(sight.in_unit(trigger.unit), time_s)
+        return None
 
     def known(self, time_s: float, names: Iterable[str] | None = None) -> Answers:
         """Return the last answers, by default of all triggers; stale ones are unknown."""
@@ -352,7 +365,11 @@ class Loop:
             conduct.bank.all_off(self._clock.now_ns(), "lost")
             why = "lost: outputs are off until the experiment switches them on again"
             self._note("tracking", why)
-        commands = conduct.stepper.step(observation)
+        try:
+            commands = conduct.stepper.step(observation)
+        except Exception as error:
+            _add_place(error, f"[Experiment {self._rules.exp_name}]")
+            raise
         conduct.began_s = min(conduct.began_s, time_s)
         decided_ns = self._clock.now_ns()
         written_ns = 0
@@ -404,6 +421,11 @@ class Loop:
 
     def _note(self, kind: str, text: str) -> None:
         self._write(Note(kind, text, self._clock.now_ns()))
+
+
+def _add_place(error: Exception, section: str) -> None:
+    """Name the section of an error as the last line of its traceback."""
+    error.add_note(f"{section} failed: {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)

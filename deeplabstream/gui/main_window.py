@@ -238,7 +238,7 @@ class MainWindow(QMainWindow):
         self.run_menu.show_status(self.bridge.session.state, self.bridge.blocked, left)
 
     def _show_banner(self) -> None:
-        status = self.bridge.session.state
+        status, settings = self.bridge.session.state, self.document.settings
         if count := len(self.document.problems):
             more = f" (and {count - 1} more)" if count > 1 else ""
             problem = f"{self.document.problems[0].rstrip('.')}{more}"
@@ -249,7 +249,7 @@ class MainWindow(QMainWindow):
                 else "Still using the last valid settings."
             )
             self.banner.show_text(f"{problem} {rest}")
-        elif self.document.text == self.bridge.session.settings.text:
+        elif settings and settings.text == self.bridge.session.settings.text:
             found = self.document.findings[:1] if status.phase is Phase.IDLE else ()
             self.banner.show_text("".join(found))
         else:

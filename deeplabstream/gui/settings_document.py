@@ -18,6 +18,7 @@ from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import relocate_networks
 
+SESSION = "Session"
 CHECK_MS = 200
 """The files that the settings name are read this long after the last change."""
 DRAFT_MS = 1000
@@ -36,11 +37,16 @@ class Document(QObject):
         super().__init__()
         self.history: History[str] = History()
         self.settings: Settings | None = None
-        """What the text says; None while something is wrong with it."""
+        """What the text says, with the words of `set_subject`; None while something is wrong
+        with it."""
         self.problems: tuple[str, ...] = ()
         """What is wrong with it, a sentence each; nothing can be started with it."""
         self.findings: tuple[str, ...] = ()
         """What does not fit in the files that it names: networks, classifiers."""
+        self.path = Path()
+        self._subject: dict[str, str] = {}
+        """Words of [Session] for the next runs, by key, that are not in the text."""
+        self._words: Mapping[str, Words] = {}
         self._copy: Path | None = None
         """What was written for other programs; None: nothing."""
         self._draft: Path | None = None
@@ -61,6 +67,8 @@ class Document(QObject):
         text = read_text(path) if text is None else text
         self.forget_copy()
         self.forget_draft()
+        if path.resolve() != self.path:
+            self._subject.clear()
         self.path = path.resolve()
         self.history.clear()
         self._on_disk = text
@@ -96,6 +104,15 @@ class Document(QObject):
     def set_word(self, title: str, key: str, word: str | None) -> None:
         """Set one key of one section; None takes it away: its default counts."""
         self.edit(ini_editing.set_value(self._text, title, key, word))
+
+    def set_subject(self, key: str, word: str) -> None:
+        """Set a key of [Session] for the next runs; the text and the file stay as they are."""
+        self._subject[key] = word
+        self._take(self._text)
+
+    def subject_word(self, key: str) -> str:
+        """Return the word of a key of [Session] for the next runs."""
+        return self._subject.get(key, self._words.get(SESSION, {}).get(key, ""))
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -205,7 +222,13 @@ class Document(QObject):
 
     def _take(self, text: str) -> None:
         self._text = text
-        self._words = read_sections(text).words
+        before, self._words = self._words, read_sections(text).words
+        written, was = self._words.get(SESSION, {}), before.get(SESSION, {})
+        for key in [key for key in self._subject if written.get(key) != was.get(key)]:
+            del self._subject[key]  # it was edited in the text since
+        for key, word in self._subject.items():
+            if word != written.get(key):
+                text = ini_editing.set_value(text, SESSION, key, word)
         try:
             self.settings, self.problems = parse(text, self.path.parent), ()
         except SettingsError as error:

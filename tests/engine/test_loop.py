@@ -146,6 +146,8 @@ def test_a_plan_that_breaks_ends_with_everything_off_and_a_traceback() -> None:
         assert it.level == 0
         assert not it.loop.experimenting
         assert "Traceback" in it.notes()
+        failed = "[Experiment ] failed: RuntimeError: a bug in a lab's file"
+        assert it.notes().rstrip().endswith(failed)
         assert len(it.steps) == 3
 
 

@@ -272,17 +272,36 @@ def test_the_laser_is_off_when_all_processes_are_asked_to_end(tmp_path: Path) ->
         os.close(port)
 
 
-def test_an_output_that_can_not_be_opened_is_told_and_stops_no_analysis(
+@pytest.mark.skipif(
+    not hasattr(os, "openpty"), reason="Windows has no pseudo-terminals"
+)
+def test_the_experiment_is_refused_until_its_output_can_be_opened(
     tmp_path: Path,
 ) -> None:
-    with rig(tmp_path, SERIAL.format(port="/dev/no-such-port")) as it:
-        it.do(Action.START_STREAM, Action.START_ANALYSIS)
-        it.until(lambda it: len(it.of(Step)) > 5)
-        it.do(Action.START_EXPERIMENT)
-        it.until(lambda it: len(it.of(Failed)) > 1)
-        assert "[Output light]" in str(it.of(Failed)[0])
-        assert not it.session.state.experimenting
-        it.stop()
+    port = tmp_path / "port"
+    board, device = os.openpty()
+    try:
+        with rig(tmp_path, SERIAL.format(port=port)) as it:
+            it.do(Action.START_STREAM, Action.START_ANALYSIS)
+            it.until(lambda it: len(it.of(Step)) > 5)
+            assert list(it.session.state.failed_outputs) == ["light"]
+            it.do(Action.START_EXPERIMENT)
+            it.until(lambda it: len(it.of(Failed)) > 1)
+            told, refused = (news.text for news in it.told if isinstance(news, Failed))
+            assert told.startswith("[Output light]")
+            assert refused.startswith(f"Cannot start the experiment: {told}. Connect")
+            state = it.session.state
+            assert not state.experimenting
+            assert not state.experiment_starting
+            assert not state.recording_starting
+            port.symlink_to(os.ttyname(device))  # the cable is plugged in
+            it.do(Action.START_EXPERIMENT)
+            it.until(lambda it: it.session.state.levels.get("light") == 1)
+            assert not it.session.state.failed_outputs
+            it.stop()
+    finally:
+        os.close(board)
+        os.close(device)
 
 
 def test_a_network_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> None:

@@ -72,6 +72,18 @@ def test_an_output_has_failed_until_something_is_written_to_it() -> None:
     state = after(Edge("laser", 0.0, "open", 4, 5), state=state)
     assert state.failed_outputs == {"light": "is off"}
     assert after(Note("camera", text, 6)).failed_outputs == {}
+    report = say.ProblemReport("[Output laser] COM3 can't be opened")
+    state = after(report)
+    assert state.failed_outputs == {"laser": "COM3 can't be opened"}
+    assert after(say.DevicesOpened(), state=state).failed_outputs == {}
+
+
+def test_an_error_is_known_until_it_is_acknowledged_or_an_experiment_starts() -> None:
+    state = after(Note("error", "Traceback …\n[Trigger left] failed: KeyError: 'x'", 3))
+    assert state.error == "[Trigger left] failed: KeyError: 'x'"
+    assert after(say.ExperimentRunning(False), state=state).error == state.error
+    assert after(say.ExperimentRunning(True), state=state).error == ""
+    assert after(change.AlarmsAcknowledged(), state=state).error == ""
 
 
 def test_skipped_frames_never_become_fewer() -> None:

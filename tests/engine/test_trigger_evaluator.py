@@ -3,6 +3,7 @@
 from math import isnan
 
 import numpy as np
+import pytest
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.loop import TriggerEvaluator
@@ -52,3 +53,17 @@ def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
         asking.ask(answers, "top", sight, time_s, too_old)
     assert answers == {"inside": None}
     assert asking.held == {}
+
+
+class Faulty(InsideRegion):
+    def ask(self, pose: Pose, time_s: float) -> bool | None:
+        raise KeyError("snout")
+
+
+def test_an_error_in_a_trigger_names_its_section() -> None:
+    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
+    asking.begin({"left": Faulty(bodyparts=("snout",), region="circle 0 0 9")})
+    sight = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
+    with pytest.raises(KeyError) as caught:
+        asking.ask({}, "top", sight, 0.0, too_old=False)
+    assert caught.value.__notes__ == ["[Trigger left] failed: KeyError: 'snout'"]

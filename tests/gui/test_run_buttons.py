@@ -48,6 +48,14 @@ def test_the_status_names_outputs_that_failed(qtbot: QtBot) -> None:
     assert controls._words.text() == "Tracking; [Output laser] failed."
 
 
+def test_the_status_names_the_last_error(qtbot: QtBot) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    error = "[Trigger left] failed: KeyError: 'snout'"
+    controls.show_status(SessionState(Phase.STREAMING, True, True, error=error))
+    assert controls._words.text() == f"Tracking; last error: {error}"
+
+
 def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
     controls = Controls()
     qtbot.addWidget(controls)

@@ -121,8 +121,31 @@ def test_animal_and_group_are_typed_before_a_start_and_not_saved_by_it(
     tick(window)
     subject = rig_of(window).settings.subject
     assert (subject.animal, subject.group) == ("mouse 7", "control")
-    assert window.document.unsaved
+    assert not window.document.unsaved
+    assert " *" not in window.windowTitle()
+    window.document.save()
     assert file.read_bytes() == before
+    window.end()
+
+
+def test_the_settings_have_the_animal_to_begin_with(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    document, line = window.document, window.live.subject.lines["ANIMAL"]
+    document.set_word("Session", "ANIMAL", "mouse 1")  # an edit of the settings
+    assert line.text() == "mouse 1"
+    type_in(window, qtbot, "ANIMAL", "mouse 2")
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    text = document.text
+    document.set_word("Experiment", "EXP_TIME_S", "60")
+    document.undo()
+    assert document.text == text
+    assert line.text() == rig_of(window).settings.subject.animal == "mouse 2"
+    document.set_word("Session", "ANIMAL", "mouse 3")
+    assert line.text() == rig_of(window).settings.subject.animal == "mouse 3"
+    window.document.undo()
+    window.document.undo()
+    assert not window.document.unsaved
     window.end()
 
 

@@ -76,6 +76,21 @@ def test_stop_is_logged_with_its_time_while_a_stream_runs(
     assert lines(window)[-1].endswith(f"{stop} except [Output stimulus], which failed")
 
 
+def test_an_output_that_failed_is_shown_as_the_session_has_it(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    press(window, Action.START_STREAM, Action.START_ANALYSIS)
+    rig.update(failed_outputs={"stimulus": "COM3 can't be opened"})
+    for _ in range(10):
+        window.bridge.tick()
+    said = window.live.outputs.said["stimulus"]
+    assert (said.text(), said.toolTip()) == ("failed", "COM3 can't be opened")
+    rig.update(failed_outputs={}, edges={"stimulus": Edge("stimulus", 0, "open", 1, 2)})
+    for _ in range(10):
+        window.bridge.tick()
+    assert said.text() != "failed"
+
+
 def test_answers_marks_and_outputs_are_seen(
     window: MainWindow, rig: FakeSession
 ) -> None:

@@ -192,11 +192,10 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
     """Look whether the outputs were opened and answer, and what their boards proved."""
     for name in settings.outputs:
         edge, answer = state.edges.get(name), state.acknowledged.get(name)
-        again = "it is opened again when the experiment starts"
         if why := state.failed_outputs.get(name):
-            yield _warning(f"[Output {name}] failed: {why}; {again}")
+            yield _warning(f"[Output {name}] failed: {why}", grave=True)
         elif edge is None:
-            yield _warning(f"[Output {name}] does not answer; {again}")
+            yield _warning(f"[Output {name}] does not answer", grave=True)
         elif answer is not None:
             after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
             late = f", {after_ms:.2f} ms after the command" if after_ms else ""

@@ -41,9 +41,11 @@ from deeplabstream.engine.session.messages import (
     Analyse,
     Analysing,
     AttachRings,
+    DevicesOpened,
     ExperimentRunning,
     FromAny,
     FromEngine,
+    OpenDevices,
     ProblemReport,
     RunExperiment,
     SetIdentity,
@@ -289,6 +291,8 @@ class _Engine:
                 self.analyse(active)
             case RunExperiment(active, how):
                 self.start_experiment() if active else self.loop.end(how)
+            case OpenDevices():
+                self.send(DevicesOpened(self.open_devices()))
             case TestOutput(name):
                 self.test(name)
             case SetIdentity(camera, exchanged):
@@ -328,14 +332,19 @@ class _Engine:
 
     def ready(self) -> bool:
         """Return whether the outputs are open, anew after one was lost; say why not."""
+        if problem := self.open_devices():
+            self.complain(problem)
+        return not problem
+
+    def open_devices(self) -> str:
+        """Open outputs and inputs, unless all are open; return why that failed, or ""."""
         if self.bench.whole:
-            return True
+            return ""
         self.heart.pause()
         guarded = self.links.guarded
         self.unguarded = guards_missing(guarded, self.unguarded, lambda: self.stopped)
         if self.unguarded:
-            self.complain("The guards did not start, so the outputs stay closed")
-            return False
+            return "The guards did not start, so the outputs stay closed"
         return self.bench.open()
 
     def test(self, name: str) -> None:

@@ -147,6 +147,11 @@ class RunExperiment:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenDevices:
+    """Open outputs and inputs again if one was lost or could not be opened."""
+
+
+@dataclass(frozen=True, slots=True)
 class TestOutput:
     """Pulse an output for a moment."""
 
@@ -184,6 +189,14 @@ class WatchdogChecked:
     text: str
     good: bool | None
     """None: the check was not possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesOpened:
+    """Answer to `OpenDevices`."""
+
+    problem: str = ""
+    """Why one could not be opened; empty: all are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +354,13 @@ class GuardTookOver(ProblemReport):
 
 ToCamera: TypeAlias = FillRing | ChangeControl | Stop
 ToEngine: TypeAlias = (
-    AttachRings | Analyse | RunExperiment | TestOutput | SetIdentity | Stop
+    AttachRings
+    | Analyse
+    | RunExperiment
+    | OpenDevices
+    | TestOutput
+    | SetIdentity
+    | Stop
 )
 ToRecorder: TypeAlias = (
     AttachStream
@@ -356,7 +375,9 @@ ToRecorder: TypeAlias = (
 )
 ToSecondGuard: TypeAlias = SharedResources | Stop
 FromCamera: TypeAlias = CameraOpened | ControlChanged | CameraMessage
-FromEngine: TypeAlias = NetworkReady | WatchdogChecked | Analysing | ExperimentRunning
+FromEngine: TypeAlias = (
+    NetworkReady | WatchdogChecked | DevicesOpened | Analysing | ExperimentRunning
+)
 FromRecorder: TypeAlias = (
     RunOpened | RecordingProgress | SavingProgress | RunClosed | RecorderFailed
 )

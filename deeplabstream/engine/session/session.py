@@ -78,6 +78,8 @@ class Session:
         """Time of a request to record whose limit has not passed yet."""
         self._experiment_waits = False
         """The experiment starts as soon as all videos have a frame."""
+        self._opening = False
+        """The experiment waits until its outputs are open again."""
 
     def __enter__(self) -> Self:
         return self
@@ -279,9 +281,9 @@ class Session:
             case Action.STOP_ANALYSIS:
                 processes.send_engine(say.Analyse(False))
             case Action.START_EXPERIMENT:
-                self._start_experiment(processes)
+                self._open_outputs(processes)
             case Action.STOP_EXPERIMENT:
-                if self._experiment_waits:
+                if self._experiment_waits or self._opening:
                     self._cancel_experiment(processes, "stopped before it began")
                 else:
                     processes.send_engine(say.RunExperiment(False))
@@ -296,6 +298,32 @@ class Session:
                     self._cancel_experiment(processes, "its recording was stopped")
             case _:
                 assert_never(action)
+
+    def _open_outputs(self, processes: ProcessManager) -> None:
+        """Start the experiment, after outputs that are not open have been opened again."""
+        state = self.state
+        names = self.settings.outputs
+        if all(name in state.edges for name in names) and not state.failed_outputs:
+            self._start_experiment(processes)
+            return
+        self._opening = True
+        self._change(change.ExperimentRequested(True))
+        processes.send_engine(say.OpenDevices())
+
+    def _outputs_opened(self, processes: ProcessManager, problem: str) -> None:
+        """Go on with the start of the experiment, or refuse it."""
+        if not self._opening:
+            return
+        self._opening = False
+        self._change(change.ExperimentRequested(False))
+        self._read_journal(processes)  # its writes to the opened outputs
+        if problem:
+            self._alarm(
+                f"Cannot start the experiment: {problem}. Connect the device and switch "
+                "it on, or correct its section, then start again"
+            )
+        else:
+            self._start_experiment(processes)
 
     def _start_experiment(self, processes: ProcessManager) -> None:
         """Request it unless the pre-flight check fails; report all findings.
@@ -330,7 +358,7 @@ class Session:
 
     def _cancel_experiment(self, processes: ProcessManager, why: str) -> None:
         """Forget the requested experiment, and end the recording that was for it."""
-        self._experiment_waits = False
+        self._experiment_waits = self._opening = False
         if self._recording_for_experiment:
             self._stop_recording(processes)
         self._change(change.ExperimentRequested(False))
@@ -371,16 +399,19 @@ class Session:
 
     def _receive(self, processes: ProcessManager) -> None:
         readings = _camera_readings(processes)  # before the steps: they are newer
+        self._read_journal(processes)
+        self._change(change.CamerasRead(readings, self._rates.rates))
+        for child in processes.children:
+            for message in child.received():
+                self._handle(message)
+
+    def _read_journal(self, processes: ProcessManager) -> None:
         for entry in self._journal.read():
             self.state = self.state.after(entry)
             processes.take(entry)
             if isinstance(entry, Step):
                 self._analysis_watchdog.take(entry)
             self._news.append(entry)
-        self._change(change.CamerasRead(readings, self._rates.rates))
-        for child in processes.children:
-            for message in child.received():
-                self._handle(message)
 
     def _handle(self, message: object) -> None:
         """Handle a message of a process; an unknown one is reported as a bug."""
@@ -412,6 +443,8 @@ class Session:
                 self._news.append(message)
             case say.WatchdogChecked():
                 pass
+            case say.DevicesOpened(problem):
+                self._outputs_opened(processes, problem)
             case say.GuardTookOver() if processes.cut_short:
                 text = "the engine was busy at the end and was stopped"
                 self.note("guard", f"{text}; the guard switches the outputs off")

@@ -235,7 +235,10 @@ class SessionState:
     edges: Mapping[str, Edge] = field(default_factory=dict)
     """Last write to each open output."""
     failed_outputs: Mapping[str, str] = field(default_factory=dict)
-    """Why an output failed, by its name, until something was written to it again."""
+    """Why an output failed or can't be opened, by its name, until it was written again."""
+    error: str = ""
+    """Last error of the engine, such as that of a trigger or an experiment, until it is
+    acknowledged or an experiment starts."""
     acknowledged: Mapping[str, Acknowledged] = field(default_factory=dict)
     """Last acknowledgement by the device of each output."""
     watchdog_checks: tuple[say.WatchdogChecked, ...] = ()
@@ -381,12 +384,22 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
             acknowledged = {**state.acknowledged, output: entry}
             return replace(state, acknowledged=acknowledged)
         case Note("error", text):
-            found = dict(_OUTPUT_ERROR.findall(text))
-            return replace(state, failed_outputs={**state.failed_outputs, **found})
+            return replace(_with_failed_outputs(state, text), error=_last_line(text))
         case Intent() | Sensed() | Note():
             return state
         case _:
             assert_never(entry)
+
+
+def _with_failed_outputs(state: SessionState, text: str) -> SessionState:
+    """Return the state after an error whose lines may name outputs."""
+    found = dict(_OUTPUT_ERROR.findall(text))
+    return replace(state, failed_outputs={**state.failed_outputs, **found})
+
+
+def _last_line(text: str) -> str:
+    """Return what a user reads of an error: of a traceback, its last line."""
+    return text.splitlines()[-1] if text else ""
 
 
 def _after_step(state: SessionState, step: Step) -> SessionState:
@@ -422,7 +435,12 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
                 experimenting=active,
                 experiment_starting=False,
                 experiments=state.experiments + active,
+                error="" if active else state.error,
             )
+        case say.DevicesOpened(""):
+            return replace(state, failed_outputs={})
+        case say.ProblemReport(text) | say.DevicesOpened(text):
+            return _with_failed_outputs(state, text)
         case say.RunOpened(path):
             return replace(state, run_folder=path)
         case say.RecordingProgress():
@@ -445,7 +463,6 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
             say.CameraMessage()
             | say.SavingProgress()
             | say.RunClosed()
-            | say.ProblemReport()
             | say.ProcessFailed()
             | say.UnknownMessage()
         ):
@@ -533,7 +550,7 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
                 return state
             return replace(state, alarms=(*state.alarms, alarm))
         case AlarmsAcknowledged():
-            return replace(state, alarms=())
+            return replace(state, alarms=(), error="")
         case _:
             assert_never(change)
 

@@ -1,6 +1,5 @@
 """Live page: images of the cameras on the left, run buttons and log on the right."""
 
-import re
 from collections.abc import Mapping
 from functools import partial
 
@@ -66,10 +65,8 @@ class LivePage(QWidget):
         """What tests have written last."""
         self._answered: dict[str, Acknowledged] = {}
         """What devices have said in tests."""
-        self._failed: dict[str, str] = {}
         self._noted: list[str] = []
         """Errors that were logged as notes; the session reports each as well."""
-        """Outputs that failed and were not written since, with the reason."""
         self._checks: list[Note] = []
         """Findings of a pre-flight check that are not in the log yet."""
         self._lines: list[tuple[int, str, str]] = []
@@ -131,7 +128,8 @@ class LivePage(QWidget):
         self.show_blocked()
         self.subject.show_status(status)
         if status.phase is Phase.STARTING:
-            self._failed.clear()
+            self._tested.clear()
+            self._answered.clear()
             self._noted.clear()
         if status.experimenting != self._experimenting:
             self._experimenting = status.experimenting
@@ -166,7 +164,6 @@ class LivePage(QWidget):
     def _take_edge(self, edge: Edge) -> None:
         before = self._levels.get(edge.output, 0.0)
         self._levels[edge.output] = edge.level
-        self._failed.pop(edge.output, None)
         if edge.level != before:
             word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
             self._remember(word, edge.written_ns, "amber")
@@ -180,9 +177,6 @@ class LivePage(QWidget):
             self._checks.append(note)
             return
         tone = "red" if note.kind == "error" else "blue"
-        failed = re.match(r"\[Output (.+?)\]", note.text)
-        if note.kind == "error" and failed:
-            self._failed[failed[1]] = note.text
         if note.kind == "error":
             self._noted += note.text.splitlines()[-1:]
         text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
@@ -291,7 +285,12 @@ class LivePage(QWidget):
             rig, now_ns = self.bridge.session, SystemClock().now_ns()
             edges = {**self._tested, **rig.state.edges}
             answers = {**self._answered, **rig.state.acknowledged}
-            self.outputs.show_answers(edges, answers, now_ns, self._failed)
+            failed = {
+                name: why
+                for name, why in rig.state.failed_outputs.items()
+                if name not in self._tested
+            }
+            self.outputs.show_answers(edges, answers, now_ns, failed)
             if rig.state.analysing:
                 self.animals.show_who(rig.state.identity, rig.state.thresholds)
         status = self.bridge.session.state

@@ -132,5 +132,7 @@ def _sentence(status: SessionState) -> str:
     if status.analysing:
         if failed := ", ".join(f"[Output {name}]" for name in status.failed_outputs):
             return f"Tracking; {failed} failed."
+        if status.error:
+            return f"Tracking; last error: {status.error}"
         return "Tracking; outputs idle."
     return "Frames arrive. Analysis can start."

@@ -5,22 +5,24 @@ from functools import partial
 from PyQt5.QtWidgets import QGridLayout, QLabel
 
 from deeplabstream.engine.session.session_state import Phase, SessionState
-from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.settings_document import SESSION, Document
 from deeplabstream.gui.widgets.field_editors import TextField
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.settings.fields import keys_of, label_of
 from deeplabstream.settings.subject import Subject
 
 _KEYS = ("ANIMAL", "GROUP", "EXPERIMENTER")
-_SECTION = "Session"
 _FIXED = "Stop the stream to change"
 
 
 class SubjectPanel(Panel):
-    """Edits `[Session]` until the run folder is made; run.json gets the words."""
+    """Takes words of `[Session]` until the run folder is made; run.json gets them.
+
+    They are no edit of the settings file.
+    """
 
     def __init__(self, document: Document) -> None:
-        super().__init__(_SECTION)
+        super().__init__(SESSION)
         self.document = document
         self.lines: dict[str, TextField] = {}
         grid = QGridLayout()
@@ -57,16 +59,14 @@ class SubjectPanel(Panel):
             line.setToolTip(f"{reason}{_help(key)}")
 
     def _refresh(self) -> None:
-        words = self.document.words.get(_SECTION, {})
         for key, line in self.lines.items():
-            if line.text() != words.get(key, ""):
-                line.setText(words.get(key, ""))
+            if line.text() != (word := self.document.subject_word(key)):
+                line.setText(word)
 
     def _take(self, key: str) -> None:
         word = " ".join(self.lines[key].text().split())
-        before = self.document.words.get(_SECTION, {}).get(key)
-        if word != (before or ""):
-            self.document.set_word(_SECTION, key, word)
+        if word != self.document.subject_word(key):
+            self.document.set_subject(key, word)
 
 
 def _help(key: str) -> str:
