@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, JsonValue
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders import registry
+from deeplabstream.pose.decoders.centres import Centres
 from deeplabstream.pose.decoders.coordinates import Coordinates
 from deeplabstream.pose.decoders.decoder import (
     STRICT,
@@ -83,8 +84,17 @@ def several(draw: st.DrawFn) -> MultiAnimalDecoder:
     return MultiAnimalDecoder(maps, grouping)
 
 
+@st.composite
+def centres(draw: st.DrawFn) -> Centres:
+    return Centres(
+        draw(st.integers(1, 5)), draw(st.sampled_from([2, 4, 8])),
+        draw(st.sampled_from(["centre", "part", "product"])),
+        draw(st.none() | st.floats(2, 75)), draw(st.none() | st.floats(0.01, 0.2)),
+    )  # fmt: skip
+
+
 coordinates = st.builds(Coordinates, st.integers(1, 5), limits)
-decoders = heatmaps() | offsets() | coordinates | several()
+decoders = heatmaps() | offsets() | centres() | coordinates | several()
 
 
 def poses(decoder: Decoder, count: int, rng: np.random.Generator) -> Points:
@@ -147,7 +157,7 @@ def test_a_point_that_is_not_visible_has_no_confidence(decoder: Decoder) -> None
 @pytest.mark.parametrize(
     ("sections", "sentence"),
     [
-        ({}, "it must say one of heatmaps, offsets and coordinates"),
+        ({}, "it must say one of heatmaps, offsets, centres and coordinates"),
         ({"heatmaps": None}, "it must say one of"),
         ({"heatmaps": {"stride": 4, "sigma": 1}, "coordinates": {}}, "must say one of"),
         ({"heatmaps": {"stride": 4}}, "heatmaps → sigma: Field required"),

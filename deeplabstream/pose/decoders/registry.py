@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 
+from deeplabstream.pose.decoders.centres import Centres
 from deeplabstream.pose.decoders.coordinates import Coordinates
 from deeplabstream.pose.decoders.decoder import Decoder, Sections
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.decoders.offsets import Offsets
 
-DECODERS: list[type[Decoder]] = [MultiAnimalDecoder, Heatmaps, Offsets, Coordinates]
+DECODERS: list[type[Decoder]] = [
+    MultiAnimalDecoder,
+    Heatmaps,
+    Offsets,
+    Centres,
+    Coordinates,
+]
 """The first whose section is present is taken; `animals` extends another section."""
 
 

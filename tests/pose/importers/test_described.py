@@ -230,7 +230,7 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({}, "say one of heatmaps, offsets and coordinates"),
+        ({}, "say one of heatmaps, offsets, centres and coordinates"),
         ({"heatmaps": HEATMAPS, "coordinates": {}}, "say one of"),
         ({"heatmaps": HEATMAPS, "bodyparts": ["a", "a"]}, "named twice"),
         ({"heatmaps": HEATMAPS, "edges": [["snout", "paw"]]}, "no body part paw"),

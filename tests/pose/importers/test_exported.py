@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.decoders.centres import Centres
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
 from deeplabstream.pose.importers.script_export import SCRIPTS
 from deeplabstream.pose.model.model_folder import IMPORTED, load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator, open_live_crop
 from deeplabstream.pose.tracking.pose_matching import match_animals
+from tests.pose.importers.conftest import FOREIGN
 from tests.pose.importers.estimated import estimated, frames_of, poses, rounding
-from tests.pose.importers.foreign.drawing import drawn_animals
+from tests.pose.importers.foreign.drawing import drawn_animals, random_maps
 from utils.ImportModel import main
 
 
@@ -78,6 +81,54 @@ def test_deeplabcuts_animals_are_ours(
     assert isinstance(about, dict)
     assert about["missed"] == 0
     assert about["more"] <= 2  # of an animal with one edge, which DeepLabCut drops
+
+
+def test_animals_regressed_from_their_centres_are_deeplabcuts(
+    unpacked: dict[str, Path], imported: Callable[..., Path]
+) -> None:
+    out = imported("deeplabcut3_centres")  # DEKR on an HRNet: deformable convolutions
+    model = load_model_folder(out)
+    assert isinstance(model.decoder, Centres)
+    assert model.animals == 3
+    with np.load(unpacked["deeplabcut3_centres"] / "reference.npz") as theirs:
+        points, sure = estimated(out, frames_of(theirs))
+        for place, where in enumerate(theirs["points"]):
+            order = match_animals(where, points[place])
+            told = np.isfinite(where[..., 0])
+            np.testing.assert_array_equal(np.isfinite(points[place, order, :, 0]), told)
+            np.testing.assert_allclose(
+                points[place, order][told], where[told], atol=0.01
+            )
+            own = theirs["confidences"][place][told]
+            np.testing.assert_allclose(sure[place, order][told], own, atol=0.002)
+    about = model.about["compared"]
+    assert isinstance(about, dict)
+    assert about["points"] > 40
+    assert about["tied"] == 0
+
+
+@pytest.mark.parametrize("which", range(12))
+def test_maps_are_read_as_by_deeplabcuts_predictor(which: int) -> None:
+    with np.load(FOREIGN / "deeplabcut3_predictor.npz") as held:
+        name = held.files[which]
+        theirs = held[name]
+    maps = random_maps(which)
+    score, absorb, same = name.split("-")
+    words: dict[str, JsonValue] = {"most": 4, "stride": 4, "score": SCORES[score]}
+    words |= {"absorb": float(absorb)} if float(absorb) else {}
+    words |= {"same": float(same)} if float(same) else {}
+    points, sure = Centres.from_json({"centres": words}, ["a", "b", "c"]).decode(
+        maps[None]
+    )
+    told = theirs[theirs[..., 2].max(axis=1) > 0]
+    order = match_animals(told[..., :2], points[0])
+    seen = told[..., 2] > 0
+    np.testing.assert_allclose(points[0, order][seen], told[seen][:, :2], atol=1e-4)
+    np.testing.assert_allclose(sure[0, order], np.maximum(told[..., 2], 0), atol=1e-6)
+    assert np.isfinite(points[0]).any(axis=(1, 2)).sum() == len(told)
+
+
+SCORES = {"combined": "product", "center": "centre", "heatmap": "part"}
 
 
 def test_deeplabcuts_detector_comes_with_its_network(

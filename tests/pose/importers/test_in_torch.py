@@ -17,6 +17,7 @@ from tests.pose.importers.test_sleap_nn import SIZE
 ALL = {
     "deeplabcut2": (),
     "deeplabcut3_axes": (),
+    "deeplabcut3_centres": (),
     "deeplabcut3_fields": (),
     "deeplabcut3_hrnet": (),
     "deeplabcut3_maps": (),

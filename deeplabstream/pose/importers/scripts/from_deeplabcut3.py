@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import deeplabcut3_centres as centres
 import deeplabcut3_detectors as detectors
 import numpy as np
 import torch
@@ -54,8 +55,8 @@ def main():
     folder = new_folder(options.output)
     if _top_down(config):
         detectors.take_over(config, options, folder / "detector")
-    with _plain_enlarging():
-        export(module, width, height, outputs, folder)
+    with _plain_enlarging(), centres.plain_deforming():
+        export(module, width, height, outputs, folder, any_size="centres" in how)
     words = {
         "bodyparts": names,
         "input": {"layout": "NCHW", "width": width, "height": height}
@@ -167,11 +168,7 @@ def _reading(predictor, model, stride, names):
         how = {"output": "points", "confidences": "confidences"}
         return {"coordinates": how}, _Axes(model, predictor), ["points", "confidences"]
     if kind == "DEKRPredictor":
-        sys.exit(
-            "DEKR's deformable convolutions can't be exported as ONNX; several animals can "
-            "be taken over from networks with part affinity fields (resnet_50, "
-            "dlcrnet_stride16_ms5)"
-        )
+        return centres.reading(predictor, model, stride)
     how = {"scores": "heatmap", "offsets": "locref", "stride": int(stride)}
     how |= {"values": "probabilities", "origin": float(stride) // 2}
     if kind == "PartAffinityFieldPredictor":

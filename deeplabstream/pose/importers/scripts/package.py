@@ -134,8 +134,11 @@ def loaded(file, trust=False):
         raise SystemExit(f"{file} can't be read: {reason}") from error
 
 
-def export(network, width, height, names, folder):
-    """Write a torch module as ONNX, for any number of RGB images (n, 3, height, width)."""
+def export(network, width, height, names, folder, any_size=False):
+    """Write a torch module as ONNX, for any number of RGB images (n, 3, height, width).
+
+    `any_size`: what it computes with their sides follows the sides of other images.
+    """
     import inspect
     import warnings
 
@@ -155,7 +158,12 @@ def export(network, width, height, names, folder):
                 network.eval(),
                 (torch.zeros(1, 3, height, width),),
                 str(folder / "network.onnx"),
-                dynamic_axes={name: {0: "n"} for name in ("picture", *names)},
+                dynamic_axes={
+                    name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"}
+                    if any_size
+                    else {0: "n"}
+                    for name in ("picture", *names)
+                },
                 **how,
             )
     except torch.onnx.errors.OnnxExporterError as error:

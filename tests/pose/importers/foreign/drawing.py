@@ -58,3 +58,11 @@ def drawn_animals(
             near = (columns - x) ** 2 + (rows - y) ** 2
             picture[near < (radius * scale) ** 2] = shade
     return picture.clip(0, 255).astype(np.uint8), np.stack(animals)
+
+
+def random_maps(seed: int) -> NDArray[np.float32]:
+    """Return scores of three body parts and their centre, and six offsets, in 12 × 16 cells."""
+    rng = np.random.default_rng(seed)
+    maps = rng.random((10, 12, 16), np.float32)
+    maps[4:] = (maps[4:] - 0.5) * 16
+    return maps

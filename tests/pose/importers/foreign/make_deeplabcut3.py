@@ -1,6 +1,6 @@
 """Make deeplabcut3_*.tar.xz beside this file, where DeepLabCut 3 is installed.
 
-    python -m tests.pose.importers.foreign.make_deeplabcut3 [maps|axes|hrnet|fields] …
+    python -m tests.pose.importers.foreign.make_deeplabcut3 [NAME] …
 
 Tiny snapshots, as DeepLabCut writes them, and what `from_deeplabcut3.py` makes of them.
 Most have weights that repeat, so that the archives are small; that of several animals
@@ -15,8 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.pose.importers.foreign.drawing import SEVERAL_PARTS, drawn_animals
-from tests.pose.importers.foreign.making import PERIOD, exported, repeating, rounded
+from tests.pose.importers.foreign.drawing import (
+    SEVERAL_PARTS,
+    drawn_animals,
+    random_maps,
+)
+from tests.pose.importers.foreign.making import (
+    HERE,
+    PERIOD,
+    exported,
+    repeating,
+    rounded,
+)
 
 PARTS = ["snout", "leftear", "rightear", "tailbase"]
 WIDTH, HEIGHT = 192, 160
@@ -25,7 +35,10 @@ WIDTH, HEIGHT = 192, 160
 
 def main():
     """Write the archives that are asked for."""
-    for kind in sys.argv[1:] or _KINDS:
+    for kind in sys.argv[1:] or [*_KINDS, "predictor"]:
+        if kind == "predictor":
+            _predicted()
+            continue
         net, top_down, several, shrink = _KINDS[kind]
         with tempfile.TemporaryDirectory() as folder:
             _make(Path(folder) / kind, net, top_down, several, shrink)
@@ -69,7 +82,7 @@ def _make(folder, net, top_down, several, shrink):
         film = _filmed(folder)
         given = ("--size", f"{WIDTH}x{HEIGHT}", "--video", str(film))
     else:
-        times = 1 if several else 0.05
+        times = {"axes": 0.05, "centres": 0.1}.get(folder.name, 0.05)
         state = repeating(model.state_dict(), ("heads", times))
         model.load_state_dict(_with_one_peak(state))
     snapshot = {"model": model.state_dict(), "metadata": {"epoch": 10, "metrics": {}}}
@@ -176,11 +189,43 @@ def _small_hrnet(words):
         head[f"{each}_config"]["channels"][0] = 16
 
 
+def _predicted():
+    """Write deeplabcut3_predictor.npz: animals that DEKRPredictor reads from random maps."""
+    import torch
+    from deeplabcut.pose_estimation_pytorch.models.predictors import PREDICTORS
+
+    held = {}
+    for score in ("combined", "center", "heatmap"):
+        for absorb in (0, 6):
+            for same in (0.0, 0.05):
+                how = {
+                    "type": "DEKRPredictor", "num_animals": 4, "apply_sigmoid": False,
+                    "clip_scores": True, "use_heatmap": absorb > 0,
+                    "keypoint_score_type": score, "max_absorb_distance": absorb,
+                    "nms_threshold": same, "apply_pose_nms": same > 0,
+                }  # fmt: skip
+                given = torch.from_numpy(random_maps(len(held)))[None]
+                outputs = {"heatmap": given[:, :4].clone(), "offset": given[:, 4:]}
+                poses = PREDICTORS.build(how)(4.0, outputs)["poses"][0].numpy()
+                held[f"{score}-{absorb}-{same}"] = poses
+    np.savez_compressed(HERE / "deeplabcut3_predictor.npz", **held)
+
+
+def _small_dekr(words):
+    words["model"]["backbone"]["model_name"] = "hrnet_w18_small"
+    widths = 16 + 32 + 64 + 128
+    words["model"]["backbone_output_channels"] = widths
+    head = words["model"]["heads"]["bodypart"]
+    for each in ("heatmap", "offset"):
+        head[f"{each}_config"]["channels"][0] = widths
+
+
 _KINDS = {
     "maps": ("resnet_50", False, False, _small_resnet),
     "axes": ("rtmpose_s", True, False, _small_rtmpose),
     "hrnet": ("hrnet_w18", False, False, _small_hrnet),
     "fields": ("resnet_50", False, True, _small_fields),
+    "centres": ("dekr_w18", False, True, _small_dekr),
 }
 
 if __name__ == "__main__":
