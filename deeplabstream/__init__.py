@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from deeplabstream.core.paths import make_plugins_importable
 
 if TYPE_CHECKING:
+    from deeplabstream.analysis.analyse import RunResults as RunResults
+    from deeplabstream.analysis.analyse import analyse as analyse
+    from deeplabstream.analysis.options import AnalysisOptions as AnalysisOptions
     from deeplabstream.api.decisions import replay as replay
     from deeplabstream.api.evaluation import evaluate as evaluate
     from deeplabstream.api.live_session import Session as Session
@@ -102,6 +105,11 @@ if TYPE_CHECKING:
     from deeplabstream.video.sequential_reading import sequential as sequential
 
 _PUBLIC = {
+    "deeplabstream.analysis.analyse": (
+        "RunResults",
+        "analyse",
+    ),
+    "deeplabstream.analysis.options": ("AnalysisOptions",),
     "deeplabstream.api.decisions": ("replay",),
     "deeplabstream.api.evaluation": ("evaluate",),
     "deeplabstream.api.live_session": ("Session",),

@@ -57,6 +57,7 @@ TASKS = {
         "analyse-video": Program(
             "utils.VideoAnalyzer", "a video, or a recorded run, through the experiment"
         ),
+        "analyse": Program("utils.AnalyseRuns", "measures of recorded runs as a table"),
         "predict": Program("utils.PredictVideos", "poses of whole videos"),
         "predict-frames": Program("utils.PredictFrames", "poses of single images"),
         "smooth": Program("utils.SmoothEnsemble", "smooth the poses of an ensemble"),

@@ -5,8 +5,10 @@ from itertools import islice
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
+from deeplabstream.analysis.analyse import analyse as results_of
 from deeplabstream.recording.run_folder import RunFolder
 from utils.VideoAnalyzer import main
 
@@ -60,6 +62,13 @@ def test_the_visits_to_the_corner_are_those_that_a_person_saw(tmp_path: Path) ->
     assert len(found) == len(seen), found
     for ours, theirs in zip(found, seen, strict=True):
         assert ours == pytest.approx(theirs, abs=TOLERANCE), (found, seen)
+    results = results_of(tmp_path / "whole")
+    run, visits = results.data, results.visits["animal1", "corner"]
+    frames = np.searchsorted(run.t, visits.spans - 1e-6)
+    np.testing.assert_allclose(frames, seen, atol=TOLERANCE)
+    assert results.value("region_entries", "corner") == len(seen)
+    inside_s = (frames[:, 1] - frames[:, 0]).sum() / 30
+    assert results.value("region_time", "corner") == pytest.approx(inside_s, abs=0.01)
     beginning = tmp_path / "beginning.mp4"
     cut(VIDEO, beginning, SECOND_LOOK)
     analyse(beginning, tmp_path / "again")

@@ -15,6 +15,9 @@ LIBRARY = (
     "open_run",
     "RecordedRun",
     "PoseArrays",
+    "analyse",
+    "AnalysisOptions",
+    "RunResults",
     "load_model",
     "predict",
     "evaluate",
@@ -45,7 +48,12 @@ def describe() -> str:
     for name in LIBRARY:
         each = getattr(deeplabstream, name)
         parts.append(f"## {name}\n")
-        made_by_user = name not in ("RecordedRun", "PoseArrays", "Trained")
+        made_by_user = name not in (
+            "RecordedRun",
+            "PoseArrays",
+            "RunResults",
+            "Trained",
+        )
         parts += _described(f"dls.{name}", each, made_by_user)
         if inspect.isclass(each):
             for method, what in vars(each).items():

@@ -25,12 +25,12 @@ class Region(ABC):
     def outline(self) -> NDArray[np.float64]:
         """Return the corners (n, 2) of a closed line along the border, for drawing."""
 
-    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return whether each point lies inside.
 
         Parameters
         ----------
-        points : numpy.ndarray of float32, shape (n, 2)
+        points : numpy.ndarray of float, shape (n, 2)
             x, y in the unit of the region.
 
         Returns
@@ -39,6 +39,31 @@ class Region(ABC):
             False for NaN.
         """
         return np.array([self.has(x, y) for x, y in points.tolist()], np.bool_)
+
+    def depths(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the signed distance of each point to the border; see `depth`.
+
+        Parameters
+        ----------
+        points : numpy.ndarray of float, shape (n, 2)
+            x, y in the unit of the region.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (n,)
+            Positive inside, negative outside. NaN stays NaN.
+        """
+        points = np.asarray(points, np.float64)
+        starts = self.outline()
+        ways = np.roll(starts, -1, axis=0) - starts
+        away = np.full(len(points), np.inf)
+        for start, way in zip(starts, ways, strict=True):
+            length = way @ way
+            from_start = points - start
+            share = np.clip(from_start @ way / length, 0, 1) if length else 0.0
+            aside = from_start - np.multiply.outer(share, way)
+            away = np.minimum(away, np.hypot(*aside.T))
+        return np.where(self.contains(points), away, -away)
 
     def depth(self, x: float, y: float) -> float:
         """Return the signed distance of a point to the border; NaN stays NaN.
@@ -67,6 +92,12 @@ class Ellipse(Region):
         """Return whether it lies inside."""
         return ((x - self.x) / self.rx) ** 2 + ((y - self.y) / self.ry) ** 2 <= 1
 
+    def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return whether each point (n, 2) lies inside."""
+        x, y = np.asarray(points, np.float64).T
+        away = ((x - self.x) / self.rx) ** 2 + ((y - self.y) / self.ry) ** 2
+        return np.asarray(away <= 1)
+
     def outline(self) -> NDArray[np.float64]:
         """Return a polygon of 72 corners."""
         turn = np.arange(0, 2 * np.pi, np.pi / 36)
@@ -94,6 +125,14 @@ class Circle(Region):
     def depth(self, x: float, y: float) -> float:
         """Return how far inside the border it lies."""
         return self.r - hypot(x - self.x, y - self.y)
+
+    def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return whether each point (n, 2) lies inside."""
+        return self.depths(points) >= 0
+
+    def depths(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how far inside the border each point (n, 2) lies."""
+        return self.r - _distances(points, self.x, self.y)
 
 
 @dataclass(frozen=True)
@@ -124,6 +163,15 @@ class Ring(Region):
         away = hypot(x - self.x, y - self.y)
         return min(away - self.r1, self.r2 - away)
 
+    def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return whether each point (n, 2) lies between the circles."""
+        return self.depths(points) >= 0
+
+    def depths(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how far from the nearer of its circles each point (n, 2) lies."""
+        away = _distances(points, self.x, self.y)
+        return np.minimum(away - self.r1, self.r2 - away)
+
 
 @dataclass(frozen=True)
 class Rectangle(Region):
@@ -137,6 +185,12 @@ class Rectangle(Region):
     def has(self, x: float, y: float) -> bool:
         """Return whether it lies inside."""
         return self.x <= x <= self.x + self.w and self.y <= y <= self.y + self.h
+
+    def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return whether each point (n, 2) lies inside."""
+        x, y = np.asarray(points, np.float64).T
+        across = (self.x <= x) & (x <= self.x + self.w)
+        return np.asarray(across & (self.y <= y) & (y <= self.y + self.h))
 
     def outline(self) -> NDArray[np.float64]:
         """Return the four corners, clockwise on the screen."""
@@ -173,9 +227,26 @@ class Polygon(Region):
             x1, y1 = x2, y2
         return inside
 
+    def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return whether each point (n, 2) lies inside."""
+        x, y = np.asarray(points, np.float64).T
+        inside = np.zeros(len(x), np.bool_)
+        x1, y1 = self.corners[-1]
+        for x2, y2 in self.corners:
+            if y1 != y2:  # a horizontal edge is never crossed
+                is_between = (y1 > y) != (y2 > y)
+                inside ^= is_between & (x < x1 + (y - y1) * (x2 - x1) / (y2 - y1))
+            x1, y1 = x2, y2
+        return np.asarray(inside & ~np.isnan(x))
+
     def outline(self) -> NDArray[np.float64]:
         """Return the corners."""
         return np.array(self.corners, np.float64)
+
+
+def _distances(points: NDArray[np.floating], x: float, y: float) -> NDArray[np.float64]:
+    away = np.asarray(points, np.float64) - (x, y)
+    return np.hypot(away[:, 0], away[:, 1])
 
 
 def _to_line(

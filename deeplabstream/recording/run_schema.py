@@ -22,6 +22,9 @@ from deeplabstream.core.pose import Skeleton, part_names
 VERSION = 2
 """Schema of the runs that this program writes: `schema` in `run.json`."""
 
+REGIONS = "regions.json"
+"""File of the regions and points that were added after a run."""
+
 _INT = r"-?[0-8]?\d{1,18}"
 _FINITE = r"-?\d{1,12}(?:\.\d{0,20})?(?:e[-+]?\d\d?)?"
 _TEXT = r'(?:[^",\r\n\0]*|"(?:[^"\r\n\0]|"")*")'
@@ -236,6 +239,7 @@ FILES: Mapping[str, str] = {
     "recording or part",
     "CAMERA.frames.csv": "one row per frame of the video",
     "notes.json": "notes and tags that were written on the page Runs later, if any",
+    REGIONS: "regions and points that were added after the run, if any ([results.md](results.md))",
 }
 """Files of a run folder. CAMERA is the name of a camera."""
 

@@ -1,0 +1,1 @@
+"""Results of recorded runs: measures, phases, plots."""

@@ -1,0 +1,573 @@
+"""Results of a run: every measure of each animal, for the whole run, time bins and phases."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeplabstream.analysis.kinematics import (
+    angles_to,
+    freezing_bouts,
+    headings,
+    immobile_bouts,
+    speeds,
+    velocities,
+)
+from deeplabstream.analysis.measures import (
+    MEASURES,
+    AnimalTrack,
+    BoutPart,
+    Measure,
+    OutputPart,
+    RegionPart,
+    Subject,
+    Target,
+    TargetPart,
+    TrackPart,
+    TrialPart,
+)
+from deeplabstream.analysis.options import AnalysisOptions, speed_limits
+from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
+from deeplabstream.analysis.run_data import RunData, read_run
+from deeplabstream.analysis.spans import Span, spans_of
+from deeplabstream.analysis.tracks import (
+    Bools,
+    Floats,
+    SpanClock,
+    Spans,
+    bouts_of,
+    fill_gaps,
+    joined,
+    known_intervals,
+    smooth,
+)
+from deeplabstream.analysis.visits import (
+    VisitRules,
+    Visits,
+    inside_region,
+    visits_of,
+)
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_list import summarise
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_CENTRES = {
+    "body", "centre", "center", "centroid", "bodycentre", "bodycenter", "midbody",
+    "thorax",
+}  # fmt: skip
+_TIPS = ("snout", "nose")
+_BACKS = (("leftear", "rightear"), ("earleft", "earright"), ("earl", "earr"), ("neck",))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One number of the results."""
+
+    animal: str
+    span: Span
+    measure: Measure
+    of: str
+    """Region, point, other animal, behaviour, output or outcome; empty: the animal itself."""
+    value: float
+    """NaN: not defined, such as the mean of no visits."""
+    unit: str
+
+    @property
+    def column(self) -> str:
+        """Name of its column in tables."""
+        length = self.unit.partition("/")[0]
+        return self.measure.column(length if length in ("px", "mm") else "", self.of)
+
+
+@dataclass(frozen=True, eq=False)
+class RunResults:
+    """Results of one camera of a run; made by `analyse`.
+
+    Attributes
+    ----------
+    data : RunData
+        What they were computed from.
+    options : AnalysisOptions
+        How.
+    unit : str
+        Unit of lengths: px or mm.
+    spans : tuple of Span
+        The whole run, then time bins, then phases.
+    values : tuple of Value
+        Every number.
+    tracks : mapping of str to AnimalTrack
+        Track of each animal, in `unit`.
+    visits : mapping of (str, str) to Visits
+        By animal and region.
+    notes : tuple of str
+        Sentences on what could not be computed, and why.
+    """
+
+    data: RunData
+    options: AnalysisOptions
+    unit: str
+    spans: tuple[Span, ...]
+    values: tuple[Value, ...]
+    tracks: Mapping[str, AnimalTrack]
+    visits: Mapping[tuple[str, str], Visits]
+    notes: tuple[str, ...]
+
+    def value(
+        self, measure: str, of: str = "", animal: str = "", span: str = "whole"
+    ) -> float:
+        """Return one number.
+
+        Parameters
+        ----------
+        measure : str
+            Name in `MEASURES`, such as `region_time`.
+        of : str
+            Region, point, other animal, behaviour, output or outcome.
+        animal : str
+            Name of the animal; empty: the first one.
+        span : str
+            Name of a span.
+
+        Returns
+        -------
+        float
+            NaN: not defined, such as the mean of no visits.
+
+        Raises
+        ------
+        DeepLabStreamError
+            There is no such number.
+        """
+        animal = animal or next(iter(self.tracks), "")
+        for each in self.values:
+            if (each.measure.name, each.of) == (measure, of) and (
+                each.animal, each.span.name
+            ) == (animal, span):  # fmt: skip
+                return each.value
+        raise DeepLabStreamError(
+            f"{self.data.folder.path.name} has no {measure} of {of or 'the animal'} for "
+            f"{animal!r} in {span!r}"
+        )
+
+    @cached_property
+    def info(self) -> dict[str, str]:
+        """Run, start, experiment, group and camera: the first columns of the table."""
+        said = summarise(self.data.folder.path)
+        return {
+            "run": self.data.folder.path.name,
+            "started": said.started.isoformat(timespec="seconds")
+            if said.started
+            else "",
+            "experiment": said.experiment,
+            "group": said.group,
+            "camera": self.data.camera,
+        }
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        """Yield a row per animal and span, each measure a column."""
+        start_s = self.spans[0].start_s
+        by_row: dict[tuple[str, Span], dict[str, Any]] = {}
+        for each in self.values:
+            row = by_row.setdefault((each.animal, each.span), {})
+            row[each.column] = each.value
+        for (animal, span), numbers in by_row.items():
+            yield {
+                **self.info,
+                "animal": animal,
+                "span": span.name,
+                "kind": span.kind,
+                "start_s": round(span.start_s - start_s, 6),
+                "end_s": round(span.end_s - start_s, 6),
+                **numbers,
+            }
+
+    def table(self) -> "DataFrame":
+        """Return the tidy table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per animal and span. `start_s`, `end_s`: seconds since the start of the
+            period. Columns of measures are named `NAME_UNIT.SUBJECT`: `distance_mm`,
+            `region_time_s.left`. NaN: not defined.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(list(self._rows()))
+
+    def long_table(self) -> "DataFrame":
+        """Return the same with one row per number: columns measure, of, value, unit.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per animal, span, measure and subject.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                **self.info,
+                "animal": each.animal,
+                "span": each.span.name,
+                "kind": each.span.kind,
+                "measure": each.measure.name,
+                "of": each.of,
+                "value": each.value,
+                "unit": each.unit,
+            }
+            for each in self.values
+        )
+
+
+def analyse(
+    run: str | Path | RunFolder | RunData, options: AnalysisOptions | None = None
+) -> RunResults:
+    """Compute all measures of a recorded run.
+
+    Parameters
+    ----------
+    run : str, pathlib.Path, RunFolder or RunData
+        The run folder, or what `read_run` returned.
+    options : AnalysisOptions, optional
+        Left out: the defaults.
+
+    Returns
+    -------
+    RunResults
+        `table()`: a row per animal and span.
+
+    Raises
+    ------
+    DeviceError
+        The run can't be read, or has no poses of the camera.
+    DeepLabStreamError
+        An option does not fit the run; the message names it.
+
+    Examples
+    --------
+    >>> results = dls.analyse("output/2026-11-21_10-58-55")
+    >>> results.value("region_time", of="left")
+    >>> results.table().to_csv("results.csv", index=False)
+    """
+    options = options or AnalysisOptions()
+    if not isinstance(run, RunData):
+        run = read_run(run, options.camera, options.threshold, options.use_ambiguous)
+    return _Analysis(run, options).results()
+
+
+class _Analysis:
+    """One computation of results."""
+
+    def __init__(self, data: RunData, options: AnalysisOptions) -> None:
+        self.data, self.options = data, options
+        self.notes = list(data.notes)
+        if options.unit == "mm" and data.calibration is None:
+            raise DeepLabStreamError(
+                f"{data.folder.path.name}: unit = mm, but camera {data.camera} has no "
+                "MM_PER_PIXEL and no MARKS; use px"
+            )
+        is_mm = options.unit != "px" and data.calibration is not None
+        self.unit = "mm" if is_mm else "px"
+        if len(data.t) < 2:
+            raise DeepLabStreamError(
+                f"{data.folder.path.name} has fewer than two analysed frames of camera "
+                f"{data.camera}"
+            )
+        animals, parts = data.points.shape[1:3]
+        self.px = np.empty_like(data.points)
+        self.filled = np.zeros(data.points.shape[:3], np.bool_)
+        for animal in range(animals):
+            for part in range(parts):
+                place = (slice(None), animal, part)
+                filled, self.filled[place] = fill_gaps(
+                    data.t, data.points[place], options.max_gap_s
+                )
+                self.px[place] = smooth(data.t, filled, options.smoothing_s)
+        self.points = self._in(self.unit)
+        self.position = self._position()
+        self.head = self._head()
+        self.regions = (*data.places.regions, *options.regions)
+        self.points_of_interest = (*data.places.points, *options.points)
+
+    def _in(self, unit: str) -> Floats:
+        """Return the points (frame, animal, body part, 2) in px or mm."""
+        if unit == "px" or self.data.calibration is None:
+            return self.px
+        return self.data.calibration.to_mm(self.px)
+
+    def _indices(self, option: str, parts: Sequence[str]) -> list[int]:
+        try:
+            return self.data.skeleton.indices(parts)
+        except KeyError as error:
+            there = ", ".join(self.data.skeleton.bodyparts)
+            raise DeepLabStreamError(
+                f"{option}: {self.data.folder.path.name} has no body part {error}; its body "
+                f"parts: {there}"
+            ) from error
+
+    def _position(self) -> list[int]:
+        if self.options.position:
+            return self._indices("position", self.options.position)
+        plain = [_plain(part) for part in self.data.skeleton.bodyparts]
+        centres = [at for at, part in enumerate(plain) if part in _CENTRES]
+        return centres[:1] or list(range(len(plain)))
+
+    def _head(self) -> list[int]:
+        if self.options.head:
+            if len(self.options.head) < 2:
+                raise DeepLabStreamError(
+                    f"head = {self.options.head[0]}: expected the back of the head, then its "
+                    "tip"
+                )
+            return self._indices("head", self.options.head)
+        plain = [_plain(part) for part in self.data.skeleton.bodyparts]
+        tips = [plain.index(part) for part in _TIPS if part in plain]
+        for back in _BACKS:
+            if tips and all(part in plain for part in back):
+                return [*(plain.index(part) for part in back), tips[0]]
+        self.notes.append(
+            "no head direction: name the back of the head and its tip with the option head"
+        )
+        return []
+
+    def results(self) -> RunResults:
+        """Compute everything."""
+        tracks = {name: self._track(at) for at, name in enumerate(self.data.animals)}
+        visits = {
+            (name, region.name): self._visits(at, region)
+            for at, name in enumerate(self.data.animals)
+            for region in self.regions
+        }
+        spans = spans_of(self.data, self.options)
+        values = []
+        for at, (name, track) in enumerate(tracks.items()):
+            targets = self._targets(at, tracks)
+            own_visits = {r.name: visits[name, r.name] for r in self.regions}
+            for span in spans:
+                parts = self._parts(track, own_visits, targets, SpanClock(span.spans))
+                for measure in MEASURES:
+                    for of, part in parts.get(measure.of, {}).items():
+                        if (
+                            measure.needs
+                            and getattr(part.target, measure.needs) is None
+                        ):
+                            continue
+                        unit = measure.unit_in(self.unit)
+                        value = float(measure.function(part))
+                        values.append(Value(name, span, measure, of, value, unit))
+        return RunResults(
+            self.data, self.options, self.unit, spans, tuple(values), tracks, visits,
+            tuple(dict.fromkeys(self.notes)),
+        )  # fmt: skip
+
+    def _track(self, animal: int) -> AnimalTrack:
+        t, options = self.data.t, self.options
+        xy = self.points[:, animal, self.position].mean(axis=1)
+        filled = np.asarray(np.any(self.filled[:, animal, self.position], axis=1))
+        known = known_intervals(t, xy, options.max_gap_s)
+        speed = speeds(t, xy, known, options.speed_window_s)
+        limits = speed_limits(options, self.unit)
+        start, stop, still = limits.values()
+        immobile = freezing = None
+        if start is not None and stop is not None:
+            immobile = immobile_bouts(
+                t, speed, known, (start, stop), options.min_immobile_s
+            )
+        if still is not None:
+            parts = range(self.points.shape[2])
+            part_speeds = np.array([self._part_speed(animal, part) for part in parts])
+            freezing = freezing_bouts(
+                t, part_speeds, known, still, options.min_freezing_s
+            )
+        if immobile is None or freezing is None:
+            self.notes.append(
+                "no mobility or no freezing: in px, give start_speed, stop_speed and "
+                "freezing_speed, or calibrate the camera"
+            )
+        heading = headings(self._head_vectors(animal)) if self.head else None
+        return AnimalTrack(
+            t, xy, known, known & (filled[1:] | filled[:-1]), speed, immobile, freezing,
+            heading,
+        )  # fmt: skip
+
+    def _part_speed(self, animal: int, part: int) -> Floats:
+        xy = self.points[:, animal, part]
+        known = known_intervals(self.data.t, xy, self.options.max_gap_s)
+        return speeds(self.data.t, xy, known, self.options.speed_window_s)
+
+    def _head_vectors(self, animal: int) -> Floats:
+        *back, tip = self.head
+        return np.asarray(
+            self.points[:, animal, tip] - self.points[:, animal, back].mean(axis=1)
+        )
+
+    def _visits(self, animal: int, region: RegionOfInterest) -> Visits:
+        options = self.options
+        if region.unit == "mm" and self.data.calibration is None:
+            raise DeepLabStreamError(
+                f"region {region.name} is in mm, but camera {self.data.camera} is not "
+                "calibrated"
+            )
+        parts = (
+            self._indices(f"region {region.name}", region.bodyparts)
+            if region.bodyparts
+            else self.position
+        )
+        points = self._in(region.unit)[:, animal, parts]
+        if not region.bodyparts:
+            points = points.mean(axis=1, keepdims=True)
+        margins = [
+            own if asked is None else asked
+            for asked, own in (
+                (options.enter_margin, region.enter_margin),
+                (options.exit_margin, region.exit_margin),
+            )
+        ]
+        inside, known = inside_region(
+            region.region, points, region.rule, (margins[0], margins[1])
+        )
+        rules = VisitRules(
+            options.min_visit_s, options.min_absence_s, options.start_counts
+        )
+        return visits_of(self.data.t, inside, known, rules, options.max_gap_s)
+
+    def _targets(
+        self, animal: int, tracks: Mapping[str, AnimalTrack]
+    ) -> dict[Subject, dict[str, Target]]:
+        """Return wall, points and other animals, with the distance to each."""
+        own = tracks[self.data.animals[animal]]
+        points = {
+            point.name: self._target(animal, own, self._place_of(point))
+            for point in self.points_of_interest
+        }
+        others = {
+            name: self._target(animal, own, track.xy, self.options.contact_distance)
+            for at, (name, track) in enumerate(tracks.items())
+            if at != animal
+        }
+        found: dict[Subject, dict[str, Target]] = {"point": points, "animal": others}
+        if self.options.arena:
+            found["wall"] = {"": self._wall(animal, own)}
+        return found
+
+    def _place_of(self, point: PointOfInterest) -> Floats:
+        at = np.array([[point.x, point.y]])
+        calibration = self.data.calibration
+        if calibration is not None and point.unit != self.unit:
+            at = calibration.to_mm(at) if self.unit == "mm" else calibration.to_px(at)
+        return np.broadcast_to(at, (len(self.data.t), 2))
+
+    def _wall(self, animal: int, own: AnimalTrack) -> Target:
+        name = self.options.arena
+        arena = next((each for each in self.regions if each.name == name), None)
+        if arena is None:
+            there = ", ".join(each.name for each in self.regions) or "none"
+            raise DeepLabStreamError(
+                f"arena = {name}: no such region; regions: {there}"
+            )
+        if arena.unit != self.unit:
+            raise DeepLabStreamError(
+                f"arena = {name} is in {arena.unit}, the results in {self.unit}: use the "
+                "same unit for both"
+            )
+        distance = np.abs(arena.region.depths(own.xy))
+        return Target(distance, own.known)
+
+    def _target(
+        self,
+        animal: int,
+        own: AnimalTrack,
+        place: Floats,
+        contact_distance: float | None = None,
+    ) -> Target:
+        ways = place - own.xy
+        distance = np.hypot(*ways.T)
+        known = own.known & np.isfinite(distance[1:]) & np.isfinite(distance[:-1])
+        approach = angle = contacts = None
+        if self.options.approach_speed is not None:
+            moved = velocities(own.t, own.xy, own.known, self.options.speed_window_s)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                approach = (moved * ways[:-1]).sum(axis=1) / distance[:-1]
+        if self.head:
+            ways = self._head_ways(animal, place)
+            angle = angles_to(self._head_vectors(animal), ways)
+        if contact_distance is not None:
+            with np.errstate(invalid="ignore"):
+                near = distance[:-1] <= contact_distance
+            contacts = bouts_of(own.t, near, known)
+        return Target(distance, known, approach, angle, contacts)
+
+    def _head_ways(self, animal: int, place: Floats) -> Floats:
+        """Return the directions (frame, 2) from the back of the head to a target."""
+        back = self.points[:, animal, self.head[:-1]].mean(axis=1)
+        return np.asarray(place - back)
+
+    def _parts(
+        self,
+        track: AnimalTrack,
+        visits: Mapping[str, Visits],
+        targets: Mapping[Subject, Mapping[str, Target]],
+        clock: SpanClock,
+    ) -> dict[Subject, dict[str, Any]]:
+        """Return what each subject's measures get, by name."""
+        data, options = self.data, self.options
+        part = TrackPart(track, clock)
+        parts: dict[Subject, dict[str, Any]] = {"track": {"": part}}
+        if track.immobile is not None:
+            parts["mobility"] = {"": part}
+        if track.freezing is not None:
+            parts["freezing"] = {"": part}
+        if track.heading is not None:
+            parts["head"] = {"": part}
+        parts["region"] = {
+            name: RegionPart(part, each) for name, each in visits.items()
+        }
+        for subject, found in targets.items():
+            parts[subject] = {
+                name: TargetPart(clock, track.t, target, options)
+                for name, target in found.items()
+            }
+        parts["behaviour"] = {
+            name: BoutPart(bouts, clock, float(clock.between(data.t)[known].sum()))
+            for name, (bouts, known) in self.behaviours.items()
+        }
+        parts["output"] = {
+            name: OutputPart(
+                pulses, clock, clock.total_s, joined(pulses, options.stimulus_gap_s)
+            )
+            for name, pulses in data.outputs.items()
+        }
+        trials = [t for t in data.trials if clock.holds(np.array([t.start_s]))[0]]
+        if data.trials:
+            outcomes = sorted({trial.outcome for trial in data.trials} - {""})
+            parts["trial"] = {
+                of: TrialPart(
+                    tuple(t for t in trials if of in ("", t.outcome)), len(trials)
+                )
+                for of in ("", *outcomes)
+            }
+        return parts
+
+    @cached_property
+    def behaviours(self) -> dict[str, tuple[Spans, Bools]]:
+        """Bouts of each behaviour, and the intervals in which it is known."""
+        t, options = self.data.t, self.options
+        near = np.diff(t) <= options.max_gap_s
+        found = {}
+        for name, probability in self.data.behaviours.items():
+            known = np.isfinite(probability[:-1]) & near
+            with np.errstate(invalid="ignore"):
+                shown = probability[:-1] >= options.behaviour_threshold
+            found[name] = bouts_of(t, shown, known, options.min_behaviour_s), known
+        return found
+
+
+def _plain(part: str) -> str:
+    return part.lower().replace("_", "").replace("-", "").replace(" ", "")

@@ -1,0 +1,202 @@
+"""Regions and points of a run: those of its triggers, and those added after the run.
+
+`regions.json` in the run folder holds what was added later; the recorded files never
+change.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.regions import Region, parse_region
+from deeplabstream.recording.run_schema import REGIONS
+from deeplabstream.settings.ini_reading import read_sections
+
+
+@dataclass(frozen=True)
+class RegionOfInterest:
+    """A region of a camera's image or of the floor, and what must be inside it."""
+
+    name: str
+    region: Region
+    camera: str = ""
+    """Empty: every camera."""
+    unit: Literal["px", "mm"] = "px"
+    bodyparts: tuple[str, ...] = ()
+    """Body parts whose positions count; empty: the animal's position."""
+    rule: Literal["all", "any"] = "all"
+    """Whether all of them must be inside, or any."""
+    enter_margin: float = 0.0
+    exit_margin: float = 0.0
+    source: Literal["trigger", "added"] = "added"
+
+
+@dataclass(frozen=True)
+class PointOfInterest:
+    """A point that distances and directions are measured to."""
+
+    name: str
+    x: float
+    y: float
+    camera: str = ""
+    unit: Literal["px", "mm"] = "px"
+    source: Literal["trigger", "added"] = "added"
+
+
+@dataclass(frozen=True)
+class PlacesOfRun:
+    """All regions and points of a run."""
+
+    regions: tuple[RegionOfInterest, ...] = ()
+    points: tuple[PointOfInterest, ...] = ()
+
+    def of(self, camera: str) -> "PlacesOfRun":
+        """Return those of one camera."""
+        return PlacesOfRun(
+            tuple(each for each in self.regions if each.camera in ("", camera)),
+            tuple(each for each in self.points if each.camera in ("", camera)),
+        )
+
+
+def trigger_settings(
+    facts: Mapping[str, Any], settings_text: str
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of each trigger by key: of `run.json`, else of `settings.ini`.
+
+    No plug-in is loaded.
+    """
+    recorded = facts.get("triggers")
+    if isinstance(recorded, Mapping):
+        return {str(k): dict(v) for k, v in recorded.items() if isinstance(v, Mapping)}
+    words = read_sections(settings_text).words
+    return {
+        title.partition(" ")[2]: dict(keys)
+        for title, keys in words.items()
+        if title.startswith("Trigger ")
+    }
+
+
+def places_of_triggers(
+    triggers: Mapping[str, Mapping[str, Any]], deciding_camera: str
+) -> PlacesOfRun:
+    """Return the regions and points of triggers; equal regions only once.
+
+    A region that can't be read is left out: the run was recorded without it.
+    """
+    regions: list[RegionOfInterest] = []
+    points: list[PointOfInterest] = []
+    for name, keys in triggers.items():
+        camera = str(keys.get("CAMERA") or deciding_camera)
+        unit: Literal["px", "mm"] = "mm" if keys.get("UNIT") == "mm" else "px"
+        usual = "any" if keys.get("KIND") == "OutsideRegion" else "all"
+        if words := keys.get("REGION"):
+            try:
+                region = parse_region(words)
+                found = RegionOfInterest(
+                    name,
+                    region,
+                    camera,
+                    unit,
+                    _words(keys.get("BODYPARTS")),
+                    "any" if str(keys.get("INSIDE") or usual) == "any" else "all",
+                    float(keys.get("ENTER_MARGIN") or 0),
+                    float(keys.get("EXIT_MARGIN") or 0),
+                    "trigger",
+                )
+            except ValueError:
+                continue
+            if all(_shape(found) != _shape(each) for each in regions):
+                regions.append(found)
+        numbers = [_number(word) for word in _words(keys.get("POINT"))]
+        if len(numbers) == 2 and None not in numbers:
+            x, y = (float(each or 0) for each in numbers)
+            points.append(PointOfInterest(name, x, y, camera, unit, "trigger"))
+    return PlacesOfRun(tuple(regions), tuple(points))
+
+
+def _shape(region: RegionOfInterest) -> dict[str, Any]:
+    return {**asdict(region), "name": "", "region": str(region.region)}
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return tuple(map(str, value)) if isinstance(value, Iterable) else ()
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def read_places(run: Path) -> PlacesOfRun:
+    """Return the regions and points that were added to a run; DeviceError: damaged file."""
+    path = run / REGIONS
+    if not path.exists():
+        return PlacesOfRun()
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        regions = tuple(
+            RegionOfInterest(
+                **{
+                    **each,
+                    "region": parse_region(each["region"]),
+                    "bodyparts": tuple(each.get("bodyparts", ())),
+                    "source": "added",
+                }
+            )
+            for each in found["regions"]
+        )
+        points = tuple(
+            PointOfInterest(**{**each, "source": "added"}) for each in found["points"]
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeviceError(
+            f"{path} can't be read: {error}; correct it, or delete it to draw the regions "
+            "again"
+        ) from error
+    return PlacesOfRun(regions, points)
+
+
+def write_places(
+    run: Path,
+    regions: Sequence[RegionOfInterest],
+    points: Sequence[PointOfInterest] = (),
+) -> None:
+    """Keep added regions and points with a run, replacing those of before.
+
+    DeepLabStreamError: a name occurs twice or is empty. DeviceError: the file can't be written.
+    """
+    for each in (regions, points):
+        names = [place.name for place in each]
+        if "" in names or len(set(names)) < len(names):
+            raise DeepLabStreamError(
+                f"{run / REGIONS}: each region and each point needs a name of its own, "
+                f"not {', '.join(names)}"
+            )
+    content = {
+        "schema": 1,
+        "regions": [_plain(each, str(each.region)) for each in regions],
+        "points": [_plain(each) for each in points],
+    }
+    try:
+        with atomic_file(run / REGIONS) as draft:
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            draft.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise DeviceError(f"Can't write {run / REGIONS}: {reason}") from error
+
+
+def _plain(
+    place: RegionOfInterest | PointOfInterest, region: str = ""
+) -> dict[str, Any]:
+    words = {**asdict(place), "region": region} if region else asdict(place)
+    words.pop("source")
+    return words

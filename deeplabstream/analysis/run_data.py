@@ -1,0 +1,294 @@
+"""Run data: what results are computed from, read once from a run folder.
+
+Everything that reads poses for results takes them from `read_run`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.analysis.events import Trial, on_spans, stages_of, trials_of
+from deeplabstream.analysis.region_list import (
+    PlacesOfRun,
+    places_of_triggers,
+    read_places,
+    trigger_settings,
+)
+from deeplabstream.analysis.tracks import Bools, Floats, Spans
+from deeplabstream.core.calibration import (
+    Calibration,
+    from_marks,
+    from_scale,
+    parse_mark,
+)
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.pose import AMBIGUOUS, Skeleton
+from deeplabstream.recording.recorded_frames import analysed_cameras, read_frames
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.run_schema import BEHAVIOUR, members
+from deeplabstream.recording.table_reader import read_events, triggers_table
+from deeplabstream.settings.ini_reading import Words, read_sections
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """Poses and events of one camera of a run.
+
+    Attributes
+    ----------
+    folder : RunFolder
+        The run folder.
+    facts : mapping
+        Content of `run.json`.
+    camera : str
+        The camera whose poses these are.
+    t : numpy.ndarray of float64, shape (frame,)
+        Time of exposure of each analysed frame, s since Start Stream, increasing.
+    points : numpy.ndarray of float64, shape (frame, animal, body part, 2)
+        Pixels. NaN: not found, confidence below the threshold, or identity ambiguous.
+    confidence : numpy.ndarray of float64, shape (frame, animal, body part)
+        From 0 to 1.
+    skeleton : Skeleton
+        Body parts, edges, names of the animals.
+    animals : tuple of str
+        A name for each animal.
+    threshold : float
+        Confidence below which a point counts as not found.
+    size : tuple of int
+        Height and width of the frames in pixels.
+    calibration : Calibration or None
+        Pixels to mm; None: the camera was not calibrated.
+    places : PlacesOfRun
+        Regions and points of the triggers, and those added after the run.
+    behaviours : mapping of str to numpy.ndarray, shape (frame,)
+        Probability of each behaviour; NaN: unknown.
+    outputs : mapping of str to numpy.ndarray, shape (pulse, 2)
+        Spans in which each output is on, s.
+    triggers : mapping of str to numpy.ndarray, shape (span, 2)
+        Spans in which each trigger is true, s.
+    marks : sequence of (float, str)
+        Marks of the experiment: time, s, and text.
+    trials : tuple of Trial
+        The trials that the experiment marked.
+    stages : mapping of str to numpy.ndarray, shape (span, 2)
+        Spans of each status of the experiment, s.
+    period : tuple of float
+        Start and end of the results, s: of the experiment, or of the analysis when no
+        experiment ran.
+    notes : tuple of str
+        Sentences for the user, such as broken lines in tables.
+    """
+
+    folder: RunFolder
+    facts: Mapping[str, Any]
+    camera: str
+    t: Floats
+    points: Floats
+    confidence: Floats
+    skeleton: Skeleton
+    animals: tuple[str, ...]
+    threshold: float
+    size: tuple[int, int]
+    calibration: Calibration | None
+    places: PlacesOfRun
+    behaviours: Mapping[str, Floats]
+    outputs: Mapping[str, Spans]
+    triggers: Mapping[str, Spans]
+    marks: Sequence[tuple[float, str]]
+    trials: tuple[Trial, ...]
+    stages: Mapping[str, Spans]
+    period: tuple[float, float]
+    notes: tuple[str, ...] = ()
+
+    def with_places(self, places: PlacesOfRun) -> "RunData":
+        """Return the same with other regions and points."""
+        return replace(self, places=places)
+
+
+def read_run(
+    run: str | Path | RunFolder,
+    camera: str = "",
+    threshold: float | None = None,
+    use_ambiguous: bool = False,
+) -> RunData:
+    """Read a run for results.
+
+    Parameters
+    ----------
+    run : str, pathlib.Path or RunFolder
+        The run folder. Given as a path, a run that was killed is repaired first.
+    camera : str
+        A camera with poses; empty: the deciding camera, else the first one with poses.
+    threshold : float, optional
+        Confidence below which a point counts as not found; None: that of the network.
+    use_ambiguous : bool
+        Whether positions count while the identity of an animal is ambiguous.
+
+    Raises
+    ------
+    DeviceError
+        Not a run folder, damaged beyond repair, still being written, or without poses.
+    """
+    notes: list[str] = []
+    if not isinstance(run, RunFolder):
+        run = open_run_folder(Path(run), notes.append)
+    try:
+        return _read(run, camera, threshold, use_ambiguous, notes)
+    except (OSError, ValueError, KeyError, StopIteration) as error:
+        raise DeviceError(f"{run.path} can't be read as a run: {error}") from error
+
+
+def _read(
+    run: RunFolder,
+    camera: str,
+    threshold: float | None,
+    use_ambiguous: bool,
+    notes: list[str],
+) -> RunData:
+    facts, text = run.facts, run.settings_text
+    words = read_sections(text).words
+    deciding = words.get("Experiment", {}).get("CAMERA", "")
+    camera = _camera(run, camera or deciding, bool(camera))
+    frames = read_frames(run, camera).of_analysis()
+    t = np.round(frames.times_s, 6)  # as the tables have it
+    keep = np.concatenate([[True], np.diff(t) > 0]) if len(t) else np.zeros(0, bool)
+    poses = frames.poses
+    threshold = run.thresholds.of(camera) if threshold is None else threshold
+    points = poses.seen(threshold).astype(np.float64)
+    if not use_ambiguous:
+        points[_ambiguous(poses.identity, points.shape[1])] = np.nan
+    columns = members([str(name) for name in frames.rows.columns], BEHAVIOUR)
+    behaviours = {
+        name: frames.rows[column].to_numpy(np.float64)[keep]
+        for name, column in columns.items()
+    }
+    t = t[keep]
+    events = read_events(run.events_path)
+    ends = [float(row["time_s"]) for row in events]
+    end_s = max([0.0, *ends, *t[-1:].tolist()])
+    triggers = _trigger_spans(run, end_s)
+    marks = [(float(r["time_s"]), r["text"]) for r in events if r["kind"] == "mark"]
+    answer = _experiment_keys(facts, words).get("ANSWER", "")
+    added = read_places(run.path)
+    known = places_of_triggers(trigger_settings(facts, text), deciding or camera)
+    return RunData(
+        folder=run,
+        facts=facts,
+        camera=camera,
+        t=t,
+        points=points[keep],
+        confidence=poses.confidence[keep],
+        skeleton=frames.skeleton,
+        animals=_animals(facts, poses.animals),
+        threshold=threshold,
+        size=poses.size,
+        calibration=_calibration(words.get(f"Camera {camera}", {}), notes),
+        places=PlacesOfRun(
+            (*known.regions, *added.regions), (*known.points, *added.points)
+        ).of(camera),
+        behaviours=behaviours,
+        outputs=_output_spans(events, end_s),
+        triggers=triggers,
+        marks=marks,
+        trials=trials_of(marks, triggers.get(answer, np.zeros((0, 2))), end_s),
+        stages=stages_of(frames.rows["status"].fillna("").to_numpy(object)[keep], t),
+        period=_period(events, t),
+        notes=tuple(notes),
+    )
+
+
+def _camera(run: RunFolder, camera: str, was_asked: bool) -> str:
+    found = analysed_cameras(run)
+    if camera in found:
+        return camera
+    if was_asked or not found:
+        there = ", ".join(found) or "none"
+        of = f" of camera {camera}" if was_asked else ""
+        raise DeviceError(f"{run.path} has no poses{of}; cameras with poses: {there}")
+    return found[0]
+
+
+def _ambiguous(identity: Sequence[tuple[str, ...]], animals: int) -> Bools:
+    """Return on which frames each animal (frame, animal) is ambiguous."""
+    found = np.zeros((len(identity), animals), np.bool_)
+    for row, states in enumerate(identity):
+        for animal, state in enumerate(states[:animals]):
+            found[row, animal] = state.startswith(AMBIGUOUS)
+    return found
+
+
+def _animals(facts: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+    own = str((facts.get("session") or {}).get("animal") or "")
+    return (own,) if len(names) == 1 and own else names
+
+
+def _calibration(words: Words, notes: list[str]) -> Calibration | None:
+    scale, marks = words.get("MM_PER_PIXEL", ""), words.get("MARKS", "")
+    try:
+        if marks:
+            return from_marks([parse_mark(each) for each in marks.split(",")])
+        return from_scale(float(scale)) if scale else None
+    except ValueError as error:
+        notes.append(f"settings.ini: the calibration can't be used: {error}")
+        return None
+
+
+def _experiment_keys(
+    facts: Mapping[str, Any], words: Mapping[str, Words]
+) -> Mapping[str, Any]:
+    recorded = facts.get("experiment")
+    if isinstance(recorded, Mapping):
+        return recorded
+    name = words.get("Experiment", {}).get("EXP_NAME", "")
+    return words.get(f"Experiment {name}", {})
+
+
+def _output_spans(
+    events: Sequence[Mapping[str, str]], end_s: float
+) -> dict[str, Spans]:
+    edges: dict[str, list[tuple[float, float]]] = {}
+    for row in events:
+        if row["kind"] == "edge":
+            each = float(row["time_s"]), float(row["level"])
+            edges.setdefault(row["name"], []).append(each)
+    found = {}
+    for name, found_edges in edges.items():
+        ordered = sorted(found_edges, key=lambda edge: edge[0])
+        times_s, levels = zip(*ordered, strict=True)
+        found[name] = on_spans(times_s, levels, end_s)
+    return found
+
+
+def _trigger_spans(run: RunFolder, end_s: float) -> dict[str, Spans]:
+    changes: dict[str, list[tuple[float, float]]] = {}
+    for row in triggers_table(run.triggers_path).rows():
+        each = float(row["time_s"]), float(row["answer"] == "1")
+        changes.setdefault(row["trigger"], []).append(each)
+    return {
+        name: on_spans([time for time, _ in each], [on for _, on in each], end_s)
+        for name, each in changes.items()
+    }
+
+
+def _period(
+    events: Sequence[Mapping[str, str]], t: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return start and end of the experiment; of the analysis if none ran."""
+    first, last = (float(t[0]), float(t[-1])) if len(t) else (0.0, 0.0)
+    notes = [
+        (float(row["time_s"]), row["text"])
+        for row in events
+        if (row["kind"], row["name"]) == ("note", "experiment")
+    ]
+    starts = [time_s for time_s, text in notes if text == "started"]
+    if not starts:
+        return first, last
+    start = max(first, min(starts))
+    ends = [time_s for time_s, text in notes if text != "started" and time_s >= start]
+    end = min(last, max(ends, default=last))
+    return (start, end) if end > start else (first, last)

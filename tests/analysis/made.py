@@ -1,0 +1,58 @@
+"""Run data made by hand, for results with known answers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deeplabstream.analysis.region_list import PlacesOfRun
+from deeplabstream.analysis.run_data import RunData
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.run_folder import RunFolder
+
+PARTS = ("leftear", "rightear", "snout", "tailbase")
+BODY = np.array([[0.0, -5.0], [0.0, 5.0], [10.0, 0.0], [-10.0, 0.0]])
+"""The parts of an animal that heads to the right; their mean is the origin."""
+
+
+def body_at(xy: ArrayLike, heading: ArrayLike) -> NDArray[np.float64]:
+    """Return the points (frame, part, 2) of a stiff animal; heading in degrees clockwise."""
+    angle = np.radians(np.asarray(heading, np.float64))
+    turned = np.stack(
+        [
+            BODY[:, 0] * np.cos(angle)[:, None] - BODY[:, 1] * np.sin(angle)[:, None],
+            BODY[:, 0] * np.sin(angle)[:, None] + BODY[:, 1] * np.cos(angle)[:, None],
+        ],
+        axis=-1,
+    )
+    return turned + np.asarray(xy, np.float64)[:, None]
+
+
+def made_run(t: ArrayLike, points: NDArray[np.float64], **more: Any) -> RunData:
+    """Return run data; `points`: (frame, animal, part, 2), px."""
+    t = np.asarray(t, np.float64)
+    animals = tuple(f"animal{n + 1}" for n in range(points.shape[1]))
+    parts = PARTS if points.shape[2] == len(PARTS) else ("body",)
+    values: dict[str, Any] = {
+        "folder": RunFolder(Path("made")),
+        "facts": {},
+        "camera": "top",
+        "t": t,
+        "points": points,
+        "confidence": np.ones(points.shape[:3]),
+        "skeleton": Skeleton(parts, (), animals if len(animals) > 1 else ()),
+        "animals": animals,
+        "threshold": 0.5,
+        "size": (480, 640),
+        "calibration": None,
+        "places": PlacesOfRun(),
+        "behaviours": {},
+        "outputs": {},
+        "triggers": {},
+        "marks": (),
+        "trials": (),
+        "stages": {},
+        "period": (float(t[0]), float(t[-1])),
+    }
+    return RunData(**{**values, **more})

@@ -1,0 +1,172 @@
+r"""Compute the measures of recorded runs and write them as one table.
+
+    python utils/AnalyseRuns.py output/2026-11-21_10-58-55
+    python utils/AnalyseRuns.py output --bin-s 60 --phases stimulation:laser --table all.csv
+    python utils/AnalyseRuns.py RUN --region "left = circle 160 240 60" --keep-regions
+
+One row per run, animal, and time bin or phase; docs/results.md defines each measure. A
+folder with run folders stands for all of them. Regions of the triggers count; --region adds
+others, in pixels, and --keep-regions keeps these with the run, in regions.json.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.core.program import CANT, ending, prepare
+
+prepare()
+
+import argparse
+import inspect
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from deeplabstream.analysis.analyse import RunResults, analyse
+from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.region_list import (
+    RegionOfInterest,
+    read_places,
+    write_places,
+)
+from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.regions import parse_region
+
+WORDS = ("--position", "--head", "--phases")
+"""Options that take several words."""
+TEXTS = ("--camera", "--arena")
+SWITCHES = ("--use-ambiguous", "--start-counts")
+NUMBERS = (
+    "--threshold", "--max-gap-s", "--smoothing-s", "--speed-window-s", "--start-s",
+    "--end-s", "--bin-s", "--before-s", "--after-s", "--start-speed", "--stop-speed",
+    "--min-immobile-s", "--freezing-speed", "--min-freezing-s", "--enter-margin",
+    "--exit-margin", "--min-visit-s", "--min-absence-s", "--wall-distance",
+    "--facing-angle", "--contact-distance", "--approach-speed", "--behaviour-threshold",
+    "--min-behaviour-s", "--stimulus-gap-s",
+)  # fmt: skip
+
+
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the table; return CANT when a run could not be analysed."""
+    asked = _parser().parse_args(argv)
+    path = asked.table or Path("results.csv")
+    check_free([path], asked.overwrite)
+    chosen = {name: value for name, value in vars(asked).items() if value is not None}
+    names = inspect.signature(AnalysisOptions).parameters
+    options: dict[str, Any] = {
+        name: tuple(chosen[name]) if isinstance(chosen[name], list) else chosen[name]
+        for name in names
+        if name in chosen
+    }
+    runs = _runs(asked.runs)
+    done, failed = [], 0
+    for run in runs:
+        try:
+            if asked.keep_regions:
+                _keep(run, asked.regions or ())
+                options["regions"] = ()
+            done.append(analyse(run, AnalysisOptions(**options)))
+        except DeepLabStreamError as error:
+            if len(runs) == 1:
+                raise
+            print(f"{run}: left out: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        for note in done[-1].notes:
+            print(f"{run.name}: {note}", file=sys.stderr)
+    if not done:
+        raise DeepLabStreamError("no run could be analysed")
+    _write(path, done, asked.long)
+    print(f"{len(done)} runs, {path}")
+    return CANT if failed else 0
+
+
+def _runs(paths: Sequence[Path]) -> list[Path]:
+    """Return the run folders that are named, and those in named folders."""
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(each.parent for each in path.glob("*/run.json"))
+        if not inside and not (path / "run.json").is_file():
+            raise DeviceError(f"{path} is not a run folder and has none in it")
+        found += [path] if (path / "run.json").is_file() else inside
+    return list(dict.fromkeys(found))
+
+
+def _keep(run: Path, regions: Sequence[RegionOfInterest]) -> None:
+    """Add regions to those that are kept with a run; equal names are replaced."""
+    there = read_places(run)
+    named = {each.name: each for each in (*there.regions, *regions)}
+    write_places(run, list(named.values()), there.points)
+
+
+def _write(path: Path, done: Sequence[RunResults], is_long: bool) -> None:
+    import pandas as pd
+
+    tables = [each.long_table() if is_long else each.table() for each in done]
+    with atomic_file(path) as draft:
+        pd.concat(tables, ignore_index=True).to_csv(draft, index=False)
+
+
+def _region(text: str) -> RegionOfInterest:
+    name, equals, words = (part.strip() for part in text.partition("="))
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected NAME = circle X Y R, or another region"
+        )
+    try:
+        return RegionOfInterest(name, parse_region(words))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
+        prog="AnalyseRuns.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folders, or their folder"
+    )
+    add("--table", type=Path, metavar="CSV", help="default: results.csv in this folder")
+    add("--long", action="store_true", help="one row per number, with its unit")
+    add(
+        "--region", type=_region, action="append", dest="regions",
+        metavar="NAME = REGION", help="a region in pixels, such as left = circle 160 240 60",
+    )  # fmt: skip
+    add("--keep-regions", action="store_true", help="keep them with the runs")
+    add_overwrite(parser)
+    group = parser.add_argument_group("how the measures are computed").add_argument
+    help_of = _descriptions()
+    group("--unit", choices=["auto", "px", "mm"], help=help_of["unit"])
+    kinds: dict[tuple[str, ...], dict[str, Any]] = {
+        TEXTS: {"metavar": "NAME"},
+        WORDS: {"nargs": "+", "metavar": "NAME"},
+        NUMBERS: {"type": float, "metavar": "N"},
+        SWITCHES: {"action": "store_true", "default": None},
+    }
+    for flags, kind in kinds.items():
+        for flag in flags:
+            group(flag, help=help_of[flag.strip("-").replace("-", "_")], **kind)
+    return parser
+
+
+def _descriptions() -> dict[str, str]:
+    """Return the description of each option, from the docstring of AnalysisOptions."""
+    found: dict[str, str] = {}
+    text = (inspect.getdoc(AnalysisOptions) or "").partition("----------\n")[2]
+    for names, words in re.findall(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", text, re.M):
+        plain = " ".join(words.split()).replace("`", "").replace("%", "%%")
+        found.update(dict.fromkeys(names.split(", "), plain))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
