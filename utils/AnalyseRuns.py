@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import CANT, ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -34,6 +34,7 @@ from deeplabstream.analysis.region_list import (
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.program import CANT
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.regions import parse_region
 
