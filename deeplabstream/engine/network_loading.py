@@ -5,6 +5,7 @@ from pathlib import Path
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.model.model_opening import (
     open_estimator,
     open_live_crop,
@@ -85,9 +86,13 @@ def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
     pose = settings.pose
     how = pose.runtime, threads, pose.tolerance_px
     estimator = open_estimator(model, *how)
-    if not pose.live_crop:
-        return estimator
-    detector = None
-    if pose.detector:
-        detector = open_estimator(settings.model_named(pose.detector), *how)
-    return open_live_crop(estimator, detector, pose.crop_margin, pose.crop_full_every)
+    if pose.live_crop:
+        detector = None
+        if pose.detector:
+            detector = open_estimator(settings.model_named(pose.detector), *how)
+        margin, every = pose.crop_margin, pose.crop_full_every
+        estimator = open_live_crop(estimator, detector, margin, every)
+    named = len(settings.animals.names)
+    if isinstance(estimator, AnimalCrops) and named:
+        estimator.animals = min(estimator.animals, named)
+    return estimator

@@ -24,6 +24,7 @@ from deeplabstream.offline.frame_windows import Window, estimated, size_for, win
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
+from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.pose.tracking.identity_tracker import (
@@ -114,7 +115,7 @@ def remembers(estimator: PoseEstimator, camera: str) -> bool:
     """Return whether a pose of that camera depends on the ones before."""
     if isinstance(estimator, PerCamera):
         estimator = estimator.of(camera)
-    return isinstance(estimator, LiveCrop)
+    return isinstance(estimator, LiveCrop | AnimalCrops)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -202,10 +202,10 @@ def test_its_tables_have_individuals(model: Path) -> None:
     assert head.startswith(",animal1_nose,animal1_rump,animal2_nose")
 
 
-def test_one_animal_is_all_that_a_live_crop_follows(model: Path) -> None:
+def test_a_live_crop_needs_a_network_of_one_animal(model: Path) -> None:
     estimator = open_estimator(model, "cpu", 1)
     assert isinstance(estimator, NetworkEstimator)
-    with pytest.raises(ModelError, match="LIVE_CROP supports one animal"):
+    with pytest.raises(ModelError, match="LIVE_CROP needs a network of one animal"):
         open_live_crop(estimator, None, 0.5, 0)
 
 

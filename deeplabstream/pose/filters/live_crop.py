@@ -29,8 +29,8 @@ LEAST, MOST = 0.05, 1.0
 
 
 @dataclass(slots=True)
-class _Track:
-    """Last position of one camera's animal."""
+class Track:
+    """Last position of one animal of one camera."""
 
     low: Points
     """(2,) px: the upper left corner of the box around its points."""
@@ -45,6 +45,90 @@ class _Track:
     """Frames since a whole frame was used."""
     margin: float = MARGIN
     """Margin around the box of its points."""
+
+    @property
+    def expected(self) -> tuple[Points, Points]:
+        """The box, with its margin, where the animal should be in the next frame."""
+        return around(self.low + self.step, self.high + self.step, self.margin)
+
+
+def tracked(
+    before: Track | None,
+    seen: Points,
+    margin: float,
+    box: ImageWindow | None = None,
+) -> Track:
+    """Return the track of an animal after one more frame.
+
+    Parameters
+    ----------
+    before
+        The track in the frame before; None: there was none.
+    seen
+        (bodypart, 2), px: the points above the threshold, one at least.
+    margin
+        Margin of a new track.
+    box
+        The window, if it is the box of a detector of boxes; the track keeps its margin.
+    """
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    track = Track(low, high, np.zeros(2, np.float32), len(seen))
+    track.margin = margin if before is None else before.margin
+    if box is not None:
+        longer = max(float((high - low).max()), 1.0)
+        room = max(box.width, box.height) / longer
+        track.margin = min(max((room - 1) / 2, LEAST), MOST)
+    if before is not None:
+        if len(seen) < before.parts:  # what is missing was where it was, or near
+            track.low = np.minimum(low, before.low)
+            track.high = np.maximum(high, before.high)
+            track.grown = min(before.grown + 1, 3)
+        track.step = (low + high - before.low - before.high) / np.float32(2)
+        track.looks = before.looks + 1
+    return track
+
+
+def detected(
+    detector: PoseEstimator, pose: Pose, margin: float
+) -> list[tuple[Points, Points]]:
+    """Return the boxes of the animals that a detector found, the surest first.
+
+    Upper left and lower right corners (2,), px: of a detector of boxes its own, else
+    those of the points above the threshold, with a margin.
+    """
+    boxes = detector.skeleton.bodyparts == BOX
+    found: list[tuple[float, Points, Points]] = []
+    for points, sure in zip(pose.points, pose.confidence, strict=True):
+        seen = points[sure >= detector.threshold]
+        if len(seen):
+            low, high = seen.min(axis=0), seen.max(axis=0)
+            if not boxes:
+                low, high = around(low, high, margin)
+            found.append((float(sure.sum()), low, high))
+    found.sort(key=lambda each: -each[0])
+    return [(low, high) for _, low, high in found]
+
+
+def look(
+    estimator: NetworkEstimator, views: Sequence[tuple[Image, ImageWindow]]
+) -> list[Pose]:
+    """Return the poses in windows, in pixels of the frames; equal sizes are one batch."""
+    model = estimator.model
+    found: dict[int, Pose] = {}
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for place, (_, window) in enumerate(views):
+        size = window.fitting.height, window.fitting.width
+        sizes.setdefault(size, []).append(place)
+    for size, members in sizes.items():
+        pictures = estimator.memory(len(members), *size)
+        for row, place in enumerate(members):
+            image, window = views[place]
+            window.place(image, pictures[row])
+        points, sure = model.decode(estimator.network.run(pictures))
+        for place, xy, one in zip(members, points, sure, strict=True):
+            window = views[place][1]
+            found[place] = Pose(model.skeleton, window.to_image(xy), one)
+    return [found[place] for place in range(len(views))]
 
 
 class LiveCrop(EstimatorWrapper):
@@ -74,7 +158,7 @@ class LiveCrop(EstimatorWrapper):
         self._margin = margin
         self._full_every = full_every
         self._boxes = detector is not None and detector.skeleton.bodyparts == BOX
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, Track] = {}
         self.windows: dict[str, ImageWindow] = {}
         """By camera: the last position."""
 
@@ -130,8 +214,7 @@ class LiveCrop(EstimatorWrapper):
         track = self._tracks.get(camera)
         if track is None or (self._full_every and track.looks >= self._full_every):
             return None
-        low, high = track.low + track.step, track.high + track.step
-        low, high = around(low, high, track.margin)
+        low, high = track.expected
         fitting = self.estimator.model.fitting
         if self._detector is not None:
             return zoomed(low, high, image.shape, fitting)
@@ -144,11 +227,7 @@ class LiveCrop(EstimatorWrapper):
         if self._detector is None or not images:
             return windows
         for i, pose in enumerate(self._detector.estimate(images)):
-            seen = pose.points[0][pose.confidence[0] >= self._detector.threshold]
-            if len(seen):
-                low, high = seen.min(axis=0), seen.max(axis=0)
-                if not self._boxes:
-                    low, high = around(low, high, self._margin)
+            for low, high in detected(self._detector, pose, self._margin)[:1]:
                 windows[i] = zoomed(low, high, images[i].shape, fitting)
         return windows
 
@@ -158,22 +237,11 @@ class LiveCrop(EstimatorWrapper):
         windows: Sequence[ImageWindow | None],
         places: Sequence[int],
     ) -> list[Pose]:
-        """Return the poses of the frames at `places`; equal sizes are one batch."""
-        model = self.estimator.model
-        found: dict[int, Pose] = {}
-        sizes: dict[tuple[int, int], list[tuple[int, ImageWindow]]] = {}
-        for i in places:
-            if (window := windows[i]) is not None:
-                size = window.fitting.height, window.fitting.width
-                sizes.setdefault(size, []).append((i, window))
-        for size, members in sizes.items():
-            pictures = self.estimator.memory(len(members), *size)
-            for place, (i, window) in enumerate(members):
-                window.place(images[i], pictures[place])
-            points, sure = model.decode(self.estimator.network.run(pictures))
-            for (i, window), xy, one in zip(members, points, sure, strict=True):
-                found[i] = Pose(self.skeleton, window.to_image(xy), one)
-        return [found[i] for i in places]
+        """Return the poses of the frames at `places`."""
+        views = [
+            (images[i], window) for i in places if (window := windows[i]) is not None
+        ]
+        return look(self.estimator, views)
 
     def _believed(self, pose: Pose) -> NDArray[np.bool_]:
         return np.asarray(pose.confidence[0] >= self.threshold)
@@ -186,20 +254,8 @@ class LiveCrop(EstimatorWrapper):
         before = self._tracks.pop(camera, None)
         if not len(seen):
             return
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        track = _Track(low, high, np.zeros(2, np.float32), len(seen))
-        track.margin = self._margin if before is None else before.margin
-        if full and self._boxes:
-            longer = max(float((high - low).max()), 1.0)
-            room = max(window.width, window.height) / longer
-            track.margin = min(max((room - 1) / 2, LEAST), MOST)
-        if before is not None:
-            if len(seen) < before.parts:  # what is missing was where it was, or near
-                track.low = np.minimum(low, before.low)
-                track.high = np.maximum(high, before.high)
-                track.grown = min(before.grown + 1, 3)
-            track.step = (low + high - before.low - before.high) / np.float32(2)
-            track.looks = before.looks + 1
+        box = window if full and self._boxes else None
+        track = tracked(before, seen, self._margin, box)
         if full:
             track.looks = 0
         self._tracks[camera] = track

@@ -7,6 +7,7 @@ from deeplabstream.core.paths import ROOT, is_folder
 from deeplabstream.core.rig_folder import model_places
 from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.filters.animal_crops import EVERY, AnimalCrops
 from deeplabstream.pose.filters.live_crop import BOX, MARGIN, LiveCrop
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
@@ -19,11 +20,10 @@ from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.pose.runtimes.gpu_use import note_gpu_use
 from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
 from deeplabstream.pose.runtimes.runtime_selection import open_fastest
+from deeplabstream.pose.tracking.named_estimator import animals_of
 
 MODELS = ROOT / "models"
 """Folder of the networks that come with the application."""
-EVERY = 30
-"""Frames between two runs of a detector that looks at every whole frame."""
 TOLERANCE_PX = 0.02
 """Largest distance of a pose to the reference's that `auto` accepts, px of the input."""
 
@@ -37,7 +37,7 @@ def open_estimator(
     """Return the estimator of a network, loaded and warmed up.
 
     A model folder that contains `detector/` is a cropzoom network: the detector finds
-    the animal in the whole frame, the network finds the pose in a window. A folder of
+    the animal, or several, in the whole frame, the network finds the pose in a window. A folder of
     several model folders (`TrainNetwork --seeds`) is an ensemble: the median of their
     points.
 
@@ -68,7 +68,7 @@ def open_estimator(
     if not (detector / DESCRIPTION).is_file():
         return estimator
     finds = open_estimator(detector, runtime, threads, tolerance_px)
-    every = EVERY if finds.skeleton.bodyparts == BOX else 0
+    every = EVERY if finds.skeleton.bodyparts == BOX or animals_of(finds) > 1 else 0
     return open_live_crop(estimator, finds, MARGIN, every)
 
 
@@ -93,17 +93,24 @@ def opened(
 def open_live_crop(
     estimator: PoseEstimator, detector: PoseEstimator | None, margin: float, every: int
 ) -> PoseEstimator:
-    """Return an estimator that follows the animal with a window; see `LiveCrop`."""
-    if isinstance(estimator, LiveCrop):
+    """Return an estimator that follows the animal with a window; see `LiveCrop`.
+
+    With a detector of several animals it follows each of them: see `AnimalCrops`.
+    """
+    if isinstance(estimator, LiveCrop | AnimalCrops):
         return estimator  # it crops already
     if not isinstance(estimator, NetworkEstimator):
         raise ModelError("LIVE_CROP needs a real network, not a stand-in")
-    for each in (estimator, detector):
-        if isinstance(each, NetworkEstimator) and each.model.animals > 1:
-            raise ModelError(
-                f"LIVE_CROP supports one animal; {each.model.path.name} finds "
-                f"{each.model.animals}: set LIVE_CROP = no"
-            )
+    if estimator.model.animals > 1:
+        raise ModelError(
+            f"LIVE_CROP needs a network of one animal, as each window shows one; "
+            f"{estimator.model.path.name} finds {estimator.model.animals}: set "
+            "LIVE_CROP = no, or train with --cropzoom"
+        )
+    if detector is not None and (animals := animals_of(detector)) > 1:
+        crops = AnimalCrops(estimator, detector, animals, margin, every)
+        crops.warm_up()
+        return crops
     if detector is None and not estimator.model.decoder.any_size:
         raise ModelError(
             f"{estimator.model.path.name} gives coordinates, which hold for images of its "
