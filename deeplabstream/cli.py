@@ -34,6 +34,9 @@ TASKS = {
     },
     "Train": {
         "pick-frames": Program("utils.PickFrames", "choose frames to label"),
+        "check-labels": Program(
+            "utils.CheckLabels", "suspicious labels; two persons' labels compared"
+        ),
         "recommend": Program(
             "utils.RecommendSettings", "training settings for labelled data"
         ),

@@ -95,6 +95,7 @@ PARSED = {
     "utils/TrainNetwork.py": "trains for minutes; tests/training/test_programs",
     "utils/EvaluateNetwork.py": "needs a trained network; tests/training",
     "utils/RecommendSettings.py": "needs labels; tests/training",
+    "utils/CheckLabels.py": "needs labels; tests/training",
     "utils/PredictFrames.py --model runs/one": "needs labels; tests/training",
     "utils/ConvertProject.py": "needs a DeepLabCut project; tests/training",
     "utils/CheckNetwork.py": "needs points placed by hand; tests/test_visits",

@@ -73,6 +73,7 @@ SMALLEST = {
     "grouping.py --calls 3": "4 +8 +noise",
     "identity.py --walks 1 --frames 20": "4 alike +1",
     "inference.py --networks arena --runtimes cpu --threads 1 --seconds 0.1": "cores",
+    "label_checks.py --quick": "simulated +60",
     "loop_latency.py --quick --seconds 1 --only /30 --no-window --no-extras": "load at",
     "most_poses.py --seconds 0.5": "poses/s",
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",

@@ -9,7 +9,8 @@ Without `--data`, the labels of the network's training are used, in the sets of 
 (train, validation, test). `--report` writes an HTML file with plots and with all images and
 points, and CSV files beside it. `--ensemble` adds the differences between several networks.
 `--poses` adds measures of videos without labels: jumps of points, and the distance to usual
-poses.
+poses. Where a second person labelled the same images (`CollectedData_NAME.csv` beside the
+labels, or `--second`), the distance between the two persons stands beside each error.
 """
 
 import sys
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     )
 
 COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
+HUMAN = ("human_labels", "human_median_px", "human_p95_px")
+"""Columns of the distance between two persons' labels, where there are two."""
 
 
 @ending()
@@ -75,18 +78,34 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.ensemble,
         arguments.device,
         arguments.threads,
+        arguments.second,
     )
     labels, every, evidence = done.labels, done.found, done.evidence
     within = arguments.within
-    rows = [
-        (name, part, *cells)
+    figures: dict[tuple[object, ...], list[object]] = {
+        (name, part, measure): cells
         for name, part, measure, *cells in figure_rows(evidence, within)
-        if measure == "error_px"
-    ]
-    print("  ".join(f"{column:>10}" for column in COLUMNS))
+    }
+    columns = COLUMNS + (HUMAN if done.second else ())
+    rows: list[Sequence[object]] = []
+    for (own, part, measure), cells in figures.items():
+        if measure == "error_px":
+            human = figures.get((own, part, "human_px"), [])
+            rows.append((own, part, *cells, *human[:2], *human[3:4]))
+    print("  ".join(f"{column:>10}" for column in columns))
     for row in rows:
-        print("  ".join(f"{_short(cell):>10}" for cell in row))
+        print(
+            "  ".join(
+                f"{_short(cell):>{max(10, len(column))}}"
+                for cell, column in zip(row, columns, strict=True)
+            )
+        )
     print(f"within: share of labelled points within {within:g} px")
+    if done.second:
+        tables = ", ".join(file.name for file in done.second.files)
+        print(f"human: distance between two persons' labels ({tables})")
+        for problem in done.second.problems:
+            print(f"not compared: {problem}")
     if evidence.counted is not None:
         print(told(matched(together(every), labels, done.threshold)))
     sure = evidence.reliability(within)
@@ -99,7 +118,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         _compare_members(every, labels, evidence, done.threshold)
     if arguments.csv:
         with arguments.csv.open("w", newline="", encoding="utf-8") as lines:
-            csv.writer(lines, lineterminator="\n").writerows([COLUMNS, *rows])
+            csv.writer(lines, lineterminator="\n").writerows([columns, *rows])
     if arguments.report:
         _report(arguments, done.folder, evidence, done.poses)
 
@@ -199,6 +218,14 @@ def _parser() -> ProgramParser:
         nargs="+",
         default=[],
         help="label files, each a separate set; default: the labels of its training",
+    )
+    add(
+        "--second",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="TABLE",
+        help="labels of the same images by other persons; default: those beside the labels",
     )
     add(
         "--within",

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +27,7 @@ from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
 if TYPE_CHECKING:
     from deeplabstream.training.data.animal_targets import Edges
     from deeplabstream.training.evaluation.evaluate import PartError
+    from deeplabstream.training.evaluation.second_labels import SecondLabels
     from deeplabstream.training.networks.pose_network import Architecture
     from deeplabstream.training.start_network import StartNetwork, TakenOver
     from deeplabstream.training.training_run import Run, TrainingResult
@@ -306,13 +307,18 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     import torch
 
     from deeplabstream.training.data.dataset import fingerprint
+    from deeplabstream.training.data.label_checks import (
+        suspicious_labels,
+        warning_lines,
+    )
     from deeplabstream.training.evaluation.held_out_sets import read_others
+    from deeplabstream.training.evaluation.second_labels import second_labels
 
     if not run.views:
         read_others(run.labels)  # what is wrong with them is told before, not after
     if config.threads > 0:
         torch.set_num_threads(config.threads)
-    about = {
+    about: dict[str, object] = {
         **run.about,
         "command": config.command,
         "network": run.settings.network.backbone
@@ -325,14 +331,22 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
             "numpy": np.__version__,
         },
     }
+    second = None if run.views else second_labels(run.labels)
+    if second is not None:
+        for problem in second.problems:
+            say(f"the labels of a second person are not compared: {problem}")
+        about["second_labels"] = [asdict(each) for each in second.summary()]
     run = replace(run, about=about, right_px=config.within)
+    if not run.views:
+        for line in warning_lines(run.labels, suspicious_labels(run.labels)):
+            say(line)
     parts = run.parts
     say(
         f"{len(parts.train)} images to train on, "
         f"{len(parts.validation) + len(parts.test)} held out"
     )
     if not config.seeds:
-        errors = _one(run, config.output, config, say).errors
+        errors = _one(run, config.output, config, say, second).errors
         return Trained(config.output, (config.output,), (errors,))
     trained: dict[Path, tuple[PartError, ...]] = {}
     for seed in config.seeds:
@@ -342,15 +356,19 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
             continue
         say(f"seed {seed}:")
         own = replace(run, settings=replace(run.settings, seed=seed))
-        trained[folder] = _one(own, folder, config, say).errors
+        trained[folder] = _one(own, folder, config, say, second).errors
     say(f"{config.output} is an ensemble: give it as --model")
     return Trained(config.output, tuple(trained), tuple(trained.values()))
 
 
 def _one(
-    run: "Run", folder: Path, config: TrainConfig, say: Callable[[str], object]
+    run: "Run",
+    folder: Path,
+    config: TrainConfig,
+    say: Callable[[str], object],
+    second: "SecondLabels | None",
 ) -> "TrainingResult":
-    """Train one network and report the result."""
+    """Train one network and report the result, beside the distance of two persons."""
     from deeplabstream.training.cropzoom import run_cropzoom_training
     from deeplabstream.training.evaluation.held_out_sets import predict_others
     from deeplabstream.training.progress_reporting import JsonProgressReporter, Progress
@@ -375,10 +393,12 @@ def _one(
     for table in [] if run.views else predict_others(run.labels, folder):
         say(f"also predicted: {table}")
     say("error in the held-out images, in pixels of the images:")
+    persons = {} if second is None else {p.bodypart: p for p in second.summary()}
     for error in outcome.errors:
         say(
             f"  {error.bodypart:<12} median {error.median_px:5.1f}   95 % below "
             f"{error.p95_px:5.1f}   not seen {error.below_threshold:4.0%}"
+            + (f"   two persons: {persons[error.bodypart].told}" if persons else "")
         )
     for name, value in outcome.animals.items():
         say(f"  {name} {value:g}" if isinstance(value, float | int) else f"  {name} -")

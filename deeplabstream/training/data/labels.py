@@ -242,12 +242,30 @@ def _find(path: Path) -> Path:
                 "DeepLabCut project (the folder of its config.yaml), or a .slp file of SLEAP"
             ]
         )
+    first = path / f"{TABLE}.csv"
+    if len(found) > 1 and first in found and not other_images(first, found):
+        return first
     if len(found) > 1:
         names = ", ".join(file.name for file in found[:5])
         raise LabelsError(
             [f"{path} holds several tables of labels: name one ({names})"]
         )
     return found[0]
+
+
+def other_images(first: Path, tables: Sequence[Path]) -> bool:
+    """Return whether one of the tables labels an image that `first` does not.
+
+    If none does, the others are second readings: another person's labels of the same images.
+    """
+    own = _image_names(first)
+    return any(_image_names(table) - own for table in tables if table != first)
+
+
+def _image_names(file: Path) -> set[str]:
+    rows = read_rows(file)
+    table = _header(file, rows, several=True)
+    return {"/".join(row[: table.first]) for row in rows[table.rows :]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from deeplabstream.training.data.labels import (
     Labels,
     LabelsError,
     has_labels,
+    other_images,
     read_labels,
 )
 
@@ -197,16 +198,22 @@ def _open_dlc(
         )
     parts: list[Labels] = []
     problems: list[str] = []
+    scorer = str(words.get("scorer", ""))
+    for clip in {file.parent for file in files}:
+        own = [file for file in files if file.parent == clip]
+        first = clip / f"{TABLE}_{scorer}.csv"
+        if len(own) == 1 or first not in own:
+            continue
+        if other_images(first, own):
+            each = [file.name for file in own]
+            problems.append(f"{clip} holds the labels of several scorers: {each}")
+        else:  # of the same images: second readings
+            files = [file for file in files if file == first or file not in own]
     for file in files:
         try:
             parts.append(read_labels(file, root=folder, several=several))
         except LabelsError as error:
             problems += error.problems
-    scorer = str(words.get("scorer", ""))
-    for clip in {file.parent for file in files}:
-        own = [file.name for file in files if file.parent == clip]
-        if len(own) > 1 and f"CollectedData_{scorer}.csv" in own:
-            problems.append(f"{clip} holds the labels of several scorers: {own}")
     names = body_parts(folder / DLC_CONFIG, words)
     names = names or (parts[0].skeleton.bodyparts if parts else ())
     for part in parts:

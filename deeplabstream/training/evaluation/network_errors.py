@@ -19,6 +19,10 @@ from deeplabstream.training.evaluation.image_prediction import (
     predict_images,
     together,
 )
+from deeplabstream.training.evaluation.second_labels import (
+    SecondLabels,
+    second_labels,
+)
 from deeplabstream.training.lightning_pose.project import read_pose_project
 from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, read_sets
 
@@ -38,6 +42,8 @@ class Evaluation:
     threshold: float
     evidence: "Evidence"
     poses: "Poses"
+    second: SecondLabels | None
+    """Other persons' labels of the same images."""
 
 
 def evaluate_network(
@@ -46,11 +52,13 @@ def evaluate_network(
     ensemble: Sequence[str | Path] = (),
     runtime: str = "auto",
     threads: int = 0,
+    second: Sequence[Path] = (),
 ) -> Evaluation:
     """Run a network over labelled images and compare.
 
     Without `data`, those that the network was trained with. `ensemble` names other
-    networks, for the spread. LabelsError, ModelError: something can't be used.
+    networks, for the spread; `second` tables of other persons' labels (default: those beside
+    the labels). LabelsError, ModelError: something can't be used.
     """
     from deeplabstream.training.evaluation.report_data import gather
 
@@ -74,7 +82,12 @@ def evaluate_network(
     evidence, poses = gather(
         labels, sets, together(found), several, views, single, scale, threshold, edges
     )
-    return Evaluation(folder, labels, tuple(found), threshold, evidence, poses)
+    alone = len(data) < 2  # of several tables each is a set of its own
+    persons = second_labels(labels, second) if alone or second else None
+    if persons is not None:
+        human = persons.rows(evidence.bodyparts, evidence.animals)
+        evidence.measures["human_px"] = human
+    return Evaluation(folder, labels, tuple(found), threshold, evidence, poses, persons)
 
 
 def _predicted(

@@ -26,6 +26,7 @@ TRAINED = ("train", "unused")
 """Sets that do not show how a network performs on new images."""
 MEASURES = {
     "error_px": "distance to the label",
+    "human_px": "distance between two persons' labels",
     "spread_px": "spread of the ensemble",
     "pca_singleview_px": "PCA error, whole pose",
     "pca_multiview_px": "PCA error, several views",
