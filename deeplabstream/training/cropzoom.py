@@ -67,7 +67,7 @@ def _for_detector(settings: FitSettings) -> FitSettings:
         simple = Architecture(stages=4, sigma=own.sigma)
         return replace(settings, network=simple, start_from=None, imagenet=True)
     how = replace(start.how, kind="heatmap", edges=())
-    return replace(settings, network=how, start_from=start.model.path, loss=start.loss)
+    return replace(settings, network=how, start_from=start.path, loss=start.loss)
 
 
 def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:

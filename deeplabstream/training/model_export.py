@@ -13,6 +13,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.importers.graph_operations import give_shape, load_graph
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
 from deeplabstream.pose.model.model_folder import (
     NETWORK,
@@ -28,6 +29,7 @@ from deeplabstream.pose.runtimes.runtime_comparison import outputs, save_images
 from deeplabstream.training.data.dataset import FRAMES
 from deeplabstream.training.evaluation.evaluate import predict
 from deeplabstream.training.networks.context import ContextNetwork
+from deeplabstream.training.networks.graph_backbone import GraphBackbone
 from deeplabstream.training.networks.pose_network import PoseNetwork
 
 MOST_PX = 0.05
@@ -67,6 +69,11 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / NETWORK
     _write_onnx(network, metadata.fitting, file)
+    if isinstance(getattr(network, "body", None), GraphBackbone):
+        # the exporter does not know the sides that some operations give
+        count, fitting = len(metadata.skeleton.bodyparts), metadata.fitting
+        shapes = metadata.decoder.output_shapes(count, fitting.height, fitting.width)
+        file.write_bytes(give_shape(load_graph(file), shapes[0]))
     model = ModelFolder(
         folder,
         metadata.skeleton,

@@ -3,7 +3,9 @@
 The backbone is always taken over. The head is taken over where it is of the same kind: its
 shared layers, and the maps of body parts (and edges) with the same names. Other body parts
 get new maps. `model.json` describes the network, `weights.pt` has its weights; nothing but
-tensors is loaded.
+tensors is loaded. A model folder without them, such as that of an imported network, has its
+layers in `network.onnx` (`networks/graph_backbone.py`); its head is new. The folder of a
+training of Lightning Pose is read without an import.
 """
 
 import pickle
@@ -17,6 +19,7 @@ import yaml
 from torch import nn
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.paths import is_folder
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import (
@@ -24,10 +27,12 @@ from deeplabstream.pose.model.model_folder import (
     DETECTOR,
     ModelFolder,
     load_model_folder,
+    network_hash,
 )
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.losses.supervised import Loss
 from deeplabstream.training.lr_schedule import LearningRateSchedule
+from deeplabstream.training.networks.backbone import GRAPH
 from deeplabstream.training.networks.heads import DeconvolutionHead
 from deeplabstream.training.networks.pose_network import (
     Architecture,
@@ -36,6 +41,8 @@ from deeplabstream.training.networks.pose_network import (
 )
 
 WEIGHTS = "weights.pt"
+LIGHTNING_POSE: Loss = "mse"
+"""The loss of Lightning Pose's heat maps, by default."""
 FROZEN = 0.1
 """Share of the steps in which only the head learns, where some of it is new."""
 BACKBONE = 0.1
@@ -46,10 +53,18 @@ BACKBONE = 0.1
 class StartNetwork:
     """A trained network to start from."""
 
-    model: ModelFolder
+    path: Path
+    bodyparts: tuple[str, ...]
     network: PoseNetwork
-    loss: Loss
+    loss: Loss = "cross_entropy"
     """The loss that it was trained with."""
+    head: bool = True
+    """Whether `network` has its head, too."""
+    sha256: str = ""
+    """Checksum of its file."""
+    source: str = ""
+    """Where it is from, in words."""
+    licence: str = ""
 
     @property
     def how(self) -> Architecture:
@@ -58,12 +73,11 @@ class StartNetwork:
 
     def about(self, taken: "TakenOver") -> dict[str, object]:
         """Return what the new `model.json` says of it."""
-        said = self.model.about
         return {
-            "folder": self.model.path.resolve().name,
-            "sha256": self.model.sha256,
-            "network": str(said.get("network", said.get("source", ""))),
-            "licence": str(said.get("licence", "")),
+            "folder": self.path.resolve().name,
+            "sha256": self.sha256,
+            "network": self.source,
+            "licence": self.licence,
             "head": taken.head,
             "bodyparts": list(taken.bodyparts),
         }
@@ -85,7 +99,7 @@ class TakenOver:
         what = "backbone and head" if self.head else "backbone"
         kept = f", maps of {', '.join(self.bodyparts)}" if self.bodyparts else ""
         new = f"; new: {', '.join(self.new)}" if self.new else ""
-        return f"starts from {start.model.path}: {what}{kept}{new}"
+        return f"starts from {start.path}: {what}{kept}{new}"
 
     def schedule(self, steps: int) -> LearningRateSchedule:
         """Return learning rates at which new maps do not spoil the backbone's features."""
@@ -94,34 +108,72 @@ class TakenOver:
 
 
 def open_start(name: str | Path) -> StartNetwork:
-    """Return the network in a model folder, given by its path or its name in `models/`.
+    """Return a network to start from.
+
+    `name` is the path of a model folder, its name in `models/`, or a folder or checkpoint
+    (`.ckpt`) of Lightning Pose.
 
     Raises
     ------
     ModelError
-        There is no model folder, or none that training can start from.
+        There is no network, or none that training can start from.
     """
+    path = Path(name)
+    if path.suffix == ".ckpt" or _is_lightning_pose(path):
+        return _of_lightning_pose(path)
     folder = find_model(name)
     if several := members(folder):
         raise ModelError(
             f"{folder} is an ensemble: start from one of its networks, as {several[0]}"
         )
     model = load_model_folder(folder)
-    file = folder / WEIGHTS
-    if not file.is_file():
-        raise ModelError(
-            f"{folder} can't be started from: it has no {WEIGHTS}, which training writes "
-            "beside network.onnx"
-        )
-    how, loss = _described(model)
+    said = _described(model)
+    loss: Loss = "cross_entropy"
+    if said is None or not (folder / WEIGHTS).is_file():
+        how = Architecture(backbone=f"{GRAPH}{folder.resolve()}")
+        network, head = build_network(len(model.skeleton.bodyparts), how), False
+    else:
+        network, loss, head = _with_weights(model, said.network), said.loss, True
+    about = model.about
+    return StartNetwork(
+        folder,
+        model.skeleton.bodyparts,
+        network,
+        loss,
+        head,
+        model.sha256,
+        str(about.get("network", about.get("source", ""))),
+        str(about.get("licence", "")),
+    )
+
+
+def _with_weights(model: ModelFolder, how: Architecture) -> PoseNetwork:
+    file = model.path / WEIGHTS
     network = build_network(len(model.skeleton.bodyparts), how)
     try:
         network.load_state_dict(torch.load(file, "cpu", weights_only=True))
     except (OSError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(f"{file} can't be read as weights") from error
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise ModelError(f"{file} does not fit {folder / DESCRIPTION}") from error
-    return StartNetwork(model, network, loss)
+        raise ModelError(f"{file} does not fit {model.path / DESCRIPTION}") from error
+    return network
+
+
+def _is_lightning_pose(folder: Path) -> bool:
+    """Return whether it is the folder of a training of Lightning Pose."""
+    there = is_folder(folder) and not (folder / DESCRIPTION).is_file()
+    return there and (folder / "config.yaml").is_file() and any(folder.rglob("*.ckpt"))
+
+
+def _of_lightning_pose(path: Path) -> StartNetwork:
+    from deeplabstream.training.lightning_pose.checkpoints import open_checkpoint
+
+    found = open_checkpoint(path)
+    source = f"Lightning Pose, {found.backbone}"
+    return StartNetwork(
+        path, found.names, found.network, LIGHTNING_POSE, found.head,
+        network_hash(found.file), source,
+    )  # fmt: skip
 
 
 def detector_start(name: str | Path) -> StartNetwork | None:
@@ -135,15 +187,15 @@ class _Settings(pydantic.BaseModel):
     loss: Loss
 
 
-def _described(model: ModelFolder) -> tuple[Architecture, Loss]:
+def _described(model: ModelFolder) -> _Settings | None:
+    """Return how the network is made; None: another program, or an old version, made it."""
     try:
         said = _Settings.model_validate(model.about.get("settings"))
-    except pydantic.ValidationError as error:
-        raise ModelError(
-            f"{model.path / DESCRIPTION} does not name the network's backbone (about, settings, "
-            "network): an earlier version wrote it; train it again"
-        ) from error
-    return said.network, said.loss
+    except pydantic.ValidationError:
+        return None
+    graph = said.network.backbone.startswith(GRAPH)
+    gone = not is_folder(Path(said.network.backbone.removeprefix(GRAPH)))
+    return None if graph and gone else said
 
 
 @torch.no_grad()
@@ -158,14 +210,14 @@ def take_over(
     how, old = network.how, start.how
     if (how.backbone, how.stages) != (old.backbone, old.stages):
         raise ModelError(
-            f"{start.model.path} has the backbone {old.backbone} of {old.stages} stages, "
+            f"{start.path} has the backbone {old.backbone} of {old.stages} stages, "
             f"not {how.backbone} of {how.stages}"
         )
     network.body.load_state_dict(start.network.body.state_dict())
     parts = skeleton.bodyparts
-    if _head_kind(how) != _head_kind(old):
+    if not start.head or _head_kind(how) != _head_kind(old):
         return TakenOver(False, (), parts)
-    mine, theirs = _maps(how, parts), _maps(old, start.model.skeleton.bodyparts)
+    mine, theirs = _maps(how, parts), _maps(old, start.bodyparts)
     common = [name for name in mine if name in theirs]
     to = torch.tensor([n for name in common for n in mine[name]], dtype=torch.int64)
     of = torch.tensor([n for name in common for n in theirs[name]], dtype=torch.int64)

@@ -321,8 +321,7 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     about: dict[str, object] = {
         **run.about,
         "command": config.command,
-        "network": run.settings.network.backbone
-        + (", ImageNet weights (Apache-2.0)" if run.settings.imagenet else ""),
+        "network": _named(run),
         "licence": config.licence,
         "data_sha256": fingerprint(run.labels),
         "made_with": {
@@ -519,14 +518,15 @@ def _started(
     run: "Run", start: "StartNetwork", say: Callable[[str], object]
 ) -> "tuple[Run, TakenOver]":
     """Return the run, from a start network; say what is taken over."""
-    from deeplabstream.training.networks.pose_network import build_network
+    from deeplabstream.training.networks.pose_network import build_network, check_size
     from deeplabstream.training.start_network import take_over
 
-    skeleton, folder = run.data.skeleton, start.model.path
+    skeleton, fitting = run.data.skeleton, run.data.fitting
+    check_size(run.settings.network, fitting.height, fitting.width)
     trial = build_network(len(skeleton.bodyparts), run.settings.network)
     taken = take_over(trial, skeleton, start)
     say(taken.sentence(start))
-    settings = replace(run.settings, start_from=folder, imagenet=False)
+    settings = replace(run.settings, start_from=start.path, imagenet=False)
     about = {"started_from": start.about(taken)}
     return replace(run, settings=settings, about=about), taken
 
@@ -545,6 +545,7 @@ def _from_config(
         losses_on_video,
         pca_of_columns,
     )
+    from deeplabstream.training.networks.backbone import GRAPH
     from deeplabstream.training.start_network import open_start
     from deeplabstream.training.training_run import Run
 
@@ -599,11 +600,26 @@ def _from_config(
     if (checkpoint := project.start_from) is None:
         return run
     start = open_start(checkpoint)
-    how = settings.network
-    how = replace(how, stages=start.how.stages, channels=start.how.channels)
+    how, its = settings.network, start.how
+    how = replace(how, stages=its.stages, channels=its.channels)
+    if its.backbone.startswith(GRAPH):
+        say(f"model.backbone {project.config.model.backbone} changed nothing: the layers "
+            f"of {start.path} are used")  # fmt: skip
+        how = replace(how, backbone=its.backbone)
     return _started(replace(run, settings=replace(settings, network=how)), start, say)[
         0
     ]
+
+
+def _named(run: "Run") -> str:
+    """Return the backbone and its weights, in words."""
+    from deeplabstream.training.networks.backbone import GRAPH
+
+    name = run.settings.network.backbone
+    start = run.settings.start_from
+    if name.startswith(GRAPH) and start is not None:
+        return f"layers of {start.resolve().name}"
+    return name + (", ImageNet weights (Apache-2.0)" if run.settings.imagenet else "")
 
 
 def _given_for_data(config: TrainConfig) -> list[str]:

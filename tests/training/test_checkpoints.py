@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.training.lightning_pose.checkpoints import load_tensors
+from deeplabstream.training.networks.pose_network import Architecture, build_network
+from deeplabstream.training.start_network import open_start, take_over
 from tests.training.from_lightning_pose.seeded import filled, picture
 from utils.ImportModel import main
 
@@ -66,6 +69,41 @@ def test_the_heat_maps_are_lightning_poses(trained: Path, tmp_path: Path) -> Non
     assert model.about["licence"] == "MIT"
     said = json.loads((out / "model.json").read_text("utf-8"))
     assert said["about"]["source"] == "Lightning Pose, resnet18"
+
+
+def test_training_starts_from_the_checkpoint_and_from_its_import(
+    trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model"
+    assert main([str(trained), "--output", str(out)]) == 0
+    network = build_network(
+        2, Architecture("resnet18", head="deconvolution", scale="mass")
+    )
+    for start in (trained, next(trained.rglob("*.ckpt")), out):
+        opened = open_start(start)
+        assert opened.source == "Lightning Pose, resnet18"
+        taken = take_over(network, Skeleton(("tail", "ear")), opened)
+        assert (taken.head, taken.bodyparts, taken.new) == (True, ("tail",), ("ear",))
+    weights = [each.network.state_dict() for each in (opened, open_start(trained))]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[1])
+    assert opened.loss == "mse"
+
+
+def test_only_the_backbone_of_another_model_of_lightning_pose_is_taken(
+    trained: Path, tmp_path: Path
+) -> None:
+    words = CONFIG.replace("model_type: heatmap", "model_type: regression")
+    (tmp_path / "config.yaml").write_text(words, "utf-8")
+    (tmp_path / "it.ckpt").symlink_to(next(trained.rglob("*.ckpt")))
+    network = build_network(3, Architecture("resnet18"))
+    opened = open_start(tmp_path)
+    taken = take_over(network, Skeleton(("nose", "paw", "tail")), opened)
+    assert (taken.head, taken.new) == (False, ("nose", "paw", "tail"))
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("resnet18", "vits_dino"))
+    with pytest.raises(ModelError, match=r"import the network .* and start from the"):
+        open_start(tmp_path)
+    with pytest.raises(ModelError, match=r"no folder above it has the config\.yaml"):
+        open_start(Path("/nowhere/it.ckpt"))
 
 
 def test_nothing_but_data_is_taken_from_a_checkpoint(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def tails(labelled: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["heatmap", "context", "regression", "mass"])
 def test_maps_of_the_same_names_are_taken_over_and_others_are_new(
-    kind: str, start: Path
+    kind: str,
 ) -> None:
     how = Architecture("unet", kind="heatmap" if kind == "mass" else kind)  # type: ignore[arg-type]
     if kind == "mass":
@@ -63,8 +63,7 @@ def test_maps_of_the_same_names_are_taken_over_and_others_are_new(
     torch.manual_seed(0)
     theirs, own = build_network(3, how), build_network(4, how)
     before = {key: value.clone() for key, value in own.state_dict().items()}
-    model = replace(load_model_folder(start), skeleton=Skeleton(old))
-    taken = take_over(own, Skeleton(new), StartNetwork(model, theirs, "mse"))
+    taken = take_over(own, Skeleton(new), StartNetwork(Path("x"), old, theirs))
     assert (taken.head, taken.bodyparts, taken.new) == (True, ("c", "a"), ("d", "b2"))
     last = {"regression": "coordinates.2", "mass": "head.layers.1"}
     key = last.get(kind, "head.maps")
@@ -86,12 +85,12 @@ def test_maps_of_the_same_names_are_taken_over_and_others_are_new(
         assert torch.equal(own.body.state_dict()[name], value)
 
 
-def test_fields_of_the_same_edges_are_taken_over(start: Path) -> None:
+def test_fields_of_the_same_edges_are_taken_over() -> None:
     old = replace(Architecture("unet"), edges=((0, 1), (1, 2)))
     how = replace(old, edges=((0, 2), (1, 0)))
     theirs, own = build_network(3, old), build_network(3, how)
-    model = replace(load_model_folder(start), skeleton=Skeleton(("a", "b", "c")))
-    take_over(own, Skeleton(("c", "b", "a")), StartNetwork(model, theirs, "mse"))
+    its_own = StartNetwork(Path("x"), ("a", "b", "c"), theirs)
+    take_over(own, Skeleton(("c", "b", "a")), its_own)
     mine, its = (net.state_dict()["head.maps.weight"] for net in (own, theirs))
     assert torch.equal(mine[:3], its[[2, 1, 0]])
     assert torch.equal(mine[5:7], its[5:7])  # b to c, in both
@@ -196,12 +195,34 @@ def test_what_can_not_be_started_from_is_told_in_a_sentence(
     assert f"{weights} can't be read as weights" in told(several / "seed0")
     torch.save({"a": torch.zeros(1)}, weights)
     assert f"{weights} does not fit" in told(several / "seed0")
-    weights.unlink()
-    assert "can't be started from: it has no weights.pt" in told(several / "seed0")
-    described = several / "seed1" / "model.json"
-    text = described.read_text("utf-8").replace('"settings"', '"other"')
-    described.write_text(text, "utf-8")
-    assert "does not name the network's backbone" in told(several / "seed1")
+
+
+@pytest.mark.parametrize("what", ["no weights", "no description"])
+def test_a_folder_without_weights_is_started_from_by_its_graph(
+    what: str,
+    start: Path,
+    labelled: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "graph"
+    shutil.copytree(start, folder)
+    if what == "no weights":
+        (folder / "weights.pt").unlink()
+    else:
+        text = (folder / "model.json").read_text("utf-8")
+        text = text.replace('"settings"', '"other"')
+        (folder / "model.json").write_text(text, "utf-8")
+    new, again = tmp_path / "new", tmp_path / "again"
+    assert train(labelled, new, "--start-from", str(folder), "--size", "96x64") == 0
+    assert "backbone; new: leftear, rightear\n" in capsys.readouterr().out
+    assert load_model_folder(new).about["network"] == "layers of graph"
+    assert train(labelled, again, "--start-from", str(new)) == 0
+    assert "backbone and head, maps of leftear, rightear\n" in capsys.readouterr().out
+    shutil.rmtree(folder)  # its layers are in the new network's graph, too
+    again = tmp_path / "later"
+    assert train(labelled, again, "--start-from", str(new)) == 0
+    assert "backbone; new: leftear, rightear\n" in capsys.readouterr().out
 
 
 class Evil:

@@ -53,7 +53,7 @@ def give_shape(model: Any, shape: Sequence[int]) -> bytes:
     """Return the file's content, the shape of the output for one image said in it."""
     onnx = onnx_package()
     out = onnx.helper.make_tensor_value_info(
-        "output", onnx.TensorProto.FLOAT, ["n", *shape]
+        model.graph.output[0].name, onnx.TensorProto.FLOAT, ["n", *shape]
     )
     model.graph.output[0].CopyFrom(out)
     return bytes(model.SerializeToString())

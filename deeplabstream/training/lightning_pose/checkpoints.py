@@ -8,13 +8,13 @@ environment.
 import pickle
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
@@ -31,6 +31,7 @@ from deeplabstream.training.data.projects import read_yaml
 from deeplabstream.training.model_export import ModelMetadata, export
 from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
+from deeplabstream.training.start_network import LIGHTNING_POSE, WEIGHTS
 
 SIGMA = 1.25
 """Standard deviation of Lightning Pose's targets, in heat map cells."""
@@ -83,6 +84,55 @@ class _Nothing:
         """Ignore the state."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint of Lightning Pose in our layers."""
+
+    file: Path
+    names: tuple[str, ...]
+    """The body parts."""
+    backbone: str
+    """Lightning Pose's name of it."""
+    network: PoseNetwork
+    head: bool
+    """Whether the network has its head too: heat map models only."""
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Return a network of Lightning Pose to start from.
+
+    `path` is the folder of its training, or a `.ckpt` in it. ModelError when the backbone
+    is none of ours: its import can be started from.
+    """
+    folder = path
+    if path.suffix == ".ckpt":
+        near = [each for each in path.parents if (each / "config.yaml").is_file()]
+        if not near:
+            raise ModelError(
+                f"{path}: no folder above it has the config.yaml of its training"
+            )
+        folder = near[0]
+    words = read_yaml(folder / "config.yaml")
+    data, how = _section(folder, words, "data"), _section(folder, words, "model")
+    backbone = str(how.get("backbone"))
+    if backbone not in BACKBONES:
+        raise ModelError(
+            f"{path}: training can't start from the checkpoint of a {backbone}; import the "
+            "network (utils/ImportModel.py) and start from the imported one"
+        )
+    names = tuple(str(name) for name in data.get("keypoint_names") or ())
+    file = path if path.suffix == ".ckpt" else _checkpoint(path)
+    own, tensors = BACKBONES[backbone], load_tensors(file)
+    if how.get("model_type", "heatmap") == "heatmap":
+        network = network_of(tensors, names, own, folder)
+        return Checkpoint(file, names, backbone, network, True)
+    network = PoseNetwork(len(names), Architecture(backbone=own))
+    body = _renamed(tensors)
+    body = {key: it for key, it in body.items() if key.startswith("body.")}
+    _load(network.body, {k.removeprefix("body."): v for k, v in body.items()}, folder)
+    return Checkpoint(file, names, backbone, network, False)
+
+
 def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFolder:
     """Write the model into a folder (see `drafted`).
 
@@ -126,6 +176,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
             "licence": licence,
             "imported_from": {"file": checkpoint.name},
             "version": str(how.get("lightning_pose_version", "")),
+            "settings": {"network": asdict(network.how), "loss": LIGHTNING_POSE},
         },
     )
     rng = np.random.default_rng(0)
@@ -133,6 +184,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     noise = rng.integers(0, 256, shape, np.uint8)
     model = export(network, metadata, noise, folder, own=False)
     save_description(replace(model, imported=IMPORTED))
+    torch.save(network.state_dict(), folder / WEIGHTS)
     return load_model_folder(folder)
 
 
@@ -147,6 +199,11 @@ def network_of(
         backbone=backbone, head="deconvolution", scale="mass", sigma=SIGMA
     )
     network = PoseNetwork(len(names), how)
+    _load(network, _renamed(tensors), source)
+    return network.eval()
+
+
+def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     own = {}
     for key, tensor in tensors.items():
         place = next((p for p in _PLACES if key.startswith(p)), None)
@@ -154,6 +211,10 @@ def network_of(
             own[_PLACES[place] + key.removeprefix(place)] = tensor
     if "body.conv1.weight" in own:
         own["body.conv1.weight"] = own["body.conv1.weight"].flip(1)
+    return own
+
+
+def _load(network: nn.Module, own: Mapping[str, Tensor], source: Path) -> None:
     try:
         network.load_state_dict(own)
     except RuntimeError as error:
@@ -161,7 +222,6 @@ def network_of(
         raise ModelError(
             f"{source}: the checkpoint does not fit config.yaml: {reason}"
         ) from error
-    return network.eval()
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -32,6 +33,9 @@ class Backbone(nn.Module):
         std = torch.tensor(self.std, device=x.device).view(1, 3, 1, 1)
         return (x - mean) / std
 
+    def check_size(self, height: int, width: int) -> None:
+        """Raise ModelError when images of such sides, multiples, are not possible."""
+
     def load_imagenet(self) -> None:
         """Load ImageNet weights; ModelError when there are none."""
         raise ModelError(
@@ -40,6 +44,8 @@ class Backbone(nn.Module):
         )
 
 
+GRAPH = "graph:"
+"""Begins the name of a backbone that is the graph of a model folder's network."""
 Opener = Callable[[int], Backbone]
 
 
@@ -47,10 +53,14 @@ def open_backbone(name: str, stages: int = 5) -> Backbone:
     """Return the backbone of that name, with random weights.
 
     `stages` (4 or 5) shortens EfficientNets only. Names that begin with `timm:` need
-    the package timm, which is optional.
+    the package timm, which is optional; after `graph:` stands a model folder.
     """
     if name.startswith("timm:"):
         return TimmBackbone(name.removeprefix("timm:"))
+    if name.startswith(GRAPH):
+        from deeplabstream.training.networks.graph_backbone import GraphBackbone
+
+        return GraphBackbone(Path(name.removeprefix(GRAPH)))
     known = _openers()
     if name not in known:
         raise ModelError(f"there is no backbone {name!r}; known are {', '.join(known)}")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
-from deeplabstream.training.networks.backbone import open_backbone
+from deeplabstream.training.networks.backbone import GRAPH, open_backbone
 from deeplabstream.training.networks.heads import DeconvolutionHead, Head, LightHead
 
 Kind = Literal["heatmap", "regression", "context", "multiview"]
@@ -147,10 +147,12 @@ def build_network(bodyparts: int, how: Architecture) -> "PoseNetwork":
 
 def check_size(how: Architecture, height: int, width: int) -> None:
     """Raise ModelError when the network can't take images of this size."""
-    multiple = open_backbone(how.backbone, how.stages).multiple
+    body = open_backbone(how.backbone, how.stages)
+    multiple = body.multiple
     if height % multiple or width % multiple:
         near = (max(1, round(side / multiple)) * multiple for side in (width, height))
         raise ModelError(
-            f"{how.backbone} takes sides that are multiples of {multiple}, not "
-            f"{width}x{height}; {'x'.join(map(str, near))} would do"
+            f"{how.backbone.removeprefix(GRAPH)} takes sides that are multiples of "
+            f"{multiple}, not {width}x{height}; {'x'.join(map(str, near))} would do"
         )
+    body.check_size(height, width)
