@@ -34,6 +34,7 @@ from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
 from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.offline.video_identity import identity_file, write_identity
 from deeplabstream.offline.video_inference import VideoPoses, predict
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
@@ -142,6 +143,11 @@ class Job:
             path = folder / f"{name}.{kind}"
             with atomic_file(path) as making:
                 WRITERS[kind](found.table, making)
+            written.append(path)
+        if found.identities is not None:
+            path = identity_file(folder / f"{name}.csv")
+            with atomic_file(path) as making:
+                write_identity(found.table, making)
             written.append(path)
         if self.asked.metrics and found.table.points.shape[1] == 1:
             written += self._write_metrics(found, folder, name)

@@ -3,7 +3,9 @@
     python utils/RenderVideo.py mouse.mp4 --poses mouse.csv
     python utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5 --trail 20
 
-Writes one image per frame of the video. With --trials: one video per chosen trial.
+Writes one image per frame of the video. With --trials: one video per chosen trial. Animals
+with an ambiguous identity (PredictVideos: `NAME_identity.csv` beside the poses) get their
+name and "?".
 """
 
 import sys
@@ -31,6 +33,7 @@ from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.pose_drawing import MARKS
 from deeplabstream.offline.rendering import CODECS, Look, Shown, Span, render
 from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.video_identity import with_identity
 from deeplabstream.offline.ibl.session_trials import read_trials
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
@@ -92,7 +95,7 @@ def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
         path = Path(file if sign else word)
         label = name if sign else path.stem if several else ""
         mark = MARKS[place % len(MARKS)]
-        poses = read_poses(path)
+        poses = with_identity(read_poses(path))
         for part in (name for edge in asked.edges for name in edge):
             if part not in poses.skeleton.bodyparts:
                 raise DeepLabStreamError(f"--edges: {path} has no body part {part}")

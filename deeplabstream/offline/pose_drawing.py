@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
+from deeplabstream.offline.video_identity import is_ambiguous
 from deeplabstream.recording.pose_table import PoseTable
 
 Mark: TypeAlias = Literal["dot", "cross", "square", "diamond"]
@@ -22,6 +23,8 @@ _BITS = 4
 """Of a pixel's fraction."""
 _FAR = 30_000
 _EDGE = (210, 210, 210)
+_DOUBTED = (60, 190, 255)
+"""Colour (BGR) of the name of an animal with an ambiguous identity."""
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -111,6 +114,8 @@ class Drawing:
                     if look.names:
                         at = (place[0] >> _BITS) + 5, (place[1] >> _BITS) - 4
                         _write(picture, parts[part], at, 0.35, colours[part])
+            if len(each.poses.identity):
+                _doubts(picture, each.poses, row, places[row])
         if look.text:
             self._texts(picture, text)
         return picture
@@ -121,6 +126,19 @@ class Drawing:
             place = [10 << _BITS, (12 + 16 * line) << _BITS]
             _mark(picture, place, each.mark, 4, _WHITE)
             _write(picture, each.name, (20, 16 + 16 * line), 0.45, _WHITE)
+
+
+def _doubts(
+    picture: NDArray[Any], poses: PoseTable, row: int, places: NDArray[np.int32]
+) -> None:
+    """Write the name of each animal with an ambiguous identity, and a question mark."""
+    for name, word, animal in zip(
+        poses.animals, poses.identity[row], places, strict=True
+    ):
+        seen = animal[animal[:, 0] != NOWHERE] >> _BITS
+        if is_ambiguous(word) and len(seen):
+            x, y = seen.mean(axis=0).astype(int).tolist()
+            _write(picture, f"{name}?", (x, y), 0.45, _DOUBTED)
 
 
 def _trails(

@@ -8,7 +8,7 @@ float32. After an interruption the complete rows are used again.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -19,68 +19,22 @@ from numpy.typing import NDArray
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame, Image
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
+from deeplabstream.offline.video_identity import (
+    VideoIdentityTracker,
+    identity_tracker_for,
+)
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
-from deeplabstream.pose.tracking.identity_tracker import (
-    IdentitySettings,
-    IdentityTracker,
-)
+from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
-
-
-class VideoIdentityTracker:
-    """Identity tracker of one video: orders the animals of each frame by name."""
-
-    def __init__(
-        self, skeleton: Skeleton, threshold: float, rules: IdentitySettings
-    ) -> None:
-        self.skeleton = skeleton
-        self._identity = IdentityTracker(skeleton, threshold, rules)
-        self.ambiguous = 0
-        """Rows with an ambiguous identity."""
-        self.exchanged = 0
-        """Exchanges of animals that were found and corrected."""
-
-    def update(self, picture: VideoImage, pose: Pose | None) -> Pose | None:
-        """Return the pose of the next frame in the order of names; None: no pose."""
-        if pose is None or picture.image is None:
-            return None
-        told = self._identity.update(picture.image, pose, picture.time_ns / 1e9)
-        self.ambiguous += any(word.startswith("doubt") for word in told.identity)
-        self.exchanged += told.identity.count("exchanged")
-        return told
-
-
-def identity_tracker_for(
-    rows: VideoReader,
-    estimator: PoseEstimator,
-    names: Sequence[str],
-    rules: IdentitySettings,
-) -> VideoIdentityTracker | None:
-    """Return the identity tracker for a network of several animals; None: of one animal.
-
-    DeepLabStreamError: there are more names than animals.
-    """
-    grey = np.full(rows.form.shape, 127, rows.form.dtype)
-    animals = len(estimator.estimate([grey])[0].points)
-    if len(names) > animals:
-        found = "one animal" if animals == 1 else f"{animals} animals at most"
-        raise DeepLabStreamError(
-            f"{len(names)} names, but the network finds {found}: {', '.join(names)}"
-        )
-    if animals == 1:
-        return None
-    skeleton = estimator.skeleton
-    named = replace(skeleton, animals=tuple(names) or skeleton.named(animals))
-    return VideoIdentityTracker(named, estimator.threshold, rules)
 
 
 def estimate_batches(
@@ -261,6 +215,7 @@ def predict(
         times_s=rows.times_ns / 1e9,
         scorer=scorer,
         size=(rows.form.height, rows.form.width),
+        identity=identities.words if identities else (),
     )
     return VideoPoses(rows, table, lost, resumed, identities)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 
 
@@ -31,6 +31,8 @@ def test_an_odd_time_is_refused(name: str) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"MODEL is empty: .*ImportModel.py.*arena"):
+        find_model("")
     with pytest.raises(ModelError, match=r"there is no model 'unicorn'; .*arena"):
         open_estimator("unicorn")
 

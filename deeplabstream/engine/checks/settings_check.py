@@ -18,7 +18,7 @@ from deeplabstream.pose.model.model_folder import (
     ModelFolder,
     load_model_folder,
 )
-from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.pose.model.model_opening import NO_MODEL, find_model
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.sections import Settings
 
@@ -34,6 +34,8 @@ def rig_problems(rig: Settings) -> list[str]:
     folders, problems = read_classifiers(rig)
     problems = missing + problems
     if not rig.model or rig.model.startswith("stand-in"):
+        if not rig.model:
+            problems.append(f"{NO_MODEL} (models/README.md)")
         return problems + classifier_problems(rig, folders, None)
     named = {"[Pose Estimation] MODEL": rig.pose.model}
     if rig.pose.live_crop and rig.pose.detector:

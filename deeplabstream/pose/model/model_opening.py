@@ -24,6 +24,10 @@ from deeplabstream.pose.tracking.named_estimator import animals_of
 
 MODELS = ROOT / "models"
 """Folder of the networks that come with the application."""
+NO_MODEL = (
+    "[Pose Estimation] MODEL is empty: name a model folder there, made by "
+    "utils/ImportModel.py from a network of DeepLabCut, SLEAP or Lightning Pose"
+)
 TOLERANCE_PX = 0.02
 """Largest distance of a pose to the reference's that `auto` accepts, px of the input."""
 
@@ -145,9 +149,12 @@ def find_model(name: str | Path) -> Path:
     for folder in (Path(name), *(place / name for place in places)):
         if str(name) and is_folder(folder):
             return folder
+    known = f"those in {MODELS.name}/: {', '.join(known_models()) or 'none'}"
+    if not str(name):
+        raise ModelError(f"{NO_MODEL}, or choose one of {known}")
     raise ModelError(
         f"there is no model {str(name)!r}; give the path of a model folder, or one of "
-        f"those in {MODELS.name}/: {', '.join(known_models()) or 'none'}"
+        f"{known}"
     )
 
 
