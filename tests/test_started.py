@@ -67,6 +67,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 
 
 SMALLEST = {
+    "active_learning.py --quick": "uncertain +4 labels: median",
     "board_latency.py --quick": "write to pin",
     "first_pose.py --starts 1 --compiled": "First pose, headless: .* after starting app.py",
     "floor.py --seconds 0.2 --rate 50": "poses_per_s",

@@ -33,15 +33,17 @@ from deeplabstream.offline.frame_selection import (
     write_images,
 )
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.uncertain_frames import FrameUncertainty, of_run, of_video
+from deeplabstream.offline.uncertain_frames import (
+    CHOICE,
+    FrameUncertainty,
+    of_run,
+    of_video,
+)
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.labels import PICTURES
 from deeplabstream.training.data.label_proposals import propose
-
-_CHOICE = 5
-"""Frames of high uncertainty for each that is picked: the most different of them are."""
 
 
 @ending()
@@ -85,7 +87,7 @@ def _fresh(
     there = [row for row in range(len(rows)) if image_path(rows, row, folder).exists()]
     if found is None:
         return np.setdiff1d(candidates(rows), there)
-    most = found.most(_CHOICE * count + len(there))
+    most = found.most(CHOICE * count + len(there))
     return np.setdiff1d(most, there)
 
 

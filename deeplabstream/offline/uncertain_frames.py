@@ -26,6 +26,8 @@ _MOST_PAIRS = 500
 _FAR = 10.0
 """Times the usual way between two frames: a jump."""
 _BATCH = 8
+CHOICE = 5
+"""Frames of high uncertainty for each that is picked: the most different of them are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
