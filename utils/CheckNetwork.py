@@ -16,7 +16,6 @@ from deeplabstream.core.program import ending, prepare
 prepare()
 
 import argparse
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +28,8 @@ from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
-from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
+from deeplabstream.offline.checked_points import frame_numbers
+from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.video.video_reader import open_video
 
 COLOURS = ((60, 60, 255), (60, 220, 60), (255, 120, 60), (40, 220, 255), (255, 80, 255))
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
     labels = read_labels(arguments.labels, pictures=False)
-    wanted = _frames(labels)
+    wanted = frame_numbers(labels)
     unknown = set(labels.skeleton.bodyparts) - set(estimator.skeleton.bodyparts)
     if unknown:
         raise LabelsError(
@@ -118,18 +118,6 @@ def _print_course(
             f"  {name:<12} below threshold in {below[:, place].sum()}   moves of more than "
             f"{JUMP_PX} px from one frame to the next: {jumps[place]}"
         )
-
-
-def _frames(labels: Labels) -> list[int]:
-    found = [re.search(r"(\d+)$", image.stem) for image in labels.images]
-    problems = [
-        f"{image.name}: the name must end with a frame number"
-        for image, number in zip(labels.images, found, strict=True)
-        if number is None
-    ]
-    if problems:
-        raise LabelsError(problems)
-    return [int(number[1]) for number in found if number]
 
 
 def _tile(

@@ -10,23 +10,17 @@ from deeplabstream.core.program import ending, prepare
 prepare()
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.tracking import EdgeRange
+from deeplabstream.pose.filters.edge_lengths import FEWEST, WIDER, measured_edges
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_folder import RunFolder
 
-FEWEST = 100
-"""Minimum number of frames on which an edge is visible."""
-WIDER = 0.25
-"""Margin of edge lengths, as a share."""
 FASTER = 2.0
 """Margin of the speed, as a factor."""
 
@@ -70,7 +64,7 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
             )
         points = rig.calibrations[camera].to_mm(points)
     times_s = np.array([step.exposed_ns for step in steps]) / 1e9
-    edges = _edges(folder.skeleton, points)
+    edges = measured_edges(folder.skeleton, points)
     if not edges:
         raise DeepLabStreamError(unseen)
     return [
@@ -82,25 +76,6 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
         f"BONES = {', '.join(map(str, edges))}",
         f"MAX_SPEED = {_fastest(points, times_s):.3g}",
     ]
-
-
-def _edges(skeleton: Skeleton, points: NDArray[np.float64]) -> list[EdgeRange]:
-    """Return the skeleton's edges; without any, from each body part to the next."""
-    pairs = skeleton.edges or list(pairwise(skeleton.bodyparts))
-    found = [_edge(pair, skeleton, points) for pair in pairs]
-    return [edge for edge in found if edge is not None]
-
-
-def _edge(
-    pair: tuple[str, str], skeleton: Skeleton, points: NDArray[np.float64]
-) -> EdgeRange | None:
-    one, other = skeleton.indices(pair)
-    lengths = np.linalg.norm(points[:, :, one] - points[:, :, other], axis=-1).ravel()
-    lengths = lengths[np.isfinite(lengths)]
-    if len(lengths) < FEWEST:
-        return None
-    low, high = np.percentile(lengths, [0.5, 99.5]) * (1 - WIDER, 1 + WIDER)
-    return EdgeRange(*pair, float(f"{low:.3g}"), float(f"{high:.3g}"))
 
 
 def _fastest(points: NDArray[np.float64], times_s: NDArray[np.float64]) -> float:

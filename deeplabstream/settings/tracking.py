@@ -2,27 +2,15 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
+from deeplabstream.pose.filters.edge_lengths import EdgeRange
+
 _EDGE = re.compile(r"(\S.*?)\s+-\s+(\S.*?)\s+(\S+)\s+(\S+)")
-
-
-@dataclass(frozen=True)
-class EdgeRange:
-    """Permitted length of the edge between two body parts: `snout - neck 10 60`."""
-
-    one: str
-    other: str
-    shortest: float
-    longest: float
-
-    def __str__(self) -> str:
-        return f"{self.one} - {self.other} {self.shortest:g} {self.longest:g}"
 
 
 def parse_edge_range(words: object) -> EdgeRange:

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from deeplabstream.core.calibration import CalibrationMark
 from deeplabstream.core.command import InputName, OutputName, TriggerName
 from deeplabstream.core.regions import Region
-from deeplabstream.settings.tracking import EdgeRange
+from deeplabstream.pose.filters.edge_lengths import EdgeRange
 
 _PLAIN: dict[Any, str] = {
     bool: "yes or no",

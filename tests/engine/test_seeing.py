@@ -8,9 +8,10 @@ import pytest
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.pose_filtering import PoseFilter, pose_filter_of
+from deeplabstream.pose.filters.edge_lengths import EdgeRange
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.tracking import EdgeRange, Tracking
+from deeplabstream.settings.tracking import Tracking
 
 SKELETON = Skeleton(("snout", "tail"))
 CAMERA = "[Camera top]\nKIND = SimulatedCamera\n"
