@@ -41,6 +41,9 @@ TASKS = {
             "utils.RecommendSettings", "training settings for labelled data"
         ),
         "train": Program("utils.TrainNetwork", "train a network on labelled frames"),
+        "distil": Program(
+            "utils.DistillNetwork", "a fast network from a slow one and videos"
+        ),
         "evaluate": Program("utils.EvaluateNetwork", "errors of a network on labels"),
         "import-model": Program("utils.ImportModel", "a network from another program"),
         "convert-project": Program(

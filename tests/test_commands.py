@@ -93,6 +93,7 @@ PARSED = {
     "utils/RenderVideo.py": "needs a table of IBL's trials; tests/offline/test_rendering",
     "utils/TrainClassifier.py": "needs labelled behaviour; tests/training",
     "utils/TrainNetwork.py": "trains for minutes; tests/training/test_programs",
+    "utils/DistillNetwork.py": "trains for hours; tests/offline/test_distillation",
     "utils/EvaluateNetwork.py": "needs a trained network; tests/training",
     "utils/RecommendSettings.py": "needs labels; tests/training",
     "utils/CheckLabels.py": "needs labels; tests/training",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.decoder import Decoder
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.importers.graph_operations import give_shape, load_graph
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
@@ -30,7 +31,13 @@ from deeplabstream.training.data.dataset import FRAMES
 from deeplabstream.training.evaluation.evaluate import predict
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.graph_backbone import GraphBackbone
-from deeplabstream.training.networks.pose_network import PoseNetwork
+from deeplabstream.training.networks.heads import STRIDE
+from deeplabstream.training.networks.pose_network import (
+    Architecture,
+    PoseNetwork,
+    build_network,
+    check_size,
+)
 
 MOST_PX = 0.05
 """Largest difference of an exported network's point to torch's, px of the input."""
@@ -89,6 +96,21 @@ def export(
         save_images(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
     save_description(model)
     return load_model_folder(folder)
+
+
+def export_untrained(
+    skeleton: Skeleton, how: Architecture, fitting: Fitting, folder: Path
+) -> ModelFolder:
+    """Write a network with random weights, to measure how long it takes.
+
+    ModelError: the network does not take images of this size.
+    """
+    check_size(how, fitting.height, fitting.width)
+    network = build_network(len(skeleton.bodyparts), how).eval()
+    decoder = Heatmaps(STRIDE, how.sigma)
+    grey = np.full((1, fitting.height, fitting.width, 3), 127, np.uint8)
+    metadata = ModelMetadata(skeleton, fitting, decoder, 1.0, {})
+    return export(network, metadata, grey, folder, own=False)
 
 
 def _write_onnx(network: PoseNetwork, fitting: Fitting, file: Path) -> None:

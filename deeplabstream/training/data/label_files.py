@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.pandas_hdf5 import KEY
-from deeplabstream.training.data.labels import SINGLE
+from deeplabstream.training.data.labels import SINGLE, VISIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,17 @@ def _columns(
     bodyparts: Sequence[str],
     individuals: Sequence[str],
     unique: UniqueParts,
+    axes: Sequence[str] = ("x", "y"),
 ) -> dict[str, list[str]]:
     """Return the header: the words of each row, by its first cell."""
     parts = [*bodyparts] * max(1, len(individuals)) + [*unique.bodyparts]
     owners = [name for name in individuals for _ in bodyparts]
     owners += [SINGLE] * len(unique.bodyparts)
-    rows = {"scorer": [scorer] * len(parts) * 2}
+    rows = {"scorer": [scorer] * len(parts) * len(axes)}
     if individuals:
-        rows["individuals"] = [name for name in owners for _ in "xy"]
-    rows["bodyparts"] = [part for part in parts for _ in "xy"]
-    rows["coords"] = ["x", "y"] * len(parts)
+        rows["individuals"] = [name for name in owners for _ in axes]
+    rows["bodyparts"] = [part for part in parts for _ in axes]
+    rows["coords"] = [*axes] * len(parts)
     return rows
 
 
@@ -68,7 +69,8 @@ def write_labels(
         The table, its scorer, the body parts of each animal, the images.
     points
         (image, bodypart, 2), px; of several animals (image, animal · bodypart, 2). NaN:
-        not visible.
+        not visible. With a third value, the column `visible`: 0 unknown, 1 not visible,
+        2 visible; not with `unique`.
     spread
         Gives each folder of an image's path a column of its own, as DeepLabCut has done
         since 2.2.
@@ -87,7 +89,8 @@ def write_labels(
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     empty = ["", ""] if spread else []
-    for word, cells in _columns(scorer, bodyparts, individuals, unique).items():
+    axes = ["x", "y", VISIBLE][: points.shape[-1]]
+    for word, cells in _columns(scorer, bodyparts, individuals, unique, axes).items():
         table.writerow([word, *empty, *cells])
     for name, own in zip(names, points, strict=True):
         cells = ["" if np.isnan(n) else f"{n:.{digits}f}" for n in own.ravel().tolist()]

@@ -1,0 +1,446 @@
+"""Distillation, from a teacher and videos to the smallest student that meets two limits.
+
+```text
+FOLDER/
+  model.json network.onnx …     the chosen student, if one meets both limits
+  distillation/
+    given.json                  teacher, videos and options
+    labels/                     the teacher's labels, as any labels; origins.csv
+    students/NAME/              each student, as TrainNetwork leaves it
+    result.json                 all measured students, the limits, the choice
+```
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.overwriting import check_new
+from deeplabstream.offline.checked_points import rows_by_video, with_images
+from deeplabstream.offline.distillation.labelling import (
+    HAND,
+    HELD_OUT,
+    LABELS,
+    ORIGINS,
+    facts_of,
+    label_video,
+    read_hand_labels,
+    write_label_folder,
+)
+from deeplabstream.offline.distillation.students import (
+    EIGHT_BITS,
+    Candidate,
+    Errors,
+    Student,
+    Yardsticks,
+    best,
+    candidates,
+    measure_student,
+    measured_errors,
+    pictures_of,
+    untrained_time,
+)
+from deeplabstream.offline.distillation.teacher import Teachers
+from deeplabstream.pose.image_files import read_image
+from deeplabstream.pose.model.model_folder import (
+    DESCRIPTION,
+    load_model_folder,
+    save_description,
+)
+from deeplabstream.training.data.labels import Labels, read_labels
+from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
+from deeplabstream.training.training_job import TrainConfig, train
+from deeplabstream.video.video_reader import open_video
+
+WORK = "distillation"
+_TIMED = 40
+"""Frames on which times are measured."""
+_RANGES = 100
+"""Frames with which ranges of 8-bit networks are found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig:
+    """What to distil, from which videos, and the limits.
+
+    Attributes
+    ----------
+    videos : sequence of pathlib.Path
+        Videos without labels.
+    output : pathlib.Path
+        The model folder to write.
+    within : float
+        Largest median distance of the student to the teacher in held-out frames, px.
+    at_most_ms : float
+        Longest time per frame.
+    count : int
+        Frames that the teacher labels, of all videos together.
+    agree : float
+        Largest spread of the teacher's opinions on one point, px.
+    labels : pathlib.Path, optional
+        Labels made by hand, to learn from and to measure with.
+    check : pathlib.Path, optional
+        Points placed by hand in frames of the videos, to measure with only.
+    students : tuple of Candidate
+        Students in this order; empty: those of the ladder, the fastest first.
+    threads, runtime : int, str
+        How the student will run, and is measured. Labelling and training use all cores.
+    held_out : float
+        Share of the labels with which students are measured.
+    steps, batch, seed, device, precision, workers, licence, progress
+        As in `TrainConfig`.
+    """
+
+    videos: Sequence[Path]
+    output: Path
+    within: float
+    at_most_ms: float
+    count: int = 300
+    agree: float = 5.0
+    labels: Path | None = None
+    check: Path | None = None
+    students: tuple[Candidate, ...] = ()
+    threads: int = 1
+    runtime: str = "auto"
+    held_out: float = 0.15
+    steps: int = 1500
+    batch: int = 8
+    seed: int = 0
+    device: str = "cpu"
+    precision: Literal["auto", "full", "mixed"] = "auto"
+    workers: int = 1
+    licence: str = ""
+    command: str = ""
+    progress: Literal["bar", "json", "none"] = "bar"
+    resume: bool = False
+
+    @property
+    def work(self) -> Path:
+        """Folder of all that is made on the way."""
+        return self.output / WORK
+
+
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """Result of a distillation."""
+
+    students: tuple[Student, ...]
+    """All that were trained and measured, in order."""
+    chosen: Student | None
+    """The first that meets both limits; None: none does."""
+    teacher_hand: Errors | None
+    """The teacher's own distances to held-out labels made by hand."""
+    teacher_check: Errors | None
+    """The teacher's own distances to the points placed by hand."""
+    too_slow: Mapping[str, float]
+    """Students that were not trained, because of their time in ms."""
+
+
+Tell = Callable[[dict[str, Any]], object]
+
+
+def distil(
+    config: DistillConfig,
+    teachers: Teachers,
+    say: Callable[[str], object] = print,
+    tell: Tell = lambda words: None,
+) -> Distilled:
+    """Label videos with a teacher, train students, choose the smallest that is good enough.
+
+    Parameters
+    ----------
+    config : DistillConfig
+        Videos, limits and options.
+    teachers : Teachers
+        Networks that label.
+    say : callable
+        Gets each sentence.
+    tell : callable
+        Gets facts for a window: the number of the student that is trained.
+
+    Returns
+    -------
+    Distilled
+        Measured students, and the choice.
+
+    Raises
+    ------
+    DeepLabStreamError
+        Something is there already, a video cannot be read, the teacher agrees with itself in
+        too few frames, or a training fails.
+    """
+    _begin(config, teachers)
+    hand = None
+    if config.labels is not None:
+        hand = read_hand_labels(
+            config.labels, teachers.skeleton, config.work / "unpacked"
+        )
+    check = _label(config, teachers, hand, say)
+    folder = config.work / "labels"
+    held_out = read_labels(folder / HELD_OUT)
+    hand_out = read_labels(folder / HAND) if (folder / HAND).is_file() else None
+    images = _images(held_out)
+    yardsticks = Yardsticks(
+        held_out, hand_out, check, images[:_TIMED], config.threads, config.runtime
+    )
+    estimator = teachers.every[0].estimator
+    own_errors = [
+        None if labels is None else measured_errors(estimator, labels)
+        for labels in (hand_out, check)
+    ]
+    order, too_slow = _order(config, teachers, held_out, yardsticks, say)
+    students: list[Student] = []
+    chosen = None
+    for number, candidate in enumerate(order, start=1):
+        say(f"student {number} of {len(order)}: {candidate.name}")
+        tell({"student": number, "students": len(order), "name": candidate.name})
+        own = _train(config, teachers, candidate, say)
+        pictures = pictures_of(images[:_RANGES], candidate.fitting)
+        students += measure_student(
+            own, candidate.name, yardsticks, config.at_most_ms, pictures, say
+        )
+        good = [s for s in students if all(s.meets(config.within, config.at_most_ms))]
+        if good:
+            chosen = min(good, key=lambda student: student.timing.ms)
+            break
+    result = Distilled(tuple(students), chosen, own_errors[0], own_errors[1], too_slow)
+    _write(config, teachers, result)
+    return result
+
+
+def _begin(config: DistillConfig, teachers: Teachers) -> None:
+    """Refuse a folder that is in use; record or compare what was given."""
+    readers = {video: open_video(video) for video in config.videos}
+    given = {
+        "teacher": teachers.sha256,
+        "videos": facts_of(readers),
+        "labels": str(config.labels) if config.labels else None,
+        "check": str(config.check) if config.check else None,
+        **{
+            name: getattr(config, name)
+            for name in ("count", "agree", "held_out", "seed", "steps", "batch")
+        },
+    }
+    file = config.work / "given.json"
+    if not config.resume:
+        check_new(config.output)
+    elif not file.is_file():
+        raise DeepLabStreamError(
+            f"--resume: {config.output} contains no distillation that was stopped"
+        )
+    elif (config.output / DESCRIPTION).is_file():
+        raise DeepLabStreamError(f"{config.output} is finished; name a new folder")
+    else:
+        before = json.loads(file.read_text("utf-8"))
+        for name, value in given.items():
+            if before.get(name) != json.loads(json.dumps(value)):
+                raise DeepLabStreamError(
+                    f"--resume: {name} was {before.get(name)}, now it is {value}; repeat "
+                    "the command as it was, or name a new folder"
+                )
+    config.work.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(given, indent=2) + "\n", "utf-8")
+
+
+def _label(
+    config: DistillConfig,
+    teachers: Teachers,
+    hand: Labels | None,
+    say: Callable[[str], object],
+) -> Labels | None:
+    """Write the label folder unless it is there; return the points to check with."""
+    videos = [open_video(video) for video in config.videos]
+    apart: Mapping[Path, Any] = {}
+    check = None
+    if config.check is not None:
+        apart = rows_by_video(config.check, videos)
+        check = with_images(config.check, videos, config.work / "check")
+    folder = config.work / "labels"
+    if (folder / ORIGINS).is_file():
+        say(f"{folder} is already labelled")
+        return check
+    each = -(-config.count // len(videos))
+    labelled = []
+    for number, rows in enumerate(videos):
+        partial = config.work / f"opinions{number}.partial"
+        none = np.empty(0, np.int64)
+        labelled.append(
+            label_video(
+                rows, teachers.of(rows.path), each, config.agree, config.seed,
+                apart.get(rows.path, none), hand, partial, say,
+            )
+        )  # fmt: skip
+    counts = write_label_folder(
+        folder, teachers, labelled, hand, config.held_out, config.seed
+    )
+    say(
+        f"{folder}: {counts[LABELS]} images to learn from, {counts[HELD_OUT]} of the "
+        "teacher held out" + (f", {counts[HAND]} by hand" if HAND in counts else "")
+    )
+    return check
+
+
+def _images(labels: Labels) -> list[Image]:
+    found = [read_image(image) for image in labels.images]
+    return [image for image in found if image is not None]
+
+
+def _order(
+    config: DistillConfig,
+    teachers: Teachers,
+    labels: Labels,
+    yardsticks: Yardsticks,
+    say: Callable[[str], object],
+) -> tuple[list[Candidate], dict[str, float]]:
+    """Return the students to train, the fastest first, and those that are too slow."""
+    given = config.students or candidates(labels.images)
+    times = {
+        each: untrained_time(each, teachers.skeleton, yardsticks.images, config.threads)
+        for each in given
+    }
+    limit = EIGHT_BITS * config.at_most_ms
+    slow = {each.name: ms for each, ms in times.items() if ms > limit}
+    order = [each for each in given if each.name not in slow]
+    if not config.students:
+        order.sort(key=lambda each: times[each])
+    for each in order:
+        say(f"{each.name}: {times[each]:.1f} ms per frame before training")
+    for name, ms in slow.items():
+        say(f"{name}: {ms:.1f} ms per frame; too slow even with 8 bits, not trained")
+    if not order:
+        raise DeepLabStreamError(
+            f"--at-most-ms {config.at_most_ms:g}: the fastest student takes "
+            f"{min(times.values()):.1f} ms per frame on this computer, too much even with "
+            "8 bits"
+        )
+    return order, slow
+
+
+def _train(
+    config: DistillConfig,
+    teachers: Teachers,
+    candidate: Candidate,
+    say: Callable[[str], object],
+) -> Path:
+    """Train one student unless it is there; return its folder."""
+    folder = config.work / "students" / candidate.name
+    if (folder / PREDICTIONS).is_file() and (folder / DESCRIPTION).is_file():
+        say(f"{folder} is already trained")
+        return folder
+    edges = [f"{one}:{other}" for one, other in teachers.skeleton.edges]
+    train(
+        TrainConfig(
+            data=config.work / "labels" / LABELS,
+            output=folder,
+            size=candidate.fitting,
+            backbone=candidate.backbone,
+            stages=candidate.stages,
+            imagenet=candidate.backbone.startswith("efficientnet"),
+            steps=config.steps,
+            batch=config.batch,
+            seed=config.seed,
+            held_out=0.1,
+            edges=edges,
+            device=config.device,
+            precision=config.precision,
+            workers=config.workers,
+            licence=config.licence,
+            command=config.command,
+            progress=config.progress,
+            resume=True,
+        ),
+        say,
+    )
+    return folder
+
+
+def _write(config: DistillConfig, teachers: Teachers, result: Distilled) -> None:
+    """Write the result, and the chosen student into the model folder."""
+    words = {
+        "within_px": config.within,
+        "at_most_ms": config.at_most_ms,
+        "threads": config.threads,
+        **asdict(result),
+    }
+    with atomic_file(config.work / "result.json") as making:
+        making.write_text(json.dumps(words, indent=2) + "\n", "utf-8")
+    if (chosen := result.chosen) is None:
+        return
+    for file in Path(chosen.folder).iterdir():
+        if file.is_file() and file.name != DESCRIPTION:
+            shutil.copyfile(file, config.output / file.name)
+    model = load_model_folder(Path(chosen.folder))
+    facts = {
+        "teacher": teachers.name,
+        "teacher_sha256": teachers.sha256,
+        "runtime": chosen.runtime,
+        "ms_per_frame": round(chosen.timing.ms, 3),
+        "to_teacher_median_px": round(chosen.teacher.median_px, 3),
+        "to_teacher_points": chosen.teacher.points,
+    }
+    about = {**model.about, "distilled": facts}
+    save_description(replace(model, path=config.output, about=about))
+
+
+def table(result: Distilled) -> list[str]:
+    """Return the measured students as lines of text."""
+    lines = [
+        f"{'student':<36}{'runtime':<15}{'ms':>7}{'p50':>7} | {'to the teacher, px':<30}"
+        f" | {'by hand, px':<16} | {'checked, px':<16}"
+    ]
+    for each in result.students:
+        to = each.teacher
+        lines.append(
+            f"{each.name:<36}{each.runtime:<15}{each.timing.ms:7.2f}"
+            f"{each.timing.p50_ms:7.2f} | {to.median_px:6.2f}, 95 % below "
+            f"{to.p95_px:6.1f}, {to.not_seen:4.0%} | {_px(each.hand):<16} | "
+            f"{_px(each.check):<16}"
+        )
+    nothing = f"{'the teacher':<36}{'':<15}{'':>7}{'':>7} | {'':<30} | "
+    lines.append(
+        f"{nothing}{_px(result.teacher_hand):<16} | {_px(result.teacher_check):<16}"
+    )
+    return [line.rstrip() for line in lines]
+
+
+def _px(errors: Errors | None) -> str:
+    return f"{errors.median_px:.2f} (95 %: {errors.p95_px:.1f})" if errors else "-"
+
+
+def conclusion(config: DistillConfig, result: Distilled) -> list[str]:
+    """Return what came of it: the choice, or which limit was not met."""
+    limits = config.within, config.at_most_ms
+    if chosen := result.chosen:
+        return [
+            f"{config.output} is {chosen.name}: {chosen.teacher.median_px:.2f} px to the "
+            f"teacher (limit {limits[0]:g}), {chosen.timing.ms:.2f} ms per frame (limit "
+            f"{limits[1]:g})",
+            "settings.ini:",
+            "[Pose Estimation]",
+            f"MODEL = {config.output}",
+            f"RUNTIME = {chosen.runtime}",
+        ]
+    near = best(result.students, *limits)
+    exact, fast = near.meets(*limits)
+    missed = [
+        f"the error is {near.teacher.median_px:.2f} px, not {limits[0]:g} px or less"
+        if not exact
+        else "",
+        f"a frame takes {near.timing.ms:.2f} ms, not {limits[1]:g} ms or less"
+        if not fast
+        else "",
+    ]
+    return [
+        "no student meets both limits, and nothing was written to "
+        f"{config.output / DESCRIPTION}",
+        f"the nearest is {near.name} in {near.runtime} ({near.folder}): "
+        + "; ".join(filter(None, missed)),
+    ]

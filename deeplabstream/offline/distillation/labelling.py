@@ -1,0 +1,330 @@
+"""Labels of a teacher: frames of videos, chosen, labelled, and written as a label folder."""
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.progress import progress
+from deeplabstream.offline.distillation.agreement import Agreement, agreement
+from deeplabstream.offline.distillation.teacher import Teacher, Teachers
+from deeplabstream.offline.frame_selection import (
+    candidates,
+    image_path,
+    pick,
+    write_images,
+)
+from deeplabstream.offline.video_inference import PartialRows
+from deeplabstream.training.data.dataset import split
+from deeplabstream.training.data.label_files import write_labels
+from deeplabstream.training.data.labels import PICTURES, TABLE, Labels
+from deeplabstream.training.data.projects import open_project
+from deeplabstream.video.decoding import as_bgr
+from deeplabstream.video.video_reader import VideoCursor, VideoReader
+
+ORIGINS = "origins.csv"
+"""Beside the labels: of each image, who labelled it, and how far opinions were apart."""
+LABELS, HELD_OUT, HAND = f"{TABLE}.csv", f"{TABLE}_test.csv", f"{TABLE}_new.csv"
+"""To train on; held-out frames of the teacher; held-out frames labelled by hand."""
+LOOKED_AT = 1.5
+"""Frames that the teacher looks at, for each that becomes a label."""
+KEPT_AWAY = 5
+"""Frames before and after one with points placed by hand that are not labelled."""
+FEWEST = 10
+"""Usable frames with which a student can be trained."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Frames of one video that the teacher labelled."""
+
+    rows: VideoReader
+    chosen: NDArray[np.int64]
+    """Frame numbers, growing."""
+    points: NDArray[np.float32]
+    """(frame, body part, 2), px; NaN: not visible, or unknown."""
+    known: NDArray[np.bool_]
+    """(frame, body part)"""
+    apart_px: NDArray[np.float64]
+    """(frame, body part)"""
+
+    def names(self) -> list[str]:
+        """Return the names of the images, relative to the label folder."""
+        folder = Path(PICTURES, self.rows.path.stem)
+        return [
+            image_path(self.rows, row, folder).as_posix()
+            for row in self.chosen.tolist()
+        ]
+
+
+def label_video(
+    rows: VideoReader,
+    teacher: Teacher,
+    count: int,
+    agree_px: float,
+    seed: int,
+    apart: NDArray[np.int64],
+    hand: Labels | None,
+    partial: Path,
+    say: Callable[[str], object],
+) -> Labelled:
+    """Return `count` frames of a video on which the teacher agrees with itself.
+
+    More than `count` frames that look different are shown to the teacher; of those on which it
+    agrees, `count` of different postures are kept. Frames near those in `apart` are left out.
+    What the teacher found is kept in `partial`, for a command that is repeated.
+    """
+    near = (apart[:, None] + np.arange(-KEPT_AWAY, KEPT_AWAY + 1)).ravel()
+    free = np.setdiff1d(candidates(rows), near)
+    looked_at = pick(rows, round(LOOKED_AT * count), seed, free)
+    opinions = _opinions(rows, looked_at, teacher, partial)
+    thresholds = np.array([each.threshold for each in teacher.networks])
+    labels = None if hand is None else _of_parts(hand, teacher.skeleton)
+    found = agreement(opinions, thresholds, teacher.skeleton, agree_px, labels)
+    chosen = _chosen(rows, looked_at, found, count, seed)
+    _report(rows, looked_at, found, len(chosen), say)
+    places = np.searchsorted(looked_at, chosen)
+    return Labelled(
+        rows,
+        chosen,
+        found.points[places],
+        found.known[places],
+        found.apart_px[places],
+    )
+
+
+def _opinions(
+    rows: VideoReader, wanted: NDArray[np.int64], teacher: Teacher, partial: Path
+) -> NDArray[np.float32]:
+    """Return (frame, network, view, body part, 3); a frame without an image is NaN."""
+    facts = {
+        "video": list(map(str, rows.identity)),
+        "teacher": teacher.sha256,
+        "frames": wanted.tolist(),
+    }
+    cursor = VideoCursor(rows)
+    last = len(rows) - 1
+    with PartialRows(partial, facts, teacher.shape) as kept:
+        left = wanted[kept.rows :].tolist()
+        for row in progress(left, f"labelling {rows.path.name}", len(left)):
+            beside = [cursor.read(max(0, row - 1)), cursor.read(row)]
+            beside.append(cursor.read(min(last, row + 1)))
+            before, image, after = (
+                None if each.image is None or each.damaged else as_bgr(each.image)
+                for each in beside
+            )
+            told = np.full(teacher.shape, np.nan, np.float32)
+            if image is not None:
+                told = teacher.look(
+                    image, before if row else None, after if row < last else None
+                )
+            kept.append(told[None])
+        values = kept.read().copy()
+    cursor.close()
+    return values
+
+
+def _chosen(
+    rows: VideoReader,
+    looked_at: NDArray[np.int64],
+    found: Agreement,
+    count: int,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Return the rows to label: of different postures, among those that are usable."""
+    points = np.full((len(rows), 1, *found.points.shape[1:]), np.nan)
+    points[looked_at, 0] = found.points
+    return pick(rows, count, seed, looked_at[found.usable], points)
+
+
+def _report(
+    rows: VideoReader,
+    looked_at: NDArray[np.int64],
+    found: Agreement,
+    chosen: int,
+    say: Callable[[str], object],
+) -> None:
+    rejected = [f"{why} {n}" for why, n in found.rejected.items() if n]
+    say(
+        f"{rows.path.name}: {chosen} frames labelled of {len(looked_at)} looked at; "
+        f"{int((~found.known).sum())} of {found.known.size} points unknown"
+        f"{' (' + ', '.join(rejected) + ')' if rejected else ''}"
+    )
+    for view, usual in found.unused.items():
+        say(
+            f"{rows.path.name}: copies {view!r} are not compared: the teacher finds most "
+            f"points {usual:.1f} px elsewhere in them"
+        )
+
+
+def _of_parts(labels: Labels, skeleton: Skeleton) -> NDArray[np.float32]:
+    """Return the points (image, body part, 2) in the skeleton's order; NaN for missing."""
+    own = labels.skeleton.bodyparts
+    points = np.full(
+        (len(labels.images), len(skeleton.bodyparts), 2), np.nan, np.float32
+    )
+    for place, name in enumerate(skeleton.bodyparts):
+        if name in own:
+            points[:, place] = labels.points[:, own.index(name)]
+    return points
+
+
+def read_hand_labels(path: Path, skeleton: Skeleton, unpacked: Path) -> Labels:
+    """Return labels made by hand; DeepLabStreamError: they share no body part."""
+    labels = open_project(path, unpacked).labels
+    if not set(labels.skeleton.bodyparts) & set(skeleton.bodyparts):
+        raise DeepLabStreamError(
+            f"--labels {path}: its body parts are {', '.join(labels.skeleton.bodyparts)}, "
+            f"the teacher's {', '.join(skeleton.bodyparts)}"
+        )
+    return labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Rows of a table of labels."""
+
+    names: list[str]
+    points: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    origins: list[list[object]]
+
+    @property
+    def cells(self) -> NDArray[np.float32]:
+        """(image, body part, 3): x, y, and 0 unknown, 1 not visible, 2 visible."""
+        there = np.isfinite(self.points).all(axis=2)
+        visible = np.where(self.known, 1 + there, 0).astype(np.float32)
+        return np.concatenate([self.points, visible[..., None]], axis=2)
+
+
+def write_label_folder(
+    folder: Path,
+    teachers: Teachers,
+    videos: Sequence[Labelled],
+    hand: Labels | None,
+    held_out: float,
+    seed: int,
+) -> dict[str, int]:
+    """Write images, labels and origins; return the number of images by table.
+
+    Labels made by hand are copied and mixed with those of the teacher. The held-out frames
+    of both are in tables of their own.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = teachers.skeleton.bodyparts
+    for each in videos:
+        write_images(each.rows, each.chosen, folder / PICTURES / each.rows.path.stem)
+    own = [_rows_of(each, teachers, folder) for each in videos]
+    taught = _joined(own, len(parts))
+    if len(taught.names) < FEWEST:
+        raise DeepLabStreamError(
+            f"the teacher agrees with itself in {len(taught.names)} frames; "
+            f"{FEWEST} are needed at least: use other videos, another teacher, or a larger "
+            "--agree"
+        )
+    by_hand = _hand_rows(hand, teachers, folder)
+    tables: dict[str, list[tuple[_Rows, Sequence[int]]]] = {LABELS: []}
+    for rows, table in ((taught, HELD_OUT), (by_hand, HAND)):
+        if rows.names:
+            clips = [name.rpartition("/")[0] for name in rows.names]
+            parted = split(clips, held_out, seed)
+            tables[LABELS].append((rows, parted.train))
+            tables[table] = [(rows, parted.validation)]
+    scorer = f"{teachers.name} (network)" if hand is None else "network and hand"
+    counts, origins = {}, []
+    for table, pieces in tables.items():
+        picked = _joined([_taken(rows, at) for rows, at in pieces], len(parts))
+        write_labels(folder / table, scorer, parts, picked.names, picked.cells)
+        counts[table] = len(picked.names)
+        origins += [[*row, table] for row in picked.origins]
+    with (
+        atomic_file(folder / ORIGINS) as making,
+        making.open("w", encoding="utf-8", newline="") as file,
+    ):
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["image", "origin", "labelled by", "apart_px", "table"])
+        lines.writerows(origins)
+    return counts
+
+
+def _rows_of(video: Labelled, teachers: Teachers, folder: Path) -> _Rows:
+    names = video.names()
+    there = [place for place, name in enumerate(names) if (folder / name).is_file()]
+    teacher = teachers.of(video.rows.path)
+    origins: list[list[object]] = []
+    for place in there:
+        apart = video.apart_px[place]
+        apart = apart[np.isfinite(apart)]
+        most = f"{apart.max():.2f}" if len(apart) else ""
+        who = f"{teacher.name} {teacher.sha256[:8]}"
+        origins.append([names[place], "network", who, most])
+    return _Rows(
+        [names[place] for place in there],
+        video.points[there],
+        video.known[there],
+        origins,
+    )
+
+
+def _hand_rows(hand: Labels | None, teachers: Teachers, folder: Path) -> _Rows:
+    """Return the rows of labels made by hand, whose images are copied."""
+    parts = teachers.skeleton.bodyparts
+    if hand is None:
+        return _joined([], len(parts))
+    names = []
+    for image in hand.images:
+        name = Path(PICTURES, f"hand_{image.parent.name}", image.name)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / name).is_file():
+            shutil.copyfile(image, folder / name)
+        names.append(name.as_posix())
+    double = [name for name, times in Counter(names).items() if times > 1]
+    if double:
+        raise DeepLabStreamError(
+            f"--labels {hand.file}: two images are called {'/'.join(double[0].split('/')[1:])}"
+        )
+    known = np.zeros((len(names), len(parts)), np.bool_)
+    for place, part in enumerate(parts):
+        if part in hand.skeleton.bodyparts:
+            known[:, place] = hand.known[:, hand.skeleton.bodyparts.index(part)]
+    points = _of_parts(hand, teachers.skeleton)
+    origins: list[list[object]] = [[name, "hand", hand.file.name, ""] for name in names]
+    return _Rows(names, points, known, origins)
+
+
+def _joined(rows: Sequence[_Rows], parts: int) -> _Rows:
+    return _Rows(
+        [name for each in rows for name in each.names],
+        np.concatenate(
+            [np.empty((0, parts, 2), np.float32), *(e.points for e in rows)]
+        ),
+        np.concatenate(
+            [np.empty((0, parts), np.bool_), *(each.known for each in rows)]
+        ),
+        [row for each in rows for row in each.origins],
+    )
+
+
+def _taken(rows: _Rows, places: Sequence[int]) -> _Rows:
+    at = list(places)
+    return _Rows(
+        [rows.names[n] for n in at],
+        rows.points[at],
+        rows.known[at],
+        [rows.origins[n] for n in at],
+    )
+
+
+def facts_of(videos: Mapping[Path, VideoReader]) -> list[list[object]]:
+    """Return what identifies the videos."""
+    return [
+        [path.name, path.stat().st_size, len(rows)] for path, rows in videos.items()
+    ]

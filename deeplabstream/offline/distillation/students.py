@@ -1,0 +1,285 @@
+"""Students: networks of increasing size, and how fast and how exact each one is."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.estimator import PoseEstimator, runs_on_gpu
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_opening import TOLERANCE_PX, opened
+from deeplabstream.pose.runtimes.quantisation import quantise, told
+from deeplabstream.pose.runtimes.runtime_list import Runtime, check_runtime, present
+from deeplabstream.pose.runtimes.runtime_selection import choose, measure
+from deeplabstream.training.data.input_size import SIZES, fitting_like
+from deeplabstream.training.data.labels import Labels
+from deeplabstream.training.evaluation.image_prediction import Found, predict_images
+
+TINY = Fitting(height=128, width=160)
+"""About the pixels of the smallest input."""
+EIGHT_BITS = 4.0
+"""Times by which a network with 8 bits is faster at most: slower ones are not trained."""
+INT8_TOLERANCE_PX = 1.0
+"""Largest difference of an 8-bit network to full precision, px of the input."""
+_SECONDS = 1.0
+_FEWEST = 10
+"""Measured frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Architecture and input size of a student."""
+
+    backbone: str
+    stages: int
+    fitting: Fitting
+
+    @property
+    def name(self) -> str:
+        """Name of the student's folder."""
+        size = f"{self.fitting.width}x{self.fitting.height}"
+        short = f"_{self.stages}stages" if self.backbone.startswith("efficient") else ""
+        return f"{self.backbone}{short}_{size}"
+
+
+LADDER = (
+    ("efficientnet_lite0", 4, TINY),
+    ("efficientnet_lite0", 5, TINY),
+    ("efficientnet_lite0", 4, SIZES["small"]),
+    ("efficientnet_lite0", 5, SIZES["small"]),
+    ("efficientnet_lite0", 4, SIZES["usual"]),
+    ("efficientnet_lite0", 5, SIZES["usual"]),
+    ("efficientnet_lite2", 5, SIZES["usual"]),
+    ("efficientnet_lite2", 5, SIZES["fine"]),
+)
+"""Backbone, stages, and about how many pixels the input has: those with ImageNet weights."""
+
+
+def candidates(images: Sequence[Path]) -> tuple[Candidate, ...]:
+    """Return the students to choose from, with inputs in the shape of the images."""
+    found = [
+        Candidate(
+            backbone, stages, fitting_like(images, size, 16 if stages == 4 else 32)
+        )
+        for backbone, stages, size in LADDER
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def parse_candidate(word: str) -> Candidate:
+    """Return the student of `BACKBONE:WIDTHxHEIGHT` or `BACKBONE:STAGES:WIDTHxHEIGHT`.
+
+    ModelError: it is neither.
+    """
+    from deeplabstream.training.data.input_size import parse_size
+
+    backbone, *rest = word.split(":")
+    if len(rest) in (1, 2) and (len(rest) == 1 or rest[0] in ("4", "5")):
+        fitting = parse_size(rest[-1])
+        if not isinstance(fitting, str):
+            return Candidate(backbone, int(rest[0]) if len(rest) == 2 else 5, fitting)
+    raise ModelError(
+        f"--students {word}: expected BACKBONE:WIDTHxHEIGHT or BACKBONE:STAGES:WIDTHxHEIGHT, "
+        "as in efficientnet_lite0:4:224x160"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a network takes for a frame, with preparation and decoding."""
+
+    ms: float
+    """What the limit applies to: processor time with one thread, else `p50_ms`."""
+    p50_ms: float
+    """Median duration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Distances of a network's points to labels."""
+
+    points: int
+    median_px: float
+    p95_px: float
+    not_seen: float
+    """Share of the labelled points whose confidence is below the threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """A measured student in one runtime."""
+
+    name: str
+    folder: str
+    runtime: str
+    timing: Timing
+    teacher: Errors
+    """To the teacher's labels in held-out frames."""
+    hand: Errors | None = None
+    """To held-out labels made by hand."""
+    check: Errors | None = None
+    """To points placed by hand in the videos."""
+
+    def meets(self, within_px: float, at_most_ms: float) -> tuple[bool, bool]:
+        """Return whether it holds the error, and the time."""
+        return self.teacher.median_px <= within_px, self.timing.ms <= at_most_ms
+
+
+def untrained_time(
+    candidate: Candidate, skeleton: Skeleton, images: Sequence[Image], threads: int
+) -> float:
+    """Return the milliseconds of an untrained network in full precision."""
+    from deeplabstream.training.model_export import export_untrained
+    from deeplabstream.training.networks.pose_network import Architecture
+
+    with TemporaryDirectory() as folder:
+        how = Architecture(backbone=candidate.backbone, stages=candidate.stages)
+        model = export_untrained(
+            skeleton, how, candidate.fitting, Path(folder, "model")
+        )
+        runtime = fastest(
+            model, threads, ("int8", "bf16")
+        )  # it has no points to compare
+        return time_per_frame(opened(model, runtime, threads), images, threads).ms
+
+
+def fastest(
+    model: ModelFolder, threads: int, without: tuple[str, ...] = ("int8",)
+) -> Runtime:
+    """Return the fastest runtime whose points agree with full precision."""
+    known = [name for name in present(model) if not name.endswith(without)]
+    return choose(measure(model, known, threads, TOLERANCE_PX))
+
+
+def time_per_frame(
+    estimator: PoseEstimator, images: Sequence[Image], threads: int
+) -> Timing:
+    """Return how long frame to pose takes.
+
+    With one thread of the CPU it is the time that the processor computes: other programs
+    do not lengthen it. With several threads or a GPU it is the median duration.
+    """
+    estimator.estimate([images[0]])
+    took: list[float] = []
+    computed, began = time.process_time(), time.perf_counter()
+    while len(took) < _FEWEST or time.perf_counter() - began < _SECONDS:
+        start = time.perf_counter()
+        estimator.estimate([images[len(took) % len(images)]])
+        took.append(time.perf_counter() - start)
+    computed = (time.process_time() - computed) / len(took) * 1e3
+    p50_ms = float(np.median(took)) * 1e3
+    single = threads == 1 and not runs_on_gpu(estimator)
+    return Timing(computed if single else p50_ms, p50_ms)
+
+
+def errors(found: Found, labels: Labels, threshold: float) -> Errors:
+    """Return the distances to the labels that name a point."""
+    away = found.distance(labels)
+    there = np.isfinite(away)
+    labelled = np.zeros(there.shape, np.bool_)
+    for place, part in enumerate(found.bodyparts):
+        if part in labels.skeleton.bodyparts:
+            own = labels.points[:, labels.skeleton.bodyparts.index(part)]
+            labelled[:, place] = np.isfinite(own).all(axis=1)
+    median, p95 = np.percentile(away[there], [50, 95]) if there.any() else [np.nan] * 2
+    unseen = ~(found.confidence >= threshold)[labelled]
+    return Errors(
+        int(labelled.sum()),
+        float(median),
+        float(p95),
+        float(unseen.mean()) if len(unseen) else np.nan,
+    )
+
+
+def measured_errors(estimator: PoseEstimator, labels: Labels) -> Errors:
+    """Return the distances of a network's points to labels."""
+    found = predict_images(estimator, labels.images, labels.names)
+    return errors(found, labels, estimator.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Yardsticks:
+    """What students are measured with."""
+
+    teacher: Labels
+    hand: Labels | None
+    check: Labels | None
+    images: Sequence[Image]
+    """Frames for the time."""
+    threads: int
+    runtime: str
+    """`auto`, or the name of a runtime."""
+
+
+def measure_student(
+    folder: Path,
+    name: str,
+    yardsticks: Yardsticks,
+    at_most_ms: float,
+    pictures: NDArray[np.uint8],
+    say: Callable[[str], object],
+) -> list[Student]:
+    """Return the student in full precision, and with 8 bits where that is too slow.
+
+    `pictures` (n, height, width, 3) of the network's input are for the ranges of 8 bits.
+    """
+    model = load_model_folder(folder)
+    threads = yardsticks.threads
+    if yardsticks.runtime != "auto":
+        return [_measured(model, name, check_runtime(yardsticks.runtime), yardsticks)]
+    first = _measured(model, name, fastest(model, threads), yardsticks)
+    if first.timing.ms <= at_most_ms:
+        return [first]
+    try:
+        trials = quantise(model, pictures, INT8_TOLERANCE_PX)
+    except ModelError as error:
+        say(f"  8 bits: {error}")
+        return [first]
+    say(f"  8 bits: {told(trials[0])}")
+    reduced = [runtime for runtime in present(model) if runtime.endswith("int8")]
+    return [first, *(_measured(model, name, each, yardsticks) for each in reduced)]
+
+
+def pictures_of(images: Sequence[Image], fitting: Fitting) -> NDArray[np.uint8]:
+    """Return frames as the network gets them, (n, height, width, 3)."""
+    fitted = np.empty((len(images), fitting.height, fitting.width, 3), np.uint8)
+    for image, into in zip(images, fitted, strict=True):
+        fitting.of(image.shape).place(image, into)
+    return fitted
+
+
+def _measured(
+    model: ModelFolder, name: str, runtime: Runtime, yardsticks: Yardsticks
+) -> Student:
+    estimator = opened(model, runtime, yardsticks.threads)
+    timing = time_per_frame(estimator, yardsticks.images, yardsticks.threads)
+    return Student(
+        name,
+        str(model.path),
+        runtime,
+        timing,
+        measured_errors(estimator, yardsticks.teacher),
+        *(
+            None if labels is None else measured_errors(estimator, labels)
+            for labels in (yardsticks.hand, yardsticks.check)
+        ),
+    )
+
+
+def best(students: Sequence[Student], within_px: float, at_most_ms: float) -> Student:
+    """Return the student that exceeds the limits least."""
+
+    def excess(student: Student) -> float:
+        return max(
+            student.teacher.median_px / within_px, student.timing.ms / at_most_ms
+        )
+
+    return min(students, key=excess)

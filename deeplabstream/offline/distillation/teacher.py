@@ -1,0 +1,223 @@
+"""A teacher: one or more networks that look at a frame, its altered copies and neighbours.
+
+Source of the copies: Radosavovic et al., Data distillation, CVPR 2018.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.training.data.augmentation import apply, mirrored
+
+VIEWS = ("frame", "mirrored", "rotated left", "rotated right", "before", "after")
+"""What a teacher looks at: the frame, three copies of it, and the frames beside it."""
+COPIES = 4
+"""Number of the first of them that show the same moment."""
+ROTATION_DEG = 8.0
+
+Points = NDArray[np.float32]
+Opinions = NDArray[np.float32]
+"""(…, network, view, body part, 3): x, y in px of the frame, confidence; NaN: no image."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Teacher:
+    """Networks with the same body parts that find one animal."""
+
+    name: str
+    networks: tuple[PoseEstimator, ...]
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Body parts and edges of the first network."""
+        return self.networks[0].skeleton
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of all networks."""
+        words = "".join(each.sha256 for each in self.networks)
+        return hashlib.sha256(words.encode()).hexdigest()
+
+    @property
+    def estimator(self) -> PoseEstimator:
+        """The networks as one."""
+        one = self.networks[0]
+        return one if len(self.networks) == 1 else Ensemble(self.networks, Path())
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the opinions on one frame."""
+        parts = len(self.skeleton.bodyparts)
+        return len(self.networks), len(VIEWS), parts, 3
+
+    def look(
+        self, image: Image, before: Image | None = None, after: Image | None = None
+    ) -> Opinions:
+        """Return what each network finds in each view, in px of `image`.
+
+        Parameters
+        ----------
+        image : numpy.ndarray of uint8, shape (height, width) or (height, width, 3)
+            The frame.
+        before, after : numpy.ndarray of uint8, optional
+            The frames beside it.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (network, view, body part, 3)
+            x and y in px, confidence from 0 to 1. NaN: there is no such image, or no point.
+        """
+        height, width = image.shape[:2]
+        around = [
+            _rotation(width, height, deg) for deg in (ROTATION_DEG, -ROTATION_DEG)
+        ]
+        flipped = np.ascontiguousarray(image[:, ::-1], np.uint8)
+        images: list[Image] = [
+            image,
+            flipped,
+            *(_warped(image, each) for each in around),
+        ]
+        images += [each for each in (before, after) if each is not None]
+        told = np.full(self.shape, np.nan, np.float32)
+        views = [*range(COPIES)]
+        views += [
+            place
+            for place, each in ((COPIES, before), (COPIES + 1, after))
+            if each is not None
+        ]
+        for network, own in zip(told, self.networks, strict=True):
+            for view, pose in zip(views, own.estimate(images), strict=True):
+                network[view, :, :2] = pose.points[0]
+                network[view, :, 2] = pose.confidence[0]
+        swapped = mirrored(self.skeleton)
+        told[:, 1] = told[:, 1, swapped] * [-1, 1, 1] + [width - 1, 0, 0]
+        for view, matrix in enumerate(around, start=2):
+            back = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+            told[:, view, :, :2] = apply(back, told[:, view, :, :2])
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Teachers:
+    """The teacher of each video: that of its camera, else the usual one."""
+
+    usual: Teacher | None
+    cameras: dict[str, Teacher] = field(default_factory=dict)
+
+    @property
+    def every(self) -> list[Teacher]:
+        """All teachers."""
+        return [*([self.usual] if self.usual else []), *self.cameras.values()]
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Body parts of all of them."""
+        return self.every[0].skeleton
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of all networks, with their cameras."""
+        words = [f"{name}={each.sha256}" for name, each in self.cameras.items()]
+        words += [self.usual.sha256] if self.usual else []
+        return hashlib.sha256(" ".join(words).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """Names of the networks, for labels and `model.json`."""
+        return ", ".join(each.name for each in self.every)
+
+    def of(self, video: Path) -> Teacher:
+        """Return the teacher of a video; ModelError: there is none for its camera.
+
+        A video belongs to the camera whose name it has, or with which its name ends after
+        an underscore.
+        """
+        for camera, teacher in self.cameras.items():
+            if video.stem == camera or video.stem.endswith(f"_{camera}"):
+                return teacher
+        if self.usual is None:
+            raise ModelError(
+                f"--teacher: none is for {video.name}; its name is not that of a camera "
+                f"({', '.join(self.cameras)}) and does not end with _CAMERA. Add a network "
+                "without a camera"
+            )
+        return self.usual
+
+
+def open_teachers(
+    words: Sequence[str], runtime: str = "auto", threads: int = 0
+) -> Teachers:
+    """Return the teachers of `MODEL …` and `CAMERA=MODEL …`.
+
+    Several networks without a camera, and those of an ensemble's folder, are one teacher.
+    ModelError: one cannot be opened, finds several animals or other body parts.
+    """
+    given: dict[str, list[str]] = {}
+    for word in words:
+        camera, sign, model = word.partition("=")
+        own = bool(sign) and not Path(word).exists()
+        given.setdefault(camera if own else "", []).append(model if own else word)
+    opened = {
+        camera: _open(models, runtime, threads) for camera, models in given.items()
+    }
+    first, *others = opened.values()
+    for other in others:
+        _check(first.skeleton, other.skeleton, other.name)
+    return Teachers(opened.pop("", None), opened)
+
+
+def _open(models: Sequence[str], runtime: str, threads: int) -> Teacher:
+    networks: list[PoseEstimator] = []
+    for model in models:
+        estimator = open_estimator(model, runtime, threads)
+        members: Sequence[PoseEstimator] = (estimator,)
+        if isinstance(estimator, Ensemble):
+            members = estimator.estimators
+        for each in members:
+            grey = np.full((64, 64, 3), 127, np.uint8)
+            animals = len(each.estimate([grey])[0].points)
+            if animals > 1:
+                raise ModelError(
+                    f"--teacher {model}: it finds {animals} animals; distillation supports "
+                    "networks of one animal"
+                )
+            networks.append(each)
+            _check(networks[0].skeleton, each.skeleton, model)
+    return Teacher(" + ".join(Path(model).name for model in models), tuple(networks))
+
+
+def _check(first: Skeleton, other: Skeleton, name: str) -> None:
+    if first.bodyparts != other.bodyparts:
+        raise ModelError(
+            f"--teacher {name}: its body parts are {', '.join(other.bodyparts)}, those of "
+            f"the first network {', '.join(first.bodyparts)}; all need the same in the same "
+            "order"
+        )
+
+
+def _rotation(width: int, height: int, degrees: float) -> NDArray[np.float64]:
+    """Return the matrix (2, 3) of a rotation that keeps the whole image in sight."""
+    turn = np.radians(abs(degrees))
+    cos, sin = float(np.cos(turn)), float(np.sin(turn))
+    scale = min(
+        width / (width * cos + height * sin), height / (height * cos + width * sin)
+    )
+    middle = ((width - 1) / 2, (height - 1) / 2)
+    return np.asarray(cv2.getRotationMatrix2D(middle, degrees, scale), np.float64)
+
+
+def _warped(image: Image, matrix: NDArray[np.float64]) -> Image:
+    size = image.shape[1], image.shape[0]
+    out = cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(out, np.uint8)

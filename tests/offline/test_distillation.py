@@ -1,0 +1,366 @@
+"""A slow network labels videos, a fast one learns from them; limits are measured."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.offline.distillation.agreement import Agreement, agreement
+from deeplabstream.offline.distillation.labelling import (
+    HAND,
+    HELD_OUT,
+    KEPT_AWAY,
+    LABELS,
+    ORIGINS,
+)
+from deeplabstream.offline.distillation.students import (
+    Candidate,
+    Errors,
+    Student,
+    Timing,
+    best,
+    parse_candidate,
+)
+from deeplabstream.offline.distillation.teacher import (
+    COPIES,
+    VIEWS,
+    Teacher,
+    Teachers,
+    open_teachers,
+)
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.simulation.arena import Arena
+from deeplabstream.training.data.labels import read_labels
+from tests.offline.films import DotFinder, dot_at, dotted, write_film
+from utils.DistillNetwork import main
+
+EARS = Skeleton(("leftear", "rightear", "tail"))
+THRESHOLD = np.array([0.5])
+TINY = ["--students", "efficientnet_lite0:4:64x48", "--steps", "2", "--batch", "2"]
+QUICK = [*TINY, "--runtime", "cpu", "--count", "12", "--quiet"]
+
+
+def walk(frames: int = 200) -> np.ndarray:
+    """Return opinions (frame, 1, view, part, 3) of a teacher that is always right."""
+    rng = np.random.default_rng(0)
+    path = np.cumsum(rng.normal(0, 2, (frames, 2)), axis=0) + 300
+    angle = np.cumsum(rng.normal(0, 0.05, frames))
+    body = np.array([(20, -8), (20, 8), (-30, 0)])
+    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], 1)
+    points = path[:, None] + body @ turn.reshape(-1, 2, 2).transpose(0, 2, 1)
+    told = np.ones((frames, 1, len(VIEWS), 3, 3), np.float32)
+    told[:, 0, :COPIES, :, :2] = points[:, None]
+    told[1:, 0, COPIES, :, :2] = points[:-1]
+    told[:-1, 0, COPIES + 1, :, :2] = points[1:]
+    told[0, 0, COPIES], told[-1, 0, COPIES + 1] = np.nan, np.nan
+    return told + np.concatenate([rng.normal(0, 0.3, (*told.shape[:-1], 2)), np.zeros(
+        (*told.shape[:-1], 1))], axis=-1).astype(np.float32)  # fmt: skip
+
+
+def agreed(told: np.ndarray, **more: object) -> Agreement:
+    return agreement(told, THRESHOLD, EARS, 5.0, **more)  # type: ignore[arg-type]
+
+
+def test_a_teacher_that_is_always_right_is_believed() -> None:
+    told = walk()
+    found = agreed(told)
+    assert found.known.mean() > 0.99
+    assert not found.unused
+    away = np.linalg.norm(found.points - told[:, 0, 0, :, :2], axis=-1)
+    assert np.nanmax(away) < 2
+
+
+def test_opinions_that_are_apart_are_unknown_and_not_absent() -> None:
+    told = walk()
+    told[7, 0, 1, 2, :2] += 60  # the mirrored copy has the tail elsewhere
+    found = agreed(told)
+    assert not found.known[7, 2]
+    assert found.known[7, :2].all()
+    assert found.rejected["opinions apart"] == 1
+    told = walk()
+    told[7, 0, :, 2, 2] = 0.1  # not visible in any copy
+    told[8, 0, :2, 2, 2] = 0.1  # in half of them
+    found = agreed(told)
+    assert found.known[7, 2]
+    assert np.isnan(found.points[7, 2]).all()
+    assert not found.known[8, 2]
+    assert found.rejected["seen in some copies only"] == 1
+
+
+def test_wrong_points_are_caught_though_all_copies_agree() -> None:
+    told = walk()
+    told[9, 0, :COPIES, 2, :2] += 60  # wrong in all copies of one frame
+    found = agreed(told)
+    assert not found.known[9, 2]
+    assert found.rejected["jumps between frames"] == 1
+    told = walk()
+    told[9, ..., 2, :2] += (-300, -300)  # and in the frames beside it: it is too long
+    found = agreed(told)
+    assert found.known[9].tolist() == [True, False, False], "one of the ends is wrong"
+    assert found.rejected["edge length"] == 2
+
+
+def test_exchanged_ears_are_an_implausible_posture() -> None:
+    told = walk(400)
+    told[5, 0] = told[5, 0][:, [1, 0, 2]]  # left and right, in every view
+    found = agreed(told)
+    assert not found.known[5].all()
+    assert found.rejected["posture"] > 0
+    assert found.known.mean() > 0.99
+
+
+def test_copies_for_which_the_teacher_was_not_trained_are_not_compared() -> None:
+    told = walk()
+    told[:, 0, 1, :, 0] += 90  # a network of side views: all mirrored poses are wrong
+    found = agreed(told)
+    assert list(found.unused) == ["mirrored"]
+    assert found.known.mean() > 0.99
+
+
+def test_one_opinion_is_no_agreement() -> None:
+    told = walk()
+    told[:, 0, 1:COPIES, :, 0] += 90
+    found = agreed(told)
+    assert len(found.unused) == COPIES - 1
+    assert not found.known.any()
+    assert not found.usable.any()
+
+
+def test_a_running_animal_does_not_jump() -> None:
+    told = walk()
+    for step, frame in enumerate(range(50, 56)):
+        told[frame:, ..., 0] += 40 if step else 0
+    for frame in range(49, 56):  # the frames beside are those of the same run
+        told[frame, 0, COPIES, :, :2] = told[frame - 1, 0, 0, :, :2]
+        told[frame, 0, COPIES + 1, :, :2] = told[frame + 1, 0, 0, :, :2]
+    assert agreed(told).known[50:55].all()
+
+
+class _Shifting(DotFinder):
+    """Finds the dot, and says that it is sure."""
+
+
+def test_points_of_copies_are_mapped_back() -> None:
+    told = Teacher("dots", (_Shifting(),)).look(dotted(5), dotted(4), dotted(6))
+    assert told.shape == (1, len(VIEWS), 1, 3)
+    places = [dot_at(5)] * COPIES + [dot_at(4), dot_at(6)]
+    assert np.abs(told[0, :, 0, :2] - places).max() < 1.0
+    alone = Teacher("dots", (_Shifting(),)).look(dotted(5))
+    assert np.isnan(alone[0, COPIES:]).all()
+
+
+class _TwoEars(DotFinder):
+    def estimate(self, images: object, cameras: object = ()) -> list[Pose]:
+        found = super().estimate(images)  # type: ignore[arg-type]
+        three = [np.repeat(pose.points, 3, axis=1) for pose in found]
+        for points in three:
+            points[0, 1] += 5
+        return [Pose(EARS, each, np.ones((1, 3), np.float32)) for each in three]
+
+
+def test_mirrored_ears_are_exchanged() -> None:
+    network = _TwoEars(skeleton=EARS)
+    told = Teacher("ears", (network,)).look(dotted(5))[0, :, :, :2]
+    x, y = dot_at(5)
+    assert told[0, 1] == pytest.approx([x + 5, y + 5], abs=1)
+    assert told[1, 0] == pytest.approx([x - 5, y + 5], abs=1), "the left is mirrored"
+    assert told[1, 1] == pytest.approx([x, y], abs=1)
+
+
+def test_each_camera_has_its_teacher(tmp_path: Path) -> None:
+    top, side = Teacher("top", (DotFinder(),)), Teacher("side", (DotFinder(),))
+    both = Teachers(top, {"side": side})
+    assert both.of(Path("2026_side.mp4")) is side
+    assert both.of(Path("side.mkv")) is side
+    assert both.of(Path("inside.mkv")) is top
+    with pytest.raises(ModelError, match="none is for other"):
+        Teachers(None, {"side": side}).of(Path("other.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["stand-in:0:2"], "finds 2 animals; distillation supports"),
+        (["arena", "other"], "all need the same in the same order"),
+        (["top=nowhere"], "there is no model 'nowhere'"),
+    ],
+)
+def test_teachers_that_can_not_label_are_refused(
+    words: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(shutil.copytree(MODELS / "arena", tmp_path / "other").parent)
+    own = Path("other/model.json")
+    own.write_text(own.read_text("utf-8").replace("snout", "nose"), "utf-8")
+    with pytest.raises(ModelError, match=sentence):
+        open_teachers(words, "cpu", 1)
+
+
+def test_students_are_named_by_backbone_and_size() -> None:
+    assert parse_candidate("unet:64x48") == Candidate("unet", 5, Fitting(48, 64))
+    small = parse_candidate("efficientnet_lite0:4:160x128")
+    assert small.name == "efficientnet_lite0_4stages_160x128"
+    for word in ("unet", "unet:6:64x48", "unet:small", "unet:65x48"):
+        with pytest.raises(ModelError):
+            parse_candidate(word)
+
+
+def student(px: float, ms: float) -> Student:
+    return Student("one", "folder", "cpu", Timing(ms, ms), Errors(9, px, px, 0.0))
+
+
+def test_the_nearest_student_is_the_one_that_exceeds_the_limits_least() -> None:
+    slow, wrong, both = student(1, 30), student(9, 1), student(2.2, 9)
+    assert best([slow, wrong, both], 2, 8) is both
+    assert both.meets(2, 8) == (False, False)
+    assert student(2, 8).meets(2, 8) == (True, True)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty frames of the simulated mouse, a second apart."""
+    arena, shape = Arena((240, 320, 3), 1), (240, 320, 3)
+
+    def frame(row: int) -> Image:
+        image = np.empty(shape, np.uint8)
+        arena.draw(image, row, row)
+        return image
+
+    folder = tmp_path_factory.mktemp("videos")
+    return write_film(folder / "mouse.mp4", frame, frames=60)
+
+
+@pytest.fixture(scope="module")
+def stopped(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A distillation in which no student meets the limit of the error."""
+    output = tmp_path_factory.mktemp("fast") / "fast"
+    words = ["--teacher", "arena", "--videos", str(film), "--output", str(output)]
+    hand = tmp_path_factory.mktemp("hand")
+    check = write_check(hand / "check.csv", [4, 20])
+    words += ["--check", str(check), "--agree", "50"]
+    limits = ["--within", "0.1", "--at-most-ms", "5000"]
+    assert main([*words, *limits, *QUICK]) == 1
+    assert not (output / "model.json").exists()
+    return output
+
+
+def write_check(file: Path, frames: list[int]) -> Path:
+    parts = load_model_folder(MODELS / "arena").skeleton.bodyparts
+    rows = ["scorer" + ",me,me" * len(parts)]
+    rows.append("bodyparts," + ",".join(f"{part},{part}" for part in parts))
+    rows.append("coords" + ",x,y" * len(parts))
+    rows += [f"mouse/img{n:04}.png" + ",100,100" * len(parts) for n in frames]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    return file
+
+
+def test_the_teachers_labels_are_ordinary_labels_that_name_their_origin(
+    stopped: Path,
+) -> None:
+    folder = stopped / "distillation/labels"
+    learned, held_out = read_labels(folder), read_labels(folder / HELD_OUT)
+    assert len(learned.images) + len(held_out.images) == 12
+    assert not set(learned.images) & set(held_out.images)
+    assert not (folder / HAND).exists()
+    with (folder / ORIGINS).open(encoding="utf-8", newline="") as lines:
+        origins = list(csv.DictReader(lines))
+    assert {row["origin"] for row in origins} == {"network"}
+    assert {row["image"] for row in origins} == {*learned.names, *held_out.names}
+    first = (folder / LABELS).read_text("utf-8").splitlines()[0]
+    assert "arena (network)" in first
+    numbers = [int(image.stem[3:]) for image in (*learned.images, *held_out.images)]
+    assert min(abs(n - at) for n in numbers for at in (4, 20)) > KEPT_AWAY
+
+
+def test_a_result_names_the_limit_that_was_not_met(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = json.loads((stopped / "distillation/result.json").read_text("utf-8"))
+    assert result["chosen"] is None
+    (only,) = result["students"]
+    assert only["runtime"] == "cpu"
+    assert only["check"]["points"] == 2 * len(
+        load_model_folder(Path(only["folder"])).skeleton.bodyparts
+    )
+    assert result["teacher_check"]["median_px"] > 0
+
+
+def test_a_stopped_distillation_continues_and_ends_with_a_network(
+    stopped: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--teacher", "arena", "--videos", str(film), "--output", str(stopped)]
+    words += ["--within", "900", "--at-most-ms", "5000", "--agree", "50", *QUICK]
+    assert main(words) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 2
+    assert "--resume: check was" in capsys.readouterr().err
+    check = json.loads((stopped / "distillation/given.json").read_text("utf-8"))
+    again = [*words, "--resume", "--check", str(check["check"])]
+    assert main([*again, "--tell"]) == 0
+    said = capsys.readouterr().out
+    assert "is already labelled" in said
+    assert "is already trained" in said
+    assert '{"student": 1, "students": 1, "name": ' in said
+    assert "RUNTIME = cpu" in said
+    model = load_model_folder(stopped)
+    assert model.about["distilled"]["teacher"] == "arena"  # type: ignore[index, call-overload]
+    assert main(again) == 2
+    assert "is finished; name a new folder" in capsys.readouterr().err
+
+
+def test_labels_made_by_hand_are_learned_from_and_held_out_apart(
+    film: Path, stopped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = stopped / "distillation/labels"
+    words = ["--teacher", "arena", "--videos", str(film), "--labels", str(labels)]
+    words += ["--output", str(tmp_path / "fast"), "--agree", "50", *QUICK]
+    assert main([*words, "--within", "900", "--at-most-ms", "5000"]) == 0
+    own = tmp_path / "fast/distillation/labels"
+    held_out = read_labels(own / HAND)
+    learned = read_labels(own)
+    by_hand = [name for name in learned.names if "/hand_mouse/" in name]
+    assert len(by_hand) + len(held_out.names) == len(read_labels(labels).names)
+    with (own / ORIGINS).open(encoding="utf-8", newline="") as lines:
+        origins = {row["image"]: row["origin"] for row in csv.DictReader(lines)}
+    assert {origins[name] for name in (*by_hand, *held_out.names)} == {"hand"}
+    assert " by hand" in capsys.readouterr().out
+
+
+def test_a_limit_that_no_student_can_meet_is_told_before_training(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "--teacher",
+        "arena",
+        "--videos",
+        str(film),
+        "--output",
+        str(tmp_path / "a"),
+    ]
+    words += ["--within", "5", "--at-most-ms", "0.1", "--agree", "50", *QUICK]
+    assert main([*words, "--students", "efficientnet_lite2:320x256"]) == 2
+    assert "too much even with 8 bits" in capsys.readouterr().err
+    assert not (tmp_path / "a/distillation/students").exists()
+
+
+def test_a_folder_that_is_in_use_and_a_teacher_in_doubt_are_sentences(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--teacher", "arena", "--videos", str(film), "--within", "5"]
+    words += ["--at-most-ms", "5", *QUICK]
+    assert main([*words, "--output", str(film.parent)]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert main([*words, "--output", str(tmp_path / "a"), "--agree", "0.1"]) == 2
+    assert "the teacher agrees with itself in" in capsys.readouterr().err
+    assert main([*words, "--output", str(tmp_path / "b"), "--resume"]) == 2
+    assert "contains no distillation that was stopped" in capsys.readouterr().err
