@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from deeplabstream.analysis.analyse import RunResults as RunResults
     from deeplabstream.analysis.analyse import analyse as analyse
     from deeplabstream.analysis.options import AnalysisOptions as AnalysisOptions
+    from deeplabstream.analysis.plots import PlotOptions as PlotOptions
+    from deeplabstream.analysis.plots import group_plot as group_plot
+    from deeplabstream.analysis.plots import plot as plot
+    from deeplabstream.analysis.plots import save_plot as save_plot
     from deeplabstream.api.decisions import replay as replay
     from deeplabstream.api.evaluation import evaluate as evaluate
     from deeplabstream.api.live_session import Session as Session
@@ -110,6 +114,12 @@ _PUBLIC = {
         "analyse",
     ),
     "deeplabstream.analysis.options": ("AnalysisOptions",),
+    "deeplabstream.analysis.plots": (
+        "PlotOptions",
+        "group_plot",
+        "plot",
+        "save_plot",
+    ),
     "deeplabstream.api.decisions": ("replay",),
     "deeplabstream.api.evaluation": ("evaluate",),
     "deeplabstream.api.live_session": ("Session",),

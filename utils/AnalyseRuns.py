@@ -2,6 +2,7 @@ r"""Compute the measures of recorded runs and write them as one table.
 
     python utils/AnalyseRuns.py output/2026-11-21_10-58-55
     python utils/AnalyseRuns.py output --bin-s 60 --phases stimulation:laser --table all.csv
+    python utils/AnalyseRuns.py RUN --plots figures --format svg pdf
     python utils/AnalyseRuns.py RUN --region "left = circle 160 240 60" --keep-regions
 
 One row per run, animal, and time bin or phase; docs/results.md defines each measure. A
@@ -21,11 +22,12 @@ prepare()
 import argparse
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.plots import FORMATS, PLOTS, PlotOptions, plot, save_plot
 from deeplabstream.analysis.region_list import (
     RegionOfInterest,
     read_places,
@@ -57,7 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the table; return CANT when a run could not be analysed."""
     asked = _parser().parse_args(argv)
     path = asked.table or Path("results.csv")
-    check_free([path], asked.overwrite)
+    runs = _runs(asked.runs)
+    figures = _figures(asked.plots, runs, asked.format) if asked.plots else {}
+    every = [
+        file for files in figures.values() for each in files.values() for file in each
+    ]
+    check_free([path, *every], asked.overwrite)
     chosen = {name: value for name, value in vars(asked).items() if value is not None}
     names = inspect.signature(AnalysisOptions).parameters
     options: dict[str, Any] = {
@@ -65,7 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in names
         if name in chosen
     }
-    runs = _runs(asked.runs)
     done, failed = [], 0
     for run in runs:
         try:
@@ -79,7 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{run}: left out: {error}", file=sys.stderr)
             failed += 1
             continue
-        for note in done[-1].notes:
+        for note in (
+            *done[-1].notes,
+            *_draw(done[-1], figures.get(run, {}), asked.overwrite),
+        ):
             print(f"{run.name}: {note}", file=sys.stderr)
     if not done:
         raise DeepLabStreamError("no run could be analysed")
@@ -104,6 +113,38 @@ def _keep(run: Path, regions: Sequence[RegionOfInterest]) -> None:
     there = read_places(run)
     named = {each.name: each for each in (*there.regions, *regions)}
     write_places(run, list(named.values()), there.points)
+
+
+def _figures(
+    folder: Path, runs: Sequence[Path], formats: Sequence[str]
+) -> dict[Path, dict[str, list[Path]]]:
+    """Return the files of each plot of each run."""
+    return {
+        run: {
+            name: [folder / f"{run.name}.{name}.{ending}" for ending in formats]
+            for name in PLOTS
+        }
+        for run in runs
+    }
+
+
+def _draw(
+    results: RunResults, figures: Mapping[str, Sequence[Path]], overwrite: bool
+) -> Iterator[str]:
+    """Write the plots of a run; yield a sentence for each that can't be drawn."""
+    for name, files in figures.items():
+        for animal in results.tracks:
+            several = len(results.tracks) > 1
+            try:
+                figure = plot(results, name, PlotOptions(animal=animal))
+            except DeepLabStreamError as error:
+                yield f"no plot {name}: {error}"
+                continue
+            for file in files:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                own = file.with_stem(f"{file.stem}.{animal}") if several else file
+                check_free([own], overwrite)
+                save_plot(figure, own)
 
 
 def _write(path: Path, done: Sequence[RunResults], is_long: bool) -> None:
@@ -143,6 +184,8 @@ def _parser() -> ProgramParser:
         metavar="NAME = REGION", help="a region in pixels, such as left = circle 160 240 60",
     )  # fmt: skip
     add("--keep-regions", action="store_true", help="keep them with the runs")
+    add("--plots", type=Path, metavar="FOLDER", help="draw all plots of each run there")
+    add("--format", nargs="+", choices=FORMATS, default=["svg"], help="default: svg")
     add_overwrite(parser)
     group = parser.add_argument_group("how the measures are computed").add_argument
     help_of = _descriptions()

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.offline.ibl.trial_activity import Around, Signal, around, signals
+from deeplabstream.core.peri_event import Around, Signal, around
+from deeplabstream.offline.ibl.trial_activity import signals
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.session_trials import Trials, read_trials
 

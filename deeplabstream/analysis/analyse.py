@@ -105,6 +105,8 @@ class RunResults:
         Track of each animal, in `unit`.
     visits : mapping of (str, str) to Visits
         By animal and region.
+    behaviours : mapping of str to numpy.ndarray, shape (bout, 2)
+        Bouts of each behaviour, s.
     notes : tuple of str
         Sentences on what could not be computed, and why.
     """
@@ -116,6 +118,7 @@ class RunResults:
     values: tuple[Value, ...]
     tracks: Mapping[str, AnimalTrack]
     visits: Mapping[tuple[str, str], Visits]
+    behaviours: Mapping[str, Spans]
     notes: tuple[str, ...]
 
     def value(
@@ -364,6 +367,7 @@ class _Analysis:
                         values.append(Value(name, span, measure, of, value, unit))
         return RunResults(
             self.data, self.options, self.unit, spans, tuple(values), tracks, visits,
+            {name: bouts for name, (bouts, _) in self.behaviours.items()},
             tuple(dict.fromkeys(self.notes)),
         )  # fmt: skip
 

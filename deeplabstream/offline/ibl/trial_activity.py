@@ -1,7 +1,6 @@
 """What an animal did around the events of its trials, averaged over them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.numpy_files import read_array
+from deeplabstream.core.peri_event import Signal
 from deeplabstream.offline.ibl.alf import CameraFiles
 
 Numbers = NDArray[np.float64]
@@ -16,64 +16,6 @@ Numbers = NDArray[np.float64]
 WHEEL_HZ = 100
 """At which a wheel's velocity is computed."""
 _FEATURES = ("pupilDiameter_smooth", "paw_r_speed", "paw_l_speed")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Signal:
-    """A number over a session."""
-
-    name: str
-    unit: str
-    times_s: Numbers
-    values: Numbers
-    """(time,); NaN: not known."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Around:
-    """One signal around an event of all trials."""
-
-    offsets_s: Numbers
-    """(offset,) from the event."""
-    trials: Numbers
-    """(trial, offset); NaN: not known."""
-
-    @property
-    def mean(self) -> Numbers:
-        """(offset,) over the trials that are known there."""
-        known = np.isfinite(self.trials)
-        total = np.where(known, self.trials, 0).sum(axis=0)
-        count = known.sum(axis=0)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-    @property
-    def error(self) -> Numbers:
-        """(offset,) standard error of the mean; NaN with fewer than two trials."""
-        known = np.isfinite(self.trials)
-        count = known.sum(axis=0)
-        off = np.where(known, self.trials - self.mean, 0)
-        variance = (off**2).sum(axis=0) / np.maximum(count - 1, 1)
-        return np.where(count > 1, np.sqrt(variance / np.maximum(count, 1)), np.nan)
-
-
-def around(
-    signal: Signal, events_s: Numbers, before_s: float, after_s: float, rate: float = 50
-) -> Around:
-    """Return a signal around each event that has a time, linearly between its samples.
-
-    NaN where one of the two samples is not known, and outside of the session.
-    """
-    offsets = np.arange(-round(before_s * rate), round(after_s * rate) + 1) / rate
-    events = events_s[np.isfinite(events_s)]
-    wanted = events[:, None] + offsets
-    known = np.isfinite(signal.values)
-    if known.sum() < 2:
-        return Around(offsets, np.full(wanted.shape, np.nan))
-    times = signal.times_s
-    filled = np.interp(times, times[known], signal.values[known])
-    values = np.interp(wanted, times, filled, np.nan, np.nan)
-    unknown = np.interp(wanted, times, (~known).astype(float), 1.0, 1.0)
-    return Around(offsets, np.where(unknown > 0, np.nan, values))
 
 
 def signals(session: Path) -> Iterator[Signal]:
