@@ -20,6 +20,7 @@ from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import read_labels
 from tests.gui.fake_session import close_to
 from tests.offline.test_frame_selection import film
+from tests.training.test_label_checks import PARTS, walked
 
 SOON = 60_000  # ms
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
@@ -263,6 +264,34 @@ def test_each_animal_has_its_colour_and_its_name(
     for animal, y in enumerate((10, 40)):
         middle = image.pixelColor(at(two, 20, y))
         assert close_to(middle, animal_colour(animal))
+
+
+def test_a_click_on_a_suspicious_label_shows_its_frame(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    labelled = walked(30)
+    labelled[7, [1, 2]] = labelled[7, [2, 1]]
+    folder = tmp_path / "many"
+    names = [f"labeled-data/film/img{row:02}.png" for row in range(30)]
+    (folder / "labeled-data/film").mkdir(parents=True)
+    for name in names:
+        cv2.imwrite(str(folder / name), np.full((480, 640), 60, np.uint8))
+    write_labels(folder / "CollectedData.csv", "me", PARTS, names, labelled)
+    page.open(folder)
+    tab = page.labelling
+    assert tab.suspicious.isHidden()
+    with qtbot.waitSignal(tab.checking.ended, timeout=SOON):
+        qtbot.mouseClick(tab.check, LEFT)
+    assert tab.words.text() == "1 suspicious label"
+    item = tab.suspicious.item(0)
+    assert item is not None
+    assert item.text() == "img07: leftear and rightear left and right swapped"
+    place = tab.suspicious.visualItemRect(item).center()
+    qtbot.mouseClick(tab.suspicious.viewport(), LEFT, pos=place)
+    assert (tab.picture, tab.canvas.part) == (7, 1)
+    page.open(tmp_path / "labels")
+    assert tab.suspicious.isHidden()
+    assert not tab.check.isEnabled(), "nothing is labelled"
 
 
 def test_frames_are_picked_from_a_video(

@@ -1,7 +1,9 @@
 """Labelling tab: body parts placed by mouse and keys; every change is saved at once."""
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from PyQt5.QtCore import QSize, Qt, QTimer, pyqtSignal
@@ -12,9 +14,11 @@ from PyQt5.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
+    QPushButton,
     QWidget,
 )
 
+from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.theme import animal_colour, bodypart_colour
 from deeplabstream.gui.undo_history import LabelHistory
 from deeplabstream.gui.widgets.compared_view import read_image
@@ -29,6 +33,7 @@ _WIDTH = 236
 _NUDGE_PX = 0.5
 _THUMBNAIL = QSize(56, 42)
 _PAUSE_MS = 10
+_SUSPICIOUS_HEIGHT = 130
 _ANIMALS_SHOWN = 5
 """Animals in the list; the rest is scrolled to."""
 _ARROWS = {
@@ -53,6 +58,10 @@ class LabellingTab(QWidget):
         self.tools = LabelTools()
         self.list = QListWidget()
         self.words = QLabel()
+        self.check = QPushButton("Check labels")
+        self.suspicious = QListWidget()
+        self.checking = ProgramProcess(self)
+        self._said = ""
         self.history = LabelHistory()
         blank = QPixmap(_THUMBNAIL)
         blank.fill(Qt.GlobalColor.transparent)
@@ -81,6 +90,9 @@ class LabellingTab(QWidget):
             self._show_edges(book)
         self._list_animals()
         self._list_pictures()
+        self.checking.stop()  # of another folder
+        self.suspicious.clear()
+        self.suspicious.hide()
         if book is not None and book.names:
             waiting = np.flatnonzero(~book.done)
             self.show_picture(int(waiting[0]) if len(waiting) else 0)
@@ -152,6 +164,17 @@ class LabellingTab(QWidget):
         left.setFixedWidth(_WIDTH)
         left.column.addWidget(self.list, 1)
         left.column.addWidget(self.words)
+        self.suspicious.setObjectName("clear")
+        self.suspicious.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.suspicious.setMaximumHeight(_SUSPICIOUS_HEIGHT)
+        self.suspicious.setToolTip("suspicious labels; click: go to the frame")
+        self.check.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.check.setToolTip(
+            "lists body parts that are swapped, far from where similar poses put them, or "
+            "in the same place (utils/CheckLabels.py)"
+        )
+        left.column.addWidget(self.suspicious)
+        left.column.addWidget(self.check)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(10)
@@ -161,6 +184,10 @@ class LabellingTab(QWidget):
 
     def _connect(self) -> None:
         self.list.currentRowChanged.connect(self.show_picture)
+        self.check.clicked.connect(self.check_labels)
+        self.suspicious.itemClicked.connect(self._show_suspicious)
+        self.checking.said.connect(self._take_check)
+        self.checking.ended.connect(self._list_suspicious)
         self.tools.parts.currentRowChanged.connect(self._choose_part)
         self.canvas.placed.connect(self._place)
         self.canvas.removed.connect(self._remove)
@@ -180,6 +207,43 @@ class LabellingTab(QWidget):
         self.tools.closer.clicked.connect(lambda: self.canvas.zoom(True))
         self.tools.wider.clicked.connect(lambda: self.canvas.zoom(False))
         self.tools.whole.clicked.connect(self.canvas.show_whole)
+
+    def check_labels(self) -> None:
+        """List suspicious labels, as `utils/CheckLabels.py` finds them."""
+        if self.book is not None and not self.checking.running:
+            self._said = ""
+            self.check.setEnabled(False)
+            self.checking.start("CheckLabels.py", [str(self.book.folder), "--json"])
+
+    def _take_check(self, text: str) -> None:
+        self._said += text
+
+    def _list_suspicious(self, code: int, _killed: bool) -> None:
+        self.suspicious.clear()
+        self.check.setEnabled(self.book is not None)
+        lines = self._said.strip().splitlines()
+        if code or not lines or self.book is None:
+            self.words.setText(lines[-1] if lines else "The labels can't be checked")
+            return
+        found = json.loads(lines[-1])["suspicious"]
+        for one in found:
+            name = str(one["image"])
+            text = f"{Path(name).stem}: {' and '.join(one['bodyparts'])} {one['kind']}"
+            item = QListWidgetItem(text)
+            item.setToolTip(f"{name}: {one['what']}")
+            item.setData(Qt.ItemDataRole.UserRole, one)
+            self.suspicious.addItem(item)
+        self.suspicious.setVisible(bool(found))
+        count = len(found) or "No"
+        self.words.setText(f"{count} suspicious label{'s' * (len(found) != 1)}")
+
+    def _show_suspicious(self, item: QListWidgetItem) -> None:
+        """Show the frame of a suspicious label, and choose its body part."""
+        one, book = item.data(Qt.ItemDataRole.UserRole), self.book
+        if book is None or one["image"] not in book.names:
+            return
+        self.show_picture(book.names.index(one["image"]))
+        self._choose(int(one["animal"]), book.bodyparts.index(one["bodyparts"][0]))
 
     def _list_pictures(self) -> None:
         self.list.blockSignals(True)
@@ -230,6 +294,8 @@ class LabellingTab(QWidget):
 
     def _show_state(self) -> None:
         book = self.book
+        labelled = book is not None and bool(book.done.any())
+        self.check.setEnabled(labelled and not self.checking.running)
         for widget in (self.tools.good, self.tools.contrast, self.tools.edges):
             widget.setEnabled(book is not None and bool(book.names))
         several = book is not None and book.animals > 1

@@ -142,6 +142,7 @@ class NetworkPage(QWidget):
     def finish(self) -> None:
         """End what goes on behind the page."""
         self.training.finish()
+        self.labelling.checking.stop()
 
     def _show(self, book: LabelBook) -> None:
         self.problem.setText("")
