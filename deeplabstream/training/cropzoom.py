@@ -1,11 +1,11 @@
-"""Training of cropzoom networks: a detector, and a network for a window around the animal.
+"""Training of cropzoom networks: a detector, and a network for a window around an animal.
 
 Windows (`deeplabstream.pose.image_fitting`) are the same in training, in predictions
 and live. Points are always in pixels of the whole image.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import get_ident
 
@@ -16,14 +16,39 @@ from deeplabstream.core.frame import Image
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.live_crop import MARGIN
 from deeplabstream.pose.image_fitting import around
-from deeplabstream.pose.model.model_folder import DETECTOR
+from deeplabstream.pose.model.model_folder import (
+    DETECTOR,
+    load_model_folder,
+    save_description,
+)
 from deeplabstream.pose.model.model_opening import open_estimator
-from deeplabstream.training.data.dataset import load_dataset
+from deeplabstream.pose.tracking.pose_matching import (
+    NEAR,
+    animal_length,
+    same_animals,
+)
+from deeplabstream.training.data.dataset import Parts, load_dataset
+from deeplabstream.training.data.labels import Labels
+from deeplabstream.training.evaluation.animal_matching import (
+    LEAST_PARTS,
+    match,
+    matched,
+)
 from deeplabstream.training.evaluation.image_prediction import predict_images
+from deeplabstream.training.lightning_pose.result_tables import (
+    write_metric,
+    write_predictions,
+)
 from deeplabstream.training.networks.pose_network import Architecture
 from deeplabstream.training.start_network import detector_start
 from deeplabstream.training.train_config import FitSettings
-from deeplabstream.training.training_run import Run, TrainingResult, run_training
+from deeplabstream.training.training_run import (
+    Run,
+    TrainingResult,
+    errors_of,
+    rounded,
+    run_training,
+)
 
 
 def run_cropzoom_training(
@@ -32,7 +57,8 @@ def run_cropzoom_training(
     """Train the detector, then the network on its windows; write one model folder.
 
     The network is trained in windows around the labels, and evaluated in windows around
-    the detector's points. `watch` gives the callback for steps of the detector (0) and
+    the detector's points. Of several animals the detector finds all, and the network is
+    one for a single animal. `watch` gives the callback for steps of the detector (0) and
     of the network (1).
     """
     detector = folder / DETECTOR
@@ -41,6 +67,8 @@ def run_cropzoom_training(
         data = replace(run.data, context=None)
         first = replace(run, settings=settings, data=data, unlabelled=None)
         run_training(first, detector, watch(0), resume)
+    if run.labels.animals > 1:
+        return _train_for_animals(run, folder, watch(1), resume)
     finds = open_estimator(detector)
     found = predict_images(finds, run.labels.images, run.labels.names)
     seen = np.where(
@@ -68,6 +96,124 @@ def _for_detector(settings: FitSettings) -> FitSettings:
         return replace(settings, network=simple, start_from=None, imagenet=True)
     how = replace(start.how, kind="heatmap", edges=())
     return replace(settings, network=how, start_from=start.path, loss=start.loss)
+
+
+def _train_for_animals(
+    run: Run, folder: Path, watch: Callable[..., object], resume: bool
+) -> TrainingResult:
+    """Train the network on one window per labelled animal; evaluate all animals.
+
+    The errors are those of whole images: of detector and network together.
+    """
+    labels, out = run.labels, set(run.parts.validation) | set(run.parts.test)
+    images, single = each_animal(labels)
+    detector = open_estimator(folder / DETECTOR)
+    boxed = boxes(single.points)
+    held_out = [row for row, image in enumerate(images) if image in out]
+    seen = seen_by(detector, labels, images, single.points, held_out)
+    boxed[held_out] = np.where(
+        np.isnan(boxes(seen)), boxed[held_out], boxes(seen)
+    )  # an animal that the detector misses is looked at where it is
+    parts = Parts(
+        *(
+            tuple(row for row, image in enumerate(images) if image in own)
+            for own in map(set, (run.parts.train, run.parts.validation, run.parts.test))
+        )
+    )
+    usual = Architecture()
+    network = replace(
+        run.settings.network, edges=(), head=usual.head, scale=usual.scale
+    )
+    closer = replace(
+        run,
+        labels=single,
+        data=load_dataset(single, run.data.fitting, boxes=boxed),
+        parts=parts,
+        settings=replace(run.settings, network=network),
+    )
+    outcome = run_training(closer, folder, watch, resume)
+    return _evaluated(run, folder, outcome)
+
+
+def each_animal(labels: Labels) -> tuple[list[int], Labels]:
+    """Return labels with one row per animal, and the image of each row.
+
+    Animals with fewer than `LEAST_PARTS` points have no row: no window shows them.
+    """
+    count = len(labels.skeleton.bodyparts)
+    points = labels.points.reshape(len(labels.images), -1, count, 2)
+    there = np.isfinite(points).all(axis=3).sum(axis=2) >= LEAST_PARTS
+    images, animals = np.nonzero(there)
+    known = labels.known.reshape(points.shape[:3])
+    rows = images.tolist()
+    single = Labels(
+        labels.file, labels.skeleton, tuple(labels.images[n] for n in rows),
+        points[images, animals], known[images, animals],
+        tuple(labels.names[n] for n in rows), labels.root,
+    )  # fmt: skip
+    return rows, single
+
+
+def seen_by(
+    detector: PoseEstimator,
+    labels: Labels,
+    images: Sequence[int],
+    points: NDArray[np.float32],
+    rows: Sequence[int],
+) -> NDArray[np.float32]:
+    """Return what a detector finds of the animals in `rows` (row, bodypart, 2), NaN: not.
+
+    `images` and `points` (row, bodypart, 2) are the image and the labels of each row.
+    """
+    seen = np.full((len(rows), *points.shape[1:]), np.nan, np.float32)
+    some = sorted({images[row] for row in rows})
+    if not some:
+        return seen
+    files, names = [labels.images[n] for n in some], [labels.names[n] for n in some]
+    found, sure = predict_images(detector, files, names).by_animal
+    found = np.where((sure >= detector.threshold)[..., None], found, np.float32(np.nan))
+    near = NEAR * animal_length(points)
+    for place, image in enumerate(some):
+        own = [n for n, row in enumerate(rows) if images[row] == image]
+        truth = points[[rows[n] for n in own]]
+        for animal, n in same_animals(found[place], truth, near):
+            seen[own[n]] = found[place, animal]
+    return seen
+
+
+def _evaluated(run: Run, folder: Path, outcome: TrainingResult) -> TrainingResult:
+    """Predict all labelled images with the whole model; write tables and figures."""
+    labels = run.labels
+    estimator = open_estimator(folder)
+    found = predict_images(estimator, labels.images, labels.names)
+    ordered = matched(found, labels, outcome.threshold)
+    room, count = ordered.points.shape[1:3]
+    sets = run.parts.sets(len(labels.names))
+    flat = len(labels.names), room * count
+    parts = labels.skeleton.bodyparts
+    columns = [f"animal{n}_{part}" for n in range(1, room + 1) for part in parts]
+    write_predictions(
+        folder / "predictions.csv", "heatmap_tracker", parts, labels.names,
+        ordered.points.reshape(*flat, 2), ordered.confidence.reshape(flat), sets, room,
+    )  # fmt: skip
+    write_metric(
+        folder / "predictions_pixel_error.csv", columns, labels.names,
+        ordered.distance.reshape(flat), sets,
+    )  # fmt: skip
+    at = list(run.parts.test or run.parts.validation)
+    truth, sure = ordered.labels[at], ordered.confidence[at]
+    again = match(ordered.points[at], sure, truth, outcome.threshold)
+    distance = again.distance.reshape(len(at), -1)
+    errors, animals = errors_of(
+        again, labels.skeleton, outcome.threshold, distance, sure.reshape(len(at), -1)
+    )
+    model = load_model_folder(folder)
+    told = {
+        "held_out_error": [rounded(asdict(error)) for error in errors],
+        "held_out_animals": animals,
+    }
+    save_description(replace(model, about={**model.about, **told}))
+    return replace(outcome, errors=errors, animals=animals)
 
 
 def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:

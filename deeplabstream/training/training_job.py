@@ -432,7 +432,7 @@ def _from_data(
     if config.animals > 1 or labels.animals > 1:
         words = {
             "--moved": config.moved > 0,
-            "--cropzoom": config.cropzoom,
+            "--start-from with --cropzoom": config.cropzoom and start is not None,
         }
         refused(config.kind, [word for word, given in words.items() if given])
         labels = padded(labels, config.animals or labels.animals)

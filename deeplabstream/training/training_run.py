@@ -24,13 +24,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.training.callbacks import Looked, Watch, unseen
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
 from deeplabstream.training.data.labels import Labels
-from deeplabstream.training.evaluation.animal_matching import match
+from deeplabstream.training.evaluation.animal_matching import Matched, match
 from deeplabstream.training.evaluation.confidence_fit import calibrated
 from deeplabstream.training.evaluation.evaluate import (
     PartError,
@@ -151,7 +152,7 @@ def _train_and_export(
             "calibrated": round(after.error(), 4),
         },
         "settings": _plain(asdict(run.settings)),
-        "held_out_error": [_rounded(asdict(error)) for error in errors],
+        "held_out_error": [rounded(asdict(error)) for error in errors],
         **({"held_out_animals": found} if found else {}),
     }
     metadata = ModelMetadata(
@@ -179,24 +180,56 @@ def _measured(
     if data.animals == 1:
         return summary(data.skeleton, distance[at], confidence[at], threshold), {}
     count = len(data.skeleton.bodyparts)
-    each = distance[at].reshape(-1, count), confidence[at].reshape(-1, count)
-    labels = data.in_camera_px(data.points)[at].reshape(-1, data.animals, count, 2)
-    labelled = np.isfinite(labels).all(axis=3).reshape(-1, count)
-    errors = summary(data.skeleton, *each, threshold, labelled)
-    shape = labels.shape[:3]
-    matched = match(
+    labels = data.in_camera_px(data.points).reshape(-1, data.animals, count, 2)[at]
+    ordered = match(
         points[at].reshape(labels.shape),
-        confidence[at].reshape(shape),
+        confidence[at].reshape(labels.shape[:3]),
         labels,
         threshold,
     )
+    return errors_of(ordered, data.skeleton, threshold, distance[at], confidence[at])
+
+
+def errors_of(
+    ordered: Matched,
+    skeleton: Skeleton,
+    threshold: float,
+    distance: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+) -> tuple[tuple[PartError, ...], dict[str, object]]:
+    """Return errors of each body part of several animals, and how many were found.
+
+    Parameters
+    ----------
+    ordered
+        Animals found in some images, in the order of those labelled.
+    skeleton
+        Body parts.
+    threshold
+        Confidence below which a point counts as not visible.
+    distance, confidence
+        (image, animal · bodypart) of the same images, px; NaN: not found.
+
+    Returns
+    -------
+    errors
+        Of each body part.
+    found
+        Number of labelled animals, recall, precision, and the radius within which an animal
+        counts as found.
+    """
+    count = len(skeleton.bodyparts)
+    each = distance.reshape(-1, count), confidence.reshape(-1, count)
+    labelled = np.isfinite(ordered.labels).all(axis=3).reshape(-1, count)
+    errors = summary(skeleton, *each, threshold, labelled)
+    counted = ordered.counted
     found: dict[str, object] = {
-        "animals": int(matched.counted.labelled.sum()),
-        "recall": matched.counted.recall,
-        "precision": matched.counted.precision,
-        "near_px": matched.near_px,
+        "animals": int(counted.labelled.sum()),
+        "recall": counted.recall,
+        "precision": counted.precision,
+        "near_px": ordered.near_px,
     }
-    return errors, _rounded(found)
+    return errors, rounded(found)
 
 
 def _write_tables(
@@ -265,7 +298,7 @@ def _data_words(run: Run) -> dict[str, Any]:
     }
 
 
-def _rounded(words: dict[str, object]) -> dict[str, object]:
+def rounded(words: dict[str, object]) -> dict[str, object]:
     """Return figures that JSON can hold: short, and None for NaN."""
     short = {k: round(v, 3) if isinstance(v, float) else v for k, v in words.items()}
     return {k: None if v != v else v for k, v in short.items()}

@@ -1,5 +1,6 @@
 import csv
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -8,13 +9,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.image_fitting import Fitting, zoomed
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
-from deeplabstream.training.cropzoom import Finder, boxes
+from deeplabstream.training.cropzoom import Finder, boxes, each_animal, seen_by
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.evaluation.animal_matching import padded
 from deeplabstream.training.evaluation.held_out_sets import predict_others
 from deeplabstream.training.model_export import ModelMetadata, export
 from deeplabstream.training.networks.pose_network import Architecture
@@ -142,6 +147,71 @@ def test_pictures_set_apart_are_predicted_through_windows_too(
     away = np.linalg.norm(there[..., :2] - labels.points, axis=2)
     assert away.max() < 1
     assert there[..., 2].max() > 0.5  # in whole pictures, where dots are small, 0.13
+
+
+def test_each_labelled_animal_is_a_row_with_a_window_of_its_own(pairs: Path) -> None:
+    labels = read_labels(pairs, several=True)
+    labels.points[3, :2] = np.nan
+    labels.points[4, 3] = np.nan  # one part is no window
+    images, single = each_animal(labels)
+    assert images == [0, 0, 1, 1, 2, 2, 3, 4, *[n for n in range(5, 16) for _ in "ab"]]
+    assert single.animals == 1
+    np.testing.assert_array_equal(single.points[6], labels.points[3, 2:])
+    data = load_dataset(single, Fitting(48, 64), boxes=boxes(single.points))
+    np.testing.assert_allclose(data.in_camera_px(data.points), single.points, atol=1e-3)
+    assert all(window.width < 96 for window in data.windows)
+
+
+def test_one_command_makes_a_model_of_several_animals(
+    pairs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    words = ["--data", str(pairs), "--output", str(folder), "--animals", "3"]
+    words += ["--backbone", "unet", "--no-imagenet", "--channels", "8", "--quiet"]
+    words += ["--size", "64x48", "--steps", "2", "--batch", "2", "--cropzoom"]
+    assert TrainNetwork.main(words) == 0
+    estimator = open_estimator(folder, "cpu")
+    assert isinstance(estimator, AnimalCrops)
+    assert estimator.animals == 3
+    assert load_model_folder(folder).animals == 1
+    assert load_model_folder(folder / "detector").animals == 3
+    assert load_model_folder(folder).about["held_out_animals"]["animals"] > 1
+    with (folder / "predictions.csv").open(newline="") as lines:
+        rows = list(csv.reader(lines))
+    assert rows[1][0] == "individuals"
+    assert len(rows) == 4 + 16, "one row per image"
+    picture = cv2.imread(str(pairs / "img00.png"))
+    (pose,) = estimator.estimate([np.asarray(picture, np.uint8)])
+    assert pose.points.shape == (3, 2, 2)
+
+
+def test_windows_around_found_animals_are_matched_to_labelled_ones(
+    pairs: Path, tmp_path: Path
+) -> None:
+    labels = padded(read_labels(pairs, several=True), 3)
+    images, single = each_animal(labels)
+    truth = labels.points.reshape(16, 3, 2, 2)[:, [2, 1, 0]]
+    truth[0, 1] += 60  # this one is elsewhere
+    seen = seen_by(_Finds(truth), labels, images, single.points, range(4))
+    assert np.isnan(seen[1]).all()
+    np.testing.assert_array_equal(seen[[0, 2, 3]], single.points[[0, 2, 3]])
+
+
+class _Finds:
+    """A detector that finds the given animals, image by image."""
+
+    skeleton, threshold = Skeleton(("nose", "rump")), 0.5
+    provider = sha256 = ""
+
+    def __init__(self, points: np.ndarray) -> None:
+        self.points = list(points)
+
+    def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
+        some, self.points = self.points[: len(images)], self.points[len(images) :]
+        sure = np.isfinite(np.array(some)).all(axis=-1).astype(np.float32)
+        return [
+            Pose(self.skeleton, own, one) for own, one in zip(some, sure, strict=True)
+        ]
 
 
 def points_of(table: Path) -> np.ndarray:
