@@ -1,10 +1,12 @@
-"""Convert a DeepLabCut project or SLEAP's labels to a Lightning Pose project.
+"""Convert labels of one animal to a Lightning Pose project, of several to DeepLabCut's.
 
     python utils/ConvertProject.py openfield-Pranav-2018-10-30 --output projects/openfield
     python utils/ConvertProject.py labels.slp --output projects/flies
 
-Images and videos are copied. `config.yaml` gets the settings that RecommendSettings.py
-recommends. TrainNetwork.py reads both kinds of projects without conversion.
+The labels are a DeepLabCut project, SLEAP's (`.slp`) or a folder with CollectedData.csv.
+Lightning Pose's projects have one animal per image. The result opens on the page Network of
+the window. Images and videos are copied. Of one animal, `config.yaml` gets the settings that
+RecommendSettings.py recommends. TrainNetwork.py reads both kinds of projects without conversion.
 """
 
 import sys
@@ -20,8 +22,7 @@ import tempfile
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.training.data.labels import LabelsError
-from deeplabstream.training.data.project_conversion import convert
+from deeplabstream.training.data.project_conversion import convert, convert_animals
 from deeplabstream.training.data.projects import open_project
 from deeplabstream.training.recommendations import advise, inspect_project
 
@@ -39,23 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as unpacked:
         project = open_project(asked.project, Path(unpacked), several=True)
-        if project.labels.animals > 1:
-            raise LabelsError(
-                [
-                    f"{asked.project} labels up to {project.labels.animals} animals per "
-                    "image; Lightning Pose's projects have one. Train without conversion: "
-                    f"python utils/TrainNetwork.py --data {asked.project} --output "
-                    "models/mine"
-                ]
-            )
-        advice = {each.key: each.value for each in advise(inspect_project(project, 0))}
-        file = convert(project, asked.output, advice)
-    labels = project.labels
+        labels = project.labels
+        if labels.animals > 1:
+            file = convert_animals(project, asked.output).parent
+        else:
+            facts = inspect_project(project, 0)
+            advice = {each.key: each.value for each in advise(facts)}
+            file = convert(project, asked.output, advice)
+    if labels.left_out:
+        print(f"left out, as they belong to no animal: {', '.join(labels.left_out)}")
     print(
         f"{len(labels.images)} images, {len(labels.skeleton.bodyparts)} body "
         f"parts, {len(project.videos)} videos"
+        + (f", up to {labels.animals} animals" if labels.animals > 1 else "")
     )
-    print(f"to train with it: python utils/TrainNetwork.py {file} --output runs/one")
+    data = f"--data {file}" if labels.animals > 1 else str(file)
+    print(f"to train with it: python utils/TrainNetwork.py {data} --output runs/one")
     return 0
 
 

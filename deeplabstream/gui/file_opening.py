@@ -19,7 +19,7 @@ from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
-from deeplabstream.gui.dialogs.questions import CANCEL, ask, place_to_write
+from deeplabstream.gui.dialogs.questions import CANCEL, ask, ask_folder, place_to_write
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.text_rewriting import with_camera_kind
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from deeplabstream.gui.main_window import MainWindow
 
 Kind: TypeAlias = Literal[
-    "settings", "version 1", "video", "network", "run", "labels", "unknown"
+    "settings", "version 1", "video", "network", "run", "labels", "sleap", "unknown"
 ]
 _CAMERA, _FRAMES, _USE = "Use as camera", "Pick frames", "Use this network"
 _INI = "Settings (*.ini);;All files (*)"
@@ -72,6 +72,8 @@ def _kind_of(path: Path) -> Kind:
         return next(found, "unknown")
     if path.suffix.lower() in VIDEOS:
         return "video"
+    if path.suffix.lower() == ".slp":
+        return "sleap"
     if path.name in ("run.json", DESCRIPTION):
         return kind_of(path.parent)
     if path.suffix.lower() == ".ini":
@@ -99,6 +101,7 @@ class FileOpener:
                 "network": self._use_network,
                 "run": self.window.open_run,
                 "labels": self._open_labels,
+                "sleap": self._convert_labels,
             }
             actions.get(kind, self._refuse)(path)
 
@@ -196,10 +199,17 @@ class FileOpener:
     def _open_labels(self, folder: Path) -> None:
         self.window.network_page.open(folder)
 
+    def _convert_labels(self, package: Path) -> None:
+        """Ask for a new folder, convert SLEAP's labels, and show them."""
+        title = f"New folder for the labels of {package.name}"
+        if folder := ask_folder(self.window, title, package.parent):
+            self.window.show_page("Network")
+            self.window.network_page.convert_labels(package, folder)
+
     def _refuse(self, path: Path) -> None:
         self._complain(
             f"{path.name} is neither settings (.ini), a video, a model folder, a run "
-            "folder nor a folder of labels."
+            "folder, a folder of labels nor labels of SLEAP (.slp)."
         )
 
     def _complain(self, text: str) -> None:

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.dialogs import questions
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
+from deeplabstream.gui.file_opening import kind_of
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
@@ -21,6 +22,7 @@ from deeplabstream.training.data.labels import read_labels
 from tests.gui.fake_session import close_to
 from tests.offline.test_frame_selection import film
 from tests.training.test_label_checks import PARTS, walked
+from tests.training.test_projects import sleap
 
 SOON = 60_000  # ms
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
@@ -292,6 +294,24 @@ def test_a_click_on_a_suspicious_label_shows_its_frame(
     page.open(tmp_path / "labels")
     assert tab.suspicious.isHidden()
     assert not tab.check.isEnabled(), "nothing is labelled"
+
+
+def test_sleaps_labels_are_converted_and_shown(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    package, folder = tmp_path / "two.pkg.slp", tmp_path / "converted"
+    sleap(package, animals=2)
+    assert kind_of(package) == "sleap"
+    window = page.convert_labels(package, folder)
+    with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
+        pass
+    assert ended.args == [0], window.page.toPlainText()
+    assert page.book is not None
+    assert page.book.folder == folder
+    assert page.animals_line.text() == "animal1, animal2"
+    page.open(tmp_path)
+    assert "two.pkg.slp --output NEW_FOLDER" in page.problem.text()
+    window.close()
 
 
 def test_frames_are_picked_from_a_video(

@@ -14,6 +14,7 @@ import yaml
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.project_conversion import convert
 from deeplabstream.training.data.projects import Project, open_project, read_label_sets
@@ -24,7 +25,6 @@ from deeplabstream.training.recommendations import (
     cropzoom_pays,
     inspect_project,
 )
-from tests.training.test_projects import sleap
 from utils import (
     ConvertProject,
     CropFrames,
@@ -126,15 +126,49 @@ def test_labels_of_sleaps_own_library_become_a_project(
         np.testing.assert_array_equal(*pictures)
 
 
-def test_labels_of_several_animals_are_not_converted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("tracks", [("bob", "anna"), ("bob", ""), ("single", "anna")])
+def test_labels_of_several_animals_become_a_deeplabcut_project(
+    pairs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tracks: tuple[str, str],
 ) -> None:
-    file = sleap(tmp_path / "two.pkg.slp", animals=2)
-    assert ConvertProject.main([str(file), "--output", str(tmp_path / "new")]) == 2
-    told = capsys.readouterr().err
-    assert f"{file} labels up to 2 animals per image; Lightning Pose's" in told
-    assert f"TrainNetwork.py --data {file} --output" in told
-    assert not (tmp_path / "new").exists()
+    import sleap_io
+
+    labels = read_labels(pairs, several=True)
+    skeleton = sleap_io.Skeleton(nodes=list(labels.skeleton.bodyparts))
+    video = sleap_io.Video.from_filename([str(image) for image in labels.images])
+    named = [sleap_io.Track(name) for name in tracks]
+    frames = []
+    for place, own in enumerate(labels.points.reshape(16, 2, 2, 2).astype(float)):
+        both = [
+            sleap_io.Instance.from_numpy(xy, skeleton=skeleton, track=track)
+            for xy, track in zip(own, named, strict=True)
+        ]
+        shown = both[::-1] if place % 2 else both  # in any order
+        frame = sleap_io.LabeledFrame(
+            video=video, frame_idx=place, instances=shown[: 1 if place == 5 else 2]
+        )
+        frames.append(frame)
+    package, target = tmp_path / "pair.slp", tmp_path / "project"
+    sleap_io.Labels(frames).save(str(package), embed=False, verbose=False)
+    assert ConvertProject.main([str(package), "--output", str(target)]) == 0
+    assert f"--data {target} --output" in capsys.readouterr().out
+    after = open_project(target, target, several=True).labels
+    book = open_book(target)
+    good = tracks == ("bob", "anna")
+    assert book.individuals == (tracks if good else ("animal1", "animal2"))
+    assert after.animals == 2
+    if good:
+        same = np.delete(np.arange(16), 5)
+        np.testing.assert_allclose(after.points[same], labels.points[same], atol=0.01)
+        assert np.isnan(after.points[5, :2]).all(), "anna alone"
+    assert ConvertProject.main([str(package), "--output", str(target)]) == 2
+    again = tmp_path / "again"
+    assert ConvertProject.main([str(target), "--output", str(again)]) == 0
+    twice = open_project(again, again, several=True).labels
+    np.testing.assert_array_equal(twice.points, after.points)
+    assert twice.individuals == after.individuals
 
 
 def test_files_that_would_replace_each_other_are_not_copied(

@@ -120,6 +120,19 @@ class NetworkPage(QWidget):
         window.show()
         return window
 
+    def convert_labels(self, labels: Path, folder: Path) -> ProgramWindow:
+        """Convert labels of another program into a new folder, and show that."""
+        words = [str(labels), "--output", str(folder)]
+        window = ProgramWindow("Convert labels", "ConvertProject.py", words, self)
+        window.ended.connect(partial(self._take_converted, folder))
+        window.show()
+        return window
+
+    def _take_converted(self, folder: Path, code: int) -> None:
+        if code == 0:
+            self.show_step("Label")
+            self.open(folder)
+
     @property
     def undoes(self) -> bool:
         """Whether Undo takes back labels: frames are labelled now."""

@@ -299,6 +299,15 @@ def open_book(
     given = _Names(tuple(bodyparts), tuple(individuals), scorer)
     labels, names, unique = (_of_project if project else _of_folder)(folder, given)
     names = _waiting_names(folder, names)
+    packages = sorted(folder.glob("*.slp"))
+    if labels is None and not found and packages:
+        raise LabelsError(
+            [
+                f"{folder} holds labels of SLEAP: convert them with python "
+                f"utils/ConvertProject.py {packages[0]} --output NEW_FOLDER, or drop the "
+                "file on the window"
+            ]
+        )
     if not names.bodyparts:
         raise LabelsError([f"{folder} has no {FILE} yet: name its body parts"])
     reasons = read_uncertain(folder)

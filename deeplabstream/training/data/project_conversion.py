@@ -1,15 +1,17 @@
-"""Conversion of DeepLabCut and SLEAP projects to Lightning Pose's folder and YAML file."""
+"""Conversion of projects: of one animal to Lightning Pose's, of several to DeepLabCut's."""
 
 import shutil
 from collections.abc import Sequence
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deeplabstream.core.overwriting import check_new
-from deeplabstream.training.data.label_files import write_labels
+from deeplabstream.training.data.label_files import write_dlc_video, write_labels
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.projects import Project
+from deeplabstream.video.video_reader import open_video
 
 TABLE = "CollectedData.csv"
 CONFIG = "config.yaml"
@@ -55,6 +57,16 @@ THEIRS: dict[str, Any] = {
     },
 }  # fmt: skip
 """Groups in its files; `losses_to_use=[temporal]` then needs nothing else."""
+_DEEPLABCUT: dict[str, Any] = {
+    "start": 0, "stop": 1, "numframes2pick": 20,
+    "skeleton_color": "black", "pcutoff": 0.6, "dotsize": 12, "alphavalue": 0.7,
+    "colormap": "rainbow",
+    "TrainingFraction": [0.95], "iteration": 0, "default_net_type": "resnet_50",
+    "default_augmenter": "albumentations", "snapshotindex": -1, "batch_size": 8,
+    "cropping": False, "x1": 0, "x2": 640, "y1": 277, "y2": 624,
+    "corner2move2": [50, 50], "move2corner": True,
+}  # fmt: skip
+"""Settings that DeepLabCut requires, with its own values."""
 
 
 def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
@@ -67,6 +79,72 @@ def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     if labels.animals > 1:
         raise LabelsError(["Lightning Pose projects have one animal per image"])
     check_new(folder)
+    names, videos = _copied(project, folder)
+    parts = labels.skeleton.bodyparts
+    write_labels(folder / TABLE, "scorer", parts, names, labels.points)
+    places = {"data.data_dir": str(folder.resolve()), "data.csv_file": TABLE}
+    places["data.video_dir"] = str(videos.resolve())
+    return write_config(folder / CONFIG, parts, {**advice, **places})
+
+
+def convert_animals(project: Project, folder: Path, scorer: str = "me") -> Path:
+    """Write a project of several animals as DeepLabCut's; return its `config.yaml`.
+
+    `folder` must be new or empty; images and videos are copied. Animals without names are
+    animal1, animal2 and so on. LabelsError: two files would get one name.
+    """
+    import yaml
+
+    labels = project.labels
+    check_new(folder)
+    names, videos = _copied(project, folder)
+    parts = labels.skeleton.bodyparts
+    individuals = labels.individuals or tuple(
+        f"animal{number}" for number in range(1, labels.animals + 1)
+    )
+    for video in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        own = [n for n, name in enumerate(names) if name.rpartition("/")[0] == video]
+        write_dlc_video(
+            folder / video, scorer, parts, [names[n] for n in own],
+            labels.points[own], individuals,
+        )  # fmt: skip
+    words = {
+        "Task": folder.resolve().name,
+        "scorer": scorer,
+        "date": f"{datetime.now(UTC):%b%d}",
+        "multianimalproject": True,
+        "identity": False,
+        "project_path": str(folder.resolve()),
+        "engine": "pytorch",
+        "video_sets": {
+            str(videos.resolve() / video.name): {"crop": _whole_crop(video)}
+            for video in project.videos
+        },
+        "individuals": list(individuals),
+        "uniquebodyparts": [],
+        "multianimalbodyparts": list(parts),
+        "bodyparts": "MULTI!",
+        "skeleton": [list(edge) for edge in labels.skeleton.edges],
+        **deepcopy(_DEEPLABCUT),
+    }
+    config = folder / CONFIG
+    text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
+def _whole_crop(video: Path) -> str:
+    """Return DeepLabCut's region of a video: all of its frames."""
+    form = open_video(video).form
+    return f"0, {form.width}, 0, {form.height}"
+
+
+def _copied(project: Project, folder: Path) -> tuple[list[str], Path]:
+    """Copy images and videos; return the images' new names and the folder of videos.
+
+    LabelsError: two of them would get one name.
+    """
+    labels = project.labels
     names = [_place(file) for file in labels.images]
     if len(set(names)) < len(names):
         raise LabelsError(["two images have the same folder and name"])
@@ -81,11 +159,7 @@ def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     videos.mkdir(parents=True, exist_ok=True)
     for video in project.videos:
         shutil.copyfile(video, videos / video.name)
-    parts = labels.skeleton.bodyparts
-    write_labels(folder / TABLE, "scorer", parts, names, labels.points)
-    places = {"data.data_dir": str(folder.resolve()), "data.csv_file": TABLE}
-    places["data.video_dir"] = str(videos.resolve())
-    return write_config(folder / CONFIG, parts, {**advice, **places})
+    return names, videos
 
 
 def write_config(

@@ -21,7 +21,7 @@ from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.image_header import too_large
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.image_files import decode, read_image
-from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.labels import SINGLE, LabelsError
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video
 
@@ -35,7 +35,7 @@ SINCE_CENTRES = 1.1
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _PACKAGE = "in SLEAP, export a package with images (.pkg.slp) and give that"
-_MOST_VIDEOS, _MOST_ANIMALS = 100_000, 1000
+_MOST_VIDEOS, _MOST_ANIMALS, _MOST_TRACKS = 100_000, 1000, 100_000
 
 
 def unpack_sleap(file: Path, folder: Path) -> tuple[Skeleton, tuple[Path, ...]]:
@@ -65,7 +65,9 @@ def _unpack(
             [f"{file} holds {len(words['skeletons'])} skeletons, not one"]
         )
     skeleton = _skeleton(words)
-    labelled = _labelled(content, len(skeleton.bodyparts))
+    labelled, names = _in_tracks(
+        _labelled(content, len(skeleton.bodyparts)), _tracks(content, words)
+    )
     if not any(labelled.values()):
         predicted = len(content["frames"])
         reason = f", only predictions in {predicted} frames" if predicted else ""
@@ -79,12 +81,12 @@ def _unpack(
             for index, image in images:
                 name = f"labeled-data/video{video}/img{index:08}.png"
                 _write_image(folder / name, image)
-                rows.append([name, *frames[index]])
+                rows.append([name, *(cell for own in frames[index] for cell in own)])
         except LabelsError as error:
             problems += error.problems
     if problems:
         raise LabelsError(problems)
-    _write(folder / "CollectedData.csv", skeleton, rows)
+    _write(folder / "CollectedData.csv", skeleton, rows, names)
     return skeleton, tuple(videos)
 
 
@@ -97,12 +99,59 @@ def _other_content(content: "h5py.File") -> str:
     return "it has no metadata"
 
 
-def _labelled(content: "h5py.File", parts: int) -> dict[int, dict[int, list[object]]]:
-    """Return by video and frame the cells of its manually labelled animals."""
+_Cells = list[object]
+_ByFrame = dict[int, dict[int, list[_Cells]]]
+"""By video and frame the cells of each animal."""
+
+
+def _tracks(content: "h5py.File", words: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tracks."""
+    listed: Sequence[Any] = words.get("tracks") or ()
+    if "tracks_json" in content:
+        table = content["tracks_json"]
+        if table.size > _MOST_TRACKS:
+            return []
+        listed = [json.loads(table[place]) for place in range(len(table))]
+    return [str(each[-1]) if isinstance(each, list) and each else "" for each in listed]
+
+
+def _in_tracks(
+    labelled: dict[int, dict[int, list[tuple[int, _Cells]]]], tracks: Sequence[str]
+) -> tuple[_ByFrame, list[str]]:
+    """Return the animals of each frame in the order of their tracks, and their names.
+
+    Where not every animal has a track of its own with a name, or there are more tracks
+    than animals in any frame (pieces of tracks), they keep the file's order, without names.
+    """
+    frames = [frame for video in labelled.values() for frame in video.values()]
+    most = max((len(frame) for frame in frames), default=0)
+    used = sorted({track for frame in frames for track, _ in frame})
+    names = [tracks[n] if 0 <= n < len(tracks) else "" for n in used]
+    plain = {name.casefold() for name in names}
+    each_once = all(len({t for t, _ in frame}) == len(frame) for frame in frames)
+    good = len(plain) == len(used) == most and not plain & {"", SINGLE} and each_once
+    width = max((len(cells) for frame in frames for _, cells in frame), default=0)
+
+    def placed(frame: Sequence[tuple[int, _Cells]]) -> list[_Cells]:
+        if not good:
+            return [cells for _, cells in frame]
+        own = dict(frame)
+        return [own.get(track, [""] * width) for track in used]
+
+    return {
+        video: {index: placed(frame) for index, frame in own.items()}
+        for video, own in labelled.items()
+    }, names if good else []
+
+
+def _labelled(
+    content: "h5py.File", parts: int
+) -> dict[int, dict[int, list[tuple[int, _Cells]]]]:
+    """Return by video and frame the tracks and cells of its manually labelled animals."""
     version = float(content["metadata"].attrs.get("format_id", 1.2))
     shift = 0.5 if version < SINCE_CENTRES else 0.0
     instances, points = whole(content["instances"]), whole(content["points"])
-    labelled: dict[int, dict[int, list[object]]] = {}
+    labelled: dict[int, dict[int, list[tuple[int, _Cells]]]] = {}
     for frame in whole(content["frames"]):
         video, index = int(frame["video"]), int(frame["frame_idx"])
         start, stop = int(frame["instance_id_start"]), int(frame["instance_id_end"])
@@ -111,18 +160,21 @@ def _labelled(content: "h5py.File", parts: int) -> dict[int, dict[int, list[obje
         placed = [i for i in instances[start:stop] if i["instance_type"] == USER]
         if not placed:
             continue
-        cells: list[object] = []
+        animals: list[tuple[int, _Cells]] = []
         for animal in placed:
             first, last = (int(animal[f"point_id_{end}"]) for end in ("start", "end"))
             if last - first > parts:
                 raise ValueError(
                     f"an animal has {last - first} body parts, not {parts}"
                 )
-            cells += _cells(points[first:last], shift)
+            track = (
+                int(animal["track"]) if "track" in (animal.dtype.names or ()) else -1
+            )
+            animals.append((track, _cells(points[first:last], shift)))
         frames = labelled.setdefault(video, {})
         if index in frames:
             raise ValueError(f"video {video}, frame {index} is in it twice")
-        frames[index] = cells
+        frames[index] = animals
     return labelled
 
 
@@ -304,8 +356,13 @@ def _skeleton(words: Mapping[str, Any]) -> Skeleton:
     return Skeleton(bodyparts, tuple(edges))
 
 
-def _write(file: Path, skeleton: Skeleton, rows: list[list[object]]) -> None:
-    """Write the table; who is which animal in an image is not said."""
+def _write(
+    file: Path,
+    skeleton: Skeleton,
+    rows: list[list[object]],
+    individuals: Sequence[str],
+) -> None:
+    """Write the table; without names, which animal is which in an image is not known."""
     own = 2 * len(skeleton.bodyparts)
     animals = max(len(row) - 1 for row in rows) // own
     columns = own * animals
@@ -314,8 +371,10 @@ def _write(file: Path, skeleton: Skeleton, rows: list[list[object]]) -> None:
         table = csv.writer(lines, lineterminator="\n")
         table.writerow(["scorer", *["sleap"] * columns])
         if animals > 1:
-            names = [f"animal{n}" for n in range(1, animals + 1) for _ in range(own)]
-            table.writerow(["individuals", *names])
+            names = individuals or [f"animal{n}" for n in range(1, animals + 1)]
+            table.writerow(
+                ["individuals", *(name for name in names for _ in range(own))]
+            )
         table.writerow(["bodyparts", *double])
         table.writerow(["coords", *["x", "y"] * (columns // 2)])
         for row in rows:
