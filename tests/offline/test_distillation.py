@@ -353,6 +353,27 @@ def test_a_limit_that_no_student_can_meet_is_told_before_training(
     assert not (tmp_path / "a/distillation/students").exists()
 
 
+def test_a_video_of_checked_frames_alone_is_a_sentence(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = write_check(tmp_path / "check.csv", [*range(5, 60, 10)])
+    words = ["--teacher", "arena", "--videos", str(film), "--within", "5", *QUICK]
+    words += ["--at-most-ms", "5", "--output", str(tmp_path / "a")]
+    assert main([*words, "--check", str(check)]) == 2
+    assert "none is left to label" in capsys.readouterr().err
+
+
+def test_videos_of_the_same_name_are_refused(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copy(film, tmp_path))
+    words = ["--teacher", "arena", "--videos", str(film), str(other), *QUICK]
+    words += ["--within", "5", "--at-most-ms", "5", "--output", str(tmp_path / "a")]
+    assert main(words) == 2
+    assert "two videos are called mouse" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_folder_that_is_in_use_and_a_teacher_in_doubt_are_sentences(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

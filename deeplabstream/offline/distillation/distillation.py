@@ -13,6 +13,7 @@ FOLDER/
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -218,6 +219,11 @@ def distil(
 
 def _begin(config: DistillConfig, teachers: Teachers) -> None:
     """Refuse a folder that is in use; record or compare what was given."""
+    double = [n for n, k in Counter(v.stem for v in config.videos).items() if k > 1]
+    if double:
+        raise DeepLabStreamError(
+            f"--videos: two videos are called {double[0]}; rename one of them"
+        )
     readers = {video: open_video(video) for video in config.videos}
     given = {
         "teacher": teachers.sha256,

@@ -84,6 +84,11 @@ def label_video(
     """
     near = (apart[:, None] + np.arange(-KEPT_AWAY, KEPT_AWAY + 1)).ravel()
     free = np.setdiff1d(candidates(rows), near)
+    if not len(free):
+        raise DeepLabStreamError(
+            f"{rows.path}: every frame is within {KEPT_AWAY} frames of one with points placed "
+            "by hand (--check); none is left to label"
+        )
     looked_at = pick(rows, round(LOOKED_AT * count), seed, free)
     opinions = _opinions(rows, looked_at, teacher, partial)
     thresholds = np.array([each.threshold for each in teacher.networks])
