@@ -18,6 +18,7 @@ from deeplabstream.offline.distillation.labelling import (
     KEPT_AWAY,
     LABELS,
     ORIGINS,
+    label_video,
 )
 from deeplabstream.offline.distillation.students import (
     Candidate,
@@ -39,6 +40,7 @@ from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.simulation.arena import Arena
 from deeplabstream.training.data.labels import read_labels
+from deeplabstream.video.video_reader import open_video
 from tests.offline.films import DotFinder, dot_at, dotted, write_film
 from utils.DistillNetwork import main
 
@@ -144,16 +146,12 @@ def test_a_running_animal_does_not_jump() -> None:
     assert agreed(told).known[50:55].all()
 
 
-class _Shifting(DotFinder):
-    """Finds the dot, and says that it is sure."""
-
-
 def test_points_of_copies_are_mapped_back() -> None:
-    told = Teacher("dots", (_Shifting(),)).look(dotted(5), dotted(4), dotted(6))
+    told = Teacher("dots", (DotFinder(),)).look(dotted(5), dotted(4), dotted(6))
     assert told.shape == (1, len(VIEWS), 1, 3)
     places = [dot_at(5)] * COPIES + [dot_at(4), dot_at(6)]
     assert np.abs(told[0, :, 0, :2] - places).max() < 1.0
-    alone = Teacher("dots", (_Shifting(),)).look(dotted(5))
+    alone = Teacher("dots", (DotFinder(),)).look(dotted(5))
     assert np.isnan(alone[0, COPIES:]).all()
 
 
@@ -204,6 +202,38 @@ def test_teachers_that_can_not_label_are_refused(
     own.write_text(own.read_text("utf-8").replace("snout", "nose"), "utf-8")
     with pytest.raises(ModelError, match=sentence):
         open_teachers(words, "cpu", 1)
+
+
+class _Stopped(DotFinder):
+    """A network that is stopped at an image."""
+
+    stop_at = 10**9
+
+    def estimate(self, images: object, cameras: object = ()) -> list[Pose]:
+        if self.estimated >= self.stop_at:
+            raise KeyboardInterrupt
+        return super().estimate(images)  # type: ignore[arg-type]
+
+
+def test_labelling_continues_at_the_frame_at_which_it_was_stopped(
+    tmp_path: Path,
+) -> None:
+    rows = open_video(write_film(tmp_path / "dots.mp4", frames=60))
+    network = _Stopped()
+    none = np.empty(0, np.int64)
+    given = (20, 5.0, 0, none, None, tmp_path / "partial", list[str]().append)
+    whole = label_video(rows, Teacher("dots", (DotFinder(),)), *given)
+    (tmp_path / "partial").unlink()
+    network.stop_at = 100
+    with pytest.raises(KeyboardInterrupt):
+        label_video(rows, Teacher("dots", (network,)), *given)
+    done, network.stop_at = network.estimated, 10**9
+    again = label_video(rows, Teacher("dots", (network,)), *given)
+    assert network.estimated <= 30 * len(VIEWS), "no frame is looked at twice"
+    assert done >= 100
+    assert again.chosen.tolist() == whole.chosen.tolist()
+    np.testing.assert_array_equal(again.points, whole.points)
+    assert np.abs(again.points[:, 0] - [dot_at(r) for r in again.chosen]).max() < 1
 
 
 def test_students_are_named_by_backbone_and_size() -> None:
