@@ -81,6 +81,7 @@ SMALLEST = {
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
     "prediction.py --quick": "",
     "record_load.py --seconds 0.5": "recorder process / bare encoder",
+    "start_from.py --quick": "simulated +4 ",
     "triggers.py --quick": "10 triggers:",
     "two_cameras.py --seconds 1 --runtime cpu": "right [0-9]+ frames delivered",
     "window_cost.py --rounds 1 --seconds 1 --cameras 1": "load at the end",

@@ -287,3 +287,16 @@ def test_two_processes_learn_together(data: Dataset) -> None:
     ):
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(a, b, atol=2e-2, rtol=0.2)
+
+
+@pytest.mark.timeout(300)  # two processes that import torch and Lightning anew
+def test_two_processes_ship_the_best_weights(data: Dataset, tmp_path: Path) -> None:
+    """Only the weights of the first process's network come back from it."""
+    wild = replace(SETTINGS, steps=6, learning_rate=0.5, keep="best", devices=2)
+    shipped = fit(data, wild, ignore, data, folder=tmp_path).state_dict()
+    file = tmp_path / CHECKPOINTS / LAST
+    saved = torch.load(file, "cpu", weights_only=True)
+    best = saved["callbacks"]["_Best"]["weights"]
+    last = {key.removeprefix("network."): it for key, it in saved["state_dict"].items()}
+    assert all(torch.equal(shipped[name], best[name]) for name in best)
+    assert not all(torch.equal(best[name], last[name]) for name in best)
