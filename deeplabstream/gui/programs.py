@@ -10,14 +10,13 @@ from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 
 Kind: TypeAlias = Literal[
     "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
-    "number", "words", "text", "flag", "gpu",
+    "number", "words", "text", "flag",
 ]  # fmt: skip
 """What edits a field.
 
 model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
 existing files or folders. folder: one to write into. save: a file to write. name: a new
-folder in `models/`. several: some of the choices. words: separated by spaces. gpu: a device
-for training.
+folder in `models/`. several: some of the choices. words: separated by spaces.
 """
 Values: TypeAlias = Mapping[str, Sequence[str]]
 """Words of each field, by `Field.key`."""
@@ -46,7 +45,11 @@ class Field:
     lowest: float = 0
     highest: float = 100_000
     decimals: int = 0
+    scale: float = 1
+    """A number is shown multiplied by this."""
     unit: str = ""
+    empty: str = "none"
+    """What is shown where no network is chosen."""
     filter: str = ""
     """Kinds of files to choose from, as Qt writes them."""
     folders: bool = False
@@ -83,8 +86,6 @@ class Program:
     """Key of the field with the file that is shown at the end."""
     writes: str = ""
     """Key of the field that decides the folder of the results."""
-    changes_models: bool = False
-    """Whether there are other networks to choose from when it has ended."""
     propose: Callable[[Values, Path], Mapping[str, Sequence[str]]] = lambda *_: {}
     """Proposes words for fields that the user left alone; gets `models/` of the rig."""
 
@@ -180,7 +181,6 @@ IMPORT = Program(
         ),
     ),
     writes="--output",
-    changes_models=True,
     propose=_name_of_import,
 )  # fmt: skip
 
@@ -342,6 +342,7 @@ REPORT = Program(
     ),
     opens="--report",
     writes="--report",
+    propose=_page_of_report,
 )  # fmt: skip
 
 BENCHMARK = Program(
@@ -380,6 +381,62 @@ QUANTISE = Program(
             "--tolerance", "Tolerance",
             "largest difference of 95 % of the points, in px of the input", "number",
             advanced=True, default="1", highest=100, decimals=2, unit="px",
+        ),
+    ),
+)  # fmt: skip
+
+TRAIN = Program(
+    "Train",
+    "TrainNetwork.py",
+    "Train",
+    "",
+    (
+        Field(
+            "--start-from", "Start from",
+            "a network whose weights are taken over, also an imported one", "model",
+            empty="ImageNet weights",
+        ),
+        Field(
+            "--device", "Device", "what the network is trained on", "choice",
+            advanced=True, default="cpu", choices={"CPU": "cpu"},
+        ),
+        Field(
+            "--backbone", "Backbone",
+            "the network that finds features; docs/training.md compares them", "choice",
+            advanced=True,
+            choices={
+                "automatic": "",
+                **{
+                    name: name
+                    for name in (
+                        "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
+                        "resnet18", "resnet50", "vit_tiny", "unet",
+                    )
+                },
+            },
+        ),
+        Field(
+            "--batch", "Batch", "frames per step; 0: as many as the memory holds",
+            "number", advanced=True, default="8", highest=512, unit="frames",
+        ),
+        Field(
+            "--seeds", "Networks",
+            "several, trained with different seeds, are an ensemble: more precise, slower",
+            "choice", advanced=True,
+            choices={
+                "1": "", **{
+                    f"{count} (ensemble)": ",".join(map(str, range(count)))
+                    for count in (2, 3, 4, 5)
+                },
+            },
+        ),
+        Field(
+            "--held-out", "Held out", "share of the frames that measures the error",
+            "number", advanced=True, default="0.15", highest=0.9, scale=100, unit="%",
+        ),
+        Field(
+            "--cropzoom", "Cropzoom", "also train a network for the enlarged animal",
+            "flag", advanced=True,
         ),
     ),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Training progress: steps, losses and errors from the output of a training."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,28 +13,35 @@ Points: TypeAlias = Sequence[Sequence[float] | None]
 
 @dataclass
 class TrainingProgress:
-    """Takes the words of `TrainNetwork.py --tell`, in pieces as they come."""
+    """Reads the output of `TrainNetwork.py --tell`, in pieces as they come."""
+
+    networks: int = 1
+    """How many networks are trained one after the other, with different seeds."""
+    network: int = 0
+    """Which of them is trained now, by its seed."""
 
     step: int = 0
     steps: int = 0
     left_s: float | None = None
-    """Seconds that it will still take."""
+    """Seconds that this network will still take."""
     losses: list[tuple[int, float]] = field(default_factory=list)
     errors: list[tuple[int, float]] = field(default_factory=list)
-    """Step and median distance to the labels in the held-out pictures, px."""
+    """Step and median distance to the labels in the held-out frames, px."""
     found: Mapping[str, Points] = field(default_factory=dict)
-    """What was found last in some of these pictures, by their names."""
+    """Latest predictions in some of these frames, by their names."""
     words: list[str] = field(default_factory=list)
     """Lines that are for people."""
     silent: bool = False
-    """Whether nothing was said for people since the last step."""
+    """Whether no line for people came since the last step."""
     _rest: str = ""
 
     def take(self, text: str) -> None:
-        """Take what was said; a line that has no end yet is waited for."""
+        """Take a part of the output; a line that has no end yet is kept."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             values = _parse_line(line)
+            if found := _NETWORK.fullmatch(line.strip()):
+                self._begin_network(int(found[1]))
             if values is None:
                 self.words += [line.strip()] if line.strip() else []
                 self.silent = self.silent and not line.strip()
@@ -52,11 +60,31 @@ class TrainingProgress:
         if not self.step:
             return self.words[-1] if self.words else "starting …"
         done = f"step {self.step} of {self.steps}"
-        return done if self.left_s is None else f"{done}, {in_words(self.left_s)} left"
+        if self.networks > 1:
+            done = f"network {self.network + 1} of {self.networks}, {done}"
+        left_s = self._left_s
+        return done if left_s is None else f"{done}, {in_words(left_s)} left"
+
+    @property
+    def _left_s(self) -> float | None:
+        """Seconds that this network and those after it will take."""
+        if self.left_s is None or self.networks < 2 or self.steps <= self.step:
+            return self.left_s
+        rest = self.steps - self.step
+        later = (self.networks - 1 - self.network) * self.steps
+        return self.left_s * (rest + later) / rest
+
+    def _begin_network(self, network: int) -> None:
+        """Begin new curves, unless the same network of an ensemble is continued."""
+        if network != self.network:
+            self.network = network
+            self.losses, self.errors, self.step, self.left_s = [], [], 0, None
 
 
 RECORD = "progress.jsonl"
-"""In the folder of a network: what a training was started with, and all that it told."""
+"""In the folder of a network: options and output of its training."""
+_NETWORK = re.compile(r"seed (\d+):")
+"""Line before the training of a network of an ensemble."""
 
 
 @dataclass
@@ -66,7 +94,7 @@ class Record:
     labels: str = ""
     """Folder of the labels; empty: there is no record."""
     options: dict[str, str] = field(default_factory=dict)
-    """Options that belong to the network: `size`, `backbone`, `held-out`."""
+    """Options that belong to the network: `size`, `backbone`, `seeds` …"""
     progress: TrainingProgress = field(default_factory=TrainingProgress)
 
     @property
@@ -84,8 +112,9 @@ def read_record(folder: Path) -> Record:
         record = Record(str(words["labels"]), options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Record()
+    record.progress.networks = len(options.get("seeds", "0").split(","))
     record.progress.take(rest + "\n")
-    return record if {"size", "backbone"} <= options.keys() else Record()
+    return record if "size" in options else Record()
 
 
 def in_words(seconds: float) -> str:
@@ -102,7 +131,7 @@ def in_words(seconds: float) -> str:
 
 
 def _parse_line(line: str) -> dict[str, Any] | None:
-    """Return what a line of JSON tells; None: it is for people."""
+    """Return the content of a line of JSON; None: it is for people."""
     if not line.startswith("{"):
         return None
     try:

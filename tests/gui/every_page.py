@@ -8,6 +8,7 @@ import numpy as np
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from deeplabstream.core.pose import Pose
+from deeplabstream.engine.doctor.collection import TrainingGpus
 from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
@@ -127,6 +128,13 @@ def _network(
             panel.form.more.setChecked(True)
             panel.view._ended(2, killed=False)
             yield f"Network, {panel.program.title}", window
+    page.show_step("Train")
+    page.training.options.more.setChecked(True)
+    page.training._offer_gpus(TrainingGpus(problem="GPU is not used: torch is too old"))
+    yield "Network, Train, options", window
+    report = page.checking.ask_report()
+    yield "Report", report
+    report.close()
     pick = PickDialog(page.document, book.folder, page)
     pick.show()
     yield "Pick frames", pick

@@ -22,20 +22,24 @@ from deeplabstream.gui.programs import (
     PREDICTING,
     RENDER,
     REPORT,
+    TRAIN,
     Program,
 )
 from deeplabstream.gui.widgets import program_view
 from deeplabstream.gui.widgets.program_fields import FieldEditor
 from deeplabstream.gui.widgets.program_form import ProgramPanel
+from deeplabstream.training.command_line import train_parser
 from tests.offline.films import write_film
 
 SOON = 120_000  # ms
 LEFT = Qt.MouseButton.LeftButton
-ALL = (IMPORT, *PREDICTING, *FASTER, REPORT)
+ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT)
 ARENA = str(ROOT / "models/arena")
 
 
 def parser_of(program: Program) -> argparse.ArgumentParser:
+    if program is TRAIN:
+        return train_parser("")
     module = import_module(f"utils.{Path(program.file).stem}")
     made: argparse.ArgumentParser = module._parser()
     return made
@@ -45,18 +49,22 @@ def filled(program: Program) -> dict[str, list[str]]:
     """Return words that differ from the default, for every field of a program."""
     words = {
         "several": "nwb",
-        "number": "2",
         "path": "some.csv",
         "paths": "one two",
         "words": "_top _bot",
         "flag": "yes",
     }
-    return {
+    made = {
         field.key: [list(field.choices.values())[-1]]
         if field.kind == "choice"
-        else words.get(field.kind, "word").split()
+        else words.get(field.kind, f"{min(2, field.highest):g}").split()
+        if field.kind in words or field.kind == "number"
+        else ["word"]
         for field in program.fields
     }
+    if program is TRAIN:
+        made["--device"] = ["cuda"]
+    return made
 
 
 @pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
@@ -69,7 +77,8 @@ def test_each_form_makes_a_command_line_that_its_program_reads(
         del values["--views"], values["--pupil"]  # exclude each other and --mirrored
     if program is IMPORT:
         values["--size"] = ["64x48"]
-    read = vars(parser.parse_args(program.arguments(values)))
+    words = ["--output", "out"] if program is TRAIN else []
+    read = vars(parser.parse_args([*program.arguments(values), *words]))
     actions = {option: a for a in parser._actions for option in a.option_strings}
     for field in program.fields:
         if field.option and field.key in values:

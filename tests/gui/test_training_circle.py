@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QDesktopServices
+from PyQt5.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.engine.doctor.collection import TrainingGpus
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
@@ -116,6 +120,7 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     away = np.nanmax(np.linalg.norm(check.view.found - own, axis=1))
     assert far[1] == pytest.approx(away, abs=1e-3)
 
+    _check_report(page, qtbot, monkeypatch)
     video = write_film(tmp_path / "film.mkv")
     window = check.check_video(video)
     assert window is not None
@@ -139,6 +144,23 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
+def _check_report(
+    page: NetworkPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form proposes where to write; the page is opened in the browser."""
+    panel = page.checking.ask_report().panel
+    with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
+        qtbot.mouseClick(panel.begin, LEFT)
+    assert ended.args == [0], panel.view.page.toPlainText()
+    opened: list[Path] = []
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", lambda url: opened.append(Path(url.toLocalFile()))
+    )
+    qtbot.mouseClick(panel.view.open, LEFT)
+    assert opened == [page.training.model / "report.html"]
+    assert opened[0].is_file()
+
+
 def _check_that_another_window_would_resume(
     page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +180,71 @@ def _check_that_another_window_would_resume(
     tab.resume.click()
     assert begun[begun.index("--size") + 1] == "64x48", "the checkpoint's"
     assert "--resume" in begun
+
+
+def test_an_ensemble_starts_from_a_network_and_is_resumed_as_it_was_begun(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = page.training
+    begun: list[str] = []
+    monkeypatch.setattr(tab.program, "start", lambda _, words: begun.extend(words))
+    tab._offer_gpus(TrainingGpus(("NVIDIA RTX A4000",)))
+    box = tab.options.editors["--device"].findChild(QComboBox)
+    assert box is not None
+    assert box.currentText() == "GPU: NVIDIA RTX A4000", "the GPU, where there is one"
+    arena = str(ROOT / "models/arena")
+    chosen = {"--start-from": [arena], "--batch": ["4"], "--seeds": ["0,1"]}
+    tab.options.show_values(chosen)
+    tab.sees.setCurrentText("64x48")
+    qtbot.mouseClick(tab.train, LEFT)
+    for option, word in (
+        *((option, words[0]) for option, words in chosen.items()),
+        *(("--device", "cuda"), ("--size", "64x48")),
+    ):
+        assert begun[begun.index(option) + 1] == word
+    assert "--tell" not in tab.command.line.toPlainText()
+    assert "--start-from" in tab.command.line.toPlainText()
+    tab.model.mkdir(parents=True)
+    tab._take("seed 0:\n")
+    tab._take('{"step": 10, "steps": 20, "loss": 4, "left_s": 5}\n')
+    assert tab.state.text() == "network 1 of 2, step 10 of 20, 15 s left"
+    tab._take('seed 1:\n{"step": 5, "steps": 20, "loss": 3, "left_s": 60}\n')
+    assert tab.state.text() == "network 2 of 2, step 5 of 20, 1 min left"
+    assert tab.progress.losses == [(5, 3.0)], "curves of this network"
+    assert tab.bar.value() / tab.bar.maximum() == pytest.approx(25 / 40)
+    last = tab.model / "seed1/checkpoints/last.ckpt"
+    last.parent.mkdir(parents=True)
+    last.touch()
+    again = NetworkPage(Document(tmp_path / "rig.ini"), Recent())
+    qtbot.addWidget(again)
+    again.open(tmp_path / "labels")
+    other = again.training
+    assert other.model == tab.model
+    assert other.options.values()["--seeds"] == ["0,1"]
+    assert other.resume.isEnabled()
+    assert "network 2 of 2" not in other.state.text()
+    assert other.state.text().startswith("Stopped at step 5")
+    words: list[str] = []
+    monkeypatch.setattr(other.program, "start", lambda _, given: words.extend(given))
+    other.options.show_values({"--batch": ["8"], "--start-from": []})
+    other.resume.click()
+    assert words[words.index("--batch") + 1] == "4", "the checkpoint's"
+    assert words[words.index("--start-from") + 1] == arena
+    assert "--device" not in words, "this computer has no GPU"
+    for seed in ("seed0", "seed1"):
+        (tab.model / seed).mkdir(exist_ok=True)
+        (tab.model / seed / "model.json").touch()
+    assert tab.finished
+
+
+def test_a_gpu_that_torch_cannot_use_is_named(page: NetworkPage) -> None:
+    tab = page.training
+    page.show_step("Train")
+    tab._offer_gpus(TrainingGpus())
+    assert not tab.device_problem.isVisible()
+    tab._offer_gpus(TrainingGpus(problem="GTX 970 is not used: torch does not find it"))
+    assert tab.device_problem.isVisible()
+    assert "--device" not in tab.arguments
 
 
 def test_a_network_that_is_far_off_is_not_called_done(page: NetworkPage) -> None:

@@ -122,6 +122,24 @@ def collect(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingGpus:
+    """GPUs that torch can train on."""
+
+    names: tuple[str, ...] = ()
+    """In the order of CUDA's numbers."""
+    problem: str = ""
+    """Why a GPU that is there cannot be used; empty: it can, or there is none."""
+
+
+def training_gpus(run_command: CommandRunner = run_command) -> TrainingGpus:
+    """Return the NVIDIA GPUs on which a network can be trained here.
+
+    It may take seconds: torch is loaded in another process where there is a GPU.
+    """
+    return _Collector(_system(), run_command).training_gpus()
+
+
 class _Task(Generic[T]):
     """A probe in a thread of its own, which may be left behind when it hangs."""
 
@@ -314,6 +332,18 @@ class _Collector:
             there = self._child("torch").get("available")
             return replace(torch, available=there if isinstance(there, bool) else None)
         return torch
+
+    def training_gpus(self) -> TrainingGpus:
+        """Return the GPUs that torch can train on."""
+        names = tuple(gpu.name for gpu in _gpus(self._child("driver").get("gpus")))
+        if not names:
+            return TrainingGpus()
+        problem = ""
+        if not _torch().cuda:
+            problem = f"{names[0]} is not used: torch is built for the CPU"
+        elif self._child("torch").get("available") is not True:
+            problem = f"{names[0]} is not used: torch does not find it"
+        return TrainingGpus(() if problem else names, problem)
 
     def nvenc(self) -> Encoder:
         """Return whether NVIDIA's video encoder works, where there is a GPU."""

@@ -9,7 +9,9 @@ from PyQt5.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.gui.dialogs.questions import ask
+from deeplabstream.gui.programs import Program
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.gui.widgets.program_view import ProgramView, offer
 from deeplabstream.recording.run_list import list_runs
 from deeplabstream.settings.sections import Settings
@@ -19,8 +21,50 @@ _LONG_S = 10.0
 _STOP, _WAIT = "Stop it", "Continue"
 
 
-class ProgramWindow(QDialog):
-    """Output of a program in `utils/` while it runs; closing the window stops it.
+class _Window(QDialog):
+    """A window around a view of a program; closing it stops the program."""
+
+    def __init__(self, title: str, view: ProgramView, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(f"{title} – DeepLabStream")
+        self.title, self.view = title, view
+        self.stopping = False
+        """Whether the user has pressed Stop, and is not asked again."""
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """Ask the program to end, then make it; after some work, first ask the user."""
+        program = self.view.program
+        long_s = (SystemClock().now_ns() - self.view.started_ns) / 1e9
+        if event is not None and program.running and long_s > _LONG_S:
+            question = f"{self.title} is still running. Stop it?"
+            if not self.stopping and ask(self, question, _STOP, _WAIT) != _STOP:
+                event.ignore()
+                return
+        program.stop()
+        super().closeEvent(event)
+
+
+class FormWindow(_Window):
+    """The form of a program, with some of its fields filled in, and its output."""
+
+    def __init__(
+        self,
+        program: Program,
+        values: Mapping[str, Sequence[str]],
+        models: Path,
+        parent: QWidget,
+    ) -> None:
+        self.panel = ProgramPanel(program, models)
+        super().__init__(program.title, self.panel.view, parent)
+        self.panel.form.show_values(values)
+        column = QVBoxLayout(self)
+        column.addWidget(self.panel)
+        self.resize(960, 560)
+
+
+class ProgramWindow(_Window):
+    """Output of a program in `utils/` while it runs.
 
     `outcomes` describes exit codes; others are shown as failures.
     """
@@ -36,15 +80,9 @@ class ProgramWindow(QDialog):
         parent: QWidget,
         outcomes: Mapping[int, str] | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.title = title
-        self.setWindowTitle(f"{title} – DeepLabStream")
-        self.view = ProgramView()
+        super().__init__(title, ProgramView(), parent)
         self.page, self.state, self.bar = self.view.page, self.view.state, self.view.bar
         self.program, self.stop = self.view.program, self.view.stop
-        self._stopping = False
-        """Whether the user has pressed Stop, and is not asked again."""
         self.stop.clicked.disconnect()
         self.stop.clicked.connect(self._close)
         column = QVBoxLayout(self)
@@ -54,7 +92,7 @@ class ProgramWindow(QDialog):
         self.view.start(title, program, arguments, outcomes)
 
     def _close(self) -> None:
-        self._stopping = True
+        self.stopping = True
         self.close()
 
     def _ended(self, code: int) -> None:
@@ -70,17 +108,6 @@ class ProgramWindow(QDialog):
             do()
 
         offer(self.view, text, act)
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """Ask the program to end, then make it; after some work, first ask the user."""
-        long_s = (SystemClock().now_ns() - self.view.started_ns) / 1e9
-        if event is not None and self.program.running and long_s > _LONG_S:
-            question = f"{self.title} is still running. Stop it?"
-            if not self._stopping and ask(self, question, _STOP, _WAIT) != _STOP:
-                event.ignore()
-                return
-        self.program.stop()
-        super().closeEvent(event)
 
 
 def runs_of(settings: Settings | None, most: int) -> list[Path]:

@@ -22,9 +22,10 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.pages.training_tab import labels_of
-from deeplabstream.gui.pages.using_tab import use_live
+from deeplabstream.gui.pages.using_tab import models_of, use_live
+from deeplabstream.gui.programs import REPORT
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.elided_text import Elided
@@ -55,18 +56,20 @@ class CheckingTab(QWidget):
         self.model: ModelFolder | None = None
         self.predictions: Predictions | None = None
         self.worst: list[tuple[int, float]] = []
-        """Place in the predictions, and the px that the worst point is off."""
+        """Row of the predictions, and the px that the worst point is off."""
         self.list, self.view, self.words = QListWidget(), ComparedView(), QLabel()
         self.title = Elided("")
         self.title.setObjectName("heading")
         self.table = QTableWidget(0, len(_COLUMNS))
         self.on_video = QPushButton("On a video …")
         self.on_run = QPushButton("On a run …")
+        self.report = QPushButton("HTML report …")
         self.use = QPushButton("Use live")
         self._arrange()
-        self.list.currentRowChanged.connect(self.show_picture)
+        self.list.currentRowChanged.connect(self.show_frame)
         self.on_video.clicked.connect(self._ask_video)
         self.on_run.clicked.connect(self._ask_run)
+        self.report.clicked.connect(self._ask_report)
         self.use.clicked.connect(self._use)
 
     def open(self, folder: Path, book: LabelBook | None) -> None:
@@ -85,7 +88,7 @@ class CheckingTab(QWidget):
         self._rank()
         self._show_table()
         self._list_worst()
-        for button in (self.on_video, self.on_run, self.use):
+        for button in (self.on_video, self.on_run, self.report, self.use):
             button.setEnabled(self.model is not None)
         if self.model is None:
             self.view.clear("Train a network first")
@@ -94,15 +97,15 @@ class CheckingTab(QWidget):
         else:
             self.view.clear("No frame was held out")
 
-    def show_picture(self, row: int) -> None:
-        """Show one of the worst pictures, label and prediction."""
-        told, book = self.predictions, self.book
-        if told is None or book is None or not 0 <= row < len(self.worst):
+    def show_frame(self, row: int) -> None:
+        """Show one of the worst frames, label and prediction."""
+        predictions, book = self.predictions, self.book
+        if predictions is None or book is None or not 0 <= row < len(self.worst):
             return
-        place, _ = self.worst[row]
-        name = told.names[place]
-        own = self._labels(book, told, name)
-        self.view.compare(book.folder / name, row + 1, own, told.points[place])
+        index, _ = self.worst[row]
+        name = predictions.names[index]
+        own = self._labels(book, predictions, name)
+        self.view.compare(book.folder / name, row + 1, own, predictions.points[index])
 
     def check_video(self, video: Path) -> ProgramWindow | None:
         """Let the network look at a video, then show what it found."""
@@ -114,6 +117,13 @@ class CheckingTab(QWidget):
             "Predict poses", "PredictVideos.py", [*arguments, "--no-metrics"], self
         )
         window.ended.connect(partial(self._show_video, video, window))
+        window.show()
+        return window
+
+    def ask_report(self) -> FormWindow:
+        """Show the form of the report about this network."""
+        words = {"--model": [str(self.folder)]}
+        window = FormWindow(REPORT, words, models_of(self.document), self)
         window.show()
         return window
 
@@ -137,6 +147,7 @@ class CheckingTab(QWidget):
         self.view.setToolTip("wheel: zoom; middle button: move the image")
         self.use.setToolTip("writes MODEL to the settings; comments stay")
         self.on_video.setToolTip("predicts each frame of a video")
+        self.report.setToolTip("errors with plots and all images, for the browser")
         self.on_run.setToolTip("predicts the video of a recorded run")
         table = self.table
         table.setHorizontalHeaderLabels(list(_COLUMNS))
@@ -152,7 +163,10 @@ class CheckingTab(QWidget):
         left.setFixedWidth(_WIDTH)
         left.column.insertWidget(0, self.title)
         left.column.addWidget(self.list, 1)
-        for widget in (self.words, self.on_video, self.on_run, self.use):
+        for widget in (
+            *(self.words, self.on_video, self.on_run),
+            *(self.report, self.use),
+        ):
             left.column.addWidget(widget)
         errors = Panel("Error of each body part")
         errors.column.addWidget(table)
@@ -167,38 +181,38 @@ class CheckingTab(QWidget):
         row.addLayout(column, 1)
 
     def _labels(
-        self, book: LabelBook, told: Predictions, name: str
+        self, book: LabelBook, predictions: Predictions, name: str
     ) -> NDArray[np.float32]:
-        """Return the labels of a picture in the order of the network's body parts."""
+        """Return the labels of a frame in the order of the network's body parts."""
         own = labels_of(book, name)
-        points = np.full((len(told.bodyparts), 2), np.nan, np.float32)
-        for place, part in enumerate(told.bodyparts):
+        points = np.full((len(predictions.bodyparts), 2), np.nan, np.float32)
+        for index, part in enumerate(predictions.bodyparts):
             if part in book.bodyparts:
-                points[place] = own[book.bodyparts.index(part)]
+                points[index] = own[book.bodyparts.index(part)]
         return points
 
     def _rank(self) -> None:
-        told, book = self.predictions, self.book
-        if told is None or book is None:
+        found, book = self.predictions, self.book
+        if found is None or book is None:
             return
-        for place, name in enumerate(told.names):
-            if told.sets[place] in _HELD_OUT:
-                away = told.points[place] - self._labels(book, told, name)
+        for index, name in enumerate(found.names):
+            if found.sets[index] in _HELD_OUT:
+                away = found.points[index] - self._labels(book, found, name)
                 far = np.linalg.norm(away, axis=1)
                 worst = float(np.nanmax(far)) if np.isfinite(far).any() else 0.0
-                self.worst.append((place, worst))
+                self.worst.append((index, worst))
         self.worst.sort(key=lambda each: -each[1])
 
     def _list_worst(self) -> None:
         self.list.blockSignals(True)
         self.list.clear()
         if self.predictions is not None:
-            for place, px in self.worst:
-                name = Path(self.predictions.names[place]).stem
+            for index, px in self.worst:
+                name = Path(self.predictions.names[index]).stem
                 self.list.addItem(f"{px:.1f} px   {name}")
                 item = self.list.item(self.list.count() - 1)
                 if item is not None:
-                    item.setToolTip(self.predictions.names[place])
+                    item.setToolTip(self.predictions.names[index])
         self.list.blockSignals(False)
 
     def _show_table(self) -> None:
@@ -218,6 +232,9 @@ class CheckingTab(QWidget):
         name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
         if name:
             self.check_video(Path(name))
+
+    def _ask_report(self) -> None:
+        self.ask_report()
 
     def _ask_run(self) -> None:
         settings = self.document.settings

@@ -8,15 +8,16 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import (
     QComboBox,
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -24,8 +25,12 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.overwriting import would_overwrite
+from deeplabstream.engine.doctor.collection import TrainingGpus
 from deeplabstream.gui.dialogs.questions import place_to_write
+from deeplabstream.gui.gpu_finder import GpuFinder
+from deeplabstream.gui.pages.using_tab import models_of
 from deeplabstream.gui.program_process import ProgramProcess
+from deeplabstream.gui.programs import TRAIN
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.training_progress import (
@@ -37,30 +42,25 @@ from deeplabstream.gui.training_progress import (
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.gui.widgets.program_fields import ChoiceField
+from deeplabstream.gui.widgets.program_form import FieldsForm
+from deeplabstream.gui.widgets.program_view import CommandLine
+from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.image_files import image_size
+from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.training.data.input_size import parse_size
 from deeplabstream.training.data.label_book import LabelBook
 
 FEWEST = 2
-"""Labelled pictures: one to learn from, one to be tried on."""
+"""Labelled frames: one to learn from, one to be tried on."""
 _SHOWN = 6
 _COLUMNS = 3
-_WIDTH = 250
+_WIDTH = 270
 _SIZES = {
     "small (224 × 160)": "small",
     "medium (320 × 240)": "usual",
     "large (480 × 368)": "fine",
 }
-_BACKBONES = (
-    "efficientnet_lite0",
-    "efficientnet_lite1",
-    "efficientnet_lite2",
-    "resnet18",
-    "resnet50",
-    "vit_tiny",
-    "unet",
-)
-_DEVICES = {"CPU": "cpu", "NVIDIA GPU (CUDA)": "cuda"}
 _COARSE = 0.1
 """Share of the frame's width: with a larger median error a network is of little use."""
 _LAST = Path("checkpoints", "last.ckpt")
@@ -72,7 +72,7 @@ _PLAIN = ("labels", "labeled", "labelled", "labeled-data", "data", "frames", "pi
 
 
 class TrainingTab(QWidget):
-    """Runs `utils/TrainNetwork.py`; curves and pictures grow from what it tells."""
+    """Runs `utils/TrainNetwork.py`; shows its curves and predicted frames."""
 
     trained = pyqtSignal()
     """There is a network now, or another one."""
@@ -84,9 +84,13 @@ class TrainingTab(QWidget):
         self.progress = TrainingProgress()
         self.program = ProgramProcess(self)
         self.name, self.steps, self.sees = QLineEdit(), QSpinBox(), QComboBox()
-        self.device, self.backbone = QComboBox(), QComboBox()
-        self.held_out = QSpinBox()
-        self.more, self.options = QPushButton("More options"), QWidget()
+        self.options = FieldsForm(TRAIN.fields, models_of(document))
+        self.gpus = GpuFinder(self)
+        self.device_problem = QLabel()
+        self.device_problem.setObjectName("problem")
+        self.device_problem.setWordWrap(True)
+        self.device_problem.hide()
+        self.command = CommandLine()
         self.train, self.stop = QPushButton("Train"), StopButton("Stop")
         self.resume = QPushButton("Resume")
         self.bar, self.state, self.words = QProgressBar(), QLabel(), QLabel()
@@ -95,7 +99,7 @@ class TrainingTab(QWidget):
         self.views = [ComparedView(small=True) for _ in range(_SHOWN)]
         self._began = False
         self._unwritten = ""
-        """What was told and is not in the record yet: the folder is not there."""
+        """Output that is not in the record yet: the folder is not there."""
         self._recalled = Path()
         """The folder whose unfinished training is shown."""
         self._named = False
@@ -111,12 +115,12 @@ class TrainingTab(QWidget):
         """The folder that the network is written to."""
         name = self.name.text().strip()
         name = name if _NAME.fullmatch(name) else _UNNAMED
-        return self.document.path.parent / "models" / name
+        return models_of(self.document) / name
 
     @property
     def finished(self) -> bool:
-        """Whether the folder holds a network."""
-        return (self.model / "model.json").is_file()
+        """Whether the folder holds a network, or all networks of an ensemble."""
+        return _is_finished(self.model)
 
     @property
     def running(self) -> bool:
@@ -135,12 +139,13 @@ class TrainingTab(QWidget):
         """Return the name of the newest training of these labels that was not ended."""
         kept = [
             file
-            for file in self.model.parent.glob(f"*/{_LAST.as_posix()}")
-            if not (file.parents[1] / "model.json").exists()
-            and read_record(file.parents[1]).labels == str(book.folder.resolve())
+            for file in self.model.parent.glob(f"*/{RECORD}")
+            if not _is_finished(file.parent)
+            and _can_continue(file.parent)
+            and read_record(file.parent).labels == str(book.folder.resolve())
         ]
         newest = max(kept, key=lambda file: file.stat().st_mtime, default=None)
-        return "" if newest is None else newest.parents[1].name
+        return "" if newest is None else newest.parent.name
 
     def _recall(self) -> None:
         """Show options and curves of an unfinished training in the chosen folder."""
@@ -148,17 +153,13 @@ class TrainingTab(QWidget):
         if self.program.running or folder == self._recalled:
             return
         self._recalled = folder
-        if self.finished or not (folder / _LAST).is_file():
-            return
         record = read_record(folder)
-        if not record.options:
+        if self.finished or not _can_continue(folder) or not record.options:
             return
         self.progress = record.progress
         self.steps.setValue(self.progress.steps)
-        words = {value: text for text, value in _SIZES.items()}
-        size = record.options["size"]
-        self.sees.setCurrentText(words.get(size, size))
-        self.backbone.setCurrentText(record.options["backbone"])
+        self.sees.setCurrentText(_shown_size(record.options["size"]))
+        self.options.show_values(_fields_of(record))
         self._show_progress()
         self._show_found()
         self._began = True
@@ -180,22 +181,14 @@ class TrainingTab(QWidget):
         book = self.book
         if book is None or self.program.running:
             return
-        if not resume and not self._choose_place():
+        if not resume and not self._choose_folder():
             return
-        arguments = ["--data", str(book.folder), "--output", str(self.model), "--tell"]
-        arguments += ["--steps", str(self.steps.value())]
-        options = {
-            "size": self.input_size,
-            "backbone": self.backbone.currentText(),
-            "held-out": f"{self.held_out.value() / 100:g}",
-        }
-        if resume:  # the checkpoint fits no other network
-            options |= read_record(self.model).options
-        for name, word in options.items():
-            arguments += [f"--{name}", word]
-        arguments += ["--device", _DEVICES[self.device.currentText()]]
-        if book.edges:
-            arguments += ["--edges", *(":".join(edge) for edge in book.edges)]
+        if resume and (record := read_record(self.model)).options:
+            # The checkpoint fits no other network; another device may continue it.
+            device = self.options.values()["--device"]
+            self.sees.setCurrentText(_shown_size(record.options["size"]))
+            self.options.show_values({**_fields_of(record), "--device": device})
+        arguments = [*self.arguments, "--tell"]
         if resume:
             arguments.append("--resume")
             self.progress.words.clear()
@@ -203,27 +196,51 @@ class TrainingTab(QWidget):
         else:
             if would_overwrite(self.model):
                 arguments.append("--overwrite")  # the user has said so
-                (self.model / _LAST).unlink(missing_ok=True)
-                (self.model / RECORD).unlink(missing_ok=True)
-            self.progress = TrainingProgress()
+                for file in (*_checkpoints(self.model), self.model / RECORD):
+                    file.unlink(missing_ok=True)
+            self.progress = TrainingProgress(networks=self._networks)
+            values = {k.lstrip("-"): " ".join(w) for k, w in self._values.items() if w}
+            options = {"size": self.input_size, **values}
             self._unwritten = Record(str(book.folder.resolve()), options).line
         self._began, self._recalled = True, self.model
         self.program.start("TrainNetwork.py", arguments)
         self._show_progress()
         self._show_state()
 
-    def _choose_place(self) -> bool:
-        """Ask where to train if the folder holds something; False: nowhere."""
+    @property
+    def arguments(self) -> list[str]:
+        """The command line of a new training."""
+        book = self.book
+        words = ["--data", str(book.folder)] if book is not None else []
+        words += ["--output", str(self.model), "--steps", str(self.steps.value())]
+        words += ["--size", self.input_size or "usual", *TRAIN.arguments(self._values)]
+        if book is not None and book.edges:
+            words += ["--edges", *(":".join(edge) for edge in book.edges)]
+        return words
+
+    @property
+    def _values(self) -> dict[str, list[str]]:
+        return self.options.values()
+
+    @property
+    def _networks(self) -> int:
+        """How many networks are trained one after the other."""
+        return max(
+            1, *(len(words.split(",")) for words in self._values["--seeds"] or [""])
+        )
+
+    def _choose_folder(self) -> bool:
+        """Ask where to train if the folder holds something; False: the user cancelled."""
         settings = self.document.settings
         used = settings is not None and Path(settings.model).resolve() == self.model
         what = "a trained network" if self.finished else "an unfinished training"
         question = f"{self.model} holds {what}."
         if used:
             question += " The settings use it, so it is not replaced."
-        place = place_to_write(self, self.model, question, replaceable=not used)
-        if place is not None:
-            self.name.setText(place.name)
-        return place is not None
+        folder = place_to_write(self, self.model, question, replaceable=not used)
+        if folder is not None:
+            self.name.setText(folder.name)
+        return folder is not None
 
     def finish(self) -> None:
         """End the training; `Resume` takes it up again."""
@@ -234,7 +251,7 @@ class TrainingTab(QWidget):
         self.steps.setRange(10, 100_000)
         self.steps.setValue(3000)
         self.steps.setSuffix(" steps")
-        self.steps.setToolTip("batches of 8 frames, 10 to 100000")
+        self.steps.setToolTip("--steps: batches to train on, 10 to 100000")
         self.steps.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.sees.addItems(list(_SIZES))
         self.sees.setCurrentIndex(1)
@@ -244,10 +261,9 @@ class TrainingTab(QWidget):
             "pixels of the network's input: fewer are faster, more are more precise; "
             "or type WIDTHxHEIGHT, multiples of 16"
         )
-        self._arrange_options()
         self.train.setProperty("starts", True)
         self.resume.setToolTip("continue from the last saved checkpoint (--resume)")
-        self.stop.setToolTip("saves a checkpoint; Resume continues the training")
+        self.stop.setToolTip("Resume continues from the last saved checkpoint")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
         for label in (self.state, self.words):
@@ -262,57 +278,65 @@ class TrainingTab(QWidget):
             ("Training steps", self.steps),
             ("Input size", self.sees),
         )
+        fields = QWidget()
+        fields.setObjectName("clear")
+        column = QVBoxLayout(fields)
+        column.setContentsMargins(0, 0, 6, 0)
+        column.setSpacing(4)
         for text, widget in named:
             caption = QLabel(text)
             caption.setObjectName("caption")
-            left.column.addWidget(caption)
-            left.column.addWidget(widget)
-        left.column.addWidget(self.more)
-        left.column.addWidget(self.options)
+            column.addWidget(caption)
+            column.addWidget(widget)
+        column.addWidget(self.options)
+        self.area = QScrollArea()
+        self.area.setWidget(fields)
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        left.column.addWidget(self.area, 4)
         left.column.addSpacing(6)
         for button in (self.train, self.resume, self.stop):
             left.column.addWidget(button)
         left.column.addSpacing(6)
-        for widget in (self.bar, self.state):
+        for widget in (self.device_problem, self.bar, self.state):
             left.column.addWidget(widget)
         left.column.addWidget(self.words, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(10)
         row.addWidget(left)
-        row.addLayout(self._pictures(), 1)
+        row.addLayout(self._arrange_views(), 1)
 
-    def _arrange_options(self) -> None:
-        """Arrange what is seldom changed; folded at first."""
-        self.device.addItems(list(_DEVICES))
-        self.device.setToolTip("--device: what the network is trained on")
-        self.backbone.addItems(list(_BACKBONES))
-        self.backbone.setToolTip(
-            "--backbone: the network that finds features; docs/training.md compares them"
-        )
-        self.held_out.setRange(0, 90)
-        self.held_out.setValue(15)
-        self.held_out.setSuffix(" %")
-        self.held_out.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.held_out.setToolTip(
-            "--held-out: share of the frames that measures the error, 0 to 90 %"
-        )
-        form = QFormLayout(self.options)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Device", self.device)
-        form.addRow("Backbone", self.backbone)
-        form.addRow("Held out", self.held_out)
-        self.options.setObjectName("clear")
-        self.options.hide()
-        self.more.setObjectName("link")
-        self.more.setCheckable(True)
-        self.more.toggled.connect(self._unfold)
+    def _fit_area(self) -> None:
+        """Be no higher than the options; with many of them, scroll."""
+        if (fields := self.area.widget()) is not None:
+            self.area.setMaximumHeight(fields.sizeHint().height())
 
-    def _unfold(self, shown: bool) -> None:
-        self.options.setVisible(shown)
-        self.more.setText("Fewer options" if shown else "More options")
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Look for GPUs when the tab is shown for the first time."""
+        super().showEvent(event)
+        self.gpus.start()
+        self._fit_area()
 
-    def _pictures(self) -> QVBoxLayout:
+    def _offer_gpus(self, gpus: TrainingGpus) -> None:
+        """Offer the GPUs that were found; the first one is chosen."""
+        editor = self.options.editors["--device"]
+        if isinstance(editor, ChoiceField) and gpus.names:
+            several = len(gpus.names) > 1
+            editor.offer(
+                {
+                    f"GPU {number}: {name}" if several else f"GPU: {name}": (
+                        f"cuda:{number}" if number else "cuda"
+                    )
+                    for number, name in enumerate(gpus.names)
+                }
+            )
+        if gpus.problem:
+            editor.setToolTip(f"{gpus.problem}. See Health, Examine computer.")
+            self.device_problem.setText(gpus.problem)
+        self.device_problem.setVisible(bool(gpus.problem))
+
+    def _arrange_views(self) -> QVBoxLayout:
         plots, curves = Panel("Learning curve"), QHBoxLayout()
         for plot, words in (
             (self.loss, "loss"),
@@ -330,14 +354,15 @@ class TrainingTab(QWidget):
         shown = Panel("Held-out frames (ring = label, dot = prediction)")
         grid = QGridLayout()
         grid.setSpacing(6)
-        for place, view in enumerate(self.views):
+        for number, view in enumerate(self.views):
             view.clear("held-out frame")
-            grid.addWidget(view, place // _COLUMNS, place % _COLUMNS)
+            grid.addWidget(view, number // _COLUMNS, number % _COLUMNS)
         shown.column.addLayout(grid, 1)
         column = QVBoxLayout()
         column.setSpacing(10)
         column.addWidget(plots, 2)
         column.addWidget(shown, 3)
+        column.addWidget(self.command)
         return column
 
     def _connect(self) -> None:
@@ -348,6 +373,10 @@ class TrainingTab(QWidget):
         self.name.textChanged.connect(self._recall)
         self.name.textChanged.connect(self._show_state)
         self.sees.editTextChanged.connect(self._show_state)
+        self.steps.valueChanged.connect(self._show_command)
+        self.options.changed.connect(self._show_command)
+        self.options.more.toggled.connect(self._fit_area)
+        self.gpus.found.connect(self._offer_gpus)
         self.program.said.connect(self._take)
         self.program.ended.connect(self._ended)
 
@@ -363,7 +392,7 @@ class TrainingTab(QWidget):
             self._show_found()
 
     def _record(self, text: str) -> None:
-        """Keep what was told in the folder of the network, once there is one."""
+        """Keep the output in the folder of the network, once there is one."""
         self._unwritten += text
         if not self.progress.step:
             return
@@ -381,27 +410,30 @@ class TrainingTab(QWidget):
             self._draw_curves()
 
     def _show_progress(self) -> None:
-        told = self.progress
-        self.bar.setRange(0, max(1, told.steps))
-        self.bar.setValue(told.step)
-        self.state.setText(told.sentence)
-        self.words.setText("\n".join(told.words[-12:]))
+        progress = self.progress
+        self.bar.setRange(0, max(1, progress.steps * progress.networks))
+        self.bar.setValue(progress.step + progress.steps * progress.network)
+        self.state.setText(progress.sentence)
+        self.words.setText("\n".join(progress.words[-12:]))
         self._draw_curves()
 
     def _draw_curves(self) -> None:
-        told, colours = self.progress, palette()
+        progress, colours = self.progress, palette()
         for plot in (self.loss, self.error):
             plot.setBackground(colours.panel)
             for side in ("bottom", "left"):
                 plot.getAxis(side).setPen(colours.line)
                 plot.getAxis(side).setTextPen(colours.faint)
-        _draw(self._curves[0], told.losses, pg.mkPen(colours.blue, width=2))
+        _draw(self._curves[0], progress.losses, pg.mkPen(colours.blue, width=2))
         _draw(
             self._curves[1],
-            told.errors,
+            progress.errors,
             pg.mkPen(colours.green, width=2),
             symbol="o",
         )
+
+    def _show_command(self) -> None:
+        self.command.show_command(TRAIN.file, self.arguments)
 
     def _show_found(self) -> None:
         book, shown = self.book, list(self.progress.found.items())
@@ -421,19 +453,19 @@ class TrainingTab(QWidget):
         self._show_state()
 
     def _ended(self, code: int, killed: bool) -> None:
-        told = self.progress
+        progress = self.progress
         if not code and not killed:
             self.bar.setValue(self.bar.maximum())
             self.state.setText(self._verdict())
             self.trained.emit()
-        elif killed or told.silent:
+        elif killed or progress.silent:
             self.state.setText(
-                f"Training was ended by another program at step {told.step}. "
+                f"Training was ended by another program at step {progress.step}. "
                 + self._rest()
             )
         else:
             failed = f"Training failed with exit code {code}"
-            self.state.setText(told.words[-1] if told.words else failed)
+            self.state.setText(progress.words[-1] if progress.words else failed)
         self._show_state()
 
     def _verdict(self) -> str:
@@ -448,7 +480,7 @@ class TrainingTab(QWidget):
         return "Done. See the results under Check."
 
     def _rest(self) -> str:
-        if (self.model / _LAST).is_file():
+        if _can_continue(self.model):
             return "A checkpoint is saved: Resume continues the training."
         return "No checkpoint yet: Train starts again."
 
@@ -458,12 +490,12 @@ class TrainingTab(QWidget):
         running = self.program.running
         able = enough and named and bool(self.input_size) and not running
         self.train.setEnabled(able)
-        unfinished = (self.model / _LAST).is_file() and not self.finished
-        again = bool(self.progress.step) and (self.model / _LAST).is_file()
-        self.resume.setEnabled(able and (unfinished or again))
+        again = not self.finished or bool(self.progress.step)
+        self.resume.setEnabled(able and again and _can_continue(self.model))
         self.stop.setEnabled(running)
         for widget in (self.name, self.steps, self.sees, self.options):
             widget.setEnabled(not running)
+        self._show_command()
         if self.book is not None and not named:
             self.state.setText("Name: letters, digits, spaces, - and _ only")
         elif not self.input_size:
@@ -477,6 +509,36 @@ class TrainingTab(QWidget):
             )
 
 
+def _is_finished(folder: Path) -> bool:
+    """Return whether a folder holds a network, or all that its record names."""
+    seeds = read_record(folder).options.get("seeds", "")
+    if not seeds:
+        return (folder / DESCRIPTION).is_file() or bool(members(folder))
+    trained = (folder / f"seed{seed}" / DESCRIPTION for seed in seeds.split(","))
+    return all(file.is_file() for file in trained)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Return the last checkpoints of a network, or of an ensemble's networks."""
+    return [*folder.glob(_LAST.as_posix()), *folder.glob(f"seed*/{_LAST.as_posix()}")]
+
+
+def _can_continue(folder: Path) -> bool:
+    return bool(_checkpoints(folder))
+
+
+def _fields_of(record: Record) -> dict[str, list[str]]:
+    """Return the words of the fields with which a training was started."""
+    options = {f"--{name}": word.split() for name, word in record.options.items()}
+    keys = [field.key for field in TRAIN.fields if field.key != "--device"]
+    return {key: options.get(key, []) for key in keys}
+
+
+def _shown_size(word: str) -> str:
+    """Return how an input size is shown."""
+    return {value: text for text, value in _SIZES.items()}.get(word, word)
+
+
 def name_for(labels: Path) -> str:
     """Return the name proposed for a network of these labels: that of their project."""
     folder = labels.resolve()
@@ -485,7 +547,7 @@ def name_for(labels: Path) -> str:
 
 
 def labels_of(book: LabelBook, name: str) -> NDArray[np.float32]:
-    """Return what a person placed in a picture (body part, 2); NaN where nothing."""
+    """Return the labels of a frame (body part, 2); NaN where there is none."""
     if name in book.names and book.done[book.names.index(name)]:
         return np.asarray(book.points[book.names.index(name)], np.float32)
     return np.full((len(book.bodyparts), 2), np.nan, np.float32)

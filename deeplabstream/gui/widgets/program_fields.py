@@ -1,6 +1,6 @@
 """Fields of a program's form: networks, files, choices, numbers and texts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class ModelField(FieldEditor):
         chosen = self.words()
         self.box.blockSignals(True)
         self.box.clear()
-        self.box.addItem("" if self.field.required else "none", "")
+        self.box.addItem("" if self.field.required else self.field.empty, "")
         for each in found_models(self._models):
             if self.field.kind == "ensemble" or not each.members:
                 self._add(each)
@@ -290,6 +290,12 @@ class ChoiceField(FieldEditor):
         self.box.currentIndexChanged.connect(self.changed)
         self.row.addWidget(self.box, 1)
 
+    def offer(self, choices: Mapping[str, str]) -> None:
+        """Offer more choices, and choose the first of them."""
+        for shown, word in choices.items():
+            self.box.addItem(shown, word)
+        self.show_words(list(choices.values())[:1])
+
     def words(self) -> list[str]:
         """Return the word of the choice."""
         word = str(self.box.currentData() or "")
@@ -334,10 +340,10 @@ class NumberField(FieldEditor):
         if of.decimals:
             self.box = QDoubleSpinBox()
             self.box.setDecimals(of.decimals)
-            self.box.setRange(of.lowest, of.highest)
+            self.box.setRange(of.lowest * of.scale, of.highest * of.scale)
         else:
             self.box = QSpinBox()
-            self.box.setRange(int(of.lowest), int(of.highest))
+            self.box.setRange(round(of.lowest * of.scale), round(of.highest * of.scale))
         self.box.setSuffix(f" {of.unit}" if of.unit else "")
         self.box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.box.installEventFilter(self)
@@ -347,11 +353,12 @@ class NumberField(FieldEditor):
 
     def words(self) -> list[str]:
         """Return the number."""
-        return [f"{self.box.value():g}"]
+        return [f"{self.box.value() / self.field.scale:g}"]
 
     def show_words(self, words: Sequence[str]) -> None:
         """Show a number."""
         number = float((words[0] if words else "") or self.field.default or 0)
+        number *= self.field.scale
         if isinstance(self.box, QSpinBox):
             self.box.setValue(round(number))
         else:

@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.engine.doctor import child_probe, collection
-from deeplabstream.engine.doctor.collection import collect, output_folder
+from deeplabstream.engine.doctor.collection import (
+    TrainingGpus,
+    collect,
+    output_folder,
+    training_gpus,
+)
 from deeplabstream.engine.doctor.commands import PATIENCE_S, CommandResult, run_command
 from deeplabstream.engine.doctor.diagnosis import diagnose
+from deeplabstream.engine.doctor.environment import Torch
 from deeplabstream.engine.doctor.summary import summary
 
 SYSTEM = collection._system()
@@ -166,3 +172,38 @@ def test_every_child_probe_answers_here(name: str) -> None:
     line = answer.out.splitlines()[-1]
     assert line.startswith(child_probe.ANSWER), (answer.out, answer.error_output)
     json.loads(line.removeprefix(child_probe.ANSWER))
+
+
+@pytest.mark.parametrize(
+    ("cuda", "available", "expected"),
+    [
+        ("13.0", True, TrainingGpus(("RTX A4000", "T400"))),
+        (
+            "13.0",
+            False,
+            TrainingGpus(problem="RTX A4000 is not used: torch does not find it"),
+        ),
+        (
+            "",
+            True,
+            TrainingGpus(problem="RTX A4000 is not used: torch is built for the CPU"),
+        ),
+    ],
+)
+def test_gpus_for_training_are_named_in_cuda_s_order_or_the_reason_is(
+    cuda: str, available: bool, expected: TrainingGpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: dict[str, object] = {
+        "driver": {"loads": True, "gpus": [["RTX A4000", [8, 6]], ["T400", [7, 5]]]},
+        "torch": {"available": available},
+    }
+
+    def answer(
+        words: Sequence[str], limit_s: float = 0, folder: Path | None = None
+    ) -> CommandResult:
+        return CommandResult(child_probe.ANSWER + json.dumps(answers[words[-1]]))
+
+    monkeypatch.setattr(collection, "_torch", lambda: Torch("2.12", cuda))
+    assert training_gpus(answer) == expected
+    answers["driver"] = {}
+    assert training_gpus(answer) == TrainingGpus(), "no GPU is no problem"
