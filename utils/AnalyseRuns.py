@@ -56,7 +56,7 @@ NUMBERS = (
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the table; return CANT when a run could not be analysed."""
+    """Write the table; return CANT when a run that was named could not be analysed."""
     asked = _parser().parse_args(argv)
     path = asked.table or Path("results.csv")
     runs = _runs(asked.runs)
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if len(runs) == 1:
                 raise
             print(f"{run}: left out: {error}", file=sys.stderr)
-            failed += 1
+            failed += run in asked.runs
             continue
         for note in (
             *done[-1].notes,
