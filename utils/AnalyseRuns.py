@@ -111,8 +111,7 @@ def _runs(paths: Sequence[Path]) -> list[Path]:
 def _keep(run: Path, regions: Sequence[RegionOfInterest]) -> None:
     """Add regions to those that are kept with a run; equal names are replaced."""
     there = read_places(run)
-    named = {each.name: each for each in (*there.regions, *regions)}
-    write_places(run, list(named.values()), there.points)
+    write_places(run, there.with_added(regions, ()).regions, there.points)
 
 
 def _figures(

@@ -296,8 +296,8 @@ class _Analysis:
         self.points = self._in(self.unit)
         self.position = self._position()
         self.head = self._head()
-        self.regions = (*data.places.regions, *options.regions)
-        self.points_of_interest = (*data.places.points, *options.points)
+        places = data.places.with_added(options.regions, options.points)
+        self.regions, self.points_of_interest = places.regions, places.points
 
     def _in(self, unit: str) -> Floats:
         """Return the points (frame, animal, body part, 2) in px or mm."""
@@ -437,8 +437,11 @@ class _Analysis:
         inside, known = inside_region(
             region.region, points, region.rule, (margins[0], margins[1])
         )
+        start_s = self.data.period[0] + (options.start_s or 0)
         rules = VisitRules(
-            options.min_visit_s, options.min_absence_s, options.start_counts
+            options.min_visit_s,
+            options.min_absence_s,
+            start_s if options.start_counts else None,
         )
         return visits_of(self.data.t, inside, known, rules, options.max_gap_s)
 

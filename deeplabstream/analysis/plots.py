@@ -674,7 +674,9 @@ def _pale(image: Image) -> NDArray[np.uint8]:
 def _regions(
     axes: "Axes", results: RunResults, place: _Place, colour: str = "black"
 ) -> None:
-    for region in (*results.data.places.regions, *results.options.regions):
+    options = results.options
+    places = results.data.places.with_added(options.regions, options.points)
+    for region in places.regions:
         corners = place.outline(region)
         axes.plot(*corners.T, color=colour, linewidth=0.9, linestyle="--")
         x, y = np.clip(

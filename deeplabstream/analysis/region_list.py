@@ -54,6 +54,15 @@ class PlacesOfRun:
     regions: tuple[RegionOfInterest, ...] = ()
     points: tuple[PointOfInterest, ...] = ()
 
+    def with_added(
+        self, regions: Iterable[RegionOfInterest], points: Iterable[PointOfInterest]
+    ) -> "PlacesOfRun":
+        """Return these and others; of equal names the last one counts."""
+        return PlacesOfRun(
+            tuple({each.name: each for each in (*self.regions, *regions)}.values()),
+            tuple({each.name: each for each in (*self.points, *points)}.values()),
+        )
+
     def of(self, camera: str) -> "PlacesOfRun":
         """Return those of one camera."""
         return PlacesOfRun(

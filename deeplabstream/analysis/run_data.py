@@ -6,7 +6,7 @@ Everything that reads poses for results takes them from `read_run`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,20 @@ from deeplabstream.core.calibration import (
     parse_mark,
 )
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.pose import AMBIGUOUS, Skeleton
+from deeplabstream.core.pose import AMBIGUOUS, Skeleton, part_names
+from deeplabstream.recording.cell_formats import parse_flags
 from deeplabstream.recording.recorded_frames import analysed_cameras, read_frames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import BEHAVIOUR, members
 from deeplabstream.recording.table_reader import read_events, triggers_table
 from deeplabstream.settings.ini_reading import Words, read_sections
+
+if TYPE_CHECKING:
+    from pandas import Series
+
+REJECTED = {"jump", "bone"}
+"""Flags of points that a filter of [Tracking] rejected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +57,8 @@ class RunData:
     t : numpy.ndarray of float64, shape (frame,)
         Time of exposure of each analysed frame, s since Start Stream, increasing.
     points : numpy.ndarray of float64, shape (frame, animal, body part, 2)
-        Pixels. NaN: not found, confidence below the threshold, or identity ambiguous.
+        Pixels. NaN: not found, confidence below the threshold, rejected by [Tracking], or
+        identity ambiguous.
     confidence : numpy.ndarray of float64, shape (frame, animal, body part)
         From 0 to 1.
     skeleton : Skeleton
@@ -160,6 +168,7 @@ def _read(
     poses = frames.poses
     threshold = run.thresholds.of(camera) if threshold is None else threshold
     points = poses.seen(threshold).astype(np.float64)
+    points[_rejected(frames.rows["flags"], frames.skeleton)] = np.nan
     if not use_ambiguous:
         points[_ambiguous(poses.identity, points.shape[1])] = np.nan
     columns = members([str(name) for name in frames.rows.columns], BEHAVIOUR)
@@ -188,9 +197,9 @@ def _read(
         threshold=threshold,
         size=poses.size,
         calibration=_calibration(words.get(f"Camera {camera}", {}), notes),
-        places=PlacesOfRun(
-            (*known.regions, *added.regions), (*known.points, *added.points)
-        ).of(camera),
+        places=known.of(camera).with_added(
+            added.of(camera).regions, added.of(camera).points
+        ),
         behaviours=behaviours,
         outputs=_output_spans(events, end_s),
         triggers=triggers,
@@ -211,6 +220,19 @@ def _camera(run: RunFolder, camera: str, was_asked: bool) -> str:
         of = f" of camera {camera}" if was_asked else ""
         raise DeviceError(f"{run.path} has no poses{of}; cameras with poses: {there}")
     return found[0]
+
+
+def _rejected(cells: "Series[str]", skeleton: Skeleton) -> Bools:
+    """Return which points (frame, animal, body part) a filter of [Tracking] rejected."""
+    shape = len(cells), skeleton.count, len(skeleton.bodyparts)
+    found = np.zeros(shape, np.bool_)
+    places = {name: at for at, name in enumerate(part_names(skeleton, skeleton.count))}
+    some = cells.fillna("").str.contains("|".join(REJECTED)).to_numpy(bool)
+    for row in np.flatnonzero(some):
+        for name, flag in parse_flags(cells.iat[row]).items():
+            if name in places and REJECTED & {*flag.split("+")}:
+                found[row].flat[places[name]] = True
+    return found
 
 
 def _ambiguous(identity: Sequence[tuple[str, ...]], animals: int) -> Bools:

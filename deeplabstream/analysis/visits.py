@@ -29,8 +29,8 @@ class VisitRules:
     """Shortest visit that counts."""
     min_absence_s: float = 0.0
     """Shortest absence that ends a visit."""
-    start_counts: bool = False
-    """Whether a visit that lasts since the first known position has an entry there."""
+    start_s: float | None = None
+    """An animal that is inside at this time has entered then; None: has not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +128,11 @@ def visits_of(
     spans = joined(spans, rules.min_absence_s) if rules.min_absence_s else spans
     spans = spans[np.diff(spans).ravel() >= rules.min_visit_s - 1e-9]
     first, last = t[at[0]], t[at[-1]]
-    entered = rules.start_counts | (spans[:, 0] > first)
+    entries = spans[spans[:, 0] > first, 0]
     still_inside = (spans[:, 1] >= last) & inside[at[-1]]
     state = SpanClock(spans).holds(t[:-1])
-    return Visits(spans, state, certain, spans[entered, 0], spans[~still_inside, 1])
+    if rules.start_s is not None:
+        start = np.array([max(rules.start_s, first)])
+        start = start[SpanClock(spans).holds(start)]
+        entries = np.union1d(entries, start)
+    return Visits(spans, state, certain, entries, spans[~still_inside, 1])

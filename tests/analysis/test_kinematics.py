@@ -191,7 +191,7 @@ def test_a_visit_continues_over_a_gap_and_its_time_does_not_count() -> None:
     assert (found.inside & found.known).tolist() == [False] * 4 + [True]
     begins = visits_of(np.arange(3.0), np.ones(3, bool), np.ones(3, bool), VisitRules())
     assert (len(begins.spans), len(begins.entries), len(begins.exits)) == (1, 0, 0)
-    counted = VisitRules(start_counts=True)
+    counted = VisitRules(start_s=0)
     begins = visits_of(np.arange(3.0), np.ones(3, bool), np.ones(3, bool), counted)
     assert begins.entries.tolist() == [0]
 

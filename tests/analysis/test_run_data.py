@@ -1,0 +1,166 @@
+"""What results read of a run: regions, calibration, trials, stages, rejected points."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deeplabstream.analysis.analyse import analyse
+from deeplabstream.analysis.events import on_spans, trials_of
+from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.region_list import (
+    PointOfInterest,
+    RegionOfInterest,
+    read_places,
+    write_places,
+)
+from deeplabstream.analysis.run_data import read_run
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.regions import parse_region
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(GOLDEN / "conditional", tmp_path / "conditional"))
+
+
+def test_a_region_of_a_trigger_counts_as_the_trigger_saw_it(run: Path) -> None:
+    data = read_run(run)
+    (region,) = data.places.regions
+    assert (region.name, region.source, region.bodyparts) == (
+        "in the corner", "trigger", ("snout",),
+    )  # fmt: skip
+    assert (region.enter_margin, region.exit_margin) == (5, 5)
+    # the trigger is unknown while the animal is lost; visits continue
+    visits = analyse(data).visits["animal1", "in the corner"]
+    starts = data.triggers["in the corner"][:, 0]
+    assert {*visits.entries.round(6)} <= {*starts.round(6)}
+
+
+def test_settings_of_the_run_count_before_the_text(run: Path) -> None:
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    facts["triggers"] = {
+        "here": {"KIND": "InsideRegion", "REGION": "circle 1 2 3", "BODYPARTS": ["snout"]},
+        "out": {"KIND": "OutsideRegion", "REGION": "circle 1 2 4", "BODYPARTS": ["snout"]},
+        "again": {"KIND": "InsideRegion", "REGION": "circle 1 2 3", "BODYPARTS": ["snout"]},
+        "broken": {"KIND": "Own", "REGION": "blob"},
+        "door": {"KIND": "MovingTowards", "POINT": [5.0, 6.0], "BODYPARTS": ["snout"]},
+    }  # fmt: skip
+    (run / "run.json").write_text(json.dumps(facts), "utf-8")
+    places = read_run(run).places
+    assert [(r.name, r.rule) for r in places.regions] == [
+        ("here", "all"),
+        ("out", "any"),
+    ]
+    assert [(p.name, p.x, p.y) for p in places.points] == [("door", 5, 6)]
+
+
+def test_added_regions_and_points_are_read_back_equal(run: Path) -> None:
+    regions = [
+        RegionOfInterest("a", parse_region("circle 1.5 2 3"), "arena"),
+        RegionOfInterest(
+            "in the corner", parse_region("polygon 0 0 9 0 9 9"), unit="px",
+            bodyparts=("snout",), rule="any", exit_margin=2,
+        ),
+        RegionOfInterest("b", parse_region("circle 1 2 3"), "another camera"),
+    ]  # fmt: skip
+    points = [PointOfInterest("lamp", 3, 4)]
+    write_places(run, regions, points)
+    found = read_places(run)
+    assert (list(found.regions), list(found.points)) == (regions, points)
+    # one of an equal name replaces that of the trigger
+    data = read_run(run)
+    assert {r.name: r.source for r in data.places.regions} == {
+        "a": "added", "in the corner": "added",
+    }  # fmt: skip
+    with pytest.raises(DeepLabStreamError, match="a name of its own"):
+        write_places(run, [regions[0], regions[0]])
+    assert read_places(run) == found
+
+
+def test_the_calibration_is_that_of_the_settings(run: Path) -> None:
+    settings = run / "settings.ini"
+    text = settings.read_text("utf-8")
+    scaled = text.replace("WIDTH = 640", "WIDTH = 640\nMM_PER_PIXEL = 0.5")
+    px = analyse(run)
+    settings.write_text(scaled, "utf-8")
+    mm = analyse(run)
+    assert (px.unit, mm.unit) == ("px", "mm")
+    assert mm.value("distance") == pytest.approx(px.value("distance") / 2)
+    assert mm.value("region_time", "in the corner") == px.value(
+        "region_time", "in the corner"
+    )
+    assert analyse(run, AnalysisOptions(unit="px")).value("distance") == pytest.approx(
+        px.value("distance")
+    )
+    settings.write_text(scaled.replace("0.5", "wide"), "utf-8")
+    assert any("calibration can't be used" in note for note in analyse(run).notes)
+
+
+def test_points_that_were_rejected_do_not_count(run: Path) -> None:
+    path = run / "arena.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table["flags"] = ""
+    seen = np.flatnonzero(table["snout_confidence"].astype(float) > 0.5)[5:25]
+    table.loc[seen[:5], "flags"] = "snout jump"
+    table.loc[seen[5:10], "flags"] = "leftear held; snout bone+held"
+    table.loc[seen[10:20], "flags"] = "snout smoothed; leftear held"
+    table.to_csv(path, index=False, lineterminator="\n")
+    before = read_run(GOLDEN / "conditional").points[seen, 0]
+    after = read_run(run).points[seen, 0]
+    assert np.isnan(after[:10, 0]).all()
+    np.testing.assert_array_equal(after[10:], before[10:])
+    np.testing.assert_array_equal(after[:, 1:], before[:, 1:])
+
+
+def test_trials_stages_and_their_phases() -> None:
+    trials = read_run(GOLDEN / "trial_based").trials
+    assert [(each.stimulus, each.outcome) for each in trials] == [("tone", "right")] * 4
+    assert trials[0].start_s == pytest.approx(0.266667)
+    assert trials[0].end_s == pytest.approx(4.266667)
+    assert trials[0].reaction_s == pytest.approx(3.4)
+    options = AnalysisOptions(phases=("stages",))
+    stages = analyse(GOLDEN / "stages", options)
+    assert [span.name for span in stages.spans] == ["whole", "stage 1", "stage 2"]
+    time_s = [stages.value("duration", span=s) for s in ("stage 1", "stage 2")]
+    assert sum(time_s) == pytest.approx(stages.value("duration"))
+    options = AnalysisOptions(phases=("light:laser", "stimulation:laser"))
+    light = analyse(GOLDEN / "optogenetic", options)
+    on, off = (light.value("distance", span=f"laser {s}") for s in ("on", "off"))
+    assert on + off == pytest.approx(light.value("distance"))
+    assert light.value("distance", span="during laser") == pytest.approx(on)
+    assert light.value("on_time", "laser", span="before laser") == pytest.approx(0)
+
+
+def test_a_trial_without_an_outcome_ends_with_the_next() -> None:
+    marks = [
+        (1.0, "trial 1"),
+        (3.0, "trial 2"),
+        (4.0, "trial 2 over"),
+        (6.0, "trial 3"),
+    ]
+    found = trials_of(marks, np.zeros((0, 2)), 9)
+    assert [(t.start_s, t.end_s, t.outcome) for t in found] == [
+        (1, 3, ""), (3, 4, "over"), (6, 9, ""),
+    ]  # fmt: skip
+    assert all(np.isnan(each.reaction_s) for each in found)
+
+
+def test_an_output_that_was_never_switched_off_is_on_to_the_end() -> None:
+    assert on_spans([0, 1, 2, 3, 5], [0, 0.4, 1, 0, 1], 8).tolist() == [[1, 3], [5, 8]]
+
+
+def test_an_animal_inside_at_the_start_has_entered_if_that_is_chosen(run: Path) -> None:
+    everywhere = (RegionOfInterest("all", parse_region("rectangle 0 0 640 480")),)
+    for counts in (False, True):
+        options = AnalysisOptions(regions=everywhere, start_counts=counts)
+        results = analyse(run, options)
+        assert results.value("region_entries", "all") == counts
+        assert results.value("region_latency", "all") == pytest.approx(
+            0 if counts else np.nan, nan_ok=True
+        )
