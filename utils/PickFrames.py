@@ -43,13 +43,16 @@ from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.labels import PICTURES
-from deeplabstream.training.data.label_proposals import propose
+from deeplabstream.training.data.label_proposals import propose, propose_tracks
 
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
-    asked = _parser().parse_args(argv)
+    parser = _parser()
+    asked = parser.parse_args(argv)
+    if asked.tracks and (len(asked.videos) > 1 or asked.videos[0].is_dir()):
+        parser.error("--tracks belong to one video: name one video file")
     estimator = open_estimator(asked.model) if asked.model else None
     for source in asked.videos:
         parts = list(_parts(source, asked.unsure, estimator))
@@ -64,7 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{len(written)} of {len(rows)} frames of {rows.path.name} are "
                 f"in {folder}"
             )
-    if estimator is not None:
+    if asked.tracks:
+        video = asked.videos[0].stem
+        count = propose_tracks(asked.into, video, read_poses(asked.tracks))
+        print(f"{count} frames pre-labelled with tracks, awaiting review")
+    elif estimator is not None:
         count = propose(asked.into, estimator)
         print(f"{count} frames pre-labelled, awaiting review")
     return 0
@@ -141,6 +148,15 @@ def _parser() -> ProgramParser:
         "--unsure", action="store_true", help="pick frames with the least certain poses"
     )
     add("--model", metavar="NAME", help="network that pre-labels the frames")
+    add(
+        "--tracks",
+        type=Path,
+        metavar="TABLE",
+        help=(
+            "poses of the video with identities (PredictVideos --animals), which "
+            "pre-label the frames instead of the network"
+        ),
+    )
     add("--seed", type=int, default=0)
     return parser
 

@@ -386,6 +386,18 @@ def test_space_accepts_a_frame_after_frames_were_picked(
     assert page.labelling.picture == 1
 
 
+def test_tracks_of_a_video_can_pre_label_its_frames(
+    page: NetworkPage, tmp_path: Path
+) -> None:
+    dialog = PickDialog(page.document, tmp_path, page)
+    video = film(tmp_path / "scenes.mkv")
+    dialog.use(video)
+    dialog.use_tracks(tmp_path / "scenes.csv")
+    assert dialog.arguments[-2:] == ["--tracks", str(tmp_path / "scenes.csv")]
+    assert dialog.from_tracks.text() == "scenes.csv"
+    dialog.close()
+
+
 def test_frames_have_thumbnails_and_body_parts_their_colours(
     page: NetworkPage, qtbot: QtBot
 ) -> None:

@@ -7,6 +7,8 @@ import pytest
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.frame_selection import pick, postures
 from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.lightning_pose.result_tables import write_predictions
 from deeplabstream.video.video_reader import open_video
 from utils.PickFrames import main
 
@@ -87,3 +89,27 @@ def test_postures_count_shape_and_place_alike_and_gaps_as_usual() -> None:
     points[2, 0, 1] = np.nan
     points[3] = np.nan
     assert np.isfinite(postures(points)).all()
+
+
+def test_tracks_of_a_video_pre_label_its_frames(tmp_path: Path) -> None:
+    video, table, labels = (
+        film(tmp_path / "a.mkv"),
+        tmp_path / "a.csv",
+        tmp_path / "labels",
+    )
+    frames = np.arange(60, dtype=np.float32)
+    points = np.zeros((60, 4, 2), np.float32)
+    points[..., 0], points[..., 1] = frames[:, None] / 2, [1, 2, 3, 4]
+    rows = [str(frame) for frame in range(60)]
+    sure = np.full((60, 4), 0.9, np.float32)
+    write_predictions(table, "net", ["nose", "tail"], rows, points, sure, animals=2)
+    words = [str(video), "--into", str(labels), "--count", "4"]
+    assert main([*words, "--tracks", str(table)]) == 0
+    book = open_book(labels)
+    assert book.individuals == ("animal1", "animal2")
+    assert book.proposed.all()
+    for name, own in zip(book.names, book.points, strict=True):
+        frame = int(Path(name).stem[3:])
+        assert own.tolist() == [[frame / 2, y] for y in (1, 2, 3, 4)]
+    with pytest.raises(SystemExit):
+        main([str(video), *words, "--tracks", str(table)])

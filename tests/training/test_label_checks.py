@@ -46,6 +46,17 @@ def test_usual_labels_are_not_suspected() -> None:
     assert suspicious_labels(labels_of(points)) == []
 
 
+def test_an_animal_that_is_labelled_twice_is_found() -> None:
+    points = walked(60).reshape(30, 2, len(PARTS), 2)
+    points[:, 1] += 300
+    points[4, 1] = points[4, 0] + 1
+    points[6, 1] = points[6, 0] + 30  # they touch
+    found = suspicious_labels(labels_of(points.reshape(60, -1, 2), animals=2))
+    (one,) = [one for one in found if one.kind == "two animals in one place"]
+    assert (one.image, one.animal, one.bodyparts) == ("img4.png", 1, PARTS)
+    assert str(one).endswith("two animals in one place")
+
+
 def test_swapped_ears_and_a_far_point_are_found() -> None:
     points = walked()
     points[5, [1, 2]] = points[5, [2, 1]]

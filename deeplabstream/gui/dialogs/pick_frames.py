@@ -21,6 +21,7 @@ from deeplabstream.gui.dialogs.program_window import runs_of
 from deeplabstream.gui.settings_document import Document
 
 _MOST_RUNS = 20
+_TABLES = "Poses (*.csv *.h5 *.parquet);;All files (*)"
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 
 
@@ -56,6 +57,13 @@ class PickDialog(QDialog):
         self.propose.setChecked(bool(self.model))
         for widget in (self.propose, self.unsure):
             widget.setEnabled(bool(self.model))
+        self.tracks: Path | None = None
+        """Poses of the video that pre-label instead of the network."""
+        self.from_tracks = QPushButton("Tracks …")
+        self.from_tracks.setToolTip(
+            "pre-label a video with its poses and identities instead: a table of "
+            "PredictVideos, DeepLabCut or Lightning Pose"
+        )
         self._arrange()
 
     def use(self, source: Path) -> None:
@@ -74,6 +82,8 @@ class PickDialog(QDialog):
         unsure = self.unsure.isChecked()
         if unsure:
             words.append("--unsure")
+        if self.tracks is not None and not source.is_dir():
+            words += ["--tracks", str(self.tracks)]
         if self.propose.isChecked() or (unsure and not source.is_dir()):
             words += ["--model", self.model]
         return words
@@ -90,7 +100,10 @@ class PickDialog(QDialog):
         form.addRow("Of", of)
         form.addRow("How many", self.count)
         form.addRow("Which", how)
-        form.addRow("", self.propose)
+        proposed = QHBoxLayout()
+        proposed.addWidget(self.propose, 1)
+        proposed.addWidget(self.from_tracks)
+        form.addRow("", proposed)
         kinds = QDialogButtonBox.StandardButton
         self.box = QDialogButtonBox()
         for kind in (kinds.Ok, kinds.Cancel):
@@ -98,6 +111,7 @@ class PickDialog(QDialog):
         self.box.accepted.connect(self.accept)
         self.box.rejected.connect(self.reject)
         self.video.clicked.connect(self._ask_video)
+        self.from_tracks.clicked.connect(self._ask_tracks)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.box)
@@ -114,6 +128,17 @@ class PickDialog(QDialog):
         name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
         if name:
             self.use(Path(name))
+
+    def use_tracks(self, table: Path) -> None:
+        """Pre-label with the poses of a table."""
+        self.tracks = table
+        self.from_tracks.setText(table.name)
+        self.propose.setChecked(False)
+
+    def _ask_tracks(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Poses of the video", "", _TABLES)
+        if name:
+            self.use_tracks(Path(name))
 
 
 def _runs(document: Document) -> list[Path]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.tracking.pose_matching import animal_length
 from deeplabstream.training.data.augmentation import mirrored
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.data.rotation_range import (
@@ -39,6 +40,9 @@ NEAREST = 9
 FEWEST_NEAREST = 5
 MOST_COMPARED = 300
 """Poses, spread evenly, that others are compared with."""
+ONE_PLACE = 0.1
+"""Two animals are in one place if their body parts are, in the mean, within this share of an
+animal's length of each other."""
 _SHOWN = 20
 LEAST_PX = 1.0
 """People do not place points more precisely."""
@@ -55,7 +59,8 @@ class Suspicion:
     """As the table of labels calls it."""
     bodyparts: tuple[str, ...]
     kind: str
-    """`far`, `swapped`, `left and right swapped`, or `same place`."""
+    """`far`, `swapped`, `left and right swapped`, `same place`, or `two animals in one
+    place`."""
     px: float
     """Distance to the expected place; of two body parts the mean."""
     times: float
@@ -69,7 +74,7 @@ class Suspicion:
     @property
     def what(self) -> str:
         """What is suspicious, and how far it is from the usual."""
-        if self.kind == "same place":
+        if np.isinf(self.times):
             return self.kind
         return (
             f"{self.kind}, {self.px:.0f} px from where similar poses put "
@@ -97,11 +102,27 @@ def suspicious_labels(labels: Labels) -> list[Suspicion]:
         )
         for pose, parts, kind, px, times in found
     ]
+    told += _same_animals(labels)
     return sorted(told, key=lambda one: -one.times)
 
 
 Unusual = tuple[int, tuple[int, ...], str, float, float]
 """Pose, body parts, kind, px, times the usual."""
+
+
+def _same_animals(labels: Labels) -> Iterator[Suspicion]:
+    """Yield animals that lie on another one with all their body parts."""
+    bodyparts = labels.skeleton.bodyparts
+    points = labels.points.reshape(-1, labels.animals, len(bodyparts), 2)
+    near = max(LEAST_PX, ONE_PLACE * float(np.nan_to_num(animal_length(points))))
+    for name, own in zip(labels.names, points, strict=True):
+        for first, second in combinations(range(labels.animals), 2):
+            away = np.linalg.norm(own[first] - own[second], axis=1)
+            both = np.isfinite(away)
+            if both.sum() > 1 and float(away[both].mean()) < near:
+                parts = tuple(np.array(bodyparts)[both].tolist())
+                kind, px = "two animals in one place", float(away[both].mean())
+                yield Suspicion(name, parts, kind, px, float("inf"), second)
 
 
 def _same_places(points: NDArray[np.float32]) -> Iterator[Unusual]:

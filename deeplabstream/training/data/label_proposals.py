@@ -19,6 +19,8 @@ from deeplabstream.training.evaluation.image_prediction import (
 )
 
 Points = NDArray[np.float32]
+SURE = 0.5
+"""Confidence from which a point of a table of poses is proposed."""
 _NUMBER = re.compile(r"(\d+)$")
 
 
@@ -67,7 +69,9 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     return _propose(book, waiting)
 
 
-def propose_tracks(folder: Path, video: str, poses: PoseTable, threshold: float) -> int:
+def propose_tracks(
+    folder: Path, video: str, poses: PoseTable, threshold: float = SURE
+) -> int:
     """Propose the animals of a video's poses, by name, in its images that are not reviewed.
 
     The images are those of the folder `labeled-data/VIDEO`, whose names end with the number
