@@ -91,7 +91,7 @@ def models(
                 yield name, load_model_folder(trained)
                 continue
             where = folder / f"{name}-{width}x{height}"
-            yield name, _random(BACKBONES[name], height, width, where)
+            yield name, random_network(BACKBONES[name], height, width, where)
 
 
 def measure(
@@ -287,7 +287,7 @@ def _compared(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
     return images[:: max(1, len(images) // COMPARED)][:COMPARED], own
 
 
-def _random(backbone: str, height: int, width: int, folder: Path) -> ModelFolder:
+def random_network(backbone: str, height: int, width: int, folder: Path) -> ModelFolder:
     """Return a network with random weights as a model folder."""
     import torch
 

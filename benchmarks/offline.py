@@ -36,6 +36,7 @@ from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.simulation.arena import Arena
+from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.recording_options import RecordingOptions
 from deeplabstream.video.video_reader import open_video
 
@@ -65,14 +66,21 @@ def rate(frames: int, work: Callable[[], object], repeats: int) -> float:
     return best
 
 
-def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, float]:
+def predicting(
+    path: Path,
+    model: str,
+    repeats: int,
+    batch: int,
+    runtime: str = "auto",
+    decoder: Decoder = "cpu",
+) -> dict[str, float]:
     """Return frames/s of prediction and of its two floors.
 
     The network alone gets images that were decoded before, as prediction gives them to
     it: side by side on all cores.
     """
     rows = open_video(path)
-    estimator = open_parallel(partial(open_estimator, model, "auto"))
+    estimator = open_parallel(partial(open_estimator, model, runtime))
     decoded = [p for p in islice(rows.images(), 64) if p.image is not None]
     many = decoded * max(1, len(rows) // len(decoded))
 
@@ -80,18 +88,18 @@ def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, fl
         for _ in estimate_batches(many, estimator, batch):
             pass
 
-    def decoder() -> None:
-        for _ in rows.images():
+    def decoding() -> None:
+        for _ in rows.images(decoder=decoder):
             pass
 
     best = {"decoder alone": 0.0, "network alone": 0.0, "predict": 0.0}
     for _ in range(repeats):  # in turns: what else the computer does hits all alike
         turns: dict[str, tuple[int, Callable[[], object]]] = {
-            "decoder alone": (len(rows), decoder),
+            "decoder alone": (len(rows), decoding),
             "network alone": (len(many), network),
             "predict": (
                 len(rows),
-                lambda: predict(path, estimator, model, batch=batch),
+                lambda: predict(path, estimator, model, batch=batch, decoder=decoder),
             ),
         }
         for name, (frames, work) in turns.items():

@@ -29,7 +29,8 @@ def _listed(name: str) -> frozenset[str]:
 
 
 SLOW, REALTIME = _listed("slow_modules.txt"), _listed("realtime_modules.txt")
-"""Modules whose tests are marked `slow`, `realtime`, by their paths below tests/."""
+GPU = _listed("gpu_modules.txt")
+"""Modules whose tests are marked `slow`, `realtime`, `gpu`, by their paths below tests/."""
 GRACE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -67,9 +68,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         (asked == "not slow" and _is_in(SLOW, collection_path))
         or (asked == "not realtime" and _is_in(REALTIME, collection_path))
         or (
-            asked == "realtime"
+            asked in ("realtime", "gpu")
             and collection_path.suffix == ".py"
-            and not _is_in(REALTIME, collection_path)
+            and not _is_in(GPU if asked == "gpu" else REALTIME, collection_path)
         )
     )
     return True if left_out else None
@@ -81,6 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if _is_in(REALTIME, item.path):
             item.add_marker(pytest.mark.realtime)
+        if _is_in(GPU, item.path):
+            item.add_marker(pytest.mark.gpu)
 
 
 @pytest.fixture(autouse=True)

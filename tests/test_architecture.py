@@ -337,7 +337,7 @@ def test_picture_files_are_decoded_where_their_size_was_checked() -> None:
 
 def test_every_module_in_the_lists_of_slow_and_real_time_modules_exists() -> None:
     listed = {}
-    for name in ("slow_modules.txt", "realtime_modules.txt"):
+    for name in ("slow_modules.txt", "realtime_modules.txt", "gpu_modules.txt"):
         lines = (ROOT / "tests" / name).read_text("utf-8").splitlines()
         modules = [line for line in lines if not line.startswith("#")]
         assert modules == sorted(set(modules))

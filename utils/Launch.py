@@ -3,14 +3,16 @@
     python3 utils/Launch.py run         the application, with its experiment started
     python3 utils/Launch.py test        all checks and all tests
     python3 utils/Launch.py test-fast   unit and architecture tests alone, no checks
+    python3 utils/Launch.py test-gpu    tests of an NVIDIA GPU; its figures go to docs/models.md
     python3 utils/Launch.py update      install requirements.txt again; --all: all lists
     python3 utils/Launch.py shortcut    Windows: make a shortcut to run.bat on the desktop
 
 The environment is the folder .venv. It is created when it is missing, and updated when a list
 changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
 requirements-alone.txt. Arguments after `run` go to app.py, arguments after `test` and
-`test-fast` go to pytest. `test` runs the tests in several processes, then those that run in
-real time one after the other; with arguments for pytest, it runs pytest once, in one process.
+`test-fast` and `test-gpu` go to pytest. `test` runs the tests in several processes, then those
+that run in real time one after the other; with arguments for pytest, it runs pytest once, in
+one process.
 The program needs only Python, and reports if Python is too old.
 """
 
@@ -38,6 +40,7 @@ ALONE = ROOT / "requirements-alone.txt"
 """What must be installed without its own requirements."""
 TO_RUN = (REQUIREMENTS,)
 TO_TEST = (REQUIREMENTS, ROOT / "requirements-dev.txt", ALONE)
+GPU_TABLE = ROOT / "benchmarks" / "gpu_table.py"
 STAMP = ENVIRONMENT / "requirements.sha256"
 """The lists that are installed, each with the hash of its text."""
 OLDEST, FIRST_TOO_NEW = (3, 11), (3, 14)
@@ -67,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
         "run": _run,
         "test": _test,
         "test-fast": _test_fast,
+        "test-gpu": _test_gpu,
         "update": _update,
         "shortcut": _shortcut,
     }
@@ -130,6 +134,18 @@ def _test_fast(extra: Sequence[str]) -> int:
     _install(TO_TEST)
     workers = [] if extra else ["-n", str(_workers()), "--dist", "loadfile"]
     return _pytest(["-m", "not slow", *workers, *extra])
+
+
+def _test_gpu(extra: Sequence[str]) -> int:
+    """Run the tests that are marked gpu, then measure; without a GPU say so and end."""
+    _look_for_libraries()
+    _install(TO_TEST)
+    table = [_program("python"), str(GPU_TABLE)]
+    if subprocess.run([*table, "--probe"], cwd=ROOT).returncode:
+        return 1
+    tests = _pytest(["-m", "gpu", *extra])
+    figures = subprocess.run(table, cwd=ROOT).returncode
+    return int(bool(tests or figures))
 
 
 def _workers() -> int:

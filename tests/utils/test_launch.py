@@ -254,6 +254,26 @@ def test_test_fast_leaves_slow_tests_out_and_runs_no_check(
     assert words[1:] == ["-m", "pytest", "-m", "not slow", "-x"]
 
 
+@pytest.mark.parametrize(("codes", "code"), [((0, 0, 0), 0), ((0, 1, 0), 1), ((2,), 1)])
+def test_test_gpu_runs_gpu_tests_then_figures_where_there_is_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...], code: int
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append([Path(words[1]).name, *words[2:]])
+        return SimpleNamespace(returncode=codes[len(ran) - 1])
+
+    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
+    monkeypatch.setattr(Launch, "_install", lambda lists: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["test-gpu", "-x"]) == code
+    table = ["gpu_table.py"]
+    tests = ["-m", "pytest", "-m", "gpu", "-x"]
+    assert ran == [[*table, "--probe"], tests, table][: len(codes)]
+    assert Launch.GPU_TABLE.is_file()
+
+
 def windows(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
     system = SimpleNamespace(name="nt", environ={"PATH": "x"})
     monkeypatch.setattr(Launch, "os", system)

@@ -104,16 +104,19 @@ class TorchNetwork:
     def _replayed(self, images: Any) -> NDArray[np.float32]:
         """Run on the GPU: recorded as one graph at the first call with a shape."""
         torch = self._torch
-        shape = tuple(images.shape)
-        if shape not in self._recorded:
-            self._recorded[shape] = self._record(shape)
-        recorded, (there, maps), (back, forth) = self._recorded[shape]
+        recorded, (there, maps), (back, forth) = self.recorded(tuple(images.shape))
         forth.copy_(images)
         there.copy_(forth, non_blocking=True)
         recorded.replay()
         back.copy_(maps, non_blocking=True)
         torch.cuda.current_stream().synchronize()
         return np.asarray(back.numpy(), np.float32)
+
+    def recorded(self, shape: tuple[int, ...]) -> Any:
+        """Return the CUDA graph for images of a shape, with its memory on both sides."""
+        if shape not in self._recorded:
+            self._recorded[shape] = self._record(shape)
+        return self._recorded[shape]
 
     def _record(self, shape: tuple[int, ...]) -> Any:
         """Return the computation as a CUDA graph, with its memory on both sides.
