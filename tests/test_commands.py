@@ -50,6 +50,7 @@ RAN = {
     "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5": "",
     "utils/MotionEnergy.py mouse.mp4 --region whisker": "--overwrite",
     "utils/PickFrames.py mouse.mp4 --into labels": "",
+    f"utils/PickFrames.py {RUN} --into labels --queue": "",
     "utils/CropFrames.py boxes mouse.csv": "",
 }
 """Beginning of a command that is run -> words added to it, which shorten it."""
@@ -68,7 +69,7 @@ MADE = {
     "utils/RenderVideo.py mouse.mp4 --poses mouse.csv": "mouse.labelled.mp4",
     "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv": "mouse.labelled.mkv",
     "utils/MotionEnergy.py": "mouse.whisker.ROIMotionEnergy.npy",
-    "utils/PickFrames.py": "labels/labeled-data/mouse/*.png",
+    "utils/PickFrames.py mouse.mp4": "labels/labeled-data/mouse/*.png",
 }
 """What commands leave in the folder in which they run, or beside the settings' file."""
 

@@ -398,6 +398,26 @@ def test_tracks_of_a_video_can_pre_label_its_frames(
     dialog.close()
 
 
+def test_the_queue_of_a_run_is_picked_per_hour(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = PickDialog(page.document, tmp_path / "labels", page)
+    qtbot.addWidget(dialog)
+    run, video = tmp_path / "run", tmp_path / "mouse.mp4"
+    run.mkdir()
+    dialog.use(run)
+    dialog.queue.setChecked(True)
+    assert dialog.count.suffix() == " frames per hour"
+    assert dialog.arguments[:5] == [
+        *(str(run), "--into", str(tmp_path / "labels")),
+        *("--per-hour", "20"),
+    ]
+    assert "--queue" in dialog.arguments
+    dialog.use(video)
+    assert not dialog.queue.isEnabled(), "a video has no recorded poses"
+    assert dialog.arguments[3:] == ["--count", "20"]
+
+
 def test_frames_have_thumbnails_and_body_parts_their_colours(
     page: NetworkPage, qtbot: QtBot
 ) -> None:

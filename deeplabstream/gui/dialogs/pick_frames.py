@@ -51,6 +51,11 @@ class PickDialog(QDialog):
             "frames with low confidences or jumping points: poses of the run, or "
             f"of the network for a video ({self.model or 'none'})"
         )
+        self.queue = QRadioButton("uncertain frames of the run, per hour")
+        self.queue.setToolTip(
+            "frames with low confidences, jumps, points that [Tracking] rejected, or "
+            "ambiguous identities, at most so many of each hour"
+        )
         self.unlike.setChecked(True)
         self.propose = QCheckBox("pre-label with the network")
         self.propose.setToolTip(f"network of the settings: {self.model or 'none'}")
@@ -78,8 +83,11 @@ class PickDialog(QDialog):
         """The words that the program is to be started with."""
         source = Path(self.source.currentData())
         words = [str(source), "--into", str(self.into)]
-        words += ["--count", str(self.count.value())]
+        queue = self.queue.isChecked() and source.is_dir()
+        words += ["--per-hour" if queue else "--count", str(self.count.value())]
         unsure = self.unsure.isChecked()
+        if queue:
+            words.append("--queue")
         if unsure:
             words.append("--unsure")
         if self.tracks is not None and not source.is_dir():
@@ -93,7 +101,7 @@ class PickDialog(QDialog):
         of.addWidget(self.source, 1)
         of.addWidget(self.video)
         how = QVBoxLayout()
-        for widget in (self.unlike, self.unsure):
+        for widget in (self.unlike, self.unsure, self.queue):
             how.addWidget(widget)
         form = QFormLayout()
         form.setSpacing(10)
@@ -112,6 +120,8 @@ class PickDialog(QDialog):
         self.box.rejected.connect(self.reject)
         self.video.clicked.connect(self._ask_video)
         self.from_tracks.clicked.connect(self._ask_tracks)
+        self.source.currentIndexChanged.connect(self._show_state)
+        self.queue.toggled.connect(self._show_state)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.box)
@@ -119,6 +129,13 @@ class PickDialog(QDialog):
         self._show_state()
 
     def _show_state(self) -> None:
+        source = self.source.currentData()
+        run = source is not None and Path(source).is_dir()
+        self.queue.setEnabled(run)
+        if not run and self.queue.isChecked():
+            self.unlike.setChecked(True)
+        each = " frames per hour" if self.queue.isChecked() else " frames"
+        self.count.setSuffix(each)
         button = self.box.button(QDialogButtonBox.StandardButton.Ok)
         if button is not None:
             button.setText("Pick")
