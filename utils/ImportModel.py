@@ -75,6 +75,7 @@ PROJECTS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Import."""
     options = _parser().parse_args(argv)
+    options.licence = options.licence or _licence(options)
     with drafted(options.output) as draft:
         _import(options, draft)
     model = load_model_folder(options.output)
@@ -91,11 +92,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"left out, because they belong to no animal: {', '.join(map(str, names))}"
         )
+    licence = model.about.get("licence") or (
+        "not known. Ask who trained it before you pass it on, and write it into "
+        f"{model.path / DESCRIPTION} (about → licence)"
+    )
+    print(f"licence: {licence}")
     print(
         "to measure its speed: python utils/BenchmarkModel.py --model "
         f"{typed(model.path)}"
     )
     return 0
+
+
+def _licence(options: argparse.Namespace) -> str:
+    """Return the licence that the user names, or the export's; empty: not known."""
+    file = options.description or options.network / WORDS
+    known = read_description(file).licence if file.is_file() else ""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return known
+    offered = f" [{known}]" if known else ""
+    try:
+        return (
+            input(f"licence of the network{offered}, Enter if none: ").strip() or known
+        )
+    except EOFError:
+        return known
 
 
 def _detector(model: ModelFolder) -> ModelFolder | None:
@@ -260,7 +281,12 @@ def _parser() -> ProgramParser:
         help="largest distance of a point to the original's, in pixels of the input "
         "(default: 0.5; of a top-down pair of SLEAP-NN 1.5 cells)",
     )
-    add("--licence", default="", help="licence of the network, written to model.json")
+    add(
+        "--licence",
+        default="",
+        help="licence of the network, written to model.json (default: that in "
+        "its README; in a console it is asked for)",
+    )
     return parser
 
 

@@ -3,6 +3,7 @@
 The archives were made by the programs (`foreign/make_*.py`), which no test needs.
 """
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -155,6 +156,29 @@ def test_deeplabcuts_detector_comes_with_its_network(
         assert window.width < picture.shape[1] or window.height < picture.shape[0]
 
 
+def test_boxes_of_a_faster_rcnn_are_deeplabcuts(
+    unpacked: dict[str, Path], imported: Callable[..., Path]
+) -> None:
+    """The whole top-down pair: its network has no offsets, as a SuperAnimal's."""
+    out = imported("deeplabcut3_boxes")
+    found = load_model_folder(out / "detector")
+    assert found.skeleton.bodyparts == BOX
+    assert found.animals == 3
+    for inner, atol in (("", 0.01), ("detector", 0.05)):
+        with np.load(unpacked["deeplabcut3_boxes"] / inner / "reference.npz") as theirs:
+            seen, said = theirs["points"], theirs["confidences"]
+            points, sure = estimated(out / inner, frames_of(theirs)[:3])
+        for place, own in enumerate(points):
+            wanted, order = seen[place].reshape(-1, *own.shape[1:]), range(len(own))
+            if inner:
+                order = match_animals(wanted, own)
+            told = np.isfinite(wanted[..., 0])
+            assert told.any()
+            np.testing.assert_allclose(own[order][told], wanted[told], atol=atol)
+            sures = said[place].reshape(wanted.shape[:2])[told]
+            np.testing.assert_allclose(sure[place][order][told], sures, atol=0.002)
+
+
 @pytest.mark.parametrize(
     ("kind", "most_px"),
     [
@@ -198,6 +222,38 @@ def test_what_the_original_tells_besides_is_said(
     about = load_model_folder(out).about
     assert about["left_out"] == ["corner", "spout"]
     assert about["licence"] == "MIT"
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("MIT", "MIT"), ("", "CC-BY-4.0"), (None, "CC-BY-4.0")]
+)
+def test_the_licence_is_asked_for_with_that_of_the_model_card(
+    unpacked: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: str | None,
+    kept: str,
+) -> None:
+    source = shutil.copytree(unpacked["deeplabcut3_axes"] / "detector", tmp_path / "it")
+    said = json.loads((source / "description.json").read_text("utf-8"))
+    said["licence"] = "CC-BY-4.0"
+    (source / "description.json").write_text(json.dumps(said), "utf-8")
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return typed or ""
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr("sys.stdin.isatty", lambda: typed is not None)
+    out = tmp_path / "model"
+    assert main([str(source), "--output", str(out)]) == 0
+    assert load_model_folder(out).about["licence"] == kept
+    assert f"licence: {kept}" in capsys.readouterr().out
+    shown = ["licence of the network [CC-BY-4.0], Enter if none: "]
+    assert asked == (shown if typed is not None else [])
 
 
 def test_another_reference_is_not_believed(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
 from deeplabstream.pose.tracking.pose_matching import match_animals
@@ -34,7 +35,15 @@ ALL = {
 
 
 def test_all_of_them_are_here(unpacked: dict[str, Path]) -> None:
-    assert set(ALL) == set(unpacked)
+    assert {*ALL, "deeplabcut3_boxes"} == set(unpacked)
+
+
+def test_a_faster_rcnn_is_refused_with_what_torch_lacks(
+    imported: Callable[..., Path],
+) -> None:
+    folder = load_model_folder(imported("deeplabcut3_boxes") / "detector")
+    with pytest.raises(ModelError, match="NonMaxSuppression, RoiAlign here; choose"):
+        TorchNetwork(folder)
 
 
 @pytest.mark.parametrize("name", [*ALL, "deeplabcut3_axes/detector"])

@@ -82,3 +82,21 @@ def test_an_export_that_did_not_end_is_done_again(
     assert json.loads((folder / "description.json").read_text("utf-8")) == words
     with pytest.raises(SystemExit, match="already contains a network"):
         package.new_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: apache-2.0\n---\n# Model\n", "apache-2.0"),
+        ("# Model\nfine\n## Licence\n\nfor research only\n", "for research only"),
+        ("# Model\nit runs\n", ""),
+    ],
+)
+def test_the_licence_of_a_model_card_is_found(
+    package: ModuleType, tmp_path: Path, card: str, licence: str
+) -> None:
+    assert package.licence_beside(tmp_path) == ""
+    (tmp_path / "README.md").write_text(card, "utf-8")
+    assert package.licence_beside(tmp_path) == licence
+    (tmp_path / "snapshot.pt").write_bytes(b"")
+    assert package.licence_beside(tmp_path / "snapshot.pt") == licence

@@ -1,12 +1,12 @@
-"""Detectors of DeepLabCut 3: where the animal is, for a network that looks at a window.
+"""Detectors of DeepLabCut 3: where the animals are, for a network that looks at a window.
 
-Used by from_deeplabcut3.py. The surest box is taken: it is what is left of all boxes
-whatever others are dropped for lying on it.
+Used by from_deeplabcut3.py: SSDLite here, Faster R-CNN in deeplabcut3_faster_rcnn.py.
 """
 
 import tempfile
 from pathlib import Path
 
+import deeplabcut3_faster_rcnn as faster_rcnn
 import numpy as np
 import torch
 from package import export, frames_of, loaded, new_folder, other_sizes, save, size_of
@@ -15,17 +15,21 @@ CORNERS = ["box left top", "box right bottom"]
 """What DeepLabStream calls the two points that a box is made of."""
 
 
-def take_over(config, options, folder):
-    """Write the folder of the detector beside the network, if there is one."""
-    found = _weights(options.source, options.trust)
+@faster_rcnn.nothing_fetched()
+def take_over(config, options, folder, weights):
+    """Write the folder of the detector beside the network, if there is one.
+
+    `weights` and the name of their file; None: looked for beside the network.
+    """
+    found = weights or _weights(options.source, options.trust)
     if found is None:
         print("there is no detector beside it: name one as DETECTOR in the settings")
         return
     weights, name = found
     kind = str(config["detector"]["model"]["type"])
-    if kind != "SSDLite":
+    if kind not in ("SSDLite", "FasterRCNN"):
         print(
-            f"{name} is a {kind}, which can't be taken over, SSDLite can: train one, or "
+            f"{name} is a {kind}, which can't be taken over; SSDLite and FasterRCNN can: "
             "name a network that finds the animal as DETECTOR in the settings"
         )
         return
@@ -36,25 +40,49 @@ def take_over(config, options, folder):
     detector = DETECTORS.build(said)
     detector.load_state_dict(weights)
     detector.eval()
-    height, width = (int(side) for side in detector.model.transform.fixed_size[::-1])
-    sizes = other_sizes(width, height)
-    if options.size:
-        sizes[0] = size_of(options.size)
+    if kind == "FasterRCNN":
+        if not options.size:
+            raise SystemExit(
+                f"{name} is a Faster R-CNN, which needs --size WIDTHxHEIGHT: of the frames "
+                "that are analysed. It finds boxes in frames of other sizes less exactly"
+            )
+        width, height = size_of(options.size)
+        frames = _of_size(frames_of(options.video, [(width, height)]), width, height)
+        module = faster_rcnn.Boxes(detector.model, width, height, options.animals)
+    else:
+        height, width = (
+            int(side) for side in detector.model.transform.fixed_size[::-1]
+        )
+        sizes = other_sizes(width, height)
+        if options.size:
+            sizes[0] = size_of(options.size)
+        frames = frames_of(options.video, sizes)
+        module = _Surest(detector.model, width, height)
     new_folder(folder)
-    module = _Surest(detector.model, width, height)
     export(module, width, height, ["points", "confidences"], folder)
+    most = options.animals if kind == "FasterRCNN" else 1
     words = {
         "bodyparts": CORNERS,
         "input": {"layout": "NCHW", "width": width, "height": height}
         | normalisation(config["detector"]["data"])
         | {"fit": "stretch", "sampling": "linear", "align": "corner"},
-        "coordinates": {"output": "points", "confidences": "confidences"},
+        "coordinates": {
+            "output": "points", "confidences": "confidences", "animals": most,
+        },
         "threshold": 0.1,
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {kind}, {name}",
-    }
-    frames = frames_of(options.video, sizes)
-    save(folder, words, (frames, *_their_boxes(config, weights, frames)))
+    }  # fmt: skip
+    save(folder, words, (frames, *_their_boxes(config, weights, frames, most)))
+
+
+def _of_size(frames, width, height):
+    """Return the whole frames of that size."""
+    fit = [frame for frame in frames if frame.shape[:2] == (height, width)]
+    if not fit:
+        high, wide = frames[0].shape[:2]
+        raise SystemExit(f"--size {width}x{height}, but --video has {wide}x{high}")
+    return fit
 
 
 def normalisation(data):
@@ -127,8 +155,11 @@ class _Surest(torch.nn.Module):
         return self.network.anchor_generator(images, features)[0]
 
 
-def _their_boxes(config, weights, frames):
-    """Return corners (n, 2, 2) of the surest box that DeepLabCut finds, and scores."""
+def _their_boxes(config, weights, frames, most):
+    """Return corners (n, box, 2, 2) of the surest boxes that DeepLabCut finds, and scores.
+
+    Of one box (n, 2, 2) and (n, 2).
+    """
     from deeplabcut.pose_estimation_pytorch.apis.utils import (
         get_detector_inference_runner,
     )
@@ -138,14 +169,15 @@ def _their_boxes(config, weights, frames):
         snapshot = Path(folder) / "snapshot-detector.pt"
         torch.save({"model": weights}, snapshot)
         runner = get_detector_inference_runner(
-            config, snapshot, device="cpu", max_individuals=1
+            config, snapshot, device="cpu", max_individuals=most
         )
         found = runner.inference(rgb)
-    points = np.full((len(rgb), 2, 2), np.nan)
-    sure = np.zeros((len(rgb), 2))
+    points = np.full((len(rgb), most, 2, 2), np.nan)
+    sure = np.zeros((len(rgb), most, 2))
     for place, each in enumerate(found):
-        if len(each["bboxes"]):
-            x, y, width, height = each["bboxes"][0][:4]
-            points[place] = (x, y), (x + width, y + height)
-            sure[place] = each["bbox_scores"][0]
-    return points, sure
+        for box, (x, y, width, height) in enumerate(
+            np.reshape(each["bboxes"], (-1, 4))
+        ):
+            points[place, box] = (x, y), (x + width, y + height)
+            sure[place, box] = each["bbox_scores"][box]
+    return (points, sure) if most > 1 else (points[:, 0], sure[:, 0])

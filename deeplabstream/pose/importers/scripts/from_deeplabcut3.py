@@ -6,9 +6,13 @@ Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that
     python from_deeplabcut3.py .../dlc-models-pytorch/.../train --size 640x480 --output mine
 
 SIZE is the size at which videos are analysed; a top-down network looks at a window of its
-own size, and its detector (SSDLite) at images of SIZE. With `--video`, the images that
-show the outcome to be the same are of that video. Copy this folder of scripts to that
-computer; nothing else of DeepLabStream is needed.
+own size, and its detector (SSDLite, Faster R-CNN) at images of SIZE. With `--video`, the
+images that show the outcome to be the same are of that video. A SuperAnimal is named, and
+DeepLabCut fetches its weights:
+
+    python from_deeplabcut3.py superanimal_quadruped --size 640x480 --output quadruped
+
+Copy this folder of scripts to that computer; nothing else of DeepLabStream is needed.
 """
 
 import argparse
@@ -23,19 +27,34 @@ import deeplabcut3_detectors as detectors
 import numpy as np
 import torch
 from deeplabcut3_detectors import normalisation
-from package import export, frames_of, loaded, native_sizes, new_folder, save, size_of
+from package import (
+    export,
+    frames_of,
+    licence_beside,
+    loaded,
+    native_sizes,
+    new_folder,
+    save,
+    size_of,
+)
 
 
 def main():
     """Write the folder."""
     options = _options()
-    config, weights, name = _read(options.source, options.trust)
+    detector, licence = None, licence_beside(options.source)
+    if str(options.source).startswith("superanimal_"):
+        (config, weights, name), detector = _super_animal(options)
+        licence = f"see {PAGES}"
+    else:
+        config, weights, name = _read(options.source, options.trust)
     from deeplabcut import __version__
     from deeplabcut.pose_estimation_pytorch.config import PoseConfig
     from deeplabcut.pose_estimation_pytorch.models import PoseModel
 
     config = PoseConfig.from_any(config)
     names = [str(part) for part in config["metadata"]["bodyparts"]]
+    options.animals = options.animals or len(config["metadata"]["individuals"])
     if _word(config["method"]).lower() not in ("bu", "td"):
         sys.exit(
             f"{name} needs another network's poses beside each image, which can't be "
@@ -54,7 +73,7 @@ def main():
     frames = _frames(config, options.video, width, height)
     folder = new_folder(options.output)
     if _top_down(config):
-        detectors.take_over(config, options, folder / "detector")
+        detectors.take_over(config, options, folder / "detector", detector)
     with _plain_enlarging(), centres.plain_deforming():
         export(module, width, height, outputs, folder, any_size="centres" in how)
     words = {
@@ -67,10 +86,35 @@ def main():
         **how,
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {_word(config['net_type'])}, {name}",
+        "licence": licence,
     }
     most = getattr(head.predictor, "num_animals", None) or 1
     save(folder, words, (frames, *_their_poses(config, weights, frames, most)))
     return 0
+
+
+PAGES = "https://huggingface.co/mwmathis"
+"""Where DeepLabCut keeps its SuperAnimals, each with its licence."""
+
+
+def _super_animal(options):
+    """Return configuration, weights and name of a SuperAnimal, and its detector's."""
+    from deeplabcut.pose_estimation_pytorch.config import PoseConfig
+    from deeplabcut.pose_estimation_pytorch.modelzoo.utils import (
+        get_super_animal_snapshot_path,
+    )
+
+    dataset = str(options.source)
+    config = PoseConfig.build_for_superanimal_inference(
+        dataset, model_name=options.pose, detector_name=options.detector,
+        max_individuals=options.animals or 1,
+    )  # fmt: skip
+    found = []
+    for which in (options.pose, options.detector):
+        file = get_super_animal_snapshot_path(dataset, which)
+        content = loaded(file, options.trust)
+        found.append((content.get("model", content), file.name))
+    return (config, *found[0]), found[1]
 
 
 _WINDOW = {"fit": "letterbox", "rest": 0, "sampling": "linear", "align": "corner"}
@@ -108,6 +152,16 @@ def _options():
     parser.add_argument("--video", type=Path, help="one that the network was made for")
     parser.add_argument(
         "--output", type=Path, required=True, help="the folder to write"
+    )
+    parser.add_argument(
+        "--animals",
+        type=int,
+        default=0,
+        help="animals that a Faster R-CNN finds (default: those of the project; 1)",
+    )
+    parser.add_argument("--pose", default="hrnet_w32", help="of a SuperAnimal")
+    parser.add_argument(
+        "--detector", default="fasterrcnn_resnet50_fpn_v2", help="of a SuperAnimal"
     )
     parser.add_argument(
         "--trust",
@@ -186,10 +240,11 @@ def _reading(predictor, model, stride, names):
         threshold = round(0.6 * _left(model, predictor, stride), 2)
         how = {"offsets": how, "animals": animals, "threshold": threshold}
         return how, module, ["heatmap", "locref", "paf"]
-    if kind == "HeatmapPredictor" and predictor.location_refinement:
+    if kind == "HeatmapPredictor":
         how["values"] = "logits" if predictor.apply_sigmoid else "probabilities"
         how |= {"origin": stride / 2, "scale": float(predictor.locref_std)}
-        return {"offsets": how}, _Maps(model), ["heatmap", "locref"]
+        module = _Maps(model, predictor.location_refinement)
+        return {"offsets": how}, module, ["heatmap", "locref"]
     sys.exit(f"how {kind} reads points can't be taken over")
 
 
@@ -221,13 +276,18 @@ def _plain_enlarging():
 
 
 class _Maps(torch.nn.Module):
-    def __init__(self, model):
+    """Scores and offsets; a network without offsets has its points in whole cells."""
+
+    def __init__(self, model, refined):
         super().__init__()
-        self.model = model
+        self.model, self.refined = model, refined
 
     def forward(self, image):
         outputs = self.model(image)["bodypart"]
-        return outputs["heatmap"], outputs["locref"]
+        scores = outputs["heatmap"]
+        if self.refined:
+            return scores, outputs["locref"]
+        return scores, torch.cat([scores, scores], dim=1) * 0
 
 
 class _Fields(torch.nn.Module):

@@ -92,6 +92,27 @@ def save_reference(folder, frames, points, confidences):
     )
 
 
+def licence_beside(source):
+    """Return the licence that the README beside a network names, in words, or ''.
+
+    Or MODELCARD.md; the licence is `license:` in its first lines, or
+    the text under a heading with that word.
+    """
+    folder = source if source.is_dir() else source.parent
+    for name in ("MODELCARD.md", "modelcard.md", "README.md"):
+        try:
+            lines = (folder / name).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        for place, line in enumerate(lines):
+            key, _, value = line.partition(":")
+            if key.strip().lower() in ("license", "licence") and value.strip():
+                return value.strip()
+            if line.startswith("#") and "licen" in line.lower():
+                return " ".join(" ".join(lines[place + 1 :]).split())[:300]
+    return ""
+
+
 def new_folder(path):
     """Return the folder, made; it must not hold a whole network already."""
     folder = Path(path)

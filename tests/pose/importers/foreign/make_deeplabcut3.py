@@ -23,6 +23,7 @@ from tests.pose.importers.foreign.drawing import (
 from tests.pose.importers.foreign.making import (
     HERE,
     PERIOD,
+    SCRIPTS,
     exported,
     repeating,
     rounded,
@@ -101,14 +102,44 @@ def _with_one_peak(state):
 
 
 def _detector(words, folder):
-    """Write a snapshot of the detector, which looks for boxes in pictures of 320x320."""
+    """Write a snapshot of the detector."""
     import torch
     from deeplabcut.pose_estimation_pytorch.models.detectors import DETECTORS
 
-    detector = DETECTORS.build(dict(words["detector"]["model"]))
+    detector = _no_weights_fetched(DETECTORS.build)(dict(words["detector"]["model"]))
     state = repeating(detector.state_dict(), ("head", 0.05))
+    if folder.name == "boxes":
+        detector.load_state_dict(state)
+        state = _spread(detector)
     snapshot = {"model": state, "metadata": {"epoch": 10, "metrics": {}}}
     torch.save(snapshot, folder / "snapshot-detector-best-010.pt")
+
+
+def _no_weights_fetched(build):
+    sys.path.insert(0, str(SCRIPTS))
+    from deeplabcut3_faster_rcnn import nothing_fetched
+
+    return nothing_fetched()(build)
+
+
+def _spread(detector):
+    """Return weights with which each layer's results spread, so that scores differ."""
+    import torch
+
+    def scaled(layer, given, result):
+        times = (3.0 if getattr(layer, "out_features", 0) == 2 else 1.0) / result.std()
+        layer.weight.data *= times
+        return result * times
+
+    convs = (torch.nn.Conv2d, torch.nn.Linear)
+    detector.eval()
+    layers = [layer for layer in detector.modules() if isinstance(layer, convs)]
+    hooks = [layer.register_forward_hook(scaled) for layer in layers]
+    with torch.no_grad():
+        detector(torch.rand(1, 3, 64, 96) * 4 - 2)
+    for hook in hooks:
+        hook.remove()
+    return detector.state_dict()
 
 
 def _learn(model):
@@ -189,6 +220,21 @@ def _small_hrnet(words):
         head[f"{each}_config"]["channels"][0] = 16
 
 
+def _small_boxes(words):
+    words["model"]["backbone"]["model_name"] = "hrnet_w18_small"
+    head = words["model"]["heads"]["bodypart"]
+    words["model"]["backbone_output_channels"] = 16
+    head["heatmap_config"]["channels"][0] = 16
+    head["predictor"]["location_refinement"] = False  # as a SuperAnimal's
+    head["target_generator"]["generate_locref"] = False
+    head["locref_config"] = None
+    del head["criterion"]["locref"]
+    words["detector"]["model"] = {
+        "type": "FasterRCNN", "box_score_thresh": 0.01,
+        "variant": "fasterrcnn_mobilenet_v3_large_320_fpn",
+    }  # fmt: skip
+
+
 def _predicted():
     """Write deeplabcut3_predictor.npz: animals that DEKRPredictor reads from random maps."""
     import torch
@@ -225,6 +271,7 @@ _KINDS = {
     "axes": ("rtmpose_s", True, False, _small_rtmpose),
     "hrnet": ("hrnet_w18", False, False, _small_hrnet),
     "fields": ("resnet_50", False, True, _small_fields),
+    "boxes": ("hrnet_w18", True, True, _small_boxes),
     "centres": ("dekr_w18", False, True, _small_dekr),
 }
 
