@@ -32,7 +32,11 @@ from deeplabstream.recording.recorded_frames import analysed_cameras, read_frame
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import BEHAVIOUR, members
-from deeplabstream.recording.table_reader import read_events, triggers_table
+from deeplabstream.recording.table_reader import (
+    RunTable,
+    events_table,
+    triggers_table,
+)
 from deeplabstream.settings.ini_reading import Words, read_sections
 
 if TYPE_CHECKING:
@@ -144,7 +148,7 @@ def read_run(
     """
     notes: list[str] = []
     if not isinstance(run, RunFolder):
-        run = open_run_folder(Path(run), notes.append)
+        run = open_run_folder(Path(run), notes.append, check_tables=False)
     try:
         return _read(run, camera, threshold, use_ambiguous, notes)
     except (OSError, ValueError, KeyError, StopIteration) as error:
@@ -177,10 +181,17 @@ def _read(
         for name, column in columns.items()
     }
     t = t[keep]
-    events = read_events(run.events_path)
+    event_table, trigger_table = (
+        events_table(run.events_path),
+        triggers_table(run.triggers_path),
+    )
+    events = list(event_table.rows())
     ends = [float(row["time_s"]) for row in events]
     end_s = max([0.0, *ends, *t[-1:].tolist()])
-    triggers = _trigger_spans(run, end_s)
+    triggers = _trigger_spans(trigger_table, end_s)
+    tables = (event_table, trigger_table)
+    read = frames.warning, *(table.warning_of_read() for table in tables)
+    notes += [warning for warning in read if warning]
     marks = [(float(r["time_s"]), r["text"]) for r in events if r["kind"] == "mark"]
     answer = _experiment_keys(facts, words).get("ANSWER", "")
     added = read_places(run.path)
@@ -286,9 +297,9 @@ def _output_spans(
     return found
 
 
-def _trigger_spans(run: RunFolder, end_s: float) -> dict[str, Spans]:
+def _trigger_spans(table: RunTable, end_s: float) -> dict[str, Spans]:
     changes: dict[str, list[tuple[float, float]]] = {}
-    for row in triggers_table(run.triggers_path).rows():
+    for row in table.rows():
         each = float(row["time_s"]), float(row["answer"] == "1")
         changes.setdefault(row["trigger"], []).append(each)
     return {

@@ -6,7 +6,7 @@ not analysed, its points are NaN.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,8 @@ class RecordedFrames:
     """Columns of `CAMERA.csv` and `CAMERA.frames.csv`; `video`: file name of the video,
     empty where the frame was not recorded."""
     skeleton: Skeleton
+    warning: str = ""
+    """Sentence about broken lines of `CAMERA.csv`; empty: there are none."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,7 +83,9 @@ class RecordedFrames:
             identity=[
                 identity_of(self.skeleton, parse_flags(cell))
                 for cell in self.rows["flags"]
-            ],
+            ]
+            if self.skeleton.animals
+            else (),
             scorer=(facts["model"] or {}).get("name") or "DeepLabStream",
             size=(int(shape[0]), int(shape[1])),
         )
@@ -107,7 +111,7 @@ class RecordedFrames:
     def of_analysis(self) -> "RecordedFrames":
         """Return the frames that were analysed."""
         rows = self.rows[self.analysed]
-        return RecordedFrames(self.folder, self.camera, rows, self.skeleton)
+        return replace(self, rows=rows)
 
     def parts(self) -> "dict[str, RecordedFrames]":
         """Return by file name without ending: each video, or the table without videos."""
@@ -167,7 +171,7 @@ def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
     rows["analysed"] = rows["analysed"].fillna(0).astype(bool)
     rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
     rows["time_s"] = (rows["exposed_ns"] - folder.facts["start_ns"]) / 1e9
-    return RecordedFrames(folder, camera, rows, skeleton)
+    return RecordedFrames(folder, camera, rows, skeleton, written.warning_of_read())
 
 
 def video_frames(

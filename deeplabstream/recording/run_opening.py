@@ -17,10 +17,13 @@ OBSERVED_S = 2.0
 OBSERVATIONS = 10
 
 
-def open_run_folder(path: Path, say: Callable[[str], object]) -> RunFolder:
+def open_run_folder(
+    path: Path, say: Callable[[str], object], check_tables: bool = True
+) -> RunFolder:
     """Return the run; a run that was not closed is repaired, and `say` gets each repair.
 
-    Nothing is deleted: the original of a changed file is kept beside it as NAME.damaged.
+    With `check_tables` all tables are read, and `say` gets a sentence about each with broken
+    lines. Nothing is deleted: the original of a changed file is kept beside it as NAME.damaged.
     DeviceError: not a run folder, a newer program wrote it, it is still being written,
     or it can't be repaired.
     """
@@ -42,6 +45,8 @@ def open_run_folder(path: Path, say: Callable[[str], object]) -> RunFolder:
         for sentence in done:
             say(f"repaired: {sentence}")
     folder = RunFolder(path)
+    if not check_tables:
+        return folder
     try:
         for warning in table_warnings(folder.tables()):
             say(warning)

@@ -115,10 +115,14 @@ class RunTable:
 
     def warning(self) -> str:
         """Read all; return the sentence about broken lines, empty when there are none."""
-        if not self.path.exists():
-            return f"{self.path.name} is missing"
         for _ in self.lines():
             pass
+        return self.warning_of_read()
+
+    def warning_of_read(self) -> str:
+        """Return the same after the table was read, without reading it again."""
+        if not self.path.exists():
+            return f"{self.path.name} is missing"
         if not self.broken:
             return ""
         count, first = len(self.broken), self.broken[0]

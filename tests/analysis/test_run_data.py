@@ -164,3 +164,18 @@ def test_an_animal_inside_at_the_start_has_entered_if_that_is_chosen(run: Path) 
         assert results.value("region_latency", "all") == pytest.approx(
             0 if counts else np.nan, nan_ok=True
         )
+
+
+def test_broken_lines_are_reported_and_left_out(run: Path) -> None:
+    path = run / "arena.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[100] = b"100,broken\n"
+    path.write_bytes(b"".join(lines))
+    (run / "triggers.csv").unlink()
+    data = read_run(run)
+    assert data.notes == (
+        "arena.csv: 1 line is broken and skipped (line 101)", "triggers.csv is missing",
+    )  # fmt: skip
+    whole = read_run(GOLDEN / "conditional")
+    assert len(data.t) == len(whole.t) - 1
+    assert set(data.notes) <= set(analyse(run).notes)
