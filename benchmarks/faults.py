@@ -11,6 +11,7 @@ should run meanwhile.
     python benchmarks/faults.py --long                           1,000 kills, 100,000 files
     python benchmarks/faults.py --only kill --rounds 25          300 kills
     python benchmarks/faults.py --only signal --rounds 20        100 signals
+    python benchmarks/faults.py --rounds 0 --files 100000        damaged files alone
 """
 
 import argparse
@@ -90,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{time.perf_counter() - began_s:.0f} s",
             flush=True,
         )
-    print("\n".join(_table(outcomes)), flush=True)
+    if trials:
+        print("\n".join(_table(outcomes)), flush=True)
     read = (
         fuzz_readers(files, asked.seed, lambda line: print(line, flush=True))
         if files

@@ -91,6 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check(asked: argparse.Namespace) -> None:
     """Refuse what does not go together."""
+    if asked.calibration is not None:
+        raise DeepLabStreamError(
+            f"--calibration {asked.calibration}: calibrated cameras are not supported. "
+            "Leave it out: --views then relates the cameras by what their points share, as "
+            "`eks multicam` without a calibration does"
+        )
     outputs = len(asked.output)
     if bool(asked.videos) == bool(asked.tables):
         raise DeepLabStreamError("name videos and --model, or --tables")
@@ -252,6 +258,7 @@ def _parser() -> ProgramParser:
     add("--eks", type=int, choices=VERSIONS, default=VERSIONS[-1],
         help="version of the package ensemble-kalman-smoother to follow: 4 (4.6.2) or 3 "
         "(3.0.0); --paws always follows 3")  # fmt: skip
+    add("--calibration", type=Path, help=argparse.SUPPRESS)  # an option of EKS
     add_overwrite(parser)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto")
     add("--threads", type=at_least(0), default=0, help="CPU threads; 0: all cores")

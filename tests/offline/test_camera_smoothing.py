@@ -268,6 +268,18 @@ def test_tables_that_are_no_ensemble(
     assert not list(tmp_path.glob("*_eks.csv"))
 
 
+def test_a_calibration_of_the_cameras_is_refused_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EKS 4 takes one: `eks multicam --calibration`."""
+    words = ["--tables", "a.csv", "b.csv", "--output", str(tmp_path / "eks.csv")]
+    assert main([*words, "--calibration", "calibration.toml"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("--calibration calibration.toml: calibrated cameras are not")
+    assert told.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_body_part_that_nobody_sees(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -210,6 +210,22 @@ def test_the_template_skeleton_of_a_sleap_file_is_read(tmp_path: Path) -> None:
     assert skeleton.edges == (("snout", "tail"),)
 
 
+def test_a_sleap_file_of_several_skeletons_is_refused_in_one_sentence(
+    tmp_path: Path,
+) -> None:
+    file = sleap(tmp_path / "a.pkg.slp")
+    with h5py.File(file, "a") as content:
+        attributes = content["metadata"].attrs
+        words = json.loads(attributes["json"])
+        fly = {**words["skeletons"][0], "graph": {"name": "fly"}}
+        several = [fly, {"nx_graph": words["skeletons"][0]}]
+        attributes["json"] = json.dumps({**words, "skeletons": several})
+    with pytest.raises(LabelsError) as refusal:
+        open_project(file, tmp_path / "unpacked")
+    (told,) = refusal.value.problems
+    assert "holds 2 skeletons (fly, without a name), and a network learns one" in told
+
+
 @pytest.mark.parametrize(
     ("held", "sentence"),
     [

@@ -61,9 +61,7 @@ def _unpack(
         raise ValueError(_other_content(content))
     words = json.loads(content["metadata"].attrs["json"])
     if len(words["skeletons"]) != 1:
-        raise LabelsError(
-            [f"{file} holds {len(words['skeletons'])} skeletons, not one"]
-        )
+        raise LabelsError([_several(file, words)])
     skeleton = _skeleton(words)
     labelled, names = _in_tracks(
         _labelled(content, len(skeleton.bodyparts)), _tracks(content, words)
@@ -332,6 +330,19 @@ def _write_image(target: Path, image: Image) -> None:
     if not done:
         raise ValueError(f"an image of shape {image.shape} can't be written")
     target.write_bytes(png.tobytes())
+
+
+def _several(file: Path, words: Mapping[str, Any]) -> str:
+    """Return the sentence about a file of no skeleton, or of more than one."""
+    graphs = [
+        each.get("nx_graph", each).get("graph", {}) for each in words["skeletons"]
+    ]
+    names = ", ".join(str(each.get("name") or "without a name") for each in graphs)
+    return (
+        f"{file} holds {len(graphs)} skeletons{f' ({names})' if names else ''}, and a "
+        "network learns one: in SLEAP, save the instances of each skeleton as a file of "
+        "its own"
+    )
 
 
 def _skeleton(words: Mapping[str, Any]) -> Skeleton:
