@@ -83,6 +83,8 @@ def fit(
     network = build_network(len(data.skeleton.bodyparts), settings.network)
     if settings.start_from is not None:
         take_over(network, data.skeleton, open_start(settings.start_from))
+    elif settings.backbone_file is not None:
+        network.body.load_file(settings.backbone_file)
     elif settings.imagenet:
         network.load_imagenet()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -321,8 +323,9 @@ def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:
 def _fits(settings: FitSettings, data: Dataset, batch: int) -> bool:
     """Return whether two steps with so many images fit into memory."""
     trial = replace(
-        settings, steps=2, batch=batch, devices=1, imagenet=False, start_from=None
-    )
+        settings, steps=2, batch=batch, devices=1, imagenet=False, start_from=None,
+        backbone_file=None,
+    )  # fmt: skip
     twice = data.pick(np.resize(np.arange(len(data)), max(batch, len(data))).tolist())
     try:
         fit(twice, trial, lambda epoch: None)

@@ -128,10 +128,10 @@ def _write_onnx(network: PoseNetwork, fitting: Fitting, file: Path) -> None:
                 opset_version=17,
                 dynamo=False,
             )
-        except torch.onnx.OnnxExporterError as error:
+        except (torch.onnx.OnnxExporterError, RuntimeError, AssertionError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(
-                f"the network can't be written as {file}: {reason}"
+                f"the network can't be written as {file.name}: {reason}"
             ) from error
 
 

@@ -29,6 +29,8 @@ class FitSettings:
     network: Architecture = field(default_factory=Architecture)
     imagenet: bool = True
     """Start from ImageNet's weights; else from random ones."""
+    backbone_file: Path | None = None
+    """Weights of the backbone to start from, instead."""
     start_from: Path | None = None
     """Model folder to start from, instead."""
     loss: Loss = "cross_entropy"

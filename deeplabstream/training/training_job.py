@@ -619,6 +619,8 @@ def _named(run: "Run") -> str:
     start = run.settings.start_from
     if name.startswith(GRAPH) and start is not None:
         return f"layers of {start.resolve().name}"
+    if (file := run.settings.backbone_file) is not None:
+        return f"{name}, weights of {file.name}"
     return name + (", ImageNet weights (Apache-2.0)" if run.settings.imagenet else "")
 
 

@@ -16,8 +16,9 @@ FOLDER/
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,12 @@ from deeplabstream.training.lightning_pose.result_tables import (
 )
 from deeplabstream.training.lightning_pose.train_status import Status
 from deeplabstream.training.losses.unsupervised import PcaLoss
-from deeplabstream.training.model_export import ModelMetadata, export, export_context
+from deeplabstream.training.model_export import (
+    ModelMetadata,
+    export,
+    export_context,
+    export_untrained,
+)
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.start_network import WEIGHTS, check_resumed
 from deeplabstream.training.train_config import FitSettings
@@ -101,6 +107,15 @@ def run_training(
 ) -> TrainingResult:
     """Train, evaluate, calibrate and export a network; write the folder."""
     open_device(run.settings.device, run.settings.devices)  # before anything is written
+    network = run.settings.network
+    if network.backbone.startswith("timm:"):  # some of them can't be exported
+        with TemporaryDirectory() as trial:
+            export_untrained(
+                run.data.skeleton,
+                replace(network, edges=()),
+                run.data.fitting,
+                Path(trial),
+            )
     if resume:
         check_resumed(folder, run.settings.start_from)
     status = Status(folder, run.settings.steps, watch)

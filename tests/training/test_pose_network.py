@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from deeplabstream.training.networks.pose_network import (
     to_maps,
 )
 from deeplabstream.training.networks.regression import RegressionNetwork
+from utils import TrainNetwork
 
 SMALL = {"channels": 8}
 
@@ -128,3 +130,35 @@ def test_the_target_itself_has_the_least_loss() -> None:
     best = heatmap_loss(torch.logit(target), target)
     for shift in (-0.3, 0.3):
         assert heatmap_loss(torch.logit(target) + shift, target) > best
+
+
+class Features(torch.nn.Module):
+    """A network as timm gives it, of one layer that ONNX does not have."""
+
+    feature_info = SimpleNamespace(reduction=lambda: [2, 16], channels=lambda: [3, 3])
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        small = torch.nn.functional.interpolate(
+            x, scale_factor=1 / 16, mode="bicubic", antialias=True
+        )
+        return [x, small]
+
+
+def test_what_can_not_be_exported_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+    labelled: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    timm = SimpleNamespace(create_model=lambda *name, **how: Features())
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    folder = tmp_path / "new"
+    words = ["--data", str(labelled), "--output", str(folder), "--size", "64x48"]
+    words += ["--backbone", "timm:odd", "--no-imagenet", "--quiet"]
+    assert TrainNetwork.main(words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "the network can't be written as network.onnx: Exporting the"
+    )
+    assert told.count("\n") == 1
+    assert not folder.exists()

@@ -1,19 +1,28 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.fit import fit
 from deeplabstream.training.lightning_pose.overrides import overridden
-from deeplabstream.training.lightning_pose.project import backbone, read_pose_project
+from deeplabstream.training.lightning_pose.project import (
+    NO_CHANGE,
+    backbone,
+    read_pose_project,
+)
 from deeplabstream.training.lightning_pose.result_tables import read_sets
 from deeplabstream.training.losses.configured import losses_on_video
 from deeplabstream.training.losses.unsupervised import PcaLoss, TemporalLoss
+from deeplabstream.training.networks.resnet import ResNet
 from deeplabstream.training.training_job import TrainConfig, _from_config
 from utils import TrainNetwork
 
@@ -271,15 +280,93 @@ def test_overrides_add_and_remove() -> None:
     assert words == {"a": {"b": 1, "c": [1]}}
 
 
-def test_weights_that_can_not_be_had_are_replaced_and_that_is_told() -> None:
-    name, remark = backbone("resnet50_animal_ap10k", pretrained=True)
-    assert name == "efficientnet_lite0"
-    assert remark is not None
-    assert "no package contains weights for resnet50_animal_ap10k" in remark
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("resnet50_animal_ap10k", "+model.backbone_checkpoint=FILE"),
+        ("resnet34", "install the package timm, which downloads them"),
+        ("vits_dinov3", "install the package timm, which downloads them"),
+        ("vits_dino", "take model.backbone=efficientnet_lite0"),
+        ("vitb_sam", "take model.backbone=efficientnet_lite0"),
+        ("unet", "start from random ones"),
+    ],
+)
+def test_weights_that_can_not_be_had_are_refused_before_training(
+    project: Path,
+    name: str,
+    advice: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("deeplabstream.training.lightning_pose.project.find_spec", none)
+    folder = project.parent / "run"
+    words = [str(project), "--output", str(folder), "--overrides"]
+    words += [f"model.backbone={name}", "model.backbone_pretrained=true"]
+    assert TrainNetwork.main(words) == 2
+    told = capsys.readouterr().err
+    assert (
+        f"model.backbone: the weights of {name} are in no package used here; " in told
+    )
+    assert advice in told
+    assert not folder.exists()
+
+
+def none(name: str) -> None:
+    """Say that a package is not installed."""
+
+
+def test_weights_come_from_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backbone("efficientnet_lite2", pretrained=True) == (
         "efficientnet_lite2",
         None,
     )
+    place = "deeplabstream.training.lightning_pose.project.find_spec"
+    monkeypatch.setattr(place, lambda name: object())
+    name, told = backbone("vits_dinov3", pretrained=True)
+    assert name == "timm:vit_small_patch16_dinov3.lvd1689m"
+    assert told is not None
+    assert told.startswith(f"vits_dinov3: {name}; timm downloads")
+    assert backbone("resnet18", pretrained=True)[0] == "timm:resnet18"
+    assert backbone("resnet50", pretrained=False)[0] == "resnet50"
+    with pytest.raises(LabelsError, match="ap10k are in no package used here"):
+        backbone("resnet50_animal_ap10k", pretrained=True)
+
+
+def test_weights_come_from_a_file_of_mmpose_or_torchvision(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = ResNet(50).state_dict()
+    file = project.parent / "res50_ap10k.pth"
+    named = {f"backbone.{key}": it for key, it in theirs.items()}
+    head = {"keypoint_head.final_layer.bias": torch.zeros(17)}
+    torch.save({"meta": {"epoch": 210}, "state_dict": {**named, **head}}, file)
+    words = ["model.backbone=resnet50_animal_ap10k", "model.backbone_pretrained=true"]
+    words += ["+model.backbone_checkpoint=res50_ap10k.pth"]
+    config = TrainConfig(config=project, output=project.parent / "m", overrides=words)
+    run = _from_config(config, project, lambda text: None)
+    assert run.settings.network.backbone == "resnet50"
+    assert run.settings.backbone_file == file
+    short = replace(run.settings, steps=1, learning_rate=1e-12)
+    network = fit(run.data.pick([0, 1]), short, lambda epoch: None)
+    own = network.body.state_dict()
+    torch.testing.assert_close(own["conv1.weight"].flip(1), theirs["conv1.weight"])
+    torch.testing.assert_close(
+        own["layer4.0.conv2.weight"], theirs["layer4.0.conv2.weight"]
+    )
+    torch.save({"state_dict": head}, file)
+    with pytest.raises(ModelError, match="does not have the weights of this ResNet"):
+        read_pose_project(project, words)
+    file.write_bytes(b"nonsense")
+    with pytest.raises(ModelError, match=r"res50_ap10k\.pth"):
+        read_pose_project(project, words)
+    file.unlink()
+    with pytest.raises(LabelsError, match=r"there is no file res50_ap10k\.pth"):
+        read_pose_project(project, words)
+
+
+def test_default_is_no_augmentation_as_in_lightning_pose(project: Path) -> None:
+    settings = read_pose_project(project, ["training.imgaug=default"]).settings(10)
+    assert settings.augmentation == NO_CHANGE
 
 
 def test_a_run_leaves_lightning_poses_tables_and_a_model_for_the_rig(

@@ -85,6 +85,7 @@ class _Model(_Words):
     losses_to_use: list[str] | str | None = None
     backbone: str = "resnet50_animal_ap10k"
     backbone_pretrained: bool = True
+    backbone_checkpoint: str | None = None
     checkpoint: str | None = None
     model_type: Literal[
         "heatmap", "heatmap_mhcrnn", "regression", "heatmap_multiview_transformer"

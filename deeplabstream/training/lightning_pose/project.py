@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from deeplabstream.training.lightning_pose.config import PoseConfig, parse_confi
 from deeplabstream.training.lightning_pose.overrides import overridden, resolved
 from deeplabstream.training.losses.unsupervised import Anneal
 from deeplabstream.training.lr_schedule import LearningRateSchedule
+from deeplabstream.training.networks.backbone import open_backbone
 from deeplabstream.training.networks.pose_network import Architecture, Kind
 from deeplabstream.training.train_config import FitSettings
 
@@ -36,13 +38,20 @@ KNOWN = re.compile(
     r"|efficientnet_(b|lite)[012]|vit_tiny|vit[a-z]*_(dino|sam|imagenet)\w*"
 )
 """Names of backbones, ours and Lightning Pose's."""
+TIMM = {
+    **{name: name for name in ("resnet18", "resnet34", "resnet50", "resnet101")},
+    **{name: name for name in ("resnet152", *(f"efficientnet_b{n}" for n in range(3)))},
+    "vits_dinov3": "vit_small_patch16_dinov3.lvd1689m",
+    "vitb_dinov3": "vit_base_patch16_dinov3.lvd1689m",
+}
+"""Lightning Pose's names of backbones that timm has and that can be exported: timm's names."""
 STILL = replace(NO_CHANGE, light=0.7)
 """For several views: the geometry between them stays."""
 ROUND = Augmentation(rotation_deg=180, scale=(0.85, 1.15), mirror=False, light=0.7)
 PIPELINES = {
     "none": NO_CHANGE,
     "dlc": DLC,
-    "default": DLC,
+    "default": NO_CHANGE,
     "dlc-mv": DLC,
     "dlc-lr": ROUND,
     "dlc-top-down": ROUND,
@@ -129,7 +138,30 @@ class PoseProject:
 
     @property
     def _pretrained(self) -> bool:
-        return self.config.model.backbone_pretrained and self.start_from is None
+        pretrained = self.config.model.backbone_pretrained and not self.views
+        return pretrained and self.start_from is None
+
+    def backbone_file(self) -> Path | None:
+        """Return the file with the backbone's weights; LabelsError: there is none."""
+        name = self.config.model.backbone_checkpoint
+        if name is None or not self._pretrained:
+            return None
+        file = _beside(self.file, name)
+        if not file.is_file():
+            raise LabelsError(
+                [f"{self.file}: model.backbone_checkpoint: there is no file {name}"]
+            )
+        return file
+
+    def named_backbone(self) -> tuple[str, str | None]:
+        """Return our name of the backbone, and a remark; LabelsError: no weights."""
+        name, own = self.config.model.backbone, self._pretrained
+        if self.views and name != "vit_tiny":
+            return "vit_tiny", f"{name} is not available; a small ViT is used"
+        try:
+            return backbone(name, own, from_file=self.backbone_file() is not None)
+        except LabelsError as error:
+            raise LabelsError([f"{self.file}: {error.problems[0]}"]) from error
 
     def fitting(self) -> Fitting:
         """Return the size of the network's input."""
@@ -165,13 +197,14 @@ class PoseProject:
             learning_rate=training.optimizer_params.learning_rate,
             optimiser="adam" if training.optimizer == "Adam" else "adamw",
             network=Architecture(
-                backbone=backbone(model.backbone, self._pretrained)[0],
+                backbone=self.named_backbone()[0],
                 kind=KINDS[model.model_type],
                 head="deconvolution" if model.head == "heatmap_cnn" else "light",
                 scale="peak" if ours else "mass",
                 views=max(1, len(self.views)),
             ),
-            imagenet=self._pretrained and not self.views,
+            imagenet=self._pretrained,
+            backbone_file=self.backbone_file(),
             masked=(
                 training.patch_mask.init_epoch,
                 training.patch_mask.final_epoch,
@@ -240,14 +273,15 @@ def read_pose_project(
              "and Lightning Pose's"]
         )  # fmt: skip
     start = _start(file, config.model.checkpoint, start_from)
-    pretrained = config.model.backbone_pretrained and start is None
-    _, remark = backbone(config.model.backbone, pretrained)
-    if remark:
-        remarks.insert(0, remark)
     imgaug = config.training.imgaug
     if not isinstance(imgaug, str) or imgaug not in PIPELINES:
         remarks.append("training.imgaug: unknown pipeline; dlc is used")
-    return PoseProject(file, config, words, tuple(remarks), start)
+    project = PoseProject(file, config, words, (), start)
+    if (file_of := project.backbone_file()) is not None:
+        open_backbone(project.named_backbone()[0]).load_file(file_of)
+    _, remark = project.named_backbone()
+    told = ([remark] if remark else []) + remarks
+    return replace(project, remarks=tuple(told))
 
 
 def _start(file: Path, checkpoint: str | None, given: str | Path | None) -> Path | None:
@@ -259,15 +293,22 @@ def _start(file: Path, checkpoint: str | None, given: str | Path | None) -> Path
         )  # fmt: skip
     if not (name := given or checkpoint):
         return None
+    return _beside(file, name)
+
+
+def _beside(file: Path, name: str | Path) -> Path:
+    """Return a path; a relative one may begin at the folder of `file`."""
     beside = file.parent / name
     return beside if not Path(name).exists() and beside.exists() else Path(name)
 
 
-def backbone(name: str, pretrained: bool) -> tuple[str, str | None]:
+def backbone(
+    name: str, pretrained: bool, from_file: bool = False
+) -> tuple[str, str | None]:
     """Return our backbone for Lightning Pose's name, and a remark for the user.
 
-    Its pretrained weights do not come in packages; where they are wanted,
-    EfficientNet-Lite0 with ImageNet weights is used.
+    Weights come from an installed package or a file. LabelsError when there are none: a
+    backbone is never replaced by another that is pretrained.
 
     >>> backbone("resnet18", pretrained=False)
     ('resnet18', None)
@@ -275,10 +316,29 @@ def backbone(name: str, pretrained: bool) -> tuple[str, str | None]:
     own = name.split("_animal")[0].split("_human")[0]
     if own.startswith(("efficientnet_lite", "timm:")):
         return own, None
-    if not pretrained and own in ("resnet18", "resnet50", "vit_tiny", "unet"):
+    if own in ("resnet18", "resnet50") and (from_file or not pretrained):
         return own, None
-    if not pretrained and own.startswith("vit"):
+    if own in ("vit_tiny", "unet") and not pretrained:
+        return own, None
+    timm = find_spec("timm") is not None
+    known = TIMM.get(name if pretrained else own)
+    if known and timm and not from_file:
+        words = f"{name}: timm:{known}" + (
+            "; timm downloads its weights, or has them" if pretrained else ""
+        )
+        return f"timm:{known}", words
+    if own.startswith("vit") and not pretrained:
         return "vit_tiny", f"{name} is not available; a small ViT is used"
-    return "efficientnet_lite0", (
-        f"no package contains weights for {name}; EfficientNet-Lite0 with ImageNet weights is used"
+    advice = []
+    if known and not from_file:
+        advice.append("install the package timm, which downloads them")
+    if own in ("resnet18", "resnet50"):
+        advice.append("name a file that has them: +model.backbone_checkpoint=FILE")
+    advice += [
+        "take model.backbone=efficientnet_lite0, which has ImageNet's",
+        "start from random ones: +model.backbone_pretrained=false",
+    ]
+    what = "can't be read from a file" if from_file else "are in no package used here"
+    raise LabelsError(
+        [f"model.backbone: the weights of {name} {what}; {', or '.join(advice)}"]
     )

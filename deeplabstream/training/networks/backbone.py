@@ -1,5 +1,6 @@
 """Backbones: features of an image at several strides."""
 
+import pickle
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +34,13 @@ class Backbone(nn.Module):
         std = torch.tensor(self.std, device=x.device).view(1, 3, 1, 1)
         return (x - mean) / std
 
+    def load_file(self, file: Path) -> None:
+        """Load the weights in a file; ModelError when they do not fit."""
+        raise ModelError(
+            f"{file}: weights of {type(self).__name__} can't be read from a file; only "
+            "those of ResNet-18, ResNet-50 and EfficientNet-Lite can"
+        )
+
     def check_size(self, height: int, width: int) -> None:
         """Raise ModelError when images of such sides, multiples, are not possible."""
 
@@ -46,7 +54,31 @@ class Backbone(nn.Module):
 
 GRAPH = "graph:"
 """Begins the name of a backbone that is the graph of a model folder's network."""
+_NO_LAYERS = ("fc.", "classifier.", "head.", "keypoint_head.")
+"""Beginnings of the names of weights in a file that are none of the backbone's."""
 Opener = Callable[[int], Backbone]
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Return the weights of a backbone in a file, by name; only tensors are loaded.
+
+    Files of torchvision hold them as they are, those of MMPose below `state_dict` with
+    names that begin with `backbone.`. ModelError when the file cannot be read.
+    """
+    try:
+        content = torch.load(file, "cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file} holds more than numbers, and is not opened here: save its weights "
+            'alone, with torch.save({"state_dict": …})'
+        ) from error
+    except (OSError, RuntimeError, EOFError) as error:
+        raise ModelError(f"{file} can't be read as weights") from error
+    held = content.get("state_dict", content) if isinstance(content, dict) else {}
+    named = {key: it for key, it in held.items() if isinstance(it, Tensor)}
+    if own := {key for key in named if key.startswith("backbone.")}:
+        named = {key.removeprefix("backbone."): named[key] for key in own}
+    return {k: it for k, it in named.items() if not k.startswith(_NO_LAYERS)}
 
 
 def open_backbone(name: str, stages: int = 5) -> Backbone:

@@ -1,6 +1,7 @@
 """EfficientNet-Lite: depthwise convolutions and ReLU6 only, fast on CPUs."""
 
 import importlib
+import pickle
 from pathlib import Path
 from typing import ClassVar
 
@@ -58,6 +59,13 @@ class EfficientNetLite(Backbone):
             x = stage(x)
             kept.append(x)
         return [kept[1], kept[2], kept[-1]]
+
+    def load_file(self, file: Path) -> None:
+        """Load the weights in a file of the packages that contain ImageNet's."""
+        try:
+            self.load_imagenet(file)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ModelError(f"{file} can't be read as weights") from error
 
     def load_imagenet(self, file: Path | None = None) -> None:
         """Load ImageNet weights, from a `.pth` or from the package that contains them."""

@@ -3,10 +3,13 @@
 A weights file of torchvision can be loaded: the tensors have the same names.
 """
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
-from deeplabstream.training.networks.backbone import Backbone
+from deeplabstream.core.errors import ModelError
+from deeplabstream.training.networks.backbone import Backbone, read_weights
 
 DEPTHS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 
@@ -37,6 +40,18 @@ class ResNet(Backbone):
                 nn.init.kaiming_normal_(
                     module.weight, mode="fan_out", nonlinearity="relu"
                 )
+
+    def load_file(self, file: Path) -> None:
+        """Load weights with torchvision's names, of RGB images."""
+        weights = read_weights(file)
+        if (first := weights.get("conv1.weight")) is not None:
+            weights["conv1.weight"] = first.flip(1)  # RGB to BGR
+        try:
+            self.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{file} does not have the weights of this ResNet"
+            ) from error
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return features at 4, 8, 16 and 32 pixels per cell."""
