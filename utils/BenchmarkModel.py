@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from deeplabstream.core.progress import progress_bar
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.pose.runtimes.runtime_selection import (
@@ -55,9 +56,16 @@ def _benchmark(options: argparse.Namespace) -> None:
     if options.runtimes:
         runtimes = tuple(check_runtime(name) for name in options.runtimes)
     _, own = images_of(model)
-    rows = measure(
-        model, runtimes, options.threads, options.tolerance, True, options.seconds
-    )
+    with progress_bar("measuring", unit="steps") as bar:
+        rows = measure(
+            model,
+            runtimes,
+            options.threads,
+            options.tolerance,
+            patient=True,
+            seconds=options.seconds,
+            watch=bar.show,
+        )
     size = f"{model.fitting.width}x{model.fitting.height}"
     print(f"{model.path.name}, {size}, one frame at a time, network only;")
     if nvidia_gpu_name():

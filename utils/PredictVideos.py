@@ -64,9 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = 0
     with ThreadPoolExecutor(1) as writing:
         ends: list[Future[list[Path]]] = []
-        for video in videos:
+        for number, video in enumerate(videos, start=1):
+            of = f" ({number} of {len(videos)})" if len(videos) > 1 else ""
             try:
-                if end := job.begin(video, names[video], writing):
+                if end := job.begin(video, names[video], writing, of):
                     ends.append(end)
             except DeepLabStreamError as error:
                 print(error, file=sys.stderr)
@@ -86,9 +87,12 @@ class Job:
     known: Known | None
 
     def begin(
-        self, video: Path, name: str, writing: ThreadPoolExecutor
+        self, video: Path, name: str, writing: ThreadPoolExecutor, of: str
     ) -> Future[list[Path]] | None:
-        """Predict one video and have it written; None when that was done before."""
+        """Predict one video and have it written; None when that was done before.
+
+        `of` is shown behind its name: which of the videos it is.
+        """
         folder: Path = self.asked.output or video.parent
         facts = folder / f"{name}.prediction.json"
         if self._is_done(facts, video) and not self.asked.overwrite:
@@ -103,13 +107,13 @@ class Job:
             check_free(tables, self.asked.overwrite)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            found = self._predict(video, partial)
+            found = self._predict(video, partial, of)
         except OSError as error:
             raise DeepLabStreamError(f"Can't write {folder}: {error}") from error
         return writing.submit(self._write, found, folder, name, partial)
 
-    def _predict(self, video: Path, partial: Path) -> VideoPoses:
-        with progress_bar(video.name) as bar:
+    def _predict(self, video: Path, partial: Path, of: str) -> VideoPoses:
+        with progress_bar(f"{video.name}{of}") as bar:
             found = predict(
                 video,
                 self.estimator,

@@ -37,6 +37,7 @@ import numpy as np
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.progress import progress_bar
 from deeplabstream.offline.ibl.alf import read_times
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import stems, video_files
@@ -201,7 +202,8 @@ def _networks(folder: Path, asked: argparse.Namespace) -> dict[str, PoseEstimato
 def _predicted(video: Path, networks: dict[str, PoseEstimator], place: Path) -> Members:
     found: list[VideoPoses] = []
     for network, estimator in networks.items():
-        each = predict(video, estimator, network)
+        with progress_bar(f"{video.name}, {network}") as bar:
+            each = predict(video, estimator, network, watch=bar.show)
         with atomic_file(place.with_name(f"{place.name}.{network}.csv")) as making:
             WRITERS["csv"](each.table, making)
         found.append(each)

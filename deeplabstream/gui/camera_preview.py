@@ -1,6 +1,7 @@
 """Camera preview: threads that find the connected cameras and show one of them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -10,6 +11,8 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.plugins.camera import Camera, Device
 from deeplabstream.plugins.discovery import discover
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.new_rig import CAMERA, RigChoices
 
 _EVERY_NS = 100_000_000
 """Frames are shown ten times a second."""
@@ -74,6 +77,17 @@ class CameraPreview(QThread):
                 if frame.index >= 0 and now_ns - shown_ns >= _EVERY_NS:
                     shown_ns = now_ns
                     self.pictured.emit(image.copy(), frame.index)
+
+
+def words_of(device: Device) -> dict[str, str]:
+    """Return the keys of a camera's section that select a device."""
+    key, _, word = device.choose.partition("=")
+    return {"KIND": device.kind, key.strip(): word.strip()}
+
+
+def camera_of(words: Mapping[str, str]) -> Camera:
+    """Return the camera that a section with these keys describes; SettingsError: why not."""
+    return parse(RigChoices(camera=words).text(), Path.cwd()).cameras[CAMERA]
 
 
 def camera_kinds() -> Mapping[str, type[Camera]]:

@@ -27,7 +27,13 @@ from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import free_path, would_overwrite
 from deeplabstream.gui.bridge import PERIOD_MS
-from deeplabstream.gui.camera_preview import PATIENCE_MS, CameraFinder, CameraPreview
+from deeplabstream.gui.camera_preview import (
+    PATIENCE_MS,
+    CameraFinder,
+    CameraPreview,
+    camera_of,
+    words_of,
+)
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.dialogs.questions import ask_folder
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
@@ -247,9 +253,8 @@ class CameraPage(RigPage):
 
     def _add_devices(self, devices: tuple[Device, ...]) -> None:
         for device in devices:
-            key, _, word = device.choose.partition("=")
-            words = {"KIND": device.kind, key.strip(): word.strip()}
-            self._add(device.label or f"{device.kind} {device.serial}", words)
+            name = device.label or f"{device.kind} {device.serial}"
+            self._add(name, words_of(device))
 
     def _say_found(self) -> None:
         count = self.list.count() - 1
@@ -271,9 +276,8 @@ class CameraPage(RigPage):
             self.view.clear("No camera chosen")
             return
         self.view.clear("Opening …")
-        choices = replace(self.rig.choices, camera=item.data(_WORDS))
         try:
-            camera = parse(choices.text(), Path.cwd()).cameras[CAMERA]
+            camera = camera_of(item.data(_WORDS))
         except SettingsError as error:
             self._fail("\n".join(error.problems))
             return

@@ -71,7 +71,7 @@ def _experiment(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 def _settings(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.settings_page import SettingsPage
 
-    return SettingsPage(document)
+    return SettingsPage(document, bridge)
 
 
 def _health(bridge: Bridge, document: Document, recent: Recent) -> QWidget:

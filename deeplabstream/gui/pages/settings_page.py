@@ -1,9 +1,9 @@
 """Settings page: everything in the settings file, section by section."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
-from PyQt5.QtCore import QEvent, QPoint, Qt
+from PyQt5.QtCore import QEvent, QPoint, Qt, QTimer
 from PyQt5.QtGui import QColor, QFont
 from PyQt5.QtWidgets import (
     QAction,
@@ -20,8 +20,11 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.engine.session.session_state import Phase
+from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
+from deeplabstream.gui.widgets.connected_cameras import ConnectedCameras
 from deeplabstream.gui.widgets.settings_form import (
     FileProblems,
     SettingsForm,
@@ -33,7 +36,7 @@ from deeplabstream.gui.widgets.settings_form import (
 )
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED, kinds_of
-from deeplabstream.settings.text_rewriting import with_name
+from deeplabstream.settings.text_rewriting import with_camera_kind, with_name
 
 _LIST_WIDTH = 270
 _TITLE = Qt.ItemDataRole.UserRole
@@ -44,11 +47,14 @@ _FILE = "File"
 class SettingsPage(QWidget):
     """A list of sections, and the form of the one that is chosen."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, bridge: Bridge | None = None) -> None:
         super().__init__()
         self.document = document
+        self._bridge = bridge
         self.list = QListWidget()
         self.form: SettingsForm | None = None
+        self.cameras: ConnectedCameras | None = None
+        """In the form of a camera."""
         self.add = QPushButton("Add …")
         self.add.setToolTip("adds a camera, trigger, output or experiment")
         self.add.setMenu(self._kinds_menu())
@@ -64,6 +70,8 @@ class SettingsPage(QWidget):
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.list.customContextMenuRequested.connect(self._show_menu)
         document.changed.connect(self._refresh)
+        if bridge is not None:
+            bridge.status_changed.connect(self._close_cameras)
         self._refresh()
 
     def show_section(self, title: str) -> None:
@@ -171,13 +179,42 @@ class SettingsPage(QWidget):
         title = chosen.data(_TITLE)
         self.remove.setEnabled(title not in FIXED and title != _FILE)
         if title == _FILE:
+            self._end_cameras()
             self.form = None
             self._area.setWidget(FileProblems(self.document))
         elif self.form is None or self.form.title != title or self.form.outdated:
+            self._end_cameras()
             self.form = SettingsForm(self.document, title)
+            if _family(title) == "Camera":
+                self.cameras = ConnectedCameras(self._why_no_camera)
+                self.cameras.chosen.connect(self._use_camera)
+                self.form.add_panel(self.cameras)
             self._area.setWidget(self.form)
         else:
             self.form.refresh()
+
+    def _end_cameras(self) -> None:
+        """Close the cameras of the form that is replaced."""
+        if self.cameras is not None:
+            self.cameras.stop()
+            self.cameras = None
+
+    def _why_no_camera(self) -> str:
+        running = self._bridge is not None and (
+            self._bridge.starting or self._bridge.session.state.phase is not Phase.IDLE
+        )
+        return "The rig uses its cameras: stop the stream first." if running else ""
+
+    def _close_cameras(self) -> None:
+        """Leave the cameras to a rig that starts."""
+        if self.cameras is not None and self.cameras.tiles and self._why_no_camera():
+            self.cameras.stop()
+
+    def _use_camera(self, words: Mapping[str, str]) -> None:
+        """Write a connected camera into the chosen section, whose form is then replaced."""
+        name = self.chosen.partition(" ")[2]
+        text = with_camera_kind(self.document.text, name, dict(words))
+        QTimer.singleShot(0, lambda: self.document.edit(text))
 
     def _show_menu(self, at: QPoint) -> None:
         """Offer what can be done with a section."""

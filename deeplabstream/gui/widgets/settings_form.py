@@ -33,6 +33,8 @@ from deeplabstream.settings.loading import FAMILIES, FIXED, kind_of, kinds_of
 from deeplabstream.settings.validation_messages import wording
 
 _KEYS_WIDTH = 330
+_HEADS = 3
+"""Heading, description and problems of the section, above the rows."""
 NARROW = 200
 """Px of the keys' column where there is little room."""
 
@@ -100,6 +102,10 @@ class SettingsForm(QWidget):
         self._add_rows()
         self._columns.addStretch(1)
         self.refresh()
+
+    def add_panel(self, panel: QWidget) -> None:
+        """Add something between the heading and the rows."""
+        self._columns.insertWidget(_HEADS, panel)
 
     def refresh(self) -> None:
         """Show the words and problems that the document has now."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.progress import progress
 from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 from deeplabstream.pose.runtimes.compute_packages import package
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
@@ -61,7 +62,7 @@ def quantise(
     reference = outputs(load_network(model, REFERENCE), unseen)
     found: list[tuple[Trial, Path]] = []
     try:
-        for method in METHODS:
+        for method in progress(METHODS, "quantising", len(METHODS), "methods"):
             file = model.path / f"{INT8}.{method}"
             found.append((Trial(method, Difference(0, *[np.inf] * 5)), file))
             _quantise(model, known, method, file)

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -108,6 +108,8 @@ _COMPUTE_PACKAGES = (
 """A choice holds for their versions: with new CUDA libraries, `auto` measures again."""
 WORTH = 0.95
 """A runtime is taken when it needs less than this share of the reference's time."""
+_ROUNDS = 3
+"""Turns of each network."""
 SECONDS = 0.4
 """Seconds of measurement for each runtime, at least three calls."""
 PATIENCE_S = 120.0
@@ -213,10 +215,12 @@ def measure(
     tolerance_px: float,
     patient: bool = False,
     seconds: float = SECONDS,
+    watch: Callable[[int, int], object] = lambda done, total: None,
 ) -> list[RuntimeMeasurement]:
     """Return one row per runtime, the reference's first.
 
-    They are measured in turns, so that other load affects all of them.
+    They are measured in turns, so that other load affects all of them. `watch` gets how
+    many steps of how many are done.
     """
     pictures, own = images_of(model)
     wanted = [name for name in runtimes if name != REFERENCE]
@@ -225,7 +229,9 @@ def measure(
     rows: dict[str, RuntimeMeasurement] = {}
     networks: dict[str, Network] = {}
     reference: NDArray[np.float32] | None = None
-    for name in [REFERENCE, *wanted]:
+    steps = (1 + _ROUNDS) * (1 + len(wanted))
+    for done, name in enumerate([REFERENCE, *wanted]):
+        watch(done, steps)
         began = time.perf_counter()
         try:
             network = load_network(model, name, threads)
@@ -243,7 +249,9 @@ def measure(
             name, network.provider, np.nan, np.nan, took, difference, fine
         )
         networks[name] = network
-    for measured, times in _times(networks, pictures, seconds).items():
+    turns = steps - len(networks) * _ROUNDS
+    taken = _times(networks, pictures, seconds, lambda turn: watch(turns + turn, steps))
+    for measured, times in taken.items():
         row = rows[measured]
         rows[measured] = RuntimeMeasurement(
             row.runtime,
@@ -291,15 +299,22 @@ def remembered(model: ModelFolder, threads: int, tolerance_px: float) -> Runtime
 
 
 def _times(
-    networks: dict[str, Network], pictures: NDArray[np.uint8], seconds: float
+    networks: dict[str, Network],
+    pictures: NDArray[np.uint8],
+    seconds: float,
+    watch: Callable[[int], object],
 ) -> dict[str, list[float]]:
-    """Return the durations of calls, in turns of a few calls each."""
+    """Return the durations of calls, in turns of a few calls each.
+
+    `watch` gets the number of each turn when it begins.
+    """
     times: dict[str, list[float]] = {name: [] for name in networks}
     singles = cycle([np.ascontiguousarray(one[None]) for one in pictures])
-    for _ in range(3):
-        for name, network in networks.items():
+    for turn in range(_ROUNDS):
+        for number, (name, network) in enumerate(networks.items()):
+            watch(turn * len(networks) + number)
             spent = 0.0
-            while not times[name] or spent < seconds / 3:
+            while not times[name] or spent < seconds / _ROUNDS:
                 began = time.perf_counter()
                 network.run(next(singles))
                 took = time.perf_counter() - began
