@@ -51,6 +51,7 @@ from deeplabstream.analysis.visits import (
     visits_of,
 )
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.regions import Polygon
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import summarise
 
@@ -479,12 +480,12 @@ class _Analysis:
             raise DeepLabStreamError(
                 f"arena = {name}: no such region; regions: {there}"
             )
-        if arena.unit != self.unit:
-            raise DeepLabStreamError(
-                f"arena = {name} is in {arena.unit}, the results in {self.unit}: use the "
-                "same unit for both"
-            )
-        distance = np.abs(arena.region.depths(own.xy))
+        region, calibration = arena.region, self.data.calibration
+        if arena.unit != self.unit and calibration is not None:
+            to = calibration.to_mm if self.unit == "mm" else calibration.to_px
+            corners = to(region.outline()).tolist()
+            region = Polygon(tuple((x, y) for x, y in corners))
+        distance = np.abs(region.depths(own.xy))
         return Target(distance, own.known)
 
     def _target(

@@ -215,9 +215,13 @@ def test_millimetres_scale_lengths_and_nothing_else() -> None:
             places=PLACES,
             calibration=from_scale(0.5),
         ),
-        AnalysisOptions(speed_window_s=0),
+        AnalysisOptions(speed_window_s=0, arena="arena", wall_distance=50.5),
     )
     assert scaled.unit == "mm"
+    assert scaled.value("wall_time") == pytest.approx(EXPECTED["wall_time"])
+    assert scaled.value("mean_wall_distance") == pytest.approx(
+        EXPECTED["mean_wall_distance"] / 2
+    )
     assert scaled.value("distance") == pytest.approx(75)
     assert scaled.value("region_time", "left") == pytest.approx(7.6)
     assert scaled.value("point_min_distance", "lamp") == pytest.approx(50)
