@@ -11,7 +11,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.recording.pose_table import pose_table
-from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.data.label_book import FILE, open_book
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.projects import open_project
@@ -87,6 +87,18 @@ def test_deeplabcuts_own_table_is_gone_on_with(folder: Path) -> None:
     assert (book.bodyparts, book.left) == (("nose",), 2)
     book.place(1, 0, 7, 8)
     assert len(read_labels(folder).names) == 2
+
+
+@pytest.mark.parametrize("shorter", ["individuals,a,a", "individuals,a,a,single"])
+def test_a_header_whose_rows_differ_in_length_is_told(
+    folder: Path, shorter: str
+) -> None:
+    rows = ["scorer,me,me,me,me", shorter, "bodyparts,x,x,y,y", "coords,x,y,x,y"]
+    (folder / FILE).write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(LabelsError, match="header do not have as many columns"):
+        open_book(folder)
+    (folder / FILE).write_text("\n".join(rows[:2]), encoding="utf-8")
+    assert open_book(folder, ["x"]).bodyparts == ("x",)
 
 
 def test_a_new_book_needs_body_parts(folder: Path) -> None:

@@ -408,7 +408,7 @@ def _of_folder(folder: Path, given: _Names) -> _Known:
     rows = read_rows(folder / FILE)
     unique = _unique([folder / FILE])
     if len(rows) <= _header_rows(rows):  # all of them were taken back
-        own = _header_names(rows)
+        own = _header_names(folder / FILE, rows)
         names = _Names(own.bodyparts or given.bodyparts, own.individuals, given.scorer)
         return None, names, unique
     labels = read_labels(folder / FILE, pictures=False, several=True)
@@ -421,9 +421,9 @@ def _waiting_names(folder: Path, names: _Names) -> _Names:
     """Return the names of a person's points, else those given, else a network's."""
     own, proposed = folder / UNFINISHED, folder / PROPOSALS
     if own.is_file():
-        waiting = _header_names(read_rows(own))
+        waiting = _header_names(own, read_rows(own))
     elif not names.bodyparts and proposed.is_file():
-        waiting = _header_names(read_rows(proposed))
+        waiting = _header_names(proposed, read_rows(proposed))
     else:
         return names
     individuals = names.individuals or waiting.individuals
@@ -435,11 +435,23 @@ def _header_rows(rows: Sequence[Sequence[str]]) -> int:
     return 3 + (len(rows) > 1 and rows[1][0] == "individuals")
 
 
-def _header_names(rows: Sequence[Sequence[str]]) -> _Names:
-    """Return the names in the header of a table, which may have no other rows."""
+def _check_header(file: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Raise LabelsError if the header rows of a table have different lengths."""
+    if len({len(row) for row in rows[: _header_rows(rows)]}) > 1:
+        raise LabelsError(
+            [f"{file}: the rows of the header do not have as many columns"]
+        )
+
+
+def _header_names(file: Path, rows: Sequence[Sequence[str]]) -> _Names:
+    """Return the names in the header of a table, which may have no other rows.
+
+    LabelsError: its rows do not fit together.
+    """
     count = _header_rows(rows)
     if len(rows) < count:
         return _Names((), (), "")
+    _check_header(file, rows)
     owners = rows[1][1:] if count > 3 else [""] * len(rows[1][1:])
     pairs = [
         (name, owner)
@@ -457,8 +469,10 @@ def _unique(files: Iterable[Path], named: Sequence[str] = ()) -> UniqueParts:
     cells: dict[str, list[str]] = {}
     for file in files:
         rows = read_rows(file)
-        if _header_rows(rows) == 3 or set(rows[1][1:]) <= {"", SINGLE}:
+        count = _header_rows(rows)
+        if count == 3 or len(rows) < count or set(rows[1][1:]) <= {"", SINGLE}:
             continue
+        _check_header(file, rows)
         places = [place for place, name in enumerate(rows[1]) if name == SINGLE]
         own = tuple(rows[2][place] for place in places[::2])
         if not own:
