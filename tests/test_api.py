@@ -411,6 +411,13 @@ def notebook_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         points = arena.truth(3.0 * number)[0].ravel().tolist()
         lines.append(f"{number}.png," + ",".join(map(str, points)))
     (folder / "labels/CollectedData.csv").write_text("\n".join(lines), "utf-8")
+    for name, group in (("one", "control"), ("two", "control"), ("three", "treated")):
+        copy = shutil.copytree(
+            ROOT / "tests/golden/runs/conditional", folder / "runs" / name
+        )
+        facts = json.loads((copy / "run.json").read_text("utf-8"))
+        facts["session"] = {"animal": f"mouse {name}", "group": group}
+        (copy / "run.json").write_text(json.dumps(facts), "utf-8")
     return folder
 
 
@@ -435,10 +442,22 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(
         assert len(names["epochs"]) >= 1
         assert names["differences"].empty
         assert Path("track.png").stat().st_size > 5000
+    elif notebook.stem == "results":
+        assert sum(bool(line) for cell in code for line in cell.split("\n")) <= 15
+        assert list(names["whole"]["animal"]) == [
+            "mouse one",
+            "mouse two",
+            "mouse three",
+        ]
+        assert "control" in Path("groups.svg").read_text("utf-8")
     else:
         assert names["errors"].loc["snout"].median_px < 5
         assert Path("errors.png").stat().st_size > 2000
 
 
-def test_there_are_two_notebooks() -> None:
-    assert [it.stem for it in NOTEBOOKS] == ["predict_and_evaluate", "recorded_run"]
+def test_there_are_three_notebooks() -> None:
+    assert [it.stem for it in NOTEBOOKS] == [
+        "predict_and_evaluate",
+        "recorded_run",
+        "results",
+    ]

@@ -39,8 +39,9 @@ This page is written by `python -m deeplabstream.api.api_docs docs/api.md` from 
 docstrings; a test compares it with them.
 
 `import deeplabstream as dls` loads neither torch nor Qt: each function loads what it needs
-when it is first used. Every error that a user can fix is a `DeepLabStreamError`. Two
-notebooks show the functions at work: [a recorded run](notebooks/recorded_run.ipynb) and
+when it is first used. Every error that a user can fix is a `DeepLabStreamError`. Three
+notebooks show the functions at work: [a recorded run](notebooks/recorded_run.ipynb),
+[results of three runs](notebooks/results.ipynb) and
 [predictions and errors](notebooks/predict_and_evaluate.ipynb).
 """
 _TERMS = ("Parameters", "Attributes", "Returns", "Yields", "Raises")
