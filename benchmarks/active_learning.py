@@ -63,18 +63,6 @@ FULL = Plan((5, 10, 20, 40), 5, 60, "160x128", 200, 120)
 QUICK = Plan((2, 4), 1, 1, "64x48", 1, 8)
 
 
-def chosen(labels: Labels, rows: Sequence[int]) -> Labels:
-    """Return some images of labels."""
-    at = list(rows)
-    return replace(
-        labels,
-        images=tuple(labels.images[row] for row in at),
-        names=tuple(labels.names[row] for row in at),
-        points=labels.points[at],
-        known=labels.known[at],
-    )
-
-
 def filmed(labels: Labels, into: Path) -> VideoReader:
     """Return the images of labels as rows of a video, without loss."""
     images = [read_image(file) for file in labels.images]
@@ -122,7 +110,7 @@ def picked(
 ) -> list[int]:
     """Return the rows that `PickFrames --unsure` would choose among those not labelled."""
     estimator = open_estimator(network, "cpu", 1)
-    some = chosen(pool, free.tolist())
+    some = pool.of_images(free.tolist())
     found = predict_images(estimator, some.images, some.names)
     doubt = uncertainty(found.points, found.confidence, 2 * free)  # no neighbours
     most = FrameUncertainty(rows.path, free, doubt).most(CHOICE * count)
@@ -182,11 +170,11 @@ def sets_of(
         draw(into / "real", (240, 320, 3), 20, 4, 900)
         every = read_labels(into / "real")
     kept = len(every.names) - max(1, round(LAST * len(every.names)))
-    tests = {"end of the pool": chosen(every, range(kept, len(every.names)))}
+    tests = {"end of the pool": every.of_images(range(kept, len(every.names)))}
     if options.test and options.video:
         (into / "test").mkdir()
         tests["other video"] = extracted(options.test, options.video, into / "test")
-    return chosen(every, range(kept)), tests
+    return every.of_images(range(kept)), tests
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -35,11 +35,16 @@ from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.evaluation.animal_matching import matched, told
 from deeplabstream.training.evaluation.image_prediction import Found, together
-from deeplabstream.training.evaluation.network_errors import evaluate_network
+from deeplabstream.training.evaluation.comparison import compare
+from deeplabstream.training.evaluation.network_errors import (
+    evaluate_network,
+    labels_of,
+)
 
 if TYPE_CHECKING:
     from deeplabstream.training.evaluation.point_errors import (
@@ -60,6 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if (arguments.ensemble or arguments.poses) and not arguments.report:
         parser.error("--ensemble and --poses need --report FILE.html")
+    if arguments.against:
+        if arguments.report or arguments.csv or len(arguments.data) > 1:
+            parser.error("--against takes one --data, and neither --report nor --csv")
+        _compare_networks(arguments)
+        return 0
     _evaluate(arguments)
     return 0
 
@@ -121,6 +131,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             csv.writer(lines, lineterminator="\n").writerows([columns, *rows])
     if arguments.report:
         _report(arguments, done.folder, evidence, done.poses)
+
+
+def _compare_networks(arguments: argparse.Namespace) -> None:
+    """Say which of two networks is better on images that neither learned from."""
+    labels, _ = labels_of(find_model(arguments.model), arguments.data)
+    words = arguments.device, arguments.threads
+    print(compare(arguments.model, arguments.against, labels, *words).verdict)
 
 
 def _compare_members(
@@ -218,6 +235,12 @@ def _parser() -> ProgramParser:
         nargs="+",
         default=[],
         help="label files, each a separate set; default: the labels of its training",
+    )
+    add(
+        "--against",
+        metavar="MODEL",
+        help="say only which of the two networks is better, on images that neither "
+        "learned from",
     )
     add(
         "--second",

@@ -121,6 +121,10 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert far[1] == pytest.approx(away, abs=1e-3)
 
     _check_report(page, qtbot, monkeypatch)
+    with qtbot.waitSignal(check.comparing.ended, timeout=SOON):
+        qtbot.mouseClick(check.compare, LEFT)
+    assert "images that neither network learned from" in check.words.text()
+    assert "px of the present network" in check.words.text()
     video = write_film(tmp_path / "film.mkv")
     window = check.check_video(video)
     assert window is not None

@@ -25,6 +25,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.pages.training_tab import labels_of
 from deeplabstream.gui.pages.using_tab import models_of, use_live
+from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.programs import REPORT
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.compared_view import ComparedView
@@ -33,6 +34,7 @@ from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook
 from deeplabstream.training.lightning_pose.result_tables import (
     Predictions,
@@ -57,6 +59,7 @@ class CheckingTab(QWidget):
         self.predictions: Predictions | None = None
         self.worst: list[tuple[int, float]] = []
         """Row of the predictions, and the px that the worst point is off."""
+        self._said = ""
         self.list, self.view, self.words = QListWidget(), ComparedView(), QLabel()
         self.title = Elided("")
         self.title.setObjectName("heading")
@@ -64,6 +67,8 @@ class CheckingTab(QWidget):
         self.on_video = QPushButton("On a video …")
         self.on_run = QPushButton("On a run …")
         self.report = QPushButton("HTML report …")
+        self.comparing = ProgramProcess(self)
+        self.compare = QPushButton("Compare")
         self.use = QPushButton("Use live")
         self._arrange()
         self.list.currentRowChanged.connect(self.show_frame)
@@ -71,6 +76,9 @@ class CheckingTab(QWidget):
         self.on_run.clicked.connect(self._ask_run)
         self.report.clicked.connect(self._ask_report)
         self.use.clicked.connect(self._use)
+        self.compare.clicked.connect(self.compare_networks)
+        self.comparing.said.connect(self._take_comparison)
+        self.comparing.ended.connect(self._show_comparison)
 
     def open(self, folder: Path, book: LabelBook | None) -> None:
         """Show a model folder and the labels that it learned from."""
@@ -90,6 +98,8 @@ class CheckingTab(QWidget):
         self._list_worst()
         for button in (self.on_video, self.on_run, self.report, self.use):
             button.setEnabled(self.model is not None)
+        self.comparing.stop()  # with another network
+        self.compare.setEnabled(bool(self._present))
         if self.model is None:
             self.view.clear("Train a network first")
         elif self.worst:
@@ -145,6 +155,10 @@ class CheckingTab(QWidget):
         self.words.setWordWrap(True)
         self.use.setProperty("starts", True)
         self.view.setToolTip("wheel: zoom; middle button: move the image")
+        self.compare.setToolTip(
+            "median errors of this network and that of the settings, in labelled frames "
+            "that neither learned from"
+        )
         self.use.setToolTip("writes MODEL to the settings; comments stay")
         self.on_video.setToolTip("predicts each frame of a video")
         self.report.setToolTip("errors with plots and all images, for the browser")
@@ -165,7 +179,7 @@ class CheckingTab(QWidget):
         left.column.addWidget(self.list, 1)
         for widget in (
             *(self.words, self.on_video, self.on_run),
-            *(self.report, self.use),
+            *(self.report, self.compare, self.use),
         ):
             left.column.addWidget(widget)
         errors = Panel("Error of each body part")
@@ -245,6 +259,36 @@ class CheckingTab(QWidget):
             self.check_video(videos[0])
         elif name:
             self.words.setText(f"{name} contains no video")
+
+    @property
+    def _present(self) -> str:
+        """The network of the settings, where the shown one can be compared with it."""
+        settings = self.document.settings
+        if settings is None or self.model is None or self.book is None:
+            return ""
+        try:
+            there = find_model(settings.model).resolve()
+        except DeepLabStreamError:
+            return ""
+        return "" if there == self.folder.resolve() else str(there)
+
+    def compare_networks(self) -> None:
+        """Compare the network with that of the settings, on images new to both."""
+        if (book := self.book) is None or not (present := self._present):
+            return
+        words = ["--model", str(self.folder), "--against", present]
+        self._said = ""
+        self.compare.setEnabled(False)
+        self.words.setText("Comparing with the present network …")
+        self.comparing.start("EvaluateNetwork.py", [*words, "--data", str(book.folder)])
+
+    def _take_comparison(self, text: str) -> None:
+        self._said += text
+
+    def _show_comparison(self, code: int, _killed: bool) -> None:
+        lines = self._said.strip().splitlines()
+        self.words.setText(lines[-1] if lines else f"Comparing failed ({code})")
+        self.compare.setEnabled(bool(self._present))
 
     def _use(self) -> None:
         if self.model is None:

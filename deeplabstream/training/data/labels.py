@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,17 @@ class Labels:
     """Names of the animals; empty: the table has no row `individuals`."""
     left_out: tuple[str, ...] = ()
     """Body parts that belong to no animal; they are not in `points`."""
+
+    def of_images(self, rows: Sequence[int]) -> "Labels":
+        """Return the labels of some images, by their places."""
+        at = list(rows)
+        return replace(
+            self,
+            images=tuple(self.images[row] for row in at),
+            names=tuple(self.names[row] for row in at),
+            points=self.points[at],
+            known=self.known[at],
+        )
 
 
 def read_labels(

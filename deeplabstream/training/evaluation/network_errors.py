@@ -63,13 +63,7 @@ def evaluate_network(
     from deeplabstream.training.evaluation.report_data import gather
 
     folder = find_model(model)
-    if data:
-        labels, sets = read_label_sets(data, folder / "labels")
-    else:
-        labels = _own_labels(folder)
-        table = next(iter(members(folder)), folder) / PREDICTIONS
-        known_sets = read_sets(table) if table.is_file() else {}
-        sets = tuple(known_sets.get(name, ALL) for name in labels.names)
+    labels, sets = labels_of(folder, data)
     own = members(folder) or (folder,)
     found, opened = _predicted(own, labels, runtime, threads)
     named = [find_model(name) for name in ensemble]
@@ -88,6 +82,16 @@ def evaluate_network(
         human = persons.rows(evidence.bodyparts, evidence.animals)
         evidence.measures["human_px"] = human
     return Evaluation(folder, labels, tuple(found), threshold, evidence, poses, persons)
+
+
+def labels_of(folder: Path, data: Sequence[Path]) -> tuple[Labels, tuple[str, ...]]:
+    """Return labels and the set of each image; without `data`, those of its training."""
+    if data:
+        return read_label_sets(data, folder / "labels")
+    labels = _own_labels(folder)
+    table = next(iter(members(folder)), folder) / PREDICTIONS
+    known_sets = read_sets(table) if table.is_file() else {}
+    return labels, tuple(known_sets.get(name, ALL) for name in labels.names)
 
 
 def _predicted(

@@ -5,7 +5,7 @@ better with these labels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -173,13 +173,7 @@ def _matched(
     labels: Labels, at: Sequence[int], theirs: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the distances of several animals, by the best assignment in each image."""
-    some = replace(
-        labels,
-        images=tuple(labels.images[place] for place in at),
-        names=tuple(labels.names[place] for place in at),
-        points=labels.points[list(at)],
-        known=labels.known[list(at)],
-    )
+    some = labels.of_images(at)
     flat = theirs.reshape(len(at), -1, 2)
     sure = np.asarray(np.isfinite(flat).all(axis=2), np.float32)
     parts = labels.skeleton.bodyparts

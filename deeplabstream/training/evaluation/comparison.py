@@ -1,0 +1,157 @@
+"""Comparison of a new network with the present one, on images that neither learned from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.pose.ensemble import members
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
+from deeplabstream.training.data.labels import Labels, LabelsError
+from deeplabstream.training.evaluation.animal_matching import check_animals, matched
+from deeplabstream.training.evaluation.image_prediction import (
+    Found,
+    predict_by_each,
+    together,
+)
+from deeplabstream.training.evaluation.point_errors import TRAINED
+from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, read_sets
+
+RESAMPLED = 2000
+"""Resamplings of the images, for the interval of the difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Errors of two networks in the same images, px."""
+
+    images: int
+    points: int
+    """Labels that both networks found."""
+    new_px: float
+    """Median error of the new network."""
+    old_px: float
+    difference_px: tuple[float, float]
+    """95 % interval of the difference of the medians, new minus old; images resampled."""
+    new_missed: int
+    """Labels of several animals that the new network did not find."""
+    old_missed: int
+
+    @property
+    def verdict(self) -> str:
+        """Which one is better, in a sentence."""
+        low, high = self.difference_px
+        if high < 0:
+            what = "the new network is better"
+        elif low > 0:
+            what = "the new network is worse"
+        else:
+            what = "no difference is certain"
+        told = (
+            f"{self.images} images that neither network learned from: median error "
+            f"{self.old_px:.2f} px of the present network, {self.new_px:.2f} px of the new "
+            f"one; {what} (95 % interval of the difference {low:+.2f} to {high:+.2f} px)"
+        )
+        if self.new_missed or self.old_missed:
+            told += f"; labels not found: {self.old_missed} and {self.new_missed}"
+        return told
+
+
+def compare(
+    new: str | Path,
+    old: str | Path,
+    labels: Labels,
+    runtime: str = "auto",
+    threads: int = 0,
+) -> Comparison:
+    """Return the errors of two networks in labelled images that neither learned from.
+
+    What a network learned from is in its `predictions.csv`; one without that table did not
+    learn from these images. LabelsError: all images were learned from, or the networks and
+    the labels share no body part.
+    """
+    folders = find_model(new), find_model(old)
+    learned = {name for folder in folders for name in _learned(folder)}
+    rows = [row for row, name in enumerate(labels.names) if name not in learned]
+    if not rows:
+        raise LabelsError(
+            [
+                f"{folders[0].name} and {folders[1].name} cannot be compared: they learned "
+                f"from all {len(labels.names)} labelled images; label more frames"
+            ]
+        )
+    some = labels.of_images(rows)
+    away, missed = zip(
+        *(_errors(folder, some, runtime, threads) for folder in folders), strict=True
+    )
+    both = np.isfinite(away[0]) & np.isfinite(away[1])
+    if not both.any():
+        raise LabelsError(
+            [
+                f"{folders[0].name} and {folders[1].name} find no labelled body part in common"
+            ]
+        )
+    errors = [np.where(both, each, np.nan) for each in away]
+    new_px, old_px = (float(np.nanmedian(each)) for each in errors)
+    interval = _interval(errors, both)
+    return Comparison(len(rows), int(both.sum()), new_px, old_px, interval, *missed)
+
+
+def _learned(folder: Path) -> list[str]:
+    """Return the images that a network, or one of an ensemble, was trained with."""
+    tables = [each / PREDICTIONS for each in (members(folder) or (folder,))]
+    return [
+        name
+        for table in tables
+        if table.is_file()
+        for name, own in read_sets(table).items()
+        if own in TRAINED
+    ]
+
+
+def _errors(
+    folder: Path, labels: Labels, runtime: str, threads: int
+) -> tuple[NDArray[np.float64], int]:
+    """Return (image, animal · body part of the labels) distances, and labels not found."""
+    estimator = open_estimator(folder, runtime, threads)
+    found = together(predict_by_each(estimator, labels.images, labels.names))
+    check_animals(found, labels)
+    parts = labels.skeleton.bodyparts
+    away = np.full((len(labels.names), labels.animals, len(parts)), np.nan)
+    if found.animals == 1:
+        own = found.distance(labels)[:, None]
+    else:
+        which = matched(found, labels, estimator.threshold)
+        own = which.distance[:, : labels.animals]
+    for place, name in enumerate(found.bodyparts):
+        if name in parts:
+            away[..., parts.index(name)] = own[..., place]
+    told = _told(found, labels)
+    missed = int((told & ~np.isfinite(away)).sum())
+    return away.reshape(len(away), -1), missed
+
+
+def _told(found: Found, labels: Labels) -> NDArray[np.bool_]:
+    """Return (image, animal, body part): labelled, and known to the network."""
+    parts = labels.skeleton.bodyparts
+    shape = len(labels.names), labels.animals, len(parts)
+    there = np.isfinite(labels.points).all(axis=2).reshape(shape)
+    known = np.array([name in found.bodyparts for name in parts])
+    return np.asarray(there & known)
+
+
+def _interval(
+    errors: Sequence[NDArray[np.float64]], both: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of medians; whole images are resampled."""
+    there = np.flatnonzero(both.any(axis=1))
+    new, old = (each[there] for each in errors)
+    rng = np.random.default_rng(0)
+    differences = []
+    for _ in range(RESAMPLED):
+        rows = rng.integers(len(there), size=len(there))
+        differences.append(np.nanmedian(new[rows]) - np.nanmedian(old[rows]))
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return float(low), float(high)
