@@ -25,7 +25,9 @@ from deeplabstream.offline.distillation.students import (
     Errors,
     Student,
     Timing,
+    Yardsticks,
     best,
+    measure_student,
     parse_candidate,
 )
 from deeplabstream.offline.distillation.teacher import (
@@ -35,9 +37,11 @@ from deeplabstream.offline.distillation.teacher import (
     Teachers,
     open_teachers,
 )
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.runtimes.runtime_comparison import images_of
 from deeplabstream.simulation.arena import Arena
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.video.video_reader import open_video
@@ -346,6 +350,29 @@ def test_a_stopped_distillation_continues_and_ends_with_a_network(
     assert model.about["distilled"]["teacher"] == "arena"  # type: ignore[index, call-overload]
     assert main(again) == 2
     assert "is finished; name a new folder" in capsys.readouterr().err
+
+
+def test_a_student_that_is_too_slow_is_tried_with_eight_bits(
+    stopped: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(MODELS / "arena", tmp_path / "arena"))
+    held_out = read_labels(stopped / "distillation/labels" / HELD_OUT)
+    images = [
+        image for each in held_out.images if (image := read_image(each)) is not None
+    ]
+    pictures, _ = images_of(load_model_folder(folder))
+    yardsticks = Yardsticks(held_out, None, None, images, 1, "auto")
+    said: list[str] = []
+    own = (folder, "arena", yardsticks)
+    (fast,) = measure_student(*own, 10_000, pictures, said.append)
+    assert not said
+    first, *reduced = measure_student(*own, 0.001, pictures, said.append)
+    assert first.runtime == fast.runtime
+    assert {each.runtime for each in reduced} == {"cpu-int8", "openvino-int8"}
+    assert said[0].startswith("  8 bits: ")
+    for each in (first, *reduced):  # the labels are this network's
+        assert each.teacher.median_px < 3
+        assert each.timing.ms > 0
 
 
 def test_labels_made_by_hand_are_learned_from_and_held_out_apart(
