@@ -23,6 +23,7 @@ import shlex
 from collections.abc import Sequence
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.offline.after_training import predict_test_videos
 from deeplabstream.training.command_line import config_of, train_parser
 from deeplabstream.training.training_job import train
 
@@ -38,7 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = config_of(arguments, command)
     except ModelError as error:
         parser.error(str(error))
-    train(config)
+    trained = train(config)
+    if trained.test_videos is not None:
+        for folder in trained.networks:
+            for file in predict_test_videos(
+                folder, trained.test_videos, config.threads
+            ):
+                print(file)
     return 0
 
 

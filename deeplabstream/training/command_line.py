@@ -60,7 +60,11 @@ def train_parser(description: str) -> ProgramParser:
         "--precision", choices=("auto", "full", "mixed"), default="auto",
         help="mixed: 16 bits where possible; auto: where that is faster",
     )  # fmt: skip
-    add("--workers", type=count, default=1, help="threads that prepare batches")
+    add(
+        "--workers", type=count, default=0,
+        help="threads that prepare batches; left out: num_workers of the configuration, "
+        "else 1",
+    )  # fmt: skip
     add("--threads", type=int, default=0, help="CPU threads; 0: one per core")
     add("--licence", default="", help="licence of the network, for model.json")
     add("--quiet", action="store_true", help="no progress bar")

@@ -22,12 +22,16 @@ from deeplabstream.pose.model.model_folder import (
     load_model_folder,
 )
 from deeplabstream.training.data.input_size import SIZES, fitting_like, parse_size
-from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
+from deeplabstream.training.lightning_pose.result_tables import (
+    PREDICTIONS,
+    copy_to_image_preds,
+)
 
 if TYPE_CHECKING:
     from deeplabstream.training.data.animal_targets import Edges
     from deeplabstream.training.evaluation.evaluate import PartError
     from deeplabstream.training.evaluation.second_labels import SecondLabels
+    from deeplabstream.training.lightning_pose.project import TestVideos
     from deeplabstream.training.networks.pose_network import Architecture
     from deeplabstream.training.start_network import StartNetwork, TakenOver
     from deeplabstream.training.training_run import Run, TrainingResult
@@ -43,8 +47,8 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """Smallest and largest value of each number in `TrainConfig`."""
-_COUNTS = ("steps", "channels", "workers")
-_FROM_0 = ("batch", "animals", "devices", "threads")
+_COUNTS = ("steps", "channels")
+_FROM_0 = ("batch", "animals", "devices", "threads", "workers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,8 @@ class TrainConfig:
     precision : {"auto", "full", "mixed"}
         `mixed`: 16 bits where they do; `auto`: where that is faster.
     workers : int
-        Threads that prepare batches.
+        Threads that prepare batches. 0: as the configuration says (`num_workers`), else
+        1.
     threads : int
         Threads of the CPU; 0: one per core.
     licence : str
@@ -153,7 +158,7 @@ class TrainConfig:
     device: str = "cpu"
     devices: int = 0
     precision: Literal["auto", "full", "mixed"] = "auto"
-    workers: int = 1
+    workers: int = 0
     threads: int = 0
     licence: str = ""
     command: str = ""
@@ -216,11 +221,14 @@ class Trained:
         The folder of each network that was trained now.
     errors : tuple of tuple of PartError
         For each of them, by body part: errors in the held-out images, in their pixels.
+    test_videos : TestVideos, optional
+        Videos that the configuration wants predicted (`eval`).
     """
 
     folder: Path
     networks: tuple[Path, ...] = ()
     errors: "tuple[tuple[PartError, ...], ...]" = ()
+    test_videos: "TestVideos | None" = None
 
     @property
     def model(self) -> ModelFolder:
@@ -346,7 +354,7 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     )
     if not config.seeds:
         errors = _one(run, config.output, config, say, second).errors
-        return Trained(config.output, (config.output,), (errors,))
+        return Trained(config.output, (config.output,), (errors,), run.test_videos)
     trained: dict[Path, tuple[PartError, ...]] = {}
     for seed in config.seeds:
         folder = config.output / f"seed{seed}"
@@ -357,7 +365,9 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
         own = replace(run, settings=replace(run.settings, seed=seed))
         trained[folder] = _one(own, folder, config, say, second).errors
     say(f"{config.output} is an ensemble: give it as --model")
-    return Trained(config.output, tuple(trained), tuple(trained.values()))
+    return Trained(
+        config.output, tuple(trained), tuple(trained.values()), run.test_videos
+    )
 
 
 def _one(
@@ -391,6 +401,8 @@ def _one(
         outcome = run_training(run, folder, progress, config.resume)
     for table in [] if run.views else predict_others(run.labels, folder):
         say(f"also predicted: {table}")
+    if config.config is not None:
+        copy_to_image_preds(folder, run.label_files())
     say("error in the held-out images, in pixels of the images:")
     persons = {} if second is None else {p.bodypart: p for p in second.summary()}
     for error in outcome.errors:
@@ -475,7 +487,7 @@ def _from_data(
         device=config.device,
         devices=config.devices or 1,
         precision=config.precision,
-        workers=config.workers,
+        workers=config.workers or 1,
     )
     if config.batch == 0:
         settings = batch_and_rate(settings, data.pick(parts.train))
@@ -577,7 +589,7 @@ def _from_config(
     settings = project.settings(len(parts.train), config.device)
     settings = replace(
         settings,
-        workers=config.workers,
+        workers=config.workers or settings.workers,
         devices=config.devices or settings.devices,
         precision=config.precision,
     )
@@ -595,7 +607,7 @@ def _from_config(
         unlabelled = Unlabelled(videos, losses, read=read)
     run = Run(
         labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
-        project.views, project.words, pca,
+        project.views, project.words, pca, test_videos=project.test_videos(),
     )  # fmt: skip
     if (checkpoint := project.start_from) is None:
         return run

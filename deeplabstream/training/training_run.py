@@ -31,7 +31,7 @@ from deeplabstream.training.callbacks import Looked, Watch, unseen
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
-from deeplabstream.training.data.labels import Labels
+from deeplabstream.training.data.labels import APART, Labels
 from deeplabstream.training.evaluation.animal_matching import Matched, match
 from deeplabstream.training.evaluation.confidence_fit import calibrated
 from deeplabstream.training.evaluation.evaluate import (
@@ -43,6 +43,7 @@ from deeplabstream.training.evaluation.evaluate import (
     summary,
 )
 from deeplabstream.training.fit import Unlabelled, fit, open_device
+from deeplabstream.training.lightning_pose.project import TestVideos
 from deeplabstream.training.lightning_pose.result_tables import (
     write_metric,
     write_predictions,
@@ -78,8 +79,19 @@ class Run:
     """Components whose errors are written, by name."""
     about: Mapping[str, object] = field(default_factory=dict)
     """For `model.json`."""
+    test_videos: TestVideos | None = None
     right_px: float = RIGHT_PX
     """Pixels of the original images within which a point is right, for confidences."""
+
+    def label_files(self) -> dict[str, Path]:
+        """Return the label file of each table `predictions<mark>.csv`, by mark."""
+        if self.views:
+            files = self.words["data"]["csv_file"]
+            pairs = zip(self.views, files, strict=True)
+            return {f"_{view}": Path(file) for view, file in pairs}
+        file = self.labels.file
+        apart = {mark: file.with_name(f"{file.stem}{mark}.csv") for mark in APART}
+        return {"": file, **apart}
 
     def known(self) -> NDArray[np.bool_]:
         """Return of which points (image, bodypart) it is known where they are, or not."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.fit import fit
@@ -24,6 +25,7 @@ from deeplabstream.training.losses.configured import losses_on_video
 from deeplabstream.training.losses.unsupervised import PcaLoss, TemporalLoss
 from deeplabstream.training.networks.resnet import ResNet
 from deeplabstream.training.training_job import TrainConfig, _from_config
+from deeplabstream.video.video_reader import open_video
 from utils import TrainNetwork
 
 CONFIG = """
@@ -62,7 +64,7 @@ callbacks:
   anneal_weight: {init_val: 0.5, freeze_until_epoch: 0}
 dali:
   base: {train: {sequence_length: 4}}
-eval: {predict_vids_after_training: true}
+eval: {fiftyone: {dataset_name: dots}}
 """
 
 
@@ -90,7 +92,8 @@ def test_the_file_decides_how_is_trained(project: Path) -> None:
         project, ["training.max_epochs=3", "+model.head=heatmap_cnn"]
     )
     assert read.remarks == (
-        "config.yaml: keys without effect here: training.profiler, model.model_name, eval",
+        "config.yaml: keys without effect here: training.profiler, model.model_name, "
+        "eval.fiftyone",
     )
     settings = read.settings(10)
     assert (settings.steps, settings.batch, settings.loss) == (9, 4, "mse")
@@ -108,7 +111,8 @@ def test_the_file_decides_how_is_trained(project: Path) -> None:
 def test_every_key_without_effect_is_named_once_at_the_start(project: Path) -> None:
     words = [
         "+training.optimizer_params.weight_decay=0.1",
-        "+training.num_workers=4",
+        "+training.pin_memory=true",
+        "+eval.colormap=cool",
         "+losses.unimodal_mse.log_weight=3",
         "+losses.temporal.floor=1",
         "+callbacks.anneal_weight.attr_name=total_unsupervised_importance",
@@ -124,7 +128,8 @@ def test_every_key_without_effect_is_named_once_at_the_start(project: Path) -> N
     assert set(sentence.partition("here: ")[2].split(", ")) == {
         "data.image_resize_dims.depth",
         "training.profiler",
-        "training.num_workers",
+        "training.pin_memory",
+        "eval.colormap",
         "training.optimizer_params.weight_decay",
         "model.model_name",
         "losses.unimodal_mse",
@@ -132,7 +137,7 @@ def test_every_key_without_effect_is_named_once_at_the_start(project: Path) -> N
         "callbacks.anneal_weight.attr_name",
         "callbacks.checkpoints",
         "dali.base.predict",
-        "eval",
+        "eval.fiftyone",
         "hydra",
     }
 
@@ -217,6 +222,54 @@ def test_the_file_says_how_many_gpus_train_unless_the_user_does(
     )
     run = _from_config(config, project, lambda text: None)
     assert run.settings.devices == devices
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "workers"),
+    [("training", 0, 3), ("data", 0, 3), ("training", 2, 2)],
+)
+def test_the_file_says_how_many_threads_prepare_batches_unless_the_user_does(
+    project: Path, key: str, given: int, workers: int
+) -> None:
+    config = TrainConfig(
+        config=project,
+        output=project.parent / "model",
+        overrides=[f"+{key}.num_workers=3"],
+        workers=given,
+    )
+    run = _from_config(config, project, lambda text: None)
+    assert run.settings.workers == workers
+
+
+def test_videos_are_predicted_and_rendered_after_training(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project.parent / "run"
+    shutil.copy(
+        project.parent / "CollectedData.csv", project.parent / "CollectedData_new.csv"
+    )
+    words = [str(project), "--output", str(folder), "--quiet", "--threads", "1"]
+    words += ["--overrides", "+eval.predict_vids_after_training=true"]
+    assert TrainNetwork.main(words) == 2
+    assert "needs eval.test_videos_directory" in capsys.readouterr().err
+    words.append("+eval.test_videos_directory=nowhere")
+    assert TrainNetwork.main(words) == 2
+    assert "there is no video in nowhere" in capsys.readouterr().err
+    assert not folder.exists()
+    words[-1] = "+eval.test_videos_directory=videos"
+    words.append("+eval.save_vids_after_training=true")
+    assert TrainNetwork.main(words) == 0
+    poses = read_poses(folder / "video_preds" / "dots.csv")
+    assert poses.points.shape == (8, 1, 2, 2)
+    assert (folder / "video_preds" / "dots_temporal_norm.csv").is_file()
+    film = open_video(folder / "video_preds" / "labeled_videos" / "dots_labeled.mp4")
+    assert len(film) == 8
+    places = {"CollectedData.csv": "", "CollectedData_new.csv": "_new"}
+    for labels, mark in places.items():
+        for metric in ("", "_pixel_error"):
+            copy = folder / "image_preds" / labels / f"predictions{metric}.csv"
+            table = folder / f"predictions{mark}{metric}.csv"
+            assert copy.read_bytes() == table.read_bytes()
 
 
 def test_losses_on_video_are_made_of_the_training_frames(project: Path) -> None:

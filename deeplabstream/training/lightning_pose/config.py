@@ -30,6 +30,7 @@ class _Data(_Words):
     mirrored_column_matches: list[list[int]] | list[int] | None = None
     columns_for_singleview_pca: list[int] | None = None
     camera_params_file: str | None = None
+    num_workers: int | None = Field(default=None, ge=0, le=256)
 
 
 class _MultiStep(_Words):
@@ -61,6 +62,7 @@ class _Training(_Words):
     val_prob: float | None = Field(default=0.05, ge=0, lt=1)
     train_frames: float | None = Field(default=1, gt=0)
     num_gpus: int = Field(default=1, ge=0)
+    num_workers: int | None = Field(default=None, ge=0, le=256)
     unfreezing_epoch: int = Field(default=20, ge=0)
     unfreezing_step: int | None = Field(default=None, ge=0)
     max_epochs: int | None = Field(default=300, gt=0)
@@ -126,6 +128,13 @@ class _Callbacks(_Words):
     anneal_weight: _AnnealWords = _AnnealWords()
 
 
+class _Eval(_Words):
+    predict_vids_after_training: bool = False
+    save_vids_after_training: bool = False
+    test_videos_directory: str | None = None
+    confidence_thresh_for_vid: float = Field(default=0.9, ge=0, le=1)
+
+
 class _Length(_Words):
     sequence_length: int = Field(default=32, gt=2)
 
@@ -147,6 +156,7 @@ class PoseConfig(_Words):
     losses: dict[str, LossWords] = {}
     callbacks: _Callbacks = _Callbacks()
     dali: _Dali = _Dali()
+    eval: _Eval = _Eval()
 
     def unused(self) -> list[str]:
         """Return the keys that have no effect here, in the order of the file's groups."""

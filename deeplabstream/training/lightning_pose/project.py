@@ -59,6 +59,15 @@ PIPELINES = {
 
 
 @dataclass(frozen=True, slots=True)
+class TestVideos:
+    """Videos that are predicted after training."""
+
+    files: tuple[Path, ...]
+    shown_from: float | None
+    """Confidence from which points are drawn into a copy; None: no copy is made."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoseProject:
     """A project's file, read and validated."""
 
@@ -130,6 +139,28 @@ class PoseProject:
             return ()
         place = Path(folder) if Path(folder).is_absolute() else self.root / folder
         return find_videos(place)
+
+    def test_videos(self) -> TestVideos | None:
+        """Return the videos to predict after training; LabelsError: there are none."""
+        words = self.config.eval
+        if not words.predict_vids_after_training or self.views:
+            return None
+        name = words.test_videos_directory
+        if not name:
+            raise LabelsError(
+                [f"{self.file}: eval.predict_vids_after_training needs "
+                 "eval.test_videos_directory"]
+            )  # fmt: skip
+        in_project = self.root / name
+        folder = in_project if in_project.is_dir() else _beside(self.file, name)
+        if not (videos := find_videos(folder)):
+            raise LabelsError(
+                [
+                    f"{self.file}: eval.test_videos_directory: there is no video in {folder}"
+                ]
+            )
+        shown = words.save_vids_after_training
+        return TestVideos(videos, words.confidence_thresh_for_vid if shown else None)
 
     def wanted(self) -> tuple[str, ...]:
         """Return the names of the losses on unlabelled video."""
@@ -240,6 +271,7 @@ class PoseProject:
             seed=training.rng_seed_model_pt,
             device=device,
             devices=max(1, training.num_gpus) if device != "cpu" else 1,
+            workers=max(1, training.num_workers or self.config.data.num_workers or 1),
         )
 
 
@@ -281,6 +313,10 @@ def read_pose_project(
         open_backbone(project.named_backbone()[0]).load_file(file_of)
     _, remark = project.named_backbone()
     told = ([remark] if remark else []) + remarks
+    if project.views and config.eval.predict_vids_after_training:
+        told.append(
+            "eval.predict_vids_after_training changes nothing for several views"
+        )
     return replace(project, remarks=tuple(told))
 
 

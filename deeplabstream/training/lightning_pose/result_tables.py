@@ -1,7 +1,8 @@
 """Result tables of a training run, in Lightning Pose's layout."""
 
 import csv
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,24 @@ def write_predictions(
             row.append("" if place else "set")
     values = np.concatenate([points, confidence[..., None]], axis=2)
     _write(file, head, names, values.reshape(len(points), -1), sets)
+
+
+_METRICS = ("pixel_error", "pca_singleview_error", "pca_multiview_error")
+
+
+def copy_to_image_preds(folder: Path, tables: Mapping[str, Path]) -> None:
+    """Copy tables to `image_preds/<label file>/`, where Lightning Pose's programs look.
+
+    `tables` has the label file of each mark: "" of the project's, "_new", "_test", or
+    "_view" of each camera.
+    """
+    for mark, labels in tables.items():
+        place = folder / "image_preds" / labels.name
+        for metric in ("", *(f"_{name}" for name in _METRICS)):
+            table = folder / f"predictions{mark}{metric}.csv"
+            if table.is_file():
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(table, place / f"predictions{metric}.csv")
 
 
 def write_metric(
