@@ -3,7 +3,8 @@
     python utils/PredictVideos.py videos/ --model models/mine --to csv h5
 
 Reads files, and folders, of all containers and codecs that FFmpeg supports. An interrupted
-prediction continues where it stopped. Finished videos are skipped.
+prediction continues where it stopped. Finished videos are skipped. A multi-view network gets
+the videos of all views of a session together: their names end with the view (day1_left.mp4).
 """
 
 import sys
@@ -17,7 +18,7 @@ prepare()
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -32,14 +33,19 @@ from deeplabstream.core.progress import progress_bar
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
+from deeplabstream.offline.multiview_inference import predict_views, sessions
 from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_identity import identity_file, write_identity
 from deeplabstream.offline.video_inference import VideoPoses, predict
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
-from deeplabstream.pose.model.model_opening import open_for_videos
-from deeplabstream.pose.model.model_opening import outdated
+from deeplabstream.pose.model.model_opening import (
+    open_for_videos,
+    open_for_views,
+    outdated,
+    views_of,
+)
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.recording.exporters.pose_files import WRITERS
@@ -54,13 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = None
     if asked.labels is not None:
         known = known_poses(asked.labels, asked.mirrored, asked.columns)
-    open_one = partial(open_for_videos, asked.model, asked.runtime)
-    estimator = open_parallel(open_one, asked.threads)
+    views = views_of(asked.model)
+    if views:
+        estimator = open_for_views(asked.model, asked.runtime, asked.threads)
+    else:
+        open_one = partial(open_for_videos, asked.model, asked.runtime)
+        estimator = open_parallel(open_one, asked.threads)
     for sentence in (*outdated(asked.model), *gpu_remarks()):
         print(f"Warning: {sentence}", file=sys.stderr)
     if known is not None:
         known.check(estimator.skeleton.bodyparts)
     job = Job(asked, estimator, known)
+    if views:
+        return job.predict_views(sessions(videos, views))
     failed = 0
     with ThreadPoolExecutor(1) as writing:
         ends: list[Future[list[Path]]] = []
@@ -111,6 +123,51 @@ class Job:
         except OSError as error:
             raise DeepLabStreamError(f"Can't write {folder}: {error}") from error
         return writing.submit(self._write, found, folder, name, partial)
+
+    def predict_views(self, found: Mapping[str, Mapping[str, Path]]) -> int:
+        """Predict the videos of each session together; return 0, or 1: one could not be."""
+        failed = 0
+        for session, videos in found.items():
+            try:
+                for path in self._of_session(session, videos):
+                    print(path)
+            except DeepLabStreamError as error:
+                print(error, file=sys.stderr)
+                failed = 1
+        return failed
+
+    def _of_session(self, session: str, videos: Mapping[str, Path]) -> list[Path]:
+        names = stems(list(videos.values()))
+        folders = {video: self.asked.output or video.parent for video in names}
+        facts = {v: folders[v] / f"{name}.prediction.json" for v, name in names.items()}
+        done = all(self._is_done(file, video) for video, file in facts.items())
+        if done and not self.asked.overwrite:
+            print(
+                f"{session} is already predicted; use --overwrite to predict it again"
+            )
+            return []
+        first = folders[next(iter(names))]
+        partial = first / f"{session}.partial"
+        for video, name in names.items():
+            if not facts[video].is_file() and not partial.exists():
+                tables = [folders[video] / f"{name}.{kind}" for kind in self.asked.to]
+                check_free(tables, self.asked.overwrite)
+        try:
+            first.mkdir(parents=True, exist_ok=True)
+            with progress_bar(session) as bar:
+                poses = predict_views(
+                    videos, self.estimator, Path(str(self.asked.model)).name,
+                    batch=self.asked.batch, decoder=self.asked.decoder,
+                    partial=partial, watch=bar.show,
+                )  # fmt: skip
+            written = []
+            for view, video in videos.items():
+                written += self._write(
+                    poses[view], folders[video], names[video], partial
+                )
+        except OSError as error:
+            raise DeepLabStreamError(f"Can't write {first}: {error}") from error
+        return written
 
     def _predict(self, video: Path, partial: Path, of: str) -> VideoPoses:
         with progress_bar(f"{video.name}{of}") as bar:

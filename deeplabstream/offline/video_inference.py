@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame, Image
-from deeplabstream.core.pose import Pose
+from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
@@ -196,7 +196,9 @@ def predict(
     with ExitStack() as files:
         place = None if identities else partial
         place = place or Path(files.enter_context(TemporaryDirectory()), "rows")
-        kept = files.enter_context(PartialRows(place, _facts(rows, estimator), shape))
+        kept = files.enter_context(
+            PartialRows(place, video_facts(rows, estimator), shape)
+        )
         resumed = kept.rows
         watch(resumed, len(rows))
         for block in _blocks(
@@ -205,9 +207,21 @@ def predict(
             kept.append(block)
             watch(kept.rows, len(rows))
         values = kept.read()
+    return poses_of(rows, skeleton, values, scorer, resumed, identities)
+
+
+def poses_of(
+    rows: VideoReader,
+    skeleton: Skeleton,
+    values: NDArray[np.float32],
+    scorer: str,
+    resumed: int,
+    identities: VideoIdentityTracker | None = None,
+) -> VideoPoses:
+    """Return the poses of one video from its values (row, animal, body part, 3)."""
     lost = int(np.isnan(values).all(axis=(1, 2, 3)).sum())
     table = PoseTable(
-        source=video,
+        source=rows.path,
         skeleton=skeleton,
         points=values[..., :2],
         confidence=values[..., 2],
@@ -240,7 +254,7 @@ def _blocks(
             yield np.stack([values_of(pose, shape) for pose in new])
 
 
-def _facts(rows: VideoReader, estimator: PoseEstimator) -> dict[str, object]:
+def video_facts(rows: VideoReader, estimator: PoseEstimator) -> dict[str, object]:
     """Return what must be the same for rows of an earlier run to be of use."""
     file = rows.path.stat()
     return {

@@ -1,6 +1,7 @@
 """Export of a trained network as a model folder, compared with torch."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from deeplabstream.training.evaluation.evaluate import predict
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.graph_backbone import GraphBackbone
 from deeplabstream.training.networks.heads import STRIDE
+from deeplabstream.training.networks.multiview import MultiviewNetwork
 from deeplabstream.training.networks.pose_network import (
     Architecture,
     PoseNetwork,
@@ -76,7 +78,8 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / NETWORK
     _write_onnx(network, metadata.fitting, file)
-    if isinstance(getattr(network, "body", None), GraphBackbone):
+    grown = isinstance(getattr(network, "body", None), GraphBackbone)
+    if grown or isinstance(network, _Views):
         # the exporter does not know the sides that some operations give
         count, fitting = len(metadata.skeleton.bodyparts), metadata.fitting
         shapes = metadata.decoder.output_shapes(count, fitting.height, fitting.width)
@@ -206,6 +209,50 @@ def export_context(
     model = export(_Along(network), metadata, pictures, own)  # type: ignore[arg-type]
     save_description(replace(model, frames=FRAMES))
     return load_model_folder(own)
+
+
+def export_views(
+    network: MultiviewNetwork,
+    metadata: ModelMetadata,
+    moments: NDArray[np.uint8],
+    views: Sequence[str],
+    folder: Path,
+) -> ModelFolder:
+    """Write a multi-view network as a model folder and return it, as loaded again.
+
+    The metadata's skeleton is that of one view. `moments` are (n, view, height, width, 3).
+    ModelError: see `export`.
+    """
+    some = moments[: max(1, _AT_ONCE // len(views))]
+    pictures = some.reshape(-1, *moments.shape[2:])
+    model = export(_Views(network), metadata, pictures, folder)  # type: ignore[arg-type]
+    save_description(replace(model, views=tuple(views)))
+    return load_model_folder(folder)
+
+
+_AT_ONCE = 16
+"""Images that torch gets in one call when both are compared: whole moments must fit."""
+
+
+class _Views(nn.Module):
+    """A multi-view network for images (n, height, width, 3), view by view.
+
+    If the last moment is not complete, its last image is repeated.
+    """
+
+    def __init__(self, network: MultiviewNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.how = network.how
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return the heat maps (n, bodypart, h, w) of each image."""
+        count, views = images.shape[0], self.how.views
+        whole = (count + views - 1) // views * views
+        places = torch.arange(whole, device=images.device)
+        shown = images[places.clamp(max=count - 1)]
+        maps = self.network.maps(shown.reshape(-1, views, *images.shape[1:]))
+        return maps.reshape(-1, maps.shape[1] // views, *maps.shape[2:])[:count]
 
 
 class _Along(nn.Module):

@@ -232,7 +232,7 @@ class Trained:
 
     @property
     def model(self) -> ModelFolder:
-        """The model folder; ModelError: it is an ensemble, or of several views."""
+        """The model folder; ModelError: it is an ensemble."""
         return load_model_folder(self.folder)
 
 

@@ -55,8 +55,10 @@ from deeplabstream.training.model_export import (
     export,
     export_context,
     export_untrained,
+    export_views,
 )
 from deeplabstream.training.networks.context import ContextNetwork
+from deeplabstream.training.networks.multiview import MultiviewNetwork
 from deeplabstream.training.start_network import WEIGHTS, check_resumed
 from deeplabstream.training.train_config import FitSettings
 
@@ -186,7 +188,16 @@ def _train_and_export(
         data.skeleton, data.fitting, decoder, threshold, about, scale
     )
     some = data.pictures[out] if out else data.pictures
-    if not run.views:
+    if isinstance(network, MultiviewNetwork) and data.context is not None:
+        count = len(data.skeleton.bodyparts) // len(run.views)
+        end = f"_{run.views[0]}"
+        names = data.skeleton.bodyparts[:count]
+        own = Skeleton(tuple(name.removesuffix(end) for name in names))
+        export_views(
+            network, replace(metadata, skeleton=own),
+            data.context[out or slice(None)], run.views, folder,
+        )  # fmt: skip
+    else:
         export(network, metadata, some[:64], folder)
     if isinstance(network, ContextNetwork) and data.context is not None:
         export_context(network, metadata, data.context[out or slice(None)], folder)

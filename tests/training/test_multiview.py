@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.training.camera_geometry import project, read_calibration
 from deeplabstream.training.data.camera_views import join_views
 from deeplabstream.training.data.labels import LabelsError
@@ -131,6 +132,9 @@ def test_a_project_of_several_views_is_trained(rig: Path, tmp_path: Path) -> Non
         assert len(lines) == 11
         assert (folder / f"predictions_{view}_pixel_error.csv").is_file()
     assert (folder / "weights.pt").is_file()
+    model = load_model_folder(folder)
+    assert model.views == ("left", "right")
+    assert model.skeleton.bodyparts == ("ear", "tail")
 
 
 def test_views_that_do_not_match_are_told(rig: Path) -> None:

@@ -58,6 +58,7 @@ class Description(_Words):
     skeleton: _Skeleton
     input: _Input
     frames: int = pydantic.Field(1, ge=1, le=99)
+    views: list[str] = []
     confidence: _Confidence | None = None
     imported: int | None = pydantic.Field(None, ge=1)
     threshold: float = pydantic.Field(ge=0, le=1)

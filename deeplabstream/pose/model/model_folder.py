@@ -57,6 +57,9 @@ class ModelFolder:
     """Consecutive frames from which the pose in the middle one is estimated. When it is
     more than 1, the images of one call must be consecutive; the first and the last are
     repeated at the ends."""
+    views: tuple[str, ...] = ()
+    """Names of the views of a multi-view network. The images of one call must be one of
+    each view, in this order, moment by moment; each gets its own pose."""
     confidence: ConfidenceScale | None = None
     """Calibration of the confidences; None: not calibrated."""
     imported: int | None = None
@@ -134,6 +137,10 @@ def load_model_folder(path: Path) -> ModelFolder:
     names = words.skeleton.bodyparts
     if len(set(names)) < len(names):
         raise ModelError(f"{file} is damaged: it names a body part twice")
+    if len(words.views) == 1 or len(set(words.views)) < len(words.views):
+        raise ModelError(
+            f"{file} is damaged: views: expected two names or more, or none"
+        )
     for edge in words.skeleton.bones:
         for name in edge:
             if name not in names:
@@ -159,6 +166,7 @@ def load_model_folder(path: Path) -> ModelFolder:
         sha256=digest,
         about=words.about,
         frames=words.frames,
+        views=tuple(words.views),
         confidence=ConfidenceScale(**words.confidence.model_dump())
         if words.confidence
         else None,
@@ -183,6 +191,7 @@ def save_description(model: ModelFolder) -> None:
         },
         **model.decoder.to_json(model.skeleton.bodyparts),
         **({"frames": model.frames} if model.frames > 1 else {}),
+        **({"views": list(model.views)} if model.views else {}),
         **({"confidence": asdict(model.confidence)} if model.confidence else {}),
         **({"imported": model.imported} if model.imported else {}),
         "threshold": model.threshold,

@@ -61,6 +61,13 @@ def open_estimator(
         ]
         return Ensemble(networks, folder)
     model = load_model_folder(folder)
+    if model.views:
+        raise ModelError(
+            f"{model.path} needs the frames of {len(model.views)} cameras of the same "
+            f"moment ({', '.join(model.views)}), so it is for whole videos only: python "
+            "utils/PredictVideos.py with one video of each. For a rig, use a network of "
+            "single frames"
+        )
     if model.frames > 1:
         raise ModelError(
             f"{model.path} needs {model.frames} consecutive frames, two of them later "
@@ -181,6 +188,22 @@ def _stand_in(words: str) -> PlaceholderNetwork:
 
 CONTEXT = "context"
 """Within a model folder: the network that looks at several images."""
+
+
+def views_of(name: str | Path) -> tuple[str, ...]:
+    """Return the views of a multi-view network; none of any other."""
+    if str(name).strip().split(":")[0] == "stand-in":
+        return ()
+    folder = find_model(name)
+    whole = (folder / DESCRIPTION).is_file()
+    return load_model_folder(folder).views if whole else ()
+
+
+def open_for_views(
+    name: str | Path, runtime: str = "auto", threads: int = 0
+) -> PoseEstimator:
+    """Return the estimator of a multi-view network; see `ModelFolder.views`."""
+    return opened(load_model_folder(find_model(name)), runtime, threads)
 
 
 def open_for_videos(

@@ -1,0 +1,145 @@
+"""Multi-view inference: poses of several cameras' videos of the same moments.
+
+A multi-view network sees the frames of all its views at once. The videos of a session have
+one frame of each moment; a video's name ends with the name of its view.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.offline.frame_windows import batch_for, batches
+from deeplabstream.offline.prefetch import ahead
+from deeplabstream.offline.video_inference import (
+    PartialRows,
+    VideoPoses,
+    Watch,
+    poses_of,
+    values_of,
+    video_facts,
+)
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.video.decoding import Decoder
+from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
+
+LOST = 127
+"""Grey of the image that stands for a frame that could not be decoded."""
+
+
+def sessions(
+    videos: Sequence[Path], views: Sequence[str]
+) -> dict[str, dict[str, Path]]:
+    """Return the videos of each session by view, in the order of `views`.
+
+    A session is what is left of the names without the view.
+
+    Raises
+    ------
+    DeepLabStreamError
+        A name does not end with a view's name, or a view of a session is missing or
+        twice there.
+
+    >>> found = sessions(
+    ...     [Path("day1_left.mp4"), Path("day1_right.mp4")], ["left", "right"]
+    ... )
+    >>> {name: [str(video) for video in of.values()] for name, of in found.items()}
+    {'day1': ['day1_left.mp4', 'day1_right.mp4']}
+    """
+    known = f"the network's views are {', '.join(views)}"
+    found: dict[Path, dict[str, Path]] = {}
+    for video in videos:
+        view = max((v for v in views if video.stem.endswith(v)), key=len, default="")
+        if not view:
+            raise DeepLabStreamError(
+                f"{video}: its name must end with that of its view; {known}"
+            )
+        own = found.setdefault(video.with_name(video.stem.removesuffix(view)), {})
+        if view in own:
+            raise DeepLabStreamError(f"{video} and {own[view]} are the same view")
+        own[view] = video
+    for session, own in found.items():
+        if missing := [view for view in views if view not in own]:
+            raise DeepLabStreamError(
+                f"{session}: there is no video of the view {missing[0]}; {known}"
+            )
+    return {
+        session.name.rstrip("_-. ") or session.parent.name: {v: own[v] for v in views}
+        for session, own in found.items()
+    }
+
+
+def predict_views(
+    videos: Mapping[str, Path],
+    estimator: PoseEstimator,
+    scorer: str,
+    *,
+    batch: int = 0,
+    decoder: Decoder = "cpu",
+    partial: Path | None = None,
+    watch: Watch = lambda done, rows: None,
+) -> dict[str, VideoPoses]:
+    """Return the poses of every frame of each view's video; see `video_inference.predict`.
+
+    `videos` are in the order of the network's views. A frame that could not be decoded has
+    no pose; the other views of its moment are estimated with a grey image in its place.
+
+    Raises
+    ------
+    DeepLabStreamError
+        The videos differ in their number of frames, or have none.
+    """
+    readers = [open_video(video) for video in videos.values()]
+    counts = {len(rows) for rows in readers}
+    if len(counts) > 1 or not max(counts):
+        told = ", ".join(f"{rows.path}: {len(rows)}" for rows in readers)
+        raise DeepLabStreamError(
+            f"the videos of all views need the same number of frames ({told})"
+        )
+    parts = len(estimator.skeleton.bodyparts)
+    shape = len(readers), parts, 3
+    with TemporaryDirectory() as folder:
+        facts = {"views": [video_facts(rows, estimator) for rows in readers]}
+        with PartialRows(partial or Path(folder, "rows"), facts, shape) as kept:
+            resumed = kept.rows
+            watch(resumed, len(readers[0]))
+            moments = _moments(readers, resumed, decoder)
+            size = batch or batch_for(estimator)
+            with ahead(batches(moments, size), most=2) as decoded:
+                for some in decoded:
+                    kept.append(_estimated(some, estimator, shape))
+                    watch(kept.rows, len(readers[0]))
+            values = kept.read()
+    return {
+        view: poses_of(
+            rows, estimator.skeleton, values[:, place, None], scorer, resumed
+        )
+        for place, (view, rows) in enumerate(zip(videos, readers, strict=True))
+    }
+
+
+def _moments(
+    readers: Sequence[VideoReader], start: int, decoder: Decoder
+) -> Iterator[tuple[VideoImage, ...]]:
+    """Yield the images of all views, moment by moment."""
+    yield from zip(*(rows.images(start, decoder) for rows in readers), strict=True)
+
+
+def _estimated(
+    moments: Sequence[tuple[VideoImage, ...]],
+    estimator: PoseEstimator,
+    shape: tuple[int, int, int],
+) -> NDArray[np.float32]:
+    """Return (moment, view, bodypart, 3): x, y, confidence; NaN: not decoded."""
+    images = [picture.image for moment in moments for picture in moment]
+    grey: Image = np.full((64, 64, 3), LOST, np.uint8)
+    poses = estimator.estimate([grey if image is None else image for image in images])
+    values = [
+        values_of(None if image is None else pose, (1, *shape[1:]))[0]
+        for image, pose in zip(images, poses, strict=True)
+    ]
+    return np.stack(values).reshape(-1, *shape)
