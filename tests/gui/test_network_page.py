@@ -19,6 +19,10 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.lightning_pose.result_tables import (
+    read_predictions,
+    write_predictions,
+)
 from tests.gui.fake_session import close_to
 from tests.offline.test_frame_selection import film
 from tests.training.test_label_checks import PARTS, walked
@@ -384,6 +388,34 @@ def test_space_accepts_a_frame_after_frames_were_picked(
     qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
     assert len(shown) == 1
     assert page.labelling.picture == 1
+
+
+def test_the_worst_frames_of_several_animals_are_listed(
+    two: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    tab, book = two.checking, two.book
+    assert book is not None
+    for place in range(3):
+        book.points[place] = [[10, 10], [20, 10], [40, 30], [50, 30]]
+        book.accept(place)
+    found = book.points.copy()
+    found[0] = found[0][[2, 3, 0, 1]] + 1  # the other one first
+    found[1, 2:] = np.nan
+    found[2, 3] += 4
+    file = tmp_path / "predictions.csv"
+    sure, sets = np.ones((3, 4), np.float32), ["validation"] * 3
+    write_predictions(file, "net", book.bodyparts, book.names, found, sure, sets, 2)
+    tab.book, tab.predictions = book, read_predictions(file)
+    tab._rank()
+    tab._list_worst()
+    items = [tab.list.item(row) for row in range(3)]
+    assert [item.text() for item in items if item] == [
+        "animal missed   img1",
+        "5.7 px   img2",
+        "1.4 px   img0",
+    ]
+    tab.show_frame(2)
+    assert np.allclose(tab.view.found - tab.view.labels, 1)
 
 
 def test_tracks_of_a_video_can_pre_label_its_frames(

@@ -35,6 +35,7 @@ from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.pose.tracking.pose_matching import match_animals
 from deeplabstream.training.data.label_book import LabelBook
 from deeplabstream.training.lightning_pose.result_tables import (
     Predictions,
@@ -114,8 +115,9 @@ class CheckingTab(QWidget):
             return
         index, _ = self.worst[row]
         name = predictions.names[index]
-        own = self._labels(book, predictions, name)
-        self.view.compare(book.folder / name, row + 1, own, predictions.points[index])
+        own, found = self._pair(book, predictions, index)
+        parts = len(predictions.bodyparts)
+        self.view.compare(book.folder / name, row + 1, own, found, parts)
 
     def check_video(self, video: Path) -> ProgramWindow | None:
         """Let the network look at a video, then show what it found."""
@@ -194,27 +196,36 @@ class CheckingTab(QWidget):
         row.addWidget(left)
         row.addLayout(column, 1)
 
-    def _labels(
-        self, book: LabelBook, predictions: Predictions, name: str
-    ) -> NDArray[np.float32]:
-        """Return the labels of a frame in the order of the network's body parts."""
-        own = labels_of(book, name)
-        points = np.full((len(predictions.bodyparts), 2), np.nan, np.float32)
-        for index, part in enumerate(predictions.bodyparts):
+    def _pair(
+        self, book: LabelBook, predictions: Predictions, index: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return labels and predictions of a frame (animal, body part, 2).
+
+        In the order of the network's body parts; found animals beside the nearest labels.
+        """
+        labels = labels_of(book, predictions.names[index]).reshape(book.animals, -1, 2)
+        found = predictions.points[index].reshape(predictions.animals, -1, 2)
+        room = max(len(labels), len(found))
+        own = np.full((room, len(predictions.bodyparts), 2), np.nan, np.float32)
+        for place, part in enumerate(predictions.bodyparts):
             if part in book.bodyparts:
-                points[index] = own[book.bodyparts.index(part)]
-        return points
+                own[: len(labels), place] = labels[:, book.bodyparts.index(part)]
+        all_found = np.full_like(own, np.nan)
+        all_found[: len(found)] = found
+        return own, all_found[match_animals(own, all_found)]
 
     def _rank(self) -> None:
         found, book = self.predictions, self.book
         if found is None or book is None:
             return
-        for index, name in enumerate(found.names):
+        for index in range(len(found.names)):
             if found.sets[index] in _HELD_OUT:
-                away = found.points[index] - self._labels(book, found, name)
-                far = np.linalg.norm(away, axis=1)
+                own, told = self._pair(book, found, index)
+                far = np.linalg.norm(told - own, axis=2)
                 worst = float(np.nanmax(far)) if np.isfinite(far).any() else 0.0
-                self.worst.append((index, worst))
+                there, seen = (np.isfinite(p).any(axis=(1, 2)) for p in (own, told))
+                missed = found.animals > 1 and (there & ~seen).any()
+                self.worst.append((index, float("inf") if missed else worst))
         self.worst.sort(key=lambda each: -each[1])
 
     def _list_worst(self) -> None:
@@ -223,7 +234,7 @@ class CheckingTab(QWidget):
         if self.predictions is not None:
             for index, px in self.worst:
                 name = Path(self.predictions.names[index]).stem
-                self.list.addItem(f"{px:.1f} px   {name}")
+                self.list.addItem(f"{_error_text(px)}   {name}")
                 item = self.list.item(self.list.count() - 1)
                 if item is not None:
                     item.setToolTip(self.predictions.names[index])
@@ -294,6 +305,10 @@ class CheckingTab(QWidget):
         if self.model is None:
             return
         self.words.setText("\n".join(use_live(self.document, self.folder)))
+
+
+def _error_text(px: float) -> str:
+    return "animal missed" if np.isinf(px) else f"{px:.1f} px"
 
 
 def _number(value: float | None, how: str) -> str:

@@ -442,7 +442,11 @@ class TrainingTab(QWidget):
         for view, (name, points) in zip(self.views, shown, strict=False):
             found = [each or (np.nan, np.nan) for each in points]
             view.compare(
-                book.folder / name, self.progress.step, labels_of(book, name), found
+                book.folder / name,
+                self.progress.step,
+                labels_of(book, name),
+                found,
+                len(book.bodyparts),
             )
         for view in self.views[len(shown) :]:
             view.clear("held-out frame")
@@ -547,10 +551,10 @@ def name_for(labels: Path) -> str:
 
 
 def labels_of(book: LabelBook, name: str) -> NDArray[np.float32]:
-    """Return the labels of a frame (body part, 2); NaN where there is none."""
+    """Return the labels of a frame (animal · body part, 2); NaN where there is none."""
     if name in book.names and book.done[book.names.index(name)]:
         return np.asarray(book.points[book.names.index(name)], np.float32)
-    return np.full((len(book.bodyparts), 2), np.nan, np.float32)
+    return np.full((book.animals * len(book.bodyparts), 2), np.nan, np.float32)
 
 
 def _tick_names(

@@ -25,6 +25,7 @@ class ComparedView(ZoomedView):
         self.labels: NDArray[np.float64] = np.empty((0, 2))
         self.found: NDArray[np.float64] = np.empty((0, 2))
         self._small = small
+        self._parts = 0
         if small:
             self.setMinimumSize(*_SMALL)
 
@@ -33,9 +34,18 @@ class ComparedView(ZoomedView):
         return QSize(*_SMALL) if self._small else super().sizeHint()
 
     def compare(
-        self, file: Path, number: int, labels: ArrayLike, found: ArrayLike
+        self,
+        file: Path,
+        number: int,
+        labels: ArrayLike,
+        found: ArrayLike,
+        parts: int = 0,
     ) -> None:
-        """Show a picture file with points (body part, 2), px; NaN: not there."""
+        """Show a picture file with points (body part, 2), px; NaN: not there.
+
+        Of several animals of so many `parts`, one's points follow the other's.
+        """
+        self._parts = parts
         self.labels = np.asarray(labels, np.float64).reshape(-1, 2)
         self.found = np.asarray(found, np.float64).reshape(-1, 2)
         image = read_image(file)
@@ -51,7 +61,7 @@ class ComparedView(ZoomedView):
         size = 3.0 if self._small else 5.0
         labels, found = place.to_view(self.labels), place.to_view(self.found)
         for part in range(max(len(labels), len(found))):
-            colour = bodypart_colour(part)
+            colour = bodypart_colour(part % self._parts if self._parts else part)
             label = labels[part] if part < len(labels) else np.full(2, np.nan)
             dot = found[part] if part < len(found) else np.full(2, np.nan)
             there, seen = np.isfinite(label).all(), np.isfinite(dot).all()

@@ -97,11 +97,13 @@ class Predictions:
     """Of the images."""
     bodyparts: tuple[str, ...]
     points: NDArray[np.float32]
-    """(image, bodypart, 2), px; NaN: nothing."""
+    """(image, bodypart, 2), px; NaN: nothing. Of several animals (image, animal ·
+    bodypart, 2), one's body parts after the other's."""
     confidence: NDArray[np.float32]
     """(image, bodypart)"""
     sets: tuple[str, ...]
     """train, validation, test or unused; empty where the file does not say."""
+    animals: int = 1
 
 
 def read_predictions(file: Path) -> Predictions:
@@ -109,23 +111,21 @@ def read_predictions(file: Path) -> Predictions:
     try:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.reader(lines))
-        if rows[1][0] == "individuals":
-            raise LabelsError(
-                [
-                    f"{file} has several animals: EvaluateNetwork.py --report shows "
-                    "its images"
-                ]
-            )
         told = rows[0][-1] == "set"
         end = -1 if told else None
-        bodyparts = tuple(rows[1][1:end:3])
+        animals = 1
+        if rows[1][0] == "individuals":
+            animals = len(dict.fromkeys(rows.pop(1)[1:end]))
+        columns = rows[1][1:end:3]
+        bodyparts = tuple(columns[: len(columns) // animals])
         cells = [[float(cell or "nan") for cell in row[1:end]] for row in rows[3:]]
-        values = np.array(cells, np.float32).reshape(-1, len(bodyparts), 3)
+        values = np.array(cells, np.float32).reshape(-1, len(columns), 3)
     except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
     sets = tuple(row[-1] if told else "" for row in rows[3:])
     names = tuple(row[0] for row in rows[3:])
-    return Predictions(names, bodyparts, values[..., :2], values[..., 2], sets)
+    points, sure = values[..., :2], values[..., 2]
+    return Predictions(names, bodyparts, points, sure, sets, animals)
 
 
 def _write(
