@@ -39,6 +39,7 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.program import CANT
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.regions import parse_region
+from deeplabstream.recording.run_folder import stem
 
 WORDS = ("--position", "--head", "--phases")
 """Options that take several words."""
@@ -141,7 +142,7 @@ def _draw(
                 continue
             for file in files:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                own = file.with_stem(f"{file.stem}.{animal}") if several else file
+                own = file.with_stem(f"{file.stem}.{stem(animal)}") if several else file
                 check_free([own], overwrite)
                 save_plot(figure, own)
 

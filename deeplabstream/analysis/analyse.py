@@ -1,5 +1,6 @@
 """Results of a run: every measure of each animal, for the whole run, time bins and phases."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -173,6 +174,27 @@ class RunResults:
             "camera": self.data.camera,
         }
 
+    def subject_of(self, animal: str) -> str:
+        """Return the name of an animal that tells it from those of other runs.
+
+        Parameters
+        ----------
+        animal : str
+            A key of `tracks`.
+
+        Returns
+        -------
+        str
+            ANIMAL of [Session]; of several animals with their own names added. An animal
+            without a name has that of the run.
+        """
+        own = str((self.data.facts.get("session") or {}).get("animal") or "")
+        is_numbered = re.fullmatch(r"animal\d+", animal) is not None
+        first = own or (self.data.folder.path.name if is_numbered else "")
+        if len(self.tracks) == 1:
+            return first or animal
+        return f"{first} {animal}".strip()
+
     def _rows(self) -> Iterator[dict[str, Any]]:
         """Yield a row per animal and span, each measure a column."""
         start_s = self.spans[0].start_s
@@ -183,7 +205,7 @@ class RunResults:
         for (animal, span), numbers in by_row.items():
             yield {
                 **self.info,
-                "animal": animal,
+                "animal": self.subject_of(animal),
                 "span": span.name,
                 "kind": span.kind,
                 "start_s": round(span.start_s - start_s, 6),
@@ -197,8 +219,8 @@ class RunResults:
         Returns
         -------
         pandas.DataFrame
-            One row per animal and span. `start_s`, `end_s`: seconds since the start of the
-            period. Columns of measures are named `NAME_UNIT.SUBJECT`: `distance_mm`,
+            One row per animal and span. `animal`: see `subject_of`. `start_s`, `end_s`:
+            seconds since the start of the period. Columns of measures are named `NAME_UNIT.SUBJECT`: `distance_mm`,
             `region_time_s.left`. NaN: not defined.
         """
         import pandas as pd
@@ -218,7 +240,7 @@ class RunResults:
         return pd.DataFrame(
             {
                 **self.info,
-                "animal": each.animal,
+                "animal": self.subject_of(each.animal),
                 "span": each.span.name,
                 "kind": each.span.kind,
                 "measure": each.measure.name,

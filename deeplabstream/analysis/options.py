@@ -133,6 +133,8 @@ class AnalysisOptions:
             value = getattr(self, each.name)
             if isinstance(value, float | int) and not 0 <= value < 1e12:
                 raise DeepLabStreamError(f"{each.name} = {value:g}: must be 0 or more")
+        if self.unit not in ("auto", "px", "mm"):
+            raise DeepLabStreamError(f"unit = {self.unit}: expected auto, px or mm")
         if self.threshold is not None and self.threshold > 1:
             raise DeepLabStreamError(
                 f"threshold = {self.threshold:g}: must be from 0 to 1"

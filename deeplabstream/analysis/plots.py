@@ -39,6 +39,7 @@ _STYLE: Any = {
     "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,  # names may have a $
     "svg.fonttype": "none",
     "svg.hashsalt": "deeplabstream",
     "pdf.fonttype": 42,
@@ -49,6 +50,8 @@ _LONG_S = 600.0
 """Runs that last longer have axes in minutes."""
 _HEADINGS = 24
 """Bins of the polar plot."""
+_MOST_BINS = 1000
+"""Bins of the occupancy side by side."""
 _CURVE_S = 1.0
 """Means of the speed in long time courses."""
 
@@ -204,6 +207,11 @@ def draw_occupancy(
     """Draw how long the animal was in each part of the arena, in seconds."""
     axes, place = _arena(figure, results, False)
     side = options.bin_size or place.width / 50
+    if not place.width / side < _MOST_BINS:
+        raise DeepLabStreamError(
+            f"bin_size = {side:g}: the arena is {place.width:g} {place.unit} wide; use "
+            "larger bins"
+        )
     seconds = occupancy(
         place.of(results.tracks[animal].xy)[:-1],
         _seconds(results, animal),

@@ -7,6 +7,7 @@ change.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,13 @@ class RegionOfInterest:
     exit_margin: float = 0.0
     source: Literal["trigger", "added"] = "added"
 
+    def __post_init__(self) -> None:
+        _check_unit(self.name, self.unit)
+        if self.rule not in ("all", "any"):
+            raise ValueError(f"{self.name}: rule {self.rule!r}, expected all or any")
+        if not min(self.enter_margin, self.exit_margin) >= 0:
+            raise ValueError(f"{self.name}: a margin is below 0")
+
 
 @dataclass(frozen=True)
 class PointOfInterest:
@@ -45,6 +53,16 @@ class PointOfInterest:
     camera: str = ""
     unit: Literal["px", "mm"] = "px"
     source: Literal["trigger", "added"] = "added"
+
+    def __post_init__(self) -> None:
+        _check_unit(self.name, self.unit)
+        if not (isfinite(self.x) and isfinite(self.y)):
+            raise ValueError(f"{self.name}: expected finite numbers")
+
+
+def _check_unit(name: str, unit: str) -> None:
+    if unit not in ("px", "mm"):
+        raise ValueError(f"{name}: unit {unit!r}, expected px or mm")
 
 
 @dataclass(frozen=True)
@@ -121,8 +139,8 @@ def places_of_triggers(
             if all(_shape(found) != _shape(each) for each in regions):
                 regions.append(found)
         numbers = [_number(word) for word in _words(keys.get("POINT"))]
-        if len(numbers) == 2 and None not in numbers:
-            x, y = (float(each or 0) for each in numbers)
+        if len(numbers) == 2 and all(map(isfinite, numbers)):
+            x, y = numbers
             points.append(PointOfInterest(name, x, y, camera, unit, "trigger"))
     return PlacesOfRun(tuple(regions), tuple(points))
 
@@ -137,11 +155,11 @@ def _words(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, Iterable) else ()
 
 
-def _number(word: str) -> float | None:
+def _number(word: str) -> float:
     try:
         return float(word)
     except ValueError:
-        return None
+        return nan
 
 
 def read_places(run: Path) -> PlacesOfRun:

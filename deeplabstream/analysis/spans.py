@@ -12,6 +12,8 @@ from deeplabstream.analysis.run_data import RunData
 from deeplabstream.analysis.tracks import Spans, joined, outside_of
 from deeplabstream.core.errors import DeepLabStreamError
 
+MOST_BINS = 10_000
+
 
 @dataclass(frozen=True, eq=False)
 class Span:
@@ -49,6 +51,11 @@ def spans_of(data: RunData, options: AnalysisOptions) -> tuple[Span, ...]:
         )
     whole = np.array([[first_s, last_s]])
     found = [Span("whole", "whole", whole)]
+    if options.bin_s and (last_s - first_s) / options.bin_s > MOST_BINS:
+        raise DeepLabStreamError(
+            f"bin_s = {options.bin_s:g}: more than {MOST_BINS} bins in "
+            f"{data.folder.path.name}; use longer bins"
+        )
     if options.bin_s:
         found += _bins(first_s, last_s, options.bin_s)
     for phase in options.phases:

@@ -20,8 +20,10 @@ from deeplabstream.analysis.plots import (
     plot,
     save_plot,
 )
+from deeplabstream.analysis.region_list import RegionOfInterest
 from deeplabstream.core.calibration import from_scale
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.regions import parse_region
 from tests.analysis.made import body_at, made_run
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
@@ -62,6 +64,7 @@ def test_what_cant_be_plotted_is_named(results: RunResults, tmp_path: Path) -> N
     for name, options, message in (
         ("map", PlotOptions(), "expected one of track"),
         ("track", PlotOptions(animal="bob"), "the animals are animal1"),
+        ("occupancy", PlotOptions(bin_size=0.01), "use larger bins"),
         ("peri-stimulus", PlotOptions(output="lamp"), "lamp was never on"),
         ("peri-stimulus", PlotOptions(signal="fear"), "expected one of speed"),
     ):
@@ -150,3 +153,14 @@ def test_a_run_without_an_animal_on_any_frame_is_drawn() -> None:
     assert results.value("missing") == 1
     for name in PLOTS:
         assert plot(results, name, PlotOptions(image=False)).axes
+
+
+def test_names_may_have_any_sign(tmp_path: Path) -> None:
+    t = np.arange(50) / 10
+    points = body_at(np.full((50, 2), 100.0), np.zeros(50))[:, None]
+    region = RegionOfInterest("a$x^{$ <b>", parse_region("circle 100 100 20"))
+    results = analyse(made_run(t, points), AnalysisOptions(regions=(region,)))
+    for name in ("track", "visits"):
+        figure = plot(results, name, PlotOptions(image=False))
+        text = save_plot(figure, tmp_path / f"{name}.svg").read_text("utf-8")
+        assert "a$x^{$ &lt;b&gt;" in text

@@ -20,6 +20,7 @@ from deeplabstream.analysis.region_list import (
 from deeplabstream.analysis.run_data import read_run
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
+from tests.analysis.made import body_at, made_run
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
 
@@ -179,3 +180,71 @@ def test_broken_lines_are_reported_and_left_out(run: Path) -> None:
     whole = read_run(GOLDEN / "conditional")
     assert len(data.t) == len(whole.t) - 1
     assert set(data.notes) <= set(analyse(run).notes)
+
+
+@pytest.mark.parametrize(
+    ("session", "skeleton", "names"),
+    [
+        ("", (), ["conditional"]),
+        ("M7", (), ["M7"]),
+        ("", ("anna", "bob"), ["anna", "bob"]),
+        ("pair 3", ("anna", "bob"), ["pair 3 anna", "pair 3 bob"]),
+        ("", ("animal1", "animal2"), ["conditional animal1", "conditional animal2"]),
+    ],
+)
+def test_animals_of_different_runs_are_told_apart(
+    session: str, skeleton: tuple[str, ...], names: list[str]
+) -> None:
+    t = np.arange(9) / 10
+    count = max(1, len(skeleton))
+    data = made_run(
+        t,
+        np.stack([body_at(np.zeros((9, 2)), np.zeros(9))] * count, axis=1),
+        folder=read_run(GOLDEN / "conditional").folder,
+        facts={"session": {"animal": session}},
+        animals=skeleton or (session or "animal1",),
+    )
+    table = analyse(data).table()
+    assert list(table["animal"]) == names
+    assert list(analyse(data).long_table()["animal"].unique()) == names
+
+
+def test_behaviours_of_the_table_count(run: Path) -> None:
+    path = run / "arena.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table["flags"] = ""
+    table["behaviour_walk"] = "0.2"
+    table.loc[30:59, "behaviour_walk"] = "0.9"  # of 15 frames/s
+    table.loc[90:104, "behaviour_walk"] = ""
+    table.to_csv(path, index=False, lineterminator="\n")
+    results = analyse(run)
+    assert results.value("behaviour_time", "walk") == pytest.approx(2, abs=1e-4)
+    assert results.value("behaviour_latency", "walk") == pytest.approx(2, abs=1e-4)
+    whole = results.value("duration")
+    share = results.value("behaviour_share", "walk")
+    assert share == pytest.approx(2 / (whole - 1), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"regions": [], "points": [{"name": "a", "x": "far", "y": 1}]},
+        {"regions": [{"name": "a", "region": "circle 1 2 3", "unit": "inch"}], "points": []},
+        {"regions": [{"name": "a", "region": "circle 1 2"}], "points": []},
+        {"regions": [{"name": "a", "region": "circle 1 2 3", "depth": 1}], "points": []},
+    ],
+)  # fmt: skip
+def test_a_damaged_list_of_regions_is_named(run: Path, content: object) -> None:
+    (run / "regions.json").write_text(json.dumps(content), "utf-8")
+    with pytest.raises(DeepLabStreamError, match=r"regions.json can't be read: "):
+        read_run(run)
+
+
+def test_too_many_bins_and_other_units_are_refused(run: Path) -> None:
+    with pytest.raises(DeepLabStreamError, match="more than 10000 bins"):
+        analyse(run, AnalysisOptions(bin_s=0.001))
+    with pytest.raises(DeepLabStreamError, match="expected auto, px or mm"):
+        AnalysisOptions(unit="cm")  # type: ignore[arg-type]
+    with pytest.raises(DeepLabStreamError, match="max_gap_s = nan"):
+        AnalysisOptions(max_gap_s=float("nan"))
