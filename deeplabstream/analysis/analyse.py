@@ -220,8 +220,8 @@ class RunResults:
         -------
         pandas.DataFrame
             One row per animal and span. `animal`: see `subject_of`. `start_s`, `end_s`:
-            seconds since the start of the period. Columns of measures are named `NAME_UNIT.SUBJECT`: `distance_mm`,
-            `region_time_s.left`. NaN: not defined.
+            seconds since the start of the period. Columns of measures are named
+            `NAME_UNIT.SUBJECT`: `distance_mm`, `region_time_s.left`. NaN: not defined.
         """
         import pandas as pd
 
