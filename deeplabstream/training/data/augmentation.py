@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.training.data.imgaug_sections import Section
 
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -29,6 +30,8 @@ class Augmentation:
     background, the median of its clip. For cameras that stand still."""
     empty: float = 0.05
     """Share of images without an animal, where there is an empty background."""
+    sections: tuple[Section, ...] = ()
+    """Transforms of a Lightning Pose file, instead of rotation, scale and shift."""
 
 
 def augment(
@@ -46,7 +49,10 @@ def augment(
     camera's image without an animal, if there is one.
     """
     chance = rng.random()
-    if background is not None and chance < how.empty:
+    if how.sections:
+        for section in how.sections:
+            image, points = section.apply(image, points, rng)
+    elif background is not None and chance < how.empty:
         image, points = _scenery(background, rng), np.full_like(points, np.nan)
     elif background is not None and chance < how.empty + how.moved:
         image, points = _move(how, image, points, background, rng)

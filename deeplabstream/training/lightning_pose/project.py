@@ -9,6 +9,7 @@ from typing import Any
 
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.data.imgaug_sections import read_sections
 from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
 from deeplabstream.training.data.projects import find_videos, read_yaml
 from deeplabstream.training.lightning_pose.config import PoseConfig, parse_config
@@ -214,9 +215,9 @@ class PoseProject:
             STILL
             if self.views
             else (
-                PIPELINES.get(training.imgaug, DLC)
+                PIPELINES[training.imgaug]
                 if isinstance(training.imgaug, str)
-                else DLC
+                else replace(NO_CHANGE, sections=read_sections(training.imgaug))
             )
         )
         ours = model.heatmap_loss_type == "cross_entropy"
@@ -306,8 +307,17 @@ def read_pose_project(
         )  # fmt: skip
     start = _start(file, config.model.checkpoint, start_from)
     imgaug = config.training.imgaug
-    if not isinstance(imgaug, str) or imgaug not in PIPELINES:
-        remarks.append("training.imgaug: unknown pipeline; dlc is used")
+    try:
+        if not isinstance(imgaug, str):
+            read_sections(imgaug)
+        elif imgaug not in PIPELINES:
+            raise ValueError(
+                f"there is no {imgaug!r}; known are {', '.join(PIPELINES)}"
+            )
+    except ValueError as error:
+        raise LabelsError([f"{file}: training.imgaug: {error}"]) from error
+    if several and not isinstance(imgaug, str):
+        remarks.append("training.imgaug: a section changes nothing for several views")
     project = PoseProject(file, config, words, (), start)
     if (file_of := project.backbone_file()) is not None:
         open_backbone(project.named_backbone()[0]).load_file(file_of)

@@ -1,0 +1,298 @@
+"""Augmentation of a section `imgaug` in a Lightning Pose file: transforms by imgaug's names.
+
+`{Affine: {p: 0.5, kwargs: {rotate: [-10, 10]}}, MotionBlur: {…}}`: each transform is applied
+with its probability `p` (0.5), in the order of the file. A parameter is a number, two numbers
+(any between them), or a list in a list (one of them). The package itself is not needed. As
+in imgaug, mirroring does not swap the body parts named left and right.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture: TypeAlias = NDArray[np.uint8]
+Points: TypeAlias = NDArray[np.float32]
+Drawn: TypeAlias = Callable[[str], Any]
+Transform: TypeAlias = Callable[
+    [Picture, Points, Drawn, np.random.Generator], tuple[Picture, Points]
+]
+MOST = 0.5
+"""Probability of a transform where the file has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One transform."""
+
+    name: str
+    p: float
+    kwargs: tuple[tuple[str, Any], ...]
+
+    def apply(
+        self, image: Picture, points: Points, rng: np.random.Generator
+    ) -> tuple[Picture, Points]:
+        """Return the image (height, width, 3) and its points (n, 2), changed or not."""
+        if rng.random() >= self.p:
+            return image, points
+        transform, usual = TRANSFORMS[self.name]
+        given = {**usual, **dict(self.kwargs)}
+        return transform(image, points, lambda key: _drawn(given[key], rng), rng)
+
+
+def read_sections(words: Mapping[str, Any]) -> tuple[Section, ...]:
+    """Return the transforms of a section.
+
+    Raises
+    ------
+    ValueError
+        A transform or a parameter is not known here; the message names it.
+    """
+    sections = []
+    for name, said in words.items():
+        if name not in TRANSFORMS:
+            known = ", ".join(sorted(TRANSFORMS))
+            raise ValueError(f"there is no transform {name!r} here; known are {known}")
+        said = said or {}
+        odd = set(said) - {"p", "kwargs", "args"} if isinstance(said, dict) else {said}
+        if odd or said.get("args"):
+            raise ValueError(f"{name}: expected p and kwargs")
+        kwargs, p = said.get("kwargs") or {}, said.get("p", MOST)
+        if not isinstance(p, int | float) or not 0 <= p <= 1:
+            raise ValueError(f"{name}: p = {p}: expected a number from 0 to 1")
+        for key, value in kwargs.items():
+            usual = TRANSFORMS[name][1]
+            if key not in usual:
+                raise ValueError(
+                    f"{name}: {key} has no effect here; known are {', '.join(usual)}"
+                )
+            if not _is_range(value):
+                raise ValueError(f"{name}: {key} = {value}: expected numbers")
+        sections.append(Section(name, float(p), tuple(sorted(kwargs.items()))))
+    return tuple(sections)
+
+
+def _is_range(value: Any) -> bool:
+    if isinstance(value, dict):
+        return set(value) <= {"x", "y"} and all(_is_range(it) for it in value.values())
+    flat = value if isinstance(value, list) else [value]
+    inner = [it for each in flat for it in (each if isinstance(each, list) else [each])]
+    return bool(inner) and all(isinstance(it, int | float) for it in inner)
+
+
+def _drawn(value: Any, rng: np.random.Generator) -> Any:
+    """Return a number of a parameter; of one for x and y, both."""
+    if isinstance(value, dict):
+        return np.array([_drawn(value.get(axis, 0), rng) for axis in ("x", "y")])
+    if not isinstance(value, list | tuple):
+        return value
+    if len(value) == 1 and isinstance(value[0], list):
+        return value[0][rng.integers(len(value[0]))]
+    if len(value) == 2:
+        whole = all(isinstance(it, int) for it in value)
+        return (
+            int(rng.integers(value[0], value[1] + 1)) if whole else rng.uniform(*value)
+        )
+    return value[rng.integers(len(value))]
+
+
+def _moved(
+    image: Picture, points: Points, linear: NDArray[Any], shift: NDArray[Any]
+) -> tuple[Picture, Points]:
+    """Apply a linear map about the centre, then a shift in px; what is uncovered is black."""
+    size = image.shape[1], image.shape[0]
+    middle = (np.array(size) - 1) / 2
+    matrix = np.column_stack([linear, middle + shift - linear @ middle])
+    out = np.asarray(cv2.warpAffine(image, matrix, size), np.uint8)
+    return out, (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def _turn(degrees: float) -> NDArray[np.float64]:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, -s], [s, c]])
+
+
+def _affine(
+    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[Picture, Points]:
+    size = np.array([image.shape[1], image.shape[0]])
+    lean = np.array([[1, np.tan(np.radians(of("shear")))], [0, 1]])
+    scale = np.diag(np.broadcast_to(of("scale"), 2))
+    shift = of("translate_percent") * size + of("translate_px")
+    return _moved(image, points, _turn(of("rotate")) @ lean @ scale, shift)
+
+
+def _rot90(
+    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[Picture, Points]:
+    """Turn by quarters, stretched to the same size."""
+    size = np.array([image.shape[1], image.shape[0]], float)
+    quarter = np.round(_turn(90 * int(of("k"))))
+    stretch = size / (np.abs(quarter) @ size)
+    return _moved(image, points, stretch[:, None] * quarter, np.zeros(2))
+
+
+def _flip(axis: int) -> Transform:
+    def flip(
+        image: Picture, points: Points, of: Drawn, rng: np.random.Generator
+    ) -> tuple[Picture, Points]:
+        if rng.random() >= of("p"):
+            return image, points
+        points = points.copy()
+        points[:, axis] = image.shape[1 - axis] - 1 - points[:, axis]
+        return np.ascontiguousarray(np.flip(image, 1 - axis)), points
+
+    return flip
+
+
+def _crop_and_pad(
+    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[Picture, Points]:
+    """Crop (negative) or pad each side by a share; the size stays, as the network's does."""
+    size = np.array([image.shape[1], image.shape[0]], float)
+    left, top, right, bottom = (of("percent") for _ in range(4))
+    before, after = np.array([left, top]), np.array([right, bottom])
+    scale = 1 / np.maximum(0.1, 1 + before + after)
+    shift = scale * (before - after) / 2 * size
+    return _moved(image, points, np.diag(scale), shift)
+
+
+def _elastic(
+    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[Picture, Points]:
+    height, width = image.shape[:2]
+    alpha, sigma = of("alpha"), max(0.1, of("sigma"))
+    noise = rng.uniform(-1, 1, (height, width, 2)).astype(np.float32)
+    away = np.asarray(cv2.GaussianBlur(noise, (0, 0), sigma)) * np.float32(alpha)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    out = cv2.remap(image, x + away[..., 0], y + away[..., 1], cv2.INTER_LINEAR)
+    there = np.isfinite(points).all(axis=1)
+    place = np.nan_to_num(points).round().astype(int)
+    inside = there & (place >= 0).all(axis=1) & (place < [width, height]).all(axis=1)
+    moved = points.copy()
+    moved[inside] -= away[place[inside, 1], place[inside, 0]]
+    return np.asarray(out, np.uint8), moved
+
+
+Light: TypeAlias = Callable[[Picture, Drawn, np.random.Generator], NDArray[Any]]
+
+
+def _light(change: Light) -> Transform:
+    """Return a transform that leaves points where they are."""
+
+    def transform(
+        image: Picture, points: Points, of: Drawn, rng: np.random.Generator
+    ) -> tuple[Picture, Points]:
+        changed = change(image, of, rng)
+        return np.asarray(np.clip(changed, 0, 255)).astype(np.uint8), points
+
+    return transform
+
+
+def _motion_blur(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+    side = max(3, int(of("k")) | 1)
+    line = np.zeros((side, side), np.float32)
+    line[side // 2] = 1
+    middle = (side // 2, side // 2)
+    turned = cv2.warpAffine(
+        line, cv2.getRotationMatrix2D(middle, float(of("angle")), 1), (side, side)
+    )
+    return np.asarray(cv2.filter2D(image, -1, turned / turned.sum()))
+
+
+def _coarse(low: int, high: int) -> Light:
+    """Return what replaces cells of a coarse grid by values from `low` to `high`."""
+
+    def coarse(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+        height, width = image.shape[:2]
+        share = of("size_percent")
+        rows, columns = (max(1, round(side * share)) for side in (height, width))
+        chosen = (rng.random((rows, columns)) < of("p")).astype(np.uint8)
+        values = rng.integers(low, high + 1, (rows, columns)).astype(np.uint8)
+        mask, value = (
+            cv2.resize(it, (width, height), interpolation=cv2.INTER_NEAREST)
+            for it in (chosen, values)
+        )
+        return np.where(mask[..., None] > 0, value[..., None], image)
+
+    return coarse
+
+
+def _emboss(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+    by, share = of("strength"), of("alpha")
+    kernel = np.array([[-1 - by, -by, 0], [-by, 1, by], [0, by, 1 + by]], np.float32)
+    return np.asarray((1 - share) * image + share * cv2.filter2D(image, -1, kernel))
+
+
+def _equalised(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+    return np.dstack(
+        [cv2.equalizeHist(np.ascontiguousarray(it)) for it in _each(image)]
+    )
+
+
+def _clahe(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+    tool = cv2.createCLAHE(float(of("clip_limit")), (8, 8))
+    return np.dstack([tool.apply(np.ascontiguousarray(it)) for it in _each(image)])
+
+
+def _each(image: Picture) -> list[Picture]:
+    return [image[..., channel] for channel in range(image.shape[2])]
+
+
+_COARSE = {"p": 0.02, "size_percent": 0.1, "per_channel": 0}
+TRANSFORMS: Mapping[str, tuple[Transform, Mapping[str, Any]]] = {
+    "Affine": (
+        _affine,
+        {
+            "rotate": 0,
+            "scale": 1,
+            "translate_percent": 0,
+            "translate_px": 0,
+            "shear": 0,
+        },
+    ),
+    "Rot90": (_rot90, {"k": 1}),
+    "Fliplr": (_flip(0), {"p": 1}),
+    "Flipud": (_flip(1), {"p": 1}),
+    "CropAndPad": (_crop_and_pad, {"percent": 0, "keep_size": 0}),
+    "ElasticTransformation": (_elastic, {"alpha": [0, 40], "sigma": [4, 8]}),
+    "MotionBlur": (_light(_motion_blur), {"k": [3, 7], "angle": [0, 360]}),
+    "GaussianBlur": (
+        _light(
+            lambda image, of, rng: np.asarray(
+                cv2.GaussianBlur(image, (0, 0), max(0.05, of("sigma")))
+            )
+        ),
+        {"sigma": [0.0, 3.0]},
+    ),
+    "CoarseDropout": (_light(_coarse(0, 0)), _COARSE),
+    "CoarseSalt": (_light(_coarse(128, 255)), _COARSE),
+    "CoarsePepper": (_light(_coarse(0, 127)), _COARSE),
+    "Multiply": (
+        _light(lambda image, of, rng: image * float(of("mul"))),
+        {"mul": [0.8, 1.2]},
+    ),
+    "Add": (
+        _light(lambda image, of, rng: image + float(of("value"))),
+        {"value": [-20, 20]},
+    ),
+    "LinearContrast": (
+        _light(lambda image, of, rng: (image - 127.0) * of("alpha") + 127),
+        {"alpha": [0.6, 1.4]},
+    ),
+    "GammaContrast": (
+        _light(lambda image, of, rng: 255 * (image / 255.0) ** of("gamma")),
+        {"gamma": [0.7, 1.7]},
+    ),
+    "AdditiveGaussianNoise": (
+        _light(lambda image, of, rng: image + rng.normal(0, of("scale"), image.shape)),
+        {"scale": [0, 15]},
+    ),
+    "AllChannelsHistogramEqualization": (_light(_equalised), {}),
+    "AllChannelsCLAHE": (_light(_clahe), {"clip_limit": [0.1, 8.0]}),
+    "Emboss": (_light(_emboss), {"alpha": [0.0, 1.0], "strength": [0.25, 1.0]}),
+}
+"""Each transform, and the parameters that it has if the file does not say them."""
