@@ -25,7 +25,7 @@ GEOMETRY = {
     "Fliplr": {"p": 0.5},
     "Flipud": {},
     "CropAndPad": {"percent": [-0.1, 0.1], "keep_size": False},
-    "ElasticTransformation": {"alpha": [60, 80], "sigma": 8},
+    "ElasticTransformation": {"alpha": [40, 60], "sigma": 8},
 }
 
 
