@@ -40,6 +40,11 @@ def progress_bar(what: str, total: int = 0, unit: str = "frames") -> Iterator[Ba
         yield _Terminal(bar)
 
 
+def window_progress(what: str, total: int) -> Bar | None:
+    """Return what reports progress to the window; None: no window started the program."""
+    return _Lines(what, total) if os.environ.get(VARIABLE) else None
+
+
 def progress(
     items: Iterable[T], what: str, total: int = 0, unit: str = "frames"
 ) -> Iterator[T]:

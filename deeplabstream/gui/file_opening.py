@@ -20,6 +20,8 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.dialogs.questions import CANCEL, ask, ask_folder, place_to_write
+from deeplabstream.pose.importers.script_export import WORDS
+from deeplabstream.pose.importers.sleap_nn_metadata import METADATA
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.text_rewriting import with_camera_kind
@@ -37,9 +39,18 @@ if TYPE_CHECKING:
     from deeplabstream.gui.main_window import MainWindow
 
 Kind: TypeAlias = Literal[
-    "settings", "version 1", "video", "network", "run", "labels", "sleap", "unknown"
+    "settings",
+    "version 1",
+    "video",
+    "network",
+    "foreign network",
+    "run",
+    "labels",
+    "sleap",
+    "unknown",
 ]
 _CAMERA, _FRAMES, _USE = "Use as camera", "Pick frames", "Use this network"
+_POSES = "Predict poses"
 _INI = "Settings (*.ini);;All files (*)"
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv", ".webm")
 
@@ -63,6 +74,8 @@ def _kind_of(path: Path) -> Kind:
         marks: tuple[tuple[Kind, str], ...] = (
             ("run", "run.json"),
             ("network", DESCRIPTION),
+            ("foreign network", WORDS),
+            ("foreign network", METADATA),
             ("labels", FILE),
             ("labels", PICTURES),
             ("labels", DLC_CONFIG),
@@ -72,6 +85,8 @@ def _kind_of(path: Path) -> Kind:
         return next(found, "unknown")
     if path.suffix.lower() in VIDEOS:
         return "video"
+    if path.suffix.lower() == ".onnx":
+        return "foreign network"
     if path.suffix.lower() == ".slp":
         return "sleap"
     if path.name in ("run.json", DESCRIPTION):
@@ -99,6 +114,7 @@ class FileOpener:
                 "version 1": self.import_version_1,
                 "video": self._take_video,
                 "network": self._use_network,
+                "foreign network": self._import_network,
                 "run": self.window.open_run,
                 "labels": self._open_labels,
                 "sleap": self._convert_labels,
@@ -164,13 +180,14 @@ class FileOpener:
         self.window.menu.open_again(path / "settings.ini" if path.is_dir() else path)
 
     def _take_video(self, video: Path) -> None:
-        """Ask what a video is for: a camera of the rig, or frames to label."""
+        """Ask what a video is for: a camera of the rig, frames to label, or poses."""
         window, settings = self.window, self.window.document.settings
-        answers = [_FRAMES, CANCEL]
+        answers = [_FRAMES, _POSES, CANCEL]
         if settings is not None:
             answers.insert(0, _CAMERA)
         question = (
-            f"{video.name}: use it in place of a camera, or pick frames to label?"
+            f"{video.name}: use it in place of a camera, pick frames to label, or predict "
+            "poses?"
         )
         if settings is not None:
             camera = settings.deciding_camera
@@ -186,6 +203,8 @@ class FileOpener:
             window.log.add_line(f"Camera {settings.deciding_camera} is now {source}")
         elif answer == _FRAMES:
             window.network_page.ask_frames(video)
+        elif answer == _POSES:
+            window.network_page.predict_video(video)
 
     def _use_network(self, path: Path) -> None:
         """Write the model folder into the settings, after a question."""
@@ -195,6 +214,9 @@ class FileOpener:
         if ask(window, question, _USE, CANCEL) == _USE:
             window.document.set_word("Pose Estimation", "MODEL", str(folder.resolve()))
             window.log.add_line(f"Now using the network {folder}. Save to keep it.")
+
+    def _import_network(self, path: Path) -> None:
+        self.window.network_page.import_network(path)
 
     def _open_labels(self, folder: Path) -> None:
         self.window.network_page.open(folder)
@@ -208,7 +230,7 @@ class FileOpener:
 
     def _refuse(self, path: Path) -> None:
         self._complain(
-            f"{path.name} is neither settings (.ini), a video, a model folder, a run "
+            f"{path.name} is neither settings (.ini), a video, a network, a run "
             "folder, a folder of labels nor labels of SLEAP (.slp)."
         )
 

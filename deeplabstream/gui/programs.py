@@ -10,13 +10,14 @@ from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 
 Kind: TypeAlias = Literal[
     "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
-    "number", "words", "text", "flag",
+    "number", "words", "text", "flag", "device",
 ]  # fmt: skip
 """What edits a field.
 
 model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
 existing files or folders. folder: one to write into. save: a file to write. name: a new
-folder in `models/`. several: some of the choices. words: separated by spaces.
+folder in `models/`. several: some of the choices. words: separated by spaces. device: CPU
+or one of the GPUs on which torch can train.
 """
 Values: TypeAlias = Mapping[str, Sequence[str]]
 """Words of each field, by `Field.key`."""
@@ -40,6 +41,8 @@ class Field:
     """Folded at first."""
     default: str = ""
     """The word that the program uses where the option is left out."""
+    initial: str = ""
+    """What is shown first, of a number that the program has no default for."""
     choices: Mapping[str, str] = field(default_factory=dict)
     """Words for the program, by what is shown."""
     lowest: float = 0
@@ -82,6 +85,8 @@ class Program:
     """Sentences for exit codes."""
     resumes: bool = False
     """Whether the same command continues what was stopped."""
+    resume: str = ""
+    """The option that continues what was stopped, where one is needed."""
     opens: str = ""
     """Key of the field with the file that is shown at the end."""
     writes: str = ""
@@ -128,6 +133,10 @@ _THREADS = Field(
     "--threads", "CPU threads", "0: all cores", "number", advanced=True, default="0",
     highest=256,
 )  # fmt: skip
+_DEVICE = Field(
+    "--device", "Device", "what the network is trained on", "device", advanced=True,
+    default="cpu", choices={"CPU": "cpu"},
+)  # fmt: skip
 _OUTPUT = Field("--output", "Output folder", "empty: beside each video", "folder")
 _SUFFIXES = Field(
     "--mirrored", "Mirrored views",
@@ -141,9 +150,10 @@ def _name_of_import(values: Values, models: Path) -> Mapping[str, Sequence[str]]
         return {}
     source = Path(words[0])
     name = source.stem if source.suffix.lower() == ".onnx" else source.name
-    found = source.with_name("network.json") if source.suffix else source / "none"
-    beside = {"--description": [str(found)]} if found.is_file() else {}
-    return {"--output": [str(free_path(models / (name or "network")))], **beside}
+    beside = (source.with_suffix(".json"), source.with_name("network.json"))
+    found = [str(file) for file in beside if source.is_file() and file.is_file()]
+    free = free_path(models / (name or "network"))
+    return {"--output": [str(free)], "--description": found[:1]}
 
 
 IMPORT = Program(
@@ -396,10 +406,7 @@ TRAIN = Program(
             "a network whose weights are taken over, also an imported one", "model",
             empty="ImageNet weights",
         ),
-        Field(
-            "--device", "Device", "what the network is trained on", "choice",
-            advanced=True, default="cpu", choices={"CPU": "cpu"},
-        ),
+        _DEVICE,
         Field(
             "--backbone", "Backbone",
             "the network that finds features; docs/training.md compares them", "choice",
@@ -441,5 +448,79 @@ TRAIN = Program(
     ),
 )  # fmt: skip
 
+
+def _name_of_student(values: Values, models: Path) -> Mapping[str, Sequence[str]]:
+    words = values.get("--teacher", ())
+    if not words:
+        return {}
+    return {"--output": [str(free_path(models / f"{Path(words[0]).name}_fast"))]}
+
+
+DISTIL = Program(
+    "Distil",
+    "DistillNetwork.py",
+    "Distil",
+    "A fast network learns from a slow one, on videos of the rig without labels. The first "
+    "that is near enough and fast enough on this computer is kept.",
+    (
+        Field(
+            "--teacher", "Teacher", "slow network or ensemble, also an imported one",
+            "ensemble", required=True,
+        ),
+        Field(
+            "--videos", "Videos", "drop videos of the rig, or folders of them, here",
+            "paths", required=True, filter=_VIDEOS, folders=True,
+        ),
+        Field("--output", "Name", "new folder in models/", "name", required=True),
+        Field(
+            "--within", "Within", "largest median distance to the teacher", "number",
+            required=True, initial="2", lowest=0.1, highest=1000, decimals=1, unit="px",
+        ),
+        Field(
+            "--at-most-ms", "At most", "longest time from frame to pose", "number",
+            required=True, initial="8", lowest=0.1, highest=10_000, decimals=1,
+            unit="ms",
+        ),
+        Field(
+            "--labels", "Labels", "labels made by hand, to learn from too", "path",
+            filter="Labels (*.csv *.slp);;All files (*)", folders=True,
+        ),
+        _DEVICE,
+        Field(
+            "--count", "Frames", "frames that the teacher labels", "number",
+            advanced=True, default="300", lowest=10,
+        ),
+        Field(
+            "--agree", "Agreement", "largest spread of the teacher's opinions on a point",
+            "number", advanced=True, default="5", lowest=0.1, highest=1000, decimals=1,
+            unit="px",
+        ),
+        Field(
+            "--steps", "Training steps", "batches that a student learns from", "number",
+            advanced=True, default="1500", lowest=10,
+        ),
+        Field(
+            "--batch", "Batch", "frames per step", "number", advanced=True, default="8",
+            lowest=1, highest=512, unit="frames",
+        ),
+        Field(
+            "--threads", "CPU threads", "of the student on the rig; 0: all cores",
+            "number", advanced=True, default="1", highest=256,
+        ),
+        Field(
+            "--check", "Check", "points placed by hand in frames of the videos, to measure",
+            "path", advanced=True, filter="Labels (*.csv)",
+        ),
+        Field(
+            "--licence", "Licence", "licence of the network, kept in model.json", "text",
+            advanced=True,
+        ),
+    ),
+    outcomes={1: "No student meets both limits: see the table above."},
+    resume="--resume",
+    writes="--output",
+    propose=_name_of_student,
+)  # fmt: skip
+
 PREDICTING = (PREDICT, RENDER, SMOOTH)
-FASTER = (BENCHMARK, QUANTISE)
+FASTER = (DISTIL, BENCHMARK, QUANTISE)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.core.progress import Bar, window_progress
 from deeplabstream.training.callbacks import Epoch, Look
 from deeplabstream.training.training_run import Run
 
@@ -24,9 +25,15 @@ class Progress:
     steps: int
     quiet: bool = False
     _bar: Any = field(default=None, init=False, repr=False)
+    _window: Bar | None = field(default=None, init=False, repr=False)
 
     def __call__(self, epoch: Epoch) -> None:
         """Show one step more."""
+        if self._bar is None and not self.quiet:
+            self._window = self._window or window_progress("training", self.steps)
+        if self._window is not None:
+            self._window.show(epoch.step)
+            return
         if self._bar is None:
             from tqdm import tqdm
 

@@ -14,8 +14,12 @@ from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.paths import ROOT
+from deeplabstream.gui import file_opening, main_window
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.program_process import ProgramProcess, command_line
 from deeplabstream.gui.programs import (
+    DISTIL,
     FASTER,
     IMPORT,
     PREDICT,
@@ -25,11 +29,15 @@ from deeplabstream.gui.programs import (
     TRAIN,
     Program,
 )
+from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets import program_view
 from deeplabstream.gui.widgets.program_fields import FieldEditor
 from deeplabstream.gui.widgets.program_form import ProgramPanel
+from deeplabstream.settings.loading import load
 from deeplabstream.training.command_line import train_parser
+from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
+from tests.pose.importers.test_described import HEATMAPS, described, network
 
 SOON = 120_000  # ms
 LEFT = Qt.MouseButton.LeftButton
@@ -62,7 +70,7 @@ def filled(program: Program) -> dict[str, list[str]]:
         else ["word"]
         for field in program.fields
     }
-    if program is TRAIN:
+    if "--device" in made and program is not REPORT:
         made["--device"] = ["cuda"]
     return made
 
@@ -254,3 +262,98 @@ def test_stop_ends_the_processes_that_a_program_started(
     assert not process.running
     child.wait(30)
     assert not psutil.pid_exists(pid)
+
+
+@pytest.fixture
+def window(qtbot: QtBot, rig: FakeSession, tmp_path: Path) -> MainWindow:
+    file = tmp_path / "rig.ini"
+    file.write_text("[Camera arena]\nKIND = SimulatedCamera\n", "utf-8")
+    rig.settings = load(file)
+    made = MainWindow(Bridge(rig), Document(file))
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_a_dropped_network_is_imported_offered_to_the_next_steps_and_used(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    described(tmp_path / "mouse.json", heatmaps=HEATMAPS)
+    source = network(tmp_path / "mouse.onnx", {"maps": 2})
+    window.opener.take([source])
+    page = window.network_page
+    assert page.tabs["Import"].isChecked()
+    (panel,) = page.importing.panels
+    assert panel.form.values()["--description"] == [str(tmp_path / "mouse.json")]
+    with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
+        qtbot.mouseClick(panel.begin, LEFT)
+    assert ended.args == [0], panel.view.page.toPlainText()
+    made = str(tmp_path / "models/mouse")
+    assert page.predicting.panel(PREDICT).form.values()["--model"] == [made]
+    assert page.faster.panel(DISTIL).form.values()["--teacher"] == [made]
+    qtbot.mouseClick(page.tabs["Use live"], LEFT)
+    using = page.using
+    row = using.table.currentRow()
+    cells = [using.table.item(row, column) for column in range(5)]
+    texts = [cell.text() for cell in cells if cell is not None]
+    assert texts == ["mouse", "64 × 32", "snout, tailbase", "–", "CC0-1.0"]
+    qtbot.mouseClick(using.use, LEFT)
+    assert "MODEL = mouse\n" in window.document.text
+    assert using.words.text() == "Now using mouse. Save to keep it."
+
+
+def test_a_stopped_prediction_continues_and_closing_the_window_asks(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = write_film(tmp_path / "film.mkv", frames=400)
+    monkeypatch.setattr(file_opening, "ask", lambda *_: "Predict poses")
+    window.opener.take([video])
+    page = window.network_page
+    panel = page.predicting.panel(PREDICT)
+    assert panel.form.values()["Videos"] == [str(video)]
+    panel.form.show_values({"--model": [ARENA]})
+    qtbot.mouseClick(panel.begin, LEFT)
+    asked: list[str] = []
+
+    def ask(_window: QWidget, question: str, *_answers: str) -> str:
+        asked.append(question)
+        return "Stay"
+
+    monkeypatch.setattr(main_window, "ask", ask)
+    assert not window.close()
+    assert asked == ["Still running: Predict poses. Closing ends it."]
+    qtbot.waitUntil((tmp_path / "film.partial").exists, timeout=SOON)
+    qtbot.mouseClick(panel.view.stop, LEFT)
+    assert panel.view.state.text() == "Stopped. Predict continues where it was."
+    assert not panel.view.program.running
+    with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
+        qtbot.mouseClick(panel.begin, LEFT)
+    assert ended.args == [0]
+    assert len((tmp_path / "film.csv").read_text().splitlines()) == 3 + 400
+    qtbot.mouseClick(panel.begin, LEFT)
+    window.end()
+    assert not panel.view.program.running, "nothing is left behind"
+
+
+def test_a_stopped_distillation_is_resumed_with_its_option(
+    models: Path, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = panel_of(DISTIL, models, qtbot)
+    given: list[list[str]] = []
+    monkeypatch.setattr(
+        panel.view.program, "start", lambda _, words: given.append([*words])
+    )
+    panel.form.show_values({"--teacher": [ARENA], "--videos": [str(tmp_path)]})
+    output = models / "arena_fast"
+    assert panel.form.values()["--output"] == [str(output)]
+    assert not panel.resume.isEnabled()
+    output.mkdir(parents=True)
+    panel.form.refresh()
+    panel._show_state()
+    assert panel.form.values()["--output"] == [str(output)]
+    qtbot.mouseClick(panel.resume, LEFT)
+    assert given[0][-1] == "--resume"
+    assert given[0][given[0].index("--within") + 1] == "2"
+    (output / "model.json").touch()
+    panel._show_state()
+    assert not panel.resume.isEnabled(), "it is finished"

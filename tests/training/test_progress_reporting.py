@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.progress import MARK, VARIABLE
 from deeplabstream.training.callbacks import Epoch, Look
-from deeplabstream.training.progress_reporting import JsonProgressReporter
+from deeplabstream.training.progress_reporting import JsonProgressReporter, Progress
 
 
 def test_steps_are_told_four_a_second_with_the_time_left(
@@ -36,3 +37,13 @@ def test_some_held_out_pictures_are_told_with_what_was_found(
     assert (told["step"], told["error_px"], len(told["found"])) == (5, 3.21, 6)
     assert told["found"]["img0.png"] == [[1.23, 5.0], None]
     assert "img19.png" in told["found"]
+
+
+def test_a_training_that_the_window_started_reports_lines_not_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    Progress(20)(Epoch(1, 0.5))
+    assert capsys.readouterr().out == f"{MARK}1 20 training\n"
+    Progress(20, quiet=True)(Epoch(1, 0.5))
+    assert capsys.readouterr().out == ""

@@ -26,7 +26,7 @@ from deeplabstream.gui.pages.labelling_tab import LabellingTab
 from deeplabstream.gui.pages.programs_tab import ProgramsTab
 from deeplabstream.gui.pages.training_tab import TrainingTab
 from deeplabstream.gui.pages.using_tab import UsingTab, models_of
-from deeplabstream.gui.programs import FASTER, IMPORT, PREDICTING
+from deeplabstream.gui.programs import FASTER, IMPORT, PREDICT, PREDICTING
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
@@ -105,10 +105,24 @@ class NetworkPage(QWidget):
         if name == "Check":
             self.checking.open(self.training.model, self.book)
         self._refresh()
+        if name == "Make faster":
+            self.training.gpus.start()
         for widget in (self.folder, self.parts_line, self.animals_line, self.pick):
             widget.setVisible(name in _OF_LABELS)
         self._stack.setCurrentWidget(tabs[name])
         self.tabs[name].setChecked(True)
+
+    def import_network(self, source: Path) -> None:
+        """Show the form that imports a network of another program."""
+        self.show_step("Import")
+        self.importing.show_program(IMPORT, {"Network": [str(source)]})
+
+    def predict_video(self, video: Path) -> None:
+        """Show the form that predicts poses, with one video more."""
+        self.show_step("Predict videos")
+        videos = self.predicting.panel(PREDICT).form.values()["Videos"]
+        words = [*dict.fromkeys([*videos, str(video)])]
+        self.predicting.show_program(PREDICT, {"Videos": words})
 
     def pick_frames(self, *arguments: str) -> ProgramWindow | None:
         """Add frames of a video or a run, with these options of `utils/PickFrames.py`."""
@@ -179,13 +193,14 @@ class NetworkPage(QWidget):
         for tab in (self.importing, self.predicting, self.faster, self.using):
             tab.refresh()
 
-    def _take_import(self, panel: ProgramPanel, code: int) -> None:
-        """Offer an imported network to the next steps."""
+    def _take_network(self, panel: ProgramPanel, code: int) -> None:
+        """Offer a new network to the next steps."""
         self._refresh()
-        if not code:
-            folder = panel.form.values()["--output"]
+        folder = panel.form.values().get("--output", [])
+        if folder and not code:
             for each in (*self.predicting.panels, *self.faster.panels):
-                each.form.show_values({"--model": folder})
+                for key in {"--model", "--teacher"} & each.form.editors.keys():
+                    each.form.show_values({key: folder})
             self.using.choose(Path(folder[0]))
 
     def _arrange(self) -> None:
@@ -239,7 +254,10 @@ class NetworkPage(QWidget):
         self.pick.clicked.connect(lambda: self.ask_frames())
         self.labelling.changed.connect(self._take_labels)
         self.training.trained.connect(self._show_state)
-        self.importing.ended.connect(self._take_import)
+        for tab in (self.importing, self.faster):
+            tab.ended.connect(self._take_network)
+        for panel in self.faster.panels:
+            self.training.gpus.found.connect(panel.form.offer_gpus)
 
     def _choose(self, name: str, _checked: bool = False) -> None:
         self.show_step(name)

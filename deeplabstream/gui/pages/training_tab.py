@@ -42,7 +42,6 @@ from deeplabstream.gui.training_progress import (
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.panels import Panel
-from deeplabstream.gui.widgets.program_fields import ChoiceField
 from deeplabstream.gui.widgets.program_form import FieldsForm
 from deeplabstream.gui.widgets.program_view import CommandLine
 from deeplabstream.pose.ensemble import members
@@ -319,21 +318,9 @@ class TrainingTab(QWidget):
         self._fit_area()
 
     def _offer_gpus(self, gpus: TrainingGpus) -> None:
-        """Offer the GPUs that were found; the first one is chosen."""
-        editor = self.options.editors["--device"]
-        if isinstance(editor, ChoiceField) and gpus.names:
-            several = len(gpus.names) > 1
-            editor.offer(
-                {
-                    f"GPU {number}: {name}" if several else f"GPU: {name}": (
-                        f"cuda:{number}" if number else "cuda"
-                    )
-                    for number, name in enumerate(gpus.names)
-                }
-            )
-        if gpus.problem:
-            editor.setToolTip(f"{gpus.problem}. See Health, Examine computer.")
-            self.device_problem.setText(gpus.problem)
+        """Offer the GPUs that were found, or say why none can be used."""
+        self.options.offer_gpus(gpus)
+        self.device_problem.setText(gpus.problem)
         self.device_problem.setVisible(bool(gpus.problem))
 
     def _arrange_views(self) -> QVBoxLayout:

@@ -1,6 +1,6 @@
 """Fields of a program's form: networks, files, choices, numbers and texts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.engine.doctor.collection import TrainingGpus
 from deeplabstream.gui.file_opening import paths_of
 from deeplabstream.gui.model_list import Found, found_models
 from deeplabstream.gui.programs import Field
@@ -110,8 +111,10 @@ class ModelField(FieldEditor):
         for each in found_models(self._models):
             if self.field.kind == "ensemble" or not each.members:
                 self._add(each)
-        self.box.blockSignals(False)
         self.show_words(chosen)
+        self.box.blockSignals(False)
+        if self.words() != chosen:
+            self.changed.emit()
 
     def words(self) -> list[str]:
         """Return the path of its folder."""
@@ -290,12 +293,6 @@ class ChoiceField(FieldEditor):
         self.box.currentIndexChanged.connect(self.changed)
         self.row.addWidget(self.box, 1)
 
-    def offer(self, choices: Mapping[str, str]) -> None:
-        """Offer more choices, and choose the first of them."""
-        for shown, word in choices.items():
-            self.box.addItem(shown, word)
-        self.show_words(list(choices.values())[:1])
-
     def words(self) -> list[str]:
         """Return the word of the choice."""
         word = str(self.box.currentData() or "")
@@ -305,6 +302,21 @@ class ChoiceField(FieldEditor):
         """Choose a word; the default where it is none of them."""
         place = self.box.findData(words[0] if words else self.field.default)
         self.box.setCurrentIndex(max(0, place))
+
+
+class DeviceField(ChoiceField):
+    """The CPU, or a GPU for training."""
+
+    def offer_gpus(self, gpus: TrainingGpus) -> None:
+        """Offer the GPUs that were found, and choose the first; say why none can be used."""
+        several = len(gpus.names) > 1
+        for number, name in enumerate(gpus.names):
+            shown = f"GPU {number}: {name}" if several else f"GPU: {name}"
+            self.box.addItem(shown, f"cuda:{number}" if number else "cuda")
+        if gpus.names:
+            self.show_words(["cuda"])
+        if gpus.problem:
+            self.box.setToolTip(f"{gpus.problem}. See Health, Examine computer.")
 
 
 class SeveralField(FieldEditor):
@@ -347,7 +359,7 @@ class NumberField(FieldEditor):
         self.box.setSuffix(f" {of.unit}" if of.unit else "")
         self.box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.box.installEventFilter(self)
-        self.show_words([of.default])
+        self.show_words([of.initial or of.default])
         self.box.valueChanged.connect(lambda _: self.changed.emit())
         self.row.addWidget(self.box, 1)
 
@@ -419,6 +431,7 @@ def field_editor(of: Field, models: Path) -> FieldEditor:
         "paths": PathsField,
         "name": partial(NameField, models=models),
         "choice": ChoiceField,
+        "device": DeviceField,
         "several": SeveralField,
         "number": NumberField,
         "words": WordsField,

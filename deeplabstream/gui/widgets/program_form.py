@@ -14,15 +14,18 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.engine.doctor.collection import TrainingGpus
 from deeplabstream.gui.programs import Field, Program
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.program_fields import (
+    DeviceField,
     FieldEditor,
     FlagField,
     ModelField,
     field_editor,
 )
 from deeplabstream.gui.widgets.program_view import CommandLine, ProgramView
+from deeplabstream.pose.model.model_folder import DESCRIPTION
 
 FORM_WIDTH = 340  # px
 
@@ -81,6 +84,12 @@ class FieldsForm(QWidget):
             if isinstance(editor, ModelField):
                 editor.refresh()
 
+    def offer_gpus(self, gpus: TrainingGpus) -> None:
+        """Offer the GPUs on which torch can train."""
+        for editor in self.editors.values():
+            if isinstance(editor, DeviceField):
+                editor.offer_gpus(gpus)
+
     def _unfold(self, shown: bool) -> None:
         self.advanced.setVisible(shown)
         self.more.setText("Fewer options" if shown else "More options")
@@ -101,14 +110,19 @@ class ProgramPanel(QWidget):
         self.form = FieldsForm(program.fields, models)
         self.begin = QPushButton(program.button)
         self.begin.setProperty("starts", True)
+        self.resume = QPushButton("Resume")
+        self.resume.setToolTip(f"continues what was stopped ({program.resume})")
+        self.resume.setVisible(bool(program.resume))
         self.missing = QLabel()
         self.missing.setObjectName("caption")
         self.view = ProgramView()
         self.command = CommandLine()
-        if program.resumes:
-            self.view.cancelled = f"Stopped. {program.button} continues where it was."
+        if program.resumes or program.resume:
+            button = "Resume" if program.resume else program.button
+            self.view.cancelled = f"Stopped. {button} continues where it was."
         self._arrange()
         self.begin.clicked.connect(lambda: self.start())
+        self.resume.clicked.connect(lambda: self.start(resume=True))
         self.form.changed.connect(self._take)
         self.view.ended.connect(self._ended)
         self.view.stop.clicked.connect(self._show_state)
@@ -119,13 +133,14 @@ class ProgramPanel(QWidget):
         """The command line that the form makes."""
         return self.program.arguments(self.form.values())
 
-    def start(self) -> None:
-        """Run the program."""
+    def start(self, *, resume: bool = False) -> None:
+        """Run the program, or continue what was stopped."""
         values = self.form.values()
         program = self.program
         page = values.get(program.opens, [])[:1]
         self.view.show_results(program.results(values), Path(*page) if page else None)
-        self.view.start(program.title, program.file, self.arguments, program.outcomes)
+        arguments = [*self.arguments, *([program.resume] if resume else [])]
+        self.view.start(program.title, program.file, arguments, program.outcomes)
         self._show_state()
 
     def _arrange(self) -> None:
@@ -148,6 +163,7 @@ class ProgramPanel(QWidget):
         left.column.addWidget(area, 1)
         left.column.addWidget(self.missing)
         left.column.addWidget(self.begin)
+        left.column.addWidget(self.resume)
         right = Panel("Output")
         right.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         right.column.addWidget(self.view, 1)
@@ -173,8 +189,17 @@ class ProgramPanel(QWidget):
         self.missing.setText(f"{missing}: nothing chosen yet" if missing else "")
         self.missing.setVisible(bool(missing))
         self.begin.setEnabled(not missing and not running)
+        self.resume.setEnabled(not missing and not running and self._unfinished)
         self.form.setEnabled(not running)
         self.command.show_command(self.program.file, self.arguments)
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether the folder that is written has no network yet."""
+        words = self.form.values().get(self.program.writes, [])
+        folder = Path(*words[:1])
+        made = bool(words) and folder.is_dir()
+        return made and not (folder / DESCRIPTION).is_file()
 
     def _ended(self, code: int) -> None:
         self._show_state()
