@@ -32,7 +32,7 @@ from deeplabstream.analysis.measures import (
 )
 from deeplabstream.analysis.options import AnalysisOptions, speed_limits
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
-from deeplabstream.analysis.run_data import RunData, read_run
+from deeplabstream.analysis.run_data import OpenedRun, RunData, read_run
 from deeplabstream.analysis.spans import Span, spans_of
 from deeplabstream.analysis.tracks import (
     Bools,
@@ -53,7 +53,6 @@ from deeplabstream.analysis.visits import (
 )
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import Polygon
-from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import summarise
 
 if TYPE_CHECKING:
@@ -253,14 +252,14 @@ class RunResults:
 
 
 def analyse(
-    run: str | Path | RunFolder | RunData, options: AnalysisOptions | None = None
+    run: str | Path | OpenedRun | RunData, options: AnalysisOptions | None = None
 ) -> RunResults:
     """Compute all measures of a recorded run.
 
     Parameters
     ----------
-    run : str, pathlib.Path, RunFolder or RunData
-        The run folder, or what `read_run` returned.
+    run : str, pathlib.Path, RecordedRun or RunData
+        The run folder, what `open_run` returned, or what `read_run` returned.
     options : AnalysisOptions, optional
         Left out: the defaults.
 

@@ -6,7 +6,7 @@ Everything that reads poses for results takes them from `read_run`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +122,15 @@ class RunData:
         return replace(self, places=places)
 
 
+class OpenedRun(Protocol):
+    """A run that was opened, such as `RecordedRun` or `RunFolder`."""
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102
+
+
 def read_run(
-    run: str | Path | RunFolder,
+    run: str | Path | OpenedRun,
     camera: str = "",
     threshold: float | None = None,
     use_ambiguous: bool = False,
@@ -132,7 +139,7 @@ def read_run(
 
     Parameters
     ----------
-    run : str, pathlib.Path or RunFolder
+    run : str, pathlib.Path, RecordedRun or RunFolder
         The run folder. Given as a path, a run that was killed is repaired first.
     camera : str
         A camera with poses; empty: the deciding camera, else the first one with poses.
@@ -147,12 +154,14 @@ def read_run(
         Not a run folder, damaged beyond repair, still being written, or without poses.
     """
     notes: list[str] = []
-    if not isinstance(run, RunFolder):
-        run = open_run_folder(Path(run), notes.append, check_tables=False)
+    if isinstance(run, str | Path):
+        folder = open_run_folder(Path(run), notes.append, check_tables=False)
+    else:
+        folder = RunFolder(run.path)
     try:
-        return _read(run, camera, threshold, use_ambiguous, notes)
+        return _read(folder, camera, threshold, use_ambiguous, notes)
     except (OSError, ValueError, KeyError, StopIteration) as error:
-        raise DeviceError(f"{run.path} can't be read as a run: {error}") from error
+        raise DeviceError(f"{folder.path} can't be read as a run: {error}") from error
 
 
 def _read(

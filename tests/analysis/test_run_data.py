@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import deeplabstream as dls
 from deeplabstream.analysis.analyse import analyse
 from deeplabstream.analysis.events import on_spans, trials_of
 from deeplabstream.analysis.options import AnalysisOptions
@@ -248,3 +249,10 @@ def test_too_many_bins_and_other_units_are_refused(run: Path) -> None:
         AnalysisOptions(unit="cm")  # type: ignore[arg-type]
     with pytest.raises(DeepLabStreamError, match="max_gap_s = nan"):
         AnalysisOptions(max_gap_s=float("nan"))
+
+
+def test_a_run_that_is_open_is_analysed_too(run: Path) -> None:
+    opened = dls.analyse(dls.open_run(run))
+    assert opened.value("distance") == analyse(str(run)).value("distance")
+    with pytest.raises(DeepLabStreamError, match="is not a run folder"):
+        analyse(run.parent / "nowhere")
