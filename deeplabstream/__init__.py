@@ -15,11 +15,15 @@ from deeplabstream.core.paths import make_plugins_importable
 if TYPE_CHECKING:
     from deeplabstream.analysis.analyse import RunResults as RunResults
     from deeplabstream.analysis.analyse import analyse as analyse
+    from deeplabstream.analysis.group_statistics import Comparison as Comparison
+    from deeplabstream.analysis.group_statistics import compare_groups as compare_groups
     from deeplabstream.analysis.options import AnalysisOptions as AnalysisOptions
     from deeplabstream.analysis.plots import PlotOptions as PlotOptions
     from deeplabstream.analysis.plots import group_plot as group_plot
     from deeplabstream.analysis.plots import plot as plot
     from deeplabstream.analysis.plots import save_plot as save_plot
+    from deeplabstream.analysis.study import Study as Study
+    from deeplabstream.analysis.study import analyse_runs as analyse_runs
     from deeplabstream.api.decisions import replay as replay
     from deeplabstream.api.evaluation import evaluate as evaluate
     from deeplabstream.api.live_session import Session as Session
@@ -100,6 +104,8 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.trigger import Trigger as Trigger
     from deeplabstream.plugins.trigger import TriggerCombination as TriggerCombination
     from deeplabstream.plugins.trigger import TriggerContext as TriggerContext
+    from deeplabstream.recording.run_catalogue import RunCatalogue as RunCatalogue
+    from deeplabstream.recording.run_catalogue import RunQuery as RunQuery
     from deeplabstream.training.training_job import TrainConfig as TrainConfig
     from deeplabstream.training.training_job import Trained as Trained
     from deeplabstream.training.training_job import train as train
@@ -113,12 +119,20 @@ _PUBLIC = {
         "RunResults",
         "analyse",
     ),
+    "deeplabstream.analysis.group_statistics": (
+        "Comparison",
+        "compare_groups",
+    ),
     "deeplabstream.analysis.options": ("AnalysisOptions",),
     "deeplabstream.analysis.plots": (
         "PlotOptions",
         "group_plot",
         "plot",
         "save_plot",
+    ),
+    "deeplabstream.analysis.study": (
+        "Study",
+        "analyse_runs",
     ),
     "deeplabstream.api.decisions": ("replay",),
     "deeplabstream.api.evaluation": ("evaluate",),
@@ -233,6 +247,10 @@ _PUBLIC = {
         "Trigger",
         "TriggerCombination",
         "TriggerContext",
+    ),
+    "deeplabstream.recording.run_catalogue": (
+        "RunCatalogue",
+        "RunQuery",
     ),
     "deeplabstream.training.training_job": (
         "TrainConfig",

@@ -77,6 +77,7 @@ SMALLEST = {
     "inference.py --networks arena --runtimes cpu --threads 1 --seconds 0.1": "cores",
     "label_checks.py --quick": "simulated +60",
     "loop_latency.py --quick --seconds 1 --only /30 --no-window --no-extras": "load at",
+    "many_runs.py --quick": "table of all",
     "most_poses.py --seconds 0.5": "poses/s",
     "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
     "prediction.py --quick": "",

@@ -3,10 +3,12 @@ r"""Compute the measures of recorded runs and write them as one table.
     python utils/AnalyseRuns.py output/2026-11-21_10-58-55
     python utils/AnalyseRuns.py output --bin-s 60 --phases stimulation:laser --table all.csv
     python utils/AnalyseRuns.py RUN --plots figures --format svg pdf
+    python utils/AnalyseRuns.py output --group control --since 2026-11-01 --table all.xlsx
     python utils/AnalyseRuns.py RUN --region "left = circle 160 240 60" --keep-regions
 
 One row per run, animal, and time bin or phase; docs/results.md defines each measure. A
-folder with run folders stands for all of them. Regions of the triggers count; --region adds
+folder with run folders stands for those in it that fit --animal, --group and so on and are
+not excluded. Regions of the triggers count; --region adds
 others, in pixels, and --keep-regions keeps these with the run, in regions.json.
 """
 
@@ -23,9 +25,12 @@ import argparse
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import partial
 from typing import Any
 
-from deeplabstream.analysis.analyse import RunResults, analyse
+from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.plots import FORMATS, PLOTS, PlotOptions, plot, save_plot
 from deeplabstream.analysis.region_list import (
@@ -33,13 +38,20 @@ from deeplabstream.analysis.region_list import (
     read_places,
     write_places,
 )
+from deeplabstream.analysis.study import (
+    analyse_runs,
+    check_ending,
+    find_runs,
+    write_table,
+)
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.atomic_replace import atomic_file
-from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.program import CANT
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.regions import parse_region
 from deeplabstream.recording.run_folder import stem
+from deeplabstream.recording.run_catalogue import RunQuery
+from deeplabstream.recording.run_list import read_notes
 
 WORDS = ("--position", "--head", "--phases")
 """Options that take several words."""
@@ -60,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the table; return CANT when a run that was named could not be analysed."""
     asked = _parser().parse_args(argv)
     path = asked.table or Path("results.csv")
-    runs = _runs(asked.runs)
+    check_ending(path)
+    runs = _runs(asked)
     figures = _figures(asked.plots, runs, asked.format) if asked.plots else {}
     every = [
         file for files in figures.values() for each in files.values() for file in each
@@ -73,40 +86,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in names
         if name in chosen
     }
-    done, failed = [], 0
-    for run in runs:
-        try:
-            if asked.keep_regions:
-                _keep(run, asked.regions or ())
-                options["regions"] = ()
-            done.append(analyse(run, AnalysisOptions(**options)))
-        except DeepLabStreamError as error:
-            if len(runs) == 1:
-                raise
-            print(f"{run}: left out: {error}", file=sys.stderr)
-            failed += run in asked.runs
-            continue
-        for note in (
-            *done[-1].notes,
-            *_draw(done[-1], figures.get(run, {}), asked.overwrite),
-        ):
-            print(f"{run.name}: {note}", file=sys.stderr)
-    if not done:
-        raise DeepLabStreamError("no run could be analysed")
-    _write(path, done, asked.long)
-    print(f"{len(done)} runs, {path}")
-    return CANT if failed else 0
+    if asked.keep_regions:
+        for run in runs:
+            _keep(run, asked.regions or ())
+        options["regions"] = ()
+    draw = partial(_draw, every=figures, overwrite=asked.overwrite) if figures else None
+    study = analyse_runs(runs, AnalysisOptions(**options), asked.long, draw)
+    for run, note in study.notes:
+        print(f"{run.name}: {note}", file=sys.stderr)
+    if len(study.failed) == len(runs):
+        raise DeepLabStreamError(
+            "no run could be analysed: "
+            + "; ".join(dict.fromkeys(error for _, error in study.failed))
+        )
+    for run, error in study.failed:
+        print(f"{run}: left out: {error}", file=sys.stderr)
+    write_table(path, study.table)
+    print(f"{len(runs) - len(study.failed)} runs, {path}")
+    return CANT if any(run in asked.runs for run, _ in study.failed) else 0
 
 
-def _runs(paths: Sequence[Path]) -> list[Path]:
-    """Return the run folders that are named, and those in named folders."""
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(each.parent for each in path.glob("*/run.json"))
-        if not inside and not (path / "run.json").is_file():
-            raise DeviceError(f"{path} is not a run folder and has none in it")
-        found += [path] if (path / "run.json").is_file() else inside
-    return list(dict.fromkeys(found))
+def _runs(asked: argparse.Namespace) -> list[Path]:
+    """Return the runs that are wanted; say which are excluded."""
+    query = RunQuery(
+        animal=asked.animal,
+        group=asked.group,
+        experiment=asked.experiment,
+        tags=asked.tag,
+        first=asked.since,
+        last=asked.until,
+        words=asked.words,
+        excluded=asked.with_excluded,
+    )
+    found = find_runs(asked.runs, query)
+    for run in find_runs(asked.runs, replace(query, excluded=True)):
+        if run not in found:
+            print(f"{run.name}: excluded: {read_notes(run).excluded}", file=sys.stderr)
+    if not found:
+        raise DeepLabStreamError("no run fits; --with-excluded adds excluded ones")
+    return found
 
 
 def _keep(run: Path, regions: Sequence[RegionOfInterest]) -> None:
@@ -129,10 +147,12 @@ def _figures(
 
 
 def _draw(
-    results: RunResults, figures: Mapping[str, Sequence[Path]], overwrite: bool
+    results: RunResults,
+    every: Mapping[Path, Mapping[str, Sequence[Path]]],
+    overwrite: bool,
 ) -> Iterator[str]:
     """Write the plots of a run; yield a sentence for each that can't be drawn."""
-    for name, files in figures.items():
+    for name, files in every.get(results.data.folder.path, {}).items():
         for animal in results.tracks:
             several = len(results.tracks) > 1
             try:
@@ -145,14 +165,6 @@ def _draw(
                 own = file.with_stem(f"{file.stem}.{stem(animal)}") if several else file
                 check_free([own], overwrite)
                 save_plot(figure, own)
-
-
-def _write(path: Path, done: Sequence[RunResults], is_long: bool) -> None:
-    import pandas as pd
-
-    tables = [each.long_table() if is_long else each.table() for each in done]
-    with atomic_file(path) as draft:
-        pd.concat(tables, ignore_index=True).to_csv(draft, index=False)
 
 
 def _region(text: str) -> RegionOfInterest:
@@ -177,7 +189,10 @@ def _parser() -> ProgramParser:
     add(
         "runs", type=Path, nargs="+", metavar="RUN", help="run folders, or their folder"
     )
-    add("--table", type=Path, metavar="CSV", help="default: results.csv in this folder")
+    add(
+        "--table", type=Path, metavar="FILE",
+        help="a .csv, .parquet or .xlsx; default: results.csv in this folder",
+    )  # fmt: skip
     add("--long", action="store_true", help="one row per number, with its unit")
     add(
         "--region", type=_region, action="append", dest="regions",
@@ -187,6 +202,14 @@ def _parser() -> ProgramParser:
     add("--plots", type=Path, metavar="FOLDER", help="draw all plots of each run there")
     add("--format", nargs="+", choices=FORMATS, default=["svg"], help="default: svg")
     add_overwrite(parser)
+    add = parser.add_argument_group("which runs of a folder").add_argument
+    for name in ("animal", "group", "experiment"):
+        add(f"--{name}", default="", metavar="NAME", help=f"of this {name}")
+    add("--tag", action="append", default=[], metavar="TAG", help="with this tag")
+    add("--since", type=date.fromisoformat, metavar="DAY", help="such as 2026-11-21")
+    add("--until", type=date.fromisoformat, metavar="DAY", help="this day included")
+    add("--words", default="", metavar="TEXT", help="that contain all of these words")
+    add("--with-excluded", action="store_true", help="also those that are excluded")
     group = parser.add_argument_group("how the measures are computed").add_argument
     help_of = _descriptions()
     group("--unit", choices=["auto", "px", "mm"], help=help_of["unit"])

@@ -18,6 +18,12 @@ LIBRARY = (
     "analyse",
     "AnalysisOptions",
     "RunResults",
+    "RunCatalogue",
+    "RunQuery",
+    "analyse_runs",
+    "Study",
+    "compare_groups",
+    "Comparison",
     "plot",
     "PlotOptions",
     "save_plot",
@@ -57,6 +63,8 @@ def describe() -> str:
             "RecordedRun",
             "PoseArrays",
             "RunResults",
+            "Study",
+            "Comparison",
             "Trained",
         )
         parts += _described(f"dls.{name}", each, made_by_user)

@@ -1,12 +1,11 @@
 """Run list: what is said of each run without reading its tables, and the notes on it.
 
-`notes.json` in a run folder holds what a user writes about the run later. It is the only
-file that is added; the recorded files never change.
+`notes.json` in a run folder holds what a user writes about the run later: notes, tags, and
+why the run is excluded from results. The recorded files never change.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,17 @@ UNREADABLE = "run.json can't be read"
 NOT_ENDED = "not ended"
 _TAIL = 20_000
 """Bytes that hold the last row of a table."""
+
+
+@dataclass(frozen=True)
+class RunNotes:
+    """What a user has written about a run."""
+
+    notes: str | None = None
+    """None: nobody has written notes."""
+    tags: tuple[str, ...] = ()
+    excluded: str = ""
+    """Why the run is excluded from results; empty: it is not."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,8 @@ class RunSummary:
     cameras: tuple[str, ...]
     repaired: tuple[str, ...]
     """What was repaired, a sentence each."""
+    excluded: str
+    """Why the run is excluded from results; empty: it is not."""
 
     @property
     def newest(self) -> float:
@@ -49,23 +61,12 @@ class RunSummary:
         return self.started.timestamp() if self.started else 0.0
 
 
-def list_runs(folder: Path, most: int) -> list[RunSummary]:
-    """Return the runs in a folder, the newest first."""
-    try:
-        files = [(file.stat().st_mtime, file) for file in folder.glob("*/run.json")]
-    except OSError:  # the folder is not there, or a run is moved at this moment
-        return []
-    newest = sorted(files, reverse=True)[:most]
-    found = [summarise(file.parent) for _, file in newest]
-    return sorted(found, key=lambda run: (run.newest, run.path.name), reverse=True)
-
-
 def summarise(path: Path) -> RunSummary:
     """Return what `run.json` and `notes.json` say of a run; a damaged file says nothing."""
     read = _read(path / "run.json")
     facts = validate_facts(read)[0]
     session, experiment = _words(facts, "session"), _words(facts, "experiment")
-    notes, tags = read_notes(path)
+    written = read_notes(path)
     outcome = facts["how"] or NOT_ENDED
     if facts.get("rehearsal"):
         outcome = f"simulation, {outcome}"
@@ -77,26 +78,36 @@ def summarise(path: Path) -> RunSummary:
         str(experiment.get("NAME") or ""),
         _duration(path, facts),
         outcome if read else UNREADABLE,
-        str(session.get("notes", "")) if notes is None else notes,
-        tags,
+        str(session.get("notes", "")) if written.notes is None else written.notes,
+        written.tags,
         tuple(facts["cameras"]),
         tuple(facts.get("repaired", ())),
+        written.excluded,
     )
 
 
-def read_notes(path: Path) -> tuple[str | None, tuple[str, ...]]:
-    """Return the notes and tags of a run; None: nobody has written notes."""
+def read_notes(path: Path) -> RunNotes:
+    """Return what a user has written about a run; a damaged file says nothing."""
     words = _read(path / NOTES)
     notes, tags = words.get("notes"), words.get("tags", [])
+    excluded = words.get("excluded", "")
     good = isinstance(tags, list) and all(isinstance(each, str) for each in tags)
-    return notes if isinstance(notes, str) else None, tuple(tags if good else ())
+    return RunNotes(
+        notes if isinstance(notes, str) else None,
+        tuple(tags if good else ()),
+        excluded if isinstance(excluded, str) else "",
+    )
 
 
-def write_notes(path: Path, notes: str, tags: Sequence[str]) -> None:
-    """Write the notes and tags of a run; DeviceError: they can't be written."""
+def write_notes(path: Path, written: RunNotes) -> None:
+    """Write what a user says about a run; DeviceError: it can't be written."""
     if not (path / "run.json").is_file():
         raise DeviceError(f"{path} is not a run folder any more: refresh the list")
-    words = {"notes": notes, "tags": list(dict.fromkeys(tags))}
+    words = asdict(written) | {"tags": list(dict.fromkeys(written.tags))}
+    if written.notes is None:
+        del words["notes"]
+    if not written.excluded:
+        del words["excluded"]
     try:
         with atomic_file(path / NOTES) as draft:
             text = json.dumps(words, indent=2, ensure_ascii=False)

@@ -9,6 +9,7 @@ import pytest
 
 import deeplabstream as dls
 from deeplabstream.analysis.region_list import read_places
+from deeplabstream.recording.run_catalogue import INDEX
 from utils.AnalyseRuns import main
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
@@ -26,7 +27,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(f.relative_to(folder)): f.read_bytes()
         for f in folder.rglob("*")
-        if f.is_file()
+        if f.is_file() and f.name != INDEX
     }
 
 

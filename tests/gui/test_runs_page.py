@@ -92,6 +92,7 @@ def test_runs_are_listed_by_time_and_sorted_and_filtered(
         "stopped",
         "as planned",
         "",
+        "",
         "a",
     ]
     page.table.sortItems(1)

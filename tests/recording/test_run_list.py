@@ -8,31 +8,13 @@ import pytest
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import (
-    NOT_ENDED,
     NOTES,
-    UNREADABLE,
-    list_runs,
+    RunNotes,
     read_notes,
     summarise,
     write_notes,
 )
 from tests.recording.recorded import record
-
-
-def test_runs_are_listed_newest_first_and_damaged_ones_say_so(tmp_path: Path) -> None:
-    for name, started in (
-        ("a", "2026-11-20"),
-        ("b", "2026-11-22"),
-        ("c", "2026-11-21"),
-    ):
-        run = RunFolder(record(tmp_path / name))
-        run.update(started=f"{started}T10:00:00+00:00", ended=None, how=None)
-    (tmp_path / "d").mkdir()
-    (tmp_path / "d" / "run.json").write_text("{", "utf-8")
-    found = list_runs(tmp_path, 10)
-    assert [run.path.name for run in found] == ["b", "c", "a", "d"]
-    assert [run.outcome for run in found] == [NOT_ENDED] * 3 + [UNREADABLE]
-    assert list_runs(tmp_path / "nowhere", 10) == []
 
 
 @pytest.mark.parametrize(
@@ -50,9 +32,9 @@ def test_impossible_entries_say_nothing(
     run = record(tmp_path / "run")
     words = json.loads((run / "run.json").read_text("utf-8"))
     (run / "run.json").write_text(json.dumps({**words, **facts}), "utf-8")
-    (run / NOTES).write_text('{"notes": 5, "tags": "x"}', "utf-8")
+    (run / NOTES).write_text('{"notes": 5, "tags": "x", "excluded": []}', "utf-8")
     found = summarise(run)
-    assert (found.notes, found.tags) == ("", ())
+    assert (found.notes, found.tags, found.excluded) == ("", (), "")
     assert found.newest >= 0
 
 
@@ -67,9 +49,10 @@ def test_notes_are_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = record(tmp_path / "run")
-    assert read_notes(run) == (None, ())
-    write_notes(run, "good", ["a", "b", "a"])
-    assert read_notes(run) == ("good", ("a", "b"))
+    assert read_notes(run) == RunNotes()
+    write_notes(run, RunNotes("good", ("a", "b", "a"), "lost tracking"))
+    kept = RunNotes("good", ("a", "b"), "lost tracking")
+    assert read_notes(run) == kept
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -77,8 +60,8 @@ def test_notes_are_written_whole_or_not_at_all(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
         with pytest.raises(DeviceError, match=r"Can't write .*notes\.json: No space"):
-            write_notes(run, "better", [])
-    assert read_notes(run) == ("good", ("a", "b"))
+            write_notes(run, RunNotes("better"))
+    assert read_notes(run) == kept
     assert sorted(each.name for each in run.iterdir() if "notes" in each.name) == [
         NOTES
     ]

@@ -13,7 +13,7 @@ from deeplabstream.gui.programs import Program
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.gui.widgets.program_view import ProgramView, offer
-from deeplabstream.recording.run_list import list_runs
+from deeplabstream.recording.run_catalogue import list_runs
 from deeplabstream.settings.sections import Settings
 
 _LONG_S = 10.0

@@ -25,7 +25,8 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_table import RunTable
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
-from deeplabstream.recording.run_list import NOT_ENDED, UNREADABLE, list_runs, summarise
+from deeplabstream.recording.run_catalogue import list_runs
+from deeplabstream.recording.run_list import NOT_ENDED, UNREADABLE, summarise
 from deeplabstream.recording.run_opening import ended, goes_on
 from deeplabstream.recording.run_review import Review
 

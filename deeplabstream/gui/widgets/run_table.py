@@ -13,7 +13,12 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.recording.run_list import RunSummary, summarise, write_notes
+from deeplabstream.recording.run_list import (
+    RunNotes,
+    RunSummary,
+    summarise,
+    write_notes,
+)
 
 COLUMNS = (
     "Start (local time)",
@@ -24,21 +29,23 @@ COLUMNS = (
     "Outcome",
     "Notes",
     "Tags",
+    "Excluded",
     "Folder",
 )
-_START, _DURATION, _NOTES, _TAGS = 0, 4, 6, 7
-_WIDTHS = (150, 80, 80, 120, 75, 110, 200, 110, 150)
+_START, _DURATION, _NOTES, _TAGS, _EXCLUDED = 0, 4, 6, 7, 8
+_WIDTHS = (150, 80, 80, 120, 75, 110, 180, 100, 100, 150)
 _KEY = Qt.ItemDataRole.UserRole
 _FIXED = Qt.ItemFlags() | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
 """What a cell that can't be edited is."""
 _TIPS = {
     _NOTES: "double-click a cell to edit; saved in notes.json of the run folder",
     _TAGS: "separated by commas; double-click a cell to edit",
+    _EXCLUDED: "why results of several runs leave it out; empty: it counts",
 }
 
 
 class RunTable(QTableWidget):
-    """Shows summaries; a double click on notes or tags edits them."""
+    """Shows summaries; a double click on notes, tags or exclusion edits them."""
 
     chosen = pyqtSignal(object)
     """Path: a run was chosen."""
@@ -137,6 +144,7 @@ class RunTable(QTableWidget):
             (run.outcome, None),
             (run.notes, None),
             (", ".join(run.tags), None),
+            (run.excluded, None),
             (run.path.name, str(run.path)),
         )
         for column, (text, key) in enumerate(texts):
@@ -167,9 +175,13 @@ class RunTable(QTableWidget):
         """Save notes and tags that were edited; show what is in the file if it fails."""
         row = item.row()
         path, tags = self.path(row), self.cell(row, _TAGS).split(",")
-        notes = self.cell(row, _NOTES).strip()
+        written = RunNotes(
+            self.cell(row, _NOTES).strip(),
+            tuple(tag.strip() for tag in tags if tag.strip()),
+            self.cell(row, _EXCLUDED).strip(),
+        )
         try:
-            write_notes(path, notes, [tag.strip() for tag in tags if tag.strip()])
+            write_notes(path, written)
         except DeviceError as error:
             self.failed.emit(str(error))
         blocked = self.blockSignals(True)

@@ -1,0 +1,265 @@
+"""Run catalogue: an index of all run folders in a folder, for lists of thousands of runs.
+
+The index `runs.sqlite` is beside the run folders. It holds nothing that they do not hold,
+and each use brings it up to date: a run is read again when its `run.json` or `notes.json`
+has changed. A missing or damaged index is made anew. Where none can be written, it is kept
+in memory.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, fields
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from deeplabstream.recording.run_list import (
+    NOT_ENDED,
+    NOTES,
+    UNREADABLE,
+    RunSummary,
+    summarise,
+)
+
+INDEX = "runs.sqlite"
+_VERSION = 1
+"""Of the table below; an index of another version is made anew."""
+_BUSY_S = 5.0
+"""Another program writes the index for less time."""
+_LISTS = ("tags", "cameras", "repaired")
+_SUMMARY = [field.name for field in fields(RunSummary)]
+_TABLE = f"""CREATE TABLE runs (
+    stamp TEXT NOT NULL, newest REAL NOT NULL, day TEXT NOT NULL, words TEXT NOT NULL,
+    {", ".join(f'"{name}"' for name in _SUMMARY)}, PRIMARY KEY ("path"))"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunQuery:
+    """Which runs of a catalogue are wanted; an empty condition is no condition.
+
+    Attributes
+    ----------
+    animal : str
+        Exactly this name, in any case.
+    group : str
+        Exactly this name, in any case.
+    experiment : str
+        Exactly this name, in any case.
+    tags : sequence of str
+        Runs that have all of these tags.
+    first : datetime.date, optional
+        Runs that started on this day or later, in local time.
+    last : datetime.date, optional
+        Runs that started on this day or earlier.
+    words : str
+        Runs in which each of these words is found: animal, group, experiment, outcome,
+        notes, tags, day, name of the folder.
+    excluded : bool
+        Whether runs that are excluded from results are among them.
+    """
+
+    animal: str = ""
+    group: str = ""
+    experiment: str = ""
+    tags: Sequence[str] = ()
+    first: date | None = None
+    last: date | None = None
+    words: str = ""
+    excluded: bool = True
+
+
+class RunCatalogue:
+    """The runs in one folder.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        The folder that contains the run folders.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._memory: sqlite3.Connection | None = None
+
+    def runs(
+        self, query: RunQuery | None = None, most: int | None = None
+    ) -> list[RunSummary]:
+        """Return the runs that fit, the newest first.
+
+        Parameters
+        ----------
+        query : RunQuery, optional
+            Left out: all runs.
+        most : int, optional
+            Return no more runs than this.
+
+        Returns
+        -------
+        list of RunSummary
+            Path, start, animal, group, experiment, duration, outcome, notes, tags, cameras,
+            repairs and exclusion of each run.
+        """
+        query = query or RunQuery()
+        found: list[RunSummary] = []
+        columns = ", ".join(f'"{name}"' for name in _SUMMARY)
+        index = self._updated()
+        try:
+            rows = index.execute(
+                f"SELECT words, day, {columns} FROM runs "
+                "ORDER BY newest DESC, path DESC"
+            )
+            for words, day, *cells in rows:
+                if most is not None and len(found) >= most:
+                    break
+                run = self._summary(cells)
+                if _fits(query, run, words, day):
+                    found.append(run)
+        finally:
+            if index is not self._memory:
+                index.close()
+        return found
+
+    def rebuild(self) -> int:
+        """Make the index anew.
+
+        Returns
+        -------
+        int
+            Number of runs.
+        """
+        self._memory = None
+        with suppress(OSError):
+            (self.folder / INDEX).unlink()
+        return len(self.runs())
+
+    def _updated(self) -> sqlite3.Connection:
+        """Return the index, up to date."""
+        for _ in range(2):
+            if self._memory is not None or not self._is_used():
+                break
+            try:
+                return self._update(_opened(self.folder / INDEX))
+            except (
+                sqlite3.OperationalError
+            ):  # it can't be written, or is in use for long
+                break
+            except sqlite3.DatabaseError:  # damaged
+                with suppress(OSError):
+                    (self.folder / INDEX).unlink()
+        if self._memory is None:
+            self._memory = _with_table(sqlite3.connect(":memory:"))
+        return self._update(self._memory)
+
+    def _is_used(self) -> bool:
+        """Return whether there is an index, or a run to be listed in it."""
+        return (self.folder / INDEX).is_file() or any(self._stamps())
+
+    def _update(self, index: sqlite3.Connection) -> sqlite3.Connection:
+        """Read the runs that are new or have changed; leave out those that are gone."""
+        try:
+            known = dict(index.execute("SELECT path, stamp FROM runs"))
+            there = dict(self._stamps())
+            changed = [name for name in there if there[name] != known.get(name)]
+            with index:
+                gone = [(name,) for name in known if name not in there]
+                index.executemany("DELETE FROM runs WHERE path = ?", gone)
+                marks = ", ".join("?" * (4 + len(_SUMMARY)))
+                index.executemany(
+                    f"INSERT OR REPLACE INTO runs VALUES ({marks})",
+                    (self._row(name, there[name]) for name in changed),
+                )
+        except sqlite3.Error:
+            index.close()
+            raise
+        return index
+
+    def _stamps(self) -> Iterator[tuple[str, str]]:
+        """Yield name and state of each run folder."""
+        try:
+            with os.scandir(self.folder) as entries:
+                names = [entry.name for entry in entries if entry.is_dir()]
+        except OSError:  # there is no such folder
+            return
+        for name in names:
+            run = _stamp(self.folder / name / "run.json")
+            if run:
+                yield name, f"{run} {_stamp(self.folder / name / NOTES)}"
+
+    def _row(self, name: str, stamp: str) -> tuple[object, ...]:
+        run = summarise(self.folder / name)
+        day = f"{run.started:%Y-%m-%d}" if run.started else ""
+        said = (
+            *(run.animal, run.group, run.experiment, run.outcome, run.notes),
+            *(*run.tags, run.excluded, day, name),
+        )
+        cells: dict[str, object] = dict(zip(_SUMMARY, astuple(run), strict=True))
+        cells |= {"path": name, "started": run.started and run.started.isoformat()}
+        cells |= {each: json.dumps(getattr(run, each)) for each in _LISTS}
+        if run.outcome in (NOT_ENDED, UNREADABLE):
+            stamp = ""  # its tables may tell more later, without a change of run.json
+        return stamp, run.newest, day, " ".join(said).casefold(), *cells.values()
+
+    def _summary(self, cells: Sequence[object]) -> RunSummary:
+        values: dict[str, Any] = dict(zip(_SUMMARY, cells, strict=True))
+        values["path"] = self.folder / values["path"]
+        if values["started"]:
+            values["started"] = datetime.fromisoformat(values["started"])
+        for each in _LISTS:
+            values[each] = tuple(json.loads(values[each]))
+        return RunSummary(**values)
+
+
+def list_runs(folder: Path, most: int) -> list[RunSummary]:
+    """Return the runs in a folder, the newest first."""
+    return RunCatalogue(folder).runs(most=most)
+
+
+def _fits(query: RunQuery, run: RunSummary, words: str, day: str) -> bool:
+    """Return whether a run is wanted; `words`: all that is said of it, in small letters."""
+    named = ("animal", "group", "experiment")
+    asked = {name: getattr(query, name).casefold() for name in named}
+    tags = {tag.casefold() for tag in run.tags}
+    return (
+        all(
+            not word or word == getattr(run, name).casefold()
+            for name, word in asked.items()
+        )
+        and all(tag.casefold() in tags for tag in query.tags)
+        and (query.first is None or day >= query.first.isoformat())
+        and (query.last is None or (bool(day) and day <= query.last.isoformat()))
+        and all(word in words for word in query.words.casefold().split())
+        and (query.excluded or not run.excluded)
+    )
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open an index; one of another version is made anew."""
+    if not path.parent.is_dir():
+        raise sqlite3.OperationalError(f"no folder {path.parent}")
+    index = sqlite3.connect(path, timeout=_BUSY_S)
+    try:
+        (version,) = index.execute("PRAGMA user_version").fetchone()
+        return index if version == _VERSION else _with_table(index)
+    except sqlite3.Error:
+        index.close()
+        raise
+
+
+def _with_table(index: sqlite3.Connection) -> sqlite3.Connection:
+    with index:
+        index.execute("DROP TABLE IF EXISTS runs")
+        index.execute(_TABLE)
+        index.execute(f"PRAGMA user_version = {_VERSION}")
+    return index
+
+
+def _stamp(file: Path) -> str:
+    """Return size and time of a file; empty: it is not there."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return ""
+    return f"{facts.st_size}:{facts.st_mtime_ns}"

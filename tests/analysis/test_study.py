@@ -1,0 +1,92 @@
+"""Several runs become one table, whatever process analyses each of them."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.study import (
+    analyse_runs,
+    find_runs,
+    read_table,
+    write_table,
+)
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.run_catalogue import RunQuery
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_list import RunNotes, write_notes
+from utils.AnalyseRuns import main
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for number in range(6):
+        run = tmp_path / f"output/run{number}"
+        shutil.copytree(GOLDEN / "conditional", run)
+        RunFolder(run).update(
+            session={"animal": f"0{number % 3}", "group": "ab"[number % 2]},
+            started=f"2026-11-2{number}T12:00:00+00:00",
+        )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "output"
+
+
+def test_processes_side_by_side_give_the_same_table(output: Path) -> None:
+    runs = find_runs([output])
+    assert [run.name for run in runs] == [f"run{n}" for n in range(6)]
+    (runs[2] / "arena.csv").unlink()
+    options = AnalysisOptions(bin_s=10)
+    alone = analyse_runs(runs, options, processes=1)
+    several = analyse_runs(runs, options, processes=2)
+    pd.testing.assert_frame_equal(alone.table, several.table)
+    assert [path.name for path, _ in several.failed] == ["run2"]
+    assert alone.failed == several.failed
+    assert len(several.table) == 5 * 4
+
+
+def test_the_runs_of_a_folder_are_chosen_and_excluded_ones_left_out(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_notes(output / "run0", RunNotes(excluded="lens was dirty"))
+    assert main(["output", "--group", "a"]) == 0
+    assert "run0: excluded: lens was dirty" in capsys.readouterr().err
+    assert list(pd.read_csv("results.csv")["run"].unique()) == ["run2", "run4"]
+    words = ["--overwrite", "--with-excluded", "--since", "2026-11-20"]
+    assert main(["output", *words, "--until", "2026-11-21"]) == 0
+    assert list(pd.read_csv("results.csv")["run"].unique()) == ["run0", "run1"]
+    assert main([str(output / "run0"), "--overwrite"]) == 0
+    assert list(pd.read_csv("results.csv")["run"].unique()) == ["run0"]
+    assert main(["output", "--animal", "M9", "--overwrite"]) != 0
+    assert "no run fits" in capsys.readouterr().err
+
+
+def test_a_named_run_is_wanted_and_a_folder_without_runs_refused(output: Path) -> None:
+    query = RunQuery(animal="nobody")
+    assert find_runs([output / "run3", output], query) == [output / "run3"]
+    (output.parent / "empty").mkdir()
+    with pytest.raises(DeepLabStreamError, match="empty is not a run folder and has"):
+        find_runs([output.parent / "empty"])
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.parquet", "all.XLSX"])
+def test_a_table_comes_back_as_it_was_written(output: Path, name: str) -> None:
+    table = analyse_runs(find_runs([output])[:2]).table
+    write_table(Path(name), table)
+    found = read_table(Path(name))
+    assert list(found["animal"]) == ["00", "01"]
+    pd.testing.assert_frame_equal(
+        found, table, check_dtype=False, check_column_type=False
+    )
+
+
+def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.parquet", "a.xlsx"):
+        (tmp_path / name).write_bytes(b"\x00\xff" * 50)
+        with pytest.raises(DeepLabStreamError, match=r"Can't read .* as a table"):
+            read_table(tmp_path / name)
+    with pytest.raises(DeepLabStreamError, match=r"must end with \.csv"):
+        read_table(tmp_path / "a.txt")
