@@ -112,7 +112,7 @@ def _own_labels(folder: Path) -> Labels:
         raise LabelsError(
             [f"{folder} does not contain the path of its labels; use --data"]
         )
-    project = read_pose_project(file)
+    project = read_pose_project(file, trained=True)
     labels = project.labels(several=True)
     if project.config.training.uniform_heatmaps_for_nan_keypoints:
         return labels
@@ -125,7 +125,7 @@ def _pose_columns(folder: Path) -> tuple[list[list[str]], list[str] | None]:
     file = folder / "config.yaml"
     if not file.is_file():
         return [], None
-    data = read_pose_project(file).config.data
+    data = read_pose_project(file, trained=True).config.data
     names = data.keypoint_names or []
     matches = data.mirrored_column_matches or []
     views = [[names[i] for i in view] for view in matches if isinstance(view, list)]

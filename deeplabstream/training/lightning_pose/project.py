@@ -277,11 +277,15 @@ class PoseProject:
 
 
 def read_pose_project(
-    file: Path, overrides: Sequence[str] = (), start_from: str | Path | None = None
+    file: Path,
+    overrides: Sequence[str] = (),
+    start_from: str | Path | None = None,
+    trained: bool = False,
 ) -> PoseProject:
     """Return the project of a YAML file; LabelsError lists all that is wrong with it.
 
     `start_from` stands for the file's `model.checkpoint`; only one of them may be given.
+    `trained`: the file is that of a trained network, which needs no weights to start from.
     """
     words = resolved(overridden(read_yaml(file), overrides), file)
     config = parse_config(file, words)
@@ -306,6 +310,8 @@ def read_pose_project(
              "and Lightning Pose's"]
         )  # fmt: skip
     start = _start(file, config.model.checkpoint, start_from)
+    if trained:
+        return PoseProject(file, config, words, tuple(remarks), start)
     imgaug = config.training.imgaug
     try:
         if not isinstance(imgaug, str):
