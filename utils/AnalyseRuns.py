@@ -203,8 +203,8 @@ def _parser() -> ProgramParser:
     add("--format", nargs="+", choices=FORMATS, default=["svg"], help="default: svg")
     add_overwrite(parser)
     add = parser.add_argument_group("which runs of a folder").add_argument
-    for name in ("animal", "group", "experiment"):
-        add(f"--{name}", default="", metavar="NAME", help=f"of this {name}")
+    for flag in ("--animal", "--group", "--experiment"):
+        add(flag, default="", metavar="NAME", help=f"of this {flag[2:]}")
     add("--tag", action="append", default=[], metavar="TAG", help="with this tag")
     add("--since", type=date.fromisoformat, metavar="DAY", help="such as 2026-11-21")
     add("--until", type=date.fromisoformat, metavar="DAY", help="this day included")
