@@ -9,7 +9,6 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import csv
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +19,7 @@ from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.pose.tracking.pose_matching import nearest_px
+from deeplabstream.training.data.label_files import write_labels
 
 SCORER = "arena"
 TRIED = 10
@@ -80,7 +80,8 @@ def draw(
     images = folder / "labeled-data" / "arena"
     images.mkdir(parents=True, exist_ok=True)
     image: Image = np.empty(shape, np.uint8)
-    rows = []
+    parts, names = ARENA_SKELETON.bodyparts, []
+    points = np.full((frames, max(animals) * len(parts), 2), np.nan)
     for number in range(frames):
         walk, place = divmod(number * walks, frames)
         if number == 0 or walk != (number - 1) * walks // frames:
@@ -100,25 +101,13 @@ def draw(
         (images / name).write_bytes(data.tobytes())
         truth = arena.truth(time_s)
         truth[arena.covered(time_s)] = np.nan
-        cells = [f"{n:.3f}" if np.isfinite(n) else "" for n in truth.flat]
-        rows.append([f"labeled-data/arena/{name}", *cells])
-    _write(folder / "CollectedData.csv", rows, max(animals))
-
-
-def _write(file: Path, rows: list[list[str]], animals: int) -> None:
-    names = ARENA_SKELETON.bodyparts
-    own = 2 * len(names)
-    columns = own * animals
-    with file.open("w", newline="", encoding="utf-8") as lines:
-        table = csv.writer(lines, lineterminator="\n")
-        table.writerow(["scorer", *[SCORER] * columns])
-        if animals > 1:
-            mice = [f"mouse{n}" for n in range(1, animals + 1) for _ in range(own)]
-            table.writerow(["individuals", *mice])
-        table.writerow(["bodyparts", *[name for name in names for _ in "xy"] * animals])
-        table.writerow(["coords", *["x", "y"] * (columns // 2)])
-        for row in rows:
-            table.writerow([*row, *[""] * (columns + 1 - len(row))])
+        names.append(f"labeled-data/arena/{name}")
+        points[number, : truth.shape[0] * truth.shape[1]] = truth.reshape(-1, 2)
+    mice = [f"mouse{n}" for n in range(1, max(animals) + 1)] if max(animals) > 1 else []
+    write_labels(
+        folder / "CollectedData.csv", SCORER, parts, names, points,
+        individuals=mice, digits=3,
+    )  # fmt: skip
 
 
 def _lit(image: Image, random: np.random.Generator) -> NDArray[np.uint8]:

@@ -54,7 +54,7 @@ def write_labels(
     scorer: str,
     bodyparts: Sequence[str],
     names: Sequence[str],
-    points: NDArray[np.float32],
+    points: NDArray[np.floating],
     *,
     spread: bool = False,
     individuals: Sequence[str] = (),
