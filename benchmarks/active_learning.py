@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--test", type=Path, help="labels of frames of another video")
     add("--video", type=Path, help="that video")
     add("--seeds", type=int, default=FULL.seeds)
-    add("--json", type=Path, help="write everything there")
+    add("--json", type=Path, help="write everything there, after each seed")
     options = parser.parse_args(argv)
     plan = QUICK if options.quick else replace(FULL, seeds=options.seeds)
     told: list[dict[str, object]] = []
@@ -203,10 +203,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             for how in ("random", "uncertain"):
                 place = into / f"{how}{seed}"
                 told += rounds(how, plan, seed, start, pool, rows, tests, place)
-                print(f"seed {seed}, {how}: done", flush=True)
+                last = told[-1]
+                print(
+                    f"seed {seed}, {how}: {last['labels']} labels, {last['test']}: median "
+                    f"{last['median_px']:.1f} px",
+                    flush=True,
+                )
+                if options.json:
+                    options.json.write_text(json.dumps(told, indent=2), "utf-8")
     _print(told, plan, list(tests))
-    if options.json:
-        options.json.write_text(json.dumps(told, indent=2), "utf-8")
     return 0
 
 

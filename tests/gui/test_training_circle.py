@@ -1,6 +1,7 @@
 """Training, checking and using a network in the window, with the real programs."""
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -121,10 +122,6 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert far[1] == pytest.approx(away, abs=1e-3)
 
     _check_report(page, qtbot, monkeypatch)
-    with qtbot.waitSignal(check.comparing.ended, timeout=SOON):
-        qtbot.mouseClick(check.compare, LEFT)
-    assert "images that neither network learned from" in check.words.text()
-    assert "px of the present network" in check.words.text()
     video = write_film(tmp_path / "film.mkv")
     window = check.check_video(video)
     assert window is not None
@@ -143,6 +140,25 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
         "[Trigger left] BODYPARTS: the network has no body part 'paw'"
         in check.words.text()
     )
+
+
+def test_a_network_is_compared_with_that_of_the_settings(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    check = page.checking
+    check.open(ROOT / "models/arena", page.book)
+    assert not check.compare.isEnabled(), "the settings name it"
+    copy = shutil.copytree(ROOT / "models/arena", tmp_path / "copy")
+    check.open(copy, page.book)
+    with qtbot.waitSignal(check.comparing.ended, timeout=SOON):
+        qtbot.mouseClick(check.compare, LEFT)
+        assert not check.compare.isEnabled()
+    told = check.words.text()
+    assert told.startswith("12 images that neither network learned from"), told
+    assert "no difference is certain" in told
+    assert check.compare.isEnabled()
+    assert page.document.settings is not None
+    assert page.document.settings.model == "arena", "it is only compared"
 
 
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
