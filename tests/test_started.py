@@ -93,7 +93,10 @@ LONG = {
     "more than 25 s of processor time: its eight-bit form is tried on 48 images",
 }
 """Benchmarks without a small case, and what was measured: these give help alone."""
-ELSEWHERE = {"faults.py": "tests/engine/test_faults_benchmark.py"}
+ELSEWHERE = {
+    "faults.py": "tests/engine/test_faults_benchmark.py",
+    "gpu_table.py": "tests/pose/test_gpu_table.py",
+}
 """Benchmarks whose smallest case is run and looked at by a test of its own."""
 AIM_MISSED = ("distillation.py", "offline.py", "record_load.py", "triggers.py")
 """End with 1 when this computer was too slow for an aim, or a network learned two steps only:
