@@ -310,6 +310,19 @@ def test_a_deeplabcut_project_of_several_animals_is_gone_on_with(several: Path) 
     assert labels.left_out == ("corner",)
 
 
+def test_labels_that_are_in_hdf5_alone_are_not_lost(several: Path) -> None:
+    book = open_book(several)
+    book.save()
+    before = (several / "labeled-data/a/CollectedData_Bo.csv").read_bytes()
+    (several / "labeled-data/a/CollectedData_Bo.csv").unlink()
+    again = open_book(several)
+    assert again.done.sum() == 1
+    again.save()
+    assert (several / "labeled-data/a/CollectedData_Bo.csv").read_bytes() == (
+        before.replace(b",3\n", b",3.0\n")
+    ), "points of no animal as HDF5 has them"
+
+
 def test_an_image_with_points_of_no_animal_alone_keeps_them(several: Path) -> None:
     book = open_book(several)
     place = book.names.index("labeled-data/a/img1.png")

@@ -383,6 +383,9 @@ def _of_project(folder: Path, given: _Names) -> _Known:
     words = read_yaml(folder / DLC_CONFIG)
     labels: Labels | None = None
     files = sorted(folder.glob(f"{PICTURES}/*/CollectedData*.csv"))
+    told = {file.parent for file in files}
+    tables = sorted(folder.glob(f"{PICTURES}/*/CollectedData*.h5"))
+    files += [table for table in tables if table.parent not in told]
     if any(len(rows) > _header_rows(rows) for rows in map(read_rows, files)):
         labels = open_project(folder, folder, several=True).labels
     bodyparts = body_parts(folder / DLC_CONFIG, words) or given.bodyparts
