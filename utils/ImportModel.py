@@ -35,6 +35,7 @@ from deeplabstream.pose.importers.script_export import (
     typed,
 )
 from deeplabstream.pose.model.model_folder import drafted
+from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.pose.importers.reference_points import TOLERANCE_PX
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
@@ -84,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{model.path}: {len(model.skeleton.bodyparts)} body parts{several}, "
         f"{model.fitting.width}x{model.fitting.height}"
     )
-    for each, place in ((model, ""), (_detector(model), "detector: ")):
+    inner = (DETECTOR, "detector: "), (CONTEXT, "with neighbouring frames: ")
+    others = [(_inner(model, name), words) for name, words in inner]
+    for each, place in ((model, ""), *others):
         if each is not None:
             for line in _compared(each):
                 print(f"{place}{line}")
@@ -119,9 +122,9 @@ def _licence(options: argparse.Namespace) -> str:
         return known
 
 
-def _detector(model: ModelFolder) -> ModelFolder | None:
-    """Return the network that finds the animal for it, if there is one."""
-    folder = model.path / DETECTOR
+def _inner(model: ModelFolder, name: str) -> ModelFolder | None:
+    """Return the network of that name within it, if there is one."""
+    folder = model.path / name
     return load_model_folder(folder) if (folder / DESCRIPTION).is_file() else None
 
 

@@ -190,6 +190,9 @@ class Description(pydantic.BaseModel):
     offsets: Offsets | None = None
     coordinates: Coordinates | None = None
     animals: Animals | None = None
+    frames: int = pydantic.Field(1, ge=1, le=99)
+    """Consecutive frames from which the pose in the middle one is estimated. If more than 1,
+    the network takes n consecutive images and gives the output of each."""
     threshold: float = pydantic.Field(0.5, ge=0, le=1)
     pictures: Literal["own", "drawn"] = "drawn"
     """Content of the reference's frames; `own`: of the kind that it was trained on."""

@@ -68,6 +68,7 @@ def import_onnx(
         words.threshold,
         network_hash(folder / NETWORK),
         {"source": words.source, "licence": words.licence, **about},
+        frames=words.frames,
         imported=IMPORTED,
     )
     _check_size(network, model, theirs)
@@ -82,9 +83,10 @@ def import_onnx(
 def _theirs(
     network: Path, words: Description
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return two images, and what the original gives for them."""
+    """Return two images, or as many as a context needs, and what the original gives."""
     size = (words.input.height, words.input.width, 3)
-    pictures = np.random.default_rng(0).integers(0, 256, (2, *size), np.uint8)
+    count = max(2, words.frames + 1)
+    pictures = np.random.default_rng(0).integers(0, 256, (count, *size), np.uint8)
     try:
         return pictures, original(network, words, pictures)
     except Exception as error:  # ONNX Runtime's have no common ancestor
@@ -118,7 +120,7 @@ def check(
 ) -> None:
     """Run the imported one too, on two at once too; ModelError when they differ."""
     imported = OnnxNetwork(model, "cpu", 0)
-    for count in (1, 2):
+    for count in (1, 2) if model.frames == 1 else (len(pictures),):
         try:
             ours = imported.run(pictures[:count])
         except Exception as error:  # ONNX Runtime's have no common ancestor

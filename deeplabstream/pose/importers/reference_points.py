@@ -5,7 +5,7 @@ several sizes, and its final points in their pixels. The imported network is com
 frame to point, as live.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,10 @@ class Reference:
         """
         network = OnnxNetwork(model, "cpu", 0)
         estimator = NetworkEstimator(model, network)
-        found = [estimator.estimate([frame])[0].points for frame in self.frames]
+        if model.frames > 1:
+            found = [pose.points for pose in estimator.estimate(self.frames)]
+        else:
+            found = [estimator.estimate([frame])[0].points for frame in self.frames]
         order = [match_animals(*pair) for pair in zip(self.points, found, strict=True)]
         points = np.stack(
             [own[places] for own, places in zip(found, order, strict=True)]
@@ -143,7 +146,9 @@ class Reference:
 
         `far` and `away` (px) are (animal, bodypart), in the order of the reference.
         """
-        others = np.stack(list(_alternatives(model, network, self.frames[place])))
+        row = self.frames if model.frames > 1 else [self.frames[place]]
+        own = place if model.frames > 1 else 0
+        others = np.stack(list(_alternatives(model, network, row, own)))
         for animal, part in np.argwhere(far).tolist():
             wanted = self.points[place, animal, part]
             ends = others[:, :, part].reshape(-1, 2)
@@ -201,18 +206,21 @@ class Reference:
 
 
 def _alternatives(
-    model: ModelFolder, network: OnnxNetwork, frame: Image
+    model: ModelFolder, network: OnnxNetwork, frames: Sequence[Image], place: int
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the points (animal, bodypart, 2) in a frame that changed maps give, px.
 
     The first are those of the unchanged output, and of other variants of the decoder: the
     other program may group body parts otherwise. Coordinates have no maps: there, pixels of
     the input are changed by up to one grey level, as rounding does when frames are resized.
+    `frames` go through the network together; the points are those of frames[place].
     """
+    frame = frames[place]
     fitting = model.fitting.of(frame.shape)
-    image = np.empty((1, fitting.height, fitting.width, 3), np.uint8)
-    fitting.place(frame, image[0])
-    output = network.run(image).copy()
+    image = np.empty((len(frames), fitting.height, fitting.width, 3), np.uint8)
+    for each, into in zip(frames, image, strict=True):
+        fitting.place(each, into)
+    output = network.run(image)[place : place + 1].copy()
     variants = model.decoder.variants()
     for decoder in (model.decoder, *variants):
         yield fitting.to_image(decoder.decode(output)[0][0], frame.shape)
@@ -222,7 +230,7 @@ def _alternatives(
         if not decoder.any_size:
             near = image + rng.integers(-1, 2, image.shape)
             found = decoder.decode(network.run(near.clip(0, 255).astype(np.uint8)))
-            yield fitting.to_image(found[0][0], frame.shape)
+            yield fitting.to_image(found[0][place], frame.shape)
             continue
         changed = output * (1 + TIED * rng.uniform(-1, 1, output.shape))
         yield fitting.to_image(

@@ -2,7 +2,8 @@
 
 `network.onnx`, `description.json`, and `reference.npz`: frames, and where the program
 that trained the network saw the body parts in them; it stays in the model folder. In
-`detector/` the same of a network that finds the animal for it.
+`detector/` the same of a network that finds the animal for it, in `context/` of one for
+whole videos, which sees the neighbours of each frame.
 """
 
 import shutil
@@ -21,6 +22,7 @@ from deeplabstream.pose.model.model_folder import (
     ModelFolder,
     network_hash,
 )
+from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.pose.runtimes.runtime_comparison import save_images
 
 WORDS = "description.json"
@@ -35,12 +37,13 @@ def typed(path: Path) -> str:
 def import_exported(
     source: Path, folder: Path, licence: str, tolerance_px: float = TOLERANCE_PX
 ) -> ModelFolder:
-    """Write the model into a folder (see `drafted`), its detector into one in it.
+    """Write the model into a folder (see `drafted`), those that belong to it within it.
 
     ModelError says what is wrong with what is in `source`.
     """
-    if (source / DETECTOR / WORDS).is_file():
-        import_exported(source / DETECTOR, folder / DETECTOR, licence, tolerance_px)
+    for inner in (DETECTOR, CONTEXT):
+        if (source / inner / WORDS).is_file():
+            import_exported(source / inner, folder / inner, licence, tolerance_px)
     words = read_description(source / WORDS)
     if licence:
         words = words.model_copy(update={"licence": licence})

@@ -14,13 +14,20 @@ import pytest
 from pydantic import JsonValue
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.offline.video_inference import predict
 from deeplabstream.pose.decoders.centres import Centres
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
 from deeplabstream.pose.importers.script_export import SCRIPTS
 from deeplabstream.pose.model.model_folder import IMPORTED, load_model_folder
-from deeplabstream.pose.model.model_opening import open_estimator, open_live_crop
+from deeplabstream.pose.model.model_opening import (
+    CONTEXT,
+    open_estimator,
+    open_for_videos,
+    open_live_crop,
+)
 from deeplabstream.pose.tracking.pose_matching import match_animals
+from tests.offline.films import write_film
 from tests.pose.importers.conftest import FOREIGN
 from tests.pose.importers.estimated import estimated, frames_of, poses, rounding
 from tests.pose.importers.foreign.drawing import drawn_animals, random_maps
@@ -204,6 +211,28 @@ def test_lightning_poses_points_are_ours(
         assert away.max() < 0.01
         with pytest.raises(ModelError, match="LIVE_CROP = no"):
             open_live_crop(open_estimator(out, "cpu", 1), None, 0.5, 100)
+
+
+def test_both_heads_of_a_context_model_see_a_film_as_lightning_pose(
+    unpacked: dict[str, Path], imported: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = imported("lightning_pose_heatmap_mhcrnn")
+    assert load_model_folder(out / CONTEXT).frames == 5
+    file = unpacked["lightning_pose_heatmap_mhcrnn"] / CONTEXT / "reference.npz"
+    with np.load(file) as theirs:
+        frames, points = frames_of(theirs), theirs["points"]
+        sure = theirs["confidences"]
+    film = write_film(
+        tmp_path / "film.avi", lambda row: frames[row], len(frames), "ffv1"
+    )
+    found = predict(film, open_for_videos(out, "cpu"), "lightning").table
+    away = np.linalg.norm(found.points[:, 0] - points, axis=2)
+    assert np.percentile(away[sure > 0.5], 95) < 0.01
+    np.testing.assert_array_equal(points[:2], points[[2, 2]])  # its ends are copies
+    alone = predict(film, open_estimator(out, "cpu"), "lightning").table
+    assert np.linalg.norm(alone.points[:, 0] - points, axis=2).max() > 1
+    with pytest.raises(ModelError, match="needs 5 consecutive frames"):
+        open_estimator(out / CONTEXT, "cpu")
 
 
 def test_what_the_original_tells_besides_is_said(

@@ -5,10 +5,10 @@ which holds `config.yaml` and the checkpoint:
 
     python from_lightning_pose.py outputs/2026-11-21/10-58-55 --output mine
 
-Of a context model (heatmap_mhcrnn), the head that needs one frame is taken, as frames to
-come are not there yet. With `--video`, the images that show the outcome to be the same
-are of that video. Copy this folder of scripts to that computer; nothing else of
-DeepLabStream is needed.
+Of a context model (heatmap_mhcrnn), a rig gets the head that needs one frame, as frames to
+come are not there yet; whole videos get both heads (`context/`). With `--video`, the images
+that show the outcome to be the same are of that video. Copy this folder of scripts to that
+computer; nothing else of DeepLabStream is needed.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from package import export, frames_of, new_folder, other_sizes, save
+from package import export, following, frames_of, new_folder, other_sizes, save
 
 MEAN, STD = (np.array(v) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
@@ -67,6 +67,12 @@ def main():
         found = _their_poses_without_context(tracker, module, frames, (height, width))
     else:
         found = _their_poses(options.source, frames)
+    if kind == "heatmap_mhcrnn":
+        frames_there = following(options.video, (width, height))
+        inner = new_folder(folder / "context")
+        export(_Context(tracker), width, height, ["out"], inner)
+        theirs = _their_poses_in_context(tracker, frames_there, (height, width))
+        save(inner, words | {"frames": 5}, (frames_there, *theirs))
     save(folder, words, (frames, *found))
     return 0
 
@@ -111,6 +117,52 @@ class _OneFrame(torch.nn.Module):
 
     def forward(self, image):
         return self.head(self.backbone(image))
+
+
+class _Context(torch.nn.Module):
+    """Both heads of a context model, for images that follow each other.
+
+    Of each body part it gives the map of the head that Lightning Pose takes. At the ends of
+    a film Lightning Pose repeats the first and the last pose that has two frames on both
+    sides.
+    """
+
+    def __init__(self, tracker):
+        super().__init__()
+        self.backbone, self.head = tracker.backbone, tracker.head
+
+    def forward(self, images):
+        features = self.backbone(images)
+        count = images.shape[0]
+        last = torch.arange(count, device=images.device)[-1]
+        middle = torch.arange(count, device=images.device)
+        middle = torch.minimum(middle, last - 2).clamp(min=2)
+        around = [torch.minimum(middle + by, last) for by in range(-2, 3)]
+        alone = self.head.head_sf(features[torch.minimum(middle, last)])
+        together = self.head.head_mf(torch.stack([features[at] for at in around]))
+        sure = [self.head.run_subpixelmaxima(maps)[1] for maps in (alone, together)]
+        return torch.where((sure[1] > sure[0])[..., None, None], together, alone)
+
+
+def _their_poses_in_context(tracker, frames, size):
+    """Return points (n, part, 2) and confidences of frames that follow each other."""
+    from lightning_pose.data.bboxes import full_frame_bbox
+    from lightning_pose.data.video.utils import normalize_frames
+
+    rgb = [torch.from_numpy(np.ascontiguousarray(frame[..., ::-1])) for frame in frames]
+    x = normalize_frames(torch.stack(rgb).permute(0, 3, 1, 2), list(size))
+    box = full_frame_bbox(*frames[0].shape[:2], len(frames), "cpu")
+    batch = {"frames": x, "bbox": box, "is_multiview": False}
+    with torch.no_grad():
+        places, sure = (each.numpy() for each in tracker.predict_step(batch, 0))
+    missing = len(frames) - len(places)
+    if missing:  # as its PredictionHandler does
+        at = np.clip(np.arange(len(frames)) - missing // 2, 0, len(places) - 1)
+        places, sure = places[at], sure[at]
+    else:
+        at = np.clip(np.arange(len(frames)), 2, len(frames) - 3)
+        places, sure = places[at], sure[at]
+    return places.reshape(len(frames), -1, 2), sure
 
 
 def _their_poses(source, frames):

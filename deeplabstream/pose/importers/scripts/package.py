@@ -42,6 +42,19 @@ def frames_of(video, sizes):
     return frames
 
 
+def following(video, size):
+    """Return frames that follow each other: the first of a video, else drawn ones."""
+    if video is None:
+        return frames_of(None, [size])
+    import cv2
+
+    film = cv2.VideoCapture(str(video))
+    frames = [film.read() for _ in range(COUNT)]
+    if not all(there for there, _ in frames):
+        raise SystemExit(f"{video}: it needs {COUNT} frames or more")
+    return [frame for _, frame in frames]
+
+
 def _part(frame, which):
     """Return the frame, or its middle with less width, or with less height."""
     height, width = frame.shape[:2]
