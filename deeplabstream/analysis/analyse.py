@@ -62,6 +62,8 @@ _CENTRES = {
     "body", "centre", "center", "centroid", "bodycentre", "bodycenter", "midbody",
     "thorax",
 }  # fmt: skip
+POOR = 0.2
+"""Share of missing time above which the results have a note on the tracking."""
 _TIPS = ("snout", "nose")
 _BACKS = (("leftear", "rightear"), ("earleft", "earright"), ("earl", "earr"), ("neck",))
 
@@ -387,11 +389,27 @@ class _Analysis:
                         unit = measure.unit_in(self.unit)
                         value = float(measure.function(part))
                         values.append(Value(name, span, measure, of, value, unit))
+        for at, (name, track) in enumerate(tracks.items()):
+            self._note_tracking(at, name, TrackPart(track, SpanClock(spans[0].spans)))
         return RunResults(
             self.data, self.options, self.unit, spans, tuple(values), tracks, visits,
             {name: bouts for name, (bouts, _) in self.behaviours.items()},
             tuple(dict.fromkeys(self.notes)),
         )  # fmt: skip
+
+    def _note_tracking(self, animal: int, name: str, part: TrackPart) -> None:
+        """Note an animal whose position is not known for long, and why."""
+        missing = 1 - part.tracked_s / part.clock.total_s
+        if missing <= POOR:
+            return
+        found = np.isfinite(self.data.points[:, animal, self.position, 0]).mean(axis=0)
+        worst = int(found.argmin())
+        bodypart = self.data.skeleton.bodyparts[self.position[worst]]
+        self.notes.append(
+            f"poor tracking: the position of {name} is not known for {missing:.0%} of the "
+            f"period; {bodypart} was found on {found[worst]:.0%} of the frames (option "
+            "position chooses body parts)"
+        )
 
     def _track(self, animal: int) -> AnimalTrack:
         t, options = self.data.t, self.options

@@ -248,6 +248,15 @@ def test_gaps_are_filled_up_to_the_limit_and_reported() -> None:
     assert results.value("region_exits", "left") == 1
 
 
+def test_poor_tracking_is_named() -> None:
+    points = body_at(np.column_stack([X, Y]), HEADING)[:, None]
+    assert not any("poor" in each for each in analyse(made_run(T, points)).notes)
+    points[50:100, 0, 2] = np.nan  # the snout for 5.1 of 20 s
+    (note,) = (n for n in analyse(made_run(T, points)).notes if "poor" in n)
+    assert "animal1 is not known for 26%" in note
+    assert "snout was found on 75% of the frames" in note
+
+
 def test_a_gap_in_the_frames_is_missing() -> None:
     points = body_at(np.column_stack([X, Y]), HEADING)[:, None]
     keep = (T < 6) | (T > 8)
