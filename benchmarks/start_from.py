@@ -41,7 +41,7 @@ SIZES = {"openfield": (96, 128), "mirror-mouse": (128, 128), "lips": (96, 128)}
 TURNS = {"openfield": (180, True), "mirror-mouse": (15, False), "lips": (15, True)}
 """Rotation and mirroring that TrainNetwork derives from all labels."""
 BUNDLED = {"openfield": "arena", "mirror-mouse": "openfield", "simulated": "arena"}
-START_STEPS = 300
+START_STEPS = 200
 """Steps in which the start network of lips is trained."""
 
 
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--sets", nargs="+", choices=tuple(SIZES), default=list(SIZES))
     add("--frames", nargs="+", type=int, default=COUNTS, help="labelled frames")
     add("--seeds", type=int, default=3)
-    add("--steps", type=int, default=150, help="of each training")
+    add("--steps", type=int, default=80, help="of each training")
     add("--threads", type=int, default=1)
     add("--json", type=Path, help="write each error there, as soon as it is known")
     chosen = parser.parse_args(argv)

@@ -126,6 +126,11 @@ def open_start(name: str | Path) -> StartNetwork:
         raise ModelError(
             f"{folder} is an ensemble: start from one of its networks, as {several[0]}"
         )
+    if not (folder / DESCRIPTION).is_file():
+        raise ModelError(
+            f"{folder} is not a model folder: it has no {DESCRIPTION}; import a network of "
+            "another program first (utils/ImportModel.py)"
+        )
     model = load_model_folder(folder)
     said = _described(model)
     loss: Loss = "cross_entropy"

@@ -182,6 +182,10 @@ def test_what_can_not_be_started_from_is_told_in_a_sentence(
         return sentence
 
     assert "there is no model" in told(tmp_path / "nowhere")
+    theirs = tmp_path / "sleap"
+    theirs.mkdir()
+    (theirs / "best.ckpt").write_bytes(b"theirs")
+    assert "import a network of another program first" in told(theirs)
     assert "--backbone resnet18: the network to start from has unet; leave" in told(
         start, "--backbone", "resnet18"
     )
