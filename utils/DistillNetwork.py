@@ -39,7 +39,7 @@ from deeplabstream.training.command_line import count, number
 
 @ending("stopped; continue with --resume")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return 0, 1 when no student meets both limits, 2 when it could not be tried."""
+    """Return 0, 1 when no student meets the limits, 2 when it could not be tried."""
     given = sys.argv[1:] if argv is None else list(argv)
     asked = vars(_parser().parse_args(given))
     quiet, tell = asked.pop("quiet"), asked.pop("tell")

@@ -27,6 +27,8 @@ TINY = Fitting(height=128, width=160)
 """About the pixels of the smallest input."""
 EIGHT_BITS = 4.0
 """Times by which a network with 8 bits is faster at most: slower ones are not trained."""
+MOST_UNSEEN = 0.05
+"""Largest share of the teacher's points that a student may not see."""
 INT8_TOLERANCE_PX = 1.0
 """Largest difference of an 8-bit network to full precision, px of the input."""
 _SECONDS = 1.0
@@ -128,9 +130,17 @@ class Student:
     check: Errors | None = None
     """To points placed by hand in the videos."""
 
-    def meets(self, within_px: float, at_most_ms: float) -> tuple[bool, bool]:
-        """Return whether it holds the error, and the time."""
-        return self.teacher.median_px <= within_px, self.timing.ms <= at_most_ms
+    def missed(self, within_px: float, at_most_ms: float) -> list[str]:
+        """Return a sentence for each limit that it misses."""
+        px, ms, unseen = self.teacher.median_px, self.timing.ms, self.teacher.not_seen
+        found = {
+            f"the error is {px:.2f} px, not {within_px:g} px or less": px <= within_px,
+            f"{unseen:.0%} of the teacher's points are below the student's threshold, "
+            f"not {MOST_UNSEEN:.0%} or less": unseen <= MOST_UNSEEN,
+            f"a frame takes {ms:.2f} ms, not {at_most_ms:g} ms or less": ms
+            <= at_most_ms,
+        }
+        return [sentence for sentence, holds in found.items() if not holds]
 
 
 def untrained_time(
@@ -279,7 +289,9 @@ def best(students: Sequence[Student], within_px: float, at_most_ms: float) -> St
 
     def excess(student: Student) -> float:
         return max(
-            student.teacher.median_px / within_px, student.timing.ms / at_most_ms
+            student.teacher.median_px / within_px,
+            student.teacher.not_seen / MOST_UNSEEN,
+            student.timing.ms / at_most_ms,
         )
 
     return min(students, key=excess)
