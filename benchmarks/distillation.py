@@ -128,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--count", type=int, default=300)
     add("--steps", type=int, default=1500)
     add("--students", nargs="+", type=parse_candidate, default=())
+    add("--start-from", metavar="MODEL", help="students start from it; sizes alone")
     add("--output", type=Path, help="keep the student here; continued if it exists")
     add("--json", type=Path, help="write everything there")
     asked = parser.parse_args(argv)
@@ -152,6 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             labels=asked.labels,
             check=asked.check,
             students=asked.students,
+            start_from=asked.start_from,
             steps=asked.steps,
             progress="none",
             resume=(output / "distillation/given.json").is_file(),

@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked["videos"] = video_files(asked["videos"])
     teachers = open_teachers(asked.pop("teacher"))
     asked.pop("rig", None)
+    if any(not each.backbone for each in asked["students"]) and not asked["start_from"]:
+        raise ModelError("--students: a size without a backbone needs --start-from")
     config = DistillConfig(
         command=shlex.join(["python", "utils/DistillNetwork.py", *given]), **asked
     )
@@ -109,6 +111,11 @@ def _parser() -> ProgramParser:
     add(
         "--students", nargs="+", type=_student, default=(), metavar="BACKBONE:320x240",
         help="students to try, in this order (default: eight sizes, the fastest first)",
+    )  # fmt: skip
+    add(
+        "--start-from", metavar="MODEL",
+        help="students have the backbone and the weights of this network, as in TrainNetwork; "
+        "--students are then sizes alone: 224x160",
     )  # fmt: skip
     add(
         "--threads", type=at_least(0), default=1,

@@ -245,7 +245,7 @@ def test_students_are_named_by_backbone_and_size() -> None:
     assert parse_candidate("unet:64x48") == Candidate("unet", 5, Fitting(48, 64))
     small = parse_candidate("efficientnet_lite0:4:160x128")
     assert small.name == "efficientnet_lite0_4stages_160x128"
-    for word in ("unet", "unet:6:64x48", "unet:small", "unet:65x48"):
+    for word in ("unet", "64", "unet:6:64x48", "unet:small", "unet:65x48"):
         with pytest.raises(ModelError):
             parse_candidate(word)
 
@@ -406,6 +406,24 @@ def test_labels_made_by_hand_are_learned_from_and_held_out_apart(
         origins = {row["image"]: row["origin"] for row in csv.DictReader(lines)}
     assert {origins[name] for name in (*by_hand, *held_out.names)} == {"hand"}
     assert " by hand" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unseen_allowed")
+def test_students_start_from_a_network_in_sizes_alone(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--teacher", "arena", "--videos", str(film), "--agree", "50", *QUICK]
+    words += ["--within", "900", "--at-most-ms", "5000", "--output"]
+    assert main([*words, str(tmp_path / "a"), "--students", "64x64"]) == 2
+    assert "a size without a backbone needs --start-from" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    words += [str(tmp_path / "b"), "--start-from", "arena"]
+    assert main(words) == 2
+    assert "with --start-from, name sizes alone" in capsys.readouterr().err
+    assert main([*words, "--resume", "--students", "64x64"]) == 0
+    model = load_model_folder(tmp_path / "b")
+    assert (model.fitting.width, model.fitting.height) == (64, 64)
+    assert model.about["started_from"]["folder"] == "arena"  # type: ignore[index, call-overload]
 
 
 def test_a_limit_that_no_student_can_meet_is_told_before_training(

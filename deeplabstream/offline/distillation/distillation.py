@@ -47,6 +47,7 @@ from deeplabstream.offline.distillation.students import (
     measure_student,
     measured_errors,
     pictures_of,
+    started,
     untrained_time,
 )
 from deeplabstream.offline.distillation.teacher import Teachers
@@ -92,6 +93,8 @@ class DistillConfig:
         Points placed by hand in frames of the videos, to measure with only.
     students : tuple of Candidate
         Students in this order; empty: those of the ladder, the fastest first.
+    start_from : str, optional
+        Network whose backbone and weights the students start with.
     threads, runtime : int, str
         How the student will run, and is measured. Labelling and training use all cores.
     held_out : float
@@ -109,6 +112,7 @@ class DistillConfig:
     labels: Path | None = None
     check: Path | None = None
     students: tuple[Candidate, ...] = ()
+    start_from: str | None = None
     threads: int = 1
     runtime: str = "auto"
     held_out: float = 0.15
@@ -232,7 +236,15 @@ def _begin(config: DistillConfig, teachers: Teachers) -> None:
         "check": str(config.check) if config.check else None,
         **{
             name: getattr(config, name)
-            for name in ("count", "agree", "held_out", "seed", "steps", "batch")
+            for name in (
+                "count",
+                "agree",
+                "held_out",
+                "seed",
+                "steps",
+                "batch",
+                "start_from",
+            )
         },
     }
     file = config.work / "given.json"
@@ -307,7 +319,10 @@ def _order(
     say: Callable[[str], object],
 ) -> tuple[list[Candidate], dict[str, float]]:
     """Return the students to train, the fastest first, and those that are too slow."""
-    given = config.students or candidates(labels.images)
+    if config.start_from is not None:
+        given = started(labels.images, config.start_from, config.students)
+    else:
+        given = config.students or candidates(labels.images)
     times = {
         each: untrained_time(each, teachers.skeleton, yardsticks.images, config.threads)
         for each in given
@@ -341,15 +356,17 @@ def _train(
     if (folder / PREDICTIONS).is_file() and (folder / DESCRIPTION).is_file():
         say(f"{folder} is already trained")
         return folder
+    start = candidate.start_from
     edges = [f"{one}:{other}" for one, other in teachers.skeleton.edges]
     train(
         TrainConfig(
             data=config.work / "labels" / LABELS,
             output=folder,
             size=candidate.fitting,
-            backbone=candidate.backbone,
-            stages=candidate.stages,
-            imagenet=candidate.backbone.startswith("efficientnet"),
+            backbone=None if start else candidate.backbone,
+            stages=None if start else candidate.stages,
+            start_from=start,
+            imagenet=candidate.backbone.startswith("efficientnet") or start is not None,
             steps=config.steps,
             batch=config.batch,
             seed=config.seed,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +19,7 @@ from deeplabstream.pose.model.model_opening import TOLERANCE_PX, opened
 from deeplabstream.pose.runtimes.quantisation import quantise, told
 from deeplabstream.pose.runtimes.runtime_list import Runtime, check_runtime, present
 from deeplabstream.pose.runtimes.runtime_selection import choose, measure
-from deeplabstream.training.data.input_size import SIZES, fitting_like
+from deeplabstream.training.data.input_size import SIZES, fitting_like, parse_size
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.evaluation.image_prediction import Found, predict_images
 
@@ -41,13 +41,18 @@ class Candidate:
     """Architecture and input size of a student."""
 
     backbone: str
+    """Empty: that of the start network."""
     stages: int
     fitting: Fitting
+    start_from: str | None = None
+    """The network whose backbone and weights it has."""
 
     @property
     def name(self) -> str:
         """Name of the student's folder."""
         size = f"{self.fitting.width}x{self.fitting.height}"
+        if self.start_from is not None:
+            return f"{Path(self.start_from).stem}_{size}"
         short = f"_{self.stages}stages" if self.backbone.startswith("efficient") else ""
         return f"{self.backbone}{short}_{size}"
 
@@ -76,13 +81,38 @@ def candidates(images: Sequence[Path]) -> tuple[Candidate, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def started(
+    images: Sequence[Path], start_from: str, given: Sequence[Candidate]
+) -> tuple[Candidate, ...]:
+    """Return students of a start network with the sizes `given`, else with four sizes.
+
+    ModelError: training cannot start from it, or a student names a backbone.
+    """
+    from deeplabstream.training.networks.backbone import open_backbone
+    from deeplabstream.training.start_network import open_start
+
+    if named := [each.name for each in given if each.backbone]:
+        raise ModelError(
+            f"--students {named[0]}: with --start-from, name sizes alone, as in 224x160"
+        )
+    how = open_start(start_from).how
+    multiple = open_backbone(how.backbone, how.stages).multiple
+    sizes = [each.fitting for each in given] or [
+        fitting_like(images, size, multiple) for size in (TINY, *SIZES.values())
+    ]
+    return tuple(
+        Candidate(how.backbone, how.stages, size, start_from) for size in sizes
+    )
+
+
 def parse_candidate(word: str) -> Candidate:
     """Return the student of `BACKBONE:WIDTHxHEIGHT` or `BACKBONE:STAGES:WIDTHxHEIGHT`.
 
-    ModelError: it is neither.
+    `WIDTHxHEIGHT` alone is for a start network. ModelError: it is none of these.
     """
-    from deeplabstream.training.data.input_size import parse_size
-
+    size = parse_size(word) if ":" not in word and word[:1].isdigit() else ""
+    if not isinstance(size, str):
+        return Candidate("", 5, size)
     backbone, *rest = word.split(":")
     if len(rest) in (1, 2) and (len(rest) == 1 or rest[0] in ("4", "5")):
         fitting = parse_size(rest[-1])
@@ -149,9 +179,12 @@ def untrained_time(
     """Return the milliseconds of an untrained network in full precision."""
     from deeplabstream.training.model_export import export_untrained
     from deeplabstream.training.networks.pose_network import Architecture
+    from deeplabstream.training.start_network import open_start
 
+    how = Architecture(backbone=candidate.backbone, stages=candidate.stages)
+    if candidate.start_from is not None:
+        how = replace(open_start(candidate.start_from).how, edges=(), views=1)
     with TemporaryDirectory() as folder:
-        how = Architecture(backbone=candidate.backbone, stages=candidate.stages)
         model = export_untrained(
             skeleton, how, candidate.fitting, Path(folder, "model")
         )
