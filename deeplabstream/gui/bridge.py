@@ -35,7 +35,7 @@ class Bridge(QObject):
     """A sentence for the user."""
     status_changed = pyqtSignal(object)
     """SessionState"""
-    pictured = pyqtSignal(object, object)
+    imaged = pyqtSignal(object, object)
     """Frame, valid until the slot returns, and the Step about it or None."""
     control_changed = pyqtSignal(object)
     """ControlChanged: the answer of a camera to a live change."""
@@ -176,4 +176,4 @@ class Bridge(QObject):
             elif not status.analysing or self._awaited[camera] > _PATIENCE:
                 frame = self.session.newest(camera)
             if frame is not None:
-                self.pictured.emit(frame, step)
+                self.imaged.emit(frame, step)

@@ -39,7 +39,7 @@ class CameraFinder(QThread):
 class CameraPreview(QThread):
     """Opens a camera and emits some of its frames until `finish`."""
 
-    pictured = pyqtSignal(object, int)
+    imaged = pyqtSignal(object, int)
     """Image and its number."""
     opened = pyqtSignal(str)
     """Format that the camera delivers, in words."""
@@ -76,7 +76,7 @@ class CameraPreview(QThread):
                 now_ns = clock.now_ns()
                 if frame.index >= 0 and now_ns - shown_ns >= _EVERY_NS:
                     shown_ns = now_ns
-                    self.pictured.emit(image.copy(), frame.index)
+                    self.imaged.emit(image.copy(), frame.index)
 
 
 def words_of(device: Device) -> dict[str, str]:

@@ -204,7 +204,7 @@ PREDICT = Program(
             "", "Videos", "drop videos or folders of videos here", "paths",
             required=True, filter=_VIDEOS, folders=True,
         ),
-        _model("network, or several trained with different seeds", "ensemble"),
+        _model("one, or an ensemble (trained with several seeds)", "ensemble"),
         Field(
             "--to", "Formats", "csv, h5: as DeepLabCut; slp: as SLEAP; nwb: ndx-pose",
             "several", default="csv",
@@ -296,7 +296,7 @@ SMOOTH = Program(
             "", "Videos", "drop videos or folders of videos here", "paths",
             required=True, filter=_VIDEOS, folders=True,
         ),
-        _model("networks trained together with different seeds", "ensemble"),
+        _model("an ensemble (trained with several seeds)", "ensemble"),
         _SUFFIXES,
         _OUTPUT,
         Field(
@@ -329,7 +329,7 @@ REPORT = Program(
     "Make report",
     "Errors per body part, with plots and all images; tables beside it.",
     (
-        _model("network, or several trained with different seeds", "ensemble"),
+        _model("one, or an ensemble (trained with several seeds)", "ensemble"),
         Field(
             "--report", "Report", "HTML file to write", "save", required=True,
             filter="Reports (*.html)",
@@ -362,7 +362,7 @@ BENCHMARK = Program(
     "Time per frame and changed points in each runtime of this computer. The fastest "
     "accepted one is remembered and used from then on.",
     (
-        _model("network to measure"),
+        _model("the one to measure"),
         Field(
             "--seconds", "Duration", "of each measurement", "number", default="3",
             lowest=0.2, highest=600, decimals=1, unit="s",
@@ -378,7 +378,7 @@ QUANTISE = Program(
     "A version of the network in 8 bits for the CPU, compared on frames of your video. It "
     "is written only if its points change little.",
     (
-        _model("network to quantise"),
+        _model("the one to quantise"),
         Field(
             "--video", "Video", "video like those of the rig; empty: images of the "
             "network's folder", "path", filter=_VIDEOS,

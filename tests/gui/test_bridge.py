@@ -28,7 +28,7 @@ def test_a_step_is_shown_over_the_picture_that_it_names(
 ) -> None:
     bridge = Bridge(rig)
     shown: list[tuple[int, Step | None]] = []
-    bridge.pictured.connect(lambda frame, step: shown.append((frame.index, step)))
+    bridge.imaged.connect(lambda frame, step: shown.append((frame.index, step)))
     rig.do(Action.START_STREAM)
     bridge.tick()
     assert shown.pop() == (0, None), "the newest picture while nothing is analysed"

@@ -80,7 +80,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
     assert "EXPOSURE_US is 50000" in window.log.page.toPlainText()
 
     bright: list[float] = []
-    window.bridge.pictured.connect(lambda frame, _: bright.append(frame.image.mean()))
+    window.bridge.imaged.connect(lambda frame, _: bright.append(frame.image.mean()))
     enter(qtbot, adjusting, "gain", "-20")
     qtbot.waitUntil(lambda: len(bright) > 5 and bright[-1] < 100, timeout=SOON)
 

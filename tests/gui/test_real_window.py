@@ -67,7 +67,7 @@ class Person:
     ) -> Step | None:
         """Wait for such a picture; let nothing newer come before it is looked at."""
         with self.qtbot.waitSignal(
-            self.bridge.pictured, timeout=SOON, check_params_cb=wanted
+            self.bridge.imaged, timeout=SOON, check_params_cb=wanted
         ) as seen:
             pass
         self.bridge.stop()

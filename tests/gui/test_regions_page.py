@@ -34,7 +34,7 @@ class Hand:
         self.page.resize(1100, 700)
         self.page.show()
         image = np.full((480, 640), 90, np.uint8)
-        self.bridge.pictured.emit(Frame("arena", 1, 1, 1, image), None)
+        self.bridge.imaged.emit(Frame("arena", 1, 1, 1, image), None)
 
     def at(self, x: float, y: float) -> QPoint:
         place = self.page.canvas.place

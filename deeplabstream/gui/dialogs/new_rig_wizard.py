@@ -282,7 +282,7 @@ class CameraPage(RigPage):
             self._fail("\n".join(error.problems))
             return
         self._preview = CameraPreview(camera)
-        self._preview.pictured.connect(self._show_picture)
+        self._preview.imaged.connect(self._show_picture)
         self._preview.opened.connect(self.words.setText)
         self._preview.failed.connect(self._fail)
         self._preview.start()

@@ -207,9 +207,9 @@ class CheckingTab(QWidget):
         found = predictions.points[index].reshape(predictions.animals, -1, 2)
         room = max(len(labels), len(found))
         own = np.full((room, len(predictions.bodyparts), 2), np.nan, np.float32)
-        for place, part in enumerate(predictions.bodyparts):
+        for column, part in enumerate(predictions.bodyparts):
             if part in book.bodyparts:
-                own[: len(labels), place] = labels[:, book.bodyparts.index(part)]
+                own[: len(labels), column] = labels[:, book.bodyparts.index(part)]
         all_found = np.full_like(own, np.nan)
         all_found[: len(found)] = found
         return own, all_found[match_animals(own, all_found)]
@@ -220,10 +220,12 @@ class CheckingTab(QWidget):
             return
         for index in range(len(found.names)):
             if found.sets[index] in _HELD_OUT:
-                own, told = self._pair(book, found, index)
-                far = np.linalg.norm(told - own, axis=2)
+                own, predicted = self._pair(book, found, index)
+                far = np.linalg.norm(predicted - own, axis=2)
                 worst = float(np.nanmax(far)) if np.isfinite(far).any() else 0.0
-                there, seen = (np.isfinite(p).any(axis=(1, 2)) for p in (own, told))
+                there, seen = (
+                    np.isfinite(p).any(axis=(1, 2)) for p in (own, predicted)
+                )
                 missed = found.animals > 1 and (there & ~seen).any()
                 self.worst.append((index, float("inf") if missed else worst))
         self.worst.sort(key=lambda each: -each[1])

@@ -177,6 +177,7 @@ class NetworkPage(QWidget):
         self._join(book)
         self.book = book
         self.parts_line.setText(", ".join(book.bodyparts))
+        self.parts_line.setCursorPosition(0)
         self.animals_line.setText(", ".join(book.individuals))
         self.labelling.show_book(book, _NO_FRAMES)
         self.recent.note("labels", book.folder.resolve())

@@ -172,7 +172,7 @@ class RegionsPage(QWidget):
 
     def _connect(self) -> None:
         self.document.changed.connect(self._refresh)
-        self.bridge.pictured.connect(self._show_picture)
+        self.bridge.imaged.connect(self._show_picture)
         self.camera.activated.connect(self._refresh)
         self.list.currentTextChanged.connect(self._choose)
         self.canvas.chosen.connect(self._choose)

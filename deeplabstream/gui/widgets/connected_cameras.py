@@ -137,14 +137,14 @@ class CameraTile(QWidget):
             self._fail("\n".join(error.problems))
             return
         self._preview = CameraPreview(camera)
-        self._preview.pictured.connect(self._show_image)
+        self._preview.imaged.connect(self._show_image)
         self._preview.failed.connect(self._fail)
         self._preview.start()
 
     def stop(self) -> None:
         """Close the camera."""
         if self._preview is not None:
-            self._preview.pictured.disconnect(self._show_image)
+            self._preview.imaged.disconnect(self._show_image)
             self._preview.failed.disconnect(self._fail)
             self._preview.finish()
             self._preview = None

@@ -37,7 +37,7 @@ class Display(QWidget):
         column.addWidget(self.grid, 1)
         column.addWidget(self.line)
         bridge.stepped.connect(self._take_steps)
-        bridge.pictured.connect(self._show_picture)
+        bridge.imaged.connect(self._show_picture)
         bridge.status_changed.connect(self._show_status)
         bridge.ticked.connect(self._tick)
         self._show_status(bridge.session.state)

@@ -300,8 +300,8 @@ class ChoiceField(FieldEditor):
 
     def show_words(self, words: Sequence[str]) -> None:
         """Choose a word; the default where it is none of them."""
-        place = self.box.findData(words[0] if words else self.field.default)
-        self.box.setCurrentIndex(max(0, place))
+        index = self.box.findData(words[0] if words else self.field.default)
+        self.box.setCurrentIndex(max(0, index))
 
 
 class DeviceField(ChoiceField):
@@ -326,8 +326,8 @@ class SeveralField(FieldEditor):
         super().__init__(of)
         grid = QGridLayout()
         self.boxes = {word: QCheckBox(shown) for shown, word in of.choices.items()}
-        for place, box in enumerate(self.boxes.values()):
-            grid.addWidget(box, place // 3, place % 3)
+        for index, box in enumerate(self.boxes.values()):
+            grid.addWidget(box, index // 3, index % 3)
         self.row.addLayout(grid, 1)
         self.show_words(of.default.split())
         for box in self.boxes.values():
