@@ -99,7 +99,7 @@ def test_a_face_seen_from_the_front_may_be_mirrored_but_hardly_turned() -> None:
 
 
 def test_ears_that_a_mirror_would_not_exchange_forbid_it() -> None:
-    strange = Skeleton(("snout", "ear_l", "ear_r", "tailbase"))
+    strange = Skeleton(("snout", "ear_one", "ear_two", "tailbase"))
     assert turns_and_mirror(poses(FROM_ABOVE, 180), strange) == (180, False)
 
 

@@ -1,5 +1,7 @@
 """Data augmentation: rotation, scale, position, background, light, blur and noise."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,15 @@ from deeplabstream.training.data.imgaug_sections import Section
 
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float32]
+_PAIRS = (
+    ("left", "right"),
+    ("Left", "Right"),
+    ("LEFT", "RIGHT"),
+    ("l", "r"),
+    ("L", "R"),
+)
+_SWAPPED = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
+_SIDES = re.compile("left|right", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +33,9 @@ class Augmentation:
     shift: float = 0.08
     """Standard deviation of a shift, as a share of the sides."""
     mirror: bool = True
-    """Mirror, and swap the body parts named left and right."""
+    """Mirror, and swap the body parts of the two sides; see `mirrored`."""
     light: float = 1.0
-    """Strength of strength of brightness changes, 0 to 1."""
+    """Strength of brightness changes, 0 to 1."""
     moved: float = 0.0
     """Share of images in which the animal is cut out and pasted anywhere on the empty
     background, the median of its clip. For cameras that stand still."""
@@ -68,15 +79,30 @@ def augment(
 def mirrored(skeleton: Skeleton) -> list[int]:
     """Return the index of each body part's counterpart in a mirror image.
 
+    Names differ in `left` and `right`, or in a first or last letter L and R.
+
     >>> mirrored(Skeleton(("snout", "leftear", "rightear")))
     [0, 2, 1]
+    >>> mirrored(Skeleton(("tail", "paw_r", "paw_l", "LH", "RH", "wingL")))
+    [0, 2, 1, 4, 3, 5]
     """
-    swapped = [
-        name.replace("left", "\0").replace("right", "left").replace("\0", "right")
-        for name in skeleton.bodyparts
-    ]
     places = {name: place for place, name in enumerate(skeleton.bodyparts)}
-    return [places.get(name, own) for own, name in enumerate(swapped)]
+    return [
+        next((places[each] for each in _other_sides(name) if each in places), own)
+        for own, name in enumerate(skeleton.bodyparts)
+    ]
+
+
+def _other_sides(name: str) -> Iterator[str]:
+    """Yield what the body part of the other side may be called."""
+    words = _SIDES.sub(lambda word: _SWAPPED.get(word[0], word[0]), name)
+    if words != name:
+        yield words
+        return
+    if name[-1:] in _SWAPPED:
+        yield name[:-1] + _SWAPPED[name[-1]]
+    if name[:1] in _SWAPPED:
+        yield _SWAPPED[name[0]] + name[1:]
 
 
 def augment_clip(
