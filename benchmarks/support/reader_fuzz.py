@@ -291,6 +291,7 @@ training:
 model:
   losses_to_use: []
   backbone: resnet18
+  backbone_pretrained: false
   model_type: heatmap
   model_name: test
 """

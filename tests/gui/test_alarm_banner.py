@@ -143,12 +143,14 @@ def test_an_output_that_failed_stays_marked_until_it_is_written_again(
     rig.update(edges={"left stimulus": Edge("left stimulus", 0.0, "open", 0, 0)})
     gone = "[Output left stimulus] /dev/ttyACM0 is gone"
     rig.news.append(Note("error", gone, 5))
+    rig.update(failed_outputs={"left stimulus": gone})
     for _ in range(8):
         window.bridge.tick()
     assert plates.said["left stimulus"].text() == "failed"
     assert gone in plates.said["left stimulus"].toolTip()
     assert "failed" not in plates.said["right stimulus"].text()
     rig.news.append(Edge("left stimulus", 0.0, "open", 9, 9))
+    rig.update(failed_outputs={})
     for _ in range(8):
         window.bridge.tick()
     assert "written" in plates.said["left stimulus"].text()

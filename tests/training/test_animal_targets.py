@@ -214,7 +214,6 @@ def test_a_live_crop_needs_a_network_of_one_animal(model: Path) -> None:
     [
         (["--kind", "regression"], "leave out --kind regression"),
         (["--kind", "context", "--moved", "0.5"], "--kind context, --moved"),
-        (["--cropzoom"], "leave out --cropzoom"),
         (["--animals", "1"], "labels up to 2 animals, more than 1"),
     ],
 )

@@ -111,7 +111,7 @@ class GraphBackbone(Backbone):
             if (a.given, a.results) != (b.given, b.results):
                 raise ModelError(
                     f"{self.folder} can't be started from: its layers are computed from "
-                    "the number of images, as those of transformers"
+                    "the number of images, as in transformers and in DEKR networks"
                 )
 
 

@@ -18,8 +18,9 @@ from tests.training.conftest import labelled
 from utils import TrainNetwork
 
 __all__ = ["labelled"]
-TRANSFORMERS = ("lightning_pose_dinov2", "lightning_pose_vit")
-CONVOLUTIONS = sorted({*ALL} - {*TRANSFORMERS})
+FIXED_BATCH = ("deeplabcut3_centres", "lightning_pose_dinov2", "lightning_pose_vit")
+"""DEKR's deformable convolutions, and transformers."""
+CONVOLUTIONS = sorted({*ALL} - {*FIXED_BATCH})
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
@@ -70,7 +71,7 @@ def test_a_network_is_trained_from_an_imported_one(
     assert sum(moved) > 0.8 * len(moved)
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", FIXED_BATCH)
 def test_what_can_not_be_exported_again_is_refused_before_training(
     imported: Callable[..., Path],
     name: str,
