@@ -9,7 +9,7 @@ from datetime import datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from time import perf_counter
-from typing import Self, assert_never
+from typing import Literal, Self, assert_never
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
@@ -76,10 +76,8 @@ class Session:
         self._saving_noted_s = 0.0
         self._requested_s: float | None = None
         """Time of a request to record whose limit has not passed yet."""
-        self._experiment_waits = False
-        """The experiment starts as soon as all videos have a frame."""
-        self._opening = False
-        """The experiment waits until its outputs are open again."""
+        self._experiment_awaits: Literal["outputs", "video"] | None = None
+        """What a requested experiment waits for: open outputs, then video frames."""
 
     def __enter__(self) -> Self:
         return self
@@ -237,6 +235,8 @@ class Session:
         self._change(change.StreamStarted(settings, now_ns))
 
     def _stop_stream(self, processes: ProcessManager, how: str) -> None:
+        self._experiment_awaits = None  # it must not begin while the stream ends
+
         def last_messages() -> tuple[say.ToRecorder, ...]:
             text = how
             if left_on := processes.left_on:
@@ -283,7 +283,7 @@ class Session:
             case Action.START_EXPERIMENT:
                 self._open_outputs(processes)
             case Action.STOP_EXPERIMENT:
-                if self._experiment_waits or self._opening:
+                if self._experiment_awaits:
                     self._cancel_experiment(processes, "stopped before it began")
                 else:
                     processes.send_engine(say.RunExperiment(False))
@@ -294,7 +294,7 @@ class Session:
                 self._record(processes)
             case Action.STOP_RECORDING:
                 self._stop_recording(processes)
-                if self._experiment_waits:
+                if self._experiment_awaits:
                     self._cancel_experiment(processes, "its recording was stopped")
             case _:
                 assert_never(action)
@@ -306,15 +306,15 @@ class Session:
         if all(name in state.edges for name in names) and not state.failed_outputs:
             self._start_experiment(processes)
             return
-        self._opening = True
+        self._experiment_awaits = "outputs"
         self._change(change.ExperimentRequested(True))
         processes.send_engine(say.OpenDevices())
 
     def _outputs_opened(self, processes: ProcessManager, problem: str) -> None:
         """Go on with the start of the experiment, or refuse it."""
-        if not self._opening:
+        if self._experiment_awaits != "outputs":
             return
-        self._opening = False
+        self._experiment_awaits = None
         self._change(change.ExperimentRequested(False))
         self._read_journal(processes)  # its writes to the opened outputs
         if problem:
@@ -343,7 +343,7 @@ class Session:
         if wanted and not records:
             self._record(processes)
             self._recording_for_experiment = True
-        self._experiment_waits = True
+        self._experiment_awaits = "video"
         self._change(change.ExperimentRequested(True))
         self._begin_experiment(processes)
 
@@ -351,14 +351,15 @@ class Session:
         self, processes: ProcessManager, without_video: bool = False
     ) -> None:
         """Start the requested experiment, unless it waits for the first video frames."""
-        if self._experiment_waits:
-            self._experiment_waits = self.state.recording_starting and not without_video
-            if not self._experiment_waits:
-                processes.send_engine(say.RunExperiment(True))
+        if self._experiment_awaits == "video" and (
+            without_video or not self.state.recording_starting
+        ):
+            self._experiment_awaits = None
+            processes.send_engine(say.RunExperiment(True))
 
     def _cancel_experiment(self, processes: ProcessManager, why: str) -> None:
         """Forget the requested experiment, and end the recording that was for it."""
-        self._experiment_waits = self._opening = False
+        self._experiment_awaits = None
         if self._recording_for_experiment:
             self._stop_recording(processes)
         self._change(change.ExperimentRequested(False))
@@ -572,7 +573,7 @@ class Session:
         self._requested_s = None
         self._recording_for_experiment = False
         self._alarm(text, grave=not goes_on)
-        if self._experiment_waits and of_experiment and not goes_on:
+        if self._experiment_awaits and of_experiment and not goes_on:
             self._cancel_experiment(processes, text)
         elif of_experiment and not goes_on:
             how = "failed: its recording has ended ([Experiment] ON_RECORDING_LOST = stop)"
@@ -618,7 +619,7 @@ class Session:
             )
         )
         goes_on = self.settings.experiment.on_recording_lost == "go on"
-        if self._experiment_waits and not goes_on:
+        if self._experiment_awaits and not goes_on:
             self._cancel_experiment(processes, text)
             self._alarm(f"Cannot start the experiment. {text}")
         else:

@@ -1,0 +1,102 @@
+"""A requested experiment that waits for its outputs never starts after a stop."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import session as session_module
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session_state import Action, Phase
+from deeplabstream.settings.loading import parse
+from tests.engine.small_rig import RIG
+
+
+class ProcessesFake:
+    """Processes that keep what they are sent and answer nothing."""
+
+    def __init__(self, *_: object) -> None:
+        self.engine: list[object] = []
+        self.recorder: list[object] = []
+        self.children: list[object] = []
+        self.rings: dict[str, object] = {}
+        self.left_on: tuple[str, ...] = ()
+        self.journal = SimpleNamespace(waiting=0)
+        self.send_engine = self.engine.append
+        self.send_recorder = self.recorder.append
+
+    def ending(self, *_: object) -> Iterator[None]:
+        yield
+
+
+@pytest.fixture
+def rig(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> tuple[Session, ProcessesFake]:
+    """A session that analyses; its experiment was requested and its output is not open."""
+    fake = ProcessesFake()
+    journal = SimpleNamespace(read=list)
+    monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
+    monkeypatch.setattr(session_module, "JournalReader", lambda *_: journal)
+    monkeypatch.setattr(session_module, "inspect", lambda *_: [])
+    session = Session(parse(RIG, tmp_path))
+    session.do(Action.START_STREAM)
+    session.state = replace(session.state, phase=Phase.STREAMING, analysing=True)
+    session.do(Action.START_EXPERIMENT)
+    assert fake.engine == [say.OpenDevices()]
+    assert session.state.experiment_starting
+    return session, fake
+
+
+def test_the_experiment_starts_when_the_outputs_are_open(
+    rig: tuple[Session, ProcessesFake],
+) -> None:
+    session, fake = rig
+    session._handle(say.DevicesOpened())
+    recording = [say.StartRecording] * session.settings.experiment.record_exp
+    assert [
+        type(each) for each in fake.recorder if type(each) in recording
+    ] == recording
+    session.state = replace(session.state, unrecorded=())
+    session._begin_experiment(fake)  # type: ignore[arg-type]
+    assert fake.engine[1:] == [say.RunExperiment(True)]
+
+
+def _stop_stream(session: Session) -> None:
+    session.do(Action.STOP_STREAM)
+
+
+def _stop_experiment(session: Session) -> None:
+    session.do(Action.STOP_EXPERIMENT)
+
+
+def _stop_recording(session: Session) -> None:
+    session.state = replace(session.state, recording=True)
+    session.do(Action.STOP_RECORDING)
+
+
+def _lose_recording(session: Session) -> None:
+    session._handle(say.RecorderFailed("the disk is full", whole=True))
+
+
+def _lose_process(session: Session) -> None:
+    session._handle(say.ProcessFailed("the camera process ended"))
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [_stop_stream, _stop_experiment, _stop_recording, _lose_recording, _lose_process],
+)
+def test_no_experiment_starts_after_a_stop(
+    rig: tuple[Session, ProcessesFake], stop: Callable[[Session], None]
+) -> None:
+    session, fake = rig
+    stop(session)
+    sent = len(fake.recorder)
+    session._handle(say.DevicesOpened())
+    session._begin_experiment(fake)  # type: ignore[arg-type]
+    assert say.RunExperiment(True) not in fake.engine
+    assert fake.recorder[sent:] == []
