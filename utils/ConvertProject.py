@@ -2,11 +2,14 @@
 
     python utils/ConvertProject.py openfield-Pranav-2018-10-30 --output projects/openfield
     python utils/ConvertProject.py labels.slp --output projects/flies
+    python utils/ConvertProject.py projects/flies --output flies.pkg.slp
 
 The labels are a DeepLabCut project, SLEAP's (`.slp`) or a folder with CollectedData.csv.
 Lightning Pose's projects have one animal per image. The result opens on the page Network of
 the window. Images and videos are copied. Of one animal, `config.yaml` gets the settings that
 RecommendSettings.py recommends. TrainNetwork.py reads both kinds of projects without conversion.
+With an --output that ends in `.slp`, labels of any number of animals become SLEAP's: a package
+(`.pkg.slp`) contains the images, another file names them where they are.
 """
 
 import sys
@@ -22,8 +25,14 @@ import tempfile
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.training.data.project_conversion import convert, convert_animals
-from deeplabstream.training.data.projects import open_project
+from deeplabstream.recording.exporters.slp import PACKAGE, SLEAP
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.project_conversion import (
+    convert,
+    convert_animals,
+    convert_to_sleap,
+)
+from deeplabstream.training.data.projects import Project, open_project
 from deeplabstream.training.recommendations import advise, inspect_project
 
 
@@ -35,12 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("project", type=Path, help="DeepLabCut folder, or .slp file")
     parser.add_argument(
-        "--output", "--lp_dir", type=Path, required=True, help="new folder"
-    )
+        "--output", "--lp_dir", type=Path, required=True,
+        help="new folder; or SLEAP's file (.pkg.slp, .slp)",
+    )  # fmt: skip
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as unpacked:
         project = open_project(asked.project, Path(unpacked), several=True)
         labels = project.labels
+        if asked.output.suffix.lower() == SLEAP:
+            return _to_sleap(project, asked.output, Path(unpacked))
         if labels.animals > 1:
             file = convert_animals(project, asked.output).parent
         else:
@@ -56,6 +68,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     data = f"--data {file}" if labels.animals > 1 else str(file)
     print(f"to train with it: python utils/TrainNetwork.py {data} --output runs/one")
+    return 0
+
+
+def _to_sleap(project: Project, file: Path, unpacked: Path) -> int:
+    labels = project.labels
+    inside = any(image.is_relative_to(unpacked) for image in labels.images)
+    if inside and not file.name.lower().endswith(PACKAGE):
+        raise LabelsError(
+            [
+                f"{file}: these labels are not beside images, but in a package or beside a "
+                f"video, so the new file must contain the images: name it "
+                f"{file.stem}{PACKAGE}"
+            ]
+        )
+    frames = convert_to_sleap(project, file)
+    if labels.left_out:
+        print(f"left out, as they belong to no animal: {', '.join(labels.left_out)}")
+    print(f"{frames} labelled frames of {len(labels.images)} images: {file}")
     return 0
 
 

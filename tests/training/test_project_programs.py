@@ -15,6 +15,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Epoch
 from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.project_conversion import convert
 from deeplabstream.training.data.projects import Project, open_project, read_label_sets
@@ -169,6 +170,61 @@ def test_labels_of_several_animals_become_a_deeplabcut_project(
     twice = open_project(again, again, several=True).labels
     np.testing.assert_array_equal(twice.points, after.points)
     assert twice.individuals == after.individuals
+
+
+@pytest.mark.parametrize("name", ["pair.slp", "pair.pkg.slp"])
+def test_labels_of_several_animals_become_sleaps_file(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    import sleap_io
+
+    data = tmp_path / "labels"
+    shutil.copytree(pairs, data)
+    labels = read_labels(data, several=True)
+    first, missing = labels.points.copy(), (3, slice(2, 4))
+    first[missing] = first[7] = np.nan
+    first[9, 1] = np.nan
+    write_labels(
+        data / "CollectedData.csv", "me", labels.skeleton.bodyparts, labels.names, first,
+        individuals=("anna", "bob"), digits=3,
+    )  # fmt: skip
+    big = cv2.imread(str(labels.images[5]))
+    cv2.imwrite(str(labels.images[5]), cv2.resize(big, None, fx=2, fy=2))
+    file = tmp_path / name
+    assert ConvertProject.main([str(data), "--output", str(file)]) == 0
+    assert f"15 labelled frames of 16 images: {file}" in capsys.readouterr().out
+
+    theirs = sleap_io.load_file(str(file))
+    assert theirs.skeleton.node_names == list(labels.skeleton.bodyparts)
+    assert [track.name for track in theirs.tracks] == ["anna", "bob"]
+    assert [len(video) for video in theirs.videos] == [15, 1], "two sizes of images"
+    order = [n for n in range(16) if n != 5] + [5]
+    shown = [n for n in order if n != 7]
+    assert len(theirs) == 15
+    for number, frame in zip(shown, theirs, strict=True):
+        own = {each.track.name: each.numpy() for each in frame.user_instances}
+        for animal, xy in zip(
+            ("anna", "bob"), first[number].reshape(2, 2, 2), strict=True
+        ):
+            if np.isnan(xy).all():
+                assert animal not in own
+            else:
+                np.testing.assert_allclose(own[animal], xy, atol=1e-3)
+        image = cv2.imread(str(labels.images[number]))
+        their = np.broadcast_to(frame.image[..., ::-1], image.shape)
+        np.testing.assert_array_equal(their, image)
+
+    assert ConvertProject.main([str(data), "--output", str(file)]) == 2
+    assert "already exists" in capsys.readouterr().err
+    if name.endswith(".pkg.slp"):
+        shutil.rmtree(data)
+    again = open_project(file, tmp_path / "unpacked", several=True).labels
+    np.testing.assert_allclose(again.points, first[shown], atol=1e-3)
+    assert again.individuals == ("anna", "bob")
+    other = tmp_path / "other.slp"
+    assert ConvertProject.main([str(file), "--output", str(other)]) == 2
+    assert "name it other.pkg.slp" in capsys.readouterr().err
+    assert not other.exists()
 
 
 def test_files_that_would_replace_each_other_are_not_copied(

@@ -1,4 +1,4 @@
-"""Conversion of projects: of one animal to Lightning Pose's, of several to DeepLabCut's."""
+"""Conversion of labels to projects of Lightning Pose and DeepLabCut, and to SLEAP's files."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deeplabstream.core.overwriting import check_new
+from deeplabstream.recording.exporters.slp import write_slp_labels
 from deeplabstream.training.data.label_files import write_dlc_video, write_labels
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.projects import Project
@@ -131,6 +132,25 @@ def convert_animals(project: Project, folder: Path, scorer: str = "me") -> Path:
     text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
     config.write_text(text, encoding="utf-8")
     return config
+
+
+def convert_to_sleap(project: Project, file: Path) -> int:
+    """Write the labels as SLEAP's file (`.slp`); return the number of frames with an animal.
+
+    A package (`.pkg.slp`) contains the images, another file names them where they are.
+    Animals with names become tracks. LabelsError: the file exists, or an image can't be read.
+    """
+    labels = project.labels
+    if file.exists():
+        raise LabelsError([f"{file} already exists; name another file"])
+    shape = len(labels.images), -1, len(labels.skeleton.bodyparts), 2
+    points = labels.points.reshape(shape)
+    try:
+        return write_slp_labels(
+            file, labels.skeleton, points, labels.images, labels.individuals
+        )
+    except ValueError as error:
+        raise LabelsError([str(error)]) from error
 
 
 def _whole_crop(video: Path) -> str:
