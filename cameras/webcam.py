@@ -22,6 +22,7 @@ from deeplabstream import (
     DeviceError,
     Image,
     ImageFormat,
+    JpegDecoder,
     SystemClock,
     Value,
     copy_frame,
@@ -278,6 +279,83 @@ def pixel_format_of(capture: "VideoCapture") -> str:
     return word if word.isalnum() else ""
 
 
+_JPEG = ("MJPG", "JPEG")
+_DAMAGED_AT_FIRST = 10
+"""So many damaged frames and no intact one: the camera writes JPEG files in its own way."""
+
+
+def request_jpeg(capture: "VideoCapture") -> bool:
+    """Request the JPEG files as the camera sends them; False: OpenCV or the system decodes.
+
+    OpenCV delivers damaged files with wrong blocks and says nothing.
+    Only its backends for V4L2 and FFmpeg can return the files.
+    """
+    import cv2
+
+    if not capture.isOpened() or pixel_format_of(capture).upper() not in _JPEG:
+        return False
+    match capture.getBackendName():
+        case "V4L2":
+            return bool(capture.set(cv2.CAP_PROP_CONVERT_RGB, 0))
+        case "FFMPEG":
+            return bool(capture.set(cv2.CAP_PROP_FORMAT, -1))
+        case _:
+            return False
+
+
+class FrameReader:
+    """Reads frames of an open device in a thread of its own, and drops damaged ones."""
+
+    def __init__(self, capture: "VideoCapture", jpeg: bool) -> None:
+        self._capture, self._clock = capture, SystemClock()
+        self._decoder = JpegDecoder() if jpeg else None
+        self.waiting = TimeoutCaller(self._taken, capture.release)
+
+    def first(self) -> tuple[NDArray[Any], tuple[str, ...]]:
+        """Return the first frame, and what cannot be detected in this camera's frames."""
+        remarks: tuple[str, ...] = ()
+        for _ in range(_DAMAGED_AT_FIRST):
+            image, _ = self.waiting.result(_PATIENCE_S)
+            if image is not None:
+                return image, remarks
+        if self._decoder is not None:
+            self._decoder = JpegDecoder(strict=False)
+            remarks = (
+                "its JPEG frames are not as the standard has them: damaged ones are not "
+                "detected",
+            )
+        return self.next(_PATIENCE_S)[0], remarks
+
+    def next(self, patience_s: float) -> tuple[NDArray[Any], int, int]:
+        """Return a frame, when it was grabbed, and how many damaged ones preceded it.
+
+        DeviceError: none came in time, or damaged ones only.
+        """
+        end_ns, damaged = self._clock.now_ns() + round(patience_s * 1e9), 0
+        while (left_s := (end_ns - self._clock.now_ns()) / 1e9) > 0:
+            try:
+                image, grabbed_ns = self.waiting.result(round(left_s, 2))
+            except DeviceError:
+                if not damaged:
+                    raise
+                break
+            if image is not None:
+                return image, grabbed_ns, damaged
+            damaged += 1
+        raise DeviceError(
+            f"gave {damaged} damaged frames and no intact one for {patience_s:g} s"
+        )
+
+    def _taken(self) -> tuple[NDArray[Any] | None, int]:
+        if not self._capture.grab():
+            raise DeviceError("gives no more frames")
+        grabbed_ns = self._clock.now_ns()
+        there, image = self._capture.retrieve()
+        if there and self._decoder is not None and 1 in image.shape[:2]:  # a file
+            return self._decoder.image(image.tobytes()), grabbed_ns
+        return (image if there else None), grabbed_ns
+
+
 _WITH_MJPG: tuple[Backend, ...] = ("v4l2", "dshow", "msmf")
 """Backends in which the pixel format can be chosen."""
 _SILENCE_S, _PATIENCE_S = 0.95, 10.0
@@ -325,51 +403,37 @@ class Webcam(Camera):
     def opened(self) -> Iterator[CameraStream]:
         """Open the camera and take a first frame, which shows what it really delivers.
 
-        Frames are numbered on arrival: a webcam does not report losses.
+        Frames are numbered on arrival: a webcam does not report losses. Damaged JPEG
+        frames are dropped and count as lost.
         """
-        capture, clock, index = self._capture(), SystemClock(), -1
+        capture, index = self._capture(), -1
         refused = (*self._configure(capture), *self._set_controls(capture))
-
-        def taken() -> tuple[NDArray[Any] | None, int]:
-            if not capture.grab():
-                raise DeviceError("gives no more frames")
-            grabbed_ns = clock.now_ns()
-            there, image = capture.retrieve()
-            return (image if there else None), grabbed_ns
-
-        waiting = TimeoutCaller(taken, capture.release)
+        frames = FrameReader(capture, request_jpeg(capture))
 
         def read(image: Image) -> CapturedFrame:
             nonlocal index
-            retrieved, grabbed_ns = waiting.result(_SILENCE_S)
-            if retrieved is None:
-                raise DeviceError("gave a frame that can't be read")
-            copy_frame(retrieved, image)
-            index += 1
-            return CapturedFrame(index, grabbed_ns)
+            frame, grabbed_ns, damaged = frames.next(_SILENCE_S)
+            copy_frame(frame, image)
+            index += 1 + damaged
+            return CapturedFrame(index, grabbed_ns, damaged=damaged)
 
         try:
-            first = self._first(waiting) if capture.isOpened() else None
-            if first is None:
-                raise DeviceError(
-                    f"camera {self.source} gives no frames; is it plugged in, "
-                    "and does no other program use it?"
-                )
+            first, remarks = self._first(capture, frames)
             form = ImageFormat(first.shape, rate_of(capture), str(first.dtype))
             yield CameraStream(
                 form,
                 read,
                 device=f"webcam {self.source}",
-                remarks=(*refused, *self._remarks(form)),
-                controls=lambda: waiting.other(
+                remarks=(*refused, *remarks, *self._remarks(form)),
+                controls=lambda: frames.waiting.other(
                     lambda: read_controls(capture), _SILENCE_S
                 ),
-                set_control=lambda key, value: waiting.other(
+                set_control=lambda key, value: frames.waiting.other(
                     lambda: set_control(capture, key, value), _PATIENCE_S
                 ),
             )
         finally:
-            waiting.end(_SILENCE_S)
+            frames.waiting.end(_SILENCE_S)
 
     @classmethod
     def found(cls) -> tuple[Device, ...]:
@@ -424,7 +488,7 @@ class Webcam(Camera):
             capture.set(key, value)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         sent = pixel_format_of(capture) if mjpg and capture.isOpened() else "MJPG"
-        if sent.upper() in ("MJPG", "JPEG"):
+        if sent.upper() in _JPEG:
             return ()
         sent = f"it sends {sent}" if sent else "the driver does not report the format"
         return (
@@ -445,12 +509,18 @@ class Webcam(Camera):
         return tuple(refusals)
 
     def _first(
-        self, waiting: TimeoutCaller[tuple[NDArray[Any] | None, int]]
-    ) -> NDArray[Any] | None:
-        try:
-            return waiting.result(_PATIENCE_S)[0]
-        except DeviceError:
-            return None
+        self, capture: "VideoCapture", frames: FrameReader
+    ) -> tuple[NDArray[Any], tuple[str, ...]]:
+        problem = ""
+        if capture.isOpened():
+            try:
+                return frames.first()
+            except DeviceError as error:
+                problem = f" ({error})"
+        raise DeviceError(
+            f"camera {self.source} gives no frames{problem}; is it plugged in, and does "
+            "no other program use it?"
+        )
 
     def _remarks(self, given: ImageFormat) -> tuple[str, ...]:
         """Return what was requested and is not delivered."""

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -18,10 +17,10 @@ from deeplabstream import (
     DeviceError,
     Image,
     ImageFormat,
+    JpegDecoder,
     SystemClock,
     copy_frame,
     declared_size,
-    is_cut_off,
     too_large,
 )
 
@@ -78,13 +77,14 @@ class ZmqCamera(Camera):
         """
         clock, index = SystemClock(), -1
         with self._listening() as socket:
-            first, _, _ = self._received(socket, clock, self.patience_s)
+            decoder = JpegDecoder(_MOST_PIXELS)
+            first, _, _ = self._received(socket, clock, decoder, self.patience_s)
             shape, size = first.shape, (first.shape[0], first.shape[1])
 
             def read(image: Image) -> CapturedFrame:
                 nonlocal index
                 frame, arrived_ns, damaged = self._received(
-                    socket, clock, _SILENCE_S, size
+                    socket, clock, decoder, _SILENCE_S, size
                 )
                 copy_frame(frame, image)
                 index += 1 + damaged
@@ -124,22 +124,23 @@ class ZmqCamera(Camera):
         self,
         socket: "Socket[bytes]",
         clock: SystemClock,
+        decoder: JpegDecoder,
         patience_s: float,
         size: tuple[int, int] | None = None,
     ) -> tuple[Image, int, int]:
         """Return the newest image, its arrival, and how many damaged ones preceded it.
 
         Waits for one that is new. One that does not declare `size`, height and width, is
-        not decoded; one that was cut off is dropped.
+        not decoded; a damaged one is dropped.
         """
         end_ns, damaged = clock.now_ns() + round(patience_s * 1e9), 0
         while socket.poll(max(0, (end_ns - clock.now_ns()) // 1_000_000)):
             message, arrived_ns = socket.recv(), clock.now_ns()
-            image = _decoded(message, size)
+            image = _decoded(message, decoder, size)
             if image is not None:
                 return image, arrived_ns, damaged
             damaged += 1
-        dropped = f" ({damaged} were incomplete JPEG files)" if damaged else ""
+        dropped = f" ({damaged} were damaged JPEG files)" if damaged else ""
         raise DeviceError(
             f"gave no frame for {round(patience_s)} s at {self._endpoint}{dropped}"
         )
@@ -166,19 +167,18 @@ def _guard(context: "Context[Socket[bytes]]", password: str) -> "ThreadAuthentic
     return guard
 
 
-def _decoded(message: bytes, size: tuple[int, int] | None) -> Image | None:
+def _decoded(
+    message: bytes, decoder: JpegDecoder, size: tuple[int, int] | None
+) -> Image | None:
     """Decode a JPEG image, colour or grey, of the announced `size`, if any.
 
-    None: it was cut off, and a decoder would fill the rest with grey.
+    None: it is damaged.
     """
-    import cv2
-
     if not message.startswith(_JPEG):
         try:
             message = b64decode(message, validate=True)
         except binascii.Error:
             message = b""
-    image = None
     declared = declared_size(message) if message.startswith(_JPEG) else None
     if declared is not None:
         if size is not None and declared != size:
@@ -188,10 +188,5 @@ def _decoded(message: bytes, size: tuple[int, int] | None) -> Image | None:
             )
         if reason := too_large(message, _MOST_PIXELS):
             raise DeviceError(f"sent an image that {reason}")
-        if is_cut_off(message):
-            return None
-        data = np.frombuffer(message, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise DeviceError("got something that is not a JPEG image")
-    return np.asarray(image, np.uint8)
+        return decoder.image(message)
+    raise DeviceError("got something that is not a JPEG image")

@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from deeplabstream.training.training_job import Trained as Trained
     from deeplabstream.training.training_job import train as train
     from deeplabstream.video.decoding import Converter as Converter
+    from deeplabstream.video.decoding import JpegDecoder as JpegDecoder
     from deeplabstream.video.decoding import video_format as video_format
     from deeplabstream.video.sequential_reading import TimedFrame as TimedFrame
     from deeplabstream.video.sequential_reading import sequential as sequential
@@ -259,6 +260,7 @@ _PUBLIC = {
     ),
     "deeplabstream.video.decoding": (
         "Converter",
+        "JpegDecoder",
         "video_format",
     ),
     "deeplabstream.video.sequential_reading": (

@@ -27,6 +27,33 @@ def every_other_cut_off(index: int) -> bytes:
     return data if index % 2 == 0 else data[: len(data) // 2]
 
 
+def textured_jpeg(index: int) -> bytes:
+    """Return a JPEG file of 320x240 pixels with detail, as a webcam sends it."""
+    noise = np.random.default_rng(index).integers(0, 255, (48, 64), np.uint8)
+    image = cv2.cvtColor(cv2.resize(noise, (320, 240)), cv2.COLOR_GRAY2BGR)
+    done, data = cv2.imencode(".jpg", image)
+    assert done
+    return np.asarray(data).tobytes()
+
+
+def without_end(data: bytes) -> bytes:
+    """Cut a JPEG file off within its image data."""
+    return data[: len(data) * 2 // 3]
+
+
+def with_gap(data: bytes) -> bytes:
+    """Take a piece out of a JPEG file's image data, as a lost USB packet does."""
+    return data[: len(data) // 2] + data[len(data) * 2 // 3 :]
+
+
+def without_end_but_marked(data: bytes) -> bytes:
+    """Cut a JPEG file off, and put the marker of its end there."""
+    return without_end(data) + b"\xff\xd9"
+
+
+DAMAGES = (without_end, with_gap, without_end_but_marked)
+
+
 class HttpCamera(ThreadingHTTPServer):
     """Sends JPEG after JPEG to who asks, from 0 for everyone, 100 a second."""
 

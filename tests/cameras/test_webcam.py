@@ -23,9 +23,9 @@ from cameras.webcam import (
 )
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.plugins.camera import CameraControl
+from deeplabstream.plugins.camera import CameraControl, CameraStream
 from deeplabstream.settings.loading import parse
-from tests.cameras.servers import http_camera
+from tests.cameras.servers import DAMAGES, http_camera, textured_jpeg, without_end
 from tests.cameras.videos import picture, write_video
 
 
@@ -224,6 +224,112 @@ def test_a_webcam_with_a_path_is_read_from_the_settings(tmp_path: Path) -> None:
     assert parse(text, tmp_path).cameras["top"] == Webcam(source=path, backend="dshow")
 
 
+def every_other(damage: Callable[[bytes], bytes], index: int) -> bytes:
+    data = textured_jpeg(index)
+    return data if index % 2 == 0 else damage(data)
+
+
+class Video4Linux:
+    """cv2.VideoCapture as OpenCV writes it for V4L2 (cap_v4l.cpp), with an MJPG webcam."""
+
+    def __init__(self, make: Callable[[int], bytes]) -> None:
+        self._make = make
+        self._grabbed = -1
+        self._converts, self._open = True, False
+
+    def setExceptionMode(self, on: bool) -> None:
+        assert not on
+
+    def open(self, source: int | str, backend: int) -> bool:
+        self._open = backend == cv2.CAP_V4L2
+        return self._open
+
+    def isOpened(self) -> bool:
+        return self._open
+
+    def getBackendName(self) -> str:
+        return "V4L2"
+
+    def set(self, key: int, value: float) -> bool:
+        if key == cv2.CAP_PROP_CONVERT_RGB:
+            self._converts = bool(value)
+        return True
+
+    def get(self, key: int) -> float:
+        mjpg = float(cv2.VideoWriter.fourcc(*"MJPG"))
+        return {cv2.CAP_PROP_FOURCC: mjpg, cv2.CAP_PROP_FPS: 30.0}.get(key, -1.0)
+
+    def grab(self) -> bool:
+        self._grabbed += 1
+        return True
+
+    def retrieve(self) -> tuple[bool, Any]:
+        data = np.frombuffer(self._make(self._grabbed), np.uint8)[None]
+        if self._converts:  # whatever comes of it: the memory is handed out
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            return True, np.zeros((240, 320, 3), np.uint8) if image is None else image
+        return True, data
+
+    def release(self) -> None:
+        self._open = False
+
+
+def images(stream: CameraStream, count: int) -> list[tuple[Any, Any]]:
+    """Return frames and images of a stream."""
+    image = np.zeros(stream.format.shape, stream.format.dtype)
+    return [(stream.read(image), image.copy()) for _ in range(count)]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_frame_of_a_webcam_is_dropped_and_counted(
+    damage: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Video4Linux(lambda index: every_other(damage, index))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda: device)
+    with Webcam(backend="v4l2").opened() as stream:
+        for place, (frame, image) in enumerate(images(stream, 4)):
+            sent = np.frombuffer(textured_jpeg(2 * place + 2), np.uint8)
+            whole = cv2.imdecode(sent, cv2.IMREAD_COLOR)
+            assert np.mean(cv2.absdiff(image, np.asarray(whole, np.uint8))) < 2
+            assert (frame.index, frame.damaged) == (2 * place + 1, 1)
+
+
+def test_a_damaged_frame_of_an_address_is_dropped_and_counted() -> None:
+    with (
+        http_camera(lambda index: every_other(without_end, index)) as server,
+        Webcam(source=server.url, backend="ffmpeg").opened() as stream,
+    ):
+        frames = [frame for frame, _ in images(stream, 4)]
+        assert [frame.damaged for frame in frames] == [1] * 4
+        assert [frame.index for frame in frames] == [1, 3, 5, 7]
+
+
+def test_a_webcam_with_damaged_frames_alone_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    intact = [0]
+    device = Video4Linux(
+        lambda index: textured_jpeg(0) if index in intact else b"\xff\xd8\xff"
+    )
+    monkeypatch.setattr(cv2, "VideoCapture", lambda: device)
+    with (
+        Webcam(backend="v4l2").opened() as stream,
+        pytest.raises(DeviceError, match=r"gave \d+ damaged frames and no intact one"),
+    ):
+        images(stream, 1)
+
+
+def test_a_webcam_with_files_of_its_own_kind_is_used_and_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = Video4Linux(lambda index: without_end(textured_jpeg(index)))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda: device)
+    with Webcam(backend="v4l2").opened() as stream:
+        assert stream.format.shape == (240, 320, 3)
+        assert [frame.damaged for frame, _ in images(stream, 3)] == [0] * 3
+        assert "damaged ones are not detected" in stream.remarks[0]
+
+
 class DirectShow:
     """cv2.VideoCapture as OpenCV 4 and 5 write it for DirectShow (cap_dshow.cpp).
 
@@ -250,6 +356,9 @@ class DirectShow:
 
     def isOpened(self) -> bool:
         return bool(self.opened)
+
+    def getBackendName(self) -> str:
+        return "DSHOW"
 
     def set(self, key: int, value: float) -> bool:
         if key == cv2.CAP_PROP_FPS:

@@ -111,7 +111,7 @@ def test_nothing_but_cut_off_files_is_a_lost_camera() -> None:
         over.set()
         with (
             zmq_sender(port, data=jpeg(0)[:-40]),
-            pytest.raises(DeviceError, match=r"for 1 s .*\(\d+ were incomplete JPEG"),
+            pytest.raises(DeviceError, match=r"for 1 s .*\(\d+ were damaged JPEG"),
         ):
             while True:
                 stream.read(image)

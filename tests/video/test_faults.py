@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +18,12 @@ from cameras.video import VideoFile
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.user_cache import VARIABLE, cache_folder
 from deeplabstream.video import seeking
-from deeplabstream.video.decoding import Converter, Decoder, video_format
+from deeplabstream.video.decoding import (
+    Converter,
+    Decoder,
+    JpegDecoder,
+    video_format,
+)
 from deeplabstream.video.sequential_reading import sequential
 from deeplabstream.video.video_reader import (
     Decoded,
@@ -26,6 +32,7 @@ from deeplabstream.video.video_reader import (
     open_video,
 )
 from outputs.screen.stimulus_video import StimulusVideo
+from tests.cameras.servers import DAMAGES, textured_jpeg
 from tests.offline.films import spoil, write_film
 from tests.video.numbered import FRAMES, film, mjpeg, number_in, numbered
 
@@ -363,3 +370,35 @@ def test_frames_of_a_file_without_jumps_are_read_in_one_pass(
             assert image is not None
             assert number_in(image) == row
     assert len(passes) == 2
+
+
+def real_jpegs() -> list[bytes]:
+    """Return frames of a real video as JPEG files; none without the shared data."""
+    if not M3V1.exists():
+        return []
+    capture = cv2.VideoCapture(str(M3V1))
+    frames = [capture.read()[1] for _ in range(3)]
+    return [np.asarray(cv2.imencode(".jpg", each)[1]).tobytes() for each in frames]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_jpeg_file_is_told_from_an_intact_one(
+    damage: Callable[[bytes], bytes],
+) -> None:
+    decoder = JpegDecoder()
+    for data in [textured_jpeg(0), *real_jpegs()]:
+        assert decoder.image(damage(data)) is None
+        image = decoder.image(data)
+        whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None, "what came before is forgotten"
+        assert np.mean(cv2.absdiff(image, np.asarray(whole, np.uint8))) < 2
+
+
+def test_grey_jpeg_files_stay_grey_and_huge_ones_are_not_decoded() -> None:
+    grey = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
+    data = np.asarray(cv2.imencode(".jpg", grey)[1]).tobytes()
+    image = JpegDecoder().image(data)
+    assert image is not None
+    assert image.shape == (48, 64)
+    assert JpegDecoder(most_pixels=64 * 47).image(data) is None
+    assert JpegDecoder().image(b"") is None
