@@ -332,7 +332,7 @@ def test_picture_files_are_decoded_where_their_size_was_checked() -> None:
         for file in product_files()
         if re.search(r"\.(imdecode|imread|imreadmulti)\(", text_of(file))
     }
-    assert decoding == {"cameras/zeromq.py", "deeplabstream/pose/image_files.py"}
+    assert decoding == {"deeplabstream/pose/image_files.py"}
 
 
 def test_every_module_in_the_lists_of_slow_and_real_time_modules_exists() -> None:
