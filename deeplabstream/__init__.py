@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from deeplabstream.analysis.plots import save_plot as save_plot
     from deeplabstream.analysis.study import Study as Study
     from deeplabstream.analysis.study import analyse_runs as analyse_runs
+    from deeplabstream.api.corrections import correct as correct
+    from deeplabstream.api.corrections import frames_between as frames_between
+    from deeplabstream.api.corrections import undo_correction as undo_correction
     from deeplabstream.api.decisions import replay as replay
     from deeplabstream.api.evaluation import evaluate as evaluate
     from deeplabstream.api.live_session import Session as Session
@@ -134,6 +137,11 @@ _PUBLIC = {
     "deeplabstream.analysis.study": (
         "Study",
         "analyse_runs",
+    ),
+    "deeplabstream.api.corrections": (
+        "correct",
+        "frames_between",
+        "undo_correction",
     ),
     "deeplabstream.api.decisions": ("replay",),
     "deeplabstream.api.evaluation": ("evaluate",),

@@ -56,7 +56,7 @@ from deeplabstream.recording.run_list import read_notes
 WORDS = ("--position", "--head", "--phases")
 """Options that take several words."""
 TEXTS = ("--camera", "--arena")
-SWITCHES = ("--use-ambiguous", "--start-counts")
+SWITCHES = ("--use-ambiguous", "--raw", "--start-counts")
 NUMBERS = (
     "--threshold", "--max-gap-s", "--smoothing-s", "--speed-window-s", "--start-s",
     "--end-s", "--bin-s", "--before-s", "--after-s", "--start-speed", "--stop-speed",

@@ -53,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--output", type=Path, metavar="FOLDER", help="default: export/ of the run"
     )
+    options.add_argument(
+        "--corrected", action="store_true",
+        help="poses with the corrections of the run (CorrectPoses.py)",
+    )  # fmt: skip
     add_overwrite(options)
     nwb = options.add_argument_group(
         "subject of NWB files (default: [Session] of the run)"
@@ -70,7 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     kinds = list(EXPORTS) if "all" in asked.to else list(dict.fromkeys(asked.to))
     subject = NwbSubject(asked.animal, asked.species, asked.sex, asked.age)
     try:
-        export(asked.folder, kinds, asked.output, print, asked.overwrite, subject)
+        export(
+            asked.folder, kinds, asked.output, print, asked.overwrite, subject,
+            asked.corrected,
+        )  # fmt: skip
     except ExportedBeforeError as error:
         print(error, file=sys.stderr)
         return EXPORTED_BEFORE

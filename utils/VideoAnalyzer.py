@@ -98,6 +98,11 @@ def _parser() -> ProgramParser:
         metavar="FILE",
         help="with --run: write all frames with different decisions to a table (CSV)",
     )
+    add(
+        "--corrected",
+        action="store_true",
+        help="with --run: decide on the poses with the corrections of the run",
+    )
     add_overwrite(parser)
     add("--no-experiment", action="store_true", help="poses and triggers only")
     add("--no-labels", action="store_true", help="write no labelled video")
@@ -106,7 +111,7 @@ def _parser() -> ProgramParser:
 
 def _decide_again(asked: argparse.Namespace) -> int:
     check_free([asked.differences] if asked.differences else [], asked.overwrite)
-    found = rerun(asked.run, asked.settings, asked.experiment, print)
+    found = rerun(asked.run, asked.settings, asked.experiment, print, asked.corrected)
     for line in found.lines(MOST_SHOWN):
         print(line)
     if asked.differences is not None:

@@ -285,7 +285,13 @@ def analyse(
     """
     options = options or AnalysisOptions()
     if not isinstance(run, RunData):
-        run = read_run(run, options.camera, options.threshold, options.use_ambiguous)
+        run = read_run(
+            run,
+            options.camera,
+            options.threshold,
+            options.use_ambiguous,
+            options.raw,
+        )
     return _Analysis(run, options).results()
 
 
@@ -436,9 +442,12 @@ class _Analysis:
                 "freezing_speed, or calibrate the camera"
             )
         heading = headings(self._head_vectors(animal)) if self.head else None
+        corrected = np.zeros(len(t), np.bool_)
+        if self.data.corrected is not None:
+            corrected |= self.data.corrected[:, animal, self.position].any(axis=1)
         return AnimalTrack(
-            t, xy, known, known & (filled[1:] | filled[:-1]), speed, immobile, freezing,
-            heading,
+            t, xy, known, known & (filled[1:] | filled[:-1]),
+            known & (corrected[1:] | corrected[:-1]), speed, immobile, freezing, heading,
         )  # fmt: skip
 
     def _part_speed(self, animal: int, part: int) -> Floats:

@@ -56,6 +56,8 @@ class AnimalTrack:
     """(frame - 1,): intervals in which the position is known."""
     interpolated: Bools
     """(frame - 1,): intervals with an interpolated position at one end."""
+    corrected: Bools
+    """(frame - 1,): intervals with a corrected position at one end."""
     speed: Floats
     """(frame - 1,)."""
     immobile: Spans | None
@@ -367,6 +369,10 @@ MEASURES: tuple[Measure, ...] = (
         "interpolated", "share", "track",
         "time with an interpolated position / tracked", _OURS,
         lambda p: _per(float(p.seconds[p.track.interpolated].sum()), p.tracked_s),
+    ),
+    Measure(
+        "corrected", "share", "track", "time with a corrected position / tracked", _OURS,
+        lambda p: _per(float(p.seconds[p.track.corrected].sum()), p.tracked_s),
     ),
     Measure(
         "distance", "length", "track", "Σ ‖p(i+1) − p(i)‖ over the known intervals",

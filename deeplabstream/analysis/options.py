@@ -24,6 +24,8 @@ class AnalysisOptions:
         Confidence below which a point counts as not found; None: that of the network.
     use_ambiguous : bool
         Whether positions count while the identity of an animal is ambiguous.
+    raw : bool
+        Whether the corrections of the run are left out: the poses as they were recorded.
     position : tuple of str
         Body parts whose mean is the animal's position; empty: a body part named body,
         centre, center, centroid, bodycentre, bodycenter, midbody or thorax, else all.
@@ -96,6 +98,7 @@ class AnalysisOptions:
     unit: Literal["auto", "px", "mm"] = "auto"
     threshold: float | None = None
     use_ambiguous: bool = False
+    raw: bool = False
     position: tuple[str, ...] = ()
     head: tuple[str, ...] = ()
     max_gap_s: float = 0.5

@@ -3,10 +3,10 @@
 Everything that reads poses for results takes them from `read_run`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,17 @@ from deeplabstream.core.calibration import (
     parse_mark,
 )
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.pose import AMBIGUOUS, Skeleton, part_names
-from deeplabstream.recording.cell_formats import parse_flags
-from deeplabstream.recording.recorded_frames import analysed_cameras, read_frames
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.pose_corrections import (
+    ambiguous_animals,
+    poses_in_use,
+    rejected_points,
+)
+from deeplabstream.recording.recorded_frames import (
+    RecordedFrames,
+    analysed_cameras,
+    read_frames,
+)
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import BEHAVIOUR, members
@@ -38,12 +46,6 @@ from deeplabstream.recording.table_reader import (
     triggers_table,
 )
 from deeplabstream.settings.ini_reading import Words, read_sections
-
-if TYPE_CHECKING:
-    from pandas import Series
-
-REJECTED = {"jump", "bone"}
-"""Flags of points that a filter of [Tracking] rejected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,8 @@ class RunData:
     period : tuple of float
         Start and end of the results, s: of the experiment, or of the analysis when no
         experiment ran.
+    corrected : numpy.ndarray of bool, shape (frame, animal, body part), optional
+        Whether a correction concerns the point; None: no corrections.
     notes : tuple of str
         Sentences for the user, such as broken lines in tables.
     """
@@ -115,6 +119,7 @@ class RunData:
     trials: tuple[Trial, ...]
     stages: Mapping[str, Spans]
     period: tuple[float, float]
+    corrected: Bools | None = None
     notes: tuple[str, ...] = ()
 
     def with_places(self, places: PlacesOfRun) -> "RunData":
@@ -134,6 +139,7 @@ def read_run(
     camera: str = "",
     threshold: float | None = None,
     use_ambiguous: bool = False,
+    raw: bool = False,
 ) -> RunData:
     """Read a run for results.
 
@@ -147,6 +153,8 @@ def read_run(
         Confidence below which a point counts as not found; None: that of the network.
     use_ambiguous : bool
         Whether positions count while the identity of an animal is ambiguous.
+    raw : bool
+        Whether the poses are those that were recorded, without the corrections of the run.
 
     Raises
     ------
@@ -158,6 +166,7 @@ def read_run(
         folder = open_run_folder(Path(run), notes.append, check_tables=False)
     else:
         folder = RunFolder(run.path)
+    folder.corrected = not raw
     try:
         return _read(folder, camera, threshold, use_ambiguous, notes)
     except (OSError, ValueError, KeyError, StopIteration) as error:
@@ -179,11 +188,12 @@ def _read(
     t = np.round(frames.times_s, 6)  # as the tables have it
     keep = np.concatenate([[True], np.diff(t) > 0]) if len(t) else np.zeros(0, bool)
     poses = frames.poses
+    notes += _said_of_corrections(run, frames)
     threshold = run.thresholds.of(camera) if threshold is None else threshold
     points = poses.seen(threshold).astype(np.float64)
-    points[_rejected(frames.rows["flags"], frames.skeleton)] = np.nan
-    if not use_ambiguous:
-        points[_ambiguous(poses.identity, points.shape[1])] = np.nan
+    points[rejected_points(frames.rows["flags"].tolist(), frames.skeleton)] = np.nan
+    if not use_ambiguous and len(poses.identity):
+        points[ambiguous_animals(poses.identity, points.shape[1])] = np.nan
     columns = members([str(name) for name in frames.rows.columns], BEHAVIOUR)
     behaviours = {
         name: frames.rows[column].to_numpy(np.float64)[keep]
@@ -227,6 +237,7 @@ def _read(
         trials=trials_of(marks, triggers.get(answer, np.zeros((0, 2))), end_s),
         stages=stages_of(frames.rows["status"].fillna("").to_numpy(object)[keep], t),
         period=_period(events, t),
+        corrected=frames.corrected[keep] if frames.corrections else None,
         notes=tuple(notes),
     )
 
@@ -242,26 +253,11 @@ def _camera(run: RunFolder, camera: str, was_asked: bool) -> str:
     return found[0]
 
 
-def _rejected(cells: "Series[str]", skeleton: Skeleton) -> Bools:
-    """Return which points (frame, animal, body part) a filter of [Tracking] rejected."""
-    shape = len(cells), skeleton.count, len(skeleton.bodyparts)
-    found = np.zeros(shape, np.bool_)
-    places = {name: at for at, name in enumerate(part_names(skeleton, skeleton.count))}
-    some = cells.fillna("").str.contains("|".join(REJECTED)).to_numpy(bool)
-    for row in np.flatnonzero(some):
-        for name, flag in parse_flags(cells.iat[row]).items():
-            if name in places and REJECTED & {*flag.split("+")}:
-                found[row].flat[places[name]] = True
-    return found
-
-
-def _ambiguous(identity: Sequence[tuple[str, ...]], animals: int) -> Bools:
-    """Return on which frames each animal (frame, animal) is ambiguous."""
-    found = np.zeros((len(identity), animals), np.bool_)
-    for row, states in enumerate(identity):
-        for animal, state in enumerate(states[:animals]):
-            found[row, animal] = state.startswith(AMBIGUOUS)
-    return found
+def _said_of_corrections(run: RunFolder, frames: RecordedFrames) -> Iterator[str]:
+    """Yield which poses the results use, where there are corrections."""
+    if said := poses_in_use(run.path, run.corrected, frames.camera):
+        share = frames.corrected.any(axis=(1, 2)).mean() if len(frames) else 0
+        yield f"{said}, on {share:.1%} of the frames" if run.corrected else said
 
 
 def _animals(facts: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -34,6 +34,9 @@ LIBRARY = (
     "train",
     "TrainConfig",
     "Trained",
+    "correct",
+    "frames_between",
+    "undo_correction",
     "replay",
     "Session",
 )

@@ -15,6 +15,7 @@ def replay(
     *,
     settings: str | Path | None = None,
     experiment: str | None = None,
+    corrected: bool = False,
 ) -> "DataFrame":
     """Decide a recorded run again from its poses, and compare with what was decided then.
 
@@ -29,6 +30,9 @@ def replay(
     experiment : str, optional
         A file with another experiment, or the name of one in experiments/configs. It begins
         with the first frame.
+    corrected : bool
+        Whether the poses have the corrections of the run; otherwise they are those that were
+        recorded.
 
     Returns
     -------
@@ -55,7 +59,8 @@ def replay(
     import pandas as pd
 
     path = run.path if isinstance(run, RecordedRun) else Path(run)
-    found = rerun(path, Path(settings) if settings is not None else None, experiment)
+    own = Path(settings) if settings is not None else None
+    found = rerun(path, own, experiment, corrected=corrected)
     table = pd.DataFrame(found.rows(), columns=list(DIFFERENCE_COLUMNS))
     table.attrs = {
         "frames": found.frames,

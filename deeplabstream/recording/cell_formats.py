@@ -32,9 +32,14 @@ def parse_state(cell: str) -> bool | None:
     return _STATE_OF.get(cell)
 
 
+def flags_text(flags: Mapping[str, str]) -> str:
+    """Return flags by name as one text: `snout jump; tail bone+held`."""
+    return "; ".join(f"{name} {flag}" for name, flag in flags.items())
+
+
 def flags_cell(flags: Mapping[str, str]) -> str:
-    """Return flags by name as one cell: `snout jump; tail bone+held`."""
-    return text_cell("; ".join(f"{name} {flag}" for name, flag in flags.items()))
+    """Return flags by name as one cell."""
+    return text_cell(flags_text(flags))
 
 
 def parse_flags(cell: object) -> dict[str, str]:

@@ -5,7 +5,7 @@ not analysed, its points are NaN.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -16,9 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.path_containment import inside
-from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.pose import Skeleton, part_names
 from deeplabstream.recording.cell_formats import identity_of, parse_flags
+from deeplabstream.recording.pose_corrections import (
+    Correction,
+    apply_corrections,
+    corrections_of,
+)
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_schema import VIDEO, keypoint_columns
@@ -43,6 +49,9 @@ class RecordedFrames:
     skeleton: Skeleton
     warning: str = ""
     """Sentence about broken lines of `CAMERA.csv`; empty: there are none."""
+    corrections: int = 0
+    """Corrections that the points in `rows` have. The columns `corrected_KEYPOINT` of
+    `rows`, which frames with corrections have, say of which points."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -90,6 +99,39 @@ class RecordedFrames:
             size=(int(shape[0]), int(shape[1])),
         )
 
+    @property
+    def corrected(self) -> NDArray[np.bool_]:
+        """Whether a correction concerns each point (frame, animal, body part)."""
+        shape = len(self.rows), self.skeleton.count, len(self.skeleton.bodyparts)
+        if not self.corrections:
+            return np.zeros(shape, np.bool_)
+        names = part_names(self.skeleton, self.skeleton.count)
+        columns = [f"corrected_{name}" for name in names]
+        return np.asarray(self.rows[columns].to_numpy(bool).reshape(shape))
+
+    def with_corrections(
+        self, corrections: Mapping[int, Correction]
+    ) -> "RecordedFrames":
+        """Return the frames with corrections, by their numbers.
+
+        DeepLabStreamError: one does not fit the run; the message names it.
+        """
+        if not corrections:
+            return self
+        threshold = self.folder.thresholds.of(self.camera)
+        flags = self.rows["flags"].tolist()
+        found = apply_corrections(self.poses, flags, threshold, corrections)
+        table, count = found.table, len(self.rows)
+        changed = found.corrected.reshape(count, -1)
+        rows = self.rows.assign(flags=found.flags)
+        values = np.concatenate([table.points, table.confidence[..., None]], axis=-1)
+        columns = keypoint_columns(self.skeleton)
+        rows[list(columns)] = values.reshape(count, -1)
+        names = part_names(self.skeleton, self.skeleton.count)
+        for place, name in enumerate(names):
+            rows[f"corrected_{name}"] = changed[:, place]
+        return replace(self, rows=rows, corrections=len(corrections))
+
     def row_at(self, time_s: float) -> int:
         """Return the row of the last frame at a time; the first one before it."""
         after = np.searchsorted(self.times_s, np.float64(time_s + 1e-9), side="right")
@@ -106,7 +148,7 @@ class RecordedFrames:
     def of_video(self, video: str) -> "RecordedFrames":
         """Return the frames of one video by its file name, a row for each of them."""
         rows = self.rows[self.rows["video"] == video].sort_values("video_frame")
-        return RecordedFrames(self.folder, self.camera, rows, self.skeleton)
+        return replace(self, rows=rows)
 
     def of_analysis(self) -> "RecordedFrames":
         """Return the frames that were analysed."""
@@ -142,7 +184,10 @@ def recorded_parts(folder: RunFolder) -> Iterator[tuple[str, RecordedFrames]]:
 
 
 def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
-    """Read a camera's table and the tables of its videos; DeviceError: they can't be used."""
+    """Read a camera's table and the tables of its videos; DeviceError: they can't be used.
+
+    With `folder.corrected`, the frames have the corrections of the run.
+    """
     import pandas as pd
 
     skeleton = folder.skeleton
@@ -171,7 +216,25 @@ def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
     rows["analysed"] = rows["analysed"].fillna(0).astype(bool)
     rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
     rows["time_s"] = (rows["exposed_ns"] - folder.facts["start_ns"]) / 1e9
-    return RecordedFrames(folder, camera, rows, skeleton, written.warning_of_read())
+    frames = RecordedFrames(folder, camera, rows, skeleton, written.warning_of_read())
+    if not folder.corrected:
+        return frames
+    return frames.with_corrections(corrections_of(folder.path, camera))
+
+
+def read_steps(folder: RunFolder, camera: str) -> Iterator[Step]:
+    """Yield the analysed frames of a camera as the engine saw them.
+
+    With `folder.corrected`, their poses have the corrections of the run. All else is as it
+    was recorded, behaviours too.
+    """
+    frames = read_frames(folder, camera)
+    changed = frames.corrected.any(axis=(1, 2))
+    keys = frames.rows.loc[changed, _KEY].itertuples(index=False, name=None)
+    rows = dict(zip(keys, np.flatnonzero(changed), strict=True))
+    for step in folder.steps(camera):
+        row = rows.get((step.index, step.exposed_ns, step.arrived_ns))
+        yield step if row is None else replace(step, pose=frames.poses.pose(int(row)))
 
 
 def video_frames(

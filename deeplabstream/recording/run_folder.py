@@ -75,10 +75,15 @@ class RunFacts:
 
 
 class RunFolder:
-    """One run on disk."""
+    """One run on disk.
 
-    def __init__(self, path: Path) -> None:
+    With `corrected`, the frames that `read_frames` reads have the corrections of the run;
+    without, they are those that were recorded.
+    """
+
+    def __init__(self, path: Path, corrected: bool = False) -> None:
         self.path = path
+        self.corrected = corrected
 
     @classmethod
     def create(

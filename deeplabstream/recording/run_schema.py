@@ -24,6 +24,8 @@ VERSION = 2
 
 REGIONS = "regions.json"
 """File of the regions and points that were added after a run."""
+CORRECTIONS = "corrections.json"
+"""File of the corrections of a run's poses."""
 
 _INT = r"-?[0-8]?\d{1,18}"
 _FINITE = r"-?\d{1,12}(?:\.\d{0,20})?(?:e[-+]?\d\d?)?"
@@ -240,6 +242,8 @@ FILES: Mapping[str, str] = {
     "CAMERA.frames.csv": "one row per frame of the video",
     "notes.json": "notes and tags that were written on the page Runs later, if any",
     REGIONS: "regions and points that were added after the run, if any ([results.md](results.md))",
+    CORRECTIONS: "corrections of the poses, if any; the tables keep what was recorded "
+    "([results.md](results.md))",
 }
 """Files of a run folder. CAMERA is the name of a camera."""
 

@@ -51,6 +51,7 @@ EXPECTED = {
     "tracked": 20,
     "missing": 0,
     "interpolated": 0,
+    "corrected": 0,
     "distance": 150,
     "mean_speed": 7.5,
     "median_speed": 5,

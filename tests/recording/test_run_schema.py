@@ -17,6 +17,7 @@ from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
 from deeplabstream.recording.run_schema import (
+    CORRECTIONS,
     EVENTS,
     FILES,
     REGIONS,
@@ -54,7 +55,9 @@ def test_what_is_written_is_what_the_schema_declares(tmp_path: Path) -> None:
     for name, columns in headers.items():
         assert tuple(rows(run / name)[0]) == columns
     written = {name.replace("top", "CAMERA") for name in content(run)}
-    assert written == {*FILES} - {NOTES, REGIONS}, "these are written later"
+    assert written == {*FILES} - {NOTES, REGIONS, CORRECTIONS}, (
+        "these are written later"
+    )
     assert json.loads((run / "run.json").read_text("utf-8"))["schema"] == VERSION
 
 

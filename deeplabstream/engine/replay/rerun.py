@@ -23,6 +23,8 @@ from deeplabstream.core.progress import progress
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.recording.pose_corrections import poses_in_use
+from deeplabstream.recording.recorded_frames import read_steps
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
@@ -125,7 +127,10 @@ def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
         for name in settings.triggers_by_camera()
         if folder.table_path(name).exists()
     ]
-    steps = (folder.steps(name) for name in cameras)
+    steps = (
+        read_steps(folder, name) if folder.corrected else folder.steps(name)
+        for name in cameras
+    )
     return heapq.merge(*steps, key=lambda step: step.posed_ns)
 
 
@@ -178,6 +183,8 @@ class _Course:
 class Comparison:
     """A run beside the same run decided again; all times are of the run."""
 
+    poses: str = ""
+    """Which poses were decided on, where the run has corrections."""
     frames: int = 0
     experiment_frames: int = 0
     commands: int = 0
@@ -221,6 +228,8 @@ class Comparison:
             f"{self.frames} frames re-run, an experiment ran on "
             f"{self.experiment_frames} of them"
         )
+        if self.poses:
+            yield f"decided on {self.poses}"
         for difference in self.differences[:most]:
             yield str(difference)
         if len(self.differences) > most:
@@ -281,7 +290,7 @@ def compare(
 
     With `throughout` the experiment begins with the first frame.
     """
-    result = Comparison()
+    result = Comparison(poses=poses_in_use(folder.path, folder.corrected))
     start_ns = int(folder.facts["start_ns"])
     whole = rerun_decisions(settings, folder, throughout)
     for then, now in progress(whole, "evaluating", _analysed(folder)):
@@ -307,14 +316,17 @@ def rerun(
     settings: Path | None = None,
     experiment: str | None = None,
     say: Callable[[str], object] = lambda text: None,
+    corrected: bool = False,
 ) -> Comparison:
     """Decide the run in the folder `path` again, and compare.
 
     `settings` is a settings file, by default the run's own. An `experiment`, as
-    `load_with` takes it, begins with the first frame. `say` gets what was repaired.
+    `load_with` takes it, begins with the first frame. `say` gets what was repaired. The
+    poses are the recorded ones; with `corrected`, they have the corrections of the run.
     DeviceError or SettingsError: the run or the settings can't be used.
     """
     folder = open_run_folder(path, say)
+    folder.corrected = corrected
     used = load_with(settings or path / "settings.ini", experiment)
     try:
         return compare(used, folder, throughout=experiment is not None)

@@ -16,6 +16,7 @@ from deeplabstream.recording.exporters.nwb_run import nwb
 from deeplabstream.recording.exporters.pose_files import write_dlc_csv, write_dlc_h5
 from deeplabstream.recording.exporters.sleap_analysis import sleap
 from deeplabstream.recording.exporters.slp import slp
+from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
@@ -130,21 +131,26 @@ def export(
     say: Callable[[str], object] = lambda sentence: None,
     overwrite: bool = False,
     subject: NwbSubject | None = None,
+    corrected: bool = False,
 ) -> list[Path]:
     """Write a run into `PATH/export/`, or another folder; return the files.
 
     DeepLabStreamError says why the run can't be exported. ExportedBeforeError names a file
     that exists already; then nothing is written. A run that was killed is repaired first.
     Each file gets its name when it is complete. `say` gets the repairs, and each file when
-    it is written. `subject` is the animal, for NWB.
+    it is written. `subject` is the animal, for NWB. The poses are the recorded ones; with
+    `corrected`, they have the corrections of the run.
     """
     folder = open_run_folder(path, say)
+    folder.corrected = corrected
     if not analysed_cameras(folder):
         raise DeepLabStreamError(f"no poses in {path}")
     into = into or path / "export"
     exports: dict[str, Export] = {**EXPORTS, "nwb": partial(nwb, subject=subject)}
     planned = [file for kind in kinds for file in exports[kind](folder, into)]
     check_free([file.path for file in planned], overwrite, fault=ExportedBeforeError)
+    if said := poses_in_use(path, corrected):
+        say(said)
     into.mkdir(parents=True, exist_ok=True)
     write_files(planned, say)
     return [file.path for file in planned]

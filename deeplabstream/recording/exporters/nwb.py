@@ -71,6 +71,17 @@ class NwbPoses:
     """The poses of each video by its file name."""
     version: str = ""
     """Version of the program that made the poses."""
+    corrections: int = 0
+    """Corrections that the poses have."""
+
+    @property
+    def origin(self) -> str:
+        """Where the points come from."""
+        if self.corrections:
+            return (
+                f"as the network gave it, with {self.corrections} corrections by hand"
+            )
+        return "as the network gave it"
 
     @property
     def device(self) -> str:
@@ -213,7 +224,7 @@ def _add_poses(
         for part, bodypart in enumerate(poses.skeleton.bodyparts):
             made = PoseEstimationSeries(
                 name=nwb_name(bodypart),
-                description=f"{bodypart} of {own}, as the network gave it",
+                description=f"{bodypart} of {own}, {source.origin}",
                 data=poses.points[:, animal, part],
                 unit="pixels",
                 reference_frame="left upper corner of the image, x right, y down",

@@ -89,7 +89,9 @@ def _write_run(folder: RunFolder, into: Path, subject: NwbSubject, path: Path) -
     sources = []
     for camera in analysed_cameras(folder):
         frames = read_frames(folder, camera)
-        sources.append(NwbPoses(frames.poses, _videos(frames), version))
+        sources.append(
+            NwbPoses(frames.poses, _videos(frames), version, frames.corrections)
+        )
     write_nwb(path, session, sources, partial(_add_run, review(folder.path), into))
 
 

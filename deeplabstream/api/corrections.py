@@ -1,0 +1,202 @@
+"""Corrections of a run's poses: added and undone by notebooks, window and program."""
+
+import getpass
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deeplabstream.api.recorded_run import RecordedRun
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.recording.pose_corrections import (
+    Correction,
+    Kind,
+    append_correction,
+    corrections_of,
+    read_corrections,
+)
+from deeplabstream.recording.recorded_frames import (
+    RecordedFrames,
+    analysed_cameras,
+    read_frames,
+)
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_opening import open_run_folder
+
+
+def correct(
+    run: RecordedRun | str | Path,
+    kind: Kind,
+    frames: tuple[int, int],
+    *,
+    animals: Sequence[str] = (),
+    bodyparts: Sequence[str] = (),
+    position: tuple[float, float] | None = None,
+    camera: str = "",
+    why: str = "",
+    who: str = "",
+) -> int:
+    """Correct the poses of a recorded run; the recorded data stay as they are.
+
+    Results use the corrected poses from then on.
+
+    Parameters
+    ----------
+    run : RecordedRun, str or pathlib.Path
+        What `open_run` returned, or a run folder.
+    kind : {"swap", "confirm", "remove", "set", "interpolate"}
+        swap: two animals have each other's names. confirm: the names are right, though
+        identity was ambiguous. remove: the points are wrong, and none is known. set: a
+        point is at `position`. interpolate: the points lie on the line between the nearest
+        known ones before and after.
+    frames : tuple of int
+        First and last frame, both included: `frame` of `CAMERA.csv`. `frames_between` finds
+        them by their times.
+    animals : sequence of str
+        Names of the animals; empty: all.
+    bodyparts : sequence of str
+        Names of the body parts; empty: all.
+    position : tuple of float, optional
+        Of `set`: x and y in pixels of the image, of one body part of one animal.
+    camera : str
+        A camera with poses; empty: the only one.
+    why : str
+        Reason.
+    who : str
+        Who corrects; empty: the user of this computer.
+
+    Returns
+    -------
+    int
+        Number of the correction, from 1 on.
+
+    Raises
+    ------
+    DeepLabStreamError
+        The correction does not fit the run; nothing is written.
+    DeviceError
+        The run can't be read, or `corrections.json` can't be written.
+
+    Examples
+    --------
+    >>> number = dls.correct(run, "swap", (900, 960), animals=("a", "b"))
+    >>> dls.undo_correction(run, number, why="wrong span")
+    """
+    folder = _folder(run)
+    recorded = _recorded(folder, camera)
+    correction = Correction(
+        kind=kind,
+        camera=recorded.camera,
+        frames=(int(frames[0]), int(frames[1])),
+        animals=tuple(animals),
+        bodyparts=tuple(bodyparts),
+        position=position and (float(position[0]), float(position[-1])),
+        who=who or _user(),
+        when=_now(),
+        why=why,
+    )
+    before = corrections_of(folder.path, recorded.camera)
+    number = len(read_corrections(folder.path)) + 1
+    recorded.with_corrections({**before, number: correction})
+    return append_correction(folder.path, correction)
+
+
+def frames_between(
+    run: RecordedRun | str | Path, start_s: float, end_s: float, camera: str = ""
+) -> tuple[int, int]:
+    """Return the first and last frame between two times, for `correct`.
+
+    Parameters
+    ----------
+    run : RecordedRun, str or pathlib.Path
+        What `open_run` returned, or a run folder.
+    start_s : float
+        Seconds since Start Stream.
+    end_s : float
+        The same; a frame at this time is included.
+    camera : str
+        A camera with poses; empty: the only one.
+
+    Returns
+    -------
+    tuple of int
+        `frame` of `CAMERA.csv`.
+
+    Raises
+    ------
+    DeepLabStreamError
+        There is no frame between these times.
+    DeviceError
+        The run can't be read.
+    """
+    recorded = _recorded(_folder(run), camera)
+    times_s = recorded.times_s
+    inside = (times_s >= start_s - 1e-6) & (times_s <= end_s + 1e-6)
+    numbers = recorded.poses.frames[inside]
+    if not len(numbers):
+        raise DeepLabStreamError(f"no frame from {start_s:g} s to {end_s:g} s")
+    return int(numbers[0]), int(numbers[-1])
+
+
+def undo_correction(
+    run: RecordedRun | str | Path, number: int, why: str = "", who: str = ""
+) -> int:
+    """Undo a correction, or an undo. The list keeps both.
+
+    Parameters
+    ----------
+    run : RecordedRun, str or pathlib.Path
+        What `open_run` returned, or a run folder.
+    number : int
+        Number of the correction, from 1 on.
+    why : str
+        Reason.
+    who : str
+        Who undoes it; empty: the user of this computer.
+
+    Returns
+    -------
+    int
+        Number of the undo in the list.
+
+    Raises
+    ------
+    DeepLabStreamError
+        There is no such correction.
+    DeviceError
+        `corrections.json` can't be read or written.
+    """
+    undo = Correction(
+        kind="undo", undoes=number, who=who or _user(), when=_now(), why=why
+    )
+    return append_correction(_folder(run).path, undo)
+
+
+def _folder(run: RecordedRun | str | Path) -> RunFolder:
+    if isinstance(run, RecordedRun):
+        return RunFolder(run.path)
+    return open_run_folder(Path(run), lambda text: None, check_tables=False)
+
+
+def _recorded(folder: RunFolder, camera: str) -> RecordedFrames:
+    try:
+        cameras = analysed_cameras(folder)
+        if not camera and len(cameras) == 1:
+            camera = cameras[0]
+        if camera not in cameras:
+            there = ", ".join(cameras) or "none"
+            what = f"no poses of camera {camera!r}" if camera else "name a camera"
+            raise DeviceError(f"{folder.path}: {what}; cameras with poses: {there}")
+        return read_frames(folder, camera)
+    except (OSError, ValueError, KeyError) as error:
+        raise DeviceError(f"{folder.path} can't be read: {error}") from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name
+        return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

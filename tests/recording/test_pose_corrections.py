@@ -1,0 +1,194 @@
+"""Corrections of poses: what each changes, what it leaves, and the file that keeps them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.cell_formats import identity_of, parse_flags
+from deeplabstream.recording.pose_corrections import (
+    CorrectedPoses,
+    Correction,
+    Kind,
+    append_correction,
+    apply_corrections,
+    in_force,
+    read_corrections,
+    rejected_points,
+)
+from deeplabstream.recording.pose_table import PoseTable
+from deeplabstream.recording.run_schema import CORRECTIONS
+
+SKELETON = Skeleton(("nose", "tail"), animals=("anna", "bob"))
+ROWS = 12
+FRAMES = np.arange(ROWS) * 2 + 100  # every second one arrived
+LATE = 6  # the row before which time passes twice as fast
+
+
+def table(flags: Sequence[str] = ()) -> PoseTable:
+    """Nose of anna at (row, 0), her tail 10 lower; bob 100 to the right."""
+    points = np.zeros((ROWS, 2, 2, 2))
+    points[..., 0] = np.arange(ROWS)[:, None, None] + np.array([0, 100])[:, None]
+    points[..., 1, 1] = 10
+    confidence = np.full((ROWS, 2, 2), 0.9)
+    points[3], confidence[3] = np.nan, np.nan  # not analysed
+    times_s = np.arange(ROWS, dtype=np.float64)
+    times_s[LATE:] = (times_s[LATE:] + LATE) / 2
+    cells = [parse_flags(cell) for cell in flags or [""] * ROWS]
+    identity = [identity_of(SKELETON, cell) for cell in cells]
+    return PoseTable(
+        Path("x"), SKELETON, points, confidence, FRAMES, times_s, "top", identity
+    )
+
+
+def correction(
+    kind: Kind, first: int, last: int, *names: str, **more: object
+) -> Correction:
+    """Return a correction of these rows, of animals and body parts by name."""
+    animals = tuple(name for name in names if name in SKELETON.animals)
+    parts = tuple(name for name in names if name not in SKELETON.animals)
+    frames = int(FRAMES[first]), int(FRAMES[last])
+    return Correction(
+        kind=kind, camera="top", frames=frames, animals=animals, bodyparts=parts,
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def corrected(*corrections: Correction, flags: Sequence[str] = ()) -> CorrectedPoses:
+    before = table(flags)
+    found = apply_corrections(
+        before, flags or [""] * ROWS, 0.5, dict(enumerate(corrections, start=1))
+    )
+    after = table(flags)
+    np.testing.assert_array_equal(before.points, after.points)
+    np.testing.assert_array_equal(before.confidence, after.confidence)
+    return found
+
+
+def test_two_animals_are_swapped_within_the_span_only() -> None:
+    flags = [""] * ROWS
+    flags[4] = "anna doubt1; bob doubt1; anna_nose jump"
+    flags[5] = "bob_tail held"
+    flags[6] = "anna doubt1"
+    found = corrected(correction("swap", 2, 5, "anna", "bob"), flags=flags)
+    inside, outside = [2, 4, 5], [0, 1, *range(6, ROWS)]
+    points = table().points
+    np.testing.assert_array_equal(found.table.points[inside], points[inside][:, ::-1])
+    np.testing.assert_array_equal(found.table.points[outside], points[outside])
+    assert np.isnan(found.table.confidence[3]).all()
+    assert [*found.flags[4:7]] == ["bob_nose jump", "anna_tail held", "anna doubt1"]
+    assert found.table.identity[4] == ("", "")
+    assert found.table.identity[6] == ("doubt1", "")
+    assert np.flatnonzero(found.corrected.any(axis=(1, 2))).tolist() == inside
+    assert np.argwhere(rejected_points(found.flags, SKELETON)).tolist() == [[4, 1, 0]]
+
+
+def test_confirmed_names_are_no_longer_ambiguous() -> None:
+    flags = ["anna doubt1; bob doubt1; bob_nose held"] * ROWS
+    found = corrected(correction("confirm", 0, 1, "anna"), flags=flags)
+    np.testing.assert_array_equal(found.table.points, table().points)
+    assert found.flags[1] == "bob doubt1; bob_nose held"
+    assert found.table.identity[:3] == [
+        ("", "doubt1"), ("", "doubt1"), ("doubt1", "doubt1"),
+    ]  # fmt: skip
+
+
+def test_removed_points_are_not_found() -> None:
+    found = corrected(correction("remove", 1, 2, "bob", "nose"))
+    assert np.argwhere(found.corrected).tolist() == [[1, 1, 0], [2, 1, 0]]
+    assert np.isnan(found.table.points[1:3, 1, 0]).all()
+    assert (found.table.confidence[1:3, 1, 0] == 0).all()
+    assert np.isfinite(found.table.points[1:3, :, 1]).all()
+
+
+def test_a_set_point_counts_though_it_was_rejected() -> None:
+    flags = [""] * ROWS
+    flags[7] = "anna_nose jump; anna_tail bone"
+    place = correction("set", 7, 7, "anna", "nose", position=(7.5, -3.0))
+    found = corrected(place, flags=flags)
+    assert found.table.points[7, 0, 0].tolist() == [7.5, -3.0]
+    assert found.table.confidence[7, 0, 0] == 1
+    assert found.flags[7] == "anna_tail bone"
+
+
+def test_interpolation_follows_time_and_skips_bad_neighbours() -> None:
+    flags = [""] * ROWS
+    flags[4], flags[9] = "bob_nose jump", "bob doubt1"
+    span = correction("interpolate", 5, 8, "bob", "nose")
+    lower = correction("set", 10, 10, "bob", "nose", position=(300.0, 40.0))
+    found = corrected(lower, span, flags=flags)
+    # from row 2 (2 s, x = 102) to row 10 (8 s, x = 300)
+    t = np.array([5, 6, 6.5, 7])
+    expected = 102 + 198 * (t - 2) / 6
+    np.testing.assert_allclose(found.table.points[5:9, 1, 0, 0], expected)
+    np.testing.assert_allclose(found.table.points[5:9, 1, 0, 1], 40 * (t - 2) / 6)
+    assert (found.table.confidence[5:9, 1, 0] == 0.9).all()
+    assert found.table.points[9, 1, 0].tolist() == [109, 0]
+
+
+def test_what_can_not_be_interpolated_stays_as_it_is() -> None:
+    gone = correction("remove", 0, 4, "anna", "tail")
+    span = correction("interpolate", 5, 8, "anna")
+    found = corrected(gone, span)
+    assert not found.corrected[5:9, 0, 1].any()
+    before = table().points[5:9, 0, 1]
+    np.testing.assert_array_equal(found.table.points[5:9, 0, 1], before)
+    with pytest.raises(DeepLabStreamError, match=r"correction 1: interpolate: no such"):
+        corrected(correction("interpolate", 8, ROWS - 1))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (lambda: correction("swap", 1, 2, "anna"), "names of two animals"),
+        (lambda: correction("swap", 1, 2, "anna", "bob", "nose"), "no body part"),
+        (lambda: correction("remove", 2, 1), "last frame 102 is before first frame 104"),
+        (lambda: correction("set", 1, 1, "anna", "nose"), "needs x and y"),
+        (lambda: correction("set", 1, 1, "anna", position=(1.0, 2.0)), "one body part"),
+        (lambda: correction("remove", 1, 1, "tale"), "no body part 'tale'; known: nose"),
+        (lambda: correction("remove", 3, 3), "no analysed frame from 106 to 106; .* 100 to"),
+        (lambda: Correction(kind="undo"), "number of a correction"),
+        (lambda: Correction(kind="own"), "no such correction"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(wrong: object, reason: str) -> None:
+    with pytest.raises(DeepLabStreamError, match=reason):
+        corrected(wrong())  # type: ignore[operator]
+
+
+def test_an_undo_can_be_undone_and_the_list_keeps_all(tmp_path: Path) -> None:
+    first, second = correction("remove", 1, 1), correction("remove", 2, 2, "anna")
+    undo = Correction(kind="undo", undoes=1, who="eva", when="now", why="a slip")
+    assert [append_correction(tmp_path, each) for each in (first, second, undo)] == [
+        1, 2, 3,
+    ]  # fmt: skip
+    assert read_corrections(tmp_path) == (first, second, undo)
+    assert in_force(read_corrections(tmp_path)) == {2: second}
+    append_correction(tmp_path, Correction(kind="undo", undoes=3))
+    assert in_force(read_corrections(tmp_path)) == {1: first, 2: second}
+    with pytest.raises(DeepLabStreamError, match="no correction 9; it has 4"):
+        append_correction(tmp_path, Correction(kind="undo", undoes=9))
+    assert len(read_corrections(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "[]", '{"schema": 1}', '{"schema": 2, "corrections": []}',
+        '{"schema": 1, "corrections": [7]}',
+        json.dumps({"schema": 1, "corrections": [{"kind": "remove", "frames": [1]}]}),
+        json.dumps({"schema": 1, "corrections": [
+            {"kind": "own", "frames": [1, 1], "animals": [], "bodyparts": []}]}),
+        json.dumps({"schema": 1, "corrections": [
+            {"kind": "remove", "frames": [1, 1], "animals": [], "bodyparts": [], "x": 1}]}),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_a_sentence_and_stays(tmp_path: Path, text: str) -> None:
+    (tmp_path / CORRECTIONS).write_text(text, "utf-8")
+    with pytest.raises(DeviceError, match="can't be read"):
+        append_correction(tmp_path, correction("remove", 1, 1))
+    assert (tmp_path / CORRECTIONS).read_text("utf-8") == text

@@ -1,0 +1,164 @@
+"""A run is corrected by the program; results, exports and decisions say what they use."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import deeplabstream as dls
+from deeplabstream.engine.replay.rerun import rerun
+from deeplabstream.recording.run_schema import CORRECTIONS
+from tests.engine.test_video_replay import run_into
+from tests.recording.small_run import expected, made
+from utils.AnalyseRuns import main as analyse_runs
+from utils.CorrectPoses import main
+from utils.ExportRun import main as export_run
+from utils.VideoAnalyzer import main as analyse_video
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(GOLDEN / "conditional", tmp_path / "conditional"))
+
+
+def hashes(run: Path) -> dict[str, str]:
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in run.iterdir()
+        if file.is_file() and file.name != CORRECTIONS
+    }
+
+
+def test_results_use_the_corrections_and_say_so(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, files = dls.analyse(run), hashes(run)
+    frames = before.data.folder.path / "arena.csv"
+    number = int(pd.read_csv(frames)["frame"].iloc[30])
+    words = ["set", "--frames", str(number), "--bodyparts", "snout"]
+    words += ["--position", "9", "8"]
+    assert main([str(run), *words, "--who", "eva", "--why", "seen on the video"]) == 0
+    assert capsys.readouterr().out == (
+        f"1: set snout at 9 8, frame {number} of arena\n"
+    )
+    after, raw = dls.analyse(run), dls.analyse(run, dls.AnalysisOptions(raw=True))
+    part = after.data.skeleton.bodyparts.index("snout")
+    assert after.data.points[30, 0, part].tolist() == [9, 8]
+    assert after.value("distance") != before.value("distance")
+    assert raw.value("distance") == before.value("distance")
+    share = 1 / len(after.data.t)
+    assert f"corrected poses, with 1 correction, on {share:.1%} of the frames" in (
+        after.notes
+    )
+    assert "recorded poses, without 1 correction" in raw.notes
+    # two intervals touch the frame
+    lasting = np.diff(after.data.t)[29:31].sum() / after.value("tracked")
+    assert after.value("corrected") == pytest.approx(lasting, rel=1e-6)
+    assert raw.value("corrected") == 0
+    assert hashes(run) == files
+    (kept,) = json.loads((run / CORRECTIONS).read_text("utf-8"))["corrections"]
+    assert (kept["who"], kept["why"], kept["frames"]) == (
+        "eva", "seen on the video", [number, number],
+    )  # fmt: skip
+    table = str(tmp_path / "results.csv")
+    for more, said in (([], "corrected poses"), (["--raw"], "recorded poses")):
+        assert analyse_runs([str(run), "--table", table, "--overwrite", *more]) == 0
+        assert said in capsys.readouterr().err
+    assert main([str(run), "undo", "1", "--why", "a slip"]) == 0
+    assert dls.analyse(run).value("distance") == before.value("distance")
+    assert main([str(run), "list"]) == 0
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert "(undone)  [eva; " in first
+    assert second.startswith("2: undo 1  [")
+    assert second.endswith("a slip]")
+
+
+def test_a_span_is_given_in_seconds_too(run: Path) -> None:
+    data = dls.analyse(run).data
+    words = ["remove", "--seconds", str(data.t[10]), str(data.t[12])]
+    assert main([str(run), *words]) == 0
+    lost = np.isnan(dls.analyse(run).data.points).all(axis=(1, 2, 3))
+    assert {10, 11, 12} <= {*np.flatnonzero(lost)}
+    assert not lost[[9, 13]].any()
+    assert main([str(run), "remove", "--seconds", "5000", "6000"]) == 2
+
+
+def test_swapped_animals_reach_every_export_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(tmp_path, animals=2)
+    words = ["swap", "--frames", "3", "4", "--animals", "anna", "bob"]
+    assert main([str(folder), *words]) == 0
+    swapped = expected(range(1, 5), animals=2)
+    swapped[2:4] = swapped[2:4][:, ::-1]
+    for more, said, wanted in (
+        ([], "recorded poses, without 1 correction", expected(range(1, 5), animals=2)),
+        (["--corrected"], "corrected poses, with 1 correction", swapped),
+    ):
+        kinds = ["--to", "dlc-csv", "nwb", "parquet", "sleap", "--overwrite"]
+        capsys.readouterr()
+        assert export_run([str(folder), *kinds, *more]) == 0
+        assert said in capsys.readouterr().out
+        export = folder / "export"
+        written = pd.read_csv(export / "top.dlc.csv", header=[0, 1, 2, 3], index_col=0)
+        np.testing.assert_allclose(written.to_numpy().reshape(4, 2, 2, 3), wanted)
+        rows = pd.read_parquet(export / "top.parquet").set_index("frame")
+        np.testing.assert_allclose(rows.loc[3, "anna_nose_x"], wanted[2, 0, 0, 0])
+        assert ("corrected_anna_nose" in rows) is bool(more)
+        from pynwb import NWBHDF5IO
+
+        with NWBHDF5IO(str(export / "run.nwb"), "r") as reader:
+            series = reader.read().processing["behavior"]["top_anna"]
+            nose = series.pose_estimation_series["nose"]
+            np.testing.assert_allclose(nose.data[:4], wanted[:, 0, 0, :2])
+            assert ("with 1 corrections by hand" in nose.description) is bool(more)
+
+
+def test_decisions_are_those_of_the_recorded_poses_unless_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_into(tmp_path / "run")
+    same = rerun(folder.path)
+    assert same.same
+    assert not same.poses
+    # the trigger 'spot' is a circle at 60 30: the animal is taken out of it
+    recorded = next(s for s in folder.steps("top") if s.triggers.get("spot"))
+    words = ["set", "--frames", str(recorded.index), str(recorded.index + 3)]
+    part = folder.skeleton.bodyparts[0]
+    words += ["--bodyparts", part, "--position", "5", "5"]
+    assert main([str(folder.path), *words]) == 0
+    capsys.readouterr()
+    assert analyse_video(["--run", str(folder.path)]) == 0
+    assert "decided on recorded poses, without 1 correction" in capsys.readouterr().out
+    assert analyse_video(["--run", str(folder.path), "--corrected"]) == 1
+    said = capsys.readouterr().out
+    assert "decided on corrected poses, with 1 correction" in said
+    assert f"frame {recorded.index} of top" in said
+    assert len(dls.replay(folder.path)) == 0
+    assert len(dls.replay(folder.path, corrected=True)) > 0
+
+
+def test_what_does_not_fit_is_a_sentence_and_changes_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, said in (
+        (["swap", "--frames", "1", "2", "--animals", "a", "b"], "no animal 'a'"),
+        (["remove", "--frames", "900000"], "no analysed frame from 900000"),
+        (["remove", "--frames", "1", "2", "3"], "expected first and last"),
+        (["remove", "--frames", "1", "--camera", "side"], "no poses of camera 'side'"),
+        (["undo", "1"], "has no correction 1"),
+    ):
+        assert main([str(run), *words]) == 2
+        assert said in capsys.readouterr().err
+    assert not (run / CORRECTIONS).exists()
+    (run / CORRECTIONS).write_text("{", "utf-8")
+    with pytest.raises(dls.DeviceError, match=r"corrections\.json can't be read"):
+        dls.analyse(run)
+    raw = dls.analyse(run, dls.AnalysisOptions(raw=True))
+    assert any("can't be read" in note for note in raw.notes)
