@@ -6,6 +6,7 @@ categories, cividis and viridis for numbers. Text stays text in SVG and PDF file
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -172,6 +173,29 @@ def save_plot(figure: "Figure", path: str | Path) -> Path:
         reason = error.strerror or error
         raise DeepLabStreamError(f"Can't write {path}: {reason}") from error
     return path
+
+
+def png_of(figure: "Figure", dpi: float) -> bytes:
+    """Return a figure as PNG.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What `plot` returned.
+    dpi : float
+        Pixels per inch.
+
+    Returns
+    -------
+    bytes
+        The content of a PNG file.
+    """
+    from matplotlib import rc_context
+
+    content = BytesIO()
+    with rc_context(_STYLE):
+        figure.savefig(content, format="png", dpi=dpi)
+    return content.getvalue()
 
 
 def draw_track(

@@ -43,6 +43,8 @@ class Bridge(QObject):
     """The rig is another one: cameras, outputs, triggers may be new."""
     looked_back = pyqtSignal(object)
     """Path: a person wants to look at this run folder."""
+    results_asked = pyqtSignal(object)
+    """Path: a person wants to see the results of this run."""
     ticked = pyqtSignal()
     """Everything that happened was told."""
 

@@ -1,5 +1,6 @@
 """Main window: navigation bar on the left, the chosen page beside it."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,6 +186,7 @@ class MainWindow(QMainWindow):
         self.bridge.status_changed.connect(self._note_run)
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.looked_back.connect(self.open_run)
+        self.bridge.results_asked.connect(partial(self.open_run, page="Results"))
         self.bridge.ticked.connect(self.test.tick)
 
     def _run(self, action: Action) -> None:
@@ -334,13 +336,13 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             QTimer.singleShot(0, lambda: self.opener.take(paths))
 
-    def open_run(self, path: Path) -> None:
-        """Show a run folder on the page Runs."""
+    def open_run(self, path: Path, page: str = "Runs") -> None:
+        """Show a run folder on the page Runs or Results."""
         self.recent.note("runs", path)
-        self.show_page("Runs")
-        page = self._made["Runs"]
-        if isinstance(page, Opening):
-            page.open(path)
+        self.show_page(page)
+        shown = self._made[page]
+        if isinstance(shown, Opening):
+            shown.open(path)
 
     def _correct_identity(self, exchanged: bool) -> None:
         panel = self.live.animals

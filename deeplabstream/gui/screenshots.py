@@ -102,7 +102,7 @@ class Photographer:
         page = self._window.page(_RUNS)
         if not isinstance(page, RunsPage):
             return
-        page.table.setCurrentCell(0, 0)
+        page.table.choose(0)
         while (run := page.view.review) is None:
             yield
         camera, table = next(iter(run.cameras.items()))

@@ -25,14 +25,14 @@ from deeplabstream.recording.run_list import (
 )
 
 INDEX = "runs.sqlite"
-_VERSION = 1
+_VERSION = 2
 """Of the table below; an index of another version is made anew."""
 _BUSY_S = 5.0
 """Another program writes the index for less time."""
 _LISTS = ("tags", "cameras", "repaired")
 _SUMMARY = [field.name for field in fields(RunSummary)]
 _TABLE = f"""CREATE TABLE runs (
-    stamp TEXT NOT NULL, newest REAL NOT NULL, day TEXT NOT NULL, words TEXT NOT NULL,
+    stamp TEXT NOT NULL, newest REAL NOT NULL,
     {", ".join(f'"{name}"' for name in _SUMMARY)}, PRIMARY KEY ("path"))"""
 
 
@@ -50,6 +50,8 @@ class RunQuery:
         Exactly this name, in any case.
     tags : sequence of str
         Runs that have all of these tags.
+    outcome : str
+        Exactly this outcome, in any case.
     first : datetime.date, optional
         Runs that started on this day or later, in local time.
     last : datetime.date, optional
@@ -65,6 +67,7 @@ class RunQuery:
     group: str = ""
     experiment: str = ""
     tags: Sequence[str] = ()
+    outcome: str = ""
     first: date | None = None
     last: date | None = None
     words: str = ""
@@ -108,14 +111,13 @@ class RunCatalogue:
         index = self._updated()
         try:
             rows = index.execute(
-                f"SELECT words, day, {columns} FROM runs "
-                "ORDER BY newest DESC, path DESC"
+                f"SELECT {columns} FROM runs ORDER BY newest DESC, path DESC"
             )
-            for words, day, *cells in rows:
+            for cells in rows:
                 if most is not None and len(found) >= most:
                     break
                 run = self._summary(cells)
-                if _fits(query, run, words, day):
+                if fits(query, run):
                     found.append(run)
         finally:
             if index is not self._memory:
@@ -166,7 +168,7 @@ class RunCatalogue:
             with index:
                 gone = [(name,) for name in known if name not in there]
                 index.executemany("DELETE FROM runs WHERE path = ?", gone)
-                marks = ", ".join("?" * (4 + len(_SUMMARY)))
+                marks = ", ".join("?" * (2 + len(_SUMMARY)))
                 index.executemany(
                     f"INSERT OR REPLACE INTO runs VALUES ({marks})",
                     (self._row(name, there[name]) for name in changed),
@@ -190,17 +192,12 @@ class RunCatalogue:
 
     def _row(self, name: str, stamp: str) -> tuple[object, ...]:
         run = summarise(self.folder / name)
-        day = f"{run.started:%Y-%m-%d}" if run.started else ""
-        said = (
-            *(run.animal, run.group, run.experiment, run.outcome, run.notes),
-            *(*run.tags, run.excluded, day, name),
-        )
         cells: dict[str, object] = dict(zip(_SUMMARY, astuple(run), strict=True))
         cells |= {"path": name, "started": run.started and run.started.isoformat()}
         cells |= {each: json.dumps(getattr(run, each)) for each in _LISTS}
         if run.outcome in (NOT_ENDED, UNREADABLE):
             stamp = ""  # its tables may tell more later, without a change of run.json
-        return stamp, run.newest, day, " ".join(said).casefold(), *cells.values()
+        return stamp, run.newest, *cells.values()
 
     def _summary(self, cells: Sequence[object]) -> RunSummary:
         values: dict[str, Any] = dict(zip(_SUMMARY, cells, strict=True))
@@ -217,20 +214,28 @@ def list_runs(folder: Path, most: int) -> list[RunSummary]:
     return RunCatalogue(folder).runs(most=most)
 
 
-def _fits(query: RunQuery, run: RunSummary, words: str, day: str) -> bool:
-    """Return whether a run is wanted; `words`: all that is said of it, in small letters."""
-    named = ("animal", "group", "experiment")
-    asked = {name: getattr(query, name).casefold() for name in named}
-    tags = {tag.casefold() for tag in run.tags}
-    return (
-        all(
-            not word or word == getattr(run, name).casefold()
-            for name, word in asked.items()
+def fits(query: RunQuery, run: RunSummary) -> bool:
+    """Return whether a run is wanted."""
+    day = f"{run.started:%Y-%m-%d}" if run.started else ""
+    for name in ("animal", "group", "experiment", "outcome"):
+        word = getattr(query, name).casefold()
+        if word and word != getattr(run, name).casefold():
+            return False
+    if query.tags:
+        tags = {tag.casefold() for tag in run.tags}
+        if any(tag.casefold() not in tags for tag in query.tags):
+            return False
+    if query.words:
+        said = (
+            *(run.animal, run.group, run.experiment, run.outcome, run.notes),
+            *(*run.tags, run.excluded, day, run.path.name),
         )
-        and all(tag.casefold() in tags for tag in query.tags)
-        and (query.first is None or day >= query.first.isoformat())
+        told = " ".join(said).casefold()
+        if any(word not in told for word in query.words.casefold().split()):
+            return False
+    return (
+        (query.first is None or day >= query.first.isoformat())
         and (query.last is None or (bool(day) and day <= query.last.isoformat()))
-        and all(word in words for word in query.words.casefold().split())
         and (query.excluded or not run.excluded)
     )
 

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages import runs_page
 from deeplabstream.gui.pages.runs_page import RunsPage
+from deeplabstream.gui.run_listing import COLUMNS
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import bodypart_colour
 from deeplabstream.recording import run_opening
@@ -31,7 +32,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> Iterator[RunsPage]:
     made.resize(1200, 700)
     made.show()
     with qtbot.waitSignal(made.view.pictures.decoded, timeout=SOON):
-        made.table.setCurrentCell(0, 0)
+        made.table.choose(0)
     yield made
     made.finish()
 
@@ -50,18 +51,16 @@ def row_of(page: RunsPage, name: str) -> list[str]:
     """Return the cells of the run of this name."""
     table = page.table
     rows = [
-        [table.cell(row, column) for column in range(table.columnCount())]
-        for row in range(table.rowCount())
-        if not table.isRowHidden(row)
+        [table.cell(row, column) for column in range(len(COLUMNS))]
+        for row in range(len(table.runs.runs))
     ]
     return next(cells for cells in rows if cells[-1] == name)
 
 
 def names(page: RunsPage) -> list[str]:
     """Return the runs that are listed, in their order."""
-    last, table = page.table.columnCount() - 1, page.table
-    shown = [row for row in range(table.rowCount()) if not table.isRowHidden(row)]
-    return [table.cell(row, last) for row in shown]
+    last, table = len(COLUMNS) - 1, page.table
+    return [table.cell(row, last) for row in range(len(table.runs.runs))]
 
 
 def about_animals(folder: Path) -> None:
@@ -95,7 +94,7 @@ def test_runs_are_listed_by_time_and_sorted_and_filtered(
         "",
         "a",
     ]
-    page.table.sortItems(1)
+    page.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
     assert names(page)[-1] == "a", "by animal"
     page.search.setText("m1 avoid")
     assert sorted(names(page)) == ["b", "c"]
@@ -105,12 +104,11 @@ def test_notes_and_tags_are_kept_beside_the_run(page: RunsPage, tmp_path: Path) 
     run = tmp_path / "output/monday"
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     for column, text in ((6, "  lens was dirty "), (7, "pilot, bad light,, pilot")):
-        header = page.table.horizontalHeaderItem(column)
-        assert header is not None
-        assert "double-click a cell to edit" in header.toolTip()
-        item = page.table.item(0, column)
-        assert item is not None
-        item.setText(text)
+        tip = page.table.runs.headerData(
+            column, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole
+        )
+        assert "double-click a cell to edit" in tip
+        page.table.runs.setData(page.table.runs.index(0, column), text)
     assert row_of(page, "monday")[6:8] == ["lens was dirty", "pilot, bad light"]
     words = json.loads((run / "notes.json").read_text("utf-8"))
     assert words == {"notes": "lens was dirty", "tags": ["pilot", "bad light"]}
@@ -119,9 +117,7 @@ def test_notes_and_tags_are_kept_beside_the_run(page: RunsPage, tmp_path: Path) 
     page.refresh()
     assert row_of(page, "monday")[6:8] == ["lens was dirty", "pilot, bad light"]
     shutil.rmtree(run)
-    item = page.table.item(0, 6)
-    assert item is not None
-    item.setText("too late")
+    page.table.runs.setData(page.table.runs.index(0, 6), "too late")
     assert "is not a run folder any more" in page.about.text()
 
 
@@ -179,7 +175,7 @@ def test_a_run_that_was_opened_is_the_selected_one(
     assert page.table.selected == [elsewhere]
     row = names(page).index("monday")
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
-        page.table.setCurrentCell(row, 0)
+        page.table.choose(row)
     assert page.chosen == tmp_path / "output/monday"
 
 
@@ -228,7 +224,7 @@ def test_a_click_on_an_event_moves_no_column(page: RunsPage, qtbot: QtBot) -> No
 
 
 def test_the_picture_is_that_of_the_moment(page: RunsPage, qtbot: QtBot) -> None:
-    assert page.table.rowCount() == 1
+    assert len(page.table.runs.runs) == 1
     for time_s in (0.0, 2.5, 1.2, 1.3, 0.4):
         frame = round(time_s * 10)
         assert abs(shown(qtbot, page, time_s) - brightness(frame)) < 8

@@ -83,7 +83,17 @@ def _health(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.runs_page import RunsPage
 
-    return RunsPage(document)
+    page = RunsPage(document)
+    page.results_asked.connect(bridge.results_asked)
+    return page
+
+
+def _results(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.results_page import ResultsPage
+
+    page = ResultsPage(document)
+    page.replay_asked.connect(bridge.looked_back)
+    return page
 
 
 def _network(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
@@ -98,6 +108,7 @@ PAGES: Mapping[str, Maker] = {
     "Settings": _settings,
     "Health": _health,
     "Runs": _runs,
+    "Results": _results,
     "Network": _network,
 }
 """By the name on their button, in their order; `Live` is the window's own."""

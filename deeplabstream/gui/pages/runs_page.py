@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import QFile, QPoint, Qt, QUrl
+from PyQt5.QtCore import QFile, QPoint, Qt, QUrl, pyqtSignal
 from PyQt5.QtGui import QDesktopServices, QHideEvent, QShowEvent
 from PyQt5.QtWidgets import (
     QApplication,
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QMenu,
     QPushButton,
     QSplitter,
@@ -22,16 +21,20 @@ from PyQt5.QtWidgets import (
 from deeplabstream.gui.dialogs.program_window import ProgramWindow, rerun_decisions
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.run_table import RunTable
+from deeplabstream.gui.widgets.run_table import RunTable, WordSearch
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
-from deeplabstream.recording.run_catalogue import list_runs
-from deeplabstream.recording.run_list import NOT_ENDED, UNREADABLE, summarise
+from deeplabstream.recording.run_catalogue import RunQuery
+from deeplabstream.recording.run_list import (
+    NOT_ENDED,
+    UNREADABLE,
+    summarise,
+)
 from deeplabstream.recording.run_opening import ended, goes_on
 from deeplabstream.recording.run_review import Review
 
-_MOST_RUNS = 2000
 _DELETE = "Move to trash"
+_LISTING = "Listing the runs …"
 _REPAIRED = (
     "The run is being recorded, or was killed and will be repaired when it is opened."
 )
@@ -51,12 +54,17 @@ _EXPORT_NAMES = {
 class RunsPage(QWidget):
     """Lists the runs of the settings' output directory; the newest first."""
 
+    results_asked = pyqtSignal(object)
+    """Path: a person wants to see the results of a run."""
+
     def __init__(self, document: Document) -> None:
         super().__init__()
         self.document = document
         self.table = RunTable()
-        self.search = QLineEdit()
+        self.search = WordSearch()
         self.other = QPushButton("Other folder …")
+        self.results = QPushButton("Results")
+        self.results.setToolTip("measures and plots; also by a double click on a run")
         self.again = QPushButton("Re-run decisions")
         self.again.setToolTip(
             "evaluates triggers and experiment on the recorded poses with the "
@@ -70,8 +78,6 @@ class RunsPage(QWidget):
         self.about.setWordWrap(True)
         self.view = RunView()
         self.chosen: Path | None = None
-        self._elsewhere: set[Path] = set()
-        """Runs of other folders that were opened."""
         self._arrange()
         self._connect()
         self._offer()
@@ -79,19 +85,23 @@ class RunsPage(QWidget):
     def refresh(self) -> None:
         """List the runs that are there now."""
         settings = self.document.settings
-        found = list_runs(settings.output_directory, _MOST_RUNS) if settings else []
-        listed = {run.path for run in found}
-        others = [path for path in self._elsewhere - listed if path.is_dir()]
-        self.table.show_runs([*map(summarise, others), *found], self.chosen)
-        if not self.table.rowCount():
-            self.about.setText("No runs yet: Start Analysis or Start Recording.")
+        folder = None if settings is None else settings.output_directory
+        self.table.refresh(folder, self.chosen)
+        if self.table.lister.isRunning():
+            self._complain(_LISTING)
+
+    def _take_list(self) -> None:
+        if not self.table.runs.all:
+            self._complain("No runs yet: Start Analysis or Start Recording.")
+        elif self.about.text() == _LISTING:
+            self._describe(())
 
     def open(self, path: Path) -> None:
         """Show a run."""
         self.chosen = path
         self.table.select(path)
         if path not in self.table.selected:
-            self._elsewhere.add(path)
+            self.table.add(path)
             self.refresh()
         self._describe(())
         self._offer()
@@ -104,13 +114,13 @@ class RunsPage(QWidget):
             if action is not None:
                 action.triggered.connect(partial(self._ask_export, kind))
         self.export.setMenu(menu)
-        self.search.setPlaceholderText("Filter: animal, group, experiment, tag, date …")
-        self.search.setToolTip("shows runs that contain all of these words")
-        self.search.setClearButtonEnabled(True)
         top = QHBoxLayout()
         top.setSpacing(8)
         top.addWidget(self.search, 1)
-        buttons = (self.again, self.export, self.folder, self.delete, self.other)
+        buttons = (
+            *(self.results, self.again, self.export, self.folder),
+            *(self.delete, self.other),
+        )
         for button in buttons:
             top.addWidget(button)
         upper = QWidget()
@@ -136,7 +146,12 @@ class RunsPage(QWidget):
         self.table.chosen.connect(self._choose)
         self.table.failed.connect(self.about.setText)
         self.table.customContextMenuRequested.connect(self._show_menu)
-        self.search.textChanged.connect(self.table.filter)
+        self.table.opened.connect(self.results_asked)
+        self.table.listed.connect(self._take_list)
+        self.search.textChanged.connect(
+            lambda text: self.table.filter(RunQuery(words=text))
+        )
+        self.results.clicked.connect(lambda: self.results_asked.emit(self.chosen))
         self.other.clicked.connect(self._ask_folder)
         self.again.clicked.connect(self._rerun)
         self.folder.clicked.connect(self._open_folder)
@@ -167,11 +182,10 @@ class RunsPage(QWidget):
             self.open(path)
 
     def _show_menu(self, at: QPoint) -> None:
-        item = self.table.itemAt(at)
-        if item is None or self.table.viewport() is None:
+        if not self.table.indexAt(at).isValid():
             return
         menu = QMenu(self)
-        for button in (self.again, self.folder, self.delete):
+        for button in (self.results, self.again, self.folder, self.delete):
             if (action := menu.addAction(button.text())) is not None:
                 action.triggered.connect(button.click)
         if (exports := self.export.menu()) is not None:
@@ -180,7 +194,10 @@ class RunsPage(QWidget):
         menu.exec_(self.table.mapToGlobal(at))
 
     def _offer(self) -> None:
-        for button in (self.again, self.export, self.folder, self.delete):
+        for button in (
+            *(self.results, self.again, self.export, self.folder),
+            self.delete,
+        ):
             button.setEnabled(self.chosen is not None)
 
     def _ask_folder(self) -> None:
@@ -272,6 +289,7 @@ class RunsPage(QWidget):
     def finish(self) -> None:
         """End what goes on behind the page."""
         self.view.finish()
+        self.table.lister.finish()
 
 
 def move_to_trash(folder: Path) -> bool:

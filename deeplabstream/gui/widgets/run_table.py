@@ -1,63 +1,66 @@
-"""Run table: the runs of a folder, sorted, filtered, with notes and tags to edit."""
+"""Run table: the runs of a folder with notes and tags to edit, and fields to search them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import (
+    QDate,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    Qt,
+    pyqtSignal,
+)
 from PyQt5.QtWidgets import (
     QAbstractItemView,
+    QComboBox,
+    QDateEdit,
+    QGridLayout,
     QHeaderView,
-    QTableWidget,
-    QTableWidgetItem,
+    QLineEdit,
+    QTableView,
+    QWidget,
 )
 
-from deeplabstream.core.errors import DeviceError
-from deeplabstream.recording.run_list import (
-    RunNotes,
-    RunSummary,
-    summarise,
-    write_notes,
+from deeplabstream.gui.run_listing import (
+    COLUMNS,
+    NOTES,
+    START,
+    TIPS,
+    RunLister,
+    RunListModel,
 )
+from deeplabstream.recording.run_catalogue import RunQuery
+from deeplabstream.recording.run_list import RunSummary, summarise
 
-COLUMNS = (
-    "Start (local time)",
-    "Animal",
-    "Group",
-    "Experiment",
-    "Duration",
-    "Outcome",
-    "Notes",
-    "Tags",
-    "Excluded",
-    "Folder",
-)
-_START, _DURATION, _NOTES, _TAGS, _EXCLUDED = 0, 4, 6, 7, 8
 _WIDTHS = (150, 80, 80, 120, 75, 110, 180, 100, 100, 150)
-_KEY = Qt.ItemDataRole.UserRole
-_FIXED = Qt.ItemFlags() | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
-"""What a cell that can't be edited is."""
-_TIPS = {
-    _NOTES: "double-click a cell to edit; saved in notes.json of the run folder",
-    _TAGS: "separated by commas; double-click a cell to edit",
-    _EXCLUDED: "why results of several runs leave it out; empty: it counts",
-}
 
 
-class RunTable(QTableWidget):
-    """Shows summaries; a double click on notes, tags or exclusion edits them."""
+class RunTable(QTableView):
+    """Shows a run list; a double click on notes, tags or exclusion edits them."""
 
     chosen = pyqtSignal(object)
     """Path: a run was chosen."""
+    opened = pyqtSignal(object)
+    """Path: a run was double-clicked, on a cell that can't be edited."""
+    reselected = pyqtSignal()
+    """Other runs are selected."""
     failed = pyqtSignal(str)
     """Notes can't be written: why."""
+    listed = pyqtSignal()
+    """The runs that are there now are listed."""
 
-    def __init__(self) -> None:
-        super().__init__(0, len(COLUMNS))
-        self.setHorizontalHeaderLabels(list(COLUMNS))
-        for column, tip in _TIPS.items():
-            if header := self.horizontalHeaderItem(column):
-                header.setToolTip(tip)
+    def __init__(self, columns: Sequence[int] = range(len(COLUMNS))) -> None:
+        super().__init__()
+        self.runs = RunListModel()
+        self.lister = RunLister()
+        self._shown: Path | None = None
+        self._elsewhere: set[Path] = set()
+        """Runs of other folders that were opened."""
+        self._quiet = False
+        self.setModel(self.runs)
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -74,140 +77,221 @@ class RunTable(QTableWidget):
             side.hide()
             side.setDefaultSectionSize(26)
         if (header := self.horizontalHeader()) is not None:
-            header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
             for column, width in enumerate(_WIDTHS):
                 header.resizeSection(column, width)
-            header.setSectionResizeMode(_NOTES, QHeaderView.ResizeMode.Stretch)
-            header.setSortIndicator(_START, Qt.SortOrder.DescendingOrder)
+                header.setSectionHidden(column, column not in columns)
+            stretched = NOTES if NOTES in columns else columns[-1]
+            header.setSectionResizeMode(stretched, QHeaderView.ResizeMode.Stretch)
+            header.setSortIndicator(START, Qt.SortOrder.DescendingOrder)
+            header.sortIndicatorChanged.connect(self._sort)
         self.setSortingEnabled(True)
-        self._words: list[str] = []
-        self.itemChanged.connect(self._write)
-        self.cellClicked.connect(self._choose)
-        self.currentItemChanged.connect(self._choose_item)
+        self.lister.listed.connect(self._list)
+        self.runs.failed.connect(self.failed)
+        self.clicked.connect(lambda index: self.chosen.emit(self.path(index.row())))
+        self.doubleClicked.connect(self._open)
 
-    def show_runs(self, runs: Sequence[RunSummary], shown: Path | None) -> None:
-        """List these runs; `shown` is the one that is selected."""
-        self.blockSignals(True)
-        self.setSortingEnabled(False)
-        self.setRowCount(len(runs))
-        for row, run in enumerate(runs):
-            self._fill(row, run)
-        self.setSortingEnabled(True)
-        self._filter()
-        self.select(shown)
-        self.blockSignals(False)
+    def refresh(self, folder: Path | None, shown: Path | None) -> None:
+        """List the runs that are in a folder now; `shown` is one that is selected."""
+        self._shown = shown
+        if folder is None:
+            self._list([])
+        else:
+            self.lister.list(folder)
+
+    def add(self, path: Path) -> None:
+        """List a run of another folder too."""
+        self._elsewhere.add(path)
+
+    def _list(self, found: Sequence[RunSummary]) -> None:
+        there = {run.path for run in found}
+        others = [path for path in self._elsewhere - there if path.is_dir()]
+        with self._same_selection():
+            self.runs.show_runs([*map(summarise, others), *found])
+        self.select(self._shown)
+        self.listed.emit()
+
+    def filter(self, query: RunQuery) -> None:
+        """Show the runs that fit."""
+        with self._same_selection():
+            self.runs.filter(query)
 
     def select(self, path: Path | None) -> None:
         """Highlight the row of a run, without choosing it; None, or unknown: no row."""
-        blocked = self.blockSignals(True)
-        row = -1 if path is None else self._row_of(path)
+        row = -1 if path is None else self.runs.row_of(path)
         if row < 0:
-            self.clearSelection()
-            self.setCurrentItem(None)
+            self._select([], None)
         elif path not in self.selected:
-            self.setCurrentCell(row, _START)
-        self.blockSignals(blocked)
+            self._select([row], row)
 
-    def filter(self, text: str) -> None:
-        """Show the runs in which each of these words is found."""
-        self._words = text.casefold().split()
-        self._filter()
+    def choose(self, row: int) -> None:
+        """Choose the run of a row, as a click does."""
+        self.setCurrentIndex(self.runs.index(row, START))
 
     @property
     def selected(self) -> list[Path]:
         """The runs that are highlighted."""
-        rows = sorted({index.row() for index in self.selectedIndexes()})
-        return [self.path(row) for row in rows if not self.isRowHidden(row)]
+        chosen = self.selectionModel()
+        rows = [] if chosen is None else chosen.selectedRows()
+        return [self.path(index.row()) for index in sorted(rows)]
 
     def path(self, row: int) -> Path:
         """Return the run of a row."""
-        item = self.item(row, len(COLUMNS) - 1)
-        return Path(item.data(_KEY) if item is not None else "")
+        return self.runs.runs[row].path
 
     def cell(self, row: int, column: int) -> str:
         """Return the text of a cell."""
-        item = self.item(row, column)
-        return "" if item is None else item.text()
+        return str(self.runs.data(self.runs.index(row, column)))
 
-    def _row_of(self, path: Path) -> int:
-        return next((r for r in range(self.rowCount()) if self.path(r) == path), -1)
+    @contextmanager
+    def _same_selection(self) -> Iterator[None]:
+        """Select afterwards what is selected now."""
+        before = set(self.selected)
+        current = self.currentIndex().row()
+        shown = self.path(current) if 0 <= current < len(self.runs.runs) else None
+        yield
+        rows = [row for row, run in enumerate(self.runs.runs) if run.path in before]
+        self._select(rows, self.runs.row_of(shown) if shown else None)
+        if set(self.selected) != before:
+            self.reselected.emit()
 
-    def _fill(self, row: int, run: RunSummary) -> None:
-        start = f"{run.started:%Y-%m-%d %H:%M:%S}" if run.started else "unknown"
-        length = "" if run.duration_s is None else _clock(run.duration_s)
-        texts: tuple[tuple[str, Any], ...] = (
-            (start, run.newest),
-            (run.animal, None),
-            (run.group, None),
-            (run.experiment, None),
-            (length, run.duration_s or 0.0),
-            (run.outcome, None),
-            (run.notes, None),
-            (", ".join(run.tags), None),
-            (run.excluded, None),
-            (run.path.name, str(run.path)),
+    def _select(self, rows: Sequence[int], current: int | None) -> None:
+        chosen = self.selectionModel()
+        if chosen is None:
+            return
+        selection, last = QItemSelection(), len(COLUMNS) - 1
+        for row in rows:
+            selection.select(self.runs.index(row, 0), self.runs.index(row, last))
+        flags = QItemSelectionModel.SelectionFlag
+        self._quiet = True
+        if current is not None and current >= 0:
+            at = self.runs.index(current, START)
+            chosen.setCurrentIndex(at, flags.NoUpdate)
+            self.scrollTo(at)
+        elif not rows:
+            chosen.clearCurrentIndex()
+        chosen.select(selection, flags.ClearAndSelect)
+        self._quiet = False
+
+    def _sort(self, column: int, order: Qt.SortOrder) -> None:
+        with self._same_selection():
+            self.runs.sort(column, order)
+
+    def _open(self, index: QModelIndex) -> None:
+        if index.column() not in TIPS:
+            self.opened.emit(self.path(index.row()))
+
+    def currentChanged(self, now: QModelIndex, before: QModelIndex) -> None:  # noqa: N802
+        """Choose the run that the keys moved to."""
+        super().currentChanged(now, before)
+        if now.isValid() and not self._quiet:
+            self.chosen.emit(self.path(now.row()))
+
+    def selectionChanged(  # noqa: N802
+        self, added: QItemSelection, removed: QItemSelection
+    ) -> None:
+        """Tell that other runs are selected."""
+        super().selectionChanged(added, removed)
+        if not self._quiet:
+            self.reselected.emit()
+
+
+class WordSearch(QLineEdit):
+    """Words that runs are searched for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setPlaceholderText("Search: animal, group, tag, date …")
+        self.setToolTip("shows runs that contain all of these words")
+        self.setClearButtonEnabled(True)
+
+
+class RunSearch(QWidget):
+    """Fields to search runs by words, animal, group, experiment, tag, outcome and date."""
+
+    asked = pyqtSignal(object)
+    """RunQuery: what is searched for now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = WordSearch()
+        self.boxes = {
+            name: QComboBox()
+            for name in ("animal", "group", "experiment", "tag", "outcome")
+        }
+        self.first, self.last = QDateEdit(), QDateEdit()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(6)
+        grid.addWidget(self.words, 0, 0, 1, 2)
+        for at, (name, box) in enumerate(self.boxes.items()):
+            grid.addWidget(box, *((0, 2) if at == 0 else divmod(at + 2, 3)))
+            box.setToolTip(f"shows runs of this {name} only")
+            box.setMinimumContentsLength(10)
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.addItem(f"any {name}")
+            box.activated.connect(self._ask)
+        for at, (edit, word) in enumerate(((self.first, "from"), (self.last, "until"))):
+            edit.setDisplayFormat("yyyy-MM-dd")
+            edit.setMinimumDate(QDate(2000, 1, 1))
+            edit.setSpecialValueText(f"{word} any day")
+            edit.setCalendarPopup(True)
+            edit.setToolTip(f"shows runs {word} this day, included")
+            edit.setDate(edit.minimumDate())
+            edit.dateChanged.connect(self._ask)
+            grid.addWidget(edit, 2, 1 + at)
+        self.words.textChanged.connect(self._ask)
+
+    @property
+    def query(self) -> RunQuery:
+        """What is searched for."""
+        asked = {
+            name: box.currentText() if box.currentIndex() > 0 else ""
+            for name, box in self.boxes.items()
+        }
+        tag = asked["tag"]
+        return RunQuery(
+            animal=asked["animal"],
+            group=asked["group"],
+            experiment=asked["experiment"],
+            outcome=asked["outcome"],
+            tags=(tag,) if tag else (),
+            first=_day(self.first),
+            last=_day(self.last),
+            words=self.words.text(),
         )
-        for column, (text, key) in enumerate(texts):
-            item = _Cell(text)
-            if key is not None:
-                item.setData(_KEY, key)
-            item.setToolTip("\n".join(filter(None, (text, _TIPS.get(column)))))
-            if column == len(COLUMNS) - 1:
-                item.setToolTip("\n".join([str(run.path), *run.repaired]))
-            if column not in _TIPS:
-                item.setFlags(_FIXED)
-            self.setItem(row, column, item)
 
-    def _filter(self) -> None:
-        for row in range(self.rowCount()):
-            cells = [self.cell(row, column) for column in range(len(COLUMNS))]
-            text = " ".join(cells).casefold()
-            self.setRowHidden(row, not all(word in text for word in self._words))
+    def offer(self, runs: Sequence[RunSummary]) -> None:
+        """Offer the words that these runs have."""
+        for name, box in self.boxes.items():
+            if name == "tag":
+                there = {tag for run in runs for tag in run.tags}
+            else:
+                there = {str(getattr(run, name)) for run in runs}
+            shown = box.currentText() if box.currentIndex() > 0 else ""
+            found = sorted(there - {""} | ({shown} if shown else set()))
+            box.blockSignals(True)
+            box.clear()
+            box.addItems([f"any {name}", *found])
+            box.setCurrentIndex(found.index(shown) + 1 if shown else 0)
+            box.blockSignals(False)
 
-    def _choose(self, row: int, _column: int) -> None:
-        self.chosen.emit(self.path(row))
+    def clear(self) -> None:
+        """Search for nothing: all runs fit."""
+        self.words.clear()
+        for box in self.boxes.values():
+            box.setCurrentIndex(0)
+        for edit in (self.first, self.last):
+            edit.setDate(edit.minimumDate())
+        self._ask()
 
-    def _choose_item(self, item: QTableWidgetItem | None) -> None:
-        if item is not None:
-            self.chosen.emit(self.path(item.row()))
-
-    def _write(self, item: QTableWidgetItem) -> None:
-        """Save notes and tags that were edited; show what is in the file if it fails."""
-        row = item.row()
-        path, tags = self.path(row), self.cell(row, _TAGS).split(",")
-        written = RunNotes(
-            self.cell(row, _NOTES).strip(),
-            tuple(tag.strip() for tag in tags if tag.strip()),
-            self.cell(row, _EXCLUDED).strip(),
-        )
-        try:
-            write_notes(path, written)
-        except DeviceError as error:
-            self.failed.emit(str(error))
-        blocked = self.blockSignals(True)
-        self.setSortingEnabled(False)
-        self._fill(row, summarise(path))
-        self.setSortingEnabled(True)
-        self.select(path)
-        self.blockSignals(blocked)
+    def _ask(self) -> None:
+        self.asked.emit(self.query)
 
 
-class _Cell(QTableWidgetItem):
-    """Sorts by its key where it has one, else by its text."""
-
-    def __lt__(self, other: QTableWidgetItem) -> bool:
-        keys = self.data(_KEY), other.data(_KEY)
-        if all(isinstance(key, float) for key in keys):
-            return bool(keys[0] < keys[1])
-        return self.text().casefold() < other.text().casefold()
-
-
-def _clock(seconds: float) -> str:
-    """Return a duration.
-
-    >>> _clock(75), _clock(3700.4)
-    ('1:15', '1:01:40')
-    """
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+def _day(edit: QDateEdit) -> date | None:
+    day = edit.date()
+    if day == edit.minimumDate():
+        return None
+    return date(day.year(), day.month(), day.day())

@@ -1,0 +1,398 @@
+"""Results page: measures, plots and regions of a recorded run, tables of several runs."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from PyQt5.QtCore import Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QShowEvent
+from PyQt5.QtWidgets import (
+    QButtonGroup,
+    QFileDialog,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.gui.dialogs.questions import place_to_write
+from deeplabstream.gui.results_client import ResultsClient
+from deeplabstream.gui.results_process import (
+    Analyse,
+    Drawn,
+    Measured,
+    Progressed,
+    Refused,
+    Request,
+    SavePlots,
+    SaveTable,
+    Written,
+)
+from deeplabstream.gui.run_listing import EXCLUDED
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.analysis_bar import AnalysisBar
+from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.gui.widgets.run_plots import RunPlots
+from deeplabstream.gui.widgets.run_table import RunSearch, RunTable
+from deeplabstream.gui.widgets.values_table import ValuesTable
+from deeplabstream.recording.run_list import RunSummary, summarise
+
+_COLUMNS = (0, 1, 2, EXCLUDED)
+_CHOOSE = "Choose a run. Ctrl and Shift choose several."
+_TABLES = "Tables (*.csv *.parquet *.xlsx)"
+_PLOTS = "Plots (*.svg *.pdf *.png)"
+_LISTING = "Listing the runs …"
+_SOON_MS = 400
+"""Work that takes longer shows that it goes on."""
+
+
+class ResultsPage(QWidget):
+    """Lists the runs; shows the results of those that are selected."""
+
+    replay_asked = pyqtSignal(object)
+    """Path: a person wants to see the frames of a run."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.client = ResultsClient(self)
+        self.search, self.table = RunSearch(), RunTable(_COLUMNS)
+        self.exclude = QPushButton("Exclude …")
+        self.replay = QPushButton("Frames")
+        self.other = QPushButton("Other folder …")
+        self.count = QLabel()
+        self.bar = AnalysisBar()
+        self.title, self.notes = QLabel(_CHOOSE), QLabel()
+        self.measures, self.plots = ValuesTable(), RunPlots(self.client)
+        self.save_table = QPushButton("Save table …")
+        self.save_plots = QPushButton("Save plots …")
+        self.state, self.progress = QLabel(), QProgressBar()
+        self.cancel_work = StopButton("Cancel")
+        self.shown: Path | None = None
+        """The run whose results are shown or asked for; None: none, or several."""
+        self.measured: Measured | None = None
+        self.tabs: dict[str, QPushButton] = {}
+        self._group = QButtonGroup(self)
+        self._stack = QStackedWidget()
+        self._soon = QTimer(self)
+        self._arrange()
+        self._connect()
+        self._offer()
+
+    def open(self, path: Path) -> None:
+        """Show the results of a run."""
+        if self.table.runs.row_of(path) < 0:
+            self.search.clear()
+        self.table.add(path)
+        self.shown = path
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the runs that are there now."""
+        settings = self.document.settings
+        folder = None if settings is None else settings.output_directory
+        self.table.refresh(folder, self.shown)
+        if self.table.lister.isRunning():
+            self.count.setText(_LISTING)
+
+    def show_tab(self, name: str) -> None:
+        """Show one part of the results."""
+        self.tabs[name].setChecked(True)
+        self._stack.setCurrentIndex(list(self.tabs).index(name))
+
+    def _arrange(self) -> None:
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.search)
+        column.addWidget(self.table, 1)
+        self.table.setMinimumHeight(120)
+        foot = QHBoxLayout()
+        foot.addWidget(self.count, 1)
+        for button in (self.exclude, self.replay, self.other):
+            foot.addWidget(button)
+        column.addLayout(foot)
+        self.exclude.setToolTip("leaves runs out of results of several runs, or not")
+        self.replay.setToolTip(
+            "shows the frames and events of the run on the page Runs"
+        )
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.addWidget(left)
+        split.addWidget(self._results())
+        split.setHandleWidth(10)
+        split.setStretchFactor(0, 2)
+        split.setStretchFactor(1, 5)
+        split.setSizes([400, 800])
+        split.setChildrenCollapsible(False)
+        row = QVBoxLayout(self)
+        row.setContentsMargins(10, 10, 10, 10)
+        row.addWidget(split)
+
+    def _results(self) -> QWidget:
+        self.title.setObjectName("heading")
+        for label in (self.notes, self.state, self.count):
+            label.setObjectName("caption")
+        self.notes.setWordWrap(True)
+        self.state.setWordWrap(True)
+        self.notes.hide()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedSize(160, 10)
+        tabs = QHBoxLayout()
+        tabs.setSpacing(4)
+        for name, widget in (("Measures", self.measures), ("Plots", self.plots)):
+            button = QPushButton(name)
+            button.setCheckable(True)
+            button.clicked.connect(partial(self.show_tab, name))
+            self.tabs[name] = button
+            self._group.addButton(button)
+            self._stack.addWidget(widget)
+            tabs.addWidget(button)
+        tabs.addStretch(1)
+        for button in (self.save_table, self.save_plots):
+            tabs.addWidget(button)
+        foot = QHBoxLayout()
+        foot.addWidget(self.progress)
+        foot.addWidget(self.state, 1)
+        foot.addWidget(self.cancel_work)
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.title)
+        column.addWidget(self.notes)
+        column.addWidget(self.bar)
+        column.addLayout(tabs)
+        column.addWidget(self._stack, 1)
+        column.addLayout(foot)
+        self.show_tab("Measures")
+        return right
+
+    def _connect(self) -> None:
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_SOON_MS)
+        self._soon.timeout.connect(self._show_work)
+        self.search.asked.connect(self._search)
+        self.table.listed.connect(self._take_list)
+        self.table.reselected.connect(self._choose)
+        self.table.opened.connect(self.replay_asked)
+        self.table.failed.connect(self._say)
+        self.exclude.clicked.connect(self._ask_exclusion)
+        self.replay.clicked.connect(lambda: self.replay_asked.emit(self.shown))
+        self.other.clicked.connect(self._ask_folder)
+        self.bar.changed.connect(self._analyse)
+        self.save_table.clicked.connect(self._ask_table)
+        self.save_plots.clicked.connect(self._ask_plots)
+        self.client.replied.connect(self._take)
+        self.client.progressed.connect(self._show_progress)
+        self.client.busy_changed.connect(self._note_work)
+        self.cancel_work.clicked.connect(self._cancel)
+
+    def _search(self) -> None:
+        self.table.filter(self.search.query)
+        self._show_count()
+
+    def _take_list(self) -> None:
+        self.search.offer(self.table.runs.all)
+        self._show_count()
+        if self.table.selected != self._selected:
+            self._choose()
+
+    def _show_count(self) -> None:
+        shown, there = len(self.table.runs.runs), len(self.table.runs.all)
+        runs = "1 run" if there == 1 else f"{there} runs"
+        self.count.setText(runs if shown == there else f"{shown} of {runs}")
+        if not there:
+            self.count.setText("No runs yet")
+
+    _selected: Sequence[Path] = ()
+
+    def _choose(self) -> None:
+        """Show the results of what is selected now."""
+        self._selected = self.table.selected
+        shown = self._selected[0] if len(self._selected) == 1 else None
+        self.measured = None
+        self.shown = shown
+        self._clear(_CHOOSE if shown is None else "")
+        self._show_about()
+        self._analyse()
+        self._offer()
+
+    def _clear(self, text: str) -> None:
+        self.measures.show_values((), ())
+        self.plots.clear(text)
+        self.notes.hide()
+
+    def _show_about(self) -> None:
+        run = None if self.shown is None else summarise(self.shown)
+        self.title.setText(_CHOOSE if run is None else _about(run))
+
+    def _analyse(self) -> None:
+        if self.shown is not None:
+            self._say("")
+            self.client.ask(Analyse(self.shown, self.bar.options))
+
+    def _take(self, request: Request, reply: object) -> None:
+        if isinstance(request, Analyse):
+            if (request.run, request.options) == (self.shown, self.bar.options):
+                self._take_measured(request, reply)
+        elif isinstance(reply, Written):
+            self._say(_written(reply))
+        elif not isinstance(reply, Drawn):
+            self._say(_reason(reply))
+
+    def _take_measured(self, request: Analyse, reply: object) -> None:
+        if not isinstance(reply, Measured):
+            self.measured = None
+            self._clear(_reason(reply))
+            self._say(_reason(reply))
+            self._offer()
+            return
+        self.measured = reply
+        self.bar.offer(reply)
+        several = len(reply.animals) > 1
+        columns = [
+            f"{animal}: {span}" if several else span for animal, span in reply.columns
+        ]
+        rows = [(_label(row.name, row.of), row.unit, *row.values) for row in reply.rows]
+        tips = [f"{row.name}: {row.definition}" for row in reply.rows]
+        self.measures.show_values(("measure", "unit", *columns), rows, tips)
+        self.notes.setText("\n".join(reply.notes))
+        self.notes.setVisible(bool(reply.notes))
+        self.plots.show_run(request.run, request.options, reply)
+        self._offer()
+
+    def _offer(self) -> None:
+        """Enable what can be done with what is selected."""
+        one = self.measured is not None
+        self.save_table.setEnabled(one)
+        self.save_plots.setEnabled(one)
+        self.replay.setEnabled(self.shown is not None)
+        runs = [run for run in self.table.runs.runs if run.path in self._selected]
+        self.exclude.setEnabled(bool(runs))
+        every = bool(runs) and all(run.excluded for run in runs)
+        self.exclude.setText("Include" if every else "Exclude …")
+
+    def _ask_exclusion(self) -> None:
+        """Exclude the selected runs with a reason, or include them again."""
+        reason = ""
+        if self.exclude.text() != "Include":
+            what = "this run" if len(self._selected) == 1 else "these runs"
+            reason, given = QInputDialog.getText(
+                self, "Exclude", f"Why do results of several runs leave out {what}?"
+            )
+            if not given or not reason.strip():
+                return
+        self.table.runs.exclude(self._selected, reason.strip())
+        self._offer()
+
+    def _ask_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Choose a run folder")
+        if name:
+            self.open(Path(name))
+
+    def ask_file(self, name: str, kinds: str, usual: str) -> Path | None:
+        """Ask where to write; a name without an ending gets the usual one."""
+        said, _ = QFileDialog.getSaveFileName(
+            self, "Save", name, kinds,
+            options=QFileDialog.Option.DontConfirmOverwrite,  # asked below
+        )  # fmt: skip
+        if not said:
+            return None
+        path = Path(said)
+        return place_to_write(self, path if path.suffix else path.with_suffix(usual))
+
+    def _ask_table(self) -> None:
+        run = self.shown
+        if run is None:
+            return
+        file = self.ask_file(f"{run.name}.csv", _TABLES, ".csv")
+        if file is not None:
+            self.client.ask(SaveTable(run, self.bar.options, file))
+
+    def _ask_plots(self) -> None:
+        """Save the plot that is shown, under a name that the user chooses."""
+        run = self.shown
+        if run is None:
+            return
+        name = self.plots.name
+        file = self.ask_file(f"{run.name}.{name}.svg", _PLOTS, ".svg")
+        if file is not None:
+            chosen = self.plots.chosen
+            self.client.ask(SavePlots(run, self.bar.options, chosen, {name: file}))
+
+    def _say(self, text: str) -> None:
+        self.state.setText(text)
+
+    def _note_work(self) -> None:
+        """Show work that goes on, unless it ends soon."""
+        if self.client.current is None:
+            self._soon.stop()
+            self.progress.hide()
+            self.cancel_work.hide()
+        elif not self.progress.isVisible():
+            self.progress.setRange(0, 0)
+            self._soon.start()
+
+    def _show_work(self) -> None:
+        self.progress.show()
+        self.cancel_work.show()
+
+    def _show_progress(self, at: Progressed) -> None:
+        self.progress.setRange(0, at.total if at.total > 1 else 0)
+        self.progress.setValue(at.done)
+        self._say(f"{at.what}: {at.done} of {at.total}" if at.total > 1 else at.what)
+
+    def _cancel(self) -> None:
+        self.client.cancel()
+        self._say("Cancelled.")
+
+    def cancel(self) -> bool:
+        """Cancel the work that goes on; return whether there was some."""
+        if self.client.current is None:
+            return False
+        self._cancel()
+        return True
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Look for new runs."""
+        self.refresh()
+        self._note_work()
+        super().showEvent(event)
+
+    @property
+    def running(self) -> str:
+        """Nothing that closing would lose."""
+        return ""
+
+    def finish(self) -> None:
+        """End the process and the thread behind the page."""
+        self.table.lister.finish()
+        self.client.finish()
+
+
+def _about(run: RunSummary) -> str:
+    """Return what a run is, in a line."""
+    said = (run.path.name, run.animal, run.group, run.experiment, run.outcome)
+    return "   ".join(word for word in said if word)
+
+
+def _label(measure: str, of: str) -> str:
+    words = measure.replace("_", " ")
+    return f"{words}: {of}" if of else words
+
+
+def _reason(reply: object) -> str:
+    if isinstance(reply, Refused):
+        return reply.reason
+    return "The analysis has ended by itself: the computer may be short of memory."
+
+
+def _written(reply: Written) -> str:
+    files = ", ".join(str(file) for file in reply.files)
+    return "; ".join([f"Written: {files}"] * bool(files) + [*reply.problems])

@@ -1,0 +1,464 @@
+"""Results process: analyses recorded runs and draws plots, beside the window.
+
+The window sends requests through a pipe; this process answers them one after the other, at
+low priority. It keeps the last results, so that another plot of a run takes no second
+analysis. It imports no Qt.
+"""
+
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.progress import VARIABLE, parse_progress
+from deeplabstream.ipc.pipe import Connection
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from deeplabstream.analysis.analyse import RunResults
+    from deeplabstream.analysis.spans import Span
+    from deeplabstream.analysis.study import Study
+
+_STEPS = 10
+"""Lower priority, in steps of `nice`."""
+_MOST_ROWS = 500
+"""Rows of a table of several runs that are shown."""
+
+
+@dataclass(frozen=True)
+class Analyse:
+    """Answered by `Measured`."""
+
+    run: Path
+    options: AnalysisOptions
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A plot of a run as PNG that fits into a size (width, height), px."""
+
+    run: Path
+    options: AnalysisOptions
+    plot: str
+    chosen: Mapping[str, Any]
+    """Fields of `PlotOptions`."""
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class SavePlots:
+    """Answered by `Written`. The name of a plot and the file that it is written to."""
+
+    run: Path
+    options: AnalysisOptions
+    chosen: Mapping[str, Any]
+    files: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class SaveTable:
+    """Answered by `Written`."""
+
+    run: Path
+    options: AnalysisOptions
+    file: Path
+
+
+@dataclass(frozen=True)
+class AnalyseStudy:
+    """Answered by `StudyTable`."""
+
+    runs: tuple[Path, ...]
+    options: AnalysisOptions
+    processes: int
+
+
+@dataclass(frozen=True)
+class SaveStudy:
+    """Writes the table of the last study. Answered by `Written`."""
+
+    file: Path
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compares groups in the table of the last study. Answered by `Compared`."""
+
+    column: str
+    by: str
+    span: str
+    paired: bool
+    test: Literal["auto", "means", "ranks"]
+    size: tuple[int, int]
+    file: Path | None = None
+    """Also write the plot to this file."""
+
+
+Request = Analyse | Draw | SavePlots | SaveTable | AnalyseStudy | SaveStudy | Compare
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """One measure of one subject, for each animal and span."""
+
+    name: str
+    of: str
+    unit: str
+    definition: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the window shows of the results of a run."""
+
+    columns: tuple[tuple[str, str], ...]
+    """Animal, and span in words, of each column."""
+    rows: tuple[MeasureRow, ...]
+    notes: tuple[str, ...]
+    animals: tuple[str, ...]
+    bodyparts: tuple[str, ...]
+    outputs: tuple[str, ...]
+    """Those that were on."""
+    signals: tuple[str, ...]
+    """What a peri-stimulus average can show."""
+    has_trials: bool
+    has_stages: bool
+    camera: str
+    image: Image | None
+    """The arena; None: there is no video."""
+    size: tuple[int, int]
+    """Height and width of the camera's image."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A plot."""
+
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files that were written, and what could not be."""
+
+    files: tuple[Path, ...]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """The first rows of a table of several runs."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    count: int
+    """Rows in all."""
+    runs: int
+    """Runs that were analysed."""
+    measures: tuple[str, ...]
+    """Columns with numbers that can be compared."""
+    spans: tuple[str, ...]
+    failed: tuple[tuple[Path, str], ...]
+    notes: tuple[tuple[Path, str], ...]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A plot of groups and their statistics."""
+
+    png: bytes
+    header: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How much is done, of how many (0: not known), of what."""
+
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A request that can't be answered, and why."""
+
+    reason: str
+
+
+def serve(pipe: Connection) -> None:
+    """Answer requests until the pipe is closed: the body of the process."""
+    _set_up()
+    work = _Work()
+    while True:
+        try:
+            request = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            with redirect_stdout(_ProgressLines(pipe)):
+                reply = work.answer(request)
+        except DeepLabStreamError as error:
+            reply = Refused(str(error))
+        except Exception as error:  # a bug must not end the process without a word
+            reply = Refused(
+                f"{type(error).__name__}: {error}. This is a fault: report it"
+            )
+        try:
+            pipe.send(reply)
+        except OSError:
+            return
+
+
+def _set_up() -> None:
+    """Leave Ctrl-C to the window, lower the priority, and end when the window ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ[VARIABLE] = "1"
+    with suppress(OSError, ImportError, AttributeError):
+        if sys.platform == "win32":
+            import psutil
+
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            os.nice(_STEPS)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch(sentinel: int = parent.sentinel) -> None:
+        wait([sentinel])
+        _end_children()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def _end_children() -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
+
+
+class _ProgressLines(io.TextIOBase):
+    """Sends lines of progress through the pipe; other lines are dropped."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if found := parse_progress(line):
+                with suppress(OSError):
+                    self._pipe.send(Progressed(*found))
+        return len(text)
+
+
+@dataclass
+class _Work:
+    """Answers requests; keeps the last results and the last study."""
+
+    _key: object = None
+    _results: "RunResults | None" = None
+    _study: "Study | None" = None
+    _images: dict[Path, Image | None] = field(default_factory=dict)
+
+    def answer(self, request: Request) -> object:
+        match request:
+            case Analyse(run, options):
+                return self._measured(self._of(run, options))
+            case Draw(run, options, name, chosen, size):
+                return Drawn(_png(self._figure(run, options, name, chosen), size))
+            case SavePlots(run, options, chosen, files):
+                return self._save_plots(run, options, chosen, files)
+            case SaveTable(run, options, file):
+                from deeplabstream.analysis.study import write_table
+
+                write_table(file, self._of(run, options).table())
+                return Written((file,))
+            case AnalyseStudy(runs, options, processes):
+                from deeplabstream.analysis.study import analyse_runs
+
+                study = analyse_runs(runs, options, processes=processes)
+                self._study = study
+                return _shown(study, len(runs))
+            case SaveStudy(file):
+                from deeplabstream.analysis.study import write_table
+
+                write_table(file, self._table())
+                return Written((file,))
+            case Compare():
+                return self._compared(request)
+
+    def _of(self, run: Path, options: AnalysisOptions) -> "RunResults":
+        from deeplabstream.analysis.analyse import analyse
+
+        key = run, options, _state(run)
+        if self._results is None or key != self._key:
+            self._results, self._key = None, None
+            self._results = analyse(run, options)
+            self._key = key
+        return self._results
+
+    def _measured(self, results: "RunResults") -> Measured:
+        from deeplabstream.analysis.arena_image import arena_image
+
+        data = results.data
+        zero_s = results.spans[0].start_s
+        columns = dict.fromkeys((each.animal, each.span) for each in results.values)
+        found: dict[tuple[str, str], dict[tuple[str, Span], float]] = {}
+        about: dict[tuple[str, str], tuple[str, str]] = {}
+        for each in results.values:
+            key = each.measure.name, each.of
+            found.setdefault(key, {})[each.animal, each.span] = each.value
+            about[key] = each.unit, each.measure.definition
+        rows = tuple(
+            MeasureRow(
+                name, of, *about[name, of],
+                tuple(numbers.get(column, float("nan")) for column in columns),
+            )
+            for (name, of), numbers in found.items()
+        )  # fmt: skip
+        path = data.folder.path
+        if path not in self._images:
+            self._images = {path: arena_image(data)}
+        signals = ("speed", *dict.fromkeys(r for _, r in results.visits))
+        return Measured(
+            tuple((animal, _heading(span, zero_s)) for animal, span in columns),
+            rows,
+            results.notes,
+            tuple(results.tracks),
+            tuple(data.skeleton.bodyparts),
+            tuple(name for name, spans in data.outputs.items() if len(spans)),
+            (*signals, *data.behaviours),
+            bool(data.trials),
+            bool(data.stages),
+            data.camera,
+            self._images[path],
+            (int(data.size[0]), int(data.size[1])),
+        )
+
+    def _figure(
+        self,
+        run: Path,
+        options: AnalysisOptions,
+        name: str,
+        chosen: Mapping[str, Any],
+    ) -> "Figure":
+        from deeplabstream.analysis.plots import PlotOptions, plot
+
+        return plot(self._of(run, options), name, PlotOptions(**chosen))
+
+    def _save_plots(
+        self,
+        run: Path,
+        options: AnalysisOptions,
+        chosen: Mapping[str, Any],
+        files: Mapping[str, Path],
+    ) -> Written:
+        from deeplabstream.analysis.plots import save_plot
+
+        written, problems = [], []
+        for name, file in files.items():
+            try:
+                figure = self._figure(run, options, name, chosen)
+            except DeepLabStreamError as error:
+                problems.append(f"no plot {name}: {error}")
+                continue
+            written.append(save_plot(figure, file))
+        return Written(tuple(written), tuple(problems))
+
+    def _table(self) -> Any:
+        if self._study is None or self._study.table.empty:
+            raise DeepLabStreamError("no runs were analysed yet")
+        return self._study.table
+
+    def _compared(self, asked: Compare) -> Compared:
+        from deeplabstream.analysis.group_statistics import compare_groups
+        from deeplabstream.analysis.plots import group_plot, save_plot
+
+        table = self._table()
+        if asked.by != "span":
+            table = table[table["span"] == asked.span]
+        figure = group_plot(table, asked.column, asked.by)
+        if asked.file is not None:
+            save_plot(figure, asked.file)
+        found = compare_groups(
+            table, [asked.column], asked.by, (), asked.paired, asked.test
+        )
+        header = tuple(str(name) for name in found.table.columns)
+        rows = tuple(found.table.itertuples(index=False, name=None))
+        return Compared(_png(figure, asked.size), header, rows, tuple(found.notes))
+
+
+def _heading(span: "Span", zero_s: float) -> str:
+    """Return the name of a span; of a time bin its times."""
+    if span.kind != "bin":
+        return span.name
+    return f"{span.start_s - zero_s:g}–{span.end_s - zero_s:.6g} s"
+
+
+def _png(figure: "Figure", size: tuple[int, int]) -> bytes:
+    """Return a figure as PNG that fits into a size, px."""
+    from deeplabstream.analysis.plots import png_of
+
+    width, height = figure.get_size_inches()
+    return png_of(figure, max(20.0, min(size[0] / width, size[1] / height)))
+
+
+def _state(run: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return names, sizes and times of the files in a run folder."""
+    try:
+        with os.scandir(run) as entries:
+            found = [(each.name, each.stat()) for each in entries if each.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted((n, facts.st_size, facts.st_mtime_ns) for n, facts in found))
+
+
+def _shown(study: "Study", count: int) -> StudyTable:
+    table = study.table
+    known = (
+        "run",
+        "started",
+        "experiment",
+        "group",
+        "camera",
+        "animal",
+        "span",
+        "kind",
+    )
+    measures = [
+        str(name)
+        for name in table.select_dtypes("number").columns
+        if name not in ("start_s", "end_s") and table[name].notna().any()
+    ]
+    first: Sequence[Any] = table.head(_MOST_ROWS).itertuples(index=False, name=None)
+    return StudyTable(
+        tuple(str(name) for name in table.columns),
+        tuple(tuple(row) for row in first),
+        len(table),
+        count - len(study.failed),
+        tuple(name for name in measures if name not in known),
+        tuple(dict.fromkeys(table["span"])) if len(table) else (),
+        study.failed,
+        study.notes,
+    )

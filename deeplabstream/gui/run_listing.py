@@ -1,0 +1,237 @@
+"""Run list: the runs of a folder as a Qt model, read by a thread, sorted and filtered."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PyQt5.QtCore import QAbstractTableModel, QModelIndex, Qt, QThread, pyqtSignal
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery, fits
+from deeplabstream.recording.run_list import (
+    RunNotes,
+    RunSummary,
+    summarise,
+    write_notes,
+)
+
+COLUMNS = (
+    "Start (local time)",
+    "Animal",
+    "Group",
+    "Experiment",
+    "Duration",
+    "Outcome",
+    "Notes",
+    "Tags",
+    "Excluded",
+    "Folder",
+)
+START, DURATION, NOTES, TAGS, EXCLUDED, FOLDER = 0, 4, 6, 7, 8, 9
+TIPS = {
+    NOTES: "double-click a cell to edit; saved in notes.json of the run folder",
+    TAGS: "separated by commas; double-click a cell to edit",
+    EXCLUDED: "why results of several runs leave it out; empty: it counts",
+}
+"""Tooltips of the columns that can be edited."""
+_AT_ONCE_MS = 200
+"""A list that is read in this time is shown without a message."""
+_ROOT = QModelIndex()
+
+
+class RunListModel(QAbstractTableModel):
+    """Summaries of runs; cells of notes, tags and exclusion can be edited."""
+
+    failed = pyqtSignal(str)
+    """Notes can't be written: why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[RunSummary] = []
+        """Every run, whether it fits the query or not."""
+        self.runs: list[RunSummary] = []
+        """Those that fit, in their order."""
+        self._query = RunQuery()
+        self._sorted = START, Qt.SortOrder.DescendingOrder
+
+    def show_runs(self, runs: Sequence[RunSummary]) -> None:
+        """List these runs."""
+        self.all = list(runs)
+        self._arrange()
+
+    def filter(self, query: RunQuery) -> None:
+        """List those that fit."""
+        self._query = query
+        self._arrange()
+
+    def sort(
+        self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder
+    ) -> None:
+        """Sort by a column."""
+        self._sorted = column, order
+        self._arrange()
+
+    def row_of(self, path: Path) -> int:
+        """Return the row of a run; -1: it is not listed."""
+        return next((row for row, run in enumerate(self.runs) if run.path == path), -1)
+
+    def write(self, path: Path, written: RunNotes) -> None:
+        """Save notes, tags and exclusion of a run; show what is in the file."""
+        try:
+            write_notes(path, written)
+        except DeviceError as error:
+            self.failed.emit(str(error))
+        now = summarise(path)
+        self.all = [now if run.path == path else run for run in self.all]
+        if (row := self.row_of(path)) >= 0:
+            self.runs[row] = now
+            last = self.columnCount() - 1
+            self.dataChanged.emit(self.index(row, 0), self.index(row, last))
+
+    def exclude(self, paths: Sequence[Path], reason: str) -> None:
+        """Exclude runs from results of several runs; no reason: include them again."""
+        for run in [each for each in self.all if each.path in set(paths)]:
+            self.write(run.path, RunNotes(run.notes, run.tags, reason))
+
+    def _arrange(self) -> None:
+        """Filter and sort."""
+        column, order = self._sorted
+        self.beginResetModel()
+        self.runs = [run for run in self.all if fits(self._query, run)]
+        self.runs.sort(key=lambda run: _key(run, column), reverse=bool(order))
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
+        """Return the number of runs that fit."""
+        return 0 if parent.isValid() else len(self.runs)
+
+    def columnCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
+        """Return the number of columns."""
+        return len(COLUMNS)
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = 0
+    ) -> Any:
+        """Return name or tooltip of a column."""
+        if orientation == Qt.Orientation.Horizontal:
+            if role == Qt.ItemDataRole.DisplayRole:
+                return COLUMNS[section]
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return TIPS.get(section)
+            if role == Qt.ItemDataRole.TextAlignmentRole:
+                return int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def data(self, index: QModelIndex, role: int = 0) -> Any:
+        """Return text or tooltip of a cell."""
+        run, column = self.runs[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return _text(run, column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            if column == FOLDER:
+                return "\n".join([str(run.path), *run.repaired])
+            return "\n".join(filter(None, (_text(run, column), TIPS.get(column))))
+        return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlags:
+        """Return whether a cell can be edited."""
+        plain = (
+            Qt.ItemFlags() | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+        )
+        return plain | Qt.ItemFlag.ItemIsEditable if index.column() in TIPS else plain
+
+    def setData(  # noqa: N802
+        self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole
+    ) -> bool:
+        """Save an edited cell."""
+        run, text = self.runs[index.row()], str(value).strip()
+        if role != Qt.ItemDataRole.EditRole or text == _text(run, index.column()):
+            return False
+        written = RunNotes(run.notes, run.tags, run.excluded)
+        if index.column() == NOTES:
+            written = replace(written, notes=text)
+        elif index.column() == TAGS:
+            tags = tuple(tag.strip() for tag in text.split(",") if tag.strip())
+            written = replace(written, tags=tags)
+        else:
+            written = replace(written, excluded=text)
+        self.write(run.path, written)
+        return True
+
+
+class RunLister(QThread):
+    """Reads the catalogue of a folder without keeping the window waiting."""
+
+    listed = pyqtSignal(object)
+    """list[RunSummary]: every run, the newest first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = Path()
+        self._again = False
+        self._found: list[RunSummary] | None = None
+        self.finished.connect(self._tell)
+
+    def list(self, folder: Path) -> bool:
+        """Begin to read; return whether `listed` was emitted already."""
+        self._folder = folder
+        if self.isRunning():
+            self._again = True
+            return False
+        self._found = None
+        self.start()
+        if self.wait(_AT_ONCE_MS):
+            self._tell()
+            return True
+        return False
+
+    def run(self) -> None:
+        """Read."""
+        self._found = RunCatalogue(self._folder).runs()
+
+    def _tell(self) -> None:
+        if self.isRunning():  # `finished` of a reading that was told at once
+            return
+        found, self._found = self._found, None
+        if self._again:
+            self._again = False
+            self.start()
+        elif found is not None:
+            self.listed.emit(found)
+
+    def finish(self) -> None:
+        """Wait for the end of the thread."""
+        self._again = False
+        self.wait()
+
+
+def _text(run: RunSummary, column: int) -> str:
+    """Return the text of a cell."""
+    start = f"{run.started:%Y-%m-%d %H:%M:%S}" if run.started else "unknown"
+    length = "" if run.duration_s is None else clock(run.duration_s)
+    texts = (
+        *(start, run.animal, run.group, run.experiment, length, run.outcome),
+        *(run.notes, ", ".join(run.tags), run.excluded, run.path.name),
+    )
+    return texts[column]
+
+
+def _key(run: RunSummary, column: int) -> Any:
+    """Return what a column is sorted by."""
+    if column == START:
+        return run.newest, run.path.name
+    if column == DURATION:
+        return run.duration_s or 0.0
+    return _text(run, column).casefold()
+
+
+def clock(seconds: float) -> str:
+    """Return a duration.
+
+    >>> clock(75), clock(3700.4)
+    ('1:15', '1:01:40')
+    """
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

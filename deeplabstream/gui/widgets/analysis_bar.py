@@ -1,0 +1,135 @@
+"""Analysis bar: body parts, unit, smoothing, time bins and phases of results."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QWidget,
+)
+
+from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.gui.results_process import Measured
+
+_UNITS = {"auto": "auto unit", "px": "px", "mm": "mm"}
+_MOST_LETTERS = 22
+
+
+class _Choices(QPushButton):
+    """A button with a menu of words to tick."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, title: str, none: str) -> None:
+        super().__init__()
+        self._title, self._none = title, none
+        self.ticked: tuple[str, ...] = ()
+        self._offered: tuple[str, ...] = ()
+        menu = QMenu(self)
+        menu.aboutToShow.connect(partial(self._fill, menu))
+        self.setMenu(menu)
+        self._show()
+
+    def offer(self, words: Sequence[str]) -> None:
+        """Offer these words; those that are ticked stay so."""
+        self._offered = tuple(words)
+
+    def _fill(self, menu: QMenu) -> None:
+        menu.clear()
+        if (usual := menu.addAction(self._none)) is not None:
+            usual.triggered.connect(lambda: self.tick(()))
+        menu.addSeparator()
+        for word in dict.fromkeys((*self._offered, *self.ticked)):
+            if (action := menu.addAction(word)) is not None:
+                action.setCheckable(True)
+                action.setChecked(word in self.ticked)
+                action.triggered.connect(partial(self._toggle, word))
+
+    def _toggle(self, word: str, ticked: bool) -> None:
+        rest = tuple(each for each in self.ticked if each != word)
+        self.tick((*rest, word) if ticked else rest)
+
+    def tick(self, words: Sequence[str]) -> None:
+        """Choose these words."""
+        self.ticked = tuple(words)
+        self._show()
+        self.changed.emit()
+
+    def _show(self) -> None:
+        words = ", ".join(self.ticked) or self._none
+        if len(words) > _MOST_LETTERS:
+            words = f"{len(self.ticked)} chosen"
+        self.setText(f"{self._title}: {words}")
+
+
+class AnalysisBar(QWidget):
+    """The options of results that are changed most."""
+
+    changed = pyqtSignal()
+    """Other options are chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = _Choices("Body part", "usual")
+        self.parts.setToolTip(
+            "body parts whose mean is the position; usual: body, centre or thorax, else all"
+        )
+        self.phases = _Choices("Phases", "none")
+        self.phases.setToolTip(
+            "before, during and after stimulations; light on and off; trials; stages"
+        )
+        self.unit = QComboBox()
+        for word, text in _UNITS.items():
+            self.unit.addItem(text, word)
+        self.unit.setToolTip("unit of lengths; auto: mm where the camera is calibrated")
+        self.smoothing = _spin(10.0, 0.1, "no smoothing", "s smoothing")
+        self.smoothing.setToolTip("window of a moving mean of the positions")
+        self.bins = _spin(86_400.0, 60.0, "no bins", "s bins")
+        self.bins.setToolTip("measures by time bins of this duration")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        for widget in (self.parts, self.unit, self.smoothing, self.bins, self.phases):
+            row.addWidget(widget)
+        row.addStretch(1)
+        self.parts.changed.connect(self.changed)
+        self.phases.changed.connect(self.changed)
+        self.unit.activated.connect(lambda: self.changed.emit())
+        self.smoothing.valueChanged.connect(lambda: self.changed.emit())
+        self.bins.valueChanged.connect(lambda: self.changed.emit())
+
+    @property
+    def options(self) -> AnalysisOptions:
+        """What is chosen."""
+        return AnalysisOptions(
+            position=self.parts.ticked,
+            unit=self.unit.currentData(),
+            smoothing_s=self.smoothing.value(),
+            bin_s=self.bins.value(),
+            phases=self.phases.ticked,
+        )
+
+    def offer(self, found: Measured) -> None:
+        """Offer what a run has."""
+        self.parts.offer(found.bodyparts)
+        kinds = ("stimulation", "light")
+        phases = [f"{kind}:{output}" for output in found.outputs for kind in kinds]
+        phases += ["trials"] if found.has_trials else []
+        phases += ["stages"] if found.has_stages else []
+        self.phases.offer(phases)
+
+
+def _spin(most: float, step: float, zero: str, unit: str) -> QDoubleSpinBox:
+    made = QDoubleSpinBox()
+    made.setRange(0.0, most)
+    made.setSingleStep(step)
+    made.setDecimals(2 if step < 1 else 0)
+    made.setSpecialValueText(zero)
+    made.setSuffix(f" {unit}")
+    made.setKeyboardTracking(False)
+    return made

@@ -1,0 +1,89 @@
+"""Plot view: a plot on white, scaled to fit, or a sentence."""
+
+from PyQt5.QtCore import QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent
+from PyQt5.QtWidgets import QSizePolicy, QWidget
+
+from deeplabstream.gui.theme import palette
+
+_SETTLE_MS = 200
+_MARGIN = 8  # px
+
+
+class PlotView(QWidget):
+    """Shows a PNG that was drawn for `size_in_pixels`."""
+
+    resized = pyqtSignal()
+    """The view has had another size for a moment: draw again."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.text = text
+        """Shown where there is no plot."""
+        self.plot: QPixmap | None = None
+        self.setMinimumSize(240, 160)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_SETTLE_MS)
+        self._timer.timeout.connect(self.resized)
+
+    @property
+    def size_in_pixels(self) -> tuple[int, int]:
+        """Width and height that a plot may have, in pixels of the screen."""
+        ratio = self.devicePixelRatioF()
+        sides = (self.width() - 2 * _MARGIN, self.height() - 2 * _MARGIN)
+        return int(sides[0] * ratio), int(sides[1] * ratio)
+
+    def show_png(self, content: bytes) -> None:
+        """Show a plot."""
+        plot = QPixmap()
+        plot.loadFromData(content)
+        self.plot = plot
+        self.update()
+
+    def clear(self, text: str) -> None:
+        """Show no plot but a sentence."""
+        self.text, self.plot = text, None
+        self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Return the size of a plot of a paper."""
+        return QSize(560, 400)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Have the plot drawn again when the size has settled."""
+        super().resizeEvent(event)
+        self._timer.start()
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """Paint the plot in the middle."""
+        painter, colours = QPainter(self), palette()
+        try:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            area = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+            painter.setPen(QColor(colours.line))
+            painter.setBrush(QColor("white" if self.plot else colours.panel))
+            painter.drawRoundedRect(area, 8, 8)
+            if self.plot is None:
+                painter.setPen(QColor(colours.faint))
+                inside = self.rect().adjusted(20, 10, -20, -10)
+                flags = int(Qt.AlignmentFlag.AlignCenter) | int(
+                    Qt.TextFlag.TextWordWrap
+                )
+                painter.drawText(inside, flags, self.text)
+            else:
+                painter.drawPixmap(self._fit(self.plot), self.plot, QRectF())
+        finally:
+            painter.end()
+
+    def _fit(self, plot: QPixmap) -> QRectF:
+        """Return where the plot is painted."""
+        room = QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+        size = plot.size().scaled(
+            room.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio
+        )
+        left = room.center().x() - size.width() / 2
+        top = room.center().y() - size.height() / 2
+        return QRectF(left, top, size.width(), size.height())
