@@ -28,7 +28,11 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.training.data.label_checks import Suspicion, suspicious_labels
 from deeplabstream.training.data.projects import open_project
-from deeplabstream.training.evaluation.second_labels import SecondLabels, second_labels
+from deeplabstream.training.evaluation.second_labels import (
+    SecondLabels,
+    add_second,
+    second_labels,
+)
 
 COLUMNS = ("image", "animal", "bodyparts", "kind", "px", "times")
 
@@ -95,14 +99,7 @@ def _parser() -> ProgramParser:
     )
     add = parser.add_argument
     add("labels", type=Path, help="folder, .csv, .slp, DeepLabCut project")
-    add(
-        "--second",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="TABLE",
-        help="labels of the same images by other persons; default: those beside the labels",
-    )
+    add_second(parser)
     add("--csv", type=Path, help="also write the suspicious labels to this file")
     add("--json", action="store_true", help="print everything as one line of JSON")
     add_overwrite(parser)

@@ -45,6 +45,7 @@ from deeplabstream.training.evaluation.network_errors import (
     evaluate_network,
     labels_of,
 )
+from deeplabstream.training.evaluation.second_labels import add_second
 
 if TYPE_CHECKING:
     from deeplabstream.training.evaluation.point_errors import (
@@ -242,14 +243,7 @@ def _parser() -> ProgramParser:
         help="say only which of the two networks is better, on images that neither "
         "learned from",
     )
-    add(
-        "--second",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="TABLE",
-        help="labels of the same images by other persons; default: those beside the labels",
-    )
+    add_second(parser)
     add(
         "--within",
         type=float,

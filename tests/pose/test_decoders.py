@@ -1,10 +1,9 @@
 """All decoders keep the protocol; a new one needs its file and a line in the registry."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 import numpy as np
 import onnx
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
@@ -21,12 +20,10 @@ from deeplabstream.pose.decoders import registry
 from deeplabstream.pose.decoders.centres import Centres
 from deeplabstream.pose.decoders.coordinates import Coordinates
 from deeplabstream.pose.decoders.decoder import (
-    STRICT,
     DecodedPoses,
     Decoder,
+    SectionDecoder,
     Sections,
-    parse_section,
-    section_values,
 )
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
@@ -175,7 +172,7 @@ def test_a_faulty_section_is_one_sentence(sections: Sections, sentence: str) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Projections:
+class Projections(SectionDecoder):
     """A toy decoder: for each body part the weights of all columns, then of all rows."""
 
     power: Annotated[float, Field(gt=0, le=4)] = 1.0
@@ -185,7 +182,6 @@ class Projections:
     animals: ClassVar[int] = 1
     any_size: ClassVar[bool] = False
     tolerance_px: ClassVar[float] = 0.01
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def output_shapes(
         self, bodyparts: int, height: int, width: int
@@ -212,16 +208,6 @@ class Projections:
             away = np.abs(np.arange(side) - points[:, 0, :, axis, None])
             axes.append(np.nan_to_num(np.maximum(1 - away, 0)) ** self.power)
         return np.concatenate(axes, axis=-1).astype(np.float32)
-
-    def variants(self) -> Sequence[Self]:
-        return (self,)
-
-    def to_json(self, bodyparts: Sequence[str]) -> dict[str, JsonValue]:
-        return {self.section: section_values(self)}
-
-    @classmethod
-    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
-        return parse_section(cls, cls.section, sections[cls.section])
 
 
 SIDE = 32, 48

@@ -5,21 +5,14 @@ regression", CVPR 2021, as DeepLabCut 3 decodes it (`DEKRPredictor`). The cell o
 the centre map gives all points of one animal, so nothing has to be grouped.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field
 
-from deeplabstream.pose.decoders.decoder import (
-    STRICT,
-    DecodedPoses,
-    Sections,
-    parse_section,
-    section_values,
-)
+from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.model.confidence_calibration import confidence_of
 
@@ -28,7 +21,7 @@ REACH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Centres:
+class Centres(SectionDecoder):
     """Score maps, a map of centres, and the offsets from a cell to an animal's points.
 
     The output is (3 · bodypart + 1, h, w): scores of the body parts, scores of the centre,
@@ -51,7 +44,6 @@ class Centres:
     section: ClassVar[str] = "centres"
     any_size: ClassVar[bool] = True
     sigma: ClassVar[float] = 2.0
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     @property
     def animals(self) -> int:
@@ -156,19 +148,6 @@ class Centres:
         offsets = (grid[:, :, None] - own).transpose(2, 3, 0, 1)
         output[parts + 1 :] = offsets.reshape(2 * parts, rows, columns)
         return output
-
-    def variants(self) -> Sequence[Self]:
-        """Return this decoder alone."""
-        return (self,)
-
-    def to_json(self, bodyparts: Sequence[str]) -> dict[str, JsonValue]:
-        """Return the section `centres`."""
-        return {self.section: section_values(self)}
-
-    @classmethod
-    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
-        """Return the decoder of the section `centres`."""
-        return parse_section(cls, cls.section, sections[cls.section])
 
 
 def _peaks(maps: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -1,25 +1,18 @@
 """Decoder of networks that give the coordinates of body parts themselves."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field
 
-from deeplabstream.pose.decoders.decoder import (
-    STRICT,
-    DecodedPoses,
-    Sections,
-    parse_section,
-    section_values,
-)
+from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
 from deeplabstream.pose.model.confidence_calibration import confidence_of
 
 
 @dataclass(frozen=True, slots=True)
-class Coordinates:
+class Coordinates(SectionDecoder):
     """A network that gives x, y and a confidence of each body part, in input pixels.
 
     The output is (animal · bodypart, 3), all body parts of the first animal first.
@@ -33,7 +26,6 @@ class Coordinates:
     section: ClassVar[str] = "coordinates"
     any_size: ClassVar[bool] = False
     tolerance_px: ClassVar[float] = 0.0
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def output_shapes(
         self, bodyparts: int, height: int, width: int
@@ -59,16 +51,3 @@ class Coordinates:
         output = np.zeros((len(points), self.animals, points.shape[2], 3), np.float32)
         output[:, : points.shape[1]] = found
         return output.reshape(len(points), -1, 3)
-
-    def variants(self) -> Sequence[Self]:
-        """Return this decoder alone."""
-        return (self,)
-
-    def to_json(self, bodyparts: Sequence[str]) -> dict[str, JsonValue]:
-        """Return the section `coordinates`."""
-        return {self.section: section_values(self)}
-
-    @classmethod
-    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
-        """Return the decoder of the section `coordinates`."""
-        return parse_section(cls, cls.section, sections[cls.section])

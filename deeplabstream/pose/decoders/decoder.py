@@ -204,10 +204,28 @@ class MapDecoder(Decoder, Protocol):
         ...
 
 
-def section_values(decoder: Any) -> dict[str, pydantic.JsonValue]:
-    """Return the fields of a dataclass for its section; fields that are None are left out."""
-    values = {each.name: getattr(decoder, each.name) for each in fields(decoder)}
-    return {name: value for name, value in values.items() if value is not None}
+class SectionDecoder:
+    """What decoders share that are dataclasses of one section: its keys are their fields."""
+
+    section: ClassVar[str]
+    __slots__ = ()
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = STRICT
+
+    def variants(self) -> Sequence[Self]:
+        """Return this decoder alone."""
+        return (self,)
+
+    def to_json(self, bodyparts: Sequence[str]) -> dict[str, pydantic.JsonValue]:
+        """Return the section; fields that are None are left out."""
+        own: Any = self
+        values = {each.name: getattr(own, each.name) for each in fields(own)}
+        given = {name: value for name, value in values.items() if value is not None}
+        return {self.section: given}
+
+    @classmethod
+    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
+        """Return the decoder of its section; see `Decoder`."""
+        return parse_section(cls, cls.section, sections[cls.section])
 
 
 def parse_section(kind: type[Parsed], name: str, section: pydantic.JsonValue) -> Parsed:

@@ -5,21 +5,14 @@ numbers, so the centre of cell c is pixel (c + 0.5) · stride − 0.5, unless `o
 another pixel for cell 0, as some imported networks need.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field
 
-from deeplabstream.pose.decoders.decoder import (
-    STRICT,
-    DecodedPoses,
-    Sections,
-    parse_section,
-    section_values,
-)
+from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
 from deeplabstream.pose.model.confidence_calibration import confidence_of
 
 REACH = 2
@@ -31,7 +24,7 @@ LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Heatmaps:
+class Heatmaps(SectionDecoder):
     """One map per body part, a Gaussian of height 1 around each point.
 
     The output is (bodypart, h, w).
@@ -52,7 +45,6 @@ class Heatmaps:
     section: ClassVar[str] = "heatmaps"
     any_size: ClassVar[bool] = True
     animals: ClassVar[int] = 1
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     @property
     def first_px(self) -> float:
@@ -162,19 +154,6 @@ class Heatmaps:
         Only the neighbouring cells count: another peak may be near.
         """
         return self._centres(maps, which, rows, columns, reach=1)
-
-    def variants(self) -> Sequence[Self]:
-        """Return this decoder alone."""
-        return (self,)
-
-    def to_json(self, bodyparts: Sequence[str]) -> dict[str, JsonValue]:
-        """Return the section `heatmaps`."""
-        return {self.section: section_values(self)}
-
-    @classmethod
-    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
-        """Return the decoder of the section `heatmaps`."""
-        return parse_section(cls, cls.section, sections[cls.section])
 
     def _centres(
         self,

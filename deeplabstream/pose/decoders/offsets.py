@@ -1,25 +1,18 @@
 """Decoder of score maps with offsets, as DeepLabCut's networks give them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field
 
-from deeplabstream.pose.decoders.decoder import (
-    STRICT,
-    DecodedPoses,
-    Sections,
-    parse_section,
-    section_values,
-)
+from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
 from deeplabstream.pose.model.confidence_calibration import confidence_of
 
 
 @dataclass(frozen=True, slots=True)
-class Offsets:
+class Offsets(SectionDecoder):
     """Score maps, and the offset of each point from the centre of its cell.
 
     The output is (3 · bodypart, h, w): scores, offsets along x, offsets along y.
@@ -36,7 +29,6 @@ class Offsets:
     any_size: ClassVar[bool] = True
     animals: ClassVar[int] = 1
     sigma: ClassVar[float] = 1.0
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     @property
     def first_px(self) -> float:
@@ -131,16 +123,3 @@ class Offsets:
             own = np.take_along_axis(np.broadcast_to(away, shape), nearest, axis=0)[0]
             maps[place] = np.where(np.isfinite(least), own / self.scale, 0)
         return maps.reshape(-1, rows, columns)
-
-    def variants(self) -> Sequence[Self]:
-        """Return this decoder alone."""
-        return (self,)
-
-    def to_json(self, bodyparts: Sequence[str]) -> dict[str, JsonValue]:
-        """Return the section `offsets`."""
-        return {self.section: section_values(self)}
-
-    @classmethod
-    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
-        """Return the decoder of the section `offsets`."""
-        return parse_section(cls, cls.section, sections[cls.section])
