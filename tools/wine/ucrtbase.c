@@ -1,6 +1,11 @@
-/* Functions of the C runtime that Wine 8 lacks and NumPy needs: complex numbers, and
-   feholdexcept, which changes nothing here.
+/* Functions of the C runtime that Wine 8 lacks: complex numbers for NumPy, and feholdexcept
+   for NumPy and HDF5. HDF5 restores what feholdexcept has saved: without it, floating-point
+   exceptions are raised for every inexact result.
    All other functions are forwarded to a copy of Wine's own ucrtbase.dll. */
+#include <windows.h>
+
+#define MASKED 0x0008001f /* _MCW_EM: all floating-point exceptions */
+
 typedef struct { double re, im; } complex_double;
 typedef struct { float re, im; } complex_float;
 
@@ -17,4 +22,15 @@ float own_cimagf(complex_float z) { return z.im; }
 float own_cabsf(complex_float z) { return (float)hypot(z.re, z.im); }
 float own_cargf(complex_float z) { return (float)atan2(z.im, z.re); }
 complex_float own_conjf(complex_float z) { z.im = -z.im; return z; }
-int own_feholdexcept(void *environment) { (void)environment; return 0; }
+
+int own_feholdexcept(void *environment) {
+    HMODULE runtime = LoadLibraryA("ucrtwine.dll");
+    int (*save)(void *) = (int (*)(void *))GetProcAddress(runtime, "fegetenv");
+    unsigned (*clear)(void) = (unsigned (*)(void))GetProcAddress(runtime, "_clearfp");
+    unsigned (*control)(unsigned, unsigned) =
+        (unsigned (*)(unsigned, unsigned))GetProcAddress(runtime, "_controlfp");
+    int failed = save(environment);
+    clear();
+    control(MASKED, MASKED);
+    return failed;
+}
