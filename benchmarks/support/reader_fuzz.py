@@ -37,6 +37,8 @@ from deeplabstream.core.errors import DeepLabStreamError
 
 PATIENCE_S = 120.0
 """A reader that takes longer for a small file does not end."""
+_PIECE = 1000
+"""Files that one process reads."""
 _MEMORY = 16 * 2**30
 """Address space of the process that reads."""
 TryOne = Callable[[random.Random], object]
@@ -569,21 +571,24 @@ def fuzz_readers(
     seed: int,
     say: Callable[[str], object] = lambda line: None,
     kinds: Sequence[str] = tuple(KINDS),
+    results: dict[str, Fuzzed] | None = None,
+    keep: Callable[[], object] = lambda: None,
 ) -> dict[str, Fuzzed]:
     """Damage and read files, `count` of all kinds; return what became of them, by kind.
 
-    Readers run in processes of their own: one that crashes or does not end is a fault,
-    and the next process goes on after it.
+    Files that `results` counts are not read again; the others are added to it, and `keep`
+    is called now and then. Readers run in processes of their own: one that crashes or does
+    not end is a fault, and the next process goes on after it.
     """
     spawn = multiprocessing.get_context("spawn")
-    results: dict[str, Fuzzed] = {}
+    results = {} if results is None else results
     for kind in kinds:
         share = KINDS[kind][1]
-        own = results[kind] = Fuzzed()
+        own = results.setdefault(kind, Fuzzed())
         seeds = [f"{seed} {n}" for n in range(max(1, round(count * share)))]
         while own.tried < len(seeds):
             ours, theirs = spawn.Pipe(duplex=False)
-            left = seeds[own.tried :]
+            left = seeds[own.tried : own.tried + _PIECE]
             worker = spawn.Process(target=_work, args=(kind, left, theirs))
             worker.start()
             theirs.close()
@@ -594,6 +599,7 @@ def fuzz_readers(
                 worker.kill()
             worker.join()
             ours.close()
+            keep()
         say(
             f"{kind}: {own.tried} tried, {own.read} read, {own.refused} refused, "
             f"{len(own.faults)} faults"

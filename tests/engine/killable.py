@@ -87,6 +87,8 @@ def run_a_rig(
             for news in session.poll():
                 if isinstance(news, Edge | Note | Failed):
                     said.send(news)
+                if isinstance(news, Failed) and not told and not wanted:
+                    wanted = [Action.START_EXPERIMENT]  # refused on a busy computer
             if (
                 not told
                 and session.state.run_folder
@@ -182,6 +184,11 @@ def heard(board: int, length: int = 1) -> bytes:
     return said
 
 
+def _received(ears: Connection) -> Any:
+    assert ears.poll(GIVE_UP_S), "the laser was not switched on"
+    return ears.recv()
+
+
 @contextmanager
 def laser_on(
     root: Path,
@@ -209,7 +216,7 @@ def laser_on(
     pidfds: dict[str, int] = {}
     news: list[Any] = []
     try:
-        while not isinstance(told := ears.recv(), tuple):
+        while not isinstance(told := _received(ears), tuple):
             news.append(told)
         run, pids = told
         pidfds = {name: os.pidfd_open(pid) for name, pid in pids.items()}

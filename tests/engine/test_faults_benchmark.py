@@ -20,16 +20,21 @@ def test_a_killed_engine_leaves_no_laser_on(
     words = ["--quick", "--only", "main + engine", "--files", "8", "--json", str(file)]
     assert main(words) == 0
     found = json.loads(file.read_text("utf-8"))
-    (row,) = found["kill main + engine"]
+    (row,) = found["faults"]["kill main + engine"]
     assert row["ms"] > 0
     assert row["left"] == 0
     assert row["recorded"]
     assert row["closed"]
     assert row["seed"] == "1 0", "the trial can be repeated"
-    files = [each for name, each in found.items() if name.startswith("file: ")]
+    files = found["files"].values()
     assert len(files) == 8
     assert all(each["tried"] for each in files)
     assert not any(each["faults"] for each in files)
     said = capsys.readouterr().out
     assert "| kill main + engine | 1 | 1 |" in said
     assert "| SLEAP (.slp) | 1 |" in said
+    assert main([*words, "--files", "16"]) == 0, "it continues"
+    assert json.loads(file.read_text("utf-8"))["faults"] == found["faults"]
+    said = capsys.readouterr().out
+    assert "| kill main + engine | 1 | 1 |" in said
+    assert "| label table (.csv) | 3 |" in said
