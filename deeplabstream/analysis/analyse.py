@@ -34,6 +34,7 @@ from deeplabstream.analysis.options import AnalysisOptions, speed_limits
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.analysis.run_data import OpenedRun, RunData, read_run
 from deeplabstream.analysis.spans import Span, spans_of
+from deeplabstream.analysis.tracking_quality import Quality, tracking_quality
 from deeplabstream.analysis.tracks import (
     Bools,
     Floats,
@@ -62,8 +63,8 @@ _CENTRES = {
     "body", "centre", "center", "centroid", "bodycentre", "bodycenter", "midbody",
     "thorax",
 }  # fmt: skip
-POOR = 0.2
-"""Share of missing time above which the results have a note on the tracking."""
+POOR = "poor tracking: "
+"""Beginning of the notes on tracking that was poor by the rules of `tracking_quality`."""
 _TIPS = ("snout", "nose")
 _BACKS = (("leftear", "rightear"), ("earleft", "earright"), ("earl", "earr"), ("neck",))
 
@@ -110,6 +111,10 @@ class RunResults:
         By animal and region.
     behaviours : mapping of str to numpy.ndarray, shape (bout, 2)
         Bouts of each behaviour, s.
+    targets : mapping of (str, str, str) to Target
+        By animal, kind (point, animal, wall) and name: distance and direction to it.
+    quality : mapping of str to tuple of Quality
+        By animal: shares that say whether its tracking was poor.
     notes : tuple of str
         Sentences on what could not be computed, and why.
     """
@@ -122,6 +127,8 @@ class RunResults:
     tracks: Mapping[str, AnimalTrack]
     visits: Mapping[tuple[str, str], Visits]
     behaviours: Mapping[str, Spans]
+    targets: Mapping[tuple[str, Subject, str], Target]
+    quality: Mapping[str, tuple[Quality, ...]]
     notes: tuple[str, ...]
 
     def value(
@@ -372,6 +379,7 @@ class _Analysis:
 
     def results(self) -> RunResults:
         """Compute everything."""
+        everything: dict[tuple[str, Subject, str], Target] = {}
         tracks = {name: self._track(at) for at, name in enumerate(self.data.animals)}
         visits = {
             (name, region.name): self._visits(at, region)
@@ -382,6 +390,8 @@ class _Analysis:
         values = []
         for at, (name, track) in enumerate(tracks.items()):
             targets = self._targets(at, tracks)
+            for subject, found in targets.items():
+                everything |= {(name, subject, of): each for of, each in found.items()}
             own_visits = {r.name: visits[name, r.name] for r in self.regions}
             for span in spans:
                 parts = self._parts(track, own_visits, targets, SpanClock(span.spans))
@@ -395,27 +405,20 @@ class _Analysis:
                         unit = measure.unit_in(self.unit)
                         value = float(measure.function(part))
                         values.append(Value(name, span, measure, of, value, unit))
-        for at, (name, track) in enumerate(tracks.items()):
-            self._note_tracking(at, name, TrackPart(track, SpanClock(spans[0].spans)))
+        whole = SpanClock(spans[0].spans)
+        quality = {
+            name: tracking_quality(
+                self.data, at, TrackPart(track, whole), self.position
+            )
+            for at, (name, track) in enumerate(tracks.items())
+        }
+        for shares in quality.values():
+            self.notes += [f"{POOR}{each}" for each in shares if each.is_poor]
         return RunResults(
             self.data, self.options, self.unit, spans, tuple(values), tracks, visits,
-            {name: bouts for name, (bouts, _) in self.behaviours.items()},
-            tuple(dict.fromkeys(self.notes)),
+            {name: bouts for name, (bouts, _) in self.behaviours.items()}, everything,
+            quality, tuple(dict.fromkeys(self.notes)),
         )  # fmt: skip
-
-    def _note_tracking(self, animal: int, name: str, part: TrackPart) -> None:
-        """Note an animal whose position is not known for long, and why."""
-        missing = 1 - part.tracked_s / part.clock.total_s
-        if missing <= POOR:
-            return
-        found = np.isfinite(self.data.points[:, animal, self.position, 0]).mean(axis=0)
-        worst = int(found.argmin())
-        bodypart = self.data.skeleton.bodyparts[self.position[worst]]
-        self.notes.append(
-            f"poor tracking: the position of {name} is not known for {missing:.0%} of the "
-            f"period; {bodypart} was found on {found[worst]:.0%} of the frames (option "
-            "position chooses body parts)"
-        )
 
     def _track(self, animal: int) -> AnimalTrack:
         t, options = self.data.t, self.options

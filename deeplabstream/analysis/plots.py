@@ -5,6 +5,7 @@ categories, cividis and viridis for numbers. Text stays text in SVG and PDF file
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.arena_image import arena_image
-from deeplabstream.analysis.kinematics import mean_direction
+from deeplabstream.analysis.kinematics import mean_direction, turns
+from deeplabstream.analysis.measures import Target
 from deeplabstream.analysis.region_list import RegionOfInterest
-from deeplabstream.analysis.tracks import Floats, SpanClock, Spans, joined
+from deeplabstream.analysis.tracks import Bools, Floats, SpanClock, Spans, joined
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
@@ -53,6 +55,8 @@ _HEADINGS = 24
 """Bins of the polar plot."""
 _MOST_BINS = 1000
 """Bins of the occupancy side by side."""
+_SHARES = ("share", "probability")
+"""Units of signals from 0 to 1."""
 _CURVE_S = 1.0
 """Means of the speed in long time courses."""
 
@@ -77,7 +81,10 @@ class PlotOptions:
         Output of the peri-stimulus average; empty: the first one that was on.
     signal : str
         What is averaged: `speed`, a region (share of stimulations with the animal inside),
-        or a behaviour (probability).
+        a behaviour (probability), `immobile`, `freezing`, `turning_speed`,
+        `point_distance.NAME`, `point_head_angle.NAME`, `animal_distance.NAME`,
+        `animal_head_angle.NAME`, `contact.NAME` or `wall_distance`; with `approach_speed`
+        also `point_approach.NAME` and `animal_approach.NAME`.
     before_s : float
         Time before the onset.
     after_s : float
@@ -124,7 +131,6 @@ def plot(
     >>> results = dls.analyse("output/2026-11-21_10-58-55")
     >>> dls.save_plot(dls.plot(results, "track"), "track.svg")
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     if name not in PLOTS:
@@ -134,7 +140,7 @@ def plot(
     if animal not in results.tracks:
         there = ", ".join(results.tracks)
         raise DeepLabStreamError(f"animal = {animal}: the animals are {there}")
-    with rc_context(_STYLE):
+    with figure_style():
         figure = Figure(figsize=PLOTS[name].size, layout="constrained")
         PLOTS[name].draw(figure, results, animal, options)
     return figure
@@ -160,14 +166,12 @@ def save_plot(figure: "Figure", path: str | Path) -> Path:
     pathlib.Path
         The file.
     """
-    from matplotlib import rc_context
-
     path = Path(path)
     if path.suffix.lower().lstrip(".") not in FORMATS:
         raise DeepLabStreamError(f"{path}: expected the ending .svg, .pdf or .png")
     fixed: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     try:
-        with rc_context(_STYLE), atomic_file(path) as draft:
+        with figure_style(), atomic_file(path) as draft:
             figure.savefig(draft, metadata=fixed.get(path.suffix.lower()))
     except OSError as error:
         reason = error.strerror or error
@@ -190,12 +194,17 @@ def png_of(figure: "Figure", dpi: float) -> bytes:
     bytes
         The content of a PNG file.
     """
-    from matplotlib import rc_context
-
     content = BytesIO()
-    with rc_context(_STYLE):
+    with figure_style():
         figure.savefig(content, format="png", dpi=dpi)
     return content.getvalue()
+
+
+def figure_style() -> AbstractContextManager[Any]:
+    """Return the context in which figures are drawn and written: fonts, text as text."""
+    from matplotlib import rc_context
+
+    return rc_context(_STYLE)
 
 
 def draw_track(
@@ -386,23 +395,81 @@ def stimulations_of(results: RunResults, output: str = "") -> tuple[str, Spans]:
 
 
 def signal_of(results: RunResults, animal: str, name: str) -> Signal:
-    """Return a signal: `speed`, a region (1 inside), or a behaviour.
+    """Return one of `signals_of`; DeepLabStreamError: the run has no such signal."""
+    signals = signals_of(results, animal)
+    if name not in signals:
+        there = ", ".join(signals)
+        raise DeepLabStreamError(f"signal = {name}: expected one of {there}")
+    return signals[name]
 
-    DeepLabStreamError: the run has no such signal.
+
+def signals_of(results: RunResults, animal: str) -> dict[str, Signal]:
+    """Return what can be averaged around stimulations, by name.
+
+    `speed`; presence in each region and probability of each behaviour, by their names;
+    `immobile` and `freezing`; `turning_speed`; `point_distance.NAME`,
+    `point_head_angle.NAME` and, with `approach_speed`, `point_approach.NAME`; the same of
+    other animals (`animal_distance.NAME`) and `contact.NAME`; `wall_distance` with `arena`.
     """
     track, data = results.tracks[animal], results.data
     middle = (track.t[:-1] + track.t[1:]) / 2
-    if name == "speed":
-        return Signal(name, f"{results.unit}/s", middle, track.speed)
-    if (animal, name) in results.visits:
-        visits = results.visits[animal, name]
-        inside = np.where(visits.known, visits.inside.astype(float), np.nan)
-        return Signal(f"in {name}", "share", middle, inside)
-    if name in data.behaviours:
-        return Signal(name, "probability", data.t, data.behaviours[name])
-    known = ["speed", *(region for _, region in results.visits), *data.behaviours]
-    there = ", ".join(dict.fromkeys(known))
-    raise DeepLabStreamError(f"signal = {name}: expected one of {there}")
+    found = {"speed": Signal("speed", f"{results.unit}/s", middle, track.speed)}
+    for (name, region), visits in results.visits.items():
+        if name == animal:
+            inside = _where(visits.known, visits.inside)
+            found.setdefault(region, Signal(f"in {region}", "share", middle, inside))
+    for name, probability in data.behaviours.items():
+        found.setdefault(name, Signal(name, "probability", data.t, probability))
+    for name, bouts in (("immobile", track.immobile), ("freezing", track.freezing)):
+        if bouts is not None:
+            shown = _where(track.known, SpanClock(bouts).holds(middle))
+            found.setdefault(name, Signal(name, "share", middle, shown))
+    if track.heading is not None:
+        turning = np.abs(turns(track.heading)) / np.diff(track.t)
+        turning = _where(track.known, turning)
+        found.setdefault(
+            "turning_speed", Signal("turning speed", "°/s", middle, turning)
+        )
+    for (name, subject, of), target in results.targets.items():
+        if name == animal:
+            found |= _of_target(results, subject, of, target, middle)
+    return found
+
+
+def _of_target(
+    results: RunResults, subject: str, of: str, target: Target, middle: Floats
+) -> dict[str, Signal]:
+    """Return the signals of a point, the wall or another animal."""
+    ending, words = (f".{of}", f" {of}") if of else ("", "")
+    to = f"distance to{words or ' the wall'}"
+    distance = (target.distance[:-1] + target.distance[1:]) / 2
+    known = target.known
+    found = {
+        f"{subject}_distance{ending}": Signal(
+            to, results.unit, middle, _where(known, distance)
+        )
+    }
+    if target.angle is not None:
+        angle = _where(known, (target.angle[:-1] + target.angle[1:]) / 2)
+        label = f"head angle to{words}"
+        found[f"{subject}_head_angle{ending}"] = Signal(label, "°", middle, angle)
+    if target.approach is not None:
+        approach = _where(known, target.approach)
+        label = f"speed towards{words}"
+        found[f"{subject}_approach{ending}"] = Signal(
+            label, f"{results.unit}/s", middle, approach
+        )
+    if target.contacts is not None:
+        near = _where(known, SpanClock(target.contacts).holds(middle))
+        found[f"contact{ending}"] = Signal(
+            f"contact with{words}", "share", middle, near
+        )
+    return found
+
+
+def _where(known: Bools, values: Floats | Bools) -> Floats:
+    """Return values (interval,) with NaN where they are not known."""
+    return np.where(known, values.astype(np.float64), np.nan)
 
 
 def _raster(
@@ -415,6 +482,8 @@ def _raster(
         np.ma.masked_invalid(found.trials), cmap="viridis", aspect="auto",
         extent=(first, last, count + 0.5, 0.5), interpolation="nearest",
     )  # fmt: skip
+    if signal.unit in _SHARES:
+        drawn.set_clim(0, 1)
     axes.set_facecolor("0.85")
     until, rows = np.diff(spans).ravel(), np.arange(1, count + 1)
     shown = until < last
@@ -434,6 +503,8 @@ def _mean(axes: "Axes", found: Around, signal: Signal) -> None:
         color=PALETTE[0], alpha=0.3, linewidth=0,
     )  # fmt: skip
     axes.plot(found.offsets_s, found.mean, color=PALETTE[0], linewidth=1.2)
+    if signal.unit in _SHARES:
+        axes.set_ylim(-0.05, 1.05)
     some = f"{count.min()} to {count.max()}" if np.ptp(count) else f"{count.max()}"
     axes.set_ylabel(f"{signal.name} ({signal.unit})\nmean ± s.e.m., n = {some}")
 
@@ -604,10 +675,9 @@ def group_plot(table: "DataFrame", column: str, by: str = "group") -> "Figure":
     DeepLabStreamError
         A column is missing, or no animal has a number.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with figure_style():
         figure = Figure(figsize=(3.3, 2.8), layout="constrained")
         draw_groups(figure.subplots(), table, column, by)
     return figure

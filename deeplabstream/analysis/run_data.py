@@ -94,6 +94,10 @@ class RunData:
     period : tuple of float
         Start and end of the results, s: of the experiment, or of the analysis when no
         experiment ran.
+    rejected : numpy.ndarray of bool, shape (frame, animal, body part)
+        Points that [Tracking] rejected.
+    ambiguous : numpy.ndarray of bool, shape (frame, animal)
+        Where the identity of an animal is ambiguous.
     corrected : numpy.ndarray of bool, shape (frame, animal, body part), optional
         Whether a correction concerns the point; None: no corrections.
     notes : tuple of str
@@ -119,6 +123,8 @@ class RunData:
     trials: tuple[Trial, ...]
     stages: Mapping[str, Spans]
     period: tuple[float, float]
+    rejected: Bools
+    ambiguous: Bools
     corrected: Bools | None = None
     notes: tuple[str, ...] = ()
 
@@ -191,9 +197,15 @@ def _read(
     notes += _said_of_corrections(run, frames)
     threshold = run.thresholds.of(camera) if threshold is None else threshold
     points = poses.seen(threshold).astype(np.float64)
-    points[rejected_points(frames.rows["flags"].tolist(), frames.skeleton)] = np.nan
-    if not use_ambiguous and len(poses.identity):
-        points[ambiguous_animals(poses.identity, points.shape[1])] = np.nan
+    rejected = rejected_points(frames.rows["flags"].tolist(), frames.skeleton)
+    points[rejected] = np.nan
+    ambiguous = (
+        ambiguous_animals(poses.identity, points.shape[1])
+        if len(poses.identity)
+        else np.zeros(points.shape[:2], np.bool_)
+    )
+    if not use_ambiguous:
+        points[ambiguous] = np.nan
     columns = members([str(name) for name in frames.rows.columns], BEHAVIOUR)
     behaviours = {
         name: frames.rows[column].to_numpy(np.float64)[keep]
@@ -237,6 +249,8 @@ def _read(
         trials=trials_of(marks, triggers.get(answer, np.zeros((0, 2))), end_s),
         stages=stages_of(frames.rows["status"].fillna("").to_numpy(object)[keep], t),
         period=_period(events, t),
+        rejected=rejected[keep],
+        ambiguous=ambiguous[keep],
         corrected=frames.corrected[keep] if frames.corrections else None,
         notes=tuple(notes),
     )

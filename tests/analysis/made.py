@@ -54,5 +54,7 @@ def made_run(t: ArrayLike, points: NDArray[np.float64], **more: Any) -> RunData:
         "trials": (),
         "stages": {},
         "period": (float(t[0]), float(t[-1])),
+        "rejected": np.zeros(points.shape[:3], np.bool_),
+        "ambiguous": np.zeros(points.shape[:2], np.bool_),
     }
     return RunData(**{**values, **more})

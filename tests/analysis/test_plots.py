@@ -1,5 +1,6 @@
 """Plots: drawn without warnings, axes with units, text as text, sums that are right."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from deeplabstream.analysis.plots import (
     occupancy,
     plot,
     save_plot,
+    signal_of,
+    signals_of,
 )
-from deeplabstream.analysis.region_list import RegionOfInterest
+from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.core.calibration import from_scale
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
@@ -105,6 +108,57 @@ def test_the_average_around_stimulations_is_the_signals() -> None:
     np.testing.assert_allclose(values[inside], 30)
     np.testing.assert_allclose(values[(offsets < -0.1) | (offsets > 2.1)], 10)
     assert "n = 3" in mean.get_ylabel()
+
+
+def test_distances_and_directions_are_averaged_around_stimulations() -> None:
+    t = np.arange(600) / 10
+    on = np.array([[10.0, 12.0], [30.0, 32.0]])
+    x = 100 + 20 * np.abs((t % 20) - 10)  # nearest to x = 100 at each onset
+    points = np.stack(
+        [body_at(np.column_stack([p, p * 0]), p * 0) for p in (x, x + 30)]
+    )
+    points = points.transpose(1, 0, 2, 3)
+    points[250:260, 0] = np.nan
+    run = made_run(t, points, outputs={"laser": on})
+    options = AnalysisOptions(
+        points=(PointOfInterest("door", 60, 0),),
+        regions=(RegionOfInterest("box", parse_region("rectangle 0 -50 600 100")),),
+        arena="box",
+        approach_speed=5,
+        contact_distance=40,
+        speed_window_s=0,
+        freezing_speed=1,
+        start_speed=2,
+        stop_speed=1,
+    )
+    results = analyse(run, options)
+    assert list(signals_of(results, "animal1")) == [
+        "speed", "box", "immobile", "freezing", "turning_speed", "point_distance.door",
+        "point_head_angle.door", "point_approach.door", "animal_distance.animal2",
+        "animal_head_angle.animal2", "animal_approach.animal2", "contact.animal2",
+        "wall_distance",
+    ]  # fmt: skip
+    expected: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "point_distance.door": lambda s: 40 + 20 * np.abs(s),
+        "point_head_angle.door": lambda s: np.full(len(s), 180.0),
+        "point_approach.door": lambda s: -20 * np.sign(s),
+        "animal_distance.animal2": lambda s: np.full(len(s), 30.0),
+        "animal_head_angle.animal2": lambda s: np.zeros(len(s)),
+        "contact.animal2": lambda s: np.ones(len(s)),
+        "wall_distance": lambda s: np.full(len(s), 50.0),
+        "immobile": lambda s: np.zeros(len(s)),
+        "turning_speed": lambda s: np.zeros(len(s)),
+    }
+    for name, of in expected.items():
+        drawn = PlotOptions(signal=name, animal="animal1")
+        mean = plot(results, "peri-stimulus", drawn).axes[1]
+        seconds, values = (np.asarray(each) for each in mean.lines[0].get_data())
+        inside = (np.abs(seconds) > 0.1) & (seconds < 9.9)
+        np.testing.assert_allclose(values[inside], of(seconds)[inside], atol=1e-6)
+        found = signal_of(results, "animal1", name)
+        assert np.isnan(np.interp(25.5, found.times_s, found.values)), name
+    door = plot(results, "peri-stimulus", PlotOptions(signal="point_distance.door"))
+    assert "distance to door (px)\nmean ± s.e.m., n = " in door.axes[1].get_ylabel()
 
 
 @given(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deeplabstream.core.html_page import STYLE, table
 from deeplabstream.training.evaluation.evaluate import Reliability
 from deeplabstream.training.evaluation.point_errors import (
     ANIMALS,
@@ -47,6 +48,7 @@ def write_page(
     """
     sure = evidence.reliability(within)
     told = {
+        "style": STYLE,
         "title": escape(title),
         "summary": _summary(evidence, sure, within),
         "plots": "\n".join([*_plots(evidence, sure, within), *_film_plots(films)]),
@@ -178,16 +180,12 @@ def _animals(evidence: Evidence) -> str:
     """Return a table of how many animals were found; empty: there is one."""
     if evidence.counted is None:
         return ""
-    heads = "".join(f"<th>{escape(head)}</th>" for head in ("set", *ANIMALS))
-    rows = [
-        "<tr>" + "".join(f"<td>{escape(_short(cell))}</td>" for cell in row) + "</tr>"
-        for row in animal_rows(evidence)
-    ]
+    rows = [[_short(cell) for cell in row] for row in animal_rows(evidence)]
     return (
         "<h2>Animals</h2><p>Recall: share of the labelled animals (with two body parts "
         "or more) that were found; precision: share of the found animals that are "
         "labelled. All other figures apply to found animals.</p>"
-        f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
+        f'<div class="scroll">{table(("set", *ANIMALS), rows)}</div>'
     )
 
 

@@ -1,0 +1,86 @@
+"""Report document: headings, texts, tables and plots, written as HTML or PDF."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph, or lines of a file as they are written."""
+
+    text: str
+    kind: Literal["plain", "warning", "file"] = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts; columns of numbers are aligned to the right."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def numbers(self) -> list[bool]:
+        """Which columns have numbers only."""
+        columns = zip(*self.rows, strict=True) if self.rows else ()
+        found = [all(map(_is_number, column)) for column in columns]
+        return found or [False] * len(self.heads)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plot:
+    """A figure and its caption."""
+
+    caption: str
+    figure: "Figure"
+
+
+Block: TypeAlias = Text | Table | Plot
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """A heading and what follows it."""
+
+    title: str
+    blocks: Sequence[Block]
+    level: int = 2
+    is_folded: bool = False
+    """A page shows it on a click; a PDF has it at its end, in small type."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """A report."""
+
+    title: str
+    subtitle: str
+    warnings: Sequence[str] = ()
+    """What a reader must know before anything else."""
+    sections: Sequence[Section] = field(default_factory=tuple)
+
+
+def _is_number(cell: str) -> bool:
+    words = cell.replace("%", "").replace("−", "-").strip()
+    if words in ("", "–"):
+        return True
+    try:
+        float(words)
+    except ValueError:
+        return False
+    return True
+
+
+def number(value: float) -> str:
+    """Return a number with four significant digits; NaN: a dash.
+
+    >>> [number(each) for each in (1234567.8, 0.012345, 3.0, float("nan"))]
+    ['1234568', '0.01235', '3', '–']
+    """
+    if value != value:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,569 @@
+"""Run report: who, what, when, settings, frames, latency, tracking, measures and plots of a run."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeplabstream.analysis.analyse import POOR, RunResults, Value, analyse
+from deeplabstream.analysis.camera_account import (
+    acted_times,
+    counted_frames,
+    latencies,
+    losses,
+)
+from deeplabstream.analysis.options import AnalysisOptions, described
+from deeplabstream.analysis.plots import (
+    PLOTS,
+    PlotOptions,
+    plot,
+    signals_of,
+    stimulations_of,
+)
+from deeplabstream.analysis.report_document import (
+    Block,
+    Document,
+    Plot,
+    Section,
+    Table,
+    Text,
+    number,
+)
+from deeplabstream.analysis.run_data import read_run
+from deeplabstream.analysis.spans import Span
+from deeplabstream.analysis.tracking_quality import RULES
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.recorded_frames import (
+    RecordedFrames,
+    analysed_cameras,
+    read_frames,
+)
+from deeplabstream.recording.run_folder import RunFolder, application_version
+from deeplabstream.recording.run_list import RunSummary, summarise
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.settings.ini_reading import read_sections
+
+_MOST_EVENTS = 500
+_MOST_SPANS = 12
+"""Bins and phases side by side; AnalyseRuns writes more as a table."""
+_SPANS_SIDE_BY_SIDE = 4
+_MOST_SIGNALS = 8
+"""Peri-stimulus plots of an animal."""
+_FIRST_SECTIONS = (
+    "Experiment", "Trigger", "Output", "Pose Estimation", "Camera", "Tracking", "Animals",
+    "Session",
+)  # fmt: skip
+"""Sections of the settings in the order of a report; all others follow."""
+_PASSWORD = re.compile(r"(\w+://[^\s/:@]+):[^\s/@]+@")
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What a report is written from."""
+
+    folder: RunFolder
+    summary: RunSummary
+    facts: Mapping[str, Any]
+    events: Sequence[Mapping[str, str]]
+    frames: Mapping[str, RecordedFrames]
+    results: Mapping[str, RunResults]
+    """By camera, the deciding one first."""
+    failed: Mapping[str, str]
+    """By camera, why there are no results."""
+    notes: Sequence[str]
+    """What was repaired, and which lines can't be read."""
+
+
+def run_document(
+    run: Path, options: AnalysisOptions, plots: PlotOptions | None = None
+) -> Document:
+    """Return the report of a run.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        The run folder; a run that was killed is repaired first.
+    options : AnalysisOptions
+        How the measures are computed; without `camera`, of each camera with poses.
+    plots : PlotOptions, optional
+        What the plots show; every animal is drawn.
+
+    Raises
+    ------
+    DeepLabStreamError
+        Not a run folder, or an option does not fit the run.
+    """
+    read = _read(run, options)
+    sections = [
+        Section("Run", [_who(read)]),
+        *_quality(read),
+        *_measures(read),
+        *_trials(read),
+        *_plots(read, plots or PlotOptions()),
+        Section("Frames and latency", list(_frames(read))),
+        Section("Exclusions", list(_exclusions(read))),
+        *_settings(read, options),
+        *_events(read),
+    ]
+    summary = read.summary
+    words = [summary.animal, summary.group, summary.experiment]
+    written = f"written by DeepLabStream {application_version()}"
+    return Document(
+        f"Run {run.resolve().name}",
+        " · ".join([*filter(None, words), written]),
+        list(_warnings(read)),
+        sections,
+    )
+
+
+def _read(run: Path, options: AnalysisOptions) -> _Run:
+    notes: list[str] = []
+    folder = open_run_folder(run, notes.append)
+    cameras = analysed_cameras(folder) if folder.facts.get("skeleton") else []
+    wanted = [options.camera] if options.camera else cameras
+    results: dict[str, RunResults] = {}
+    failed: dict[str, str] = {}
+    frames: dict[str, RecordedFrames] = {}
+    for camera in wanted:
+        own = replace(options, camera=camera)
+        try:
+            data = read_run(folder, camera, options.threshold, options.use_ambiguous)
+            results[camera] = analyse(data, own)
+        except DeepLabStreamError as error:
+            failed[camera] = str(error)
+        try:
+            frames[camera] = read_frames(folder, camera)
+        except (DeepLabStreamError, OSError, ValueError, KeyError) as error:
+            failed.setdefault(camera, str(error))
+    if failed and not results and options != AnalysisOptions():
+        raise DeepLabStreamError(next(iter(failed.values())))
+    deciding = read_sections(folder.settings_text).words.get("Experiment", {})
+    first = deciding.get("CAMERA", "")
+    ordered = sorted(results, key=lambda camera: camera != first)
+    return _Run(
+        folder, summarise(folder.path), folder.facts, folder.events(), frames,
+        {camera: results[camera] for camera in ordered}, failed,
+        list(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def _warnings(run: _Run) -> Iterator[str]:
+    """Yield what a reader must know first: the run is excluded, cut off, or poorly tracked."""
+    if run.summary.excluded:
+        yield f"This run is excluded from results: {run.summary.excluded}"
+    for camera, results in run.results.items():
+        where = f"camera {camera}: " if len(run.results) > 1 else ""
+        for shares in results.quality.values():
+            for each in shares:
+                if each.is_poor:
+                    yield f"Poor tracking: {where}{each}"
+    if not run.results and not run.failed:
+        yield "No poses: nothing was analysed, so there are no measures and no plots."
+    for camera, error in run.failed.items():
+        yield f"No results of camera {camera}: {error}"
+    for note in (*run.summary.repaired, *run.notes):
+        yield f"{note[:1].upper()}{note[1:]}"
+    if run.facts.get("how") not in (None, "stopped", "ended"):
+        yield f"The run ended: {run.facts['how']}"
+    for account in run.facts.get("accounting") or ():
+        if not account.get("closes", True):
+            yield (
+                f"The frame accounts of camera {account['camera']} ({account['span']}) do "
+                "not close"
+            )
+
+
+def _who(run: _Run) -> Table:
+    summary, facts = run.summary, run.facts
+    session = facts.get("session") or {}
+    experiment = facts.get("experiment") or {}
+    model = facts.get("model") or {}
+    networks = {"": model, **model.get("cameras", {})}
+    rows = [
+        ("run folder", summary.path.resolve().name),
+        ("started", summary.started.isoformat(" ", "seconds") if summary.started else ""),
+        ("duration", "" if summary.duration_s is None else f"{summary.duration_s:.1f} s"),
+        ("experiment", " ".join(filter(None, [
+            summary.experiment, f"({experiment['KIND']})" if "KIND" in experiment else "",
+        ]))),
+        *((name, str(session.get(name) or "")) for name in (
+            "animal", "group", "experimenter", "species", "sex", "age",
+        )),
+        ("notes", summary.notes),
+        ("tags", ", ".join(summary.tags)),
+        ("ended", summary.outcome),
+        ("cameras", "; ".join(_camera(run, name) for name in facts["cameras"])),
+        *((
+            f"network {camera}".strip(),
+            f"{each.get('name')}, confidence threshold {each.get('threshold'):g}, "
+            f"{each.get('provider') or 'provider not known'}"
+            + (f", SHA-256 {each['sha256'][:16]}…" if each.get("sha256") else ""),
+        ) for camera, each in networks.items() if each),
+        ("program", f"DeepLabStream {facts.get('application') or 'of unknown version'}, "
+         f"Python {facts.get('python') or 'not known'}, {facts.get('system') or ''}"),
+    ]  # fmt: skip
+    return Table(("", ""), [(name, words) for name, words in rows if words])
+
+
+def _camera(run: _Run, name: str) -> str:
+    form = run.facts["cameras"][name]
+    height, width = form["shape"][:2]
+    rate = f", {form['rate']:g} frames/s" if form.get("rate") else ""
+    results = run.results.get(name)
+    scale = ""
+    if results is not None:
+        calibration = results.data.calibration
+        scale = ", not calibrated"
+        if calibration is not None and calibration.marks:
+            scale = ", calibrated by MARKS"
+        elif calibration is not None:
+            scale = f", {calibration.matrix[0][0]:.4g} mm per px"
+    return f"{name}, {width} × {height} px{rate}{scale}"
+
+
+def _quality(run: _Run) -> Iterator[Section]:
+    """Yield the tables of lost tracking."""
+    if not run.results:
+        return
+    columns = [
+        (f"{animal}, {camera}" if len(run.results) > 1 else animal, shares)
+        for camera, results in run.results.items()
+        for animal, shares in results.quality.items()
+    ]
+    rows = []
+    for at, rule in enumerate(RULES):
+        found = [shares[at] for _, shares in columns]
+        words = [f"{number(each.share)}{' POOR' * each.is_poor}" for each in found]
+        rows.append((rule.name, *words, number(rule.limit), _plain(rule.definition)))
+    parts = [
+        row
+        for camera, found in run.results.items()
+        for row in _body_parts(camera, found)
+    ]
+    blocks: list[Block] = [
+        Table(("share", *(name for name, _ in columns), "limit", "definition"), rows),
+        Table(
+            ("camera", "animal", "body part", "found (share)", "median confidence"),
+            parts,
+        ),
+    ]
+    lost = [losses(camera, frames.rows) for camera, frames in run.frames.items()]
+    if any(
+        "experiment" in note["name"] for note in run.events if note["kind"] == "note"
+    ):
+        blocks += [
+            Text(
+                "Lost: analysed frames on which a trigger of the experiment was unknown."
+            ),
+            Table(
+                (
+                    "camera", "lost frames", "analysed frames", "losses", "lost (s)",
+                    "longest (s)",
+                ),
+                [
+                    (
+                        each.camera, str(each.frames), str(each.analysed), str(each.times),
+                        number(each.total_s), number(each.longest_s),
+                    )
+                    for each in lost
+                ],
+            ),
+        ]  # fmt: skip
+    yield Section("Tracking", blocks)
+
+
+def _body_parts(
+    camera: str, results: RunResults
+) -> Iterator[tuple[str, str, str, str, str]]:
+    data = results.data
+    found = np.isfinite(data.points[..., 0])
+    for at, animal in enumerate(data.animals):
+        for part, name in enumerate(data.skeleton.bodyparts):
+            confidence = data.confidence[:, at, part]
+            yield (
+                camera, animal, name, number(float(found[:, at, part].mean())),
+                number(float(np.nanmedian(confidence))),
+            )  # fmt: skip
+
+
+def _measures(run: _Run) -> Iterator[Section]:
+    for camera, results in run.results.items():
+        where = f" (camera {camera})" if len(run.results) > 1 else ""
+        whole, *others = results.spans
+        period = (
+            f"From {whole.start_s:.2f} s to {whole.end_s:.2f} s after Start Stream. Lengths "
+            f"are in {results.unit}. share: from 0 to 1; –: not defined."
+        )
+        yield Section(
+            f"Measures{where}", [Text(period), _values(results, [whole], True)]
+        )
+        for animal in results.tracks:
+            if 0 < len(others) <= _MOST_SPANS:
+                of = f", {animal}" if len(results.tracks) > 1 else ""
+                tables = [
+                    _values(
+                        results, others[at : at + _SPANS_SIDE_BY_SIDE], False, animal
+                    )
+                    for at in range(0, len(others), _SPANS_SIDE_BY_SIDE)
+                ]
+                yield Section(f"Bins and phases{where}{of}", tables, 3, is_folded=True)
+        if len(others) > _MOST_SPANS:
+            words = f"{len(others)} bins and phases: AnalyseRuns.py --table has them."
+            yield Section(f"Bins and phases{where}", [Text(words)], 3)
+
+
+def _values(
+    results: RunResults, spans: Sequence[Span], with_words: bool, animal: str = ""
+) -> Table:
+    """Return a row per measure, and a column per animal, or per span of one animal."""
+    animals = [animal] if animal else list(results.tracks)
+    columns = [(each, span) for each in animals for span in spans]
+    by_row: dict[tuple[str, str], dict[tuple[str, str], Value]] = {}
+    for value in results.values:
+        key = value.measure.name, value.of
+        by_row.setdefault(key, {})[value.animal, value.span.name] = value
+    rows = []
+    for (name, of), values in by_row.items():
+        cells = [values.get((each, span.name)) for each, span in columns]
+        first = next(iter(values.values()))
+        unit = "" if first.unit == "count" else first.unit
+        numbers = [number(np.nan if each is None else each.value) for each in cells]
+        words = [_plain(first.measure.definition)] if with_words else []
+        if any(each is not None for each in cells):
+            rows.append([name, of, unit, *numbers, *words])
+    heads = [span.name for _, span in columns] if animal else animals
+    return Table(
+        ["measure", "of", "unit", *heads, *(["definition"] if with_words else [])], rows
+    )
+
+
+def _plain(text: str) -> str:
+    """Return a definition without the marks of the documentation."""
+    return text.replace("`", "")
+
+
+def _trials(run: _Run) -> Iterator[Section]:
+    results = next(iter(run.results.values()), None)
+    if results is None or not results.data.trials:
+        return
+    zero_s = results.spans[0].start_s
+    rows = [
+        (
+            str(each.number), number(each.start_s - zero_s), number(each.end_s - zero_s),
+            each.stimulus, each.outcome, number(each.reaction_s),
+        )
+        for each in results.data.trials
+    ]  # fmt: skip
+    heads = "trial", "start (s)", "end (s)", "stimulus", "outcome", "reaction time (s)"
+    yield Section("Trials", [Table(heads, rows)])
+
+
+def _plots(run: _Run, options: PlotOptions) -> Iterator[Section]:
+    several = sum(len(results.tracks) for results in run.results.values()) > 1
+    for camera, results in run.results.items():
+        for animal in results.tracks:
+            where = f": {animal}, camera {camera}" if several else ""
+            own = replace(options, animal=animal)
+            yield Section(f"Plots{where}", list(plots_of(results, own)))
+
+
+def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]:
+    """Yield all plots of one animal; a sentence for each that can't be drawn.
+
+    Signals that never change, such as freezing of an animal that never froze, are not drawn
+    around stimulations.
+    """
+    for name, each in PLOTS.items():
+        if name == "peri-stimulus":
+            continue
+        try:
+            yield Plot(each.title, plot(results, name, options))
+        except DeepLabStreamError as error:
+            yield Text(f"No plot {name}: {error}")
+        if name == "track" and options.colour == "time":
+            by_speed = replace(options, colour="speed")
+            yield Plot("Track, by speed", plot(results, name, by_speed))
+    try:
+        stimulations_of(results, options.output)
+    except DeepLabStreamError as error:
+        yield Text(f"No plot peri-stimulus: {error}")
+        return
+    outputs = [
+        name
+        for name, spans in results.data.outputs.items()
+        if len(spans) and options.output in ("", name)
+    ]
+    wanted = [
+        (output, name, signal)
+        for name, signal in signals_of(results, options.animal).items()
+        for output in outputs
+        if len(set(signal.values[np.isfinite(signal.values)].tolist())) > 1
+    ]
+    for output, name, signal in wanted[:_MOST_SIGNALS]:
+        own = replace(options, output=output, signal=name)
+        try:
+            figure = plot(results, "peri-stimulus", own)
+        except DeepLabStreamError:
+            continue  # it was on outside of the period only
+        yield Plot(f"{signal.name} around {output}", figure)
+    if left := wanted[_MOST_SIGNALS:]:
+        named = ", ".join(f"{name} ({output})" for output, name, _ in left)
+        yield Text(f"Not drawn around stimulations: {named}")
+
+
+def _frames(run: _Run) -> Iterator[Block]:
+    names = ("exposed", "delivered", "lost", "analysed", "skipped", "recorded")
+    rows = []
+    for each in counted_frames(run.folder):
+        counts = [_count(each.get(name)) for name in names]
+        losses_of_video = _count(each.get("recording_losses"))
+        closes = {"True": "yes", "False": "NO"}.get(str(each.get("closes")), "–")
+        rows.append((each["camera"], each["span"], *counts, losses_of_video, closes))
+    yield Text(
+        "exposed = delivered + lost at the device; delivered = analysed + skipped; "
+        "delivered = recorded + recording losses. –: not known, or does not apply."
+    )
+    heads = "camera", "span", *names, "recording losses", "closes"
+    yield Table(heads, rows)
+    if any(row[1] == "tables" for row in rows):
+        yield Text(
+            "span tables: counted from the rows of the tables, because the run has no "
+            "frame accounts."
+        )
+    if run.facts.get("rehearsal"):
+        yield Text("A simulation: its times are simulated, so there is no latency.")
+        return
+    found = [
+        each
+        for camera, frames in run.frames.items()
+        for each in latencies(camera, frames.rows, acted_times(run.events, camera))
+    ]
+    if found:
+        yield Text(
+            "Latency in ms. exposed: time of exposure, or of arrival where the camera does not "
+            "report it; posed: pose ready; written: last output written."
+        )
+        yield Table(
+            ("camera", "latency", "n", "p50 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)"),
+            [
+                (
+                    each.camera, each.what, str(each.count),
+                    *map(number, (each.p50, each.p95, each.p99, each.longest)),
+                )
+                for each in found
+            ],
+        )  # fmt: skip
+    skew = run.facts.get("skew") or ()
+    if skew:
+        yield Text("Time between the frames of two cameras, ms.")
+        yield Table(
+            ("cameras", "p50", "p95", "max"),
+            [
+                (
+                    " and ".join(each["cameras"]),
+                    *(number(float(each["ms"][name])) for name in ("p50", "p95", "max")),
+                )
+                for each in skew
+            ],
+        )  # fmt: skip
+
+
+def _count(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def _exclusions(run: _Run) -> Iterator[Block]:
+    excluded = run.summary.excluded
+    yield Text(
+        f"The run is excluded from results: {excluded}"
+        if excluded
+        else "The run is not excluded."
+    )
+    rows = []
+    for camera, results in run.results.items():
+        data, whole = results.data, results.spans[0]
+        outside = int((~((data.t >= whole.start_s) & (data.t <= whole.end_s))).sum())
+        rows.append((camera, "", "analysed frames outside of the period", str(outside)))
+        for at, animal in enumerate(data.animals):
+            low = ~(data.confidence[:, at] >= data.threshold)
+            reasons = (
+                (f"points with a confidence below {data.threshold:g}", low),
+                ("points that [Tracking] rejected", data.rejected[:, at]),
+                ("frames with ambiguous identity", data.ambiguous[:, at]),
+            )
+            for words, flags in reasons:
+                if flags.any() or words.startswith("points with"):
+                    cell = f"{int(flags.sum())} of {flags.size}"
+                    rows.append((camera, animal, words, cell))
+            track = results.tracks[animal]
+            gap_s = results.options.max_gap_s
+            unknown = track.t[1:][~track.known] - track.t[:-1][~track.known]
+            cell = f"{unknown.sum():.1f} s"
+            words = f"gaps longer than {gap_s:g} s, not interpolated"
+            rows.append((camera, animal, words, cell))
+    if rows:
+        yield Text("What does not count in the measures:")
+        yield Table(("camera", "animal", "left out", "how much"), rows)
+    notes = [
+        f"{camera}: {note}" if len(run.results) > 1 else note
+        for camera, results in run.results.items()
+        for note in results.notes
+        if not note.startswith(POOR)
+    ]
+    if notes:
+        yield Text("Notes: " + "; ".join(notes))
+
+
+def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
+    text = _PASSWORD.sub(r"\1:…@", run.folder.settings_text)
+    usual = described(AnalysisOptions())
+    rows = [
+        (name, _word(value), "" if value == usual[name] else "changed")
+        for name, value in described(options).items()
+    ]
+    rows.sort(key=lambda row: not row[2])
+    yield Section(
+        "Options of the measures",
+        [Table(("option", "value", ""), rows)],
+        is_folded=True,
+    )
+    words = read_sections(text).words
+    first = {name: at for at, name in enumerate(_FIRST_SECTIONS)}
+
+    def place(title: str) -> int:
+        kind = title if title in first else title.partition(" ")[0]
+        return first.get(kind, len(first))
+
+    ordered = sorted(words, key=place)
+    rows = [
+        (f"[{title}]", key, value)
+        for title in ordered
+        for key, value in words[title].items()
+    ]
+    yield Section(
+        "Settings", [Table(("section", "key", "value"), rows)], is_folded=True
+    )
+    yield Section("settings.ini as used", [Text(text, "file")], is_folded=True)
+
+
+def _word(value: object) -> str:
+    if value is None or value == "":
+        return "–"
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _events(run: _Run) -> Iterator[Section]:
+    rows = [
+        (f"{float(row['time_s']):.3f}", row["kind"], row["name"], row["text"])
+        for row in run.events
+        if row["kind"] in ("note", "mark")
+    ]
+    blocks: list[Block] = [
+        Table(("time (s)", "kind", "subject", "text"), rows[:_MOST_EVENTS])
+    ]
+    if len(rows) > _MOST_EVENTS:
+        blocks.append(Text(f"{len(rows) - _MOST_EVENTS} more are in events.csv."))
+    yield Section(f"Notes and marks ({len(rows)})", blocks, is_folded=True)

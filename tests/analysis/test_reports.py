@@ -1,0 +1,222 @@
+"""Reports are one file, say at the top what is wrong, and have every number of the tables."""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deeplabstream.analysis.analyse import analyse
+from deeplabstream.analysis.camera_account import latencies, losses
+from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.report import write_run_report
+from deeplabstream.analysis.report_document import number
+from deeplabstream.analysis.tracking_quality import RULES
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.recording.recorded_frames import read_frames
+from deeplabstream.recording.run_folder import RunFacts, RunFolder
+from deeplabstream.recording.run_list import RunNotes, write_notes
+from tests.analysis.made import body_at, made_run
+from tests.recording import recorded, small_run
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(GOLDEN / "optogenetic", tmp_path / "optogenetic"))
+
+
+def words_of(page: Path) -> str:
+    """Return the text of a page without its images."""
+    text = re.sub(r"<style>.*?</style>", "", page.read_text("utf-8"), flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def top_of(page: Path) -> str:
+    return words_of(page).partition("run folder")[0]
+
+
+def test_a_page_needs_no_other_file_and_has_every_measure(
+    golden: Path, tmp_path: Path
+) -> None:
+    page = write_run_report(golden, tmp_path / "a.html")
+    text = page.read_text("utf-8")
+    links = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert links
+    assert [each for each in links if not each.startswith(("#", "data:"))] == []
+    assert "<script" not in text
+    words = words_of(page)
+    results = analyse(golden)
+    for value in results.values:
+        parts = value.measure.name, value.of, value.unit.replace("count", "")
+        row = " ".join([*filter(None, parts), number(value.value)])
+        assert row in words, row
+    assert "speed around laser" in words
+    assert "SHA-256" not in words  # the golden run has no hash
+    assert "A simulation: its times are simulated" in words
+
+
+def test_a_page_is_written_again_alike(golden: Path, tmp_path: Path) -> None:
+    first = write_run_report(golden, tmp_path / "a.html").read_bytes()
+    assert write_run_report(golden, tmp_path / "b.html").read_bytes() == first
+
+
+def test_a_recorded_run_has_its_accounts_and_latency(tmp_path: Path) -> None:
+    run = recorded.record(tmp_path / "run")
+    page = write_run_report(run, tmp_path / "a.html")
+    words = words_of(page)
+    assert "top tables – 40 – 39 1 30" in words  # it has no accounts: rows are counted
+    assert "top exposed to decided 39" in words
+    rows = read_frames(RunFolder(run), "top").rows
+    found = {
+        each.what: each for each in latencies("top", rows, {"light": [(0, 10**6)]})
+    }
+    assert found["exposed to decided"].p99 == pytest.approx(3e-6)
+    assert "exposed to written" not in found
+    assert found["exposed to acted, light"].p50 == 1
+    lost = losses("top", rows.assign(lost=[1 if 5 <= n < 9 else 0 for n in range(40)]))
+    assert (lost.frames, lost.analysed, lost.times) == (3, 39, 1)
+    assert lost.total_s == pytest.approx(0.4)
+
+
+def test_poor_tracking_is_at_the_top_with_its_number(
+    golden: Path, tmp_path: Path
+) -> None:
+    page = write_run_report(golden, tmp_path / "a.html")
+    assert "Poor tracking" not in words_of(page)
+    table = golden / "arena.csv"
+    lines = table.read_text("utf-8").splitlines()
+    place = lines[0].split(",").index("snout_confidence")
+    for row in range(1, len(lines)):
+        if row % 40 > 25:  # 14 of 40 frames, in one gap
+            cells = lines[row].split(",")
+            cells[place] = "0.1"
+            lines[row] = ",".join(cells)
+    table.write_text("\n".join(lines) + "\n", "utf-8")
+    top = top_of(write_run_report(golden, tmp_path / "b.html"))
+    missing = analyse(golden).value("missing")
+    assert missing > 0.3
+    assert (
+        f"Poor tracking: the position of animal1 is not known for {missing:.0%}" in top
+    )
+    assert "snout was found on " in top
+    assert "(limit 20%)" in top
+
+
+def test_each_rule_finds_what_it_is_for() -> None:
+    t = np.arange(100) / 10
+    points = body_at(np.column_stack([t, t]), np.zeros(100))[:, None]
+    some = np.zeros((100, 1, 4), np.bool_)
+    some[:30] = True
+    account = {"camera": "top", "span": "analysis", "delivered": 90, "lost": 10}
+    cases: dict[str, dict[str, Any]] = {
+        "low_confidence": {"confidence": np.where(some, 0.2, 1.0)},
+        "rejected": {"rejected": some},
+        "ambiguous": {"ambiguous": some[:, :, 0]},
+        "not_analysed": {"facts": {"accounting": [{**account, "analysed": 40}]}},
+    }
+    for name, more in cases.items():
+        results = analyse(made_run(t, points, **more))
+        (poor,) = (each for each in results.quality["animal1"] if each.is_poor)
+        assert poor.rule.name == name
+        expected = 0.6 if name == "not_analysed" else 30 / 99
+        assert poor.share == pytest.approx(expected)
+        assert f"{poor.share:.0%}" in str(poor)
+    gaps = points.copy()
+    gaps[1:-1:3] = np.nan
+    (poor,) = (e for e in analyse(made_run(t, gaps)).quality["animal1"] if e.is_poor)
+    assert poor.rule.name == "interpolated"
+
+
+def test_a_run_without_poses_is_reported(tmp_path: Path) -> None:
+    form = {"top": ImageFormat((48, 64), 30.0)}
+    folder = RunFolder.create_at(
+        tmp_path / "run", recorded.STARTED, "[Camera top]\n", RunFacts(0, form)
+    )
+    (folder.path / "events.csv").write_text("time_s,kind,camera,frame,name,level\n")
+    folder.finish(recorded.STARTED, "stopped", [])
+    page = write_run_report(folder.path, tmp_path / "a.html")
+    assert "No poses: nothing was analysed" in top_of(page)
+    assert "64 × 48 px, 30 frames/s" in words_of(page)
+
+
+def test_a_killed_run_is_repaired_and_says_so(tmp_path: Path) -> None:
+    run = recorded.record(tmp_path / "run")
+    RunFolder(run).update(ended=None, how=None)
+    table = run / "top.csv"
+    table.write_bytes(table.read_bytes()[:-30])
+    top = top_of(write_run_report(run, tmp_path / "a.html"))
+    assert "epaired" in top
+    assert "killed" in top
+
+
+def test_two_animals_have_a_column_each(tmp_path: Path) -> None:
+    run = small_run.made(tmp_path, animals=2)
+    page = write_run_report(run, tmp_path / "a.html")
+    assert "measure of unit anna bob definition" in words_of(page)
+    assert "Plots: anna, camera top" in words_of(page)
+
+
+def test_an_exclusion_is_at_the_top(golden: Path, tmp_path: Path) -> None:
+    write_notes(golden, RunNotes(excluded="the <fibre> came off"))
+    page = write_run_report(golden, tmp_path / "a.html")
+    assert "excluded from results: the <fibre> came off" in top_of(page)
+    assert "<fibre>" not in page.read_text("utf-8")
+
+
+def test_bins_are_tables_of_their_own(golden: Path, tmp_path: Path) -> None:
+    options = AnalysisOptions(bin_s=10, phases=("stimulation:laser",))
+    words = words_of(write_run_report(golden, tmp_path / "a.html", options))
+    assert "measure of unit bin 1 bin 2 bin 3 before laser" in words
+    assert "bin_s 10 changed" in words
+
+
+def test_a_password_in_the_settings_is_left_out(golden: Path, tmp_path: Path) -> None:
+    settings = golden / "settings.ini"
+    text = settings.read_text("utf-8")
+    url = "URL = rtsp://me:hunter2@192.168.0.20/stream"
+    settings.write_text(text.replace("SEED = 4", url), "utf-8")
+    words = words_of(write_run_report(golden, tmp_path / "a.html"))
+    assert "rtsp://me:…@192.168.0.20/stream" in words
+    assert "hunter2" not in words
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda run, file: (run, file.with_suffix(".doc")), "must end with"),
+        (lambda run, file: (run.parent / "nowhere", file), "is not a run folder"),
+        (lambda run, file: (run, run / "run.json/a.html"), "Can't write"),
+    ],
+)
+def test_what_cant_be_written_is_named(
+    golden: Path,
+    tmp_path: Path,
+    change: Callable[[Path, Path], tuple[Path, Path]],
+    message: str,
+) -> None:
+    run, file = change(golden, tmp_path / "a.html")
+    with pytest.raises(DeepLabStreamError, match=message):
+        write_run_report(run, file)
+    with pytest.raises(DeepLabStreamError, match="no body part"):
+        options = replace(AnalysisOptions(), position=("tail",))
+        write_run_report(golden, tmp_path / "a.html", options)
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_the_limits_are_documented() -> None:
+    page = (GOLDEN.parents[2] / "docs/results.md").read_text("utf-8")
+    for rule in RULES:
+        assert f"| `{rule.name}` | {rule.limit:g} | {rule.definition}" in page
+
+
+def test_numbers_have_four_digits() -> None:
+    given = (1234567.8, 0.012345, 3.0, np.nan, -0.5)
+    assert [number(each) for each in given] == ["1234568", "0.01235", "3", "–", "-0.5"]
