@@ -34,7 +34,7 @@ RULES = (
     ),
     QualityRule(
         "rejected", 0.1,
-        "points with enough confidence that `[Tracking]` rejected (`jump`, `bone`) / all points",
+        "points with enough confidence that `[Tracking]` rejected / all points",
     ),
     QualityRule(
         "ambiguous", 0.1,
