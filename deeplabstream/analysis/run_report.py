@@ -32,7 +32,6 @@ from deeplabstream.analysis.report_document import (
     Text,
     number,
 )
-from deeplabstream.analysis.run_data import read_run
 from deeplabstream.analysis.spans import Span
 from deeplabstream.analysis.tracking_quality import RULES
 from deeplabstream.core.errors import DeepLabStreamError
@@ -130,8 +129,7 @@ def _read(run: Path, options: AnalysisOptions) -> _Run:
     for camera in wanted:
         own = replace(options, camera=camera)
         try:
-            data = read_run(folder, camera, options.threshold, options.use_ambiguous)
-            results[camera] = analyse(data, own)
+            results[camera] = analyse(folder, own)
         except DeepLabStreamError as error:
             failed[camera] = str(error)
         try:
