@@ -71,6 +71,9 @@ TASKS = {
         "smooth": Program("utils.SmoothEnsemble", "smooth the poses of an ensemble"),
         "render": Program("utils.RenderVideo", "labelled videos"),
         "export": Program("utils.ExportRun", "a run as NWB, HDF5, Parquet, …"),
+        "align": Program(
+            "utils.AlignRecording", "a run on the clock of an ephys or other recording"
+        ),
         "motion-energy": Program("utils.MotionEnergy", "motion energy of regions"),
         "process-sessions": Program("utils.ProcessSessions", "the pipeline of the IBL"),
         "plot-session": Program("utils.PlotSession", "trial averages of a session"),

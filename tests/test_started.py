@@ -69,6 +69,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 SMALLEST = {
     "active_learning.py --quick": "uncertain +4 labels: median",
     "board_latency.py --quick": "write to pin",
+    "clock_alignment.py --quick": "10 of 10",
     "distillation.py --quick": "student / teacher: error",
     "first_pose.py --starts 1 --compiled": "First pose, headless: .* after starting app.py",
     "floor.py --seconds 0.2 --rate 50": "poses_per_s",

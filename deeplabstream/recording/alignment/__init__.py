@@ -1,0 +1,1 @@
+"""Alignment of a run's clock with the clocks of other recorders, from shared TTL edges."""

@@ -1,0 +1,407 @@
+"""Aligned run: the times of a run on another recorder's clock, in files beside its tables.
+
+`RUN/aligned/NAME/` holds a table beside each table of the run, with the same rows, the
+clock's map, the residual of each edge, and `alignment.json`. The run itself is not changed.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from configparser import Error as IniError
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.overwriting import check_free
+from deeplabstream.recording.alignment.clock_map import (
+    MOST_ERROR_S,
+    ClockMap,
+    map_clocks,
+)
+from deeplabstream.recording.alignment.recordings import Recording
+from deeplabstream.recording.alignment.sync_signals import Edges, Floats
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_schema import CAMERA, EVENTS, VIDEO
+from deeplabstream.recording.table_reader import RunTable, cells_of, events_table
+
+ALIGNED = "aligned"
+FACTS, CLOCK, RESIDUALS = (
+    "alignment.json",
+    "alignment.clock.csv",
+    "alignment.residuals.csv",
+)
+SYNC_KIND = "BoardSync"
+ADDED = ("recording_s", "error_ms", "segment")
+"""Columns of aligned tables after those that name the row."""
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    CAMERA.file: ("frame", "time_s", "exposed_ns"),
+    VIDEO.file: ("video_frame", "frame", "exposed_ns"),
+    EVENTS.file: ("time_s", "kind", "name", "level"),
+    "triggers.csv": ("camera", "frame", "time_s", "trigger", "answer"),
+}
+"""Columns of the run's tables that aligned tables repeat, by table."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSignal:
+    """An input or output of a run.
+
+    Attributes
+    ----------
+    name : str
+        Of the input or output.
+    kind : str
+        `input` or `output`.
+    edges : Edges
+        Seconds since Start Stream.
+    """
+
+    name: str
+    kind: str
+    edges: Edges
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedRun:
+    """A run, a recording, and the map of their clocks."""
+
+    folder: RunFolder
+    recording: Recording
+    signal: RunSignal
+    clocks: ClockMap
+    most_error_s: float = MOST_ERROR_S
+
+
+def run_signals(folder: RunFolder) -> dict[str, RunSignal]:
+    """Return all inputs and outputs that changed in a run, by name.
+
+    Edges of an output are those that its device reported, or else those that were written.
+    """
+    start_ns = int(folder.facts["start_ns"])
+    found: dict[tuple[str, str], list[tuple[int, bool]]] = {}
+    columns = "kind", "name", "level", "written_ns", "acted_ns"
+    for kind, name, level, written, acted in events_table(folder.events_path).select(
+        *columns
+    ):
+        at = acted if kind in ("input", "ack") else written if kind == "edge" else ""
+        if at and level:
+            edge = int(at) - start_ns, float(level) > 0
+            found.setdefault((kind, name), []).append(edge)
+    signals: dict[str, RunSignal] = {}
+    for (kind, name), rows in found.items():
+        if kind == "edge" and ("ack", name) in found:
+            continue
+        rows.sort()
+        before = [not rows[0][1] if kind == "edge" and rows[0][1] else rows[0][1]]
+        before += [high for _, high in rows[:-1]]
+        kept = [row for row, was in zip(rows, before, strict=True) if row[1] != was]
+        times = np.array([at for at, _ in kept], np.float64) / 1e9
+        rising = np.array([high for _, high in kept], bool)
+        parts = np.zeros(len(kept), np.int64)
+        what = "input" if kind == "input" else "output"
+        signals[name] = RunSignal(name, what, Edges(times, rising, parts))
+    return signals
+
+
+def run_signal(folder: RunFolder, name: str = "") -> RunSignal:
+    """Return the signal that another recorder has seen.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        The run.
+    name : str, optional
+        Of an input or output; empty: the sync signal of the board, or the only signal.
+
+    Returns
+    -------
+    RunSignal
+        With at least one edge.
+
+    Raises
+    ------
+    DeviceError
+        There is none of this name, or several could be meant.
+    """
+    signals = run_signals(folder)
+    there = ", ".join(
+        f"{each.name} ({len(each.edges)} edges)" for each in signals.values()
+    )
+    if name:
+        if name not in signals or not len(signals[name].edges):
+            raise DeviceError(
+                f"the run has no edges of {name}; it has {there or 'none at all'}"
+            )
+        return signals[name]
+    syncs = [each for each in sync_inputs(folder) if each in signals]
+    meant = syncs or [each.name for each in signals.values() if len(each.edges)]
+    if len(meant) == 1:
+        return signals[meant[0]]
+    if not meant:
+        raise DeviceError(
+            f"{folder.path} has no sync signal: no input or output changed; see docs/alignment.md"
+        )
+    raise DeviceError(f"which signal did the recorder see? Give --signal: {there}")
+
+
+def sync_inputs(folder: RunFolder) -> list[str]:
+    """Return the names of the inputs that are sync signals of a board."""
+    ini = RawConfigParser(strict=False)
+    try:
+        ini.read_string(folder.settings_text)
+    except (IniError, OSError, ValueError):
+        return []
+    return [
+        section.partition(" ")[2].strip()
+        for section in ini.sections()
+        if section.lower().startswith("input ")
+        and ini.get(section, "kind", fallback="").strip() == SYNC_KIND
+    ]
+
+
+def align_run(
+    folder: RunFolder,
+    recording: Recording,
+    signal: str = "",
+    most_error_s: float = MOST_ERROR_S,
+) -> AlignedRun:
+    """Map the clock of a run to that of a recording; DeviceError: they do not fit."""
+    seen = run_signal(folder, signal)
+    clocks = map_clocks(
+        seen.edges, recording.edges, recording.spans_s, recording.resolution_s
+    )
+    return AlignedRun(folder, recording, seen, clocks, most_error_s)
+
+
+def planned_files(folder: RunFolder, into: Path) -> list[Path]:
+    """Return the files that `write_aligned` writes."""
+    tables = [
+        into / table.path.name for table in folder.tables() if table.path.exists()
+    ]
+    return [
+        *tables,
+        into / CLOCK,
+        into / RESIDUALS,
+        into / FACTS,
+    ]
+
+
+def write_aligned(
+    aligned: AlignedRun, into: Path, overwrite: bool = False
+) -> dict[str, Any]:
+    """Write the aligned tables into a folder; return the content of `alignment.json`.
+
+    Each file gets its name when it is complete. DeepLabStreamError: one exists already.
+    """
+    check_free(planned_files(aligned.folder, into), overwrite)
+    counts = {}
+    for table in aligned.folder.tables():
+        if table.path.exists():
+            counts[table.path.name] = _write_table(
+                aligned, table, into / table.path.name
+            )
+    clocks = aligned.clocks
+    _write_rows(into / CLOCK, _clock_rows(clocks))
+    _write_rows(into / RESIDUALS, _residual_rows(clocks))
+    facts = summary(aligned) | {"rows": counts}
+    with atomic_file(into / FACTS) as draft:
+        text = json.dumps(facts, indent=2, ensure_ascii=False)
+        draft.write_text(text + "\n", "utf-8", newline="\n")
+    return facts
+
+
+def summary(aligned: AlignedRun) -> dict[str, Any]:
+    """Return the numbers of an alignment, as `alignment.json` holds them."""
+    clocks, recording = aligned.clocks, aligned.recording
+    times = recording.edges.times_s.tobytes()
+    return {
+        "run": aligned.folder.path.name,
+        "recording": str(recording.path.resolve()),
+        "kind": recording.kind,
+        "line": recording.line,
+        "edges_sha256": hashlib.sha256(
+            times + recording.edges.rising.tobytes()
+        ).hexdigest(),
+        "signal": aligned.signal.name,
+        "identified_by": clocks.matching.kind,
+        "inverted": clocks.matching.inverted,
+        "most_error_ms": aligned.most_error_s * 1e3,
+        "edges": {
+            "run": len(clocks.run),
+            "recording": len(clocks.recording),
+            "used": len(clocks.used),
+            "outliers": clocks.outliers,
+        },
+        "residual_ms": _percentiles(clocks.residuals_s),
+        "segments": [
+            _segment(clocks, number) for number in range(len(clocks.segments))
+        ],
+        "ambiguous_s": [list(span) for span in clocks.matching.ambiguous_s],
+    }
+
+
+def _percentiles(residuals_s: Floats) -> dict[str, float]:
+    size = np.abs(residuals_s) * 1e3
+    if not len(size):
+        return {}
+    return {
+        "p50": round(float(np.median(size)), 5),
+        "p95": round(float(np.percentile(size, 95)), 5),
+        "p99": round(float(np.percentile(size, 99)), 5),
+        "max": round(float(size.max()), 5),
+    }
+
+
+def _segment(clocks: ClockMap, number: int) -> dict[str, Any]:
+    segment, own = clocks.segments[number], clocks.used[:, 2] == number
+    pairs = clocks.used[own]
+    first, last = (float(clocks.run.times_s[pairs[at, 0]]) for at in (0, -1))
+    tried = pairs[-1, 0] - pairs[0, 0] + 1
+    inside = (segment.times_s >= first) & (segment.times_s <= last)
+    drifts = segment.drifts[inside] if inside.any() else segment.drifts
+    return {
+        "first_edge_s": first,
+        "last_edge_s": last,
+        "part": segment.part,
+        "offset_s": round(float(segment.offset(np.array([first]))[0]), 6),
+        "drift_ppm": [
+            round(float(f(drifts)) * 1e6, 3) for f in (np.min, np.median, np.max)
+        ],
+        "edges": len(pairs),
+        "lost_edges": int(tried - len(pairs)),
+        "longest_gap_s": round(
+            float(np.diff(clocks.run.times_s[pairs[:, 0]]).max()), 3
+        ),
+        "residual_ms": _percentiles(clocks.residuals_s[own]),
+    }
+
+
+def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what `alignment.json` says, for a person."""
+    edges, residual = facts["edges"], facts["residual_ms"]
+    inverted = ", the line is inverted" if facts["inverted"] else ""
+    yield (
+        f"{edges['used']} of {edges['run']} edges of {facts['signal']} found in "
+        f"{edges['recording']} of the recording, by {facts['identified_by']}{inverted}; "
+        f"{edges['outliers']} outliers"
+    )
+    for number, each in enumerate(facts["segments"]):
+        low, middle, high = each["drift_ppm"]
+        yield (
+            f"segment {number}: {each['first_edge_s']:.1f} to {each['last_edge_s']:.1f} s of "
+            f"the run, offset {each['offset_s']:.6f} s, drift {middle:.2f} ppm ({low:.2f} to "
+            f"{high:.2f}), {each['lost_edges']} edges lost, longest gap "
+            f"{each['longest_gap_s']:.1f} s"
+        )
+    yield (
+        f"residuals: 50 % below {residual['p50']:.4f} ms, 95 % below {residual['p95']:.4f} "
+        f"ms, 99 % below {residual['p99']:.4f} ms, largest {residual['max']:.4f} ms"
+    )
+    for start, end in facts["ambiguous_s"]:
+        yield (
+            f"not aligned: {start:.1f} to {end:.1f} s of the run, where the edges fit in "
+            "several places"
+        )
+    for name, count in facts["rows"].items():
+        if count["rows"] > count["aligned"]:
+            yield (
+                f"{name}: {count['aligned']} of {count['rows']} rows have a time of the "
+                "recording"
+            )
+
+
+def _write_table(aligned: AlignedRun, table: RunTable, path: Path) -> dict[str, int]:
+    """Write the rows of a table with their times on the recorder's clock."""
+    keys = _KEYS[table.schema.file]
+    keys = tuple(name for name in keys if name in table.columns)
+    places = [table.columns.index(name) for name in keys]
+    start_ns = int(aligned.folder.facts["start_ns"])
+    is_exact = "exposed_ns" in keys
+    place = keys.index("exposed_ns" if is_exact else "time_s")
+    rows = [
+        [cells[at] for at in places]
+        for _, line in table.lines()
+        if (cells := cells_of(line))
+    ]
+    times = np.array(
+        [
+            (int(row[place]) - start_ns) / 1e9 if is_exact else float(row[place])
+            for row in rows
+        ],
+        np.float64,
+    )
+    found = aligned.clocks.align(times, aligned.most_error_s)
+    _write_rows(
+        path,
+        [
+            (*keys, *ADDED),
+            *(
+                (*row, *_cells(at, error, number))
+                for row, at, error, number in zip(
+                    rows,
+                    found.times_s.tolist(),
+                    found.errors_s.tolist(),
+                    found.segments.tolist(),
+                    strict=True,
+                )
+            ),
+        ],
+    )
+    return {"rows": len(rows), "aligned": int((found.segments >= 0).sum())}
+
+
+def _cells(at_s: float, error_s: float, segment: int) -> tuple[str, str, str]:
+    if segment < 0 or math.isnan(at_s):
+        return "", "", ""
+    return f"{at_s:.7f}", f"{error_s * 1e3:.4f}", str(segment)
+
+
+def _clock_rows(clocks: ClockMap) -> Iterator[tuple[object, ...]]:
+    yield "segment", "time_s", "recording_s", "drift_ppm", "error_ms"
+    for number, each in enumerate(clocks.segments):
+        for at, offset, drift, error in zip(
+            each.times_s, each.offsets_s, each.drifts, each.errors_s, strict=True
+        ):
+            yield (
+                number,
+                f"{at:.6f}",
+                f"{at + offset:.7f}",
+                f"{drift * 1e6:.4f}",
+                (f"{1.96e3 * error:.5f}"),
+            )
+
+
+def _residual_rows(clocks: ClockMap) -> Iterator[tuple[object, ...]]:
+    yield "segment", "time_s", "recording_s", "rising", "residual_ms"
+    for (run, there, number), residual in zip(
+        clocks.used.tolist(), clocks.residuals_s.tolist(), strict=True
+    ):
+        yield (
+            number,
+            f"{clocks.run.times_s[run]:.7f}",
+            f"{clocks.recording.times_s[there]:.7f}",
+            int(clocks.run.rising[run]),
+            f"{residual * 1e3:.5f}",
+        )
+
+
+def _write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV table under its name when it is complete."""
+    with (
+        atomic_file(path) as draft,
+        draft.open("w", encoding="utf-8", newline="") as file,
+    ):
+        for row in rows:
+            file.write(",".join(map(_cell, row)) + "\n")
+
+
+def _cell(value: object) -> str:
+    text = str(value)
+    quoted = '"' + text.replace('"', '""') + '"'
+    return quoted if any(sign in text for sign in ',"') else text

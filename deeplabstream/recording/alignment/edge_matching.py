@@ -1,0 +1,534 @@
+"""Edge matching: which edges of a recording are which edges of a run, without a guess.
+
+Two clocks see the same TTL line. Their offset is unknown, and it drifts; edges are lost on
+either side, and the clock of the recording may start again. Candidates are pairs of equal
+barcodes, or of equal intervals between three rising (or falling) edges. True candidates
+lie on lines of slowly varying offset, false ones are scattered. Each line is followed over
+the edges between its candidates. A line counts only if chance can't explain it, and only
+where no other line explains the same edges.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.recording.alignment.sync_signals import (
+    Bools,
+    Codes,
+    Edges,
+    Floats,
+    Ints,
+    read_codes,
+)
+
+CLOCK_PPM = (200.0, 6000.0)
+"""Differences of the clocks' rates that are tried: of quartzes, then of ceramic resonators."""
+JITTER_S = 0.002
+"""Largest difference of an edge's two times, besides offset and drift."""
+_WINDOW_S = 60.0
+_LONGEST_LINK_S = 7200.0
+_MOST_PAIRS = 5_000_000
+_MOST_LIKE = 8
+"""Candidates of one triple of edges; intervals with more of them are not distinctive."""
+_MOST_LINES = 200
+_BEYOND_S = 60.0
+"""How far a line is followed beyond its first and last candidate."""
+_LEAST_EDGES = 6
+_LONG = 36
+"""Values from which the trend of an offset is more than a line."""
+_CHANCE_LOG10 = -6.0
+"""Decimal logarithm of the largest probability that any line is due to chance."""
+_LEAST_CODES = 3
+_BETTER = 1.5
+"""How many times more edges must fit with one polarity than with the other."""
+_SHIFTS, _SHIFT_S = 100, 1.0
+_RIVAL = 0.5
+"""Share of the edges that another line must explain to make a stretch ambiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Edges of one uninterrupted stretch that were found on both clocks.
+
+    Attributes
+    ----------
+    run : numpy.ndarray of int64, shape (pair,)
+        Indices of the run's edges; they grow.
+    recording : numpy.ndarray of int64, shape (pair,)
+        Indices of the recording's edges; they grow.
+    """
+
+    run: Ints
+    recording: Ints
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Result of `match_edges`.
+
+    Attributes
+    ----------
+    matches : tuple of Match
+        Stretches in the order of the run; none: the edges do not belong together.
+    ambiguous_s : tuple of (float, float)
+        Stretches of the run, in seconds, whose edges fit in several places.
+    inverted : bool
+        Whether the recorder saw the line inverted.
+    kind : str
+        What identified the edges: `barcodes`, or `intervals`.
+    distinctive : float
+        Share of the recording's triples of edges that fit in few places of the run; low
+        for signals that repeat.
+    """
+
+    matches: tuple[Match, ...]
+    ambiguous_s: tuple[tuple[float, float], ...] = ()
+    inverted: bool = False
+    kind: str = "intervals"
+    distinctive: float = 1.0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.matches))
+
+
+def match_edges(
+    run: Edges, recording: Edges, resolution_s: float = 0.0, jitter_s: float = JITTER_S
+) -> Matching:
+    """Find the edges of a run in a recording.
+
+    Parameters
+    ----------
+    run : Edges
+        On the run's clock.
+    recording : Edges
+        On the recorder's clock; a clock that starts again begins a new part.
+    resolution_s : float
+        Time between two samples of the recorder.
+    jitter_s : float
+        Largest difference of an edge's two times, besides offset and drift.
+
+    Returns
+    -------
+    Matching
+        Without matches when the edges do not belong together.
+    """
+    tolerance_s = jitter_s + 1.5 * resolution_s
+    best = Matching(())
+    for ppm in CLOCK_PPM:
+        tried = [
+            _Matcher(run, seen, tolerance_s, resolution_s, 1e-6 * ppm)
+            for seen in (recording, recording.inverted())
+        ]
+        found = tried[0].match()
+        if tried[0].has_both_edges(found):
+            return found
+        inverted = Matching(())
+        if recording.rising.any() and not recording.rising.all():
+            inverted = replace(tried[1].match(), inverted=True)
+        better, other = sorted((found, inverted), key=len, reverse=True)
+        if len(better) > _BETTER * len(other):
+            return better
+        if len(better):  # pulses of one length, seen on one side only
+            return replace(better, matches=(), ambiguous_s=_spans(run, better))
+        best = min(best, found, inverted, key=lambda each: each.distinctive)
+        best = next((each for each in (found, inverted) if each.ambiguous_s), best)
+    return best
+
+
+def _spans(run: Edges, found: Matching) -> tuple[tuple[float, float], ...]:
+    """Return the stretches of all matches."""
+    times = run.times_s
+    return _merged(
+        [(float(times[m.run[0]]), float(times[m.run[-1]])) for m in found.matches]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Votes:
+    """Candidates: indices of edges that may be the same."""
+
+    run: Ints
+    recording: Ints
+
+    def at(self, chosen: NDArray[np.generic]) -> "_Votes":
+        return _Votes(self.run[chosen], self.recording[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class _Matcher:
+    run: Edges
+    recording: Edges
+    tolerance_s: float
+    resolution_s: float
+    rate: float
+    """Largest relative difference of the clocks' rates."""
+
+    def match(self) -> Matching:
+        if min(len(self.run), len(self.recording)) < _LEAST_EDGES:
+            return Matching(())
+        kind, distinctive = "barcodes", 1.0
+        ours = read_codes(self.run)
+        if len(ours.values) >= _LEAST_CODES:
+            votes = self._equal_codes(ours)
+        else:
+            kind = "intervals"
+            votes, distinctive = self._equal_intervals()
+        lines = [self._follow(line) for line in self._lines(votes)]
+        lines = [
+            line
+            for line in lines
+            if self._is_significant(line)
+            and (kind == "barcodes" or self._is_better_than_shifted(line))
+        ]
+        lines.sort(key=len, reverse=True)
+        return self._without_ambiguous(_distinct(lines), kind, distinctive)
+
+    def has_both_edges(self, found: Matching) -> bool:
+        """Return whether rising and falling edges were found, none far more often."""
+        rising = [self.run.rising[match.run] for match in found.matches]
+        share = float(np.concatenate(rising).mean()) if rising else 0.0
+        return 0.3 < share < 0.7
+
+    def _equal_codes(self, ours: Codes) -> _Votes:
+        """Return the edges that begin equal barcodes."""
+        theirs = read_codes(self.recording, self.resolution_s)
+        order = np.argsort(ours.values, kind="stable")
+        values = ours.values[order]
+        first = np.searchsorted(values, theirs.values, "left")
+        count = np.searchsorted(values, theirs.values, "right") - first
+        at, code = _ranges(first, count)
+        return _Votes(ours.edges[order][at], theirs.edges[code])
+
+    def _equal_intervals(self) -> tuple[_Votes, float]:
+        """Return edges that begin equal intervals, and the share of distinctive ones."""
+        side = bool(self.recording.rising.mean() >= 0.5)
+        ours, theirs = _triples(self.run, side), _triples(self.recording, side)
+        order = np.argsort(ours.first_s)
+        ours = ours.at(order)
+        low, high = self._range(theirs.first_s)
+        first = np.searchsorted(ours.first_s, low)
+        count = np.searchsorted(ours.first_s, high) - first
+        if (total := int(count.sum())) > _MOST_PAIRS:
+            some = np.arange(0, len(count), -(-total // _MOST_PAIRS))
+            theirs, first, count = theirs.at(some), first[some], count[some]
+        kept_ours, kept_theirs = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        step = max(1, int(len(count) * 2e6 / max(1, total)))
+        for start in range(0, len(count), step):
+            part = slice(start, start + step)
+            at, index = _ranges(first[part], count[part])
+            low, high = self._range(theirs.second_s[part][index])
+            second = ours.second_s[at]
+            fits = (second >= low) & (second <= high)
+            kept_ours.append(at[fits])
+            kept_theirs.append(index[fits] + start)
+        at, index = np.concatenate(kept_ours), np.concatenate(kept_theirs)
+        likes = np.bincount(index, minlength=len(count))
+        few = (likes > 0) & (likes <= _MOST_LIKE)
+        seen = int((likes > 0).sum())
+        kept = few[index]
+        votes = _Votes(ours.edge[at[kept]], theirs.edge[index[kept]])
+        return votes, float(few.sum() / seen) if seen else 1.0
+
+    def _range(self, interval_s: Floats) -> tuple[Floats, Floats]:
+        off = self.tolerance_s + self.rate * interval_s
+        return interval_s - off, interval_s + off
+
+    def _offsets(self, votes: _Votes) -> Floats:
+        return self.recording.times_s[votes.recording] - self.run.times_s[votes.run]
+
+    def _lines(self, votes: _Votes) -> list[_Votes]:
+        """Return the candidates that lie on lines, the longest lines first."""
+        if not len(votes.run):
+            return []
+        key = votes.run * len(self.recording) + votes.recording
+        votes = votes.at(np.unique(key, return_index=True)[1])
+        part = self.recording.parts[votes.recording]
+        times, offset = self.run.times_s[votes.run], self._offsets(votes)
+        window = np.floor(times / _WINDOW_S).astype(np.int64)
+        order = np.lexsort((offset, window, part))
+        votes, part = votes.at(order), part[order]
+        times, offset, window = times[order], offset[order], window[order]
+        cell_s = self.tolerance_s + self.rate * _WINDOW_S
+        new = (np.diff(window) != 0) | (np.diff(part) != 0) | (np.diff(offset) > cell_s)
+        begins = np.concatenate([[0], np.flatnonzero(new) + 1])
+        middle = (begins + np.append(begins[1:], len(offset))) // 2
+        line_of = self._linked(part[middle], times[middle], offset[middle])
+        line = np.repeat(line_of, np.diff(np.append(begins, len(offset))))
+        sizes = np.bincount(line)
+        longest = np.argsort(-sizes, kind="stable")[:_MOST_LINES]
+        return [votes.at(line == number) for number in longest]
+
+    def _linked(self, parts: Ints, times: Floats, offsets: Floats) -> Ints:
+        """Return the number of the line of each node; nodes are in the order of time."""
+        lines = np.zeros(len(times), np.int64)
+        last = np.zeros((3, len(times)))  # part, time, offset of each line's end
+        count = 0
+        for node, (part, at, offset) in enumerate(
+            zip(parts, times, offsets, strict=True)
+        ):
+            ended_part, ended_at, ended = last[:, :count]
+            wait = at - ended_at
+            off = np.abs(offset - ended)
+            fits = (wait > 0) & (wait <= _LONGEST_LINK_S) & (ended_part == part)
+            fits &= off <= self.tolerance_s + self.rate * (wait + _WINDOW_S)
+            if fits.any():
+                line = int(np.argmin(np.where(fits, off, np.inf)))
+            else:
+                line, count = count, count + 1
+            lines[node] = line
+            last[:, line] = part, at, offset
+        return lines
+
+    def _follow(self, line: _Votes) -> Match:
+        """Return all edges along a line of candidates."""
+        times = self.run.times_s[line.run]
+        order = np.argsort(times, kind="stable")
+        times, offset = times[order], self._offsets(line)[order]
+        trend = _trend(times, offset)
+        good = np.abs(offset - np.interp(times, *trend)) <= self.tolerance_s
+        if good.sum() < 3:
+            return Match(np.empty(0, np.int64), np.empty(0, np.int64))
+        part = int(self.recording.parts[line.recording[0]])
+        match = self._along(_trend(times[good], offset[good]), part)
+        if len(match) >= _LEAST_EDGES:
+            times = self.run.times_s[match.run]
+            offset = self.recording.times_s[match.recording] - times
+            match = self._along(_trend(times, offset), part)
+        return match
+
+    def _along(self, trend: tuple[Floats, Floats], part: int) -> Match:
+        """Return the edges of both sides that are within the tolerance of a line."""
+        ours = np.flatnonzero(
+            (self.run.times_s >= trend[0][0]) & (self.run.times_s <= trend[0][-1])
+        )
+        at_s = self.run.times_s[ours]
+        expected = at_s + np.interp(at_s, *trend)
+        pairs = []
+        for rising in (True, False):
+            mine = self.run.rising[ours] == rising
+            theirs = np.flatnonzero(
+                (self.recording.parts == part) & (self.recording.rising == rising)
+            )
+            near, off = _nearest(self.recording.times_s[theirs], expected[mine])
+            close = off <= self.tolerance_s
+            pairs.append((ours[mine][close], theirs[near[close]], off[close]))
+        run, recording, off = (
+            np.concatenate(each) for each in zip(*pairs, strict=True)
+        )
+        order = np.lexsort((off, recording))  # an edge belongs to the nearest one
+        run, recording = run[order], recording[order]
+        once = np.concatenate([[True], np.diff(recording) > 0])[: len(run)]
+        run, recording = run[once], recording[once]
+        order = np.argsort(run)
+        return Match(run[order], recording[order])
+
+    def _is_significant(self, line: Match) -> bool:
+        """Return whether chance alone would not lead to so many equal edges.
+
+        Chernoff's bound of the binomial distribution, times the number of offsets.
+        """
+        if len(line) < _LEAST_EDGES:
+            return False
+        first, last = line.run[0], line.run[-1]
+        tried = last - first + 1
+        begin, end = line.recording[0], line.recording[-1]
+        length_s = self.recording.times_s[end] - self.recording.times_s[begin]
+        density = (end - begin + 1) / 2 / max(length_s, 1e-9)
+        chance = min(0.5, 2 * self.tolerance_s * density)
+        share = min((len(line) - 1) / tried, 1 - 1e-12)
+        if share <= chance:
+            return False
+        divergence = share * np.log(share / chance)
+        divergence += (1 - share) * np.log((1 - share) / (1 - chance))
+        offsets = np.log10(float(len(self.run)) * len(self.recording))
+        return bool(offsets - tried * divergence / np.log(10) < _CHANCE_LOG10)
+
+    def _is_better_than_shifted(self, line: Match) -> bool:
+        """Return whether the line explains far more edges than its shifted copies.
+
+        Signals that repeat, such as a regular train, fit with many shifts. The shifts are
+        intervals between edges of the run.
+        """
+        first, last = line.run[0], line.run[-1]
+        ours = np.arange(first, last + 1)
+        side = bool(self.run.rising[line.run].mean() >= 0.5)
+        ours = ours[self.run.rising[ours] == side]
+        if len(ours) < 3:
+            return False
+        times = self.run.times_s[line.run]
+        offset = self.recording.times_s[line.recording] - times
+        at_s = self.run.times_s[ours]
+        expected = at_s + np.interp(at_s, times, offset)
+        part = self.recording.parts[line.recording[0]]
+        theirs = self.recording.times_s[
+            (self.recording.parts == part) & (self.recording.rising == side)
+        ]
+        draw = np.random.default_rng(len(line))
+        one = draw.integers(0, len(ours), _SHIFTS)
+        two = np.clip(one + draw.integers(-50, 51, _SHIFTS), 0, len(ours) - 1)
+        shifts = (at_s[two] - at_s[one])[np.abs(at_s[two] - at_s[one]) >= _SHIFT_S]
+        allowed = (
+            int((_nearest(theirs, expected)[1] <= self.tolerance_s).sum()) * _RIVAL
+        )
+        return all(
+            (_nearest(theirs, expected + shift)[1] <= self.tolerance_s).sum() < allowed
+            for shift in shifts
+        )
+
+    def _without_ambiguous(
+        self, lines: Sequence[Match], kind: str, distinctive: float
+    ) -> Matching:
+        """Return the lines cut to where no other line explains as many edges."""
+        matches, ambiguous = [], []
+        for line in lines:
+            sure = np.ones(len(line), bool)
+            for rival in lines:
+                if rival is not line:
+                    sure &= ~_contested(line, rival)
+            if sure.all():
+                matches.append(line)
+                continue
+            kept = np.flatnonzero(sure)
+            whole = slice(kept[0], kept[-1] + 1) if len(kept) else slice(0, 0)
+            cut = Match(line.run[whole], line.recording[whole])
+            times = self.run.times_s[line.run]
+            if not self._is_significant(cut):
+                ambiguous.append((float(times[0]), float(times[-1])))
+                continue
+            matches.append(cut)
+            if kept[0] > 0:
+                ambiguous.append((float(times[0]), float(times[kept[0]])))
+            if kept[-1] < len(times) - 1:
+                ambiguous.append((float(times[kept[-1]]), float(times[-1])))
+        matches.sort(key=lambda match: int(match.run[0]))
+        return Matching(
+            tuple(matches), _merged(ambiguous), kind=kind, distinctive=distinctive
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Triples:
+    """Edges of one side with the two intervals that follow them."""
+
+    edge: Ints
+    first_s: Floats
+    second_s: Floats
+
+    def at(self, chosen: NDArray[np.generic]) -> "_Triples":
+        return _Triples(self.edge[chosen], self.first_s[chosen], self.second_s[chosen])
+
+
+def _triples(edges: Edges, side: bool) -> _Triples:
+    """Return the intervals after each rising edge, or each falling one.
+
+    Also those that leave out an edge.
+    """
+    chosen = np.flatnonzero(edges.rising == side)
+    times, parts = edges.times_s[chosen], edges.parts[chosen]
+    found = []
+    for one in (1, 2):
+        for two in (1, 2):
+            end = one + two
+            if len(chosen) <= end:
+                continue
+            same = parts[end:] == parts[:-end]
+            middle = times[one : len(times) - two]
+            found.append(
+                (
+                    chosen[:-end][same],
+                    (middle - times[:-end])[same],
+                    (times[end:] - middle)[same],
+                )
+            )
+    if not found:
+        return _Triples(np.empty(0, np.int64), np.empty(0), np.empty(0))
+    return _Triples(*(np.concatenate(each) for each in zip(*found, strict=True)))
+
+
+def _ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
+    """Return all members of several ranges, and the number of the range of each."""
+    index = np.repeat(np.arange(len(count)), count)
+    start = np.repeat(first - np.concatenate([[0], np.cumsum(count)[:-1]]), count)
+    return start + np.arange(len(index)), index
+
+
+def _nearest(times: Floats, wanted: Floats) -> tuple[Ints, Floats]:
+    """Return the index of the nearest time for each wanted one, and its distance."""
+    if not len(times):
+        return np.zeros(len(wanted), np.int64), np.full(len(wanted), np.inf)
+    after = np.clip(np.searchsorted(times, wanted), 1, max(1, len(times) - 1))
+    after = np.minimum(after, len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(times[after] - wanted) < np.abs(times[before] - wanted)
+    index = np.where(nearer, after, before)
+    return index, np.abs(times[index] - wanted)
+
+
+def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:
+    """Return knots of the offset over time, from `_BEYOND_S` before to as long after.
+
+    Medians of nine neighbours; for few values, the line of Theil and Sen.
+    """
+    if len(times) < _LONG:
+        one, two = np.triu_indices(len(times), 1)
+        apart = times[two] - times[one]
+        slopes = (offsets[two] - offsets[one])[apart > 0] / apart[apart > 0]
+        slope = float(np.median(slopes)) if len(slopes) else 0.0
+        level = float(np.median(offsets - slope * times))
+        ends = np.array([times[0] - _BEYOND_S, times[-1] + _BEYOND_S])
+        return ends, level + slope * ends
+    starts = np.append(np.arange(0, len(times) - 17, 9), len(times) - 9)
+    groups = starts[:, None] + np.arange(9)
+    at, offset = np.median(times[groups], axis=1), np.median(offsets[groups], axis=1)
+    slopes = np.diff(offset)[[0, -1]] / np.diff(at)[[0, -1]]
+    ends = np.array([times[0] - _BEYOND_S, times[-1] + _BEYOND_S])
+    outer = offset[[0, -1]] + slopes * (ends - at[[0, -1]])
+    return (
+        np.concatenate([ends[:1], at, ends[1:]]),
+        np.concatenate([outer[:1], offset, outer[1:]]),
+    )
+
+
+def _distinct(lines: Sequence[Match]) -> list[Match]:
+    """Return the lines without those that have most of their pairs from longer ones."""
+    kept: list[Match] = []
+    for line in lines:
+        pairs = {*zip(line.run.tolist(), line.recording.tolist(), strict=True)}
+        for other in kept:
+            pairs -= {*zip(other.run.tolist(), other.recording.tolist(), strict=True)}
+        if len(pairs) > 0.5 * len(line):
+            kept.append(line)
+    return kept
+
+
+def _contested(line: Match, rival: Match) -> Bools:
+    """Return which pairs of a line lie where a rival explains as many edges."""
+    contested = np.zeros(len(line), bool)
+    for mine, theirs in (
+        (line.run, rival.run),
+        (line.recording, rival.recording),
+    ):
+        low, high = max(mine[0], theirs[0]), min(mine[-1], theirs[-1])
+        if low > high:
+            continue
+        inside = (mine >= low) & (mine <= high)
+        other = int(((theirs >= low) & (theirs <= high)).sum())
+        if other >= _RIVAL * inside.sum():
+            contested |= inside
+    return contested
+
+
+def _merged(spans: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Return spans in order, those that overlap as one."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return tuple(merged)

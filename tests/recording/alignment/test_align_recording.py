@@ -1,0 +1,123 @@
+"""The program AlignRecording: a run's rows get the recorder's times, or stay empty."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deeplabstream.recording.alignment.sync_signals import (
+    barcodes,
+    random_pulses,
+)
+from tests.recording.alignment.recorder import Recorder
+from tests.recording.alignment.synced_run import RATE, made
+from utils.AlignRecording import main
+
+SECONDS = 400.0
+RECORDER = Recorder(ppm=60.0)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run `run`, and its recorder's `edges.csv`."""
+    folder = tmp_path_factory.mktemp("synced")
+    line = random_pulses(11, SECONDS)
+    made(folder / "run", line, SECONDS)
+    edges, _ = RECORDER.record(line, lost=0.02)
+    table = pd.DataFrame({"time_s": edges.times_s, "level": edges.rising.astype(int)})
+    table.to_csv(folder / "edges.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(recorded, tmp_path / "copy"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = [file for file in folder.iterdir() if file.is_file()]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def test_every_table_gets_the_recorders_times_and_the_run_is_not_changed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = folder / "run"
+    before = contents(run)
+    assert main([str(run), str(folder / "edges.csv")]) == 0
+    assert contents(run) == before
+    into = run / "aligned" / "edges"
+    frames = pd.read_csv(into / "top.csv")
+    ours = pd.read_csv(run / "top.csv")
+    assert list(frames.frame) == list(ours.frame) == list(range(int(SECONDS * RATE)))
+    known = frames.recording_s.notna()
+    assert known.mean() > 0.9
+    truth = RECORDER.clock(ours.time_s.to_numpy())
+    off = (frames.recording_s - truth)[known].abs() * 1e3
+    assert off.max() < 0.3
+    assert (off <= frames.error_ms[known]).mean() > 0.9
+    events = pd.read_csv(into / "events.csv")
+    assert len(events) == len(pd.read_csv(run / "events.csv"))
+    light = events[(events.name == "light") & (events.level == 1)]
+    assert abs(light.recording_s.iloc[0] - RECORDER.clock(np.array([100.0]))[0]) < 3e-4
+    facts = json.loads((into / "alignment.json").read_text("utf-8"))
+    assert facts["signal"] == "sync" and facts["identified_by"] == "intervals"
+    assert len(facts["segments"]) == 1
+    assert abs(facts["segments"][0]["drift_ppm"][1] - 60) < 1
+    assert (into / "alignment.residuals.svg").stat().st_size > 10_000
+    assert "99 % below" in capsys.readouterr().out
+
+
+def test_an_alignment_is_not_replaced_without_being_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(folder / "run"), str(folder / "edges.csv")]
+    assert main(words) == 0
+    assert main(words) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+    assert main([*words, "--name", "again"]) == 0
+    assert (folder / "run" / "aligned" / "again" / "alignment.json").exists()
+
+
+def test_the_recording_of_another_session_leaves_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edges, _ = RECORDER.record(random_pulses(12, SECONDS))
+    pd.DataFrame({"time_s": edges.times_s}).to_csv(folder / "other.csv")
+    assert main([str(folder / "run"), str(folder / "other.csv")]) == 2
+    said = capsys.readouterr().err
+    assert "the edges of the recording are not those of the run" in said
+    assert not (folder / "run" / "aligned").exists()
+
+
+@pytest.mark.parametrize(
+    ("signal", "said"),
+    [("sink", "no edges of sink; it has"), ("light", "are not those of the run")],
+)
+def test_a_signal_that_does_not_fit_is_a_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], signal: str, said: str
+) -> None:
+    assert (
+        main([str(folder / "run"), str(folder / "edges.csv"), "--signal", signal]) == 2
+    )
+    assert said in capsys.readouterr().err
+
+
+def test_barcodes_of_half_a_session_align_that_half(tmp_path: Path) -> None:
+    line = barcodes(77, SECONDS)
+    run = made(tmp_path / "run", line, SECONDS)
+    edges, _ = RECORDER.record(line)
+    half = edges.at(edges.times_s > RECORDER.clock(np.array([200.0])))
+    pd.DataFrame({"t": half.times_s * 1e3, "s": half.rising}).to_csv(
+        tmp_path / "half.csv", index=False, header=False
+    )
+    assert main([str(run), str(tmp_path / "half.csv"), "--unit", "ms"]) == 0
+    frames = pd.read_csv(run / "aligned" / "half" / "top.csv")
+    known = frames.recording_s.notna().to_numpy()
+    times = frames.time_s.to_numpy()
+    assert known[times > 200].all() and not known[times < 130].any()
+    assert (frames.segment.dropna() == 0).all()
