@@ -21,7 +21,7 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
-from deeplabstream.analysis.group_statistics import compare_groups
+from deeplabstream.analysis.group_statistics import compare_groups, in_words
 from deeplabstream.analysis.study import check_ending, read_table, write_table
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.overwriting import add_overwrite, check_free
@@ -43,27 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked.test,
     )
     for row in found.table.to_dict("records"):
-        print(_sentence(row))
+        print(in_words(row))
     for note in found.notes:
         print(note, file=sys.stderr)
     if asked.output is not None:
         write_table(asked.output, found.table)
         print(asked.output)
     return 0
-
-
-def _sentence(row: dict[str, object]) -> str:
-    """Return a row as in the results section of a paper."""
-    words = f"{row['measure']}, {row['comparison']} (n = {row['n']}): "
-    if not row["test"]:
-        return f"{words}not tested"
-    if row["of"]:
-        words += (
-            f"difference of {row['of']} {row['difference']:.4g} "
-            f"[{row['ci_low']:.4g}, {row['ci_high']:.4g}], "
-        )
-    words += f"{row['effect_size']} {row['effect']:.3g}, {row['test']}: "
-    return f"{words}p = {row['p']:.3g}, p (Holm) = {row['p_holm']:.3g}; {row['reason']}"
 
 
 def _parser() -> ProgramParser:

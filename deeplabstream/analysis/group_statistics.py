@@ -123,6 +123,20 @@ def compare_groups(
     return Comparison(_corrected(pd.DataFrame(found)), tuple(dict.fromkeys(notes)))
 
 
+def in_words(row: Mapping[str, object]) -> str:
+    """Return a row of a comparison as in the results section of a paper."""
+    words = f"{row['measure']}, {row['comparison']} (n = {row['n']}): "
+    if not row["test"]:
+        return f"{words}not tested"
+    if row["of"]:
+        words += (
+            f"difference of {row['of']} {row['difference']:.4g} "
+            f"[{row['ci_low']:.4g}, {row['ci_high']:.4g}], "
+        )
+    words += f"{row['effect_size']} {row['effect']:.3g}, {row['test']}: "
+    return f"{words}p = {row['p']:.3g}, p (Holm) = {row['p_holm']:.3g}; {row['reason']}"
+
+
 def _rows_of(table: "DataFrame", by: str, measures: Sequence[str]) -> "DataFrame":
     for name in ("animal", "span", by, *measures):
         if name not in table:

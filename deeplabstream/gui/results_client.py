@@ -8,14 +8,14 @@ from contextlib import suppress
 import psutil
 from PyQt5.QtCore import QObject, pyqtSignal
 
-from deeplabstream.gui.results_process import Progressed, Request, serve
+from deeplabstream.gui.results_process import Progressed, Request, Shown, serve
 from deeplabstream.ipc.pipe import Connection, opened_pipe, receive
 
 _PATIENCE_S = 2.0
 
 
 class ResultsClient(QObject):
-    """Keeps a results process; of requests of one kind only the newest waits.
+    """Keeps a results process; of what is to be shown only the newest of a kind waits.
 
     The process starts with the first request.
     """
@@ -41,8 +41,9 @@ class ResultsClient(QObject):
 
     def ask(self, request: Request) -> None:
         """Have a request answered, after the one that is being answered."""
-        kind = type(request)
-        self._waiting = deque(each for each in self._waiting if type(each) is not kind)
+        if isinstance(request, Shown):
+            kind, waiting = type(request), self._waiting
+            self._waiting = deque(each for each in waiting if type(each) is not kind)
         self._waiting.append(request)
         self._go_on()
 

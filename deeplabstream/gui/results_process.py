@@ -11,12 +11,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.errors import DeepLabStreamError
@@ -26,8 +28,10 @@ from deeplabstream.ipc.pipe import Connection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from deeplabstream.analysis.analyse import RunResults
+    from deeplabstream.analysis.run_data import RunData
     from deeplabstream.analysis.spans import Span
     from deeplabstream.analysis.study import Study
 
@@ -102,11 +106,19 @@ class Compare:
     paired: bool
     test: Literal["auto", "means", "ranks"]
     size: tuple[int, int]
-    file: Path | None = None
-    """Also write the plot to this file."""
 
 
-Request = Analyse | Draw | SavePlots | SaveTable | AnalyseStudy | SaveStudy | Compare
+@dataclass(frozen=True)
+class SaveGroups:
+    """Writes the plot of a comparison. Answered by `Written`."""
+
+    asked: Compare
+    file: Path
+
+
+Shown = Analyse | Draw | AnalyseStudy | Compare
+"""What is asked for to be shown: the newest one counts."""
+Request = Shown | SavePlots | SaveTable | SaveStudy | SaveGroups
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,17 @@ class MeasureRow:
     unit: str
     definition: str
     values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A region or point of a run, in pixels, as in the settings."""
+
+    name: str
+    words: str
+    is_point: bool
+    is_own: bool
+    """Whether it was added after the run."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +164,7 @@ class Measured:
     """The arena; None: there is no video."""
     size: tuple[int, int]
     """Height and width of the camera's image."""
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
@@ -177,11 +201,10 @@ class StudyTable:
 
 @dataclass(frozen=True)
 class Compared:
-    """A plot of groups and their statistics."""
+    """A plot of groups and their statistics, a sentence each."""
 
     png: bytes
-    header: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
+    sentences: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -307,6 +330,11 @@ class _Work:
                 return Written((file,))
             case Compare():
                 return self._compared(request)
+            case SaveGroups(asked, file):
+                from deeplabstream.analysis.plots import save_plot
+
+                _, figure = self._groups(asked)
+                return Written((save_plot(figure, file),))
 
     def _of(self, run: Path, options: AnalysisOptions) -> "RunResults":
         from deeplabstream.analysis.analyse import analyse
@@ -354,6 +382,7 @@ class _Work:
             data.camera,
             self._images[path],
             (int(data.size[0]), int(data.size[1])),
+            tuple(_places(data)),
         )
 
     def _figure(
@@ -386,27 +415,56 @@ class _Work:
             written.append(save_plot(figure, file))
         return Written(tuple(written), tuple(problems))
 
-    def _table(self) -> Any:
+    def _table(self) -> "DataFrame":
         if self._study is None or self._study.table.empty:
             raise DeepLabStreamError("no runs were analysed yet")
         return self._study.table
 
-    def _compared(self, asked: Compare) -> Compared:
-        from deeplabstream.analysis.group_statistics import compare_groups
-        from deeplabstream.analysis.plots import group_plot, save_plot
+    def _groups(self, asked: Compare) -> "tuple[DataFrame, Figure]":
+        """Return the rows that are compared, and their plot."""
+        from deeplabstream.analysis.plots import group_plot
 
         table = self._table()
-        if asked.by != "span":
-            table = table[table["span"] == asked.span]
-        figure = group_plot(table, asked.column, asked.by)
-        if asked.file is not None:
-            save_plot(figure, asked.file)
-        found = compare_groups(
-            table, [asked.column], asked.by, (), asked.paired, asked.test
-        )
-        header = tuple(str(name) for name in found.table.columns)
-        rows = tuple(found.table.itertuples(index=False, name=None))
-        return Compared(_png(figure, asked.size), header, rows, tuple(found.notes))
+        if asked.by == "span":
+            table = table[table["kind"] != "whole"]
+        else:  # a bin or phase is compared as a whole run is
+            table = table[table["span"] == asked.span].assign(span="whole")
+        return table, group_plot(table, asked.column, asked.by)
+
+    def _compared(self, asked: Compare) -> Compared:
+        from deeplabstream.analysis.group_statistics import compare_groups, in_words
+
+        table, figure = self._groups(asked)
+        png = _png(figure, asked.size)
+        try:
+            found = compare_groups(
+                table, [asked.column], asked.by, (), asked.paired, asked.test
+            )
+        except DeepLabStreamError as error:  # there may be one group only
+            return Compared(png, (), (str(error),))
+        rows = found.table.to_dict("records")
+        return Compared(png, tuple(map(in_words, rows)), tuple(found.notes))
+
+
+def _places(data: "RunData") -> Iterator[Place]:
+    """Yield regions and points in pixels; what is in mm is not to be changed there."""
+    to_px = None if data.calibration is None else data.calibration.to_px
+    for region in data.places.regions:
+        words, is_own = str(region.region), region.source == "added"
+        if region.unit == "mm":
+            if to_px is None:
+                continue
+            numbers = to_px(region.region.outline()).ravel()
+            words = " ".join(["polygon", *(f"{number:.1f}" for number in numbers)])
+            is_own = False
+        yield Place(region.name, words, False, is_own)
+    for point in data.places.points:
+        x, y, is_own = point.x, point.y, point.source == "added"
+        if point.unit == "mm":
+            if to_px is None:
+                continue
+            (x, y), is_own = to_px(np.array([[x, y]]))[0].tolist(), False
+        yield Place(point.name, f"{x:.1f}, {y:.1f}", True, is_own)
 
 
 def _heading(span: "Span", zero_s: float) -> str:

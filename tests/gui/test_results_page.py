@@ -7,15 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import QDate, Qt
-from PyQt5.QtWidgets import QFileDialog, QInputDialog
+from PyQt5.QtWidgets import QFileDialog, QInputDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.analysis.region_list import read_places
+from deeplabstream.analysis.study import read_table
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
-from deeplabstream.gui.results_process import Analyse, Draw, Written
+from deeplabstream.gui.results_process import Analyse, AnalyseStudy, Draw, Written
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.shapes import Shape
 from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import RunNotes, read_notes, write_notes
@@ -93,6 +96,15 @@ def save_as(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     )
 
 
+def await_written(qtbot: QtBot, page: ResultsPage, button: QPushButton) -> None:
+    with qtbot.waitSignal(
+        page.client.replied,
+        timeout=SOON,
+        check_params_cb=lambda _, reply: isinstance(reply, Written),
+    ):
+        button.click()
+
+
 def test_runs_are_searched_by_each_field(page: ResultsPage) -> None:
     search = page.search
     assert listed(page) == "cba", "newest first"
@@ -153,12 +165,7 @@ def test_a_plot_is_shown_and_saved(
     for ending, start in ((".svg", b"<?xml"), (".pdf", b"%PDF"), (".png", b"\x89PNG")):
         file = tmp_path / f"plot{ending}"
         save_as(monkeypatch, file)
-        with qtbot.waitSignal(
-            page.client.replied,
-            timeout=SOON,
-            check_params_cb=lambda _, reply: isinstance(reply, Written),
-        ):
-            page.save_plots.click()
+        await_written(qtbot, page, page.save_plots)
         assert file.read_bytes().startswith(start)
         assert str(file) in page.state.text()
 
@@ -179,12 +186,7 @@ def test_the_table_is_saved(
     page.table.choose(2)
     await_measures(qtbot, page)
     save_as(monkeypatch, tmp_path / "a")
-    with qtbot.waitSignal(
-        page.client.replied,
-        timeout=SOON,
-        check_params_cb=lambda _, reply: isinstance(reply, Written),
-    ):
-        page.save_table.click()
+    await_written(qtbot, page, page.save_table)
     with (tmp_path / "a.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run"], row["animal"], row["span"]) for row in rows] == [
@@ -206,6 +208,105 @@ def test_runs_are_excluded_with_a_reason_and_included_again(
     page.exclude.click()
     assert not read_notes(tmp_path / "output/a").excluded
     assert page.exclude.text() == "Exclude …"
+
+
+def test_several_runs_are_one_table_without_excluded_ones_and_are_compared(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_notes(tmp_path / "output/c", RunNotes(None, (), "fell asleep"))
+    page.refresh()
+    qtbot.waitUntil(lambda: page.table.runs.runs[0].excluded != "", timeout=SOON)
+    page.bar.parts.tick(("nose",))
+    page.table.selectAll()
+    assert page.title.text() == "3 runs"
+    assert "c is left out: fell asleep" in page.study.about.text()
+    assert page.analyse.text() == "Analyse 2 runs"
+    page.analyse.click()
+    qtbot.waitUntil(lambda: page.studied is not None, timeout=SOON)
+    table = page.study.table
+    assert [table.text(row, 0) for row in range(2)] == ["b", "a"]
+    for file in (tmp_path / "all.csv", tmp_path / "all.parquet", tmp_path / "all.xlsx"):
+        save_as(monkeypatch, file)
+        await_written(qtbot, page, page.save_table)
+        assert list(read_table(file)["distance_px"].round(6)) == [39.0, 39.0]
+    page.show_tab("Groups")
+    assert page.groups.measure.currentText() == "distance_px"
+    qtbot.waitUntil(lambda: page.groups.plot.plot is not None, timeout=SOON)
+    assert "not tested" in page.groups.text.toPlainText(), "one animal in each group"
+    assert "n = " in page.groups.text.toPlainText()
+    save_as(monkeypatch, tmp_path / "groups.pdf")
+    await_written(qtbot, page, page.save_plots)
+    assert (tmp_path / "groups.pdf").read_bytes().startswith(b"%PDF")
+    page.bar.smoothing.setValue(0.5)
+    assert page.studied is None, "other options: analyse again"
+
+
+def test_runs_are_analysed_one_after_the_other_while_the_rig_runs(
+    tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_runs(tmp_path / "output")
+    page = ResultsPage(Document(tmp_path / "rig.ini", SETTINGS), lambda: True)
+    qtbot.addWidget(page)
+    page.show()
+    qtbot.waitUntil(lambda: len(page.table.runs.all) == 3, timeout=SOON)
+    asked: list[object] = []
+    monkeypatch.setattr(page.client, "ask", asked.append)
+    page.table.selectAll()
+    page.analyse.click()
+    request = asked[-1]
+    assert isinstance(request, AnalyseStudy)
+    assert request.processes == 1
+    page.finish()
+
+
+def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    run = tmp_path / "output/c"
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    page.bar.parts.tick(("nose",))
+    page.table.choose(0)
+    page.show_tab("Regions")
+    await_measures(qtbot, page)
+    regions = page.regions
+    assert [regions.list.item(0).text()] == ["in (trigger)"]
+    regions._choose("in")
+    assert not regions.delete.isEnabled()
+    regions.canvas.changed.emit("in", Shape("circle", (5.0, 5.0, 4.0)))
+    assert "in is a region of a trigger" in page.state.text()
+    regions.tools["rectangle"].click()
+    regions.canvas.made.emit(Shape("rectangle", (9.5, 0.0, 10.0, 40.0)))
+    shown = await_measures(qtbot, page)
+    assert float(shown["region time: rectangle"]) == pytest.approx(1.0)
+    regions.name.setText("left side")
+    regions.name.editingFinished.emit()
+    assert "region time: left side" in await_measures(qtbot, page)
+    (kept,) = read_places(run).regions
+    assert (kept.name, str(kept.region)) == ("left side", "rectangle 9.5 0 10 40")
+    after = {file.name: file.read_bytes() for file in run.iterdir()}
+    assert {name: after[name] for name in before} == before, "what was recorded stays"
+    page.undo()
+    page.undo()
+    assert read_places(run).regions == ()
+    page.redo()
+    assert [each.name for each in read_places(run).regions] == ["rectangle"]
+    await_measures(qtbot, page)
+    regions._choose("rectangle")
+    regions.delete.click()
+    assert read_places(run).regions == ()
+    assert "region time: rectangle" not in await_measures(qtbot, page)
+
+
+def test_a_damaged_file_of_regions_is_never_overwritten(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    page.table.choose(0)
+    await_measures(qtbot, page)
+    file = tmp_path / "output/c/regions.json"
+    file.write_text("{", "utf-8")
+    page.regions.canvas.made.emit(Shape("circle", (20.0, 20.0, 9.0)))
+    assert "regions.json can't be read" in page.state.text()
+    assert file.read_text("utf-8") == "{"
 
 
 def test_a_run_that_cant_be_analysed_is_a_sentence(

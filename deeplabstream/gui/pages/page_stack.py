@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from PyQt5.QtWidgets import QWidget
 
+from deeplabstream.engine.session.session_state import Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
@@ -91,7 +92,7 @@ def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 def _results(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.results_page import ResultsPage
 
-    page = ResultsPage(document)
+    page = ResultsPage(document, lambda: bridge.session.state.phase is not Phase.IDLE)
     page.replay_asked.connect(bridge.looked_back)
     return page
 

@@ -1,6 +1,6 @@
 """Results page: measures, plots and regions of a recorded run, tables of several runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,13 +24,18 @@ from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
     Analyse,
+    AnalyseStudy,
+    Compared,
     Drawn,
     Measured,
     Progressed,
     Refused,
     Request,
+    SaveGroups,
     SavePlots,
+    SaveStudy,
     SaveTable,
+    StudyTable,
     Written,
 )
 from deeplabstream.gui.run_listing import EXCLUDED
@@ -38,7 +43,9 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.analysis_bar import AnalysisBar
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.run_plots import RunPlots
+from deeplabstream.gui.widgets.run_regions import RunRegions
 from deeplabstream.gui.widgets.run_table import RunSearch, RunTable
+from deeplabstream.gui.widgets.study_view import GroupsView, StudyTableView
 from deeplabstream.gui.widgets.values_table import ValuesTable
 from deeplabstream.recording.run_list import RunSummary, summarise
 
@@ -47,6 +54,7 @@ _CHOOSE = "Choose a run. Ctrl and Shift choose several."
 _TABLES = "Tables (*.csv *.parquet *.xlsx)"
 _PLOTS = "Plots (*.svg *.pdf *.png)"
 _LISTING = "Listing the runs …"
+_OF_ONE, _OF_SEVERAL = ("Measures", "Plots", "Regions"), ("Table", "Groups")
 _SOON_MS = 400
 """Work that takes longer shows that it goes on."""
 
@@ -57,9 +65,13 @@ class ResultsPage(QWidget):
     replay_asked = pyqtSignal(object)
     """Path: a person wants to see the frames of a run."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(
+        self, document: Document, is_rig_running: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Several runs are analysed one after the other while `is_rig_running`."""
         super().__init__()
         self.document = document
+        self._is_rig_running = is_rig_running
         self.client = ResultsClient(self)
         self.search, self.table = RunSearch(), RunTable(_COLUMNS)
         self.exclude = QPushButton("Exclude …")
@@ -69,13 +81,24 @@ class ResultsPage(QWidget):
         self.bar = AnalysisBar()
         self.title, self.notes = QLabel(_CHOOSE), QLabel()
         self.measures, self.plots = ValuesTable(), RunPlots(self.client)
+        self.regions = RunRegions()
+        self.study, self.groups = StudyTableView(), GroupsView(self.client)
+        self.analyse = QPushButton()
+        self.analyse.setProperty("starts", True)
         self.save_table = QPushButton("Save table …")
-        self.save_plots = QPushButton("Save plots …")
+        self.save_plots = QPushButton("Save plot …")
         self.state, self.progress = QLabel(), QProgressBar()
         self.cancel_work = StopButton("Cancel")
         self.shown: Path | None = None
         """The run whose results are shown or asked for; None: none, or several."""
         self.measured: Measured | None = None
+        self.studied: StudyTable | None = None
+        """The table of the selected runs, once they were analysed."""
+        self._selected: Sequence[Path] = ()
+        self._counted: tuple[Path, ...] = ()
+        """Those of the selected runs that are not excluded."""
+        self._last = {_OF_ONE: _OF_ONE[0], _OF_SEVERAL: _OF_SEVERAL[0]}
+        """The part that was shown last, for one run and for several."""
         self.tabs: dict[str, QPushButton] = {}
         self._group = QButtonGroup(self)
         self._stack = QStackedWidget()
@@ -102,13 +125,15 @@ class ResultsPage(QWidget):
 
     def show_tab(self, name: str) -> None:
         """Show one part of the results."""
+        kind = _OF_ONE if name in _OF_ONE else _OF_SEVERAL
+        self._last[kind] = name
         self.tabs[name].setChecked(True)
         self._stack.setCurrentIndex(list(self.tabs).index(name))
 
     def _arrange(self) -> None:
         left = QWidget()
         column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(8)
         column.addWidget(self.search)
         column.addWidget(self.table, 1)
@@ -125,7 +150,7 @@ class ResultsPage(QWidget):
         split = QSplitter(Qt.Orientation.Horizontal)
         split.addWidget(left)
         split.addWidget(self._results())
-        split.setHandleWidth(10)
+        split.setHandleWidth(2)
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 5)
         split.setSizes([400, 800])
@@ -145,7 +170,8 @@ class ResultsPage(QWidget):
         self.progress.setFixedSize(160, 10)
         tabs = QHBoxLayout()
         tabs.setSpacing(4)
-        for name, widget in (("Measures", self.measures), ("Plots", self.plots)):
+        parts = (self.measures, self.plots, self.regions, self.study, self.groups)
+        for name, widget in zip((*_OF_ONE, *_OF_SEVERAL), parts, strict=True):
             button = QPushButton(name)
             button.setCheckable(True)
             button.clicked.connect(partial(self.show_tab, name))
@@ -154,7 +180,7 @@ class ResultsPage(QWidget):
             self._stack.addWidget(widget)
             tabs.addWidget(button)
         tabs.addStretch(1)
-        for button in (self.save_table, self.save_plots):
+        for button in (self.analyse, self.save_table, self.save_plots):
             tabs.addWidget(button)
         foot = QHBoxLayout()
         foot.addWidget(self.progress)
@@ -162,7 +188,7 @@ class ResultsPage(QWidget):
         foot.addWidget(self.cancel_work)
         right = QWidget()
         column = QVBoxLayout(right)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(8, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.title)
         column.addWidget(self.notes)
@@ -185,7 +211,10 @@ class ResultsPage(QWidget):
         self.exclude.clicked.connect(self._ask_exclusion)
         self.replay.clicked.connect(lambda: self.replay_asked.emit(self.shown))
         self.other.clicked.connect(self._ask_folder)
-        self.bar.changed.connect(self._analyse)
+        self.bar.changed.connect(self._change)
+        self.regions.changed.connect(self._analyse)
+        self.regions.failed.connect(self._say)
+        self.analyse.clicked.connect(self._analyse_all)
         self.save_table.clicked.connect(self._ask_table)
         self.save_plots.clicked.connect(self._ask_plots)
         self.client.replied.connect(self._take)
@@ -210,27 +239,56 @@ class ResultsPage(QWidget):
         if not there:
             self.count.setText("No runs yet")
 
-    _selected: Sequence[Path] = ()
-
     def _choose(self) -> None:
         """Show the results of what is selected now."""
         self._selected = self.table.selected
         shown = self._selected[0] if len(self._selected) == 1 else None
-        self.measured = None
+        if shown is None or shown != self.shown:
+            self.measured = None
+            self._clear(_CHOOSE if shown is None else "")
         self.shown = shown
-        self._clear(_CHOOSE if shown is None else "")
-        self._show_about()
-        self._analyse()
-        self._offer()
+        several = len(self._selected) > 1
+        for name, button in self.tabs.items():
+            button.setVisible((name in _OF_SEVERAL) == several)
+        self.show_tab(self._last[_OF_SEVERAL if several else _OF_ONE])
+        self._change()
 
     def _clear(self, text: str) -> None:
         self.measures.show_values((), ())
         self.plots.clear(text)
+        self.regions.clear(text)
         self.notes.hide()
 
+    def _clear_study(self) -> None:
+        """Show that the selected runs are not analysed yet."""
+        runs = [run for run in self.table.runs.runs if run.path in self._selected]
+        self._counted = tuple(run.path for run in runs if not run.excluded)
+        self.studied = None
+        self.analyse.setText(f"Analyse {len(self._counted)} runs")
+        excluded = [run for run in runs if run.excluded]
+        left = [f"{run.path.name} is left out: {run.excluded}" for run in excluded]
+        text = f"{self.analyse.text()} first." if self._counted else ""
+        self.study.clear("\n".join([text, *left[:20]]).strip())
+        self.groups.clear(text)
+
     def _show_about(self) -> None:
+        count = len(self._selected)
         run = None if self.shown is None else summarise(self.shown)
-        self.title.setText(_CHOOSE if run is None else _about(run))
+        text = f"{count} runs" if count > 1 else _CHOOSE
+        self.title.setText(text if run is None else _about(run))
+
+    def _change(self) -> None:
+        """Take other runs or options."""
+        self._show_about()
+        self._clear_study()
+        self._analyse()
+        self._offer()
+
+    def _analyse_all(self) -> None:
+        """Analyse the selected runs; one after the other while the rig runs."""
+        processes = 1 if self._is_rig_running() else 0
+        self._say("")
+        self.client.ask(AnalyseStudy(self._counted, self.bar.options, processes))
 
     def _analyse(self) -> None:
         if self.shown is not None:
@@ -241,10 +299,23 @@ class ResultsPage(QWidget):
         if isinstance(request, Analyse):
             if (request.run, request.options) == (self.shown, self.bar.options):
                 self._take_measured(request, reply)
+        elif isinstance(request, AnalyseStudy):
+            if (request.runs, request.options) == (self._counted, self.bar.options):
+                self._take_study(reply)
         elif isinstance(reply, Written):
             self._say(_written(reply))
-        elif not isinstance(reply, Drawn):
+        elif not isinstance(reply, Drawn | Compared):
             self._say(_reason(reply))
+
+    def _take_study(self, reply: object) -> None:
+        if not isinstance(reply, StudyTable):
+            self._say(_reason(reply))
+            return
+        self._say("")
+        self.studied = reply
+        self.study.show_study(reply)
+        self.groups.show_study(reply)
+        self._offer()
 
     def _take_measured(self, request: Analyse, reply: object) -> None:
         if not isinstance(reply, Measured):
@@ -265,13 +336,17 @@ class ResultsPage(QWidget):
         self.notes.setText("\n".join(reply.notes))
         self.notes.setVisible(bool(reply.notes))
         self.plots.show_run(request.run, request.options, reply)
+        self.regions.show_run(request.run, reply)
         self._offer()
 
     def _offer(self) -> None:
         """Enable what can be done with what is selected."""
-        one = self.measured is not None
-        self.save_table.setEnabled(one)
-        self.save_plots.setEnabled(one)
+        several = len(self._selected) > 1
+        there = self.measured if not several else self.studied
+        self.save_table.setEnabled(there is not None)
+        self.save_plots.setEnabled(there is not None)
+        self.analyse.setVisible(several and self.studied is None)
+        self.analyse.setEnabled(bool(self._counted))
         self.replay.setEnabled(self.shown is not None)
         runs = [run for run in self.table.runs.runs if run.path in self._selected]
         self.exclude.setEnabled(bool(runs))
@@ -289,6 +364,8 @@ class ResultsPage(QWidget):
             if not given or not reason.strip():
                 return
         self.table.runs.exclude(self._selected, reason.strip())
+        if self.shown is None:
+            self._clear_study()
         self._offer()
 
     def _ask_folder(self) -> None:
@@ -309,20 +386,23 @@ class ResultsPage(QWidget):
 
     def _ask_table(self) -> None:
         run = self.shown
-        if run is None:
-            return
-        file = self.ask_file(f"{run.name}.csv", _TABLES, ".csv")
-        if file is not None:
+        name = "results" if run is None else run.name
+        file = self.ask_file(f"{name}.csv", _TABLES, ".csv")
+        if file is not None and run is None:
+            self.client.ask(SaveStudy(file))
+        elif file is not None and run is not None:
             self.client.ask(SaveTable(run, self.bar.options, file))
 
     def _ask_plots(self) -> None:
         """Save the plot that is shown, under a name that the user chooses."""
-        run = self.shown
+        run, name = self.shown, self.plots.name
         if run is None:
-            return
-        name = self.plots.name
-        file = self.ask_file(f"{run.name}.{name}.svg", _PLOTS, ".svg")
-        if file is not None:
+            name = self.groups.measure.currentText()
+        stem = f"{run.name}.{name}" if run is not None else name
+        file = self.ask_file(f"{stem}.svg", _PLOTS, ".svg")
+        if file is not None and run is None:
+            self.client.ask(SaveGroups(self.groups.request(), file))
+        elif file is not None and run is not None:
             chosen = self.plots.chosen
             self.client.ask(SavePlots(run, self.bar.options, chosen, {name: file}))
 
@@ -353,7 +433,9 @@ class ResultsPage(QWidget):
         self._say("Cancelled.")
 
     def cancel(self) -> bool:
-        """Cancel the work that goes on; return whether there was some."""
+        """Put the drawing tool away or cancel the work that goes on; return whether."""
+        if self.regions.put_tool_away():
+            return True
         if self.client.current is None:
             return False
         self._cancel()
@@ -364,6 +446,19 @@ class ResultsPage(QWidget):
         self.refresh()
         self._note_work()
         super().showEvent(event)
+
+    @property
+    def undoes(self) -> bool:
+        """Whether Undo and Redo are of the regions that are drawn here."""
+        return self.regions.isVisible()
+
+    def undo(self) -> None:
+        """Take the last change of the regions back."""
+        self.regions.undo()
+
+    def redo(self) -> None:
+        """Make it again."""
+        self.regions.redo()
 
     @property
     def running(self) -> str:

@@ -1,0 +1,258 @@
+"""Run regions: regions and points of a recorded run, shown, drawn and kept with the run."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtWidgets import (
+    QButtonGroup,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.analysis.region_list import (
+    PlacesOfRun,
+    PointOfInterest,
+    RegionOfInterest,
+    read_places,
+    write_places,
+)
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.regions import parse_region
+from deeplabstream.gui.results_process import Measured
+from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
+from deeplabstream.gui.undo_history import History
+from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.gui.widgets.region_canvas import RegionCanvas
+
+_SIDE_WIDTH = 230  # px
+_TOOLS: tuple[ShapeKind, ...] = (
+    *("circle", "ellipse", "rectangle"),
+    *("polygon", "ring", "point"),
+)
+_HOW = (
+    "Choose a shape, then drag. Regions of triggers can't be changed here. Drawn ones "
+    "count for the animal's position, and are kept in regions.json of the run folder."
+)
+_FIXED = (
+    "{} is a region of a trigger, which the run was recorded with: draw another one."
+)
+
+
+class RunRegions(QWidget):
+    """Draws regions on the image of a run; each change is written at once."""
+
+    changed = pyqtSignal()
+    """The run has other regions: analyse it again."""
+    failed = pyqtSignal(str)
+    """Why something can't be changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.canvas, self.list, self.name = RegionCanvas(""), QListWidget(), QLineEdit()
+        self.delete = QPushButton("Delete")
+        self.tools = {kind: QPushButton(kind) for kind in _TOOLS}
+        self.history: History[PlacesOfRun] = History()
+        self._run: Path | None = None
+        self._camera = ""
+        self._own: set[str] = set()
+        """Names of those that can be changed here."""
+        self._arrange()
+        self._connect()
+
+    def show_run(self, run: Path, found: Measured) -> None:
+        """Show the regions of a run."""
+        if run != self._run:
+            self.history.clear()
+        self._run, self._camera = run, found.camera
+        self.canvas.camera = found.camera
+        height, width = found.size
+        image = found.image
+        if image is None:
+            image = np.zeros((height, width), np.uint8)
+        self.canvas.show_picture(image, 0, None)
+        shapes: dict[str, Shape] = {}
+        self._own = set()
+        for place in found.places:
+            shape = shape_of("POINT" if place.is_point else "REGION", place.words)
+            if shape is not None:
+                shapes[place.name] = shape
+                if place.is_own:
+                    self._own.add(place.name)
+        chosen = self.canvas.chosen_name
+        self.canvas.show_shapes(shapes, chosen if chosen in shapes else "")
+        self.list.blockSignals(True)
+        self.list.clear()
+        for name in shapes:
+            self.list.addItem(name if name in self._own else f"{name} (trigger)")
+        self.list.blockSignals(False)
+        self._choose(self.canvas.chosen_name)
+
+    def clear(self, text: str) -> None:
+        """Show no run but a sentence."""
+        self._run = None
+        self.list.clear()
+        self.canvas.show_shapes({}, "")
+        self.canvas.camera = ""
+        self.canvas.clear(text)
+        self._choose("")
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        if (now := self._places()) is not None:
+            self._move(self.history.undo(lambda _: now))
+
+    def redo(self) -> None:
+        """Make it again."""
+        if (now := self._places()) is not None:
+            self._move(self.history.redo(lambda _: now))
+
+    def put_tool_away(self) -> bool:
+        """Draw no more; return whether something was to be drawn."""
+        drawing = self.canvas.tool is not None
+        for button in self.tools.values():
+            button.setChecked(False)
+        self.canvas.use_tool(None)
+        return drawing
+
+    def _arrange(self) -> None:
+        group = QButtonGroup(self)
+        group.setExclusive(False)
+        draw = Panel("Draw")
+        grid = QGridLayout()
+        for at, (kind, button) in enumerate(self.tools.items()):
+            button.setCheckable(True)
+            button.clicked.connect(partial(self._use, kind))
+            grid.addWidget(button, *divmod(at, 2))
+        draw.column.addLayout(grid)
+        how = QLabel(_HOW)
+        how.setObjectName("caption")
+        how.setWordWrap(True)
+        draw.column.addWidget(how)
+        there = Panel("Regions of the run")
+        self.list.setObjectName("clear")
+        there.column.addWidget(self.list, 1)
+        row = QHBoxLayout()
+        self.name.setToolTip("name of the selected region in tables and plots")
+        row.addWidget(self.name, 1)
+        row.addWidget(self.delete)
+        there.column.addLayout(row)
+        side = QVBoxLayout()
+        side.setSpacing(8)
+        for panel in (draw, there):
+            panel.setFixedWidth(_SIDE_WIDTH)
+        side.addWidget(draw)
+        side.addWidget(there, 1)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(8)
+        whole.addWidget(self.canvas, 1)
+        whole.addLayout(side)
+
+    def _connect(self) -> None:
+        self.list.currentRowChanged.connect(
+            lambda row: self._choose(list(self.canvas.shapes)[row] if row >= 0 else "")
+        )
+        self.canvas.chosen.connect(self._choose)
+        self.canvas.changed.connect(self._change)
+        self.canvas.made.connect(self._make)
+        self.name.editingFinished.connect(self._rename)
+        self.delete.clicked.connect(self._delete)
+
+    def _use(self, kind: ShapeKind, checked: bool) -> None:
+        for other, button in self.tools.items():
+            button.setChecked(checked and other == kind)
+        self.canvas.use_tool(kind if checked else None)
+
+    def _choose(self, name: str) -> None:
+        names = list(self.canvas.shapes)
+        self.list.blockSignals(True)
+        self.list.setCurrentRow(names.index(name) if name in names else -1)
+        self.list.blockSignals(False)
+        self.canvas.show_shapes(self.canvas.shapes, name)
+        self.name.setText(name)
+        for widget in (self.name, self.delete):
+            widget.setEnabled(name in self._own)
+
+    def _make(self, shape: Shape) -> None:
+        self.put_tool_away()
+        names, name = set(self.canvas.shapes), str(shape.kind)
+        number = 2
+        while name in names:
+            name, number = f"{shape.kind} {number}", number + 1
+        self.canvas.chosen_name = name
+        self._replace("", name, shape)
+
+    def _change(self, name: str, shape: Shape) -> None:
+        if name in self._own:
+            self._replace(name, name, shape)
+        else:
+            self.canvas.show_shapes(self.canvas.shapes, name)
+            self.failed.emit(_FIXED.format(name))
+
+    def _rename(self) -> None:
+        old, new = self.canvas.chosen_name, " ".join(self.name.text().split())
+        if old not in self._own or new == old:
+            return
+        if not new or new in self.canvas.shapes:
+            self.name.setText(old)
+            self.failed.emit(
+                f"{new} is the name of another region"
+                if new
+                else "A region needs a name"
+            )
+            return
+        self.canvas.chosen_name = new
+        self._replace(old, new, self.canvas.shapes[old])
+
+    def _delete(self) -> None:
+        self._replace(self.canvas.chosen_name, "", None)
+
+    def _replace(self, old: str, new: str, shape: Shape | None) -> None:
+        """Write the places of the run, with one of them new, changed or deleted."""
+        before = self._places()
+        if before is None:
+            return
+        regions = [each for each in before.regions if each.name != old]
+        points = [each for each in before.points if each.name != old]
+        if shape is not None and shape.kind == "point":
+            x, y = shape.numbers
+            points.append(PointOfInterest(new, x, y, self._camera))
+        elif shape is not None:
+            region = parse_region(shape.word)
+            regions.append(RegionOfInterest(new, region, self._camera))
+        self.history.remember(before)
+        if not self._write(PlacesOfRun(tuple(regions), tuple(points))):
+            self.history.forget_last()
+
+    def _places(self) -> PlacesOfRun | None:
+        """Return what is kept with the run; None: it can't be read."""
+        if self._run is None:
+            return None
+        try:
+            return read_places(self._run)
+        except DeepLabStreamError as error:
+            self.failed.emit(str(error))
+            return None
+
+    def _write(self, places: PlacesOfRun) -> bool:
+        if self._run is None:
+            return False
+        try:
+            write_places(self._run, places.regions, places.points)
+        except DeepLabStreamError as error:
+            self.failed.emit(str(error))
+            return False
+        self.changed.emit()
+        return True
+
+    def _move(self, places: PlacesOfRun | None) -> None:
+        if places is not None:
+            self._write(places)

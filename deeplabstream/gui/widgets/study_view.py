@@ -1,0 +1,174 @@
+"""Study view: table of several runs, group comparison plot and statistics."""
+
+from typing import Any
+
+from PyQt5.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.gui.results_client import ResultsClient
+from deeplabstream.gui.results_process import (
+    Compare,
+    Compared,
+    Refused,
+    Request,
+    StudyTable,
+)
+from deeplabstream.gui.widgets.plot_view import PlotView
+from deeplabstream.gui.widgets.values_table import ValuesTable
+
+_BY = {
+    "group": "by group",
+    "experiment": "by experiment",
+    "span": "by bin or phase",
+}
+_TESTS = {
+    "auto": "test by normality",
+    "means": "tests of means",
+    "ranks": "tests of ranks",
+}
+_TEXT_HEIGHT = 110  # px
+
+
+class StudyTableView(QWidget):
+    """The first rows of the table, and what was left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.about = ValuesTable(), QLabel()
+        self.about.setObjectName("caption")
+        self.about.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.about)
+        column.addWidget(self.table, 1)
+
+    def show_study(self, found: StudyTable) -> None:
+        """Show a table."""
+        words = [f"{found.runs} runs, {found.count} rows"]
+        if len(found.rows) < found.count:
+            words[0] += f"; the first {len(found.rows)} are shown, all are saved"
+        words += [f"{run.name} left out: {why}" for run, why in found.failed]
+        self.about.setText("\n".join(words[:6]))
+        notes = [f"{run.name}: {note}" for run, note in found.notes]
+        self.about.setToolTip("\n".join((words[6:] + notes)[:40]))
+        self.table.show_values(found.header, found.rows)
+
+    def clear(self, text: str) -> None:
+        """Show no table but a sentence."""
+        self.about.setText(text)
+        self.about.setToolTip("")
+        self.table.show_values((), ())
+
+
+class GroupsView(QWidget):
+    """A measure of the table compared between groups."""
+
+    def __init__(self, client: ResultsClient) -> None:
+        super().__init__()
+        self.client = client
+        self.measure, self.by, self.span = QComboBox(), QComboBox(), QComboBox()
+        self.test, self.paired = QComboBox(), QCheckBox("paired")
+        self.plot, self.text = PlotView(), QPlainTextEdit()
+        self._there = False
+        """Whether there is a table."""
+        self._arrange()
+        self.client.replied.connect(self._take)
+        self.plot.resized.connect(self._ask)
+        for box in (self.measure, self.by, self.span, self.test):
+            box.activated.connect(self._ask)
+        self.paired.clicked.connect(self._ask)
+
+    def show_study(self, found: StudyTable) -> None:
+        """Offer the measures of a table, and compare one."""
+        self._there = bool(found.measures)
+        spans = tuple(found.spans)
+        for box, words in ((self.measure, found.measures), (self.span, spans)):
+            shown = box.currentText()
+            box.clear()
+            box.addItems(list(words))
+            box.setCurrentIndex(words.index(shown) if shown in words else 0)
+        usual = [name for name in found.measures if name.startswith("distance_")]
+        if usual and self.measure.currentIndex() == 0:
+            self.measure.setCurrentText(usual[0])
+        self._ask()
+
+    def clear(self, text: str) -> None:
+        """Show no comparison but a sentence."""
+        self._there = False
+        self.plot.clear(text)
+        self.text.clear()
+
+    def request(self) -> Compare:
+        """Return what is asked for now."""
+        return Compare(
+            self.measure.currentText(),
+            self.by.currentData(),
+            self.span.currentText(),
+            self.paired.isChecked(),
+            self.test.currentData(),
+            self.plot.size_in_pixels,
+        )
+
+    def _arrange(self) -> None:
+        for box, words in ((self.by, _BY), (self.test, _TESTS)):
+            for word, text in words.items():
+                box.addItem(text, word)
+        for box, tip in (
+            (self.measure, "measure that is compared"),
+            (self.by, "column that names the groups"),
+            (
+                self.span,
+                "part of the runs that is compared: whole, a time bin, a phase",
+            ),
+            (
+                self.test,
+                "tests of means or ranks; best chosen before the data are seen",
+            ),
+        ):
+            box.setToolTip(tip)
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.measure.setMinimumContentsLength(24)
+        self.measure.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.span.setMinimumContentsLength(8)
+        self.paired.setToolTip("the same animals are in all groups")
+        self.text.setReadOnly(True)
+        self.text.setFixedHeight(_TEXT_HEIGHT)
+        fields = QHBoxLayout()
+        for widget in (self.measure, self.by, self.span, self.test, self.paired):
+            fields.addWidget(widget)
+        fields.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addLayout(fields)
+        column.addWidget(self.plot, 1)
+        column.addWidget(self.text)
+
+    def _ask(self) -> None:
+        self.span.setVisible(self.by.currentData() != "span")
+        if self._there and self.isVisible():
+            self.client.ask(self.request())
+
+    def _take(self, request: Request, reply: object) -> None:
+        if not isinstance(request, Compare) or not self._there:
+            return
+        if isinstance(reply, Compared):
+            self.plot.show_png(reply.png)
+            self.text.setPlainText("\n".join((*reply.sentences, *reply.notes)))
+        elif isinstance(reply, Refused):
+            self.plot.clear(reply.reason)
+            self.text.clear()
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        """Compare what was chosen meanwhile."""
+        super().showEvent(event)
+        self._ask()
