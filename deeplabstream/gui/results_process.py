@@ -81,6 +81,16 @@ class SaveTable:
 
 
 @dataclass(frozen=True)
+class WriteReport:
+    """The report of a run. Answered by `Written`."""
+
+    run: Path
+    options: AnalysisOptions
+    chosen: Mapping[str, Any]
+    file: Path
+
+
+@dataclass(frozen=True)
 class AnalyseStudy:
     """Answered by `StudyTable`."""
 
@@ -118,7 +128,7 @@ class SaveGroups:
 
 Shown = Analyse | Draw | AnalyseStudy | Compare
 """What is asked for to be shown: the newest one counts."""
-Request = Shown | SavePlots | SaveTable | SaveStudy | SaveGroups
+Request = Shown | SavePlots | SaveTable | WriteReport | SaveStudy | SaveGroups
 
 
 @dataclass(frozen=True)
@@ -317,6 +327,12 @@ class _Work:
 
                 write_table(file, self._of(run, options).table())
                 return Written((file,))
+            case WriteReport(run, options, chosen, file):
+                from deeplabstream.analysis.plots import PlotOptions
+                from deeplabstream.analysis.report import write_run_report
+
+                plots = PlotOptions(**chosen)
+                return Written((write_run_report(run, file, options, plots),))
             case AnalyseStudy(runs, options, processes):
                 from deeplabstream.analysis.study import analyse_runs
 

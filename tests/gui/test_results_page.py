@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import QDate, Qt
+from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import QFileDialog, QInputDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.analysis.region_list import read_places
+from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.analysis.study import read_table
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
@@ -192,6 +194,34 @@ def test_the_table_is_saved(
     assert [(row["run"], row["animal"], row["span"]) for row in rows] == [
         ("a", "m1", "whole")
     ]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_report_of_a_run_is_written_with_the_options_of_the_page(
+    page: ResultsPage,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+) -> None:
+    page.bar.parts.tick(("nose",))
+    page.table.choose(0)
+    await_measures(qtbot, page)
+    file = tmp_path / f"report{ending}"
+    save_as(monkeypatch, file)
+    assert not page.open_written.isVisible()
+    await_written(qtbot, page, page.report)
+    assert page.state.text() == f"Written: {file}"
+    content = file.read_bytes()
+    assert content.startswith({".html": b"<!DOCTYPE html>", ".pdf": b"%PDF"}[ending])
+    if ending == ".html":
+        assert "nose" in content.decode("utf-8")
+    opened: list[str] = []
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile())
+    )
+    page.open_written.click()
+    assert opened == [str(file)]
 
 
 def test_runs_are_excluded_with_a_reason_and_included_again(

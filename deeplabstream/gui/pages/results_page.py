@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QShowEvent
+from PyQt5.QtCore import Qt, QTimer, QUrl, pyqtSignal
+from PyQt5.QtGui import QDesktopServices, QShowEvent
 from PyQt5.QtWidgets import (
     QButtonGroup,
     QFileDialog,
@@ -20,6 +20,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
@@ -36,6 +37,7 @@ from deeplabstream.gui.results_process import (
     SaveStudy,
     SaveTable,
     StudyTable,
+    WriteReport,
     Written,
 )
 from deeplabstream.gui.run_listing import EXCLUDED
@@ -87,6 +89,10 @@ class ResultsPage(QWidget):
         self.analyse.setProperty("starts", True)
         self.save_table = QPushButton("Save table …")
         self.save_plots = QPushButton("Save plot …")
+        self.report = QPushButton("Report …")
+        self.report.setToolTip("writes all about the run, with measures and plots")
+        self.open_written = QPushButton("Open")
+        self.open_written.hide()
         self.state, self.progress = QLabel(), QProgressBar()
         self.cancel_work = StopButton("Cancel")
         self.shown: Path | None = None
@@ -95,6 +101,8 @@ class ResultsPage(QWidget):
         self.studied: StudyTable | None = None
         """The table of the selected runs, once they were analysed."""
         self._selected: Sequence[Path] = ()
+        self._written: tuple[Path, ...] = ()
+        """What *Open* opens."""
         self._counted: tuple[Path, ...] = ()
         """Those of the selected runs that are not excluded."""
         self._last = {_OF_ONE: _OF_ONE[0], _OF_SEVERAL: _OF_SEVERAL[0]}
@@ -180,11 +188,13 @@ class ResultsPage(QWidget):
             self._stack.addWidget(widget)
             tabs.addWidget(button)
         tabs.addStretch(1)
-        for button in (self.analyse, self.save_table, self.save_plots):
+        buttons = (self.analyse, self.report, self.save_table, self.save_plots)
+        for button in buttons:
             tabs.addWidget(button)
         foot = QHBoxLayout()
         foot.addWidget(self.progress)
         foot.addWidget(self.state, 1)
+        foot.addWidget(self.open_written)
         foot.addWidget(self.cancel_work)
         right = QWidget()
         column = QVBoxLayout(right)
@@ -217,6 +227,8 @@ class ResultsPage(QWidget):
         self.analyse.clicked.connect(self._analyse_all)
         self.save_table.clicked.connect(self._ask_table)
         self.save_plots.clicked.connect(self._ask_plots)
+        self.report.clicked.connect(self._ask_report)
+        self.open_written.clicked.connect(self._open_written)
         self.client.replied.connect(self._take)
         self.client.progressed.connect(self._show_progress)
         self.client.busy_changed.connect(self._note_work)
@@ -303,7 +315,7 @@ class ResultsPage(QWidget):
             if (request.runs, request.options) == (self._counted, self.bar.options):
                 self._take_study(reply)
         elif isinstance(reply, Written):
-            self._say(_written(reply))
+            self._say(_written(reply), reply.files[-1:])
         elif not isinstance(reply, Drawn | Compared):
             self._say(_reason(reply))
 
@@ -345,6 +357,8 @@ class ResultsPage(QWidget):
         there = self.measured if not several else self.studied
         self.save_table.setEnabled(there is not None)
         self.save_plots.setEnabled(there is not None)
+        self.report.setVisible(not several)
+        self.report.setEnabled(there is not None)
         self.analyse.setVisible(several and self.studied is None)
         self.analyse.setEnabled(bool(self._counted))
         self.replay.setEnabled(self.shown is not None)
@@ -406,8 +420,24 @@ class ResultsPage(QWidget):
             chosen = self.plots.chosen
             self.client.ask(SavePlots(run, self.bar.options, chosen, {name: file}))
 
-    def _say(self, text: str) -> None:
+    def _ask_report(self) -> None:
+        run, kinds = self.shown, " ".join(f"*{ending}" for ending in ENDINGS)
+        if run is None:
+            return
+        file = self.ask_file(f"{run.name}.html", f"Reports ({kinds})", ".html")
+        if file is not None:
+            chosen = self.plots.chosen
+            self.client.ask(WriteReport(run, self.bar.options, chosen, file))
+
+    def _open_written(self) -> None:
+        for file in self._written:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(file)))
+
+    def _say(self, text: str, written: Sequence[Path] = ()) -> None:
+        """Show a sentence, and offer to open a file that was written."""
         self.state.setText(text)
+        self._written = tuple(written)
+        self.open_written.setVisible(bool(written))
 
     def _note_work(self) -> None:
         """Show work that goes on, unless it ends soon."""
