@@ -30,7 +30,13 @@ from deeplabstream.analysis.measures import (
     TrackPart,
     TrialPart,
 )
-from deeplabstream.analysis.options import AnalysisOptions, speed_limits
+from deeplabstream.analysis.options import (
+    AnalysisOptions,
+    plain_name,
+    speed_limits,
+    usual_position,
+    with_recorded,
+)
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.analysis.run_data import OpenedRun, RunData, read_run
 from deeplabstream.analysis.spans import Span, spans_of
@@ -59,10 +65,6 @@ from deeplabstream.recording.run_list import summarise
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_CENTRES = {
-    "body", "centre", "center", "centroid", "bodycentre", "bodycenter", "midbody",
-    "thorax",
-}  # fmt: skip
 POOR = "poor tracking: "
 """Beginning of the notes on tracking that was poor by the rules of `tracking_quality`."""
 _TIPS = ("snout", "nose")
@@ -315,6 +317,8 @@ class _Analysis:
             )
         is_mm = options.unit != "px" and data.calibration is not None
         self.unit = "mm" if is_mm else "px"
+        is_usual_unit = is_mm is (data.calibration is not None)
+        self.options = with_recorded(options, data.facts, is_usual_unit)
         if len(data.t) < 2:
             raise DeepLabStreamError(
                 f"{data.folder.path.name} has fewer than two analysed frames of camera "
@@ -355,9 +359,7 @@ class _Analysis:
     def _position(self) -> list[int]:
         if self.options.position:
             return self._indices("position", self.options.position)
-        plain = [_plain(part) for part in self.data.skeleton.bodyparts]
-        centres = [at for at, part in enumerate(plain) if part in _CENTRES]
-        return centres[:1] or list(range(len(plain)))
+        return usual_position(self.data.skeleton.bodyparts)
 
     def _head(self) -> list[int]:
         if self.options.head:
@@ -367,7 +369,7 @@ class _Analysis:
                     "tip"
                 )
             return self._indices("head", self.options.head)
-        plain = [_plain(part) for part in self.data.skeleton.bodyparts]
+        plain = [plain_name(part) for part in self.data.skeleton.bodyparts]
         tips = [plain.index(part) for part in _TIPS if part in plain]
         for back in _BACKS:
             if tips and all(part in plain for part in back):
@@ -626,7 +628,3 @@ class _Analysis:
                 shown = probability[:-1] >= options.behaviour_threshold
             found[name] = bouts_of(t, shown, known, options.min_behaviour_s), known
         return found
-
-
-def _plain(part: str) -> str:
-    return part.lower().replace("_", "").replace("-", "").replace(" ", "")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -42,6 +42,105 @@ Subject: TypeAlias = Literal[
     "trial",
 ]
 """What a measure is computed of, besides the animal."""
+
+
+class BoutTotals(Protocol):
+    """Totals of bouts: of a recorded run (`BoutPart`), or so far."""
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of all bouts."""
+        ...
+
+    @property
+    def count(self) -> float:
+        """Bouts that begin."""
+        ...
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds until the first bout begins; NaN: none does."""
+        ...
+
+
+class TrackTotals(Protocol):
+    """Totals of a track: of a recorded run (`TrackPart`), or so far (`live_measures`).
+
+    Measures with `live` use nothing else of a track, so one definition serves both.
+    """
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the span."""
+        ...
+
+    @property
+    def tracked_s(self) -> float:
+        """Seconds in which the position is known."""
+        ...
+
+    @property
+    def distance(self) -> float:
+        """Length of the path."""
+        ...
+
+    @property
+    def immobile(self) -> BoutTotals:
+        """Immobile bouts."""
+        ...
+
+
+class RegionTotals(Protocol):
+    """Totals of the visits to a region: `RegionPart`, or so far."""
+
+    @property
+    def known_s(self) -> float:
+        """Seconds in which it is known whether the animal is inside."""
+        ...
+
+    @property
+    def time_s(self) -> float:
+        """Seconds inside."""
+        ...
+
+    @property
+    def tracked_s(self) -> float:
+        """Seconds inside with known position."""
+        ...
+
+    @property
+    def distance(self) -> float:
+        """Length of the path inside."""
+        ...
+
+    @property
+    def entries(self) -> float:
+        """Changes from outside to inside."""
+        ...
+
+    @property
+    def exits(self) -> float:
+        """Changes from inside to outside."""
+        ...
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds until the first entry; NaN: none."""
+        ...
+
+
+class OutputTotals(BoutTotals, Protocol):
+    """Totals of the pulses of an output: `OutputPart`, or so far."""
+
+    @property
+    def known_s(self) -> float:
+        """Seconds of the span."""
+        ...
+
+    @property
+    def stimuli(self) -> BoutTotals:
+        """Pulses, those joined that are close to each other."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +179,19 @@ class TrackPart:
         return self.clock.between(self.track.t) * self.track.known
 
     @property
+    def duration_s(self) -> float:
+        """Seconds of the spans."""
+        return self.clock.total_s
+
+    @property
     def tracked_s(self) -> float:
         """Seconds in which the position is known."""
         return float(self.seconds.sum())
+
+    @property
+    def immobile(self) -> "BoutPart":
+        """Immobile bouts."""
+        return BoutPart(_there(self.track.immobile), self.clock, self.tracked_s)
 
     @cached_property
     def distance(self) -> float:
@@ -145,9 +254,39 @@ class RegionPart:
         return self.seconds * self.visits.inside
 
     @property
+    def known_s(self) -> float:
+        """Seconds in which it is known where the animal is."""
+        return float(self.seconds.sum())
+
+    @property
     def time_s(self) -> float:
         """Seconds inside."""
         return float(self.inside_s.sum())
+
+    @cached_property
+    def _tracked_inside(self) -> Floats:
+        """Seconds (frame - 1,) of each interval inside with known position."""
+        return self.inside_s * self.part.track.known
+
+    @property
+    def tracked_s(self) -> float:
+        """Seconds inside with known position."""
+        return float(self._tracked_inside.sum())
+
+    @property
+    def entries(self) -> float:
+        """Entries in a span."""
+        return float(self.part.clock.holds(self.visits.entries).sum())
+
+    @property
+    def exits(self) -> float:
+        """Exits in a span."""
+        return float(self.part.clock.holds(self.visits.exits).sum())
+
+    @property
+    def latency_s(self) -> float:
+        """Counted seconds until the first entry; NaN: none."""
+        return first_after(self.visits.entries, self.part.clock)
 
     @cached_property
     def durations(self) -> Floats:
@@ -163,8 +302,8 @@ class RegionPart:
     @property
     def distance(self) -> float:
         """Length of the path inside."""
-        inside_s = self.inside_s * self.part.track.known
-        return path_length(self.part.track.t, self.part.track.xy, inside_s)
+        track = self.part.track
+        return path_length(track.t, track.xy, self._tracked_inside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,10 +420,6 @@ def first_after(moments: Floats, clock: SpanClock) -> float:
     return clock.offset_s(float(inside.min())) if len(inside) else np.nan
 
 
-def _immobile(part: TrackPart) -> BoutPart:
-    return BoutPart(_there(part.track.immobile), part.clock, part.tracked_s)
-
-
 def _freezing(part: TrackPart) -> BoutPart:
     return BoutPart(_there(part.track.freezing), part.clock, part.tracked_s)
 
@@ -326,6 +461,9 @@ class Measure:
     """Gets the part of its subject: TrackPart, RegionPart, TargetPart, BoutPart, TrialPart."""
     needs: str = ""
     """Attribute of a Target without which the measure is left out."""
+    live: bool = False
+    """Whether it is also computed while a run is recorded: its function needs the totals
+    only, such as `TrackTotals`."""
 
     def unit_in(self, length: str) -> str:
         """Return the unit where lengths are in `length`: px or mm."""
@@ -356,14 +494,17 @@ _TARGETS: tuple[tuple[Subject, str, str], ...] = (
 )
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("duration", "s", "track", "time of the span", _APPARATUS, lambda p: p.clock.total_s),
+    Measure(
+        "duration", "s", "track", "time of the span", _APPARATUS, lambda p: p.duration_s,
+        live=True,
+    ),
     Measure(
         "tracked", "s", "track", "time in which the position is known", _OURS,
-        lambda p: p.tracked_s,
+        lambda p: p.tracked_s, live=True,
     ),
     Measure(
         "missing", "share", "track", "1 − tracked / duration", _OURS,
-        lambda p: 1 - _per(p.tracked_s, p.clock.total_s),
+        lambda p: 1 - _per(p.tracked_s, p.duration_s), live=True,
     ),
     Measure(
         "interpolated", "share", "track",
@@ -376,11 +517,11 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         "distance", "length", "track", "Σ ‖p(i+1) − p(i)‖ over the known intervals",
-        f"{_APPARATUS}; {_MOVEMENT}: path length", lambda p: p.distance,
+        f"{_APPARATUS}; {_MOVEMENT}: path length", lambda p: p.distance, live=True,
     ),
     Measure(
         "mean_speed", "length/s", "track", "distance / tracked", _APPARATUS,
-        lambda p: _per(p.distance, p.tracked_s),
+        lambda p: _per(p.distance, p.tracked_s), live=True,
     ),
     Measure(
         "median_speed", "length/s", "track",
@@ -393,17 +534,17 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         "mobile_time", "s", "mobility", "tracked − immobile_time", _ETHOVISION,
-        lambda p: p.tracked_s - _immobile(p).total_s,
+        lambda p: p.tracked_s - p.immobile.total_s, live=True,
     ),
     Measure(
         "immobile_time", "s", "mobility",
         "time of immobile bouts: slower than `stop_speed` until `start_speed` is reached, for "
         "`min_immobile_s` or longer", f"{_ETHOVISION}; {_IMMOBILITY}",
-        lambda p: _immobile(p).total_s,
+        lambda p: p.immobile.total_s, live=True,
     ),
     Measure(
         "immobile_bouts", "count", "mobility", "immobile bouts that begin in the span",
-        _IMMOBILITY, lambda p: _immobile(p).count,
+        _IMMOBILITY, lambda p: p.immobile.count, live=True,
     ),
     Measure(
         "freezing_time", "s", "freezing",
@@ -459,25 +600,26 @@ MEASURES: tuple[Measure, ...] = (
         _CIRCULAR, lambda p: mean_direction(p.track.heading, p.seconds)[1],
     ),
     Measure(
-        "region_time", "s", "region", "time in the region", _ZONE, lambda p: p.time_s
+        "region_time", "s", "region", "time in the region", _ZONE, lambda p: p.time_s,
+        live=True,
     ),
     Measure(
         "region_share", "share", "region",
         "region_time / time in which it is known whether the animal is inside", _ZONE,
-        lambda p: _per(p.time_s, float(p.seconds.sum())),
+        lambda p: _per(p.time_s, p.known_s), live=True,
     ),
     Measure(
         "region_entries", "count", "region",
         "changes from outside to inside; a start inside counts with `start_counts`", _ZONE,
-        lambda p: float(p.part.clock.holds(p.visits.entries).sum()),
+        lambda p: p.entries, live=True,
     ),
     Measure(
         "region_exits", "count", "region", "changes from inside to outside", _ZONE,
-        lambda p: float(p.part.clock.holds(p.visits.exits).sum()),
+        lambda p: p.exits, live=True,
     ),
     Measure(
         "region_latency", "s", "region", "time until the first entry; empty: none", _ZONE,
-        lambda p: first_after(p.visits.entries, p.part.clock),
+        lambda p: p.latency_s, live=True,
     ),
     Measure(
         "region_mean_visit", "s", "region",
@@ -490,11 +632,11 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         "region_distance", "length", "region", "distance while inside", _ZONE,
-        lambda p: p.distance,
+        lambda p: p.distance, live=True,
     ),
     Measure(
         "region_mean_speed", "length/s", "region", "region_distance / region_time", _ZONE,
-        lambda p: _per(p.distance, float((p.inside_s * p.part.track.known).sum())),
+        lambda p: _per(p.distance, p.tracked_s), live=True,
     ),
     Measure(
         "wall_time", "s", "wall",
@@ -583,19 +725,23 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "stimuli", "count", "output",
         "stimulations that begin in the span: on-times less than `stimulus_gap_s` apart are "
-        "one", _OURS, lambda p: p.stimuli.count,
+        "one", _OURS, lambda p: p.stimuli.count, live=True,
     ),
     Measure(
-        "pulses", "count", "output", "changes from off to on", _OURS, lambda p: p.count
+        "pulses", "count", "output", "changes from off to on", _OURS, lambda p: p.count,
+        live=True,
     ),
-    Measure("on_time", "s", "output", "time in which the output is on", _OURS, lambda p: p.total_s),
+    Measure(
+        "on_time", "s", "output", "time in which the output is on", _OURS,
+        lambda p: p.total_s, live=True,
+    ),
     Measure(
         "duty", "share", "output", "on_time / duration", _OURS,
-        lambda p: _per(p.total_s, p.clock.total_s),
+        lambda p: _per(p.total_s, p.known_s), live=True,
     ),
     Measure(
         "stimulus_latency", "s", "output", "time until the first stimulation; empty: none",
-        _OURS, lambda p: p.latency_s,
+        _OURS, lambda p: p.latency_s, live=True,
     ),
     Measure(
         "trials", "count", "trial", "trials that begin in the span, of this outcome or all",

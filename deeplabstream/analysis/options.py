@@ -1,6 +1,7 @@
 """Options of results: which body parts, limits, thresholds, time bins and phases."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
@@ -8,6 +9,11 @@ from deeplabstream.core.errors import DeepLabStreamError
 
 MM_SPEEDS = {"start_speed": 20.0, "stop_speed": 17.5, "freezing_speed": 10.0}
 """Thresholds in mm/s where none are given and the camera is calibrated."""
+
+_CENTRES = {
+    "body", "centre", "center", "centroid", "bodycentre", "bodycenter", "midbody",
+    "thorax",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +167,48 @@ def speed_limits(options: AnalysisOptions, unit: str) -> dict[str, float | None]
         name: usual.get(name) if value is None else value
         for name, value in given.items()
     }
+
+
+def with_recorded(
+    options: AnalysisOptions, facts: Mapping[str, Any], is_usual_unit: bool
+) -> AnalysisOptions:
+    """Return the options with what [Measures] of a run says, where they say nothing.
+
+    `facts` is the content of `run.json`. Speeds are taken only in the unit of the live
+    measures: mm where the camera is calibrated, else px (`is_usual_unit`).
+    """
+    said = facts.get("measuring")
+    if not isinstance(said, Mapping):
+        return options
+    found: dict[str, Any] = {}
+    parts = said.get("POSITION")
+    if isinstance(parts, list) and parts and not options.position:
+        found["position"] = tuple(map(str, parts))
+    names = ["min_immobile_s"]
+    if is_usual_unit and options.start_speed is None and options.stop_speed is None:
+        names += ["start_speed", "stop_speed"]
+    usual = AnalysisOptions()
+    for name in names:
+        value = said.get(name.upper())
+        is_number = type(value) in (int, float) and 0 <= float(str(value)) < 1e12
+        if is_number and getattr(options, name) == getattr(usual, name):
+            found[name] = value
+    return replace(options, **found)
+
+
+def usual_position(bodyparts: Sequence[str]) -> list[int]:
+    """Return the indices of the body parts whose mean is an animal's position by default.
+
+    That of a body part at the centre of the animal; of all body parts if there is none.
+    """
+    plain = [plain_name(part) for part in bodyparts]
+    centres = [at for at, part in enumerate(plain) if part in _CENTRES]
+    return centres[:1] or list(range(len(plain)))
+
+
+def plain_name(part: str) -> str:
+    """Return the name of a body part in lower case, without separators."""
+    return part.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def described(options: AnalysisOptions) -> dict[str, Any]:

@@ -117,32 +117,61 @@ def places_of_triggers(
     regions: list[RegionOfInterest] = []
     points: list[PointOfInterest] = []
     for name, keys in triggers.items():
-        camera = str(keys.get("CAMERA") or deciding_camera)
-        unit: Literal["px", "mm"] = "mm" if keys.get("UNIT") == "mm" else "px"
-        usual = "any" if keys.get("KIND") == "OutsideRegion" else "all"
-        if words := keys.get("REGION"):
-            try:
-                region = parse_region(words)
-                found = RegionOfInterest(
-                    name,
-                    region,
-                    camera,
-                    unit,
-                    _words(keys.get("BODYPARTS")),
-                    "any" if str(keys.get("INSIDE") or usual) == "any" else "all",
-                    float(keys.get("ENTER_MARGIN") or 0),
-                    float(keys.get("EXIT_MARGIN") or 0),
-                    "trigger",
-                )
-            except ValueError:
-                continue
-            if all(_shape(found) != _shape(each) for each in regions):
-                regions.append(found)
+        found = _region_of(name, keys, deciding_camera)
+        if found is not None and all(_shape(found) != _shape(each) for each in regions):
+            regions.append(found)
         numbers = [_number(word) for word in _words(keys.get("POINT"))]
         if len(numbers) == 2 and all(map(isfinite, numbers)):
             x, y = numbers
+            camera, unit = _view(keys, deciding_camera)
             points.append(PointOfInterest(name, x, y, camera, unit, "trigger"))
     return PlacesOfRun(tuple(regions), tuple(points))
+
+
+def region_names(
+    triggers: Mapping[str, Mapping[str, Any]], deciding_camera: str
+) -> dict[str, str]:
+    """Return the name that the region of each trigger has in `places_of_triggers`."""
+    known = places_of_triggers(triggers, deciding_camera).regions
+    names = {}
+    for name, keys in triggers.items():
+        if (found := _region_of(name, keys, deciding_camera)) is not None:
+            shape = _shape(found)
+            names[name] = next(each.name for each in known if _shape(each) == shape)
+    return names
+
+
+def _view(
+    keys: Mapping[str, Any], deciding_camera: str
+) -> tuple[str, Literal["px", "mm"]]:
+    """Return camera and unit of a trigger."""
+    camera = str(keys.get("CAMERA") or deciding_camera)
+    return camera, "mm" if keys.get("UNIT") == "mm" else "px"
+
+
+def _region_of(
+    name: str, keys: Mapping[str, Any], deciding_camera: str
+) -> RegionOfInterest | None:
+    """Return the region of a trigger; None: it has none, or one that can't be read."""
+    words = keys.get("REGION")
+    usual = "any" if keys.get("KIND") == "OutsideRegion" else "all"
+    camera, unit = _view(keys, deciding_camera)
+    if not words:
+        return None
+    try:
+        return RegionOfInterest(
+            name,
+            parse_region(words),
+            camera,
+            unit,
+            _words(keys.get("BODYPARTS")),
+            "any" if str(keys.get("INSIDE") or usual) == "any" else "all",
+            float(keys.get("ENTER_MARGIN") or 0),
+            float(keys.get("EXIT_MARGIN") or 0),
+            "trigger",
+        )
+    except ValueError:
+        return None
 
 
 def _shape(region: RegionOfInterest) -> dict[str, Any]:

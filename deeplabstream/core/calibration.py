@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +50,14 @@ class Calibration:
             x, y in mm. NaN above the horizon.
         """
         return _mapped(np.array(self.matrix), pixels)
+
+    def place_mm(self, x: float, y: float) -> tuple[float, float]:
+        """Return one point on the floor; the same as `to_mm`, faster for single points."""
+        (a, b, c), (d, e, f), (g, h, i) = self.matrix
+        depth = x * g + y * h + i
+        if not depth > 0:
+            return nan, nan
+        return (x * a + y * b + c) / depth, (x * d + y * e + f) / depth
 
     def to_px(self, millimetres: ArrayLike) -> NDArray[np.float64]:
         """Return points of the floor in the image.

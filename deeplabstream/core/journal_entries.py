@@ -111,7 +111,25 @@ class Note(Packed):
     time_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Measured(Packed):
+    """Measures so far, of the deciding camera: written a few times per second."""
+
+    camera: str
+    start_ns: int
+    """Time of the first frame that counts."""
+    time_ns: int
+    """Time of the last frame that counts."""
+    experiment: str
+    """Name of the running experiment; empty: none runs."""
+    unit: str
+    """Unit of lengths: px or mm."""
+    values: tuple[tuple[str, str, str, float], ...]
+    """Animal, measure, region or output, and value; NaN: not defined. Measures of an output
+    belong to no animal (empty); those of an animal itself have an empty third word."""
+
+
 LAST_NOTE = "engine"
 """Kind of the note that is the last entry of every engine that was not killed."""
 
-Entry = Step | Intent | Edge | Acknowledged | Sensed | Note
+Entry = Step | Intent | Edge | Acknowledged | Sensed | Note | Measured

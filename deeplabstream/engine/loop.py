@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from math import inf, nan
 from types import MappingProxyType
 
+from deeplabstream.analysis.live_measures import LiveMeasures
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import Command, Mark
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import Entry, Intent, Note, Step
+from deeplabstream.core.journal_entries import Entry, Intent, Measured, Note, Step
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.identity_reporting import (
     CameraIdentityTrackers,
@@ -22,7 +23,9 @@ from deeplabstream.engine.identity_reporting import (
 from deeplabstream.engine.output_bank import OutputBank
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
 from deeplabstream.plugins.experiment import (
+    NO_MEASURES,
     Experiment,
+    MeasuresSoFar,
     Observation,
     PlanRunner,
     triggers_of,
@@ -41,6 +44,8 @@ from deeplabstream.settings.sections import ExperimentRun
 
 Answers = dict[str, bool | None]
 _NEVER = -inf, None
+MEASURED_S = 0.25
+"""Interval at which measures so far are written, in seconds of the frames' time."""
 
 
 class TriggerEvaluator:
@@ -60,6 +65,8 @@ class TriggerEvaluator:
         self._sights: dict[str, tuple[float, FilteredPose]] = {}
         self._shams: set[str] = set()
         self.held: dict[str, str] = {}
+        self.measures: MeasuresSoFar = NO_MEASURES
+        """What triggers may read of the measures so far."""
 
     @property
     def poses(self) -> dict[str, Pose]:
@@ -117,7 +124,9 @@ class TriggerEvaluator:
     ) -> bool | None:
         if isinstance(trigger, ContextTrigger):
             named = self.known(time_s, named_by(trigger))
-            context = TriggerContext(named, self.behaviours(time_s), inputs)
+            context = TriggerContext(
+                named, self.behaviours(time_s), inputs, self.measures
+            )
             return trigger.ask(context, time_s)
         if isinstance(trigger, BodyPartTrigger):
             return trigger.ask(sight.in_unit(trigger.unit), time_s)
@@ -157,6 +166,8 @@ class RunningExperiment:
         """Time of the last frame of the deciding camera."""
         self.began_s = inf
         self.silent = False
+        self.stops = False
+        """Whether STOP_TRIGGER is true on the present frame."""
         self.revoked = False
         """Whether the permit was withdrawn: nothing may be switched on."""
         self._lost_since_s: float | None = None
@@ -185,7 +196,7 @@ class Loop:
     and detects a silent camera. `whole` returns, after the pose was estimated, whether the
     image was still complete; otherwise its pose is unknown. `seeing` filters poses before
     the triggers. `inputs` returns the levels of the inputs. `who` assigns identities to
-    several animals.
+    several animals. `measuring` makes the measures of a new run.
     """
 
     def __init__(
@@ -200,6 +211,7 @@ class Loop:
         seeing: PoseFilter | None = None,
         inputs: Callable[[], Mapping[str, float]] = dict,
         who: CameraIdentityTrackers | None = None,
+        measuring: Callable[[], LiveMeasures] | None = None,
     ) -> None:
         self._estimator = estimator
         self._whole = whole
@@ -213,6 +225,9 @@ class Loop:
         self._seeing = seeing or PoseFilter(thresholds_of(estimator))
         self._asking = TriggerEvaluator(deciding, rules.stale_ms / 1e3, self._note)
         self._conduct: RunningExperiment | None = None
+        self._measuring = measuring
+        self._measures: LiveMeasures | None = None
+        self._measured_s = -inf
 
     @property
     def experimenting(self) -> bool:
@@ -220,8 +235,14 @@ class Loop:
         return self._conduct is not None
 
     def ask(self, triggers: Mapping[str, Trigger]) -> None:
-        """Evaluate these triggers from the next frame on; they must be new objects."""
+        """Evaluate these triggers from the next frame on; they must be new objects.
+
+        Measures begin again.
+        """
+        self._measures = self._measuring() if self._measuring is not None else None
+        self._measured_s = -inf
         self._asking.begin(triggers)
+        self._asking.measures = self._measures or NO_MEASURES
         self._seeing.forget()
         self._whereabouts.forget()
         if self._who is not None:
@@ -240,6 +261,7 @@ class Loop:
         named = triggers_of(experiment)
         self._conduct = RunningExperiment(PlanRunner(experiment.plan()), bank, named)
         self._conduct.heard_ns = self._clock.now_ns()
+        bank.restart_totals(self._conduct.heard_ns)
         self._note("experiment", "started")
 
     def end(self, how: str = "stopped", cause: str = "stop") -> None:
@@ -251,6 +273,7 @@ class Loop:
             conduct.bank.all_off(self._clock.now_ns(), cause)
         finally:
             self._note("experiment", how)
+            self._end_measures(conduct.bank)
 
     def step(self, frame: Frame) -> Step:
         """Process one frame, from image to written output."""
@@ -282,10 +305,16 @@ class Loop:
         try:
             age_s = (posed_ns - frame.time_ns) / 1e9
             sight = self._seeing.see(frame.camera, pose, time_s, age_s)
+            if self._measures is not None and frame.camera == self._deciding:
+                self._measures.add(time_s, pose, sight.flags)
             self._asking.ask(answers, frame.camera, sight, time_s, too_old, inputs)
             if conduct is not None:
                 conduct.heard_ns, conduct.silent = posed_ns, False
-                done = self._decided(conduct, frame.index, time_s, too_old, inputs)
+                conduct.stops = self._stops(time_s)
+                if conduct.stops:  # nothing is switched on any more
+                    done = _Done(posed_ns, status=conduct.status)
+                else:
+                    done = self._decided(conduct, frame.index, time_s, too_old, inputs)
         except Exception as error:
             failure = error
         step = Step(
@@ -312,6 +341,9 @@ class Loop:
             self._break_off(failure, noted)
         elif conduct is not None:
             self._end_in_time(conduct, time_s)
+        if frame.camera == self._deciding and time_s - self._measured_s >= MEASURED_S:
+            self._measured_s = time_s
+            self._write_measures(self._conduct.bank if self._conduct else None)
         return step
 
     def idle(self) -> int | None:
@@ -339,8 +371,40 @@ class Loop:
         limit_s = self._rules.exp_time_s
         if conduct.stepper.finished:
             self.end("finished", "finished")
+        elif conduct.stops:
+            name = self._rules.stop_trigger
+            self.end(f"finished: [Trigger {name}] is true (STOP_TRIGGER)", "finished")
         elif limit_s and time_s - conduct.began_s >= limit_s:
             self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
+
+    def _stops(self, time_s: float) -> bool:
+        """Return whether STOP_TRIGGER is true: the experiment ends with this frame."""
+        name = self._rules.stop_trigger
+        return bool(name and self._asking.known(time_s, [name])[name])
+
+    def _write_measures(self, bank: OutputBank | None) -> None:
+        """Write the measures so far; those of the outputs during an experiment only."""
+        measures = self._measures
+        if measures is None or measures.ended or measures.start_s != measures.start_s:
+            return
+        outputs = bank.totals(self._clock.now_ns()) if bank is not None else ()
+        self._write(
+            Measured(
+                self._deciding,
+                round(measures.start_s * 1e9) + self._zero_ns,
+                round(measures.last_s * 1e9) + self._zero_ns,
+                self._rules.exp_name if bank is not None else "",
+                measures.unit,
+                (*measures.values(), *outputs),
+            )
+        )
+
+    def _end_measures(self, bank: OutputBank) -> None:
+        """Write the measures of an experiment that has ended; they do not change any more."""
+        if self._measures is not None:
+            self._measures.finish()
+            self._write_measures(bank)
+            self._measures.ended = True
 
     def _decided(
         self,
@@ -359,6 +423,7 @@ class Loop:
             self._asking.poses,
             inputs=inputs,
             behaviours=self._asking.behaviours(time_s),
+            measures=self._asking.measures,
         )
         lost = any(everything[name] is None for name in conduct.named)
         if conduct.loses(lost, time_s, self._rules.lost_ms / 1e3):

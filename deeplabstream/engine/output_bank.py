@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
+from deeplabstream.analysis.live_measures import RunningPulses
 from deeplabstream.core.clock import Clock, ManualClock
 from deeplabstream.core.command import Command, Mark, OutputName, Pulse, Set, Train
 from deeplabstream.core.errors import DeviceError, ExperimentError, error_context
@@ -46,6 +47,8 @@ class OutputChannel:
     write: Write
     level: float = 0.0
     """The worst that it may be, where a write failed."""
+    pulses: RunningPulses = field(default_factory=RunningPulses)
+    """Pulses since the experiment began, for its measures."""
     next_edge_ns: int = NEVER
     """When it is to go to `next_edge_level`: its pulse ends, or a pulse of its train."""
     next_edge_level: float = 0.0
@@ -289,6 +292,21 @@ class OutputBank:
         with self.condition:
             return {name: channel.level for name, channel in self._channels.items()}
 
+    def restart_totals(self, now_ns: int) -> None:
+        """Count the pulses of all outputs anew."""
+        with self.condition:
+            for channel in self._channels.values():
+                channel.pulses.restart(now_ns)
+
+    def totals(self, now_ns: int) -> list[tuple[str, str, str, float]]:
+        """Return the measures of all outputs up to a moment, as in `Measured.values`."""
+        with self.condition:
+            return [
+                value
+                for name, channel in self._channels.items()
+                for value in channel.pulses.until(now_ns).values(name)
+            ]
+
     @property
     def fault(self) -> str:
         """Why nothing can be switched on any more; empty: it can."""
@@ -529,6 +547,7 @@ class OutputBank:
         elif channel.limit_ns == NEVER:
             channel.limit_ns = written_ns + channel.longest_ns
         channel.level = level
+        channel.pulses.edge(written_ns, level)
         self._untold.append(Edge(channel.name, level, cause, asked_ns, written_ns))
         return written_ns
 

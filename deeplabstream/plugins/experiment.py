@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from math import inf
-from typing import TypeAlias, TypeVar
+from math import inf, nan
+from typing import Protocol, TypeAlias, TypeVar
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -27,6 +27,44 @@ class ObservationRequest(Enum):
     """Return the observation of the present frame at once."""
 
 
+class MeasuresSoFar(Protocol):
+    """Measures of the animals before the deciding camera, up to the present frame.
+
+    They begin with the first frame of the experiment (docs/results.md), and are computed
+    from the poses alone, so replays repeat them.
+    """
+
+    def value(self, measure: str, of: str = "", animal: str = "1") -> float:
+        """Return a measure so far; NaN: not defined, such as a latency before the first entry.
+
+        `of`: for a measure of a region, the trigger with the region. `animal`: its name or
+        number. ExperimentError: there is no such measure, region or animal.
+        """
+        ...
+
+    def is_known(self, of: str = "", animal: str = "1") -> bool:
+        """Return whether the position of the animal is known on the present frame.
+
+        `of`, the trigger with a region: whether it is known if the animal is inside.
+        """
+        ...
+
+
+class NoMeasures:
+    """Measures where nothing is measured: none is defined."""
+
+    def value(self, measure: str, of: str = "", animal: str = "1") -> float:
+        """Return NaN."""
+        return nan
+
+    def is_known(self, of: str = "", animal: str = "1") -> bool:
+        """Return False."""
+        return False
+
+
+NO_MEASURES = NoMeasures()
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Everything that a decision may use. All of it is recorded for replay."""
@@ -42,6 +80,9 @@ class Observation:
     became active since the stream began; NaN: unknown."""
     behaviours: Mapping[str, float] = field(default_factory=dict)
     """Probabilities of behaviours, by name; NaN: unknown, which is neither high nor low."""
+
+    measures: MeasuresSoFar = NO_MEASURES
+    """Measures up to this frame: time in a region, entries, distance …"""
 
     def holds(self, trigger: str) -> bool:
         """Return whether the trigger is known to be true."""

@@ -17,6 +17,7 @@ from deeplabstream.core.command import TriggerName
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.plugins.debounce import DebounceSettings
+from deeplabstream.plugins.experiment import NO_MEASURES, MeasuresSoFar
 
 RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
 """A `Region` that is written in one line of settings.ini."""
@@ -58,6 +59,16 @@ class Trigger(DebounceSettings, ABC):
     def named_animals(self) -> Mapping[str, tuple[str, ...]]:
         """The animals that its settings name, by key."""
         return {}
+
+    @property
+    def measured_regions(self) -> Mapping[str, TriggerName]:
+        """The triggers with a region that it measures, by key."""
+        return {}
+
+    @property
+    def needs_mobility(self) -> bool:
+        """Whether it needs thresholds of the speed: [Measures]."""
+        return False
 
 
 @settings(kw_only=True)
@@ -143,6 +154,8 @@ class TriggerContext:
     """Probabilities; NaN: unknown."""
     inputs: Mapping[str, float] = field(default_factory=dict)
     """Levels of the inputs; NaN: unknown."""
+    measures: MeasuresSoFar = NO_MEASURES
+    """Measures of the animals before the deciding camera, up to the present frame."""
 
 
 @settings(kw_only=True)

@@ -8,6 +8,7 @@ from deeplabstream.core.journal_entries import (
     Edge,
     Entry,
     Intent,
+    Measured,
     Note,
     Sensed,
     Step,
@@ -47,6 +48,8 @@ class EventRows:
                 self.sensed(entry)
             case Note():
                 self.note(entry)
+            case Measured():  # in run.json, at the end
+                pass
 
     def commands(self, step: Step) -> None:
         """Write the commands of an analysed frame."""

@@ -1,9 +1,11 @@
 """Validation of `run.json`: a damaged file may hold anything."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
+from deeplabstream.core.journal_entries import Measured
 from deeplabstream.core.pose import Skeleton
 
 Facts = dict[str, Any]
@@ -44,6 +46,33 @@ def skeleton_from(words: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton that `run.json` describes."""
     edges = tuple((first, second) for first, second in words["bones"])
     return Skeleton(tuple(words["bodyparts"]), edges, tuple(words.get("animals", ())))
+
+
+def measure_facts(measured: Sequence[Measured], start_ns: int) -> list[dict[str, Any]]:
+    """Return the live measures as in `run.json`: of the experiments, else of the analysis.
+
+    Times in s since Start Stream; a value that is not defined is null.
+    """
+    chosen = [each for each in measured if each.experiment] or measured[-1:]
+    return [
+        {
+            "experiment": each.experiment,
+            "camera": each.camera,
+            "start_s": (each.start_ns - start_ns) / 1e9,
+            "end_s": (each.time_ns - start_ns) / 1e9,
+            "unit": each.unit,
+            "values": [
+                {
+                    "animal": animal,
+                    "measure": measure,
+                    "of": of,
+                    "value": value if isfinite(value) else None,
+                }
+                for animal, measure, of, value in each.values
+            ],
+        }
+        for each in chosen
+    ]
 
 
 def _is_whole_number(value: object) -> bool:
@@ -142,6 +171,13 @@ def _are_accounts(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_account, value))
 
 
+def _are_measures(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, Mapping) and isinstance(each.get("values"), list)
+        for each in value
+    )
+
+
 _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "schema": (_is_whole_number, int),
     "started": (_is_time, str),
@@ -155,5 +191,6 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "started_ns": (_is_whole_number, int),
     "repaired": (_is_list_of_text, list),
     "not_saved": (_is_list_of_text, list),
+    "measures": (_are_measures, list),
 }
-_OPTIONAL = ("schema", "started_ns", "repaired", "not_saved")
+_OPTIONAL = ("schema", "started_ns", "repaired", "not_saved", "measures")

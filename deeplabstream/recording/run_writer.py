@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from deeplabstream.core.closing import Closing
-from deeplabstream.core.journal_entries import Entry, Step
+from deeplabstream.core.journal_entries import Entry, Measured, Step
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.cell_formats import STATES, text_cell
@@ -16,7 +16,7 @@ from deeplabstream.recording.csv_tables import CameraTable, Table, time_cell
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.identity_totals import IdentityTotals
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_json import skeleton_facts
+from deeplabstream.recording.run_json import measure_facts, skeleton_facts
 from deeplabstream.recording.run_schema import EVENTS, TRIGGERS
 
 
@@ -31,6 +31,8 @@ class RunWriter(Closing):
         self._cameras: dict[str, CameraTable] = {}
         self._states: dict[tuple[str, str], bool | None] = {}
         self._identity = IdentityTotals()
+        self._measured: dict[int, Measured] = {}
+        """The last measures of each experiment, by its first frame; of the analysis too."""
 
     def begin(
         self,
@@ -87,6 +89,8 @@ class RunWriter(Closing):
         """Write an entry of the journal."""
         if isinstance(entry, Step):
             self.step(entry)
+        elif isinstance(entry, Measured):
+            self._measured[entry.start_ns] = entry
         else:
             self._events.entry(entry)
 
@@ -120,6 +124,8 @@ class RunWriter(Closing):
             self._events.finish()
             if counts := self._identity.facts():
                 self.folder.update(identity=counts)
+            if measures := measure_facts([*self._measured.values()], self._start_ns):
+                self.folder.update(measures=measures)
         for table in self._tables():
             table.close()
             closed()

@@ -65,6 +65,38 @@ def _in_circle(name: str, followers: Mapping[str, SynchronisedCamera]) -> bool:
     return place == name
 
 
+def measure_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each measure that can't be computed."""
+    if not rig.cameras:
+        return
+    triggers, camera = rig.new_triggers(), rig.deciding_camera
+    limits = rig.measures.start_speed, rig.measures.stop_speed
+    for name, trigger in triggers.items():
+        if trigger.needs_mobility and None in limits and not _has_scale(rig, camera):
+            yield (
+                f"[Trigger {name}] MEASURE: immobility in px needs START_SPEED and "
+                f"STOP_SPEED in [Measures], or MM_PER_PIXEL or MARKS in [Camera {camera}]"
+            )
+        for key, word in trigger.measured_regions.items():
+            other = triggers.get(word)
+            said = f"[Trigger {name}] {key} = {word}: [Trigger {word}]"
+            if other is not None and not hasattr(other, "region"):
+                yield f"{said} has no REGION; enter a trigger that has one"
+            elif other is not None and rig.camera_of(other) != camera:
+                yield (
+                    f"{said} looks at [Camera {rig.camera_of(other)}]; measures are of the "
+                    f"deciding camera, {camera}"
+                )
+
+
+def _has_scale(rig: Settings, camera: str) -> bool:
+    """Return whether a camera has a calibration, even a wrong one."""
+    try:
+        return camera not in rig.cameras or rig.cameras[camera].calibration is not None
+    except ValueError:
+        return True
+
+
 def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
     """Return what names animals that are not there; `count`: how many there can be."""
     named = [
@@ -93,6 +125,7 @@ def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
         for bone in rules.bones
         for part in (bone.one, bone.other)
     ]
+    named += [("[Measures] POSITION", part) for part in rig.measures.position]
     return [
         f"{key}: the network has no body part {part!r}{guess(part, skeleton.bodyparts)}"
         for key, part in named

@@ -22,6 +22,7 @@ from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.cross_checks import (
     animal_problems,
     check_against,
+    measure_problems,
     synchronisation_problems,
     unit_problems,
 )
@@ -30,6 +31,7 @@ from deeplabstream.settings.ini_reading import Words, read_sections, read_text
 from deeplabstream.settings.sections import (
     Classification,
     ExperimentRun,
+    Measures,
     PoseEstimation,
     Recording,
     Settings,
@@ -52,6 +54,7 @@ FIXED: dict[str, type] = {
     "Video": Video,
     "Session": Subject,
     "Tracking": Tracking,
+    "Measures": Measures,
 }
 """The sections that are there once."""
 NAMED: dict[str, type] = {"Tracking": Tracking, "Classifier": Classification}
@@ -129,6 +132,7 @@ class _Reading:
             experiment=run,
             recording=fixed["Recording"],
             subject=fixed["Session"],
+            measures=fixed["Measures"],
             video=fixed["Video"],
             tracking={"": fixed["Tracking"], **named["Tracking"]},
             classifiers=named["Classifier"],
@@ -239,11 +243,14 @@ class _Reading:
         for name in filter(None, rig.tracking):
             self._check_name(f"[Tracking {name}]: CAMERA", "Camera", name)
         self._check_camera(rig, "Experiment", rig.experiment.camera)
+        if stop := rig.experiment.stop_trigger:
+            self._check_name("[Experiment] STOP_TRIGGER", "Trigger", stop)
         for name, maker in rig.triggers.items():
             self._check_camera(rig, f"Trigger {name}", maker().camera)
         for name, classifier in rig.classifiers.items():
             self._check_camera(rig, f"Classifier {name}", classifier.camera)
         self._problems += [*unit_problems(rig), *animal_problems(rig)]
+        self._problems += measure_problems(rig)
         for name, maker in rig.triggers.items():
             self._check_named(f"Trigger {name}", maker)
         for name, plan in rig.experiments.items():

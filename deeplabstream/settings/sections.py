@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.calibration import Calibration
+from deeplabstream.core.command import TriggerName
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.paths import is_folder
 from deeplabstream.plugins.camera import Camera
@@ -205,6 +206,13 @@ class ExperimentRun:
         description="maximum duration of the experiment in seconds; 0: no limit",
         title="Maximum duration (s)",
     )
+    stop_trigger: TriggerName | None = Field(
+        None,
+        description=(
+            "trigger that ends the experiment when it becomes true; empty: none"
+        ),
+        title="Ends when true",
+    )
     patience_s: float = Field(
         0.5,
         gt=0,
@@ -319,6 +327,48 @@ class Recording:
 
 
 @settings(frozen=True, kw_only=True)
+class Measures:
+    """Measures so far of a running experiment, and the defaults of its results."""
+
+    position: tuple[str, ...] = Field(
+        (),
+        description=(
+            "body parts whose mean is the animal's position; empty: a body part at the "
+            "centre, such as body or centre, else all"
+        ),
+    )
+    start_speed: float | None = Field(
+        None,
+        ge=0,
+        description=(
+            "speed from which on the animal moves, in mm/s (px/s without MM_PER_PIXEL or "
+            "MARKS); empty: 20 mm/s, in px no mobility"
+        ),
+    )
+    stop_speed: float | None = Field(
+        None,
+        ge=0,
+        description=(
+            "speed below which it no longer moves, in the same unit; empty: 17.5 mm/s, in "
+            "px no mobility"
+        ),
+    )
+    min_immobile_s: float = Field(
+        1.0,
+        ge=0,
+        description="shortest immobile bout, in seconds",
+        title="Shortest immobile bout (s)",
+    )
+
+    def __post_init__(self) -> None:
+        start, stop = self.start_speed, self.stop_speed
+        if start is not None and stop is not None and stop > start:
+            raise ValueError(
+                f"STOP_SPEED = {stop:g}: must be START_SPEED = {start:g} or less"
+            )
+
+
+@settings(frozen=True, kw_only=True)
 class Video:
     """Input of offline programs: a video, or sessions of videos."""
 
@@ -357,6 +407,7 @@ class Settings:
     """As read, comments and all."""
     subject: Subject
     animals: Animals
+    measures: Measures
     tracking: Mapping[str, Tracking] = plain_field(default_factory=dict)
     """By camera; under the empty name that of all others."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)
@@ -448,6 +499,7 @@ def effective(settings: Settings) -> dict[str, object]:
     return {
         "session": settings.subject.facts(),
         "pose": _values(settings.pose),
+        "measuring": _values(settings.measures),
         "tracking": {
             camera: _values(rules.get(camera) or rules[""])
             for camera in settings.triggers_by_camera()

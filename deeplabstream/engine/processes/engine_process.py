@@ -11,6 +11,7 @@ from typing import assert_never
 
 import numpy as np
 
+from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Intent, Note
@@ -172,6 +173,7 @@ class _Engine:
             pose_filter_of(self.settings, thresholds, watchers),
             self.bench.levels,
             identities_of(self.settings, skeleton, thresholds),
+            measuring(self.settings, skeleton, thresholds),
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.tell_network(estimator)

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
 from deeplabstream.core.errors import DeviceError
@@ -102,6 +103,7 @@ def rerun_decisions(
                 {camera: [told] for camera in settings.cameras},
             ),
             inputs=lambda: told.inputs,
+            measuring=measuring(settings, folder.skeleton, folder.thresholds),
         )
         loop.ask(settings.new_triggers())
         running = False

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
@@ -57,6 +58,7 @@ def replay(
             zero_ns=0,
             seeing=pose_filter_of(settings, thresholds_of(estimator), watchers),
             who=who,
+            measuring=measuring(settings, estimator.skeleton, thresholds_of(estimator)),
         )
         if experiment:
             loop.begin(settings.new_experiment(), triggers, bank)

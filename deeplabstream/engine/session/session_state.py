@@ -18,6 +18,7 @@ from deeplabstream.core.journal_entries import (
     Edge,
     Entry,
     Intent,
+    Measured,
     Note,
     Sensed,
     Step,
@@ -251,6 +252,8 @@ class SessionState:
     """By camera: exposure and arrival time of the newest frame."""
     identity: Mapping[str, IdentityState] = field(default_factory=dict)
     """Identity of several animals by camera; empty with one animal."""
+    measured: Measured | None = None
+    """Measures so far of the deciding camera's animals; None: none yet."""
     system: SystemStatus | None = None
     """Load of the computer; None: not measured yet."""
     alarms: tuple[Alarm, ...] = ()
@@ -385,6 +388,8 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
             return replace(state, acknowledged=acknowledged)
         case Note("error", text):
             return replace(_with_failed_outputs(state, text), error=_last_line(text))
+        case Measured():
+            return replace(state, measured=entry)
         case Intent() | Sensed() | Note():
             return state
         case _:

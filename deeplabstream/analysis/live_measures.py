@@ -1,0 +1,637 @@
+"""Measures so far: totals of the running experiment, updated with each pose in constant time.
+
+The definition of each measure is its function in `MEASURES`; here are the totals that it
+gets. They equal those of `analyse`, except that gaps are not interpolated: the future is not
+known yet (docs/results.md, Live). Memory does not grow with the number of frames.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import hypot, inf, isfinite, nan
+
+import numpy as np
+
+from deeplabstream.analysis.measures import MEASURES, Measure, Subject
+from deeplabstream.analysis.options import (
+    AnalysisOptions,
+    speed_limits,
+    usual_position,
+)
+from deeplabstream.analysis.region_list import (
+    RegionOfInterest,
+    places_of_triggers,
+    region_names,
+    trigger_settings,
+)
+from deeplabstream.core.calibration import Calibration
+from deeplabstream.core.errors import ExperimentError
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.recording.pose_corrections import REJECTED
+from deeplabstream.settings.sections import Settings, effective
+
+Place = tuple[float, float]
+
+LIVE: Mapping[Subject, tuple[Measure, ...]] = {
+    of: tuple(each for each in MEASURES if each.live and each.of == of)
+    for of in ("track", "mobility", "region", "output")
+}
+"""Measures that are computed during a run, by what they are computed of."""
+_TOLERANCE_S = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class LivePlan:
+    """What is measured.
+
+    Attributes
+    ----------
+    skeleton : Skeleton
+        Body parts and animals of the poses.
+    threshold : float
+        Confidence below which a point counts as not found.
+    calibration : Calibration, optional
+        Of the deciding camera; None: lengths are in px.
+    regions : sequence of RegionOfInterest
+        Regions of the triggers on the deciding camera.
+    names : mapping of str to str
+        Name in `regions` of the region of each trigger.
+    options : AnalysisOptions
+        Position, gaps, speed window and thresholds.
+    """
+
+    skeleton: Skeleton
+    threshold: float
+    calibration: Calibration | None = None
+    regions: Sequence[RegionOfInterest] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    options: AnalysisOptions = field(default_factory=AnalysisOptions)
+
+    @property
+    def unit(self) -> str:
+        """Unit of lengths: px or mm."""
+        is_mm = self.options.unit != "px" and self.calibration is not None
+        return "mm" if is_mm else "px"
+
+
+def measuring(
+    settings: Settings, skeleton: Skeleton, thresholds: Thresholds
+) -> Callable[[], "LiveMeasures"]:
+    """Return what makes the measures of a new run, of the deciding camera's poses."""
+    camera = settings.deciding_camera
+    triggers = trigger_settings(effective(settings), settings.text)
+    plan = LivePlan(
+        skeleton,
+        thresholds.of(camera),
+        settings.calibrations.get(camera),
+        places_of_triggers(triggers, camera).of(camera).regions,
+        region_names(triggers, camera),
+        AnalysisOptions(
+            position=settings.measures.position,
+            start_speed=settings.measures.start_speed,
+            stop_speed=settings.measures.stop_speed,
+            min_immobile_s=settings.measures.min_immobile_s,
+        ),
+    )
+    return lambda: LiveMeasures(plan)
+
+
+class RunningBouts:
+    """Bouts of a state that last `min_s` or longer; one that lasts counts from then on."""
+
+    def __init__(self, min_s: float, zero_s: float) -> None:
+        self._min_s, self._zero_s = min_s - _TOLERANCE_S, zero_s
+        self._closed_s = 0.0
+        self._closed = 0
+        self._first_s = nan
+        self._since_s = self._until_s = nan
+
+    def hold(self, start_s: float, end_s: float) -> None:
+        """Count an interval with the state, right after the last one."""
+        if self._since_s != self._since_s:
+            self._since_s = start_s
+        self._until_s = end_s
+        if self._first_s != self._first_s and self._lasting_s:
+            self._first_s = self._since_s - self._zero_s
+
+    def end(self) -> None:
+        """End the bout, if there is one."""
+        if lasting_s := self._lasting_s:
+            self._closed_s += lasting_s
+            self._closed += 1
+        self._since_s = self._until_s = nan
+
+    @property
+    def _lasting_s(self) -> float:
+        """Duration of the present bout; 0 while it is too short."""
+        lasts_s = self._until_s - self._since_s
+        return lasts_s if lasts_s >= self._min_s else 0.0
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of all bouts."""
+        return self._closed_s + self._lasting_s
+
+    @property
+    def count(self) -> float:
+        """Number of bouts."""
+        return float(self._closed + (self._lasting_s > 0))
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds until the first bout begins; NaN: none does."""
+        return self._first_s
+
+
+class Mobility:
+    """Immobile bouts. The speed of an interval is known half a window after it.
+
+    Only the frames of about one window are kept.
+    """
+
+    def __init__(
+        self, window_s: float, limits: tuple[float, float], bouts: RunningBouts
+    ) -> None:
+        self._half_s = window_s / 2
+        self._start_speed, self._stop_speed = limits
+        self.bouts = bouts
+        self._moves = False
+        self._frames: list[tuple[float, float, float]] = []
+        """Time and position of the frames that are still needed, of one known part."""
+        self._first_s = 0.0
+        """Start of that part."""
+        self._next = self._low = self._high = 0
+        """Start of the next interval to judge, and of those with the ends of the window."""
+
+    def begin(self, time_s: float, x: float, y: float) -> None:
+        """Begin with a frame after one without position; the last part was ended."""
+        self._frames = [(time_s, x, y)]
+        self._first_s = time_s
+        self._next = self._low = self._high = 0
+
+    def add(self, time_s: float, x: float, y: float) -> None:
+        """Add the next frame, and judge the intervals whose window it completes."""
+        frames = self._frames
+        frames.append((time_s, x, y))
+        while self._next + 1 < len(frames):
+            start_s, end_s = frames[self._next][0], frames[self._next + 1][0]
+            if time_s < max(end_s, (start_s + end_s) / 2 + self._half_s):
+                break
+            self._judge(inf)
+        if self._low > 64:
+            del frames[: self._low]
+            self._next -= self._low
+            self._high -= self._low
+            self._low = 0
+
+    def end(self) -> None:
+        """End the known part: the position is not known any more."""
+        if self._frames:
+            last_s = self._frames[-1][0]
+            while self._next + 1 < len(self._frames):
+                self._judge(last_s)
+            self._frames = []
+        self._moves = False
+        self.bouts.end()
+
+    def _judge(self, last_s: float) -> None:
+        """Judge the next interval, as `kinematics.velocities` and `moving` do."""
+        start_s, end_s = self._frames[self._next][0], self._frames[self._next + 1][0]
+        middle_s = (start_s + end_s) / 2
+        from_s = min(start_s, max(middle_s - self._half_s, self._first_s))
+        to_s = max(end_s, min(middle_s + self._half_s, last_s))
+        self._low = self._interval(self._low, from_s)
+        self._high = self._interval(self._high, to_s)
+        x0, y0 = self._place(self._low, from_s)
+        x1, y1 = self._place(self._high, to_s)
+        speed = hypot(x1 - x0, y1 - y0) / (to_s - from_s)
+        if speed >= self._start_speed:
+            self._moves = True
+        elif speed < self._stop_speed:
+            self._moves = False
+        if self._moves:
+            self.bouts.end()
+        else:
+            self.bouts.hold(start_s, end_s)
+        self._next += 1
+
+    def _interval(self, at: int, moment_s: float) -> int:
+        """Return the frame from `at` on that begins the interval with a moment."""
+        while at + 1 < len(self._frames) and self._frames[at + 1][0] <= moment_s:
+            at += 1
+        return at
+
+    def _place(self, at: int, moment_s: float) -> Place:
+        """Return the position on the path at a moment from frame `at` to the next."""
+        before_s, x, y = self._frames[at]
+        if moment_s == before_s:
+            return x, y
+        after_s, x1, y1 = self._frames[at + 1]
+        share = (moment_s - before_s) / (after_s - before_s)
+        return x + (x1 - x) * share, y + (y1 - y) * share
+
+
+class _LiveRegion:
+    """Totals of one region and animal; `RegionTotals`."""
+
+    def __init__(
+        self,
+        region: RegionOfInterest,
+        parts: Sequence[int],
+        to_mm: Callable[[float, float], Place] | None,
+        zero_s: float,
+    ) -> None:
+        self._region, self._parts, self._to_mm = region.region, parts, to_mm
+        self._averages = not region.bodyparts
+        self._together = all if region.rule == "all" else any
+        self._enter, self._leave = region.enter_margin, -region.exit_margin
+        self._has_margins = bool(region.enter_margin or region.exit_margin)
+        self._zero_s = zero_s
+        self.is_known = False
+        """Whether it is known on the last frame if the animal is inside."""
+        self._was_inside = self._was_ever_known = False
+        self.known_s = self.time_s = self.tracked_s = self.distance = 0.0
+        self.entries = self.exits = 0.0
+        self.latency_s = nan
+
+    def add(
+        self,
+        time_s: float,
+        places: Sequence[Place | None],
+        interval_s: float,
+        moved: float | None,
+    ) -> None:
+        """Add a frame.
+
+        `places`: of the body parts. `interval_s`: time since the last frame; 0: a gap in
+        the frames. `moved`: length of the path since then; None: not known.
+        """
+        known = self._known(places)
+        is_known = known is not None
+        if interval_s and is_known and self.is_known:
+            self.known_s += interval_s
+            if self._was_inside:
+                self.time_s += interval_s
+                if moved is not None:
+                    self.tracked_s += interval_s
+                    self.distance += moved
+        self.is_known = is_known
+        if known is None:
+            return
+        inside = self._is_inside(known)
+        if inside is not self._was_inside and self._was_ever_known:
+            if inside:
+                self.entries += 1
+                if self.entries == 1:
+                    self.latency_s = time_s - self._zero_s
+            else:
+                self.exits += 1
+        self._was_inside, self._was_ever_known = inside, True
+
+    def _known(self, places: Sequence[Place | None]) -> list[Place] | None:
+        """Return what must be inside, in the unit of the region; None: not known."""
+        known = []
+        for part in self._parts:
+            if (place := places[part]) is None:
+                return None
+            if self._to_mm is not None and not isfinite(
+                (place := self._to_mm(*place))[0]
+            ):
+                return None
+            known.append(place)
+        return [_mean(known)] if self._averages else known
+
+    def _is_inside(self, places: Sequence[Place]) -> bool:
+        region = self._region
+        if not self._has_margins:
+            return self._together([region.has(x, y) for x, y in places])
+        margin = self._leave if self._was_inside else self._enter
+        return self._together([region.depth(x, y) >= margin for x, y in places])
+
+
+class _LiveTrack:
+    """Totals of one animal; `TrackTotals`."""
+
+    def __init__(self, plan: LivePlan, zero_s: float) -> None:
+        options, skeleton = plan.options, plan.skeleton
+        asked = options.position
+        self._position = (
+            skeleton.indices(asked) if asked else usual_position(skeleton.bodyparts)
+        )
+        self._max_gap_s = options.max_gap_s + _TOLERANCE_S
+        to_mm = plan.calibration.place_mm if plan.calibration is not None else None
+        self._to_mm = to_mm if plan.unit == "mm" else None
+        self._zero_s = self._last_s = zero_s
+        self._place: Place | None = None
+        self.tracked_s = self.distance = 0.0
+        start, stop, _ = speed_limits(options, plan.unit).values()
+        self._mobility: Mobility | None = None
+        if start is not None and stop is not None:
+            bouts = RunningBouts(options.min_immobile_s, zero_s)
+            self._mobility = Mobility(options.speed_window_s, (start, stop), bouts)
+        self.regions = {
+            region.name: _LiveRegion(
+                region,
+                skeleton.indices(region.bodyparts)
+                if region.bodyparts
+                else self._position,
+                to_mm if region.unit == "mm" else None,
+                zero_s,
+            )
+            for region in plan.regions
+        }
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the position is known on the last frame."""
+        return self._place is not None
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first to the last frame."""
+        return self._last_s - self._zero_s
+
+    @property
+    def has_mobility(self) -> bool:
+        """Whether thresholds of the speed are known in this unit."""
+        return self._mobility is not None
+
+    @property
+    def immobile(self) -> RunningBouts:
+        """Immobile bouts; they lag by half a speed window."""
+        if self._mobility is None:
+            raise ValueError("the measure needs what was not computed")
+        return self._mobility.bouts
+
+    def add(self, time_s: float, places: Sequence[Place | None]) -> None:
+        """Add a frame with the places of all body parts; None: not known."""
+        interval_s = time_s - self._last_s
+        if interval_s > self._max_gap_s:
+            interval_s = 0.0
+        before, place, moved = self._place, self._position_of(places), None
+        if place is not None and before is not None and interval_s:
+            moved = hypot(place[0] - before[0], place[1] - before[1])
+            self.tracked_s += interval_s
+            self.distance += moved
+        self._last_s, self._place = time_s, place
+        if (mobility := self._mobility) is not None:
+            if place is not None and moved is not None:
+                mobility.add(time_s, *place)
+            else:
+                mobility.end()
+                if place is not None:
+                    mobility.begin(time_s, *place)
+        for region in self.regions.values():
+            region.add(time_s, places, interval_s, moved)
+
+    def finish(self) -> None:
+        """Judge what waited for the next frames; nothing is added any more."""
+        if self._mobility is not None:
+            self._mobility.end()
+        self._place = None
+        for region in self.regions.values():
+            region.is_known = False
+
+    def _position_of(self, places: Sequence[Place | None]) -> Place | None:
+        own = []
+        for part in self._position:
+            if (place := places[part]) is None:
+                return None
+            own.append(place if self._to_mm is None else self._to_mm(*place))
+        x, y = _mean(own)
+        return (x, y) if isfinite(x) and isfinite(y) else None
+
+
+def _mean(places: Sequence[Place]) -> Place:
+    if len(places) == 1:
+        return places[0]
+    x = y = 0.0
+    for place in places:
+        x += place[0]
+        y += place[1]
+    return x / len(places), y / len(places)
+
+
+@dataclass(slots=True)
+class _PulseTotals:
+    """Totals of pulses; `BoutTotals`."""
+
+    count: float = 0.0
+    total_s: float = 0.0
+    latency_s: float = nan
+
+
+class RunningPulses:
+    """Pulses of one output, from its edges; `OutputTotals`. Times in ns."""
+
+    def __init__(self, gap_s: float = AnalysisOptions.stimulus_gap_s) -> None:
+        self._gap_ns = (gap_s - _TOLERANCE_S) * 1e9
+        self._on_ns: int | None = None
+        self._off_ns = -inf
+        self.restart(0)
+
+    def restart(self, now_ns: int) -> None:
+        """Count from now on; of a pulse that has begun before, its rest is on-time."""
+        self._zero_ns = self._now_ns = now_ns
+        self._closed_ns = 0
+        self.count = 0.0
+        self.latency_s = nan
+        self._stimuli = 0.0
+
+    def edge(self, time_ns: int, level: float) -> None:
+        """Take a level that was written to the output."""
+        if level > 0 and self._on_ns is None:
+            self._on_ns = time_ns
+            self.count += 1
+            self._stimuli += time_ns - self._off_ns >= self._gap_ns
+            if self.count == 1:
+                self.latency_s = (time_ns - self._zero_ns) / 1e9
+        elif level <= 0 and self._on_ns is not None:
+            self._closed_ns += time_ns - max(self._on_ns, self._zero_ns)
+            self._on_ns, self._off_ns = None, time_ns
+
+    def until(self, now_ns: int) -> "RunningPulses":
+        """Return the totals up to a moment."""
+        self._now_ns = now_ns
+        return self
+
+    @property
+    def known_s(self) -> float:
+        """Seconds since the start."""
+        return (self._now_ns - self._zero_ns) / 1e9
+
+    @property
+    def total_s(self) -> float:
+        """Seconds for which the output was on."""
+        since_ns = self._on_ns
+        lasting_ns = 0
+        if since_ns is not None:
+            lasting_ns = max(0, self._now_ns - max(since_ns, self._zero_ns))
+        return (self._closed_ns + lasting_ns) / 1e9
+
+    @property
+    def stimuli(self) -> _PulseTotals:
+        """Pulses, those joined that are close to each other."""
+        return _PulseTotals(self._stimuli, self.total_s, self.latency_s)
+
+    def values(self, name: str) -> Iterator[tuple[str, str, str, float]]:
+        """Yield the measures of the output, as in `Measured.values`."""
+        for measure in LIVE["output"]:
+            yield "", measure.name, name, float(measure.function(self))
+
+
+class LiveMeasures:
+    """Measures so far of all animals before one camera; `MeasuresSoFar`.
+
+    Begins with the first frame that is added.
+    """
+
+    def __init__(self, plan: LivePlan) -> None:
+        self._plan = plan
+        self._threshold = float(np.float32(plan.threshold))  # as `Pose.seen` compares
+        self._animals = plan.skeleton.named(plan.skeleton.count)
+        self._tracks: tuple[_LiveTrack, ...] = ()
+        self._functions: dict[tuple[str, str, str], Callable[[], float]] = {}
+        self._unknown: list[Place | None] = [None] * len(plan.skeleton.bodyparts)
+        self.start_s = self.last_s = nan
+        """Times of the first and the last frame, s; NaN: none yet."""
+        self.ended = False
+        """Whether the experiment has ended: nothing is added or written any more."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of lengths: px or mm."""
+        return self._plan.unit
+
+    def add(
+        self, time_s: float, pose: Pose, flags: Mapping[str, str] | None = None
+    ) -> None:
+        """Add a frame.
+
+        Parameters
+        ----------
+        time_s : float
+            Time of the frame, s. A frame that is not later than the last one is left out.
+        pose : Pose
+            Output of the network, px.
+        flags : mapping of str to str, optional
+            `Step.flags`: points that a filter rejected do not count.
+        """
+        if self.ended or time_s <= self.last_s:
+            return
+        if not self._tracks:
+            self._begin(time_s)
+        self.last_s = time_s
+        points, confidence = pose.points.tolist(), pose.confidence.tolist()
+        rejected = _rejected(pose, flags) if flags else set[int]()
+        parts = len(self._unknown)
+        for number, track in enumerate(self._tracks):
+            places = self._unknown
+            if number < len(points) and not pose.is_ambiguous(number):
+                first = number * parts
+                places = [
+                    (x, y)
+                    if sure >= self._threshold
+                    and isfinite(x)
+                    and isfinite(y)
+                    and first + part not in rejected
+                    else None
+                    for part, ((x, y), sure) in enumerate(
+                        zip(points[number], confidence[number], strict=True)
+                    )
+                ]
+            track.add(time_s, places)
+
+    def finish(self) -> None:
+        """Judge the last intervals, whose speed waits for frames that do not come.
+
+        Nothing is added any more, and no animal is known.
+        """
+        for track in self._tracks:
+            track.finish()
+
+    def value(self, measure: str, of: str = "", animal: str = "1") -> float:
+        """Return a measure so far; see `MeasuresSoFar.value`."""
+        name = self._animal(animal)
+        region = self._plan.names.get(of, of)
+        if not self._tracks:
+            self._check(measure, of, region)
+            return nan
+        function = self._functions.get((self._animals[name], measure, region))
+        if function is None:
+            self._check(measure, of, region)
+            raise ExperimentError(
+                f"measure {measure}: in px, give START_SPEED and STOP_SPEED in [Measures], "
+                "or calibrate the camera"
+            )
+        return function()
+
+    def is_known(self, of: str = "", animal: str = "1") -> bool:
+        """Return whether a position is known on the last frame; see `MeasuresSoFar`."""
+        number, region = self._animal(animal), self._plan.names.get(of, of)
+        if of:
+            self._check("region_time", of, region)
+        if not self._tracks:
+            return False
+        track = self._tracks[number]
+        return track.regions[region].is_known if of else track.is_known
+
+    def values(self) -> Iterator[tuple[str, str, str, float]]:
+        """Yield animal, measure, region and value of all, as in `Measured.values`."""
+        for (animal, measure, of), function in self._functions.items():
+            yield animal, measure, of, function()
+
+    def _begin(self, time_s: float) -> None:
+        plan = self._plan
+        self.start_s = time_s
+        self._tracks = tuple(_LiveTrack(plan, time_s) for _ in self._animals)
+        for animal, track in zip(self._animals, self._tracks, strict=True):
+            subjects: tuple[Subject, ...] = ("track", "mobility")
+            for subject in subjects if track.has_mobility else subjects[:1]:
+                self._define(animal, subject, "", track)
+            for name, region in track.regions.items():
+                self._define(animal, "region", name, region)
+
+    def _define(
+        self, animal: str, subject: Subject, of: str, totals: _LiveTrack | _LiveRegion
+    ) -> None:
+        for measure in LIVE[subject]:
+            self._functions[animal, measure.name, of] = partial(
+                _number, measure.function, totals
+            )
+
+    def _animal(self, word: str) -> int:
+        place = self._plan.skeleton.animal(word)
+        if place is None:
+            known = ", ".join(self._animals)
+            raise ExperimentError(f"there is no animal {word!r}; animals: {known}")
+        return place
+
+    def _check(self, measure: str, of: str, region: str) -> None:
+        """Raise ExperimentError unless a measure of this name and region is computed."""
+        subjects: tuple[Subject, ...] = ("region",) if of else ("track", "mobility")
+        known = [each.name for subject in subjects for each in LIVE[subject]]
+        if measure not in known:
+            what = f"of the region {of!r}" if of else "of an animal itself"
+            raise ExperimentError(
+                f"there is no live measure {measure!r} {what}; there are {', '.join(known)}"
+            )
+        if of and all(each.name != region for each in self._plan.regions):
+            known_regions = ", ".join(self._plan.names) or "none"
+            raise ExperimentError(
+                f"measure {measure}: no trigger {of!r} with a region on the deciding camera; "
+                f"there are {known_regions}"
+            )
+
+
+def _number(function: Callable[[object], float], totals: object) -> float:
+    return float(function(totals))
+
+
+def _rejected(pose: Pose, flags: Mapping[str, str]) -> set[int]:
+    """Return the numbers of points, in the order of `Pose.names`, that a filter rejected."""
+    return {
+        number
+        for number, name in enumerate(pose.names)
+        if name in flags and REJECTED & {*flags[name].split("+")}
+    }
