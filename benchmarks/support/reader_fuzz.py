@@ -137,7 +137,10 @@ def _damage_attribute(attributes: Any, rng: random.Random) -> None:
     name = rng.choice(sorted(attributes))
     held = attributes[name]
     if isinstance(held, str) and held.startswith("{"):
-        text = json.dumps(damaged_values(json.loads(held), rng))
+        try:
+            text = json.dumps(damaged_values(json.loads(held), rng))
+        except ValueError:  # damaged before
+            text = held
         text = damaged_text(text, rng) if rng.random() < 0.25 else text
         attributes[name] = text.replace("\x00", "")
     elif isinstance(held, np.bytes_):

@@ -23,7 +23,7 @@ from cameras.webcam import (
 )
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.plugins.camera import CameraControl, CameraStream
+from deeplabstream.plugins.camera import CameraControl, CameraStream, copy_frame
 from deeplabstream.settings.loading import parse
 from tests.cameras.servers import DAMAGES, http_camera, textured_jpeg, without_end
 from tests.cameras.videos import picture, write_video
@@ -53,6 +53,14 @@ def test_a_slot_of_another_shape_is_refused_not_ignored(tmp_path: Path) -> None:
         pytest.raises(DeviceError, match="from 20×10 colour 8 bit to 64×48 colour"),
     ):
         film.read(np.zeros((10, 20, 3), np.uint8))
+
+
+def test_grey_frames_instead_of_colour_are_named() -> None:
+    colour, grey = np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64), np.uint8)
+    with pytest.raises(
+        DeviceError, match="from 64×48 colour 8 bit to 64×48 grey 8 bit"
+    ):
+        copy_frame(grey, colour)
 
 
 def test_a_camera_that_gives_nothing_is_named(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     wizard.output.port.setCurrentText(os.ttyname(port))
     wizard.next()
     assert wizard.currentPage() is wizard.test
+    assert wizard.test.title() == "7 of 7  Test"
     assert "Then press Start on the page Live." in wizard.test.words.text()
     wizard.test.press.click()
     qtbot.waitUntil(lambda: "is off again" in wizard.test.result.text(), timeout=SOON)

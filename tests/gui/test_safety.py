@@ -12,6 +12,7 @@ from deeplabstream.core import rig_folder
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
 from deeplabstream.gui.pages.network_page import NetworkPage
@@ -25,6 +26,7 @@ from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 from tests.gui.test_window_pages import answer, rig_of
+from tests.gui.uncut import cut_texts
 from utils.DrawLabels import draw
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -318,6 +320,39 @@ def test_save_as_over_another_file_proposes_a_free_name(
     assert window.menu.save_as()
     assert theirs.read_text(encoding="utf-8") == "# theirs\n"
     assert window.document.path.name == "theirs_2.ini"
+    window.end()
+
+
+def test_save_as_adds_the_ending_that_open_shows(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = str(tmp_path / "mouse")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (typed, ""))
+    assert window.menu.save_as()
+    assert window.document.path == tmp_path / "mouse.ini"
+    assert not (tmp_path / "mouse").exists()
+    window.end()
+
+
+def test_a_long_question_is_shown_whole_and_enter_loses_nothing(
+    window: MainWindow, tmp_path: Path
+) -> None:
+    taken = tmp_path / "labels.csv"
+    taken.write_text("theirs", encoding="utf-8")
+    what = f"{taken} already exists: it has labels of 400 frames. " * 6
+    seen: list[tuple[str, list[str]]] = []
+
+    def look() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        chosen = box.defaultButton()
+        assert chosen is not None
+        seen.append((chosen.text(), list(cut_texts(box))))
+        chosen.click()
+
+    QTimer.singleShot(0, look)
+    assert place_to_write(window, taken, what) == tmp_path / "labels_2.csv"
+    assert seen == [("Write labels_2.csv", [])]
     window.end()
 
 

@@ -108,6 +108,18 @@ def test_a_deeplabcut_project_of_several_animals_is_read(pairs: Path) -> None:
         open_project(folder, folder)
 
 
+def test_unique_body_parts_beside_animals_are_left_out(pairs: Path) -> None:
+    plain = read_labels(pairs, several=True)
+    table = pairs / "CollectedData.csv"
+    ends = ("me,me", "single,single", "corner,corner", "x,y")
+    rows = table.read_text().splitlines()
+    head = [f"{row},{end}" for row, end in zip(rows[:4], ends, strict=True)]
+    table.write_text("\n".join([*head, *(f"{row},1,2" for row in rows[4:])]))
+    labels = read_labels(pairs, several=True)
+    assert labels.skeleton == plain.skeleton
+    np.testing.assert_array_equal(labels.points, plain.points)
+
+
 def test_a_sleap_package_has_as_many_animals_as_its_fullest_picture(
     tmp_path: Path,
 ) -> None:

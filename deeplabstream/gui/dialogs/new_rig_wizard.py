@@ -75,10 +75,12 @@ class NewRigWizard(QWizard):
         self.trigger = TriggerPage()
         self.output = OutputPage()
         self.test = TestPage()
-        for page in (
+        pages = (
             *(self.folder, self.camera, self.network, self.region),
             *(self.trigger, self.output, self.test),
-        ):
+        )
+        for number, page in enumerate(pages, start=1):
+            page.setTitle(f"{number} of {len(pages)}  {page.title()}")
             self.addPage(page)
         self.resize(860, 640)
 
