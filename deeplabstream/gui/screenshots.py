@@ -95,7 +95,7 @@ class Photographer:
             page.show_section("Trigger left")
         elif isinstance(page, NetworkPage):
             page.open(self._labels)
-            page.labelling.show_picture(2)
+            page.labelling.show_frame(2)
 
     def _go_into_the_run(self) -> Iterator[None]:
         """Show a moment of the run, and go on when its picture is there."""

@@ -73,7 +73,7 @@ _State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool, bool]
 class LabelHistory(History[_State]):
     """The last changes of the images of a book."""
 
-    def remember_picture(self, book: LabelBook, image: int) -> None:
+    def remember_image(self, book: LabelBook, image: int) -> None:
         """Keep what an image is, before it is changed."""
         self.remember(_state(book, image))
 

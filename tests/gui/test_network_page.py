@@ -56,7 +56,7 @@ def at(page: NetworkPage, x: float, y: float) -> QPoint:
 
 def points(page: NetworkPage) -> list[list[float]]:
     assert page.book is not None
-    found: list[list[float]] = page.book.points[page.labelling.picture].tolist()
+    found: list[list[float]] = page.book.points[page.labelling.frame].tolist()
     return found
 
 
@@ -69,7 +69,7 @@ def test_clicks_place_one_body_part_after_the_other(
     qtbot.mouseClick(canvas, LEFT, pos=at(page, 40, 30))
     assert np.allclose(points(page), [[10, 20], [40, 30]], atol=0.1)
     qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
-    assert page.labelling.picture == 1
+    assert page.labelling.frame == 1
     qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
     labels = read_labels(tmp_path / "labels")
     assert labels.names == ("labeled-data/film/img0.png", "labeled-data/film/img1.png")
@@ -233,7 +233,7 @@ def test_animals_are_swapped_copied_renamed_added_and_removed(
     qtbot.keyClick(tab, Qt.Key.Key_U)
     assert points(two) == first
     assert not tools.copy.isEnabled(), "there is no frame before"
-    tab.show_picture(1)
+    tab.show_frame(1)
     qtbot.keyClick(tab, Qt.Key.Key_C)
     assert points(two) == first
     assert tab.canvas.pending.startswith("Copied")
@@ -294,7 +294,7 @@ def test_a_click_on_a_suspicious_label_shows_its_frame(
     assert item.text() == "img07: leftear and rightear left and right swapped"
     place = tab.suspicious.visualItemRect(item).center()
     qtbot.mouseClick(tab.suspicious.viewport(), LEFT, pos=place)
-    assert (tab.picture, tab.canvas.part) == (7, 1)
+    assert (tab.frame, tab.canvas.part) == (7, 1)
     page.open(tmp_path / "labels")
     assert tab.suspicious.isHidden()
     assert not tab.check.isEnabled(), "nothing is labelled"
@@ -387,7 +387,7 @@ def test_space_accepts_a_frame_after_frames_were_picked(
     assert page.focusWidget() is page.labelling
     qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
     assert len(shown) == 1
-    assert page.labelling.picture == 1
+    assert page.labelling.frame == 1
 
 
 def test_the_worst_frames_of_several_animals_are_listed(

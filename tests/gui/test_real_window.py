@@ -214,7 +214,7 @@ def test_from_a_recording_to_labels_that_a_network_proposes(
     assert page.book is not None
     shown = int(page.book.proposed.argmax())
     assert page.book.proposed[shown], "the network finds the mouse"
-    page.labelling.show_picture(shown)
+    page.labelling.show_frame(shown)
     found = page.book.points[shown].copy()
     person.qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
     labels = read_labels(tmp_path / "labels")

@@ -45,7 +45,7 @@ _ARROWS = {
 
 
 class LabellingTab(QWidget):
-    """Shows the pictures of a book, one at a time."""
+    """Shows the frames of a book, one at a time."""
 
     changed = pyqtSignal()
     """Something was labelled."""
@@ -53,7 +53,7 @@ class LabellingTab(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.book: LabelBook | None = None
-        self.picture = -1
+        self.frame = -1
         self.canvas = LabelCanvas()
         self.tools = LabelTools()
         self.list = QListWidget()
@@ -76,8 +76,8 @@ class LabellingTab(QWidget):
         self.show_book(None, "Choose a folder for your labels")
 
     def show_book(self, book: LabelBook | None, why: str = "") -> None:
-        """Show the pictures of a book; `why` there are none to show."""
-        self.book, self.picture = book, -1
+        """Show the frames of a book; `why` there are none to show."""
+        self.book, self.frame = book, -1
         self.history = LabelHistory()
         self.tools.parts.clear()
         if book is not None:
@@ -89,44 +89,44 @@ class LabellingTab(QWidget):
                 self.tools.parts.addItem(item)
             self._show_edges(book)
         self._list_animals()
-        self._list_pictures()
+        self._list_frames()
         self.checking.stop()  # of another folder
         self.suspicious.clear()
         self.suspicious.hide()
         if book is not None and book.names:
             waiting = np.flatnonzero(~book.done)
-            self.show_picture(int(waiting[0]) if len(waiting) else 0)
+            self.show_frame(int(waiting[0]) if len(waiting) else 0)
         else:
             self.canvas.clear(why)
         self._show_state()
 
-    def show_picture(self, picture: int) -> None:
-        """Show a picture of the book, and its first body part that is not placed."""
+    def show_frame(self, frame: int) -> None:
+        """Show a frame of the book, and its first body part that is not placed."""
         book = self.book
-        if book is None or not 0 <= picture < len(book.names):
+        if book is None or not 0 <= frame < len(book.names):
             return
-        self.picture = picture
+        self.frame = frame
         self.list.blockSignals(True)
-        self.list.setCurrentRow(picture)
+        self.list.setCurrentRow(frame)
         self.list.blockSignals(False)
         self.canvas.show_whole()
-        missing = np.flatnonzero(np.isnan(book.points[picture, :, 0]))
-        told = book.done[picture] or book.proposed[picture] or book.copied[picture]
-        self._show(int(missing[0]) if len(missing) and not told else 0)
+        missing = np.flatnonzero(np.isnan(book.points[frame, :, 0]))
+        said = book.done[frame] or book.proposed[frame] or book.copied[frame]
+        self._show(int(missing[0]) if len(missing) and not said else 0)
 
     def undo(self) -> None:
-        """Take the last change back and show its picture."""
+        """Take the last change back and show its frame."""
         self._go_to(self.history.undo_in(self.book) if self.book else None)
 
     def redo(self) -> None:
-        """Make it again and show its picture."""
+        """Make it again and show its frame."""
         self._go_to(self.history.redo_in(self.book) if self.book else None)
 
     def _show(self, part: int) -> None:
         book = self.book
         if book is None:
             return
-        path = book.path(self.picture)
+        path = book.path(self.frame)
         image = read_image(path)
         if image is None:
             self.canvas.clear(f"Can't read {path.name}")
@@ -134,13 +134,13 @@ class LabellingTab(QWidget):
         self.canvas.camera = path.parent.name
         self.canvas.pending = (
             "Pre-labelled"
-            if book.proposed[self.picture]
+            if book.proposed[self.frame]
             else "Copied from the frame before"
-            if book.copied[self.picture]
+            if book.copied[self.frame]
             else ""
         )
-        points = book.points[self.picture]
-        self.canvas.show_labels(image, points, part, self.picture + 1)
+        points = book.points[self.frame]
+        self.canvas.show_labels(image, points, part, self.frame + 1)
         self._mark_rows()
 
     def _mark_rows(self) -> None:
@@ -183,7 +183,7 @@ class LabellingTab(QWidget):
         row.addWidget(self.tools)
 
     def _connect(self) -> None:
-        self.list.currentRowChanged.connect(self.show_picture)
+        self.list.currentRowChanged.connect(self.show_frame)
         self.check.clicked.connect(self.check_labels)
         self.suspicious.itemClicked.connect(self._show_suspicious)
         self.checking.said.connect(self._take_check)
@@ -242,10 +242,10 @@ class LabellingTab(QWidget):
         one, book = item.data(Qt.ItemDataRole.UserRole), self.book
         if book is None or one["image"] not in book.names:
             return
-        self.show_picture(book.names.index(one["image"]))
+        self.show_frame(book.names.index(one["image"]))
         self._choose(int(one["animal"]), book.bodyparts.index(one["bodyparts"][0]))
 
-    def _list_pictures(self) -> None:
+    def _list_frames(self) -> None:
         self.list.blockSignals(True)
         self.list.clear()
         for number in range(len(self.book.names) if self.book else 0):
@@ -285,7 +285,7 @@ class LabellingTab(QWidget):
         return f"{sign} {name}"
 
     def _about(self, number: int) -> str:
-        """Return the path of a picture, and why it is uncertain."""
+        """Return the path of a frame, and why it is uncertain."""
         if self.book is None:
             return ""
         name = self.book.names[number]
@@ -306,53 +306,53 @@ class LabellingTab(QWidget):
         self.tools.undo.setEnabled(self.history.can_undo)
         self.tools.redo.setEnabled(self.history.can_redo)
         if book is not None:
-            told = f"{book.left} of {len(book.names)} frames not labelled yet"
+            said = f"{book.left} of {len(book.names)} frames not labelled yet"
             if count := int(book.proposed.sum()):
-                told += f", {count} of them pre-labelled (◐)"
+                said += f", {count} of them pre-labelled (◐)"
             if count := int(book.unfinished.sum()):
-                told += f", {count} of them begun (◔)"
+                said += f", {count} of them begun (◔)"
             if any(name in book.reasons for name in np.array(book.names)[~book.done]):
-                told += "; the most uncertain come first"
-            self.words.setText(told)
+                said += "; the most uncertain come first"
+            self.words.setText(said)
 
     def _changed(self, part: int) -> None:
-        item = self.list.item(self.picture)
+        item = self.list.item(self.frame)
         if item is not None:
-            item.setText(self._line(self.picture))
+            item.setText(self._line(self.frame))
         self._show(part)
         self._show_state()
         self.changed.emit()
 
     def _remember(self) -> None:
         if self.book is not None:
-            self.history.remember_picture(self.book, self.picture)
+            self.history.remember_image(self.book, self.frame)
 
     def _place(self, part: int, x: float, y: float) -> None:
         book = self.book
         if book is None:
             return
         self._remember()
-        book.place(self.picture, part, x, y)
-        review = book.proposed[self.picture] or book.copied[self.picture]
+        book.place(self.frame, part, x, y)
+        review = book.proposed[self.frame] or book.copied[self.frame]
         after = part + (part == self.canvas.part and not review)
         self._changed(min(after, book.points.shape[1] - 1))
 
     def _remove(self, part: int) -> None:
         if self.book is not None:
             self._remember()
-            self.book.remove(self.picture, part)
+            self.book.remove(self.frame, part)
             self._changed(part)
 
     def _accept(self) -> None:
-        if self.book is not None and self.picture >= 0:
+        if self.book is not None and self.frame >= 0:
             self._remember()
-            self.book.accept(self.picture)
+            self.book.accept(self.frame)
             self._changed(self.canvas.part)
-            self.show_picture(min(self.picture + 1, len(self.book.names) - 1))
+            self.show_frame(min(self.frame + 1, len(self.book.names) - 1))
 
-    def _go_to(self, picture: int | None) -> None:
-        if picture is not None:
-            self.show_picture(picture)
+    def _go_to(self, frame: int | None) -> None:
+        if frame is not None:
+            self.show_frame(frame)
             self._changed(self.canvas.part)
 
     def _choose_part(self, row: int) -> None:
@@ -362,9 +362,9 @@ class LabellingTab(QWidget):
     def _choose_animal(self, row: int) -> None:
         """Choose an animal: its first body part that has no point, else the same one."""
         book = self.book
-        if book is None or row < 0 or self.picture < 0:
+        if book is None or row < 0 or self.frame < 0:
             return
-        missing = np.flatnonzero(np.isnan(book.of_animals(self.picture)[row, :, 0]))
+        missing = np.flatnonzero(np.isnan(book.of_animals(self.frame)[row, :, 0]))
         same = self.canvas.part % len(book.bodyparts)
         self._choose(row, int(missing[0]) if len(missing) else same)
 
@@ -417,7 +417,7 @@ class LabellingTab(QWidget):
             self.words.setText(str(error))
             return
         self._list_animals()
-        if self.picture >= 0:
+        if self.frame >= 0:
             self._changed(min(self.canvas.part, book.points.shape[1] - 1))
         self._show_state()
 
@@ -439,7 +439,7 @@ class LabellingTab(QWidget):
     def _swap(self) -> None:
         """Swap the chosen animal with the other one; of more animals ask with which."""
         book = self.book
-        if book is None or self.picture < 0 or book.animals < 2:
+        if book is None or self.frame < 0 or book.animals < 2:
             return
         own = self.canvas.part // len(book.bodyparts)
         others = [other for other in range(book.animals) if other != own]
@@ -457,23 +457,23 @@ class LabellingTab(QWidget):
         if self.book is not None:
             self._remember()
             self.book.swap(
-                self.picture, self.canvas.part // len(self.book.bodyparts), other
+                self.frame, self.canvas.part // len(self.book.bodyparts), other
             )
             self._changed(self.canvas.part)
 
     @property
     def _before(self) -> int | None:
         """The last frame with points before this one in the same video, None: none."""
-        if self.book is None or self.picture < 0:
+        if self.book is None or self.frame < 0:
             return None
-        return self.book.frame_before(self.picture)
+        return self.book.frame_before(self.frame)
 
     def _copy(self) -> None:
         book, before = self.book, self._before
         if book is None or before is None:
             return
         self._remember()
-        if book.copy(self.picture, before):
+        if book.copy(self.frame, before):
             self._changed(self.canvas.part)
         else:
             self.history.forget_last()
@@ -504,9 +504,9 @@ class LabellingTab(QWidget):
         self.canvas.update()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Do what the help beside the picture says."""
+        """Do what the help beside the frame says."""
         book = self.book
-        if event is None or book is None or self.picture < 0:
+        if event is None or book is None or self.frame < 0:
             super().keyPressEvent(event)
             return
         key, part = Qt.Key(event.key()), self.canvas.part
@@ -514,7 +514,7 @@ class LabellingTab(QWidget):
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         actions = {
             Qt.Key.Key_Space: self._accept,
-            Qt.Key.Key_B: lambda: self.show_picture(max(0, self.picture - 1)),
+            Qt.Key.Key_B: lambda: self.show_frame(max(0, self.frame - 1)),
             Qt.Key.Key_U: self.redo if shift else self.undo,
             Qt.Key.Key_A: lambda: self._step_animal(-1 if shift else 1),
             Qt.Key.Key_P: lambda: self._step(-1 if shift else 1),
@@ -527,7 +527,7 @@ class LabellingTab(QWidget):
         }
         if key in actions:
             actions[key]()
-        elif key in _ARROWS and not np.isnan(book.points[self.picture, part, 0]):
+        elif key in _ARROWS and not np.isnan(book.points[self.frame, part, 0]):
             self._nudge(book, part, *_ARROWS[key])
         elif 0 <= number < min(9, len(book.bodyparts)):
             self._choose_part(number)
@@ -535,9 +535,9 @@ class LabellingTab(QWidget):
             super().keyPressEvent(event)
 
     def _nudge(self, book: LabelBook, part: int, dx: int, dy: int) -> None:
-        x, y = book.points[self.picture, part].tolist()
+        x, y = book.points[self.frame, part].tolist()
         self._remember()
-        book.place(self.picture, part, x + _NUDGE_PX * dx, y + _NUDGE_PX * dy)
+        book.place(self.frame, part, x + _NUDGE_PX * dx, y + _NUDGE_PX * dy)
         self._changed(part)
 
 

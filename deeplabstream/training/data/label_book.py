@@ -88,9 +88,9 @@ class LabelBook:
         """Number of animals that an image has at most."""
         return max(1, len(self.individuals))
 
-    def path(self, picture: int) -> Path:
+    def path(self, image: int) -> Path:
         """Return where an image is."""
-        return self.folder.joinpath(*self.names[picture].split("/"))
+        return self.folder.joinpath(*self.names[image].split("/"))
 
     @property
     def unfinished(self) -> NDArray[np.bool_]:
@@ -98,66 +98,66 @@ class LabelBook:
         some = np.isfinite(self.points).any(axis=(1, 2))
         return np.asarray(some & ~self.done & ~self.proposed)
 
-    def place(self, picture: int, part: int, x: float, y: float) -> None:
+    def place(self, image: int, part: int, x: float, y: float) -> None:
         """Set the position of a body part, and save; with the last one it is labelled."""
-        self.points[picture, part] = (x, y)
-        whole = bool(np.isfinite(self.points[picture]).all())
-        review = self.proposed[picture] | self.copied[picture]
-        self.done[picture] |= whole and not review
-        self._save_change(picture)
+        self.points[image, part] = (x, y)
+        whole = bool(np.isfinite(self.points[image]).all())
+        review = self.proposed[image] | self.copied[image]
+        self.done[image] |= whole and not review
+        self._save_change(image)
 
-    def remove(self, picture: int, part: int) -> None:
+    def remove(self, image: int, part: int) -> None:
         """Mark a body part as not visible, and save."""
-        self.points[picture, part] = np.nan
-        self._save_change(picture)
+        self.points[image, part] = np.nan
+        self._save_change(image)
 
-    def _save_change(self, picture: int) -> None:
-        if self.done[picture]:
-            self.save(picture)
+    def _save_change(self, image: int) -> None:
+        if self.done[image]:
+            self.save(image)
         self.save_proposals()
 
-    def accept(self, picture: int) -> None:
+    def accept(self, image: int) -> None:
         """Mark an image as reviewed, and save."""
-        self.done[picture], self.proposed[picture] = True, False
-        self.copied[picture] = False
-        self._save_change(picture)
+        self.done[image], self.proposed[image] = True, False
+        self.copied[image] = False
+        self._save_change(image)
 
-    def swap(self, picture: int, one: int, other: int) -> None:
+    def swap(self, image: int, one: int, other: int) -> None:
         """Exchange the points of two animals, and save."""
-        points = self.of_animals(picture)
+        points = self.of_animals(image)
         points[[one, other]] = points[[other, one]]
-        self._save_change(picture)
+        self._save_change(image)
 
-    def copy(self, picture: int, source: int) -> int:
+    def copy(self, image: int, source: int) -> int:
         """Give body parts without a point those of another image, and save.
 
         An image that is not labelled yet has to be accepted then. Returns the number of
         points copied.
         """
-        own, theirs = self.points[picture], self.points[source]
+        own, theirs = self.points[image], self.points[source]
         new = np.isnan(own).any(axis=1) & np.isfinite(theirs).all(axis=1)
         if not new.any():
             return 0
         own[new] = theirs[new]
-        self.copied[picture] |= not self.done[picture] and not self.proposed[picture]
-        self._save_change(picture)
+        self.copied[image] |= not self.done[image] and not self.proposed[image]
+        self._save_change(image)
         return int(new.sum())
 
-    def frame_before(self, picture: int) -> int | None:
+    def frame_before(self, image: int) -> int | None:
         """Return the last frame with points before one in the same video; None: none."""
-        folder, _, name = self.names[picture].rpartition("/")
+        folder, _, name = self.names[image].rpartition("/")
         some = np.asarray(np.isfinite(self.points).any(axis=(1, 2)))
         before = [
-            (other, place)
-            for place, each in enumerate(self.names)
+            (other, number)
+            for number, each in enumerate(self.names)
             for own, _, other in [each.rpartition("/")]
-            if own == folder and other < name and some[place]
+            if own == folder and other < name and some[number]
         ]
         return max(before)[1] if before else None
 
-    def of_animals(self, picture: int) -> NDArray[np.float32]:
+    def of_animals(self, image: int) -> NDArray[np.float32]:
         """Return a view (animal, body part, 2) of the points of an image."""
-        points: NDArray[np.float32] = self.points[picture].reshape(self.animals, -1, 2)
+        points: NDArray[np.float32] = self.points[image].reshape(self.animals, -1, 2)
         return points
 
     def name_animals(self, names: Sequence[str]) -> None:
@@ -207,19 +207,19 @@ class LabelBook:
 
     def restore(
         self,
-        picture: int,
+        image: int,
         points: NDArray[np.float32],
         done: bool,
         proposed: bool,
         copied: bool = False,
     ) -> None:
         """Restore an earlier state of an image, and save."""
-        own = self.points[picture]
+        own = self.points[image]
         own[:] = np.nan
         own[: len(points)] = points[: len(own)]
-        self.done[picture], self.proposed[picture] = done, proposed
-        self.copied[picture] = copied
-        self.save(picture)
+        self.done[image], self.proposed[image] = done, proposed
+        self.copied[image] = copied
+        self.save(image)
         self.save_proposals()
 
     def join(self, edges: Sequence[tuple[str, str]]) -> None:
@@ -239,17 +239,17 @@ class LabelBook:
         Of a DeepLabCut project only the tables of the image that was `changed`.
         """
         every = np.flatnonzero(self.done).tolist()
-        places = [place for place in every if place < self.first_new]
-        new = [place for place in every if place >= self.first_new]
-        places += sorted(new, key=self.names.__getitem__)  # in the order of recording
+        order = [row for row in every if row < self.first_new]
+        new = [row for row in every if row >= self.first_new]
+        order += sorted(new, key=self.names.__getitem__)  # in the order of recording
         if not self.project:
-            self._write(self.folder / FILE, places)
+            self._write(self.folder / FILE, order)
             return
         videos = [name.rpartition("/")[0] for name in self.names]
         chosen = {videos[changed]} if changed is not None else set(videos)
         for video in chosen:
-            own = [place for place in places if videos[place] == video]
-            names = [self.names[place] for place in own]
+            own = [row for row in order if videos[row] == video]
+            names = [self.names[row] for row in own]
             write_dlc_video(
                 self.folder.joinpath(*video.split("/")),
                 self.scorer,
@@ -269,9 +269,9 @@ class LabelBook:
             else:
                 (self.folder / name).unlink(missing_ok=True)
 
-    def _write(self, file: Path, places: Sequence[int]) -> None:
-        names = [self.names[place] for place in places]
-        points = self.points[list(places)]
+    def _write(self, file: Path, order: Sequence[int]) -> None:
+        names = [self.names[row] for row in order]
+        points = self.points[list(order)]
         unique = self.unique if file.name == FILE else UniqueParts()
         write_labels(
             file, self.scorer, self.bodyparts, names, points,
@@ -311,22 +311,22 @@ def open_book(
     if not names.bodyparts:
         raise LabelsError([f"{folder} has no {FILE} yet: name its body parts"])
     reasons = read_uncertain(folder)
-    rank = {name: place for place, name in enumerate(reasons)}
+    rank = {name: number for number, name in enumerate(reasons)}
     found.sort(key=lambda name: (rank.get(name, len(rank)), name))
-    pictures = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
+    images = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
     animals = max(1, len(names.individuals))
-    shape = len(pictures), animals * len(names.bodyparts), 2
+    shape = len(images), animals * len(names.bodyparts), 2
     points = np.full(shape, np.nan, np.float32)
-    done = np.zeros(len(pictures), np.bool_)
+    done = np.zeros(len(images), np.bool_)
     if labels is not None:
         own, _ = arranged(labels, names.bodyparts, names.individuals, animals)
         points[: len(own)] = own
         alone = np.array([any(unique.row(name)) for name in labels.names], np.bool_)
         seen = np.isfinite(labels.points).any(axis=(1, 2)) | alone
         done[: len(labels.names)] = seen if project else True
-    none = np.zeros(len(pictures), np.bool_)
+    none = np.zeros(len(images), np.bool_)
     book = LabelBook(
-        folder, names.scorer, names.bodyparts, pictures, points, done, none, project,
+        folder, names.scorer, names.bodyparts, images, points, done, none, project,
         individuals=names.individuals, unique=unique,
     )  # fmt: skip
     book.reasons, book.first_new = reasons, len(labels.names) if labels else 0
@@ -357,11 +357,11 @@ def write_uncertain(folder: Path, reasons: Mapping[str, str]) -> None:
 
     OSError: the file can't be written.
     """
-    told = [*reasons.items(), *read_uncertain(folder).items()]
-    first = dict(reversed(told))  # of an image with two reasons, the new one
+    listed = [*reasons.items(), *read_uncertain(folder).items()]
+    first = dict(reversed(listed))  # of an image with two reasons, the new one
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    names = dict.fromkeys(name for name, _ in told)
+    names = dict.fromkeys(name for name, _ in listed)
     table.writerows([("image", "reason"), *((name, first[name]) for name in names)])
     draft = folder / f"{UNCERTAIN}.new"
     draft.write_text(text.getvalue(), encoding="utf-8", newline="")
@@ -383,9 +383,9 @@ def _of_project(folder: Path, given: _Names) -> _Known:
     words = read_yaml(folder / DLC_CONFIG)
     labels: Labels | None = None
     files = sorted(folder.glob(f"{PICTURES}/*/CollectedData*.csv"))
-    told = {file.parent for file in files}
+    written = {file.parent for file in files}
     tables = sorted(folder.glob(f"{PICTURES}/*/CollectedData*.h5"))
-    files += [table for table in tables if table.parent not in told]
+    files += [table for table in tables if table.parent not in written]
     if any(len(rows) > _header_rows(rows) for rows in map(read_rows, files)):
         labels = open_project(folder, folder, several=True).labels
     bodyparts = body_parts(folder / DLC_CONFIG, words) or given.bodyparts
@@ -476,8 +476,8 @@ def _unique(files: Iterable[Path], named: Sequence[str] = ()) -> UniqueParts:
         if count == 3 or len(rows) < count or set(rows[1][1:]) <= {"", SINGLE}:
             continue
         _check_header(file, rows)
-        places = [place for place, name in enumerate(rows[1]) if name == SINGLE]
-        own = tuple(rows[2][place] for place in places[::2])
+        columns = [column for column, name in enumerate(rows[1]) if name == SINGLE]
+        own = tuple(rows[2][column] for column in columns[::2])
         if not own:
             continue
         bodyparts = bodyparts or own
@@ -488,10 +488,10 @@ def _unique(files: Iterable[Path], named: Sequence[str] = ()) -> UniqueParts:
                     f"not {', '.join(bodyparts)}"
                 ]
             )
-        first = next(place for place, name in enumerate(rows[1]) if place and name)
+        first = next(column for column, name in enumerate(rows[1]) if column and name)
         for row in rows[4:]:
             name = "/".join(row[:first]).replace("\\", "/")
-            cells[name] = [row[place] for place in places if place < len(row)]
+            cells[name] = [row[column] for column in columns if column < len(row)]
     return UniqueParts(bodyparts, cells)
 
 
@@ -503,14 +503,14 @@ def _take_waiting(book: LabelBook, file: Path) -> None:
     if len(rows) <= _header_rows(rows):
         return
     waiting = read_labels(file, pictures=False, several=True)
-    places = {name: place for place, name in enumerate(book.names)}
+    numbers = {name: number for number, name in enumerate(book.names)}
     unfinished = book.unfinished
     animals = max(book.animals, waiting.animals)
     points, _ = arranged(waiting, book.bodyparts, book.individuals, animals)
     for name, own in zip(waiting.names, points, strict=True):
-        place = places.get(name)
-        if place is None or book.done[place] or unfinished[place]:
+        number = numbers.get(name)
+        if number is None or book.done[number] or unfinished[number]:
             continue
         there = np.isfinite(own[: book.points.shape[1]])
-        book.points[place][there] = own[: book.points.shape[1]][there]
-        book.proposed[place] = file.name == PROPOSALS
+        book.points[number][there] = own[: book.points.shape[1]][there]
+        book.proposed[number] = file.name == PROPOSALS
