@@ -70,6 +70,7 @@ SMALLEST = {
     "active_learning.py --quick": "uncertain +4 labels: median",
     "board_latency.py --quick": "write to pin",
     "clock_alignment.py --quick": "10 of 10",
+    "cropzoom_animals.py --quick": "cropzoom, followed",
     "distillation.py --quick": "student / teacher: error",
     "first_pose.py --starts 1 --compiled": "First pose, headless: .* after starting app.py",
     "floor.py --seconds 0.2 --rate 50": "poses_per_s",

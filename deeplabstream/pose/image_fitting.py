@@ -51,6 +51,9 @@ class Fitting:
     programs have it for labels and for points."""
     area: tuple[int, int] | None = None
     """Rows and columns of the input into which frames are fitted; None: all of it."""
+    window: float = 0.0
+    """Least side of a window around an animal, as a share of the frame's longer side: a
+    detection of a few body parts then still shows the whole animal."""
 
     def of(self, shape: tuple[int, ...]) -> "Fitting":
         """Return the fitting for frames of `shape`: `native` ones have inputs of any size."""
@@ -294,14 +297,17 @@ def zoomed(
 ) -> ImageWindow:
     """Return the window around the box that fills the network's whole input.
 
-    For a network of unscaled frames it is as large as the input.
+    Its sides are `fitting.window` of the frame's longer side at least. For a network of
+    unscaled frames it is as large as the input.
     """
     if fitting.fit == "native":
         own = min(fitting.width, shape[1]), min(fitting.height, shape[0])
         left, top = _corner(low, high, own, shape)
         return ImageWindow(left, top, own[0], own[1], fitting)
     aspect = fitting.width / fitting.height
-    width = max(float(high[0] - low[0]), aspect * float(high[1] - low[1]), 16.0)
+    least = fitting.window * max(shape[:2])
+    across, down = (max(float(high[n] - low[n]), least) for n in (0, 1))
+    width = max(across, aspect * down, 16.0)
     size = min(round(width), shape[1]), min(round(width / aspect), shape[0])
     left, top = _corner(low, high, size, shape)
     return ImageWindow(left, top, size[0], size[1], fitting)

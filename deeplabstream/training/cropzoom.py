@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from deeplabstream.core.frame import Image
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.live_crop import MARGIN
-from deeplabstream.pose.image_fitting import around
+from deeplabstream.pose.image_files import image_size
+from deeplabstream.pose.image_fitting import Fitting, around
 from deeplabstream.pose.model.model_folder import (
     DETECTOR,
     load_model_folder,
@@ -25,6 +26,7 @@ from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.tracking.pose_matching import (
     NEAR,
     animal_length,
+    animal_lengths,
     same_animals,
 )
 from deeplabstream.training.data.dataset import Parts, load_dataset
@@ -50,6 +52,15 @@ from deeplabstream.training.training_run import (
     run_training,
 )
 
+IMITATIONS = 3
+"""Windows per labelled animal that imitate detections, beside the one around its labels."""
+MOST_MEMORY = 1 << 30
+"""Bytes of all windows to train on; with more images there are fewer imitations."""
+MIXED = 0.2
+"""Share of imitated detections with points of a neighbour."""
+INEXACT = 0.05
+"""Standard deviation of their points, as a share of the animal's length."""
+
 
 def run_cropzoom_training(
     run: Run, folder: Path, watch: Callable[[int], Callable[..., object]], resume: bool
@@ -62,12 +73,17 @@ def run_cropzoom_training(
     of the network (1).
     """
     detector = folder / DETECTOR
+    several = run.labels.animals > 1
     if not (resume and (detector / "predictions.csv").is_file()):
         settings = replace(_for_detector(run.settings), clip_length=0)
         data = replace(run.data, context=None)
         first = replace(run, settings=settings, data=data, unlabelled=None)
+        if several:  # what it finds need not be exact, but must be on the animal
+            _, single = each_animal(run.labels)
+            length = animal_length(single.points)
+            first = replace(first, right_px=max(run.right_px, NEAR * length))
         run_training(first, detector, watch(0), resume)
-    if run.labels.animals > 1:
+    if several:
         return _train_for_animals(run, folder, watch(1), resume)
     finds = open_estimator(detector)
     found = predict_images(finds, run.labels.images, run.labels.names)
@@ -107,8 +123,11 @@ def _train_for_animals(
     """
     labels, out = run.labels, set(run.parts.validation) | set(run.parts.test)
     images, single = each_animal(labels)
+    fitting = replace(run.data.fitting, window=usual_window(single))
+    images, single, boxed = with_imitations(
+        images, single, run.parts.train, fitting, run.settings.seed
+    )
     detector = open_estimator(folder / DETECTOR)
-    boxed = boxes(single.points)
     held_out = [row for row, image in enumerate(images) if image in out]
     seen = seen_by(detector, labels, images, single.points, held_out)
     boxed[held_out] = np.where(
@@ -127,7 +146,7 @@ def _train_for_animals(
     closer = replace(
         run,
         labels=single,
-        data=load_dataset(single, run.data.fitting, boxes=boxed),
+        data=load_dataset(single, fitting, boxes=boxed),
         parts=parts,
         settings=replace(run.settings, network=network),
     )
@@ -152,6 +171,89 @@ def each_animal(labels: Labels) -> tuple[list[int], Labels]:
         tuple(labels.names[n] for n in rows), labels.root,
     )  # fmt: skip
     return rows, single
+
+
+def usual_window(single: Labels) -> float:
+    """Return the side of a window around an animal of median length, with its margin.
+
+    It is a share of the longer side of the images. `single` has one animal in each row.
+    Around any body part such a window shows the whole animal.
+    """
+    sizes = {image: image_size(image) or (1,) for image in set(single.images)}
+    longer = np.array([max(sizes[image]) for image in single.images])
+    lengths = animal_lengths(single.points)
+    return round(min(1.0, float(np.median((1 + 2 * MARGIN) * lengths / longer))), 4)
+
+
+def with_imitations(
+    images: Sequence[int],
+    single: Labels,
+    train: Sequence[int],
+    fitting: Fitting,
+    seed: int,
+) -> tuple[list[int], Labels, NDArray[np.float32]]:
+    """Return rows with the boxes of windows: to train on, more than one for each animal.
+
+    The first is around all labelled points; the others imitate detections.
+    """
+    own = set(train)
+    rows = [row for row, image in enumerate(images) if image in own]
+    memory = max(1, len(rows)) * fitting.height * fitting.width * 3
+    copies = max(0, min(IMITATIONS, MOST_MEMORY // memory - 1))
+    rng = np.random.default_rng((seed, 3))
+    points = single.points
+    order = [
+        n for n, image in enumerate(images) for _ in range(1 + copies * (image in own))
+    ]
+    first = np.diff(order, prepend=-1) > 0
+    boxed = boxes(points)[order]
+    together: dict[int, list[int]] = {}
+    for row, image in enumerate(images):
+        together.setdefault(image, []).append(row)
+    for place in np.flatnonzero(~first).tolist():
+        row = order[place]
+        others = [n for n in together[images[row]] if n != row]
+        boxed[place] = boxes(detection(points[row], points[others], rng)[None])[0]
+    again = Labels(
+        single.file, single.skeleton, tuple(single.images[n] for n in order),
+        points[order], single.known[order], tuple(single.names[n] for n in order),
+        single.root,
+    )  # fmt: skip
+    return [images[n] for n in order], again, boxed
+
+
+def detection(
+    own: NDArray[np.float32], others: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return points as a weak detector gives them: some, inexact, some of a neighbour.
+
+    Parameters
+    ----------
+    own
+        (bodypart, 2), px: the labelled animal; NaN: not visible.
+    others
+        (animal, bodypart, 2): the other animals of the image.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    points
+        (point, 2), at least one of `own`.
+    """
+    own = own[np.isfinite(own).all(axis=1)]
+    length = float(animal_lengths(own))
+    kept = rng.random(len(own)) < rng.uniform(0.1, 1)
+    kept[rng.integers(len(own))] = True
+    points = own[kept]
+    beside = others.reshape(-1, 2)
+    away = np.linalg.norm(beside - own.mean(axis=0), axis=1)
+    beside = beside[away < length]
+    if len(beside) and rng.random() < MIXED:
+        count = rng.integers(1, max(2, len(points)))
+        points = np.concatenate([points, rng.permutation(beside)[:count]])
+    noise = rng.normal(0, INEXACT * max(length, 1.0), points.shape)
+    return np.asarray(points + noise, np.float32)
 
 
 def seen_by(

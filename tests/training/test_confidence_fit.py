@@ -90,5 +90,5 @@ def test_what_is_not_known_does_not_count() -> None:
     every = fit_scale(away[:, :4], sure[:, :4], KNOWN[:, :4], 5)
     assert fit_scale(away, sure, known, 5) == every
     assert reliability(away, sure, known, 5).points.sum() == 800
-    absent = np.where(np.isnan(away), 0.9, sure).astype(np.float32)
+    absent = np.where(np.isnan(away), 0.15, sure).astype(np.float32)
     assert choose_threshold(away, absent, known) < choose_threshold(away, absent)

@@ -16,7 +16,15 @@ from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.image_fitting import Fitting, zoomed
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
-from deeplabstream.training.cropzoom import Finder, boxes, each_animal, seen_by
+from deeplabstream.training.cropzoom import (
+    Finder,
+    boxes,
+    detection,
+    each_animal,
+    seen_by,
+    usual_window,
+    with_imitations,
+)
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.evaluation.animal_matching import padded
@@ -162,6 +170,56 @@ def test_each_labelled_animal_is_a_row_with_a_window_of_its_own(pairs: Path) -> 
     assert all(window.width < 96 for window in data.windows)
 
 
+def test_an_imitated_detection_has_some_points_of_the_animal_and_few_of_others() -> (
+    None
+):
+    rng = np.random.default_rng(0)
+    own = np.stack([np.arange(0, 60, 10), np.zeros(6)], axis=1).astype(np.float32)
+    own[2] = np.nan
+    beside = own[None] + np.float32([0, 30])
+    far = own[None] + np.float32([0, 300])
+    counts, below = [], []
+    for _ in range(200):
+        points = detection(own, np.concatenate([beside, far]), rng)
+        low = points[:, 1] > 15
+        assert not (points[:, 1] > 100).any(), "none of an animal far away"
+        assert low.sum() < max(2, (~low).sum()), "more of the labelled one"
+        counts.append(int((~low).sum()))
+        below.append(bool(low.any()))
+    assert set(counts) == {1, 2, 3, 4, 5}
+    assert 0.1 < np.mean(below) < 0.3
+    alone = detection(own, np.empty((0, 6, 2), np.float32), rng)
+    assert np.abs(alone[:, 1]).max() < 15, "inexact by a few percent of 50 px"
+
+
+def test_a_window_of_few_body_parts_shows_the_whole_animal(pairs: Path) -> None:
+    labels = read_labels(pairs, several=True)
+    _, single = each_animal(labels)
+    fitting = Fitting(48, 64, window=usual_window(single))
+    assert fitting.window == pytest.approx(2 * 26 / 96, abs=0.01)
+    for points in single.points:
+        for part in points:
+            window = zoomed(*boxes(part[None, None])[0], (64, 96, 3), fitting)
+            assert window.shows(part + 0.97 * (points - part)).all()
+    small = zoomed(*boxes(single.points[:1, :1])[0], (64, 96, 3), Fitting(48, 64))
+    assert not small.shows(single.points[0]).all()
+
+
+def test_images_to_train_on_have_several_windows_and_the_others_one(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, single = each_animal(read_labels(pairs, several=True))
+    again, rows, boxed = with_imitations(images, single, [0, 2], Fitting(48, 64), 0)
+    assert again == [*[0] * 8, 1, 1, *[2] * 8, *images[6:]]
+    own = boxes(rows.points)
+    np.testing.assert_array_equal(boxed[[0, 4]], own[[0, 4]])
+    assert (np.abs(boxed[1:4] - own[1:4]).max(axis=(1, 2)) > 0).all()
+    np.testing.assert_array_equal(boxed[18:], own[18:])
+    monkeypatch.setattr("deeplabstream.training.cropzoom.MOST_MEMORY", 1)
+    again, _, _ = with_imitations(images, single, [0, 2], Fitting(48, 64), 0)
+    assert again == images
+
+
 def test_one_command_makes_a_model_of_several_animals(
     pairs: Path, tmp_path: Path
 ) -> None:
@@ -174,6 +232,10 @@ def test_one_command_makes_a_model_of_several_animals(
     assert isinstance(estimator, AnimalCrops)
     assert estimator.animals == 3
     assert load_model_folder(folder).animals == 1
+    assert load_model_folder(folder).fitting.window > 0.3
+    assert load_model_folder(folder / "detector").confidence is None or (
+        load_model_folder(folder / "detector").confidence.within_px > 5
+    )
     assert load_model_folder(folder / "detector").animals == 3
     assert load_model_folder(folder).about["held_out_animals"]["animals"] > 1
     with (folder / "predictions.csv").open(newline="") as lines:

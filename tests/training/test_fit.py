@@ -157,6 +157,17 @@ def test_the_threshold_lies_below_what_is_there_and_above_what_is_not() -> None:
     assert choose_threshold(distance[1:, 1:], np.array([[0.3]])) == 0.5
 
 
+def test_a_threshold_does_not_hide_most_of_what_is_there() -> None:
+    """Five absent parts are as sure as many of a hundred labelled ones."""
+    sure = np.linspace(0.05, 0.95, 105)[None]
+    distance = np.ones((1, 105), np.float32)
+    distance[0, -5:] = np.nan
+    assert choose_threshold(distance, sure) == 0.1
+    sure[0, -5:] = 0.305  # fewer labelled ones are below that
+    sure[0, :100] = np.linspace(0.29, 0.95, 100)
+    assert choose_threshold(distance, sure) == 0.31
+
+
 def test_without_a_label_there_is_no_error(data: Dataset) -> None:
     distance = np.full((3, 2), np.nan, np.float32)
     errors = summary(data.skeleton, distance, np.ones((3, 2), np.float32), 0.5)

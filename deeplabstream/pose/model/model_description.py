@@ -30,6 +30,7 @@ class _Input(_Words):
     sampling: Sampling = "average"
     align: Align = "centre"
     area: tuple[int, int] | None = None
+    window: float = pydantic.Field(0.0, ge=0, le=1)
 
     @pydantic.model_validator(mode="after")
     def _area_inside(self) -> "_Input":

@@ -93,8 +93,10 @@ def load_dataset(
         (len(labels.images), fitting.height, fitting.width, 3), np.uint8
     )
     points = np.empty_like(labels.points)
+    image, last = None, None
     for place, file in enumerate(labels.images):
-        image = read_image(file)
+        if file != last:  # several windows of one image follow each other
+            image, last = read_image(file), file
         if image is None:
             problems.append(f"the image {file} can't be read")
             continue

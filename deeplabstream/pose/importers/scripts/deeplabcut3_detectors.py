@@ -57,10 +57,10 @@ def take_over(config, options, folder, weights):
         if options.size:
             sizes[0] = size_of(options.size)
         frames = frames_of(options.video, sizes)
-        module = _Surest(detector.model, width, height)
+        module = SingleShotBoxes(detector.model, width, height, options.animals)
     new_folder(folder)
     export(module, width, height, ["points", "confidences"], folder)
-    most = options.animals if kind == "FasterRCNN" else 1
+    most = options.animals
     words = {
         "bodyparts": CORNERS,
         "input": {"layout": "NCHW", "width": width, "height": height}
@@ -112,12 +112,15 @@ def _weights(source, trust):
     return (weights, file.name) if weights else None
 
 
-class _Surest(torch.nn.Module):
-    """The surest box of a single-shot detector, and how sure it is of it."""
+class SingleShotBoxes(torch.nn.Module):
+    """Corners (n, box, 2, 2) and scores (n, box, 2) of the surest boxes of SSDLite.
 
-    def __init__(self, network, width, height):
+    Images are (n, 3, height, width); of one box the axis is left out.
+    """
+
+    def __init__(self, network, width, height, most):
         super().__init__()
-        self.network = network
+        self.network, self.most = network, most
         how = network.transform
         self.size = tuple(int(side) for side in how.fixed_size[::-1])  # rows, columns
         for name, values in (("mean", how.image_mean), ("std", how.image_std)):
@@ -130,14 +133,26 @@ class _Surest(torch.nn.Module):
     def forward(self, image):
         outputs = self.network.head(self._features(image))
         scores = outputs["cls_logits"].softmax(dim=-1)[..., 1]
-        sure, best = scores.max(dim=1)
-        places = best[:, None, None].expand(-1, 1, 4)
-        moved = outputs["bbox_regression"].gather(1, places)[:, 0]
-        boxes = self.network.box_coder.decode_single(moved, self.anchors[best])
+        count = 1
+        if self.most > 1:
+            scores = scores * (scores > self.network.score_thresh)
+            count = min(self.network.topk_candidates, scores.shape[1])
+        sure, best = scores.topk(count, dim=1)
+        places = best[..., None].expand(-1, -1, 4)
+        moved = outputs["bbox_regression"].gather(1, places).reshape(-1, 4)
+        anchors = self.anchors[best].reshape(-1, 4)
+        boxes = self.network.box_coder.decode_single(moved, anchors)
         rows, columns = self.size
         x, y = boxes[:, ::2].clamp(0, columns), boxes[:, 1::2].clamp(0, rows)
-        boxes = torch.stack([x, y], dim=-1) * self.scale[:2]
-        return boxes, sure[:, None].expand(-1, 2)
+        boxes = torch.stack([x, y], dim=-1).reshape(-1, count, 4)
+        if self.most > 1:
+            share = self.network.nms_thresh
+            kept = faster_rcnn.Suppressed.apply(boxes, sure[:, None], share)
+            sure, best = (sure * kept.sum(1)).topk(min(self.most, count), dim=1)
+            boxes = boxes.gather(1, best[..., None].expand(-1, -1, 4))
+        points = boxes.reshape(-1, sure.shape[1], 2, 2) * self.scale[:2]
+        sure = sure[..., None].expand(-1, -1, 2)
+        return (points, sure) if self.most > 1 else (points[:, 0], sure[:, 0])
 
     def _features(self, image):
         x = (image - self.mean) / self.std

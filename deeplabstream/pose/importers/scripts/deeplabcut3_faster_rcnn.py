@@ -83,7 +83,7 @@ class Boxes(torch.nn.Module):
         kept = (scores > heads.score_thresh) & there & _is_large(boxes, 1e-2)
         scores = torch.where(kept, scores, torch.zeros_like(scores))
         if self.most > 1:
-            scores = scores * _Suppressed.apply(
+            scores = scores * Suppressed.apply(
                 boxes, scores[:, None], heads.nms_thresh
             ).sum(1)
         sure, best = scores.topk(min(self.most, count), dim=1)
@@ -129,7 +129,7 @@ class Boxes(torch.nn.Module):
         scores = torch.where(kept, scores, torch.zeros_like(scores))
         level = torch.arange(len(maps), device=boxes.device)[:, None]
         own_level = level == torch.tensor(levels, device=boxes.device)  # (level, box)
-        kept = _Suppressed.apply(boxes, scores[:, None] * own_level, rpn.nms_thresh)
+        kept = Suppressed.apply(boxes, scores[:, None] * own_level, rpn.nms_thresh)
         scores = scores * kept.sum(1)
         count = min(rpn.post_nms_top_n(), scores.shape[1])
         best, place = scores.topk(count, dim=1)
@@ -172,7 +172,7 @@ def _is_large(boxes, least):
     return (sides[..., 0] >= least) & (sides[..., 1] >= least)
 
 
-class _Suppressed(torch.autograd.Function):
+class Suppressed(torch.autograd.Function):
     """Which boxes (n, box, 4) are left of those with scores (n, kind, box) above 0.
 
     Boxes of a kind that overlap a surer one by more than a share are not: (n, kind, box),

@@ -157,7 +157,7 @@ def _options():
         "--animals",
         type=int,
         default=0,
-        help="animals that a Faster R-CNN finds (default: those of the project; 1)",
+        help="animals that the detector finds (default: those of the project; 1)",
     )
     parser.add_argument("--pose", default="hrnet_w32", help="of a SuperAnimal")
     parser.add_argument(
