@@ -131,6 +131,7 @@ class SingleShotBoxes(torch.nn.Module):
         self.register_buffer("anchors", self._anchors(height, width))
 
     def forward(self, image):
+        """Return the corners and the scores of images."""
         outputs = self.network.head(self._features(image))
         scores = outputs["cls_logits"].softmax(dim=-1)[..., 1]
         count = 1
@@ -147,8 +148,8 @@ class SingleShotBoxes(torch.nn.Module):
         boxes = torch.stack([x, y], dim=-1).reshape(-1, count, 4)
         if self.most > 1:
             share = self.network.nms_thresh
-            kept = faster_rcnn.Suppressed.apply(boxes, sure[:, None], share)
-            sure, best = (sure * kept.sum(1)).topk(min(self.most, count), dim=1)
+            sure = sure * faster_rcnn.suppressed(boxes, sure, share)
+            sure, best = sure.topk(min(self.most, count), dim=1)
             boxes = boxes.gather(1, best[..., None].expand(-1, -1, 4))
         points = boxes.reshape(-1, sure.shape[1], 2, 2) * self.scale[:2]
         sure = sure[..., None].expand(-1, -1, 2)

@@ -83,9 +83,7 @@ class Boxes(torch.nn.Module):
         kept = (scores > heads.score_thresh) & there & _is_large(boxes, 1e-2)
         scores = torch.where(kept, scores, torch.zeros_like(scores))
         if self.most > 1:
-            scores = scores * Suppressed.apply(
-                boxes, scores[:, None], heads.nms_thresh
-            ).sum(1)
+            scores = scores * suppressed(boxes, scores, heads.nms_thresh)
         sure, best = scores.topk(min(self.most, count), dim=1)
         boxes = boxes.gather(1, best[..., None].expand(-1, -1, 4))
         (height, width), (rows, columns) = self.sides, self.size
@@ -129,7 +127,7 @@ class Boxes(torch.nn.Module):
         scores = torch.where(kept, scores, torch.zeros_like(scores))
         level = torch.arange(len(maps), device=boxes.device)[:, None]
         own_level = level == torch.tensor(levels, device=boxes.device)  # (level, box)
-        kept = Suppressed.apply(boxes, scores[:, None] * own_level, rpn.nms_thresh)
+        kept = _Suppressed.apply(boxes, scores[:, None] * own_level, rpn.nms_thresh)
         scores = scores * kept.sum(1)
         count = min(rpn.post_nms_top_n(), scores.shape[1])
         best, place = scores.topk(count, dim=1)
@@ -172,7 +170,15 @@ def _is_large(boxes, least):
     return (sides[..., 0] >= least) & (sides[..., 1] >= least)
 
 
-class Suppressed(torch.autograd.Function):
+def suppressed(boxes, scores, share):
+    """Return (n, box): 1 for boxes (n, box, 4) that no surer one overlaps by more than a share.
+
+    Boxes of score (n, box) 0 are 0.
+    """
+    return _Suppressed.apply(boxes, scores[:, None], share).sum(1)
+
+
+class _Suppressed(torch.autograd.Function):
     """Which boxes (n, box, 4) are left of those with scores (n, kind, box) above 0.
 
     Boxes of a kind that overlap a surer one by more than a share are not: (n, kind, box),
