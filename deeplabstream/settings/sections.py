@@ -331,14 +331,14 @@ class Measures:
     """Measures so far of a running experiment, and the defaults of its results."""
 
     position: tuple[str, ...] = Field(
-        (),
+        default=(),
         description=(
             "body parts whose mean is the animal's position; empty: a body part at the "
             "centre, such as body or centre, else all"
         ),
     )
     start_speed: float | None = Field(
-        None,
+        default=None,
         ge=0,
         description=(
             "speed from which on the animal moves, in mm/s (px/s without MM_PER_PIXEL or "
@@ -346,7 +346,7 @@ class Measures:
         ),
     )
     stop_speed: float | None = Field(
-        None,
+        default=None,
         ge=0,
         description=(
             "speed below which it no longer moves, in the same unit; empty: 17.5 mm/s, in "
@@ -354,7 +354,7 @@ class Measures:
         ),
     )
     min_immobile_s: float = Field(
-        1.0,
+        default=1.0,
         ge=0,
         description="shortest immobile bout, in seconds",
         title="Shortest immobile bout (s)",
@@ -407,10 +407,10 @@ class Settings:
     """As read, comments and all."""
     subject: Subject
     animals: Animals
-    measures: Measures
     tracking: Mapping[str, Tracking] = plain_field(default_factory=dict)
     """By camera; under the empty name that of all others."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)
+    measures: Measures = plain_field(default_factory=Measures)
 
     def new_triggers(self) -> dict[str, Trigger]:
         """Return the triggers anew: they may remember what they saw in a run."""
