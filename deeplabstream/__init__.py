@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from deeplabstream.ipc.pipe import Connection as Connection
     from deeplabstream.ipc.pipe import has_message as has_message
     from deeplabstream.ipc.pipe import opened_pipe as opened_pipe
+    from deeplabstream.offline.run_import import ImportedRun as ImportedRun
+    from deeplabstream.offline.run_import import ImportOptions as ImportOptions
+    from deeplabstream.offline.run_import import import_run as import_run
     from deeplabstream.plugins.camera import NOTHING_YET as NOTHING_YET
     from deeplabstream.plugins.camera import Area as Area
     from deeplabstream.plugins.camera import Camera as Camera
@@ -198,6 +201,11 @@ _PUBLIC = {
     ),
     "deeplabstream.core.pose": ("Pose",),
     "deeplabstream.core.rig_folder": ("plugin_path",),
+    "deeplabstream.offline.run_import": (
+        "ImportOptions",
+        "ImportedRun",
+        "import_run",
+    ),
     "deeplabstream.ipc.pipe": (
         "Connection",
         "has_message",

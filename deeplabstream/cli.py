@@ -64,6 +64,9 @@ TASKS = {
             "utils.VideoAnalyzer", "a video, or a recorded run, through the experiment"
         ),
         "analyse": Program("utils.AnalyseRuns", "measures of recorded runs as a table"),
+        "import-run": Program(
+            "utils.ImportRun", "a run from a video and poses of another program"
+        ),
         "correct": Program("utils.CorrectPoses", "wrong poses of a recorded run"),
         "compare": Program("utils.CompareGroups", "statistics of groups of animals"),
         "predict": Program("utils.PredictVideos", "poses of whole videos"),

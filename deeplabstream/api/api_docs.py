@@ -34,6 +34,9 @@ LIBRARY = (
     "train",
     "TrainConfig",
     "Trained",
+    "import_run",
+    "ImportOptions",
+    "ImportedRun",
     "correct",
     "frames_between",
     "undo_correction",
@@ -69,6 +72,7 @@ def describe() -> str:
             "Study",
             "Comparison",
             "Trained",
+            "ImportedRun",
         )
         parts += _described(f"dls.{name}", each, made_by_user)
         if inspect.isclass(each):

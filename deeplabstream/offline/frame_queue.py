@@ -50,8 +50,8 @@ def queued_frames(run: Path, per_hour: int = PER_HOUR) -> Iterator[QueuedFrames]
     folder = open_run_folder(run, lambda told: None)
     threshold = float((folder.facts["model"] or {}).get("threshold") or HALF)
     found = False
-    for name, part in recorded_parts(folder):
-        frames = part.of_video(f"{name}.mkv").of_analysis()
+    for _, part in recorded_parts(folder):
+        frames = part.of_video(part.video.name).of_analysis()
         if not len(frames):
             continue
         found = True
@@ -59,7 +59,7 @@ def queued_frames(run: Path, per_hour: int = PER_HOUR) -> Iterator[QueuedFrames]
         doubt, reasons = _doubts(frames, rows, threshold)
         chosen = queue(frames.times_s, doubt, per_hour)
         yield QueuedFrames(
-            folder.path / f"{name}.mkv",
+            part.video,
             rows[chosen],
             frames.times_s[chosen],
             tuple(reasons[place] for place in chosen.tolist()),

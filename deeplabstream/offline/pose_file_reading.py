@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pandas_hdf5 import read_hdf5_table
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.offline.sleap_pose_reading import (
+    is_analysis_file,
+    read_analysis_file,
+    read_labels_file,
+)
 from deeplabstream.recording.pose_table import PoseTable, pose_table
 
 if TYPE_CHECKING:
@@ -19,12 +24,13 @@ _COORDS = ("x", "y", "likelihood")
 
 
 def read_poses(file: Path) -> PoseTable:
-    """Read DeepLabCut's or Lightning Pose's CSV or HDF5, or a Parquet table of poses.
+    """Read a table of poses of DeepLabCut, Lightning Pose, SLEAP or this program.
 
     Parameters
     ----------
     file : pathlib.Path
-        `.csv`, `.h5`, `.hdf5`, `.parquet` or `.pqt`.
+        CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or `.slp` of SLEAP, or a
+        Parquet table.
 
     Returns
     -------
@@ -46,7 +52,11 @@ def read_poses(file: Path) -> PoseTable:
             table = pd.read_csv(file, header=_levels(file), index_col=0)
             named = [tuple(map(str, column)) for column in table.columns]
             return _deeplabcut(file, named, table.to_numpy())
+        if ending == ".slp":
+            return read_labels_file(file)
         if ending in (".h5", ".hdf5"):
+            if is_analysis_file(file):
+                return read_analysis_file(file)
             held = read_hdf5_table(file)
             return _deeplabcut(file, held.columns, held.values)
         if ending in (".parquet", ".pqt"):
@@ -57,7 +67,7 @@ def read_poses(file: Path) -> PoseTable:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DeepLabStreamError(f"Can't read {file}: {reason}") from error
     raise DeepLabStreamError(
-        f"{file} is not a table of poses: use .csv, .h5, .parquet or .pqt"
+        f"{file} is not a table of poses: use .csv, .h5, .slp, .parquet or .pqt"
     )
 
 
@@ -78,11 +88,12 @@ def _deeplabcut(
 ) -> PoseTable:
     """Make poses of values (row, column), whose columns are named level by level."""
     columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
+    scorer = named[0][0] if named else ""
     for place, (_, *animal, part, coord) in enumerate(named):
         if coord in _COORDS:
             own = values[:, place].astype(np.float64)
             columns["".join(animal), part, coord] = own
-    return _poses(file, columns, len(values))
+    return _poses(file, columns, len(values), scorer)
 
 
 def _flat(file: Path, table: "DataFrame") -> PoseTable:
@@ -96,7 +107,10 @@ def _flat(file: Path, table: "DataFrame") -> PoseTable:
 
 
 def _poses(
-    file: Path, columns: dict[tuple[str, str, str], NDArray[np.float64]], rows: int
+    file: Path,
+    columns: dict[tuple[str, str, str], NDArray[np.float64]],
+    rows: int,
+    scorer: str = "",
 ) -> PoseTable:
     animals = list(dict.fromkeys(key[0] for key in columns))
     parts = list(dict.fromkeys(key[1] for key in columns))
@@ -120,4 +134,5 @@ def _poses(
         Skeleton(tuple(parts), animals=tuple(animals) if len(animals) > 1 else ()),
         np.moveaxis(np.array(points), 3, 0),
         np.moveaxis(np.array(sure), 2, 0),
+        scorer,
     )

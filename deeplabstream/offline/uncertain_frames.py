@@ -121,8 +121,8 @@ def of_run(path: Path) -> Iterator[FrameUncertainty]:
     """Yield the uncertainty of the recorded poses of each video of a run."""
     folder = open_run_folder(path, lambda told: None)
     found = False
-    for name, part in recorded_parts(folder):
-        video_rows = part.of_video(f"{name}.mkv")
+    for _, part in recorded_parts(folder):
+        video_rows = part.of_video(part.video.name)
         analysed = video_rows.analysed
         at = video_rows.rows["video_frame"].to_numpy(np.float64)[analysed]
         if not len(at):
@@ -132,8 +132,6 @@ def of_run(path: Path) -> Iterator[FrameUncertainty]:
         points = poses.points[analysed].reshape(*flat, 2)
         confidence = poses.confidence[analysed].reshape(flat)
         rows = at.astype(np.int64)
-        yield FrameUncertainty(
-            folder.path / f"{name}.mkv", rows, uncertainty(points, confidence, rows)
-        )
+        yield FrameUncertainty(part.video, rows, uncertainty(points, confidence, rows))
     if not found:
         raise DeepLabStreamError(f"{path} contains no video with poses of its frames")

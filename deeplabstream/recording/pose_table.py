@@ -98,6 +98,7 @@ def pose_table(
     skeleton: Skeleton,
     points: NDArray[np.floating],
     confidence: NDArray[np.floating],
+    scorer: str = "",
 ) -> PoseTable:
     """Return poses of frames 0, 1, 2 … without times.
 
@@ -111,6 +112,8 @@ def pose_table(
         Pixels, x right, y down. NaN: not found.
     confidence : numpy.ndarray of float, shape (frame, animal, body part)
         From 0 to 1.
+    scorer : str
+        Name of the network.
 
     Returns
     -------
@@ -119,4 +122,6 @@ def pose_table(
     """
     frames = np.arange(len(points), dtype=np.int64)
     times_s = np.full(len(points), np.nan)
-    return PoseTable(source, skeleton, points, confidence, frames, times_s)
+    return PoseTable(
+        source, skeleton, points, confidence, frames, times_s, scorer=scorer
+    )

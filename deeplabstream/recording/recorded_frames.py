@@ -57,6 +57,12 @@ class RecordedFrames:
         return len(self.rows)
 
     @property
+    def video(self) -> Path:
+        """Path of the first video; the file need not exist."""
+        names = [name for name in self.rows["video"] if name]
+        return self.folder.path / (names[0] if names else f"{stem(self.camera)}.mkv")
+
+    @property
     def times_s(self) -> NDArray[np.float64]:
         """Times of exposure (frame,), seconds since Start Stream."""
         return np.asarray(self.rows["time_s"].to_numpy(np.float64))
@@ -160,7 +166,7 @@ class RecordedFrames:
         videos = [name for name in dict.fromkeys(self.rows["video"]) if name]
         if not videos:
             return {stem(self.camera): self}
-        return {name.removesuffix(".mkv"): self.of_video(name) for name in videos}
+        return {Path(name).stem: self.of_video(name) for name in videos}
 
 
 def analysed_cameras(folder: RunFolder) -> list[str]:
@@ -252,7 +258,7 @@ def video_frames(
     for path in sorted(folder.path.glob("*.frames.csv")):
         if of_camera.fullmatch(path.name):
             listed = _frames_of(path, known)
-            listed["video"] = path.name.replace(".frames.csv", ".mkv")
+            listed["video"] = folder.video_of(path).name
             videos.append(listed)
     if not videos:
         return pd.DataFrame(columns=[*VIDEO.names, "video"])

@@ -139,6 +139,15 @@ class RunFolder:
         """Return the path of a camera's frames and poses."""
         return self.path / f"{stem(camera)}.csv"
 
+    def video_of(self, table: Path) -> Path:
+        """Return the video whose frames `NAME.frames.csv` lists: `NAME.mkv`.
+
+        That of an imported run has the ending of the original.
+        """
+        imported = self.facts.get("imported")
+        own = imported.get("file") if isinstance(imported, Mapping) else ""
+        return self.path / (own or table.name.replace(".frames.csv", ".mkv"))
+
     def new_video_path(self, camera: str) -> Path:
         """Return the path of the next video of a camera."""
         name = stem(camera)

@@ -238,7 +238,7 @@ FILES: Mapping[str, str] = {
     "triggers.csv": "one row per change of a trigger's state: `1`, `0` or `unknown`",
     "events.csv": "one row per event: intents, commands, marks, edges of outputs, notes",
     "CAMERA.mkv": "the recorded frames, nothing drawn on them; `CAMERA_2.mkv` is the next "
-    "recording or part",
+    "recording or part; an imported video keeps its ending",
     "CAMERA.frames.csv": "one row per frame of the video",
     "notes.json": "notes and tags that were written on the page Runs later, if any",
     REGIONS: "regions and points that were added after the run, if any ([results.md](results.md))",

@@ -329,6 +329,11 @@ def rerun(
     """
     folder = open_run_folder(path, say)
     folder.corrected = corrected
+    if settings is None and folder.facts.get("imported"):
+        raise DeviceError(
+            f"{path} was imported and has no decisions to compare; give settings to see "
+            "what they would decide on its poses"
+        )
     used = load_with(settings or path / "settings.ini", experiment)
     try:
         return compare(used, folder, throughout=experiment is not None)

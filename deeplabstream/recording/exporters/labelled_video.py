@@ -27,7 +27,7 @@ def labelled_video(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     Points below the network's threshold and rejected points are not drawn.
     """
     for name, frames in recorded_parts(folder):
-        video = folder.path / f"{name}.mkv"
+        video = frames.video
         if video.exists():
             draw = partial(_draw, folder, video, frames)
             yield ExportFile(into / f"{name}.labelled.mkv", draw)

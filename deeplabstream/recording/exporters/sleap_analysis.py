@@ -22,14 +22,12 @@ def sleap(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     camera) have one value for each frame.
     """
     for name, frames in recorded_parts(folder):
-        write = partial(_write_part, folder, name, frames)
+        write = partial(_write_part, folder, frames)
         yield ExportFile(into / f"{name}.analysis.h5", write)
 
 
-def _write_part(
-    folder: RunFolder, name: str, frames: RecordedFrames, path: Path
-) -> None:
-    video = folder.path / f"{name}.mkv"
+def _write_part(folder: RunFolder, frames: RecordedFrames, path: Path) -> None:
+    video = frames.video
     extras = {n: frames.rows[n].to_numpy() for n in ("time_s", "exposed_ns", "frame")}
     shown = video if video.exists() else None
     write_sleap(path, frames.poses, shown, extras, folder.path.name)

@@ -46,8 +46,7 @@ _PREDICTED_POINT = [*_POINT, ("score", "f8")]
 def slp(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     """Plan `NAME.slp` for each video: frame n is the video's frame n."""
     for name, frames in recorded_parts(folder):
-        video = folder.path / f"{name}.mkv"
-        yield ExportFile(into / f"{name}.slp", partial(_write, frames, video))
+        yield ExportFile(into / f"{name}.slp", partial(_write, frames, frames.video))
 
 
 def _write(frames: RecordedFrames, video: Path, path: Path) -> None:

@@ -62,9 +62,9 @@ def _unpack(
     words = json.loads(content["metadata"].attrs["json"])
     if len(words["skeletons"]) != 1:
         raise LabelsError([_several(file, words)])
-    skeleton = _skeleton(words)
+    skeleton = sleap_skeleton(words)
     labelled, names = _in_tracks(
-        _labelled(content, len(skeleton.bodyparts)), _tracks(content, words)
+        _labelled(content, len(skeleton.bodyparts)), track_names(content, words)
     )
     if not any(labelled.values()):
         predicted = len(content["frames"])
@@ -102,7 +102,7 @@ _ByFrame = dict[int, dict[int, list[_Cells]]]
 """By video and frame the cells of each animal."""
 
 
-def _tracks(content: "h5py.File", words: Mapping[str, Any]) -> list[str]:
+def track_names(content: "h5py.File", words: Mapping[str, Any]) -> list[str]:
     """Return the names of the tracks."""
     listed: Sequence[Any] = words.get("tracks") or ()
     if "tracks_json" in content:
@@ -345,7 +345,7 @@ def _several(file: Path, words: Mapping[str, Any]) -> str:
     )
 
 
-def _skeleton(words: Mapping[str, Any]) -> Skeleton:
+def sleap_skeleton(words: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton; that of a template is in `nx_graph`."""
     names = [node["name"] for node in words["nodes"]]
     own = words["skeletons"][0]

@@ -1,0 +1,448 @@
+"""Run import: a video and poses of any program become a run folder for results, without a rig.
+
+The video is linked, copied or named, never encoded again. The run says that it was imported:
+it has no triggers, outputs or latencies.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.overwriting import check_new
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.progress import progress
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.sleap_pose_reading import SCORER as SLEAP
+from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.pose_table import PoseTable
+from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder, stem
+from deeplabstream.recording.run_schema import VIDEO
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.subject import FORMS, SEXES
+from deeplabstream.video.decoding import open_container
+from deeplabstream.video.video_reader import VideoReader, open_video
+
+USUAL_THRESHOLD = 0.6
+"""DeepLabCut's own `pcutoff`; SLEAP leaves out what it did not find."""
+UNIQUE = "single"
+"""DeepLabCut's name for body parts that belong to no animal."""
+_FAR = 0.2
+"""Share of points outside of the image above which video and poses do not fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What an imported run says that video and poses do not.
+
+    Attributes
+    ----------
+    fps : float, optional
+        Frames per second at which the camera recorded; None: the time stamps of the video.
+    times : pathlib.Path, optional
+        A CSV with the time of each frame in seconds: one column, or the column `time_s`.
+        The run begins at the first one.
+    mm_per_pixel : float, optional
+        Scale; None: results are in pixels.
+    threshold : float, optional
+        Confidence below which a point counts as not found; None: 0.6, of SLEAP 0.
+    tracks : sequence of str
+        Names of the animals in the poses that are used; empty: all.
+    cut : bool
+        Whether video and poses of different length are used as far as both go.
+    video : {"link", "copy", "reference"}
+        link: the run folder has a hard link, else a symbolic link to the video. copy: it
+        has a copy. reference: it has its path only, and shows no images of the frames.
+    camera : str
+        Name of the camera in the run.
+    started : datetime.datetime, optional
+        Start of the recording; None: as the video says, else when its file was changed last.
+    animal : str
+        Name or number of the animal; of several animals, of all of them.
+    group : str
+        Group of the animal, such as control.
+    species : str
+        Latin name, such as `Mus musculus`.
+    sex : str
+        M, F, O (other) or U (unknown).
+    age : str
+        Age by ISO 8601: `P90D`.
+    experimenter : str
+        Who recorded the video.
+    experiment : str
+        Name of the experiment.
+    notes : str
+        Notes, in one line.
+    """
+
+    fps: float | None = None
+    times: Path | None = None
+    mm_per_pixel: float | None = None
+    threshold: float | None = None
+    tracks: Sequence[str] = ()
+    cut: bool = False
+    video: Literal["link", "copy", "reference"] = "link"
+    camera: str = "video"
+    started: datetime | None = None
+    animal: str = ""
+    group: str = ""
+    species: str = ""
+    sex: str = ""
+    age: str = ""
+    experimenter: str = ""
+    experiment: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and self.times is not None:
+            raise DeepLabStreamError(
+                "give either frames per second or a table of times"
+            )
+        for name in ("fps", "mm_per_pixel"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e6:
+                raise DeepLabStreamError(f"{name} = {value:g}: must be above 0")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise DeepLabStreamError(
+                f"threshold = {self.threshold:g}: must be from 0 to 1"
+            )
+        if not self.camera.strip() or any(sign in self.camera for sign in "\n\r]"):
+            raise DeepLabStreamError(f"{self.camera!r} can't be the name of a camera")
+        for name, (form, expected) in FORMS.items():
+            if (word := getattr(self, name)) and not form.fullmatch(word):
+                raise DeepLabStreamError(f"{name} = {word}: expected {expected}")
+        if self.sex not in ("", *SEXES):
+            raise DeepLabStreamError(f"sex = {self.sex}: expected {', '.join(SEXES)}")
+
+    @property
+    def session(self) -> dict[str, str]:
+        """What `run.json` says of the subject."""
+        names = ("experimenter", "animal", "group", "species", "sex", "age", "notes")
+        return {name: " ".join(getattr(self, name).split()) for name in names}
+
+
+@dataclass(frozen=True)
+class ImportedRun:
+    """A run that was imported.
+
+    Attributes
+    ----------
+    folder : RunFolder
+        The run folder.
+    frames : int
+        Number of frames.
+    notes : tuple of str
+        Sentences on what was assumed or left out.
+    """
+
+    folder: RunFolder
+    frames: int
+    notes: tuple[str, ...]
+
+
+def import_run(
+    video: str | Path,
+    poses: str | Path,
+    to: str | Path,
+    options: ImportOptions | None = None,
+) -> ImportedRun:
+    """Make a run folder of a video and its poses.
+
+    Parameters
+    ----------
+    video : str or pathlib.Path
+        A video that FFmpeg reads. It is not changed.
+    poses : str or pathlib.Path
+        CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or `.slp` of SLEAP, or
+        what PredictVideos wrote. Row n is frame n of the video.
+    to : str or pathlib.Path
+        The new run folder; its folder is that of several runs.
+    options : ImportOptions, optional
+        Times, scale, subject and so on.
+
+    Returns
+    -------
+    ImportedRun
+        The folder, the number of frames, and notes.
+
+    Raises
+    ------
+    DeepLabStreamError
+        Video, poses, times and options do not fit each other; nothing is written.
+
+    Examples
+    --------
+    >>> made = dls.import_run("m3.mp4", "m3DLC.csv", "output/m3")
+    >>> dls.analyse(made.folder.path).table()
+    """
+    options = options or ImportOptions()
+    path, target = Path(video), Path(to)
+    check_new(target, DeviceError)
+    reader, table = open_video(path), read_poses(Path(poses))
+    notes: list[str] = []
+    table = _chosen(table, options.tracks, notes)
+    table, frames = _of_video(table, reader, options.cut, notes)
+    _check_positions(table, reader, notes)
+    times_s, clock = _times(reader, frames, options)
+    threshold = options.threshold
+    if threshold is None:
+        threshold = 0.0 if table.scorer == SLEAP else USUAL_THRESHOLD
+        notes.append(f"points below confidence {threshold:g} do not count")
+    started, dated = _start(path, options.started)
+    notes += [
+        f"times are {clock}",
+        f"the recording began at {started:%Y-%m-%d %H:%M} ({dated})",
+    ]
+    rate = options.fps or 1 / float(np.median(np.diff(times_s)))
+    facts = RunFacts(
+        start_ns=0,
+        cameras={options.camera: ImageFormat(reader.form.shape, round(rate, 6))},
+        skeleton=table.skeleton,
+        model=ModelFacts(table.scorer or Path(poses).name, "", threshold, ""),
+        more=_facts(path, Path(poses), options, clock, dated),
+    )
+    folder = RunFolder.create_at(target, started, _settings(options), facts)
+    try:
+        _write(folder, reader, table, times_s, options)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)  # this call has made it
+        raise
+    ended = started + timedelta(seconds=float(times_s[-1]))
+    folder.finish(ended, "imported", [])
+    return ImportedRun(folder, frames, tuple(notes))
+
+
+def _chosen(table: PoseTable, tracks: Sequence[str], notes: list[str]) -> PoseTable:
+    """Return the animals that are wanted."""
+    names = list(table.skeleton.animals)
+    if missing := [name for name in tracks if name not in names]:
+        raise DeepLabStreamError(
+            f"{table.source} has no animal {missing[0]!r}; its animals: "
+            f"{', '.join(names) or 'one without a name'}"
+        )
+    wanted = list(tracks) or [name for name in names if name != UNIQUE]
+    if not tracks and UNIQUE in names:
+        notes.append(f"left out: {UNIQUE}, body parts that belong to no animal")
+    if not wanted or wanted == names:
+        return table
+    at = [names.index(name) for name in wanted]
+    found = np.isfinite(table.points[:, at, :, 0]).any(axis=(0, 1))
+    has = [part for part, is_found in enumerate(found) if is_found]
+    parts = [table.skeleton.bodyparts[part] for part in has]
+    edges = [edge for edge in table.skeleton.edges if {*edge} <= {*parts}]
+    animals = tuple(wanted) if len(wanted) > 1 else ()
+    return replace(
+        table,
+        skeleton=Skeleton(tuple(parts), tuple(edges), animals),
+        points=table.points[:, at][:, :, has],
+        confidence=table.confidence[:, at][:, :, has],
+    )
+
+
+def _of_video(
+    table: PoseTable, reader: VideoReader, cut: bool, notes: list[str]
+) -> tuple[PoseTable, int]:
+    """Return the poses of each frame of the video, and the number of frames."""
+    rows, frames = len(table), len(reader)
+    if min(rows, frames) < 2:
+        raise DeepLabStreamError(
+            f"{reader.path} or {table.source} has less than two frames"
+        )
+    if rows == frames:
+        return table, frames
+    if table.scorer == SLEAP and rows < frames:
+        # SLEAP does not write frames after the last one with an animal
+        more = frames - rows
+        points = np.pad(
+            table.points, [(0, more), *[(0, 0)] * 3], constant_values=np.nan
+        )
+        confidence = np.pad(table.confidence, [(0, more), (0, 0), (0, 0)])
+        notes.append(f"the last {more} frames have no poses")
+        return replace(table, points=points, confidence=confidence), frames
+    said = f"{table.source.name} has {rows} frames and {reader.path.name} has {frames}"
+    if not cut:
+        raise DeepLabStreamError(
+            f"{said}: are these the poses of this video? To use the first "
+            f"{min(rows, frames)} frames of both, add --cut"
+        )
+    frames = min(rows, frames)
+    notes.append(f"{said}: the first {frames} are used")
+    points, confidence = table.points[:frames], table.confidence[:frames]
+    return replace(table, points=points, confidence=confidence), frames
+
+
+def _check_positions(table: PoseTable, reader: VideoReader, notes: list[str]) -> None:
+    size = np.array([reader.form.width, reader.form.height])
+    seen = table.points[np.isfinite(table.points).all(axis=-1)]
+    if not len(seen):
+        raise DeepLabStreamError(f"{table.source} contains no points")
+    outside = float(((seen < -0.5) | (seen > size)).any(axis=-1).mean())
+    if outside > _FAR:
+        notes.append(
+            f"{outside:.0%} of the points lie outside of the image ({size[0]} × {size[1]}): "
+            "were these poses made from this video?"
+        )
+
+
+def _times(
+    reader: VideoReader, frames: int, options: ImportOptions
+) -> tuple[NDArray[np.float64], str]:
+    """Return the time of each frame, s since the first one, and where they are from."""
+    if options.fps is not None:
+        return np.arange(frames) / options.fps, f"{options.fps:g} frames per second"
+    if options.times is not None:
+        times_s = _read_times(options.times)
+        if len(times_s) != frames:
+            raise DeepLabStreamError(
+                f"{options.times} has {len(times_s)} times for {frames} frames"
+            )
+        return times_s - times_s[0], f"those of {options.times.name}"
+    return reader.times_ns[:frames] / 1e9, "the time stamps of the video"
+
+
+def _read_times(path: Path) -> NDArray[np.float64]:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DeepLabStreamError(f"Can't read {path}: {error}") from error
+    first = [str(word).strip() for word in table.iloc[0]]
+    column = first.index("time_s") if "time_s" in first else 0
+    if "time_s" not in first and table.shape[1] > 1:
+        raise DeepLabStreamError(f"{path}: expected one column, or a column time_s")
+    words = table[column]
+    is_header = np.isnan(pd.to_numeric(words.iloc[:1], errors="coerce")).any()
+    times_s = pd.to_numeric(words.iloc[int(is_header) :], errors="coerce").to_numpy()
+    bad = np.flatnonzero(~np.isfinite(times_s))
+    if not len(times_s) or len(bad):
+        where = f" (line {bad[0] + 1 + int(is_header)})" if len(bad) else ""
+        raise DeepLabStreamError(f"{path}: expected a number in each line{where}")
+    steps = np.flatnonzero(np.diff(times_s) <= 0)
+    if len(steps):
+        raise DeepLabStreamError(
+            f"{path}: times must increase, and the one in line "
+            f"{steps[0] + 2 + int(is_header)} does not"
+        )
+    return np.asarray(times_s, np.float64)
+
+
+def _start(video: Path, given: datetime | None) -> tuple[datetime, str]:
+    """Return when the recording began, and where that is from."""
+    if given is not None:
+        return given.astimezone(), "as given"
+    with open_container(video) as (container, _):
+        word = dict(container.metadata).get("creation_time", "")
+    try:
+        found = datetime.fromisoformat(word)
+        if found.year > 1970:  # cameras without a clock
+            return found.replace(
+                tzinfo=found.tzinfo or UTC
+            ).astimezone(), "of the video"
+    except ValueError:
+        pass
+    changed = datetime.fromtimestamp(video.stat().st_mtime, UTC)
+    return changed.astimezone(), "when the video file was changed last"
+
+
+def _facts(
+    video: Path, poses: Path, options: ImportOptions, clock: str, dated: str
+) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "imported": {
+            "video": str(video.resolve()),
+            "poses": str(poses.resolve()),
+            "poses_sha256": hashlib.sha256(poses.read_bytes()).hexdigest(),
+            "times": clock,
+            "started": dated,
+            "file": _file_of(video, options),
+        },
+        "session": options.session,
+    }
+    if options.experiment:
+        facts["experiment"] = {"NAME": options.experiment}
+    if options.video == "reference":
+        facts["video"] = str(video.resolve())
+    return facts
+
+
+def _file_of(video: Path, options: ImportOptions) -> str:
+    """Return the name of the video in the run folder; empty: it is only referred to."""
+    if options.video == "reference":
+        return ""
+    return f"{stem(options.camera)}{video.suffix.lower() or '.mkv'}"
+
+
+def _settings(options: ImportOptions) -> str:
+    lines = [
+        "# Written by ImportRun.py. It describes an imported run, not a rig.",
+        "[Session]",
+    ]
+    lines += [
+        f"{name.upper()} = {word}" for name, word in options.session.items() if word
+    ]
+    lines += ["", f"[Camera {options.camera}]"]
+    if options.mm_per_pixel is not None:
+        lines.append(f"MM_PER_PIXEL = {options.mm_per_pixel!r}")
+    return "\n".join([*lines, ""])
+
+
+def _write(
+    folder: RunFolder,
+    reader: VideoReader,
+    table: PoseTable,
+    times_s: NDArray[np.float64],
+    options: ImportOptions,
+) -> None:
+    """Write the tables, and put the video into the folder."""
+    camera, skeleton = options.camera, table.skeleton
+    exposed_ns = np.rint(times_s * 1e9).astype(np.int64).tolist()
+    points = table.points.astype(np.float32)
+    confidence = np.nan_to_num(table.confidence).astype(np.float32)
+    with RunWriter(folder, 0) as writer:
+        writer.begin(camera, skeleton)
+        with writer.together():
+            for row, at in enumerate(
+                progress(exposed_ns, "writing poses", len(exposed_ns))
+            ):
+                pose = Pose(skeleton, points[row], confidence[row])
+                writer.step(Step(camera, row, at, at, at, at, 0, pose, {}, ()))
+    name = _file_of(reader.path, options)
+    if not name:
+        return
+    frames = Table(folder.path / f"{stem(camera)}.frames.csv", VIDEO.names)
+    try:
+        frames.hold()
+        for row, at in enumerate(exposed_ns):
+            frames.write(f"{row},{row},{at},{at},")
+        frames.release()
+    finally:
+        frames.close()
+    _place(reader.path.resolve(), folder.path / name, options.video == "copy")
+
+
+def _place(video: Path, target: Path, copy: bool) -> None:
+    """Copy the video or link to it; DeviceError: neither kind of link is possible."""
+    if copy:
+        shutil.copyfile(video, target)
+        return
+    try:
+        os.link(video, target)
+    except OSError:  # another disk, or a file system without hard links
+        try:
+            target.symlink_to(video)
+        except OSError as error:
+            raise DeviceError(
+                f"{target.parent} can't have a link to {video}: {error.strerror or error}; "
+                "copy the video, or only refer to it (--video)"
+            ) from error

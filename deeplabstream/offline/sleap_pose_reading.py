@@ -1,0 +1,194 @@
+"""Reading of SLEAP's predictions: analysis HDF5 (`.analysis.h5`) and labels files (`.slp`).
+
+In an analysis file each track is an animal. In a labels file, too; without tracks, there must
+be one animal in each frame. Where a frame was also labelled by hand, these points count.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.hdf5 import open_hdf5, whole
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.pose_table import PoseTable, pose_table
+from deeplabstream.training.data.sleap_packages import (
+    SINCE_CENTRES,
+    USER,
+    sleap_skeleton,
+    track_names,
+)
+
+if TYPE_CHECKING:
+    import h5py
+
+SCORER = "SLEAP"
+_AXES = ("frame", "track", "node", "xy")
+_MATLAB = ("track", "xy", "node", "frame")
+_MOST_NAMES, _MOST_FRAMES, _MOST_TRACKS = 10_000, 10**8, 1000
+
+
+def is_analysis_file(file: Path) -> bool:
+    """Return whether an HDF5 file holds poses as SLEAP exports them for analysis.
+
+    ValueError, OSError: it can't be read.
+    """
+    with open_hdf5(file) as content:
+        return "tracks" in content and "track_names" in content
+
+
+def read_analysis_file(file: Path) -> PoseTable:
+    """Return the poses of an analysis file; ValueError, OSError: it can't be read."""
+    with open_hdf5(file) as content:
+        tracks = content["tracks"]
+        dims = tracks.attrs.get("dims")
+        order = tuple(json.loads(dims)) if dims is not None else _MATLAB
+        if sorted(order) != sorted(_AXES) or tracks.ndim != len(_AXES):
+            raise ValueError("its tracks have no axes track, xy, node and frame")
+        axes = [order.index(name) for name in _AXES]
+        points = np.asarray(whole(tracks), np.float64).transpose(axes)
+        seen = np.asarray(np.isfinite(points).all(axis=-1))
+        confidence = np.asarray(seen, np.float64)
+        if "point_scores" in content:
+            three = [name for name in order if name != "xy"]
+            stored = np.asarray(whole(content["point_scores"]), np.float64)
+            scores = stored.transpose([three.index(name) for name in _AXES[:3]])
+            confidence = np.where(seen, _as_confidence(scores), 0.0)
+        parts, names = _names(content["node_names"]), _names(content["track_names"])
+        pairs = _names(content["edge_names"]) if "edge_names" in content else ()
+    edges = tuple(zip(pairs[::2], pairs[1::2], strict=True))
+    animals = names if points.shape[1] > 1 else ()
+    return _named(file, Skeleton(parts, edges, animals), points, confidence)
+
+
+def read_labels_file(file: Path) -> PoseTable:
+    """Return the poses of a labels file; ValueError, OSError: it can't be read.
+
+    DeepLabStreamError: it has several skeletons, several videos, or several animals in a
+    frame without tracks.
+    """
+    with open_hdf5(file) as content:
+        if "metadata" not in content:
+            raise ValueError("it has no metadata")
+        words = json.loads(content["metadata"].attrs["json"])
+        if len(words["skeletons"]) != 1:
+            raise DeepLabStreamError(
+                f"{file} has {len(words['skeletons'])} skeletons; save the instances of "
+                "each as a file of its own"
+            )
+        skeleton = sleap_skeleton(words)
+        names = track_names(content, words)
+        points, confidence, used = _placed(file, content, len(skeleton.bodyparts))
+    known = [
+        names[n] if 0 <= n < len(names) and names[n] else f"track_{n}" for n in used
+    ]
+    animals = tuple(known) if len(known) > 1 else ()
+    whole_skeleton = Skeleton(skeleton.bodyparts, skeleton.edges, animals)
+    return _named(file, whole_skeleton, points, confidence)
+
+
+def _placed(
+    file: Path, content: "h5py.File", parts: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+    """Return points, confidences, and the numbers of the tracks that have any."""
+    frames, instances = whole(content["frames"]), whole(content["instances"])
+    if len({int(video) for video in frames["video"]}) > 1:
+        raise DeepLabStreamError(
+            f"{file} has poses of several videos; save one of them"
+        )
+    if not len(frames):
+        raise DeepLabStreamError(f"{file} contains no poses")
+    count = 1 + int(frames["frame_idx"].max())
+    has_tracks = "track" in (instances.dtype.names or ())
+    tracks = instances["track"] if has_tracks else np.full(len(instances), -1)
+    used = sorted({int(track) for track in tracks})
+    if count > _MOST_FRAMES or len(used) > _MOST_TRACKS:
+        raise ValueError(f"it declares {count} frames and {len(used)} tracks")
+    points = np.full((count, len(used), parts, 2), np.nan)
+    confidence = np.zeros((count, len(used), parts))
+    shift = _shift(content)
+    tables = {
+        is_user: whole(content["points" if is_user else "pred_points"])
+        for is_user in (False, True)
+    }
+    for frame in frames:
+        row = int(frame["frame_idx"])
+        own = slice(int(frame["instance_id_start"]), int(frame["instance_id_end"]))
+        by_user = instances["instance_type"][own] == USER
+        taken: set[tuple[int, bool]] = set()
+        # manual labels last, because they replace predictions of the same track
+        for at in np.argsort(by_user, kind="stable"):
+            instance, is_user = instances[own][at], bool(by_user[at])
+            place = used.index(int(tracks[own][at]))
+            if (place, is_user) in taken:
+                raise DeepLabStreamError(_untracked(file, row, used[place]))
+            taken.add((place, is_user))
+            first, last = int(instance["point_id_start"]), int(instance["point_id_end"])
+            if last - first != parts:
+                raise ValueError(
+                    f"an animal has {last - first} body parts, not {parts}"
+                )
+            table = tables[is_user][first:last]
+            there = table["visible"] & np.isfinite(table["x"])
+            scores = np.ones(parts) if is_user else _as_confidence(table["score"])
+            for axis, name in enumerate("xy"):
+                points[row, place, :, axis] = np.where(
+                    there, table[name] - shift, np.nan
+                )
+            confidence[row, place] = np.where(there, scores, 0.0)
+    return points, confidence, used
+
+
+def _untracked(file: Path, row: int, track: int) -> str:
+    if track < 0:
+        return (
+            f"{file}: frame {row} has several animals without a track, so it is not known "
+            "which is which; track them in SLEAP first"
+        )
+    return f"{file}: frame {row} has two animals in one track"
+
+
+def _shift(content: "h5py.File") -> float:
+    """Return what is subtracted from positions: pixel centres once lay at halves."""
+    version = float(content["metadata"].attrs.get("format_id", 1.2))
+    return 0.5 if version < SINCE_CENTRES else 0.0
+
+
+def _as_confidence(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Return scores from 0 to 1; those of manual labels are NaN and become 1."""
+    return np.clip(np.nan_to_num(np.asarray(scores, np.float64), nan=1.0), 0.0, 1.0)
+
+
+def _names(dataset: "h5py.Dataset") -> tuple[str, ...]:
+    """Return the words of an array of fixed or variable length, in order."""
+    import h5py
+
+    if dataset.size > _MOST_NAMES:
+        raise ValueError(f"{dataset.name} has {dataset.size} names")
+    if not dataset.size:
+        return ()
+    is_text = h5py.check_string_dtype(dataset.dtype) is not None
+    words = dataset[:] if is_text else whole(dataset)
+    return tuple(
+        word.decode("utf-8") if isinstance(word, bytes) else str(word)
+        for word in np.asarray(words).ravel().tolist()
+    )
+
+
+def _named(
+    file: Path,
+    skeleton: Skeleton,
+    points: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+) -> PoseTable:
+    frames, animals, parts, _ = points.shape
+    if not (frames and animals):
+        raise DeepLabStreamError(f"{file} contains no poses")
+    if parts != len(skeleton.bodyparts) or len({*skeleton.bodyparts}) != parts:
+        raise ValueError("its names of body parts do not fit its points")
+    if animals > 1 and len({*skeleton.animals}) != animals:
+        raise ValueError("its names of tracks do not fit its points")
+    return pose_table(file, skeleton, points, confidence, SCORER)

@@ -1,0 +1,335 @@
+"""A video and poses of another program become a run folder that results take."""
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+import deeplabstream as dls
+from deeplabstream.analysis.arena_image import arena_image
+from deeplabstream.analysis.plots import plot, save_plot
+from deeplabstream.analysis.region_list import RegionOfInterest, write_places
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.regions import parse_region
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.uncertain_frames import of_run
+from deeplabstream.recording.exporters.exports import EXPORTS, export
+from deeplabstream.recording.exporters.pose_files import WRITERS
+from deeplabstream.recording.pose_table import PoseTable, pose_table
+from deeplabstream.recording.run_review import review
+from tests.offline.films import dot_at, write_film
+from utils.AnalyseRuns import main as analyse_runs
+from utils.CorrectPoses import main as correct_poses
+from utils.ImportRun import main
+from utils.VideoAnalyzer import main as analyse_video
+
+SLEAP = Path(__file__).resolve().parents[3] / "shared/data/sleap"
+FRAMES = 20
+
+
+def dots(animals: int = 1, frames: int = FRAMES) -> PoseTable:
+    """The dot is the nose; the tail is 4 px above; the second animal is 3 px to the right."""
+    at = np.array([dot_at(row) for row in range(frames)], np.float64)
+    points = np.stack([at, at - (0, 4)], axis=1)[:, None]
+    shifts = 3.0 * np.arange(animals)[:, None, None] * (1, 0)
+    points = points + shifts
+    confidence = np.full(points.shape[:3], 0.9)
+    names = ("anna", "bob")[:animals] if animals > 1 else ()
+    skeleton = Skeleton(("nose", "tail"), animals=names)
+    return pose_table(Path("dots.mp4"), skeleton, points, confidence, "net")
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return write_film(tmp_path / "dots.mp4", frames=FRAMES)
+
+
+def written(folder: Path, kind: str, table: PoseTable) -> Path:
+    file = folder / f"dots.{kind}"
+    WRITERS[kind](replace(table, source=folder / "dots.mp4"), file)
+    return file
+
+
+@pytest.mark.parametrize("animals", [1, 2])
+@pytest.mark.parametrize("kind", ["csv", "h5", "analysis.h5", "slp"])
+def test_poses_of_each_format_are_those_of_the_run(
+    tmp_path: Path, film: Path, kind: str, animals: int
+) -> None:
+    table = dots(animals)
+    table.points[5, 0, 1] = np.nan
+    table.confidence[5, 0, 1] = 0
+    before = hashlib.sha256(film.read_bytes()).hexdigest()
+    target = tmp_path / "runs" / "one"
+    assert (
+        main([str(film), str(written(tmp_path, kind, table)), "--to", str(target)]) == 0
+    )
+    data = dls.analyse(target).data
+    np.testing.assert_allclose(data.points, table.points, atol=1e-4)
+    np.testing.assert_allclose(data.t, np.arange(FRAMES) / 50)
+    assert data.animals == (table.skeleton.animals or ("animal1",))
+    assert data.size == (48, 64)
+    # SLEAP has left out what it did not find
+    assert data.threshold == (0 if kind in ("analysis.h5", "slp") else 0.6)
+    assert hashlib.sha256(film.read_bytes()).hexdigest() == before
+    assert (target / "video.mp4").samefile(film)
+    assert data.facts["how"] == "imported"
+    assert data.facts["accounting"] == []
+
+
+def test_multi_animal_deeplabcut_with_points_that_belong_to_no_animal(
+    tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = {"mus1": ["nose", "tail"], "mus2": ["nose", "tail"], "single": ["corner"]}
+    columns = pd.MultiIndex.from_tuples(
+        [
+            ("DLC", animal, part, coord)
+            for animal, own in parts.items()
+            for part in own
+            for coord in ("x", "y", "likelihood")
+        ],
+        names=["scorer", "individuals", "bodyparts", "coords"],
+    )
+    values = np.tile([10.0, 20.0, 0.9] * 5, (FRAMES, 1))
+    values[3:6, :6] = np.nan
+    file = tmp_path / "dotsDLC_el.h5"
+    pd.DataFrame(values, columns=columns).to_hdf(
+        file, key="df_with_missing", format="table", mode="w"
+    )
+    assert main([str(film), str(file), "--to", str(tmp_path / "a")]) == 0
+    assert "left out: single" in capsys.readouterr().out
+    data = dls.analyse(tmp_path / "a").data
+    assert data.animals == ("mus1", "mus2")
+    assert data.skeleton.bodyparts == ("nose", "tail")
+    assert np.isnan(data.points[3:6, 0]).all()
+    assert np.isfinite(data.points[:, 1]).all()
+    only = dls.ImportOptions(tracks=["mus2"])
+    made = dls.import_run(film, file, tmp_path / "b", only)
+    assert dls.analyse(made.folder.path).data.points.shape == (FRAMES, 1, 2, 2)
+    words = [str(film), str(file), "--to", str(tmp_path / "c"), "--tracks", "mus3"]
+    assert main(words) == 2
+    assert "no animal 'mus3'; its animals: mus1, mus2" in capsys.readouterr().err
+
+
+def irregular() -> NDArray[np.int64]:
+    steps = np.where(np.arange(FRAMES - 1) % 4 == 3, 61, 20)
+    return np.concatenate([[0], np.cumsum(steps)])
+
+
+def test_a_variable_frame_rate_is_honoured(tmp_path: Path) -> None:
+    times_ms = irregular().tolist()
+    film = write_film(tmp_path / "dots.mkv", frames=FRAMES, times_ms=times_ms)
+    poses = written(tmp_path, "csv", dots())
+    made = dls.import_run(film, poses, tmp_path / "run")
+    data = dls.analyse(made.folder.path).data
+    np.testing.assert_allclose(data.t, np.array(times_ms) / 1000, atol=1e-6)
+    assert (made.folder.path / "video.mkv").is_file()
+
+
+def test_times_are_those_that_are_given(
+    tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poses, table = str(written(tmp_path, "csv", dots())), tmp_path / "times.csv"
+    wanted = irregular() / 1000
+
+    def times_of(name: str, *more: str) -> NDArray[np.float64]:
+        words = [str(film), poses, "--to", str(tmp_path / name), *more]
+        assert main(words) == 0, capsys.readouterr().err
+        return dls.analyse(tmp_path / name).data.t
+
+    np.testing.assert_allclose(times_of("fps", "--fps", "500"), np.arange(FRAMES) / 500)
+    cameras = json.loads((tmp_path / "fps/run.json").read_text("utf-8"))["cameras"]
+    assert cameras["video"]["rate"] == 500
+    named = pd.DataFrame({"frame": range(FRAMES), "time_s": wanted + 1700})
+    for at, columns in enumerate((["frame", "time_s"], ["time_s"])):
+        named[columns].to_csv(table, index=False)
+        found = times_of(f"named{at}", "--times", str(table))
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    named["time_s"].to_csv(table, index=False, header=False)
+    np.testing.assert_allclose(
+        times_of("bare", "--times", str(table)), wanted, atol=1e-6
+    )
+    for text, said in (
+        ("0.1\n0.2\n", "has 2 times for 20 frames"),
+        ("time_s\n0.1\nx\n", "expected a number in each line (line 3)"),
+        ("0.2\n0.2\n", "the one in line 2 does not"),
+        ("a,b\n1,2\n", "expected one column, or a column time_s"),
+        ("", "Can't read"),
+    ):
+        table.write_text(text, "utf-8")
+        words = [str(film), poses, "--to", str(tmp_path / "x"), "--times", str(table)]
+        assert main(words) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "x").exists()
+
+
+def test_poses_of_another_length_are_refused_in_one_sentence(
+    tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "run"
+    for frames in (FRAMES - 2, FRAMES + 3):
+        poses = str(written(tmp_path, "csv", dots(frames=frames)))
+        assert main([str(film), poses, "--to", str(target)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"dots.csv has {frames} frames and dots.mp4 has {FRAMES}" in line
+        assert f"first {min(frames, FRAMES)} frames of both, add --cut" in line
+        assert not target.exists()
+    assert main([str(film), poses, "--to", str(target), "--cut"]) == 0
+    assert len(dls.analyse(target).data.t) == FRAMES
+    assert main([str(film), poses, "--to", str(target), "--cut"]) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_frames_after_the_last_animal_have_no_poses_in_sleap(
+    tmp_path: Path, film: Path
+) -> None:
+    poses = written(tmp_path, "slp", dots(frames=FRAMES - 4))
+    made = dls.import_run(film, poses, tmp_path / "run")
+    assert made.frames == FRAMES
+    assert "the last 4 frames have no poses" in made.notes
+    assert np.isnan(dls.analyse(tmp_path / "run").data.points[-4:]).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("scorer,a\n", "does not begin with the rows scorer, bodyparts and coords"),
+        (None, "file not found"),
+    ],
+)
+def test_what_is_no_table_of_poses_is_a_sentence(
+    tmp_path: Path, film: Path, content: str | None, said: str
+) -> None:
+    poses = tmp_path / "poses.csv"
+    if content is not None:
+        poses.write_text(content, "utf-8")
+    with pytest.raises(DeepLabStreamError, match=said):
+        dls.import_run(film, poses, tmp_path / "run")
+    with pytest.raises(DeepLabStreamError, match="pickle is not a table of poses"):
+        (tmp_path / "dots_full.pickle").write_bytes(b"\x80")
+        dls.import_run(film, tmp_path / "dots_full.pickle", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_run_is_analysed_corrected_exported_and_found(
+    tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "runs"
+    target = root / "m3"
+    poses = str(written(tmp_path, "csv", dots()))
+    words = "--animal M3 --group treated --experiment field --mm-per-pixel 0.5"
+    words += " --started 2026-11-01T10:30 --camera top --video copy"
+    assert main([film.as_posix(), poses, "--to", str(target), *words.split()]) == 0
+    assert not (target / "top.mp4").samefile(film)
+    # found, with what was said of it
+    day = date(2026, 11, 1)
+    query = dls.RunQuery(
+        animal="m3", group="treated", experiment="field", first=day, last=day
+    )
+    (found,) = dls.RunCatalogue(root).runs(query)
+    assert (found.outcome, found.cameras) == ("imported", ("top",))
+    assert found.duration_s == pytest.approx(0.38, abs=1e-6)
+    # regions that are drawn afterwards
+    write_places(
+        target, [RegionOfInterest("left", parse_region("rectangle 0 0 17.5 48"))]
+    )
+    results = dls.analyse(target)
+    assert (results.unit, results.subject_of("animal1")) == ("mm", "M3")
+    assert results.value("region_time", of="left") == pytest.approx(10 / 50)
+    step_mm = np.hypot(1, 1) * 0.5
+    assert results.value("distance") == pytest.approx(19 * step_mm, rel=1e-6)
+    assert arena_image(results.data) is not None
+    save_plot(plot(results, "track"), tmp_path / "track.svg")
+    table = str(tmp_path / "all.csv")
+    assert analyse_runs([str(root), "--group", "treated", "--table", table]) == 0
+    assert pd.read_csv(table)["animal"].tolist() == ["M3"]
+    # corrections
+    words = "set --frames 4 --bodyparts nose --position 1 2"
+    assert correct_poses([str(target), *words.split()]) == 0
+    assert dls.analyse(target).data.points[4, 0, 0].tolist() == [1, 2]
+    # exports, the page Runs, labelling of uncertain frames
+    files = {file.name for file in export(target, list(EXPORTS))}
+    assert {"top.dlc.csv", "top.slp", "run.nwb", "top.labelled.mkv"} <= files
+    np.testing.assert_allclose(
+        read_poses(target / "export/top.dlc.csv").points, dots().points, atol=1e-4
+    )
+    shown = review(target)
+    assert shown.video_frame_of("top", 3) == (target / "top.mp4", 3)
+    assert [each.video.name for each in of_run(target)] == ["top.mp4"]
+    # nothing was decided
+    capsys.readouterr()
+    assert analyse_video(["--run", str(target)]) == 2
+    assert "was imported and has no decisions" in capsys.readouterr().err
+
+
+def test_a_video_that_is_only_referred_to(tmp_path: Path, film: Path) -> None:
+    options = dls.ImportOptions(video="reference")
+    poses = written(tmp_path, "csv", dots())
+    made = dls.import_run(film, poses, tmp_path / "run", options)
+    assert not list(made.folder.path.glob("*.mp4"))
+    results = dls.analyse(made.folder.path)
+    assert arena_image(results.data) is not None
+    film.unlink()
+    assert arena_image(results.data) is None
+
+
+def test_poses_outside_of_the_image_are_reported(tmp_path: Path, film: Path) -> None:
+    table = dots()
+    table.points[:] *= 10
+    made = dls.import_run(film, written(tmp_path, "csv", table), tmp_path / "run")
+    assert any("lie outside of the image (64 × 48)" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"fps": 0.0}, "fps = 0: must be above 0"),
+        ({"fps": 1.0, "times": Path("t")}, "either"),
+        ({"threshold": 1.5}, "from 0 to 1"),
+        ({"age": "ten"}, "age = ten: expected a duration"),
+        ({"camera": "a]\nb"}, "can't be the name of a camera"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(DeepLabStreamError, match=said):
+        dls.ImportOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not SLEAP.is_dir(), reason="SLEAP's data are not there")
+@pytest.mark.filterwarnings("ignore")  # of sleap-io
+@pytest.mark.parametrize(
+    ("video", "poses"),
+    [("clip.mp4", "clip.slp"), ("labels/dance.mp4", "labels/dance.mp4.labels.slp")],
+)
+def test_real_files_of_sleap_have_the_points_that_sleap_io_reads(
+    tmp_path: Path, video: str, poses: str
+) -> None:
+    import sleap_io
+
+    labels = sleap_io.load_slp(str(SLEAP / poses), open_videos=False)
+    untracked = not labels.tracks
+    wanted = labels.numpy(untracked=untracked, return_confidence=True)
+    analysis = tmp_path / "own.analysis.h5"
+    options = dls.ImportOptions(video="reference")
+    if not untracked:
+        sleap_io.save_analysis_h5(labels, str(analysis))
+        stored = read_poses(analysis).points
+        np.testing.assert_allclose(stored, wanted[..., :2], atol=1e-6)
+    made = dls.import_run(SLEAP / video, SLEAP / poses, tmp_path / "run", options)
+    data = dls.analyse(made.folder.path).data
+    np.testing.assert_allclose(data.points, wanted[..., :2], atol=1e-3)
+    assert data.animals == (tuple(t.name for t in labels.tracks) or ("animal1",))
+
+
+@pytest.mark.skipif(not SLEAP.is_dir(), reason="SLEAP's data are not there")
+def test_animals_without_tracks_are_refused() -> None:
+    with pytest.raises(DeepLabStreamError, match="frame 0 has several animals without"):
+        read_poses(SLEAP / "labels/minimal_instance.slp")
