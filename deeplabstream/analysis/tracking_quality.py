@@ -136,7 +136,9 @@ def not_analysed(facts: Mapping[str, Any], camera: str) -> float:
         for each in facts.get("accounting") or ()
         if (each["camera"], each["span"]) == (camera, "analysis")
     ]
-    exposed = sum(each["delivered"] + (each["lost"] or 0) for each in spans)
+    exposed = sum(
+        each["delivered"] + (each["lost"] or each.get("dropped") or 0) for each in spans
+    )
     analysed = sum(each["analysed"] or 0 for each in spans)
     return 1 - analysed / exposed if exposed else np.nan
 

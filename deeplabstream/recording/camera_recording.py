@@ -92,6 +92,7 @@ class VideoRecording:
             "recording",
             delivered=delivered,
             lost=self._frame_counter.lost,
+            dropped=self._frame_counter.dropped,
             recorded=recorded,
             recording_losses=losses,
             files=tuple(n for v in videos for n in (v.path.name, v.table.path.name)),

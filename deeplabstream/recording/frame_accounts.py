@@ -27,6 +27,9 @@ class FrameCounts:
     recording_losses: int | None = None
     files: tuple[str, ...] = ()
     """Files of the recording in the run folder."""
+    dropped: int | None = None
+    """Frames that are known to be missing where `lost` is not known: damaged ones that were
+    dropped, and those of an interruption, by the camera's rate. None: `lost` has them."""
 
     @property
     def exposed(self) -> int | None:
@@ -74,3 +77,8 @@ class FrameCounter:
     def lost(self) -> int | None:
         """Gaps in the numbers of the device; None where these do not show losses."""
         return self._gaps if self._knows_losses else None
+
+    @property
+    def dropped(self) -> int | None:
+        """Gaps in the numbers of a camera that does not know all its losses."""
+        return None if self._knows_losses else self._gaps

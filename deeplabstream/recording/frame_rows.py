@@ -118,6 +118,7 @@ class FrameRows:
             "analysis",
             delivered=self._frame_counter.delivered,
             lost=self._frame_counter.lost,
+            dropped=self._frame_counter.dropped,
             analysed=self._analysed,
             skipped=self._skipped,
             unlisted=self._unlisted,

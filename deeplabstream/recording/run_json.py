@@ -164,6 +164,7 @@ def _is_account(value: object) -> bool:
         and all(value.get(n) is None or _is_whole_number(value[n]) for n in counts)
         and _is_list_of_text(value.get("files"))
         and {*counts} <= {*value}
+        and (value.get("dropped") is None or _is_whole_number(value["dropped"]))
     )
 
 

@@ -241,6 +241,16 @@ def test_the_frame_equation_of_each_span_is_printed() -> None:
     )
 
 
+def test_damaged_frames_are_in_the_frame_equation() -> None:
+    span = FrameCounts("top", "analysis", 90, analysed=90, skipped=0, dropped=7)
+    summary = Summary(counts={"top": Counts(90, None)})
+    summary.add(RunClosed((span,)))
+    assert summary.lines()[2] == (
+        "  analysis: exposed: not known to the device, 7 damaged or missing frames "
+        "dropped; 90 delivered = 90 analysed + 0 skipped."
+    )
+
+
 def test_what_never_started_is_not_summed_up_as_a_run() -> None:
     summary, _ = run(BrokenSession())
     assert summary.lines()[0] == "It did not start."

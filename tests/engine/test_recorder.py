@@ -43,6 +43,7 @@ def test_every_frame_that_came_while_analysing_has_a_row(tmp_path: Path) -> None
             "recorded": None,
             "recording_losses": None,
             "files": [],
+            "dropped": None,
             "closes": True,
         }
 

@@ -31,4 +31,11 @@ def test_every_exposed_frame_is_seen_missed_or_lost(fates: list[str]) -> None:
             missed = 0
     assert counter.lost == fates.count("lost")
     assert counter.delivered + counter.lost == len(whole)
-    assert FrameCounter(knows_losses=False).lost is None
+    assert counter.dropped is None, "they are in `lost`"
+
+
+def test_damaged_frames_of_a_camera_that_knows_no_losses_are_counted() -> None:
+    counter = FrameCounter(knows_losses=False)
+    for index in (0, 1, 4, 5):  # 2 and 3 were damaged
+        counter.add(index)
+    assert (counter.lost, counter.dropped, counter.delivered) == (None, 2, 4)

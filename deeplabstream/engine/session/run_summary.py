@@ -107,6 +107,8 @@ def _where(span: FrameCounts) -> str:
     """Return the frame equation of a span."""
     delivered = span.delivered
     exposed = "exposed: not known to the device"
+    if span.dropped:
+        exposed += f", {span.dropped} damaged or missing frames dropped"
     if span.lost is not None:
         exposed = f"{span.exposed} exposed = {delivered} delivered + {span.lost} lost"
     went = f"{span.analysed} analysed + {span.skipped} skipped"
