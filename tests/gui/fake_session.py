@@ -31,6 +31,7 @@ from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.fields import Maker
 from deeplabstream.settings.sections import (
     ExperimentRun,
+    Measures,
     PoseEstimation,
     Recording,
     Settings,
@@ -131,6 +132,7 @@ def make_settings(*cameras: str) -> Settings:
         "",
         Subject(),
         Animals(),
+        Measures(),
     )
 
 
