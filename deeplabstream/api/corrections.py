@@ -1,8 +1,6 @@
 """Corrections of a run's poses: added and undone by notebooks, window and program."""
 
-import getpass
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from deeplabstream.api.recorded_run import RecordedRun
@@ -13,6 +11,7 @@ from deeplabstream.recording.pose_corrections import (
     append_correction,
     corrections_of,
     read_corrections,
+    signed,
 )
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
@@ -90,14 +89,13 @@ def correct(
         animals=tuple(animals),
         bodyparts=tuple(bodyparts),
         position=position and (float(position[0]), float(position[-1])),
-        who=who or _user(),
-        when=_now(),
+        who=who,
         why=why,
     )
     before = corrections_of(folder.path, recorded.camera)
     number = len(read_corrections(folder.path)) + 1
     recorded.with_corrections({**before, number: correction})
-    return append_correction(folder.path, correction)
+    return append_correction(folder.path, signed(correction))
 
 
 def frames_between(
@@ -165,10 +163,8 @@ def undo_correction(
     DeviceError
         `corrections.json` can't be read or written.
     """
-    undo = Correction(
-        kind="undo", undoes=number, who=who or _user(), when=_now(), why=why
-    )
-    return append_correction(_folder(run).path, undo)
+    undo = Correction(kind="undo", undoes=number, who=who, why=why)
+    return append_correction(_folder(run).path, signed(undo))
 
 
 def _folder(run: RecordedRun | str | Path) -> RunFolder:
@@ -189,14 +185,3 @@ def _recorded(folder: RunFolder, camera: str) -> RecordedFrames:
         return read_frames(folder, camera)
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"{folder.path} can't be read: {error}") from error
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # an account without a name
-        return ""
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

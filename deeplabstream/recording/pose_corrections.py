@@ -4,9 +4,12 @@
 is an entry too. The recorded tables never change. Results use corrected poses.
 """
 
+import getpass
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -182,6 +185,17 @@ def poses_in_use(run: Path, corrected: bool, camera: str = "") -> str:
         f"corrected poses, with {corrections}"
         if corrected
         else f"recorded poses, without {corrections}"
+    )
+
+
+def signed(correction: Correction) -> Correction:
+    """Return a correction with its time, and the user of this computer if nobody is named."""
+    who = correction.who
+    if not who:
+        with suppress(OSError, KeyError, ImportError):  # an account without a name
+            who = getpass.getuser()
+    return replace(
+        correction, who=who, when=datetime.now(UTC).isoformat(timespec="seconds")
     )
 
 

@@ -16,6 +16,7 @@ from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
@@ -91,6 +92,8 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
             while page.view.review is None:
                 QApplication.processEvents()
             yield "Runs, a run", window
+        elif isinstance(page, ResultsPage):
+            yield from _results(page, window)
         elif isinstance(page, NetworkPage):
             yield from _network(page, window, folder)
     keys = KeysWindow(window.menu.actions.values(), window)
@@ -98,6 +101,23 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     yield "Keys", keys
     keys.close()
     window.end()
+
+
+def _results(page: ResultsPage, window: MainWindow) -> Iterator[tuple[str, QWidget]]:
+    run, other, *_ = sorted((ROOT / "tests/golden/runs").glob("*/run.json"))
+    page.table.add(other.parent)
+    page.open(run.parent)
+    while page.measured is None:
+        QApplication.processEvents()
+    for name in ("Measures", "Plots", "Regions", "Correct"):
+        page.show_tab(name)
+        for row in range(page.plots.list.count() if name == "Plots" else 1):
+            page.plots.list.setCurrentRow(row)
+            yield f"Results, {name}, {row + 1}", window
+    page.table.selectAll()
+    for name in ("Table", "Groups"):
+        page.show_tab(name)
+        yield f"Results, {name}", window
 
 
 def _network(

@@ -44,6 +44,7 @@ from deeplabstream.gui.run_listing import EXCLUDED
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.analysis_bar import AnalysisBar
 from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.gui.widgets.run_corrections import RunCorrections
 from deeplabstream.gui.widgets.run_plots import RunPlots
 from deeplabstream.gui.widgets.run_regions import RunRegions
 from deeplabstream.gui.widgets.run_table import RunSearch, RunTable
@@ -56,7 +57,9 @@ _CHOOSE = "Choose a run. Ctrl and Shift choose several."
 _TABLES = "Tables (*.csv *.parquet *.xlsx)"
 _PLOTS = "Plots (*.svg *.pdf *.png)"
 _LISTING = "Listing the runs …"
-_OF_ONE, _OF_SEVERAL = ("Measures", "Plots", "Regions"), ("Table", "Groups")
+_OF_ONE, _OF_SEVERAL = ("Measures", "Plots", "Regions", "Correct"), ("Table", "Groups")
+_BY_HAND = ("Regions", "Correct")
+"""Parts without options of the analysis."""
 _SOON_MS = 400
 """Work that takes longer shows that it goes on."""
 
@@ -83,7 +86,7 @@ class ResultsPage(QWidget):
         self.bar = AnalysisBar()
         self.title, self.notes = QLabel(_CHOOSE), QLabel()
         self.measures, self.plots = ValuesTable(), RunPlots(self.client)
-        self.regions = RunRegions()
+        self.regions, self.corrections = RunRegions(), RunCorrections()
         self.study, self.groups = StudyTableView(), GroupsView(self.client)
         self.analyse = QPushButton()
         self.analyse.setProperty("starts", True)
@@ -137,6 +140,8 @@ class ResultsPage(QWidget):
         self._last[kind] = name
         self.tabs[name].setChecked(True)
         self._stack.setCurrentIndex(list(self.tabs).index(name))
+        self.bar.setVisible(name not in _BY_HAND)
+        self._show_notes()
 
     def _arrange(self) -> None:
         left = QWidget()
@@ -161,7 +166,7 @@ class ResultsPage(QWidget):
         split.setHandleWidth(2)
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 5)
-        split.setSizes([400, 800])
+        split.setSizes([330, 880])
         split.setChildrenCollapsible(False)
         row = QVBoxLayout(self)
         row.setContentsMargins(10, 10, 10, 10)
@@ -178,7 +183,10 @@ class ResultsPage(QWidget):
         self.progress.setFixedSize(160, 10)
         tabs = QHBoxLayout()
         tabs.setSpacing(4)
-        parts = (self.measures, self.plots, self.regions, self.study, self.groups)
+        parts = (
+            *(self.measures, self.plots, self.regions, self.corrections),
+            *(self.study, self.groups),
+        )
         for name, widget in zip((*_OF_ONE, *_OF_SEVERAL), parts, strict=True):
             button = QPushButton(name)
             button.setCheckable(True)
@@ -201,9 +209,9 @@ class ResultsPage(QWidget):
         column.setContentsMargins(8, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.title)
+        column.addLayout(tabs)
         column.addWidget(self.notes)
         column.addWidget(self.bar)
-        column.addLayout(tabs)
         column.addWidget(self._stack, 1)
         column.addLayout(foot)
         self.show_tab("Measures")
@@ -224,6 +232,8 @@ class ResultsPage(QWidget):
         self.bar.changed.connect(self._change)
         self.regions.changed.connect(self._analyse)
         self.regions.failed.connect(self._say)
+        self.corrections.changed.connect(self._analyse)
+        self.corrections.failed.connect(self._say)
         self.analyse.clicked.connect(self._analyse_all)
         self.save_table.clicked.connect(self._ask_table)
         self.save_plots.clicked.connect(self._ask_plots)
@@ -269,7 +279,15 @@ class ResultsPage(QWidget):
         self.measures.show_values((), ())
         self.plots.clear(text)
         self.regions.clear(text)
+        self.corrections.clear(text)
         self.notes.hide()
+
+    def _show_notes(self) -> None:
+        """Show what was noted on the run above its numbers and plots."""
+        notes = () if self.measured is None else self.measured.notes
+        self.notes.setText("\n".join(notes))
+        beside = self._stack.currentWidget() in (self.measures, self.plots)
+        self.notes.setVisible(bool(notes) and beside)
 
     def _clear_study(self) -> None:
         """Show that the selected runs are not analysed yet."""
@@ -345,10 +363,10 @@ class ResultsPage(QWidget):
         rows = [(_label(row.name, row.of), row.unit, *row.values) for row in reply.rows]
         tips = [f"{row.name}: {row.definition}" for row in reply.rows]
         self.measures.show_values(("measure", "unit", *columns), rows, tips)
-        self.notes.setText("\n".join(reply.notes))
-        self.notes.setVisible(bool(reply.notes))
+        self._show_notes()
         self.plots.show_run(request.run, request.options, reply)
         self.regions.show_run(request.run, reply)
+        self.corrections.show_run(request.run, reply.camera)
         self._offer()
 
     def _offer(self) -> None:
@@ -479,16 +497,18 @@ class ResultsPage(QWidget):
 
     @property
     def undoes(self) -> bool:
-        """Whether Undo and Redo are of the regions that are drawn here."""
-        return self.regions.isVisible()
+        """Whether Undo and Redo are of the regions or corrections that are made here."""
+        return self.regions.isVisible() or self.corrections.isVisible()
 
     def undo(self) -> None:
-        """Take the last change of the regions back."""
-        self.regions.undo()
+        """Take the last change back."""
+        shown = self.regions if self.regions.isVisible() else self.corrections
+        shown.undo()
 
     def redo(self) -> None:
         """Make it again."""
-        self.regions.redo()
+        shown = self.regions if self.regions.isVisible() else self.corrections
+        shown.redo()
 
     @property
     def running(self) -> str:
@@ -498,6 +518,7 @@ class ResultsPage(QWidget):
     def finish(self) -> None:
         """End the process and the thread behind the page."""
         self.table.lister.finish()
+        self.corrections.finish()
         self.client.finish()
 
 

@@ -20,7 +20,7 @@ _UNITS = {"auto": "auto unit", "px": "px", "mm": "mm"}
 _MOST_LETTERS = 22
 
 
-class _Choices(QPushButton):
+class Choices(QPushButton):
     """A button with a menu of words to tick."""
 
     changed = pyqtSignal()
@@ -75,11 +75,11 @@ class AnalysisBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts = _Choices("Body part", "usual")
+        self.parts = Choices("Body part", "usual")
         self.parts.setToolTip(
             "body parts whose mean is the position; usual: body, centre or thorax, else all"
         )
-        self.phases = _Choices("Phases", "none")
+        self.phases = Choices("Phases", "none")
         self.phases.setToolTip(
             "before, during and after stimulations; light on and off; trials; stages"
         )

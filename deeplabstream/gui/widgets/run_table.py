@@ -80,8 +80,8 @@ class RunTable(QTableView):
             for column, width in enumerate(_WIDTHS):
                 header.resizeSection(column, width)
                 header.setSectionHidden(column, column not in columns)
-            stretched = NOTES if NOTES in columns else columns[-1]
-            header.setSectionResizeMode(stretched, QHeaderView.ResizeMode.Stretch)
+            if NOTES in columns:
+                header.setSectionResizeMode(NOTES, QHeaderView.ResizeMode.Stretch)
             header.setSortIndicator(START, Qt.SortOrder.DescendingOrder)
             header.sortIndicatorChanged.connect(self._sort)
         self.setSortingEnabled(True)
@@ -200,7 +200,7 @@ class WordSearch(QLineEdit):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setPlaceholderText("Search: animal, group, tag, date …")
+        self.setPlaceholderText("Search: words, date …")
         self.setToolTip("shows runs that contain all of these words")
         self.setClearButtonEnabled(True)
 
@@ -222,9 +222,9 @@ class RunSearch(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
-        grid.addWidget(self.words, 0, 0, 1, 2)
+        grid.addWidget(self.words, 0, 0)
         for at, (name, box) in enumerate(self.boxes.items()):
-            grid.addWidget(box, *((0, 2) if at == 0 else divmod(at + 2, 3)))
+            grid.addWidget(box, *divmod(at + 1, 2))
             box.setToolTip(f"shows runs of this {name} only")
             box.setMinimumContentsLength(10)
             box.setSizeAdjustPolicy(
@@ -240,7 +240,7 @@ class RunSearch(QWidget):
             edit.setToolTip(f"shows runs {word} this day, included")
             edit.setDate(edit.minimumDate())
             edit.dateChanged.connect(self._ask)
-            grid.addWidget(edit, 2, 1 + at)
+            grid.addWidget(edit, 3, at)
         self.words.textChanged.connect(self._ask)
 
     @property

@@ -27,6 +27,8 @@ class TimelineView(QWidget):
 
     sought = pyqtSignal(float)
     """A moment was clicked: seconds since the stream began."""
+    span_marked = pyqtSignal(float, float)
+    """A span was dragged with Shift: its ends, seconds since the stream began."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +38,9 @@ class TimelineView(QWidget):
         self._end_s = 1.0
         self._from_s, self._until_s = 0.0, 1.0
         self._names = 0
+        self.marked: tuple[float, float] | None = None
+        """A span that is shaded, seconds."""
+        self._marked_from_s: float | None = None
         self.setMinimumHeight(_TOP + 3 * _ROW)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setMouseTracking(True)
@@ -83,8 +88,15 @@ class TimelineView(QWidget):
         return QSize(600, _TOP + _ROW * min(len(self.lanes) + 1, 10) + 6)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Go to the moment that was clicked."""
+        """Go to the moment that was clicked; with Shift, begin to mark a span."""
+        shift = Qt.KeyboardModifier.ShiftModifier
+        if event is not None and event.modifiers() & shift:
+            self._marked_from_s = self._time(event.x() - self._names)
         self._seek(event)
+
+    def mouseReleaseEvent(self, _event: QMouseEvent | None) -> None:  # noqa: N802
+        """End the span."""
+        self._marked_from_s = None
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Follow the pressed mouse; name the mark under it."""
@@ -115,6 +127,7 @@ class TimelineView(QWidget):
         colours = palette()
         painter.fillRect(self.rect(), QColor(colours.panel))
         self._paint_seconds(painter)
+        self._paint_marked(painter)
         for row, lane in enumerate(self.lanes):
             top = _TOP + row * _ROW
             painter.setPen(QColor(colours.faint))
@@ -134,6 +147,18 @@ class TimelineView(QWidget):
             painter.setPen(QPen(QColor(colours.text), 1.5))
             painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
         painter.end()
+
+    def _paint_marked(self, painter: QPainter) -> None:
+        """Shade the marked span."""
+        if self.marked is None:
+            return
+        left, right = (self._x(time_s) for time_s in self.marked)
+        left = max(left, float(self._names))
+        if right >= left:
+            shade = QColor(palette().blue)
+            shade.setAlpha(90)
+            width = max(right - left, 2.0)
+            painter.fillRect(QRectF(left, 0, width, self.height()), shade)
 
     def _paint_lane(self, painter: QPainter, lane: Lane, top: int) -> None:
         colours = palette()
@@ -170,6 +195,8 @@ class TimelineView(QWidget):
     def _seek(self, event: QMouseEvent | None) -> None:
         if event is not None:
             time_s = self._time(event.x() - self._names)
+            if (start_s := self._marked_from_s) is not None:
+                self.span_marked.emit(min(start_s, time_s), max(start_s, time_s))
             self.sought.emit(min(max(0.0, time_s), self._end_s))
 
     def _x(self, time_s: float) -> float:

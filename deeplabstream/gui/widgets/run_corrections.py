@@ -1,0 +1,478 @@
+"""Run corrections: recorded and corrected poses side by side, a span, what to do in it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from threading import Condition
+from typing import Any
+
+import numpy as np
+from PyQt5.QtCore import QPointF, Qt, QThread, pyqtSignal
+from PyQt5.QtGui import QMouseEvent
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.gui.widgets.analysis_bar import Choices
+from deeplabstream.gui.widgets.timeline_view import TimelineView
+from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.recording.pose_corrections import (
+    Correction,
+    Kind,
+    append_correction,
+    corrections_of,
+    read_corrections,
+    signed,
+)
+from deeplabstream.recording.recorded_frames import RecordedFrames
+from deeplabstream.recording.run_review import Review
+
+_KINDS: Mapping[str, Kind] = {
+    "Swap names": "swap",
+    "Confirm names": "confirm",
+    "Remove points": "remove",
+    "Interpolate": "interpolate",
+    "Set a point": "set",
+}
+_LIST_HEIGHT = 62  # px
+_Draft = tuple[RecordedFrames, Mapping[int, Correction]]
+
+
+class _Corrector(QThread):
+    """Corrects the poses of a run; of what was asked for, the newest counts."""
+
+    corrected = pyqtSignal(object, object)
+    """The corrections, by number, and the RecordedFrames, or a sentence why not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = Condition()
+        self._wanted: _Draft | None = None
+        self._over = False
+
+    def correct(self, frames: RecordedFrames, by: Mapping[int, Correction]) -> None:
+        """Begin to correct."""
+        with self._changed:
+            self._wanted = frames, by
+            self._changed.notify()
+        if not self.isRunning():
+            self.start()
+
+    def finish(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._over = True
+            self._changed.notify()
+        self.wait()
+
+    def run(self) -> None:
+        """Correct until `finish`."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._over or self._wanted is not None)
+                wanted, self._wanted = self._wanted, None
+            if self._over or wanted is None:
+                return
+            frames, by = wanted
+            try:
+                self.corrected.emit(by, frames.with_corrections(by))
+            except DeepLabStreamError as error:
+                self.corrected.emit(by, str(error))
+
+
+class _PointView(VideoView):
+    """A frame; a click says where a point is."""
+
+    clicked = pyqtSignal(float, float)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Tell the place in the image that was clicked."""
+        if event is None or self.place is None:
+            return
+        at: QPointF = event.localPos()
+        x = (at.x() - self.place.left) / self.place.scale - 0.5
+        y = (at.y() - self.place.top) / self.place.scale - 0.5
+        self.clicked.emit(round(x, 1), round(y, 1))
+
+
+class RunCorrections(QWidget):
+    """Corrects poses of a run; each correction is an entry of corrections.json."""
+
+    changed = pyqtSignal()
+    """The run has other corrections: analyse it again."""
+    failed = pyqtSignal(str)
+    """Why something can't be corrected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures, self.corrector = RunPictures(), _Corrector()
+        self.before, self.after = VideoView(""), _PointView("")
+        self.timeline = TimelineView()
+        self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
+        self.first, self.last = QPushButton("From here"), QPushButton("To here")
+        self.span_text = QLabel()
+        self.kind = QComboBox()
+        self.animals = Choices("Animals", "all")
+        self.parts = Choices("Body parts", "all")
+        self.why = QLineEdit()
+        self.apply, self.undo_it = QPushButton("Correct"), QPushButton("Undo")
+        self.list, self.problem = QListWidget(), QLabel()
+        self.review: Review | None = None
+        self.time_s = 0.0
+        self.position: tuple[float, float] | None = None
+        """Where *Set a point* sets it, px."""
+        self._drafted: Correction | None = None
+        """What is prepared, tried or not."""
+        self._run: Path | None = None
+        self._asked: Path | None = None
+        """The run that is read, or was read."""
+        self._camera = ""
+        self._frames: tuple[int, int] | None = None
+        """First and last frame of the span."""
+        self._known: dict[int, Correction] = {}
+        """Corrections of the camera that count, by number."""
+        self._corrected: RecordedFrames | None = None
+        self._by: dict[int, Correction] = {}
+        """The corrections that were asked for last, the prepared one among them."""
+        self._prepared: Correction | None = None
+        """What *Correct* would add, once it was tried."""
+        self._arrange()
+        self._connect()
+        self._offer()
+
+    def show_run(self, run: Path, camera: str) -> None:
+        """Show a run; it is read once the widget is seen."""
+        self._run, self._camera = run, camera
+        self._read()
+
+    def clear(self, text: str) -> None:
+        """Show no run but a sentence."""
+        self._run = self._asked = self.review = self._corrected = self._frames = None
+        self._known = {}
+        self.timeline.marked = None
+        self.timeline.show_run((), (), 0.0)
+        self.list.clear()
+        for view in (self.before, self.after):
+            view.clear(text)
+        self._prepared = None
+        self._offer()
+
+    def undo(self) -> None:
+        """Undo the last correction that counts."""
+        if self._known:
+            self._append(Correction(kind="undo", undoes=max(self._known)))
+
+    def redo(self) -> None:
+        """Undo the last entry, if it is an undo."""
+        entries = self._entries()
+        if entries and entries[-1].kind == "undo":
+            self._append(Correction(kind="undo", undoes=len(entries)))
+
+    def go_to(self, time_s: float) -> None:
+        """Show a moment."""
+        run = self.review
+        if run is None:
+            return
+        self.time_s = min(max(0.0, time_s), run.end_s)
+        self.timeline.go_to(self.time_s)
+        row = run.row_at(self._camera, self.time_s)
+        place = run.video_frame_of(self._camera, row)
+        if place is None:
+            height, width = run.shape_of(self._camera) or (480, 640)
+            self._show_frame(row, np.zeros((height, width), np.uint8))
+        else:
+            self.pictures.want((self._camera, row), *place)
+
+    def finish(self) -> None:
+        """End the threads."""
+        self.pictures.finish()
+        self.corrector.finish()
+
+    def _arrange(self) -> None:
+        self.kind.addItems(list(_KINDS))
+        self.kind.setToolTip("what is wrong in the span, and done about it")
+        self.animals.setToolTip("animals that are corrected")
+        self.parts.setToolTip("body parts that are corrected")
+        self.why.setPlaceholderText("Reason")
+        self.why.setToolTip("is kept with the correction, with the user and the time")
+        self.timeline.setToolTip("a click seeks; a drag with Shift marks a span")
+        self.timeline.setMaximumHeight(100)
+        self.apply.setProperty("starts", True)
+        self.list.setFixedHeight(_LIST_HEIGHT)
+        self.problem.setObjectName("problem")
+        self.problem.setWordWrap(True)
+        self.problem.hide()
+        self.span_text.setObjectName("caption")
+        views = QHBoxLayout()
+        views.setSpacing(8)
+        views.addWidget(self.before, 1)
+        views.addWidget(self.after, 1)
+        doing = QHBoxLayout()
+        moving = (self.back, self.forth, self.first, self.last)
+        for widget in (*moving, self.kind, self.animals, self.parts):
+            doing.addWidget(widget)
+        doing.addStretch(1)
+        reason = QHBoxLayout()
+        reason.addWidget(self.span_text, 1)
+        reason.addWidget(self.why, 1)
+        reason.addWidget(self.apply)
+        done = QHBoxLayout()
+        done.addWidget(self.list, 1)
+        done.addWidget(self.undo_it, 0, Qt.AlignmentFlag.AlignTop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(views, 1)
+        column.addWidget(self.timeline)
+        column.addLayout(doing)
+        column.addLayout(reason)
+        column.addWidget(self.problem)
+        column.addLayout(done)
+
+    def _connect(self) -> None:
+        self.pictures.opened.connect(self._show)
+        self.pictures.failed.connect(self._fail)
+        self.pictures.decoded.connect(self._take_picture)
+        self.corrector.corrected.connect(self._take_corrected)
+        self.timeline.sought.connect(self.go_to)
+        self.timeline.span_marked.connect(self._mark)
+        self.back.clicked.connect(lambda: self._step(-1))
+        self.forth.clicked.connect(lambda: self._step(1))
+        self.first.clicked.connect(lambda: self._mark(self.time_s, None))
+        self.last.clicked.connect(lambda: self._mark(None, self.time_s))
+        self.kind.activated.connect(self._take_kind)
+        self.animals.changed.connect(self._preview)
+        self.parts.changed.connect(self._preview)
+        self.after.clicked.connect(self._set_position)
+        self.apply.clicked.connect(self._apply)
+        self.undo_it.clicked.connect(self._undo_chosen)
+        self.list.currentRowChanged.connect(self._offer)
+
+    def _read(self) -> None:
+        """Read the run, unless it was read."""
+        if self._run is None or not self.isVisible():
+            return
+        if self._run == self._asked:
+            self._list()
+            return
+        self._asked = self._run
+        for view in (self.before, self.after):
+            view.clear("Reading …")
+        if not self.pictures.isRunning():
+            self.pictures.start()
+        self.pictures.open(self._run)
+
+    def _show(self, run: Review) -> None:
+        if run.folder.path != self._run:
+            return
+        if self._camera not in run.cameras:
+            self._fail(f"no poses of camera {self._camera}")
+            return
+        self.review = run
+        table = run.cameras[self._camera].poses
+        self.animals.tick(table.animals[:2] if len(table.animals) == 2 else ())
+        self.animals.offer(table.animals)
+        self.animals.setVisible(len(table.animals) > 1)
+        self.parts.offer(table.skeleton.bodyparts)
+        for view, text in ((self.before, "recorded"), (self.after, "corrected")):
+            view.camera = text
+            view.threshold = run.folder.thresholds.of(self._camera)
+        self.timeline.show_run(run.lanes, run.marks, run.end_s)
+        self._list()
+        self.go_to(run.time_of(self._camera, run.first_row(self._camera)))
+
+    def _fail(self, why: str) -> None:
+        for view in (self.before, self.after):
+            view.clear(why)
+
+    def _entries(self) -> tuple[Correction, ...]:
+        if self._run is None:
+            return ()
+        try:
+            return read_corrections(self._run)
+        except DeepLabStreamError as error:
+            self.failed.emit(str(error))
+            return ()
+
+    def _list(self) -> None:
+        """List the corrections that count, and show their effect."""
+        if self._run is None or self.review is None:
+            return
+        try:
+            self._known = corrections_of(self._run, self._camera)
+        except DeepLabStreamError as error:
+            self._complain(str(error))
+            self._known = {}
+        self.list.clear()
+        for number, each in self._known.items():
+            self.list.addItem(f"{number}: {each}{f' ({each.why})' if each.why else ''}")
+        self._preview()
+
+    def _take_kind(self) -> None:
+        self.position = None
+        self._preview()
+
+    def _draft(self) -> Correction | None:
+        """Return the correction that is prepared; None: something is missing."""
+        kind = _KINDS[self.kind.currentText()]
+        if self._frames is None or (kind == "set" and self.position is None):
+            return None
+        return Correction(
+            kind=kind,
+            camera=self._camera,
+            frames=self._frames,
+            animals=self.animals.ticked,
+            bodyparts=() if kind in ("swap", "confirm") else self.parts.ticked,
+            position=self.position if kind == "set" else None,
+        )
+
+    def _preview(self) -> None:
+        """Correct the poses as prepared, behind the window."""
+        self._complain("")
+        self._prepared = None
+        self._offer()
+        if self.review is None:
+            return
+        by = dict(self._known)
+        try:
+            draft = self._draft()
+        except DeepLabStreamError as error:
+            self._complain(str(error))
+            draft = None
+        if draft is not None:
+            by[max(by, default=0) + 1] = draft
+        self._by, self._drafted = by, draft
+        self.corrector.correct(self.review.cameras[self._camera], by)
+
+    def _take_corrected(self, by: object, found: object) -> None:
+        if by is not self._by or self.review is None:
+            return
+        if isinstance(found, RecordedFrames):
+            self._corrected, self._prepared = found, self._drafted
+            self._offer()
+            self.go_to(self.time_s)
+        else:
+            self._complain(str(found))
+
+    def _complain(self, why: str) -> None:
+        self.problem.setText(why)
+        self.problem.setVisible(bool(why))
+
+    def _offer(self) -> None:
+        """Enable what can be done, and say what is missing."""
+        there = self.review is not None
+        for widget in (self.back, self.forth, self.first, self.last):
+            widget.setEnabled(there)
+        kind = _KINDS[self.kind.currentText()]
+        missing = ""
+        if self._frames is None:
+            missing = "Mark a span: From here, To here, or drag with Shift."
+        elif kind == "set" and self.position is None:
+            missing = "Click into the corrected frame where the point is."
+        elif kind == "swap" and len(self.animals.ticked) != 2:
+            missing = "Choose two animals."
+        first, last = self._frames or (0, 0)
+        span = f"frames {first} to {last}. " if self._frames else ""
+        self.span_text.setText(f"{span}{missing}")
+        self.parts.setEnabled(kind not in ("swap", "confirm"))
+        self.apply.setEnabled(self._prepared is not None and not missing)
+        self.undo_it.setEnabled(self.list.currentRow() >= 0)
+
+    def _mark(self, start_s: float | None, end_s: float | None) -> None:
+        """Mark a span; None: an end stays as it is."""
+        run = self.review
+        if run is None:
+            return
+        before = self.timeline.marked or (self.time_s, self.time_s)
+        start = before[0] if start_s is None else start_s
+        end = before[1] if end_s is None else end_s
+        if end < start:
+            start = end = self.time_s
+        rows = [run.row_at(self._camera, each) for each in (start, end)]
+        numbers = run.cameras[self._camera].rows["frame"]
+        self._frames = int(numbers.iat[rows[0]]), int(numbers.iat[rows[1]])
+        times = [run.time_of(self._camera, row) for row in rows]
+        self.timeline.marked = times[0], times[1]
+        self.timeline.update()
+        self._preview()
+
+    def _set_position(self, x: float, y: float) -> None:
+        if _KINDS[self.kind.currentText()] == "set" and self.review is not None:
+            self.position = x, y
+            if self._frames is None:
+                self._mark(self.time_s, self.time_s)
+            self._preview()
+
+    def _apply(self) -> None:
+        """Add what was tried, with its reason, and begin with an empty span."""
+        if self._prepared is None:
+            return
+        added = replace(self._prepared, why=self.why.text().strip())
+        marked, self.timeline.marked = self.timeline.marked, None
+        span, self._frames = self._frames, None
+        if self._append(added):
+            self.position = None
+            self.why.clear()
+        else:
+            self._frames, self.timeline.marked = span, marked
+
+    def _undo_chosen(self) -> None:
+        number = list(self._known)[self.list.currentRow()]
+        self._append(Correction(kind="undo", undoes=number))
+
+    def _append(self, correction: Correction) -> bool:
+        if self._run is None:
+            return False
+        try:
+            append_correction(self._run, signed(correction))
+        except DeepLabStreamError as error:
+            self._complain(str(error))
+            return False
+        self._list()
+        self.changed.emit()
+        return True
+
+    def _step(self, rows: int) -> None:
+        run = self.review
+        if run is None:
+            return
+        row = run.row_at(self._camera, self.time_s) + rows
+        row = min(max(0, row), len(run.cameras[self._camera].rows) - 1)
+        self.go_to(run.time_of(self._camera, row))
+
+    def _take_picture(self, key: tuple[str, int], image: Image | None) -> None:
+        if image is not None and self.review is not None:
+            self._show_frame(key[1], image)
+
+    def _show_frame(self, row: int, image: Image) -> None:
+        """Show a frame with the recorded and the corrected pose."""
+        run = self.review
+        if run is None:
+            return
+        frame = int(run.cameras[self._camera].rows["frame"].iat[row])
+        self.before.show_picture(image, frame, run.step_of(self._camera, row))
+        if self._corrected is not None:
+            cameras = {**run.cameras, self._camera: self._corrected}
+            run = replace(run, cameras=cameras)
+        self.after.show_picture(image, frame, run.step_of(self._camera, row))
+
+    def hideEvent(self, event: Any) -> None:  # noqa: N802
+        """Close the files of the run, so that they can be moved."""
+        super().hideEvent(event)
+        if self.review is not None:
+            self.pictures.release()
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        """Read the run that was chosen meanwhile."""
+        super().showEvent(event)
+        self._read()

@@ -1,0 +1,201 @@
+"""Poses of a run corrected in the window: a span, what to do, before and after, undo."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PyQt5.QtCore import QEvent, QPoint, Qt
+from PyQt5.QtGui import QMouseEvent
+from PyQt5.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.gui.pages.results_page import ResultsPage
+from deeplabstream.gui.results_process import Analyse
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.run_corrections import RunCorrections
+from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.recording.pose_corrections import corrections_of
+from tests.recording.recorded import SETTINGS
+from tests.recording.small_run import exposed, made, point
+
+pytestmark = pytest.mark.usefixtures("fork_server")
+
+SOON = 90_000  # ms
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return made(tmp_path, animals=2)
+
+
+@pytest.fixture
+def view(run: Path, qtbot: QtBot) -> Iterator[RunCorrections]:
+    shown = RunCorrections()
+    qtbot.addWidget(shown)
+    shown.resize(900, 600)
+    shown.show()
+    shown.show_run(run, "top")
+    qtbot.waitUntil(lambda: shown.review is not None, timeout=SOON)
+    yield shown
+    shown.finish()
+
+
+def points(view: VideoView) -> NDArray[np.float32]:
+    """Return the points that are shown."""
+    assert view._step is not None
+    return view._step.pose.points
+
+
+def go_to(qtbot: QtBot, view: RunCorrections, frame: int) -> None:
+    assert view.review is not None
+    view.go_to((exposed(frame) - exposed(0)) / 1e9)
+    qtbot.waitUntil(
+        lambda: view.after._index == frame and view.after._step is not None,
+        timeout=SOON,
+    )
+
+
+def mark(qtbot: QtBot, view: RunCorrections, first: int, last: int) -> None:
+    go_to(qtbot, view, first)
+    view.first.click()
+    go_to(qtbot, view, last)
+    view.last.click()
+    assert view.span_text.text().startswith(f"frames {first} to {last}.")
+
+
+def correct(qtbot: QtBot, view: RunCorrections) -> None:
+    qtbot.waitUntil(view.apply.isEnabled, timeout=SOON)
+    view.apply.click()
+
+
+def listed(view: RunCorrections) -> list[str]:
+    items = [view.list.item(row) for row in range(view.list.count())]
+    return [item.text() for item in items if item is not None]
+
+
+def test_swapped_names_are_seen_before_they_are_written_and_can_be_undone(
+    view: RunCorrections, run: Path, qtbot: QtBot
+) -> None:
+    files = {file.name: file.read_bytes() for file in run.iterdir()}
+    mark(qtbot, view, 3, 4)
+    anna, bob = np.array(point(4, 0, 0)), np.array(point(4, 1, 0))
+    qtbot.waitUntil(
+        lambda: np.allclose(points(view.after)[0, 0], bob), timeout=SOON
+    )  # the view shows what would be
+    np.testing.assert_allclose(points(view.before)[0, 0], anna)
+    assert not (run / "corrections.json").exists()
+    view.why.setText("they crossed")
+    correct(qtbot, view)
+    assert listed(view) == ["1: swap anna, bob, frames 3 to 4 of top (they crossed)"]
+    (kept,) = json.loads((run / "corrections.json").read_text("utf-8"))["corrections"]
+    assert kept["why"] == "they crossed"
+    assert kept["when"]
+    assert view.timeline.marked is None
+    now = {file.name: file.read_bytes() for file in run.iterdir()}
+    assert {name: now[name] for name in files} == files, "what was recorded stays"
+    view.list.setCurrentRow(0)
+    view.undo_it.click()
+    assert listed(view) == []
+    qtbot.waitUntil(lambda: np.allclose(points(view.after)[0, 0], anna), timeout=SOON)
+    view.redo()
+    assert len(listed(view)) == 1, "the undo is undone"
+    view.undo()
+    assert corrections_of(run, "top") == {}
+
+
+def test_a_point_is_set_by_a_click_into_the_corrected_frame(
+    view: RunCorrections, run: Path, qtbot: QtBot
+) -> None:
+    go_to(qtbot, view, 6)
+    view.kind.setCurrentText("Set a point")
+    view.kind.activated.emit(view.kind.currentIndex())
+    view.animals.tick(("bob",))
+    view.parts.tick(("tail",))
+    view.first.click()
+    assert "Click into the corrected frame" in view.span_text.text()
+    place = view.after.place
+    assert place is not None
+    x, y = place.to_view((30, 20))
+    at = QPoint(round(x), round(y))
+    qtbot.mouseClick(view.after, Qt.MouseButton.LeftButton, pos=at)
+    correct(qtbot, view)
+    qtbot.waitUntil(
+        lambda: np.allclose(points(view.after)[1, 1], (30, 20), atol=0.2), timeout=SOON
+    )
+    assert "set tail of bob at" in listed(view)[0]
+
+
+def test_what_does_not_fit_is_a_sentence_and_can_not_be_applied(
+    view: RunCorrections, run: Path, qtbot: QtBot
+) -> None:
+    mark(qtbot, view, 2, 8)
+    view.kind.setCurrentText("Interpolate")
+    view.kind.activated.emit(view.kind.currentIndex())
+    qtbot.waitUntil(
+        lambda: "both before and after" in view.problem.text(), timeout=SOON
+    )
+    assert not view.apply.isEnabled()
+    view.kind.setCurrentText("Swap names")
+    view.kind.activated.emit(view.kind.currentIndex())
+    view.animals.tick(("anna",))
+    assert view.span_text.text().endswith("Choose two animals.")
+    assert not view.apply.isEnabled()
+
+
+def test_a_span_is_marked_by_a_drag_with_shift(
+    view: RunCorrections, qtbot: QtBot
+) -> None:
+    line = view.timeline
+    for kind, x in (
+        (QEvent.Type.MouseButtonPress, 0.3),
+        (QEvent.Type.MouseMove, 0.9),
+        (QEvent.Type.MouseButtonRelease, 0.9),
+    ):
+        event = QMouseEvent(
+            kind,
+            QPoint(int(x * line.width()), 30),
+            Qt.MouseButton.LeftButton,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.ShiftModifier,
+        )
+        QApplication.sendEvent(line, event)
+    assert line.marked is not None
+    start, end = line.marked
+    assert start < end
+    assert view.span_text.text().startswith("frames ")
+
+
+def test_a_damaged_file_of_corrections_is_a_sentence_and_stays(
+    view: RunCorrections, run: Path, qtbot: QtBot
+) -> None:
+    (run / "corrections.json").write_text("{", "utf-8")
+    mark(qtbot, view, 3, 4)
+    correct(qtbot, view)
+    assert "corrections.json" in view.problem.text()
+    assert (run / "corrections.json").read_text("utf-8") == "{"
+
+
+def test_results_of_the_page_follow_a_correction(tmp_path: Path, qtbot: QtBot) -> None:
+    made(tmp_path / "output", animals=2)
+    page = ResultsPage(Document(tmp_path / "rig.ini", SETTINGS))
+    qtbot.addWidget(page)
+    page.resize(1240, 700)
+    page.show()
+    qtbot.waitUntil(lambda: len(page.table.runs.all) == 1, timeout=SOON)
+    page.table.choose(0)
+    page.show_tab("Correct")
+    view = page.corrections
+    qtbot.waitUntil(lambda: view.review is not None, timeout=SOON)
+    assert page.measured is not None
+    assert not any("corrected poses" in note for note in page.measured.notes)
+    mark(qtbot, view, 3, 4)
+    correct(qtbot, view)
+    qtbot.waitUntil(lambda: not page.client.waits(Analyse), timeout=SOON)
+    assert any("with 1 correction" in note for note in page.measured.notes)
+    page.undo()
+    qtbot.waitUntil(lambda: not page.client.waits(Analyse), timeout=SOON)
+    assert not any("with 1 correction" in note for note in page.measured.notes)
+    page.finish()
