@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from deeplabstream.analysis.plots import group_plot as group_plot
     from deeplabstream.analysis.plots import plot as plot
     from deeplabstream.analysis.plots import save_plot as save_plot
+    from deeplabstream.analysis.report import write_run_report as write_run_report
+    from deeplabstream.analysis.report import write_study_report as write_study_report
     from deeplabstream.analysis.study import Study as Study
     from deeplabstream.analysis.study import analyse_runs as analyse_runs
+    from deeplabstream.analysis.study_report import StudyOptions as StudyOptions
     from deeplabstream.api.corrections import correct as correct
     from deeplabstream.api.corrections import frames_between as frames_between
     from deeplabstream.api.corrections import undo_correction as undo_correction
@@ -137,10 +140,15 @@ _PUBLIC = {
         "plot",
         "save_plot",
     ),
+    "deeplabstream.analysis.report": (
+        "write_run_report",
+        "write_study_report",
+    ),
     "deeplabstream.analysis.study": (
         "Study",
         "analyse_runs",
     ),
+    "deeplabstream.analysis.study_report": ("StudyOptions",),
     "deeplabstream.api.corrections": (
         "correct",
         "frames_between",

@@ -3,13 +3,16 @@ r"""Compute the measures of recorded runs and write them as one table.
     python utils/AnalyseRuns.py output/2026-11-21_10-58-55
     python utils/AnalyseRuns.py output --bin-s 60 --phases stimulation:laser --table all.csv
     python utils/AnalyseRuns.py RUN --plots figures --format svg pdf
+    python utils/AnalyseRuns.py RUN --report report.html
+    python utils/AnalyseRuns.py output --report study.pdf --levels treated control
     python utils/AnalyseRuns.py output --group control --since 2026-11-01 --table all.xlsx
     python utils/AnalyseRuns.py RUN --region "left = circle 160 240 60" --keep-regions
 
 One row per run, animal, and time bin or phase; docs/results.md defines each measure. A
 folder with run folders stands for those in it that fit --animal, --group and so on and are
 not excluded. Regions of the triggers count; --region adds
-others, in pixels, and --keep-regions keeps these with the run, in regions.json.
+others, in pixels, and --keep-regions keeps these with the run, in regions.json. With
+--report, a table is written only where --table names it.
 """
 
 import sys
@@ -38,12 +41,18 @@ from deeplabstream.analysis.region_list import (
     read_places,
     write_places,
 )
+from deeplabstream.analysis.report import (
+    check_report_name,
+    write_run_report,
+    write_study_report,
+)
 from deeplabstream.analysis.study import (
     analyse_runs,
     check_ending,
     find_runs,
     write_table,
 )
+from deeplabstream.analysis.study_report import StudyOptions
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.program import CANT
@@ -71,14 +80,18 @@ NUMBERS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the table; return CANT when a run that was named could not be analysed."""
     asked = _parser().parse_args(argv)
-    path = asked.table or Path("results.csv")
-    check_ending(path)
+    path = asked.table or (None if asked.report else Path("results.csv"))
+    if path is not None:
+        check_ending(path)
+    if asked.report is not None:
+        check_report_name(asked.report)
     runs = _runs(asked)
     figures = _figures(asked.plots, runs, asked.format) if asked.plots else {}
     every = [
         file for files in figures.values() for each in files.values() for file in each
     ]
-    check_free([path, *every], asked.overwrite)
+    written = [each for each in (path, asked.report) if each is not None]
+    check_free([*written, *every], asked.overwrite)
     chosen = {name: value for name, value in vars(asked).items() if value is not None}
     names = inspect.signature(AnalysisOptions).parameters
     options: dict[str, Any] = {
@@ -90,6 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for run in runs:
             _keep(run, asked.regions or ())
         options["regions"] = ()
+    if asked.report is not None:
+        _report(asked, runs, AnalysisOptions(**options))
+        if asked.table is None and not figures:
+            return 0
     draw = partial(_draw, every=figures, overwrite=asked.overwrite) if figures else None
     study = analyse_runs(runs, AnalysisOptions(**options), asked.long, draw)
     for run, note in study.notes:
@@ -101,14 +118,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     for run, error in study.failed:
         print(f"{run}: left out: {error}", file=sys.stderr)
-    write_table(path, study.table)
-    print(f"{len(runs) - len(study.failed)} runs, {path}")
+    if path is not None:
+        write_table(path, study.table)
+        print(f"{len(runs) - len(study.failed)} runs, {path}")
     return CANT if any(run in asked.runs for run, _ in study.failed) else 0
 
 
-def _runs(asked: argparse.Namespace) -> list[Path]:
-    """Return the runs that are wanted; say which are excluded."""
-    query = RunQuery(
+def _report(
+    asked: argparse.Namespace, runs: Sequence[Path], options: AnalysisOptions
+) -> None:
+    """Write the report of the run, or of the study of several runs."""
+    if len(runs) == 1:
+        print(write_run_report(runs[0], asked.report, options))
+        return
+    compared = StudyOptions(
+        measures=asked.measures,
+        by=asked.by,
+        levels=asked.levels,
+        paired=asked.paired,
+        test=asked.test,
+    )
+    print(
+        write_study_report(asked.runs, asked.report, options, compared, _query(asked))
+    )
+
+
+def _query(asked: argparse.Namespace) -> RunQuery:
+    return RunQuery(
         animal=asked.animal,
         group=asked.group,
         experiment=asked.experiment,
@@ -118,6 +154,11 @@ def _runs(asked: argparse.Namespace) -> list[Path]:
         words=asked.words,
         excluded=asked.with_excluded,
     )
+
+
+def _runs(asked: argparse.Namespace) -> list[Path]:
+    """Return the runs that are wanted; say which are excluded."""
+    query = _query(asked)
     found = find_runs(asked.runs, query)
     for run in find_runs(asked.runs, replace(query, excluded=True)):
         if run not in found:
@@ -201,7 +242,25 @@ def _parser() -> ProgramParser:
     add("--keep-regions", action="store_true", help="keep them with the runs")
     add("--plots", type=Path, metavar="FOLDER", help="draw all plots of each run there")
     add("--format", nargs="+", choices=FORMATS, default=["svg"], help="default: svg")
+    add(
+        "--report", type=Path, metavar="FILE",
+        help="an .html or .pdf: of one run its report, of several runs that of the study",
+    )  # fmt: skip
     add_overwrite(parser)
+    add = parser.add_argument_group(
+        "what the report of several runs compares"
+    ).add_argument
+    add(
+        "--measures", nargs="+", default=(), metavar="COLUMN",
+        help="columns of the table; default: distance, speed, regions, stimulations …",
+    )  # fmt: skip
+    add("--by", default="group", metavar="COLUMN", help="the groups; default: group")
+    add("--levels", nargs="+", default=(), metavar="WORD", help="groups; default: all")
+    add("--paired", action="store_true", help="the same animals are in all groups")
+    add(
+        "--test", choices=["auto", "means", "ranks"], default="auto",
+        help="tests of means or of ranks; default: by a test of normality",
+    )  # fmt: skip
     add = parser.add_argument_group("which runs of a folder").add_argument
     for flag in ("--animal", "--group", "--experiment"):
         add(flag, default="", metavar="NAME", help=f"of this {flag[2:]}")

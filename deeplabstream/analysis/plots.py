@@ -55,6 +55,7 @@ _HEADINGS = 24
 """Bins of the polar plot."""
 _MOST_BINS = 1000
 """Bins of the occupancy side by side."""
+_DENSE = 2000
 _SHARES = ("share", "probability")
 """Units of signals from 0 to 1."""
 _CURVE_S = 1.0
@@ -205,6 +206,15 @@ def figure_style() -> AbstractContextManager[Any]:
     from matplotlib import rc_context
 
     return rc_context(_STYLE)
+
+
+def is_dense(figure: "Figure") -> bool:
+    """Return whether a figure has so many lines that reports have them as an image."""
+    from matplotlib.collections import LineCollection
+
+    return any(
+        len(each.get_paths()) > _DENSE for each in figure.findobj(LineCollection)
+    )
 
 
 def draw_track(

@@ -1,16 +1,20 @@
-"""Reports: one HTML page of a run."""
+"""Reports: one HTML page or PDF of a run, or of a study."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.plots import PlotOptions
 from deeplabstream.analysis.report_document import Document
 from deeplabstream.analysis.report_html import html_of
+from deeplabstream.analysis.report_pdf import pdf_of
 from deeplabstream.analysis.run_report import run_document
+from deeplabstream.analysis.study_report import StudyOptions, study_document
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.run_catalogue import RunQuery
 
-ENDINGS = (".html",)
+ENDINGS = (".html", ".pdf")
 
 
 def write_run_report(
@@ -26,7 +30,7 @@ def write_run_report(
     folder : str or pathlib.Path
         The run folder; a run that was killed is repaired first.
     file : str or pathlib.Path
-        Its ending is .html. An existing file is replaced.
+        Its ending is the format: .html or .pdf. An existing file is replaced.
     options : AnalysisOptions, optional
         How the measures are computed; left out: the defaults.
     plots : PlotOptions, optional
@@ -49,16 +53,65 @@ def write_run_report(
     )
 
 
+def write_study_report(
+    folders: Sequence[str | Path],
+    file: str | Path,
+    options: AnalysisOptions | None = None,
+    study: StudyOptions | None = None,
+    query: RunQuery | None = None,
+) -> Path:
+    """Write the report of several runs: groups compared, every animal a point.
+
+    Parameters
+    ----------
+    folders : sequence of str or pathlib.Path
+        Run folders, and folders with run folders. A run that is named is always analysed.
+    file : str or pathlib.Path
+        Its ending is the format: .html or .pdf. An existing file is replaced.
+    options : AnalysisOptions, optional
+        How the measures are computed; left out: the defaults.
+    study : StudyOptions, optional
+        What is compared; left out: groups, in the usual measures.
+    query : RunQuery, optional
+        Which runs of the folders are wanted; left out: those that are not excluded.
+        Excluded ones are listed with their reasons.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    DeepLabStreamError
+        No run could be analysed, a column is missing, another ending, or the file can't be
+        written.
+    """
+    check_report_name(Path(file))
+    document = study_document(
+        [Path(each) for each in folders],
+        options or AnalysisOptions(),
+        study or StudyOptions(),
+        query,
+    )
+    return _write(document, Path(file))
+
+
 def check_report_name(file: Path) -> None:
     """Raise DeepLabStreamError unless a report can have this name."""
     if file.suffix.casefold() not in ENDINGS:
-        raise DeepLabStreamError(f"{file}: the report's name must end with .html")
+        raise DeepLabStreamError(
+            f"{file}: the report's name must end with .html or .pdf"
+        )
 
 
 def _write(document: Document, file: Path) -> Path:
     try:
         with atomic_file(file) as draft:
-            draft.write_text(html_of(document), encoding="utf-8")
+            if file.suffix.casefold() == ".pdf":
+                draft.write_bytes(pdf_of(document))
+            else:
+                draft.write_text(html_of(document), encoding="utf-8")
     except OSError as error:
         reason = error.strerror or error
         raise DeepLabStreamError(f"Can't write {file}: {reason}") from error

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
-from deeplabstream.analysis.plots import figure_style
+from deeplabstream.analysis.plots import figure_style, is_dense
 from deeplabstream.analysis.report_document import (
     Block,
     Document,
@@ -40,8 +40,6 @@ nav { font-size: 13px; margin: .8em 0 } nav a { margin-right: 1em }
   figure, tr, .warning { break-inside: avoid } h2, h3 { break-after: avoid }
 }
 """
-_DENSE = 2000
-"""Lines in a plot from which on it is an image: the page stays small."""
 
 
 def html_of(document: Document) -> str:
@@ -111,8 +109,8 @@ def _plots(plots: list[Plot]) -> Iterator[str]:
 def _svg(figure: "Figure") -> bytes:
     from matplotlib.collections import LineCollection
 
-    for each in figure.findobj(LineCollection):
-        if len(each.get_paths()) > _DENSE:
+    if is_dense(figure):
+        for each in figure.findobj(LineCollection):
             each.set_rasterized(True)
     file = io.BytesIO()
     with figure_style():

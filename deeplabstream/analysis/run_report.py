@@ -413,7 +413,9 @@ def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]
 
 
 def _frames(run: _Run) -> Iterator[Block]:
-    names = ("exposed", "delivered", "lost", "analysed", "skipped", "recorded")
+    names = (
+        "exposed", "delivered", "lost", "dropped", "analysed", "skipped", "recorded",
+    )  # fmt: skip
     rows = []
     for each in counted_frames(run.folder):
         counts = [_count(each.get(name)) for name in names]
@@ -422,7 +424,8 @@ def _frames(run: _Run) -> Iterator[Block]:
         rows.append((each["camera"], each["span"], *counts, losses_of_video, closes))
     yield Text(
         "exposed = delivered + lost at the device; delivered = analysed + skipped; "
-        "delivered = recorded + recording losses. –: not known, or does not apply."
+        "delivered = recorded + recording losses. dropped: known to be missing where the "
+        "camera does not report its losses. –: not known, or does not apply."
     )
     heads = "camera", "span", *names, "recording losses", "closes"
     yield Table(heads, rows)

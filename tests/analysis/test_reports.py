@@ -10,12 +10,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deeplabstream.analysis.analyse import analyse
 from deeplabstream.analysis.camera_account import latencies, losses
+from deeplabstream.analysis.group_statistics import compare_groups
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.analysis.report import write_run_report
-from deeplabstream.analysis.report_document import number
+from deeplabstream.analysis.report import write_run_report, write_study_report
+from deeplabstream.analysis.report_document import Table, number
+from deeplabstream.analysis.report_pdf import (
+    INNER,
+    Font,
+    column_widths,
+    width_of,
+    wrapped,
+)
+from deeplabstream.analysis.study import analyse_runs
 from deeplabstream.analysis.tracking_quality import RULES
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
@@ -24,6 +35,7 @@ from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_list import RunNotes, write_notes
 from tests.analysis.made import body_at, made_run
 from tests.recording import recorded, small_run
+from utils.AnalyseRuns import main
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
 
@@ -72,7 +84,9 @@ def test_a_recorded_run_has_its_accounts_and_latency(tmp_path: Path) -> None:
     run = recorded.record(tmp_path / "run")
     page = write_run_report(run, tmp_path / "a.html")
     words = words_of(page)
-    assert "top tables – 40 – 39 1 30" in words  # it has no accounts: rows are counted
+    assert (
+        "top tables – 40 – – 39 1 30" in words
+    )  # it has no accounts: rows are counted
     assert "top exposed to decided 39" in words
     rows = read_frames(RunFolder(run), "top").rows
     found = {
@@ -209,6 +223,103 @@ def test_what_cant_be_written_is_named(
         options = replace(AnalysisOptions(), position=("tail",))
         write_run_report(golden, tmp_path / "a.html", options)
     assert not (tmp_path / "a.html").exists()
+
+
+def test_a_pdf_has_its_text_as_text_and_plots_as_vectors(
+    golden: Path, tmp_path: Path
+) -> None:
+    options = AnalysisOptions(bin_s=10)
+    first = write_run_report(golden, tmp_path / "a.pdf", options).read_bytes()
+    assert first.startswith(b"%PDF")
+    assert first.count(b"/Type /Page ") > 4
+    assert b"FontFile2" in first
+    assert b"/Type3" not in first
+    again = write_run_report(golden, tmp_path / "b.pdf", options).read_bytes()
+    assert again == first
+
+
+LETTERS = st.characters(codec="latin-1", categories=("L", "N", "P", "Zs"))
+
+
+@given(st.text(LETTERS, max_size=80), st.floats(0.05, 3))
+def test_wrapped_lines_fit_and_lose_no_letter(text: str, width: float) -> None:
+    font = Font(8.5)
+    lines = wrapped(text, font, width)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(width_of(line, font) <= width or len(line) == 1 for line in lines)
+
+
+def test_columns_of_a_table_fit_the_page() -> None:
+    words = "a definition of many words " * 20
+    table = Table(
+        ["measure", "n", "definition"], [["region_entries.left", "12", words]]
+    )
+    widths = column_widths(table, Font(7))
+    assert sum(widths) <= INNER + 1e-9
+    assert widths[0] > width_of("region_entries.left", Font(7))
+    assert widths[2] > 4
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Six runs of six animals in two groups; one is excluded, one has no poses."""
+    for number_ in range(8):
+        run = tmp_path / f"output/run{number_}"
+        shutil.copytree(GOLDEN / ("optogenetic", "conditional")[number_ % 2], run)
+        more = {"session": {"animal": f"0{number_}", "group": "ab"[number_ % 2]}}
+        RunFolder(run).update(**more, started=f"2026-11-2{number_}T12:00:00+00:00")
+        if number_ < 6:  # so that animals differ
+            rows = (run / "arena.csv").read_text("utf-8").splitlines(keepends=True)
+            kept = len(rows) - 15 * number_
+            (run / "arena.csv").write_text("".join(rows[:kept]), "utf-8")
+    write_notes(tmp_path / "output/run6", RunNotes(excluded="wrong drug"))
+    (tmp_path / "output/run7/arena.csv").unlink()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "output"
+
+
+def test_a_study_compares_groups_and_names_what_is_left_out(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["output", "--report", "study.html", "--levels", "a", "b"]) == 0
+    assert not Path("results.csv").exists()
+    words = words_of(Path("study.html"))
+    assert "run6 excluded wrong drug" in words
+    assert "run7 can't be analysed" in words
+    study = analyse_runs([output / f"run{n}" for n in range(6)])
+    row = compare_groups(study.table, ["mean_speed_px_per_s"]).table.iloc[0]
+    for cell in (row["test"], number(row["difference"]), number(row["ci_low"])):
+        assert cell in words
+    assert "a: 3, b: 3" in words
+    assert row["effect_size"] in words
+    means = (
+        study.table[study.table.span == "whole"].groupby("group")["distance_px"].mean()
+    )
+    assert f"distance_px a 3 {number(means['a'])}" in words
+    assert main(["output", "--report", "study.pdf", "--measures", "stimuli"]) == 2
+    assert "no column stimuli" in capsys.readouterr().err
+    assert main(["output", "--report", "study.pdf", "--measures", "distance_px"]) == 0
+    assert Path("study.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_study_of_one_group_has_no_test(output: Path) -> None:
+    runs = [output / name for name in ("run0", "run2")]
+    words = words_of(write_study_report(runs, "one.html"))
+    assert "Groups are not tested: column group: fewer than two groups" in words
+    assert "distance_px a 2" in words
+
+
+def test_a_report_of_one_run_from_the_program(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["output/run0", "--report", "run.html"]
+    assert main(words) == 0
+    assert main(words) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--table", "a.csv"]) == 0
+    assert Path("a.csv").is_file()
+    assert main(["output/run0", "--report", "run.doc"]) == 2
+    assert "must end with .html or .pdf" in capsys.readouterr().err
 
 
 def test_the_limits_are_documented() -> None:

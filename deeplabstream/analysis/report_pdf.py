@@ -1,0 +1,362 @@
+"""Report as PDF: pages of A4 by matplotlib, plots as vectors, text as text."""
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from deeplabstream.analysis.plots import figure_style, is_dense, png_of
+from deeplabstream.analysis.report_document import (
+    Block,
+    Document,
+    Plot,
+    Section,
+    Table,
+    Text,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WIDTH, _HEIGHT = 8.27, 11.69
+"""A4, in inches, as all lengths here."""
+_SIDE, _TOP, _BOTTOM = 0.7, 0.7, 0.75
+INNER = _WIDTH - 2 * _SIDE
+_LEADING = 1.35
+"""Distance of two lines, in sizes of the font."""
+_PAD = 0.06
+"""Space between columns, to each side."""
+_GAP = 0.12
+_SMALLEST = 0.8
+"""Figures side by side are drawn with this share of their size, if they fit then."""
+_DPI = 220
+"""Of figures with very many lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Font:
+    """A size in points."""
+
+    size: float
+    weight: str = "normal"
+    family: str = "sans"
+
+    @property
+    def line(self) -> float:
+        """Height of a line."""
+        return self.size * _LEADING / 72
+
+
+_TITLE, _HEADING, _SUBHEADING = Font(16, "bold"), Font(12, "bold"), Font(9.5, "bold")
+_BODY, _CELL, _SMALL = Font(8.5), Font(7), Font(6)
+_FILE = Font(6, family="mono")
+
+
+def pdf_of(document: Document) -> bytes:
+    """Return the file."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    file = io.BytesIO()
+    about = {"Title": document.title, "Creator": "DeepLabStream", "CreationDate": None}
+    with warnings.catch_warnings(), figure_style():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        layout = _Layout(document)
+        with PdfPages(file, metadata=about) as pages:
+            for page in layout.pages:
+                pages.savefig(page)
+    return file.getvalue()
+
+
+class _Layout:
+    """Puts blocks one below the other, on as many pages as they need."""
+
+    def __init__(self, document: Document) -> None:
+        self.pages: list[Figure] = []
+        self._begin()
+        self._lines(document.title, _TITLE)
+        self._lines(document.subtitle, _BODY, colour="0.35")
+        self._y += _GAP
+        for words in document.warnings:
+            self._warning(words)
+        open_sections = [each for each in document.sections if not each.is_folded]
+        folded = [each for each in document.sections if each.is_folded]
+        folded = [each for each in folded if not _is_file(each)]
+        for section in (*open_sections, *folded):
+            self._section(section)
+        for number, page in enumerate(self.pages, 1):
+            footer = f"{document.title} · page {number} of {len(self.pages)}"
+            page.text(_SIDE / _WIDTH, 0.4 / _HEIGHT, footer, fontsize=7, color="0.35")
+
+    def _begin(self) -> None:
+        from matplotlib.figure import Figure
+
+        self._page = Figure(figsize=(_WIDTH, _HEIGHT))
+        self.pages.append(self._page)
+        self._y = _TOP
+
+    def _need(self, height: float) -> bool:
+        """Begin a page if there is not so much space left; return whether one was begun."""
+        if self._y + height <= _HEIGHT - _BOTTOM or self._y <= _TOP:
+            return False
+        self._begin()
+        return True
+
+    def _write(self, x: float, y: float, words: str, font: Font, **more: Any) -> None:
+        """Write a line whose upper edge is `y` below the upper edge of the page."""
+        below = y + font.size * 0.98 / 72
+        self._page.text(
+            x / _WIDTH, 1 - below / _HEIGHT, words, fontsize=font.size,
+            fontweight=font.weight, family=_FAMILIES[font.family], va="baseline", **more,
+        )  # fmt: skip
+
+    def _box(self, y: float, height: float, colour: str, width: float = INNER) -> None:
+        from matplotlib.patches import Rectangle
+
+        self._page.add_artist(
+            Rectangle(
+                (_SIDE / _WIDTH, 1 - (y + height) / _HEIGHT), width / _WIDTH,
+                height / _HEIGHT, transform=self._page.transFigure, color=colour,
+                linewidth=0, zorder=-1,
+            )
+        )  # fmt: skip
+
+    def _lines(self, text: str, font: Font, colour: str = "black") -> None:
+        for line in wrapped(text, font, INNER):
+            self._need(font.line)
+            self._write(_SIDE, self._y, line, font, color=colour)
+            self._y += font.line
+
+    def _warning(self, text: str) -> None:
+        lines = wrapped(text, _BODY, INNER - 0.3)
+        height = len(lines) * _BODY.line + 0.1
+        self._need(height)
+        self._box(self._y, height, "#fdf0e6")
+        self._box(self._y, height, "#d55e00", 0.06)
+        for at, line in enumerate(lines):
+            self._write(_SIDE + 0.2, self._y + 0.05 + at * _BODY.line, line, _BODY)
+        self._y += height + 0.05
+
+    def _section(self, section: Section) -> None:
+        font = _HEADING if section.level == 2 else _SUBHEADING
+        first = next(iter(section.blocks), None)
+        self._y += 0.2 if self._y > _TOP else 0
+        keep = _size_of([first])[1] if isinstance(first, Plot) else 0.5
+        self._need(font.line + keep)
+        self._lines(section.title, font)
+        self._y += 0.05
+        row: list[Plot] = []
+        for block in section.blocks:
+            if isinstance(block, Plot):
+                if row and _size_of([*row, block])[0] * _SMALLEST > INNER:
+                    self._plots(row)
+                    row = []
+                row.append(block)
+                continue
+            self._plots(row)
+            row = []
+            self._block(block, section.is_folded)
+        self._plots(row)
+
+    def _block(self, block: Block, is_folded: bool) -> None:
+        if isinstance(block, Table):
+            self._table(block, _SMALL if is_folded else _CELL)
+        elif isinstance(block, Text) and block.kind == "warning":
+            self._warning(block.text)
+        elif isinstance(block, Text):
+            for line in block.text.splitlines():
+                self._lines(line, _FILE if block.kind == "file" else _BODY)
+        self._y += _GAP
+
+    def _table(self, table: Table, font: Font) -> None:
+        widths = column_widths(table, font)
+        numbers = table.numbers
+        head = Font(font.size, "bold")
+        heads = _cells(table.heads, widths, head)
+        for at, row in enumerate(table.rows):
+            cells = _cells(row, widths, font)
+            began = self._need(_row_height(cells, font) + (at == 0) * 2 * font.line)
+            if (at == 0 or began) and any(table.heads):
+                self._row(heads, widths, numbers, head, "0.9")
+            self._row(cells, widths, numbers, font, "0.97" if at % 2 else "")
+
+    def _row(
+        self,
+        cells: Sequence[Sequence[str]],
+        widths: Sequence[float],
+        numbers: Sequence[bool],
+        font: Font,
+        colour: str,
+    ) -> None:
+        height = _row_height(cells, font)
+        if colour:
+            self._box(self._y, height, colour, sum(widths))
+        x = _SIDE
+        for lines, width, is_number in zip(cells, widths, numbers, strict=True):
+            for at, line in enumerate(lines):
+                y = self._y + 0.02 + at * font.line
+                if is_number:
+                    self._write(x + width - _PAD, y, line, font, ha="right")
+                else:
+                    self._write(x + _PAD, y, line, font)
+            x += width
+        self._y += height
+
+    def _plots(self, row: Sequence[Plot]) -> None:
+        """Put figures side by side, captions above them."""
+        if not row:
+            return
+        width, height = _size_of(row)
+        scale = min(1.0, INNER / width)
+        self._need(height * scale)
+        x = _SIDE
+        for each in row:
+            own_width, own_height = (
+                side * scale for side in each.figure.get_size_inches()
+            )
+            self._write(x, self._y, each.caption, _SUBHEADING)
+            below = self._y + _SUBHEADING.line + own_height
+            each.figure.set_size_inches(own_width, own_height)
+            _place(self._page, each.figure, (x, _HEIGHT - below))
+            x += own_width + _GAP
+        self._y += height * scale + _GAP
+
+
+_FAMILIES = {"sans": "DejaVu Sans", "mono": "DejaVu Sans Mono"}
+"""They come with matplotlib."""
+
+
+def _size_of(row: Sequence[Any]) -> tuple[float, float]:
+    """Return width and height of figures side by side, with captions."""
+    sizes = [each.figure.get_size_inches() for each in row]
+    width = sum(size[0] for size in sizes) + _GAP * (len(sizes) - 1)
+    return float(width), float(max(size[1] for size in sizes)) + _SUBHEADING.line
+
+
+def _place(page: "Figure", figure: "Figure", corner: tuple[float, float]) -> None:
+    """Draw a figure with its lower left corner at a place of a page, in inches."""
+    from matplotlib.artist import Artist
+    from matplotlib.image import imread
+    from matplotlib.transforms import Bbox
+
+    width, height = figure.get_size_inches()
+    if is_dense(figure):
+        x, y = corner[0] / _WIDTH, corner[1] / _HEIGHT
+        axes = page.add_axes((x, y, width / _WIDTH, height / _HEIGHT))
+        axes.imshow(imread(io.BytesIO(png_of(figure, _DPI))), aspect="auto")
+        axes.set_axis_off()
+        return
+    for each in figure.findobj():
+        each.set_rasterized(False)  # it would be misplaced
+    figure.set_dpi(72)  # of PDF
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    figure.bbox_inches.set(Bbox.from_bounds(*corner, width, height))
+
+    class Placed(Artist):
+        def draw(self, renderer: Any) -> None:
+            figure.draw(renderer)
+
+    page.add_artist(Placed())
+
+
+def _is_file(section: Section) -> bool:
+    """Return whether a section quotes a file: a PDF leaves it out."""
+    return all(
+        isinstance(each, Text) and each.kind == "file" for each in section.blocks
+    )
+
+
+def _row_height(cells: Sequence[Sequence[str]], font: Font) -> float:
+    return max(map(len, cells), default=1) * font.line + 0.04
+
+
+def _cells(
+    row: Sequence[str], widths: Sequence[float], font: Font
+) -> list[Sequence[str]]:
+    return [
+        wrapped(cell, font, width - 2 * _PAD)
+        for cell, width in zip(row, widths, strict=True)
+    ]
+
+
+def column_widths(table: Table, font: Font) -> list[float]:
+    """Return the width of each column: that of its cells, or wide ones share what is left."""
+    bold = Font(font.size, "bold")
+    natural = [
+        max(
+            width_of(head, bold),
+            *(width_of(row[at], font) for row in table.rows),
+            0.0,
+        )
+        + 2 * _PAD
+        + 0.02
+        for at, head in enumerate(table.heads)
+    ]
+    longest = [
+        max(
+            width_of(word, bold)
+            for row in (table.heads, *table.rows)
+            for word in (row[at].split() or [""])
+        )
+        + 2 * _PAD
+        + 0.02
+        for at in range(len(natural))
+    ]
+    left, wide = INNER, list(range(len(natural)))
+    while wide:
+        share = left / len(wide)
+        for at in wide:  # words stay whole, unless they are very long
+            if share < longest[at] <= INNER / 3:
+                natural[at] = longest[at]
+        narrow = [
+            at for at in wide if natural[at] <= max(share, min(longest[at], INNER / 3))
+        ]
+        if not narrow:
+            break
+        left -= sum(natural[at] for at in narrow)
+        wide = [at for at in wide if at not in narrow]
+    return [
+        left / len(wide) if at in wide else natural[at] for at in range(len(natural))
+    ]
+
+
+def wrapped(text: str, font: Font, width: float) -> Sequence[str]:
+    """Return the lines of a text; a word that is too long is cut."""
+    lines = [""]
+    for word in _words(text, font, width):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if width_of(longer, font) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines[1:] if len(lines) > 1 and not lines[0] else lines
+
+
+def _words(text: str, font: Font, width: float) -> Iterator[str]:
+    printable = "".join(each if each.isprintable() else " " for each in text)
+    for word in printable.split():
+        rest = word
+        while width_of(rest, font) > width and len(rest) > 1:
+            count = max(1, int(len(rest) * width / width_of(rest, font)))
+            while count > 1 and width_of(rest[:count], font) > width:
+                count -= 1
+            yield rest[:count]
+            rest = rest[count:]
+        yield rest
+
+
+@lru_cache(maxsize=100_000)
+def width_of(text: str, font: Font) -> float:
+    """Return the width of a line."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    if not text:
+        return 0.0
+    properties = FontProperties(
+        family=_FAMILIES[font.family], size=font.size, weight=font.weight
+    )
+    width, _, _ = text_to_path.get_text_width_height_descent(text, properties, False)
+    return float(width) / 72

@@ -1,0 +1,341 @@
+"""Study report: the runs, groups compared in each measure, and what was excluded and why."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeplabstream.analysis.analyse import POOR
+from deeplabstream.analysis.group_statistics import Comparison, Kind, compare_groups
+from deeplabstream.analysis.measures import MEASURES, Measure
+from deeplabstream.analysis.options import AnalysisOptions, described
+from deeplabstream.analysis.plots import group_plot
+from deeplabstream.analysis.report_document import (
+    Block,
+    Document,
+    Plot,
+    Section,
+    Table,
+    Text,
+    number,
+)
+from deeplabstream.analysis.study import Study, analyse_runs, find_runs
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.run_catalogue import RunQuery
+from deeplabstream.recording.run_folder import application_version
+from deeplabstream.recording.run_list import read_notes
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+USUAL = (
+    "distance", "mean_speed", "immobile_time", "freezing_time", "region_time",
+    "region_entries", "stimuli",
+)  # fmt: skip
+"""Measures that are compared where none are chosen."""
+_MOST_POOR = 15
+"""Sentences on poor tracking at the top."""
+_COLUMNS = 5
+"""Measures side by side in the table of values."""
+_MEASURE_OF: Mapping[str, Measure] = {
+    each.column(length): each for each in MEASURES for length in ("px", "mm")
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """What a study report compares.
+
+    Attributes
+    ----------
+    measures : sequence of str
+        Columns of the table of results, such as `region_time_s.left`; empty: distance, mean
+        speed, immobile and freezing time, time in and entries to each region, stimulations.
+    by : str
+        Column of the groups.
+    levels : sequence of str
+        Groups, in this order; empty: all.
+    paired : bool
+        Whether the same animals are in all groups.
+    test : {"auto", "means", "ranks"}
+        See `compare_groups`.
+    """
+
+    measures: Sequence[str] = ()
+    by: str = "group"
+    levels: Sequence[str] = ()
+    paired: bool = False
+    test: Kind = "auto"
+
+
+def study_document(
+    folders: Sequence[Path],
+    options: AnalysisOptions,
+    asked: StudyOptions,
+    query: RunQuery | None = None,
+) -> Document:
+    """Return the report of several runs.
+
+    Parameters
+    ----------
+    folders : sequence of pathlib.Path
+        Run folders, and folders with run folders.
+    options : AnalysisOptions
+        How the measures are computed.
+    asked : StudyOptions
+        What is compared.
+    query : RunQuery, optional
+        Which runs of the folders are wanted; excluded ones are left out and listed.
+
+    Raises
+    ------
+    DeepLabStreamError
+        No run could be analysed, or a column is missing.
+    """
+    query = query or RunQuery(excluded=False)
+    runs = find_runs(folders, query)
+    with_excluded = find_runs(folders, replace(query, excluded=True))
+    excluded = [
+        (run.name, read_notes(run).excluded) for run in with_excluded if run not in runs
+    ]
+    if not runs:
+        raise DeepLabStreamError("no run fits: all are excluded, or there is none")
+    study = analyse_runs(runs, options)
+    if study.table.empty:
+        errors = dict.fromkeys(error for _, error in study.failed)
+        raise DeepLabStreamError(f"no run could be analysed: {'; '.join(errors)}")
+    rows = study.table
+    rows = rows if asked.by == "span" else rows[rows["span"] == "whole"]
+    measures = list(asked.measures) or _usual(rows)
+    for name in (asked.by, *measures):
+        if name not in rows:
+            there = ", ".join(map(str, rows.columns))
+            raise DeepLabStreamError(f"no column {name}; the table has: {there}")
+    rows = rows.assign(**{asked.by: rows[asked.by].fillna("").astype(str)})
+    sections = [
+        Section("Study", [_facts(rows, runs, asked, options)]),
+        Section("Groups", list(_groups(study, rows, measures, asked))),
+        Section("Runs", [_runs(study)]),
+        Section("Exclusions", list(_exclusions(excluded, study))),
+        *_details(study, rows, measures, options),
+    ]
+    words = f"{len(runs)} runs · written by DeepLabStream {application_version()}"
+    return Document(_title(folders), words, list(_warnings(study, excluded)), sections)
+
+
+def _title(folders: Sequence[Path]) -> str:
+    only = folders[0].resolve() if len(folders) == 1 else None
+    return f"Study {only.name}" if only is not None else f"Study of {len(folders)} runs"
+
+
+def _usual(rows: "DataFrame") -> list[str]:
+    return [
+        str(column)
+        for name in USUAL
+        for column in rows.columns
+        if (measure := _measure_of(str(column))) is not None
+        and measure.name == name
+        and rows[column].notna().any()
+    ]
+
+
+def _measure_of(column: str) -> Measure | None:
+    return _MEASURE_OF.get(column.partition(".")[0])
+
+
+def _warnings(study: Study, excluded: Sequence[tuple[str, str]]) -> Iterator[str]:
+    poor = [(run, note) for run, note in study.notes if note.startswith(POOR)]
+    if poor:
+        count = len({run for run, _ in poor})
+        total = study.table["run"].nunique()
+        yield f"Runs with poor tracking: {count} of {total}"
+    for run, note in poor[:_MOST_POOR]:
+        yield f"{run.name}: {note}"
+    if left := poor[_MOST_POOR:]:
+        yield f"{len(left)} more sentences on poor tracking are in the notes at the end."
+    if excluded:
+        yield f"Excluded runs: {len(excluded)}; the reasons are below"
+    if study.failed:
+        yield f"Runs that could not be analysed: {len(study.failed)}; the reasons are below"
+
+
+def _facts(
+    rows: "DataFrame",
+    runs: Sequence[Path],
+    asked: StudyOptions,
+    options: AnalysisOptions,
+) -> Table:
+    groups = rows.groupby(asked.by)["animal"].nunique()
+    days = sorted(str(each)[:10] for each in rows["started"] if each)
+    usual = described(AnalysisOptions())
+    changed = {
+        name: value
+        for name, value in described(options).items()
+        if value != usual[name]
+    }
+    found = [
+        ("runs", str(len(runs))),
+        ("animals", str(rows["animal"].nunique())),
+        (
+            f"animals per {asked.by}",
+            ", ".join(f"{name or '(empty)'}: {n}" for name, n in groups.items()),
+        ),
+        ("experiments", ", ".join(sorted({str(e) for e in rows["experiment"] if e}))),
+        ("days", f"{days[0]} to {days[-1]}" if days else ""),
+        (
+            "options that are not the defaults",
+            ", ".join(f"{name} = {value}" for name, value in changed.items()) or "none",
+        ),
+    ]
+    return Table(("", ""), [(name, words) for name, words in found if words])
+
+
+def _groups(
+    study: Study, rows: "DataFrame", measures: Sequence[str], asked: StudyOptions
+) -> Iterator[Block]:
+    """Yield a plot of each measure, the numbers, and the tests."""
+    yield Text(
+        "Every point is an animal: the mean of its runs. Beside the points: mean ± s.e.m."
+    )
+    shown = rows[rows[asked.by].isin(asked.levels)] if asked.levels else rows
+    for column in measures:
+        try:
+            yield Plot(_of(column), group_plot(shown, column, asked.by))
+        except DeepLabStreamError as error:
+            yield Text(f"No plot of {column}: {error}")
+    yield Table(
+        ("measure", asked.by, "n", "mean", "s.d.", "median", "lowest", "highest"),
+        list(_described(shown, measures, asked.by)),
+    )
+    try:
+        compared = compare_groups(
+            study.table, measures, asked.by, asked.levels, asked.paired, asked.test
+        )
+    except DeepLabStreamError as error:
+        yield Text(f"Groups are not tested: {error}", "warning")
+    else:
+        yield from _tests(compared)
+    yield Table(("measure", "definition"), list(_definitions(measures)))
+
+
+def _of(column: str) -> str:
+    return column.replace("_per_", "/")
+
+
+def _described(
+    rows: "DataFrame", measures: Sequence[str], by: str
+) -> Iterator[tuple[str, ...]]:
+    for column in measures:
+        means = rows.dropna(subset=[column]).groupby([by, "animal"])[column].mean()
+        for group, values in means.groupby(level=0):
+            each = values.to_numpy(np.float64)
+            spread = float(each.std(ddof=1)) if len(each) > 1 else np.nan
+            numbers = (each.mean(), spread, np.median(each), each.min(), each.max())
+            cells = (number(float(one)) for one in numbers)
+            yield (column, str(group) or "(empty)", str(len(each)), *cells)
+
+
+def _tests(compared: Comparison) -> Iterator[Block]:
+    yield Text(
+        "The animal is the unit of observation. Difference: the first group minus the second, "
+        "with its 95 % interval. p (Holm) is corrected for all measures, or for the pairs of "
+        "groups."
+    )
+    rows = []
+    for row in compared.table.to_dict("records"):
+        difference = _interval(row, "difference", "ci_low", "ci_high")
+        effect = _interval(row, "effect", "effect_low", "effect_high")
+        rows.append((
+            row["measure"], row["comparison"], row["n"], row["test"] or "not tested",
+            f"of {row['of']}: {difference}" if row["of"] else "–",
+            f"{row['effect_size']} {effect}" if row["effect_size"] else "–",
+            _p(row["p"]), _p(row["p_holm"]), row["reason"],
+        ))  # fmt: skip
+    heads = (
+        "measure", "comparison", "n", "test", "difference [95 %]", "effect size [95 %]",
+        "p", "p (Holm)", "why this test",
+    )  # fmt: skip
+    yield Table(heads, rows)
+    if compared.notes:
+        yield Text("; ".join(compared.notes))
+
+
+def _interval(row: Mapping[Any, Any], value: str, low: str, high: str) -> str:
+    words = number(float(row[value]))
+    if np.isfinite(row[low]) and np.isfinite(row[high]):
+        words += f" [{number(float(row[low]))}, {number(float(row[high]))}]"
+    return words
+
+
+def _p(value: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def _definitions(measures: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for column in measures:
+        measure = _measure_of(column)
+        words = (
+            measure.definition.replace("`", "") if measure else "column of the table"
+        )
+        yield column, words
+
+
+def _runs(study: Study) -> Table:
+    whole = study.table[study.table["span"] == "whole"]
+    poor = {run.name for run, note in study.notes if note.startswith(POOR)}
+    return Table(
+        (
+            "run", "started", "animal", "group", "experiment", "duration (s)",
+            "missing (share)", "tracking",
+        ),
+        [
+            (
+                str(row["run"]), str(row["started"])[:16], str(row["animal"]),
+                str(row["group"]), str(row["experiment"]), number(float(row["duration_s"])),
+                number(float(row["missing"])), "POOR" if row["run"] in poor else "",
+            )
+            for row in whole.to_dict("records")
+        ],
+    )  # fmt: skip
+
+
+def _exclusions(
+    excluded: Sequence[tuple[str, str]], study: Study
+) -> Iterator[Text | Table]:
+    rows = [(name, "excluded", reason) for name, reason in excluded]
+    rows += [(run.name, "can't be analysed", error) for run, error in study.failed]
+    if rows:
+        yield Table(("run", "", "reason"), rows)
+    else:
+        yield Text("No run was left out.")
+
+
+def _details(
+    study: Study,
+    rows: "DataFrame",
+    measures: Sequence[str],
+    options: AnalysisOptions,
+) -> Iterator[Section]:
+    tables = []
+    for at in range(0, len(measures), _COLUMNS):
+        chosen = list(measures[at : at + _COLUMNS])
+        cells = [
+            (
+                str(row["run"]), str(row["animal"]), str(row["span"]),
+                *(number(float(row[column])) for column in chosen),
+            )
+            for row in rows.to_dict("records")
+        ]  # fmt: skip
+        tables.append(Table(("run", "animal", "span", *chosen), cells))
+    yield Section("Values", tables, is_folded=True)
+    used = [(name, str(value)) for name, value in described(options).items()]
+    yield Section(
+        "Options of the measures", [Table(("option", "value"), used)], is_folded=True
+    )
+    if study.notes:
+        notes = [(run.name, note) for run, note in study.notes]
+        yield Section("Notes", [Table(("run", "note"), notes)], is_folded=True)
