@@ -3,9 +3,9 @@
 By default the frames differ as much as possible: in their pixels, or with --poses in posture
 and position. With --unsure the program picks frames with low confidences and jumping points,
 from a run's poses or those of --model. Where --model is an ensemble, it picks frames in which
-its networks differ most. With --queue it picks the uncertain frames of a recorded run, at most
---per-hour of each hour: low confidences, jumps, points that [Tracking] rejected, ambiguous
-identities. The frames are saved as PNG files in
+its networks differ most. With --queue it picks the uncertain frames that a run has queued
+([Recording] QUEUE_PER_HOUR): low confidences, jumps, points that [Tracking] rejected,
+ambiguous identities, networks of an ensemble that differ. The frames are saved as PNG files in
 `labels/labeled-data/VIDEO/`, the folder of the window's Network page and of DeepLabCut.
 --model also pre-labels them.
 """
@@ -34,7 +34,7 @@ from deeplabstream.offline.frame_selection import (
     image_path,
     write_images,
 )
-from deeplabstream.offline.frame_queue import PER_HOUR, queued_frames
+from deeplabstream.offline.queued_images import take_queue
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.uncertain_frames import (
     CHOICE,
@@ -43,9 +43,9 @@ from deeplabstream.offline.uncertain_frames import (
     of_video,
 )
 from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.recording.frame_queue import PER_HOUR
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
-from deeplabstream.training.data.label_book import write_uncertain
 from deeplabstream.training.data.labels import PICTURES
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 
@@ -84,24 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _take_queue(run: Path, into: Path, per_hour: int) -> None:
-    """Write the uncertain frames of a run, and the reason of each for the window."""
-    reasons: dict[str, str] = {}
-    for found in queued_frames(run, per_hour):
-        rows = open_video(found.video)
-        folder = into / PICTURES / f"{run.resolve().name}_{found.video.stem}"
-        written = write_images(rows, np.sort(found.rows), folder)
-        hours = np.ptp(found.times_s) / 3600 if len(found.times_s) else 0.0
-        print(
-            f"{len(written)} uncertain frames of {found.video.name} are in {folder} "
-            f"(the first and the last are {hours:.1f} h apart)"
-        )
-        for row, reason in zip(found.rows.tolist(), found.reasons, strict=True):
-            path = image_path(rows, row, folder)
-            if path.exists():
-                reasons[path.relative_to(into).as_posix()] = reason
-    if reasons:
-        write_uncertain(into, reasons)
+def _take_queue(run: Path, into: Path, per_hour: int | None) -> None:
+    """Write the queued frames of a run, and the reason of each for the window."""
+    taken = take_queue(run, into, per_hour)
+    print(
+        f"{taken.new} of {taken.queued} uncertain frames of {run.name} are new in {into}"
+    )
+    if taken.without_image:
+        print(f"{taken.without_image} of them were neither recorded nor saved")
 
 
 def _points(rows: VideoReader, table: Path) -> NDArray[np.float64]:
@@ -177,14 +167,14 @@ def _parser() -> ProgramParser:
     add(
         "--queue",
         action="store_true",
-        help="pick the uncertain frames of a recorded run, with the reason of each",
+        help="pick the uncertain frames that a run has queued, with the reason of each",
     )
     add(
         "--per-hour",
         type=at_least(1),
-        default=PER_HOUR,
         metavar="N",
-        help=f"with --queue: most frames of each hour (default: {PER_HOUR})",
+        help=f"with --queue: most frames of each hour and camera (default: as many as the "
+        f"run queued; {PER_HOUR} where it has no queue)",
     )
     add("--model", metavar="NAME", help="network that pre-labels the frames")
     add(

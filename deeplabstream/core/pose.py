@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,8 @@ class Pose:
     """(animal, body part), from 0 to 1."""
     identity: tuple[str, ...] = ()
     """State of each animal's identity (`pose.tracking.identity_tracker`); empty: all known."""
+    spread_px: float = nan
+    """How far the networks of an ensemble are from their median; NaN: it is one network."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +70,9 @@ class Pose:
 
     def moved(self, points: NDArray[np.float32]) -> "Pose":
         """Return the same pose with other points."""
-        return Pose(self.skeleton, points, self.confidence, self.identity)
+        return Pose(
+            self.skeleton, points, self.confidence, self.identity, self.spread_px
+        )
 
     def animal(self, word: str) -> int | None:
         """Return the index of an animal by its name or its number from 1 on; None: unknown."""
@@ -126,7 +131,8 @@ class Pose:
         points = np.asarray(self.points, np.float32)
         confidence = np.asarray(self.confidence, np.float32)
         shape = confidence.shape
-        values = shape, points.tobytes(), confidence.tobytes(), self.identity
+        arrays = points.tobytes(), confidence.tobytes()
+        values = shape, *arrays, self.identity, self.spread_px
         return _pose, (self.skeleton, *values)
 
 
@@ -174,10 +180,12 @@ def _pose(
     points: bytes,
     confidence: bytes,
     identity: tuple[str, ...],
+    spread_px: float,
 ) -> Pose:
     return Pose(
         skeleton,
         np.frombuffer(points, np.float32).reshape(*shape, 2),
         np.frombuffer(confidence, np.float32).reshape(shape),
         identity,
+        spread_px,
     )

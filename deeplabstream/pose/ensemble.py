@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,11 @@ class Ensemble:
     def _together(self, poses: Sequence[Pose]) -> Pose:
         each = [(pose.points, pose.confidence) for pose in poses]
         points, sure = aligned(each)
-        return Pose(self.skeleton, median(points), sure.mean(axis=0))
+        middle = median(points)
+        apart = np.hypot(*np.moveaxis(points - middle, -1, 0))
+        known = apart[np.isfinite(apart)]
+        spread_px = float(known.mean()) if known.size else nan
+        return Pose(self.skeleton, middle, sure.mean(axis=0), spread_px=spread_px)
 
 
 Points = NDArray[np.float32]

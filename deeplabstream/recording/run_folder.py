@@ -27,11 +27,12 @@ from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_json import skeleton_facts, skeleton_from
 from deeplabstream.recording.run_reader import read_steps
-from deeplabstream.recording.run_schema import VERSION, current_facts
+from deeplabstream.recording.run_schema import QUEUE, VERSION, current_facts
 from deeplabstream.recording.table_reader import (
     RunTable,
     camera_table,
     events_table,
+    queue_table,
     read_events,
     triggers_table,
     video_table,
@@ -135,6 +136,11 @@ class RunFolder:
         """Path of the changes of triggers."""
         return self.path / "triggers.csv"
 
+    @property
+    def queue_path(self) -> Path:
+        """Path of the table of uncertain frames."""
+        return self.path / QUEUE.file
+
     def table_path(self, camera: str) -> Path:
         """Return the path of a camera's frames and poses."""
         return self.path / f"{stem(camera)}.csv"
@@ -204,6 +210,8 @@ class RunFolder:
                 yield camera_table(path, skeleton)
         for path in sorted(self.path.glob("*.frames.csv")):
             yield video_table(path)
+        if self.queue_path.exists():
+            yield queue_table(self.queue_path)
 
     def update(self, **facts: object) -> None:
         """Change entries of `run.json` atomically."""

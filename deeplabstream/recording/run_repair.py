@@ -58,7 +58,8 @@ def repair(path: Path) -> RepairReport:
         raise ValueError(f"{path} is not a run folder: it has no settings.ini")
     report = RepairReport()
     facts = _facts(path, report)
-    for table in sorted(path.glob("*.csv")):
+    queue = [file for file in [RunFolder(path).queue_path] if file.exists()]
+    for table in (*sorted(path.glob("*.csv")), *queue):
         if half := half_written_bytes(table):
             kept = cut_to(table, table.stat().st_size - half)
             report.done.append(

@@ -228,7 +228,28 @@ EVENTS = TableSchema(
         Column("text", TEXT, "", "command, mark, or sentence of a note", "none"),
     ),
 )
-TABLES = (CAMERA, VIDEO, TRIGGERS, EVENTS)
+QUEUE_FOLDER = "queue"
+QUEUE = TableSchema(
+    f"{QUEUE_FOLDER}/frames.csv",
+    "frame that entered the queue of uncertain frames",
+    (
+        Column("camera", TEXT, "", "camera of the frame"),
+        _FRAME,
+        _EXPOSED,
+        _TIME_S,
+        Column("uncertainty", FINITE, "", "sum over the reasons, from 0 on"),
+        Column("reason", TEXT, "", "why the frame is uncertain"),
+        Column("replaces", INT64, "", "`frame` that left the queue for it", "none"),
+        Column(
+            "image",
+            TEXT,
+            "",
+            f"file in `{QUEUE_FOLDER}/`",
+            "it is in the recorded video",
+        ),
+    ),
+)
+TABLES = (CAMERA, VIDEO, TRIGGERS, EVENTS, QUEUE)
 FILES: Mapping[str, str] = {
     "settings.ini": "the settings as used, unchanged",
     "run.json": "schema, versions, networks with their hashes, cameras, skeleton, every "
@@ -240,6 +261,8 @@ FILES: Mapping[str, str] = {
     "CAMERA.mkv": "the recorded frames, nothing drawn on them; `CAMERA_2.mkv` is the next "
     "recording or part; an imported video keeps its ending",
     "CAMERA.frames.csv": "one row per frame of the video",
+    f"{QUEUE_FOLDER}/": "`frames.csv`: uncertain frames to label ([training.md](training.md)), and "
+    "the images of those that were not recorded, if any",
     "notes.json": "notes and tags that were written on the page Runs later, if any",
     REGIONS: "regions and points that were added after the run, if any ([results.md](results.md))",
     CORRECTIONS: "corrections of the poses, if any; the tables keep what was recorded "

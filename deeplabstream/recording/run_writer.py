@@ -14,6 +14,7 @@ from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.cell_formats import STATES, text_cell
 from deeplabstream.recording.csv_tables import CameraTable, Table, time_cell
 from deeplabstream.recording.event_rows import EventRows
+from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.identity_totals import IdentityTotals
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import measure_facts, skeleton_facts
@@ -33,6 +34,8 @@ class RunWriter(Closing):
         self._identity = IdentityTotals()
         self._measured: dict[int, Measured] = {}
         """The last measures of each experiment, by its first frame; of the analysis too."""
+        self.queue: QueueWriter | None = None
+        """Queues uncertain frames; None: none are queued."""
 
     def begin(
         self,
@@ -80,6 +83,8 @@ class RunWriter(Closing):
                     }
                 )
         self._events.commands(step)
+        if self.queue is not None:
+            self.queue.step(step)
 
     def skipped(self, camera: str, stamp: Stamp) -> None:
         """Write a frame that was delivered and not analysed."""
@@ -126,10 +131,18 @@ class RunWriter(Closing):
                 self.folder.update(identity=counts)
             if measures := measure_facts([*self._measured.values()], self._start_ns):
                 self.folder.update(measures=measures)
+        if self.queue is not None:
+            self.queue.close()
         for table in self._tables():
             table.close()
             closed()
 
     def _tables(self) -> list[Table]:
         cameras = [camera.table for camera in list(self._cameras.values())]
-        return [self._triggers, self._events.table, *cameras]
+        queue = self.queue.table if self.queue is not None else None
+        return [
+            self._triggers,
+            self._events.table,
+            *cameras,
+            *([queue] if queue else []),
+        ]

@@ -21,6 +21,7 @@ from deeplabstream.recording.run_schema import (
     CAMERA,
     EVENTS,
     FRAME_COLUMNS,
+    QUEUE,
     TEXT,
     TRIGGERS,
     VIDEO,
@@ -252,6 +253,11 @@ def events_table(path: Path) -> RunTable:
 def triggers_table(path: Path) -> RunTable:
     """Return `triggers.csv`."""
     return RunTable(path, TRIGGERS)
+
+
+def queue_table(path: Path) -> RunTable:
+    """Return `queue/frames.csv`."""
+    return RunTable(path, QUEUE)
 
 
 def camera_table(path: Path, skeleton: Skeleton | None) -> RunTable:

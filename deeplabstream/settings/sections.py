@@ -312,6 +312,16 @@ class Recording:
         ),
         title="Planned duration (min)",
     )
+    queue_per_hour: int = Field(
+        12,
+        ge=0,
+        le=1000,
+        description=(
+            "most frames per hour and camera that are queued for labelling because the "
+            "network is uncertain; 0: none. Without a video their images are saved"
+        ),
+        title="Uncertain frames queued per hour",
+    )
 
     @property
     def recording_options(self) -> RecordingOptions:

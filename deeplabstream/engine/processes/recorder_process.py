@@ -14,8 +14,11 @@ from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import assert_never
 
+import numpy as np
+
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Note, Step
 from deeplabstream.engine.processes.child_process import (
     raise_priority,
@@ -26,11 +29,12 @@ from deeplabstream.engine.processes.child_process import (
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
-from deeplabstream.ipc.ring import Ring
+from deeplabstream.ipc.ring import Ring, RingReader
 from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
 from deeplabstream.recording.disk_sync import SYNC_S, DiskSync
 from deeplabstream.recording.frame_accounts import FrameCounts
+from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.frame_rows import FrameRows
 from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
 from deeplabstream.recording.run_writer import RunWriter
@@ -217,11 +221,26 @@ class StreamRecorder:
 
     def _start_analysis(self, request: say.StartAnalysis) -> None:
         run = self._opened()
+        if run.queue is None and request.queue_per_hour:
+            run.queue = QueueWriter(
+                run.folder,
+                self._attached.start_ns,
+                request.queue_per_hour,
+                request.thresholds,
+                self._image_of,
+            )
         for name in request.cameras:
             triggers = request.triggers.get(name, ())
             rows = self._rows[name]
             if not rows.active:
                 rows.start(run, triggers)
+
+    def _image_of(self, step: Step) -> Image | None:
+        """Return the image of a frame; None: it is recorded; empty: it was overwritten."""
+        if step.camera in self._takes.recorded():
+            return None
+        frame = RingReader(self._rings[step.camera]).of(step.index)
+        return np.empty(0, np.uint8) if frame is None else frame.image
 
     def _stop_analysis(self) -> None:
         active = [rows for rows in self._rows.values() if rows.active]

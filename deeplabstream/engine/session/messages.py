@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera import CameraControl, Value
 from deeplabstream.recording.frame_accounts import FrameCounts
@@ -245,6 +245,9 @@ class StartAnalysis:
     cameras: tuple[str, ...]
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By camera; triggers of its first step are added."""
+    queue_per_hour: int = 0
+    """Most uncertain frames per hour and camera to queue for labelling."""
+    thresholds: Thresholds = field(default_factory=lambda: Thresholds(0.0))
 
 
 @dataclass(frozen=True, slots=True)

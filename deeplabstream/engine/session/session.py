@@ -276,7 +276,12 @@ class Session:
             case Action.START_ANALYSIS:
                 self._open_run(processes)
                 triggers = self.settings.triggers_by_camera()
-                processes.send_recorder(say.StartAnalysis(tuple(triggers), triggers))
+                per_hour = self.settings.recording.queue_per_hour
+                processes.send_recorder(
+                    say.StartAnalysis(
+                        tuple(triggers), triggers, per_hour, self.state.thresholds
+                    )
+                )
                 processes.send_engine(say.Analyse(True))
             case Action.STOP_ANALYSIS:
                 processes.send_engine(say.Analyse(False))

@@ -360,4 +360,5 @@ class IdentityTracker:
         """Return the pose in the order of the names."""
         order, words = found.in_order(of, self._doubts.words(told))
         pose, identity = found.pose, tuple(words) if len(words) > 1 else ()
-        return Pose(self.skeleton, pose.points[order], pose.confidence[order], identity)
+        points, sure = pose.points[order], pose.confidence[order]
+        return Pose(self.skeleton, points, sure, identity, pose.spread_px)

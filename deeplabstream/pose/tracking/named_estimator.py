@@ -32,7 +32,7 @@ class NamedEstimator(EstimatorWrapper):
     ) -> list[Pose]:
         """Return one pose per image, as the network gives it."""
         poses = self.estimator.estimate(images, cameras)
-        return [Pose(self.skeleton, pose.points, pose.confidence) for pose in poses]
+        return [replace(pose, skeleton=self.skeleton, identity=()) for pose in poses]
 
     def warm_up(self, batch: int = 1) -> None:
         """Warm the network up, if it needs that."""

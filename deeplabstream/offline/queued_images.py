@@ -1,0 +1,92 @@
+"""Images of the frame queue of a run, from its videos or as saved, in a folder of labels."""
+
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.frame_selection import image_path, write_images
+from deeplabstream.recording.frame_queue import QueuedFrame, read_queue
+from deeplabstream.recording.recorded_frames import video_frames
+from deeplabstream.recording.run_folder import RunFolder, stem
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.training.data.label_book import write_uncertain
+from deeplabstream.training.data.labels import PICTURES
+from deeplabstream.video.video_reader import open_video
+
+
+@dataclass(frozen=True, slots=True)
+class TakenImages:
+    """How many images of a queue are in a folder of labels."""
+
+    queued: int
+    new: int
+    """Written now; the others were there or have no image."""
+    without_image: int
+    """Neither recorded nor saved."""
+
+
+def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImages:
+    """Write the images of a run's queue into a folder of labels, with their reasons.
+
+    Images that are there stay. DeepLabStreamError: nothing is queued.
+    """
+    folder = open_run_folder(run, lambda told: None)
+    frames = read_queue(folder, per_hour)
+    if not frames:
+        raise DeepLabStreamError(f"{run}: no uncertain frame is queued")
+    places = _places(folder, frames)
+    by_video: dict[Path, dict[int, QueuedFrame]] = defaultdict(dict)
+    paths: dict[QueuedFrame, Path] = {}
+    new = 0
+    for frame in frames:
+        if frame in places:
+            video, row = places[frame]
+            by_video[video][row] = frame
+        elif frame.image:
+            source = folder.queue_path.parent / frame.image
+            own = f"{run.resolve().name}_{stem(frame.camera)}_queue"
+            paths[frame] = path = into / PICTURES / own / source.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                shutil.copyfile(source, path)
+                new += 1
+    for video, wanted in by_video.items():
+        rows = open_video(video)
+        own_folder = into / PICTURES / f"{run.resolve().name}_{video.stem}"
+        new += len(write_images(rows, np.array(sorted(wanted), np.int64), own_folder))
+        for row, frame in wanted.items():
+            if (path := image_path(rows, row, own_folder)).exists():
+                paths[frame] = path
+    if not paths:
+        raise DeepLabStreamError(
+            f"{run} contains no image of its uncertain frames: record a video to label them"
+        )
+    write_uncertain(
+        into,
+        {
+            paths[frame].relative_to(into).as_posix(): frame.reason
+            for frame in frames
+            if frame in paths
+        },
+    )
+    return TakenImages(len(frames), new, len(frames) - len(paths))
+
+
+def _places(
+    folder: RunFolder, frames: list[QueuedFrame]
+) -> dict[QueuedFrame, tuple[Path, int]]:
+    """Return the video and the row in it of each frame that was recorded."""
+    found = {}
+    for camera in dict.fromkeys(frame.camera for frame in frames):
+        listed = video_frames(folder, camera)
+        own = {(f.frame, f.exposed_ns): f for f in frames if f.camera == camera}
+        columns = listed[["frame", "exposed_ns", "video", "video_frame"]]
+        chosen = columns[columns["frame"].isin([number for number, _ in own])]
+        for number, exposed_ns, video, row in chosen.itertuples(index=False):
+            if (frame := own.get((int(number), int(exposed_ns)))) is not None:
+                found[frame] = folder.path / str(video), int(row)
+    return found
