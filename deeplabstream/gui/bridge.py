@@ -45,6 +45,8 @@ class Bridge(QObject):
     """Path: a person wants to look at this run folder."""
     results_asked = pyqtSignal(object)
     """Path: a person wants to see the results of this run."""
+    queue_asked = pyqtSignal(object)
+    """Path: a person wants to label the uncertain frames of this run folder."""
     ticked = pyqtSignal()
     """Everything that happened was told."""
 

@@ -187,6 +187,7 @@ class MainWindow(QMainWindow):
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.looked_back.connect(self.open_run)
         self.bridge.results_asked.connect(partial(self.open_run, page="Results"))
+        self.bridge.queue_asked.connect(self._label_queue)
         self.bridge.ticked.connect(self.test.tick)
 
     def _run(self, action: Action) -> None:
@@ -335,6 +336,9 @@ class MainWindow(QMainWindow):
         if event is not None and (paths := paths_of(event.mimeData())):
             event.acceptProposedAction()
             QTimer.singleShot(0, lambda: self.opener.take(paths))
+
+    def _label_queue(self, run: Path) -> None:
+        self.network_page.label_queue(run)
 
     def open_run(self, path: Path, page: str = "Runs") -> None:
         """Show a run folder on the page Runs or Results."""

@@ -352,6 +352,15 @@ def read_queue(folder: RunFolder, per_hour: int | None = None) -> list[QueuedFra
     return sorted(chosen, key=lambda each: each.rank, reverse=True)
 
 
+def count_queued(run: Path) -> int:
+    """Return how many frames a run has queued; 0 too where its folder can't be read."""
+    folder = RunFolder(run)
+    try:
+        return len(_written(folder)) if folder.queue_path.exists() else 0
+    except (OSError, ValueError):
+        return 0
+
+
 def _written(folder: RunFolder) -> list[QueuedFrame]:
     """Return the frames that are in the queue at the end, in order of time."""
     kept: dict[tuple[str, int], QueuedFrame] = {}

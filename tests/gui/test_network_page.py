@@ -430,7 +430,7 @@ def test_tracks_of_a_video_can_pre_label_its_frames(
     dialog.close()
 
 
-def test_the_queue_of_a_run_is_picked_per_hour(
+def test_the_queue_of_a_run_is_picked_whole(
     page: NetworkPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
     dialog = PickDialog(page.document, tmp_path / "labels", page)
@@ -439,12 +439,10 @@ def test_the_queue_of_a_run_is_picked_per_hour(
     run.mkdir()
     dialog.use(run)
     dialog.queue.setChecked(True)
-    assert dialog.count.suffix() == " frames per hour"
-    assert dialog.arguments[:5] == [
-        *(str(run), "--into", str(tmp_path / "labels")),
-        *("--per-hour", "20"),
+    assert not dialog.count.isEnabled()
+    assert dialog.arguments[:4] == [
+        *(str(run), "--into", str(tmp_path / "labels"), "--queue")
     ]
-    assert "--queue" in dialog.arguments
     dialog.use(video)
     assert not dialog.queue.isEnabled(), "a video has no recorded poses"
     assert dialog.arguments[3:] == ["--count", "20"]

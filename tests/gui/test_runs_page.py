@@ -10,6 +10,7 @@ import pytest
 from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.pose import Thresholds
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages import runs_page
 from deeplabstream.gui.pages.runs_page import RunsPage
@@ -17,11 +18,13 @@ from deeplabstream.gui.run_listing import COLUMNS
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import bodypart_colour
 from deeplabstream.recording import run_opening
+from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_folder import RunFolder
 from tests.gui.fake_session import close_to
-from tests.recording.recorded import SETTINGS, brightness, record
+from tests.recording.recorded import SETTINGS, START_NS, brightness, record
 
 SOON = 90_000  # ms
+LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
@@ -345,3 +348,21 @@ def test_a_pose_without_a_picture_is_shown_all_the_same(
     x, y = video.place.to_view((12, 10))
     image = video.grab().toImage()
     assert close_to(image.pixelColor(int(x), int(y)), bodypart_colour(0).name())
+
+
+def test_uncertain_frames_of_a_run_are_offered_for_labelling(
+    page: RunsPage, tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = RunFolder(record(tmp_path / "uncertain"))
+    page.open(run.path)
+    assert not page.label.isEnabled()
+    writer = QueueWriter(run, START_NS, 1, Thresholds(0.5))
+    for step in run.steps("top"):
+        writer.step(step)
+    assert writer.table is not None
+    writer.table.close()
+    page.open(run.path)
+    assert "1 frame of the run" in page.label.toolTip()
+    with qtbot.waitSignal(page.label_asked) as asked:
+        qtbot.mouseClick(page.label, LEFT)
+    assert asked.args == [run.path]

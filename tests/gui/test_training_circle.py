@@ -14,15 +14,19 @@ from PyQt5.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.paths import ROOT
-from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.engine.doctor.collection import TrainingGpus
+from deeplabstream.gui.pages import checking_tab
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.training_progress import TrainingProgress
 from deeplabstream.gui.widgets.video_check import VideoCheck
+from deeplabstream.recording.frame_queue import QueueWriter, count_queued
 from deeplabstream.recording.pose_table import pose_table
+from deeplabstream.recording.run_folder import RunFolder
 from tests.offline.films import dot_at, write_film
+from tests.recording.recorded import START_NS, record
 from utils.DrawLabels import draw
 
 SOON = 120_000  # ms
@@ -132,6 +136,21 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert len(shown_video.poses) == 20
     shown_video.close()
 
+    asked: list[str] = []
+
+    def answer(_: object, question: str, *answers: str) -> str:
+        asked.append(question)
+        return answers[len(asked) == 1]
+
+    monkeypatch.setattr(checking_tab, "ask", answer)
+    with qtbot.waitSignal(check.comparing.ended, timeout=SOON):
+        qtbot.mouseClick(check.use, LEFT)
+        assert not check.use.isEnabled(), "the networks are compared first"
+    (question,) = asked
+    assert "that neither network learned from" in question
+    assert f"Use {tab.model.name} live in place of arena? arena stays" in question
+    assert page.document.settings is not None
+    assert page.document.settings.model == "arena", "it is kept"
     qtbot.mouseClick(check.use, LEFT)
     text = page.document.text
     assert f"# the network\nMODEL = {tab.model.name}\n" in text
@@ -159,6 +178,37 @@ def test_a_network_is_compared_with_that_of_the_settings(
     assert check.compare.isEnabled()
     assert page.document.settings is not None
     assert page.document.settings.model == "arena", "it is only compared"
+
+
+def test_the_queue_of_a_run_is_labelled_with_proposals_and_trained_from_the_network(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    run = record(tmp_path / "runs" / "monday")
+    folder = RunFolder(run)
+    writer = QueueWriter(folder, START_NS, 3, Thresholds(0.5))
+    for step in folder.steps("top"):
+        writer.step(step)
+    assert writer.table is not None
+    writer.table.close()
+    before = page.book
+    assert before is not None
+    known = set(before.names)
+    window = page.label_queue(run)
+    assert window is not None
+    with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
+        pass
+    assert ended.args == [0], window.page.toPlainText()
+    book = page.book
+    assert book is not None
+    new = [name for name in book.names if name not in known]
+    assert new == list(book.reasons) == book.names[: len(new)], "first in the list"
+    assert len(new) == count_queued(run) > 0
+    assert (
+        f"{len(new)} frames pre-labelled, awaiting review" in window.page.toPlainText()
+    )
+    present = page.using.present
+    assert page.training.options.values()["--start-from"] == [str(present)]
+    window.close()
 
 
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL

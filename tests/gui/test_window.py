@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark, on
 from deeplabstream.core.journal_entries import Edge, Note
+from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.session.session_state import Action, Counts, Failed
 from deeplabstream.gui import main_window
 from deeplabstream.gui.application import run_until_closed, use_palette
@@ -16,7 +17,10 @@ from deeplabstream.gui.live_figures import Reading
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import BLUE, GREEN, PALETTES
-from tests.gui.fake_session import FakeSession, make_step
+from deeplabstream.recording.frame_queue import QueueWriter
+from deeplabstream.recording.run_folder import RunFolder
+from tests.gui.fake_session import IDLE, FakeSession, make_step
+from tests.recording.recorded import START_NS, record
 
 
 @pytest.fixture
@@ -291,3 +295,32 @@ def test_the_question_before_closing_names_all_that_it_ends(
         "Still running: an experiment, a recording. Closing ends them.",
     ]
     window.end()
+
+
+def test_uncertain_frames_of_the_ended_run_are_offered_for_labelling(
+    window: MainWindow, rig: FakeSession, tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = RunFolder(record(tmp_path / "monday"))
+    writer = QueueWriter(run, START_NS, 1, Thresholds(0.5))
+    for step in run.steps("top"):
+        writer.step(step)
+    assert writer.table is not None
+    writer.table.close()
+    press(window, Action.START_STREAM, Action.START_ANALYSIS)
+    rig.update(run_folder=run.path)
+    label = window.live.display.line.label
+    assert label.isHidden()
+    rig.put(replace(IDLE, run_folder=run.path))
+    window.bridge.tick()
+    assert not label.isHidden()
+    assert label.text() == "Label 1 uncertain frame …"
+    assert "labels: 1 uncertain frame of the run can be labelled" in "".join(
+        lines(window)
+    )
+    with qtbot.waitSignal(window.bridge.queue_asked) as asked:
+        window.bridge.queue_asked.disconnect()
+        window.live.display.line.label_asked.connect(window.bridge.queue_asked)
+        label.click()
+    assert asked.args == [run.path]
+    press(window, Action.START_STREAM)
+    assert label.isHidden()

@@ -51,10 +51,10 @@ class PickDialog(QDialog):
             "frames with low confidences or jumping points: poses of the run, or "
             f"of the network for a video ({self.model or 'none'})"
         )
-        self.queue = QRadioButton("uncertain frames of the run, per hour")
+        self.queue = QRadioButton("uncertain frames that the run has queued")
         self.queue.setToolTip(
             "frames with low confidences, jumps, points that [Tracking] rejected, or "
-            "ambiguous identities, at most so many of each hour"
+            "ambiguous identities ([Recording] QUEUE_PER_HOUR)"
         )
         self.unlike.setChecked(True)
         self.propose = QCheckBox("pre-label with the network")
@@ -84,10 +84,8 @@ class PickDialog(QDialog):
         source = Path(self.source.currentData())
         words = [str(source), "--into", str(self.into)]
         queue = self.queue.isChecked() and source.is_dir()
-        words += ["--per-hour" if queue else "--count", str(self.count.value())]
+        words += ["--queue"] if queue else ["--count", str(self.count.value())]
         unsure = self.unsure.isChecked()
-        if queue:
-            words.append("--queue")
         if unsure:
             words.append("--unsure")
         if self.tracks is not None and not source.is_dir():
@@ -134,8 +132,7 @@ class PickDialog(QDialog):
         self.queue.setEnabled(run)
         if not run and self.queue.isChecked():
             self.unlike.setChecked(True)
-        each = " frames per hour" if self.queue.isChecked() else " frames"
-        self.count.setSuffix(each)
+        self.count.setEnabled(not self.queue.isChecked())
         button = self.box.button(QDialogButtonBox.StandardButton.Ok)
         if button is not None:
             button.setText("Pick")

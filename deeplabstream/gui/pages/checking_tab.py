@@ -23,6 +23,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
+from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.pages.training_tab import labels_of
 from deeplabstream.gui.pages.using_tab import models_of, use_live
 from deeplabstream.gui.program_process import ProgramProcess
@@ -45,6 +46,7 @@ from deeplabstream.training.lightning_pose.result_tables import (
 _WIDTH = 300
 _HELD_OUT = ("validation", "test")
 _COLUMNS = ("body part", "median, px", "95 %, px", "not seen")
+_USE = "Use it"
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 
 
@@ -61,6 +63,10 @@ class CheckingTab(QWidget):
         self.worst: list[tuple[int, float]] = []
         """Row of the predictions, and the px that the worst point is off."""
         self._said = ""
+        self.verdict = ""
+        """Outcome of the comparison with the network of the settings; empty: not compared."""
+        self._asked_for = False
+        """Whether the network is to be used after the comparison."""
         self.list, self.view, self.words = QListWidget(), ComparedView(), QLabel()
         self.title = Elided("")
         self.title.setObjectName("heading")
@@ -100,6 +106,7 @@ class CheckingTab(QWidget):
         for button in (self.on_video, self.on_run, self.report, self.use):
             button.setEnabled(self.model is not None)
         self.comparing.stop()  # with another network
+        self.verdict, self._asked_for = "", False
         self.compare.setEnabled(bool(self._present))
         if self.model is None:
             self.view.clear("Train a network first")
@@ -161,7 +168,10 @@ class CheckingTab(QWidget):
             "median errors of this network and that of the settings, in labelled frames "
             "that neither learned from"
         )
-        self.use.setToolTip("writes MODEL to the settings; comments stay")
+        self.use.setToolTip(
+            "compares the network with that of the settings, asks, and writes MODEL to the "
+            "settings; comments stay"
+        )
         self.on_video.setToolTip("predicts each frame of a video")
         self.report.setToolTip("errors with plots and all images, for the browser")
         self.on_run.setToolTip("predicts the video of a recorded run")
@@ -300,11 +310,33 @@ class CheckingTab(QWidget):
 
     def _show_comparison(self, code: int, _killed: bool) -> None:
         lines = self._said.strip().splitlines()
-        self.words.setText(lines[-1] if lines else f"Comparing failed ({code})")
+        self.verdict = lines[-1] if lines else f"Comparing failed ({code})"
+        self.words.setText(self.verdict)
         self.compare.setEnabled(bool(self._present))
+        self.use.setEnabled(True)
+        if self._asked_for:
+            self._asked_for = False
+            self._ask_use()
 
     def _use(self) -> None:
+        """Use the network; first compare it with the one that it replaces."""
         if self.model is None:
+            return
+        if self._present and not self.verdict:
+            self._asked_for = True
+            self.use.setEnabled(False)
+            if not self.comparing.running:
+                self.compare_networks()
+        else:
+            self._ask_use()
+
+    def _ask_use(self) -> None:
+        present = Path(self._present).name if self._present else ""
+        question = (
+            f"{self.verdict}\n\nUse {self.folder.name} live in place of {present}? "
+            f"{present} stays in its folder."
+        )
+        if present and ask(self, question, _USE, f"Keep {present}") != _USE:
             return
         self.words.setText("\n".join(use_live(self.document, self.folder)))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
@@ -30,6 +31,7 @@ from deeplabstream.gui.widgets.outputs_panel import OutputsPanel
 from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
 from deeplabstream.gui.widgets.run_buttons import Controls
 from deeplabstream.gui.widgets.subject_panel import SubjectPanel
+from deeplabstream.recording.frame_queue import count_queued
 from deeplabstream.settings import ini_editing
 
 _SIDE_WIDTH = 316
@@ -70,6 +72,8 @@ class LivePage(QWidget):
         self._checks: list[Note] = []
         """Findings of a pre-flight check that are not in the log yet."""
         self._lines: list[tuple[int, str, str]] = []
+        self._queue_told: Path | None = None
+        """The run whose queue is in the log."""
         self._arrange()
         self._connect()
         self._show_status(bridge.session.state)
@@ -118,6 +122,7 @@ class LivePage(QWidget):
         self.bridge.noted.connect(self._take_note)
         self.bridge.failed.connect(self._take_failure)
         self.bridge.ticked.connect(self._tick)
+        self.display.line.label_asked.connect(self.bridge.queue_asked)
         self.outputs.tested.connect(self._test_output)
         self.animals.said.connect(self.bridge.session.set_identity)
         self.test.reported.connect(self._take_test)
@@ -142,7 +147,18 @@ class LivePage(QWidget):
         skeleton = self.bridge.session.state.skeleton
         self.animals.show_names(skeleton.animals if skeleton else ())
         if status.phase is Phase.IDLE:
-            self.display.line.show_folder(self.bridge.session.state.run_folder)
+            self._offer_queue(self.bridge.session.state.run_folder)
+
+    def _offer_queue(self, run: Path | None) -> None:
+        """Show the folder of the run that has ended, and how many frames it has queued."""
+        line = self.display.line
+        line.show_folder(run)
+        count = count_queued(run) if run is not None else 0
+        line.show_queued(count)
+        if count and run != self._queue_told:
+            self._queue_told = run
+            frames = f"{count} uncertain frame{'s' * (count != 1)}"
+            self._remember(f"labels: {frames} of the run can be labelled", None, "blue")
 
     def show_blocked(self) -> None:
         """Show what may be started, as the bridge says now."""

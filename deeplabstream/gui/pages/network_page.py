@@ -30,6 +30,7 @@ from deeplabstream.gui.programs import FASTER, IMPORT, PREDICT, PREDICTING
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
+from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook, open_book
@@ -133,6 +134,24 @@ class NetworkPage(QWidget):
         window.ended.connect(partial(self._reopen, book.folder))
         window.show()
         return window
+
+    def label_queue(self, run: Path) -> ProgramWindow | None:
+        """Add the uncertain frames of a run, with proposals of the present network.
+
+        Training is then to start from that network. Without labels their folder is asked
+        for first.
+        """
+        self.show_step("Label")
+        if self.book is None:
+            self._ask_folder()
+        if self.book is None:
+            return None
+        words = [str(run), "--into", str(self.book.folder), "--queue"]
+        if (present := self.using.present) is not None:
+            words += ["--model", str(present)]
+            if not members(present):
+                self.training.options.show_values({"--start-from": [str(present)]})
+        return self.pick_frames(*words)
 
     def convert_labels(self, labels: Path, folder: Path) -> ProgramWindow:
         """Convert labels of another program into a new folder, and show that."""

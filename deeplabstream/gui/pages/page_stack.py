@@ -86,6 +86,7 @@ def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 
     page = RunsPage(document)
     page.results_asked.connect(bridge.results_asked)
+    page.label_asked.connect(bridge.queue_asked)
     return page
 
 

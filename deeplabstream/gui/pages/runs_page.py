@@ -24,6 +24,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_table import RunTable, WordSearch
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
+from deeplabstream.recording.frame_queue import count_queued
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_list import (
     NOT_ENDED,
@@ -56,6 +57,8 @@ class RunsPage(QWidget):
 
     results_asked = pyqtSignal(object)
     """Path: a person wants to see the results of a run."""
+    label_asked = pyqtSignal(object)
+    """Path of the run whose uncertain frames are to be labelled."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -70,6 +73,7 @@ class RunsPage(QWidget):
             "evaluates triggers and experiment on the recorded poses with the "
             "current settings and lists differences; no output is switched"
         )
+        self.label = QPushButton("Label …")
         self.export = QPushButton("Export")
         self.folder = QPushButton("Open folder")
         self.delete = QPushButton("Delete …")
@@ -118,7 +122,7 @@ class RunsPage(QWidget):
         top.setSpacing(8)
         top.addWidget(self.search, 1)
         buttons = (
-            *(self.results, self.again, self.export, self.folder),
+            *(self.results, self.again, self.label, self.export, self.folder),
             *(self.delete, self.other),
         )
         for button in buttons:
@@ -154,6 +158,7 @@ class RunsPage(QWidget):
         self.results.clicked.connect(lambda: self.results_asked.emit(self.chosen))
         self.other.clicked.connect(self._ask_folder)
         self.again.clicked.connect(self._rerun)
+        self.label.clicked.connect(lambda: self.label_asked.emit(self.chosen))
         self.folder.clicked.connect(self._open_folder)
         self.delete.clicked.connect(self._ask_delete)
         self.view.opened.connect(self._take_review)
@@ -185,8 +190,12 @@ class RunsPage(QWidget):
         if not self.table.indexAt(at).isValid():
             return
         menu = QMenu(self)
-        for button in (self.results, self.again, self.folder, self.delete):
+        for button in (
+            *(self.results, self.again, self.label),
+            *(self.folder, self.delete),
+        ):
             if (action := menu.addAction(button.text())) is not None:
+                action.setEnabled(button.isEnabled())
                 action.triggered.connect(button.click)
         if (exports := self.export.menu()) is not None:
             exports.setTitle("Export")
@@ -199,6 +208,14 @@ class RunsPage(QWidget):
             self.delete,
         ):
             button.setEnabled(self.chosen is not None)
+        count = count_queued(self.chosen) if self.chosen is not None else 0
+        self.label.setEnabled(count > 0)
+        frames = f"{count} frames" if count != 1 else "1 frame"
+        self.label.setToolTip(
+            f"{frames} of the run about which the network was uncertain"
+            if count
+            else "no uncertain frame was queued ([Recording] QUEUE_PER_HOUR)"
+        )
 
     def _ask_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Choose a run folder")

@@ -73,6 +73,7 @@ class Display(QWidget):
         elif status.phase is Phase.STARTING:
             self._figures.clear()
             self.grid.clear("Opening the camera …")
+            self.line.show_queued(0)
 
     def _tick(self) -> None:
         self._ticks += 1

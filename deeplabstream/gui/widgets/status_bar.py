@@ -4,9 +4,9 @@ import re
 from math import isnan
 from pathlib import Path
 
-from PyQt5.QtCore import Qt, QUrl
+from PyQt5.QtCore import Qt, QUrl, pyqtSignal
 from PyQt5.QtGui import QDesktopServices
-from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.gui.live_figures import Reading
@@ -47,6 +47,9 @@ _HELP = {
 class StatusLine(QFrame):
     """Shows figures; it is given values and counts nothing itself."""
 
+    label_asked = pyqtSignal(object)
+    """Path of the run whose uncertain frames are to be labelled."""
+
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("panel")
@@ -62,7 +65,15 @@ class StatusLine(QFrame):
         self.folder.setCursor(Qt.CursorShape.PointingHandCursor)
         self.folder.clicked.connect(self._open_folder)
         row.addWidget(self.folder, 1)
+        self.label = QPushButton()
+        self.label.setObjectName("tile")
+        self.label.setToolTip(
+            "labels the frames of the run about which the network was uncertain"
+        )
+        self.label.clicked.connect(lambda: self.label_asked.emit(self._folder))
+        row.addWidget(self.label)
         self.show_folder(None)
+        self.show_queued(0)
 
     def show_reading(self, reading: Reading, provider: str) -> None:
         """Show rates and latencies."""
@@ -102,6 +113,11 @@ class StatusLine(QFrame):
         self.folder.setEnabled(folder is not None)
         self.folder.setText("no run folder yet" if folder is None else folder.name)
         self.folder.setToolTip("" if folder is None else f"open {folder}")
+
+    def show_queued(self, count: int) -> None:
+        """Offer so many uncertain frames of the run for labelling; 0: nothing."""
+        self.label.setText(f"Label {count} uncertain frame{'s' * (count != 1)} …")
+        self.label.setVisible(count > 0)
 
     def clear(self) -> None:
         """Show nothing but the last run's folder."""
