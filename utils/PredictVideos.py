@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import check_free
-from deeplabstream.core.progress import progress_bar
+from deeplabstream.core.progress import Overall
 from deeplabstream.core.atomic_replace import atomic_file
-from deeplabstream.offline.video_files import stems, video_files
+from deeplabstream.offline.video_files import overall_progress, stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions
 from deeplabstream.offline.metrics import temporal_norm, write_metric
@@ -70,16 +70,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Warning: {sentence}", file=sys.stderr)
     if known is not None:
         known.check(estimator.skeleton.bodyparts)
-    job = Job(asked, estimator, known)
     if views:
-        return job.predict_views(sessions(videos, views))
+        found = sessions(videos, views)
+        overall = overall_progress([list(each.values()) for each in found.values()])
+        return Job(asked, estimator, known, overall).predict_views(found)
+    overall = overall_progress([[video] for video in videos])
+    job = Job(asked, estimator, known, overall)
     failed = 0
     with ThreadPoolExecutor(1) as writing:
         ends: list[Future[list[Path]]] = []
-        for number, video in enumerate(videos, start=1):
-            of = f" ({number} of {len(videos)})" if len(videos) > 1 else ""
+        for number, video in enumerate(videos):
+            of = f" ({number + 1} of {len(videos)})" if len(videos) > 1 else ""
             try:
-                if end := job.begin(video, names[video], writing, of):
+                if end := job.begin(video, names[video], writing, (number, of)):
                     ends.append(end)
             except DeepLabStreamError as error:
                 print(error, file=sys.stderr)
@@ -97,13 +100,19 @@ class Job:
     asked: argparse.Namespace
     estimator: PoseEstimator
     known: Known | None
+    overall: Overall
+    """Progress of all videos, or sessions."""
 
     def begin(
-        self, video: Path, name: str, writing: ThreadPoolExecutor, of: str
+        self,
+        video: Path,
+        name: str,
+        writing: ThreadPoolExecutor,
+        place: tuple[int, str],
     ) -> Future[list[Path]] | None:
         """Predict one video and have it written; None when that was done before.
 
-        `of` is shown behind its name: which of the videos it is.
+        `place` is which of the videos it is, and the words that say so.
         """
         folder: Path = self.asked.output or video.parent
         facts = folder / f"{name}.prediction.json"
@@ -119,7 +128,7 @@ class Job:
             check_free(tables, self.asked.overwrite)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            found = self._predict(video, partial, of)
+            found = self._predict(video, partial, *place)
         except OSError as error:
             raise DeepLabStreamError(f"Can't write {folder}: {error}") from error
         return writing.submit(self._write, found, folder, name, partial)
@@ -127,16 +136,18 @@ class Job:
     def predict_views(self, found: Mapping[str, Mapping[str, Path]]) -> int:
         """Predict the videos of each session together; return 0, or 1: one could not be."""
         failed = 0
-        for session, videos in found.items():
+        for number, (session, videos) in enumerate(found.items()):
             try:
-                for path in self._of_session(session, videos):
+                for path in self._of_session(number, session, videos):
                     print(path)
             except DeepLabStreamError as error:
                 print(error, file=sys.stderr)
                 failed = 1
         return failed
 
-    def _of_session(self, session: str, videos: Mapping[str, Path]) -> list[Path]:
+    def _of_session(
+        self, number: int, session: str, videos: Mapping[str, Path]
+    ) -> list[Path]:
         names = stems(list(videos.values()))
         folders = {video: self.asked.output or video.parent for video in names}
         facts = {v: folders[v] / f"{name}.prediction.json" for v, name in names.items()}
@@ -154,7 +165,7 @@ class Job:
                 check_free(tables, self.asked.overwrite)
         try:
             first.mkdir(parents=True, exist_ok=True)
-            with progress_bar(session) as bar:
+            with self.overall.bar(number, session) as bar:
                 poses = predict_views(
                     videos, self.estimator, Path(str(self.asked.model)).name,
                     batch=self.asked.batch, decoder=self.asked.decoder,
@@ -169,8 +180,8 @@ class Job:
             raise DeepLabStreamError(f"Can't write {first}: {error}") from error
         return written
 
-    def _predict(self, video: Path, partial: Path, of: str) -> VideoPoses:
-        with progress_bar(f"{video.name}{of}") as bar:
+    def _predict(self, video: Path, partial: Path, number: int, of: str) -> VideoPoses:
+        with self.overall.bar(number, f"{video.name}{of}") as bar:
             found = predict(
                 video,
                 self.estimator,

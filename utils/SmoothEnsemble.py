@@ -15,6 +15,7 @@ package ensemble-kalman-smoother does it; --eks 3 follows version 3.0.0. For vid
 poses of each network are written too, as `mouse.seed0.csv`, and the smoothed poses as
 `mouse_eks.csv`: position, mean confidence, median and variance of the networks, and the
 smoother's variance.
+A stopped command continues where it stopped when it is repeated.
 `--tables` reads existing predictions of this program or another: once per camera, with one
 table per network.
 """
@@ -37,10 +38,10 @@ import numpy as np
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.progress import progress_bar
+from deeplabstream.core.progress import Overall
 from deeplabstream.offline.ibl.alf import read_times
 from deeplabstream.core.atomic_replace import atomic_file
-from deeplabstream.offline.video_files import stems, video_files
+from deeplabstream.offline.video_files import overall_progress, stems, video_files
 from deeplabstream.offline.smoothing.ensemble_members import Members, read_members
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_inference import VideoPoses, predict
@@ -63,7 +64,7 @@ from deeplabstream.pose.ensemble import members
 from deeplabstream.recording.exporters.pose_files import WRITERS
 
 
-@ending()
+@ending("stopped; repeat the command to continue")
 def main(argv: Sequence[str] | None = None) -> int:
     """Smooth."""
     asked = _parser().parse_args(argv)
@@ -79,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         for (_, file), smoothed in zip(together, found, strict=True):
             _write(file, smoothed)
+        _forget_rows(asked)
         return 0
     smooth: Callable[[Members], Smoothed] = partial(smooth_eye, version=asked.eks)
     if not asked.pupil:
@@ -87,7 +89,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     for each, file in cameras:
         _write(file, smooth(each))
+    _forget_rows(asked)
     return 0
+
+
+def _forget_rows(asked: argparse.Namespace) -> None:
+    """Remove the rows that were kept for a command that is stopped."""
+    if asked.videos:
+        folder = _ensemble(asked)
+        for place in _places(asked, video_files(asked.videos)):
+            for each in members(folder):
+                _rows(place, each.name).unlink(missing_ok=True)
 
 
 def _check(asked: argparse.Namespace) -> None:
@@ -139,14 +151,15 @@ def _from_videos(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
     folder = _ensemble(asked)
     videos = video_files(asked.videos)
     places = _places(asked, videos)
-    check_free(
-        [
-            place.with_name(f"{place.name}{end}.csv")
-            for place in places
-            for end in (*(f".{each.name}" for each in members(folder)), "_eks")
-        ],
-        asked.overwrite,
-    )
+    names = [each.name for each in members(folder)]
+    begun = {each for each in places if any(_rows(each, n).exists() for n in names)}
+    tables = [
+        place.with_name(f"{place.name}{end}.csv")
+        for place in places
+        for end in (*(f".{name}" for name in names), "_eks")
+        if place not in begun
+    ]
+    check_free(tables, asked.overwrite)
     networks = _networks(folder, asked)
     if asked.views and len(videos) < 2:
         raise DeepLabStreamError(f"{videos[0]}: several views need two cameras")
@@ -155,9 +168,20 @@ def _from_videos(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
         views_by_ending(bodyparts, asked.mirrored)
     if asked.pupil:
         places_of_sides(bodyparts)
-    for video, place in zip(videos, places, strict=True):
+    overall = overall_progress([[video] for video in videos for _ in names])
+    for number, (video, place) in enumerate(zip(videos, places, strict=True)):
         smoothed = place.with_name(f"{place.name}_eks.csv")
-        yield _predicted(video, networks, place), smoothed
+        done = place in begun and smoothed.exists() and not asked.views
+        if done and not asked.overwrite:
+            print(f"{video} is already smoothed; use --overwrite to smooth it again")
+        else:
+            work = overall, number * len(names)
+            yield _predicted(video, networks, place, work), smoothed
+
+
+def _rows(place: Path, network: str) -> Path:
+    """Return where the rows of a network are kept until all videos are smoothed."""
+    return place.with_name(f"{place.name}.{network}.partial")
 
 
 def _places(asked: argparse.Namespace, videos: Sequence[Path]) -> list[Path]:
@@ -199,11 +223,26 @@ def _networks(folder: Path, asked: argparse.Namespace) -> dict[str, PoseEstimato
     }
 
 
-def _predicted(video: Path, networks: dict[str, PoseEstimator], place: Path) -> Members:
+def _predicted(
+    video: Path,
+    networks: dict[str, PoseEstimator],
+    place: Path,
+    work: tuple[Overall, int],
+) -> Members:
+    """Predict with each network; `work` has the number of the first piece."""
     found: list[VideoPoses] = []
-    for network, estimator in networks.items():
-        with progress_bar(f"{video.name}, {network}") as bar:
-            each = predict(video, estimator, network, watch=bar.show)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for number, (network, estimator) in enumerate(networks.items(), start=work[1]):
+        with work[0].bar(number, f"{video.name}, {network}") as bar:
+            each = predict(
+                video,
+                estimator,
+                network,
+                partial=_rows(place, network),
+                watch=bar.show,
+            )
+        if each.resumed:
+            print(f"{video}, {network}: continued at frame {each.resumed}")
         with atomic_file(place.with_name(f"{place.name}.{network}.csv")) as making:
             WRITERS["csv"](each.table, making)
         found.append(each)

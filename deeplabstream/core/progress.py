@@ -1,8 +1,10 @@
 """Progress of long work: a bar on a terminal, lines for the window, else nothing."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol, TypeVar
 
 from deeplabstream.core.clock import Clock, SystemClock
@@ -12,7 +14,11 @@ VARIABLE = "DEEPLABSTREAM_PROGRESS"
 """The window sets this environment variable for the programs that it starts."""
 MARK = "\x02progress "
 """Start of a line of progress: what is done, of how many (0: not known), of what."""
+OVERALL = "\x02overall "
+"""Start of a line of overall progress: the share of all work that is done."""
 _EVERY_NS = 200_000_000
+_SOON_S = 1.0
+"""Seconds after which the remaining time is known."""
 
 
 class Bar(Protocol):
@@ -53,6 +59,74 @@ def progress(
         for done, item in enumerate(items, start=1):
             yield item
             bar.show(done)
+
+
+class Overall:
+    """Progress of several pieces of work together, such as the videos of a folder.
+
+    `sizes` of the pieces, in any unit, are proportional to their time.
+    """
+
+    def __init__(self, sizes: Sequence[float], clock: Clock | None = None) -> None:
+        self._ends = [0.0, *accumulate(sizes)]
+        self._clock = clock or SystemClock()
+        self._written_ns = 0
+        self.left = RemainingTime()
+
+    @contextmanager
+    def bar(self, number: int, what: str) -> Iterator[Bar]:
+        """Show the progress of the block, which is a piece, counted from 0, and of all."""
+        with progress_bar(what) as bar:
+            yield _Piece(self, bar, number)
+
+    def show(self, bar: Bar, number: int, done: int, total: int) -> None:
+        """Show that `done` of `total` of a piece are done."""
+        first, last = self._ends[number : number + 2]
+        if len(self._ends) > 2 and total and self._ends[-1]:
+            share = (first + (last - first) * done / total) / self._ends[-1]
+            now_ns = self._clock.now_ns()
+            left_s = self.left.after(share, 1.0, now_ns / 1e9)
+            if isinstance(bar, _Terminal):
+                bar.add(f"{in_words(left_s)} left for all" if left_s else "")
+            elif os.environ.get(VARIABLE) and now_ns - self._written_ns > _EVERY_NS:
+                self._written_ns = now_ns
+                print(f"{OVERALL}{share:.6f}", flush=True)  # noqa: T201
+        bar.show(done, total)
+
+
+@dataclass
+class RemainingTime:
+    """Remaining time of a piece of work, from what was done since the first call."""
+
+    first: float | None = None
+    since_s: float = 0.0
+
+    def after(self, done: float, total: float, now_s: float) -> float:
+        """Return the remaining seconds; 0: not known yet."""
+        if self.first is None or done < self.first:
+            self.first, self.since_s = done, now_s
+        taken_s = now_s - self.since_s
+        if done <= self.first or done >= total or taken_s <= _SOON_S:
+            return 0.0
+        return taken_s / (done - self.first) * (total - done)
+
+
+def in_words(seconds: float) -> str:
+    """Return a time as a person says it.
+
+    >>> in_words(5), in_words(100), in_words(7300)
+    ('5 s', '2 min', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
+
+
+def parse_overall(line: str) -> float | None:
+    """Return the share of all work that a line says is done; None: it says nothing of it."""
+    return float(line.removeprefix(OVERALL)) if line.startswith(OVERALL) else None
 
 
 def parse_progress(line: str) -> tuple[int, int, str] | None:
@@ -101,3 +175,17 @@ class _Terminal:
             self._bar.initial = done  # continued: the rate counts from here
         self._started = True
         self._bar.update(done - self._bar.n)
+
+    def add(self, text: str) -> None:
+        """Show some words behind the bar."""
+        self._bar.set_postfix_str(text, refresh=False)
+
+
+class _Piece:
+    """Progress of one piece of several."""
+
+    def __init__(self, overall: Overall, bar: Bar, number: int) -> None:
+        self._overall, self._bar, self._number = overall, bar, number
+
+    def show(self, done: int, total: int = 0) -> None:
+        self._overall.show(self._bar, self._number, done, total)

@@ -314,6 +314,7 @@ SMOOTH = Program(
         _runtime("--runtime"),
         _THREADS,
     ),
+    resumes=True,
     writes="--output",
 )  # fmt: skip
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from deeplabstream.core.progress import in_words
+
 Points: TypeAlias = Sequence[Sequence[float] | None]
 """x, y of each body part; None: not found."""
 
@@ -115,19 +117,6 @@ def read_record(folder: Path) -> Record:
     record.progress.networks = len(options.get("seeds", "0").split(","))
     record.progress.take(rest + "\n")
     return record if "size" in options else Record()
-
-
-def in_words(seconds: float) -> str:
-    """Return a time as a person says it.
-
-    >>> in_words(5), in_words(100), in_words(7300)
-    ('5 s', '2 min', '2 h 2 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if hours else f"{minutes} min"
 
 
 def _parse_line(line: str) -> dict[str, Any] | None:

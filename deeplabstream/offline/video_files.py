@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.progress import Overall
 
 ENDINGS = frozenset(
     f".{kind}"
@@ -14,6 +15,11 @@ ENDINGS = frozenset(
     )
 )
 """What is looked for in a folder; a file that is named itself may end in anything."""
+
+
+def overall_progress(groups: Sequence[Sequence[Path]]) -> Overall:
+    """Return the progress of pieces of work on groups of videos, by their sizes."""
+    return Overall([sum(video.stat().st_size for video in each) for each in groups])
 
 
 def video_files(named: Sequence[Path]) -> list[Path]:

@@ -5,7 +5,10 @@ import pytest
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.progress import (
     VARIABLE,
+    Overall,
+    RemainingTime,
     _Lines,
+    parse_overall,
     parse_progress,
     progress,
     progress_bar,
@@ -45,3 +48,26 @@ def test_a_program_without_a_window_or_a_terminal_writes_nothing(
     assert list(progress("abc", "film", 3)) == ["a", "b", "c"]
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_several_pieces_have_one_share_and_one_remaining_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    clock = ManualClock(10**9)
+    overall = Overall([100, 300], clock)
+    for number, at_s in ((0, 1), (1, 11)):
+        with overall.bar(number, "film") as bar:
+            for half in (0, 1, 2):
+                clock.set((at_s + 5 * half * (1 + 2 * number)) * 10**9)
+                bar.show(half, 2)
+    lines = capsys.readouterr().out.splitlines()
+    shares = [share for line in lines if (share := parse_overall(line)) is not None]
+    assert shares == [0.0, 0.125, 0.25, 0.625, 1.0]
+    left = RemainingTime()
+    assert [left.after(*each) for each in ((5, 10, 0), (5, 10, 9), (6, 10, 10))] == [
+        *(0.0, 0.0, 40.0)
+    ]
+    with Overall([7]).bar(0, "film") as bar:
+        bar.show(1, 2)
+    assert "overall" not in capsys.readouterr().out, "one video is all"

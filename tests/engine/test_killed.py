@@ -185,7 +185,7 @@ def test_a_killed_run_is_made_whole(
 ) -> None:
     after_s = random.Random(f"{victims} {codec} {number}").uniform(0, 1.2)
     folder, killed_ns, edges = killed_run(tmp_path, codec, victims, after_s)
-    before = {f.name: f.read_bytes() for f in folder.iterdir()}
+    before = {f: f.read_bytes() for f in folder.rglob("*") if f.is_file()}
     report = repair(folder)
     assert report.done
     check_videos(folder, killed_ns)
@@ -205,10 +205,10 @@ def test_a_killed_run_is_made_whole(
     spans = {(each["camera"], each["span"]) for each in facts["accounting"]}
     assert spans >= {("top", "analysis"), ("top", "recording"), ("side", "recording")}
 
-    for name, data in before.items():  # nothing is deleted
-        kept_as = [f for f in folder.iterdir() if f.name.startswith(name)]
-        if name != "run.json":
-            assert data in [f.read_bytes() for f in kept_as], name
+    for file, data in before.items():  # nothing is deleted
+        kept_as = [f for f in file.parent.iterdir() if f.name.startswith(file.name)]
+        if file.name != "run.json":
+            assert data in [f.read_bytes() for f in kept_as], file.name
     capsys.readouterr()
     assert main([str(folder)]) == 0
     assert "whole, nothing to do" in capsys.readouterr().out
@@ -225,7 +225,7 @@ def test_any_cut_through_the_files_can_be_repaired(
     facts = json.loads((folder / "run.json").read_text("utf-8"))
     facts.update(ended=None, how=None, accounting=[])
     (folder / "run.json").write_text(json.dumps(facts), "utf-8")
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.rglob("*")):
         if file.suffix in (".csv", ".mkv"):
             size = file.stat().st_size
             os.truncate(file, size - chance.randrange(min(size // 2, 3000)))

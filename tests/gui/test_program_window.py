@@ -8,7 +8,7 @@ from PyQt5.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.progress import MARK
+from deeplabstream.core.progress import MARK, OVERALL
 from deeplabstream.gui.dialogs import program_window
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from tests.offline.films import write_film
@@ -41,6 +41,11 @@ def test_progress_is_a_bar_and_a_remaining_time_not_text(
     assert window.state.text() == "film: 20 of 100, 40 s left"
     assert "before\nafter" in window.page.toPlainText()
     assert "progress" not in window.page.toPlainText().partition("usage")[0]
+    view._read(f"{OVERALL}0.25\n{MARK}20 100 film\n")
+    assert window.state.text().endswith("left; 25% of all")
+    now_s += 60
+    view._read(f"{OVERALL}0.5\n{MARK}30 100 film\n")
+    assert window.state.text().endswith("; 50% of all, 2 min left")
     view._read(f"{MARK}3 0 another\n")
     assert window.bar.maximum() == 0, "how many there are is not known"
     window.close()

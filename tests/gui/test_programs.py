@@ -1,6 +1,7 @@
 """Programs that the window starts: their forms, command lines, results and questions."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -24,8 +25,10 @@ from deeplabstream.gui.programs import (
     IMPORT,
     PREDICT,
     PREDICTING,
+    QUANTISE,
     RENDER,
     REPORT,
+    SMOOTH,
     TRAIN,
     Program,
 )
@@ -33,6 +36,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets import program_view
 from deeplabstream.gui.widgets.program_fields import FieldEditor
 from deeplabstream.gui.widgets.program_form import ProgramPanel
+from deeplabstream.pose.model.model_folder import INT8
 from deeplabstream.settings.loading import load
 from deeplabstream.training.command_line import train_parser
 from tests.gui.fake_session import FakeSession
@@ -357,3 +361,83 @@ def test_a_stopped_distillation_is_resumed_with_its_option(
     (output / "model.json").touch()
     panel._show_state()
     assert not panel.resume.isEnabled(), "it is finished"
+
+
+def run_to_end(panel: ProgramPanel, qtbot: QtBot) -> str:
+    """Press the program's button and return its output; progress was shown meanwhile."""
+    states: list[str] = []
+    usual = panel.view.show_progress
+
+    def listen(done: int, total: int, what: str) -> None:
+        usual(done, total, what)
+        states.append(panel.view.state.text())
+
+    panel.view.show_progress = listen  # type: ignore[method-assign]
+    with qtbot.waitSignal(panel.ended, timeout=3 * SOON) as ended:
+        qtbot.mouseClick(panel.begin, LEFT)
+    text = panel.view.page.toPlainText()
+    assert ended.args == [0], text
+    assert panel.view.state.text() == "done"
+    assert states, "no progress was shown"
+    return text
+
+
+def test_an_ensemble_is_smoothed_with_the_progress_of_all_videos(
+    models: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    for seed in ("seed0", "seed1"):
+        shutil.copytree(ARENA, models / "many" / seed)
+    for name in ("one", "two"):
+        write_film(tmp_path / "films" / f"{name}.mkv", frames=40)
+    panel = panel_of(SMOOTH, models, qtbot)
+    panel.form.refresh()
+    drop(panel.form.editors["Videos"], tmp_path / "films")
+    panel.form.show_values({"--model": [str(models / "many")]})
+    shares: list[float | None] = []
+    panel.view.program.said.connect(lambda _: shares.append(panel.view._share))
+    text = run_to_end(panel, qtbot)
+    made = [tmp_path / "films" / f"{name}_eks.csv" for name in ("one", "two")]
+    assert all(file.is_file() and str(file) in text for file in made)
+    known = [share for share in shares if share is not None]
+    assert known == sorted(known)
+    assert known[-1] > 0.5, "of both videos and both networks"
+
+
+def test_a_network_is_quantised_from_click_to_file(
+    models: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    shutil.copytree(ARENA, models / "mine")
+    video = write_film(tmp_path / "film.mkv", frames=40)
+    panel = panel_of(QUANTISE, models, qtbot)
+    panel.form.refresh()
+    drop(panel.form.editors["--video"], video)
+    panel.form.show_values(
+        {"--model": [str(models / "mine")], "--count": ["8"], "--tolerance": ["100"]}
+    )
+    assert "this is used" in run_to_end(panel, qtbot)
+    assert (models / "mine" / INT8).is_file()
+    assert not panel.resume.isVisible(), "it takes seconds"
+
+
+def test_a_network_is_distilled_from_click_to_file(
+    models: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    video = write_film(tmp_path / "film.mkv", frames=60)
+    panel = panel_of(DISTIL, models, qtbot)
+    drop(panel.form.editors["--videos"], video)
+    panel.form.show_values(
+        {
+            "--teacher": [ARENA],
+            "--within": ["1000"],
+            "--at-most-ms": ["10000"],
+            "--count": ["10"],
+            "--agree": ["1000"],
+            "--steps": ["10"],
+            "--batch": ["2"],
+        }
+    )
+    run_to_end(panel, qtbot)
+    made = models / "arena_fast"
+    assert (made / "model.json").is_file()
+    assert not panel.resume.isEnabled(), "it is finished"
+    assert panel.view.show_folder.isVisible()

@@ -136,6 +136,15 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert len(shown_video.poses) == 20
     shown_video.close()
 
+
+def test_a_network_is_compared_with_that_of_the_settings(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = page.checking
+    check.open(ROOT / "models/arena", page.book)
+    assert not check.compare.isEnabled(), "the settings name it"
+    copy = shutil.copytree(ROOT / "models/arena", tmp_path / "copy")
+    check.open(copy, page.book)
     asked: list[str] = []
 
     def answer(_: object, question: str, *answers: str) -> str:
@@ -146,38 +155,25 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     with qtbot.waitSignal(check.comparing.ended, timeout=SOON):
         qtbot.mouseClick(check.use, LEFT)
         assert not check.use.isEnabled(), "the networks are compared first"
-    (question,) = asked
-    assert "that neither network learned from" in question
-    assert f"Use {tab.model.name} live in place of arena? arena stays" in question
-    assert page.document.settings is not None
-    assert page.document.settings.model == "arena", "it is kept"
-    qtbot.mouseClick(check.use, LEFT)
-    text = page.document.text
-    assert f"# the network\nMODEL = {tab.model.name}\n" in text
-    assert text.startswith("# a comment that stays")
-    assert (
-        "[Trigger left] BODYPARTS: the network has no body part 'paw'"
-        in check.words.text()
-    )
-
-
-def test_a_network_is_compared_with_that_of_the_settings(
-    page: NetworkPage, qtbot: QtBot, tmp_path: Path
-) -> None:
-    check = page.checking
-    check.open(ROOT / "models/arena", page.book)
-    assert not check.compare.isEnabled(), "the settings name it"
-    copy = shutil.copytree(ROOT / "models/arena", tmp_path / "copy")
-    check.open(copy, page.book)
-    with qtbot.waitSignal(check.comparing.ended, timeout=SOON):
-        qtbot.mouseClick(check.compare, LEFT)
         assert not check.compare.isEnabled()
     told = check.words.text()
     assert told.startswith("12 images that neither network learned from"), told
     assert "no difference is certain" in told
     assert check.compare.isEnabled()
     assert page.document.settings is not None
-    assert page.document.settings.model == "arena", "it is only compared"
+    assert page.document.settings.model == "arena", "the answer was to keep it"
+    assert asked == [
+        f"{told}\n\nUse copy live in place of arena? arena stays in its folder."
+    ]
+    qtbot.mouseClick(check.use, LEFT)
+    assert len(asked) == 2, "they are not compared again"
+    text = page.document.text
+    assert f"# the network\nMODEL = {copy}\n" in text
+    assert text.startswith("# a comment that stays")
+    assert (
+        "[Trigger left] BODYPARTS: the network has no body part 'paw'"
+        in check.words.text()
+    )
 
 
 def test_the_queue_of_a_run_is_labelled_with_proposals_and_trained_from_the_network(
@@ -201,7 +197,8 @@ def test_the_queue_of_a_run_is_labelled_with_proposals_and_trained_from_the_netw
     book = page.book
     assert book is not None
     new = [name for name in book.names if name not in known]
-    assert new == list(book.reasons) == book.names[: len(new)], "first in the list"
+    assert new == list(book.reasons), "the most uncertain first"
+    assert book.names[page.labelling.picture] == new[0], "it is shown"
     assert len(new) == count_queued(run) > 0
     assert (
         f"{len(new)} frames pre-labelled, awaiting review" in window.page.toPlainText()

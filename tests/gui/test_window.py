@@ -15,6 +15,7 @@ from deeplabstream.gui.application import run_until_closed, use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Reading
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import BLUE, GREEN, PALETTES
 from deeplabstream.recording.frame_queue import QueueWriter
@@ -298,7 +299,10 @@ def test_the_question_before_closing_names_all_that_it_ends(
 
 
 def test_uncertain_frames_of_the_ended_run_are_offered_for_labelling(
-    window: MainWindow, rig: FakeSession, tmp_path: Path, qtbot: QtBot
+    window: MainWindow,
+    rig: FakeSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = RunFolder(record(tmp_path / "monday"))
     writer = QueueWriter(run, START_NS, 1, Thresholds(0.5))
@@ -317,10 +321,12 @@ def test_uncertain_frames_of_the_ended_run_are_offered_for_labelling(
     assert "labels: 1 uncertain frame of the run can be labelled" in "".join(
         lines(window)
     )
-    with qtbot.waitSignal(window.bridge.queue_asked) as asked:
-        window.bridge.queue_asked.disconnect()
-        window.live.display.line.label_asked.connect(window.bridge.queue_asked)
-        label.click()
-    assert asked.args == [run.path]
+    asked: list[Path] = []
+    monkeypatch.setattr(
+        NetworkPage, "label_queue", lambda page, folder: asked.append(folder)
+    )
+    label.click()
+    assert asked == [run.path]
+    assert window.rail.page == "Network"
     press(window, Action.START_STREAM)
     assert label.isHidden()

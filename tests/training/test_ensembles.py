@@ -9,6 +9,7 @@ import pytest
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.smoothing.camera_smoothing import Smoothed
 from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
@@ -159,3 +160,36 @@ def test_the_report_tells_how_far_apart_they_are(
     assert "2 networks: median error of each" in told
     assert "where they differ by more than" in told
     assert "Error against spread of the ensemble" in page.read_text()
+
+
+def test_a_stopped_smoothing_continues_and_repeats_nothing(
+    ensemble: Path,
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    videos = [shutil.copyfile(video, tmp_path / f"{name}.avi") for name in "abc"]
+    words = [*map(str, videos), "--model", str(ensemble)]
+    usual, written = SmoothEnsemble._write, list[Path]()
+
+    def stop_after_two(file: Path, smoothed: Smoothed) -> None:
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(file)
+        usual(file, smoothed)
+
+    monkeypatch.setattr(SmoothEnsemble, "_write", stop_after_two)
+    assert SmoothEnsemble.main(words) == 130
+    assert "repeat the command to continue" in capsys.readouterr().err
+    monkeypatch.setattr(SmoothEnsemble, "_write", usual)
+    assert SmoothEnsemble.main(words) == 0
+    told = capsys.readouterr().out
+    assert f"{videos[0]} is already smoothed" in told
+    frames = len(read_poses(tmp_path / "b.seed0.csv").points)
+    assert f"{videos[1]}, seed0: continued at frame {frames}" in told
+    assert {file.name for file in tmp_path.glob("*_eks.csv")} == {
+        *("a_eks.csv", "b_eks.csv", "c_eks.csv")
+    }
+    assert not list(tmp_path.glob("*.partial"))
+    assert SmoothEnsemble.main(words) == 2, "nothing is replaced unasked"

@@ -148,6 +148,8 @@ class LivePage(QWidget):
         self.animals.show_names(skeleton.animals if skeleton else ())
         if status.phase is Phase.IDLE:
             self._offer_queue(self.bridge.session.state.run_folder)
+        else:
+            self.display.line.show_queued(0)
 
     def _offer_queue(self, run: Path | None) -> None:
         """Show the folder of the run that has ended, and how many frames it has queued."""

@@ -73,7 +73,6 @@ class Display(QWidget):
         elif status.phase is Phase.STARTING:
             self._figures.clear()
             self.grid.clear("Opening the camera …")
-            self.line.show_queued(0)
 
     def _tick(self) -> None:
         self._ticks += 1

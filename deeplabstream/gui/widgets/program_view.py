@@ -19,14 +19,17 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.program import CANT
-from deeplabstream.core.progress import MARK, parse_progress
+from deeplabstream.core.progress import (
+    MARK,
+    RemainingTime,
+    in_words,
+    parse_overall,
+    parse_progress,
+)
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
 from deeplabstream.gui.program_process import ProgramProcess, command_line
-from deeplabstream.gui.training_progress import in_words
 from deeplabstream.gui.widgets.buttons import StopButton
 
-_SOON_S = 1.0
-"""Seconds after which the remaining time is shown."""
 _OVERWRITE = "--overwrite"
 _COMMAND_HEIGHT = 50  # px
 
@@ -112,8 +115,11 @@ class ProgramView(QWidget):
         self._folder: Path | None = None
         self._unfinished = ""
         """A line of progress that has no end yet."""
-        self._began: tuple[str, int, float] | None = None
-        """What is being done, from which count on, since when (s)."""
+        self._doing = ""
+        """What is being done."""
+        self._left, self._all_left = RemainingTime(), RemainingTime()
+        self._share: float | None = None
+        """Share of all work that is done, of several videos."""
         self.started_ns = 0
         self._show_buttons(done=False)
 
@@ -127,7 +133,8 @@ class ProgramView(QWidget):
         """Run a program; `outcomes` describes exit codes, others are failures."""
         self.title, self._outcomes = title, outcomes or {}
         self._command = program, tuple(arguments)
-        self._unfinished, self._began = "", None
+        self._unfinished, self._doing, self._share = "", "", None
+        self._all_left = RemainingTime()
         self.started_ns = SystemClock().now_ns()
         self.page.clear()
         self.page.setProperty("replaced", False)
@@ -169,6 +176,8 @@ class ProgramView(QWidget):
             self._unfinished = ""
             if MARK[0] in part and not part.endswith("\n"):
                 self._unfinished = part
+            elif (share := parse_overall(part)) is not None:
+                self._share = share
             elif found := parse_progress(part):
                 self.show_progress(*found)
             else:
@@ -179,13 +188,15 @@ class ProgramView(QWidget):
         self.bar.setRange(0, total if total > 1 else 0)
         self.bar.setValue(done)
         now_s = SystemClock().now_ns() / 1e9
-        if self._began is None or self._began[0] != what or done < self._began[1]:
-            self._began = what, done, now_s
-        _, first, since_s = self._began
+        if self._doing != what:
+            self._doing, self._left = what, RemainingTime()
         words = f"{what}: {done} of {total}" if total > 1 else f"{what} …"
-        if done > first and total > done and now_s - since_s > _SOON_S:
-            left_s = (now_s - since_s) / (done - first) * (total - done)
+        if left_s := self._left.after(done, total, now_s):
             words += f", {in_words(left_s)} left"
+        if self._share is not None:
+            words += f"; {self._share:.0%} of all"
+            if left_s := self._all_left.after(self._share, 1.0, now_s):
+                words += f", {in_words(left_s)} left"
         self._say(words)
 
     def _show(self, part: str) -> None:
