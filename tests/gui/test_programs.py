@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PyQt5.QtCore import QMimeData, QPointF, Qt, QUrl
@@ -14,6 +15,7 @@ from PyQt5.QtGui import QDesktopServices, QDropEvent
 from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.frame import Image
 from deeplabstream.core.paths import ROOT
 from deeplabstream.gui import file_opening, main_window
 from deeplabstream.gui.bridge import Bridge
@@ -36,8 +38,9 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets import program_view
 from deeplabstream.gui.widgets.program_fields import FieldEditor
 from deeplabstream.gui.widgets.program_form import ProgramPanel
-from deeplabstream.pose.model.model_folder import INT8
+from deeplabstream.pose.runtimes.quantised_network import INT8
 from deeplabstream.settings.loading import load
+from deeplabstream.simulation.arena import Arena
 from deeplabstream.training.command_line import train_parser
 from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
@@ -363,6 +366,19 @@ def test_a_stopped_distillation_is_resumed_with_its_option(
     assert not panel.resume.isEnabled(), "it is finished"
 
 
+def mouse_film(path: Path, frames: int = 40) -> Path:
+    """Write a film of the simulated mouse."""
+    arena = Arena((240, 320, 3), 1)
+
+    def draw(row: int) -> Image:
+        image = np.empty((240, 320, 3), np.uint8)
+        arena.draw(image, row, 3 * row)
+        return image
+
+    path.parent.mkdir(exist_ok=True)
+    return write_film(path, draw, frames=frames)
+
+
 def run_to_end(panel: ProgramPanel, qtbot: QtBot) -> str:
     """Press the program's button and return its output; progress was shown meanwhile."""
     states: list[str] = []
@@ -388,7 +404,7 @@ def test_an_ensemble_is_smoothed_with_the_progress_of_all_videos(
     for seed in ("seed0", "seed1"):
         shutil.copytree(ARENA, models / "many" / seed)
     for name in ("one", "two"):
-        write_film(tmp_path / "films" / f"{name}.mkv", frames=40)
+        mouse_film(tmp_path / "films" / f"{name}.mkv")
     panel = panel_of(SMOOTH, models, qtbot)
     panel.form.refresh()
     drop(panel.form.editors["Videos"], tmp_path / "films")
@@ -407,7 +423,7 @@ def test_a_network_is_quantised_from_click_to_file(
     models: Path, qtbot: QtBot, tmp_path: Path
 ) -> None:
     shutil.copytree(ARENA, models / "mine")
-    video = write_film(tmp_path / "film.mkv", frames=40)
+    video = mouse_film(tmp_path / "film.mkv")
     panel = panel_of(QUANTISE, models, qtbot)
     panel.form.refresh()
     drop(panel.form.editors["--video"], video)
@@ -417,27 +433,3 @@ def test_a_network_is_quantised_from_click_to_file(
     assert "this is used" in run_to_end(panel, qtbot)
     assert (models / "mine" / INT8).is_file()
     assert not panel.resume.isVisible(), "it takes seconds"
-
-
-def test_a_network_is_distilled_from_click_to_file(
-    models: Path, qtbot: QtBot, tmp_path: Path
-) -> None:
-    video = write_film(tmp_path / "film.mkv", frames=60)
-    panel = panel_of(DISTIL, models, qtbot)
-    drop(panel.form.editors["--videos"], video)
-    panel.form.show_values(
-        {
-            "--teacher": [ARENA],
-            "--within": ["1000"],
-            "--at-most-ms": ["10000"],
-            "--count": ["10"],
-            "--agree": ["1000"],
-            "--steps": ["10"],
-            "--batch": ["2"],
-        }
-    )
-    run_to_end(panel, qtbot)
-    made = models / "arena_fast"
-    assert (made / "model.json").is_file()
-    assert not panel.resume.isEnabled(), "it is finished"
-    assert panel.view.show_folder.isVisible()
