@@ -109,7 +109,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args()
     writes = 30 if asked.quick else 500
-    results = {"firmware 1.0, our driver": measured(ours, writes)}
+    results = {"our firmware, our driver": measured(ours, writes)}
     if asked.firmata is None:
         print("no --firmata FILE: pyfirmata2 with StandardFirmata is not measured")
     else:

@@ -99,6 +99,8 @@ class Sensed(Packed):
     began_ns: int
     """Time of the change by the device's clock, converted to the run's clock."""
     heard_ns: int
+    device_us: int = -1
+    """Time of the change by the device's own clock, us; -1: not known."""
 
 
 @dataclass(frozen=True, slots=True)

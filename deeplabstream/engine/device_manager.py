@@ -52,7 +52,8 @@ class Inputs:
             count = 0 if count != count else int(count)
             count += news.active and not news.first
             self._known |= {name: float(news.active), f"{name}.count": float(count)}
-        self._write(Sensed(name, news.active, count, news.began_ns, news.heard_ns))
+        times = news.began_ns, news.heard_ns, news.device_us
+        self._write(Sensed(name, news.active, count, *times))
 
 
 @contextmanager

@@ -26,6 +26,8 @@ class InputLevel:
     heard_ns: int
     first: bool
     """The level at opening, not a change."""
+    device_us: int = -1
+    """Time of the change by the device's own clock, us; -1: not known."""
 
 
 Hear: TypeAlias = Callable[[InputLevel | InputBroken], object]

@@ -156,6 +156,7 @@ class EventRows:
             level=repr(float(seen.active)),
             acted_ns=seen.began_ns,
             acked_ns=seen.heard_ns,
+            device_us=seen.device_us if seen.device_us >= 0 else "",
             text=f"count {seen.count}",
         )
 

@@ -19,7 +19,7 @@ from typing import Any
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.pose import Skeleton, part_names
 
-VERSION = 2
+VERSION = 3
 """Schema of the runs that this program writes: `schema` in `run.json`."""
 
 REGIONS = "regions.json"
@@ -225,6 +225,13 @@ EVENTS = TableSchema(
         Column(
             "acked_ns", INT64, "ns", "report of the device received", "not reported"
         ),
+        Column(
+            "device_us",
+            INT64,
+            "µs",
+            "time of an input's change by the device's own clock",
+            "not reported",
+        ),
         Column("text", TEXT, "", "command, mark, or sentence of a note", "none"),
     ),
 )
@@ -288,7 +295,8 @@ UPGRADES: Mapping[int, Upgrade] = {
         columns={"doubts": "flags"},
         identity={"doubts": "ambiguities", "doubted_frames": "ambiguous_frames"},
         added=("flags", "device_id", "acted_ns", "acked_ns"),
-    )
+    ),
+    2: Upgrade(added=("device_us",)),
 }
 """By the older schema: how its names read in the next one."""
 
@@ -484,13 +492,17 @@ def _table(table: TableSchema) -> Iterator[str]:
 
 def _upgrades() -> Iterator[str]:
     for version, upgrade in UPGRADES.items():
-        columns = _renamed(upgrade.columns)
-        counts = _renamed(upgrade.identity)
+        names = []
+        if upgrade.columns:
+            names.append(f"column {_renamed(upgrade.columns)}")
+        if upgrade.identity:
+            counts = _renamed(upgrade.identity)
+            names.append(f"in `run.json`, below `identity`, {counts}")
         added = ", ".join(f"`{name}`" for name in upgrade.added)
-        yield (
-            f"* Schema {version}: column {columns}; in `run.json`, below `identity`, "
-            f"{counts}. Tables may lack the columns {added}."
-        )
+        plural = "s" if len(upgrade.added) > 1 else ""
+        lacking = f"Tables may lack the column{plural} {added}."
+        changed = "; ".join(names)
+        yield f"* Schema {version}: {changed + '. ' if changed else ''}{lacking}"
 
 
 def _renamed(names: Mapping[str, str]) -> str:

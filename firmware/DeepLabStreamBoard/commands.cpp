@@ -5,6 +5,7 @@
 #include "hal.h"
 #include "inputs.h"
 #include "outputs.h"
+#include "sync.h"
 
 struct Answer {
   uint8_t sequence, status;
@@ -48,6 +49,7 @@ static void greet(const Frame &frame) {
   if (number == 0) return;
   outputs_reset();
   inputs_reset();
+  sync_reset();
   fault_told = false;
   answer_count = 0;
   frames_session(number);
@@ -107,6 +109,8 @@ void obey(const Frame &frame) {
     status = OK;
   } else if (frame.kind == CONFIGURE && frame.length >= 6) {
     status = configure(frame);
+  } else if (frame.kind == SYNC && frame.length == 10) {
+    status = sync_start(payload[0], payload[1], read32(payload + 2), read32(payload + 6));
   } else if (frame.kind == ASK_STATE && frame.length == 0) {
     tell_state(frame.sequence);
     return;
@@ -134,6 +138,8 @@ void report() {
     put32(payload + 2, event.time_us);
     frames_send(WENT_OFF, payload, sizeof payload);
   }
+  Change change;
+  while (sync_waits() && line_is_free() && sync_edge(change)) tell_change(change);
   if (outputs_latched() != NONE && frames_session() && !fault_told) fault(outputs_latched());
   if (line_is_free()) inputs_poll(tell_change);
 }

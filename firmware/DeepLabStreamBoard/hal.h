@@ -20,6 +20,11 @@ uint32_t hal_now_us();
 // Call outputs_run now, and when it requests it. Only with interrupts disabled.
 void hal_run();
 
+// The earlier of two times.
+inline uint32_t hal_earlier(uint32_t one, uint32_t other) {
+  return (int32_t)(one - other) < 0 ? one : other;
+}
+
 // To be called by loop() all the time.
 void hal_poll();
 

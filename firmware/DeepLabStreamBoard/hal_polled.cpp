@@ -3,6 +3,7 @@
 
 #if !defined(__AVR__) || defined(HAL_POLLED)
 #include "outputs.h"
+#include "sync.h"
 
 static uint32_t next_us;
 
@@ -10,7 +11,10 @@ void hal_begin() { hal_run(); }
 
 uint32_t hal_now_us() { return micros(); }
 
-void hal_run() { next_us = outputs_run(micros()); }
+void hal_run() {
+  const uint32_t now = micros();
+  next_us = hal_earlier(outputs_run(now), sync_run(now));
+}
 
 void hal_poll() {
   if ((int32_t)(next_us - micros()) > 0) return;

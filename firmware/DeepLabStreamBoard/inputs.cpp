@@ -2,6 +2,7 @@
 
 #include "hal.h"
 #include "outputs.h"
+#include "sync.h"
 
 struct Input {
   Pin pin;
@@ -25,7 +26,9 @@ bool inputs_own(uint8_t pin) {
 }
 
 Status inputs_configure(uint8_t number, bool pulled_up, uint32_t debounce_us) {
-  if (!hal_is_free(number) || outputs_own(number) || inputs_own(number)) return BAD_PIN;
+  if (!hal_is_free(number) || outputs_own(number) || inputs_own(number) ||
+      sync_owns(number))
+    return BAD_PIN;
   if (debounce_us > LONGEST_DEBOUNCE_US) return BAD_VALUE;
   if (count_ == MOST_INPUTS) return FULL;
   pinMode(number, pulled_up ? INPUT_PULLUP : INPUT);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 const uint8_t PROTOCOL = 1;
-const uint8_t FIRMWARE_MAJOR = 1, FIRMWARE_MINOR = 0;
+const uint8_t FIRMWARE_MAJOR = 1, FIRMWARE_MINOR = 1;
 const uint32_t BAUDRATE = 500000;  // ignored by boards with their own USB
 
 const uint8_t MOST_OUTPUTS = 8, MOST_INPUTS = 8;
@@ -23,11 +23,14 @@ enum Kind : uint8_t {
   ALL_OFF = 0x05,
   BEAT = 0x06,       // heartbeat of the program's loop: the only message that resets the watchdog
   ASK_STATE = 0x07,
+  SYNC = 0x08,       // pin u8, pattern u8, first u32: number of the first code, or seed;
+                     // period_us u32: from code to code, or mean interval. Since 1.1
   // from the board
   ACK = 0x81,        // sequence u8, status u8, board_us u32
   IDENTITY = 0x82,   // protocol, firmware major, minor, outputs, inputs u8, session u16,
                      // board_us u32, name
-  INPUT_CHANGED = 0x83,   // pin u8, level u8, board_us u32: when the change began
+  INPUT_CHANGED = 0x83,   // pin u8, level u8, board_us u32: when the change began; also
+                          // each edge of the sync pin
   WENT_OFF = 0x84,   // pin u8, cause u8, board_us u32: not by SET or ALL_OFF
   FAULT = 0x85,      // cause u8: all is off, nothing can be switched on before the next HELLO
   STATE = 0x86,      // sequence, latched cause u8, pins that are high (of outputs, a bit each
@@ -35,6 +38,8 @@ enum Kind : uint8_t {
 };
 
 enum Mode : uint8_t { DIGITAL_OUT = 1, PWM_OUT = 2, DIGITAL_IN = 3, PULLED_UP_IN = 4 };
+
+enum Pattern : uint8_t { NO_SYNC = 0, RANDOM_PULSES = 1, BARCODES = 2 };
 
 enum Status : uint8_t {
   OK = 0,
@@ -60,3 +65,5 @@ enum Cause : uint8_t {
 const uint16_t SHORTEST_WATCHDOG_MS = 20, LONGEST_WATCHDOG_MS = 1000;
 const uint32_t LONGEST_ON_US = 1800000000UL;
 const uint32_t SHORTEST_PERIOD_US = 1000, SHORTEST_WIDTH_US = 50;
+const uint32_t SHORTEST_SYNC_US = 1000000, SHORTEST_CODES_US = 2100000,
+               LONGEST_SYNC_US = 60000000;

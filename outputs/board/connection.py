@@ -40,6 +40,8 @@ ANSWER_S = 0.5
 MOST_UNANSWERED = 32
 """The board can queue 48 answers."""
 LISTEN_S = 0.02
+COMPARE_NS = 100_000_000
+"""Time without a command after which the board is asked for its clock."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,8 @@ class BoardConnection:
 
     port: Port
     name: str = ""
+    firmware: tuple[int, int] = (0, 0)
+    """Major and minor version of its firmware."""
     broken: str = ""
     """Why the connection has failed; empty: it works."""
     tripped: bool = False
@@ -78,6 +82,8 @@ class BoardConnection:
         self.last_state: tuple[int, ...] = ()
         """The numbers of the last STATE."""
         self._closing = False
+        self._sent_ns = time.perf_counter_ns()
+        """Time of the last command."""
 
     def handshake(self) -> None:
         """Wait until the board answers; all its pins are off then."""
@@ -145,6 +151,7 @@ class BoardConnection:
                 raise DeviceError(self.broken)
             self._sequence = (self._sequence + 1) % 256
             now_ns = time.perf_counter_ns()
+            self._sent_ns = now_ns
             sent = _Sent(kind, now_ns, pin, level)
             self._unanswered[self._sequence] = sent
             self.port.write(encode_packet(self._sequence, kind, payload, self.session))
@@ -152,6 +159,7 @@ class BoardConnection:
 
     def _identify(self, frame: Packet) -> None:
         protocol, board_us = frame.payload[0], frame.payload[7:11]
+        self.firmware = frame.payload[1], frame.payload[2]
         self.name = frame.payload[11:].decode("latin-1")
         if protocol != PROTOCOL:
             raise DeviceError(protocol_mismatch_text(self.port.name, protocol))
@@ -174,6 +182,8 @@ class BoardConnection:
                 for coded in self._splitter.packets(data):
                     self._heard(decode_packet(coded, self.session), heard_ns)
                 self._check_timeout(heard_ns)
+                if heard_ns - self._sent_ns > COMPARE_NS and not self.broken:
+                    self.send(MessageType.ASK_STATE, b"")
         except Exception as error:  # a callback may fail in any way
             self._break(str(error) or type(error).__name__)
 
@@ -212,13 +222,16 @@ class BoardConnection:
                 self._acknowledged(sequence, Status(status), board_us, heard_ns)
             case MessageType.STATE:
                 self.last_state = frame.numbers("BBBI")
-                self._take(self.last_state[0])
+                if sent := self._take(self.last_state[0]):
+                    self._clock.learn(self.last_state[3], heard_ns, sent.sent_ns)
             case MessageType.INPUT_CHANGED:
                 pin, high, board_us = frame.numbers("BBI")
                 first = pin not in self.seen
                 self.seen.add(pin)
                 moment_ns = min(self._clock.moment(board_us), heard_ns)
-                self._tell(pin, PinChange(bool(high), moment_ns, heard_ns, first))
+                count_us = self._clock.unwrapped(board_us)
+                change = PinChange(bool(high), moment_ns, heard_ns, first, count_us)
+                self._tell(pin, change)
             case MessageType.WENT_OFF:
                 pin, cause, board_us = frame.numbers("BBI")
                 moment_ns = min(self._clock.moment(board_us), heard_ns)

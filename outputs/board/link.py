@@ -2,13 +2,13 @@
 
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from deeplabstream import DeviceError
 
 from .connection import BoardConnection
-from .protocol import Cause, MessageType, Mode
-from .status_messages import News
+from .protocol import SYNC_FIRMWARE, Cause, MessageType, Mode, Pattern
+from .status_messages import News, old_firmware_text
 
 
 class BoardLink(BoardConnection):
@@ -41,6 +41,37 @@ class BoardLink(BoardConnection):
             self.ask(MessageType.CONFIGURE, payload, number)
             yield
         finally:
+            del self.listeners[number]
+
+    @contextmanager
+    def sync(
+        self,
+        number: int,
+        pattern: Pattern,
+        first: int,
+        period_s: float,
+        hear: Callable[[News], object],
+    ) -> Iterator[None]:
+        """Emit a sync signal on a pin; `hear` is called with each edge.
+
+        `first` is the number of the first barcode, or the seed of random pulses.
+        DeviceError: the firmware is too old, or the board refuses.
+        """
+        if self.firmware < SYNC_FIRMWARE:
+            raise DeviceError(old_firmware_text(self.port.name, self.firmware))
+        if number in self.listeners:
+            raise DeviceError(f"pin {number} of {self.port.name} is used twice")
+        self.listeners[number] = hear
+        self.seen.add(number)
+        period_us = round(period_s * 1e6)
+        start = struct.pack("<BBII", number, pattern, first, period_us)
+        try:
+            self.ask(MessageType.SYNC, start, number)
+            yield
+        finally:
+            with suppress(DeviceError):  # the cause was reported before
+                stop = struct.pack("<BBII", number, Pattern.NONE, 0, 0)
+                self.ask(MessageType.SYNC, stop, number)
             del self.listeners[number]
 
     def set(self, pin: int, level: float) -> None:

@@ -1,9 +1,11 @@
 """Pins of a board with our firmware (`firmware/`), with acknowledgements and watchdog."""
 
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -22,7 +24,7 @@ from deeplabstream import (
 from ..serial_line import shared_port
 from ..shared_devices import shared
 from .link import BoardLink
-from .protocol import BAUDRATE, LONGEST_ON_S, Mode
+from .protocol import BAUDRATE, LONGEST_ON_S, Mode, Pattern
 from .status_messages import News, PinChange
 
 BEAT_EVERY_NS = 20_000_000
@@ -130,7 +132,8 @@ class BoardInput(Input):
         def heard(news: News) -> None:
             if isinstance(news, PinChange):
                 active = news.high is not self.active_low
-                hear(InputLevel(active, news.began_ns, news.heard_ns, news.first))
+                times = news.began_ns, news.heard_ns
+                hear(InputLevel(active, *times, news.first, news.board_us))
             elif isinstance(news, InputBroken):
                 hear(news)
 
@@ -140,6 +143,49 @@ class BoardInput(Input):
             link.pin(self.pin, mode, self.debounce_ms / 1e3, heard),
         ):
             yield
+
+
+@settings(frozen=True, kw_only=True)
+class BoardSync(Input):
+    """A sync signal that such a board emits for other recorders; each edge is recorded."""
+
+    port: str = Field(
+        min_length=1, description="serial port, such as COM3 or /dev/ttyACM0"
+    )
+    pin: int = Field(ge=2, le=127, description="pin number on the board")
+    pattern: Literal["barcodes", "random"] = Field(
+        "barcodes",
+        description="`barcodes`: numbers of 32 bits, for recorders of 130 samples/s and more; "
+        "`random`: pulses of 50 ms at random intervals, for all recorders",
+    )
+    every_s: float = Field(
+        5.0,
+        ge=2.1,
+        le=60,
+        description="seconds from code to code, or mean interval of the pulses",
+    )
+
+    @contextmanager
+    def opened(self, hear: Hear) -> Iterator[None]:
+        """Open the board, or join its outputs; start the signal."""
+
+        def heard(news: News) -> None:
+            if isinstance(news, PinChange):
+                times = news.began_ns, news.heard_ns
+                hear(InputLevel(news.high, *times, news.first, news.board_us))
+            elif isinstance(news, InputBroken):
+                hear(news)
+
+        pattern = Pattern[_PATTERNS[self.pattern]]
+        first = secrets.randbelow(2**31) + 1
+        with link_to(self.port) as link:
+            now_ns = time.perf_counter_ns()
+            hear(InputLevel(False, now_ns, now_ns, True))
+            with link.sync(self.pin, pattern, first, self.every_s, heard):
+                yield
+
+
+_PATTERNS = {"barcodes": "BARCODES", "random": "RANDOM_PULSES"}
 
 
 def link_to(port: str) -> AbstractContextManager[BoardLink]:

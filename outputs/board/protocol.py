@@ -13,6 +13,8 @@ from enum import IntEnum
 
 PROTOCOL = 1
 BAUDRATE = 500_000
+SYNC_FIRMWARE = (1, 1)
+"""The first firmware with sync signals."""
 LONGEST_ON_S = 1800.0
 SHORTEST_PERIOD_S, SHORTEST_WIDTH_S = 0.001, 0.000_05
 HELLO_CHECKSUM = 0xFFFF
@@ -29,6 +31,7 @@ class MessageType(IntEnum):
     ALL_OFF = 0x05
     BEAT = 0x06
     ASK_STATE = 0x07
+    SYNC = 0x08
     ACK = 0x81
     IDENTITY = 0x82
     INPUT_CHANGED = 0x83
@@ -44,6 +47,14 @@ class Mode(IntEnum):
     PWM_OUT = 2
     DIGITAL_IN = 3
     PULLED_UP_IN = 4
+
+
+class Pattern(IntEnum):
+    """Sync signal of a board."""
+
+    NONE = 0
+    RANDOM_PULSES = 1
+    BARCODES = 2
 
 
 class Status(IntEnum):

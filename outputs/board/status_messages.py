@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from deeplabstream import ClockSync, CounterUnwrapper, DeviceReport, InputBroken
 
-from .protocol import PROTOCOL, Cause, Status
+from .protocol import PROTOCOL, SYNC_FIRMWARE, Cause, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class PinChange:
     heard_ns: int
     first: bool
     """The level at configuration, not a change."""
+    board_us: int
+    """Time of the change by the board's clock, from its first message on."""
 
 
 News: TypeAlias = DeviceReport | PinChange | InputBroken
@@ -51,6 +53,15 @@ def protocol_mismatch_text(port: str, protocol: int) -> str:
     return (
         f"the board at {port} uses protocol {protocol}, this program {PROTOCOL}: upload the "
         "firmware of this program (docs/board.md)"
+    )
+
+
+def old_firmware_text(port: str, firmware: tuple[int, int]) -> str:
+    """Return the message about a board whose firmware has no sync signals."""
+    (major, minor), needed = firmware, ".".join(map(str, SYNC_FIRMWARE))
+    return (
+        f"the board at {port} has firmware {major}.{minor}; sync signals need {needed}: "
+        "upload the firmware of this program (docs/board.md)"
     )
 
 
@@ -93,5 +104,8 @@ class BoardClock:
 
     def moment(self, board_us: int) -> int:
         """Return a moment of the board on the run's clock, in ns."""
-        device_ns = self._unwrap.number(board_us) * 1000
-        return self._synchroniser.when(device_ns) - self.late_ns
+        return self._synchroniser.when(self.unwrapped(board_us) * 1000) - self.late_ns
+
+    def unwrapped(self, board_us: int) -> int:
+        """Return the board's microseconds, which start again after 71 minutes, counted on."""
+        return self._unwrap.number(board_us)

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deeplabstream.core.journal_entries import Acknowledged, Sensed, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.session_state import Action, Failed
+from deeplabstream.recording.alignment.aligned_run import run_signal
+from deeplabstream.recording.alignment.sync_signals import Edges, read_codes
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment, rig
@@ -179,6 +182,32 @@ def test_licks_reach_triggers_and_the_record_and_are_decided_again(
     assert {1, 2} <= counts <= {0, 1, 2}, (
         "the first lick may be as early as the analysis"
     )
+
+
+def test_the_edges_of_a_sync_signal_are_in_the_run_by_both_clocks(
+    tmp_path: Path, board: Powered
+) -> None:
+    """By the board's clock the codes are exact, however busy the computer is."""
+    sync = f"\n[Input sync]\nKIND = BoardSync\nPORT = {board.port}\nPIN = 8\nEVERY_S = 2.1\n"
+    with rig(tmp_path, PATIENT.format(port=board.port) + sync) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS)
+        begun = len(board.edges_of("B0"))
+        board.until(lambda: len(board.edges_of("B0")) > begun + 90)
+        it.stop()
+        folder = it.session.state.run_folder
+    assert folder is not None
+    run = RunFolder(folder)
+    rows = [row for row in run.events() if row["name"] == "sync" and row["device_us"]]
+    assert all(int(row["acted_ns"]) <= int(row["acked_ns"]) for row in rows)
+    by_board = Edges(
+        np.array([int(row["device_us"]) / 1e6 for row in rows]),
+        np.array([float(row["level"]) > 0 for row in rows]),
+    )
+    values = read_codes(by_board).values
+    assert len(values) >= 2 and set(np.diff(values)) == {1}
+    signal = run_signal(run)
+    assert (signal.name, signal.kind) == ("sync", "input")
+    assert len(signal.edges) >= len(rows) - 1
 
 
 def sensed(it: Watched) -> list[Sensed]:

@@ -27,7 +27,7 @@ OCR2B, TCCR2A, COM2B1 = 0xB4, 0xB0, 0x20
 def test_it_says_who_it_is(switched_on: Board) -> None:
     who = switched_on.hello(0xBEEF)
     assert who.kind == MessageType.IDENTITY
-    assert who.payload[:3] == bytes([1, 1, 0])
+    assert who.payload[:3] == bytes([1, 1, 1])
     assert struct.unpack_from("<H", who.payload, 5)[0] == 0xBEEF
     board_us = struct.unpack_from("<I", who.payload, 7)[0]
     assert abs(board_us / 1e6 - switched_on.cycle / HERTZ) < 0.01

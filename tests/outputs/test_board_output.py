@@ -14,7 +14,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import InputBroken, InputLevel
-from outputs.board.output import BoardInput, BoardPin, link_to
+from outputs.board.output import BoardInput, BoardPin, BoardSync, link_to
 from outputs.serial_line import SerialLine
 from tests.firmware.emulation import needs_simavr
 from tests.firmware.powered import Powered, powered
@@ -193,6 +193,52 @@ def test_inputs_share_the_board_with_outputs(board: Powered) -> None:
         assert all(x.began_ns <= x.heard_ns for x in licks if isinstance(x, InputLevel))
         board.unplug()
         licks.until(lambda: isinstance(licks[-1], InputBroken))
+
+
+def test_a_sync_signal_is_reported_edge_by_edge(board: Powered) -> None:
+    edges: Heard[InputLevel | InputBroken] = Heard()
+    sync = BoardSync(port=board.port, pin=8, every_s=2.1)
+    with BoardPin(port=board.port, pin=9).opened(), sync.opened(edges.hear):
+        edges.until(lambda: len(edges) > 20)
+    began = [each for each in edges if isinstance(each, InputLevel)]
+    assert [(each.active, each.first) for each in began[:3]] == [
+        (False, True),
+        (True, False),
+        (False, False),
+    ]
+    cycles = [edge.cycle for edge in board.edges_of("B0")][:20]
+    zero = cycles[0] / 16 - began[1].device_us
+    for each, cycle in zip(began[1:], cycles, strict=False):
+        assert abs(cycle / 16 - zero - each.device_us) < 15
+        assert each.began_ns <= each.heard_ns
+
+
+def test_a_board_without_commands_is_asked_for_its_clock(
+    board: Powered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the times of its inputs would drift away, by up to 5 ms in a second."""
+    monkeypatch.setattr("outputs.board.connection.COMPARE_NS", 50_000_000)
+    lick = BoardInput(port=board.port, pin=2, debounce_ms=1)
+    board.pin("D2", 0)
+    heard: Heard[InputLevel | InputBroken] = Heard()
+    with lick.opened(heard.hear), link_to(board.port) as link:
+        heard.until(lambda: heard)
+        before = len(board.took)
+        board.until(lambda: len(board.took) > before + 30)
+        assert link.last_state and not link.broken
+
+
+def test_old_firmware_has_no_sync_signals(
+    board: Powered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("link", "status_messages"):
+        monkeypatch.setattr(f"outputs.board.{module}.SYNC_FIRMWARE", (1, 2))
+    sync = BoardSync(port=board.port, pin=8)
+    said = r"has firmware 1\.1; sync signals need 1\.2: upload the firmware of this"
+    with pytest.raises(DeviceError, match=said), sync.opened(lambda news: None):
+        raise AssertionError
+    with BoardPin(port=board.port, pin=9).opened() as write:
+        write(0.0)  # it can do all else
 
 
 @pytest.mark.parametrize(

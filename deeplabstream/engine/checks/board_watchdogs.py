@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.settings.sections import Settings
-from outputs.board.output import BoardInput, BoardPin
+from outputs.board.output import BoardInput, BoardPin, BoardSync
 from outputs.board.watchdog_check import run_watchdog_test
 
 
@@ -65,7 +65,7 @@ def _user_of(settings: Settings, port: str, pin: int) -> str:
         **{f"[Input {name}]": each for name, each in settings.inputs.items()},
     }
     for section, line in lines.items():
-        if not isinstance(line, BoardPin | BoardInput):
+        if not isinstance(line, BoardPin | BoardInput | BoardSync):
             continue
         if (line.port, line.pin) == (port, pin):
             return section
