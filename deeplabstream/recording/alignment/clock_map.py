@@ -239,23 +239,27 @@ def map_clocks(
 
 
 def _apart(segments: list[ClockSegment], run: Edges, used: Ints) -> list[ClockSegment]:
-    """Return segments that do not reach beyond an edge of another one of the same part."""
+    """Return segments that do not reach into others.
+
+    Where the clock was set between two segments is known only if their parts have spans;
+    else neither reaches beyond its own edges towards the other.
+    """
     ends = [
         run.times_s[used[used[:, 2] == number, 0][[0, -1]]]
         for number in range(len(segments))
     ]
     cut = []
     for number, segment in enumerate(segments):
-        low = max((e[1] for n, e in enumerate(ends) if n < number), default=-math.inf)
-        high = min((e[0] for n, e in enumerate(ends) if n > number), default=math.inf)
-        chosen = (segment.times_s >= low) & (segment.times_s <= high)
-        cut.append(
-            _between(
-                segment, max(low, segment.times_s[0]), min(high, segment.times_s[-1])
-            )
-            if not chosen.all()
-            else segment
-        )
+        low, high = float(segment.times_s[0]), float(segment.times_s[-1])
+        for other, own in enumerate(segments):
+            if other == number:
+                continue
+            is_known = own.part != segment.part and math.isfinite(segment.span_s[0])
+            if other < number:
+                low = max(low, ends[other][1] if is_known else ends[number][0])
+            else:
+                high = min(high, ends[other][0] if is_known else ends[number][1])
+        cut.append(_between(segment, low, high) if len(segments) > 1 else segment)
     return cut
 
 

@@ -36,10 +36,11 @@ def test_a_given_time_is_right(
     clocks = map_clocks(line, edges)
     times = np.linspace(0, 1200, 5000)
     found = clocks.align(times)
+    assert len(clocks.segments) == 1 + np.isfinite(restart_s)
     known = found.segments >= 0
     off = np.abs(found.times_s - recorder.clock(times))[known]
     assert off.max() < 0.001
-    assert known.mean() > 0.6
+    assert known.mean() > 0.5
     assert np.isnan(found.times_s[~known]).all()
 
 
