@@ -26,7 +26,6 @@ prepare()
 
 import argparse
 import inspect
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -34,7 +33,7 @@ from functools import partial
 from typing import Any
 
 from deeplabstream.analysis.analyse import RunResults
-from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.options import AnalysisOptions, descriptions
 from deeplabstream.analysis.plots import FORMATS, PLOTS, PlotOptions, plot, save_plot
 from deeplabstream.analysis.region_list import (
     RegionOfInterest,
@@ -270,7 +269,7 @@ def _parser() -> ProgramParser:
     add("--words", default="", metavar="TEXT", help="that contain all of these words")
     add("--with-excluded", action="store_true", help="also those that are excluded")
     group = parser.add_argument_group("how the measures are computed").add_argument
-    help_of = _descriptions()
+    help_of = {name: text.replace("%", "%%") for name, text in descriptions().items()}
     group("--unit", choices=["auto", "px", "mm"], help=help_of["unit"])
     kinds: dict[tuple[str, ...], dict[str, Any]] = {
         TEXTS: {"metavar": "NAME"},
@@ -282,16 +281,6 @@ def _parser() -> ProgramParser:
         for flag in flags:
             group(flag, help=help_of[flag.strip("-").replace("-", "_")], **kind)
     return parser
-
-
-def _descriptions() -> dict[str, str]:
-    """Return the description of each option, from the docstring of AnalysisOptions."""
-    found: dict[str, str] = {}
-    text = (inspect.getdoc(AnalysisOptions) or "").partition("----------\n")[2]
-    for names, words in re.findall(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", text, re.M):
-        plain = " ".join(words.split()).replace("`", "").replace("%", "%%")
-        found.update(dict.fromkeys(names.split(", "), plain))
-    return found
 
 
 if __name__ == "__main__":

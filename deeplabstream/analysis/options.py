@@ -1,5 +1,7 @@
 """Options of results: which body parts, limits, thresholds, time bins and phases."""
 
+import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
@@ -217,3 +219,13 @@ def described(options: AnalysisOptions) -> dict[str, Any]:
     words["regions"] = [f"{each.name}: {each.region}" for each in options.regions]
     words["points"] = [f"{each.name}: {each.x:g} {each.y:g}" for each in options.points]
     return words
+
+
+def descriptions() -> dict[str, str]:
+    """Return the description of each option, from the docstring of AnalysisOptions."""
+    found: dict[str, str] = {}
+    text = (inspect.getdoc(AnalysisOptions) or "").partition("----------\n")[2]
+    for names, words in re.findall(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", text, re.M):
+        plain = " ".join(words.split()).replace("`", "")
+        found.update(dict.fromkeys(names.split(", "), plain))
+    return found

@@ -52,12 +52,16 @@ class RunListModel(QAbstractTableModel):
         """Every run, whether it fits the query or not."""
         self.runs: list[RunSummary] = []
         """Those that fit, in their order."""
+        self._places: dict[Path, int] = {}
+        """Places in `all`, and rows, by run."""
+        self._rows: dict[Path, int] = {}
         self._query = RunQuery()
         self._sorted = START, Qt.SortOrder.DescendingOrder
 
     def show_runs(self, runs: Sequence[RunSummary]) -> None:
         """List these runs."""
         self.all = list(runs)
+        self._places = {run.path: at for at, run in enumerate(self.all)}
         self._arrange()
 
     def filter(self, query: RunQuery) -> None:
@@ -74,7 +78,7 @@ class RunListModel(QAbstractTableModel):
 
     def row_of(self, path: Path) -> int:
         """Return the row of a run; -1: it is not listed."""
-        return next((row for row, run in enumerate(self.runs) if run.path == path), -1)
+        return self._rows.get(path, -1)
 
     def write(self, path: Path, written: RunNotes) -> None:
         """Save notes, tags and exclusion of a run; show what is in the file."""
@@ -83,7 +87,8 @@ class RunListModel(QAbstractTableModel):
         except DeviceError as error:
             self.failed.emit(str(error))
         now = summarise(path)
-        self.all = [now if run.path == path else run for run in self.all]
+        if path in self._places:
+            self.all[self._places[path]] = now
         if (row := self.row_of(path)) >= 0:
             self.runs[row] = now
             last = self.columnCount() - 1
@@ -91,7 +96,8 @@ class RunListModel(QAbstractTableModel):
 
     def exclude(self, paths: Sequence[Path], reason: str) -> None:
         """Exclude runs from results of several runs; no reason: include them again."""
-        for run in [each for each in self.all if each.path in set(paths)]:
+        wanted = set(paths)
+        for run in [each for each in self.all if each.path in wanted]:
             self.write(run.path, RunNotes(run.notes, run.tags, reason))
 
     def _arrange(self) -> None:
@@ -100,6 +106,7 @@ class RunListModel(QAbstractTableModel):
         self.beginResetModel()
         self.runs = [run for run in self.all if fits(self._query, run)]
         self.runs.sort(key=lambda run: _key(run, column), reverse=bool(order))
+        self._rows = {run.path: row for row, run in enumerate(self.runs)}
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802

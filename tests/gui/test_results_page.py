@@ -8,13 +8,14 @@ from types import SimpleNamespace
 import pytest
 from PyQt5.QtCore import QDate, Qt
 from PyQt5.QtGui import QDesktopServices
-from PyQt5.QtWidgets import QFileDialog, QInputDialog, QPushButton
+from PyQt5.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.analysis.region_list import read_places
 from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.analysis.study import read_table
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
@@ -146,6 +147,36 @@ def test_measures_of_the_chosen_run_follow_the_options(
     shown = await_measures(qtbot, page)
     assert shown["tracked"] == "0", "the tail is always below the threshold"
     assert "poor tracking" in page.notes.text()
+
+
+def test_all_options_are_in_a_dialog_and_wrong_ones_are_a_sentence(
+    page: ResultsPage, qtbot: QtBot
+) -> None:
+    page.bar.parts.tick(("nose",))
+    page.table.choose(0)
+    assert "immobile time" not in await_measures(qtbot, page), "in px without limits"
+    dialog = OptionsDialog(page.bar.others, ("position",), page)
+    qtbot.addWidget(dialog)
+    assert "position" not in dialog.fields
+    assert dialog.fields["start_speed"].toolTip().startswith("Speed from which on")
+    for name, text in (("start_speed", "20"), ("stop_speed", "fast")):
+        field = dialog.fields[name]
+        assert isinstance(field, QLineEdit)
+        field.setText(text)
+    dialog.use.click()
+    assert dialog.problem.text() == "stop_speed = fast: expected a number"
+    field.setText("30")
+    dialog.use.click()
+    assert "must be start_speed = 20 or less" in dialog.problem.text()
+    field.setText("17,5")
+    dialog.use.click()
+    assert dialog.chosen == {"start_speed": 20.0, "stop_speed": 17.5}
+    page.bar.use(dialog.chosen)
+    assert page.bar.more.text() == "More: 2 …"
+    assert (await_measures(qtbot, page))["immobile time"] == "3.9", "10 px/s"
+    dialog.usual.click()
+    dialog.use.click()
+    assert dialog.chosen == {}
 
 
 @pytest.mark.parametrize("name", ["track", "peri-stimulus"])

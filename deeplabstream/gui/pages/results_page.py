@@ -289,9 +289,14 @@ class ResultsPage(QWidget):
         beside = self._stack.currentWidget() in (self.measures, self.plots)
         self.notes.setVisible(bool(notes) and beside)
 
+    def _runs(self) -> list[RunSummary]:
+        """Return the selected runs."""
+        selected = set(self._selected)
+        return [run for run in self.table.runs.runs if run.path in selected]
+
     def _clear_study(self) -> None:
         """Show that the selected runs are not analysed yet."""
-        runs = [run for run in self.table.runs.runs if run.path in self._selected]
+        runs = self._runs()
         self._counted = tuple(run.path for run in runs if not run.excluded)
         self.studied = None
         self.analyse.setText(f"Analyse {len(self._counted)} runs")
@@ -380,7 +385,7 @@ class ResultsPage(QWidget):
         self.analyse.setVisible(several and self.studied is None)
         self.analyse.setEnabled(bool(self._counted))
         self.replay.setEnabled(self.shown is not None)
-        runs = [run for run in self.table.runs.runs if run.path in self._selected]
+        runs = self._runs()
         self.exclude.setEnabled(bool(runs))
         every = bool(runs) and all(run.excluded for run in runs)
         self.exclude.setText("Include" if every else "Exclude …")

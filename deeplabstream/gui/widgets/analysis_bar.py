@@ -1,7 +1,8 @@
 """Analysis bar: body parts, unit, smoothing, time bins and phases of results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import (
@@ -14,10 +15,14 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.results_process import Measured
 
 _UNITS = {"auto": "auto unit", "px": "px", "mm": "mm"}
 _MOST_LETTERS = 22
+_HERE = ("position", "unit", "smoothing_s", "bin_s", "phases")
+"""Options with a field of their own."""
+_MORE = "all options: gaps, thresholds of mobility and freezing, visits, arena …"
 
 
 class Choices(QPushButton):
@@ -91,17 +96,23 @@ class AnalysisBar(QWidget):
         self.smoothing.setToolTip("window of a moving mean of the positions")
         self.bins = _spin(86_400.0, 60.0, "no bins", "s bins")
         self.bins.setToolTip("measures by time bins of this duration")
+        self.more = QPushButton()
+        self.more.clicked.connect(self._ask_more)
+        self.others: dict[str, Any] = {}
+        """Further options that differ from the defaults."""
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         for widget in (self.parts, self.unit, self.smoothing, self.bins, self.phases):
             row.addWidget(widget)
+        row.addWidget(self.more)
         row.addStretch(1)
         self.parts.changed.connect(self.changed)
         self.phases.changed.connect(self.changed)
         self.unit.activated.connect(lambda: self.changed.emit())
         self.smoothing.valueChanged.connect(lambda: self.changed.emit())
         self.bins.valueChanged.connect(lambda: self.changed.emit())
+        self.use({})
 
     @property
     def options(self) -> AnalysisOptions:
@@ -112,7 +123,21 @@ class AnalysisBar(QWidget):
             smoothing_s=self.smoothing.value(),
             bin_s=self.bins.value(),
             phases=self.phases.ticked,
+            **self.others,
         )
+
+    def use(self, others: Mapping[str, Any]) -> None:
+        """Use these further options."""
+        self.others = dict(others)
+        self.more.setText(f"More: {len(others)} …" if others else "More …")
+        words = [f"{name} = {value}" for name, value in others.items()]
+        self.more.setToolTip("\n".join([_MORE, *words]))
+        self.changed.emit()
+
+    def _ask_more(self) -> None:
+        dialog = OptionsDialog(self.others, _HERE, self)
+        if dialog.exec_() == OptionsDialog.DialogCode.Accepted:
+            self.use(dialog.chosen)
 
     def offer(self, found: Measured) -> None:
         """Offer what a run has."""

@@ -131,8 +131,8 @@ class RunTable(QTableView):
     def selected(self) -> list[Path]:
         """The runs that are highlighted."""
         chosen = self.selectionModel()
-        rows = [] if chosen is None else chosen.selectedRows()
-        return [self.path(index.row()) for index in sorted(rows)]
+        found = [] if chosen is None else chosen.selectedRows()
+        return [self.path(row) for row in sorted(index.row() for index in found)]
 
     def path(self, row: int) -> Path:
         """Return the run of a row."""
