@@ -12,6 +12,8 @@ from time import perf_counter
 import av
 import pytest
 
+from deeplabstream.analysis.analyse import analyse
+from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.session import Session
@@ -144,6 +146,57 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
     assert len(pairs) == spans["top", "analysis"]["analysed"]
     assert sum(len(then.commands) for then, _ in pairs) > 0
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
+
+
+ONE_SECOND = """[Trigger one second inside]
+KIND = Measure
+MEASURE = region_time
+REGION_OF = anywhere
+VALUE = 1
+"""
+
+
+def test_an_experiment_ends_itself_after_its_time_in_a_region(tmp_path: Path) -> None:
+    text = SETTINGS.replace(
+        "[Experiment]\n", "[Experiment]\nSTOP_TRIGGER = one second inside\n"
+    )
+    with Session(parse(text + ONE_SECOND + SIMULATED, tmp_path)) as session:
+        it = Watched(session)
+        experiment(it)
+        it.until(lambda it: it.session.state.experiment_over)
+        it.until(lambda it: it.session.state.levels.get("light") == 0)
+        measured = it.session.state.measured
+        it.stop()
+        folder = it.session.state.run_folder
+        assert it.of(Failed) == []
+    assert folder is not None
+    assert measured is not None
+    run = RunFolder(folder)
+    texts = [row["text"] for row in run.events() if row["name"] == "experiment"]
+    ended = "finished: [Trigger one second inside] is true (STOP_TRIGGER)"
+    assert texts == ["started", ended]
+    (recorded,) = run.facts["measures"]
+    values = {(v["measure"], v["of"]): v["value"] for v in recorded["values"]}
+    assert values["region_time", "anywhere"] >= 1
+    steps = [s for s in it.of(Step) if isinstance(s, Step) and s.status]
+    last_s = (steps[-1].exposed_ns - steps[-2].exposed_ns) / 1e9
+    assert values["region_time", "anywhere"] - last_s < 1
+    assert (
+        "animal1",
+        "region_time",
+        "anywhere",
+        values["region_time", "anywhere"],
+    ) in (measured.values)
+    whole = analyse(folder)
+    from_s = recorded["start_s"] - whole.data.period[0]
+    options = AnalysisOptions(start_s=from_s, end_s=from_s + values["duration", ""])
+    results = analyse(folder, options)
+    for name in ("distance", "tracked", "region_time", "region_entries"):
+        of = "anywhere" if name.startswith("region") else ""
+        assert values[name, of] == pytest.approx(results.value(name, of), abs=1e-3)
+    pairs = list(rerun_decisions(parse(run.settings_text, folder), run))
+    assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
+    assert [then.triggers for then, _ in pairs] == [now.triggers for _, now in pairs]
 
 
 def test_recording_is_said_when_every_video_has_a_frame(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.animals_panel import AnimalsPanel
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.live_display import Display
+from deeplabstream.gui.widgets.measures_panel import MeasuresPanel
 from deeplabstream.gui.widgets.outputs_panel import OutputsPanel
 from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
 from deeplabstream.gui.widgets.run_buttons import Controls
@@ -57,6 +58,7 @@ class LivePage(QWidget):
         self.animals = AnimalsPanel(list(settings.triggers_by_camera()))
         self.triggers = Triggers(list(settings.triggers))
         self.marks = Marks()
+        self.measures = MeasuresPanel()
         self.test = test
         self._experimenting = False
         self._ticks = 0
@@ -84,7 +86,9 @@ class LivePage(QWidget):
         column = QVBoxLayout(self.side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        for panel in (self.outputs, self.animals, self.triggers, self.marks):
+        for panel in (
+            self.outputs, self.measures, self.animals, self.triggers, self.marks,
+        ):  # fmt: skip
             column.addWidget(panel)
         column.addWidget(self.log, 1)
         below.setWidget(self.side)
@@ -297,6 +301,7 @@ class LivePage(QWidget):
         self._lines.clear()
         levels = self._levels if self.test.running else self.bridge.session.state.levels
         self.outputs.show_levels(levels)
+        self.measures.show_measures(self.bridge.session.state.measured)
         self._ticks += 1
         if self._ticks % _TICKS_PER_LOOK == 0:
             self.show_blocked()

@@ -1,0 +1,72 @@
+"""The measures so far on the page Live: a row for each, a column for each animal."""
+
+from math import nan
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.core.journal_entries import Measured
+from deeplabstream.engine.session.session_state import Action, SessionState
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.measures_panel import MeasuresPanel
+from tests.gui.fake_session import FakeSession
+
+
+def measured(*animals: str, seconds: float = 12.34) -> Measured:
+    own = [
+        value
+        for animal in animals
+        for value in (
+            (animal, "duration", "", 20.0),
+            (animal, "distance", "", 1234.5),
+            (animal, "region_time", "left", seconds),
+            (animal, "region_entries", "left", 3.0),
+            (animal, "region_latency", "left", nan),
+        )
+    ]
+    outputs = ("", "stimuli", "laser", 2.0), ("", "on_time", "laser", 1.25)
+    return Measured("arena", 0, 20 * 10**9, "light", "mm", (*own, *outputs))
+
+
+def test_each_measure_has_its_unit(qtbot: QtBot) -> None:
+    panel = MeasuresPanel()
+    qtbot.addWidget(panel)
+    panel.show_measures(measured("anna", "bob"))
+    texts = {key: label.text() for key, label in panel.values.items()}
+    assert texts["anna", "region_time", "left"] == "12.3 s"
+    assert texts["bob", "region_entries", "left"] == "3"
+    assert texts["bob", "region_latency", "left"] == "–"
+    assert texts["anna", "distance", ""] == "1234 mm"
+    assert texts["", "stimuli", "laser"] == "2"
+    assert texts["", "on_time", "laser"] == "1.2 s"
+    assert ("anna", "duration", "") not in texts
+    labels = dict(panel.values)
+    panel.show_measures(measured("anna", "bob", seconds=13.0))
+    assert panel.values == labels, "the same rows are kept"
+    assert labels["anna", "region_time", "left"].text() == "13.0 s"
+
+
+def test_the_page_live_shows_them_while_there_are_some(qtbot: QtBot) -> None:
+    session = FakeSession("arena")
+    window = MainWindow(Bridge(session), Document(Path("rig.ini"), ""))
+    qtbot.addWidget(window)
+    window.show()
+    panel = window.live.measures
+    assert not panel.isVisible()
+    session.do(Action.START_STREAM)
+    session.state = session.state.after(measured("animal1"))
+    window.bridge.tick()
+    assert panel.isVisible()
+    assert panel.values["animal1", "region_time", "left"].text() == "12.3 s"
+    session.update(measured=None)
+    window.bridge.tick()
+    assert not panel.isVisible()
+
+
+def test_the_state_keeps_the_last_measures() -> None:
+    state = SessionState().after(measured("a")).after(measured("a", seconds=15.0))
+    assert state.measured is not None
+    assert ("a", "region_time", "left", pytest.approx(15.0)) in state.measured.values
