@@ -90,6 +90,7 @@ TASKS = {
         "rehearse": Program(
             "utils.RehearseExperiment", "an experiment on a simulated animal"
         ),
+        "verify": Program("utils.VerifyBundle", "what an evidence bundle proves"),
         "test-output": Program("utils.TestOutput", "one short pulse on an output"),
         "test-board": Program("utils.TestBoard", "the watchdog of a board"),
         "benchmark": Program("utils.BenchmarkModel", "speed of a network per runtime"),

@@ -37,6 +37,8 @@ RAN = {
     f"utils/VideoAnalyzer.py --run {RUN} --settings other.ini": "",
     f"utils/ExportRun.py {RUN} --to nwb": "",
     f"utils/ExportRun.py {RUN} --to all": "--overwrite",
+    f"utils/ExportRun.py {RUN} --to bundle": "--overwrite",
+    f"utils/VerifyBundle.py {RUN}/export/bundle": "",
     f"utils/RepairRun.py {RUN}": "",
     f"utils/AnalyseRuns.py {RUN}": "--overwrite",
     f"utils/CorrectPoses.py {RUN} list": "",

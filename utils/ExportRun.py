@@ -3,8 +3,11 @@ r"""Export a run for other programs.
     python utils/ExportRun.py FOLDER --to nwb --species "Mus musculus" --sex F --age P90D
     python utils/ExportRun.py FOLDER --to parquet slp
     python utils/ExportRun.py FOLDER --to all
+    python utils/ExportRun.py FOLDER --to bundle
 
-The files are written to FOLDER/export. Existing files are replaced only with --overwrite.
+`all` means all formats but the bundle: a folder with the run, its networks and the proof of
+its decisions, which VerifyBundle.py checks. The files are written to FOLDER/export. Existing
+files are replaced only with --overwrite.
 NWB files name the subject: ANIMAL, SPECIES, SEX and AGE of [Session] in the settings of the
 run, or the options below.
 """
@@ -25,6 +28,7 @@ from collections.abc import Callable, Sequence
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.overwriting import add_overwrite
+from deeplabstream.engine.replay.evidence_bundle import write_bundle
 from deeplabstream.recording.exporters.exports import (
     EXPORTED_BEFORE,
     EXPORTS,
@@ -35,6 +39,8 @@ from deeplabstream.recording.exporters.nwb import NwbSubject
 from deeplabstream.recording.exporters.nwb_run import subject_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.subject import FORMS, SEXES
+
+BUNDLE = "bundle"
 
 
 @ending()
@@ -47,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options.add_argument("folder", type=Path, help="run folder")
     options.add_argument(
-        "--to", nargs="+", required=True, choices=[*EXPORTS, "all"],
+        "--to", nargs="+", required=True, choices=[*EXPORTS, BUNDLE, "all"],
         help="one or several formats",
     )  # fmt: skip
     options.add_argument(
@@ -71,21 +77,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=_of_form(*FORMS["age"]),
         help="age by ISO 8601, such as P90D or P12W")  # fmt: skip
     asked = options.parse_args(argv)
-    kinds = list(EXPORTS) if "all" in asked.to else list(dict.fromkeys(asked.to))
+    kinds = [kind for kind in EXPORTS if kind in asked.to or "all" in asked.to]
     subject = NwbSubject(asked.animal, asked.species, asked.sex, asked.age)
     try:
-        export(
-            asked.folder, kinds, asked.output, print, asked.overwrite, subject,
-            asked.corrected,
-        )  # fmt: skip
+        if kinds:
+            export(
+                asked.folder, kinds, asked.output, print, asked.overwrite, subject,
+                asked.corrected,
+            )  # fmt: skip
+        if BUNDLE in asked.to:
+            _bundle(asked, subject)
     except ExportedBeforeError as error:
         print(error, file=sys.stderr)
         return EXPORTED_BEFORE
     except (DeviceError, OSError, ValueError) as error:
         raise DeepLabStreamError(
-            f"Can't export {asked.folder} to {', '.join(kinds)}: {error}"
+            f"Can't export {asked.folder} to {', '.join(asked.to)}: {error}"
         ) from error
-    if "nwb" not in kinds:
+    if not {"nwb", BUNDLE} & {*kinds, *asked.to}:
         return 0
     if missing := subject_of(RunFolder(asked.folder), subject).missing:
         given = " and ".join(f"--{word}" for word in missing)
@@ -94,6 +103,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"give {given}"
         )
     return 0
+
+
+def _bundle(asked: argparse.Namespace, subject: NwbSubject) -> None:
+    bundle = (asked.output or asked.folder / "export") / BUNDLE
+    name = write_bundle(asked.folder, bundle, print, asked.overwrite, subject)
+    print(bundle)
+    print(f"its SHA-256, to publish: {name}")
 
 
 def _of_form(form: re.Pattern[str], expected: str) -> Callable[[str], str]:

@@ -1,0 +1,192 @@
+"""An evidence bundle: what it proves, and that no byte of it changes unnoticed."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.paths import ROOT
+from deeplabstream.engine.replay import evidence_bundle
+from deeplabstream.engine.replay.evidence_bundle import (
+    MANIFEST,
+    METADATA,
+    verify_bundle,
+    write_bundle,
+)
+from deeplabstream.recording.exporters.exports import ExportedBeforeError
+from utils.ExportRun import main as export_run
+from utils.VerifyBundle import main as verify
+
+OLD_RUN = ROOT / "tests" / "golden" / "version_2_0_0_dev0" / "run"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A bundle of a real run that an earlier version recorded, and its name."""
+    folder = tmp_path_factory.mktemp("evidence")
+    shutil.copytree(OLD_RUN, folder / "run")
+    return folder / "bundle", write_bundle(folder / "run", folder / "bundle")
+
+
+@pytest.fixture
+def bundle(made: tuple[Path, str], tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may change."""
+    return shutil.copytree(made[0], tmp_path / "bundle")
+
+
+def _renew_manifest(bundle: Path) -> None:
+    evidence_bundle._write_manifest(bundle)
+
+
+def test_a_bundle_proves_its_files_decisions_and_frames(made: tuple[Path, str]) -> None:
+    found = verify_bundle(*made)
+    assert found.failed == []
+    said = "\n".join(found.proven)
+    for words in ("files", "all 72 analysed frames", "code", "exposures", "--sha256"):
+        assert words in said
+    assert any("'models/dots'" in each for each in found.not_proven)
+    assert not any("When and by whom" in each for each in found.not_proven)
+    assert any("When and by whom" in each for each in verify_bundle(made[0]).not_proven)
+
+
+def test_the_run_in_a_bundle_is_the_run(made: tuple[Path, str]) -> None:
+    for file in OLD_RUN.iterdir():
+        assert (made[0] / "run" / file.name).read_bytes() == file.read_bytes()
+    assert (made[0] / "run.nwb").stat().st_size > 0
+
+
+def test_the_description_names_every_file(made: tuple[Path, str]) -> None:
+    found = json.loads((made[0] / METADATA).read_text("utf-8"))
+    named = {each["@id"] for each in found["@graph"]}
+    files = {
+        each.relative_to(made[0]).as_posix()
+        for each in made[0].rglob("*")
+        if each.is_file()
+    }
+    assert files - {MANIFEST} <= named
+    run = next(each for each in found["@graph"] if each["@id"] == "#run")
+    assert run["instrument"]["@id"].endswith("DeepLabStream")
+    assert str(ROOT) not in json.dumps(found)
+
+
+@hypothesis_settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_changed_byte_is_found(made: tuple[Path, str], data: st.DataObject) -> None:
+    bundle, name = made
+    files = sorted(each for each in bundle.rglob("*") if each.stat().st_size)
+    file = data.draw(st.sampled_from([each for each in files if each.is_file()]))
+    before = file.read_bytes()
+    at = data.draw(st.integers(0, len(before) - 1))
+    change = data.draw(st.integers(1, 255))
+    try:
+        file.write_bytes(before[:at] + bytes([before[at] ^ change]) + before[at + 1 :])
+        assert verify_bundle(bundle).failed
+        assert verify_bundle(bundle, name).failed
+    finally:
+        file.write_bytes(before)
+
+
+def _add(bundle: Path) -> None:
+    (bundle / "run" / "more.csv").write_text("1\n")
+
+
+def _remove(bundle: Path) -> None:
+    (bundle / "run" / "events.csv").unlink()
+
+
+def _link(bundle: Path) -> None:
+    file = bundle / "run" / "events.csv"
+    file.replace(bundle.parent / "events.csv")
+    file.symlink_to(bundle.parent / "events.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(_add, "was added"), (_remove, "is missing"), (_link, "was changed")],
+)
+def test_other_files_are_found(
+    bundle: Path, change: Callable[[Path], None], said: str
+) -> None:
+    change(bundle)
+    (failed,) = verify_bundle(bundle).failed
+    assert said in failed
+
+
+def test_a_changed_pose_with_a_new_manifest_is_has_other_decisions(
+    bundle: Path,
+) -> None:
+    """Who writes a new manifest still meets the decisions, and the published name."""
+    name = verify_bundle(bundle).name
+    table = bundle / "run" / "arena.csv"
+    header, *rows = table.read_text("utf-8").splitlines()
+    columns = header.split(",")
+    places = [at for at, each in enumerate(columns) if each.endswith(("_x", "_y"))]
+    for number, row in enumerate(rows):
+        cells = row.split(",")
+        for at in places:
+            cells[at] = "1" if cells[at] else ""
+        rows[number] = ",".join(cells)
+    table.write_text("\n".join([header, *rows, ""]), "utf-8", newline="\n")
+    _renew_manifest(bundle)
+    failed = verify_bundle(bundle, name).failed
+    assert failed == [f"it is another bundle than {name}"]
+    assert any("other decisions" in each for each in verify_bundle(bundle).failed)
+
+
+def test_a_proof_that_is_no_proof_is_a_sentence(bundle: Path) -> None:
+    (bundle / "proof.json").write_text("[]")
+    _renew_manifest(bundle)
+    assert any("can't be read" in each for each in verify_bundle(bundle).failed)
+
+
+def test_a_bundle_needs_none_of_the_packages_that_made_it(
+    made: tuple[Path, str],
+) -> None:
+    blocked = "pynwb, rocrate, ndx_pose, hdmf, pandas, torch, matplotlib"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys('{blocked}'.split(', ')))\n"
+        "from utils.VerifyBundle import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", code, str(made[0]), "--sha256", made[1][:12]]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "equal byte for byte" in done.stdout
+
+
+def test_the_programs_write_and_verify(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    assert export_run([str(run), "--to", "bundle"]) == 0
+    assert export_run([str(run), "--to", "bundle"]) != 0
+    assert export_run([str(run), "--to", "bundle", "--overwrite"]) == 0
+    name = capsys.readouterr().out.rpartition("to publish: ")[2].split()[0]
+    bundle = run / "export" / "bundle"
+    assert not list(bundle.parent.glob(".*")), "no draft is left"
+    assert not (bundle / "run" / "export").exists()
+    assert verify([str(bundle), "--sha256", name]) == 0
+    (bundle / "proof.json").write_text("{}")
+    assert verify([str(bundle)]) == 1
+    assert "proof.json was changed" in capsys.readouterr().out
+
+
+def test_a_folder_of_the_user_is_not_replaced(tmp_path: Path) -> None:
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    with pytest.raises(ExportedBeforeError, match="not empty"):
+        write_bundle(run, mine, overwrite=True)
+    assert (mine / "notes.txt").read_text() == "mine"
+    with pytest.raises(DeepLabStreamError, match="not an evidence bundle"):
+        verify_bundle(mine)
