@@ -46,6 +46,7 @@ from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.recording.frame_queue import PER_HOUR
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.training.data.labels import PICTURES
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 
@@ -133,13 +134,22 @@ def _parts(
         for each in list(of_run(source)):
             yield f"{source.name}_{each.video.stem}", open_video(each.video), each
         return
-    videos = sorted(source.glob("*.mkv"))
+    videos = _videos(source)
     if not videos:
         raise DeepLabStreamError(f"{source} contains no video")
     for video in videos:
         rows = open_video(video)
         doubt = of_video(rows, ensemble) if unsure and ensemble else None
         yield f"{source.name}_{video.stem}", rows, doubt
+
+
+def _videos(run: Path) -> list[Path]:
+    """Return the videos of a run folder."""
+    videos = {*run.glob("*.mkv")}
+    if (run / "run.json").is_file():
+        folder = RunFolder(run)
+        videos |= {folder.video_of(table) for table in run.glob("*.frames.csv")}
+    return sorted(video for video in videos if video.is_file())
 
 
 def _parser() -> ProgramParser:

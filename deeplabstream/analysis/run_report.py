@@ -43,6 +43,7 @@ from deeplabstream.recording.recorded_frames import (
 from deeplabstream.recording.run_folder import RunFolder, application_version
 from deeplabstream.recording.run_list import RunSummary, summarise
 from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.run_schema import IMPORTED
 from deeplabstream.settings.ini_reading import read_sections
 
 _MOST_EVENTS = 500
@@ -164,7 +165,7 @@ def _warnings(run: _Run) -> Iterator[str]:
         yield f"No results of camera {camera}: {error}"
     for note in (*run.summary.repaired, *run.notes):
         yield f"{note[:1].upper()}{note[1:]}"
-    if run.facts.get("how") not in (None, "stopped", "ended"):
+    if run.facts.get("how") not in (None, "stopped", "ended", IMPORTED):
         yield f"The run ended: {run.facts['how']}"
     for account in run.facts.get("accounting") or ():
         if not account.get("closes", True):
@@ -412,7 +413,19 @@ def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]
         yield Text(f"Not drawn around stimulations: {named}")
 
 
+def _said_of_import(imported: Mapping[str, Any]) -> str:
+    video, poses = (Path(str(imported.get(word))).name for word in ("video", "poses"))
+    return (
+        f"Imported: the video {video} with the poses of {poses} (SHA-256 "
+        f"{imported.get('poses_sha256')}). Times are {imported.get('times')}; the start is "
+        f"{imported.get('started')}. There are no frame accounts and no latency."
+    )
+
+
 def _frames(run: _Run) -> Iterator[Block]:
+    if run.facts.get(IMPORTED):
+        yield Text(_said_of_import(run.facts[IMPORTED]))
+        return
     names = (
         "exposed", "delivered", "lost", "dropped", "analysed", "skipped", "recorded",
     )  # fmt: skip

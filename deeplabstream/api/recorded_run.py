@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def open_run(path: str | Path) -> "RecordedRun":
+def open_run(path: str | Path, corrected: bool = False) -> "RecordedRun":
     """Open the folder of a recorded run.
 
     A run that was killed is repaired first; what is changed is kept beside it as
@@ -43,6 +43,8 @@ def open_run(path: str | Path) -> "RecordedRun":
     ----------
     path : str or pathlib.Path
         The run folder: it holds `run.json`.
+    corrected : bool
+        Whether poses have the corrections of the run; else they are as recorded.
 
     Returns
     -------
@@ -61,7 +63,9 @@ def open_run(path: str | Path) -> "RecordedRun":
     >>> laser_on = run.events.query("kind == 'edge' and name == 'laser' and level > 0")
     >>> image = run.frame("top", time_s=12.5)
     """
-    return RecordedRun(open_run_folder(Path(path), lambda text: None))
+    folder = open_run_folder(Path(path), lambda text: None)
+    folder.corrected = corrected
+    return RecordedRun(folder)
 
 
 class RecordedRun:

@@ -27,7 +27,7 @@ from deeplabstream.offline.sleap_pose_reading import SCORER as SLEAP
 from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder, stem
-from deeplabstream.recording.run_schema import VIDEO
+from deeplabstream.recording.run_schema import IMPORTED, VIDEO
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.subject import FORMS, SEXES
 from deeplabstream.video.decoding import open_container
@@ -218,7 +218,7 @@ def import_run(
         shutil.rmtree(target, ignore_errors=True)  # this call has made it
         raise
     ended = started + timedelta(seconds=float(times_s[-1]))
-    folder.finish(ended, "imported", [])
+    folder.finish(ended, IMPORTED, [])
     return ImportedRun(folder, frames, tuple(notes))
 
 
@@ -359,7 +359,7 @@ def _facts(
     video: Path, poses: Path, options: ImportOptions, clock: str, dated: str
 ) -> dict[str, object]:
     facts: dict[str, object] = {
-        "imported": {
+        IMPORTED: {
             "video": str(video.resolve()),
             "poses": str(poses.resolve()),
             "poses_sha256": hashlib.sha256(poses.read_bytes()).hexdigest(),

@@ -27,7 +27,7 @@ from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_json import skeleton_facts, skeleton_from
 from deeplabstream.recording.run_reader import read_steps
-from deeplabstream.recording.run_schema import QUEUE, VERSION, current_facts
+from deeplabstream.recording.run_schema import IMPORTED, QUEUE, VERSION, current_facts
 from deeplabstream.recording.table_reader import (
     RunTable,
     camera_table,
@@ -150,7 +150,7 @@ class RunFolder:
 
         That of an imported run has the ending of the original.
         """
-        imported = self.facts.get("imported")
+        imported = self.facts.get(IMPORTED)
         own = imported.get("file") if isinstance(imported, Mapping) else ""
         return self.path / (own or table.name.replace(".frames.csv", ".mkv"))
 

@@ -26,6 +26,8 @@ REGIONS = "regions.json"
 """File of the regions and points that were added after a run."""
 CORRECTIONS = "corrections.json"
 """File of the corrections of a run's poses."""
+IMPORTED = "imported"
+"""Entry in `run.json` of a run that was imported, and how such a run ended."""
 
 _INT = r"-?[0-8]?\d{1,18}"
 _FINITE = r"-?\d{1,12}(?:\.\d{0,20})?(?:e[-+]?\d\d?)?"

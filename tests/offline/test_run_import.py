@@ -15,6 +15,7 @@ import deeplabstream as dls
 from deeplabstream.analysis.arena_image import arena_image
 from deeplabstream.analysis.plots import plot, save_plot
 from deeplabstream.analysis.region_list import RegionOfInterest, write_places
+from deeplabstream.analysis.report import write_run_report
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.core.regions import parse_region
@@ -24,6 +25,7 @@ from deeplabstream.recording.exporters.exports import EXPORTS, export
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.recording.pose_table import PoseTable, pose_table
 from deeplabstream.recording.run_review import review
+from tests.analysis.test_reports import words_of
 from tests.offline.films import dot_at, write_film
 from utils.AnalyseRuns import main as analyse_runs
 from utils.CorrectPoses import main as correct_poses
@@ -262,6 +264,10 @@ def test_the_run_is_analysed_corrected_exported_and_found(
     shown = review(target)
     assert shown.video_frame_of("top", 3) == (target / "top.mp4", 3)
     assert [each.video.name for each in of_run(target)] == ["top.mp4"]
+    words = words_of(write_run_report(target, tmp_path / "report.html"))
+    assert "Imported: the video dots.mp4 with the poses of dots.csv" in words
+    assert "The run ended" not in words
+    assert "exposed to decided" not in words
     # nothing was decided
     capsys.readouterr()
     assert analyse_video(["--run", str(target)]) == 2

@@ -52,6 +52,11 @@ def test_results_use_the_corrections_and_say_so(
     assert after.data.points[30, 0, part].tolist() == [9, 8]
     assert after.value("distance") != before.value("distance")
     assert raw.value("distance") == before.value("distance")
+    for corrected, wanted in ((False, before), (True, after)):
+        poses = dls.open_run(run, corrected=corrected).poses_arrays
+        np.testing.assert_allclose(
+            poses.position[30, :, part, 0], wanted.data.points[30, 0, part]
+        )
     share = 1 / len(after.data.t)
     assert f"corrected poses, with 1 correction, on {share:.1%} of the frames" in (
         after.notes

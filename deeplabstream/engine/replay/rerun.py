@@ -29,6 +29,7 @@ from deeplabstream.recording.recorded_frames import read_steps
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.run_schema import IMPORTED
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
 from outputs.simulated_output import simulated
@@ -329,7 +330,7 @@ def rerun(
     """
     folder = open_run_folder(path, say)
     folder.corrected = corrected
-    if settings is None and folder.facts.get("imported"):
+    if settings is None and folder.facts.get(IMPORTED):
         raise DeviceError(
             f"{path} was imported and has no decisions to compare; give settings to see "
             "what they would decide on its poses"
