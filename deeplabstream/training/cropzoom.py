@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.live_crop import MARGIN
 from deeplabstream.pose.image_files import image_size
@@ -60,6 +61,10 @@ MIXED = 0.2
 """Share of imitated detections with points of a neighbour."""
 INEXACT = 0.05
 """Standard deviation of their points, as a share of the animal's length."""
+SHIFTED = 0.1
+"""Likewise of all points together."""
+CENTRE = "centre"
+"""The body part of a detector of several animals."""
 
 
 def run_cropzoom_training(
@@ -78,10 +83,8 @@ def run_cropzoom_training(
         settings = replace(_for_detector(run.settings), clip_length=0)
         data = replace(run.data, context=None)
         first = replace(run, settings=settings, data=data, unlabelled=None)
-        if several:  # what it finds need not be exact, but must be on the animal
-            _, single = each_animal(run.labels)
-            length = animal_length(single.points)
-            first = replace(first, right_px=max(run.right_px, NEAR * length))
+        if several:
+            first = detector_run(first)
         run_training(first, detector, watch(0), resume)
     if several:
         return _train_for_animals(run, folder, watch(1), resume)
@@ -98,6 +101,37 @@ def run_cropzoom_training(
     more = run.unlabelled and replace(run.unlabelled, find=Finder(detector))
     closer = replace(run, data=data, unlabelled=more)
     return run_training(closer, folder, watch(1), resume)
+
+
+def detector_run(run: Run) -> Run:
+    """Return the run of a detector that finds the centre of each of several animals.
+
+    A centre is the mean of an animal's points. It is right within a quarter of an
+    animal's length: the window around it has room.
+    """
+    _, single = each_animal(run.labels)
+    near = NEAR * animal_length(single.points)
+    shape = len(run.labels.images), run.labels.animals, -1
+    skeleton = Skeleton((CENTRE,))
+    centres = _middles(run.labels.points.reshape(*shape, 2))
+    known = run.labels.known.reshape(shape).all(axis=2) | np.isfinite(centres[..., 0])
+    labels = replace(run.labels, skeleton=skeleton, points=centres, known=known)
+    points = _middles(run.data.points.reshape(*shape, 2))
+    data = replace(run.data, skeleton=skeleton, points=points, known=known)
+    how = replace(run.settings.network, edges=())
+    return replace(
+        run, labels=labels, data=data, right_px=max(run.right_px, near), near_px=near,
+        settings=replace(run.settings, network=how),
+    )  # fmt: skip
+
+
+def _middles(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean (…, 2) of points (…, bodypart, 2); NaN: fewer than `LEAST_PARTS`."""
+    there = np.isfinite(points).all(axis=-1, keepdims=True)
+    count = there.sum(axis=-2)
+    total = np.where(there, points, 0).sum(axis=-2)
+    middle = np.where(count >= LEAST_PARTS, total / np.maximum(count, 1), np.nan)
+    return np.asarray(middle, np.float32)
 
 
 def _for_detector(settings: FitSettings) -> FitSettings:
@@ -253,7 +287,8 @@ def detection(
         count = rng.integers(1, max(2, len(points)))
         points = np.concatenate([points, rng.permutation(beside)[:count]])
     noise = rng.normal(0, INEXACT * max(length, 1.0), points.shape)
-    return np.asarray(points + noise, np.float32)
+    shift = rng.normal(0, SHIFTED * max(length, 1.0), 2)
+    return np.asarray(points + noise + shift, np.float32)
 
 
 def seen_by(
@@ -265,7 +300,8 @@ def seen_by(
 ) -> NDArray[np.float32]:
     """Return what a detector finds of the animals in `rows` (row, bodypart, 2), NaN: not.
 
-    `images` and `points` (row, bodypart, 2) are the image and the labels of each row.
+    `images` and `points` (row, bodypart, 2) are the image and the labels of each row. All
+    body parts are in the centre where the detector finds centres.
     """
     seen = np.full((len(rows), *points.shape[1:]), np.nan, np.float32)
     some = sorted({images[row] for row in rows})
@@ -275,9 +311,11 @@ def seen_by(
     found, sure = predict_images(detector, files, names).by_animal
     found = np.where((sure >= detector.threshold)[..., None], found, np.float32(np.nan))
     near = NEAR * animal_length(points)
+    centres = detector.skeleton.bodyparts == (CENTRE,)
     for place, image in enumerate(some):
         own = [n for n, row in enumerate(rows) if images[row] == image]
         truth = points[[rows[n] for n in own]]
+        truth = _middles(truth)[:, None] if centres else truth
         for animal, n in same_animals(found[place], truth, near):
             seen[own[n]] = found[place, animal]
     return seen

@@ -84,6 +84,9 @@ class Run:
     test_videos: TestVideos | None = None
     right_px: float = RIGHT_PX
     """Pixels of the original images within which a point is right, for confidences."""
+    near_px: float | None = None
+    """Pixels of the original images within which an animal is found; None: a quarter of an
+    animal's length."""
 
     def label_files(self) -> dict[str, Path]:
         """Return the label file of each table `predictions<mark>.csv`, by mark."""
@@ -153,7 +156,7 @@ def _train_and_export(
     out = list(parts.validation) + list(parts.test)
     decoder = training_decoder(data, run.settings.network)
     decoder = choose_variant(network, data.pick(out), decoder)
-    told = held_out_error(network, data, decoder, run.known())
+    told = held_out_error(network, data, decoder, run.known(), run.near_px)
     distance, confidence, points = told.distance, told.confidence, told.points
     claimed, sure, asked = told.claimed
     claimed, sure, asked = claimed[out], sure[out], asked[out]
@@ -224,6 +227,7 @@ def _measured(
         confidence[at].reshape(labels.shape[:3]),
         labels,
         threshold,
+        run.near_px,
     )
     return errors_of(ordered, data.skeleton, threshold, distance[at], confidence[at])
 

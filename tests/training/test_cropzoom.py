@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.decoders.registry import decoder_from_json
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.image_fitting import Fitting, zoomed
@@ -20,17 +21,21 @@ from deeplabstream.training.cropzoom import (
     Finder,
     boxes,
     detection,
+    detector_run,
     each_animal,
     seen_by,
     usual_window,
     with_imitations,
 )
-from deeplabstream.training.data.dataset import load_dataset
+from deeplabstream.training.data.animal_targets import training_decoder
+from deeplabstream.training.data.dataset import Parts, load_dataset
 from deeplabstream.training.data.labels import read_labels
-from deeplabstream.training.evaluation.animal_matching import padded
+from deeplabstream.training.evaluation.animal_matching import match, padded
 from deeplabstream.training.evaluation.held_out_sets import predict_others
 from deeplabstream.training.model_export import ModelMetadata, export
 from deeplabstream.training.networks.pose_network import Architecture
+from deeplabstream.training.train_config import FitSettings
+from deeplabstream.training.training_run import Run
 from utils import PredictFrames, TrainNetwork
 
 
@@ -236,7 +241,9 @@ def test_one_command_makes_a_model_of_several_animals(
     assert load_model_folder(folder / "detector").confidence is None or (
         load_model_folder(folder / "detector").confidence.within_px > 5
     )
-    assert load_model_folder(folder / "detector").animals == 3
+    detector = load_model_folder(folder / "detector")
+    assert detector.animals == 3
+    assert detector.skeleton == Skeleton(("centre",))
     assert load_model_folder(folder).about["held_out_animals"]["animals"] > 1
     with (folder / "predictions.csv").open(newline="") as lines:
         rows = list(csv.reader(lines))
@@ -257,6 +264,34 @@ def test_windows_around_found_animals_are_matched_to_labelled_ones(
     seen = seen_by(_Finds(truth), labels, images, single.points, range(4))
     assert np.isnan(seen[1]).all()
     np.testing.assert_array_equal(seen[[0, 2, 3]], single.points[[0, 2, 3]])
+    finds = _Finds(truth.mean(axis=2, keepdims=True))
+    finds.skeleton = Skeleton(("centre",))
+    seen = seen_by(finds, labels, images, single.points, range(4))
+    assert np.isnan(seen[1]).all()
+    for row in (0, 2, 3):
+        np.testing.assert_allclose(seen[row], single.points[[row, row]].mean(axis=1))
+
+
+def test_a_detector_of_several_animals_finds_their_centres(pairs: Path) -> None:
+    labels = read_labels(pairs, several=True)
+    labels.points[2, 3] = np.nan  # one part of the second animal: it has no centre
+    data = load_dataset(labels, Fitting(64, 96))
+    network = Architecture("unet", channels=8, edges=((0, 1),))
+    run = Run(labels, data, Parts((0,), (1,)), FitSettings(network=network))
+    detects = detector_run(run)
+    assert detects.near_px == pytest.approx(26 / 4, abs=0.1)
+    truth = detects.labels.points[:, :, None]
+    middles = labels.points[0].reshape(2, 2, 2).mean(axis=1)
+    np.testing.assert_allclose(truth[0, :, 0], middles)
+    assert np.isnan(truth[2, 1]).all()
+    decoder = training_decoder(detects.data, detects.settings.network)
+    sections = decoder.to_json(["centre"])
+    assert decoder_from_json(sections, ["centre"]).to_json(["centre"]) == sections
+    points, sure = decoder.decode(decoder.encode(truth, 64, 96))
+    ordered = match(points, sure, truth, 0.5, detects.near_px)
+    counted = ordered.counted
+    assert (counted.labelled.sum(), counted.recall, counted.precision) == (31, 1, 1)
+    assert np.nanmax(ordered.distance) < 0.5
 
 
 class _Finds:

@@ -112,8 +112,13 @@ class MultiAnimalDecoder:
         return np.concatenate([maps, fields])
 
     def variants(self) -> Sequence[Self]:
-        """Return decoders with other values of `link`, the lowest first."""
+        """Return decoders with other values of `link`, the lowest first.
+
+        Without edges, as of a single body part, this decoder alone.
+        """
         grouping = self.grouping
+        if not grouping.edges:
+            return (self,)
         return [replace(self, grouping=replace(grouping, link=link)) for link in LINKS]
 
     def to_json(self, bodyparts: Sequence[str]) -> dict[str, JsonValue]:

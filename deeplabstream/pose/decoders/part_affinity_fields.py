@@ -44,7 +44,7 @@ def encode_fields(
             mine = near > nearest
             nearest[mine] = near[mine]
             fields[place, :, mine] = near[mine, None] * (along / length)
-    return fields.reshape(-1, height, width)
+    return fields.reshape(2 * len(edges), height, width)
 
 
 def paf_line_scores(

@@ -77,13 +77,13 @@ def _lengths(points: Points, parts: int) -> dict[tuple[int, int], Points]:
 def training_decoder(data: Dataset, network: Architecture) -> Decoder:
     """Return the decoder of a network that is trained on `data`.
 
-    With `network.edges` it decodes several animals: lines between body parts are then at
-    most `SPARE` times as long as the longest labelled one.
+    With `network.edges`, or of one body part, it decodes several animals: lines between
+    body parts are then at most `SPARE` times as long as the longest labelled one.
     """
     maps = Heatmaps(STRIDE, network.sigma, linear_to=network.linear_to)
-    if not network.edges:
-        return maps
     parts = len(data.skeleton.bodyparts)
+    if not network.edges and (data.animals == 1 or parts > 1):
+        return maps
     lengths = _lengths(data.points, parts)
     diagonal = float(np.hypot(data.fitting.height, data.fitting.width))
     longest = tuple(

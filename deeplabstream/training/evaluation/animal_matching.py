@@ -71,16 +71,22 @@ class Matched:
 
 
 def match(
-    points: Points, confidence: Points, labels: Points, threshold: float = 0.0
+    points: Points,
+    confidence: Points,
+    labels: Points,
+    threshold: float = 0.0,
+    near_px: float | None = None,
 ) -> Matched:
     """Return found animals (image, animal, bodypart, 2) in the order of the labels'.
 
     Both have room for as many animals, and are in one unit. In each image the best
-    assignment by mean distance counts; what is farther than `NEAR` is not found. Points
+    assignment by mean distance counts; what is farther than `near_px` is not found (None:
+    `NEAR` of an animal's length, which a single body part does not tell). Points
     below `threshold` are not there, nor is who has no other. An animal that is no labelled
     one takes a row without a label, if one is left.
     """
-    near = NEAR * animal_length(labels)
+    near = NEAR * animal_length(labels) if near_px is None else near_px
+    least = min(LEAST_PARTS, labels.shape[2])
     believed = np.where((confidence >= threshold)[..., None], points, np.nan)
     out = np.full_like(points, np.nan)
     sure = np.zeros_like(confidence)
@@ -91,8 +97,8 @@ def match(
         pairs = same_animals(own, truth, near)
         there = np.isfinite(own).all(axis=2).sum(axis=1)
         wanted = np.isfinite(truth).all(axis=2).sum(axis=1)
-        good = sum(int(wanted[row]) >= LEAST_PARTS for _, row in pairs)
-        labelled[place] = (wanted >= LEAST_PARTS).sum()
+        good = sum(int(wanted[row]) >= least for _, row in pairs)
+        labelled[place] = (wanted >= least).sum()
         found[place] = good
         # What lies on an animal of which one part is to be seen is neither right nor wrong.
         told[place] = (there > 0).sum() - (len(pairs) - good)
@@ -112,14 +118,18 @@ def match(
 
 
 def claims(
-    points: Points, confidence: Points, labels: Points, known: Mask
+    points: Points,
+    confidence: Points,
+    labels: Points,
+    known: Mask,
+    near_px: float | None = None,
 ) -> tuple[Points, Points, Mask]:
     """Return of all points told (image, animal · bodypart) how right they are.
 
     Their distances to the labels, NaN: nothing is there; their confidences; and whether a
     point is told of which it is `known`, as it is of labels (image, animal, bodypart).
     """
-    matched = match(points, confidence, labels)
+    matched = match(points, confidence, labels, near_px=near_px)
     rows, right = matched.rows.clip(0)[..., None], matched.right[..., None]
     own = np.take_along_axis(matched.distance, rows, 1)
     distance = np.where(right, own, np.float32(np.nan))

@@ -120,6 +120,7 @@ def held_out_error(
     data: Dataset,
     decoder: Decoder,
     known: NDArray[np.bool_] | None = None,
+    near_px: float | None = None,
 ) -> HeldOutPoints:
     """Return the distances of a network's points to the labels.
 
@@ -134,6 +135,8 @@ def held_out_error(
     known
         (image, animal · bodypart): True where the label says where a point is, or that
         it is not visible; default: `data.known`.
+    near_px
+        See `match`.
     """
     labels = data.in_camera_px(data.points)
     known = data.known if known is None else known
@@ -146,8 +149,8 @@ def held_out_error(
         away = np.linalg.norm(found - labels, axis=2).astype(np.float32)
         return HeldOutPoints(away, sure, found, (away, sure, known))
     found, truth = found.reshape(given.shape), labels.reshape(given.shape)
-    ordered = match(found, sure, truth)
-    claimed = claims(found, sure, truth, known.reshape(sure.shape))
+    ordered = match(found, sure, truth, near_px=near_px)
+    claimed = claims(found, sure, truth, known.reshape(sure.shape), near_px)
     return HeldOutPoints(
         ordered.distance.reshape(flat[:2]),
         ordered.confidence.reshape(flat[:2]),

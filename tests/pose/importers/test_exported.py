@@ -6,7 +6,7 @@ The archives were made by the programs (`foreign/make_*.py`), which no test need
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,14 @@ import pytest
 from pydantic import JsonValue
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
 from deeplabstream.offline.video_inference import predict
 from deeplabstream.pose.decoders.centres import Centres
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
-from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
+from deeplabstream.pose.filters.animal_crops import AnimalCrops
+from deeplabstream.pose.filters.live_crop import BOX, LiveCrop, look
+from deeplabstream.pose.image_fitting import ImageWindow, zoomed
 from deeplabstream.pose.importers.script_export import SCRIPTS
 from deeplabstream.pose.model.model_folder import IMPORTED, load_model_folder
 from deeplabstream.pose.model.model_opening import (
@@ -26,6 +30,7 @@ from deeplabstream.pose.model.model_opening import (
     open_for_videos,
     open_live_crop,
 )
+from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.offline.films import write_film
 from tests.pose.importers.conftest import FOREIGN
@@ -184,6 +189,36 @@ def test_boxes_of_a_faster_rcnn_are_deeplabcuts(
             np.testing.assert_allclose(own[order][told], wanted[told], atol=atol)
             sures = said[place].reshape(wanted.shape[:2])[told]
             np.testing.assert_allclose(sure[place][order][told], sures, atol=0.002)
+
+
+def test_each_box_of_an_imported_detector_is_a_window(
+    unpacked: dict[str, Path],
+    imported: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = imported("deeplabcut3_boxes")
+    with np.load(unpacked["deeplabcut3_boxes"] / "detector/reference.npz") as theirs:
+        frame = frames_of(theirs)[0]
+    pair = open_estimator(out, "cpu", 1)
+    assert isinstance(pair, AnimalCrops)
+    seen: list[ImageWindow] = []
+
+    def noted(
+        network: NetworkEstimator, views: Sequence[tuple[Image, ImageWindow]]
+    ) -> list[Pose]:
+        seen.extend(window for _, window in views)
+        return look(network, views)
+
+    monkeypatch.setattr("deeplabstream.pose.filters.animal_crops.look", noted)
+    (pose,) = pair.estimate([frame], ["top"])
+    assert pose.points.shape[:2] == (3, len(pair.skeleton.bodyparts))
+    detector = open_estimator(out / "detector", "cpu", 1)
+    (found,) = detector.estimate([frame])
+    fitting = load_model_folder(out).fitting
+    boxes = found.points[(found.confidence >= detector.threshold).all(axis=1)]
+    wanted = {zoomed(low, high, frame.shape, fitting) for low, high in boxes}
+    assert len(wanted) > 1
+    assert set(seen) == wanted
 
 
 @pytest.mark.parametrize(
