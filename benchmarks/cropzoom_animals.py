@@ -5,7 +5,7 @@ the images is held out. Rows:
 
 bottom-up      a network that finds all animals in whole images
   … twice      the same with twice the steps: as many as both networks of cropzoom together
-detector       cropzoom's first network, in whole images
+detector       cropzoom's first network, in whole images: it finds centres
 true windows   cropzoom's second network in windows around the labels
 cropzoom       both together, as in PredictVideos
   … followed   both, with windows around the points of the first look, as in the second frame
@@ -92,7 +92,13 @@ def held_out(network: Path, names: Sequence[str]) -> list[int]:
     return [place for place, name in enumerate(names) if sets[name] != "train"]
 
 
-def figures(points: Points, sure: Points, truth: Points, threshold: float) -> Row:
+def figures(
+    points: Points,
+    sure: Points,
+    truth: Points,
+    threshold: float,
+    near_px: float | None = None,
+) -> Row:
     """Return recall, precision and errors of animals (image, animal, bodypart, 2)."""
     from deeplabstream.training.evaluation.animal_matching import match
 
@@ -101,7 +107,7 @@ def figures(points: Points, sure: Points, truth: Points, threshold: float) -> Ro
     points = np.pad(points, [*widths, (0, 0)], constant_values=np.nan)
     more = [(0, 0), (0, room - truth.shape[1]), (0, 0), (0, 0)]
     truth = np.pad(truth, more, constant_values=np.nan)
-    ordered = match(points, np.pad(sure, widths), truth, threshold)
+    ordered = match(points, np.pad(sure, widths), truth, threshold, near_px)
     labelled = np.isfinite(truth).all(axis=3)
     kept = (ordered.confidence >= threshold) & np.isfinite(ordered.distance)
     animals, rows = np.nonzero((ordered.rows >= 0) & ordered.right)
@@ -171,6 +177,8 @@ def measure(chosen: argparse.Namespace, made: Path) -> list[Row]:
     """Train all networks and return a row for each."""
     from deeplabstream.pose.image_files import read_image
     from deeplabstream.pose.model.model_opening import open_estimator
+    from deeplabstream.pose.tracking.pose_matching import NEAR, animal_length
+    from deeplabstream.training.cropzoom import centres_of
     from deeplabstream.training.data.projects import open_project
 
     labels = open_project(chosen.data, made / "labels", several=True).labels
@@ -192,7 +200,11 @@ def measure(chosen: argparse.Namespace, made: Path) -> list[Row]:
     crops: Any = open_estimator(both, "cpu", chosen.threads)
     detector = open_estimator(both / "detector", "cpu", chosen.threads)
     share = covered(detector, images, truth, crops.estimator)
-    add("detector", estimated(detector, images), detector.threshold, covered=share)
+    middles, near = centres_of(truth)[:, :, None], NEAR * animal_length(truth)
+    found = figures(
+        *estimated(detector, images), middles, detector.threshold, float(near)
+    )
+    rows.append({"name": "detector (centres)", **found, "covered": share})
     inside = in_true_windows(crops.estimator, images, truth)
     add("true windows", inside, crops.threshold)
     add("cropzoom", estimated(crops, images), crops.threshold)

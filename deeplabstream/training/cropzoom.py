@@ -113,10 +113,10 @@ def detector_run(run: Run) -> Run:
     near = NEAR * animal_length(single.points)
     shape = len(run.labels.images), run.labels.animals, -1
     skeleton = Skeleton((CENTRE,))
-    centres = _middles(run.labels.points.reshape(*shape, 2))
+    centres = centres_of(run.labels.points.reshape(*shape, 2))
     known = run.labels.known.reshape(shape).all(axis=2) | np.isfinite(centres[..., 0])
     labels = replace(run.labels, skeleton=skeleton, points=centres, known=known)
-    points = _middles(run.data.points.reshape(*shape, 2))
+    points = centres_of(run.data.points.reshape(*shape, 2))
     data = replace(run.data, skeleton=skeleton, points=points, known=known)
     how = replace(run.settings.network, edges=())
     return replace(
@@ -125,7 +125,7 @@ def detector_run(run: Run) -> Run:
     )  # fmt: skip
 
 
-def _middles(points: NDArray[np.float32]) -> NDArray[np.float32]:
+def centres_of(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean (…, 2) of points (…, bodypart, 2); NaN: fewer than `LEAST_PARTS`."""
     there = np.isfinite(points).all(axis=-1, keepdims=True)
     count = there.sum(axis=-2)
@@ -315,7 +315,7 @@ def seen_by(
     for place, image in enumerate(some):
         own = [n for n, row in enumerate(rows) if images[row] == image]
         truth = points[[rows[n] for n in own]]
-        truth = _middles(truth)[:, None] if centres else truth
+        truth = centres_of(truth)[:, None] if centres else truth
         for animal, n in same_animals(found[place], truth, near):
             seen[own[n]] = found[place, animal]
     return seen

@@ -27,8 +27,6 @@ EVERY = 30
 """Frames between two runs of the detector while all animals are followed."""
 SEARCH_EVERY = 5
 """Likewise while some are not found."""
-LEAST_PARTS = 2
-"""Fewest body parts of an animal that is there, as of networks of several animals."""
 
 
 @dataclass(slots=True)
@@ -177,10 +175,7 @@ class AnimalCrops(EstimatorWrapper):
 
     def _good(self, told: Mapping[int, Pose]) -> dict[int, Pose]:
         """Return the animals that are there, each one once: the surest of two windows."""
-        least = min(LEAST_PARTS, len(self.skeleton.bodyparts))
-        there = {
-            n: pose for n, pose in told.items() if self._believed(pose).sum() >= least
-        }
+        there = {n: pose for n, pose in told.items() if self._believed(pose).any()}
         order = sorted(there, key=lambda n: -float(there[n].confidence.sum()))
         kept: list[int] = []
         for animal in order:
