@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from deeplabstream.gui.pages.network_page import NetworkPage
 
 _LIVE = "Live"
+_FOLLOWING = ("Experiment", "Health")
 _END = "End and close"
 _DRAFT = ("Restore", "Discard", "Not now")
 
@@ -147,14 +148,23 @@ class MainWindow(QMainWindow):
         if name == _LIVE:
             page: QWidget = self.live
         else:
-            if name not in self._made:
-                self._made[name] = PAGES[name](self.bridge, self.document, self.recent)
-                self._stack.addWidget(self._made[name])
-                keep_focus_on_clicks(self._made[name])
+            self._make_page(name)
             page = self._made[name]
         self._stack.setCurrentWidget(page)
         self.rail.show_page(name)
         self.menu.show_state()
+
+    def _make_page(self, name: str) -> None:
+        if name not in self._made:
+            self._made[name] = PAGES[name](self.bridge, self.document, self.recent)
+            self._stack.addWidget(self._made[name])
+            keep_focus_on_clicks(self._made[name])
+
+    def _make_following_pages(self, status: SessionState) -> None:
+        """Make the pages that show what has happened since the stream was started."""
+        if status.phase is not Phase.IDLE:
+            for name in _FOLLOWING:
+                self._make_page(name)
 
     def page(self, name: str) -> QWidget:
         """Return a page that was shown before."""
@@ -184,6 +194,7 @@ class MainWindow(QMainWindow):
         self.document.saved.connect(self._show_document)
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.status_changed.connect(self._note_run)
+        self.bridge.status_changed.connect(self._make_following_pages)
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.looked_back.connect(self.open_run)
         self.bridge.results_asked.connect(partial(self.open_run, page="Results"))

@@ -12,6 +12,7 @@ from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.regions_page import RegionsPage
+from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.theme import PALETTES
@@ -19,14 +20,14 @@ from deeplabstream.gui.theme import PALETTES
 _SETTLE_MS = 2500
 _WELL_INSIDE_NS = 300_000_000
 _QUALITY = 88
-_RUNS = "Runs"
+_RUNS, _RESULTS = "Runs", "Results"
 
 
 class Photographer:
     """Waits for a moment at which a region holds and its stimulus is on.
 
-    Runs are looked at last, when the one that was filmed meanwhile has ended. `labels` is a
-    folder that the page Network shows.
+    Runs and results are shown last, when the run that was recorded meanwhile has ended.
+    `labels` is a folder that the page Network shows.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Photographer:
         for style in PALETTES:
             use_palette(style)
             for name in self._window.rail.pages:
-                if name != _RUNS:
+                if name not in (_RUNS, _RESULTS):
                     self._window.show_page(name)
                     self._choose_something(name)
                     yield
@@ -85,6 +86,8 @@ class Photographer:
             self._window.show_page(_RUNS)
             yield from self._go_into_the_run()
             self._take(f"{_RUNS.lower()}_{style}.jpg")
+            yield from self._analyse_the_run()
+            self._take(f"{_RESULTS.lower()}_{style}.jpg")
 
     def _choose_something(self, name: str) -> None:
         """Choose what is worth a picture on some pages."""
@@ -107,10 +110,25 @@ class Photographer:
             yield
         camera, table = next(iter(run.cameras.items()))
         posed = np.flatnonzero(table.rows["analysed"])
+        page.view.video.clear("")  # until the frame of that moment is there
         page.view.go_to(run.time_of(camera, int(posed[len(posed) * 9 // 10])))
         yield
         while page.view.video.place is None:
             yield
+
+    def _analyse_the_run(self) -> Iterator[None]:
+        """Show the plots of the run, and go on when they are there."""
+        runs = self._window.page(_RUNS)
+        if not isinstance(runs, RunsPage) or runs.view.review is None:
+            return
+        self._window.open_run(runs.view.review.folder.path, page=_RESULTS)
+        page = self._window.page(_RESULTS)
+        if not isinstance(page, ResultsPage):
+            return
+        page.show_tab("Plots")
+        while page.measured is None:
+            yield
+        yield
 
     def _take(self, name: str) -> None:
         file = self._folder / name

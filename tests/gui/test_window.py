@@ -15,6 +15,7 @@ from deeplabstream.gui.application import run_until_closed, use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Reading
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import BLUE, GREEN, PALETTES
@@ -186,6 +187,21 @@ def test_an_error_is_a_sentence_in_the_log(
     rig.news = [Failed("[Camera top] gives no frames")]
     window.bridge.tick()
     assert lines(window) == ["[Camera top] gives no frames"]
+
+
+def test_pages_first_shown_during_a_run_have_what_happened_before(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    press(window, Action.START_STREAM)
+    window.bridge.tick()
+    news = (("preflight", "warning: slow"), ("camera", "[Camera top] is lost"))
+    rig.news += [Note(kind, text, 0) for kind, text in news]
+    window.bridge.tick()
+    window.show_page("Health")
+    page = window.page("Health")
+    assert isinstance(page, HealthPage)
+    assert page.checks.page.toPlainText() == "warning: slow"
+    assert "[Camera top] is lost" in page.alarms.page.toPlainText()
 
 
 def test_our_own_mistakes_are_told_once_and_end_nothing(
