@@ -109,7 +109,7 @@ class Photographer:
         while (run := page.view.review) is None:
             yield
         camera, table = next(iter(run.cameras.items()))
-        posed = np.flatnonzero(table.rows["analysed"])
+        posed = np.flatnonzero(table.rows["lost"] == 0)
         page.view.video.clear("")  # until the frame of that moment is there
         page.view.go_to(run.time_of(camera, int(posed[len(posed) * 9 // 10])))
         yield
@@ -126,9 +126,9 @@ class Photographer:
         if not isinstance(page, ResultsPage):
             return
         page.show_tab("Plots")
-        while page.measured is None:
+        while page.plots.view.plot is None:
             yield
-        yield
+        yield  # it is drawn again for another style
 
     def _take(self, name: str) -> None:
         file = self._folder / name
