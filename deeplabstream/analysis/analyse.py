@@ -605,7 +605,8 @@ class _Analysis:
             )
             for name, pulses in data.outputs.items()
         }
-        trials = [t for t in data.trials if clock.holds(np.array([t.start_s]))[0]]
+        begun = clock.holds(np.array([trial.start_s for trial in data.trials]))
+        trials = [t for t, begins in zip(data.trials, begun, strict=True) if begins]
         if data.trials:
             outcomes = sorted({trial.outcome for trial in data.trials} - {""})
             parts["trial"] = {

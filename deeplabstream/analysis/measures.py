@@ -20,7 +20,7 @@ from deeplabstream.analysis.events import Trial
 from deeplabstream.analysis.kinematics import (
     mean_direction,
     median_speed,
-    path_length,
+    step_lengths,
     turns,
     weighted_sum,
 )
@@ -165,6 +165,16 @@ class AnimalTrack:
     heading: Floats | None
     """(frame,), degrees; None: no body parts of the head are known."""
 
+    @cached_property
+    def step_speed(self) -> Floats:
+        """Speed (frame - 1,) between successive frames."""
+        return step_lengths(self.xy) / np.diff(self.t)
+
+    @cached_property
+    def turn_speed(self) -> Floats:
+        """Turns (frame - 1,) in degrees per second."""
+        return turns(_there(self.heading)) / np.diff(self.t)
+
 
 @dataclass(frozen=True, eq=False)
 class TrackPart:
@@ -196,12 +206,12 @@ class TrackPart:
     @cached_property
     def distance(self) -> float:
         """Length of the path."""
-        return path_length(self.track.t, self.track.xy, self.seconds)
+        return weighted_sum(self.track.step_speed, self.seconds)
 
     @cached_property
     def turn_seconds(self) -> tuple[Floats, Floats]:
         """Turns (frame - 1,) in degrees per second, and the seconds that count."""
-        rate = turns(_there(self.track.heading)) / np.diff(self.track.t)
+        rate = self.track.turn_speed
         return rate, self.seconds * np.isfinite(rate)
 
 
@@ -302,8 +312,7 @@ class RegionPart:
     @property
     def distance(self) -> float:
         """Length of the path inside."""
-        track = self.part.track
-        return path_length(track.t, track.xy, self._tracked_inside)
+        return weighted_sum(self.part.track.step_speed, self._tracked_inside)
 
 
 @dataclass(frozen=True, eq=False)

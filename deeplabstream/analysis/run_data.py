@@ -197,7 +197,10 @@ def _read(
     notes += _said_of_corrections(run, frames)
     threshold = run.thresholds.of(camera) if threshold is None else threshold
     points = poses.seen(threshold).astype(np.float64)
-    rejected = rejected_points(frames.rows["flags"].tolist(), frames.skeleton)
+    flags = frames.rows["flags"].fillna("")
+    flagged = (flags != "").to_numpy(bool)
+    rejected = np.zeros(points.shape[:3], np.bool_)
+    rejected[flagged] = rejected_points(flags[flagged].tolist(), frames.skeleton)
     points[rejected] = np.nan
     ambiguous = (
         ambiguous_animals(poses.identity, points.shape[1])

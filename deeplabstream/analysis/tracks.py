@@ -132,6 +132,7 @@ class SpanClock:
         counted = np.repeat(np.cumsum(np.diff(self.spans).ravel()), 2)
         self._edges = self.spans.ravel()
         self._counted = np.concatenate([[0.0], counted])[: len(self._edges)]
+        self._last: tuple[Floats, Floats] | None = None
 
     @property
     def total_s(self) -> float:
@@ -146,7 +147,9 @@ class SpanClock:
 
     def between(self, t: Floats) -> Floats:
         """Return the counted seconds of each interval (frame - 1,) between times `t`."""
-        return np.asarray(np.diff(self.until(t)))
+        if self._last is None or self._last[0] is not t:  # asked for each subject
+            self._last = t, np.asarray(np.diff(self.until(t)))
+        return self._last[1]
 
     def within(self, bouts: Spans) -> Floats:
         """Return the counted seconds of each bout (bout, 2)."""

@@ -83,7 +83,7 @@ class RecordedFrames:
         confidence[~self.analysed] = np.nan
         facts = self.folder.facts
         shape = facts["cameras"][self.camera]["shape"]
-        videos = [name for name in dict.fromkeys(self.rows["video"]) if name]
+        videos = [str(name) for name in self.rows["video"].unique() if name]
         source = (
             videos[0] if len(videos) == 1 else self.folder.table_path(self.camera).name
         )
@@ -163,7 +163,7 @@ class RecordedFrames:
 
     def parts(self) -> "dict[str, RecordedFrames]":
         """Return by file name without ending: each video, or the table without videos."""
-        videos = [name for name in dict.fromkeys(self.rows["video"]) if name]
+        videos = [str(name) for name in self.rows["video"].unique() if name]
         if not videos:
             return {stem(self.camera): self}
         return {Path(name).stem: self.of_video(name) for name in videos}
@@ -207,7 +207,9 @@ def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
     optional = ("posed_ns", "decided_ns", "written_ns")
     table = written.frame(
         dtype={**dict.fromkeys(points, np.float64), **dict.fromkeys(optional, "Int64")}
-    ).drop_duplicates(_KEY, ignore_index=True)
+    )
+    if not (np.diff(table["frame"].to_numpy(np.int64)) > 0).all():
+        table = table.drop_duplicates(_KEY, ignore_index=True)
     if "flags" not in table:  # tables of earlier versions
         table["flags"] = ""
     listed = video_frames(folder, camera, table)

@@ -6,6 +6,7 @@ last line without its end (power cut) is left out without a report.
 """
 
 import csv
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,11 +16,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.cell_formats import is_command
 from deeplabstream.recording.run_schema import (
     CAMERA,
     EVENTS,
+    FLOAT64,
     FRAME_COLUMNS,
     QUEUE,
     TEXT,
@@ -35,6 +39,8 @@ from deeplabstream.recording.run_schema import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_USUAL_FLOAT = r"(?:-?\d{1,12}\.\d{1,20}|nan)"
+"""Most floats: a part of `FLOAT64` that is matched in half the time."""
 _SAMPLE = 20
 """Lines whose number of cells replaces that of a broken header."""
 
@@ -112,7 +118,47 @@ class RunTable:
         texts = [name for name, each in self.schema.fixed.items() if each.type is TEXT]
         dtype = dict.fromkeys((n for n in texts if n in self.columns), "string")
         options["dtype"] = {**dtype, **options.get("dtype", {})}
+        text = self._text_without_broken_lines()
+        if text is not None:
+            found = _read_text(self.columns, text, **options)
+            if self._is_ordered(found):
+                return found
         return as_frame(self.columns, (line for _, line in self.lines()), **options)
+
+    def _text_without_broken_lines(self) -> str | None:
+        """Return all ended lines below the header; None: one may be broken.
+
+        What `lines` yields, at half the cost.
+        """
+        if not (self._header_is_valid and self.path.is_file()):
+            return None
+        raw = self.path.read_bytes()
+        first, end = raw.find(b"\n") + 1, raw.rfind(b"\n") + 1
+        try:
+            text = raw[first:end].decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        if self.schema is EVENTS or not first or "\r" in text:
+            return None
+        pattern = self._pattern.pattern.replace(FLOAT64.pattern, _USUAL_FLOAT)
+        is_usual, is_valid = re.compile(pattern).fullmatch, self._pattern.fullmatch
+        lines = text.split("\n")
+        lines.pop()
+        if not all(is_usual(line) or is_valid(line) for line in lines):
+            return None
+        self.broken, self.end = [], end
+        return text
+
+    def _is_ordered(self, frame: "DataFrame") -> bool:
+        """Return whether the rows of a table without broken lines are in order."""
+        if not self._order:
+            return True
+        column = frame[self._order].dropna()
+        if column.dtype not in ("int64", "Int64"):
+            return False
+        steps = np.diff(column.to_numpy(np.int64), prepend=-1)
+        is_numbered = self.schema.numbered
+        return bool((steps == 1).all() if is_numbered else (steps >= 0).all())
 
     def warning(self) -> str:
         """Read all; return the sentence about broken lines, empty when there are none."""
@@ -279,12 +325,15 @@ def as_frame(
     columns: Sequence[str], lines: Iterable[str], **options: Any
 ) -> "DataFrame":
     """Return lines as pandas reads them; `options` are those of `pandas.read_csv`."""
+    return _read_text(columns, "".join(f"{line}\n" for line in lines), **options)
+
+
+def _read_text(columns: Sequence[str], text: str, **options: Any) -> "DataFrame":
     import pandas as pd
 
     header = StringIO()
     csv.writer(header, lineterminator="\n").writerow(columns)
-    text = header.getvalue() + "".join(f"{line}\n" for line in lines)
-    return pd.read_csv(StringIO(text), **options)
+    return pd.read_csv(StringIO(header.getvalue() + text), **options)
 
 
 def _decoded(raw: bytes) -> str | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
@@ -19,6 +20,12 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
+from deeplabstream.recording.table_reader import (
+    RunTable,
+    camera_table,
+    triggers_table,
+    video_table,
+)
 from deeplabstream.settings.loading import load
 from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, exposed_ns, record
 from utils.RepairRun import main
@@ -112,6 +119,41 @@ def test_a_row_whose_time_runs_backwards_is_a_broken_line(
     steps = list(open_run_folder(run, said.append).steps("top"))
     assert said == ["top.csv: 1 line is broken and skipped (line 20)"]
     assert len(steps) == FRAMES - 2
+
+
+@pytest.mark.parametrize("name", ["top.csv", "top.frames.csv", "triggers.csv"])
+def test_a_table_read_at_once_is_the_table_read_line_by_line(
+    run: Path, name: str
+) -> None:
+    draw, file = random.Random(name), run / name
+    good = file.read_bytes()
+    skeleton = RunFolder(run).skeleton
+    tables: dict[str, Callable[[], RunTable]] = {
+        "top.csv": lambda: camera_table(file, skeleton),
+        "top.frames.csv": lambda: video_table(file),
+        "triggers.csv": lambda: triggers_table(file),
+    }
+    at_once = 0
+    for case in range(150):
+        data = bytearray(good)
+        for _ in range(case % 3):  # often still valid: a digit for a digit
+            place = draw.randrange(data.index(b"\n") + 1, len(data))
+            is_digit = data[place : place + 1].isdigit()
+            letters = (
+                b"0123456789" if is_digit and draw.random() < 0.8 else b'-.,e\r\n\xff"n'
+            )
+            data[place] = draw.choice(letters)
+        if case % 5 == 4:
+            lines = bytes(data).split(b"\n")
+            lines.insert(draw.randrange(1, len(lines)), draw.choice(lines[1:]))
+            data = bytearray(b"\n".join(lines))
+        file.write_bytes(data)
+        quick, slow = tables[name](), tables[name]()
+        at_once += quick._text_without_broken_lines() is not None
+        slow._text_without_broken_lines = lambda: None  # type: ignore[method-assign]
+        pd.testing.assert_frame_equal(quick.frame(), slow.frame())
+        assert (quick.broken, quick.end) == (slow.broken, slow.end), case
+    assert 40 < at_once < 150
 
 
 def test_an_event_that_can_not_be_done_again_is_a_broken_line(run: Path) -> None:
