@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from deeplabstream.analysis.options import AnalysisOptions
+from deeplabstream.analysis.study_report import StudyOptions
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.progress import VARIABLE, parse_progress
@@ -91,6 +92,16 @@ class WriteReport:
 
 
 @dataclass(frozen=True)
+class WriteStudyReport:
+    """The report of several runs. Answered by `Written`."""
+
+    runs: tuple[Path, ...]
+    options: AnalysisOptions
+    compared: StudyOptions
+    file: Path
+
+
+@dataclass(frozen=True)
 class AnalyseStudy:
     """Answered by `StudyTable`."""
 
@@ -128,7 +139,8 @@ class SaveGroups:
 
 Shown = Analyse | Draw | AnalyseStudy | Compare
 """What is asked for to be shown: the newest one counts."""
-Request = Shown | SavePlots | SaveTable | WriteReport | SaveStudy | SaveGroups
+Saved = SavePlots | SaveTable | WriteReport | SaveStudy | SaveGroups | WriteStudyReport
+Request = Shown | Saved
 
 
 @dataclass(frozen=True)
@@ -333,6 +345,10 @@ class _Work:
 
                 plots = PlotOptions(**chosen)
                 return Written((write_run_report(run, file, options, plots),))
+            case WriteStudyReport(runs, options, compared, file):
+                from deeplabstream.analysis.report import write_study_report
+
+                return Written((write_study_report(runs, file, options, compared),))
             case AnalyseStudy(runs, options, processes):
                 from deeplabstream.analysis.study import analyse_runs
 

@@ -192,7 +192,7 @@ QFrame#panel QLabel#plate {{ background: {of.raised}; }}
 QFrame#panel QLabel#plate[on="true"] {{
     background: {of.amber}; color: {of.amber_text}; border-color: {of.amber};
 }}
-QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QTextEdit, QListView, QTableView,
+QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QDateEdit, QTextEdit, QListView, QTableView,
 QTreeView {{
     background: {of.field}; border: 1px solid {of.line}; border-radius: 5px;
     padding: 4px 6px; selection-background-color: {of.primary};
@@ -214,8 +214,8 @@ QCheckBox::indicator:checked, QRadioButton::indicator:checked {{
 QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{
     border-color: {of.line};
 }}
-QComboBox::drop-down {{ border: none; width: 22px; }}
-QComboBox::down-arrow {{ image: url({_IMAGES}/down.svg); }}
+QComboBox::drop-down, QDateEdit::drop-down {{ border: none; width: 22px; }}
+QComboBox::down-arrow, QDateEdit::down-arrow {{ image: url({_IMAGES}/down.svg); }}
 QListWidget#clear {{ background: transparent; border: none; padding: 0; }}
 QListWidget#clear::item {{ padding: 6px 6px; border-radius: 5px; }}
 QListWidget#clear::item:hover {{ background: {of.hover}; }}

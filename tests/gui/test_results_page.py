@@ -298,6 +298,9 @@ def test_several_runs_are_one_table_without_excluded_ones_and_are_compared(
     save_as(monkeypatch, tmp_path / "groups.pdf")
     await_written(qtbot, page, page.save_plots)
     assert (tmp_path / "groups.pdf").read_bytes().startswith(b"%PDF")
+    save_as(monkeypatch, tmp_path / "study.pdf")
+    await_written(qtbot, page, page.report)
+    assert (tmp_path / "study.pdf").read_bytes().startswith(b"%PDF")
     page.bar.smoothing.setValue(0.5)
     assert page.studied is None, "other options: analyse again"
 

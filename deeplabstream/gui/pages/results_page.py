@@ -38,6 +38,7 @@ from deeplabstream.gui.results_process import (
     SaveTable,
     StudyTable,
     WriteReport,
+    WriteStudyReport,
     Written,
 )
 from deeplabstream.gui.run_listing import EXCLUDED
@@ -93,7 +94,9 @@ class ResultsPage(QWidget):
         self.save_table = QPushButton("Save table …")
         self.save_plots = QPushButton("Save plot …")
         self.report = QPushButton("Report …")
-        self.report.setToolTip("writes all about the run, with measures and plots")
+        self.report.setToolTip(
+            "writes one page of the run, or of several runs: accounts, measures, plots"
+        )
         self.open_written = QPushButton("Open")
         self.open_written.hide()
         self.state, self.progress = QLabel(), QProgressBar()
@@ -377,11 +380,11 @@ class ResultsPage(QWidget):
     def _offer(self) -> None:
         """Enable what can be done with what is selected."""
         several = len(self._selected) > 1
+        one = self.measured is not None
         there = self.measured if not several else self.studied
         self.save_table.setEnabled(there is not None)
         self.save_plots.setEnabled(there is not None)
-        self.report.setVisible(not several)
-        self.report.setEnabled(there is not None)
+        self.report.setEnabled(bool(self._counted) if several else one)
         self.analyse.setVisible(several and self.studied is None)
         self.analyse.setEnabled(bool(self._counted))
         self.replay.setEnabled(self.shown is not None)
@@ -445,10 +448,12 @@ class ResultsPage(QWidget):
 
     def _ask_report(self) -> None:
         run, kinds = self.shown, " ".join(f"*{ending}" for ending in ENDINGS)
-        if run is None:
-            return
-        file = self.ask_file(f"{run.name}.html", f"Reports ({kinds})", ".html")
-        if file is not None:
+        name = "study" if run is None else run.name
+        file = self.ask_file(f"{name}.html", f"Reports ({kinds})", ".html")
+        if file is not None and run is None:
+            options, compared = self.bar.options, self.groups.study_options
+            self.client.ask(WriteStudyReport(self._counted, options, compared, file))
+        elif file is not None and run is not None:
             chosen = self.plots.chosen
             self.client.ask(WriteReport(run, self.bar.options, chosen, file))
 

@@ -157,4 +157,5 @@ def _spin(most: float, step: float, zero: str, unit: str) -> QDoubleSpinBox:
     made.setSpecialValueText(zero)
     made.setSuffix(f" {unit}")
     made.setKeyboardTracking(False)
+    made.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     return made

@@ -98,6 +98,7 @@ class RunPlots(QWidget):
         self.smoothing.setSuffix(" bins s.d.")
         self.smoothing.setSpecialValueText("no smoothing")
         self.smoothing.setKeyboardTracking(False)
+        self.smoothing.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         tips = (
             (self.animal, "animal that is shown"),
             (self.colour, "colour of the track"),
@@ -176,4 +177,5 @@ def _seconds(word: str, value: float) -> QDoubleSpinBox:
     made.setValue(value)
     made.setSuffix(f" s {word}")
     made.setKeyboardTracking(False)
+    made.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     return made

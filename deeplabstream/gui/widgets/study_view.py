@@ -12,6 +12,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.analysis.study_report import StudyOptions
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
     Compare,
@@ -114,6 +115,15 @@ class GroupsView(QWidget):
             self.paired.isChecked(),
             self.test.currentData(),
             self.plot.size_in_pixels,
+        )
+
+    @property
+    def study_options(self) -> StudyOptions:
+        """What a report compares: the usual measures, as chosen here."""
+        return StudyOptions(
+            by=self.by.currentData(),
+            paired=self.paired.isChecked(),
+            test=self.test.currentData(),
         )
 
     def _arrange(self) -> None:
