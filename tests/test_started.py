@@ -78,6 +78,7 @@ SMALLEST = {
     "identity.py --walks 1 --frames 20": "4 alike +1",
     "inference.py --networks arena --runtimes cpu --threads 1 --seconds 0.1": "cores",
     "label_checks.py --quick": "simulated +60",
+    "live_measures.py --quick": "ratio:",
     "loop_latency.py --quick --seconds 1 --only /30 --no-window --no-extras": "load at",
     "many_runs.py --quick": "table of all",
     "most_poses.py --seconds 0.5": "poses/s",

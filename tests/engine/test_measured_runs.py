@@ -4,20 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.live_measures import LiveMeasures, LivePlan
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.region_list import RegionOfInterest
-from deeplabstream.core.command import TriggerName
+from deeplabstream.core.command import OutputName, TriggerName, on
+from deeplabstream.core.journal_entries import Measured
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.ready_made import CONFIGS
 from experiments.triggers.measure import Measure
-from tests.engine.loop_rig import IN, LOST, SKELETON, LightInside, rig
+from experiments.triggers.region_triggers import InsideRegion
+from tests.engine.loop_rig import IN, LOST, OUT, SKELETON, LightInside, Rig, rig
 from tests.engine.test_video_replay import SETTINGS, run_into
 
 ENDS = """
@@ -132,6 +136,14 @@ def test_light_is_in_the_half_that_was_visited_less(tmp_path: Path, seed: int) -
     assert same_as_results(folder, analyse(folder.path, options)) > 18
 
 
+def measure(it: Rig) -> None:
+    """End the experiment; the next one has measures."""
+    region = RegionOfInterest("inside", Circle(50, 50, 9), bodyparts=("snout",))
+    plan = LivePlan(SKELETON, 0.5, regions=(region,), names={"inside": "inside"})
+    it.loop.end()
+    it.loop._measuring = lambda: LiveMeasures(plan)
+
+
 def test_a_lost_animal_switches_off_what_a_measure_keeps_on() -> None:
     """Its measures stand still, so the comparison would stay true for ever."""
     below = Measure(
@@ -141,10 +153,7 @@ def test_a_lost_animal_switches_off_what_a_measure_keeps_on() -> None:
         value=1000.0,
     )
     with rig([*[IN] * 5, *[LOST] * 20, *[IN] * 2]) as it:
-        region = RegionOfInterest("inside", Circle(50, 50, 9), bodyparts=("snout",))
-        plan = LivePlan(SKELETON, 0.5, regions=(region,), names={"inside": "inside"})
-        it.loop.end()
-        it.loop._measuring = lambda: LiveMeasures(plan)
+        measure(it)
         it.loop.begin(
             LightInside(trigger=TriggerName("below")), {"below": below}, it.bank
         )
@@ -159,3 +168,55 @@ def test_a_lost_animal_switches_off_what_a_measure_keeps_on() -> None:
         it.show(10)
         assert it.steps[-1].triggers == {"below": True}
         assert it.level == 0, "only a new command switches it on"
+
+
+@settings(kw_only=True)
+class LightUntilHalf(Experiment):
+    """Light from the third entry on, until the animal was inside for a time."""
+
+    trigger: TriggerName = TriggerName("inside")
+
+    def plan(self) -> Plan[None]:
+        while True:
+            seen = yield ObservationRequest.NEXT
+            if seen.measures.value("region_entries", self.trigger) >= 2:
+                yield on(OutputName("light"))
+            if seen.measures.value("region_time", self.trigger) >= 0.06:
+                return
+
+
+def test_a_plan_reads_the_measures_of_the_present_frame() -> None:
+    places = [OUT, IN, IN, OUT, IN, IN, IN, IN, IN, IN]
+    with rig(places) as it:
+        measure(it)
+        it.loop.begin(
+            LightUntilHalf(),
+            {"inside": InsideRegion(bodyparts=("snout",), region=Circle(50, 50, 9))},
+            it.bank,
+        )
+        it.show(4)
+        assert it.level == 0
+        it.show(1)
+        assert it.level == 1, "on the frame of the second entry"
+        it.show(5)
+        assert not it.loop.experimenting
+        last = next(n for n, step in enumerate(it.steps) if not step.status) - 1
+        assert last == 8  # 2 intervals inside until frame 3, 4 more until frame 8
+
+
+def test_measures_begin_again_with_each_experiment() -> None:
+    with rig([IN] * 12) as it:
+        measure(it)
+        triggers = {
+            "inside": InsideRegion(bodyparts=("snout",), region=Circle(50, 50, 9))
+        }
+        it.loop.begin(LightInside(), triggers, it.bank)
+        it.show(6)
+        it.loop.end()
+        it.loop.begin(LightInside(), triggers, it.bank)
+        it.show(3)
+        it.loop.end()
+        last = [entry for entry in it.entries if isinstance(entry, Measured)][-1]
+        values = {(measure, of): value for _, measure, of, value in last.values}
+        assert values["region_time", "inside"] == pytest.approx(0.02)
+        assert values["pulses", "light"] == 1
