@@ -109,37 +109,52 @@ def _placed(
         raise ValueError(f"it declares {count} frames and {len(used)} tracks")
     points = np.full((count, len(used), parts, 2), np.nan)
     confidence = np.zeros((count, len(used), parts))
+    starts, ends = (
+        frames[f"instance_id_{end}"].astype(np.int64) for end in ("start", "end")
+    )
+    sizes = np.maximum(ends - starts, 0)
+    if sizes.sum() > len(instances):
+        raise ValueError("its frames share animals")
+    own = np.concatenate(
+        [np.arange(start, end) for start, end in zip(starts, ends, strict=True)]
+    )
+    rows = np.repeat(frames["frame_idx"].astype(np.int64), sizes)
+    places = np.searchsorted(used, tracks[own])
+    by_user = instances["instance_type"][own] == USER
+    _check_once(
+        file, rows, np.where(by_user, -1 - places, places), np.asarray(used)[places]
+    )
     shift = _shift(content)
-    tables = {
-        is_user: whole(content["points" if is_user else "pred_points"])
-        for is_user in (False, True)
-    }
-    for frame in frames:
-        row = int(frame["frame_idx"])
-        own = slice(int(frame["instance_id_start"]), int(frame["instance_id_end"]))
-        by_user = instances["instance_type"][own] == USER
-        taken: set[tuple[int, bool]] = set()
-        # manual labels last, because they replace predictions of the same track
-        for at in np.argsort(by_user, kind="stable"):
-            instance, is_user = instances[own][at], bool(by_user[at])
-            place = used.index(int(tracks[own][at]))
-            if (place, is_user) in taken:
-                raise DeepLabStreamError(_untracked(file, row, used[place]))
-            taken.add((place, is_user))
-            first, last = int(instance["point_id_start"]), int(instance["point_id_end"])
-            if last - first != parts:
-                raise ValueError(
-                    f"an animal has {last - first} body parts, not {parts}"
-                )
-            table = tables[is_user][first:last]
-            there = table["visible"] & np.isfinite(table["x"])
-            scores = np.ones(parts) if is_user else _as_confidence(table["score"])
-            for axis, name in enumerate("xy"):
-                points[row, place, :, axis] = np.where(
-                    there, table[name] - shift, np.nan
-                )
-            confidence[row, place] = np.where(there, scores, 0.0)
+    # manual labels last, because they replace predictions of the same track
+    for is_user, name in ((False, "pred_points"), (True, "points")):
+        chosen = by_user == is_user
+        first = instances["point_id_start"][own][chosen].astype(np.int64)
+        last = instances["point_id_end"][own][chosen].astype(np.int64)
+        if (last - first != parts).any():
+            raise ValueError(f"not every animal has {parts} body parts")
+        table = whole(content[name])[first[:, None] + np.arange(parts)]
+        there = table["visible"] & np.isfinite(table["x"])
+        scores = np.ones(there.shape) if is_user else _as_confidence(table["score"])
+        at = rows[chosen], places[chosen]
+        for axis, word in enumerate("xy"):
+            values = np.where(there, table[word] - shift, np.nan)
+            points[(*at, slice(None), axis)] = values
+        confidence[at] = np.where(there, scores, 0.0)
     return points, confidence, used
+
+
+def _check_once(
+    file: Path,
+    rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    tracks: NDArray[np.int64],
+) -> None:
+    """Raise DeepLabStreamError where a track has two animals in a frame."""
+    order = np.lexsort((places, rows))
+    same = (np.diff(rows[order]) == 0) & (np.diff(places[order]) == 0)
+    if same.any():
+        at = order[np.flatnonzero(same)[0]]
+        raise DeepLabStreamError(_untracked(file, int(rows[at]), int(tracks[at])))
 
 
 def _untracked(file: Path, row: int, track: int) -> str:

@@ -33,6 +33,7 @@ from utils.ImportRun import main
 from utils.VideoAnalyzer import main as analyse_video
 
 SLEAP = Path(__file__).resolve().parents[3] / "shared/data/sleap"
+PUPIL = SLEAP.parent / "ibl-pupil"
 FRAMES = 20
 
 
@@ -333,6 +334,25 @@ def test_real_files_of_sleap_have_the_points_that_sleap_io_reads(
     data = dls.analyse(made.folder.path).data
     np.testing.assert_allclose(data.points, wanted[..., :2], atol=1e-3)
     assert data.animals == (tuple(t.name for t in labels.tracks) or ("animal1",))
+
+
+@pytest.mark.skipif(not PUPIL.is_dir(), reason="IBL's data are not there")
+def test_a_real_table_of_lightning_pose_has_the_points_that_movement_reads(
+    tmp_path: Path,
+) -> None:
+    from movement.io.load_poses import from_lp_file
+
+    poses = sorted(PUPIL.glob("*.csv"))[0]
+    theirs = from_lp_file(poses, fps=30)
+    wanted = theirs.position.transpose("time", "individuals", "keypoints", "space")
+    film = write_film(tmp_path / "pupil.mp4", frames=len(wanted), rate=30)
+    made = dls.import_run(film, poses, tmp_path / "run", dls.ImportOptions(threshold=0))
+    data = dls.analyse(made.folder.path).data
+    assert list(data.skeleton.bodyparts) == theirs.keypoints.values.tolist()
+    np.testing.assert_allclose(data.points, wanted.values, rtol=1e-6)
+    np.testing.assert_allclose(data.t, theirs.time.values, atol=1e-3)
+    sure = theirs.confidence.transpose("time", "individuals", "keypoints").values
+    np.testing.assert_allclose(data.confidence, sure, atol=1e-6)
 
 
 @pytest.mark.skipif(not SLEAP.is_dir(), reason="SLEAP's data are not there")
