@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.engine.doctor.collection import TrainingGpus
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages import checking_tab
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
@@ -152,10 +153,15 @@ def test_a_network_is_compared_with_that_of_the_settings(
         return answers[len(asked) == 1]
 
     monkeypatch.setattr(checking_tab, "ask", answer)
-    with qtbot.waitSignal(check.comparing.ended, timeout=SOON):
-        qtbot.mouseClick(check.use, LEFT)
-        assert not check.use.isEnabled(), "the networks are compared first"
-        assert not check.compare.isEnabled()
+    qtbot.mouseClick(check.use, LEFT)
+    (cancelled,) = check.findChildren(ProgramWindow)
+    assert "--against" in cancelled.command.line.toPlainText()
+    cancelled.close()
+    assert not asked, "a cancelled comparison changes nothing"
+    qtbot.mouseClick(check.use, LEFT)
+    window = check.findChildren(ProgramWindow)[-1]
+    with qtbot.waitSignal(window.ended, timeout=SOON):
+        pass
     told = check.words.text()
     assert told.startswith("12 images that neither network learned from"), told
     assert "no difference is certain" in told

@@ -12,7 +12,7 @@ from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.programs import Program
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
-from deeplabstream.gui.widgets.program_view import ProgramView, offer
+from deeplabstream.gui.widgets.program_view import CommandLine, ProgramView, offer
 from deeplabstream.recording.run_catalogue import list_runs
 from deeplabstream.settings.sections import Settings
 
@@ -85,8 +85,11 @@ class ProgramWindow(_Window):
         self.program, self.stop = self.view.program, self.view.stop
         self.stop.clicked.disconnect()
         self.stop.clicked.connect(self._close)
+        self.command = CommandLine()
+        self.command.show_command(program, arguments)
         column = QVBoxLayout(self)
         column.addWidget(self.view, 1)
+        column.addWidget(self.command)
         self.resize(860, 460)
         self.view.ended.connect(self._ended)
         self.view.start(title, program, arguments, outcomes)

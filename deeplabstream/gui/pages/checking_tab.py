@@ -26,7 +26,6 @@ from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.pages.training_tab import labels_of
 from deeplabstream.gui.pages.using_tab import models_of, use_live
-from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.programs import REPORT
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.compared_view import ComparedView
@@ -62,7 +61,6 @@ class CheckingTab(QWidget):
         self.predictions: Predictions | None = None
         self.worst: list[tuple[int, float]] = []
         """Row of the predictions, and the px that the worst point is off."""
-        self._said = ""
         self.verdict = ""
         """Outcome of the comparison with the network of the settings; empty: not compared."""
         self._asked_for = False
@@ -74,7 +72,6 @@ class CheckingTab(QWidget):
         self.on_video = QPushButton("On a video …")
         self.on_run = QPushButton("On a run …")
         self.report = QPushButton("HTML report …")
-        self.comparing = ProgramProcess(self)
         self.compare = QPushButton("Compare")
         self.use = QPushButton("Use live")
         self._arrange()
@@ -83,9 +80,7 @@ class CheckingTab(QWidget):
         self.on_run.clicked.connect(self._ask_run)
         self.report.clicked.connect(self._ask_report)
         self.use.clicked.connect(self._use)
-        self.compare.clicked.connect(self.compare_networks)
-        self.comparing.said.connect(self._take_comparison)
-        self.comparing.ended.connect(self._show_comparison)
+        self.compare.clicked.connect(self._ask_comparison)
 
     def open(self, folder: Path, book: LabelBook | None) -> None:
         """Show a model folder and the labels that it learned from."""
@@ -105,7 +100,6 @@ class CheckingTab(QWidget):
         self._list_worst()
         for button in (self.on_video, self.on_run, self.report, self.use):
             button.setEnabled(self.model is not None)
-        self.comparing.stop()  # with another network
         self.verdict, self._asked_for = "", False
         self.compare.setEnabled(bool(self._present))
         if self.model is None:
@@ -295,42 +289,50 @@ class CheckingTab(QWidget):
             return ""
         return "" if there == self.folder.resolve() else str(there)
 
-    def compare_networks(self) -> None:
+    def _ask_comparison(self) -> None:
+        self._asked_for = False
+        self.compare_networks()
+
+    def compare_networks(self) -> ProgramWindow | None:
         """Compare the network with that of the settings, on images new to both."""
         if (book := self.book) is None or not (present := self._present):
-            return
+            return None
         words = ["--model", str(self.folder), "--against", present]
-        self._said = ""
-        self.compare.setEnabled(False)
-        self.words.setText("Comparing with the present network …")
-        self.comparing.start("EvaluateNetwork.py", [*words, "--data", str(book.folder)])
+        window = ProgramWindow(
+            "Compare networks",
+            "EvaluateNetwork.py",
+            [*words, "--data", str(book.folder)],
+            self,
+        )
+        window.ended.connect(partial(self._show_comparison, window, self.folder))
+        window.show()
+        return window
 
-    def _take_comparison(self, text: str) -> None:
-        self._said += text
-
-    def _show_comparison(self, code: int, _killed: bool) -> None:
-        lines = self._said.strip().splitlines()
+    def _show_comparison(self, window: ProgramWindow, folder: Path, code: int) -> None:
+        if folder != self.folder:  # another network is shown meanwhile
+            return
+        lines = window.page.toPlainText().strip().splitlines()
         self.verdict = lines[-1] if lines else f"Comparing failed ({code})"
         self.words.setText(self.verdict)
-        self.compare.setEnabled(bool(self._present))
-        self.use.setEnabled(True)
         if self._asked_for:
-            self._asked_for = False
+            window.close()
             self._ask_use()
 
     def _use(self) -> None:
-        """Use the network; first compare it with the one that it replaces."""
+        """Use the network; first compare it with the one that it replaces.
+
+        Cancelling the comparison changes nothing.
+        """
         if self.model is None:
             return
         if self._present and not self.verdict:
             self._asked_for = True
-            self.use.setEnabled(False)
-            if not self.comparing.running:
-                self.compare_networks()
+            self.compare_networks()
         else:
             self._ask_use()
 
     def _ask_use(self) -> None:
+        self._asked_for = False
         present = Path(self._present).name if self._present else ""
         question = (
             f"{self.verdict}\n\nUse {self.folder.name} live in place of {present}? "

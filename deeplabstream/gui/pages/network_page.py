@@ -189,7 +189,6 @@ class NetworkPage(QWidget):
         """End what goes on behind the page."""
         self.training.finish()
         self.labelling.checking.stop()
-        self.checking.comparing.stop()
 
     def _show(self, book: LabelBook) -> None:
         self.problem.setText("")
