@@ -53,12 +53,13 @@ def test_only_images_that_neither_learned_from_are_compared(
     assert found.difference_px == pytest.approx((-3, -3), abs=1e-3)
     assert "2 images that neither network learned from" in found.verdict
     assert "4.00 px of the present network, 1.00 px of the new one" in found.verdict
-    assert "the new network is better" in found.verdict
+    assert "at least 6 images are needed" in found.verdict
+    assert "the new network is better" in replace(found, images=6).verdict
     worse = comparison.compare(*folders[::-1], read_labels(labelled))
-    assert "the new network is worse" in worse.verdict
+    assert "the new network is worse" in replace(worse, images=6).verdict
     alike = comparison.compare(folders[0], folders[0], read_labels(labelled))
     assert alike.images == 4
-    assert "no difference is certain" in alike.verdict
+    assert "no difference is certain" in replace(alike, images=6).verdict
 
 
 def test_without_such_images_nothing_is_compared(
@@ -89,3 +90,12 @@ def test_the_program_compares_two_trained_networks(
     shutil.rmtree(tmp_path / "1")
     assert EvaluateNetwork.main(words) == 2
     assert "there is no model" in capsys.readouterr().err
+
+
+def test_few_images_do_not_say_which_network_is_better() -> None:
+    one = comparison.Comparison(1, 4, 19.6, 0.0, (19.6, 19.6), 0, 0)
+    assert one.verdict == (
+        "1 image that neither network learned from: median error 0.00 px of the present "
+        "network, 19.60 px of the new one; at least 6 images are needed to say which is "
+        "better"
+    )

@@ -21,6 +21,8 @@ from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, rea
 
 RESAMPLED = 2000
 """Resamplings of the images, for the interval of the difference."""
+FEWEST = 6
+"""Images with which resampling says something about the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,20 @@ class Comparison:
     def verdict(self) -> str:
         """Which one is better, in a sentence."""
         low, high = self.difference_px
-        if high < 0:
+        interval = f" (95 % interval of the difference {low:+.2f} to {high:+.2f} px)"
+        if self.images < FEWEST:
+            what = f"at least {FEWEST} images are needed to say which is better"
+            interval = ""
+        elif high < 0:
             what = "the new network is better"
         elif low > 0:
             what = "the new network is worse"
         else:
             what = "no difference is certain"
         told = (
-            f"{self.images} images that neither network learned from: median error "
-            f"{self.old_px:.2f} px of the present network, {self.new_px:.2f} px of the new "
-            f"one; {what} (95 % interval of the difference {low:+.2f} to {high:+.2f} px)"
+            f"{self.images} image{'s' * (self.images != 1)} that neither network learned "
+            f"from: median error {self.old_px:.2f} px of the present network, {self.new_px:.2f} "
+            f"px of the new one; {what}{interval}"
         )
         if self.new_missed or self.old_missed:
             told += f"; labels not found: {self.old_missed} and {self.new_missed}"
