@@ -442,11 +442,7 @@ def _from_data(
     labels = replace(labels, skeleton=skeleton)
     edges: Edges = ()
     if config.animals > 1 or labels.animals > 1:
-        words = {
-            "--moved": config.moved > 0,
-            "--start-from with --cropzoom": config.cropzoom and start is not None,
-        }
-        refused(config.kind, [word for word, given in words.items() if given])
+        refused(config.kind, ["--moved"] if config.moved > 0 else [])
         labels = padded(labels, config.animals or labels.animals)
         edges = edges_of(labels.skeleton, labels.points)
     context = config.kind == "context"

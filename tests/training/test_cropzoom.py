@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 from deeplabstream.core.frame import Image
@@ -252,6 +253,19 @@ def test_one_command_makes_a_model_of_several_animals(
     picture = cv2.imread(str(pairs / "img00.png"))
     (pose,) = estimator.estimate([np.asarray(picture, np.uint8)])
     assert pose.points.shape == (3, 2, 2)
+
+    again = tmp_path / "again"
+    words = ["--data", str(pairs), "--output", str(again), "--cropzoom", "--quiet"]
+    words += ["--start-from", str(folder), "--size", "64x48", "--steps", "1"]
+    assert TrainNetwork.main([*words, "--batch", "2"]) == 0
+    about = load_model_folder(again).about["started_from"]
+    assert (about["head"], about["bodyparts"]) == (True, ["nose", "rump"])
+    for name in ("", "detector"):
+        config = yaml.safe_load((again / name / "config.yaml").read_text("utf-8"))
+        assert Path(config["model"]["checkpoint"]) == folder / name
+        assert load_model_folder(again / name).about["settings"]["network"][
+            "backbone"
+        ] == "unet"  # fmt: skip
 
 
 def test_windows_around_found_animals_are_matched_to_labelled_ones(
