@@ -268,6 +268,30 @@ def test_the_time_of_a_lost_animal_does_not_count() -> None:
     assert not live.is_known()
 
 
+def test_points_that_a_filter_rejected_do_not_count() -> None:
+    live = one([IN])
+    pose = Pose(
+        Skeleton(("snout",)),
+        np.full((1, 1, 2), 50, np.float32),
+        np.ones((1, 1), np.float32),
+    )
+    for at, flags in enumerate([{}, {"snout": "jump+held"}, {"snout": "smoothed"}], 1):
+        live.add(at / 10, pose, flags)
+        assert live.is_known() is (at != 2)
+    assert live.value("tracked") == pytest.approx(0.1)
+
+
+def test_an_animal_with_ambiguous_identity_is_not_known() -> None:
+    skeleton = skeleton_of(2)
+    live = LiveMeasures(LivePlan(skeleton, 0.5))
+    points, sure = np.full((2, 4, 2), 50, np.float32), np.ones((2, 4), np.float32)
+    for at in range(4):
+        identity = ("", "doubt1") if at == 2 else ("", "")
+        live.add(at / 10, Pose(skeleton, points, sure, identity))
+    assert live.value("tracked", animal="animal1") == pytest.approx(0.3)
+    assert live.value("tracked", animal="2") == pytest.approx(0.1)
+
+
 def test_a_start_inside_is_no_entry() -> None:
     live = one([IN, IN, OUT])
     assert live.value("region_entries", "left") == 0

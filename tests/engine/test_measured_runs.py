@@ -100,6 +100,23 @@ def test_the_measures_of_a_run_are_those_of_its_results(tmp_path: Path) -> None:
     assert same_as_results(folder, analyse(folder.path, options)) == 5 + 7 + 5
 
 
+def test_what_tracking_rejects_counts_neither_live_nor_in_the_results(
+    tmp_path: Path,
+) -> None:
+    text = f"{SETTINGS}[Tracking]\nMAX_SPEED = 500\nHOLD_MS = 100\n"
+    folder = run_into(tmp_path / "run", text=text)
+    (recorded,) = folder.facts["measures"]
+    options = AnalysisOptions(start_s=recorded["start_s"], end_s=recorded["end_s"])
+    results = analyse(folder.path, options)
+    live = {each["measure"]: each["value"] for each in recorded["values"]}
+    filled = results.value("interpolated")
+    assert filled > 0
+    assert live["tracked"] == pytest.approx(
+        results.value("tracked") * (1 - filled), abs=1e-5
+    )
+    assert live["distance"] < results.value("distance")
+
+
 def test_without_an_experiment_the_measures_of_the_analysis_are_kept(
     tmp_path: Path,
 ) -> None:
