@@ -11,7 +11,7 @@ session must be refused. Nothing here depends on how busy the computer is, excep
 
 `--board MINUTES` (Linux, with what .ci/run installs): the real firmware on an emulated Uno
 emits its barcodes. The recorder sees the pin; the run has the board's reports, which the
-driver of boards converts to the run's clock as they arrive, 0.3 to 3 ms late, from a board
+driver of boards converts to the run's clock as they arrive, 0.3 to 1.3 ms late, from a board
 whose clock is 0.3 % too fast.
 """
 
@@ -181,20 +181,23 @@ def of_board(minutes: float) -> dict[str, float | str | int]:
         pin = board.edges_of("B0")
     zero_us = int.from_bytes(identity.payload[7:11], "little")
     clock, times, rising = BoardClock(), [], []
-    clock.learn(zero_us, round(zero_us * 1000 / fast) + 2_000_000, None)
+    edge_kind = MessageType.INPUT_CHANGED
+    clock.learn(zero_us, round(zero_us * 1000 / fast) + 800_000, None)
     for report in reports:
         if report.kind == MessageType.STATE:
             board_us = report.numbers("BBBI")[3]
             true_ns = board_us * 1000 / fast
-            sent_ns = round(true_ns - draw.uniform(3e5, 3e6))
-            clock.learn(board_us, round(true_ns + draw.uniform(3e5, 3e6)), sent_ns)
-        elif report.kind == MessageType.INPUT_CHANGED:
+            sent_ns = round(true_ns - draw.uniform(3e5, 1.3e6))
+            clock.learn(board_us, round(true_ns + draw.uniform(3e5, 1.3e6)), sent_ns)
+        elif report.kind == edge_kind:
             _, level, board_us = report.numbers("BBI")
             times.append(clock.moment(board_us) / 1e9)
             rising.append(level > 0)
     run = Edges(np.array(times), np.array(rising))
-    true_s = np.array([edge.cycle / HERTZ / fast for edge in pin])
-    recorder = Recorder(minutes / 60, 1.0, 1e9)
+    first_us = next(r.numbers("BBI")[2] for r in reports if r.kind == edge_kind)
+    boot_s = pin[0].cycle / HERTZ - first_us / 1e6  # before the board's clock began
+    true_s = np.array([(edge.cycle / HERTZ - boot_s) / fast for edge in pin])
+    recorder = Recorder(24.0, 1.0, 1e9)
     _, there = recorder.clock(true_s)
     recording = Edges(
         np.ceil(there * RATE) / RATE, np.array([edge.level > 0 for edge in pin])

@@ -33,10 +33,10 @@ from deeplabstream.recording.alignment.aligned_run import (
     sentences,
     write_aligned,
 )
+from deeplabstream.recording.alignment.recording_data import RecordingOptions
 from deeplabstream.recording.alignment.recordings import (
     READERS,
     UNITS,
-    RecordingOptions,
     read_recording,
 )
 from deeplabstream.recording.run_folder import stem

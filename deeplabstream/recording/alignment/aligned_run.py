@@ -24,7 +24,7 @@ from deeplabstream.recording.alignment.clock_map import (
     ClockMap,
     map_clocks,
 )
-from deeplabstream.recording.alignment.recordings import Recording
+from deeplabstream.recording.alignment.recording_data import Recording
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import CAMERA, EVENTS, VIDEO

@@ -7,13 +7,22 @@ changed.
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError, package_missing
+from deeplabstream.recording.alignment.recorders import (
+    read_nwb,
+    read_open_ephys,
+    read_pyphotometry,
+    read_spikeglx,
+    read_xdf,
+)
+from deeplabstream.recording.alignment.recording_data import (
+    Recording,
+    RecordingOptions,
+)
 from deeplabstream.recording.alignment.sync_signals import Edges
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -23,60 +32,6 @@ _HIGH, _LOW = (
     {"1", "true", "high", "on", "rising"},
     {"0", "-1", "false", "low", "off", "falling"},
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingOptions:
-    """What a user says about a recording.
-
-    Attributes
-    ----------
-    line : str
-        Line, channel or stream with the sync signal; empty: the only one.
-    unit : str
-        Unit of the times in a CSV.
-    rate : float
-        Samples per second, where times in a CSV count samples; 0: they do not.
-    both_edges : bool
-        Times in a CSV without levels are of rising and falling edges in turn.
-    threshold : float
-        Level of an analogue line, in its unit, above which it is high; NaN: half-way
-        between its lowest and its highest value.
-    """
-
-    line: str = ""
-    unit: str = "s"
-    rate: float = 0.0
-    both_edges: bool = False
-    threshold: float = float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Edges of one line of a recording.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        File or folder.
-    kind : str
-        Key of `READERS`.
-    line : str
-        Where the edges come from, in words.
-    edges : Edges
-        On the recorder's clock, in seconds.
-    spans_s : tuple of (float, float)
-        Start and end of each part on the recorder's clock; empty: not known.
-    resolution_s : float
-        Time between two samples.
-    """
-
-    path: Path
-    kind: str
-    line: str
-    edges: Edges
-    spans_s: tuple[tuple[float, float], ...] = ()
-    resolution_s: float = 0.0
 
 
 def read_recording(
@@ -108,9 +63,13 @@ def read_recording(
         raise DeviceError(f"{path} does not exist")
     try:
         recording = READERS[kind](path, options or RecordingOptions())
+    except ImportError as error:
+        raise DeviceError(package_missing(error.name or str(error))) from error
     except OSError as error:
         raise DeviceError(f"{path} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, IndexError, TypeError, EOFError) as error:
+    except KeyError as error:
+        raise DeviceError(f"{path}: {error.args[0]} is missing") from error
+    except (ValueError, IndexError, TypeError, EOFError) as error:
         raise DeviceError(f"{path} can't be read as {kind}: {error}") from error
     if not len(recording.edges):
         raise DeviceError(f"{path}: {recording.line} has no edges")
@@ -124,37 +83,11 @@ def kind_of(path: Path) -> str:
     for kind, endings in ENDINGS.items():
         if path.name.lower().endswith(endings):
             return kind
+    if path.is_dir():
+        return "open-ephys"
     raise DeviceError(
         f"{path}: which program wrote it? Give --kind: {', '.join(READERS)}"
     )
-
-
-def level_edges(
-    high: NDArray[np.bool_], start_s: float, rate: float, before: bool | None = None
-) -> Edges:
-    """Return the edges of a sampled line, half-way between two samples.
-
-    Parameters
-    ----------
-    high : numpy.ndarray of bool, shape (sample,)
-        Level of each sample.
-    start_s : float
-        Time of the first sample.
-    rate : float
-        Samples per second.
-    before : bool, optional
-        Level before the first sample, if known.
-
-    Returns
-    -------
-    Edges
-        One where two neighbours differ.
-    """
-    changes = np.flatnonzero(np.diff(high)) + 1
-    if before is not None and len(high) and bool(high[0]) != before:
-        changes = np.concatenate([[0], changes])
-    times = start_s + (changes.astype(np.float64) - 0.5) / rate
-    return Edges(times, high[changes], np.zeros(len(changes), np.int64))
 
 
 def _read_csv(path: Path, options: RecordingOptions) -> Recording:
@@ -240,10 +173,20 @@ def _is_high(row: Sequence[str], column: int, number: int) -> bool:
 
 
 READERS: Mapping[str, Callable[[Path, RecordingOptions], Recording]] = {
+    "open-ephys": read_open_ephys,
+    "spikeglx": read_spikeglx,
+    "nwb": read_nwb,
+    "pyphotometry": read_pyphotometry,
+    "xdf": read_xdf,
     "csv": _read_csv,
 }
 """Readers by kind of recording."""
 ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "open-ephys": (".oebin",),
+    "spikeglx": (".bin", ".meta"),
+    "nwb": (".nwb",),
+    "pyphotometry": (".ppd",),
+    "xdf": (".xdf", ".xdfz"),
     "csv": (".csv", ".tsv", ".txt"),
 }
 """Ends of names by kind."""

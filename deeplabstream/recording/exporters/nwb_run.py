@@ -10,6 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from deeplabstream.recording.alignment.aligned_run import (
+    ALIGNED,
+    CLOCK,
+    FACTS,
+    RESIDUALS,
+)
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.exporters.nwb import (
     UNKNOWN_SEX,
@@ -108,6 +114,7 @@ def _add_run(run: Review, into: Path, file: Any) -> None:
     _add_triggers(run, file)
     _add_outputs(run, file)
     _add_events(run, file)
+    _add_alignments(run, file)
 
 
 def _add_videos(run: Review, camera: str, into: Path, file: Any) -> None:
@@ -270,3 +277,33 @@ def _add_events(run: Review, file: Any) -> None:
 
 _SUBJECT = {"input": "input", "note": "subject"}
 """Column of the name, by the kind of event; `name` is taken by the table itself."""
+
+
+def _add_alignments(run: Review, file: Any) -> None:
+    """Add the aligned tables: times of the run on the clocks of other recorders."""
+    import pandas as pd
+    from hdmf.common import DynamicTable
+
+    module = None
+    for facts in sorted((run.folder.path / ALIGNED).glob(f"*/{FACTS}")):
+        for path in sorted(facts.parent.glob("*.csv")):
+            if path.name in (CLOCK, RESIDUALS):
+                continue
+            rows = pd.read_csv(path).rename(columns={"name": "subject"})
+            rows["segment"] = rows["segment"].fillna(-1).astype(np.int64)
+            for name in rows:
+                if not pd.api.types.is_numeric_dtype(rows[name]):
+                    rows[name] = rows[name].fillna("").astype(str).astype(object)
+            if module is None:
+                module = file.create_processing_module(
+                    "alignment", "times of the run on the clocks of other recorders"
+                )
+            module.add(
+                DynamicTable.from_dataframe(
+                    df=rows,
+                    name=nwb_name(f"{facts.parent.name} {path.stem}"),
+                    table_description=f"rows of {path.name} in the order of the run: "
+                    f"recording_s is the time in {facts.parent.name}, s, NaN: not known; "
+                    "error_ms the error to expect; segment -1: none",
+                )
+            )

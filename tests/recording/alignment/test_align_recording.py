@@ -12,6 +12,7 @@ from deeplabstream.recording.alignment.sync_signals import (
     barcodes,
     random_pulses,
 )
+from deeplabstream.recording.exporters.exports import export
 from tests.recording.alignment.recorder import Recorder
 from tests.recording.alignment.synced_run import RATE, made
 from utils.AlignRecording import main
@@ -121,3 +122,20 @@ def test_barcodes_of_half_a_session_align_that_half(tmp_path: Path) -> None:
     times = frames.time_s.to_numpy()
     assert known[times > 200].all() and not known[times < 130].any()
     assert (frames.segment.dropna() == 0).all()
+
+
+def test_the_nwb_export_has_the_aligned_tables(folder: Path) -> None:
+    pynwb = pytest.importorskip("pynwb")
+    run = folder / "run"
+    assert main([str(run), str(folder / "edges.csv")]) == 0
+    (path,) = export(run, ["nwb"])
+    with pynwb.NWBHDF5IO(path, "r") as reader:
+        tables = reader.read().processing["alignment"].data_interfaces
+        frames = tables["edges top"].to_dataframe()
+        events = tables["edges events"].to_dataframe()
+    ours = pd.read_csv(run / "aligned" / "edges" / "top.csv")
+    np.testing.assert_allclose(frames.recording_s, ours.recording_s)
+    assert (frames.segment == ours.segment.fillna(-1)).all()
+    assert {"edge", "input"} <= {*events.kind}
+    with pynwb.NWBHDF5IO(path, "r") as reader:
+        assert pynwb.validate(io=reader) == []

@@ -1,0 +1,317 @@
+"""Recorders: Open Ephys, SpikeGLX, NWB, pyPhotometry and the Lab Streaming Layer.
+
+Each reader returns the edges of one line. `line` of the options names it; where only one
+line has edges, it need not be named.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.hdf5 import open_hdf5, whole
+from deeplabstream.core.numpy_files import read_array
+from deeplabstream.recording.alignment.recording_data import (
+    Recording,
+    RecordingOptions,
+    level_edges,
+)
+from deeplabstream.recording.alignment.sync_signals import Edges, Floats, joined
+
+IMEC_SYNC_BIT = 6
+_MOST_NAMED = 20
+_PIECE = 2_000_000
+"""Samples that are read at once."""
+
+
+def chosen_line(lines: Mapping[str, Any], wanted: str) -> str:
+    """Return the line that is meant; ValueError: it is not there, or several could be."""
+    there = ", ".join([*lines][:_MOST_NAMED]) + (
+        " …" if len(lines) > _MOST_NAMED else ""
+    )
+    if not wanted:
+        if len(lines) == 1:
+            return next(iter(lines))
+        raise ValueError(f"which line? Give --line: {there or 'none has edges'}")
+    ends = [name for name in lines if name == wanted or name.endswith(f"/{wanted}")]
+    if len(ends) != 1 and wanted not in lines:
+        raise ValueError(f"line {wanted}: expected one of {there or 'none'}")
+    return wanted if wanted in lines else ends[0]
+
+
+def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
+    """Read TTL events of Open Ephys' binary format, versions 0.5 and later.
+
+    The folder is of a recording, or one above; each recording is a part. Lines are named
+    `PROCESSOR.STREAM/NUMBER`; the number alone is enough where it is the only one.
+    """
+    folder = path.parent if path.is_file() else path
+    found = sorted(
+        folder.rglob("structure.oebin"), key=lambda file: _natural(str(file))
+    )
+    if not found:
+        raise ValueError("there is no structure.oebin below it")
+    nodes = {
+        part for file in found for part in file.parts if part.startswith("Record Node")
+    }
+    if len(nodes) > 1:
+        there = ", ".join(sorted(nodes))
+        raise ValueError(f"it has several recorders; name the folder of one: {there}")
+    parts = [dict(_open_ephys_lines(file)) for file in found]
+    lines = list(dict.fromkeys(name for part in parts for name in part))
+    line = chosen_line(dict.fromkeys(lines), options.line)
+    kept = [part[line] for part in parts if line in part]
+    spans = tuple(span for _, span, _ in kept)
+    rate = max(rate for _, _, rate in kept)
+    edges = joined([edges for edges, _, _ in kept])
+    return Recording(path, "open-ephys", f"line {line}", edges, spans, 1 / rate)
+
+
+def _open_ephys_lines(
+    file: Path,
+) -> Iterator[tuple[str, tuple[Edges, tuple[float, float], float]]]:
+    """Yield name, edges, span and rate of each line of one recording."""
+    facts = json.loads(file.read_text("utf-8"))
+    streams = {each["folder_name"].strip("/"): each for each in facts["continuous"]}
+    for events in facts["events"]:
+        folder = file.parent / "events" / events["folder_name"].strip("/")
+        states = folder / "states.npy"
+        if not states.is_file():  # before 0.6
+            states = folder / "channel_states.npy"
+        if not states.is_file() or "TTL" not in folder.name:
+            continue
+        source = Path(events["folder_name"].strip("/")).parts[0]
+        stream = streams.get(source, {})
+        rate = float(stream.get("sample_rate") or events["sample_rate"])
+        is_new = (folder / "sample_numbers.npy").is_file()
+        levels = read_array(states).astype(np.int64)
+        times = _open_ephys_times(folder, rate, is_new)
+        if len(times) != len(levels):
+            raise ValueError(f"{folder.name}: times and states differ in number")
+        span = _open_ephys_span(
+            file.parent / "continuous" / source, rate, is_new, times
+        )
+        for number in np.unique(np.abs(levels)):
+            own = np.abs(levels) == number
+            edges = Edges(times[own], levels[own] > 0, np.zeros(own.sum(), np.int64))
+            yield f"{source}/{number}", (edges, span, rate)
+
+
+def _open_ephys_times(folder: Path, rate: float, is_new: bool) -> Floats:
+    """Return the times of a folder: in seconds since 0.6, else from sample numbers."""
+    times = read_array(folder / "timestamps.npy")
+    if is_new and len(times) and np.all(times >= 0):
+        return times.astype(np.float64)
+    samples = read_array(folder / "sample_numbers.npy") if is_new else times
+    return samples.astype(np.float64) / rate
+
+
+def _open_ephys_span(
+    folder: Path, rate: float, is_new: bool, events: Floats
+) -> tuple[float, float]:
+    """Return the first and the last time of a stream's samples."""
+    if not (folder / "timestamps.npy").is_file():
+        return (-np.inf, np.inf)
+    times = _open_ephys_times(folder, rate, is_new)
+    if not len(times):
+        return (-np.inf, np.inf)
+    first, last = float(times[0]), float(times[-1])
+    inside = not len(events) or (first - 1 <= events.min() and events.max() <= last + 1)
+    return (first, last + 1 / rate) if inside else (-np.inf, np.inf)
+
+
+def read_spikeglx(path: Path, options: RecordingOptions) -> Recording:
+    """Read a bit of a digital word of SpikeGLX, or an analogue channel `XA0` of a NIDQ file.
+
+    Lines are numbers of bits: by default 6 of an imec file, where the sync input is.
+    """
+    binary, described = path.with_suffix(".bin"), path.with_suffix(".meta")
+    rows = described.read_text("utf-8").splitlines()
+    meta = dict(row.split("=", 1) for row in rows if "=" in row)
+    saved = int(meta["nSavedChans"])
+    is_ni = meta["typeThis"] == "nidq"
+    rate = float(meta["niSampRate" if is_ni else "imSampRate"])
+    counts = [int(n) for n in meta["snsMnMaXaDw" if is_ni else "snsApLfSy"].split(",")]
+    if sum(counts) != saved or rate <= 0:
+        raise ValueError("the counts of channels in .meta do not agree")
+    samples = binary.stat().st_size // (2 * saved)
+    if samples == 0:
+        raise ValueError(f"{binary.name} is empty")
+    line = options.line or ("0" if is_ni else str(IMEC_SYNC_BIT))
+    analogue = re.fullmatch(r"XA(\d+)", line) if is_ni else None
+    if analogue is None and not line.isdecimal():
+        raise ValueError(
+            f"line {line}: expected the number of a bit, or XA0 of a NIDQ file"
+        )
+    number = int(analogue[1]) if analogue else int(line)
+    words = 0 if analogue else number // 16
+    if (analogue and number >= counts[2]) or (not analogue and words >= counts[-1]):
+        raise ValueError(f"line {line} is not in the file")
+    first = counts[0] + counts[1] + number if analogue else saved - counts[-1] + words
+    data = np.memmap(binary, np.int16, "r", shape=(samples, saved))
+    pieces = [data[at : at + _PIECE, first].copy() for at in range(0, samples, _PIECE)]
+    column = np.concatenate(pieces)
+    if analogue:
+        volts = column * (float(meta["niAiRangeMax"]) / 32768)
+        high = _above(volts, options.threshold)
+    else:
+        high = (column.view(np.uint16) >> (number % 16) & 1).astype(bool)
+    edges = level_edges(high, 0.0, rate)
+    return Recording(
+        path, "spikeglx", f"line {line}", edges, ((0.0, samples / rate),), 1 / rate
+    )
+
+
+def read_pyphotometry(path: Path, options: RecordingOptions) -> Recording:
+    """Read a digital input of a .ppd file of pyPhotometry; its lines are 1 and 2."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:2], "little")
+    facts = json.loads(content[2 : 2 + size])
+    body = content[2 + size :]
+    data = np.frombuffer(body[: len(body) // 2 * 2], "<u2")
+    version = tuple(int(n) for n in re.findall(r"\d+", str(facts["version"]))[:2])
+    analogue, digital = 2, 2
+    if version >= (1, 0):
+        analogue, digital = (
+            int(facts["n_analog_signals"]),
+            int(facts["n_digital_signals"]),
+        )
+    pulsed = 2 if version >= (1, 1) and "pulsed" in facts["mode"] else 1
+    rate, bits = float(facts["sampling_rate"]), (data & 1) == 1
+    lines = {str(n + 1): bits[pulsed * n :: pulsed * analogue] for n in range(digital)}
+    if not options.line:
+        lines = {name: high for name, high in lines.items() if np.any(high != high[:1])}
+    line = chosen_line(lines, options.line)
+    edges = level_edges(lines[line], 0.0, rate)
+    span = (0.0, len(lines[line]) / rate)
+    return Recording(
+        path, "pyphotometry", f"digital input {line}", edges, (span,), 1 / rate
+    )
+
+
+def read_nwb(path: Path, options: RecordingOptions) -> Recording:
+    """Read a TimeSeries, an IntervalSeries or a table of intervals of an NWB file.
+
+    Lines are named by their place, such as `acquisition/sync`.
+    """
+    with open_hdf5(path) as file:
+        found: dict[str, Any] = {}
+
+        def visit(name: str, item: Any) -> None:
+            fields: Any = getattr(item, "keys", tuple)()
+            if (
+                "timestamps" in fields
+                or "start_time" in fields
+                or ("data" in fields and "starting_time" in fields)
+            ):
+                found[name] = item
+
+        file.visititems(visit)
+        item = found[chosen_line(found, options.line)]
+        name = item.name.strip("/")
+        if "start_time" in item:
+            starts, stops = whole(item["start_time"]), whole(item["stop_time"])
+            times = np.concatenate([starts, stops]).astype(np.float64)
+            rising = np.repeat([True, False], [len(starts), len(stops)])
+            order = np.argsort(times, kind="stable")
+            return Recording(path, "nwb", name, Edges(times[order], rising[order]))
+        values = whole(item["data"]) if "data" in item else None
+        if "starting_time" in item and values is not None:
+            start = float(item["starting_time"][()])
+            rate = float(item["starting_time"].attrs["rate"])
+            edges = level_edges(_above(values, options.threshold), start, rate)
+            span = (start, start + len(values) / rate)
+            return Recording(path, "nwb", name, edges, (span,), 1 / rate)
+        times = whole(item["timestamps"]).astype(np.float64)
+        kind = item.attrs.get("neurodata_type", "")
+        if values is None or not np.issubdtype(values.dtype, np.number):
+            return Recording(path, "nwb", name, Edges(times, np.ones(len(times), bool)))
+        if kind == "IntervalSeries":
+            return Recording(path, "nwb", name, Edges(times, values > 0))
+        return _sampled(path, "nwb", name, times, _above(values, options.threshold))
+
+
+def read_xdf(path: Path, options: RecordingOptions) -> Recording:
+    """Read a stream of an XDF file of LabRecorder, on LSL's clock.
+
+    A stream of numbers is a line of `--threshold`. In a stream of texts, such as that of
+    `LslEvents`, lines are named `STREAM/OUTPUT`, and a text is `OUTPUT LEVEL`.
+    """
+    import pyxdf
+
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if begin != b"XDF:" and begin[:2] != b"\x1f\x8b":
+        raise ValueError("it does not begin as an XDF file")
+    logging.getLogger("pyxdf").setLevel(logging.ERROR)
+    streams, _ = pyxdf.load_xdf(path, dejitter_timestamps=False, verbose=False)
+    lines: dict[str, tuple[Floats, NDArray[np.bool_], bool]] = {}
+    for stream in streams:
+        name = stream["info"]["name"][0]
+        times = np.asarray(stream["time_stamps"], np.float64)
+        if not len(times):
+            continue
+        if stream["info"]["channel_format"][0] != "string":
+            values = np.asarray(stream["time_series"], np.float64)
+            for channel in range(values.shape[1]):
+                label = f"{name}/{channel}" if values.shape[1] > 1 else name
+                lines[label] = (
+                    times,
+                    _above(values[:, channel], options.threshold),
+                    True,
+                )
+            continue
+        texts = [str(row[0]).rpartition(" ") for row in stream["time_series"]]
+        for output in dict.fromkeys(text[0] for text in texts if _is_number(text[2])):
+            own = [
+                n
+                for n, text in enumerate(texts)
+                if text[0] == output and _is_number(text[2])
+            ]
+            high = np.array([float(texts[n][2]) > 0 for n in own])
+            lines[f"{name}/{output}"] = times[own], high, False
+    line = chosen_line(lines, options.line)
+    times, high, is_sampled = lines[line]
+    if is_sampled:
+        return _sampled(path, "xdf", line, times, high)
+    changed = np.concatenate([[bool(high[0])], np.diff(high)])
+    return Recording(path, "xdf", line, Edges(times[changed], high[changed]))
+
+
+def _sampled(
+    path: Path, kind: str, line: str, times: Floats, high: NDArray[np.bool_]
+) -> Recording:
+    """Return the edges of a line whose samples have times of their own."""
+    steps = np.diff(times)
+    if len(times) < 2:
+        raise ValueError(f"{line} has fewer than two samples")
+    step = float(np.median(steps))
+    changes = np.flatnonzero(np.diff(high)) + 1
+    edges = Edges(times[changes] - step / 2, high[changes], np.empty(0, np.int64))
+    goes_on = bool(np.all(steps > 0))
+    spans = ((float(times[0]), float(times[-1])),) if goes_on else ()
+    return Recording(path, kind, line, edges, spans, step)
+
+
+def _above(values: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
+    """Return where values are above the threshold, or half-way where it is NaN."""
+    if values.ndim != 1:
+        raise ValueError("the line has several channels; only one can be read")
+    if np.isnan(threshold):
+        threshold = (float(values.min()) + float(values.max())) / 2
+    return np.asarray(values > threshold, bool)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in texts by size."""
+    words = re.findall(r"\d+|\D+", text)
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
