@@ -122,6 +122,8 @@ class RecordedFrames:
 
         DeepLabStreamError: one does not fit the run; the message names it.
         """
+        import pandas as pd
+
         if not corrections:
             return self
         threshold = self.folder.thresholds.of(self.camera)
@@ -134,9 +136,11 @@ class RecordedFrames:
         columns = keypoint_columns(self.skeleton)
         rows[list(columns)] = values.reshape(count, -1)
         names = part_names(self.skeleton, self.skeleton.count)
-        for place, name in enumerate(names):
-            rows[f"corrected_{name}"] = changed[:, place]
-        return replace(self, rows=rows, corrections=len(corrections))
+        marks = pd.DataFrame(
+            changed, rows.index, [f"corrected_{name}" for name in names]
+        )
+        whole = pd.concat([rows, marks], axis=1)
+        return replace(self, rows=whole, corrections=len(corrections))
 
     def row_at(self, time_s: float) -> int:
         """Return the row of the last frame at a time; the first one before it."""

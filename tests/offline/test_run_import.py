@@ -275,6 +275,24 @@ def test_the_run_is_analysed_corrected_exported_and_found(
     assert "was imported and has no decisions" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("error")
+def test_many_body_parts_are_corrected_without_a_warning(
+    tmp_path: Path, film: Path
+) -> None:
+    few = dots(animals=2)
+    parts = tuple(f"part{n}" for n in range(60))
+    many = pose_table(
+        few.source, Skeleton(parts, animals=few.skeleton.animals),
+        np.repeat(few.points[:, :, :1], 60, axis=2),
+        np.repeat(few.confidence[:, :, :1], 60, axis=2), "net",
+    )  # fmt: skip
+    made = dls.import_run(film, written(tmp_path, "csv", many), tmp_path / "run")
+    dls.correct(made.folder.path, "swap", (3, 5), animals=("anna", "bob"))
+    points = dls.analyse(made.folder.path).data.points
+    np.testing.assert_allclose(points[4], many.points[4, ::-1], atol=1e-4)
+    np.testing.assert_allclose(points[6], many.points[6], atol=1e-4)
+
+
 def test_a_video_that_is_only_referred_to(tmp_path: Path, film: Path) -> None:
     options = dls.ImportOptions(video="reference")
     poses = written(tmp_path, "csv", dots())
