@@ -95,3 +95,16 @@ def test_closing_asks_once_a_program_has_worked_for_long(
     window.close()
     assert not window.program.running
     assert asked == ["Predict is still running. Stop it?"] * 2
+
+
+def test_a_bug_is_not_told_as_an_outcome(above: QWidget) -> None:
+    window = ProgramWindow("Nothing", "CheckSettings.py", ["--help"], above)
+    view = window.view
+    view.program.stop()
+    view._outcomes = {1: "No student meets both limits: see the table above."}
+    view._ended(1, killed=False)
+    assert view.state.text().startswith("No student meets both limits")
+    view._read("Traceback (most recent call last):\n  File ...\nTypeError: too many\n")
+    view._ended(1, killed=False)
+    assert view.state.text() == "failed because of a bug: TypeError: too many"
+    window.close()

@@ -31,6 +31,7 @@ from deeplabstream.gui.program_process import ProgramProcess, command_line
 from deeplabstream.gui.widgets.buttons import StopButton
 
 _OVERWRITE = "--overwrite"
+_TRACEBACK = "Traceback (most recent call last)"
 _COMMAND_HEIGHT = 50  # px
 
 
@@ -224,6 +225,8 @@ class ProgramView(QWidget):
         self.ended.emit(code)
 
     def _sentence(self, code: int) -> str:
+        if _TRACEBACK in self.page.toPlainText():  # Python ends with 1, like an outcome
+            return f"failed because of a bug: {self._last_line()}"
         if text := self._outcomes.get(code):
             return text
         last = self._last_line()
