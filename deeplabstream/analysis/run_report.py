@@ -163,8 +163,9 @@ def _warnings(run: _Run) -> Iterator[str]:
         yield "No poses: nothing was analysed, so there are no measures and no plots."
     for camera, error in run.failed.items():
         yield f"No results of camera {camera}: {error}"
-    for note in (*run.summary.repaired, *run.notes):
-        yield f"{note[:1].upper()}{note[1:]}"
+    for note in run.summary.repaired:
+        yield f"Repaired: {note}"
+    yield from (note for note in run.notes if not note.startswith("repaired: "))
     if run.facts.get("how") not in (None, "stopped", "ended", IMPORTED):
         yield f"The run ended: {run.facts['how']}"
     for account in run.facts.get("accounting") or ():
@@ -539,11 +540,9 @@ def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
         for name, value in described(options).items()
     ]
     rows.sort(key=lambda row: not row[2])
-    yield Section(
-        "Options of the measures",
-        [Table(("option", "value", ""), rows)],
-        is_folded=True,
-    )
+    if run.results:
+        table = Table(("option", "value", ""), rows)
+        yield Section("Options of the measures", [table], is_folded=True)
     words = read_sections(text).words
     first = {name: at for at, name in enumerate(_FIRST_SECTIONS)}
 

@@ -159,6 +159,9 @@ def test_a_run_without_poses_is_reported(tmp_path: Path) -> None:
     page = write_run_report(folder.path, tmp_path / "a.html")
     assert "No poses: nothing was analysed" in top_of(page)
     assert "64 × 48 px, 30 frames/s" in words_of(page)
+    assert "Options of the measures" not in words_of(page)
+    pdf = write_run_report(folder.path, tmp_path / "a.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
 
 
 def test_a_killed_run_is_repaired_and_says_so(tmp_path: Path) -> None:
@@ -167,7 +170,8 @@ def test_a_killed_run_is_repaired_and_says_so(tmp_path: Path) -> None:
     table = run / "top.csv"
     table.write_bytes(table.read_bytes()[:-30])
     top = top_of(write_run_report(run, tmp_path / "a.html"))
-    assert "epaired" in top
+    assert "Repaired: top.csv: a half-written row was cut off" in top
+    assert top.count("a half-written row was cut off") == 1
     assert "killed" in top
 
 
