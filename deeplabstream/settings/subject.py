@@ -83,7 +83,7 @@ class Subject:
             experiment=experiment,
         )
         name = re.sub(r'[<>:"/\\|?*%\x00-\x1f]+', "-", filled)
-        name = re.sub(r"([_ -])[_ -]*(?=\1)|[. ]+$", "", name).strip("_ ")
+        name = re.sub(r"([_ -])[_ -]*(?=\1)", "", name).lstrip("_ ").rstrip("_. ")
         return name or started.strftime("%Y-%m-%d_%H-%M-%S")
 
     def facts(self) -> dict[str, str]:

@@ -2,7 +2,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deeplabstream.settings.loading import parse
@@ -27,6 +27,8 @@ def test_run_folders_are_called_as_the_lab_wants(template: str, name: str) -> No
     assert subject.folder_name(STARTED, "light") == name
 
 
+@example(".", "")
+@example("..", "")
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_no_name_leaves_the_output_directory(animal: str, experimenter: str) -> None:
     subject = Subject(
