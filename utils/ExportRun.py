@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.overwriting import add_overwrite
-from deeplabstream.engine.replay.evidence_bundle import write_bundle
+from deeplabstream.engine.replay.evidence_bundle import BUNDLE, write_bundle
 from deeplabstream.recording.exporters.exports import (
     EXPORTED_BEFORE,
     EXPORTS,
@@ -39,8 +39,6 @@ from deeplabstream.recording.exporters.nwb import NwbSubject
 from deeplabstream.recording.exporters.nwb_run import subject_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.subject import FORMS, SEXES
-
-BUNDLE = "bundle"
 
 
 @ending()

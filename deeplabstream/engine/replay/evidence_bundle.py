@@ -42,6 +42,8 @@ from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.settings.loading import load
 
 SCHEMA = 1
+BUNDLE = "bundle"
+"""Word for this export, and name of its folder."""
 RUN, NETWORKS, PLUGINS = "run", "networks", "plugins"
 MANIFEST, METADATA = "manifest-sha256.txt", "ro-crate-metadata.json"
 PROOF, DECISIONS = "proof.json", "decisions.csv"

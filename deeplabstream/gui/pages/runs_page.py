@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.engine.replay.evidence_bundle import BUNDLE
 from deeplabstream.gui.dialogs.program_window import ProgramWindow, rerun_decisions
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
 from deeplabstream.gui.settings_document import Document
@@ -49,6 +50,7 @@ _EXPORT_NAMES = {
     "parquet": "Tables (Parquet)",
     "nwb": "NWB",
     "labelled-video": "Labelled video",
+    BUNDLE: "Evidence bundle",
 }
 
 
@@ -113,7 +115,7 @@ class RunsPage(QWidget):
 
     def _arrange(self) -> None:
         menu = QMenu(self)
-        for kind in EXPORTS:
+        for kind in (*EXPORTS, BUNDLE):
             action = menu.addAction(_EXPORT_NAMES.get(kind, kind))
             if action is not None:
                 action.triggered.connect(partial(self._ask_export, kind))
