@@ -56,7 +56,6 @@ RAN = {
     "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5": "",
     "utils/MotionEnergy.py mouse.mp4 --region whisker": "--overwrite",
     "utils/PickFrames.py mouse.mp4 --into labels": "",
-    f"utils/PickFrames.py {RUN} --into labels --queue": "",
     "utils/CropFrames.py boxes mouse.csv": "",
 }
 """Beginning of a command that is run -> words added to it, which shorten it."""
@@ -99,6 +98,7 @@ PARSED = {
     f"utils/VideoAnalyzer.py --run {RUN}": "shown above with two more words",
     "utils/ImportSettings.py old/settings.ini --output mine.ini": "as with settings.ini",
     "utils/PredictVideos.py": "the same with another network or format",
+    f"utils/PickFrames.py {RUN} --into labels --queue": "needs uncertain frames; tests/gui",
     "utils/PlotSession.py": "needs an IBL session; tests/offline/test_trial_activity",
     "utils/ProcessSessions.py": "needs IBL sessions and networks; tests/offline",
     "utils/SmoothEnsemble.py": "needs several networks' tables; tests/offline",

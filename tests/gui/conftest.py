@@ -10,13 +10,14 @@ from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.qt_environment import why_no_window
 from tests.gui.fake_session import FakeSession
 
-if why_no_window():
-    os.environ["QT_QPA_PLATFORM"] = "offscreen"
-
 
 @pytest.fixture(scope="session")
 def qapp() -> QApplication:
     """Our own, so that tests see our style, and OpenCV's plug-ins are out of the way."""
+    if (
+        why_no_window()
+    ):  # asked here: when this module is imported, Xvfb may not run yet
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     return application()
 
 

@@ -59,6 +59,7 @@ class TrialList(QFrame):
         self._shown: tuple[str, str] | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._go_on)
+        self.table.destroyed.connect(self._timer.stop)  # its window was closed
 
     @property
     def complete(self) -> bool:
