@@ -1,3 +1,6 @@
+import ctypes
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +145,26 @@ def test_a_network_that_differs_is_refused(
 def test_a_device_that_is_not_there_is_refused(data: Dataset) -> None:
     with pytest.raises(ModelError, match="torch has no device 'nonsense'"):
         fit(data, replace(SETTINGS, device="nonsense"), lambda epoch: None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_handler_of_ended_processes_is_kept(data: Dataset) -> None:
+    """Qt installs one in C, of which Python does not know."""
+
+    def is_caught() -> bool:
+        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+        caught = next(line for line in lines if line.startswith("SigCgt"))
+        return bool(int(caught.split()[1], 16) >> (signal.SIGCHLD - 1) & 1)
+
+    libc = ctypes.CDLL(None)
+    libc.signal.argtypes = ctypes.c_int, ctypes.c_void_p
+    libc.signal.restype = ctypes.c_void_p
+    before = libc.signal(signal.SIGCHLD, ctypes.cast(libc.abs, ctypes.c_void_p))
+    try:
+        fit(data, replace(SETTINGS, steps=1), lambda epoch: None)
+        assert is_caught()
+    finally:
+        libc.signal(signal.SIGCHLD, before)
 
 
 def test_training_that_diverges_says_so(data: Dataset) -> None:
