@@ -33,6 +33,7 @@ from functools import partial
 from typing import Any
 
 from deeplabstream.analysis.analyse import RunResults
+from deeplabstream.analysis.group_statistics import add_comparison
 from deeplabstream.analysis.options import AnalysisOptions, descriptions
 from deeplabstream.analysis.plots import FORMATS, PLOTS, PlotOptions, plot, save_plot
 from deeplabstream.analysis.region_list import (
@@ -253,13 +254,7 @@ def _parser() -> ProgramParser:
         "--measures", nargs="+", default=(), metavar="COLUMN",
         help="columns of the table; default: distance, speed, regions, stimulations …",
     )  # fmt: skip
-    add("--by", default="group", metavar="COLUMN", help="the groups; default: group")
-    add("--levels", nargs="+", default=(), metavar="WORD", help="groups; default: all")
-    add("--paired", action="store_true", help="the same animals are in all groups")
-    add(
-        "--test", choices=["auto", "means", "ranks"], default="auto",
-        help="tests of means or of ranks; default: by a test of normality",
-    )  # fmt: skip
+    add_comparison(add)
     add = parser.add_argument_group("which runs of a folder").add_argument
     for flag in ("--animal", "--group", "--experiment"):
         add(flag, default="", metavar="NAME", help=f"of this {flag[2:]}")

@@ -21,7 +21,11 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
-from deeplabstream.analysis.group_statistics import compare_groups, in_words
+from deeplabstream.analysis.group_statistics import (
+    add_comparison,
+    compare_groups,
+    in_words,
+)
 from deeplabstream.analysis.study import check_ending, read_table, write_table
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.overwriting import add_overwrite, check_free
@@ -63,13 +67,7 @@ def _parser() -> ProgramParser:
     add(
         "--measures", nargs="+", required=True, metavar="COLUMN", help="what to compare"
     )
-    add("--by", default="group", metavar="COLUMN", help="the groups; default: group")
-    add("--levels", nargs="+", default=(), metavar="WORD", help="groups; default: all")
-    add("--paired", action="store_true", help="the same animals are in all groups")
-    add(
-        "--test", choices=["auto", "means", "ranks"], default="auto",
-        help="tests of means or of ranks; default: by a test of normality",
-    )  # fmt: skip
+    add_comparison(add)
     add("--output", type=Path, metavar="FILE", help="a .csv, .parquet or .xlsx")
     add_overwrite(parser)
     return parser

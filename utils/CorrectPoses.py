@@ -132,7 +132,7 @@ def _add_span(parser: argparse.ArgumentParser, kind: str) -> None:
 def _add_person(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--why", default="", metavar="TEXT", help="reason")
     parser.add_argument(
-        "--who", default="", metavar="NAME", help="default: the user of this computer"
+        "--who", default="", metavar="NAME", help="default: the login name"
     )
 
 

@@ -5,11 +5,11 @@ row names its test and why it was chosen; there is no p-value without the number
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,20 @@ _TESTS: Mapping[tuple[bool, bool, bool], str] = {
     (False, True, False): "Friedman test",
 }
 """By: of means, paired, two groups."""
+
+
+def add_comparison(add: Callable[..., object]) -> None:
+    """Give a program the options of `compare_groups`: --by, --levels, --paired, --test.
+
+    `add` is `add_argument` of its parser, or of a group of options.
+    """
+    add("--by", default="group", metavar="COLUMN", help="the groups; default: group")
+    add("--levels", nargs="+", default=(), metavar="WORD", help="groups; default: all")
+    add("--paired", action="store_true", help="the same animals are in all groups")
+    add(
+        "--test", choices=get_args(Kind), default="auto",
+        help="tests of means or of ranks; default: by a test of normality",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

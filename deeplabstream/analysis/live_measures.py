@@ -26,8 +26,7 @@ from deeplabstream.analysis.region_list import (
 )
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.errors import ExperimentError
-from deeplabstream.core.pose import Pose, Skeleton, Thresholds
-from deeplabstream.recording.pose_corrections import REJECTED
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds, is_rejected
 from deeplabstream.settings.sections import Settings, effective
 
 Place = tuple[float, float]
@@ -633,5 +632,5 @@ def _rejected(pose: Pose, flags: Mapping[str, str]) -> set[int]:
     return {
         number
         for number, name in enumerate(pose.names)
-        if name in flags and REJECTED & {*flags[name].split("+")}
+        if name in flags and is_rejected(flags[name])
     }

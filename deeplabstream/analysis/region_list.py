@@ -11,7 +11,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal
 
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.recording.run_schema import REGIONS
@@ -241,13 +241,7 @@ def write_places(
         "regions": [_plain(each, str(each.region)) for each in regions],
         "points": [_plain(each) for each in points],
     }
-    try:
-        with atomic_file(run / REGIONS) as draft:
-            text = json.dumps(content, indent=2, ensure_ascii=False)
-            draft.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise DeviceError(f"Can't write {run / REGIONS}: {reason}") from error
+    write_json(run / REGIONS, content)
 
 
 def _plain(

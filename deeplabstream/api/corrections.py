@@ -61,7 +61,7 @@ def correct(
     why : str
         Reason.
     who : str
-        Who corrects; empty: the user of this computer.
+        Who corrects; empty: the login name.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def undo_correction(
     why : str
         Reason.
     who : str
-        Who undoes it; empty: the user of this computer.
+        Who undoes it; empty: the login name.
 
     Returns
     -------

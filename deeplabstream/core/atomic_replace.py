@@ -1,13 +1,16 @@
 """Atomic file writing: a file gets its name only when it is complete."""
 
 import errno
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deeplabstream.core.clock import SystemClock, rest
+from deeplabstream.core.errors import DeviceError
 
 PATIENCE_S = 1.0
 """Time after which readers of a file (our own windows, virus scanners) have closed it."""
@@ -70,3 +73,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
             replace(draft, path.with_name(draft.name))
     finally:
         shutil.rmtree(drafts, ignore_errors=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file in one step; DeviceError: it can't be written."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    try:
+        with atomic_file(path) as draft:
+            draft.write_text(f"{text}\n", "utf-8", newline="\n")
+    except OSError as error:
+        reason = error.strerror or error
+        raise DeviceError(f"Can't write {path}: {reason}") from error

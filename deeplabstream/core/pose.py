@@ -13,6 +13,14 @@ from deeplabstream.core.packing import Packed
 AMBIGUOUS = ("doubt", "stray")
 """Beginnings of the states in `Pose.identity` of an animal with ambiguous identity."""
 
+REJECTED = frozenset({"jump", "bone"})
+"""Flags of points that a plausibility check of [Tracking] rejected."""
+
+
+def is_rejected(flag: str) -> bool:
+    """Return whether the flags of a point, joined by a `+`, say that it was rejected."""
+    return not REJECTED.isdisjoint(flag.split("+"))
+
 
 def identity_switched(identity: Sequence[str]) -> bool:
     """Return whether `Pose.identity` reports an identity switch on this frame."""

@@ -6,7 +6,7 @@ It is the only one: a live rig, a video and a test differ in what they iterate o
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isnan, nan
 from types import MappingProxyType
 
 from deeplabstream.analysis.live_measures import LiveMeasures
@@ -385,7 +385,7 @@ class Loop:
     def _write_measures(self, bank: OutputBank | None) -> None:
         """Write the measures so far; those of the outputs during an experiment only."""
         measures = self._measures
-        if measures is None or measures.ended or measures.start_s != measures.start_s:
+        if measures is None or measures.ended or isnan(measures.start_s):
             return
         outputs = bank.totals(self._clock.now_ns()) if bank is not None else ()
         self._write(

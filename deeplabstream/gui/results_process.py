@@ -380,6 +380,7 @@ class _Work:
 
     def _measured(self, results: "RunResults") -> Measured:
         from deeplabstream.analysis.arena_image import arena_image
+        from deeplabstream.analysis.plots import signals_of
 
         data = results.data
         zero_s = results.spans[0].start_s
@@ -400,7 +401,9 @@ class _Work:
         path = data.folder.path
         if path not in self._images:
             self._images = {path: arena_image(data)}
-        signals = ("speed", *dict.fromkeys(r for _, r in results.visits))
+        signals = dict.fromkeys(
+            name for animal in results.tracks for name in signals_of(results, animal)
+        )
         return Measured(
             tuple((animal, _heading(span, zero_s)) for animal, span in columns),
             rows,
@@ -408,7 +411,7 @@ class _Work:
             tuple(results.tracks),
             tuple(data.skeleton.bodyparts),
             tuple(name for name, spans in data.outputs.items() if len(spans)),
-            (*signals, *data.behaviours),
+            tuple(signals),
             bool(data.trials),
             bool(data.stages),
             data.camera,

@@ -16,7 +16,7 @@ import numpy as np
 from deeplabstream.core.atomic_replace import replace as replace_file
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.pose import Pose, Thresholds
+from deeplabstream.core.pose import AMBIGUOUS, Pose, Thresholds, is_rejected
 from deeplabstream.recording.cell_formats import text_cell
 from deeplabstream.recording.csv_tables import Table, time_cell
 from deeplabstream.recording.recorded_frames import analysed_cameras
@@ -28,9 +28,7 @@ PER_HOUR = 12
 """Frames of each hour and camera, unless another number is given."""
 APART_S = 2.0
 """Queued frames are at least this far apart: neighbours look alike."""
-REJECTED = {"jump", "bone"}
-"""Flags of points that `[Tracking]` rejected."""
-AMBIGUOUS = ("doubt", "stray", "exchanged")
+UNSURE = (*AMBIGUOUS, "exchanged")
 """Beginnings of the flags of animals with an ambiguous or corrected identity."""
 HALF = 0.5
 """Confidence below which a point is uncertain, where the run names no threshold."""
@@ -138,10 +136,10 @@ def _flagged(step: Step) -> Iterator[tuple[float, str]]:
     if not (step.flags or any(step.pose.identity)):
         return
     flags = {**step.pose.flags, **step.flags}
-    if rejected := [n for n, flag in flags.items() if {*flag.split("+")} & REJECTED]:
+    if rejected := [name for name, flag in flags.items() if is_rejected(flag)]:
         share = min(1.0, len(rejected) / step.pose.confidence.size)
         yield share, f"[Tracking] rejected {', '.join(rejected)}"
-    if any(flag.startswith(AMBIGUOUS) for flag in flags.values()):
+    if any(flag.startswith(UNSURE) for flag in flags.values()):
         yield 1.0, "an identity is ambiguous"
 
 

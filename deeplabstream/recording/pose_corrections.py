@@ -17,15 +17,19 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.core.pose import AMBIGUOUS, Skeleton, part_names
+from deeplabstream.core.pose import (
+    AMBIGUOUS,
+    REJECTED,
+    Skeleton,
+    is_rejected,
+    part_names,
+)
 from deeplabstream.recording.cell_formats import flags_text, identity_of, parse_flags
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_schema import CORRECTIONS
 
-REJECTED = {"jump", "bone"}
-"""Flags of points that a filter of [Tracking] rejected."""
 SCHEMA = 1
 Kind = Literal["swap", "confirm", "remove", "set", "interpolate", "undo"]
 Indices = NDArray[np.intp]
@@ -189,7 +193,7 @@ def poses_in_use(run: Path, corrected: bool, camera: str = "") -> str:
 
 
 def signed(correction: Correction) -> Correction:
-    """Return a correction with its time, and the user of this computer if nobody is named."""
+    """Return a correction with the present time; an empty `who` becomes the login name."""
     who = correction.who
     if not who:
         with suppress(OSError, KeyError, ImportError):  # an account without a name
@@ -214,13 +218,7 @@ def append_correction(run: Path, correction: Correction) -> int:
         "schema": SCHEMA,
         "corrections": [asdict(each) for each in (*known, correction)],
     }
-    try:
-        with atomic_file(run / CORRECTIONS) as draft:
-            text = json.dumps(content, indent=2, ensure_ascii=False)
-            draft.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise DeviceError(f"Can't write {run / CORRECTIONS}: {reason}") from error
+    write_json(run / CORRECTIONS, content)
     return len(known) + 1
 
 
@@ -293,7 +291,7 @@ def rejected_points(flags: Sequence[object], skeleton: Skeleton) -> Bools:
         if not (isinstance(cell, str) and any(word in cell for word in REJECTED)):
             continue
         for name, flag in parse_flags(cell).items():
-            if name in places and REJECTED & {*flag.split("+")}:
+            if name in places and is_rejected(flag):
                 found[row].flat[places[name]] = True
     return found
 

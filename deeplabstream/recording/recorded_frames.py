@@ -234,12 +234,15 @@ def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
     return frames.with_corrections(corrections_of(folder.path, camera))
 
 
-def read_steps(folder: RunFolder, camera: str) -> Iterator[Step]:
+def steps_in_use(folder: RunFolder, camera: str) -> Iterator[Step]:
     """Yield the analysed frames of a camera as the engine saw them.
 
     With `folder.corrected`, their poses have the corrections of the run. All else is as it
     was recorded, behaviours too.
     """
+    if not folder.corrected:
+        yield from folder.steps(camera)
+        return
     frames = read_frames(folder, camera)
     changed = frames.corrected.any(axis=(1, 2))
     keys = frames.rows.loc[changed, _KEY].itertuples(index=False, name=None)

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording.run_folder import stem
 from deeplabstream.recording.run_json import validate_facts
@@ -108,13 +108,7 @@ def write_notes(path: Path, written: RunNotes) -> None:
         del words["notes"]
     if not written.excluded:
         del words["excluded"]
-    try:
-        with atomic_file(path / NOTES) as draft:
-            text = json.dumps(words, indent=2, ensure_ascii=False)
-            draft.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise DeviceError(f"Can't write {path / NOTES}: {reason}") from error
+    write_json(path / NOTES, words)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -45,22 +45,27 @@ def unseen(_look: Look) -> None:
     """Ignore a validation."""
 
 
+class ChildSignalKeeper(Callback):
+    """Lightning callback that keeps the handler of ended child processes.
+
+    After training, Lightning sets the handlers of all signals to those that Python knew. It
+    does not know Qt's handler and would replace it by none: `QProcess` would never notice
+    again that a program has ended.
+    """
+
+    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Leave the signal out of those that are set."""
+        if number := getattr(signal, "SIGCHLD", None):  # not on Windows
+            connector = trainer._signal_connector  # noqa: SLF001  (there is no public way)
+            connector._original_handlers.pop(number, None)  # noqa: SLF001
+
+
 class Watching(Callback):
     """Lightning callback that calls `watch` after each step and `looked` after each validation."""
 
     def __init__(self, watch: Watch, held_out: Dataset | None, looked: Looked) -> None:
         self.watch, self.held_out, self.looked = watch, held_out, looked
         self.mean: float | None = None
-
-    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Keep the handler of ended child processes.
-
-        After training, Lightning sets the handlers of all signals that Python knew. It does
-        not know Qt's handler and would replace it by none: `QProcess` would never end again.
-        """
-        if number := getattr(signal, "SIGCHLD", None):  # not on Windows
-            connector = trainer._signal_connector  # noqa: SLF001  (there is no public way)
-            connector._original_handlers.pop(number, None)  # noqa: SLF001
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, *rest: Any

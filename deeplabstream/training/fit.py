@@ -24,7 +24,13 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import ModelError
-from deeplabstream.training.callbacks import Looked, Watch, Watching, unseen
+from deeplabstream.training.callbacks import (
+    ChildSignalKeeper,
+    Looked,
+    Watch,
+    Watching,
+    unseen,
+)
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.batches import Batches, HeldOutBatches
 from deeplabstream.training.data.camera_views import CameraLosses
@@ -150,7 +156,7 @@ def _trainer(
     device: torch.device,
     looks: bool,
 ) -> lightning.Trainer:
-    callbacks: list[Callback] = [watching]
+    callbacks: list[Callback] = [watching, ChildSignalKeeper()]
     logger = TensorBoardLogger(folder, name=LOGS) if folder else None
     if logger:
         callbacks.append(LearningRateMonitor())

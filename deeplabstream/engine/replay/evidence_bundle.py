@@ -16,6 +16,7 @@ import csv
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,7 +60,7 @@ _COLUMNS = (
     "commands",
 )
 _PROGRAM = ("deeplabstream", "cameras", "experiments", "outputs")
-_BLOCK = 1 << 20
+_HIDDEN = shutil.ignore_patterns(".*", "__pycache__*")
 
 
 def write_bundle(
@@ -159,7 +160,7 @@ def _copy_networks(folder: RunFolder, into: Path) -> Iterator[str]:
                 "than the run used"
             )
             continue
-        shutil.copytree(model, into / _folder_name(name, sha256), ignore=_hidden)
+        shutil.copytree(model, into / _folder_name(name, sha256), ignore=_HIDDEN)
 
 
 def _folder_name(network: str, sha256: str) -> str:
@@ -173,11 +174,7 @@ def _copy_plugins(into: Path) -> None:
         return
     for family in PLUGIN_FOLDERS:
         if any((rig / family).rglob("*.py")):
-            shutil.copytree(rig / family, into / family, ignore=_hidden)
-
-
-def _hidden(_: object, names: list[str]) -> set[str]:
-    return {name for name in names if name.startswith((".", "__pycache__"))}
+            shutil.copytree(rig / family, into / family, ignore=_HIDDEN)
 
 
 def _prove(folder: RunFolder, table: Path) -> dict[str, object]:
@@ -251,11 +248,8 @@ def _files(bundle: Path) -> Iterator[PurePosixPath]:
 
 
 def _hash(file: Path) -> str:
-    digest = hashlib.sha256()
     with file.open("rb") as content:
-        while block := content.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _manifest_of(hashes: Mapping[str, str]) -> str:
@@ -304,7 +298,7 @@ def _write_metadata(bundle: Path, facts: Mapping[str, Any]) -> None:
     program = crate.add(
         ContextEntity(
             crate,
-            "https://github.com/SchwarzNeuroconLab/DeepLabStream",
+            "#DeepLabStream",
             properties={
                 "@type": "SoftwareApplication",
                 "name": "DeepLabStream",
@@ -451,10 +445,9 @@ def _check_run(folder: RunFolder, found: Verification) -> None:
     found.not_proven.append(
         "That the network gives these poses on these videos: it was not run again."
     )
-    if not facts.get("timing"):
-        found.not_proven.append(
-            "The delay from exposure to output: the run names no measurement of it."
-        )
+    found.not_proven.append(
+        "The delay from exposure to output: the run names no measurement of it."
+    )
 
 
 def _check_decisions(folder: RunFolder, found: Verification) -> None:
@@ -483,13 +476,14 @@ def _check_decisions(folder: RunFolder, found: Verification) -> None:
             f"{differ} of {frames} frames have other decisions now than when the bundle "
             "was made"
         )
-    if proof["program_sha256"] == program_hash():
+    code = program_hash()
+    if proof["program_sha256"] == code:
         found.proven.append("The re-run used the code that made the bundle.")
     else:
         found.not_proven.append(
             f"That the code is the same: the bundle was made by version "
             f"{proof['application']} ({proof['program_sha256'][:12]}), this is "
-            f"{application_version()} ({program_hash()[:12]})."
+            f"{application_version()} ({code[:12]})."
         )
 
 
@@ -520,15 +514,10 @@ def _check_networks(folder: RunFolder, found: Verification) -> None:
 
 def _check_outputs(folder: RunFolder, found: Verification) -> None:
     """Say how many writes to outputs the devices reported back."""
-    edges: dict[str, int] = {}
-    acknowledged: dict[str, int] = {}
-    for row in folder.events():
-        if row["kind"] == "edge":
-            edges[row["name"]] = edges.get(row["name"], 0) + 1
-        elif row["kind"] == "ack":
-            acknowledged[row["name"]] = acknowledged.get(row["name"], 0) + 1
+    counts = Counter((row["kind"], row["name"]) for row in folder.events())
+    edges = {name: count for (kind, name), count in counts.items() if kind == "edge"}
     for name, count in edges.items():
-        if reported := acknowledged.get(name):
+        if reported := counts["ack", name]:
             found.proven.append(
                 f"Output {name}: its device reported {reported} of {count} writes."
             )

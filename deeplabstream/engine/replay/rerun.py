@@ -25,7 +25,7 @@ from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.recording.pose_corrections import poses_in_use
-from deeplabstream.recording.recorded_frames import read_steps
+from deeplabstream.recording.recorded_frames import steps_in_use
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
@@ -130,10 +130,7 @@ def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
         for name in settings.triggers_by_camera()
         if folder.table_path(name).exists()
     ]
-    steps = (
-        read_steps(folder, name) if folder.corrected else folder.steps(name)
-        for name in cameras
-    )
+    steps = (steps_in_use(folder, name) for name in cameras)
     return heapq.merge(*steps, key=lambda step: step.posed_ns)
 
 

@@ -10,7 +10,7 @@ from PyQt5.QtCore import QObject, QPointF, QRectF, QSettings, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.pose import Pose
+from deeplabstream.core.pose import Pose, is_rejected
 from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.theme import (
     AMBER,
@@ -107,7 +107,7 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
                 painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
         for part, flag in enumerate(flags[animal * parts : (animal + 1) * parts]):
             colour = bodypart_colour(part)
-            if "jump" in flag or "bone" in flag:
+            if is_rejected(flag):
                 painter.setPen(QPen(QColor(RED), 2))
                 _draw_saltire(painter, raw[part])
             elif np.isfinite(raw[part]).all() and not known[part]:

@@ -6,6 +6,7 @@ from PyQt5.QtCore import QPointF, QRectF
 from PyQt5.QtGui import QColor, QPainter
 
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.pose import is_rejected
 from deeplabstream.gui.theme import AMBER, BLUE, GREEN, GREY, RED
 from deeplabstream.gui.widgets.frame_overlay import draw_tag
 
@@ -44,7 +45,7 @@ def _gate(step: Step) -> list[Line]:
     refused = {
         name: "jump" if "jump" in flag else "bone"
         for name, flag in points.items()
-        if "jump" in flag or "bone" in flag
+        if is_rejected(flag)
     }
     held = [name for name, flag in points.items() if "held" in flag]
     found: list[Line] = []

@@ -5,7 +5,6 @@ clock's map, the residual of each edge, and `alignment.json`. The run itself is 
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from configparser import Error as IniError
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.atomic_replace import atomic_file, write_json
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.recording.alignment.clock_map import (
@@ -210,9 +209,7 @@ def write_aligned(
     _write_rows(into / CLOCK, _clock_rows(clocks))
     _write_rows(into / RESIDUALS, _residual_rows(clocks))
     facts = summary(aligned) | {"rows": counts}
-    with atomic_file(into / FACTS) as draft:
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        draft.write_text(text + "\n", "utf-8", newline="\n")
+    write_json(into / FACTS, facts)
     return facts
 
 

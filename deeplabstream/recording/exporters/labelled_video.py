@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.core.pose import is_rejected
 from deeplabstream.core.progress import progress
 from deeplabstream.recording.cell_formats import parse_flags
 from deeplabstream.recording.exporters.export_files import ExportFile
@@ -61,7 +62,7 @@ def _draw(folder: RunFolder, video: Path, frames: RecordedFrames, path: Path) ->
 def _rejected(flags: Mapping[str, str], names: Sequence[str]) -> Iterator[int]:
     """Yield the positions in `names` of points that a plausibility check rejected."""
     for name, flag in flags.items():
-        if name in names and ("jump" in flag or "bone" in flag):
+        if name in names and is_rejected(flag):
             yield names.index(name)
 
 
