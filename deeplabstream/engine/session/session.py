@@ -181,7 +181,12 @@ class Session:
                 if self._has_ended():
                     self._end()
             elif dead := processes.ended_early():
-                if asked := end_reason():  # all processes were asked, not only this one
+                self._receive(processes)  # what they sent after the reading above
+                if self._ending is not None:
+                    pass  # a message told why
+                elif (
+                    asked := end_reason()
+                ):  # all processes were asked, not only this one
                     self._stop_stream(processes, asked)
                 else:
                     self._fail(f"The process {dead[0]}")

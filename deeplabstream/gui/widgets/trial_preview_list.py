@@ -1,7 +1,6 @@
 """Trial preview: the trials of the chosen experiment, in their order, before it starts."""
 
 from collections.abc import Iterator
-from itertools import islice
 from time import perf_counter
 
 from PyQt5.QtCore import Qt, QTimer
@@ -14,6 +13,7 @@ from PyQt5.QtWidgets import (
     QTableWidgetItem,
     QVBoxLayout,
 )
+from PyQt5.sip import isdeleted
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.trial_preview import STAYS_S, Row, preview_trials
@@ -105,18 +105,22 @@ class TrialList(QFrame):
     def _go_on(self) -> None:
         """Compute for a moment; the rest has time until the window is idle again."""
         end_s = perf_counter() + _TURN_S
+        problem = ""
         try:
-            while perf_counter() < end_s:
-                for row in islice(self._rows, 1):
-                    if row is not None:
-                        self._add(row)
-                    break
-                else:
-                    self._timer.stop()
+            for row in self._rows:
+                if isdeleted(self.table):
+                    return
+                if row is not None:
+                    self._add(row)
+                if perf_counter() > end_s:
                     return
         except DeepLabStreamError as error:
-            self._timer.stop()
-            self.words.setText(f"Use Simulate instead: {error}.")
+            problem = f"Use Simulate instead: {error}."
+        if isdeleted(self.table):  # computing a row may run the garbage collector
+            return
+        self._timer.stop()
+        if problem:
+            self.words.setText(problem)
 
     def _add(self, row: Row) -> None:
         place = self.table.rowCount()
