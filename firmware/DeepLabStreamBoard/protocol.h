@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 const uint8_t PROTOCOL = 1;
-const uint8_t FIRMWARE_MAJOR = 1, FIRMWARE_MINOR = 1;
+const uint8_t FIRMWARE_MAJOR = 1, FIRMWARE_MINOR = 2;
 const uint32_t BAUDRATE = 500000;  // ignored by boards with their own USB
 
 const uint8_t MOST_OUTPUTS = 8, MOST_INPUTS = 8;
@@ -24,7 +24,8 @@ enum Kind : uint8_t {
   BEAT = 0x06,       // heartbeat of the program's loop: the only message that resets the watchdog
   ASK_STATE = 0x07,
   SYNC = 0x08,       // pin u8, pattern u8, first u32: number of the first code, or seed;
-                     // period_us u32: from code to code, or mean interval. Since 1.1
+                     // period_us u32: from code to code, or mean interval. Since 1.1;
+                     // FLASHES since 1.2
   // from the board
   ACK = 0x81,        // sequence u8, status u8, board_us u32
   IDENTITY = 0x82,   // protocol, firmware major, minor, outputs, inputs u8, session u16,
@@ -39,7 +40,7 @@ enum Kind : uint8_t {
 
 enum Mode : uint8_t { DIGITAL_OUT = 1, PWM_OUT = 2, DIGITAL_IN = 3, PULLED_UP_IN = 4 };
 
-enum Pattern : uint8_t { NO_SYNC = 0, RANDOM_PULSES = 1, BARCODES = 2 };
+enum Pattern : uint8_t { NO_SYNC = 0, RANDOM_PULSES = 1, BARCODES = 2, FLASHES = 3 };
 
 enum Status : uint8_t {
   OK = 0,
@@ -66,4 +67,4 @@ const uint16_t SHORTEST_WATCHDOG_MS = 20, LONGEST_WATCHDOG_MS = 1000;
 const uint32_t LONGEST_ON_US = 1800000000UL;
 const uint32_t SHORTEST_PERIOD_US = 1000, SHORTEST_WIDTH_US = 50;
 const uint32_t SHORTEST_SYNC_US = 1000000, SHORTEST_CODES_US = 2100000,
-               LONGEST_SYNC_US = 60000000;
+               SHORTEST_FLASHES_US = 100000, LONGEST_SYNC_US = 60000000;

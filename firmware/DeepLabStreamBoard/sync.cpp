@@ -44,16 +44,23 @@ void sync_reset() {
 
 bool sync_owns(uint8_t pin) { return pattern_ != NO_SYNC && pin_.number == pin; }
 
-// Draw an interval, evenly from 0.1 to 1.9 periods.
-static void draw() {
+// Draw an interval, evenly from 0.1 to 1.9 periods; of flashes, from 0.8 to 1.2.
+static void draw(bool flashes) {
   random_ ^= random_ << 13;
   random_ ^= random_ >> 17;
   random_ ^= random_ << 5;
-  const uint32_t least_us = period_us_ / 10, span_us = least_us * 18;
+  const uint32_t tenth_us = period_us_ / 10;
+  const uint32_t least_us = tenth_us * (flashes ? 8 : 1),
+                 span_us = tenth_us * (flashes ? 4 : 18);
   const uint32_t drawn_us =
       least_us + (((span_us >> 8) * (random_ >> 20)) >> 4) + (random_ & 0x7FF);
   Quiet quiet;
   interval_us = drawn_us;
+}
+
+static uint32_t shortest_us(uint8_t pattern) {
+  if (pattern == FLASHES) return SHORTEST_FLASHES_US;
+  return pattern == BARCODES ? SHORTEST_CODES_US : SHORTEST_SYNC_US;
 }
 
 Status sync_start(uint8_t pin, uint8_t pattern, uint32_t first, uint32_t period_us) {
@@ -64,8 +71,7 @@ Status sync_start(uint8_t pin, uint8_t pattern, uint32_t first, uint32_t period_
   }
   if (pattern_ != NO_SYNC) return FULL;
   if (!hal_is_free(pin) || outputs_own(pin) || inputs_own(pin)) return BAD_PIN;
-  if (pattern > BARCODES || period_us > LONGEST_SYNC_US ||
-      period_us < (pattern == BARCODES ? SHORTEST_CODES_US : SHORTEST_SYNC_US))
+  if (pattern > FLASHES || period_us > LONGEST_SYNC_US || period_us < shortest_us(pattern))
     return BAD_VALUE;
   if (outputs_latched() != NONE) return LATCHED;
   pin_ = hal_pin(pin);
@@ -75,7 +81,7 @@ Status sync_start(uint8_t pin, uint8_t pattern, uint32_t first, uint32_t period_
   number_ = first;
   period_us_ = period_us;
   step = 0;
-  draw();
+  draw(pattern == FLASHES);
   Quiet quiet;
   due_us = begin_us = hal_now_us() + FULL_US;
   pattern_ = pattern;
@@ -84,7 +90,8 @@ Status sync_start(uint8_t pin, uint8_t pattern, uint32_t first, uint32_t period_
 }
 
 bool sync_waits() {
-  if (pattern_ == RANDOM_PULSES && interval_us == 0) draw();
+  const uint8_t now = pattern_;
+  if ((now == RANDOM_PULSES || now == FLASHES) && interval_us == 0) draw(now == FLASHES);
   return edge_count != 0;
 }
 
@@ -101,7 +108,7 @@ static uint32_t pulse(uint32_t now_us) {
   begin_us = due_us + interval_us;
   interval_us = 0;
   step = 1;
-  return PULSE_US;
+  return pattern_ == FLASHES ? period_us_ / 2 : PULSE_US;
 }
 
 static uint32_t code(uint32_t now_us) {

@@ -7,7 +7,14 @@ from contextlib import contextmanager, suppress
 from deeplabstream import DeviceError
 
 from .connection import BoardConnection
-from .protocol import SYNC_FIRMWARE, Cause, MessageType, Mode, Pattern
+from .protocol import (
+    FLASH_FIRMWARE,
+    SYNC_FIRMWARE,
+    Cause,
+    MessageType,
+    Mode,
+    Pattern,
+)
 from .status_messages import News, old_firmware_text
 
 
@@ -54,11 +61,15 @@ class BoardLink(BoardConnection):
     ) -> Iterator[None]:
         """Emit a sync signal on a pin; `hear` is called with each edge.
 
-        `first` is the number of the first barcode, or the seed of random pulses.
+        `first` is the number of the first barcode, or the seed of random pulses or flashes.
         DeviceError: the firmware is too old, or the board refuses.
         """
-        if self.firmware < SYNC_FIRMWARE:
-            raise DeviceError(old_firmware_text(self.port.name, self.firmware))
+        what, needed = "sync signals need", SYNC_FIRMWARE
+        if pattern is Pattern.FLASHES:
+            what, needed = "flashes need", FLASH_FIRMWARE
+        if self.firmware < needed:
+            version = self.port.name, self.firmware
+            raise DeviceError(old_firmware_text(*version, what, needed))
         if number in self.listeners:
             raise DeviceError(f"pin {number} of {self.port.name} is used twice")
         self.listeners[number] = hear

@@ -147,23 +147,30 @@ class BoardInput(Input):
 
 @settings(frozen=True, kw_only=True)
 class BoardSync(Input):
-    """A sync signal that such a board emits for other recorders; each edge is recorded."""
+    """A sync signal that such a board emits; each edge is recorded."""
 
     port: str = Field(
         min_length=1, description="serial port, such as COM3 or /dev/ttyACM0"
     )
     pin: int = Field(ge=2, le=127, description="pin number on the board")
-    pattern: Literal["barcodes", "random"] = Field(
+    pattern: Literal["barcodes", "random", "flashes"] = Field(
         "barcodes",
         description="`barcodes`: numbers of 32 bits, for recorders of 130 samples/s and more; "
-        "`random`: pulses of 50 ms at random intervals, for all recorders",
+        "`random`: pulses of 50 ms at random intervals, for all recorders; `flashes`: an "
+        "LED for the latency test, on for half of EVERY_S at random phases",
     )
     every_s: float = Field(
         5.0,
-        ge=2.1,
+        ge=0.1,
         le=60,
-        description="seconds from code to code, or mean interval of the pulses",
+        description="seconds from code to code (2.1 or more), or mean interval of the "
+        "pulses (2.1 or more) or flashes",
     )
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that the pattern does not fit into."""
+        if self.every_s < (least := _LEAST_S[self.pattern]):
+            raise ValueError(f"EVERY_S: must be {least:g} or more with this PATTERN")
 
     @contextmanager
     def opened(self, hear: Hear) -> Iterator[None]:
@@ -185,7 +192,8 @@ class BoardSync(Input):
                 yield
 
 
-_PATTERNS = {"barcodes": "BARCODES", "random": "RANDOM_PULSES"}
+_PATTERNS = {"barcodes": "BARCODES", "random": "RANDOM_PULSES", "flashes": "FLASHES"}
+_LEAST_S = {"barcodes": 2.1, "random": 2.1, "flashes": 0.1}
 
 
 def link_to(port: str) -> AbstractContextManager[BoardLink]:

@@ -15,6 +15,8 @@ PROTOCOL = 1
 BAUDRATE = 500_000
 SYNC_FIRMWARE = (1, 1)
 """The first firmware with sync signals."""
+FLASH_FIRMWARE = (1, 2)
+"""The first firmware with flashes."""
 LONGEST_ON_S = 1800.0
 SHORTEST_PERIOD_S, SHORTEST_WIDTH_S = 0.001, 0.000_05
 HELLO_CHECKSUM = 0xFFFF
@@ -55,6 +57,7 @@ class Pattern(IntEnum):
     NONE = 0
     RANDOM_PULSES = 1
     BARCODES = 2
+    FLASHES = 3
 
 
 class Status(IntEnum):

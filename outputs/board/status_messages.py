@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from deeplabstream import ClockSync, CounterUnwrapper, DeviceReport, InputBroken
 
-from .protocol import PROTOCOL, SYNC_FIRMWARE, Cause, Status
+from .protocol import PROTOCOL, Cause, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,13 @@ def protocol_mismatch_text(port: str, protocol: int) -> str:
     )
 
 
-def old_firmware_text(port: str, firmware: tuple[int, int]) -> str:
-    """Return the message about a board whose firmware has no sync signals."""
-    (major, minor), needed = firmware, ".".join(map(str, SYNC_FIRMWARE))
+def old_firmware_text(
+    port: str, firmware: tuple[int, int], what: str, needed: tuple[int, int]
+) -> str:
+    """Return the message about a board whose firmware is too old: "sync signals need"."""
+    has, wanted = (".".join(map(str, each)) for each in (firmware, needed))
     return (
-        f"the board at {port} has firmware {major}.{minor}; sync signals need {needed}: "
+        f"the board at {port} has firmware {has}; {what} {wanted}: "
         "upload the firmware of this program (docs/board.md)"
     )
 

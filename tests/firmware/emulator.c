@@ -8,6 +8,8 @@
  *   pin PORT BIT 1   a level on a pin from outside: pin D 2 1
  *   run CYCLES       (in step only) go on; ends with a line `now CYCLE`
  *   now              a line `now CYCLE`
+ *   wire PORT BIT PORT BIT    a wire from the first pin to the second: wire B 1 D 2
+ *   watch PORT BIT FILE       the pin's last edges in a file: see watch_pin
  *   peek ADDRESS     what a register holds (hexadecimal), then a line `now CYCLE`
  *   reset            what the reset button does
  * Said on standard output:
@@ -30,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +60,40 @@ static void on_pin(struct avr_irq_t *irq, uint32_t value, void *where) {
   const char *place = where;
   printf("edge %llu %c %c %u %lld\n", (unsigned long long)avr->cycle, place[0], place[1],
          value & 1, wall_ns());
+}
+
+/* Another process sees a pin as a camera sees an LED: FILE holds a count of edges, odd while
+ * it is written, and the last WATCHED edges, WALL_NS and LEVEL, number N in place N % WATCHED. */
+enum { WATCHED = 64 };
+struct watched {
+  uint64_t count;
+  struct {
+    int64_t wall_ns, level;
+  } edges[WATCHED];
+};
+
+static void on_watched(struct avr_irq_t *irq, uint32_t value, void *where) {
+  (void)irq;
+  struct watched *file = where;
+  const uint64_t number = file->count / 2;
+  __atomic_store_n(&file->count, 2 * number + 1, __ATOMIC_SEQ_CST);
+  file->edges[number % WATCHED].wall_ns = wall_ns();
+  file->edges[number % WATCHED].level = value & 1;
+  __atomic_store_n(&file->count, 2 * number + 2, __ATOMIC_SEQ_CST);
+}
+
+static avr_irq_t *pin_of(char port, unsigned bit) {
+  return avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ(port), bit);
+}
+
+static void watch_pin(char port, unsigned bit, const char *path) {
+  const int file = open(path, O_RDWR | O_CREAT, 0600);
+  if (file < 0 || ftruncate(file, sizeof(struct watched))) _exit(4);
+  void *where =
+      mmap(NULL, sizeof(struct watched), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (where == MAP_FAILED) _exit(4);
+  close(file);
+  avr_irq_register_notify(pin_of(port, bit), on_watched, where);
 }
 
 static void on_uart(struct avr_irq_t *irq, uint32_t value, void *unused) {
@@ -101,13 +138,17 @@ static void give(unsigned char byte) {
 }
 
 static void obey(char *line) {
-  char port;
-  unsigned bit, level, byte;
+  char port, port2, path[LINE];
+  unsigned bit, bit2, level, byte;
   unsigned long long cycles;
   if (strncmp(line, "send ", 5) == 0) {
     for (char *at = line + 5; sscanf(at, "%2x", &byte) == 1; at += 2) give(byte);
   } else if (sscanf(line, "pin %c %u %u", &port, &bit, &level) == 3) {
-    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ(port), bit), level);
+    avr_raise_irq(pin_of(port, bit), level);
+  } else if (sscanf(line, "wire %c %u %c %u", &port, &bit, &port2, &bit2) == 4) {
+    avr_connect_irq(pin_of(port, bit), pin_of(port2, bit2));
+  } else if (sscanf(line, "watch %c %u %s", &port, &bit, path) == 3) {
+    watch_pin(port, bit, path);
   } else if (sscanf(line, "run %llu", &cycles) == 1) {
     run(avr->cycle + cycles);
     printf("now %llu\n", (unsigned long long)avr->cycle);
@@ -134,8 +175,7 @@ static void listen_to(const char *ports) {
     for (int bit = 0; bit < 8; bit++) {
       char *place = places[used++];
       place[0] = *port, place[1] = '0' + bit;
-      avr_irq_t *irq = avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ(*port), bit);
-      avr_irq_register_notify(irq, on_pin, place);
+      avr_irq_register_notify(pin_of(*port, bit), on_pin, place);
     }
   uint32_t flags = 0;
   avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);

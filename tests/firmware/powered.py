@@ -39,8 +39,19 @@ class Powered(Trace):
 
     def pin(self, pin: str, level: int) -> None:
         """Put a level on a pin from outside."""
+        self._tell(f"pin {pin[0]} {pin[1]} {level}")
+
+    def wire(self, pin: str, other: str) -> None:
+        """Connect the second pin, an input, to the first."""
+        self._tell(f"wire {pin[0]} {pin[1]} {other[0]} {other[1]}")
+
+    def watch(self, pin: str, file: Path) -> None:
+        """Write the last edges of a pin into a file: `tests.firmware.led_camera` reads it."""
+        self._tell(f"watch {pin[0]} {pin[1]} {file}")
+
+    def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"pin {pin[0]} {pin[1]} {level}\n")
+        self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def unplug(self) -> None:

@@ -112,6 +112,19 @@ def test_random_pulses_have_the_timing_of_rsync(idle: Board) -> None:
     assert len(np.unique(np.round(intervals, 4))) == len(intervals)
 
 
+def test_flashes_are_half_a_period_long_at_random_phases(idle: Board) -> None:
+    assert start(idle, Pattern.FLASHES, 99, 0.4) is Status.OK
+    idle.run(20_000)
+    line = seen(idle)
+    stop(idle)
+    times = line.times_s
+    assert np.abs(np.diff(times)[::2] - 0.2).max() < 2e-5
+    intervals = np.diff(times[line.rising])
+    assert len(intervals) > 40
+    assert 0.32 <= intervals.min() < 0.36 and 0.44 < intervals.max() <= 0.483
+    assert len(np.unique(np.round(intervals, 3))) > 30
+
+
 def test_two_seeds_give_two_signals(idle: Board) -> None:
     signals = []
     for seed in (1, 2, 1):
@@ -195,6 +208,8 @@ def test_what_the_board_refuses(board: Board) -> None:
     assert start(board, codes, 1, 5.0, 0) is Status.BAD_PIN
     assert start(board, codes, 1, 1.0) is Status.BAD_VALUE
     assert start(board, codes, 1, 61.0) is Status.BAD_VALUE
+    assert start(board, Pattern.FLASHES, 1, 0.09) is Status.BAD_VALUE
+    assert start(board, Pattern(3), 1, 61.0) is Status.BAD_VALUE
     assert stop(board) is Status.NOT_CONFIGURED
     assert start(board, codes, 1, 5.0) is Status.OK
     assert start(board, codes, 1, 5.0, 7) is Status.FULL

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 
@@ -228,13 +228,23 @@ def test_a_board_without_commands_is_asked_for_its_clock(
         assert link.last_state and not link.broken
 
 
+@pytest.mark.parametrize(
+    ("constant", "pattern", "what"),
+    [
+        ("SYNC_FIRMWARE", "barcodes", "sync signals"),
+        ("FLASH_FIRMWARE", "flashes", "flashes"),
+    ],
+)
 def test_old_firmware_has_no_sync_signals(
-    board: Powered, monkeypatch: pytest.MonkeyPatch
+    constant: str,
+    pattern: Literal["barcodes", "flashes"],
+    what: str,
+    board: Powered,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in ("link", "status_messages"):
-        monkeypatch.setattr(f"outputs.board.{module}.SYNC_FIRMWARE", (1, 2))
-    sync = BoardSync(port=board.port, pin=8)
-    said = r"has firmware 1\.1; sync signals need 1\.2: upload the firmware of this"
+    monkeypatch.setattr(f"outputs.board.link.{constant}", (9, 9))
+    sync = BoardSync(port=board.port, pin=8, pattern=pattern)
+    said = rf"has firmware 1\.2; {what} need 9\.9: upload the firmware of this"
     with pytest.raises(DeviceError, match=said), sync.opened(lambda news: None):
         raise AssertionError
     with BoardPin(port=board.port, pin=9).opened() as write:
