@@ -27,9 +27,11 @@ from deeplabstream.analysis.plots import save_plot
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import package_missing
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.progress import window_progress
 from deeplabstream.recording.alignment.aligned_run import (
-    ALIGNED,
+    PLOTS,
     align_run,
+    aligned_folder,
     sentences,
     write_aligned,
 )
@@ -39,13 +41,10 @@ from deeplabstream.recording.alignment.recordings import (
     UNITS,
     read_recording,
 )
-from deeplabstream.recording.run_folder import stem
 from deeplabstream.recording.run_opening import open_run_folder
 
 
-@ending()
-def main(argv: Sequence[str] | None = None) -> int:
-    """Align the run with the recording."""
+def _parser() -> ProgramParser:
     parser = ProgramParser(
         prog="AlignRecording.py",
         description=__doc__,
@@ -54,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("run", type=Path, help="run folder")
     add("recording", type=Path, help="file or folder of the other recorder")
-    add("--kind", choices=READERS, help="what wrote it; default: by its name")
+    add("--kind", choices=READERS, default="",
+        help="what wrote it; default: by its name")  # fmt: skip
     add("--line", default="", metavar="NAME",
         help="line, channel, stream or column with the signal")  # fmt: skip
     add("--signal", default="", metavar="NAME",
@@ -71,25 +71,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     table("--both-edges", action="store_true",
         help="times are of rising and falling edges in turn (default: rising)")  # fmt: skip
     add_overwrite(parser)
-    asked = parser.parse_args(argv)
+    return parser
+
+
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Align the run with the recording."""
+    asked = _parser().parse_args(argv)
     folder = open_run_folder(asked.run, print)
+    into = aligned_folder(folder.path, asked.recording, asked.name)
+    plots = [into / name for name in PLOTS]
+    check_free(plots, asked.overwrite)
     options = RecordingOptions(
         asked.line, asked.unit, asked.rate, asked.both_edges, asked.threshold
     )
-    recording = read_recording(asked.recording, asked.kind or "", options)
+    _announce(f"reading {asked.recording.name}")
+    recording = read_recording(asked.recording, asked.kind, options)
+    _announce("matching the edges")
     aligned = align_run(folder, recording, asked.signal, asked.most_error_ms / 1e3)
-    into = folder.path / ALIGNED / stem(asked.name or asked.recording.stem)
-    plot = into / "alignment.residuals.svg"
-    check_free([plot], asked.overwrite)
     for sentence in sentences(write_aligned(aligned, into, asked.overwrite)):
         print(sentence)
+    _announce("drawing the residuals")
     try:
         title = f"{folder.path.name} and {asked.recording.name}"
-        save_plot(alignment_plot(aligned.clocks, title), plot)
+        figure = alignment_plot(aligned.clocks, title)
+        for plot in plots:
+            save_plot(figure, plot)
     except ImportError as error:
         print(f"no plot: {package_missing(error.name or str(error))}", file=sys.stderr)
     print(into)
     return 0
+
+
+def _announce(what: str) -> None:
+    """Show in the window what is being done."""
+    if (bar := window_progress(what, 0)) is not None:
+        bar.show(0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.recording.alignment.aligned_run import PLOTS, aligned_folder
+from deeplabstream.recording.alignment.recordings import UNITS
 
 Kind: TypeAlias = Literal[
     "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
@@ -91,6 +93,8 @@ class Program:
     """Key of the field with the file that is shown at the end."""
     writes: str = ""
     """Key of the field that decides the folder of the results."""
+    plot: Callable[[Values], Path | None] = lambda _: None
+    """Returns the image that is shown at the end, in the folder of the results."""
     propose: Callable[[Values, Path], Mapping[str, Sequence[str]]] = lambda *_: {}
     """Proposes words for fields that the user left alone; gets `models/` of the rig."""
 
@@ -106,6 +110,8 @@ class Program:
 
     def results(self, values: Values) -> Path | None:
         """Return the folder that the results go to."""
+        if plot := self.plot(values):
+            return plot.parent
         words = values.get(self.writes) or self._input(values)
         if not words:
             return None
@@ -521,6 +527,76 @@ DISTIL = Program(
     resume="--resume",
     writes="--output",
     propose=_name_of_student,
+)  # fmt: skip
+
+
+def _residual_plot(values: Values) -> Path | None:
+    run, recording = values.get("Run"), values.get("Recording")
+    if not run or not recording:
+        return None
+    name = "".join(values.get("--name", ()))
+    return aligned_folder(Path(run[0]), Path(recording[0]), name) / PLOTS[-1]
+
+
+ALIGN = Program(
+    "Align with a recording",
+    "AlignRecording.py",
+    "Align",
+    "Times of the run on the clock of another recorder, from a line that both have seen. "
+    "The run is not changed. docs/alignment.md describes it.",
+    (
+        Field("", "Run", "folder of the run", "path", required=True, folders=True),
+        Field(
+            "", "Recording", "file or folder of the other recorder", "path",
+            required=True, folders=True, filter="Recordings (*.oebin *.bin *.meta *.nwb "
+            "*.ppd *.xdf *.xdfz *.csv *.tsv *.txt);;All files (*)",
+        ),
+        Field(
+            "--line", "Sync line",
+            "line, channel, stream or column of the recording with the signal; empty: the "
+            "only one", "text",
+        ),
+        Field(
+            "--signal", "Signal of the run",
+            "input or output; empty: the sync signal of the board", "text",
+        ),
+        Field(
+            "--kind", "Recorder", "what wrote the recording", "choice",
+            choices={
+                "by its name": "", "Open Ephys (binary)": "open-ephys",
+                "SpikeGLX": "spikeglx", "NWB": "nwb", "pyPhotometry": "pyphotometry",
+                "Lab Streaming Layer (XDF)": "xdf", "table of edges (CSV)": "csv",
+            },
+        ),
+        Field(
+            "--unit", "Unit of the table", "of times in a CSV", "choice", default="s",
+            choices={name: name for name in UNITS}, advanced=True,
+        ),
+        Field(
+            "--rate", "Samples per second", "if times in a CSV count samples; 0: they do "
+            "not", "number", advanced=True, default="0", highest=1e9, decimals=3,
+            unit="Hz",
+        ),
+        Field(
+            "--both-edges", "Both edges",
+            "times in a CSV without levels are of rising and falling edges in turn",
+            "flag", advanced=True,
+        ),
+        Field(
+            "--threshold", "Threshold", "of an analogue line; empty: half-way", "text",
+            advanced=True,
+        ),
+        Field(
+            "--most-error-ms", "Largest error",
+            "expected error above which a cell stays empty", "number", advanced=True,
+            default="1", highest=1000, decimals=3, unit="ms",
+        ),
+        Field(
+            "--name", "Name", "of the result; empty: that of the recording", "text",
+            advanced=True,
+        ),
+    ),
+    plot=_residual_plot,
 )  # fmt: skip
 
 PREDICTING = (PREDICT, RENDER, SMOOTH)

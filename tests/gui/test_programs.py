@@ -22,6 +22,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.program_process import ProgramProcess, command_line
 from deeplabstream.gui.programs import (
+    ALIGN,
     DISTIL,
     FASTER,
     IMPORT,
@@ -48,7 +49,7 @@ from tests.pose.importers.test_described import HEATMAPS, described, network
 
 SOON = 120_000  # ms
 LEFT = Qt.MouseButton.LeftButton
-ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT)
+ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT, ALIGN)
 ARENA = str(ROOT / "models/arena")
 
 
@@ -92,6 +93,8 @@ def test_each_form_makes_a_command_line_that_its_program_reads(
         del values["--views"], values["--pupil"]  # exclude each other and --mirrored
     if program is IMPORT:
         values["--size"] = ["64x48"]
+    if program is ALIGN:
+        values["--threshold"] = ["1.5"]
     words = ["--output", "out"] if program is TRAIN else []
     read = vars(parser.parse_args([*program.arguments(values), *words]))
     actions = {option: a for a in parser._actions for option in a.option_strings}
@@ -112,7 +115,7 @@ def test_defaults_and_choices_of_a_form_are_those_of_its_program(
         if field.kind == "number" and action is not None and action.default:
             assert float(field.default) == pytest.approx(float(action.default))
         if field.kind == "choice" and action is not None and action.choices:
-            assert {*field.choices.values()} <= {*action.choices}
+            assert {*field.choices.values()} <= {*action.choices, action.default}
             assert field.default == action.default
         if field.kind == "several" and action is not None:
             assert field.default.split() == action.default

@@ -11,16 +11,20 @@ from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.pose import Thresholds
-from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.core.progress import MARK
+from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.pages import runs_page
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.run_listing import COLUMNS
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import bodypart_colour
 from deeplabstream.recording import run_opening
+from deeplabstream.recording.alignment.sync_signals import random_pulses
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_folder import RunFolder
 from tests.gui.fake_session import close_to
+from tests.recording.alignment.recorder import Recorder
+from tests.recording.alignment.synced_run import made
 from tests.recording.recorded import SETTINGS, START_NS, brightness, record
 
 SOON = 90_000  # ms
@@ -291,6 +295,66 @@ def test_a_run_is_decided_again_with_the_settings_of_the_window(
     )
     assert "39 frames re-run" in window.page.toPlainText()
     window.close()
+
+
+@pytest.fixture
+def aligning(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
+) -> Iterator[tuple[FormWindow, Path]]:
+    """The form of a run with random pulses, and the recorder's table of their edges."""
+    line = random_pulses(3, 120.0)
+    run = made(tmp_path / "output" / "synced", line, 120.0)
+    edges, _ = Recorder(ppm=30.0).record(line)
+    recording = tmp_path / "ephys.csv"
+    rows = zip(edges.times_s, edges.rising.astype(int), strict=True)
+    recording.write_text("".join(f"{at:.6f},{level}\n" for at, level in rows), "utf-8")
+    with qtbot.waitSignal(page.view.opened, timeout=SOON):
+        page.open(run)
+    page.align.click()
+    window = page.findChild(FormWindow)
+    assert window is not None
+    yield window, recording
+    window.close()
+
+
+def test_a_run_is_aligned_with_a_recording_and_its_residuals_are_shown(
+    aligning: tuple[FormWindow, Path], qtbot: QtBot
+) -> None:
+    window, recording = aligning
+    panel, view = window.panel, window.panel.view
+    assert panel.missing.text() == "Recording: nothing chosen yet"
+    panel.form.show_values({"Recording": [str(recording)]})
+    said: list[str] = []
+    view.program.said.connect(said.append)
+    with qtbot.waitSignal(panel.ended, timeout=SOON):
+        panel.begin.click()
+    assert view.state.text() == "done", view.page.toPlainText()
+    assert "residuals: 50 % below" in view.page.toPlainText()
+    assert MARK in "".join(said) and MARK not in view.page.toPlainText()
+    assert panel.plot.isVisible() and panel.plot.plot is not None
+    assert panel.plot.plot.width() > 400
+    assert view.show_folder.isVisible()
+    with qtbot.waitSignal(panel.ended, timeout=SOON):
+        panel.begin.click()
+    assert "already exists" in view.state.text()
+    assert view.replace.isVisible() and not panel.plot.isVisible()
+
+
+def test_a_recording_that_does_not_fit_is_a_sentence_in_the_form(
+    aligning: tuple[FormWindow, Path], qtbot: QtBot
+) -> None:
+    window, recording = aligning
+    panel = window.panel
+    edges, _ = Recorder().record(random_pulses(4, 120.0))
+    recording.write_text("".join(f"{at}\n" for at in edges.times_s), "utf-8")
+    panel.form.show_values({"Recording": [str(recording)]})
+    with qtbot.waitSignal(panel.ended, timeout=SOON):
+        panel.begin.click()
+    assert "are not those of the run" in panel.view.state.text()
+    assert panel.plot.isHidden()
+    panel.begin.click()
+    panel.view.stop.click()
+    assert not panel.view.program.running and panel.begin.isEnabled()
 
 
 def test_a_folder_that_is_no_run_is_a_sentence(

@@ -18,6 +18,7 @@ from deeplabstream.settings.sections import Settings
 
 _LONG_S = 10.0
 """Seconds after which closing asks."""
+_FORM_SIZE = (960, 640)  # px
 _STOP, _WAIT = "Stop it", "Continue"
 
 
@@ -60,7 +61,7 @@ class FormWindow(_Window):
         self.panel.form.show_values(values)
         column = QVBoxLayout(self)
         column.addWidget(self.panel)
-        self.resize(960, 560)
+        self.resize(*_FORM_SIZE)
 
 
 class ProgramWindow(_Window):

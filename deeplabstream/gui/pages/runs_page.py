@@ -1,4 +1,4 @@
-"""Runs page: recorded runs in a table, shown, annotated, decided again, exported, deleted."""
+"""Runs page: recorded runs, shown, annotated, decided again, aligned, exported, deleted."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -19,8 +19,14 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.engine.replay.evidence_bundle import BUNDLE
-from deeplabstream.gui.dialogs.program_window import ProgramWindow, rerun_decisions
+from deeplabstream.gui.dialogs.program_window import (
+    FormWindow,
+    ProgramWindow,
+    rerun_decisions,
+)
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
+from deeplabstream.gui.pages.using_tab import models_of
+from deeplabstream.gui.programs import ALIGN
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_table import RunTable, WordSearch
 from deeplabstream.gui.widgets.run_view import RunView
@@ -76,6 +82,11 @@ class RunsPage(QWidget):
             "current settings and lists differences; no output is switched"
         )
         self.label = QPushButton("Label …")
+        self.align = QPushButton("Align …")
+        self.align.setToolTip(
+            "maps the run's clock to that of an ephys, photometry or other recording, "
+            "from a line that both have seen"
+        )
         self.export = QPushButton("Export")
         self.folder = QPushButton("Open folder")
         self.delete = QPushButton("Delete …")
@@ -124,8 +135,8 @@ class RunsPage(QWidget):
         top.setSpacing(8)
         top.addWidget(self.search, 1)
         buttons = (
-            *(self.results, self.again, self.label, self.export, self.folder),
-            *(self.delete, self.other),
+            *(self.results, self.again, self.label, self.align, self.export),
+            *(self.folder, self.delete, self.other),
         )
         for button in buttons:
             top.addWidget(button)
@@ -161,6 +172,7 @@ class RunsPage(QWidget):
         self.other.clicked.connect(self._ask_folder)
         self.again.clicked.connect(self._rerun)
         self.label.clicked.connect(lambda: self.label_asked.emit(self.chosen))
+        self.align.clicked.connect(self._ask_alignment)
         self.folder.clicked.connect(self._open_folder)
         self.delete.clicked.connect(self._ask_delete)
         self.view.opened.connect(self._take_review)
@@ -193,7 +205,7 @@ class RunsPage(QWidget):
             return
         menu = QMenu(self)
         for button in (
-            *(self.results, self.again, self.label),
+            *(self.results, self.again, self.label, self.align),
             *(self.folder, self.delete),
         ):
             if (action := menu.addAction(button.text())) is not None:
@@ -206,8 +218,8 @@ class RunsPage(QWidget):
 
     def _offer(self) -> None:
         for button in (
-            *(self.results, self.again, self.export, self.folder),
-            self.delete,
+            *(self.results, self.again, self.align, self.export),
+            *(self.folder, self.delete),
         ):
             button.setEnabled(self.chosen is not None)
         count = count_queued(self.chosen) if self.chosen is not None else 0
@@ -257,6 +269,11 @@ class RunsPage(QWidget):
     def _rerun(self) -> None:
         if self.chosen is not None:
             rerun_decisions(self.document, self.chosen, self)
+
+    def _ask_alignment(self) -> None:
+        """Show the form that asks for the other recording and its line."""
+        words = {"Run": [str(self.chosen)]}
+        FormWindow(ALIGN, words, models_of(self.document), self).show()
 
     def _ask_export(self, kind: str, _checked: bool = False) -> None:
         self._export(kind)

@@ -17,6 +17,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.engine.doctor.collection import TrainingGpus
 from deeplabstream.gui.programs import Field, Program
 from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.gui.widgets.program_fields import (
     DeviceField,
     FieldEditor,
@@ -96,7 +97,7 @@ class FieldsForm(QWidget):
 
 
 class ProgramPanel(QWidget):
-    """A program: its form on the left, its output and command line on the right."""
+    """A program: its form on the left, its output, plot and command line on the right."""
 
     ended = pyqtSignal(int)
     """It has ended by itself: its exit code."""
@@ -116,6 +117,9 @@ class ProgramPanel(QWidget):
         self.missing = QLabel()
         self.missing.setObjectName("caption")
         self.view = ProgramView()
+        self.plot = PlotView()
+        """The image that the program has drawn."""
+        self.plot.hide()
         self.command = CommandLine()
         if program.resumes or program.resume:
             button = "Resume" if program.resume else program.button
@@ -139,6 +143,7 @@ class ProgramPanel(QWidget):
         program = self.program
         page = values.get(program.opens, [])[:1]
         self.view.show_results(program.results(values), Path(*page) if page else None)
+        self.plot.hide()
         arguments = [*self.arguments, *([program.resume] if resume else [])]
         self.view.start(program.title, program.file, arguments, program.outcomes)
         self._show_state()
@@ -167,6 +172,7 @@ class ProgramPanel(QWidget):
         right = Panel("Output")
         right.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         right.column.addWidget(self.view, 1)
+        right.column.addWidget(self.plot, 2)
         right.column.addWidget(self.command)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -203,4 +209,8 @@ class ProgramPanel(QWidget):
 
     def _ended(self, code: int) -> None:
         self._show_state()
+        plot = self.program.plot(self.form.values())
+        if not code and plot is not None and plot.is_file():
+            self.plot.show_png(plot.read_bytes())
+            self.plot.show()
         self.ended.emit(code)

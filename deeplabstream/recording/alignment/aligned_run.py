@@ -18,6 +18,7 @@ import numpy as np
 from deeplabstream.core.atomic_replace import atomic_file, write_json
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.overwriting import check_free
+from deeplabstream.core.progress import progress
 from deeplabstream.recording.alignment.clock_map import (
     MOST_ERROR_S,
     ClockMap,
@@ -25,7 +26,7 @@ from deeplabstream.recording.alignment.clock_map import (
 )
 from deeplabstream.recording.alignment.recording_data import Recording
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats
-from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_schema import CAMERA, EVENTS, VIDEO
 from deeplabstream.recording.table_reader import RunTable, cells_of, events_table
 
@@ -35,6 +36,7 @@ FACTS, CLOCK, RESIDUALS = (
     "alignment.clock.csv",
     "alignment.residuals.csv",
 )
+PLOTS = "alignment.residuals.svg", "alignment.residuals.png"
 SYNC_KIND = "BoardSync"
 ADDED = ("recording_s", "error_ms", "segment")
 """Columns of aligned tables after those that name the row."""
@@ -178,6 +180,11 @@ def align_run(
     return AlignedRun(folder, recording, seen, clocks, most_error_s)
 
 
+def aligned_folder(run: Path, recording: Path, name: str = "") -> Path:
+    """Return the folder for a recording's alignment; `name` instead of that of the file."""
+    return run / ALIGNED / stem(name or recording.stem)
+
+
 def planned_files(folder: RunFolder, into: Path) -> list[Path]:
     """Return the files that `write_aligned` writes."""
     tables = [
@@ -199,12 +206,11 @@ def write_aligned(
     Each file gets its name when it is complete. DeepLabStreamError: one exists already.
     """
     check_free(planned_files(aligned.folder, into), overwrite)
-    counts = {}
-    for table in aligned.folder.tables():
-        if table.path.exists():
-            counts[table.path.name] = _write_table(
-                aligned, table, into / table.path.name
-            )
+    tables = [table for table in aligned.folder.tables() if table.path.exists()]
+    counts = {
+        table.path.name: _write_table(aligned, table, into / table.path.name)
+        for table in progress(tables, "writing tables", len(tables), "tables")
+    }
     clocks = aligned.clocks
     _write_rows(into / CLOCK, _clock_rows(clocks))
     _write_rows(into / RESIDUALS, _residual_rows(clocks))

@@ -69,6 +69,7 @@ def test_every_table_gets_the_recorders_times_and_the_run_is_not_changed(
     assert len(facts["segments"]) == 1
     assert abs(facts["segments"][0]["drift_ppm"][1] - 60) < 1
     assert (into / "alignment.residuals.svg").stat().st_size > 10_000
+    assert (into / "alignment.residuals.png").read_bytes().startswith(b"\x89PNG")
     assert "99 % below" in capsys.readouterr().out
 
 
