@@ -19,6 +19,15 @@ _EVERY_NS = 100_000_000
 PATIENCE_MS = 5000
 """A driver that does not answer is left to itself after so long."""
 
+_left: list[QThread] = []
+"""Threads that a driver held up. Qt aborts the program when a running one is deleted."""
+
+
+def leave(thread: QThread) -> None:
+    """Wait for the end of a thread; keep it if a driver holds it up for longer."""
+    thread.wait(PATIENCE_MS)
+    _left[:] = [each for each in (*_left, thread) if not each.isFinished()]
+
 
 class CameraFinder(QThread):
     """Asks each kind of camera for the devices that are connected."""
@@ -52,9 +61,10 @@ class CameraPreview(QThread):
         self._over = Event()
 
     def finish(self) -> None:
-        """Close the camera, and wait until it is closed."""
+        """Close the camera, and wait until it is closed; nothing is emitted any more."""
         self._over.set()
-        self.wait(PATIENCE_MS)
+        self.disconnect()
+        leave(self)
 
     def run(self) -> None:
         """Read until the end."""

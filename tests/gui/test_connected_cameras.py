@@ -1,6 +1,9 @@
 """Small live images of the connected cameras, on the page Settings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 from PyQt5.QtCore import Qt
@@ -8,13 +11,14 @@ from pytestqt.qtbot import QtBot
 
 from cameras.video import VideoFile
 from cameras.webcam import Webcam
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui import camera_preview
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.connected_cameras import ConnectedCameras
-from deeplabstream.plugins.camera import Device
+from deeplabstream.gui.widgets.connected_cameras import CameraTile, ConnectedCameras
+from deeplabstream.plugins.camera import CameraStream, Device
 from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
 
@@ -89,6 +93,35 @@ def test_cameras_are_closed_when_the_page_is_left_or_the_rig_starts(
         assert cameras.tiles == []
     cameras.look()
     assert cameras.words.text() == "The rig uses its cameras: stop the stream first."
+
+
+def test_a_driver_that_answers_late_does_not_end_the_program(
+    page: SettingsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Qt aborts a program that deletes a thread before the thread has ended."""
+    begun, answers = Event(), Event()
+
+    @contextmanager
+    def opened(_: VideoFile) -> Iterator[CameraStream]:
+        begun.set()
+        answers.wait()
+        raise DeviceError("no answer")
+        yield
+
+    monkeypatch.setattr(VideoFile, "opened", opened)
+    monkeypatch.setattr(camera_preview, "PATIENCE_MS", 1)
+    tile = CameraTile(Device("VideoFile", "", f"SOURCE = {Path(__file__)}", "slow"))
+    qtbot.addWidget(tile)
+    tile.start()
+    assert begun.wait(60)
+    tile.stop()
+    (held,) = camera_preview._left
+    answers.set()
+    assert held.wait(SOON)
+    monkeypatch.setattr(camera_preview, "PATIENCE_MS", SOON)
+    tile.start()
+    tile.stop()
+    assert camera_preview._left == []
 
 
 def test_without_a_camera_the_panel_says_so(

@@ -164,6 +164,38 @@ def test_a_page_says_what_is_missing_and_stays(
     assert wizard.file is None
 
 
+def test_a_late_failure_of_the_camera_before_is_not_shown(
+    wizard: NewRigWizard, qtbot: QtBot, tmp_path: Path
+) -> None:
+    wizard.next()
+    page = wizard.camera
+    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    page.use_video(tmp_path / "no_such.mkv")
+    preview = page._preview
+    assert preview is not None
+    assert preview.wait(SOON)  # it has failed, and the window does not know it yet
+    del preview
+    page.list.setCurrentRow(0)
+    qtbot.waitUntil(lambda: page.image is not None, timeout=SOON)
+    assert page.problem.text() == ""
+
+
+def test_a_second_search_lists_each_camera_once(
+    wizard: NewRigWizard, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device("Webcam", "", "SOURCE = 3", "Brio 4K")
+    monkeypatch.setattr(Webcam, "found", classmethod(lambda cls: (device,)))
+    wizard.next()
+    page = wizard.camera
+    assert page._finder is not None
+    assert page._finder.wait(SOON)  # the window does not know yet what was found
+    page.search()
+    assert page._finder.wait(SOON)
+    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    labels = [page.list.item(row) for row in range(page.list.count())]
+    assert len([each for each in labels if each and each.text() == "Brio 4K"]) == 1
+
+
 def test_a_video_stands_in_for_a_camera(
     wizard: NewRigWizard, qtbot: QtBot, tmp_path: Path
 ) -> None:

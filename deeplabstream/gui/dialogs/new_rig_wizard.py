@@ -28,10 +28,10 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import free_path, would_overwrite
 from deeplabstream.gui.bridge import PERIOD_MS
 from deeplabstream.gui.camera_preview import (
-    PATIENCE_MS,
     CameraFinder,
     CameraPreview,
     camera_of,
+    leave,
     words_of,
 )
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
@@ -214,6 +214,8 @@ class CameraPage(RigPage):
         if self._finder is not None and self._finder.isRunning():
             return
         self.stop()
+        if self._finder is not None:
+            self._finder.disconnect()  # what it found is found again
         self.list.clear()
         self._add("Simulated mouse (no camera)", _SIMULATED)
         self.words.setText("Searching for cameras …")
@@ -245,7 +247,7 @@ class CameraPage(RigPage):
             self._preview.finish()
             self._preview = None
         if self._finder is not None:
-            self._finder.wait(PATIENCE_MS)
+            leave(self._finder)
 
     def _add(self, label: str, words: Mapping[str, str]) -> None:
         item = QListWidgetItem(label)
@@ -285,14 +287,16 @@ class CameraPage(RigPage):
             return
         self._preview = CameraPreview(camera)
         self._preview.imaged.connect(self._show_picture)
-        self._preview.opened.connect(self.words.setText)
+        self._preview.opened.connect(self._show_format)
         self._preview.failed.connect(self._fail)
         self._preview.start()
 
+    def _show_format(self, text: str) -> None:
+        self.words.setText(text)
+
     def _show_picture(self, image: Image, number: int) -> None:
-        if self.sender() is self._preview:  # not a late one of the camera before
-            self.image = image
-            self.view.show_picture(image, number, None)
+        self.image = image
+        self.view.show_picture(image, number, None)
 
     def _fail(self, why: str) -> None:
         self.image = None

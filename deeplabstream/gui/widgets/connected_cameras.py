@@ -10,10 +10,10 @@ from PyQt5.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidg
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import Image
 from deeplabstream.gui.camera_preview import (
-    PATIENCE_MS,
     CameraFinder,
     CameraPreview,
     camera_of,
+    leave,
     words_of,
 )
 from deeplabstream.gui.widgets.elided_text import Elided
@@ -68,9 +68,8 @@ class ConnectedCameras(Panel):
     def stop(self) -> None:
         """Close all cameras and remove their images."""
         if self._finder is not None:
-            self._finder.found.disconnect(self._add)
-            self._finder.finished.disconnect(self._say_found)
-            self._finder.wait(PATIENCE_MS)
+            self._finder.disconnect()
+            leave(self._finder)
             self._finder = None
         for tile in self.tiles:
             tile.stop()
@@ -144,8 +143,6 @@ class CameraTile(QWidget):
     def stop(self) -> None:
         """Close the camera."""
         if self._preview is not None:
-            self._preview.imaged.disconnect(self._show_image)
-            self._preview.failed.disconnect(self._fail)
             self._preview.finish()
             self._preview = None
 
