@@ -5,6 +5,7 @@
 #include "hal.h"
 #include "inputs.h"
 #include "outputs.h"
+#include "pulses.h"
 #include "sync.h"
 
 struct Answer {
@@ -50,6 +51,7 @@ static void greet(const Frame &frame) {
   outputs_reset();
   inputs_reset();
   sync_reset();
+  pulses_reset();
   fault_told = false;
   answer_count = 0;
   frames_session(number);
@@ -96,6 +98,7 @@ void obey(const Frame &frame) {
   const uint8_t *payload = frame.payload;
   uint32_t time_us = hal_now_us();
   Status status = UNKNOWN;
+  pulses_heard(time_us);
   if (frame.kind == BEAT && frame.length == 0) {
     time_us = outputs_beat();
     status = OK;
@@ -111,6 +114,11 @@ void obey(const Frame &frame) {
     status = configure(frame);
   } else if (frame.kind == SYNC && frame.length == 10) {
     status = sync_start(payload[0], payload[1], read32(payload + 2), read32(payload + 6));
+  } else if (frame.kind == COUNT_PULSES && frame.length == 4) {
+    status = pulses_count(payload[0], payload[1], read16(payload + 2));
+  } else if (frame.kind == GENERATE && frame.length == 13) {
+    status = pulses_generate(payload[0], read32(payload + 1), read32(payload + 5),
+                             read16(payload + 9), read16(payload + 11));
   } else if (frame.kind == ASK_STATE && frame.length == 0) {
     tell_state(frame.sequence);
     return;
@@ -140,6 +148,13 @@ void report() {
   }
   Change change;
   while (sync_waits() && line_is_free() && sync_edge(change)) tell_change(change);
+  NumberedPulse pulse;
+  while (line_is_free() && pulses_next(pulse)) {
+    uint8_t payload[9] = {pulse.pin};
+    put32(payload + 1, pulse.number);
+    put32(payload + 5, pulse.time_us);
+    frames_send(PULSE, payload, sizeof payload);
+  }
   if (outputs_latched() != NONE && frames_session() && !fault_told) fault(outputs_latched());
   if (line_is_free()) inputs_poll(tell_change);
 }

@@ -3,6 +3,7 @@
 
 #if defined(__AVR__) && !defined(HAL_POLLED)
 #include "outputs.h"
+#include "pulses.h"
 #include "sync.h"
 
 #pragma GCC optimize("O2")
@@ -40,7 +41,7 @@ uint32_t hal_now_us() {
 void hal_run() {
   for (;;) {
     const uint32_t now = now_us();
-    const uint32_t next_us = hal_earlier(outputs_run(now), sync_run(now));
+    const uint32_t next_us = hal_earlier(hal_earlier(outputs_run(now), sync_run(now)), pulses_run(now));
     OCR1A = (uint16_t)(next_us << 1);
     if ((int32_t)(next_us - now_us()) > (int32_t)SOON_US) return;
     while ((int32_t)(next_us - now_us()) > 0) {

@@ -3,6 +3,7 @@
 
 #if !defined(__AVR__) || defined(HAL_POLLED)
 #include "outputs.h"
+#include "pulses.h"
 #include "sync.h"
 
 static uint32_t next_us;
@@ -13,7 +14,7 @@ uint32_t hal_now_us() { return micros(); }
 
 void hal_run() {
   const uint32_t now = micros();
-  next_us = hal_earlier(outputs_run(now), sync_run(now));
+  next_us = hal_earlier(hal_earlier(outputs_run(now), sync_run(now)), pulses_run(now));
 }
 
 void hal_poll() {

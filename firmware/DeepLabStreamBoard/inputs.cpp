@@ -2,6 +2,7 @@
 
 #include "hal.h"
 #include "outputs.h"
+#include "pulses.h"
 #include "sync.h"
 
 struct Input {
@@ -27,7 +28,7 @@ bool inputs_own(uint8_t pin) {
 
 Status inputs_configure(uint8_t number, bool pulled_up, uint32_t debounce_us) {
   if (!hal_is_free(number) || outputs_own(number) || inputs_own(number) ||
-      sync_owns(number))
+      sync_owns(number) || pulses_own(number))
     return BAD_PIN;
   if (debounce_us > LONGEST_DEBOUNCE_US) return BAD_VALUE;
   if (count_ == MOST_INPUTS) return FULL;

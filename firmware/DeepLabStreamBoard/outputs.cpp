@@ -4,6 +4,7 @@
 
 #include "hal.h"
 #include "inputs.h"
+#include "pulses.h"
 #include "sync.h"
 
 const uint32_t IDLE_US = 10000;
@@ -86,7 +87,8 @@ void outputs_reset() {
 
 Status outputs_configure(uint8_t number, bool pwm, uint32_t longest_on_us,
                          uint16_t watchdog_ms) {
-  if (!hal_is_free(number) || inputs_own(number) || sync_owns(number)) return BAD_PIN;
+  if (!hal_is_free(number) || inputs_own(number) || sync_owns(number) || pulses_own(number))
+    return BAD_PIN;
   if (pwm && !hal_has_pwm(number)) return NO_PWM;
   if (longest_on_us == 0 || longest_on_us > LONGEST_ON_US ||
       watchdog_ms < SHORTEST_WATCHDOG_MS || watchdog_ms > LONGEST_WATCHDOG_MS)

@@ -26,6 +26,9 @@ enum Kind : uint8_t {
   SYNC = 0x08,       // pin u8, pattern u8, first u32: number of the first code, or seed;
                      // period_us u32: from code to code, or mean interval. Since 1.1;
                      // FLASHES since 1.2
+  COUNT_PULSES = 0x10,  // pin u8, side u8, dead_us u16. Since 1.2
+  GENERATE = 0x11,   // pin u8, period_ns u32 (0: stop), width_us u32, dither_us u16, seed u16;
+                     // stops when no command arrives for SILENCE_US. Since 1.2
   // from the board
   ACK = 0x81,        // sequence u8, status u8, board_us u32
   IDENTITY = 0x82,   // protocol, firmware major, minor, outputs, inputs u8, session u16,
@@ -36,11 +39,15 @@ enum Kind : uint8_t {
   FAULT = 0x85,      // cause u8: all is off, nothing can be switched on before the next HELLO
   STATE = 0x86,      // sequence, latched cause u8, pins that are high (of outputs, a bit each
                      // in the order of CONFIGURE) u8, board_us u32
+  PULSE = 0x90,      // pin u8, number u32, board_us u32; a gap in the numbers: pulses that
+                     // came while the line was busy
 };
 
 enum Mode : uint8_t { DIGITAL_OUT = 1, PWM_OUT = 2, DIGITAL_IN = 3, PULLED_UP_IN = 4 };
 
 enum Pattern : uint8_t { NO_SYNC = 0, RANDOM_PULSES = 1, BARCODES = 2, FLASHES = 3 };
+
+enum PulseSide : uint8_t { NO_COUNT = 0, RISING_PULSES = 1, FALLING_PULSES = 2 };
 
 enum Status : uint8_t {
   OK = 0,
@@ -68,3 +75,5 @@ const uint32_t LONGEST_ON_US = 1800000000UL;
 const uint32_t SHORTEST_PERIOD_US = 1000, SHORTEST_WIDTH_US = 50;
 const uint32_t SHORTEST_SYNC_US = 1000000, SHORTEST_CODES_US = 2100000,
                SHORTEST_FLASHES_US = 100000, LONGEST_SYNC_US = 60000000;
+const uint32_t SILENCE_US = 1000000;
+const uint32_t TOO_MANY_PULSES = 0xFFFFFFFF;  // instead of a number: counting has ended

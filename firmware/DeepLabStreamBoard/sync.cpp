@@ -4,6 +4,7 @@
 
 #include "hal.h"
 #include "outputs.h"
+#include "pulses.h"
 
 const uint32_t IDLE_US = 10000, FULL_US = 1000;
 const uint32_t PULSE_US = 50000;              // as pyControl's Rsync
@@ -70,7 +71,8 @@ Status sync_start(uint8_t pin, uint8_t pattern, uint32_t first, uint32_t period_
     return OK;
   }
   if (pattern_ != NO_SYNC) return FULL;
-  if (!hal_is_free(pin) || outputs_own(pin) || inputs_own(pin)) return BAD_PIN;
+  if (!hal_is_free(pin) || outputs_own(pin) || inputs_own(pin) || pulses_own(pin))
+    return BAD_PIN;
   if (pattern > FLASHES || period_us > LONGEST_SYNC_US || period_us < shortest_us(pattern))
     return BAD_VALUE;
   if (outputs_latched() != NONE) return LATCHED;

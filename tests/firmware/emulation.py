@@ -81,7 +81,7 @@ def firmware(chip: Chip, *defines: str) -> Path:
         *(f"-D{define}" for define in defines),
     ]
     cpp = ["avr-g++", "-std=gnu++11", "-fno-exceptions", "-fno-threadsafe-statics"]
-    plain = ["wiring", "wiring_digital", "wiring_analog", "hooks"]
+    plain = ["wiring", "wiring_digital", "wiring_analog", "hooks", "WInterrupts"]
     parts = [
         "main",
         "HardwareSerial",
