@@ -36,6 +36,9 @@ Pin hal_pin(uint8_t number);
 void hal_write(const Pin &pin, bool high);
 bool hal_read(const Pin &pin);
 
+// Forget edges that are not handled yet, of all interrupts of pins.
+void hal_forget_edges();
+
 // Readable name of the board.
 const char *hal_name();
 

@@ -87,6 +87,8 @@ void hal_write(const Pin &pin, bool high) {
 
 bool hal_read(const Pin &pin) { return *pin.in & pin.mask; }
 
+void hal_forget_edges() { EIFR = 0xFF; }
+
 const char *hal_name() {
 #if defined(ARDUINO_AVR_UNO)
   return "Arduino Uno";

@@ -53,6 +53,12 @@ void hal_write(const Pin &pin, bool high) { digitalWrite(pin.number, high ? HIGH
 
 bool hal_read(const Pin &pin) { return digitalRead(pin.number) == HIGH; }
 
+void hal_forget_edges() {
+#if defined(EIFR)
+  EIFR = 0xFF;
+#endif
+}
+
 const char *hal_name() {
 #if defined(TEENSYDUINO)
   return "Teensy";

@@ -95,7 +95,9 @@ Status pulses_count(uint8_t pin, uint8_t side, uint16_t dead_us) {
   pinMode(pin, INPUT);
   const uint8_t line = digitalPinToInterrupt(pin);
   counters[count_] = {pin, line, dead_us, 0, 0, 0, false};
+  Quiet quiet;
   attachInterrupt(line, EDGES[count_], side == RISING_PULSES ? RISING : FALLING);
+  hal_forget_edges();
   count_++;
   return OK;
 }
@@ -179,19 +181,21 @@ uint32_t pulses_run(uint32_t now_us) {
 }
 
 bool pulses_next(NumberedPulse &pulse) {
-  for (uint8_t i = 0; i < count_; i++) {
-    Counter &counter = counters[i];
-    counter.edges = 0;
-    if (counter.noisy) {
-      counter.noisy = false;
-      pulse = {counter.pin, TOO_MANY_PULSES, hal_now_us()};
+  for (uint8_t i = 0; i < count_; i++) counters[i].edges = 0;
+  {
+    Quiet quiet;
+    if (pulse_count) {
+      pulse = pulses[first_pulse];
+      first_pulse = (first_pulse + 1) % MOST_PULSES;
+      pulse_count--;
       return true;
     }
   }
-  Quiet quiet;
-  if (pulse_count == 0) return false;
-  pulse = pulses[first_pulse];
-  first_pulse = (first_pulse + 1) % MOST_PULSES;
-  pulse_count--;
-  return true;
+  for (uint8_t i = 0; i < count_; i++)
+    if (counters[i].noisy) {
+      counters[i].noisy = false;
+      pulse = {counters[i].pin, TOO_MANY_PULSES, hal_now_us()};
+      return true;
+    }
+  return false;
 }

@@ -14,6 +14,7 @@ from deeplabstream import DeviceError, DeviceReport, InputBroken
 from ..serial_line import Port
 from .protocol import (
     PROTOCOL,
+    TOO_MANY_PULSES,
     Cause,
     MessageType,
     Packet,
@@ -27,6 +28,8 @@ from .status_messages import (
     BoardClock,
     News,
     PinChange,
+    PinPulse,
+    noise_text,
     protocol_mismatch_text,
     refusal,
     trip_text,
@@ -232,6 +235,9 @@ class BoardConnection:
                 count_us = self._clock.unwrapped(board_us)
                 change = PinChange(bool(high), moment_ns, heard_ns, first, count_us)
                 self._tell(pin, change)
+            case MessageType.PULSE:
+                pin, number, board_us = frame.numbers("BII")
+                self._pulsed(pin, number, board_us, heard_ns)
             case MessageType.WENT_OFF:
                 pin, cause, board_us = frame.numbers("BBI")
                 moment_ns = min(self._clock.moment(board_us), heard_ns)
@@ -247,6 +253,14 @@ class BoardConnection:
             case MessageType.FAULT:
                 self.tripped = True
                 self._break(trip_text(self.port.name, frame.numbers("B")[0]))
+
+    def _pulsed(self, pin: int, number: int, board_us: int, heard_ns: int) -> None:
+        if number == TOO_MANY_PULSES:
+            self._tell(pin, InputBroken(noise_text(self.port.name, pin)))
+            return
+        moment_ns = min(self._clock.moment(board_us), heard_ns)
+        unwrapped_us = self._clock.unwrapped(board_us)
+        self._tell(pin, PinPulse(number, moment_ns, heard_ns, unwrapped_us))
 
     def _tell(self, pin: int, news: News) -> None:
         if hear := self.listeners.get(pin):

@@ -1,5 +1,6 @@
 """An open board with our firmware, and its pins."""
 
+import secrets
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,11 +10,13 @@ from deeplabstream import DeviceError
 from .connection import BoardConnection
 from .protocol import (
     FLASH_FIRMWARE,
+    PULSE_FIRMWARE,
     SYNC_FIRMWARE,
     Cause,
     MessageType,
     Mode,
     Pattern,
+    PulseSide,
 )
 from .status_messages import News, old_firmware_text
 
@@ -83,6 +86,70 @@ class BoardLink(BoardConnection):
             with suppress(DeviceError):  # the cause was reported before
                 stop = struct.pack("<BBII", number, Pattern.NONE, 0, 0)
                 self.ask(MessageType.SYNC, stop, number)
+            del self.listeners[number]
+
+    @contextmanager
+    def counter(
+        self,
+        number: int,
+        side: PulseSide,
+        dead_s: float,
+        hear: Callable[[News], object],
+    ) -> Iterator[None]:
+        """Count the pulses at a pin from 0 on; `hear` is called with each.
+
+        Edges within `dead_s` of a pulse are ignored. DeviceError: the firmware is too old,
+        or the board refuses, such as a pin without an interrupt.
+        """
+        start = struct.pack("<BBH", number, side, round(dead_s * 1e6))
+        stop = struct.pack("<BBH", number, PulseSide.NO_COUNT, 0)
+        with self._pulses(number, MessageType.COUNT_PULSES, start, stop, hear):
+            yield
+
+    @contextmanager
+    def generator(
+        self,
+        number: int,
+        rate: float,
+        width_s: float,
+        dither_s: float,
+        hear: Callable[[News], object],
+    ) -> Iterator[None]:
+        """Generate pulses at a pin; `hear` is called with each.
+
+        Each pulse is up to `dither_s` later than regular, at random. The board stops by
+        itself when this program dies.
+        """
+        width_us, dither_us = round(width_s * 1e6), round(dither_s * 1e6)
+        numbers = round(1e9 / rate), width_us, dither_us, secrets.randbelow(65535) + 1
+        start = struct.pack("<BIIHH", number, *numbers)
+        stop = struct.pack("<BIIHH", number, 0, 0, 0, 0)
+        with self._pulses(number, MessageType.GENERATE, start, stop, hear):
+            yield
+
+    @contextmanager
+    def _pulses(
+        self,
+        number: int,
+        kind: MessageType,
+        start: bytes,
+        stop: bytes,
+        hear: Callable[[News], object],
+    ) -> Iterator[None]:
+        if self.firmware < PULSE_FIRMWARE:
+            version = self.port.name, self.firmware
+            raise DeviceError(
+                old_firmware_text(*version, "pulses need", PULSE_FIRMWARE)
+            )
+        if number in self.listeners:
+            raise DeviceError(f"pin {number} of {self.port.name} is used twice")
+        self.listeners[number] = hear
+        try:
+            self.ask(kind, start, number)
+            yield
+        finally:
+            with suppress(DeviceError):  # the cause was reported before
+                self.ask(kind, stop, number)
             del self.listeners[number]
 
     def set(self, pin: int, level: float) -> None:

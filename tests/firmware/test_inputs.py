@@ -77,7 +77,7 @@ def test_what_bounces_is_told_once_it_is_steady(board: Board) -> None:
     began_us = board.cycle / 16 - zero_us
     board.run(4.9)
     assert changes(board) == []
-    board.run(0.5)
+    board.run(1)  # the message takes a quarter of it
     ((level, at_us),) = changes(board)
     assert level == 1 and -20 < at_us - began_us < 150
 
