@@ -42,6 +42,7 @@ class Journal:
     def __init__(self, spec: JournalSpec, block: SharedBlock | None = None) -> None:
         self.spec = spec
         self._block = block or SharedBlock(spec.memory)
+        self._block.populate()
         self.bytes = self._block.bytes[: _HEAD + _SLOT * spec.slots]
         """The header and the slots, each with its own header."""
         self.words = self.bytes.cast("q")

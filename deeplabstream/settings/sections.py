@@ -83,6 +83,13 @@ class Streaming:
         description="yes: all cameras run; no: only the first [Camera NAME]",
         title="Use all cameras",
     )
+    real_time: bool = Field(
+        True,
+        description="yes: cameras and engine get real-time priority and locked memory "
+        "where the account may; no: ordinary priority",
+        title="Real-time priority",
+        json_schema_extra={"advanced": True},
+    )
 
 
 @settings(frozen=True, kw_only=True)

@@ -83,6 +83,8 @@ def test_a_change_is_made_told_and_recorded_while_all_goes_on(tmp_path: Path) ->
     notes = [row["text"] for row in events if row["name"] == "setting"]
     assert notes[0] == "[Camera top] GAIN is 6 now, as requested", "told before the run"
     assert any("EXPOSURE_US is 40000" in note for note in notes)
+    scheduling = [row["text"] for row in events if row["name"] == "scheduling"]
+    assert len(scheduling) == 1 and scheduling[0].startswith("real-time priority")
 
 
 def test_before_a_run_another_size_is_taken_and_all_processes_follow(

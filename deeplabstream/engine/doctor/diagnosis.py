@@ -8,6 +8,7 @@ from deeplabstream.engine.doctor import cures
 from deeplabstream.engine.doctor.environment import Environment, UsbCamera
 from deeplabstream.engine.doctor.findings import Finding, Severity, ordered
 from deeplabstream.engine.doctor.gpu_diagnosis import diagnose_gpu
+from deeplabstream.engine.processes.real_time import ALLOW
 
 OLDEST_PYTHON, FIRST_TOO_NEW = (3, 11), (3, 14)
 LEAST_MEMORY_GB, LEAST_FREE_GB = 4.0, 1.0
@@ -555,14 +556,15 @@ def _screen(environment: Environment) -> Iterator[Finding]:
 
 def _scheduling(environment: Environment) -> Iterator[Finding]:
     found, area = environment.scheduling, "power"
-    if found.can_raise_priority is False and environment.os.system == "linux":
+    rights = (found.can_run_real_time, found.can_lock_memory, found.can_raise_priority)
+    if False in rights and environment.os.system == "linux":
         yield Finding(
             "priority",
             NOTE,
             "priority",
-            "The account may not raise the priority of its programs.",
+            "The account may not use real-time priority or lock memory.",
             "Under load from other programs, latency has longer tails.",
-            "echo '@users - nice -10' | sudo tee /etc/security/limits.d/deeplabstream.conf",
+            f"{ALLOW}; then log in again (docs/latency.md)",
         )
     if found.on_battery:
         yield Finding(

@@ -270,6 +270,10 @@ class Scheduling:
     """Priority, power and antivirus: what may delay a running rig."""
 
     can_raise_priority: bool | None = None
+    can_run_real_time: bool | None = None
+    """Linux: whether SCHED_FIFO is allowed."""
+    can_lock_memory: bool | None = None
+    """Linux: whether memory may be locked without limit."""
     on_battery: bool | None = None
     power_plan: str = ""
     """Windows: balanced, high performance, power saver, or the name of another plan."""

@@ -16,6 +16,7 @@ from deeplabstream.engine.doctor.environment import (
     SerialPort,
     UsbCamera,
 )
+from deeplabstream.engine.processes.real_time import may_lock_memory, may_run_real_time
 
 USB3_CAMERAS = {
     "2676": "Basler",
@@ -215,6 +216,8 @@ def scheduling() -> Scheduling:
     frequency = "/sys/devices/system/cpu/cpu0/cpufreq"
     return Scheduling(
         may,
+        may_run_real_time(),
+        may_lock_memory(),
         _on_battery(),
         governor=text(f"{frequency}/scaling_governor").strip(),
         governor_driver=text(f"{frequency}/scaling_driver").strip(),

@@ -35,8 +35,22 @@ def _parts(environment: Environment) -> Iterator[tuple[str, str]]:
     yield "networks run on", _networks(environment)
     yield "torch", _torch(environment)
     screen = environment.screen
+    yield "real-time rights", _rights(environment)
     size = f", {screen.size[0]}x{screen.size[1]}" if screen.size else ""
     yield "screen", f"{screen.asked or 'none'}{size}"
+
+
+def _rights(environment: Environment) -> str:
+    found = environment.scheduling
+    rights = {
+        "SCHED_FIFO": found.can_run_real_time,
+        "locked memory": found.can_lock_memory,
+    }
+    return ", ".join(
+        f"{name}{'' if allowed else ' refused'}"
+        for name, allowed in rights.items()
+        if allowed is not None
+    )
 
 
 def _cpu(environment: Environment) -> str:

@@ -13,10 +13,14 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.frame import Image
 from deeplabstream.engine.processes.child_process import (
-    raise_priority,
     report_errors,
     send_message,
     set_up_child,
+)
+from deeplabstream.engine.processes.real_time import (
+    CAMERA,
+    IdleCollection,
+    RealTime,
 )
 from deeplabstream.engine.session.messages import (
     CameraMessage,
@@ -52,7 +56,11 @@ DAMAGED_PAUSE_S = 10.0
 
 
 def camera_main(
-    name: str, camera: Camera, pipe: Connection, wake: Semaphore | None
+    name: str,
+    camera: Camera,
+    pipe: Connection,
+    wake: Semaphore | None,
+    real_time: bool = True,
 ) -> None:
     """Open the camera, report its format, wait for `FillRing`, and fill the ring.
 
@@ -62,7 +70,7 @@ def camera_main(
     """
     set_up_child(orphaned=lambda: os._exit(0))
     with report_errors(pipe) as messages:
-        process = _CameraProcess(name, camera, messages, wake)
+        process = _CameraProcess(name, camera, messages, wake, real_time)
         process.deliver(camera)
         while not process.stopped:
             process.reopen()
@@ -70,10 +78,16 @@ def camera_main(
 
 class _CameraProcess:
     def __init__(
-        self, name: str, camera: Camera, pipe: Messages, wake: Semaphore | None
+        self,
+        name: str,
+        camera: Camera,
+        pipe: Messages,
+        wake: Semaphore | None,
+        real_time: bool,
     ) -> None:
         self._name, self._camera = name, camera
         self._pipe, self._wake = pipe, wake
+        self._wants_real_time = real_time
         self._clock = SystemClock()
         self._from = 0
         """Number of the first frame since the camera was opened last."""
@@ -92,7 +106,8 @@ class _CameraProcess:
         with self._opened(camera) as stream:
             self._camera = camera
             if self._report_opened(stream):
-                raise_priority()
+                self._real_time = RealTime(CAMERA, self._wants_real_time)
+                self._garbage = IdleCollection()
                 self._fill(stream)
 
     def reopen(self) -> None:
@@ -174,6 +189,9 @@ class _CameraProcess:
                 )
                 if self._wake is not None:
                     self._wake.release()
+                self._garbage.idle(arrived_ns)
+                for sentence in self._real_time.check(arrived_ns):
+                    self._say(sentence)
         except DeviceError as error:
             if self._camera.reopens:
                 self._say(f"is lost ({error}); trying to open it again")

@@ -1,6 +1,5 @@
 """Engine process: takes the newest frames from the rings through the loop."""
 
-import gc
 import sys
 import threading
 from collections import deque
@@ -28,7 +27,6 @@ from deeplabstream.engine.network_loading import (
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.processes.child_process import (
     EngineLinks,
-    raise_priority,
     report_errors,
     send_message,
     set_up_child,
@@ -37,6 +35,11 @@ from deeplabstream.engine.processes.guard import (
     Heartbeat,
     guards_missing,
     last_entry_text,
+)
+from deeplabstream.engine.processes.real_time import (
+    ENGINE,
+    IdleCollection,
+    RealTime,
 )
 from deeplabstream.engine.session.messages import (
     Analyse,
@@ -82,7 +85,7 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
         resources.callback(engine.goodbye)
         resources.callback(engine.farewell)
         engine.prepare()
-        raise_priority()
+        engine.hurry()
         engine.work()
 
 
@@ -152,6 +155,8 @@ class _Engine:
             self.resources,
         )
         self.loop: Loop
+        self.real_time: RealTime | None = None
+        self.garbage: IdleCollection
 
     def prepare(self) -> None:
         """Do everything slow before the first frame; outputs are opened, and off."""
@@ -184,13 +189,22 @@ class _Engine:
         analysed = tuple(self.settings.triggers_by_camera())
         taken = frame_seconds(estimator, analysed, self.batching)
         frame_ms = {camera: 1e3 * seconds for camera, seconds in taken.items()}
-        gc.collect()
-        gc.freeze()
-        gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
         message = network_ready_message(estimator, self.settings)
         self.send(replace(message, frame_ms=frame_ms))
         for sentence in outdated_networks(self.settings):
             self.write(Note("network", sentence, self.clock.now_ns()))
+
+    def hurry(self) -> None:
+        """Get real-time priority and collect garbage at idle moments only."""
+        self.real_time = RealTime(ENGINE, self.settings.streaming.real_time)
+        self.write(Note("scheduling", self.real_time.remark, self.clock.now_ns()))
+        self.garbage = IdleCollection()
+
+    def check_real_time(self, now_ns: int) -> None:
+        """Record which threads lost their real-time priority."""
+        if self.real_time is not None:
+            for sentence in self.real_time.check(now_ns):
+                self.write(Note("scheduling", sentence, now_ns))
 
     def goodbye(self) -> None:
         """Dismiss the guards, but not where an output could not be switched off."""
@@ -251,8 +265,10 @@ class _Engine:
                 listened_ns = now_ns
                 while not self.stopped and has_message(self.pipe):
                     self.handle_message()
+                self.check_real_time(now_ns)
                 deadline_ns = self.loop.idle()
                 if not ready:
+                    self.garbage.idle(now_ns)
                     self.sleep(deadline_ns)
 
     def newest(self) -> list[Frame]:
@@ -347,7 +363,10 @@ class _Engine:
         self.unguarded = guards_missing(guarded, self.unguarded, lambda: self.stopped)
         if self.unguarded:
             return "The guards did not start, so the outputs stay closed"
-        return self.bench.open()
+        problem = self.bench.open()
+        if self.real_time is not None:
+            self.real_time.raise_threads()  # the one that ends pulses
+        return problem
 
     def test(self, name: str) -> None:
         """Pulse an output for a moment; an experiment has them for itself."""

@@ -110,7 +110,10 @@ class ProcessManager:
                 f"camera {name}",
                 CAMERA,
                 (name, camera),
-                (self._engine_wake if camera.analyse else None,),
+                (
+                    self._engine_wake if camera.analyse else None,
+                    settings.streaming.real_time,
+                ),
             )
             for name, camera in settings.cameras.items()
         }

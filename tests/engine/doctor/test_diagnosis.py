@@ -555,6 +555,12 @@ NOTES = {
     "no right to a priority": Case(
         change(LINUX, scheduling__can_raise_priority=False), "priority", "nice"
     ),
+    "no right to real-time priority": Case(
+        change(LINUX, scheduling__can_run_real_time=False), "priority", "rtprio"
+    ),
+    "no right to lock memory": Case(
+        change(LINUX, scheduling__can_lock_memory=False), "priority", "memlock"
+    ),
     "encoder": Case(
         change(LINUX_GPU, computing__nvenc=Encoder(False, "no capable devices found")),
         "nvenc",

@@ -1,0 +1,251 @@
+"""Real-time priority and locked memory for the threads between camera and output.
+
+Bounded: only threads that sleep keep the priority. A thread that uses most of a core, or
+computes for `LONGEST_S` without sleeping, goes back to ordinary priority; processes and
+threads that it starts begin at ordinary priority.
+"""
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+
+from deeplabstream.engine.processes.child_process import raise_priority
+
+if sys.platform == "linux":
+    import resource
+
+ENGINE, CAMERA = 10, 12
+"""Priorities of SCHED_FIFO. A camera comes first: its frame time must not be late."""
+LONGEST_S = 0.5
+"""How long a thread may compute at real-time priority without sleeping."""
+MOST_OF_CORE = 0.7
+"""Share of a core above which a thread loses the priority."""
+CHECK_S = 1.0
+ALLOW = (
+    r"printf '@users - rtprio 20\n@users - memlock unlimited\n@users - nice -10\n' | "
+    "sudo tee /etc/security/limits.d/deeplabstream.conf"
+)
+"""Command that allows all this on Linux, from the next login on."""
+
+_NICE_STEPS = 5
+_CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+_SET_TIMER_SLACK = 29
+_HIGH_PRIORITY_CLASS = 0x80
+
+
+class RealTime:
+    """Real-time priority of this process's threads; made and used by its main thread.
+
+    `wanted` False: raised ordinary priority (`nice`) only.
+    """
+
+    def __init__(self, priority: int, wanted: bool = True) -> None:
+        self._priority = priority
+        self._used_ns: dict[int, int] = {}
+        """CPU time of each thread at real-time priority, when it was checked last."""
+        self._lowered: set[int] = set()
+        self._unsaid: list[str] = []
+        self._checked_ns = 0
+        raise_priority()
+        self.remark = (
+            self._begin() if wanted else "real-time priority: REAL_TIME is off"
+        )
+        """What was applied, and what not, with the command that allows it; for the record."""
+
+    def _begin(self) -> str:
+        keep_freed_memory()
+        if sys.platform == "win32":
+            return _begin_windows()
+        if sys.platform != "linux":
+            return "real-time priority: not on this system"
+        _call("prctl", _SET_TIMER_SLACK, 1, 0, 0, 0)  # sleeps end on time
+        _set_limits(self._leave)
+        self.raise_threads()
+        real_time, locked = bool(self._used_ns), lock_memory()
+        priority = f"SCHED_FIFO {self._priority}" if real_time else "no"
+        memory = "locked" if locked else "not locked"
+        text = f"real-time priority: {priority}; memory: {memory}"
+        if not (real_time and locked):
+            text += f". To allow it, run {ALLOW} and log in again"
+        return text
+
+    def raise_threads(self) -> None:
+        """Give the priority to all Python threads of this process that lack it.
+
+        Threads of libraries (the network's, the camera driver's) compute much: they get
+        a higher ordinary priority.
+        """
+        if sys.platform != "linux":
+            return
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        python = [thread.native_id for thread in threading.enumerate()]
+        for number in (int(task.name) for task in Path("/proc/self/task").iterdir()):
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, number, -_NICE_STEPS)
+            if (
+                number not in python
+                or number in self._used_ns
+                or number in self._lowered
+            ):
+                continue
+            with suppress(OSError):
+                os.sched_setscheduler(number, policy, os.sched_param(self._priority))
+                self._used_ns[number] = _used_ns(number)
+
+    def check(self, now_ns: int) -> list[str]:
+        """Lower threads that use most of a core; return sentences about them.
+
+        To be called often, when there is time; it looks once in `CHECK_S`.
+        """
+        span_ns = now_ns - self._checked_ns
+        if span_ns < CHECK_S * 1e9:
+            return []
+        first, self._checked_ns = not self._checked_ns, now_ns
+        said, self._unsaid = self._unsaid, []
+        for number, before_ns in list(self._used_ns.items()):
+            self._used_ns[number] = used_ns = _used_ns(number)
+            if not first and used_ns - before_ns > MOST_OF_CORE * span_ns:
+                self._lower(number)
+                said.append(
+                    f"a thread used more than {MOST_OF_CORE:.0%} of a core: it has "
+                    "ordinary priority from now on"
+                )
+        return said
+
+    def _leave(self) -> None:
+        for number in list(self._used_ns):
+            self._lower(number)
+        self._unsaid.append(
+            f"a thread computed for {LONGEST_S:g} s without a pause: all threads of this "
+            "process have ordinary priority from now on"
+        )
+
+    def _lower(self, number: int) -> None:
+        self._used_ns.pop(number, None)
+        self._lowered.add(number)
+        if sys.platform == "linux":
+            with suppress(OSError):
+                os.sched_setscheduler(number, os.SCHED_OTHER, os.sched_param(0))
+
+
+class IdleCollection:
+    """Garbage collection of a process on the frame's path: at idle moments only."""
+
+    EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        gc.collect()
+        gc.freeze()  # what lives now is not looked at again
+        gc.disable()
+        self._next_ns = time.perf_counter_ns() + round(self.EVERY_S * 1e9)
+
+    def idle(self, now_ns: int) -> None:
+        """Collect if it is time; to be called when there is no frame."""
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + round(self.EVERY_S * 1e9)
+            gc.collect()
+
+
+def may_run_real_time() -> bool | None:
+    """Return whether this account may use real-time priority; None: not on this system."""
+    if sys.platform == "linux":
+        return os.geteuid() == 0 or _allowed(resource.RLIMIT_RTPRIO) >= CAMERA
+    return None
+
+
+def may_lock_memory() -> bool | None:
+    """Return whether this account may lock its memory; None: not on this system."""
+    if sys.platform == "linux":
+        return os.geteuid() == 0 or _allowed(resource.RLIMIT_MEMLOCK) == inf
+    return None
+
+
+def lock_memory() -> bool:
+    """Keep all memory that this process uses, now and later, in RAM.
+
+    Not within a limit: a later allocation beyond it would fail.
+    """
+    if sys.platform == "linux" and may_lock_memory():
+        hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+        return _call("mlockall", _CURRENT | _FUTURE | _ON_FAULT) == 0
+    return False
+
+
+def _allowed(limit: int) -> float:
+    """Return the hard limit of a resource, to which this process may raise its own."""
+    if sys.platform == "linux":
+        hard = resource.getrlimit(limit)[1]
+        return inf if hard == resource.RLIM_INFINITY else hard
+    return 0
+
+
+def keep_freed_memory() -> None:
+    """Let malloc keep freed memory, so that a frame's arrays cause no page faults.
+
+    By default it returns large blocks to the system, which clears their pages at each use.
+    """
+    largest = 32 << 20  # glibc accepts no more
+    _call("mallopt", _MMAP_THRESHOLD, largest)
+    _call("mallopt", _TRIM_THRESHOLD, 2**31 - 1)
+    _call("mallopt", _TOP_PAD, 1 << 20)
+
+
+def _call(function: str, *arguments: int) -> int:
+    """Call a function of the C library; -1: there is none, or it failed."""
+    if sys.platform != "linux":
+        return -1
+    try:
+        return int(getattr(ctypes.CDLL(None), function)(*arguments))
+    except (OSError, AttributeError):
+        return -1
+
+
+def _set_limits(leave: Callable[[], None]) -> None:
+    """Permit what may be permitted; call `leave` when a thread computes for `LONGEST_S`."""
+    if sys.platform == "linux":
+        hard = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
+        resource.setrlimit(resource.RLIMIT_RTPRIO, (hard, hard))
+        hard = resource.getrlimit(resource.RLIMIT_RTTIME)[1]
+        wanted = round(min(LONGEST_S * 1e6, _allowed(resource.RLIMIT_RTTIME)))
+        signal.signal(signal.SIGXCPU, lambda _number, _frame: leave())
+        resource.setrlimit(resource.RLIMIT_RTTIME, (wanted, hard))
+
+
+def _used_ns(thread: int) -> int:
+    """Return the CPU time of a thread; 0: it has ended."""
+    try:
+        text = Path(f"/proc/self/task/{thread}/schedstat").read_text("ascii")
+        return int(text.split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _begin_windows() -> str:
+    """Register the calling thread with MMCSS and raise the process's priority class."""
+    if sys.platform == "win32":
+        from ctypes import WinDLL, byref, c_ulong, c_void_p, c_wchar_p
+
+        kernel, avrt = WinDLL("kernel32"), WinDLL("avrt")
+        kernel.GetCurrentProcess.restype = c_void_p
+        kernel.SetPriorityClass.argtypes = c_void_p, c_ulong
+        raised = kernel.SetPriorityClass(
+            kernel.GetCurrentProcess(), _HIGH_PRIORITY_CLASS
+        )
+        avrt.AvSetMmThreadCharacteristicsW.argtypes = c_wchar_p, c_void_p
+        avrt.AvSetMmThreadCharacteristicsW.restype = c_void_p
+        task = c_ulong(0)
+        registered = avrt.AvSetMmThreadCharacteristicsW("Capture", byref(task))
+        priority = "MMCSS task Capture" if registered else "no (MMCSS refused)"
+        process = "high" if raised else "unchanged"
+        return f"real-time priority: {priority}; process priority: {process}"
+    return ""

@@ -1,0 +1,157 @@
+"""Real-time priority: what gets it, what loses it, and what the record says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.engine.processes import real_time
+from deeplabstream.engine.processes.real_time import (
+    CAMERA,
+    ENGINE,
+    RealTime,
+    may_run_real_time,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="SCHED_FIFO is of Linux")
+ALLOWED = pytest.mark.skipif(
+    not may_run_real_time(), reason="the account may not use real-time priority"
+)
+BEGIN = """\
+import json, os, signal, threading, time
+from deeplabstream.engine.processes import real_time
+from deeplabstream.engine.processes.real_time import ENGINE, RealTime
+asleep, end = threading.Event(), threading.Event()
+thread = threading.Thread(target=lambda: (asleep.set(), end.wait()), daemon=True)
+thread.start()
+asleep.wait()
+priority = RealTime(ENGINE)
+def policy(number=0):
+    return os.sched_getscheduler(number) & ~os.SCHED_RESET_ON_FORK
+said = {"remark": priority.remark, "main": policy(), "other": policy(thread.native_id)}
+"""
+END = """
+end.set()
+print(json.dumps(said))
+"""
+
+
+def told(script: str) -> dict[str, object]:
+    """Return what a script printed that began at real-time priority."""
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + script + END],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@LINUX
+@ALLOWED
+def test_the_threads_of_a_process_get_real_time_priority_and_its_children_do_not() -> (
+    None
+):
+    said = told("""
+import subprocess, sys
+words = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
+said["child"] = int(subprocess.run(words, capture_output=True, text=True).stdout)
+born = threading.Thread(target=lambda: said.update(born=policy(0)))
+born.start(); born.join()
+said["priority"] = os.sched_getparam(0).sched_priority
+""")
+    assert said["main"] == said["other"] == os.SCHED_FIFO
+    assert said["priority"] == ENGINE
+    assert said["child"] == said["born"] == os.SCHED_OTHER
+    assert str(said["remark"]).startswith(f"real-time priority: SCHED_FIFO {ENGINE};")
+
+
+@LINUX
+@ALLOWED
+def test_a_thread_that_computes_without_pause_loses_the_priority() -> None:
+    said = told("""
+real_time.CHECK_S = 0.02
+priority.check(1_000_000_000)
+began = time.thread_time()
+while time.thread_time() - began < 0.02:
+    pass
+said["sentences"] = priority.check(1_020_000_000)
+said["main"], said["other"] = policy(), policy(thread.native_id)
+priority.raise_threads()
+said["again"] = policy()
+""")
+    assert said["main"] == said["again"] == os.SCHED_OTHER
+    assert said["other"] == os.SCHED_FIFO, "a thread that sleeps keeps it"
+    assert "used more than 70% of a core" in str(said["sentences"])
+
+
+@LINUX
+@ALLOWED
+def test_the_systems_limit_on_computing_takes_the_priority_from_all_threads() -> None:
+    said = told("""
+import resource
+said["limit"] = resource.getrlimit(resource.RLIMIT_RTTIME)[0]
+os.kill(os.getpid(), signal.SIGXCPU)
+said["main"], said["other"] = policy(), policy(thread.native_id)
+said["sentences"] = priority.check(2_000_000_000)
+""")
+    assert said["limit"] == real_time.LONGEST_S * 1e6
+    assert said["main"] == said["other"] == os.SCHED_OTHER
+    assert "without a pause" in str(said["sentences"])
+
+
+@LINUX
+def test_a_refused_priority_is_said_with_the_command_that_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    for function in ("sched_setscheduler", "setpriority"):
+        monkeypatch.setattr(os, function, refuse)
+    for name in ("_call", "_set_limits", "raise_priority", "lock_memory"):
+        monkeypatch.setattr(real_time, name, lambda *_: 0)
+    remark = RealTime(CAMERA).remark
+    assert remark.startswith("real-time priority: no; memory: not locked. To allow it")
+    assert "rtprio 20" in remark and "memlock unlimited" in remark
+
+
+def test_with_real_time_off_nothing_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    for name in ("_call", "_set_limits", "lock_memory"):
+        monkeypatch.setattr(real_time, name, asked.append)
+    monkeypatch.setattr(real_time, "raise_priority", lambda: None)
+    priority = RealTime(ENGINE, wanted=False)
+    assert priority.remark == "real-time priority: REAL_TIME is off"
+    assert not asked
+    assert priority.check(10**12) == []
+
+
+def test_garbage_is_collected_when_idle_and_not_more_often_than_planned() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTING], cwd=ROOT, capture_output=True, text=True
+    )
+    assert json.loads(done.stdout) == [False, 1, 1, 2], done.stderr
+
+
+COLLECTING = """
+import gc, json, time
+from deeplabstream.engine.processes.real_time import IdleCollection
+garbage = IdleCollection()
+ran = []
+gc.callbacks.append(lambda phase, info: phase == "start" and ran.append(info))
+counts, now = [gc.isenabled()], time.perf_counter_ns()
+for seconds in (11, 12, 22):
+    garbage.idle(now + seconds * 10**9)
+    counts.append(len(ran))
+print(json.dumps(counts))
+"""
