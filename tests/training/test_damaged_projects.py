@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.support.reader_fuzz import KINDS, damaged_bytes, fuzz_readers, try_kind
+from benchmarks.support.file_damage import damaged_bytes
+from benchmarks.support.reader_fuzz import KINDS, fuzz_readers, try_kind
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.training.data.projects import open_project
 from tests.training.test_projects import sleap

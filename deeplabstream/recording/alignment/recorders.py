@@ -7,7 +7,7 @@ line has edges, it need not be named.
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +77,19 @@ def _open_ephys_lines(
 ) -> Iterator[tuple[str, tuple[Edges, tuple[float, float], float]]]:
     """Yield name, edges, span and rate of each line of one recording."""
     facts = json.loads(file.read_text("utf-8"))
-    streams = {each["folder_name"].strip("/"): each for each in facts["continuous"]}
+    streams = {_folder_name(each): each for each in facts["continuous"]}
     for events in facts["events"]:
-        folder = file.parent / "events" / events["folder_name"].strip("/")
+        folder = file.parent / "events" / _folder_name(events)
         states = folder / "states.npy"
         if not states.is_file():  # before 0.6
             states = folder / "channel_states.npy"
         if not states.is_file() or "TTL" not in folder.name:
             continue
-        source = Path(events["folder_name"].strip("/")).parts[0]
+        source = Path(_folder_name(events)).parts[0]
         stream = streams.get(source, {})
-        rate = float(stream.get("sample_rate") or events["sample_rate"])
+        rate = _checked_rate(stream.get("sample_rate") or events["sample_rate"])
         is_new = (folder / "sample_numbers.npy").is_file()
-        levels = read_array(states).astype(np.int64)
+        levels = _column(states, "iu").astype(np.int64)
         times = _open_ephys_times(folder, rate, is_new)
         if len(times) != len(levels):
             raise ValueError(f"{folder.name}: times and states differ in number")
@@ -102,12 +102,24 @@ def _open_ephys_lines(
             yield f"{source}/{number}", (edges, span, rate)
 
 
+def _folder_name(described: Mapping[str, Any]) -> str:
+    return str(described["folder_name"]).strip("/")
+
+
+def _column(file: Path, kinds: str = "iuf") -> NDArray[Any]:
+    """Return a column of numbers; ValueError: it is none, of these kinds of NumPy types."""
+    column = read_array(file)
+    if column.ndim != 1 or column.dtype.kind not in kinds:
+        raise ValueError(f"{file.name} is not a column of numbers")
+    return column
+
+
 def _open_ephys_times(folder: Path, rate: float, is_new: bool) -> Floats:
     """Return the times of a folder: in seconds since 0.6, else from sample numbers."""
-    times = read_array(folder / "timestamps.npy")
+    times = _column(folder / "timestamps.npy")
     if is_new and len(times) and np.all(times >= 0):
         return times.astype(np.float64)
-    samples = read_array(folder / "sample_numbers.npy") if is_new else times
+    samples = _column(folder / "sample_numbers.npy") if is_new else times
     return samples.astype(np.float64) / rate
 
 
@@ -135,9 +147,9 @@ def read_spikeglx(path: Path, options: RecordingOptions) -> Recording:
     meta = dict(row.split("=", 1) for row in rows if "=" in row)
     saved = int(meta["nSavedChans"])
     is_ni = meta["typeThis"] == "nidq"
-    rate = float(meta["niSampRate" if is_ni else "imSampRate"])
+    rate = _checked_rate(meta["niSampRate" if is_ni else "imSampRate"])
     counts = [int(n) for n in meta["snsMnMaXaDw" if is_ni else "snsApLfSy"].split(",")]
-    if sum(counts) != saved or rate <= 0:
+    if sum(counts) != saved or min(saved, *counts) < 0 or not saved:
         raise ValueError("the counts of channels in .meta do not agree")
     samples = binary.stat().st_size // (2 * saved)
     if samples == 0:
@@ -177,12 +189,10 @@ def read_pyphotometry(path: Path, options: RecordingOptions) -> Recording:
     version = tuple(int(n) for n in re.findall(r"\d+", str(facts["version"]))[:2])
     analogue, digital = 2, 2
     if version >= (1, 0):
-        analogue, digital = (
-            int(facts["n_analog_signals"]),
-            int(facts["n_digital_signals"]),
-        )
+        analogue = _checked_count(facts, "n_analog_signals", len(data))
+        digital = _checked_count(facts, "n_digital_signals", analogue)
     pulsed = 2 if version >= (1, 1) and "pulsed" in facts["mode"] else 1
-    rate, bits = float(facts["sampling_rate"]), (data & 1) == 1
+    rate, bits = _checked_rate(facts["sampling_rate"]), (data & 1) == 1
     lines = {str(n + 1): bits[pulsed * n :: pulsed * analogue] for n in range(digital)}
     if not options.line:
         lines = {name: high for name, high in lines.items() if np.any(high != high[:1])}
@@ -223,7 +233,7 @@ def read_nwb(path: Path, options: RecordingOptions) -> Recording:
         values = whole(item["data"]) if "data" in item else None
         if "starting_time" in item and values is not None:
             start = float(item["starting_time"][()])
-            rate = float(item["starting_time"].attrs["rate"])
+            rate = _checked_rate(item["starting_time"].attrs["rate"])
             edges = level_edges(_above(values, options.threshold), start, rate)
             span = (start, start + len(values) / rate)
             return Recording(path, "nwb", name, edges, (span,), 1 / rate)
@@ -249,8 +259,25 @@ def read_xdf(path: Path, options: RecordingOptions) -> Recording:
     if begin != b"XDF:" and begin[:2] != b"\x1f\x8b":
         raise ValueError("it does not begin as an XDF file")
     logging.getLogger("pyxdf").setLevel(logging.ERROR)
-    streams, _ = pyxdf.load_xdf(path, dejitter_timestamps=False, verbose=False)
-    lines: dict[str, tuple[Floats, NDArray[np.bool_], bool]] = {}
+    try:
+        streams, _ = pyxdf.load_xdf(path, dejitter_timestamps=False, verbose=False)
+        lines = dict(_xdf_lines(streams, options.threshold))
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file raises nearly anything
+        raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
+    line = chosen_line(lines, options.line)
+    times, high, is_sampled = lines[line]
+    if is_sampled:
+        return _sampled(path, "xdf", line, times, high)
+    changed = np.concatenate([[bool(high[0])], np.diff(high)])
+    return Recording(path, "xdf", line, Edges(times[changed], high[changed]))
+
+
+def _xdf_lines(
+    streams: Iterable[Mapping[str, Any]], threshold: float
+) -> Iterator[tuple[str, tuple[Floats, NDArray[np.bool_], bool]]]:
+    """Yield the name of each line, its times, its levels, and whether they are sampled."""
     for stream in streams:
         name = stream["info"]["name"][0]
         times = np.asarray(stream["time_stamps"], np.float64)
@@ -259,12 +286,8 @@ def read_xdf(path: Path, options: RecordingOptions) -> Recording:
         if stream["info"]["channel_format"][0] != "string":
             values = np.asarray(stream["time_series"], np.float64)
             for channel in range(values.shape[1]):
-                label = f"{name}/{channel}" if values.shape[1] > 1 else name
-                lines[label] = (
-                    times,
-                    _above(values[:, channel], options.threshold),
-                    True,
-                )
+                label = f"{name}/{channel}" if values.shape[1] > 1 else f"{name}"
+                yield label, (times, _above(values[:, channel], threshold), True)
             continue
         texts = [str(row[0]).rpartition(" ") for row in stream["time_series"]]
         for output in dict.fromkeys(text[0] for text in texts if _is_number(text[2])):
@@ -274,13 +297,7 @@ def read_xdf(path: Path, options: RecordingOptions) -> Recording:
                 if text[0] == output and _is_number(text[2])
             ]
             high = np.array([float(texts[n][2]) > 0 for n in own])
-            lines[f"{name}/{output}"] = times[own], high, False
-    line = chosen_line(lines, options.line)
-    times, high, is_sampled = lines[line]
-    if is_sampled:
-        return _sampled(path, "xdf", line, times, high)
-    changed = np.concatenate([[bool(high[0])], np.diff(high)])
-    return Recording(path, "xdf", line, Edges(times[changed], high[changed]))
+            yield f"{name}/{output}", (times[own], high, False)
 
 
 def _sampled(
@@ -288,8 +305,8 @@ def _sampled(
 ) -> Recording:
     """Return the edges of a line whose samples have times of their own."""
     steps = np.diff(times)
-    if len(times) < 2:
-        raise ValueError(f"{line} has fewer than two samples")
+    if len(times) < 2 or len(times) != len(high):
+        raise ValueError(f"{line}: its {len(high)} samples have {len(times)} times")
     step = float(np.median(steps))
     changes = np.flatnonzero(np.diff(high)) + 1
     edges = Edges(times[changes] - step / 2, high[changes], np.empty(0, np.int64))
@@ -305,6 +322,22 @@ def _above(values: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
     if np.isnan(threshold):
         threshold = (float(values.min()) + float(values.max())) / 2
     return np.asarray(values > threshold, bool)
+
+
+def _checked_rate(value: Any) -> float:
+    """Return samples per second; ValueError: it is no positive number."""
+    rate = float(value)
+    if not 0 < rate < 1e12:
+        raise ValueError(f"a sampling rate of {value} is not possible")
+    return rate
+
+
+def _checked_count(facts: Mapping[str, Any], name: str, most: int) -> int:
+    """Return a count of signals; ValueError: it is none, or larger than `most`."""
+    count = facts[name]
+    if not isinstance(count, int) or not 1 <= count <= most:
+        raise ValueError(f"{name} = {count} is not possible")
+    return count
 
 
 def _is_number(text: str) -> bool:

@@ -26,6 +26,8 @@ from deeplabstream.recording.alignment.recording_data import (
 from deeplabstream.recording.alignment.sync_signals import Edges
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_LATEST_S = 1e11
+"""Larger times, 3,000 years, are damaged numbers."""
 _TIMES = ("time", "timestamp", "second", "sample", "onset")
 _LEVELS = ("level", "state", "value", "rising", "high", "polarity")
 _HIGH, _LOW = (
@@ -62,19 +64,30 @@ def read_recording(
     if not path.exists():
         raise DeviceError(f"{path} does not exist")
     try:
-        recording = READERS[kind](path, options or RecordingOptions())
+        with np.errstate(all="ignore"):  # the times are checked below
+            recording = READERS[kind](path, options or RecordingOptions())
     except ImportError as error:
         raise DeviceError(package_missing(error.name or str(error))) from error
     except OSError as error:
-        raise DeviceError(f"{path} can't be read: {error.strerror or error}") from error
+        where = error.filename or path
+        raise DeviceError(
+            f"{where} can't be read: {error.strerror or error}"
+        ) from error
     except KeyError as error:
         raise DeviceError(f"{path}: {error.args[0]} is missing") from error
-    except (ValueError, IndexError, TypeError, EOFError) as error:
+    except ValueError as error:
         raise DeviceError(f"{path} can't be read as {kind}: {error}") from error
-    if not len(recording.edges):
-        raise DeviceError(f"{path}: {recording.line} has no edges")
-    if not np.isfinite(recording.edges.times_s).all():
-        raise DeviceError(f"{path}: {recording.line} has times that are no numbers")
+    except (IndexError, TypeError, EOFError) as error:
+        raise DeviceError(
+            f"{path} can't be read as {kind}: it is damaged ({error})"
+        ) from error
+    edges, where = recording.edges, f"{path}: {recording.line}"
+    if not len(edges):
+        raise DeviceError(f"{where} has no edges")
+    if not edges.times_s.shape == edges.rising.shape == (len(edges),):
+        raise DeviceError(f"{where}: times and levels differ in number")
+    if not np.all(np.abs(edges.times_s) < _LATEST_S):
+        raise DeviceError(f"{where} has times that are no numbers of seconds")
     return recording
 
 
@@ -110,6 +123,8 @@ def _read_csv(path: Path, options: RecordingOptions) -> Recording:
     times = np.array(
         [_checked(row, time, number) for number, row in enumerate(rows, 1)]
     )
+    if not 0 <= options.rate < np.inf:
+        raise ValueError(f"--rate {options.rate:g}: expected a positive number")
     times = times / options.rate if options.rate else times * UNITS[options.unit]
     if level is not None:
         rising = np.array([_is_high(row, level, n) for n, row in enumerate(rows, 1)])
