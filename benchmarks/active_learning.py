@@ -1,9 +1,9 @@
-"""Error against the number of labels: uncertain frames labelled first, and frames at random.
+"""Error against the number of labels: uncertain frames labelled, and frames at random.
 
-A small network learns the simulated arena and then meets a real mouse. In each round frames of
-the pool are chosen, their labels are added, and training continues from the network of the round
-before. *uncertain* chooses as `PickFrames --unsure` does, with that network. Both start from the
-same network and have the same steps.
+The bundled network of the simulated arena meets a real mouse. In each round frames of the
+pool are chosen, their labels are added, and the network is trained from `arena` with all
+labels so far. *uncertain* chooses as `PickFrames --unsure` does, with the network of the round
+before, in the first round with `arena`. Of a seed, both have the same steps and random numbers.
 
     python benchmarks/active_learning.py --data openfield --test models/openfield/check/m3v1mp4.csv
         --video openfield/videos/m3v1mp4.mp4
@@ -26,16 +26,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from deeplabstream.offline.frame_selection import pick
-from deeplabstream.offline.uncertain_frames import (
-    CHOICE,
-    FrameUncertainty,
-    uncertainty,
-)
+from deeplabstream.offline.uncertain_frames import FrameUncertainty, uncertainty
 from deeplabstream.pose.image_files import read_image
-from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import Labels, read_labels
 from deeplabstream.training.evaluation.image_prediction import predict_images
@@ -46,21 +40,23 @@ from utils.DrawLabels import draw
 LAST = 0.2
 """Share of the pool, the end of its recording, that is never trained on."""
 
+KINDS = ("median_px", "mean_px", "p95_px")
+
 
 @dataclass(frozen=True)
 class Plan:
     """Numbers of labels after each round, and the training of one round."""
 
     counts: tuple[int, ...]
-    seeds: int
+    seeds: tuple[int, ...]
     steps: int
     size: str
-    first_steps: int
-    first_images: int
+    batch: int = 4
 
 
-FULL = Plan((5, 10, 20, 40), 5, 60, "160x128", 200, 120)
-QUICK = Plan((2, 4), 1, 1, "64x48", 1, 8)
+FULL = Plan((5, 10, 20, 40), (0, 1, 2, 3, 4), 80, "128x96")
+QUICK = Plan((2, 4), (0,), 1, "64x48")
+START = "arena"
 
 
 def filmed(labels: Labels, into: Path) -> VideoReader:
@@ -89,16 +85,13 @@ def extracted(table: Path, video: Path, into: Path) -> Labels:
     return replace(labels, images=tuple(files[row] for row in wanted))
 
 
-def learned(
-    data: Path, output: Path, plan: Plan, seed: int, start: Path | None
-) -> Path:
+def learned(data: Path, output: Path, plan: Plan, seed: int) -> Path:
     """Train a network; return its folder."""
     train(
         TrainConfig(
             data=data, output=output, size=plan.size, seed=seed, threads=1,
-            steps=plan.steps if start else plan.first_steps, start_from=start,
-            stages=None if start else 4, channels=None if start else 16,
-            held_out=0, progress="none", rotation=180, mirror=True,
+            steps=plan.steps, batch=plan.batch, start_from=find_model(START), held_out=0,
+            rotation=180, mirror=True, progress="none",
         ),
         lambda told: None,
     )  # fmt: skip
@@ -106,36 +99,35 @@ def learned(
 
 
 def picked(
-    rows: VideoReader, pool: Labels, free: NDArray[np.int64], network: Path, count: int
+    rows: VideoReader, pool: Labels, labelled: list[int], network: Path, count: int
 ) -> list[int]:
-    """Return the rows that `PickFrames --unsure` would choose among those not labelled."""
-    estimator = open_estimator(network, "cpu", 1)
-    some = pool.of_images(free.tolist())
-    found = predict_images(estimator, some.images, some.names)
-    doubt = uncertainty(found.points, found.confidence, 2 * free)  # no neighbours
-    most = FrameUncertainty(rows.path, free, doubt).most(CHOICE * count)
-    return pick(rows, count, 0, most).tolist()
+    """Return the rows that `PickFrames --unsure` would choose beside those labelled."""
+    found = predict_images(open_estimator(network, "cpu", 1), pool.images, pool.names)
+    every = np.arange(len(pool.names))
+    doubt = uncertainty(found.points, found.confidence, 2 * every)  # no neighbours
+    there = np.array(labelled, np.int64)
+    chosen = FrameUncertainty(rows.path, every, doubt).pick(rows, count, there)
+    return [int(row) for row in chosen]
 
 
 def rounds(
-    how: str, plan: Plan, seed: int, start: Path, pool: Labels,
+    how: str, plan: Plan, seed: int, pool: Labels,
     rows: VideoReader, tests: dict[str, Labels], into: Path,
 ) -> list[dict[str, object]]:  # fmt: skip
     """Return the errors after each round."""
     rng = np.random.default_rng(seed)
-    network, labelled, told = start, [], []
+    network, told = find_model(START), []
+    labelled: list[int] = []
     data = into / "labels"
     images = data / "labeled-data" / "pool"
     images.mkdir(parents=True)
     for count in plan.counts:
-        free = np.setdiff1d(np.arange(len(pool.names)), labelled)
         new = count - len(labelled)
-        if (
-            how == "random" or not labelled
-        ):  # the first frames: nothing real is known yet
+        if how == "random":
+            free = np.setdiff1d(np.arange(len(pool.names)), labelled)
             more = rng.choice(free, new, replace=False).tolist()
         else:
-            more = picked(rows, pool, free, network, new)
+            more = picked(rows, pool, labelled, network, new)
         labelled = sorted([*labelled, *more])
         names = [f"labeled-data/pool/img{row:04}.png" for row in labelled]
         for row, name in zip(labelled, names, strict=True):
@@ -144,7 +136,7 @@ def rounds(
             data / "CollectedData.csv", "me", pool.skeleton.bodyparts, names,
             pool.points[labelled],
         )  # fmt: skip
-        network = learned(data, into / f"at{count}", plan, seed, network)
+        network = learned(data, into / f"at{count}", plan, seed)
         estimator = open_estimator(network, "cpu", 1)
         for name, test in tests.items():
             found = predict_images(estimator, test.images, test.names)
@@ -187,22 +179,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--data", type=Path, help="folder of labels: the pool")
     add("--test", type=Path, help="labels of frames of another video")
     add("--video", type=Path, help="that video")
-    add("--seeds", type=int, default=FULL.seeds)
+    add("--seeds", type=int, nargs="+", default=FULL.seeds, metavar="SEED")
     add("--json", type=Path, help="write everything there, after each seed")
     options = parser.parse_args(argv)
-    plan = QUICK if options.quick else replace(FULL, seeds=options.seeds)
+    plan = QUICK if options.quick else replace(FULL, seeds=tuple(options.seeds))
     told: list[dict[str, object]] = []
     with TemporaryDirectory() as folder:
         into = Path(folder)
-        draw(into / "arena", (240, 320, 3), plan.first_images, 8, 100)
-        start = learned(into / "arena", into / "start", plan, 0, None)
         pool, tests = sets_of(options, into)
         rows = filmed(pool, into)
-        for seed in range(plan.seeds):
-            # The first frames are the same: they are chosen at random with the same seed.
+        for seed in plan.seeds:
             for how in ("random", "uncertain"):
                 place = into / f"{how}{seed}"
-                told += rounds(how, plan, seed, start, pool, rows, tests, place)
+                told += rounds(how, plan, seed, pool, rows, tests, place)
                 last = told[-1]
                 print(
                     f"seed {seed}, {how}: {last['labels']} labels, {last['test']}: median "
@@ -216,19 +205,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(told: Sequence[dict[str, object]], plan: Plan, tests: Sequence[str]) -> None:
-    print(f"median error, px, of {plan.seeds} seeds (mean, and each)")
+    """Print means over the seeds, and in how many seeds uncertain frames gave less error."""
+    print(f"error in px, mean of {len(plan.seeds)} seeds: median, mean, 95 % below")
     for test in tests:
-        for how in ("random", "uncertain"):
-            for count in plan.counts:
+        for count in plan.counts:
+            each = {}
+            for how in ("random", "uncertain"):
                 key = {"picking": how, "labels": count, "test": test}
                 rows = [row for row in told if key.items() <= row.items()]
-                each = [float(str(row["median_px"])) for row in rows]
-                tail = float(np.mean([float(str(row["p95_px"])) for row in rows]))
-                numbers = " ".join(f"{error:6.1f}" for error in each)
-                print(
-                    f"{test:<16}{how:<10}{count:>4} labels: median {np.mean(each):6.1f} "
-                    f"({numbers}), 95 % below {tail:6.1f}"
+                each[how] = np.array(
+                    [[float(str(row[kind])) for kind in KINDS] for row in rows]
                 )
+                numbers = " ".join(f"{error:6.1f}" for error in each[how].mean(axis=0))
+                print(f"{test:<16}{how:<10}{count:>4} labels:{numbers}")
+            less = (each["uncertain"] < each["random"]).sum(axis=0).tolist()
+            print(f"{'':<16}less in   {less[0]:>16} {less[1]:>6} {less[2]:>6} seeds")
 
 
 if __name__ == "__main__":

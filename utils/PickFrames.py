@@ -2,12 +2,12 @@
 
 By default the frames differ as much as possible: in their pixels, or with --poses in posture
 and position. With --unsure the program picks frames with low confidences and jumping points,
-from a run's poses or those of --model. Where --model is an ensemble, it picks frames in which
-its networks differ most. With --queue it picks the uncertain frames that a run has queued
-([Recording] QUEUE_PER_HOUR): low confidences, jumps, points that [Tracking] rejected,
-ambiguous identities, networks of an ensemble that differ. The frames are saved as PNG files in
-`labels/labeled-data/VIDEO/`, the folder of the window's Network page and of DeepLabCut.
---model also pre-labels them.
+from a run's poses or those of --model; where --model is an ensemble, frames in which its
+networks differ. Of uncertain frames that look alike, or like one picked before, it picks one.
+With --queue it picks the uncertain frames that a run has queued ([Recording] QUEUE_PER_HOUR):
+low confidences, jumps, points that [Tracking] rejected, ambiguous identities, networks of an
+ensemble that differ. The frames are saved as PNG files in `labels/labeled-data/VIDEO/`, the
+folder of the window's Network page and of DeepLabCut. --model also pre-labels them.
 """
 
 import sys
@@ -37,7 +37,6 @@ from deeplabstream.offline.frame_selection import (
 from deeplabstream.offline.queued_images import take_queue
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.uncertain_frames import (
-    CHOICE,
     FrameUncertainty,
     of_run,
     of_video,
@@ -67,9 +66,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         count = -(-asked.count // len(parts))
         for name, rows, found in parts:
             folder = asked.into / PICTURES / name
-            among = _fresh(rows, folder, found, count)
             points = _points(rows, asked.poses) if asked.poses else None
-            picked = pick(rows, count, asked.seed, among, points)
+            there = np.array(
+                [n for n in range(len(rows)) if image_path(rows, n, folder).exists()],
+                np.int64,
+            )
+            if found is None:
+                among = np.setdiff1d(candidates(rows), there)
+                picked = pick(rows, count, asked.seed, among, points)
+            else:
+                picked = found.pick(rows, count, there, points)
             written = write_images(rows, picked, folder)
             print(
                 f"{len(written)} of {len(rows)} frames of {rows.path.name} are "
@@ -103,17 +109,6 @@ def _points(rows: VideoReader, table: Path) -> NDArray[np.float64]:
             f"{table} has {len(points)} rows, but {rows.path} has {len(rows)} frames"
         )
     return points
-
-
-def _fresh(
-    rows: VideoReader, folder: Path, found: FrameUncertainty | None, count: int
-) -> NDArray[np.int64]:
-    """Return the rows to choose from: those that were not picked before."""
-    there = [row for row in range(len(rows)) if image_path(rows, row, folder).exists()]
-    if found is None:
-        return np.setdiff1d(candidates(rows), there)
-    most = found.most(CHOICE * count + len(there))
-    return np.setdiff1d(most, there)
 
 
 def _parts(

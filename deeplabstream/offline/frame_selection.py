@@ -1,6 +1,7 @@
-"""Frames of a video that are worth labelling: as different from each other as can be."""
+"""Frames of a video that are worth labelling: different ones, or typical uncertain ones."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ from deeplabstream.video.video_reader import VideoReader, sample_rows
 _SIDE = 32
 _MOST_LOOKED_AT = 1000
 """Frames, spread evenly, among which is chosen."""
+_LEAST_WEIGHT = 1e-3
+"""Share of the greatest weight that each frame has at least."""
 
 
 def pick(
@@ -33,19 +36,7 @@ def pick(
     looked_at = candidates(rows) if among is None else among
     if len(looked_at) <= count:
         return looked_at
-    if points is None:
-        small, seen = [], []
-        images = rows.images_at(looked_at)
-        for picture in progress(images, "comparing frames", len(looked_at)):
-            if picture.image is not None and not picture.damaged:
-                small.append(_small(picture.image))
-                seen.append(picture.row)
-        values = np.array(small, np.float32)
-        places = np.array(seen, np.int64)
-    else:
-        there = np.isfinite(points[looked_at]).any(axis=(1, 2, 3))
-        places = looked_at[there]
-        values = postures(points[places])
+    places, values = features(rows, looked_at, points)
     if len(values) <= count:
         return places
     values -= values.mean(axis=0)
@@ -67,6 +58,75 @@ def pick(
         for group in np.unique(groups)
     ]
     return np.sort(np.array(chosen, np.int64))
+
+
+def features(
+    rows: VideoReader,
+    wanted: NDArray[np.int64],
+    points: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the rows that can be compared, and (row, value) what they are compared by.
+
+    `appearance` of the decoded frames, or `postures` of the `points` (row, animal, body part,
+    2). Frames that can't be decoded, only with damage, or without any point are left out.
+    """
+    if points is not None:
+        places = wanted[np.isfinite(points[wanted]).any(axis=(1, 2, 3))]
+        return places, postures(points[places])
+    small, seen = [], []
+    images = rows.images_at(wanted)
+    for picture in progress(images, "comparing frames", len(wanted)):
+        if picture.image is not None and not picture.damaged:
+            small.append(appearance(picture.image))
+            seen.append(picture.row)
+    return np.array(seen, np.int64), np.array(small, np.float32)
+
+
+def cover(
+    values: NDArray[np.float32],
+    weight: NDArray[np.float64],
+    count: int,
+    taken: Sequence[int] | NDArray[np.int64] = (),
+) -> NDArray[np.int64]:
+    """Return the places of frames that stand for many uncertain frames, the best first.
+
+    Each frame is the one that lowers the weighted sum of the distances of all frames to the
+    nearest taken frame most (greedy facility location). Of frames that look alike one is
+    taken, and one that looks like no other only after those that stand for many.
+
+    Parameters
+    ----------
+    values
+        (frame, value) what frames are compared by: `features`.
+    weight
+        (frame,) uncertainty, 0 or more. All 0: frames count alike.
+    count
+        Number of frames; fewer where there are no more.
+    taken
+        Places of frames that are labelled already. They are not returned, nor are frames
+        like them while there are others.
+    """
+    if not len(values):
+        return np.array([], np.int64)
+    flat = (values - values.mean(axis=0)).astype(np.float64)
+    squares = (flat**2).sum(axis=1)
+    away = np.sqrt(
+        np.maximum(squares[:, None] + squares - 2 * flat @ flat.T, 0)
+    ).astype(np.float32)
+    known = np.asarray(taken, np.int64)
+    nearest = np.min(away[:, known], axis=1, initial=away.max(initial=0) or 1)
+    weighted = (weight + _LEAST_WEIGHT * (weight.max(initial=0) or 1)).astype(
+        np.float32
+    )
+    free = np.setdiff1d(np.arange(len(flat)), known)
+    chosen = []
+    for _ in range(min(count, len(free))):
+        gain = weighted @ np.maximum(nearest[:, None] - away[:, free], 0)
+        best = free[gain.argmax()]
+        chosen.append(best)
+        nearest = np.minimum(nearest, away[:, best])
+        free = free[free != best]
+    return np.array(chosen, np.int64)
 
 
 def postures(points: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -93,7 +153,8 @@ def candidates(rows: VideoReader) -> NDArray[np.int64]:
     return sample_rows(rows, min(len(rows), _MOST_LOOKED_AT))
 
 
-def _small(image: Image) -> NDArray[np.float32]:
+def appearance(image: Image) -> NDArray[np.float32]:
+    """Return a small grey copy of an image as one row of numbers."""
     values = image.astype(np.float32)
     tiny = cv2.resize(values, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     grey = tiny if tiny.ndim == 2 else tiny.mean(axis=2)

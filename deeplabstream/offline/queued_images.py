@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.offline.frame_selection import image_path, write_images
+from deeplabstream.offline.frame_selection import (
+    appearance,
+    cover,
+    image_path,
+    write_images,
+)
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.recording.frame_queue import QueuedFrame, read_queue
 from deeplabstream.recording.recorded_frames import video_frames
 from deeplabstream.recording.run_folder import RunFolder, stem
@@ -32,7 +38,8 @@ class TakenImages:
 def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImages:
     """Write the images of a run's queue into a folder of labels, with their reasons.
 
-    Images that are there stay. DeepLabStreamError: nothing is queued.
+    First come those that stand for many uncertain ones (`cover`). Images that are there
+    stay. DeepLabStreamError: nothing is queued.
     """
     folder = open_run_folder(run, lambda told: None)
     frames = read_queue(folder, per_hour)
@@ -69,11 +76,24 @@ def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImage
         into,
         {
             paths[frame].relative_to(into).as_posix(): frame.reason
-            for frame in frames
-            if frame in paths
+            for frame in ordered([frame for frame in frames if frame in paths], paths)
         },
     )
     return TakenImages(len(frames), new, len(frames) - len(paths))
+
+
+def ordered(
+    frames: list[QueuedFrame], paths: dict[QueuedFrame, Path]
+) -> list[QueuedFrame]:
+    """Return frames, those first that stand for many uncertain ones; unreadable ones last."""
+    images = {frame: read_image(paths[frame]) for frame in frames}
+    seen = [frame for frame in frames if images[frame] is not None]
+    values = [appearance(image) for image in images.values() if image is not None]
+    if not seen:
+        return frames
+    weight = np.array([frame.uncertainty for frame in seen])
+    order = cover(np.array(values, np.float32), weight, len(seen)).tolist()
+    return [seen[n] for n in order] + [f for f in frames if images[f] is None]
 
 
 def _places(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.progress import progress
+from deeplabstream.offline.frame_selection import cover, features
 from deeplabstream.offline.video_inference import estimate_batches
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.pose.estimator import PoseEstimator
@@ -26,8 +27,8 @@ _MOST_PAIRS = 500
 _FAR = 10.0
 """Times the usual way between two frames: a jump."""
 _BATCH = 8
-CHOICE = 5
-"""Frames of high uncertainty for each that is picked: the most different of them are."""
+_MOST_COMPARED = 1000
+"""Frames of a video that are compared with each other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,14 +43,38 @@ class FrameUncertainty:
     apart_px: NDArray[np.float64] | None = None
     """(row,) how far the networks of an ensemble differ; None: it is one network."""
 
-    def most(self, count: int) -> NDArray[np.int64]:
-        """Return the `count` rows of the greatest uncertainty, growing.
+    @property
+    def doubt(self) -> NDArray[np.float64]:
+        """What is compared: of an ensemble how far its networks differ."""
+        return self.uncertainty if self.apart_px is None else self.apart_px
 
-        Of an ensemble, the rows in which its networks differ most.
+    def compared(self, most: int) -> NDArray[np.int64]:
+        """Return the place of the most uncertain row of each of `most` parts of the video."""
+        count = len(self.rows)
+        parts = np.array_split(np.arange(count), min(most, count))
+        return np.array([p[self.doubt[p].argmax()] for p in parts], np.int64)
+
+    def pick(
+        self,
+        rows: VideoReader,
+        count: int,
+        there: NDArray[np.int64],
+        points: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Return `count` rows of the video, growing, that stand for the uncertain ones.
+
+        See `cover`: frames count by how much more uncertain they are than the median. `there`
+        are rows that are labelled already: they and their like are not picked again.
+        `points` (row, animal, body part, 2) are compared instead of images.
         """
-        doubt = self.uncertainty if self.apart_px is None else self.apart_px
-        order = np.argsort(-doubt, kind="stable")
-        return np.sort(self.rows[order[:count]])
+        compared = self.compared(_MOST_COMPARED)
+        above = np.maximum(self.doubt[compared] - np.median(self.doubt), 0)
+        weight = dict(zip(self.rows[compared].tolist(), above.tolist(), strict=True))
+        wanted = np.union1d(self.rows[compared], there)
+        places, values = features(rows, wanted, points)
+        weights = np.array([weight.get(row, 0.0) for row in places.tolist()])
+        taken = np.flatnonzero(np.isin(places, there))
+        return np.sort(places[cover(values, weights, count, taken)])
 
 
 def uncertainty(

@@ -203,7 +203,7 @@ def test_the_queue_of_a_run_is_labelled_with_proposals_and_trained_from_the_netw
     book = page.book
     assert book is not None
     new = [name for name in book.names if name not in known]
-    assert new == list(book.reasons), "the most uncertain first"
+    assert new == list(book.reasons), "the uncertain ones first"
     assert book.names[page.labelling.frame] == new[0], "it is shown"
     assert len(new) == count_queued(run) > 0
     assert "frames pre-labelled, awaiting review" in window.page.toPlainText()

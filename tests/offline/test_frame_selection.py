@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.offline.frame_selection import pick, postures
+from deeplabstream.offline.frame_selection import cover, pick, postures
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.lightning_pose.result_tables import write_predictions
@@ -32,6 +32,22 @@ def test_one_frame_of_each_scene_is_picked(tmp_path: Path) -> None:
     assert sorted(picked // 12) == [0, 1, 2, 3, 4]
     assert pick(rows, 5).tolist() == picked.tolist(), "the same seed, the same frames"
     assert pick(rows, 100).tolist() == list(range(60)), "there are no more"
+
+
+def test_frames_cover_clusters_before_outliers_and_not_what_is_labelled() -> None:
+    near = np.random.default_rng(0).normal(0, 0.1, (41, 2)).astype(np.float32)
+    near[20:40] += (10, 0)
+    near[40] = (5, 12)  # like no other frame
+    alike = np.ones(41)
+    first, second, third = cover(near, alike, 3).tolist()
+    assert {first // 20, second // 20} == {0, 1}
+    assert third == 40
+    (beside,) = cover(near, alike, 1, [3]).tolist()
+    assert 20 <= beside < 40, "frame 3 stands for the first cluster"
+    uncertain = np.where(np.arange(41) < 20, 1.0, 0.0)
+    assert cover(near, uncertain, 1).item() < 20
+    assert sorted(cover(near, np.zeros(41), 99).tolist()) == list(range(41))
+    assert cover(near[:0], alike[:0], 3).tolist() == []
 
 
 def test_the_program_writes_pictures_once(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from deeplabstream.offline.uncertain_frames import (
 )
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.training.evaluation.image_prediction import Found, disagreement
-from deeplabstream.video.video_reader import open_video
+from deeplabstream.video.video_reader import VideoReader, open_video
 from tests.offline.films import dot_at, write_film
+from tests.offline.test_frame_selection import film
 from utils.PickFrames import main
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -56,7 +57,6 @@ def test_a_lack_of_confidence_is_doubt_and_nan_is_no_confidence() -> None:
     found = uncertainty(points, sure, np.arange(20))
     assert found[3] == pytest.approx(0.8)
     assert found[5] == pytest.approx(0.5)
-    assert FrameUncertainty(Path(), np.arange(20), found).most(2).tolist() == [3, 5]
 
 
 class _Dotty:
@@ -80,7 +80,41 @@ def test_a_network_looks_at_a_video(tmp_path: Path) -> None:
     found = of_video(rows, _Dotty())
     assert len(found.rows) == 100
     unsure = [row for row in range(100) if dot_at(row)[0] < 12]
-    assert set(found.most(len(unsure)).tolist()) == set(unsure)
+    assert set(np.argsort(-found.uncertainty)[: len(unsure)].tolist()) == set(unsure)
+
+
+def scenes(path: Path) -> VideoReader:
+    """Write 60 frames: five scenes of 12, a bright block in another place in each."""
+    return open_video(film(path / "scenes.mkv"))
+
+
+def test_one_of_the_uncertain_frames_that_look_alike_is_picked(tmp_path: Path) -> None:
+    rows, doubt = scenes(tmp_path), np.zeros(60)
+    doubt[0:12], doubt[24:36] = 0.9, 0.5  # two scenes; in the others it is certain
+    found = FrameUncertainty(rows.path, np.arange(60), doubt)
+    none = np.array([], np.int64)
+    first, second = found.pick(rows, 2, none).tolist()
+    assert first < 12
+    assert 24 <= second < 36, "and not another frame of the first scene"
+    assert found.pick(rows, 2, none).tolist() == [first, second], "the same each time"
+    assert len(found.pick(rows, 100, none)) == 60, "there are no more"
+
+
+def test_what_looks_like_a_labelled_frame_is_not_picked(tmp_path: Path) -> None:
+    rows, doubt = scenes(tmp_path), np.zeros(60)
+    doubt[0:12], doubt[24:36] = 0.9, 0.5
+    found = FrameUncertainty(rows.path, np.arange(60), doubt)
+    (picked,) = found.pick(rows, 1, np.array([3]))
+    assert 24 <= picked < 36
+    assert 3 not in found.pick(rows, 100, np.array([3]))
+
+
+def test_of_a_long_run_frames_of_all_its_parts_are_compared(tmp_path: Path) -> None:
+    rows = scenes(tmp_path)
+    found = FrameUncertainty(rows.path, np.arange(60), np.linspace(0, 1, 60))
+    compared = found.compared(10)
+    assert compared.tolist() == list(range(5, 60, 6)), "the most uncertain of each part"
+    assert found.compared(100).tolist() == list(range(60))
 
 
 class _Other(_Dotty):
@@ -104,7 +138,8 @@ def test_frames_in_which_networks_differ_come_before_unsure_ones(
     assert found.apart_px is not None
     apart = [row for row in range(100) if dot_at(row)[0] > 50]
     assert set(np.flatnonzero(found.apart_px > 9.9)) == set(apart)
-    assert set(found.most(len(apart)).tolist()) == set(apart)
+    picked = found.pick(rows, 5, np.array([], np.int64))
+    assert set(picked.tolist()) <= set(apart)
 
 
 def test_a_point_that_one_network_alone_finds_is_an_animals_length_apart() -> None:

@@ -14,6 +14,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.session import messages as say
+from deeplabstream.offline.queued_images import ordered
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.recording.frame_queue import (
     FrameQueue,
@@ -161,11 +162,29 @@ def test_the_program_puts_them_first_in_the_book_with_the_reason(
     assert "2 of 2 uncertain frames of run are new" in capsys.readouterr().out
     book = open_book(labels, ["nose", "tail"])
     assert sorted(book.reasons.values()) == sorted(WANTED.values())
-    assert book.names == list(book.reasons), "the most uncertain first"
+    assert book.names == list(book.reasons), "the uncertain ones first"
     before = [file.read_bytes() for file in sorted(run.iterdir())]
     assert PickFrames.main([str(run), "--into", str(labels), "--queue"]) == 0
     assert [file.read_bytes() for file in sorted(run.iterdir())] == before
     assert "0 of 2 uncertain frames of run are new" in capsys.readouterr().out
+
+
+def test_the_first_images_to_label_do_not_look_alike(tmp_path: Path) -> None:
+    paths, frames = {}, []
+    for n, (uncertainty, shade) in enumerate(
+        [(0.9, 20), (0.8, 22), (0.7, 21), (0.6, 200)]
+    ):
+        frame = QueuedFrame("top", n, n, float(n), uncertainty, "why")
+        paths[frame] = tmp_path / f"{n}.png"
+        cv2.imwrite(str(paths[frame]), np.full((8, 8, 3), shade, np.uint8))
+        frames.append(frame)
+    last = QueuedFrame("top", 9, 9, 9.0, 2.0, "its image can't be read")
+    paths[last] = tmp_path / "none.png"
+    order = [each.frame for each in ordered([last, *frames], paths)]
+    assert order[1] == 3, "the second looks different from the first"
+    assert sorted(order) == [0, 1, 2, 3, 9]
+    assert order[-1] == 9
+    assert ordered([last], paths) == [last]
 
 
 def test_a_run_without_a_video_says_what_to_record(

@@ -312,7 +312,7 @@ class LabellingTab(QWidget):
             if count := int(book.unfinished.sum()):
                 said += f", {count} of them begun (◔)"
             if any(name in book.reasons for name in np.array(book.names)[~book.done]):
-                said += "; the most uncertain come first"
+                said += "; uncertain ones come first"
             self.words.setText(said)
 
     def _changed(self, part: int) -> None:

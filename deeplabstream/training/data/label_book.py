@@ -39,7 +39,7 @@ PROPOSALS = "proposals.csv"
 UNFINISHED = "unfinished.csv"
 """Points of images of which a person has placed some body parts and accepted nothing."""
 UNCERTAIN = "uncertain.csv"
-"""Images to label first, the most uncertain in the first row, and the reason of each."""
+"""Images to label first, in their order, and the reason of each."""
 BONES = "bones.csv"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -346,14 +346,14 @@ def open_book(
 
 
 def read_uncertain(folder: Path) -> dict[str, str]:
-    """Return the reason of each uncertain image, the most uncertain first."""
+    """Return the reason of each uncertain image, in the order to label them."""
     file = folder / UNCERTAIN
     rows = read_rows(file)[1:] if file.is_file() else []
     return {row[0]: row[1] for row in rows if len(row) == 2}
 
 
 def write_uncertain(folder: Path, reasons: Mapping[str, str]) -> None:
-    """Put images, the most uncertain first, before those that are uncertain already.
+    """Put images, in the order to label them, before those that are uncertain already.
 
     OSError: the file can't be written.
     """
