@@ -61,7 +61,7 @@ def _parser() -> "ProgramParser":
         metavar="FILE",
         help="run the experiment of the settings; or that of FILE, or of that name in "
         "experiments/configs, on the rig of the settings. Without a window the program "
-        "ends with the experiment",
+        "ends with the experiment. A rig that a [Remote NAME] starts is armed and waits",
     )
     add(
         "--list-cameras",
@@ -95,7 +95,7 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
     from deeplabstream.engine.session.frame_counting_session import (
         FrameCountingSession,
     )
-    from deeplabstream.engine.session.request_queue import RequestQueue
+    from deeplabstream.engine.session.request_queue import RequestQueue, armed_instead
     from deeplabstream.engine.session.session_state import Action
     from deeplabstream.gui.qt_environment import why_no_window
 
@@ -112,7 +112,7 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
         headless = True
     if headless and frames == inf:
         print(_ends(settings) if tried else "Stop with Ctrl-C, or use --frames N.")
-    agenda = RequestQueue(actions)
+    agenda = RequestQueue(armed_instead(actions, settings))
     with (
         termination() as requests,
         FrameCountingSession(settings, frames, posed, agenda) as session,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deeplabstream.core.arguments import ProgramParser
     from deeplabstream.core.errors import SettingsError
     from deeplabstream.engine.session.request_queue import RequestQueue
+    from deeplabstream.engine.session.session_state import Action
     from deeplabstream.settings.sections import Settings
 
 OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
@@ -24,7 +25,11 @@ OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the application; return the exit code."""
     from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-    from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
+    from deeplabstream.engine.session.request_queue import (
+        AGENDAS,
+        RequestQueue,
+        armed_instead,
+    )
     from deeplabstream.gui.qt_environment import has_screen, why_no_window
     from deeplabstream.settings.ready_made import load_with
 
@@ -38,11 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.headless = True
     try:
         if options.headless:
-            agenda = RequestQueue(AGENDAS[options.start or "experiment"])
             settings = load_with(options.settings, options.experiment)
+            actions = AGENDAS[options.start or "experiment"]
+            agenda = RequestQueue(armed_instead(actions, settings))
             return _headless(settings, agenda, options.seconds)
-        agenda = RequestQueue(AGENDAS[options.start] if options.start else ())
-        return _window(options.settings, options.experiment, agenda)
+        actions = AGENDAS[options.start] if options.start else ()
+        return _window(options.settings, options.experiment, actions)
     except SettingsError as error:
         return _tell_problems(options.settings, error, headless=options.headless)
     except DeepLabStreamError as error:
@@ -52,10 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
+def _window(path: Path, experiment: str | None, actions: "Sequence[Action]") -> int:
     from PyQt5.QtCore import QSettings, QTimer
 
     from deeplabstream.engine.processes.termination import termination
+    from deeplabstream.engine.session.request_queue import RequestQueue, armed_instead
     from deeplabstream.engine.session.session import Session
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
@@ -73,7 +80,7 @@ def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
         print(*document.problems, sep="\n")
         return BAD_SETTINGS
     with termination(), Session(settings) as session:
-        bridge = Bridge(session, agenda)
+        bridge = Bridge(session, RequestQueue(armed_instead(actions, settings)))
         memory = QSettings("DeepLabStream", "DeepLabStream")
         window = MainWindow(bridge, document, memory)
         window.show()

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from deeplabstream.core.image_header import is_cut_off as is_cut_off
     from deeplabstream.core.image_header import too_large as too_large
     from deeplabstream.core.journal_entries import Edge as Edge
+    from deeplabstream.core.journal_entries import Sensed as Sensed
     from deeplabstream.core.journal_entries import Step as Step
     from deeplabstream.core.pose import Pose as Pose
     from deeplabstream.core.rig_folder import plugin_path as plugin_path
@@ -104,6 +105,16 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.output import Write as Write
     from deeplabstream.plugins.random_seed import SEED_WORDS as SEED_WORDS
     from deeplabstream.plugins.random_seed import Seed as Seed
+    from deeplabstream.plugins.remote import MOST_LETTERS as MOST_LETTERS
+    from deeplabstream.plugins.remote import HearRemote as HearRemote
+    from deeplabstream.plugins.remote import InputControl as InputControl
+    from deeplabstream.plugins.remote import RemoteCommand as RemoteCommand
+    from deeplabstream.plugins.remote import RemoteControl as RemoteControl
+    from deeplabstream.plugins.remote import RemoteLost as RemoteLost
+    from deeplabstream.plugins.remote import RemoteRecorder as RemoteRecorder
+    from deeplabstream.plugins.remote import check_listener as check_listener
+    from deeplabstream.plugins.remote import parse_command as parse_command
+    from deeplabstream.plugins.remote import read_token as read_token
     from deeplabstream.plugins.trigger import AnimalName as AnimalName
     from deeplabstream.plugins.trigger import Answer as Answer
     from deeplabstream.plugins.trigger import BodyPartTrigger as BodyPartTrigger
@@ -205,6 +216,7 @@ _PUBLIC = {
     ),
     "deeplabstream.core.journal_entries": (
         "Edge",
+        "Sensed",
         "Step",
     ),
     "deeplabstream.core.pose": ("Pose",),
@@ -261,6 +273,18 @@ _PUBLIC = {
     "deeplabstream.plugins.random_seed": (
         "SEED_WORDS",
         "Seed",
+    ),
+    "deeplabstream.plugins.remote": (
+        "HearRemote",
+        "InputControl",
+        "MOST_LETTERS",
+        "RemoteCommand",
+        "RemoteControl",
+        "RemoteLost",
+        "RemoteRecorder",
+        "check_listener",
+        "parse_command",
+        "read_token",
     ),
     "deeplabstream.plugins.trigger": (
         "AnimalName",

@@ -7,7 +7,11 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.messages import ControlChanged
-from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
+from deeplabstream.engine.session.request_queue import (
+    AGENDAS,
+    RequestQueue,
+    armed_instead,
+)
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -88,7 +92,10 @@ class Bridge(QObject):
         return not self._agenda.done
 
     def left_to_start(self) -> list[Action]:
-        """Return what Start would start: stream, analysis, and an experiment if chosen."""
+        """Return what Start would start: stream, analysis, and an experiment if chosen.
+
+        A rig that remotes start is armed instead.
+        """
         state, settings = self.session.state, self.session.settings
         if state.phase is Phase.STOPPING:
             return []
@@ -98,7 +105,11 @@ class Bridge(QObject):
             Action.START_EXPERIMENT: state.experimenting or state.experiment_starting,
         }
         agenda = "experiment" if settings.experiment.exp_name else "analysis"
-        return [action for action in AGENDAS[agenda] if not runs[action]]
+        runs[Action.ARM] = runs[Action.START_EXPERIMENT] or state.armed
+        actions = armed_instead(AGENDAS[agenda], settings)
+        if settings.controls() and Action.ARM not in actions:
+            actions.append(Action.ARM)
+        return [action for action in actions if not runs[action]]
 
     def begin(self) -> None:
         """Start all that is not running yet, each as soon as it is possible."""
@@ -115,8 +126,9 @@ class Bridge(QObject):
     def stop_outputs(self) -> None:
         """Switch every output off, whatever else goes on."""
         self._agenda.drop()
-        if Action.STOP_EXPERIMENT in self.session.state.allowed:
-            self.session.do(Action.STOP_EXPERIMENT)
+        for action in (Action.STOP_EXPERIMENT, Action.DISARM):
+            if action in self.session.state.allowed:
+                self.session.do(action)
 
     def outputs_off(self) -> bool:
         """Switch every output off; return whether the engine has said that it did."""

@@ -17,6 +17,7 @@ from deeplabstream.plugins.discovery import Found, discover
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
+from deeplabstream.plugins.remote import Remote
 from deeplabstream.plugins.trigger import Trigger, named_by
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.cross_checks import (
@@ -63,6 +64,7 @@ FAMILIES: dict[str, tuple[Any, type]] = {
     "Camera": (cameras, Camera),
     "Output": (outputs, Output),
     "Input": (outputs, Input),
+    "Remote": (outputs, Remote),
     "Trigger": (experiments, Trigger),
     "Experiment": (experiments, Experiment),
 }
@@ -141,6 +143,7 @@ class _Reading:
             },
             outputs={name: maker() for name, maker in makers["Output"].items()},
             inputs={name: maker() for name, maker in makers["Input"].items()},
+            remotes={name: maker() for name, maker in makers["Remote"].items()},
             triggers=makers["Trigger"],
             experiments=makers["Experiment"],
             folder=self._folder,
@@ -251,12 +254,9 @@ class _Reading:
             self._check_camera(rig, f"Classifier {name}", classifier.camera)
         self._problems += [*unit_problems(rig), *animal_problems(rig)]
         self._problems += measure_problems(rig)
-        for name, maker in rig.triggers.items():
-            self._check_named(f"Trigger {name}", maker)
-        for name, plan in rig.experiments.items():
-            self._check_named(f"Experiment {name}", plan)
-        for name, camera in self._makers["Camera"].items():
-            self._check_named(f"Camera {name}", camera)
+        for family in ("Trigger", "Experiment", "Camera", "Remote"):
+            for name, made in self._makers[family].items():
+                self._check_named(f"{family} {name}", made)
         self._problems += synchronisation_problems(rig)
         for name, output in self._makers["Output"].items():
             self._check_named(f"Output {name}", output)

@@ -19,6 +19,7 @@ from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
+from deeplabstream.plugins.remote import Remote, RemoteControl
 from deeplabstream.plugins.trigger import AnimalName, Trigger
 from deeplabstream.pose.runtimes.runtime_list import Runtime
 from deeplabstream.settings.animals import Animals
@@ -428,6 +429,8 @@ class Settings:
     """By camera; under the empty name that of all others."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)
     measures: Measures = plain_field(default_factory=Measures)
+    remotes: Mapping[str, Remote] = plain_field(default_factory=dict)
+    """Programs and lines that start and stop the rig, and recorders that it starts."""
 
     def new_triggers(self) -> dict[str, Trigger]:
         """Return the triggers anew: they may remember what they saw in a run."""
@@ -457,6 +460,16 @@ class Settings:
         """The cameras' names, the deciding one first."""
         first = self.deciding_camera
         return (first, *(name for name in self.cameras if name != first))
+
+    def controls(
+        self, starts: Literal["experiment", "recording"] | None = None
+    ) -> tuple[str, ...]:
+        """Return the remotes that start and stop the rig, or those that start this."""
+        return tuple(
+            name
+            for name, remote in self.remotes.items()
+            if isinstance(remote, RemoteControl) and starts in (None, remote.starts)
+        )
 
     @property
     def recorded(self) -> tuple[str, ...]:

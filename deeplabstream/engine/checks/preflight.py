@@ -11,6 +11,7 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.checks.system_monitor import that_exists
 from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
+from deeplabstream.plugins.remote import RemoteRecorder
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.sections import Settings
 
@@ -56,6 +57,7 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
         *_network(settings, state),
         *_regions(settings, state),
         *_outputs(settings, state),
+        *_recorders(settings, state),
         *_check_disk_space(settings, state),
     ]
 
@@ -207,6 +209,21 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         yield PreflightResult(
             proof.text, grave=proof.good is False, good=proof.good is True
         )
+
+
+def _recorders(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
+    """Look whether the recorders that start with the rig have answered."""
+    for name, recorder in settings.remotes.items():
+        if not isinstance(recorder, RemoteRecorder):
+            continue
+        answer = state.remotes.get(name)
+        if answer is None:
+            silent = f"[Remote {name}] has not answered yet"
+            yield _warning(silent, grave=recorder.needed)
+        elif answer.good:
+            yield PreflightResult(answer.text)
+        else:
+            yield _warning(answer.text, grave=recorder.needed)
 
 
 def _check_disk_space(

@@ -39,14 +39,15 @@ def run_headless(
 ) -> Summary:
     """Do all of `agenda`, go on for `seconds`, stop the stream, return what happened.
 
-    It ends early when an experiment of `agenda` or the stream ends, when something fails,
-    when `stopped`, or when `asked`, also by Ctrl-Z: without a window nobody could start the
-    experiment again.
+    It ends early when an experiment of `agenda`, what a remote has started, or the stream
+    ends, when something fails, when `stopped`, or when `asked`, also by Ctrl-Z: without a
+    window nobody could start the experiment again. While the rig is armed, no time passes.
     `say` gets one sentence at a time. The caller closes the session.
     """
 
     def to_stop() -> bool:
         over = agenda.experiments and session.state.experiment_over
+        over = over or session.state.remote_over
         return over or stopped() or (asked is not None and asked.requested)
 
     run = _Run(session, agenda, say, Summary())
@@ -56,6 +57,8 @@ def run_headless(
     counting = False
     while not (to_stop() or run.over or clock.now_ns() - start_ns >= 1e9 * limit_s):
         run.look()
+        if session.state.armed:
+            start_ns = clock.now_ns()
         if agenda.done and not counting and session.state.phase is Phase.STREAMING:
             counting = True
             start_ns, limit_s = clock.now_ns(), seconds
@@ -144,6 +147,7 @@ def _words(status: SessionState) -> str:
         word
         for word, does in (
             ("analysing", status.analysing),
+            ("armed", status.armed),
             ("experiment running", status.experimenting),
             ("experiment starting", status.experiment_starting),
             ("recording", status.recording),

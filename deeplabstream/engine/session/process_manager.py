@@ -258,12 +258,14 @@ class ProcessManager:
         self,
         last_messages: Callable[[], Sequence[say.ToRecorder]],
         handle: Callable[[object], object],
+        remotes: Iterator[None],
     ) -> Iterator[None]:
         """End all processes, outputs first; yield while waiting, then free all memory.
 
         The recorder gets its last messages when all other processes have ended; if it was
         killed, the events of the run are completed without it. `handle` gets the reports
-        about outputs that the main process switched off itself.
+        about outputs that the main process switched off itself. `remotes` waits for other
+        recorders.
         """
         self.send_engine(say.Stop())
         yield from _until_ended([self.engine], 3.0, self._cut_short)
@@ -272,6 +274,7 @@ class ProcessManager:
         yield from _until_ended([*self.cameras.values()], 3.0)
         yield from _until_ended([self.guard], 20.0)
         yield from self._outputs_off(handle)
+        yield from remotes
         for message in last_messages():
             self.send_recorder(message)
         yield from _until_ended(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import Literal
 
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
@@ -9,6 +10,7 @@ from deeplabstream.engine.session.session_state import (
     Phase,
     SessionState,
 )
+from deeplabstream.settings.sections import Settings
 
 AGENDAS = MappingProxyType(
     {
@@ -22,6 +24,20 @@ AGENDAS = MappingProxyType(
     }
 )
 """Actions by the value of the programs' option `--start`."""
+
+
+def armed_instead(actions: Sequence[Action], settings: Settings) -> list[Action]:
+    """Return the actions; where remotes start something, arming takes its place."""
+    starts: dict[Action, Literal["experiment", "recording"]] = {
+        Action.START_EXPERIMENT: "experiment",
+        Action.START_RECORDING: "recording",
+    }
+    left = [
+        action
+        for action in actions
+        if action not in starts or not settings.controls(starts[action])
+    ]
+    return [*left, Action.ARM] if len(left) < len(actions) else left
 
 
 class RequestQueue:
@@ -76,4 +92,6 @@ def _in_effect(action: Action | None, state: SessionState) -> bool:
             return not state.recording_starting
         case Action.START_EXPERIMENT:
             return not state.experiment_starting
+        case Action.ARM:
+            return not state.armed and not state.experiment_starting
     return True

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Literal, Self, assert_never
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.core.journal_entries import Note, Sensed, Step
 from deeplabstream.engine.checks.analysis_watchdog import AnalysisWatchdog
 from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog, FrameRateMeter
 from deeplabstream.engine.checks.preflight import inspect
@@ -23,6 +23,7 @@ from deeplabstream.engine.processes.termination import end_reason
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session_state as change
 from deeplabstream.engine.session.process_manager import ProcessManager
+from deeplabstream.engine.session.remote_links import RecorderAnswer, RemoteLinks
 from deeplabstream.engine.session.session_state import (
     Action,
     Alarm,
@@ -36,6 +37,12 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.ipc.journal import JournalReader
 from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.plugins.camera import SIZING, Camera
+from deeplabstream.plugins.remote import (
+    RemoteCommand,
+    RemoteControl,
+    RemoteLost,
+    RemoteRecorder,
+)
 from deeplabstream.settings.fields import keys_of, with_changed_key
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.text_rewriting import with_drawn_seeds, with_subject
@@ -76,8 +83,14 @@ class Session:
         self._saving_noted_s = 0.0
         self._requested_s: float | None = None
         """Time of a request to record whose limit has not passed yet."""
-        self._experiment_awaits: Literal["outputs", "video"] | None = None
-        """What a requested experiment waits for: open outputs, then video frames."""
+        self._experiment_awaits: Literal["outputs", "recorders", "video"] | None = None
+        """What a requested experiment waits for: open outputs, answers of other recorders,
+        then video frames and these recorders' start."""
+        self._without_video = False
+        self._remotes = RemoteLinks(self.settings.remotes)
+        self._rearm = False
+        self._started_from = ""
+        """Sender of the last start by a remote."""
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +112,15 @@ class Session:
     # --- requests
 
     def do(self, action: Action) -> None:
-        """Request an action; `poll` reports the result."""
+        """Request an action on behalf of the user; `poll` reports the result."""
+        if action in self.state.allowed:
+            self._rearm = self._rearm and action not in _TAKING_OVER
+            if action is Action.START_EXPERIMENT:
+                self._change(change.Armed(False))
+                self._change(change.StartedBy(""))
+        self._do(action)
+
+    def _do(self, action: Action) -> None:
         if action is Action.START_STREAM and action in self.state.allowed:
             self._start_stream()
         elif self._processes is None or action not in self.state.allowed:
@@ -161,7 +182,9 @@ class Session:
 
     def note(self, kind: str, text: str) -> None:
         """Report a note by `poll`, and write it into the record if there is one."""
-        note = Note(kind, text, SystemClock().now_ns())
+        self._write_note(Note(kind, text, SystemClock().now_ns()))
+
+    def _write_note(self, note: Note) -> None:
         self._news.append(note)
         if self._processes is not None:
             self._processes.send_recorder(say.WriteNote(note))
@@ -177,6 +200,7 @@ class Session:
         processes = self._processes
         if processes is not None:
             self._receive(processes)
+            self._follow_remotes(processes)
             if self._ending is not None:
                 if self._has_ended():
                     self._end()
@@ -238,6 +262,9 @@ class Session:
             return
         self._journal = JournalReader(self._processes.journal)
         self._change(change.StreamStarted(settings, now_ns))
+        self._remotes.open()
+        for text in self._remotes.broken.values():
+            self._alarm(text, grave=False)
 
     def _stop_stream(self, processes: ProcessManager, how: str) -> None:
         self._experiment_awaits = None  # it must not begin while the stream ends
@@ -251,8 +278,11 @@ class Session:
             return say.CloseRun(text, self.state.run_facts()), say.Stop()
 
         self._saving_noted_s = perf_counter()
-        self._ending = processes.ending(last_messages, self._handle)
+        self._ending = processes.ending(
+            last_messages, self._handle, self._remotes_ending(processes)
+        )
         self._change(change.StreamStopping())
+        self._follow_remotes(processes)
 
     def _has_ended(self) -> bool:
         """Continue the ending; return whether it is over, also after an error in it."""
@@ -264,6 +294,7 @@ class Session:
 
     def _end(self) -> None:
         processes, self._processes, self._ending = self._processes, None, None
+        self._remotes.close()
         self._check_saved()
         self._newest, self._by_index = {}, {}
         left_on = processes.left_on if processes is not None else ()
@@ -306,6 +337,16 @@ class Session:
                 self._stop_recording(processes)
                 if self._experiment_awaits:
                     self._cancel_experiment(processes, "its recording was stopped")
+            case Action.ARM if self._remotes.broken:
+                text = "; ".join(self._remotes.broken.values())
+                self._news.append(Failed(f"Cannot arm: {text}"))
+            case Action.ARM:
+                self._change(change.Armed(True))
+                names = " or ".join(f"[Remote {n}]" for n in self.settings.controls())
+                self.note("remote", f"armed: waits for the start by {names}")
+            case Action.DISARM:
+                self._change(change.Armed(False))
+                self.note("remote", "no longer armed")
             case _:
                 assert_never(action)
 
@@ -314,7 +355,7 @@ class Session:
         state = self.state
         names = self.settings.outputs
         if all(name in state.edges for name in names) and not state.failed_outputs:
-            self._start_experiment(processes)
+            self._ask_recorders(processes)
             return
         self._experiment_awaits = "outputs"
         self._change(change.ExperimentRequested(True))
@@ -332,6 +373,15 @@ class Session:
                 f"Cannot start the experiment: {problem}. Connect the device and switch "
                 "it on, or correct its section, then start again"
             )
+        else:
+            self._ask_recorders(processes)
+
+    def _ask_recorders(self, processes: ProcessManager) -> None:
+        """Start the experiment when other recorders have said whether they are ready."""
+        self._remotes.check()
+        if self._remotes.awaited:
+            self._experiment_awaits = "recorders"
+            self._change(change.ExperimentRequested(True))
         else:
             self._start_experiment(processes)
 
@@ -353,17 +403,18 @@ class Session:
         if wanted and not records:
             self._record(processes)
             self._recording_for_experiment = True
-        self._experiment_awaits = "video"
+        self._experiment_awaits, self._without_video = "video", False
         self._change(change.ExperimentRequested(True))
+        self._follow_recorders()
         self._begin_experiment(processes)
 
     def _begin_experiment(
         self, processes: ProcessManager, without_video: bool = False
     ) -> None:
-        """Start the requested experiment, unless it waits for the first video frames."""
-        if self._experiment_awaits == "video" and (
-            without_video or not self.state.recording_starting
-        ):
+        """Start the requested experiment, unless it waits for video or other recorders."""
+        self._without_video = self._without_video or without_video
+        video = self._without_video or not self.state.recording_starting
+        if self._experiment_awaits == "video" and video and not self._remotes.starting:
             self._experiment_awaits = None
             processes.send_engine(say.RunExperiment(True))
 
@@ -422,6 +473,8 @@ class Session:
             processes.take(entry)
             if isinstance(entry, Step):
                 self._analysis_watchdog.take(entry)
+            elif isinstance(entry, Sensed | Note):
+                self._remotes.hear(entry)
             self._news.append(entry)
 
     def _handle(self, message: object) -> None:
@@ -535,6 +588,141 @@ class Session:
         """Return the rings of the analysed cameras, in their order."""
         analysed = self.settings.triggers_by_camera()
         return tuple(processes.rings[n].spec for n in self.cameras if n in analysed)
+
+    # --- start and stop by others, and of others
+
+    def _follow_remotes(self, processes: ProcessManager) -> None:
+        """Act on what remotes ask for and answer, and have recorders record as we do."""
+        for name, news in self._remotes.news():
+            match news:
+                case RemoteCommand():
+                    self._act_on_command(processes, name, news)
+                case RemoteLost():
+                    self._act_on_loss(processes, name, news)
+                case RecorderAnswer():
+                    self._act_on_answer(processes, news)
+        if self._experiment_awaits == "recorders" and not self._remotes.awaited:
+            self._experiment_awaits = None
+            self._change(change.ExperimentRequested(False))
+            self._start_experiment(processes)
+        self._follow_recorders()
+        if self._rearm and self.state.remote_over:
+            self._rearm = False
+            if not self.state.alarms and Action.ARM in self.state.allowed:
+                self._do(Action.ARM)
+
+    def _follow_recorders(self) -> None:
+        state, awaits = self.state, self._experiment_awaits
+        begins = state.experiment_starting and awaits not in ("outputs", "recorders")
+        records = state.recording or state.recording_starting
+        folder = state.run_folder
+        self._remotes.follow(
+            records or begins or state.experimenting, folder.name if folder else ""
+        )
+
+    def _act_on_command(
+        self, processes: ProcessManager, name: str, asked: RemoteCommand
+    ) -> None:
+        if asked.command == "status":
+            asked.answer(f"ok {self.state.doing}")
+            return
+        if asked.command == "start":
+            result = self._start_for(processes, name, asked)
+        else:
+            stopped = self._stop_for(processes)
+            result = f"ok {stopped} stopped" if stopped else "ok nothing ran"
+        asked.answer(result)
+        said = f" ({asked.words})" if asked.words else ""
+        source = f" from {asked.sender}" if asked.sender else ""
+        text = f"[Remote {name}] {asked.command}{source}{said}: {result}"
+        self._write_note(Note("remote", text, asked.time_ns))
+        self._change(
+            change.Requested(
+                name, asked.command, result, asked.time_ns, asked.sender, asked.words
+            )
+        )
+
+    def _start_for(
+        self, processes: ProcessManager, name: str, asked: RemoteCommand
+    ) -> str:
+        """Start what a remote may start; return the answer to it."""
+        control = self.settings.remotes[name]
+        if not isinstance(control, RemoteControl) or not self.state.armed:
+            return "error: the rig is not armed"
+        experiment = control.starts == "experiment"
+        action = Action.START_EXPERIMENT if experiment else Action.START_RECORDING
+        if action not in self.state.allowed:
+            return f"error: not possible now ({self.state.doing})"
+        if why := self._controls.forbids(action):
+            return f"error: {why}"
+        self._change(change.Armed(False))
+        self._change(change.StartedBy(name))
+        self._rearm, self._started_from = control.rearm, asked.sender
+        self._request(processes, action)
+        return f"ok {control.starts} starts"
+
+    def _stop_for(self, processes: ProcessManager) -> str:
+        """Stop experiment and recording; return what ran, or an empty text."""
+        stopped = []
+        if Action.STOP_EXPERIMENT in self.state.allowed:
+            self._request(processes, Action.STOP_EXPERIMENT)
+            stopped.append("experiment")
+        own = not self._recording_for_experiment
+        if Action.STOP_RECORDING in self.state.allowed and own:
+            self._request(processes, Action.STOP_RECORDING)
+            stopped.append("recording")
+        return " and ".join(stopped)
+
+    def _act_on_loss(
+        self, processes: ProcessManager, name: str, lost: RemoteLost
+    ) -> None:
+        control, state = self.settings.remotes[name], self.state
+        theirs = state.started_by == name and not state.idle
+        if lost.sender and not (theirs and lost.sender == self._started_from):
+            return  # one of several connections, such as that of a question for the status
+        text = f"[Remote {name}] {lost.text}"
+        if theirs and control.if_lost == "stop":
+            stopped = self._stop_for(processes)
+            self._alarm(f"{text}: {stopped} stopped (IF_LOST = stop)", grave=False)
+        elif theirs:
+            text = f"{text}: what it started goes on (IF_LOST = go on)"
+        self.note("remote", text)
+
+    def _act_on_answer(self, processes: ProcessManager, news: RecorderAnswer) -> None:
+        name, text = news.name, news.text
+        recorder = self.settings.remotes[name]
+        answered = change.RemoteAnswered(name, text, news.good, news.recording)
+        self._change(answered)
+        if news.request != "check":
+            now_ns, us = SystemClock().now_ns(), "this rig"
+            self._change(change.Requested(name, news.request, text, now_ns, us))
+        if news.good or not isinstance(recorder, RemoteRecorder):
+            if news.request != "check" or not news.asked:
+                self.note("remote", text)
+        elif news.request == "start" and recorder.needed and self._experiment_awaits:
+            self._cancel_experiment(processes, text)
+            self._alarm(f"Cannot start the experiment. {text}")
+        elif news.request == "check" and not news.recording:
+            if not news.asked:  # else the pre-flight check says it
+                self.note("remote", text)
+        elif news.request == "check" and recorder.if_lost == "stop":
+            stopped = self._stop_for(processes)
+            self._alarm(f"{text}: {stopped} stopped (IF_LOST = stop)")
+        else:
+            self.note("remote", text)
+            self._alarm(text, grave=False)
+
+    def _remotes_ending(self, processes: ProcessManager) -> Iterator[None]:
+        """Wait until recorders have stopped; all outputs are off before."""
+        give_up_s = perf_counter() + self._remotes.longest_s
+        while self._remotes.awaited and perf_counter() < give_up_s:
+            self._follow_remotes(processes)
+            sleep(0.01)
+            yield
+        for name in self._remotes.awaited:
+            self._alarm(
+                f"[Remote {name}] does not answer; it may still record: stop it there"
+            )
 
     # --- problems
 
@@ -661,6 +849,13 @@ def _camera_readings(processes: ProcessManager) -> dict[str, CameraReading]:
     }
 
 
+_TAKING_OVER = (
+    Action.START_EXPERIMENT,
+    Action.STOP_EXPERIMENT,
+    Action.STOP_RECORDING,
+    Action.DISARM,
+)
+"""Actions of the user after which the rig is not armed again by itself."""
 _BEGINNINGS = (Action.START_ANALYSIS, Action.START_EXPERIMENT, Action.START_RECORDING)
 
 

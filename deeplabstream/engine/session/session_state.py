@@ -1,4 +1,4 @@
-"""Session state: one immutable snapshot of a stream, and the rules for the eight actions.
+"""Session state: one immutable snapshot of a stream, and the rules for the ten actions.
 
 `SessionState.after` is the only place that derives a new state, from a message of a
 process, an entry of the journal or a `SessionChange`. Window, command line and notebooks
@@ -35,7 +35,7 @@ from deeplabstream.settings.sections import Settings, effective
 
 
 class Action(Enum):
-    """The eight actions of a user."""
+    """The ten actions of a user."""
 
     START_STREAM = "Start Stream"
     STOP_STREAM = "Stop Stream"
@@ -45,6 +45,8 @@ class Action(Enum):
     STOP_EXPERIMENT = "Stop Experiment"
     START_RECORDING = "Start Recording"
     STOP_RECORDING = "Stop Recording"
+    ARM = "Arm Remote Start"
+    DISARM = "Disarm Remote Start"
 
 
 class Phase(Enum):
@@ -176,6 +178,43 @@ class ExperimentRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class Armed:
+    """The rig waits for the start of a remote, or (not armed) refuses it."""
+
+    armed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartedBy:
+    """Who started what runs or begins: a `[Remote NAME]`; empty: the user."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A start or stop, as in `run.json`: who asked for it, when, and what became of it."""
+
+    remote: str
+    """NAME of the section."""
+    command: str
+    result: str
+    time_ns: int
+    sender: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAnswered:
+    """A recorder that starts and stops with the rig has answered, or has not."""
+
+    name: str
+    text: str
+    good: bool
+    recording: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmRaised:
     """A lasting problem was found."""
 
@@ -198,6 +237,10 @@ SessionChange: TypeAlias = (
     | RecordingRequested
     | RecordingStopped
     | ExperimentRequested
+    | Armed
+    | StartedBy
+    | Requested
+    | RemoteAnswered
     | AlarmRaised
     | AlarmsAcknowledged
 )
@@ -269,6 +312,44 @@ class SessionState:
     waits for its trigger pulse is not among them."""
     recording_number: int = 0
     """Number of the last requested recording in this stream."""
+    armed: bool = False
+    """The next start of a remote starts what its section says."""
+    started_by: str = ""
+    """The `[Remote NAME]` that started what runs or has run last; empty: the user."""
+    requests: tuple[Requested, ...] = ()
+    """Starts and stops by remotes, and calls of other recorders, in this stream."""
+    remotes: Mapping[str, RemoteAnswered] = field(default_factory=dict)
+    """Last answer of each other recorder; absent: it was not asked yet."""
+
+    @property
+    def remote_controls(self) -> tuple[str, ...]:
+        """Remotes that start and stop this stream."""
+        return self.used_settings.controls() if self.used_settings else ()
+
+    @property
+    def remote_over(self) -> bool:
+        """Whether what a remote started has ended, and no other start is awaited."""
+        return bool(self.started_by) and self.idle and not self.armed
+
+    @property
+    def idle(self) -> bool:
+        """Whether neither an experiment nor a recording runs or starts."""
+        runs = self.experimenting or self.experiment_starting
+        return not (runs or self.recording or self.recording_starting)
+
+    @property
+    def doing(self) -> str:
+        """What runs, for a remote: such as `armed` or `experiment recording`."""
+        words = {
+            "armed": self.armed,
+            "experiment-starting": self.experiment_starting,
+            "experiment": self.experimenting,
+            "recording-starting": self.recording_starting,
+            "recording": self.recording,
+        }
+        return " ".join(word for word, is_so in words.items() if is_so) or (
+            f"{self.phase.value} not-armed"
+        )
 
     @property
     def recording_starting(self) -> bool:
@@ -285,7 +366,8 @@ class SessionState:
     def activity(self) -> tuple[object, ...]:
         """What `StateChanged` reports: the phase, and what runs or starts."""
         runs = self.network_ready, self.analysing, self.experimenting, self.recording
-        return (self.phase, *runs, self.experiment_starting, self.unrecorded)
+        remote = self.armed, self.started_by
+        return (self.phase, *runs, self.experiment_starting, self.unrecorded, *remote)
 
     @property
     def allowed(self) -> frozenset[Action]:
@@ -297,6 +379,8 @@ class SessionState:
         experiments = self.experimenting or self.experiment_starting
         records = self.recording or self.recording_starting
         free = streaming and self.analysing and not experiments
+        used = self.used_settings
+        ready = self.analysing or not (used and used.controls("experiment"))
         rules = {
             Action.START_STREAM: self.phase is Phase.IDLE,
             Action.STOP_STREAM: self.phase in (Phase.STARTING, Phase.STREAMING),
@@ -308,6 +392,11 @@ class SessionState:
             Action.STOP_EXPERIMENT: streaming and experiments,
             Action.START_RECORDING: streaming and not records,
             Action.STOP_RECORDING: streaming and records,
+            Action.ARM: streaming
+            and bool(self.remote_controls)
+            and ready
+            and not (self.armed or experiments),
+            Action.DISARM: self.armed,
         }
         return frozenset(action for action, rule in rules.items() if rule)
 
@@ -341,6 +430,11 @@ class SessionState:
             "devices": dict(self.devices),
             "dials": controls,
         }
+        if self.used_settings and self.used_settings.remotes:
+            facts["remote_requests"] = [
+                {**asdict(each), "time_s": (each.time_ns - self.start_ns) / 1e9}
+                for each in self.requests
+            ]
         if self.network is not None:
             facts["model"] = asdict(self.network.facts)
             facts["skeleton"] = skeleton_facts(self.network.skeleton)
@@ -506,7 +600,8 @@ def _after_analysing(state: SessionState, active: bool) -> SessionState:
     """Count analysed frames from now on, or stop counting skipped ones."""
     if not active:
         counts = {name: replace(each, skipped=0) for name, each in state.counts.items()}
-        return replace(state, analysing=False, counts=counts, analysed_from={})
+        ended = replace(state, analysing=False, counts=counts, analysed_from={})
+        return replace(ended, armed=False)
     counts = {
         name: replace(each, analysed=0, skipped=0)
         for name, each in state.counts.items()
@@ -550,6 +645,14 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
             return replace(state, recording=False, unrecorded=())
         case ExperimentRequested(active):
             return replace(state, experiment_starting=active)
+        case Armed(armed):
+            return replace(state, armed=armed)
+        case StartedBy(name):
+            return replace(state, started_by=name)
+        case Requested():
+            return replace(state, requests=(*state.requests, change))
+        case RemoteAnswered(name):
+            return replace(state, remotes={**state.remotes, name: change})
         case AlarmRaised(alarm):
             if any(alarm.text == known.text for known in state.alarms):
                 return state
@@ -571,6 +674,7 @@ def _stopped(state: SessionState, phase: Phase) -> SessionState:
         analysed_from={},
         experiment_starting=False,
         unrecorded=(),
+        armed=False,
     )
 
 

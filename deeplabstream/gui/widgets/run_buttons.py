@@ -1,4 +1,4 @@
-"""Run buttons: Start and Stop of everything, and the eight single actions."""
+"""Run buttons: Start and Stop of everything, and the single actions."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,15 @@ _PAIRS = {
     "Analysis": (Action.START_ANALYSIS, Action.STOP_ANALYSIS),
     "Experiment": (Action.START_EXPERIMENT, Action.STOP_EXPERIMENT),
     "Recording": (Action.START_RECORDING, Action.STOP_RECORDING),
+    "Remote": (Action.ARM, Action.DISARM),
 }
 
 
 class Controls(QFrame):
-    """Start and Stop, and four pairs of buttons with a lamp for what runs."""
+    """Start and Stop, and pairs of buttons with a lamp for what runs.
+
+    The pair for remotes is shown in rigs that have a remote control.
+    """
 
     begun = pyqtSignal()
     """Start was pressed: all that the settings say."""
@@ -77,8 +81,12 @@ class Controls(QFrame):
             self._enable(button, able)
         self._enable(self.start, bool(left) and not blocked)
         self.stop.setEnabled(Action.STOP_STREAM in status.allowed)
-        words = [action.value.split()[1].lower() for action in left]
-        self.start.setToolTip(f"starts {', '.join(words)}" if words else "all runs")
+        self.start.setToolTip(_starts(left))
+        remote = bool(status.remote_controls) or Action.ARM in left
+        for action in _PAIRS["Remote"]:
+            self.buttons[action].setVisible(remote)
+        self._lamps["Remote"].setVisible(remote)
+        self._lamps["Remote"].show_colour(AMBER if status.armed else "")
         streaming = status.phase is Phase.STREAMING
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         self._lamps["Stream"].show_colour(
@@ -113,6 +121,16 @@ class Controls(QFrame):
         return button
 
 
+def _starts(left: Sequence[Action]) -> str:
+    """Return what Start does."""
+    if not left:
+        return "all runs"
+    words = [a.value.split()[1].lower() for a in left if a is not Action.ARM]
+    starts = [f"starts {', '.join(words)}"] * bool(words)
+    armed = ["arms the rig for a start by a remote"] * (Action.ARM in left)
+    return "; ".join((*starts, *armed))
+
+
 def _sentence(status: SessionState) -> str:
     if status.phase is Phase.IDLE:
         return "Nothing is running."
@@ -128,7 +146,11 @@ def _sentence(status: SessionState) -> str:
     if status.experiment_starting:
         return "The experiment starts …"
     if status.experimenting:
-        return "The experiment controls the outputs."
+        by = f", started by [Remote {status.started_by}]" * bool(status.started_by)
+        return f"The experiment controls the outputs{by}."
+    if status.armed:
+        names = " or ".join(f"[Remote {name}]" for name in status.remote_controls)
+        return f"Armed: waits for the start by {names}."
     if status.analysing:
         if failed := ", ".join(f"[Output {name}]" for name in status.failed_outputs):
             return f"Tracking; {failed} failed."

@@ -1,0 +1,213 @@
+"""Remote links of a session: listens to controls, and calls other recorders in threads.
+
+Nothing here runs in the engine's process, and nothing waits: a slow or silent remote
+delays neither the loop nor the outputs.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from deeplabstream.core.errors import DeepLabStreamError, error_context
+from deeplabstream.core.journal_entries import Note, Sensed
+from deeplabstream.plugins.remote import (
+    InputControl,
+    Remote,
+    RemoteCommand,
+    RemoteControl,
+    RemoteLost,
+    RemoteRecorder,
+)
+
+CHECK_S = 2.0
+"""Interval at which recorders are asked whether they are there, or still record."""
+
+Request: TypeAlias = Literal["check", "start", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderAnswer:
+    """What a recorder answered, or why it did not."""
+
+    name: str
+    request: Request
+    text: str
+    good: bool
+    recording: bool
+    """It is recording for us."""
+    asked: bool = True
+    """False: it was asked by its thread, not by the session."""
+
+
+RemoteNews: TypeAlias = RemoteCommand | RemoteLost | RecorderAnswer
+
+
+class RemoteLinks:
+    """The remotes of a stream, from Start Stream to its end."""
+
+    def __init__(self, remotes: Mapping[str, Remote]) -> None:
+        self._controls = {
+            name: each
+            for name, each in remotes.items()
+            if isinstance(each, RemoteControl)
+        }
+        self._recorders = {
+            name: _RecorderThread(name, each, self._answered)
+            for name, each in remotes.items()
+            if isinstance(each, RemoteRecorder)
+        }
+        self._news: queue.SimpleQueue[tuple[str, RemoteNews]] = queue.SimpleQueue()
+        self._awaited: dict[str, list[Request]] = {name: [] for name in self._recorders}
+        self._open = ExitStack()
+        self.broken: dict[str, str] = {}
+        """Why a control does not listen, by name."""
+        self._wanted = self._waits_for_name = False
+
+    def open(self) -> None:
+        """Listen, and ask every recorder whether it is there."""
+        for name, control in self._controls.items():
+
+            def hear(news: RemoteCommand | RemoteLost, name: str = name) -> None:
+                self._news.put((name, news))
+
+            try:
+                with error_context(f"Remote {name}"):
+                    self._open.enter_context(control.listening(hear))
+            except DeepLabStreamError as error:
+                self.broken[name] = str(error)
+        for thread in self._recorders.values():
+            thread.start()
+
+    def close(self) -> None:
+        """Listen no more; the threads of recorders end after their last request."""
+        self._open.close()
+        for thread in self._recorders.values():
+            thread.requests.put(None)
+
+    def news(self) -> Iterator[tuple[str, RemoteNews]]:
+        """Yield what happened since the last call, with the name of the remote."""
+        while True:
+            try:
+                name, news = self._news.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(news, RecorderAnswer) and news.asked:
+                self._awaited[name].remove(news.request)
+            yield name, news
+
+    def hear(self, entry: Sensed | Note) -> None:
+        """Take note of an input that has changed, or that is unknown from now on."""
+        for name, control in self._controls.items():
+            if not isinstance(control, InputControl):
+                continue
+            title = f"[Input {control.input}] "
+            if isinstance(entry, Note):
+                if entry.kind == "error" and entry.text.startswith(title):
+                    self._news.put((name, RemoteLost(entry.text)))
+            elif entry.input == control.input and (
+                command := control.command_of(entry)
+            ):
+                self._news.put((name, command))
+
+    def check(self) -> None:
+        """Ask every recorder whether it is there."""
+        for name in self._recorders:
+            self._ask(name, ("check", ""))
+
+    def follow(self, wanted: bool, run: str) -> None:
+        """Have the recorders record, or not, as we do; call it again and again.
+
+        They start as soon as the run folder has a name.
+        """
+        self._waits_for_name = wanted and not run and bool(self._recorders)
+        if wanted == self._wanted or (wanted and not run):
+            return
+        self._wanted = wanted
+        for name in self._recorders:
+            self._ask(name, ("start", run) if wanted else ("stop", ""))
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Recorders that have not answered a request yet."""
+        return tuple(name for name, requests in self._awaited.items() if requests)
+
+    @property
+    def starting(self) -> bool:
+        """Whether a recorder is to start and has not answered."""
+        return self._waits_for_name or any(
+            "start" in requests for requests in self._awaited.values()
+        )
+
+    @property
+    def longest_s(self) -> float:
+        """Time after which a start and a stop have been answered or are given up."""
+        times = [thread.recorder.timeout_s for thread in self._recorders.values()]
+        return 4 * max(times, default=0.0)
+
+    def _ask(self, name: str, request: tuple[Request, str]) -> None:
+        self._awaited[name].append(request[0])
+        self._recorders[name].requests.put(request)
+
+    def _answered(self, answer: RecorderAnswer) -> None:
+        self._news.put((answer.name, answer))
+
+
+class _RecorderThread(threading.Thread):
+    """Calls one recorder, one request after the other."""
+
+    def __init__(
+        self,
+        name: str,
+        recorder: RemoteRecorder,
+        answered: Callable[[RecorderAnswer], object],
+    ) -> None:
+        super().__init__(name=f"remote {name}", daemon=True)
+        self.recorder = recorder
+        self.requests: queue.SimpleQueue[tuple[Request, str] | None] = (
+            queue.SimpleQueue()
+        )
+        self._remote, self._answered = name, answered
+        self._recording = False
+        self._last: tuple[str, bool] | None = None
+
+    def run(self) -> None:
+        """Carry out requests; without one, look now and then."""
+        self._call("check", "", asked=False)
+        while True:
+            try:
+                request = self.requests.get(timeout=CHECK_S)
+            except queue.Empty:
+                self._call("check", "", asked=False)
+                continue
+            if request is None:
+                return
+            self._call(*request, asked=True)
+
+    def _call(self, request: Request, run: str, asked: bool) -> None:
+        """Carry out a request and answer; an unasked check answers only what is new."""
+        recorder, good = self.recorder, True
+        try:
+            with error_context(f"Remote {self._remote}"):
+                if request == "start":
+                    text = recorder.start(run)
+                    self._recording = True
+                elif request == "stop" and not self._recording:
+                    text = "was not recording for this rig"
+                elif request == "stop":
+                    self._recording = False
+                    text = recorder.stop()
+                else:
+                    text = recorder.check(self._recording)
+            text = f"[Remote {self._remote}] {text}"
+        except DeepLabStreamError as error:
+            good, text = False, str(error)
+        if asked or (text, good) != self._last:
+            self._answered(
+                RecorderAnswer(
+                    self._remote, request, text, good, self._recording, asked
+                )
+            )
+        self._last = (text, good) if request == "check" else None

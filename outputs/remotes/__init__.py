@@ -1,0 +1,1 @@
+"""Programs that start and stop the rig, and recorders that it starts and stops."""

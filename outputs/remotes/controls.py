@@ -1,0 +1,287 @@
+"""Start and stop by others: an input, a TCP line, a ZeroMQ message, Open Ephys' GUI."""
+
+import queue
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import (
+    MOST_LETTERS,
+    DeviceError,
+    HearRemote,
+    InputControl,
+    RemoteCommand,
+    RemoteControl,
+    RemoteLost,
+    Sensed,
+    check_listener,
+    parse_command,
+    read_token,
+)
+from outputs.remotes.open_ephys import PORT, OpenEphysServer
+
+ANSWER_S = 5.0
+"""Longest time that a sender waits for its answer."""
+_TURN_S = 0.1
+_MOST_CONNECTIONS = 16
+
+
+@settings(frozen=True, kw_only=True)
+class InputStart(InputControl):
+    """Starts when an input of the rig becomes active, such as a TTL line of another system."""
+
+    stops: Literal["off", "next", "never"] = Field(
+        "off",
+        description="off: it stops when the input goes off; next: at its next activation "
+        "(a pulse each for start and stop); never",
+        title="Stops when",
+    )
+
+    def command_of(self, seen: Sensed) -> RemoteCommand | None:
+        """Return start or stop; the level at opening is none."""
+        if seen.count == 0:
+            return None
+        times = seen.began_ns, f"[Input {self.input}]", f"activation {seen.count}"
+        if seen.active:
+            stops = self.stops == "next" and seen.count % 2 == 0
+            return RemoteCommand("stop" if stops else "start", *times)
+        return RemoteCommand("stop", *times) if self.stops == "off" else None
+
+
+@settings(frozen=True, kw_only=True)
+class _Listener(RemoteControl):
+    """What listens for messages of other programs."""
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="address of this computer on which it listens; 127.0.0.1: only programs "
+        "on this computer; 0.0.0.0: all networks, needs TOKEN_FILE",
+    )
+    port: int = Field(gt=0, lt=65_536, description="port on which it listens")
+    token_file: Path | None = Field(
+        None,
+        description="file with one secret word; messages must then begin with "
+        "`token WORD`. It is not copied into the run folder. Needed beyond 127.0.0.1",
+        title="File with the token",
+    )
+
+    def __post_init__(self) -> None:
+        check_listener(self.host, self.token_file)
+
+
+def _ask(text: str, token: str, sender: str, hear: HearRemote) -> tuple[str, str]:
+    """Pass a message on; return its command and the answer to its sender."""
+    now_ns = time.perf_counter_ns()
+    try:
+        command, words = parse_command(text, token)
+    except ValueError as error:
+        return "", f"error: {error}"
+    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+    hear(RemoteCommand(command, now_ns, sender, words, answers.put))
+    try:
+        return command, answers.get(timeout=ANSWER_S)
+    except queue.Empty:
+        return "", "error: the rig is busy; it may still do it"
+
+
+@settings(frozen=True, kw_only=True)
+class TcpStart(_Listener):
+    """Listens for lines over TCP: `start`, `stop` or `status`; answers each with one line."""
+
+    @contextmanager
+    def listening(self, hear: HearRemote) -> Iterator[None]:
+        """Open the port."""
+        token = read_token(self.token_file)
+        try:
+            server = _Server((self.host, self.port), token, hear)
+        except OSError as error:
+            raise DeviceError(
+                f"HOST = {self.host}, PORT = {self.port} can't be used: "
+                f"{error.strerror or error}"
+            ) from error
+        threading.Thread(
+            target=server.serve_forever, args=(_TURN_S / 2,), daemon=True
+        ).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+
+    def __init__(self, place: tuple[str, int], token: str, hear: HearRemote) -> None:
+        if ":" in place[0]:
+            self.address_family = socket.AF_INET6
+        self.token, self.hear = token, hear
+        self.links: set[socket.socket] = set()
+        self.lock = threading.Lock()
+        super().__init__(place, _Lines)
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        """Refuse more connections than anybody needs."""
+        return len(self.links) < _MOST_CONNECTIONS
+
+    def close(self) -> None:
+        """Close the port and all connections."""
+        self.server_close()
+        with self.lock:
+            for link in self.links:
+                with suppress(OSError):
+                    link.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a connection that broke was reported as lost."""
+
+
+class _Lines(socketserver.StreamRequestHandler):
+    """One connection."""
+
+    server: _Server
+
+    def handle(self) -> None:
+        """Answer each line until the connection is closed."""
+        server, link = self.server, self.connection
+        sender = ":".join(map(str, self.client_address[:2]))
+        with server.lock:
+            server.links.add(link)
+        try:
+            while line := self.rfile.readline(2 * MOST_LETTERS):
+                text = line.decode("utf-8", "replace").strip()
+                if text:
+                    _, answer = _ask(text, server.token, sender, server.hear)
+                    self.wfile.write(f"{answer}\n".encode())
+        except OSError:
+            pass  # told below
+        finally:
+            with server.lock:
+                server.links.discard(link)
+            server.hear(RemoteLost(f"the connection from {sender} was closed", sender))
+
+
+@settings(frozen=True, kw_only=True)
+class ZmqStart(_Listener):
+    """Listens for ZeroMQ requests (REP): `start`, `stop` or `status`; answers each."""
+
+    silent_s: float = Field(
+        0.0,
+        ge=0,
+        description="seconds without a message after a start after which the connection "
+        "counts as lost (any message is a sign of life, such as `status`); 0: never",
+        title="Lost without messages for (s)",
+    )
+
+    @contextmanager
+    def listening(self, hear: HearRemote) -> Iterator[None]:
+        """Open the port."""
+        import zmq
+
+        token = read_token(self.token_file)
+        place = f"tcp://{self.host}:{self.port}"
+        with zmq.Context() as context, context.socket(zmq.REP) as link:
+            link.linger = 0
+            link.maxmsgsize = 2 * MOST_LETTERS
+            if ":" in self.host:
+                link.ipv6 = True
+            try:
+                link.bind(place)
+            except zmq.ZMQError as error:
+                raise DeviceError(f"{place} can't be used: {error}") from error
+            ended = threading.Event()
+
+            def serve() -> None:
+                heard_s, started = time.perf_counter(), False
+                while not ended.is_set():
+                    silent = time.perf_counter() - heard_s
+                    if started and 0 < self.silent_s < silent:
+                        started = False
+                        text = f"no message came for {self.silent_s:g} s"
+                        hear(RemoteLost(text, place))
+                    if not link.poll(round(_TURN_S * 1e3)):
+                        continue
+                    text = b" ".join(link.recv_multipart()).decode("utf-8", "replace")
+                    command, answer = _ask(text, token, place, hear)
+                    heard_s = time.perf_counter()
+                    if command in ("start", "stop") and answer.startswith("ok"):
+                        started = command == "start"
+                    with suppress(zmq.ZMQError):  # the sender may be gone
+                        link.send_string(answer)
+
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+
+@settings(frozen=True, kw_only=True)
+class OpenEphysStart(RemoteControl):
+    """Starts when Open Ephys' GUI begins to record, and stops when it ends."""
+
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address of the computer of the GUI"
+    )
+    port: int = Field(
+        PORT, gt=0, lt=65_536, description="port of the GUI's HTTP server"
+    )
+    poll_ms: float = Field(
+        100.0,
+        ge=10,
+        le=5000,
+        description="milliseconds between two looks at what the GUI does",
+        title="Look every (ms)",
+    )
+    lost_s: float = Field(
+        3.0,
+        gt=0,
+        description="seconds without an answer after which the connection counts as lost",
+        title="Lost without answers for (s)",
+    )
+
+    @contextmanager
+    def listening(self, hear: HearRemote) -> Iterator[None]:
+        """Ask the GUI for its mode again and again; it need not run yet."""
+        server = OpenEphysServer(self.host, self.port, self.lost_s)
+        ended = threading.Event()
+
+        def follow() -> None:
+            before, answered_s, lost = "", time.perf_counter(), False
+            while not ended.wait(self.poll_ms / 1e3):
+                try:
+                    mode = server.mode()
+                except (DeviceError, OSError) as error:
+                    if not lost and time.perf_counter() - answered_s >= self.lost_s:
+                        lost = True
+                        hear(RemoteLost(f"Open Ephys does not answer: {error}"))
+                    continue
+                now_ns, lost = time.perf_counter_ns(), False
+                answered_s = now_ns / 1e9
+                records = "RECORD" in (mode, before)
+                if before and mode != before and records:
+                    command: Literal["start", "stop"] = (
+                        "start" if mode == "RECORD" else "stop"
+                    )
+                    words = f"mode {before} to {mode}"
+                    hear(RemoteCommand(command, now_ns, server.place, words))
+                before = mode
+
+        threading.Thread(target=follow, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()  # not joined: an answer may take a while

@@ -1,0 +1,591 @@
+"""Start and stop by remotes and of other recorders, in a session without its processes."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from deeplabstream.core.journal_entries import Entry, Note, Sensed
+from deeplabstream.engine.checks.preflight import PreflightResult
+from deeplabstream.engine.checks.preflight import _recorders as recorder_findings
+from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import session as session_module
+from deeplabstream.engine.session.request_queue import AGENDAS, armed_instead
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session_state import Action, Failed, News, Phase
+from deeplabstream.settings.loading import parse
+from tests.engine.small_rig import RIG, problems
+from tests.engine.test_experiment_start import ProcessesFake
+from tests.outputs.fake_recorders import open_ephys, spike_glx
+from tests.outputs.test_remotes import free_port
+from tests.outputs.test_remotes import say as tell
+
+CHOSEN = "[Experiment]\nEXP_NAME = light\n"
+TTL = """
+[Input ttl]
+KIND = BoardInput
+PORT = COM3
+PIN = 2
+[Remote line]
+KIND = InputStart
+INPUT = ttl
+"""
+TCP = "[Remote lab]\nKIND = TcpStart\nPORT = {port}\n"
+EPHYS = "[Remote ephys]\nKIND = OpenEphysRecorder\nPORT = {port}\nTIMEOUT_S = {limit}\n"
+GLX = "[Remote glx]\nKIND = SpikeGLXRecorder\nPORT = {port}\n"
+
+
+class EndingFake(ProcessesFake):
+    """Processes that wait for other recorders when they end, as the real ones do."""
+
+    def ending(self, *others: object) -> Iterator[None]:
+        last_messages, _, remotes = others
+        yield
+        yield from remotes  # type: ignore[misc]
+        for message in last_messages():  # type: ignore[operator]
+            self.send_recorder(message)
+
+    def ended_early(self) -> list[str]:
+        return []
+
+    def take(self, entry: Entry) -> None:
+        pass
+
+
+@dataclass
+class Rig:
+    """A session that analyses, and what it tells."""
+
+    session: Session
+    fake: EndingFake
+    entries: list[Entry]
+    found: list[PreflightResult]
+    """What the pre-flight check finds."""
+    told: list[News]
+
+    def poll(self) -> None:
+        self.told += self.session.poll()
+
+    def until(self, what: Callable[[], bool]) -> None:
+        give_up_s = time.perf_counter() + 60
+        while not what():
+            assert time.perf_counter() < give_up_s, self.told
+            self.poll()
+            time.sleep(0.002)
+
+    def ttl(self, active: bool, count: int) -> None:
+        self.entries.append(Sensed("ttl", active, count, 5_000, 6_000))
+        self.poll()
+        self.poll()
+
+    def runs(self, active: bool = True) -> None:
+        """Have the engine say that the experiment runs, or not."""
+        self.session._handle(say.ExperimentRunning(active))
+
+    @property
+    def experiments(self) -> list[bool]:
+        """What the engine was asked: to run the experiment, or to end it."""
+        return [
+            each.active
+            for each in self.fake.engine
+            if isinstance(each, say.RunExperiment)
+        ]
+
+    @property
+    def failures(self) -> list[str]:
+        return [each.text for each in self.told if isinstance(each, Failed)]
+
+    def notes(self, kind: str = "remote") -> list[str]:
+        return [e.text for e in self.told if isinstance(e, Note) and e.kind == kind]
+
+    @property
+    def noted(self) -> list[str]:
+        """Notes that the recorder gets."""
+        return [
+            each.note.text
+            for each in self.fake.recorder
+            if isinstance(each, say.WriteNote)
+        ]
+
+
+@pytest.fixture
+def rigs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[..., Rig]]:
+    """Return a function that makes a rig with these sections; it streams and analyses."""
+    with ExitStack() as open_rigs:
+
+        def make(text: str, whole: str = RIG + CHOSEN) -> Rig:
+            fake, entries = EndingFake(), list[Entry]()
+            found: list[PreflightResult] = []
+
+            def read() -> list[Entry]:
+                now = list(entries)
+                entries.clear()
+                return now
+
+            journal = SimpleNamespace(read=read)
+            monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
+            monkeypatch.setattr(session_module, "JournalReader", lambda *_: journal)
+            monkeypatch.setattr(
+                session_module, "inspect", lambda *it: [*found, *recorder_findings(*it)]
+            )
+            monkeypatch.setattr(Session, "_watch", lambda *_: None)
+            session = open_rigs.enter_context(Session(parse(whole + text, tmp_path)))
+            rig = Rig(session, fake, entries, found, [])
+            session.do(Action.START_STREAM)
+            session.state = replace(
+                session.state,
+                phase=Phase.STREAMING,
+                analysing=True,
+                network_ready=True,
+                run_folder=tmp_path / "monday",
+                edges={"laser": None},  # type: ignore[dict-item]
+            )
+            return rig
+
+        yield make
+
+
+def videos(rig: Rig) -> None:
+    """Have the first frames in the videos, so that the experiment may start."""
+    rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
+    rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+
+
+# --- start and stop by others
+
+
+def test_nothing_starts_unless_the_user_has_armed_the_rig(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL)
+    rig.ttl(True, 1)
+    assert not rig.session.state.experiment_starting
+    assert rig.experiments == []
+    (text,) = rig.notes()
+    assert text == (
+        "[Remote line] start from [Input ttl] (activation 1): error: the rig is not armed"
+    )
+
+
+def test_an_armed_rig_starts_and_stops_by_the_line(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    assert rig.session.state.armed
+    assert rig.session.state.doing == "armed"
+    rig.ttl(True, 0)  # the level at opening
+    assert rig.session.state.armed
+    rig.ttl(True, 1)
+    assert not rig.session.state.armed
+    assert rig.session.state.started_by == "line"
+    videos(rig)
+    rig.runs()
+    assert rig.experiments == [True]
+    rig.ttl(False, 1)
+    assert rig.experiments == [True, False]
+    facts = rig.session.state.run_facts()["remote_requests"]
+    assert facts == [
+        {
+            "remote": "line",
+            "command": command,
+            "result": result,
+            "time_ns": 5_000,
+            "sender": "[Input ttl]",
+            "words": "activation 1",
+            "time_s": (5_000 - rig.session.state.start_ns) / 1e9,
+        }
+        for command, result in (
+            ("start", "ok experiment starts"),
+            ("stop", "ok experiment stopped"),
+        )
+    ]
+    assert [text for text in rig.noted if text in rig.notes()] == rig.notes()
+    line = next(e for e in rig.told if isinstance(e, Note) and "start from" in e.text)
+    assert line.time_ns == 5_000
+
+
+def test_one_arming_is_one_start(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    videos(rig)
+    rig.runs()
+    rig.ttl(False, 1)
+    rig.runs(False)
+    rig.poll()
+    assert rig.session.state.remote_over
+    rig.ttl(True, 2)
+    assert rig.experiments == [True, False]
+    assert rig.notes()[-1].endswith("error: the rig is not armed")
+
+
+def test_rearm_waits_for_the_next_start(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL + "REARM = yes\n")
+    rig.session.do(Action.ARM)
+    for number in (1, 2):
+        rig.ttl(True, number)
+        videos(rig)
+        rig.runs()
+        rig.ttl(False, number)
+        rig.runs(False)
+        rig.poll()
+        assert rig.session.state.armed
+    assert rig.experiments == [True, False] * 2
+
+
+def test_a_user_who_stops_ends_rearming(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL + "REARM = yes\n")
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    videos(rig)
+    rig.runs()
+    rig.session.do(Action.STOP_EXPERIMENT)
+    rig.runs(False)
+    rig.poll()
+    assert not rig.session.state.armed
+
+
+def test_a_start_by_hand_and_the_end_of_the_analysis_disarm(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    rig.session.do(Action.START_EXPERIMENT)
+    assert not rig.session.state.armed
+    rig.session.do(Action.STOP_EXPERIMENT)
+    rig.session.do(Action.ARM)
+    rig.session._handle(say.Analysing(False))
+    assert not rig.session.state.armed
+    rig.session._handle(say.Analysing(True))
+    rig.session.do(Action.ARM)
+    rig.session.do(Action.DISARM)
+    rig.ttl(True, 1)
+    assert rig.experiments == []
+
+
+def test_a_remote_stops_what_a_user_has_started(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.START_EXPERIMENT)
+    videos(rig)
+    rig.runs()
+    rig.ttl(True, 1)
+    rig.ttl(False, 1)
+    assert rig.experiments == [True, False]
+    assert rig.notes()[-1].endswith("ok experiment stopped")
+
+
+def test_a_stop_before_the_first_video_frame_stops_too(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    assert rig.session.state.experiment_starting
+    rig.ttl(False, 1)
+    assert not rig.session.state.experiment_starting
+    videos(rig)
+    assert rig.experiments == []
+
+
+def test_a_remote_may_start_and_stop_the_recording_only(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL + "STARTS = recording\n")
+    rig.session.state = replace(rig.session.state, analysing=False)
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    assert rig.session.state.recording_starting
+    assert any(isinstance(each, say.StartRecording) for each in rig.fake.recorder)
+    rig.ttl(False, 1)
+    assert not rig.session.state.recording_starting
+    assert isinstance(rig.fake.recorder[-1], say.WriteNote)
+    assert any(isinstance(each, say.StopRecording) for each in rig.fake.recorder)
+    assert rig.experiments == []
+
+
+def test_the_preflight_check_is_not_passed_over(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL)
+    rig.found.append(PreflightResult("the shutter is closed", grave=True))
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    videos(rig)
+    assert rig.experiments == []
+    assert rig.failures == ["Cannot start because the shutter is closed"]
+
+
+def test_a_broken_input_is_a_lost_connection(rigs: Callable[..., Rig]) -> None:
+    broken = Note("error", "[Input ttl] gone: it is unknown from now on", 1)
+    for words, stops in (("", False), ("IF_LOST = stop\n", True)):
+        rig = rigs(TTL + words)
+        rig.session.do(Action.ARM)
+        rig.ttl(True, 1)
+        videos(rig)
+        rig.runs()
+        rig.entries.append(broken)
+        rig.poll()
+        rig.poll()
+        assert rig.experiments == [True, False][: 1 + stops]
+        said = "IF_LOST = stop" if stops else "goes on (IF_LOST = go on)"
+        assert any(said in text for text in (*rig.notes(), *rig.failures))
+
+
+def test_lines_over_tcp_are_answered_with_what_becomes_of_them(
+    rigs: Callable[..., Rig],
+) -> None:
+    port = free_port()
+    rig = rigs(TCP.format(port=port))
+
+    def ask(words: str) -> str:
+        with (
+            socket.create_connection(("127.0.0.1", port), 60) as link,
+            link.makefile("r", encoding="utf-8") as lines,
+        ):
+            link.sendall(f"{words}\n".encode())
+            rig.until(lambda: bool(_readable(link)))
+            return lines.readline().strip()
+
+    assert ask("status") == "ok streaming not-armed"
+    assert ask("start") == "error: the rig is not armed"
+    rig.session.do(Action.ARM)
+    assert ask("status") == "ok armed"
+    assert ask("start trial 4 at 12:30") == "ok experiment starts"
+    assert ask("start") == "error: the rig is not armed"
+    videos(rig)
+    rig.runs()
+    assert ask("status") == "ok experiment recording"
+    assert ask("stop enough") == "ok experiment stopped"
+    rig.runs(False)
+    rig.session.state = replace(rig.session.state, recording=False)
+    assert ask("stop") == "ok nothing ran"
+    facts = rig.session.state.requests
+    assert [(each.command, each.words) for each in facts if each.words] == [
+        ("start", "trial 4 at 12:30"),
+        ("stop", "enough"),
+    ]
+
+
+def _readable(link: socket.socket) -> bool:
+    link.setblocking(False)
+    try:
+        return bool(link.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
+    finally:
+        link.setblocking(True)
+
+
+@pytest.mark.parametrize("words", ["", "IF_LOST = stop\n"])
+def test_a_closed_connection_stops_only_if_the_settings_say_so(
+    rigs: Callable[..., Rig], words: str
+) -> None:
+    port = free_port()
+    rig = rigs(TCP.format(port=port) + words)
+    rig.session.do(Action.ARM)
+    with socket.create_connection(("127.0.0.1", port), 60) as link:
+        link.sendall(b"start\n")
+        rig.until(lambda: rig.session.state.started_by == "lab")
+        videos(rig)
+        rig.runs()
+        with socket.create_connection(("127.0.0.1", port), 60) as other:
+            other.sendall(b"status\n")
+            rig.until(lambda: _readable(other))
+        link.sendall(b"status\n")
+        rig.until(lambda: _readable(link))
+        assert rig.experiments == [True]
+    rig.until(lambda: any("was closed" in text for text in rig.notes()))
+    assert rig.experiments == [True, False][: 1 + bool(words)]
+
+
+def test_a_port_in_use_is_said_and_the_rig_can_not_be_armed(
+    rigs: Callable[..., Rig],
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        rig = rigs(TCP.format(port=taken.getsockname()[1]))
+        rig.session.do(Action.ARM)
+        rig.poll()
+    assert not rig.session.state.armed
+    assert rig.failures[0].startswith("[Remote lab] HOST = 127.0.0.1, PORT = ")
+    assert rig.failures[1].startswith("Cannot arm: [Remote lab]")
+
+
+def test_nobody_listens_before_and_after_the_stream(rigs: Callable[..., Rig]) -> None:
+    port = free_port()
+    rig = rigs(TCP.format(port=port))
+    rig.session.do(Action.STOP_STREAM)
+    rig.until(lambda: rig.session.state.phase is Phase.IDLE)
+    with pytest.raises(OSError, match="refused"):
+        tell(port, "start")
+
+
+def test_a_rig_without_remote_controls_can_not_be_armed(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs("")
+    assert Action.ARM not in rig.session.state.allowed
+    assert "remote_requests" not in rig.session.state.run_facts()
+    assert armed_instead(AGENDAS["experiment"], rig.session.settings) == [
+        *AGENDAS["experiment"]
+    ]
+
+
+def test_programs_arm_what_a_remote_starts(rigs: Callable[..., Rig]) -> None:
+    both = [*AGENDAS["analysis"], Action.START_RECORDING, Action.START_EXPERIMENT]
+    first = rigs(TTL).session.settings
+    assert armed_instead(both, first) == [*both[:3], Action.ARM]
+    second = rigs(TTL + "STARTS = recording\n").session.settings
+    assert armed_instead(both, second) == [*both[:2], both[3], Action.ARM]
+
+
+def test_an_input_that_is_not_there_is_a_problem_of_the_settings() -> None:
+    (text,) = problems(RIG + "[Remote line]\nKIND = InputStart\nINPUT = ttl\n")
+    assert text.startswith("[Remote line] INPUT = ttl: no section [Input ttl]")
+
+
+# --- other recorders
+
+
+def test_another_recorder_starts_before_the_outputs_and_stops_after_them(
+    rigs: Callable[..., Rig],
+) -> None:
+    with open_ephys() as gui, spike_glx() as glx:
+        rig = rigs(EPHYS.format(port=gui.port, limit=30) + GLX.format(port=glx.port))
+        rig.session.do(Action.START_EXPERIMENT)
+        assert rig.session.state.experiment_starting
+        rig.until(lambda: rig.session.state.recording_starting)
+        rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
+        rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+        assert rig.experiments == [] or gui.mode == "RECORD"
+        rig.until(lambda: len(rig.session.state.requests) == 2)
+        rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+        assert rig.experiments == [True]
+        assert (gui.mode, glx.saving) == ("RECORD", True)
+        assert gui.recording["base_text"] == glx.run_name == "monday"
+        rig.runs()
+        rig.session.do(Action.STOP_EXPERIMENT)
+        rig.runs(False)
+        rig.until(lambda: len(rig.session.state.requests) == 4)
+        assert (gui.mode, glx.saving) == ("ACQUIRE", False)
+    told = {(each.remote, each.command) for each in rig.session.state.requests}
+    assert told == {(n, c) for n in ("ephys", "glx") for c in ("start", "stop")}
+    assert {each.sender for each in rig.session.state.requests} == {"this rig"}
+    assert rig.failures == []
+
+
+def test_a_recorder_that_does_not_answer_keeps_the_experiment_from_starting(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(EPHYS.format(port=free_port(), limit=0.2))
+    rig.session.do(Action.START_EXPERIMENT)
+    rig.until(lambda: not rig.session.state.experiment_starting)
+    (text,) = rig.failures
+    assert text.startswith(
+        "Cannot start because [Remote ephys] no answer from 127.0.0.1:"
+    )
+    assert rig.experiments == []
+    assert not rig.session.state.recording_starting
+
+
+def test_a_recorder_that_is_not_needed_is_a_warning(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(EPHYS.format(port=free_port(), limit=0.2) + "NEEDED = no\n")
+    rig.until(lambda: "ephys" in rig.session.state.remotes)
+    (found,) = recorder_findings(rig.session.settings, rig.session.state)
+    assert (found.grave, found.good) == (False, False)
+    rig.session.do(Action.START_EXPERIMENT)
+    rig.until(lambda: rig.session.state.recording_starting)
+    rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
+    rig.until(lambda: bool(rig.session.state.requests))
+    rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+    assert rig.experiments == [True]
+    assert any("no answer" in text for text in rig.failures)
+
+
+def test_a_recorder_that_does_not_start_cancels_the_experiment(
+    rigs: Callable[..., Rig],
+) -> None:
+    with open_ephys() as gui:
+        gui.refuses = True
+        rig = rigs(EPHYS.format(port=gui.port, limit=1))
+        rig.session.do(Action.START_EXPERIMENT)
+        rig.until(lambda: rig.session.state.recording_starting)
+        rig.until(lambda: not rig.session.state.experiment_starting)
+        videos(rig)
+    assert rig.experiments == []
+    assert rig.failures == [
+        "Cannot start the experiment. [Remote ephys] Open Ephys did not begin to record"
+    ]
+
+
+def test_no_poll_waits_for_a_recorder_that_hangs(rigs: Callable[..., Rig]) -> None:
+    """The recorder answers only when the test says so, long after these polls."""
+    with open_ephys() as gui:
+        gui.answers.clear()
+        rig = rigs(EPHYS.format(port=gui.port, limit=30))
+        rig.session.do(Action.START_EXPERIMENT)
+        for _ in range(100):
+            rig.poll()
+        assert rig.session.state.experiment_starting
+        rig.session.do(Action.STOP_EXPERIMENT)
+        assert not rig.session.state.experiment_starting
+        gui.answers.set()
+        rig.until(lambda: not rig.session._remotes.awaited)
+        rig.poll()
+    assert rig.experiments == []
+    assert gui.modes_set == []
+
+
+@pytest.mark.parametrize("words", ["", "IF_LOST = stop\n"])
+def test_a_recorder_that_ends_during_the_experiment_is_an_alarm(
+    rigs: Callable[..., Rig], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deeplabstream.engine.session.remote_links.CHECK_S", 0.01)
+    with open_ephys() as gui:
+        rig = rigs(EPHYS.format(port=gui.port, limit=30) + words)
+        rig.session.do(Action.START_EXPERIMENT)
+        rig.until(lambda: gui.mode == "RECORD")
+        rig.until(lambda: bool(rig.session.state.requests))
+        videos(rig)
+        rig.runs()
+        gui.mode = "ACQUIRE"
+        rig.until(lambda: bool(rig.session.state.alarms))
+    text = rig.session.state.alarms[0].text
+    assert text.startswith("[Remote ephys] Open Ephys no longer records (mode ACQUIRE)")
+    assert rig.experiments == [True, False][: 1 + bool(words)]
+
+
+def test_the_end_of_the_stream_stops_the_recorder_and_writes_that_down(
+    rigs: Callable[..., Rig],
+) -> None:
+    with open_ephys() as gui:
+        rig = rigs(EPHYS.format(port=gui.port, limit=30))
+        rig.session.do(Action.START_RECORDING)
+        rig.until(lambda: bool(rig.session.state.requests))
+        assert gui.mode == "RECORD"
+        rig.session.do(Action.STOP_STREAM)
+        rig.until(lambda: rig.session.state.phase is Phase.IDLE)
+        assert gui.mode == "ACQUIRE"
+    last = [each for each in rig.fake.recorder if isinstance(each, say.CloseRun)]
+    requests = last[0].facts["remote_requests"]
+    assert isinstance(requests, list)
+    assert [each["command"] for each in requests] == ["start", "stop"]
+    assert "[Remote ephys] Open Ephys stopped recording (mode ACQUIRE)" in rig.noted
+
+
+def test_a_recorder_that_hangs_at_the_end_is_given_up(
+    rigs: Callable[..., Rig],
+) -> None:
+    with open_ephys() as gui:
+        rig = rigs(EPHYS.format(port=gui.port, limit=0.2))
+        rig.session.do(Action.START_RECORDING)
+        rig.until(lambda: bool(rig.session.state.requests))
+        gui.answers.clear()
+        rig.session.do(Action.STOP_STREAM)
+        rig.until(lambda: rig.session.state.phase is Phase.IDLE)
+    assert any("[Remote ephys]" in text for text in rig.failures)

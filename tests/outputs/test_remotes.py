@@ -1,0 +1,503 @@
+"""Remotes, one by one: what they hear, and what other recorders get from us."""
+
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import zmq
+
+from deeplabstream.core.errors import DeviceError, SettingsError
+from deeplabstream.core.journal_entries import Sensed
+from deeplabstream.plugins.remote import (
+    HearRemote,
+    RemoteCommand,
+    RemoteControl,
+    RemoteLost,
+    parse_command,
+    read_token,
+)
+from deeplabstream.settings.loading import parse
+from outputs.remotes.controls import InputStart, OpenEphysStart, TcpStart, ZmqStart
+from outputs.remotes.recorders import (
+    OpenEphysRecorder,
+    SpikeGLXRecorder,
+    TcpRecorder,
+    ZmqRecorder,
+)
+from tests.outputs.fake_recorders import (
+    FakeOpenEphys,
+    FakeSpikeGLX,
+    line_server,
+    open_ephys,
+    spike_glx,
+)
+
+LIMIT_S = 60.0
+TOKEN = "3f2a9c7700d1"
+
+
+def free_port() -> int:
+    with socket.socket() as link:
+        link.bind(("127.0.0.1", 0))
+        return int(link.getsockname()[1])
+
+
+@contextmanager
+def heard(
+    control: RemoteControl, answer: str = "ok"
+) -> Iterator["queue.Queue[RemoteCommand | RemoteLost]"]:
+    """Listen, and answer every command with `answer`."""
+    news: queue.Queue[RemoteCommand | RemoteLost] = queue.Queue()
+
+    def hear(each: RemoteCommand | RemoteLost) -> None:
+        if isinstance(each, RemoteCommand):
+            each.answer(answer)
+        news.put(each)
+
+    listen: HearRemote = hear
+    with control.listening(listen):
+        yield news
+
+
+def say(port: int, *lines: str) -> list[str]:
+    """Send lines over one connection, return the answer to each."""
+    with (
+        socket.create_connection(("127.0.0.1", port), LIMIT_S) as link,
+        link.makefile("rw", encoding="utf-8", newline="\n") as words,
+    ):
+        answers = []
+        for line in lines:
+            words.write(f"{line}\n")
+            words.flush()
+            answers.append(words.readline().strip())
+        return answers
+
+
+# --- what starts and stops this rig
+
+
+def test_a_message_is_a_command_and_the_words_of_its_sender() -> None:
+    assert parse_command("start trial 4, 12:30:01.5", "") == (
+        "start",
+        "trial 4, 12:30:01.5",
+    )
+    assert parse_command("  STOP ", "") == ("stop", "")
+    assert parse_command(f"token {TOKEN} start a", TOKEN) == ("start", "a")
+    assert parse_command("token whatever status", "") == ("status", "")
+    assert parse_command("start a\x07b\x1b[2J", "") == ("start", "ab[2J")
+    for text in ("", "go", "starting", "start" * 400, "token", "token a"):
+        with pytest.raises(ValueError, match=r"unknown command|at most 1000"):
+            parse_command(text, "")
+
+
+@pytest.mark.parametrize("text", ["start", "token start", "token wrong start", "stop"])
+def test_a_message_without_the_token_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="wrong token"):
+        parse_command(text, TOKEN)
+
+
+def test_a_token_is_one_word_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token.txt"
+    file.write_text(f"{TOKEN}\n", "utf-8")
+    assert read_token(file) == TOKEN
+    assert read_token(None) == ""
+    for bad in ("", "short", "two words that are long"):
+        file.write_text(bad, "utf-8")
+        with pytest.raises(
+            DeviceError, match=r"one word of 8 letters or more.*secrets"
+        ):
+            read_token(file)
+    with pytest.raises(DeviceError, match="can't be read"):
+        read_token(tmp_path / "nowhere.txt")
+
+
+@pytest.mark.parametrize("kind", ["TcpStart", "ZmqStart"])
+def test_other_computers_need_a_token(kind: str, tmp_path: Path) -> None:
+    rig = "[Camera top]\nKIND = SimulatedCamera\n"
+    remote = f"[Remote lab]\nKIND = {kind}\nPORT = 5005\n"
+    assert parse(rig + remote, tmp_path).controls() == ("lab",)
+    for host in ("0.0.0.0", "192.168.1.7", "::", "rig.lab.org"):
+        words = f"{remote}HOST = {host}\n"
+        with pytest.raises(SettingsError, match="other computers could start the rig"):
+            parse(rig + words, tmp_path)
+        parse(f"{rig}{words}TOKEN_FILE = token.txt\n", tmp_path)
+    parse(f"{rig}{remote}HOST = ::1\n", tmp_path)
+
+
+def test_lines_over_tcp_are_answered_one_by_one() -> None:
+    port = free_port()
+    with heard(TcpStart(port=port), "ok armed") as news:
+        answers = say(port, "start trial 4", "hello", "stop")
+        assert answers == [
+            "ok armed",
+            "error: unknown command; expected start, stop or status",
+            "ok armed",
+        ]
+        first, second, lost = (news.get(timeout=LIMIT_S) for _ in range(3))
+    assert isinstance(first, RemoteCommand)
+    assert isinstance(second, RemoteCommand)
+    assert (first.command, first.words) == ("start", "trial 4")
+    assert second.command == "stop"
+    assert first.sender.startswith("127.0.0.1:")
+    assert 0 < first.time_ns <= second.time_ns
+    assert lost == RemoteLost(
+        f"the connection from {first.sender} was closed", first.sender
+    )
+
+
+def test_a_wrong_token_over_tcp_starts_nothing(tmp_path: Path) -> None:
+    port, file = free_port(), tmp_path / "token.txt"
+    file.write_text(TOKEN, "utf-8")
+    with heard(TcpStart(port=port, token_file=file)) as news:
+        refused = "error: wrong token; begin with: token TOKEN"
+        words = ("start", "token x start", f"token {TOKEN} start")
+        assert say(port, *words) == [refused, refused, "ok"]
+        only, lost = (news.get(timeout=LIMIT_S) for _ in range(2))
+    assert isinstance(only, RemoteCommand)
+    assert isinstance(lost, RemoteLost)
+
+
+def test_bytes_that_are_no_text_and_endless_lines_end_nothing() -> None:
+    port = free_port()
+    with heard(TcpStart(port=port)):
+        for noise in (
+            b"\xff\x00\xfe\n",
+            b"a" * 50_000 + b"\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", port), LIMIT_S) as link:
+                link.sendall(noise)
+                assert link.recv(100).startswith(b"error: ")
+        assert say(port, "status") == ["ok"]
+
+
+@pytest.mark.parametrize("kind", [TcpStart, ZmqStart])
+def test_a_port_that_is_in_use_is_a_sentence(kind: type[TcpStart | ZmqStart]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(DeviceError, match=f"{port} can't be used"),
+            heard(kind(port=port)),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("kind", [TcpStart, ZmqStart])
+def test_a_port_is_free_again_when_the_stream_has_ended(
+    kind: type[TcpStart | ZmqStart],
+) -> None:
+    port = free_port()
+    for _ in range(3):
+        with heard(kind(port=port)):
+            pass
+
+
+def test_zeromq_requests_are_answered() -> None:
+    port = free_port()
+    with (
+        heard(ZmqStart(port=port)) as news,
+        zmq.Context() as context,
+        context.socket(zmq.REQ) as link,
+    ):
+        link.linger = 0
+        link.rcvtimeo = round(LIMIT_S * 1e3)
+        link.connect(f"tcp://127.0.0.1:{port}")
+        link.send_string("start trial 5")
+        assert link.recv_string() == "ok"
+        link.send_multipart([b"stop", b"now"])
+        assert link.recv_string() == "ok"
+        link.send_string("nonsense")
+        assert link.recv_string().startswith("error: unknown command")
+        first, second = (news.get(timeout=LIMIT_S) for _ in range(2))
+    assert isinstance(first, RemoteCommand)
+    assert (first.command, first.words) == ("start", "trial 5")
+    assert isinstance(second, RemoteCommand)
+    assert (second.command, second.words) == ("stop", "now")
+
+
+def test_zeromq_silence_after_a_start_is_a_lost_connection() -> None:
+    port = free_port()
+    with (
+        heard(ZmqStart(port=port, silent_s=0.05)) as news,
+        zmq.Context() as context,
+        context.socket(zmq.REQ) as link,
+    ):
+        link.linger = 0
+        link.connect(f"tcp://127.0.0.1:{port}")
+        link.send_string("start")
+        assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
+        lost = news.get(timeout=LIMIT_S)
+    assert lost == RemoteLost("no message came for 0.05 s", f"tcp://127.0.0.1:{port}")
+
+
+def sensed(active: bool, count: int) -> Sensed:
+    return Sensed("ttl", active, count, 1000 + count, 2000)
+
+
+@pytest.mark.parametrize(
+    ("stops", "expected"),
+    [
+        ("off", [None, None, "start", "stop", "start", "stop"]),
+        ("next", [None, None, "start", None, "stop", None]),
+        ("never", [None, None, "start", None, "start", None]),
+    ],
+)
+def test_an_input_starts_and_stops_by_its_changes(
+    stops: str, expected: list[str | None]
+) -> None:
+    control = InputStart(input="ttl", stops=stops)  # type: ignore[arg-type]
+    first = (sensed(True, 0), sensed(False, 0))  # the level at opening is no start
+    pulses = [sensed(level, n) for n in (1, 2) for level in (True, False)]
+    found = [control.command_of(each) for each in (*first, *pulses)]
+    assert [each and each.command for each in found] == expected
+    assert found[2] is not None
+    assert found[2].time_ns == 1001
+    assert (found[2].sender, found[2].words) == ("[Input ttl]", "activation 1")
+
+
+def test_the_rig_follows_open_ephys_recording() -> None:
+    with (
+        open_ephys() as gui,
+        heard(OpenEphysStart(port=gui.port, poll_ms=10)) as news,
+    ):
+        words = []
+        for mode in ("ACQUIRE", "RECORD", "ACQUIRE", "RECORD", "IDLE"):
+            gui.mode = mode
+            seen, answer = threading.Event(), gui.answer
+
+            def answered(
+                *_: object, seen: threading.Event = seen, mode: str = mode
+            ) -> dict[str, str]:
+                seen.set()
+                return {"mode": mode}
+
+            gui.answer = answered  # type: ignore[method-assign]
+            assert seen.wait(LIMIT_S)
+            gui.answer = answer  # type: ignore[method-assign]
+            if mode == "RECORD" or (words and words[-1].startswith("start")):
+                each = news.get(timeout=LIMIT_S)
+                assert isinstance(each, RemoteCommand)
+                words.append(f"{each.command} {each.words}")
+        assert news.empty()
+    assert words == [
+        "start mode ACQUIRE to RECORD",
+        "stop mode RECORD to ACQUIRE",
+        "start mode ACQUIRE to RECORD",
+        "stop mode RECORD to IDLE",
+    ]
+
+
+def test_a_gui_that_records_already_starts_nothing_and_one_that_is_gone_is_lost() -> (
+    None
+):
+    with open_ephys() as gui:
+        gui.mode = "RECORD"
+        control = OpenEphysStart(port=gui.port, poll_ms=10, lost_s=0.2)
+        with heard(control) as news:
+            gui.answers.clear()
+            lost = news.get(timeout=LIMIT_S)
+            assert isinstance(lost, RemoteLost)
+            assert lost.text.startswith("Open Ephys does not answer: no answer from")
+
+
+# --- what this rig starts and stops
+
+
+@pytest.fixture
+def gui() -> Iterator[FakeOpenEphys]:
+    with open_ephys() as gui:
+        yield gui
+
+
+@pytest.fixture
+def glx() -> Iterator[FakeSpikeGLX]:
+    with spike_glx() as program:
+        yield program
+
+
+def test_open_ephys_records_under_the_name_of_the_run(gui: FakeOpenEphys) -> None:
+    recorder = OpenEphysRecorder(port=gui.port, directory="D:/mice")
+    assert recorder.check(False) == "Open Ephys answers (mode IDLE, record nodes: 1)"
+    assert recorder.start("monday") == "Open Ephys records, base text monday"
+    assert gui.mode == "RECORD"
+    assert gui.recording["parent_directory"] == "D:/mice"
+    assert gui.recording["base_text"] == "monday"
+    assert gui.directories == 1
+    assert gui.messages == ["DeepLabStream run monday"]
+    assert recorder.check(True) == "Open Ephys records"
+    assert recorder.stop() == "Open Ephys stopped recording (mode ACQUIRE)"
+    assert gui.mode == "ACQUIRE"
+
+
+def test_open_ephys_keeps_what_is_set_there_and_may_become_idle(
+    gui: FakeOpenEphys,
+) -> None:
+    recorder = OpenEphysRecorder(port=gui.port, base_text="", afterwards="idle")
+    before = dict(gui.recording)
+    recorder.start("monday")
+    assert gui.recording == before
+    recorder.stop()
+    assert gui.mode == "IDLE"
+
+
+def test_open_ephys_is_not_started_again_after_somebody_stopped_it(
+    gui: FakeOpenEphys,
+) -> None:
+    recorder = OpenEphysRecorder(port=gui.port)
+    recorder.start("monday")
+    gui.mode = "IDLE"
+    with pytest.raises(DeviceError, match=r"no longer records \(mode IDLE\)"):
+        recorder.check(True)
+    assert recorder.stop() == "Open Ephys had stopped recording before (mode IDLE)"
+    assert gui.modes_set == ["RECORD"]
+
+
+def test_open_ephys_recording_of_others_is_left_alone(gui: FakeOpenEphys) -> None:
+    gui.mode = "RECORD"
+    recorder = OpenEphysRecorder(port=gui.port)
+    with pytest.raises(DeviceError, match="recording already; stop it there"):
+        recorder.check(False)
+    with pytest.raises(DeviceError, match="recording already"):
+        recorder.start("monday")
+    assert gui.modes_set == []
+    assert gui.recording["base_text"] == "auto"
+
+
+def test_open_ephys_without_a_record_node_is_a_finding(gui: FakeOpenEphys) -> None:
+    gui.nodes = []
+    recorder = OpenEphysRecorder(port=gui.port, timeout_s=0.2)
+    with pytest.raises(DeviceError, match="no Record Node in its signal chain"):
+        recorder.check(False)
+    with pytest.raises(DeviceError, match="did not begin to record"):
+        recorder.start("monday")
+
+
+def test_open_ephys_that_hangs_or_is_closed_is_a_sentence(gui: FakeOpenEphys) -> None:
+    gui.answers.clear()
+    recorder = OpenEphysRecorder(port=gui.port, timeout_s=0.05)
+    with pytest.raises(
+        DeviceError, match=r"no answer from .*\(timed out\); is Open Ephys"
+    ):
+        recorder.check(False)
+    with pytest.raises(DeviceError, match="refused"):
+        OpenEphysRecorder(port=free_port()).check(False)
+
+
+def test_another_server_is_not_taken_for_open_ephys() -> None:
+    pages = ("[1]", "no json", '{"mode": "FLY"}')
+    for page in pages:
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\n\r\n{page}"
+        with line_server(lambda line, head=head: "" if line else head) as port:  # type: ignore[misc]
+            recorder = OpenEphysRecorder(port=port)
+            with pytest.raises(
+                DeviceError, match=r"does not answer as Open|unknown mode 'FLY'"
+            ):
+                recorder.check(False)
+
+
+def test_spikeglx_writes_files_under_the_name_of_the_run(glx: FakeSpikeGLX) -> None:
+    recorder = SpikeGLXRecorder(port=glx.port)
+    assert recorder.check(False).startswith("SpikeGLX answers (SpikeGLX v.20241001")
+    assert recorder.start("mouse 3: a/b") == (
+        "SpikeGLX writes files, run name mouse 3_ a_b"
+    )
+    assert glx.saving
+    assert recorder.check(True) == "SpikeGLX writes files"
+    assert recorder.stop() == "SpikeGLX stopped writing files"
+    assert not glx.saving
+    assert glx.running
+    told = [line for line in glx.heard if line.startswith("SET")]
+    assert told == ["SETRUNNAME mouse 3_ a_b", "SETRECORDENAB 1", "SETRECORDENAB 0"]
+
+
+def test_spikeglx_run_may_start_and_stop_with_the_recording(glx: FakeSpikeGLX) -> None:
+    glx.running = False
+    with pytest.raises(DeviceError, match=r"its run is not started.*START_RUN = yes"):
+        SpikeGLXRecorder(port=glx.port).check(False)
+    recorder = SpikeGLXRecorder(port=glx.port, start_run=True, run_name="")
+    recorder.check(False)
+    recorder.start("monday")
+    assert glx.saving
+    assert glx.run_name == "myRun"
+    recorder.stop()
+    assert not glx.running
+
+
+def test_spikeglx_that_waits_for_a_trigger_is_switched_off_again(
+    glx: FakeSpikeGLX,
+) -> None:
+    glx.triggered = False
+    recorder = SpikeGLXRecorder(port=glx.port, timeout_s=0.1)
+    with pytest.raises(DeviceError, match="are its gate and trigger immediate"):
+        recorder.start("monday")
+    assert not glx.enabled
+
+
+def test_spikeglx_that_refuses_or_is_closed_is_a_sentence(glx: FakeSpikeGLX) -> None:
+    glx.running = False
+    with pytest.raises(
+        DeviceError, match="SpikeGLX refused: SETRECORDENAB: Run not yet started"
+    ):
+        SpikeGLXRecorder(port=glx.port).start("monday")
+    with pytest.raises(DeviceError, match="is SpikeGLX open, and its command server"):
+        SpikeGLXRecorder(port=free_port()).check(False)
+    with (
+        line_server(lambda line: "\n") as port,
+        pytest.raises(DeviceError, match="closed the connection"),
+    ):
+        SpikeGLXRecorder(port=port).check(False)
+
+
+def test_spikeglx_files_of_others_are_left_alone(glx: FakeSpikeGLX) -> None:
+    glx.saving = True
+    recorder = SpikeGLXRecorder(port=glx.port)
+    with pytest.raises(DeviceError, match="writing files already"):
+        recorder.check(False)
+    with pytest.raises(DeviceError, match="writing files already"):
+        recorder.start("monday")
+    assert not [line for line in glx.heard if line.startswith("SET")]
+
+
+def test_any_program_gets_a_line_and_answers() -> None:
+    got: list[str] = []
+
+    def answer(line: str) -> str:
+        got.append(line)
+        return "OK done\n" if line != "status" else "busy\n"
+
+    with line_server(answer) as port:
+        recorder = TcpRecorder(port=port, start_text="REC {run}.dat", check_text="")
+        assert "CHECK_TEXT is empty" in recorder.check(False)
+        assert recorder.start("monday") == "was started: OK done"
+        assert recorder.stop() == "was stopped: OK done"
+        with pytest.raises(DeviceError, match="answered 'busy' to 'status'"):
+            TcpRecorder(port=port).check(False)
+    assert got == ["REC monday.dat", "stop", "status"]
+    with pytest.raises(DeviceError, match="no answer from"):
+        TcpRecorder(port=free_port()).check(False)
+
+
+def test_one_rig_starts_another() -> None:
+    for control, recorder in ((TcpStart, TcpRecorder), (ZmqStart, ZmqRecorder)):
+        port = free_port()
+        with heard(control(port=port)) as news:
+            other = recorder(port=port, timeout_s=30)
+            assert other.check(False) == "answers: ok"
+            assert other.start("monday") == "was started: ok"
+            commands = []
+            while len(commands) < 2:
+                each = news.get(timeout=LIMIT_S)
+                if isinstance(each, RemoteCommand):
+                    commands.append((each.command, each.words))
+        assert commands == [("status", ""), ("start", "monday")]
+
+
+def test_a_silent_zeromq_program_is_a_sentence() -> None:
+    with pytest.raises(DeviceError, match=r"no answer from 127\.0\.0\.1"):
+        ZmqRecorder(port=free_port(), timeout_s=0.05).check(False)
