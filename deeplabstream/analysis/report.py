@@ -59,6 +59,8 @@ def write_study_report(
     options: AnalysisOptions | None = None,
     study: StudyOptions | None = None,
     query: RunQuery | None = None,
+    excluded: Sequence[str | Path] = (),
+    processes: int = 0,
 ) -> Path:
     """Write the report of several runs: groups compared, every animal a point.
 
@@ -75,6 +77,10 @@ def write_study_report(
     query : RunQuery, optional
         Which runs of the folders are wanted; left out: those that are not excluded.
         Excluded ones are listed with their reasons.
+    excluded : sequence of str or pathlib.Path, optional
+        More runs that are listed as excluded.
+    processes : int
+        How many runs are analysed at the same time; 0: as many as there are cores.
 
     Returns
     -------
@@ -93,6 +99,8 @@ def write_study_report(
         options or AnalysisOptions(),
         study or StudyOptions(),
         query,
+        [Path(each) for each in excluded],
+        processes,
     )
     return _write(document, Path(file))
 

@@ -75,6 +75,8 @@ def study_document(
     options: AnalysisOptions,
     asked: StudyOptions,
     query: RunQuery | None = None,
+    excluded: Sequence[Path] = (),
+    processes: int = 0,
 ) -> Document:
     """Return the report of several runs.
 
@@ -88,6 +90,10 @@ def study_document(
         What is compared.
     query : RunQuery, optional
         Which runs of the folders are wanted; excluded ones are left out and listed.
+    excluded : sequence of pathlib.Path, optional
+        More runs that are listed as excluded.
+    processes : int
+        How many runs are analysed at the same time; 0: as many as there are cores.
 
     Raises
     ------
@@ -97,12 +103,14 @@ def study_document(
     query = query or RunQuery(excluded=False)
     runs = find_runs(folders, query)
     with_excluded = find_runs(folders, replace(query, excluded=True))
-    excluded = [
-        (run.name, read_notes(run).excluded) for run in with_excluded if run not in runs
+    left_out = [
+        (run.name, read_notes(run).excluded)
+        for run in dict.fromkeys([*with_excluded, *excluded])
+        if run not in runs
     ]
     if not runs:
         raise DeepLabStreamError("no run fits: all are excluded, or there is none")
-    study = analyse_runs(runs, options)
+    study = analyse_runs(runs, options, processes=processes)
     if study.table.empty:
         errors = dict.fromkeys(error for _, error in study.failed)
         raise DeepLabStreamError(f"no run could be analysed: {'; '.join(errors)}")
@@ -118,11 +126,11 @@ def study_document(
         Section("Study", [_facts(rows, runs, asked, options)]),
         Section("Groups", list(_groups(study, rows, measures, asked))),
         Section("Runs", [_runs(study)]),
-        Section("Exclusions", list(_exclusions(excluded, study))),
+        Section("Exclusions", list(_exclusions(left_out, study))),
         *_details(study, rows, measures, options),
     ]
     words = f"{len(runs)} runs · written by DeepLabStream {application_version()}"
-    return Document(_title(folders), words, list(_warnings(study, excluded)), sections)
+    return Document(_title(folders), words, list(_warnings(study, left_out)), sections)
 
 
 def _title(folders: Sequence[Path]) -> str:

@@ -1,8 +1,11 @@
 """Results client: sends requests to the results process and emits its answers."""
 
 import multiprocessing
+import os
+import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
@@ -12,12 +15,14 @@ from deeplabstream.gui.results_process import Progressed, Request, Shown, serve
 from deeplabstream.ipc.pipe import Connection, opened_pipe, receive
 
 _PATIENCE_S = 2.0
+_LOWEST = 19
+"""Priority, in steps of `nice`."""
 
 
 class ResultsClient(QObject):
     """Keeps a results process; of what is to be shown only the newest of a kind waits.
 
-    The process starts with the first request.
+    The process starts with the first request. While a rig runs, it has the lowest priority.
     """
 
     replied = pyqtSignal(object, object)
@@ -28,8 +33,15 @@ class ResultsClient(QObject):
     """Something is being done now, or no longer."""
     _received = pyqtSignal(int, object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        is_rig_running: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(parent)
+        self._is_rig_running = is_rig_running
+        self._gives_way = False
+        """Whether the process has the lowest priority; it can't be raised again."""
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
         self._number = 0
@@ -58,6 +70,15 @@ class ResultsClient(QObject):
             self._end()
             self.busy_changed.emit()
 
+    def give_way(self) -> None:
+        """Lower the priority of what is being done if a rig runs now."""
+        process = self._process
+        if process is None or process.pid is None or not self._is_rig_running():
+            return
+        if not self._gives_way:
+            self._gives_way = True
+            lower_priority(process.pid)
+
     def finish(self) -> None:
         """End the process."""
         self._waiting.clear()
@@ -67,6 +88,8 @@ class ResultsClient(QObject):
         """Send the next request, unless one is being answered."""
         if self.current is not None or not self._waiting:
             return
+        if self._gives_way and not self._is_rig_running():
+            self._end()
         if self._process is None or not self._process.is_alive():
             self._end()
             self._start()
@@ -81,6 +104,8 @@ class ResultsClient(QObject):
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=serve, args=(theirs,), name="results")
         self._process.start()
+        self._gives_way = False
+        self.give_way()
         theirs.close()
         self._number += 1
         threading.Thread(
@@ -123,3 +148,20 @@ class ResultsClient(QObject):
                     child.kill()
         process.kill()
         process.join(_PATIENCE_S)
+
+
+def lower_priority(pid: int) -> None:
+    """Give a process, and those that it started, the lowest priority of processor and disk."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error, OSError):
+                if sys.platform == "win32":
+                    each.nice(psutil.IDLE_PRIORITY_CLASS)
+                    each.ionice(psutil.IOPRIO_VERYLOW)
+                elif sys.platform == "linux":
+                    each.ionice(psutil.IOPRIO_CLASS_IDLE)
+                    for thread in each.threads():
+                        os.setpriority(os.PRIO_PROCESS, thread.id, _LOWEST)
+                else:
+                    each.nice(_LOWEST)

@@ -96,9 +96,12 @@ class WriteStudyReport:
     """The report of several runs. Answered by `Written`."""
 
     runs: tuple[Path, ...]
+    excluded: tuple[Path, ...]
+    """Runs that are only listed."""
     options: AnalysisOptions
     compared: StudyOptions
     file: Path
+    processes: int
 
 
 @dataclass(frozen=True)
@@ -278,7 +281,9 @@ def _set_up() -> None:
         if sys.platform == "win32":
             import psutil
 
-            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+            own = psutil.Process()
+            if own.nice() == psutil.NORMAL_PRIORITY_CLASS:  # lower while a rig runs
+                own.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             os.nice(_STEPS)
     parent = multiprocessing.parent_process()
@@ -345,10 +350,14 @@ class _Work:
 
                 plots = PlotOptions(**chosen)
                 return Written((write_run_report(run, file, options, plots),))
-            case WriteStudyReport(runs, options, compared, file):
+            case WriteStudyReport(runs, excluded, options, compared, file, processes):
                 from deeplabstream.analysis.report import write_study_report
 
-                return Written((write_study_report(runs, file, options, compared),))
+                written = write_study_report(
+                    runs, file, options, compared,
+                    excluded=excluded, processes=processes,
+                )  # fmt: skip
+                return Written((written,))
             case AnalyseStudy(runs, options, processes):
                 from deeplabstream.analysis.study import analyse_runs
 

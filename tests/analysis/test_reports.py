@@ -311,6 +311,10 @@ def test_a_study_of_one_group_has_no_test(output: Path) -> None:
     words = words_of(write_study_report(runs, "one.html"))
     assert "Groups are not tested: column group: fewer than two groups" in words
     assert "distance_px a 2" in words
+    left_out = [output / "run6", output / "run0"]
+    words = words_of(write_study_report(runs, "one.html", excluded=left_out))
+    assert "run6 excluded wrong drug" in words
+    assert "run0 excluded" not in words, "it is in the study"
 
 
 def test_a_report_of_one_run_from_the_program(

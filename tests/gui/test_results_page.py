@@ -1,16 +1,19 @@
 """Results of recorded runs in the window: searched, measured, drawn, saved."""
 
 import csv
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from PyQt5.QtCore import QDate, Qt
 from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.region_list import read_places
 from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.analysis.study import read_table
@@ -19,6 +22,7 @@ from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
+from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import Analyse, AnalyseStudy, Draw, Written
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
@@ -301,6 +305,10 @@ def test_several_runs_are_one_table_without_excluded_ones_and_are_compared(
     save_as(monkeypatch, tmp_path / "study.pdf")
     await_written(qtbot, page, page.report)
     assert (tmp_path / "study.pdf").read_bytes().startswith(b"%PDF")
+    save_as(monkeypatch, tmp_path / "study.html")
+    await_written(qtbot, page, page.report)
+    words = (tmp_path / "study.html").read_text("utf-8")
+    assert "Excluded runs: 1" in words and "fell asleep" in words
     page.bar.smoothing.setValue(0.5)
     assert page.studied is None, "other options: analyse again"
 
@@ -321,6 +329,37 @@ def test_runs_are_analysed_one_after_the_other_while_the_rig_runs(
     assert isinstance(request, AnalyseStudy)
     assert request.processes == 1
     page.finish()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux' priorities")
+def test_work_has_the_lowest_priority_while_the_rig_runs(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    make_runs(tmp_path / "output")
+    is_running = False
+    client = ResultsClient(None, lambda: is_running)
+    request = Analyse(tmp_path / "output/a", AnalysisOptions())
+
+    def answered_by() -> psutil.Process:
+        with qtbot.waitSignal(client.replied, timeout=SOON):
+            client.ask(request)
+        assert client._process is not None
+        return psutil.Process(client._process.pid)
+
+    first = answered_by()
+    assert first.ionice().ioclass != psutil.IOPRIO_CLASS_IDLE
+    is_running = True
+    client.give_way()
+    assert (first.ionice().ioclass, first.nice()) == (psutil.IOPRIO_CLASS_IDLE, 19)
+    assert answered_by() == first
+    is_running = False
+    second = answered_by()
+    assert second != first and second.ionice().ioclass != psutil.IOPRIO_CLASS_IDLE
+    is_running = True
+    client.cancel()
+    client.finish()
+    assert answered_by().ionice().ioclass == psutil.IOPRIO_CLASS_IDLE
+    client.finish()
 
 
 def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(

@@ -94,6 +94,7 @@ def _results(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.results_page import ResultsPage
 
     page = ResultsPage(document, lambda: bridge.session.state.phase is not Phase.IDLE)
+    bridge.status_changed.connect(page.client.give_way)
     page.replay_asked.connect(bridge.looked_back)
     return page
 

@@ -74,11 +74,11 @@ class ResultsPage(QWidget):
     def __init__(
         self, document: Document, is_rig_running: Callable[[], bool] = lambda: False
     ) -> None:
-        """Several runs are analysed one after the other while `is_rig_running`."""
+        """While `is_rig_running`, one run is analysed at a time, at the lowest priority."""
         super().__init__()
         self.document = document
         self._is_rig_running = is_rig_running
-        self.client = ResultsClient(self)
+        self.client = ResultsClient(self, is_rig_running)
         self.search, self.table = RunSearch(), RunTable(_COLUMNS)
         self.exclude = QPushButton("Exclude …")
         self.replay = QPushButton("Frames")
@@ -111,6 +111,7 @@ class ResultsPage(QWidget):
         """What *Open* opens."""
         self._counted: tuple[Path, ...] = ()
         """Those of the selected runs that are not excluded."""
+        self._excluded: tuple[Path, ...] = ()
         self._last = {_OF_ONE: _OF_ONE[0], _OF_SEVERAL: _OF_SEVERAL[0]}
         """The part that was shown last, for one run and for several."""
         self.tabs: dict[str, QPushButton] = {}
@@ -304,6 +305,7 @@ class ResultsPage(QWidget):
         self.studied = None
         self.analyse.setText(f"Analyse {len(self._counted)} runs")
         excluded = [run for run in runs if run.excluded]
+        self._excluded = tuple(run.path for run in excluded)
         left = [f"{run.path.name} is left out: {run.excluded}" for run in excluded]
         text = f"{self.analyse.text()} first." if self._counted else ""
         self.study.clear("\n".join([text, *left[:20]]).strip())
@@ -324,9 +326,14 @@ class ResultsPage(QWidget):
 
     def _analyse_all(self) -> None:
         """Analyse the selected runs; one after the other while the rig runs."""
-        processes = 1 if self._is_rig_running() else 0
         self._say("")
-        self.client.ask(AnalyseStudy(self._counted, self.bar.options, processes))
+        request = AnalyseStudy(self._counted, self.bar.options, self._processes)
+        self.client.ask(request)
+
+    @property
+    def _processes(self) -> int:
+        """How many runs are analysed at the same time; 0: as many as there are cores."""
+        return 1 if self._is_rig_running() else 0
 
     def _analyse(self) -> None:
         if self.shown is not None:
@@ -452,7 +459,16 @@ class ResultsPage(QWidget):
         file = self.ask_file(f"{name}.html", f"Reports ({kinds})", ".html")
         if file is not None and run is None:
             options, compared = self.bar.options, self.groups.study_options
-            self.client.ask(WriteStudyReport(self._counted, options, compared, file))
+            self.client.ask(
+                WriteStudyReport(
+                    self._counted,
+                    self._excluded,
+                    options,
+                    compared,
+                    file,
+                    self._processes,
+                )
+            )
         elif file is not None and run is not None:
             chosen = self.plots.chosen
             self.client.ask(WriteReport(run, self.bar.options, chosen, file))
