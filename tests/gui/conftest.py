@@ -1,9 +1,13 @@
+import gc
 import os
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
+from PyQt5 import sip
 from PyQt5.QtCore import QEvent
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.application import application
 from deeplabstream.gui.main_window import MainWindow
@@ -21,11 +25,47 @@ def qapp() -> QApplication:
     return application()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def collections_are_short(qapp: QApplication) -> None:
+    """Leave out of garbage collections what earlier modules loaded."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
-def _gone_for_good(qapp: QApplication) -> Iterator[None]:
-    """Delete closed widgets at once; Python would do so at any time, even in a painting."""
+def windows_last_as_long_as_their_test(
+    collections_are_short: None, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Keep the windows of a test until it ends; delete them before the next one begins.
+
+    A test's variable alone does not keep a window until its end, because pytest-qt closes
+    windows after the test. Python would delete them at any time: while one of their timers
+    is served, or in a later test.
+    """
+    gc.collect()  # what the test before held has no owner any more
+    held: list[QWidget] = []
+    added = QtBot.addWidget
+
+    def add_widget(self: QtBot, widget: QWidget, **more: Any) -> None:
+        held.append(widget)
+        added(self, widget, **more)
+
+    monkeypatch.setattr(QtBot, "addWidget", add_widget)
     yield
+    for window in _windows():
+        if window.parent() is None and sip.ispycreated(window):  # others are Qt's own
+            window.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def _windows() -> list[QWidget]:
+    """Return all windows. Qt's list would be wrong if one were collected meanwhile."""
+    gc.disable()
+    try:
+        return QApplication.topLevelWidgets()
+    finally:
+        gc.enable()
 
 
 @pytest.fixture
@@ -36,7 +76,7 @@ def rig() -> FakeSession:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Generator[None, None, None]:
     """End windows as a signal does, before pytest-qt closes them: closing would ask."""
-    for widget in QApplication.topLevelWidgets():
-        if isinstance(widget, MainWindow) and widget.isVisible():
-            widget.end()
+    for window in _windows():
+        if isinstance(window, MainWindow):
+            window.end()
     return (yield)
