@@ -1,5 +1,6 @@
 """Program process: one of our programs, running in a process of its own."""
 
+import codecs
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from deeplabstream.core.paths import INSTALLED, ROOT
 from deeplabstream.core.progress import VARIABLE
 
 _PATIENCE_MS = 2000
+_Decoder = codecs.getincrementaldecoder("utf-8")
 
 
 def command_line(program: str, arguments: Sequence[str]) -> str:
@@ -40,6 +42,7 @@ class ProgramProcess(QObject):
     def __init__(self, parent: QObject, *, progress: bool = False) -> None:
         """With `progress`, lines of progress are among its output."""
         super().__init__(parent)
+        self._decoder = _Decoder("replace")
         self.process = QProcess(self)
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         self.process.readyReadStandardOutput.connect(self._read)
@@ -54,6 +57,7 @@ class ProgramProcess(QObject):
     def start(self, program: str, arguments: Sequence[str]) -> None:
         """Run `utils/PROGRAM` with these words."""
         script = str(ROOT / "utils" / program)
+        self._decoder.reset()
         self.process.start(sys.executable, [script, *arguments])
 
     @property
@@ -89,7 +93,8 @@ class ProgramProcess(QObject):
             return set()
 
     def _read(self) -> None:
-        text = bytes(self.process.readAllStandardOutput()).decode("utf-8", "replace")
+        """Emit what has come; a letter of which only some bytes have come waits."""
+        text = self._decoder.decode(bytes(self.process.readAllStandardOutput()))
         if text:
             self.said.emit(text)
 

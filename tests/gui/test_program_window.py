@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtWidgets import QWidget
@@ -11,6 +12,8 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.progress import MARK, OVERALL
 from deeplabstream.gui.dialogs import program_window
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.program_process import ProgramProcess
+from deeplabstream.gui.widgets.program_view import ProgramView
 from tests.offline.films import write_film
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +52,38 @@ def test_progress_is_a_bar_and_a_remaining_time_not_text(
     view._read(f"{MARK}3 0 another\n")
     assert window.bar.maximum() == 0, "how many there are is not known"
     window.close()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        (["read 9 files\r", "\nwritten\n"], "read 9 files\nwritten\n"),
+        (["10 %\r", "20 %\r", "30 %\n"], "30 %\n"),
+        (["10 %\r20 %", "\r", "30 %\n"], "30 %\n"),
+        ([f"{MARK}20 100 film\r", "\nwritten\n"], "written\n"),
+    ],
+)
+def test_output_is_shown_the_same_however_it_is_cut_in_pieces(
+    qtbot: QtBot, pieces: list[str], shown: str
+) -> None:
+    """Lines end with a return and a new line on Windows; a return alone begins one anew."""
+    view = ProgramView()
+    qtbot.addWidget(view)
+    for piece in pieces:
+        view._read(piece)
+    assert view.page.toPlainText() == shown
+
+
+def test_a_letter_that_comes_in_two_pieces_is_whole(qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    program, said = ProgramProcess(parent), []
+    program.said.connect(said.append)
+    pieces = ["Mäuse".encode()[:2], "Mäuse".encode()[2:]]
+    program.process = SimpleNamespace(readAllStandardOutput=lambda: pieces.pop(0))  # type: ignore[assignment]
+    program._read()
+    program._read()
+    assert "".join(said) == "Mäuse"
 
 
 def test_pick_frames_tells_its_progress_and_can_be_cancelled(

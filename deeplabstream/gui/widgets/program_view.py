@@ -115,7 +115,7 @@ class ProgramView(QWidget):
         self._page_file: Path | None = None
         self._folder: Path | None = None
         self._unfinished = ""
-        """A line of progress that has no end yet."""
+        """A line of progress that has no end yet, or a return."""
         self._doing = ""
         """What is being done."""
         self._left, self._all_left = RemainingTime(), RemainingTime()
@@ -173,10 +173,12 @@ class ProgramView(QWidget):
         self.state.setText(text)
 
     def _read(self, text: str) -> None:
-        for part in (self._unfinished + text).splitlines(keepends=True):
-            self._unfinished = ""
+        text = self._unfinished + text
+        shown = text.removesuffix("\r")  # it may be half the end of a line of Windows
+        self._unfinished = text[len(shown) :]
+        for part in shown.splitlines(keepends=True):
             if MARK[0] in part and not part.endswith("\n"):
-                self._unfinished = part
+                self._unfinished = part + self._unfinished
             elif (share := parse_overall(part)) is not None:
                 self._share = share
             elif found := parse_progress(part):
