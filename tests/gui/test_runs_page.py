@@ -22,6 +22,7 @@ from deeplabstream.recording import run_opening
 from deeplabstream.recording.alignment.sync_signals import random_pulses
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_review import review
 from tests.gui.fake_session import close_to
 from tests.recording.alignment.recorder import Recorder
 from tests.recording.alignment.synced_run import made
@@ -38,6 +39,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> Iterator[RunsPage]:
     qtbot.addWidget(made)
     made.resize(1200, 700)
     made.show()
+    qtbot.waitUntil(lambda: len(made.table.runs.all) == 1, timeout=SOON)
     with qtbot.waitSignal(made.view.pictures.decoded, timeout=SOON):
         made.table.choose(0)
     yield made
@@ -46,7 +48,14 @@ def page(tmp_path: Path, qtbot: QtBot) -> Iterator[RunsPage]:
 
 def shown(qtbot: QtBot, page: RunsPage, time_s: float) -> int:
     """Go to a moment and return the grey of the picture's upper right corner."""
-    with qtbot.waitSignal(page.view.pictures.decoded, timeout=SOON):
+    run, camera = page.view.review, page.view.camera.currentText()
+    assert run is not None
+    wanted = camera, run.row_at(camera, time_s)
+    with qtbot.waitSignal(
+        page.view.pictures.decoded,
+        timeout=SOON,
+        check_params_cb=lambda key, _: key == wanted,
+    ):
         page.view.go_to(time_s)
     image, place = page.view.video.grab().toImage(), page.view.video.place
     assert place is not None
@@ -184,6 +193,21 @@ def test_a_run_that_was_opened_is_the_selected_one(
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.table.choose(row)
     assert page.chosen == tmp_path / "output/monday"
+
+
+def test_a_run_that_was_asked_for_before_is_passed_over(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    other = record(tmp_path / "rehearsal")
+    with qtbot.waitSignal(page.view.opened, timeout=SOON):
+        page.open(other)
+    before = review(tmp_path / "output/monday")
+    page.open(other)
+    page.view.pictures.opened.emit(before)  # it was read when this one was asked for
+    assert page.view.review is None
+    qtbot.waitUntil(lambda: page.view.review is not None, timeout=SOON)
+    assert page.view.review is not None
+    assert page.view.review.folder.path == other
 
 
 def test_events_are_filtered_follow_the_time_and_have_three_clocks(

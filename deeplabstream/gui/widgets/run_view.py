@@ -47,6 +47,8 @@ class RunView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.review: Review | None = None
+        self._asked: Path | None = None
+        """The run that is read; one that was asked for before is passed over."""
         self.time_s = 0.0
         self._unrecorded = False
         """No picture belongs to the moment that is shown; late ones are passed over."""
@@ -69,7 +71,7 @@ class RunView(QWidget):
     def clear(self, text: str) -> None:
         """Show no run but a sentence."""
         self.play.stop()
-        self.review = None
+        self.review = self._asked = None
         self.timeline.show_run((), (), 0.0)
         self.events.setRowCount(0)
         self._times = []
@@ -84,6 +86,7 @@ class RunView(QWidget):
     def open(self, path: Path) -> None:
         """Read a run and show its beginning."""
         self.clear("Reading …")
+        self._asked = path
         if not self.pictures.isRunning():
             self.pictures.start()
         self.pictures.open(path)
@@ -233,6 +236,8 @@ class RunView(QWidget):
         self.forth.clicked.connect(lambda: self._step(1))
 
     def _show(self, run: Review) -> None:
+        if run.folder.path != self._asked:
+            return
         self.review = run
         self.timeline.show_run(run.lanes, run.marks, run.end_s)
         self.camera.blockSignals(True)
