@@ -3,9 +3,11 @@
 Every runtime that is there × EfficientNet-Lite0, ResNet-50 and a small U-Net × 256², 384²
 and 640×480, and the networks that are shipped. A frame is 640×480 in colour and is brought
 to the network's size; *added* is what that, reading the points and mapping them back cost
-beyond the bare call (`session.run` itself where ONNX Runtime computes on the processor),
-measured in turns, and *of it* what bringing it to size takes alone, after a call too: the
-network has driven image and programs out of the processor's caches. *Live crop* follows
+beyond the bare call, measured in turns. The bare call is the runtime's own with the network
+as it is (`session.run` itself where ONNX Runtime computes on the processor): an image of
+the network's size in, maps out, no operation rewritten. *Of it* is what bringing a frame to
+size takes alone, after a call too: the network has driven image and programs out of the
+processor's caches. *Live crop* follows
 the simulated mouse. How far poses are from the fp32 reference is said in pixels where the
 network was trained: run `drawn_networks.py` once (some minutes); untrained ones have random
 weights, and the largest difference of any of their values is said. The aims are printed
@@ -46,8 +48,9 @@ from deeplabstream.pose.model.model_folder import (
     load_model_folder,
 )
 from deeplabstream.pose.model.model_opening import MODELS
-from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.network_estimator import Network, NetworkEstimator
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, nvidia_gpu_name
+from deeplabstream.pose.runtimes.openvino_runtime import OpenVinoNetwork
 from deeplabstream.pose.runtimes.runtime_comparison import compare, images_of, outputs
 from deeplabstream.pose.runtimes.runtime_list import (
     REFERENCE,
@@ -118,10 +121,7 @@ def measure(
     arena.draw(frame, 3.0)
     ready = estimator.memory(1, model.fitting.height, model.fitting.width)
     model.fitting.place(frame, ready[0])
-    bare: Callable[[], object] = lambda: network.run(ready)  # noqa: E731
-    if isinstance(network, OnnxNetwork) and not network.on_gpu:
-        session, names = network.session, [network.session.get_outputs()[0].name]
-        bare = lambda: session.run(names, {"images": ready})  # noqa: E731
+    bare = _bare_call(model, runtime, threads, network, ready)
     spent = _in_turns(
         {"frame": lambda: estimator.estimate([frame]), "bare": bare}, seconds
     )
@@ -266,6 +266,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(facts, indent=2), "utf-8")
     return 0
+
+
+def _bare_call(
+    model: ModelFolder,
+    runtime: str,
+    threads: int,
+    network: Network,
+    ready: NDArray[np.uint8],
+) -> Callable[[], object]:
+    """Return the call of the network as it is; rewritten ones are loaded once more."""
+    if isinstance(network, OpenVinoNetwork) and not network.on_gpu:
+        file, precision = network.file, network.provider.split()[-1]
+        plain = OpenVinoNetwork(model, file, threads, precision, as_it_is=True)
+        return lambda: plain.run(ready)
+    if isinstance(network, OnnxNetwork) and not network.on_gpu:
+        session = network.session
+        if runtime == REFERENCE:
+            session = OnnxNetwork(model, "cpu", threads, as_it_is=True).session
+        names = [session.get_outputs()[0].name]
+        return lambda: session.run(names, {"images": ready})
+    return lambda: network.run(ready)
 
 
 def _in_turns(

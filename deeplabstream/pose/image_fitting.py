@@ -5,7 +5,7 @@ The same rule holds in training and live. `ImageWindow` fits a part of a frame.
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,21 +69,11 @@ class Fitting:
 
     def place(self, image: Image, into: NDArray[np.uint8]) -> None:
         """Write a frame, grey or BGR, into `into` (height, width, 3), BGR."""
-        if image.dtype != np.uint8:
-            bits = 8 * image.itemsize
-            raise ModelError(f"the network needs images of 8 bit, not of {bits}")
-        columns, rows = self.extent(image.shape)
-        if rows < self.height:
-            into[rows:] = self.rest
-        if columns < self.width:
-            into[:rows, columns:] = self.rest
-        target = into[:rows, :columns]
-        if image.shape[:2] == (rows, columns):
-            target[...] = image[..., None] if image.ndim == 2 else image
-            return
-        if self.sampling == "antialias":
-            image = _antialiased(image, rows, columns)
-        _resize(image, target, self.sampling == "average")
+        _placement(self, *image.shape[:2]).place(image, into)
+
+    def placement(self, shape: tuple[int, ...]) -> "Placement":
+        """Return what `place` and `to_image` do with frames of one shape, for one thread."""
+        return Placement(self, shape[0], shape[1], keeps=True)
 
     def to_input(
         self, points: NDArray[np.float32], shape: tuple[int, ...]
@@ -100,22 +90,93 @@ class Fitting:
         return np.asarray((points + half) / self.scales(shape) - half, np.float32)
 
 
-def _resize(image: Image, target: NDArray[np.uint8], average: bool) -> None:
-    import cv2
+class Placement:
+    """How frames of one shape are brought to a network's input.
 
-    rows, columns = target.shape[:2]
-    high, wide = image.shape[:2]
-    if average and (side := _square(high, wide, rows, columns)) > 1:
-        size = (wide // side, high // side)
-        image = np.asarray(
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
+    All that depends on the shape alone is computed once: after a network has emptied the
+    CPU's caches, even a few lines take longer than they look. If it `keeps`, memory for
+    what lies between two steps is kept too, and one thread may use it.
+    """
+
+    def __init__(
+        self, fitting: Fitting, high: int, wide: int, keeps: bool = False
+    ) -> None:
+        self.fitting = fitting
+        self._columns, self._rows = _extent(fitting, high, wide)
+        self._shape = high, wide
+        self._scales = _scales(fitting, high, wide)
+        self._half = np.float32(0.5 if fitting.align == "centre" else 0.0)
+        side = 1
+        if fitting.sampling == "average":
+            side = _square(high, wide, self._rows, self._columns)
+        self._averaged = (high // side, wide // side)
+        self._between: dict[int, NDArray[np.uint8]] | None = {} if keeps else None
+
+    def takes_as_it_is(self, image: Image) -> TypeGuard[NDArray[np.uint8]]:
+        """Return whether the memory of an image can be the network's input."""
+        fitting = self.fitting
+        size = (fitting.height, fitting.width)
+        return bool(
+            image.shape == (*size, 3)
+            and size == (self._rows, self._columns)
+            and image.dtype == np.uint8
+            and image.flags.c_contiguous
         )
-    if image.shape[:2] != (rows, columns):
-        if image.ndim == 3:
-            cv2.resize(image, (columns, rows), dst=target)
+
+    def place(self, image: Image, into: NDArray[np.uint8]) -> None:
+        """Write a frame, grey or BGR, into `into` (height, width, 3), BGR."""
+        if image.dtype != np.uint8:
+            bits = 8 * image.itemsize
+            raise ModelError(f"the network needs images of 8 bit, not of {bits}")
+        rows, columns = self._rows, self._columns
+        if rows < self.fitting.height:
+            into[rows:] = self.fitting.rest
+        if columns < self.fitting.width:
+            into[:rows, columns:] = self.fitting.rest
+        target = into[:rows, :columns]
+        if self._shape == (rows, columns):
+            target[...] = image[..., None] if image.ndim == 2 else image
             return
-        image = np.asarray(cv2.resize(image, (columns, rows)), np.uint8)
-    target[...] = image[..., None] if image.ndim == 2 else image
+        if self.fitting.sampling == "antialias":
+            image = _antialiased(image, rows, columns)
+        self._resize(image, target)
+
+    def to_image(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `points` (…, 2), px of the input, in pixels of the frame."""
+        return np.asarray((points + self._half) / self._scales - self._half, np.float32)
+
+    def _resize(self, image: Image, target: NDArray[np.uint8]) -> None:
+        import cv2
+
+        rows, columns = target.shape[:2]
+        high, wide = self._averaged
+        if self._averaged not in (self._shape, target.shape[:2]):
+            between = self._memory(image)
+            image = np.asarray(
+                cv2.resize(
+                    image, (wide, high), dst=between, interpolation=cv2.INTER_AREA
+                ),
+                np.uint8,
+            )
+        if image.shape[:2] != (rows, columns):
+            area = self._averaged == target.shape[:2]
+            how = cv2.INTER_AREA if area else cv2.INTER_LINEAR
+            if image.ndim == 3:
+                cv2.resize(image, (columns, rows), dst=target, interpolation=how)
+                return
+            image = np.asarray(
+                cv2.resize(image, (columns, rows), interpolation=how), np.uint8
+            )
+        target[...] = image[..., None] if image.ndim == 2 else image
+
+    def _memory(self, image: Image) -> NDArray[np.uint8] | None:
+        """Return where the averaged image is written; None: OpenCV allocates it."""
+        if self._between is None:
+            return None
+        if image.ndim not in self._between:
+            shape = (*self._averaged, *image.shape[2:])
+            self._between[image.ndim] = np.empty(shape, np.uint8)
+        return self._between[image.ndim]
 
 
 def _antialiased(image: Image, rows: int, columns: int) -> Image:
@@ -180,6 +241,11 @@ def _scales(fitting: Fitting, high: int, wide: int) -> NDArray[np.float32]:
         scales[:] = _scale(fitting, high, wide)
     scales.flags.writeable = False
     return scales
+
+
+@lru_cache
+def _placement(fitting: Fitting, high: int, wide: int) -> Placement:
+    return Placement(fitting, high, wide)
 
 
 @lru_cache

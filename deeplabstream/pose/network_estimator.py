@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.image_fitting import Placement
 from deeplabstream.pose.model.model_folder import ModelFolder
 
 
@@ -51,6 +51,7 @@ class NetworkEstimator:
         self.model = model
         self.network = network
         self._inputs: dict[tuple[int, ...], NDArray[np.uint8]] = {}
+        self._placements: dict[tuple[int, ...], Placement] = {}
 
     @property
     def skeleton(self) -> Skeleton:
@@ -83,23 +84,42 @@ class NetworkEstimator:
         """Return one pose per image; nothing is thresholded."""
         if not images:
             return []
-        fittings = [self.model.fitting.of(image.shape) for image in images]
-        if all(fitting is fittings[0] for fitting in fittings):
-            return self._of_one_size(images, fittings[0])
+        placements = [self._placement(image.shape) for image in images]
+        first = placements[0].fitting
+        if len(images) == 1 or all(each.fitting is first for each in placements):
+            return self._of_one_size(images, placements)
         return [
-            self._of_one_size([image], fitting)[0]
-            for image, fitting in zip(images, fittings, strict=True)
+            self._of_one_size([image], [placement])[0]
+            for image, placement in zip(images, placements, strict=True)
         ]
 
-    def _of_one_size(self, images: Sequence[Image], fitting: Fitting) -> list[Pose]:
-        """Return the poses of images that are brought to one size."""
-        pictures = self.memory(len(images), fitting.height, fitting.width)
-        for place, image in enumerate(images):
-            fitting.place(image, pictures[place])
+    def _placement(self, shape: tuple[int, ...]) -> Placement:
+        """Return how frames of a shape are brought to the network's size."""
+        placement = self._placements.get(shape)
+        if placement is None:
+            placement = self.model.fitting.of(shape).placement(shape)
+            self._placements[shape] = placement
+        return placement
+
+    def _of_one_size(
+        self, images: Sequence[Image], placements: Sequence[Placement]
+    ) -> list[Pose]:
+        """Return the poses of images that are brought to one size.
+
+        A single image that has the network's size is not copied.
+        """
+        if len(images) == 1 and placements[0].takes_as_it_is(images[0]):
+            pictures: NDArray[np.uint8] = images[0][None]
+        else:
+            fitting = placements[0].fitting
+            pictures = self.memory(len(images), fitting.height, fitting.width)
+            for place, image in enumerate(images):
+                placements[place].place(image, pictures[place])
         points, confidence = self.model.decode(self.network.run(pictures))
+        skeleton = self.model.skeleton
         return [
-            Pose(self.model.skeleton, fitting.to_image(xy, image.shape), sure)
-            for xy, sure, image in zip(points, confidence, images, strict=True)
+            Pose(skeleton, placement.to_image(xy), sure)
+            for xy, sure, placement in zip(points, confidence, placements, strict=True)
         ]
 
     def warm_up(self, batch: int = 1) -> None:

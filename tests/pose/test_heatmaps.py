@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -71,3 +71,35 @@ def test_a_centroid_is_that_of_the_square_as_sleap_nn_reads_it() -> None:
     empty, sure = heatmaps.peaks(np.zeros((1, HEIGHT, WIDTH), np.float32))
     assert np.isfinite(empty).all()
     assert not sure.any()
+
+
+@settings(deadline=None)
+@given(
+    size=st.tuples(st.integers(6, 40), st.integers(6, 40)),
+    parts=st.integers(1, 9),
+    sigma=st.floats(0.8, 3),
+    noise=st.floats(0, 0.3),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_peak_is_where_the_plane_through_the_logarithms_says(
+    size: tuple[int, int], parts: int, sigma: float, noise: float, seed: int
+) -> None:
+    """numpy's least squares give the same points, also at the border of the map."""
+    heatmaps = Heatmaps(4, sigma)
+    rng = np.random.default_rng(seed)
+    points = (rng.uniform(0, 4, (parts, 2)) * size[::-1]).astype(np.float32)
+    maps = heatmaps.gaussians(points, *size)
+    maps += noise * rng.random(maps.shape, np.float32)
+    found, confidence = heatmaps.peaks(maps)
+    expected = []
+    for each in maps:
+        row, column = np.unravel_index(each.argmax(), each.shape)
+        square = np.pad(each.astype(np.float64), 2)[row : row + 5, column : column + 5]
+        value = np.maximum(square, 1e-6).ravel()
+        dy, dx = (d.ravel() for d in np.mgrid[-2:3, -2:3])
+        height = sigma**2 * np.log(value) + (dx**2 + dy**2) / 2
+        terms = np.stack([dx**0, dx, dy], axis=1) * value[:, None]
+        slope = np.linalg.lstsq(terms, height * value, rcond=None)[0][1:]
+        expected.append(4 * (np.array([column, row]) + slope.clip(-1, 1)) + 1.5)
+    assert_allclose(found, expected, rtol=0, atol=1e-3)
+    assert_allclose(confidence, maps.max(axis=(1, 2)).clip(0, 1), rtol=0, atol=0)

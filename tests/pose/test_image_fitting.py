@@ -1,3 +1,5 @@
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -101,3 +103,58 @@ def test_antialiased_frames_are_torchvisions() -> None:
     assert (into[48:] == 0).all()
     there = fitting.to_input(np.array([[60, 45]], np.float32), frame.shape)
     assert_allclose(there, [[32, 24]])
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    high=st.integers(20, 500),
+    wide=st.integers(20, 700),
+    grey=st.booleans(),
+    fit=st.sampled_from(["letterbox", "stretch"]),
+    sampling=st.sampled_from(["average", "linear", "antialias"]),
+)
+def test_a_placement_writes_what_opencv_gives_again_and_again(
+    seed: int, high: int, wide: int, grey: bool, fit: Any, sampling: Any
+) -> None:
+    """Memory that is kept from frame to frame shows nothing of the frame before."""
+    fitting = Fitting(96, 128, fit, sampling=sampling)
+    shape = (high, wide) if grey else (high, wide, 3)
+    rng = np.random.default_rng(seed)
+    placement = fitting.placement(shape)
+    into = rng.integers(0, 256, (96, 128, 3), np.uint8)
+    columns, rows = fitting.extent(shape)
+    for _ in range(2):
+        image = rng.integers(0, 256, shape, np.uint8)
+        placement.place(image, into)
+        alone = np.empty_like(into)
+        fitting.place(image, alone)
+        assert np.array_equal(into, alone)
+        if sampling == "antialias":
+            continue
+        least = min(high // rows, wide // columns) if sampling == "average" else 1
+        sides = [n for n in range(1, least + 1) if not (high % n or wide % n)]
+        side = max(sides, default=1)
+        area = (wide // side, high // side)
+        expected = cv2.resize(image, area, interpolation=cv2.INTER_AREA)
+        expected = cv2.resize(expected, (columns, rows))
+        if grey:
+            expected = np.stack([expected] * 3, axis=2)
+        assert np.array_equal(into[:rows, :columns], expected)
+        assert (into[rows:] == REST).all()
+        assert (into[:, columns:] == REST).all()
+
+
+def test_only_a_frame_of_the_whole_input_is_taken_as_it_is() -> None:
+    fitting = Fitting(60, 80)
+    image = np.zeros((60, 80, 3), np.uint8)
+    assert fitting.placement(image.shape).takes_as_it_is(image)
+    for other in (
+        image[..., 0],
+        image[:, :-1],
+        image[:, ::-1],
+        image.astype(np.uint16),
+        np.zeros((120, 160, 3), np.uint8),
+    ):
+        assert not fitting.placement(other.shape).takes_as_it_is(other)
+    inside = Fitting(60, 80, area=(30, 40))
+    assert not inside.placement(image.shape).takes_as_it_is(image)

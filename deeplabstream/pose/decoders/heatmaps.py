@@ -5,7 +5,9 @@ numbers, so the centre of cell c is pixel (c + 0.5) · stride − 0.5, unless `o
 another pixel for cell 0, as some imported networks need.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -131,12 +133,11 @@ class Heatmaps(SectionDecoder):
         confidences
             (m,), 0 to 1.
         """
-        flat = maps.reshape(len(maps), -1)
-        places = flat.argmax(axis=1)
-        rows, columns = np.divmod(places, maps.shape[2])
-        which = np.arange(len(maps))
-        points = self._centres(maps, which, rows, columns, REACH)
-        return points, self.confidences(flat[which, places])
+        places = maps.reshape(len(maps), -1).argmax(axis=1)
+        width = maps.shape[2]
+        cells = [divmod(place, width) for place in places.tolist()]
+        points, scores = self._centres(maps, range(len(maps)), cells, REACH)
+        return points, self.confidences(scores)
 
     def confidences(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the confidences, 0 to 1, of peak heights."""
@@ -153,73 +154,109 @@ class Heatmaps(SectionDecoder):
 
         Only the neighbouring cells count: another peak may be near.
         """
-        return self._centres(maps, which, rows, columns, reach=1)
+        cells = [*zip(rows.tolist(), columns.tolist(), strict=True)]
+        return self._centres(maps, which.tolist(), cells, reach=1)[0]
 
     def _centres(
         self,
         maps: NDArray[np.float32],
-        which: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        columns: NDArray[np.intp],
+        which: Sequence[int],
+        cells: Sequence[tuple[int, int]],
         reach: int,
-    ) -> NDArray[np.float32]:
-        """Return the centres (m, 2) in pixels of the peaks at m cells of `maps` (n, h, w).
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the centres (m, 2) in pixels, and the values (m,), of m peaks.
 
-        `which`, `rows` and `columns` are (m,). The logarithm of a Gaussian is a plane once
-        its known curvature is subtracted; the slope of that plane gives the centre. No
-        symmetric neighbourhood is needed, so nothing is biased at the border of the map.
+        `cells` are their rows and columns, `which` their places in `maps` (n, h, w).
+        The logarithm of a Gaussian is a plane once its known curvature is subtracted; the
+        slope of that plane gives the centre. No symmetric neighbourhood is needed, so
+        nothing is biased at the border of the map.
 
         With `centroid`, the centre is the centroid of the values in a square around the
         cell, as in SLEAP-NN's integral refinement.
         """
         if self.centroid is not None:
             reach = self.centroid // 2
-        dy, dx, bowl, terms = _NEAR[reach]
-        values = _values(maps, which, rows[:, None] + dy, columns[:, None] + dx)
+        near = _values(maps, which, cells, reach)
+        offsets = self._slopes(near, reach)
+        first, stride = self.first_px, self.stride
+        points = [
+            ((column + dx) * stride + first, (row + dy) * stride + first)
+            for (row, column), (dx, dy) in zip(cells, offsets, strict=True)
+        ]
+        middle = near.shape[1] // 2
+        return np.array(points, np.float32).reshape(-1, 2), near[:, middle]
+
+    def _slopes(
+        self, near: NDArray[np.float32], reach: int
+    ) -> Sequence[Sequence[float]]:
+        """Return, in cells, how far along x and y the centres of m squares (m, k) are."""
         if self.centroid is not None:
-            mass = values.sum(axis=1, dtype=np.float64)
+            dy, dx = _NEAR[reach]
+            mass = near.sum(axis=1, dtype=np.float64)
             mass = np.where(mass > LEAST, mass, np.inf)  # empty: centre of the cell
-            off = np.stack([values @ dx / mass, values @ dy / mass], axis=1)
-            cells = np.stack([columns, rows], axis=1) + np.clip(off, -reach, reach)
-            return np.asarray(cells * self.stride + self.first_px, np.float32)
-        values = np.maximum(values, LEAST, dtype=np.float64)
-        weight = values * values
-        plane = np.log(values) * self.sigma**2 + bowl
-        moments = (weight @ terms).tolist()
-        products = ((weight * plane) @ terms[:, :3]).tolist()
-        offsets = [_slope(*m, *p) for m, p in zip(moments, products, strict=True)]
-        cells = np.array(offsets).reshape(-1, 2)
-        cells[:, 0] += columns
-        cells[:, 1] += rows
-        return np.asarray(cells * self.stride + self.first_px, np.float32)
-
-
-_Cells = tuple[
-    NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]
-]
+            off = np.stack([near @ dx / mass, near @ dy / mass], axis=1)
+            return np.asarray(np.clip(off, -reach, reach)).tolist()  # type: ignore[no-any-return]
+        count = near.shape[1]
+        values = np.maximum(near, LEAST, dtype=np.float64)
+        weighted = np.empty((len(near), 2 * count))
+        weight = np.multiply(values, values, out=weighted[:, :count])
+        np.multiply(weight, np.log(values), out=weighted[:, count:])
+        sums = weighted @ _sums(reach, self.sigma)
+        return [_slope(*row) for row in sums.tolist()]
 
 
 def _values(
     maps: NDArray[np.float32],
-    which: NDArray[np.intp],
-    y: NDArray[np.intp],
-    x: NDArray[np.intp],
+    which: Sequence[int],
+    cells: Sequence[tuple[int, int]],
+    reach: int,
 ) -> NDArray[np.float32]:
-    """Return the values of cells (m, k) of m maps; 0 outside the map."""
+    """Return the values (m, k) of the squares around m cells; 0 outside the map."""
     _, height, width = maps.shape
-    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    near = np.where(inside, (which[:, None] * height + y) * width + x, 0)
-    return np.asarray(maps.reshape(-1)[near] * inside)
+    own = [
+        (n * height + row) * width + column
+        for n, (row, column) in zip(which, cells, strict=True)
+    ]
+    places = np.array(own, np.intp)[:, None] + _offsets(reach, width)
+    near = maps.reshape(-1).take(places, mode="clip")
+    for place, (row, column) in enumerate(cells):
+        room = min(row, height - 1 - row), min(column, width - 1 - column)
+        if min(room) < reach:
+            dy, dx = _NEAR[reach]
+            y, x = row + dy, column + dx
+            near[place, (y < 0) | (y >= height) | (x < 0) | (x >= width)] = 0
+    return near
 
 
-def _around(reach: int) -> _Cells:
-    """Return the cells of a square: dy, dx, (dx² + dy²) / 2, and their moments."""
+def _around(reach: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cells of a square, row by row: dy, dx."""
     dy, dx = (d.ravel() for d in np.mgrid[-reach : reach + 1, -reach : reach + 1])
-    terms = np.stack([dx**0, dx, dy, dx**2, dx * dy, dy**2], axis=1) * 1.0
-    return dy, dx, (dx**2 + dy**2) / 2, terms
+    return dy, dx
 
 
 _NEAR = {reach: _around(reach) for reach in range(1, MOST_REACH + 1)}
+
+
+@lru_cache
+def _offsets(reach: int, width: int) -> NDArray[np.intp]:
+    """Return where the cells of a square lie in a map, from its middle on."""
+    dy, dx = _NEAR[reach]
+    return dy * width + dx
+
+
+@lru_cache
+def _sums(reach: int, sigma: float) -> NDArray[np.float64]:
+    """Return (2 k, 9): what the sums that `_slope` takes are made of.
+
+    The first k rows are for the weights, the others for weights times logarithms. A
+    height is sigma² · log(value) + (dx² + dy²) / 2.
+    """
+    dy, dx = _NEAR[reach]
+    terms = np.stack([dx**0, dx, dy, dx**2, dx * dy, dy**2], axis=1) * 1.0
+    bowl = (dx**2 + dy**2)[:, None] / 2 * terms[:, :3]
+    upper = np.concatenate([terms, bowl], axis=1)
+    lower = np.concatenate([0 * terms, sigma**2 * terms[:, :3]], axis=1)
+    return np.ascontiguousarray(np.concatenate([upper, lower]))
 
 
 def _slope(

@@ -28,7 +28,8 @@ def confidence_of(
     [0.4000000059604645, 0.800000011920929, 0.8999999761581421, 0.9800000190734863]
     """
     if linear_to is None:
-        return np.asarray(np.clip(scores, 0, 1), np.float32)
+        # np.clip does the same in twice the time, which every frame takes
+        return np.asarray(np.minimum(np.maximum(scores, 0), 1), np.float32)
     room = 1 - linear_to
     above = np.maximum(scores - linear_to, 0)
     bent = 1 - room**2 / (above + room)

@@ -18,6 +18,7 @@ from deeplabstream.pose.image_fitting import LEAST
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.compute_packages import package
+from deeplabstream.pose.runtimes.image_normalisation import rewritten_for_onnx_runtime
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -48,7 +49,8 @@ class OnnxNetwork:
     """A network in ONNX Runtime.
 
     On a GPU, images are in memory that is bound once per shape, so a call copies only
-    uint8 images to the GPU and the output back.
+    uint8 images to the GPU and the output back. On the CPU, the first operations are
+    rewritten (see `image_normalisation`), unless `as_it_is` or `file` is given.
     """
 
     def __init__(
@@ -57,13 +59,23 @@ class OnnxNetwork:
         device: Device,
         threads: int,
         file: Path | None = None,
+        as_it_is: bool = False,
     ) -> None:
         self._model = model
         self._file = file or model.network
+        on_cpu = device == "cpu" or (device == "auto" and not cuda_driver())
+        if on_cpu and file is None and not as_it_is:
+            self._file = rewritten_for_onnx_runtime(model.network, model.sha256)
         self._open = partial(
             _create_session, model=model, device=device, threads=threads
         )
-        self.session = self._open(str(self._file))
+        try:
+            self.session = self._open(str(self._file))
+        except ModelError:
+            if self._file in (file, model.network):
+                raise
+            self._file = model.network  # what is in the cache is damaged
+            self.session = self._open(str(self._file))
         self.provider = str(self.session.get_providers()[0])
         """Name of the execution provider, as the session reports it."""
         self.on_gpu = self.provider in _PROVIDERS.values()
@@ -84,7 +96,7 @@ class OnnxNetwork:
         except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ModelError(
-                f"{self._file} can't be run by {self.provider}: {reason}"
+                f"{self._model.network} can't be run by {self.provider}: {reason}"
             ) from error
         return np.asarray(maps, np.float32)
 

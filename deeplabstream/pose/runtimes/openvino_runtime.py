@@ -1,5 +1,6 @@
 """Networks in OpenVINO, on Intel and AMD CPUs and Intel GPUs."""
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.user_cache import cache_folder
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.runtimes.compute_packages import package
+from deeplabstream.pose.runtimes.image_normalisation import rewrite_openvino
 
 
 class OpenVinoNetwork:
     """A network in OpenVINO, compiled for each shape of images.
 
     `precision` is always set: by default OpenVINO computes in bf16 where the CPU can.
+    `as_it_is`: no operation is rewritten (see `image_normalisation`).
     """
 
     def __init__(
@@ -24,12 +27,15 @@ class OpenVinoNetwork:
         threads: int,
         precision: str = "f32",
         device: str = "CPU",
+        as_it_is: bool = False,
     ) -> None:
         openvino = package("openvino", "running the network in OpenVINO")
         self._openvino: Any = openvino
         self._core = openvino.Core()
-        self._file = network
+        self.file = network
+        """Path of the network."""
         self._device = device
+        self._rewrites = device == "CPU" and not as_it_is
         self._options: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -62,21 +68,36 @@ class OpenVinoNetwork:
     ) -> tuple[Any, NDArray[np.uint8]]:
         if shape not in self._requests:
             try:
-                model = self._core.read_model(self._file)
+                model = self._core.read_model(self.file)
                 model.reshape(list(shape))
+                if self._rewrites:
+                    rewrite_openvino(self._openvino, model)
                 compiled = self._core.compile_model(model, self._device, self._options)
             except RuntimeError as error:
                 reason = str(error).strip().splitlines()[-1]
-                raise ModelError(f"{self._file}: OpenVINO says {reason}") from error
+                raise ModelError(f"{self.file}: OpenVINO says {reason}") from error
             request = compiled.create_infer_request()
             first = np.empty(shape, np.uint8) if pictures is None else pictures
             self._bind(request, first)
         return self._requests[shape]
 
     def _bind(self, request: Any, pictures: NDArray[np.uint8]) -> None:
-        tensor = self._openvino.Tensor(pictures, shared_memory=True)
+        tensor = self._openvino.Tensor(_writeable(pictures), shared_memory=True)
         request.set_input_tensor(tensor)
         self._requests[pictures.shape] = request, pictures
+
+
+def _writeable(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the same memory as an array that OpenVINO takes, which it only reads.
+
+    Images of a camera, in shared memory, are not writeable. `pictures` must be kept as
+    long as the result is used.
+    """
+    if pictures.flags.writeable:
+        return pictures
+    kind = ctypes.c_uint8 * pictures.nbytes
+    memory = kind.from_address(pictures.ctypes.data)
+    return np.ctypeslib.as_array(memory).reshape(pictures.shape)
 
 
 def has_gpu() -> bool:
