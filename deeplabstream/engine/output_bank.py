@@ -61,6 +61,18 @@ class OutputChannel:
     follow_up_ns: int = NEVER
     """When the output that it names is to be pulsed."""
     failed: bool = False
+    autonomous: AutonomousWrite | None = field(init=False)
+    """`write`, if its device makes pulses itself."""
+    reporting: AcknowledgingWrite | AutonomousWrite | None = field(init=False)
+    """`write`, if its device reports what it does."""
+
+    def __post_init__(self) -> None:
+        """Look once what `write` can do: each look costs 60 µs."""
+        write = self.write
+        self.autonomous = write if isinstance(write, AutonomousWrite) else None
+        self.reporting = (
+            write if isinstance(write, AcknowledgingWrite) else self.autonomous
+        )
 
     @property
     def due_ns(self) -> int:
@@ -85,25 +97,22 @@ class OutputChannel:
     @property
     def watched(self) -> bool:
         """Whether it is to be looked after."""
-        return not self.failed and isinstance(
-            self.write, AcknowledgingWrite | AutonomousWrite
-        )
+        return not self.failed and self.reporting is not None
 
     def beat(self, now_ns: int) -> bool:
         """Tell the device that the loop has come round; return whether it wants to know."""
-        if self.failed or not isinstance(self.write, AutonomousWrite):
+        if self.failed or self.autonomous is None:
             return False
         with suppress(DeviceError):  # `raise_on_fault` raises it
-            self.write.beat(now_ns)
+            self.autonomous.beat(now_ns)
         return True
 
     def begin(self, command: Pulse | Train, began_ns: int) -> None:
         """Expect the edges of a pulse or a train that has begun."""
-        alone = isinstance(self.write, AutonomousWrite)
         self.pending_edges = (
-            _device_pulse_deadline(command, began_ns)
-            if alone
-            else _pulse_edges(command, began_ns)
+            _pulse_edges(command, began_ns)
+            if self.autonomous is None
+            else _device_pulse_deadline(command, began_ns)
         )
         self.advance_edge()
 
@@ -128,25 +137,23 @@ class OutputChannel:
 
     def makes(self, pulses: Pulse | Train | None) -> bool:
         """Return whether the device makes these pulses itself."""
-        return pulses is not None and isinstance(self.write, AutonomousWrite)
+        return pulses is not None and self.autonomous is not None
 
     def put(self, level: float, pulses: Pulse | Train | None = None) -> None:
         """Write a level; a device that can is given all the pulses that are to begin."""
-        if pulses is None or not isinstance(self.write, AutonomousWrite):
+        if pulses is None or self.autonomous is None:
             self.write(level)
         elif isinstance(pulses, Pulse):
-            self.write.train(level, pulses.seconds, 0.0, 1)
+            self.autonomous.train(level, pulses.seconds, 0.0, 1)
         else:
             period_s = 1 / pulses.frequency
-            self.write.train(level, pulses.width_s, period_s, pulses.count)
+            self.autonomous.train(level, pulses.width_s, period_s, pulses.count)
 
     def raise_on_fault(self) -> None:
         """Raise a DeviceError if it went wrong by itself."""
-        if not self.failed and isinstance(
-            self.write, AcknowledgingWrite | AutonomousWrite
-        ):
+        if not self.failed and self.reporting is not None:
             with error_context(f"Output {self.name}"):
-                self.write.check()
+                self.reporting.check()
 
     def close(self, problems: list[str]) -> None:
         """Close the device; add what goes wrong, if it is new."""
@@ -213,8 +220,8 @@ class AcknowledgementRouter:
 
     def listen_to(self, channel: OutputChannel) -> None:
         """Hear what this output's device says, if it says anything."""
-        if isinstance(channel.write, AutonomousWrite | AcknowledgingWrite):
-            channel.write.hear = lambda done: self._heard(channel.name, done)
+        if channel.reporting is not None:
+            channel.reporting.hear = lambda done: self._heard(channel.name, done)
 
     def follow(self, channels: Mapping[str, OutputChannel]) -> Iterator[Edge]:
         """Take note of outputs that went off by themselves, and yield that."""

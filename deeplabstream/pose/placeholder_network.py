@@ -56,8 +56,8 @@ class PlaceholderNetwork:
         grid = grid if grid.ndim == 2 else grid[..., 1]
         row, column = np.unravel_index(int(grid.argmin()), grid.shape)
         parts = len(self.skeleton.bodyparts)
-        point = np.array([column * step, row * step], np.float32)
-        points = np.broadcast_to(point, (1, parts, 2)).copy()
+        points = np.empty((1, parts, 2), np.float32)
+        points[:] = column * step, row * step
         return Pose(self.skeleton, points, np.ones((1, parts), np.float32))
 
     def _poses(self, image: Image) -> Pose:
