@@ -115,11 +115,12 @@ def run_floor(job: Job) -> dict[str, Any]:
 
 
 def spread(latencies_ns: list[int], network_ms: float) -> dict[str, float]:
-    """Return p50 and p99 in ms, without the network's time, and how many there were."""
+    """Return percentiles and the largest in ms, without the network's time, and the number."""
+    names, percents = ("p50", "p99", "p99.9", "max"), (50, 99, 99.9, 100)
     if not latencies_ns:
-        return {"p50": np.nan, "p99": np.nan, "n": 0}
-    p50, p99 = np.percentile(latencies_ns, (50, 99)) / 1e6 - network_ms
-    return {"p50": float(p50), "p99": float(p99), "n": len(latencies_ns)}
+        return {**dict.fromkeys(names, np.nan), "n": 0}
+    values = np.percentile(latencies_ns, percents) / 1e6 - network_ms
+    return {**dict(zip(names, values.tolist(), strict=True)), "n": len(latencies_ns)}
 
 
 def _mapped(job: Job, memory: SharedMemory) -> tuple[Any, Any, Any]:
@@ -190,7 +191,7 @@ def _work(job: Job, name: str, wake: Semaphore, port: str, end: Connection) -> N
         if index >= warm and not began_ns:
             began_s, began_ns, first = time.process_time(), time.perf_counter_ns(), read
         poses += index >= warm
-        if poses % job.frames_per_byte == 1:
+        if poses % job.frames_per_byte == 1 % job.frames_per_byte:
             line.write(b"H")
             latencies_ns.append(time.perf_counter_ns() - tick_ns)
     seconds = (time.perf_counter_ns() - began_ns) / 1e9

@@ -9,6 +9,7 @@ Windows); where there is no screen it starts Xvfb for the window.
 
     python benchmarks/loop_latency.py                 all cases, about 9 minutes
     python benchmarks/loop_latency.py --quick         two cases, under a minute
+    python benchmarks/loop_latency.py --long          tails: 10,000 pulses a case, 11 minutes
     python benchmarks/loop_latency.py --json all.json
 """
 
@@ -30,10 +31,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.first_pose import time_to_first_pose
 from benchmarks.floor import Job, drained_terminal, run_floor, spread
 from benchmarks.most_poses import most_poses
+from benchmarks.support.delay_causes import SLOW_MS
 
 HERE = Path(__file__).resolve().parent
 CAMERAS = ((640, 480, 30.0), (640, 480, 100.0), (1280, 1024, 100.0))
 NETWORKS_MS = (0.0, 5.0, 10.0)
+AIMS = {"p50": 1.3, "p99": 2.0, "p99.9": 3.0}
+"""With --long: the rig's largest times, as multiples of the barest loop's in the same run."""
+PULSES, FEW_PULSES = 10_000, 500
+TAILS = ((640, 480, 100.0, 0.0), (640, 480, 100.0, 10.0), (1280, 1024, 100.0, 5.0))
+"""Cases of --long: size, rate, network."""
 HEADER = (
     f"{'camera':>13} {'net':>5} {'window':>6} | {'rig p50':>8} {'floor':>7} {'ratio':>6}"
     f" {'over':>7} | {'rig p99':>8} {'floor':>7} {'ratio':>6} | {'poses/s':>8} {'floor':>6}"
@@ -67,7 +74,18 @@ def cases(quick: bool, seconds: float) -> list[Case]:
     ]
 
 
-def run_rig(case: Case) -> dict[str, Any]:
+def tail_cases(quick: bool) -> list[Case]:
+    """Return the cases of --long, with a pulse for every frame that is analysed."""
+    wanted = []
+    for width, height, rate, network_ms in TAILS[:1] if quick else TAILS:
+        pulses_per_s = min(rate, 1e3 / (network_ms + 1))
+        seconds = (FEW_PULSES if quick else 1.01 * PULSES) / pulses_per_s
+        job = Job(width, height, rate, network_ms, round(seconds, 1), 1)
+        wanted.append(Case(job, True))
+    return wanted
+
+
+def run_rig(case: Case, explains: bool = False) -> dict[str, Any]:
     """Measure the rig in a process of its own."""
     job = case.job
     with drained_terminal() as port, tempfile.TemporaryDirectory() as folder:
@@ -75,7 +93,9 @@ def run_rig(case: Case) -> dict[str, Any]:
         words += ["--folder", folder, "--width", str(job.width)]
         words += ["--height", str(job.height), "--rate", str(job.rate)]
         words += ["--network-ms", str(job.network_ms), "--seconds", str(job.seconds)]
+        words += ["--every", str(job.frames_per_byte)]
         words += ["--window"] if case.window else []
+        words += ["--explain"] if explains else []
         limit_s = 120 + job.seconds
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=limit_s, check=False
@@ -88,11 +108,11 @@ def run_rig(case: Case) -> dict[str, Any]:
     return result | spread(latencies_ns, job.network_ms)
 
 
-def run_case(case: Case) -> dict[str, Any]:
+def run_case(case: Case, explains: bool = False) -> dict[str, Any]:
     """Measure floor, rig, floor; the floor's halves count as one."""
     half = replace(case.job, seconds=case.job.seconds / 2)
     before = run_floor(half)
-    rig = run_rig(case)
+    rig = run_rig(case, explains)
     after = run_floor(half)
     pooled = before.pop("latencies_ns") + after.pop("latencies_ns")
     rate = (before["poses_per_s"] + after["poses_per_s"]) / 2
@@ -125,6 +145,34 @@ def line(case: Case, result: dict[str, Any]) -> str:
         f" {floor['poses_per_s']:6.1f} {rig['analysed_share']:8.1%} {prompt:7.1%}"
         f" | {' '.join(burnt)}{remarks}"
     )
+
+
+def tail_lines(case: Case, result: dict[str, Any]) -> Iterator[str]:
+    """Yield the rows of a case of --long: percentiles, aims, and each late pulse."""
+    rig, floor = result["rig"], result["floor"]
+    yield from rig["problems"]
+    if "late" not in rig:
+        yield f"{case} | no result"
+        return
+    yield (
+        f"{case} | {rig['n']} pulses, the barest loop {floor['n']}; poses/s "
+        f"{rig['poses_per_s']:.1f} / {floor['poses_per_s']:.1f}"
+    )
+    for name, most in AIMS.items():
+        ratio = rig[name] / floor[name]
+        met = "met" if ratio <= most else "MISSED"
+        yield (
+            f"{name:>24} {rig[name]:7.2f} / {floor[name]:6.2f} ms = {ratio:5.2f}"
+            f"  (aim {most:g}) {met}"
+        )
+    yield f"{'max':>24} {rig['max']:7.2f} / {floor['max']:6.2f} ms"
+    for name, each in rig["counters"].items():
+        yield (
+            f"{name:>24} ran {each['run']:.1f}, waited for a core {each['wait']:.2f} ms/s, "
+            f"page faults {each['minor']:.1f}/s, from disk {each['major']:.2f}/s"
+        )
+    yield f"{len(rig['late']):>24} pulses above {SLOW_MS:g} ms"
+    yield from (f"{'':25}{text}" for text in rig["late"])
 
 
 @contextmanager
@@ -162,12 +210,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--no-window", action="store_true", help="no case with a window"
     )
     parser.add_argument("--no-extras", action="store_true", help="the table only")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help=f"tails: {PULSES} pulses a case, recording and window on, late pulses explained; "
+        f"with --quick one case of {FEW_PULSES}",
+    )
     parser.add_argument("--json", type=Path, help="write everything there")
     options = parser.parse_args(argv)
     seconds = options.seconds or (3.0 if options.quick else 10.0)
-    chosen = [
-        case for case in cases(options.quick, seconds) if options.only in str(case)
-    ]
+    possible = (
+        tail_cases(options.quick) if options.long else cases(options.quick, seconds)
+    )
+    chosen = [case for case in possible if options.only in str(case)]
     if options.no_window:
         chosen = [replace(case, window=False) for case in chosen]
         chosen = list(dict.fromkeys(chosen))
@@ -178,16 +233,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         "cases": [],
     }
     print("From the camera's tick to the byte, in ms; the network's time is taken out.")
-    print(f"{seconds:g} s a case; load at the start: {os.getloadavg()[0]:.1f}")
+    lasts = ", ".join(sorted({f"{case.job.seconds:g} s" for case in chosen}))
+    print(f"A case: {lasts}; load at the start: {os.getloadavg()[0]:.1f}")
     with (
         nullcontext("no window is measured") if options.no_window else screen() as where
     ):
-        print(where, HEADER, sep="\n", flush=True)
+        print(where, *([] if options.long else [HEADER]), sep="\n", flush=True)
         for case in chosen:
-            result = run_case(case)
+            result = run_case(case, options.long)
             everything["cases"].append(result)
-            print(line(case, result), flush=True)
-        if not options.no_extras:
+            lines = tail_lines if options.long else lambda *it: iter([line(*it)])
+            print(*lines(case, result), sep="\n", flush=True)
+        if not (options.no_extras or options.long):
             everything["most_poses"] = most_poses(seconds)
             everything["first_pose"] = time_to_first_pose(window=not options.no_window)
     everything["load_after"] = os.getloadavg()

@@ -9,6 +9,7 @@ import argparse
 import csv
 import json
 import multiprocessing
+import os
 import sys
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 import psutil
 
+from benchmarks.support.delay_causes import SLOW_MS, Late, Sampler, explanation, totals
 from benchmarks.support.flood import Flood
 from benchmarks.support.rendered import Rendered
 from deeplabstream.core.journal_entries import Step
@@ -63,7 +65,7 @@ RECORD_EXP = yes
 KIND = Alternating
 TRIGGER = inside
 OUTPUT = laser
-FRAMES = 5
+FRAMES = {every}
 """
 
 
@@ -80,6 +82,9 @@ class Watch:
         self.seen: dict[str, Any] = {}
         """What became of the window."""
         self.cores: dict[str, float] = {}
+        self.sampler: Sampler | None = None
+        self.explains = False
+        """Whether counters are sampled, to explain late pulses."""
         self._start_ns = time.perf_counter_ns()
         self._before: dict[str, float] = {}
 
@@ -104,6 +109,8 @@ class Watch:
                 self.finished = True
         elif not self.began_ns:
             self.began_ns = now_ns + round(WARM_UP_S * 1e9)
+            if self.explains:
+                self.sampler = Sampler(watched_threads())
         elif now_ns >= self.began_ns and not self._before:
             self.began_ns, self._before = now_ns, processor_times()
             if self.window is not None:
@@ -135,15 +142,31 @@ def processor_times() -> dict[str, float]:
     return times
 
 
+def watched_threads() -> dict[str, tuple[int, list[int]]]:
+    """Return process and threads of the parts of the rig."""
+    found = {"window": (os.getpid(), [os.getpid()])}
+    for child in multiprocessing.active_children():
+        name, pid = child.name.split()[0], child.pid or 0
+        if name in ("engine", "camera", "recorder"):
+            found[name] = pid, [pid]
+        if name == "recorder":
+            threads = [thread.id for thread in psutil.Process(pid).threads()]
+            found["encoder"] = pid, [each for each in threads if each != pid]
+    return found
+
+
 def _seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
+def measure(
+    settings: Settings, seconds: float, window: bool, explains: bool = False
+) -> dict[str, Any]:
     """Run the rig and return what came of it; times in ns."""
     with Session(settings) as session:
         watch = Watch(session, seconds)
+        watch.explains = explains
         agenda = RequestQueue(AGENDAS["experiment"])
         if window:
             _in_window(session, agenda, watch)
@@ -161,6 +184,13 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
         result["window"] = watch.seen
     if folder is not None and watch.ended_ns:
         result |= evaluate(folder / "arena.csv", watch, settings.pose.model)
+    if watch.sampler is not None:
+        samples = watch.sampler.stop()
+        result["counters"] = totals(samples, watch.began_ns, watch.ended_ns)
+        result["late"] = [
+            explanation(late, samples, watch.began_ns)
+            for late in late_pulses(watch, settings.pose.model)
+        ]
     return result
 
 
@@ -216,6 +246,28 @@ def evaluate(table: Path, watch: Watch, model: str) -> dict[str, Any]:
     }
 
 
+def late_pulses(watch: Watch, model: str) -> list[Late]:
+    """Return the pulses that took longer than `SLOW_MS` besides the network."""
+    network_ns = round(float(model.partition(":")[2]) * 1e6)
+    late, before_ns = [], 0
+    for step in watch.steps:
+        took_ns = step.written_ns - step.exposed_ns - network_ns
+        counts = watch.began_ns <= step.exposed_ns < watch.ended_ns
+        if counts and step.written_ns and took_ns > SLOW_MS * 1e6:
+            late.append(
+                Late(
+                    step.exposed_ns,
+                    step.arrived_ns,
+                    step.posed_ns - network_ns,
+                    step.decided_ns - network_ns,
+                    step.written_ns - network_ns,
+                    before_ns,
+                )
+            )
+        before_ns = step.written_ns or step.posed_ns
+    return late
+
+
 def rendered(count: int) -> dict[str, Camera]:
     """Return cameras that show drawings made before."""
     mine: dict[str, Any] = {"shelter": False}
@@ -258,6 +310,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder")
     parser.add_argument("--window", action="store_true")
     parser.add_argument(
+        "--every", type=int, default=5, help="frames between two writes to the output"
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="say why single pulses were late"
+    )
+    parser.add_argument(
         "--flood", action="store_true", help="a camera that costs nothing"
     )
     options = parser.parse_args()
@@ -271,7 +329,8 @@ def main() -> int:
         settings = replace(settings, cameras={"arena": Flood(**wanted)})
     if options.cameras:
         settings = replace(settings, cameras=rendered(options.cameras))
-    print(json.dumps(measure(settings, options.seconds, options.window)))
+    found = measure(settings, options.seconds, options.window, options.explain)
+    print(json.dumps(found))
     return 0
 
 
