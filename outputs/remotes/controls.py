@@ -1,8 +1,10 @@
 """Start and stop by others: an input, a TCP line, a ZeroMQ message, Open Ephys' GUI."""
 
 import queue
+import re
 import socket
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +34,7 @@ ANSWER_S = 5.0
 """Longest time that a sender waits for its answer."""
 _TURN_S = 0.1
 _MOST_CONNECTIONS = 16
+_HTTP = re.compile(r" HTTP/\d", re.IGNORECASE)
 
 
 @settings(frozen=True, kw_only=True)
@@ -73,6 +76,14 @@ class _Listener(RemoteControl):
         "`token WORD`. It is not copied into the run folder. Needed beyond 127.0.0.1",
         title="File with the token",
     )
+    silent_s: float = Field(
+        0.0,
+        ge=0,
+        description="seconds without a message after which the connection that started "
+        "counts as lost (any message is a sign of life, such as `status`); 0: never. TCP: "
+        "every connection that is silent for so long is closed",
+        title="Lost without messages for (s)",
+    )
 
     def __post_init__(self) -> None:
         check_listener(self.host, self.token_file)
@@ -102,7 +113,7 @@ class TcpStart(_Listener):
         """Open the port."""
         token = read_token(self.token_file)
         try:
-            server = _Server((self.host, self.port), token, hear)
+            server = _Server((self.host, self.port), token, self.silent_s, hear)
         except OSError as error:
             raise DeviceError(
                 f"HOST = {self.host}, PORT = {self.port} can't be used: "
@@ -121,13 +132,16 @@ class TcpStart(_Listener):
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
-    allow_reuse_address = True
+    allow_reuse_address = sys.platform != "win32"  # there it would share the port
 
-    def __init__(self, place: tuple[str, int], token: str, hear: HearRemote) -> None:
+    def __init__(
+        self, place: tuple[str, int], token: str, silent_s: float, hear: HearRemote
+    ) -> None:
         if ":" in place[0]:
             self.address_family = socket.AF_INET6
-        self.token, self.hear = token, hear
+        self.token, self.silent_s, self.hear = token, silent_s, hear
         self.links: set[socket.socket] = set()
+        self.closed = False
         self.lock = threading.Lock()
         super().__init__(place, _Lines)
 
@@ -139,6 +153,7 @@ class _Server(socketserver.ThreadingTCPServer):
         """Close the port and all connections."""
         self.server_close()
         with self.lock:
+            self.closed = True
             for link in self.links:
                 with suppress(OSError):
                     link.shutdown(socket.SHUT_RDWR)
@@ -156,7 +171,12 @@ class _Lines(socketserver.StreamRequestHandler):
         """Answer each line until the connection is closed."""
         server, link = self.server, self.connection
         sender = ":".join(map(str, self.client_address[:2]))
+        lost = f"the connection from {sender} was closed"
+        link.settimeout(server.silent_s or None)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         with server.lock:
+            if server.closed:
+                return
             server.links.add(link)
         try:
             while line := self.rfile.readline(2 * MOST_LETTERS):
@@ -164,25 +184,21 @@ class _Lines(socketserver.StreamRequestHandler):
                 if text:
                     _, answer = _ask(text, server.token, sender, server.hear)
                     self.wfile.write(f"{answer}\n".encode())
+                if _HTTP.search(text):  # a web page must not send commands by a browser
+                    break
+        except TimeoutError:
+            lost = f"no message came from {sender} for {server.silent_s:g} s"
         except OSError:
             pass  # told below
         finally:
             with server.lock:
                 server.links.discard(link)
-            server.hear(RemoteLost(f"the connection from {sender} was closed", sender))
+            server.hear(RemoteLost(lost, sender))
 
 
 @settings(frozen=True, kw_only=True)
 class ZmqStart(_Listener):
     """Listens for ZeroMQ requests (REP): `start`, `stop` or `status`; answers each."""
-
-    silent_s: float = Field(
-        0.0,
-        ge=0,
-        description="seconds without a message after a start after which the connection "
-        "counts as lost (any message is a sign of life, such as `status`); 0: never",
-        title="Lost without messages for (s)",
-    )
 
     @contextmanager
     def listening(self, hear: HearRemote) -> Iterator[None]:
@@ -190,7 +206,8 @@ class ZmqStart(_Listener):
         import zmq
 
         token = read_token(self.token_file)
-        place = f"tcp://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        place = f"tcp://{host}:{self.port}"
         with zmq.Context() as context, context.socket(zmq.REP) as link:
             link.linger = 0
             link.maxmsgsize = 2 * MOST_LETTERS

@@ -296,9 +296,11 @@ class ZmqRecorder(_Messages):
         with zmq.Context() as context, context.socket(zmq.REQ) as link:
             link.linger = 0
             wait_ms = round(self.timeout_s * 1e3)
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            link.ipv6 = ":" in self.host
             link.sndtimeo = link.rcvtimeo = wait_ms
             try:
-                link.connect(f"tcp://{self.host}:{self.port}")
+                link.connect(f"tcp://{host}:{self.port}")
                 link.send_string(text)
                 return link.recv().decode("utf-8", "replace")
             except zmq.ZMQError as error:

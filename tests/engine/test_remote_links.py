@@ -17,7 +17,13 @@ from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.request_queue import AGENDAS, armed_instead
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action, Failed, News, Phase
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Failed,
+    News,
+    Phase,
+    Requested,
+)
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import RIG, problems
 from tests.engine.test_experiment_start import ProcessesFake
@@ -158,6 +164,11 @@ def videos(rig: Rig) -> None:
     rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
 
 
+def answered(rig: Rig) -> list[Requested]:
+    """Return what other recorders have answered."""
+    return [each for each in rig.session.state.requests if each.sender == "this rig"]
+
+
 # --- start and stop by others
 
 
@@ -190,7 +201,11 @@ def test_an_armed_rig_starts_and_stops_by_the_line(rigs: Callable[..., Rig]) -> 
     rig.ttl(False, 1)
     assert rig.experiments == [True, False]
     facts = rig.session.state.run_facts()["remote_requests"]
-    assert facts == [
+    assert isinstance(facts, list)
+    by_user, *by_line = facts
+    assert (by_user["remote"], by_user["sender"]) == ("", "user")
+    assert by_user["command"] == "Arm Remote Start"
+    assert by_line == [
         {
             "remote": "line",
             "command": command,
@@ -364,6 +379,7 @@ def test_lines_over_tcp_are_answered_with_what_becomes_of_them(
     rig.session.state = replace(rig.session.state, recording=False)
     assert ask("stop") == "ok nothing ran"
     facts = rig.session.state.requests
+    assert len(facts) == 6  # of them one by the user; questions for the status are none
     assert [(each.command, each.words) for each in facts if each.words] == [
         ("start", "trial 4 at 12:30"),
         ("stop", "enough"),
@@ -463,7 +479,7 @@ def test_another_recorder_starts_before_the_outputs_and_stops_after_them(
         rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
         rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
         assert rig.experiments == [] or gui.mode == "RECORD"
-        rig.until(lambda: len(rig.session.state.requests) == 2)
+        rig.until(lambda: len(answered(rig)) == 2)
         rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
         assert rig.experiments == [True]
         assert (gui.mode, glx.saving) == ("RECORD", True)
@@ -471,11 +487,14 @@ def test_another_recorder_starts_before_the_outputs_and_stops_after_them(
         rig.runs()
         rig.session.do(Action.STOP_EXPERIMENT)
         rig.runs(False)
-        rig.until(lambda: len(rig.session.state.requests) == 4)
+        rig.until(lambda: len(answered(rig)) == 4)
         assert (gui.mode, glx.saving) == ("ACQUIRE", False)
-    told = {(each.remote, each.command) for each in rig.session.state.requests}
+    told = {(each.remote, each.command) for each in answered(rig)}
     assert told == {(n, c) for n in ("ephys", "glx") for c in ("start", "stop")}
-    assert {each.sender for each in rig.session.state.requests} == {"this rig"}
+    assert [r.command for r in rig.session.state.requests if r.sender == "user"] == [
+        "Start Experiment",
+        "Stop Experiment",
+    ]
     assert rig.failures == []
 
 
@@ -501,7 +520,7 @@ def test_a_recorder_that_is_not_needed_is_a_warning(rigs: Callable[..., Rig]) ->
     rig.session.do(Action.START_EXPERIMENT)
     rig.until(lambda: rig.session.state.recording_starting)
     rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
-    rig.until(lambda: bool(rig.session.state.requests))
+    rig.until(lambda: bool(answered(rig)))
     rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
     assert rig.experiments == [True]
     assert any("no answer" in text for text in rig.failures)
@@ -550,7 +569,7 @@ def test_a_recorder_that_ends_during_the_experiment_is_an_alarm(
         rig = rigs(EPHYS.format(port=gui.port, limit=30) + words)
         rig.session.do(Action.START_EXPERIMENT)
         rig.until(lambda: gui.mode == "RECORD")
-        rig.until(lambda: bool(rig.session.state.requests))
+        rig.until(lambda: bool(answered(rig)))
         videos(rig)
         rig.runs()
         gui.mode = "ACQUIRE"
@@ -566,7 +585,7 @@ def test_the_end_of_the_stream_stops_the_recorder_and_writes_that_down(
     with open_ephys() as gui:
         rig = rigs(EPHYS.format(port=gui.port, limit=30))
         rig.session.do(Action.START_RECORDING)
-        rig.until(lambda: bool(rig.session.state.requests))
+        rig.until(lambda: bool(answered(rig)))
         assert gui.mode == "RECORD"
         rig.session.do(Action.STOP_STREAM)
         rig.until(lambda: rig.session.state.phase is Phase.IDLE)
@@ -574,7 +593,8 @@ def test_the_end_of_the_stream_stops_the_recorder_and_writes_that_down(
     last = [each for each in rig.fake.recorder if isinstance(each, say.CloseRun)]
     requests = last[0].facts["remote_requests"]
     assert isinstance(requests, list)
-    assert [each["command"] for each in requests] == ["start", "stop"]
+    commands = [each["command"] for each in requests]
+    assert commands == ["Start Recording", "start", "stop"]
     assert "[Remote ephys] Open Ephys stopped recording (mode ACQUIRE)" in rig.noted
 
 
@@ -584,7 +604,7 @@ def test_a_recorder_that_hangs_at_the_end_is_given_up(
     with open_ephys() as gui:
         rig = rigs(EPHYS.format(port=gui.port, limit=0.2))
         rig.session.do(Action.START_RECORDING)
-        rig.until(lambda: bool(rig.session.state.requests))
+        rig.until(lambda: bool(answered(rig)))
         gui.answers.clear()
         rig.session.do(Action.STOP_STREAM)
         rig.until(lambda: rig.session.state.phase is Phase.IDLE)

@@ -9,7 +9,7 @@ import pytest
 from DeepLabStream import main
 from deeplabstream.core.journal_entries import Edge, Sensed
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action, Failed
+from deeplabstream.engine.session.session_state import Action, Failed, Requested
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.test_remote_links import EPHYS, GLX, TCP
@@ -41,6 +41,11 @@ def lit(it: Watched) -> bool:
 def rows(folder: Path | None, name: str) -> list[dict[str, str]]:
     assert folder is not None
     return [row for row in RunFolder(folder).events() if row["name"] == name]
+
+
+def answers(it: Watched) -> list[Requested]:
+    """Return what other recorders have answered."""
+    return [each for each in it.session.state.requests if each.sender == "this rig"]
 
 
 @needs_simavr
@@ -110,7 +115,8 @@ def test_the_program_waits_armed_until_a_line_over_tcp_starts_it(
     assert "armed: waits for the start by [Remote lab]" in said
     (folder,) = (tmp_path / "runs").iterdir()
     facts = json.loads((folder / "run.json").read_text("utf-8"))
-    start, stop = facts["remote_requests"]
+    armed, start, stop = facts["remote_requests"]
+    assert (armed["command"], armed["sender"]) == ("Arm Remote Start", "user")
     assert (start["remote"], start["command"]) == ("lab", "start")
     assert start["words"] == "trial 4 at 12:30:01.5"
     assert 0 < start["time_s"] < stop["time_s"]
@@ -131,10 +137,10 @@ def test_open_ephys_and_spikeglx_record_while_the_experiment_runs(
             it.until(lit)
             assert (gui.mode, glx.saving) == ("RECORD", True)
             it.do(Action.STOP_EXPERIMENT)
-            it.until(lambda it: len(it.session.state.requests) == 4)
+            it.until(lambda it: len(answers(it)) == 4)
             assert (gui.mode, glx.saving) == ("ACQUIRE", False)
             it.do(Action.START_RECORDING)
-            it.until(lambda it: len(it.session.state.requests) == 6)
+            it.until(lambda it: len(answers(it)) == 6)
             it.stop()
             folder = it.session.state.run_folder
         assert (gui.mode, glx.saving) == ("ACQUIRE", False)
@@ -142,7 +148,8 @@ def test_open_ephys_and_spikeglx_record_while_the_experiment_runs(
     assert folder is not None
     assert gui.recording["base_text"] == glx.run_name == folder.name
     facts = json.loads((folder / "run.json").read_text("utf-8"))
-    asked = [(each["remote"], each["command"]) for each in facts["remote_requests"]]
+    requests = facts["remote_requests"]
+    asked = [(r["remote"], r["command"]) for r in requests if r["sender"] == "this rig"]
     assert sorted(asked[:2]) == sorted(asked[4:6])
     assert len(asked) == 8
     checked = [row["text"] for row in rows(folder, "preflight")]

@@ -1,5 +1,6 @@
 """Remotes, one by one: what they hear, and what other recorders get from us."""
 
+import contextlib
 import queue
 import socket
 import threading
@@ -44,6 +45,15 @@ def free_port() -> int:
     with socket.socket() as link:
         link.bind(("127.0.0.1", 0))
         return int(link.getsockname()[1])
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as link:
+            link.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -173,6 +183,43 @@ def test_bytes_that_are_no_text_and_endless_lines_end_nothing() -> None:
                 link.sendall(noise)
                 assert link.recv(100).startswith(b"error: ")
         assert say(port, "status") == ["ok"]
+
+
+def test_a_web_page_can_not_send_commands_by_a_browser() -> None:
+    port = free_port()
+    with heard(TcpStart(port=port)) as news:
+        with (
+            socket.create_connection(("127.0.0.1", port), LIMIT_S) as link,
+            link.makefile("rb") as answers,
+        ):
+            link.sendall(b"POST /start HTTP/1.1\r\nContent-Length: 6\r\n\r\nstart\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert all(line.startswith(b"error: ") for line in answers)
+        assert isinstance(news.get(timeout=LIMIT_S), RemoteLost)
+    assert news.empty()
+
+
+def test_silence_over_tcp_is_a_lost_connection() -> None:
+    port = free_port()
+    with (
+        heard(TcpStart(port=port, silent_s=0.05)) as news,
+        socket.create_connection(("127.0.0.1", port), LIMIT_S) as link,
+    ):
+        link.sendall(b"start\n")
+        started, lost = (news.get(timeout=LIMIT_S) for _ in range(2))
+        assert isinstance(started, RemoteCommand)
+        text = f"no message came from {started.sender} for 0.05 s"
+        assert lost == RemoteLost(text, started.sender)
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this computer has no ::1")
+def test_addresses_of_ipv6_work() -> None:
+    for control, recorder in ((TcpStart, TcpRecorder), (ZmqStart, ZmqRecorder)):
+        port = free_port()
+        with heard(control(host="::1", port=port)):
+            assert recorder(host="::1", port=port, timeout_s=30).check(False) == (
+                "answers: ok"
+            )
 
 
 @pytest.mark.parametrize("kind", [TcpStart, ZmqStart])

@@ -23,7 +23,9 @@ from deeplabstream.plugins.remote import (
 )
 
 CHECK_S = 2.0
-"""Interval at which recorders are asked whether they are there, or still record."""
+"""Interval at which recorders that record for us are asked whether they still do."""
+IDLE_CHECK_S = 10.0
+"""Interval at which the others are asked whether they are there."""
 
 Request: TypeAlias = Literal["check", "start", "stop"]
 
@@ -178,7 +180,8 @@ class _RecorderThread(threading.Thread):
         self._call("check", "", asked=False)
         while True:
             try:
-                request = self.requests.get(timeout=CHECK_S)
+                interval_s = CHECK_S if self._recording else IDLE_CHECK_S
+                request = self.requests.get(timeout=interval_s)
             except queue.Empty:
                 self._call("check", "", asked=False)
                 continue

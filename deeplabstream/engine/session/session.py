@@ -115,6 +115,11 @@ class Session:
         """Request an action on behalf of the user; `poll` reports the result."""
         if action in self.state.allowed:
             self._rearm = self._rearm and action not in _TAKING_OVER
+            if action in _ACCOUNTED and self.settings.remotes:
+                now_ns = SystemClock().now_ns()
+                self._change(
+                    change.Requested("", action.value, "requested", now_ns, "user")
+                )
             if action is Action.START_EXPERIMENT:
                 self._change(change.Armed(False))
                 self._change(change.StartedBy(""))
@@ -856,6 +861,8 @@ _TAKING_OVER = (
     Action.DISARM,
 )
 """Actions of the user after which the rig is not armed again by itself."""
+_ACCOUNTED = (*_TAKING_OVER, Action.START_RECORDING, Action.ARM)
+"""Actions of the user that `run.json` lists beside those of remotes."""
 _BEGINNINGS = (Action.START_ANALYSIS, Action.START_EXPERIMENT, Action.START_RECORDING)
 
 

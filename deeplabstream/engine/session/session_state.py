@@ -33,6 +33,9 @@ from deeplabstream.recording.identity_totals import update_totals
 from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.settings.sections import Settings, effective
 
+MOST_REQUESTS = 1000
+"""Starts and stops that `run.json` lists, the last ones; `events.csv` has all."""
+
 
 class Action(Enum):
     """The ten actions of a user."""
@@ -196,7 +199,7 @@ class Requested:
     """A start or stop, as in `run.json`: who asked for it, when, and what became of it."""
 
     remote: str
-    """NAME of the section."""
+    """NAME of the section; empty: the user."""
     command: str
     result: str
     time_ns: int
@@ -317,7 +320,7 @@ class SessionState:
     started_by: str = ""
     """The `[Remote NAME]` that started what runs or has run last; empty: the user."""
     requests: tuple[Requested, ...] = ()
-    """Starts and stops by remotes, and calls of other recorders, in this stream."""
+    """Starts and stops of this stream, and calls of other recorders, if it has remotes."""
     remotes: Mapping[str, RemoteAnswered] = field(default_factory=dict)
     """Last answer of each other recorder; absent: it was not asked yet."""
 
@@ -650,7 +653,8 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
         case StartedBy(name):
             return replace(state, started_by=name)
         case Requested():
-            return replace(state, requests=(*state.requests, change))
+            requests = (*state.requests, change)[-MOST_REQUESTS:]
+            return replace(state, requests=requests)
         case RemoteAnswered(name):
             return replace(state, remotes={**state.remotes, name: change})
         case AlarmRaised(alarm):
