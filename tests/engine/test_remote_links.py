@@ -204,7 +204,7 @@ def test_an_armed_rig_starts_and_stops_by_the_line(rigs: Callable[..., Rig]) -> 
     assert isinstance(facts, list)
     by_user, *by_line = facts
     assert (by_user["remote"], by_user["sender"]) == ("", "user")
-    assert by_user["command"] == "Arm Remote Start"
+    assert by_user["command"] == "Arm"
     assert by_line == [
         {
             "remote": "line",

@@ -116,7 +116,7 @@ def test_the_program_waits_armed_until_a_line_over_tcp_starts_it(
     (folder,) = (tmp_path / "runs").iterdir()
     facts = json.loads((folder / "run.json").read_text("utf-8"))
     armed, start, stop = facts["remote_requests"]
-    assert (armed["command"], armed["sender"]) == ("Arm Remote Start", "user")
+    assert (armed["command"], armed["sender"]) == ("Arm", "user")
     assert (start["remote"], start["command"]) == ("lab", "start")
     assert start["words"] == "trial 4 at 12:30:01.5"
     assert 0 < start["time_s"] < stop["time_s"]

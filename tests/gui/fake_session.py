@@ -53,6 +53,8 @@ _NEXT: Mapping[Action, Mapping[str, Any]] = {
     Action.STOP_EXPERIMENT: {"experimenting": False},
     Action.START_RECORDING: {"recording": True},
     Action.STOP_RECORDING: {"recording": False},
+    Action.ARM: {"armed": True},
+    Action.DISARM: {"armed": False},
 }
 
 
@@ -200,6 +202,7 @@ class FakeSession(Session):
             recording=state.recording,
             experiment_starting=state.experiment_starting,
             unrecorded=state.unrecorded,
+            armed=state.armed,
         )
         self.news.append(StateChanged(self.state))
 

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.session_state import Action, Failed, SessionState
 from deeplabstream.gui.bridge import Bridge
+from outputs.remotes.controls import TcpStart
 from tests.gui.fake_session import FakeSession, make_step
 
 
@@ -63,6 +66,30 @@ def test_a_failure_or_a_person_ends_the_agenda(qtbot: QtBot, rig: FakeSession) -
     other.do(Action.STOP_STREAM)
     other.tick()
     assert rig.asked[-1] is Action.STOP_STREAM
+
+
+def test_a_rig_that_remotes_start_is_armed_by_start_and_disarmed_by_stop(
+    qtbot: QtBot, rig: FakeSession
+) -> None:
+    remotes = {"lab": TcpStart(port=5005)}
+    rig.settings = replace(
+        rig.settings,
+        remotes=remotes,
+        experiment=replace(rig.settings.experiment, exp_name="light"),
+    )
+    rig.update(used_settings=rig.settings)
+    bridge = Bridge(rig)
+    actions = [*AGENDAS["analysis"], Action.ARM]
+    assert bridge.left_to_start() == actions
+    bridge.begin()
+    for _ in range(5):
+        bridge.tick()
+    assert rig.asked == actions
+    assert rig.state.armed
+    assert bridge.left_to_start() == []
+    bridge.stop_outputs()
+    assert rig.asked[-1] is Action.DISARM
+    assert not rig.state.armed
 
 
 def test_it_polls_by_itself(qtbot: QtBot, rig: FakeSession) -> None:

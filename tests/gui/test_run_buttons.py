@@ -7,6 +7,8 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.theme import AMBER, GREEN
 from deeplabstream.gui.widgets.run_buttons import Controls
+from outputs.remotes.controls import TcpStart
+from tests.gui.fake_session import make_settings
 
 EVERY = [
     SessionState(p, *flags) for p in Phase for flags in product((False, True), repeat=4)
@@ -69,3 +71,34 @@ def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
     controls.show_status(replace(streaming, recording=True, experimenting=True))
     colours = [controls._lamps[name].colour for name in ("Recording", "Experiment")]
     assert colours == [GREEN, GREEN]
+
+
+def test_a_rig_that_remotes_start_says_that_it_is_armed_and_who_started(
+    qtbot: QtBot,
+) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    arm = controls.buttons[Action.ARM]
+    plain = make_settings("arena")
+    streams = SessionState(Phase.STREAMING, True, True, used_settings=plain)
+    controls.show_status(streams)
+    assert arm.isHidden()
+    used = replace(plain, remotes={"lab": TcpStart(port=5005)})
+    streams = replace(streams, used_settings=used)
+    controls.show_status(streams)
+    assert not arm.isHidden()
+    assert arm.isEnabled()
+    assert controls._lamps["Remote"].colour == ""
+    controls.show_status(replace(streams, armed=True))
+    assert controls._words.text() == "Armed: waits for the start by [Remote lab]."
+    assert controls._lamps["Remote"].colour == AMBER
+    assert controls.buttons[Action.DISARM].isEnabled()
+    begun = replace(streams, experimenting=True, started_by="lab")
+    controls.show_status(begun)
+    assert controls._words.text() == (
+        "The experiment controls the outputs, started by [Remote lab]."
+    )
+    controls.show_status(SessionState(), left=[Action.START_STREAM, Action.ARM])
+    assert not arm.isHidden()
+    tip = "starts stream; arms the rig for a start by a remote"
+    assert controls.start.toolTip() == tip

@@ -198,7 +198,7 @@ class _RecorderThread(threading.Thread):
                     text = recorder.start(run)
                     self._recording = True
                 elif request == "stop" and not self._recording:
-                    text = "was not recording for this rig"
+                    text = "had not been started"
                 elif request == "stop":
                     self._recording = False
                     text = recorder.stop()

@@ -48,8 +48,8 @@ class Action(Enum):
     STOP_EXPERIMENT = "Stop Experiment"
     START_RECORDING = "Start Recording"
     STOP_RECORDING = "Stop Recording"
-    ARM = "Arm Remote Start"
-    DISARM = "Disarm Remote Start"
+    ARM = "Arm"
+    DISARM = "Disarm"
 
 
 class Phase(Enum):

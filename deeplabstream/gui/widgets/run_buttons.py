@@ -57,6 +57,7 @@ class Controls(QFrame):
                 grid.addWidget(self._button(action, starts=column == 1), row, column)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
+        self.buttons[Action.ARM].setToolTip("waits for the start by a [Remote NAME]")
         self._words = QLabel()
         self._words.setObjectName("caption")
         self._words.setAlignment(Qt.AlignmentFlag.AlignLeft)
