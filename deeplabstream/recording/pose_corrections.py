@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.pose import (
     AMBIGUOUS,
     REJECTED,
@@ -206,19 +207,21 @@ def signed(correction: Correction) -> Correction:
 def append_correction(run: Path, correction: Correction) -> int:
     """Add a correction to those of a run; return its number.
 
-    Whether it fits the poses is not checked here. DeepLabStreamError: an undo of a
-    correction that does not exist. DeviceError: the file can't be read or written.
+    Whether it fits the poses is not checked here. Nothing is lost when several programs add
+    at the same time. DeepLabStreamError: an undo of a correction that does not exist.
+    DeviceError: the file can't be read or written.
     """
-    known = read_corrections(run)
-    if correction.undoes > len(known):
-        raise DeepLabStreamError(
-            f"{run.name} has no correction {correction.undoes}; it has {len(known)}"
-        )
-    content = {
-        "schema": SCHEMA,
-        "corrections": [asdict(each) for each in (*known, correction)],
-    }
-    write_json(run / CORRECTIONS, content)
+    with exclusive(run / CORRECTIONS):
+        known = read_corrections(run)
+        if correction.undoes > len(known):
+            raise DeepLabStreamError(
+                f"{run.name} has no correction {correction.undoes}; it has {len(known)}"
+            )
+        content = {
+            "schema": SCHEMA,
+            "corrections": [asdict(each) for each in (*known, correction)],
+        }
+        write_json(run / CORRECTIONS, content)
     return len(known) + 1
 
 

@@ -1,12 +1,14 @@
 """Corrections of poses: what each changes, what it leaves, and the file that keeps them."""
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.cell_formats import identity_of, parse_flags
@@ -173,6 +175,28 @@ def test_an_undo_can_be_undone_and_the_list_keeps_all(tmp_path: Path) -> None:
     with pytest.raises(DeepLabStreamError, match="no correction 9; it has 4"):
         append_correction(tmp_path, Correction(kind="undo", undoes=9))
     assert len(read_corrections(tmp_path)) == 4
+
+
+def test_no_correction_is_lost_when_several_programs_add_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 600.0)
+    numbers: list[int] = []
+
+    def add(row: int) -> None:
+        each = correction("remove", row, row, "anna")
+        numbers.extend(append_correction(tmp_path, each) for _ in range(10))
+
+    writers = [threading.Thread(target=add, args=(row,)) for row in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(numbers) == [*range(1, 41)]
+    found = read_corrections(tmp_path)
+    rows = [int(np.searchsorted(FRAMES, each.frames[0])) for each in found]
+    assert sorted(rows) == sorted([*range(4)] * 10)
+    assert [file.name for file in tmp_path.iterdir()] == [CORRECTIONS]
 
 
 @pytest.mark.parametrize(

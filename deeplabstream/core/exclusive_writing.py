@@ -1,0 +1,63 @@
+"""Exclusive writing: of programs that read, change and write a file, one does so at a time."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from deeplabstream.core.clock import SystemClock, rest
+from deeplabstream.core.errors import DeviceError
+
+PATIENCE_S = 10.0
+"""Time after which another program's lock is an error."""
+
+
+@contextmanager
+def exclusive(file: Path) -> Iterator[None]:
+    """Keep other programs that ask likewise from changing a file, for the block.
+
+    A hidden file beside it is locked by the system, which ends the lock when a program is
+    killed. DeviceError: another program has it for `PATIENCE_S`, or nothing can be locked.
+    """
+    lock = file.with_name(f".{file.name}.lock")
+    clock = SystemClock()
+    give_up_ns = clock.now_ns() + round(PATIENCE_S * 1e9)
+    try:
+        while (handle := _locked(lock)) is None:
+            if clock.now_ns() > give_up_ns:
+                raise DeviceError(f"{file} is being written by another program")
+            rest(0.01)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DeviceError(f"{file} can't be locked: {reason}") from error
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":  # there the system deletes it
+            with suppress(OSError):
+                lock.unlink()
+        os.close(handle)
+
+
+def _locked(lock: Path) -> int | None:
+    """Return an open file that is locked; None: another program has it."""
+    if sys.platform == "win32":
+        try:
+            return os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)
+        except (FileExistsError, PermissionError):  # the latter while it is deleted
+            return None
+    import fcntl
+
+    handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_nlink:
+            return handle
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)  # it belonged to a program that has deleted it meanwhile
+    return None
