@@ -93,6 +93,9 @@ TASKS = {
         "verify": Program("utils.VerifyBundle", "what an evidence bundle proves"),
         "test-output": Program("utils.TestOutput", "one short pulse on an output"),
         "test-board": Program("utils.TestBoard", "the watchdog of a board"),
+        "measure-latency": Program(
+            "utils.MeasureLatency", "from exposure to output, by a board's clock"
+        ),
         "benchmark": Program("utils.BenchmarkModel", "speed of a network per runtime"),
         "check-network": Program(
             "utils.CheckNetwork", "a network against points in a video"

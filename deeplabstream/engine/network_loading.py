@@ -6,6 +6,7 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
+from deeplabstream.pose.led_detector import LedDetector, split_model
 from deeplabstream.pose.model.model_opening import (
     open_estimator,
     open_live_crop,
@@ -84,6 +85,10 @@ def _facts(name: str, estimator: PoseEstimator) -> tuple[str, str, float, str]:
 
 def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
     pose = settings.pose
+    led, network = split_model(model)
+    if led is not None:
+        network = settings.model_named(network or "stand-in:0")
+        return LedDetector(led, _open(settings, network, threads))
     how = pose.runtime, threads, pose.tolerance_px
     estimator = open_estimator(model, *how)
     if pose.live_crop:

@@ -179,6 +179,15 @@ def _are_measures(value: object) -> bool:
     )
 
 
+def _are_timings(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, Mapping)
+        and all(isinstance(each.get(n), str) for n in ("file", "sha256", "output"))
+        and _is_list_of_text(each.get("changed"))
+        for each in value
+    )
+
+
 _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "schema": (_is_whole_number, int),
     "started": (_is_time, str),
@@ -193,5 +202,6 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "repaired": (_is_list_of_text, list),
     "not_saved": (_is_list_of_text, list),
     "measures": (_are_measures, list),
+    "timing": (_are_timings, list),
 }
-_OPTIONAL = ("schema", "started_ns", "repaired", "not_saved", "measures")
+_OPTIONAL = ("schema", "started_ns", "repaired", "not_saved", "measures", "timing")

@@ -528,10 +528,10 @@ def effective(settings: Settings) -> dict[str, object]:
     rules = settings.tracking
     return {
         "session": settings.subject.facts(),
-        "pose": _values(settings.pose),
-        "measuring": _values(settings.measures),
+        "pose": section_values(settings.pose),
+        "measuring": section_values(settings.measures),
         "tracking": {
-            camera: _values(rules.get(camera) or rules[""])
+            camera: section_values(rules.get(camera) or rules[""])
             for camera in settings.triggers_by_camera()
             if rules
         },
@@ -543,10 +543,10 @@ def effective(settings: Settings) -> dict[str, object]:
 
 
 def _as_values(maker: Maker[Any]) -> dict[str, object]:
-    return {"KIND": maker.kind.__name__, **_values(maker())}
+    return {"KIND": maker.kind.__name__, **section_values(maker())}
 
 
-def _values(made: object) -> dict[str, object]:
+def section_values(made: object) -> dict[str, object]:
     """Return all keys with their values, numbers as numbers."""
     keys = keys_of(type(made)).items()
     return {key: _plain(getattr(made, attribute)) for key, (attribute, _) in keys}

@@ -10,6 +10,8 @@
  *   now              a line `now CYCLE`
  *   wire PORT BIT PORT BIT    a wire from the first pin to the second: wire B 1 D 2
  *   watch PORT BIT FILE       the pin's last edges in a file: see watch_pin
+ *   lag US           (with --pty) a board that was paused for less than US catches up; more,
+ *                    5000 at first, and its clock stood still meanwhile
  *   peek ADDRESS     what a register holds (hexadecimal), then a line `now CYCLE`
  *   reset            what the reset button does
  * Said on standard output:
@@ -38,7 +40,8 @@
 #include <unistd.h>
 
 enum { LINE = 8192, QUEUE = 65536, BITS_PER_BYTE = 10 };
-static const long SLICE_US = 200, MOST_LAG_US = 5000;
+static const long SLICE_US = 200;
+static long most_lag_us = 5000;
 
 static avr_t *avr;
 static avr_irq_t *uart_in;
@@ -147,6 +150,8 @@ static void obey(char *line) {
     avr_raise_irq(pin_of(port, bit), level);
   } else if (sscanf(line, "wire %c %u %c %u", &port, &bit, &port2, &bit2) == 4) {
     avr_connect_irq(pin_of(port, bit), pin_of(port2, bit2));
+  } else if (sscanf(line, "lag %u", &level) == 1) {
+    most_lag_us = level;
   } else if (sscanf(line, "watch %c %u %s", &port, &bit, path) == 3) {
     watch_pin(port, bit, path);
   } else if (sscanf(line, "run %llu", &cycles) == 1) {
@@ -229,7 +234,7 @@ static void run_live(void) {
     if (left_ns > 0) {
       const struct timespec rest = {0, left_ns};
       nanosleep(&rest, NULL);
-    } else if (-left_ns > MOST_LAG_US * 1000) {
+    } else if (-left_ns > most_lag_us * 1000LL) {
       due_ns = now_ns;
     }
   }

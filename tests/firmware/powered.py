@@ -1,9 +1,10 @@
 """Boards at the pace of the wall's clock, on a pseudo-terminal, as programs meet them."""
 
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from outputs.board.protocol import BAUDRATE
@@ -22,6 +23,8 @@ class Powered(Trace):
         self.port = ""
         self.took: list[int] = []
         """The cycles at which bytes reached it."""
+        self.answers = 0
+        """Of the emulator to `now`."""
         self.ended = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -45,9 +48,19 @@ class Powered(Trace):
         """Connect the second pin, an input, to the first."""
         self._tell(f"wire {pin[0]} {pin[1]} {other[0]} {other[1]}")
 
+    def catch_up(self, seconds: float) -> None:
+        """Keep its clock at the pace of the wall's over pauses of so many seconds."""
+        self._tell(f"lag {round(seconds * 1e6)}")
+
     def watch(self, pin: str, file: Path) -> None:
         """Write the last edges of a pin into a file: `tests.firmware.led_camera` reads it."""
         self._tell(f"watch {pin[0]} {pin[1]} {file}")
+
+    def now(self) -> None:
+        """Wait until the emulator has done what it was told."""
+        before = self.answers
+        self._tell("now")
+        self.until(lambda: self.answers > before)
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -71,6 +84,8 @@ class Powered(Trace):
                     self.edges.append(edge)
                 elif word == "took":
                     self.took.append(int(rest[0]))
+                elif word == "now":
+                    self.answers += 1
                 elif word == "pty":
                     self.port = rest[0]
                 self._change.notify_all()
@@ -80,12 +95,22 @@ class Powered(Trace):
 
 
 @contextmanager
-def powered(program: Path | None = None, baudrate: int = BAUDRATE) -> Iterator[Powered]:
-    """Run an Uno by itself, with our firmware or with another program."""
+def powered(
+    program: Path | None = None, baudrate: int = BAUDRATE, prompt: bool = False
+) -> Iterator[Powered]:
+    """Run an Uno by itself, with our firmware or with another program.
+
+    `prompt`: before all other programs, where that is permitted: a real board does not wait
+    for them either.
+    """
     command = [str(emulator()), UNO.mcu, str(HERTZ), UNO.ports]
     command += [str(program or firmware(UNO)), "--pty", str(baudrate)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        if prompt:
+            with suppress(PermissionError):
+                order = os.sched_param(1)
+                os.sched_setscheduler(process.pid, os.SCHED_RR, order)
         board = Powered(process)
         try:
             yield board

@@ -32,7 +32,7 @@ def boards_of(settings: Settings, pin: int | None = None) -> list[Board]:
         asked = {output.proof_pin for output in here} if pin is None else {pin}
         chosen = 0 if 0 in asked else min(asked)
         shortest = min(output.watchdog_ms for output in here)
-        found.append(Board(port, chosen, shortest, _user_of(settings, port, chosen)))
+        found.append(Board(port, chosen, shortest, user_of(settings, port, chosen)))
     return found
 
 
@@ -58,7 +58,7 @@ def _proof(board: Board, where: str) -> WatchdogChecked:
     return WatchdogChecked(f"{where} {word}: {proof}", proof.holds)
 
 
-def _user_of(settings: Settings, port: str, pin: int) -> str:
+def user_of(settings: Settings, port: str, pin: int) -> str:
     """Return the section that uses a pin; empty: none does."""
     lines = {
         **{f"[Output {name}]": output for name, output in settings.outputs.items()},

@@ -6,6 +6,7 @@ A bundle is a folder:
 - `run.nwb`: the run for other programs;
 - `networks/NAME/`: the networks that gave the poses, where they were found;
 - `plugins/`: the rig's own cameras, experiments and outputs;
+- `timing/`: the latency tests that `run.json` names, where they were found;
 - `decisions.csv`: the decision on every frame, re-run from the recorded poses;
 - `proof.json`: which program re-ran the decisions, and what differed;
 - `ro-crate-metadata.json`: description by RO-Crate 1.2;
@@ -30,6 +31,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import would_overwrite
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.rig_folder import PLUGIN_FOLDERS, current
+from deeplabstream.engine.latency_test.latency_result import FOLDER, timing_sentence
 from deeplabstream.engine.replay.rerun import rerun_decisions, words
 from deeplabstream.pose.model.model_folder import NETWORK, network_hash
 from deeplabstream.pose.model.model_opening import find_model
@@ -45,7 +47,7 @@ from deeplabstream.settings.loading import load
 SCHEMA = 1
 BUNDLE = "bundle"
 """Word for this export, and name of its folder."""
-RUN, NETWORKS, PLUGINS = "run", "networks", "plugins"
+RUN, NETWORKS, PLUGINS, TIMING = "run", "networks", "plugins", "timing"
 MANIFEST, METADATA = "manifest-sha256.txt", "ro-crate-metadata.json"
 PROOF, DECISIONS = "proof.json", "decisions.csv"
 _EXPORT = "export"
@@ -120,6 +122,8 @@ def _write(
     for sentence in _copy_networks(folder, bundle / NETWORKS):
         say(sentence)
     _copy_plugins(bundle / PLUGINS)
+    for sentence in _copy_timing(folder, bundle / TIMING):
+        say(sentence)
     for file in nwb(folder, bundle, subject):
         file.write(file.path)
     _write_json(bundle / PROOF, _prove(folder, bundle / DECISIONS))
@@ -175,6 +179,17 @@ def _copy_plugins(into: Path) -> None:
     for family in PLUGIN_FOLDERS:
         if any((rig / family).rglob("*.py")):
             shutil.copytree(rig / family, into / family, ignore=_HIDDEN)
+
+
+def _copy_timing(folder: RunFolder, into: Path) -> Iterator[str]:
+    """Copy the latency tests that a run names; yield a sentence for each that is not there."""
+    for each in folder.facts.get("timing") or []:
+        file = current() / FOLDER / Path(each["file"]).name
+        if not file.is_file() or _hash(file) != each["sha256"]:
+            yield f"the latency test {file} is not in the bundle: it is not there unchanged"
+            continue
+        into.mkdir(exist_ok=True)
+        shutil.copy2(file, into)
 
 
 def _prove(folder: RunFolder, table: Path) -> dict[str, object]:
@@ -445,9 +460,7 @@ def _check_run(folder: RunFolder, found: Verification) -> None:
     found.not_proven.append(
         "That the network gives these poses on these videos: it was not run again."
     )
-    found.not_proven.append(
-        "The delay from exposure to output: the run names no measurement of it."
-    )
+    _check_timing(folder, found)
 
 
 def _check_decisions(folder: RunFolder, found: Verification) -> None:
@@ -525,6 +538,27 @@ def _check_outputs(folder: RunFolder, found: Verification) -> None:
             found.not_proven.append(
                 f"Output {name}: that it switched; its device reports nothing."
             )
+
+
+def _check_timing(folder: RunFolder, found: Verification) -> None:
+    """Say what the latency tests in the bundle show."""
+    timing = folder.facts.get("timing") or []
+    for each in timing:
+        file = folder.path.parent / TIMING / Path(each["file"]).name
+        said = timing_sentence(each)
+        if file.is_file() and _hash(file) != each["sha256"]:
+            found.failed.append(f"{TIMING}/{file.name} is not what run.json names")
+        elif file.is_file() and not each["changed"]:
+            found.proven.append(
+                f"{said[0].upper()}{said[1:]}, with the run's settings."
+            )
+        else:
+            lacks = "" if file.is_file() else "; the test is not in the bundle"
+            found.not_proven.append(f"The delay during the run: {said}{lacks}.")
+    if not timing:
+        found.not_proven.append(
+            "The delay from exposure to output: the run names no measurement of it."
+        )
 
 
 def _check_alignments(aligned: Path, found: Verification) -> None:

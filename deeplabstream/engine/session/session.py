@@ -19,6 +19,10 @@ from deeplabstream.engine.checks.analysis_watchdog import AnalysisWatchdog
 from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog, FrameRateMeter
 from deeplabstream.engine.checks.preflight import inspect
 from deeplabstream.engine.checks.system_monitor import SystemMonitor
+from deeplabstream.engine.latency_test.latency_result import (
+    timing_facts,
+    timing_sentence,
+)
 from deeplabstream.engine.processes.termination import end_reason
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session_state as change
@@ -441,7 +445,18 @@ class Session:
         now = datetime.now().astimezone()
         name = self.settings.subject.folder_name(now, self.settings.experiment.exp_name)
         root, facts = self.settings.output_directory, self.state.run_facts()
+        if timing := self._timing(used):
+            facts["timing"] = timing
         processes.send_recorder(say.OpenRun(root, used.text, facts, name))
+
+    def _timing(self, used: Settings) -> list[dict[str, object]]:
+        """Return what `run.json` says of the latency tests; note what has changed since."""
+        network = self.state.network.facts if self.state.network else None
+        timing = timing_facts(used, network.sha256 if network else "")
+        for each in timing:
+            if each["changed"]:
+                self.note("latency", timing_sentence(each))
+        return timing
 
     def _record(self, processes: ProcessManager) -> None:
         cameras, number = self.settings.recorded, self.state.recording_number + 1

@@ -9,6 +9,7 @@ from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.animal_crops import EVERY, AnimalCrops
 from deeplabstream.pose.filters.live_crop import BOX, MARGIN, LiveCrop
+from deeplabstream.pose.led_detector import split_model
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
     DETECTOR,
@@ -134,8 +135,8 @@ def open_live_crop(
 
 def outdated(name: str | Path) -> list[str]:
     """Return one sentence for each network of a folder that must be imported again."""
-    words = str(name).strip()
-    if words.split(":")[0] == "stand-in":
+    words = split_model(str(name).strip())[1]
+    if not words or words.split(":")[0] == "stand-in":
         return []
     folder = find_model(words)
     folders = [*(members(folder) or [folder])]

@@ -1,0 +1,1 @@
+"""Latency test: a board lights an LED in the camera's view and reads the output back."""

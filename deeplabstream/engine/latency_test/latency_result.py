@@ -1,0 +1,208 @@
+"""Result of a latency test: a file beside the settings, what runs say of it, and its validity."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from platform import platform
+from typing import Any
+
+from deeplabstream.core.atomic_replace import write_json
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.latency_test.flashes import PARTS, Flash, statistics
+from deeplabstream.recording.run_folder import application_version
+from deeplabstream.settings.sections import Settings, section_values
+
+FOLDER = "latency"
+"""Folder of the results, beside settings.ini; one file for each test."""
+SCHEMA = 1
+_IRRELEVANT = {
+    "MM_PER_PIXEL", "MARKS", "MAX_ON_S", "THEN", "THEN_AFTER_S", "THEN_S", "PROOF_PIN",
+}  # fmt: skip
+"""Keys of cameras and outputs that change no time."""
+Sections = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class LatencyResult:
+    """Result of a latency test."""
+
+    measured: str
+    """Date and time, UTC."""
+    camera: str
+    output: str
+    board: Mapping[str, object]
+    network: str
+    """The network that ran; empty: none, the LED detector alone."""
+    network_sha256: str
+    exposure_known: bool
+    """Whether the camera reports times of exposure; if not, they are those of arrival."""
+    unseen: int
+    unanswered: int
+    clock_error_ms: float
+    """Largest error of the board's clock on the run's: half the shortest round trip."""
+    settings: Sections
+    """Values of the sections on which the delay depends."""
+    flashes: Sequence[Flash] = field(repr=False)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def ms(self) -> dict[str, dict[str, float]]:
+        """The statistics of all flashes, in ms."""
+        return statistics(self.flashes)
+
+    def save(self, rig: Path) -> Path:
+        """Write a new file into the rig folder; DeviceError: it can't be written."""
+        rows = [asdict(each) for each in self.flashes]
+        facts = {
+            "schema": SCHEMA,
+            "application": application_version(),
+            "system": platform(),
+            **{name: value for name, value in vars(self).items() if name != "flashes"},
+            "settings_sha256": settings_hash(self.settings),
+            "ms": self.ms,
+            "columns": [*rows[0]],
+            "flashes": [[*row.values()] for row in rows],
+        }
+        name = datetime.fromisoformat(self.measured).strftime("%Y-%m-%d_%H-%M-%S")
+        path = rig / FOLDER / f"{name}.json"
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DeviceError(f"Can't make {path.parent}: {error.strerror}") from error
+        write_json(path, facts)
+        return path
+
+    def lines(self) -> Iterator[str]:
+        """Yield the result for a person."""
+        figures = self.ms
+        yield (
+            f"[Camera {self.camera}] to [Output {self.output}], {len(self.flashes)} flashes"
+            f" ({self.unseen} unseen, {self.unanswered} unanswered); "
+            f"network: {self.network or 'none, the LED alone'}"
+        )
+        yield f"{'ms':22}" + "".join(
+            f"{key:>9}" for key in next(iter(figures.values()))
+        )
+        for name, values in figures.items():
+            numbers = "".join(f"{value:9.2f}" for value in values.values())
+            what = f"  {PARTS[name]}" if name in PARTS else ""
+            yield f"{name.replace('_', ' '):22}{numbers}{what}"
+        yield (
+            "led to output is by the board's clock alone; exposure to output and the parts "
+            f"use the camera's times, with an error of at most {self.clock_error_ms:.2f} ms "
+            "between the clocks of board and computer"
+        )
+        yield from self.remarks
+
+
+def now() -> str:
+    """Return this moment for `LatencyResult.measured`."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+# --- settings for which a result is valid
+
+
+def timing_settings(settings: Settings, output: str) -> Sections:
+    """Return the sections on which the delay from a camera to an output depends."""
+    rules = settings.experiment
+    sections: Sections = {
+        f"[Camera {name}]": _named(camera) for name, camera in settings.cameras.items()
+    }
+    sections["[Pose Estimation]"] = section_values(settings.pose)
+    sections[f"[Output {output}]"] = _named(settings.outputs[output])
+    recording = section_values(settings.recording)
+    sections["[Recording]"] = {key: recording[key] for key in ("CODEC", "QUALITY")}
+    sections["[Streaming]"] = {"REAL_TIME": settings.streaming.real_time}
+    sections["[Experiment]"] = {
+        "CAMERA": settings.deciding_camera,
+        "RECORD_EXP": rules.record_exp,
+    }
+    plain: Sections = json.loads(json.dumps(sections, default=str))
+    return plain
+
+
+def _named(plugin: object) -> dict[str, Any]:
+    values = section_values(plugin).items()
+    kept = {key: value for key, value in values if key not in _IRRELEVANT}
+    return {"KIND": type(plugin).__name__, **kept}
+
+
+def settings_hash(sections: Sections) -> str:
+    """Return the SHA-256 of settings."""
+    text = json.dumps(sections, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changes(before: Mapping[str, Any], now: Sections) -> list[str]:
+    """Return what differs: `[Camera top] RATE = 30.0 (was 60.0)`."""
+    told = []
+    for section in dict.fromkeys([*before, *now]):
+        was, is_now = before.get(section), now.get(section)
+        if was is None or is_now is None:
+            told.append(f"{section} was {'added' if was is None else 'removed'}")
+            continue
+        for key in dict.fromkeys([*was, *is_now]):
+            if was.get(key) != is_now.get(key):
+                told.append(f"{section} {key} = {is_now.get(key)} (was {was.get(key)})")
+    return told
+
+
+# --- what a run says
+
+
+def timing_facts(settings: Settings, network_sha256: str) -> list[dict[str, Any]]:
+    """Return what `run.json` says: the newest result for each output, and its validity.
+
+    Results that can't be read are left out. `network_sha256`: of the network that runs.
+    """
+    newest: dict[str, dict[str, Any]] = {}
+    for path in sorted((settings.folder / FOLDER).glob("*.json")):
+        facts = _facts(path, settings, network_sha256)
+        if facts is not None:
+            newest[facts["output"]] = facts
+    return [*newest.values()]
+
+
+def _facts(
+    path: Path, settings: Settings, network_sha256: str
+) -> dict[str, Any] | None:
+    try:
+        content = path.read_bytes()
+        found = json.loads(content)
+        output = str(found["output"])
+        if output not in settings.outputs:
+            return None
+        changed = changes(found["settings"], timing_settings(settings, output))
+        if found["network_sha256"] != network_sha256:
+            changed.append("the network's file was changed")
+        if not found["network"]:
+            changed.append("no network ran in the test")
+        return {
+            "file": f"{FOLDER}/{path.name}",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "measured": str(found["measured"]),
+            "camera": str(found["camera"]),
+            "output": output,
+            "flashes": len(found["flashes"]),
+            "exposure_to_output_ms": dict(found["ms"]["exposure_to_output"]),
+            "changed": changed,
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def timing_sentence(facts: Mapping[str, Any]) -> str:
+    """Return what an entry of `timing` says, as a sentence."""
+    ms = facts["exposure_to_output_ms"]
+    text = (
+        f"the delay from [Camera {facts['camera']}] to [Output {facts['output']}] was "
+        f"{ms['p50']:.1f} ms (median), {ms['p99']:.1f} ms (99 %), measured "
+        f"{facts['measured']} with {facts['flashes']} flashes"
+    )
+    if facts["changed"]:
+        text += f"; changed since: {', '.join(facts['changed'])}"
+    return text
