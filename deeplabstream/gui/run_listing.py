@@ -12,6 +12,7 @@ from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery, fits
 from deeplabstream.recording.run_list import (
     RunNotes,
     RunSummary,
+    read_notes,
     summarise,
     write_notes,
 )
@@ -98,7 +99,7 @@ class RunListModel(QAbstractTableModel):
         """Exclude runs from results of several runs; no reason: include them again."""
         wanted = set(paths)
         for run in [each for each in self.all if each.path in wanted]:
-            self.write(run.path, RunNotes(run.notes, run.tags, reason))
+            self.write(run.path, replace(read_notes(run.path), excluded=reason))
 
     def _arrange(self) -> None:
         """Filter and sort."""
@@ -155,7 +156,7 @@ class RunListModel(QAbstractTableModel):
         run, text = self.runs[index.row()], str(value).strip()
         if role != Qt.ItemDataRole.EditRole or text == _text(run, index.column()):
             return False
-        written = RunNotes(run.notes, run.tags, run.excluded)
+        written = read_notes(run.path)  # the list may be older
         if index.column() == NOTES:
             written = replace(written, notes=text)
         elif index.column() == TAGS:

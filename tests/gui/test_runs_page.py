@@ -22,6 +22,7 @@ from deeplabstream.recording import run_opening
 from deeplabstream.recording.alignment.sync_signals import random_pulses
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_list import RunNotes, read_notes, write_notes
 from deeplabstream.recording.run_review import review
 from tests.gui.fake_session import close_to
 from tests.recording.alignment.recorder import Recorder
@@ -44,6 +45,12 @@ def page(tmp_path: Path, qtbot: QtBot) -> Iterator[RunsPage]:
         made.table.choose(0)
     yield made
     made.finish()
+
+
+def refresh(qtbot: QtBot, page: RunsPage) -> None:
+    """List the runs anew, and wait until they are listed."""
+    with qtbot.waitSignal(page.table.listed, timeout=SOON):
+        page.refresh()
 
 
 def shown(qtbot: QtBot, page: RunsPage, time_s: float) -> int:
@@ -92,10 +99,10 @@ def about_animals(folder: Path) -> None:
 
 
 def test_runs_are_listed_by_time_and_sorted_and_filtered(
-    page: RunsPage, tmp_path: Path
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
     about_animals(tmp_path / "output")
-    page.refresh()
+    refresh(qtbot, page)
     assert names(page) == ["monday", "a", "b", "c"], "newest first"
     local = datetime(2026, 11, 20, 11, tzinfo=UTC).astimezone()
     assert row_of(page, "a") == [
@@ -116,7 +123,9 @@ def test_runs_are_listed_by_time_and_sorted_and_filtered(
     assert sorted(names(page)) == ["b", "c"]
 
 
-def test_notes_and_tags_are_kept_beside_the_run(page: RunsPage, tmp_path: Path) -> None:
+def test_notes_and_tags_are_kept_beside_the_run(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
     run = tmp_path / "output/monday"
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     for column, text in ((6, "  lens was dirty "), (7, "pilot, bad light,, pilot")):
@@ -130,15 +139,27 @@ def test_notes_and_tags_are_kept_beside_the_run(page: RunsPage, tmp_path: Path) 
     assert words == {"notes": "lens was dirty", "tags": ["pilot", "bad light"]}
     after = {file.name: file.read_bytes() for file in run.iterdir()}
     assert {name: after[name] for name in before} == before
-    page.refresh()
+    refresh(qtbot, page)
     assert row_of(page, "monday")[6:8] == ["lens was dirty", "pilot, bad light"]
     shutil.rmtree(run)
     page.table.runs.setData(page.table.runs.index(0, 6), "too late")
     assert "is not a run folder any more" in page.about.text()
 
 
+def test_a_list_that_is_older_than_the_notes_overwrites_none_of_them(
+    page: RunsPage, tmp_path: Path
+) -> None:
+    run = tmp_path / "output/monday"
+    write_notes(run, RunNotes("lens was dirty", ("pilot",)))
+    page.table.runs.setData(page.table.runs.index(0, 7), "bad light")
+    assert read_notes(run) == RunNotes("lens was dirty", ("bad light",))
+    write_notes(run, RunNotes("lens was wet", ("bad light",)))
+    page.table.runs.exclude([run], "fell asleep")
+    assert read_notes(run) == RunNotes("lens was wet", ("bad light",), "fell asleep")
+
+
 def test_runs_go_to_the_trash_after_a_question(
-    page: RunsPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: RunsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trash = tmp_path / "trash"
     trash.mkdir()
@@ -148,7 +169,7 @@ def test_runs_go_to_the_trash_after_a_question(
 
     monkeypatch.setattr(runs_page, "move_to_trash", move)
     about_animals(tmp_path / "output")
-    page.refresh()
+    refresh(qtbot, page)
     asked: list[str] = []
     replies = ["Cancel", "Move to trash"]
 
@@ -161,7 +182,8 @@ def test_runs_go_to_the_trash_after_a_question(
     page.delete.click()
     assert "Move 4 runs to the trash" in asked[-1]
     assert len(names(page)) == 4
-    page.delete.click()
+    with qtbot.waitSignal(page.table.listed, timeout=SOON):
+        page.delete.click()
     assert names(page) == ["b"]
     assert "b can't be moved to the trash" in page.about.text()
     assert sorted(each.name for each in trash.iterdir()) == ["a", "c", "monday"]
@@ -185,10 +207,10 @@ def test_a_run_that_was_opened_is_the_selected_one(
 ) -> None:
     about_animals(tmp_path / "output")
     elsewhere = record(tmp_path / "rehearsal")
-    page.refresh()
+    refresh(qtbot, page)
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.open(elsewhere)
-    assert page.table.selected == [elsewhere]
+    qtbot.waitUntil(lambda: page.table.selected == [elsewhere], timeout=SOON)
     row = names(page).index("monday")
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.table.choose(row)
@@ -401,13 +423,14 @@ def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
     assert "still being written" in page.view.video.empty_text
     assert folder.facts["ended"] is None
     assert "was killed and will be repaired" in page.about.text()
+    qtbot.waitUntil(lambda: "tuesday" in names(page), timeout=SOON)
     assert "not ended" in row_of(page, "tuesday")
     monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.open(folder.path)
     assert folder.facts["how"] == "killed"
     assert "repaired: run.json: the run was killed" in page.about.text()
-    assert "killed" in row_of(page, "tuesday")
+    qtbot.waitUntil(lambda: "killed" in row_of(page, "tuesday"), timeout=SOON)
 
 
 def test_a_run_opens_at_the_first_moment_that_was_recorded(
