@@ -16,6 +16,7 @@ from deeplabstream.recording.alignment.aligned_run import run_signal
 from deeplabstream.recording.alignment.sync_signals import Edges, read_codes
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
+from tests.engine.patient_guards import use_real_guards
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment, rig
 from tests.firmware.emulation import MS, needs_simavr
 from tests.firmware.powered import Powered, powered
@@ -73,9 +74,10 @@ def lit(it: Watched) -> None:
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
 def test_the_pin_is_low_within_150_ms_of_the_engines_end(
-    tmp_path: Path, board: Powered, name: str
+    tmp_path: Path, board: Powered, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted in the board's cycles, from the last byte that the engine sent."""
+    use_real_guards(monkeypatch)
     with rig(tmp_path, BOARD.format(port=board.port)) as it:
         lit(it)
         board.until_level(PIN, 1)

@@ -27,6 +27,7 @@ from deeplabstream.engine.session.session_state import (
 )
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
+from tests.engine.patient_guards import use_real_guards
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -285,8 +286,9 @@ def test_a_killed_process_ends_everything(tmp_path: Path, name: str) -> None:
 )
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
 def test_the_laser_is_off_when_the_engine_dies_or_hangs(
-    tmp_path: Path, number: str
+    tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    use_real_guards(monkeypatch)
     board, port = os.openpty()
     try:
         os.set_blocking(board, False)
