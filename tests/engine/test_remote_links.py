@@ -1,12 +1,14 @@
 """Start and stop by remotes and of other recorders, in a session without its processes."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -416,6 +418,37 @@ def test_a_closed_connection_stops_only_if_the_settings_say_so(
         assert rig.experiments == [True]
     rig.until(lambda: any("was closed" in text for text in rig.notes()))
     assert rig.experiments == [True, False][: 1 + bool(words)]
+
+
+def test_open_ephys_starts_and_stops_the_rig(rigs: Callable[..., Rig]) -> None:
+    with open_ephys() as gui:
+        follow = (
+            f"[Remote gui]\nKIND = OpenEphysStart\nPORT = {gui.port}\nPOLL_MS = 10\n"
+        )
+        gui.mode = "ACQUIRE"
+        looked = threading.Event()
+        answer = gui.answer
+
+        def answered(*words: Any) -> dict[str, Any]:
+            found = answer(*words)
+            looked.set()
+            return found
+
+        gui.answer = answered  # type: ignore[method-assign]
+        rig = rigs(follow)
+        rig.session.do(Action.ARM)
+        assert looked.wait(60)
+        gui.mode = "RECORD"
+        rig.until(lambda: rig.session.state.started_by == "gui")
+        videos(rig)
+        rig.runs()
+        gui.mode = "IDLE"
+        rig.until(lambda: rig.experiments == [True, False])
+    asked = [r for r in rig.session.state.requests if r.remote == "gui"]
+    assert [each.words for each in asked] == [
+        "mode ACQUIRE to RECORD",
+        "mode RECORD to IDLE",
+    ]
 
 
 def test_a_port_in_use_is_said_and_the_rig_can_not_be_armed(

@@ -9,7 +9,12 @@ import pytest
 from DeepLabStream import main
 from deeplabstream.core.journal_entries import Edge, Sensed
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action, Failed, Requested
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Failed,
+    Phase,
+    Requested,
+)
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.test_remote_links import EPHYS, GLX, TCP
@@ -162,3 +167,23 @@ def test_open_ephys_and_spikeglx_record_while_the_experiment_runs(
     )
     start_ns = RunFolder(folder).facts["start_ns"]
     assert float(begun[0]) <= (on.written_ns - start_ns) / 1e9
+
+
+def test_a_recorder_that_hangs_does_not_keep_an_output_on(tmp_path: Path) -> None:
+    """It answers only after the test has seen the output off."""
+    with open_ephys() as gui:
+        others = EPHYS.format(port=gui.port, limit=30)
+        with Session(parse(SETTINGS + SIMULATED + others, tmp_path)) as session:
+            it = Watched(session)
+            it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+            it.until(lit)
+            gui.answers.clear()
+            session.do(Action.STOP_STREAM)
+            it.until(lambda it: not lit(it))
+            assert gui.mode == "RECORD"
+            assert session.state.phase is Phase.STOPPING
+            gui.answers.set()
+            it.until(lambda it: it.session.state.phase is Phase.IDLE)
+            folder = session.state.run_folder
+        assert gui.mode == "ACQUIRE"
+    assert any("stopped recording" in row["text"] for row in rows(folder, "remote"))
