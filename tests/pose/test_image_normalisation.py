@@ -1,5 +1,6 @@
 """Rewritten networks give the values, and so the poses, of the network itself."""
 
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,29 @@ def test_a_frame_of_the_input_size_may_be_read_only(
     other = 255 - image
     (again,) = estimator.estimate([other])
     assert not np.array_equal(again.confidence, read.confidence)
+
+
+def test_shared_memory_can_be_closed_after_a_frame_was_read_from_it(
+    model: ModelFolder, both: tuple[Network, Network]
+) -> None:
+    fitting = model.fitting
+    shape = fitting.height, fitting.width, 3
+    content = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    estimator = NetworkEstimator(model, both[1])
+    (expected,) = estimator.estimate([content])
+    block = SharedMemory(create=True, size=content.nbytes)
+    try:
+        image = np.ndarray(shape, np.uint8, block.buf)
+        image[...] = content
+        image.flags.writeable = False
+        (found,) = estimator.estimate([image])
+        assert np.array_equal(found.points, expected.points, equal_nan=True)
+        del image
+        block.close()  # BufferError: something still holds it
+    finally:
+        block.unlink()
+    (again,) = estimator.estimate([content])
+    assert np.array_equal(again.points, expected.points, equal_nan=True)
 
 
 @pytest.mark.parametrize("mean", [127.0, [103.5, 116.3, 123.7]])

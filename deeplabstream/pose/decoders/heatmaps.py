@@ -133,9 +133,9 @@ class Heatmaps(SectionDecoder):
         confidences
             (m,), 0 to 1.
         """
-        places = maps.reshape(len(maps), -1).argmax(axis=1)
+        places = maps.reshape(len(maps), -1).argmax(axis=1).tolist()
         width = maps.shape[2]
-        cells = [divmod(place, width) for place in places.tolist()]
+        cells = [divmod(place, width) for place in places]
         points, scores = self._centres(maps, range(len(maps)), cells, REACH)
         return points, self.confidences(scores)
 

@@ -12,6 +12,9 @@ from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.runtimes.compute_packages import package
 from deeplabstream.pose.runtimes.image_normalisation import rewrite_openvino
 
+_MOST_ADDRESSES = 32
+"""Places of images that are remembered: cameras' rings have a few each."""
+
 
 class OpenVinoNetwork:
     """A network in OpenVINO, compiled for each shape of images.
@@ -48,25 +51,22 @@ class OpenVinoNetwork:
             self._options["CACHE_DIR"] = str(cache_folder() / "openvino")
         if device not in {name.split(".")[0] for name in self._core.available_devices}:
             raise ModelError(f"OpenVINO finds no {device} in this computer")
-        self._requests: dict[tuple[int, ...], tuple[Any, NDArray[np.uint8]]] = {}
+        self._shapes: dict[tuple[int, ...], _Compiled] = {}
         fitting = model.fitting
-        self._request((1, fitting.height, fitting.width, 3))
+        self._compiled((1, fitting.height, fitting.width, 3))
         self.provider = f"OpenVINO {device} {precision}"
         self.on_gpu = device != "CPU"
         """Whether a GPU computes."""
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output for `pictures`; see `Network.run`."""
-        request, bound = self._request(pictures.shape, pictures)
-        if bound is not pictures:
-            self._bind(request, pictures)
-        request.infer()
-        return np.asarray(request.get_output_tensor().data, np.float32)
+        compiled = self._compiled(pictures.shape)
+        compiled.read_from(pictures)
+        compiled.request.infer(share_outputs=True)  # else it returns copies of them
+        return compiled.output
 
-    def _request(
-        self, shape: tuple[int, ...], pictures: NDArray[np.uint8] | None = None
-    ) -> tuple[Any, NDArray[np.uint8]]:
-        if shape not in self._requests:
+    def _compiled(self, shape: tuple[int, ...]) -> "_Compiled":
+        if shape not in self._shapes:
             try:
                 model = self._core.read_model(self.file)
                 model.reshape(list(shape))
@@ -76,28 +76,43 @@ class OpenVinoNetwork:
             except RuntimeError as error:
                 reason = str(error).strip().splitlines()[-1]
                 raise ModelError(f"{self.file}: OpenVINO says {reason}") from error
-            request = compiled.create_infer_request()
-            first = np.empty(shape, np.uint8) if pictures is None else pictures
-            self._bind(request, first)
-        return self._requests[shape]
-
-    def _bind(self, request: Any, pictures: NDArray[np.uint8]) -> None:
-        tensor = self._openvino.Tensor(_writeable(pictures), shared_memory=True)
-        request.set_input_tensor(tensor)
-        self._requests[pictures.shape] = request, pictures
+            self._shapes[shape] = _Compiled(compiled, self._openvino.Tensor)
+        return self._shapes[shape]
 
 
-def _writeable(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the same memory as an array that OpenVINO takes, which it only reads.
+class _Compiled:
+    """A network for one shape of images, with the memory that it reads and writes."""
 
-    Images of a camera, in shared memory, are not writeable. `pictures` must be kept as
-    long as the result is used.
-    """
-    if pictures.flags.writeable:
-        return pictures
-    kind = ctypes.c_uint8 * pictures.nbytes
-    memory = kind.from_address(pictures.ctypes.data)
-    return np.ctypeslib.as_array(memory).reshape(pictures.shape)
+    def __init__(self, compiled: Any, tensor: Any) -> None:
+        self.request: Any = compiled.create_infer_request()
+        self.output: NDArray[np.float32] = np.empty(
+            tuple(compiled.output(0).shape), np.float32
+        )
+        """The maps of the images read last."""
+        self._tensor = tensor
+        self.request.set_output_tensor(tensor(self.output, shared_memory=True))
+        self._tensors: dict[int, Any] = {}
+        self._bound = 0
+
+    def read_from(self, pictures: NDArray[np.uint8]) -> None:
+        """Let the next call read these images, where they are.
+
+        OpenVINO gets their address and no reference: a camera's shared memory can be
+        closed afterwards, and that it is not writeable is no obstacle.
+        """
+        if not pictures.flags.c_contiguous:
+            raise ValueError("expected images without gaps in memory")
+        address = pictures.ctypes.data
+        if address == self._bound:
+            return
+        if address not in self._tensors:
+            if len(self._tensors) >= _MOST_ADDRESSES:
+                self._tensors.clear()
+            memory = (ctypes.c_uint8 * pictures.nbytes).from_address(address)
+            same = np.ctypeslib.as_array(memory).reshape(pictures.shape)
+            self._tensors[address] = self._tensor(same, shared_memory=True)
+        self.request.set_input_tensor(self._tensors[address])
+        self._bound = address
 
 
 def has_gpu() -> bool:
