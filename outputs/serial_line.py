@@ -1,5 +1,6 @@
 """Serial ports: bytes that switch an output on and off; ports that several outputs share."""
 
+import os
 import re
 import threading
 import time
@@ -36,11 +37,25 @@ class Port:
 
         try:
             with self.lock:
-                self.link.write(data)
+                if rest := data[self._written_at_once(data) :]:
+                    self.link.write(rest)
         except serial.SerialTimeoutException as error:
             raise DeviceError(f"{self.name} accepts no more bytes") from error
         except (OSError, TypeError) as error:
             raise DeviceError(f"{self.name} is gone ({error})") from error
+
+    def _written_at_once(self, data: bytes) -> int:
+        """Write what the port accepts without waiting; return how much. Not on Windows.
+
+        pyserial waits after each write until the port accepts more.
+        """
+        number = getattr(self.link, "fd", None)
+        if number is None:
+            return 0
+        try:
+            return os.write(number, data)
+        except BlockingIOError:
+            return 0
 
     def check(self) -> None:
         """Raise a DeviceError if the port is gone."""

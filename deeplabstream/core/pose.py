@@ -109,8 +109,11 @@ class Pose:
 
     def seen(self, threshold: float) -> "Pose":
         """Return the pose with NaN where the confidence is below `threshold` or NaN."""
+        unsure = ~(self.confidence >= threshold)
+        if not unsure.any():
+            return self
         points = self.points.copy()
-        points[~(self.confidence >= threshold)] = np.nan
+        points[unsure] = np.nan
         return self.moved(points)
 
     def unknown(self) -> "Pose":

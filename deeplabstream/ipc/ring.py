@@ -151,6 +151,8 @@ class Ring:
         self.heads = heads.reshape(1 + spec.slots, _FIELDS)
         """Headers, int64 (1 + slots, field). Row 0: frames published, and whether the
         camera waits for a trigger pulse."""
+        self.words = self._block.bytes[:size].cast("q")
+        """The same in a row; single fields are read faster than from an array."""
         pixels = self._block.bytes[size : size + spec.format.nbytes * spec.slots]
         images: NDArray[Any] = np.frombuffer(pixels, spec.format.dtype)
         self.images: NDArray[Any] = images.reshape(spec.slots, *spec.format.shape)
@@ -158,7 +160,7 @@ class Ring:
     @property
     def published(self) -> int:
         """Number of frames published so far."""
-        return int(self.heads[0, _PUBLISHED])
+        return self.words[_PUBLISHED]
 
     @property
     def awaits_trigger(self) -> bool:
@@ -171,7 +173,7 @@ class Ring:
         published = self.published
         if published == 0:
             return -1
-        return int(self.heads[1 + (published - 1) % self.spec.slots, _INDEX])
+        return self.words[self.place(published) + _INDEX]
 
     @property
     def last_stamp(self) -> Stamp | None:
@@ -179,11 +181,16 @@ class Ring:
         published = self.published
         if published == 0:
             return None
-        head = self.heads[1 + (published - 1) % self.spec.slots]
-        return Stamp(*head[_INDEX : _ARRIVED + 1].tolist())
+        place = self.place(published)
+        return Stamp(*self.words[place + _INDEX : place + _ARRIVED + 1])
+
+    def place(self, sequence: int) -> int:
+        """Return where in `words` the header of a frame begins; sequences count from 1."""
+        return _FIELDS * (1 + (sequence - 1) % self.spec.slots)
 
     def close(self) -> None:
         """Unmap the memory; its readers and writers can no longer be used."""
+        self.words.release()
         del self.heads, self.images
         self._block.drop()
 
@@ -215,15 +222,16 @@ class RingWriter:
         self, index: int, time_ns: int, arrived_ns: int, device_id: int | None = None
     ) -> None:
         """Make the image that `slot` returned last visible to readers."""
-        published = self._ring.published
-        head = self._ring.heads[1 + published % self._ring.spec.slots]
-        head[_INDEX], head[_TIME], head[_ARRIVED] = index, time_ns, arrived_ns
-        head[_DEVICE] = _NONE if device_id is None else device_id
+        words, sequence = self._ring.words, self._ring.published + 1
+        place = self._ring.place(sequence)
+        words[place + _INDEX], words[place + _TIME] = int(index), int(time_ns)
+        words[place + _ARRIVED] = arrived_ns
+        words[place + _DEVICE] = _NONE if device_id is None else device_id
         self._fence()
-        head[_SEQUENCE] = published + 1
-        self._ring.heads[0, _PULSE] = 0
+        words[place + _SEQUENCE] = sequence
+        words[_PULSE] = 0
         self._fence()
-        self._ring.heads[0, _PUBLISHED] = published + 1
+        words[_PUBLISHED] = sequence
 
 
 class RingReader:
@@ -265,9 +273,7 @@ class RingReader:
     def whole(self) -> bool:
         """Whether the image read last has not been overwritten."""
         self._fence()
-        return not self._borrows or bool(
-            self._head(self._read)[_SEQUENCE] == self._read
-        )
+        return not self._borrows or self._sequence_at(self._read) == self._read
 
     def newest(self) -> Frame | None:
         """Return the newest unread frame and skip older ones; None: there is none."""
@@ -303,10 +309,10 @@ class RingReader:
         first = max(self._read + 1, latest - self._ring.spec.slots + 2)
         for wanted in range(first, latest + 1):
             self._fence()
-            head = self._head(wanted)
-            stamp = Stamp(int(head[_INDEX]), int(head[_TIME]), int(head[_ARRIVED]))
+            place = self._ring.place(wanted)
+            stamp = Stamp(*self._ring.words[place + _INDEX : place + _ARRIVED + 1])
             self._fence()
-            if head[_SEQUENCE] == wanted:
+            if self._sequence_at(wanted) == wanted:
                 self._note(wanted)
                 yield stamp
 
@@ -327,19 +333,19 @@ class RingReader:
         """Skip all frames published so far without counting them."""
         self._read = self._ring.published
 
-    def _head(self, sequence: int) -> NDArray[np.int64]:
-        head: NDArray[np.int64] = self._ring.heads[
-            1 + (sequence - 1) % self._ring.spec.slots
-        ]
-        return head
+    def _sequence_at(self, sequence: int) -> int:
+        """Return which frame is in the slot of a frame."""
+        return self._ring.words[self._ring.place(sequence) + _SEQUENCE]
 
     def _copied(self, sequence: int) -> Frame | None:
         self._fence()
-        head = self._head(sequence)
-        if head[_SEQUENCE] != sequence:
+        if self._sequence_at(sequence) != sequence:
             return None
         self._fence()
-        index, time_ns, arrived_ns, device = head[_INDEX : _DEVICE + 1].tolist()
+        place = self._ring.place(sequence)
+        index, time_ns, arrived_ns, device = self._ring.words[
+            place + _INDEX : place + _DEVICE + 1
+        ]
         image: Image = self._ring.images[(sequence - 1) % self._ring.spec.slots]
         if self._borrows:
             image.flags.writeable = False
@@ -347,7 +353,7 @@ class RingReader:
             np.copyto(self._image, image)
             image = self._image
         self._fence()
-        if head[_SEQUENCE] != sequence:
+        if self._sequence_at(sequence) != sequence:
             return None
         device_id = None if device == _NONE else device
         return Frame(self.camera, index, time_ns, arrived_ns, image, device_id)
