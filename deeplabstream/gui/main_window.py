@@ -208,7 +208,7 @@ class MainWindow(QMainWindow):
         """STOP; where nothing can be on, first close a dialog or cancel a drawing."""
         state = self.bridge.session.state
         on = state.experimenting or any(state.levels.values()) or self.test.running
-        if on or self.bridge.starting or not self._cancel():
+        if on or state.armed or self.bridge.starting or not self._cancel():
             self._stop_outputs()
 
     def _cancel(self) -> bool:

@@ -26,6 +26,7 @@ from deeplabstream.engine.session.session_state import (
     Phase,
     Requested,
 )
+from deeplabstream.plugins.remote import RemoteCommand
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import RIG, problems
 from tests.engine.test_experiment_start import ProcessesFake
@@ -472,6 +473,34 @@ def test_nobody_listens_before_and_after_the_stream(rigs: Callable[..., Rig]) ->
     rig.until(lambda: rig.session.state.phase is Phase.IDLE)
     with pytest.raises(OSError, match="refused"):
         tell(port, "start")
+
+
+def test_a_message_while_the_stream_ends_is_answered_at_once(
+    rigs: Callable[..., Rig],
+) -> None:
+    answers: list[str] = []
+    rig = rigs(TTL)
+    asked = RemoteCommand("start", 1, answer=answers.append)
+    rig.session._remotes._news.put(("line", asked))
+    rig.session._remotes.close()
+    assert answers == ["error: the stream has ended"]
+
+
+def test_what_the_user_starts_afterwards_is_not_the_remotes(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL + "IF_LOST = stop\n")
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    rig.ttl(False, 1)
+    assert rig.session.state.started_by == "line"
+    rig.session.do(Action.START_RECORDING)
+    assert rig.session.state.started_by == ""
+    broken = "[Input ttl] gone: it is unknown from now on"
+    rig.entries.append(Note("error", broken, 1))
+    rig.poll()
+    rig.poll()
+    assert rig.session.state.recording_starting
 
 
 def test_a_rig_without_remote_controls_can_not_be_armed(

@@ -141,6 +141,21 @@ def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -
     window.end()
 
 
+def test_esc_disarms_a_rig_that_remotes_may_start(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    page = window.page("Regions")
+    assert isinstance(page, RegionsPage)
+    window.show_page("Regions")
+    page.tools["polygon"].click()
+    rig_of(window).update(armed=True)
+    QApplication.setActiveWindow(window)
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert rig_of(window).asked[-1] is Action.DISARM
+    assert not rig_of(window).state.armed
+    assert page.tools["polygon"].isChecked(), "the second Esc is for the drawing"
+    window.end()
+
+
 def test_esc_closes_a_dialog_or_cancels_a_drawing_only_while_nothing_is_on(
     qtbot: QtBot, file: Path
 ) -> None:

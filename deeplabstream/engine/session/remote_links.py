@@ -66,7 +66,7 @@ class RemoteLinks:
         self._open = ExitStack()
         self.broken: dict[str, str] = {}
         """Why a control does not listen, by name."""
-        self._wanted = self._waits_for_name = False
+        self._wanted = self._waits_for_name = self._closed = False
 
     def open(self) -> None:
         """Listen, and ask every recorder whether it is there."""
@@ -74,6 +74,8 @@ class RemoteLinks:
 
             def hear(news: RemoteCommand | RemoteLost, name: str = name) -> None:
                 self._news.put((name, news))
+                if self._closed:
+                    self._refuse_commands()
 
             try:
                 with error_context(f"Remote {name}"):
@@ -85,9 +87,16 @@ class RemoteLinks:
 
     def close(self) -> None:
         """Listen no more; the threads of recorders end after their last request."""
+        self._closed = True
+        self._refuse_commands()  # nobody waits for an answer then
         self._open.close()
         for thread in self._recorders.values():
             thread.requests.put(None)
+
+    def _refuse_commands(self) -> None:
+        for _, news in self.news():
+            if isinstance(news, RemoteCommand):
+                news.answer("error: the stream has ended")
 
     def news(self) -> Iterator[tuple[str, RemoteNews]]:
         """Yield what happened since the last call, with the name of the remote."""

@@ -126,6 +126,7 @@ class Session:
                 )
             if action is Action.START_EXPERIMENT:
                 self._change(change.Armed(False))
+            if action in _BEGINNINGS and self.state.idle:
                 self._change(change.StartedBy(""))
         self._do(action)
 
