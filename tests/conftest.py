@@ -31,7 +31,7 @@ def _listed(name: str) -> frozenset[str]:
 SLOW, REALTIME = _listed("slow_modules.txt"), _listed("realtime_modules.txt")
 GPU = _listed("gpu_modules.txt")
 """Modules whose tests are marked `slow`, `realtime`, `gpu`, by their paths below tests/."""
-GRACE_S = 5.0
+GRACE_S = 60.0
 SHARED_MEMORY = Path("/dev/shm")
 
 # A shell starts background jobs with these signals ignored; programs inherit that.

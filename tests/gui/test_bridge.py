@@ -95,7 +95,7 @@ def test_a_rig_that_remotes_start_is_armed_by_start_and_disarmed_by_stop(
 def test_it_polls_by_itself(qtbot: QtBot, rig: FakeSession) -> None:
     bridge = Bridge(rig)
     rig.put(SessionState())
-    with qtbot.waitSignal(bridge.status_changed, timeout=60_000) as changed:
+    with qtbot.waitSignal(bridge.status_changed, timeout=300_000) as changed:
         bridge.start()
     bridge.stop()
     assert changed.args == [rig.state]

@@ -19,7 +19,7 @@ from tests.gui.uncut import cut_texts
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
-SOON = 90_000  # ms
+SOON = 300_000  # ms
 INI = """# this rig's
 [Streaming]
 OUTPUT_DIRECTORY = runs

@@ -22,7 +22,7 @@ from deeplabstream.plugins.camera import CameraStream, Device
 from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
 
-SOON = 60_000  # ms
+SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton
 
 

@@ -19,7 +19,7 @@ from deeplabstream.settings.ready_made import CONFIGS, with_experiment
 from tests.gui.fake_session import FakeSession, make_step
 
 ROOT = Path(__file__).resolve().parents[2]
-SOON = 60_000  # ms
+SOON = 300_000  # ms
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.offline.test_frame_selection import film
 from tests.training.test_label_checks import PARTS, walked
 from tests.training.test_projects import sleap
 
-SOON = 60_000  # ms
+SOON = 300_000  # ms
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 
 

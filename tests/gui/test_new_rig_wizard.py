@@ -29,7 +29,7 @@ from outputs.serial_line import SerialLine
 from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
 
-SOON = 60_000  # ms
+SOON = 300_000  # ms
 
 
 @pytest.fixture

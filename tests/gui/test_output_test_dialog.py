@@ -17,7 +17,7 @@ from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
 ROOT = Path(__file__).resolve().parents[2]
-SOON = 60_000  # ms
+SOON = 300_000  # ms
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from deeplabstream.gui.widgets.program_view import ProgramView
 from tests.offline.films import write_film
 
 ROOT = Path(__file__).resolve().parents[2]
-SOON = 60_000  # ms
+SOON = 300_000  # ms
 
 
 @pytest.fixture

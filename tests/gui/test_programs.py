@@ -47,7 +47,7 @@ from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
 from tests.pose.importers.test_described import HEATMAPS, described, network
 
-SOON = 120_000  # ms
+SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton
 ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT, ALIGN)
 ARENA = str(ROOT / "models/arena")
@@ -392,7 +392,7 @@ def run_to_end(panel: ProgramPanel, qtbot: QtBot) -> str:
         states.append(panel.view.state.text())
 
     panel.view.show_progress = listen  # type: ignore[method-assign]
-    with qtbot.waitSignal(panel.ended, timeout=3 * SOON) as ended:
+    with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
         qtbot.mouseClick(panel.begin, LEFT)
     text = panel.view.page.toPlainText()
     assert ended.args == [0], text

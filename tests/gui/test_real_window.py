@@ -30,7 +30,7 @@ from tests.gui.fake_session import close_to
 pytestmark = pytest.mark.usefixtures("fork_server")
 
 ROOT = Path(__file__).resolve().parents[2]
-SOON = 90_000  # ms
+SOON = 300_000  # ms
 
 
 class Person:
@@ -206,7 +206,7 @@ def test_from_a_recording_to_labels_that_a_network_proposes(
     QTimer.singleShot(0, pick)
     page.pick.click()
     (program,) = page.findChildren(ProgramWindow)
-    with person.qtbot.waitSignal(program.ended, timeout=3 * SOON) as ended:
+    with person.qtbot.waitSignal(program.ended, timeout=SOON) as ended:
         pass
     assert ended.args == [0], program.page.toPlainText()
     program.close()

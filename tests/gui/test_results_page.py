@@ -34,7 +34,7 @@ from tests.recording.recorded import SETTINGS, record
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
-SOON = 90_000  # ms
+SOON = 300_000  # ms
 
 
 def make_runs(folder: Path) -> None:

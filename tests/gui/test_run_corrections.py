@@ -23,7 +23,7 @@ from tests.recording.small_run import exposed, made, point
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
-SOON = 90_000  # ms
+SOON = 300_000  # ms
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from tests.recording.alignment.recorder import Recorder
 from tests.recording.alignment.synced_run import made
 from tests.recording.recorded import SETTINGS, START_NS, brightness, record
 
-SOON = 90_000  # ms
+SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton
 
 

@@ -20,7 +20,7 @@ def test_a_change_is_seen_undone_and_made_again(
     document: Document, qtbot: QtBot
 ) -> None:
     before = document.text
-    with qtbot.waitSignal(document.changed):
+    with qtbot.waitSignal(document.changed, timeout=60_000):
         document.set_word("Experiment", "PATIENCE_S", "0.25")
     assert document.settings is not None
     assert document.settings.experiment.patience_s == 0.25
@@ -122,7 +122,7 @@ def test_unsaved_changes_survive_a_killed_program(
     document: Document, qtbot: QtBot
 ) -> None:
     document.set_word("Camera arena", "SEED", "7")
-    qtbot.waitUntil(document.draft.exists)
+    qtbot.waitUntil(document.draft.exists, timeout=60_000)
     killed, again = document.text, Document(document.path)
     assert again.lost
     again.restore_draft()

@@ -23,7 +23,7 @@ from tests.gui.fake_session import FakeSession, close_to
 pytestmark = pytest.mark.usefixtures("fork_server")
 
 ROOT = Path(__file__).resolve().parents[2]
-SOON = 60_000  # ms
+SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton
 
 

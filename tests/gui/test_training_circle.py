@@ -30,7 +30,7 @@ from tests.offline.films import dot_at, write_film
 from tests.recording.recorded import START_NS, record
 from utils.DrawLabels import draw
 
-SOON = 120_000  # ms
+SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton
 SETTINGS = """# a comment that stays
 [Pose Estimation]

@@ -24,7 +24,7 @@ class Device:
 
     def write(self, level: float) -> None:
         self.asked.release()
-        assert self.may.wait(20)
+        assert self.may.wait(60)
         if len(self.levels) == self.fails_at:
             self.fails_at = -1
             raise OSError("the cable is out")

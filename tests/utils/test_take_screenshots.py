@@ -34,7 +34,7 @@ def test_a_signal_ends_the_screenshots_during_the_experiment(tmp_path: Path) -> 
                 with pytest.raises(subprocess.TimeoutExpired):
                     running.wait(0.1)
             running.send_signal(signal.SIGTERM)
-            assert running.wait(100) == 128 + signal.SIGTERM
+            assert running.wait(500) == 128 + signal.SIGTERM
         finally:
             running.kill()
     (run,) = runs.iterdir()
