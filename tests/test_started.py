@@ -78,6 +78,7 @@ SMALLEST = {
     "identity.py --walks 1 --frames 20": "4 alike +1",
     "inference.py --networks arena --runtimes cpu --threads 1 --seconds 0.1": "cores",
     "label_checks.py --quick": "simulated +60",
+    "latency_test.py --quick": "of 1 cases right",
     "live_measures.py --quick": "ratio:",
     "loop_latency.py --quick --seconds 1 --only /30 --no-window --no-extras": "load at",
     "many_runs.py --quick": "table of all",
@@ -101,10 +102,20 @@ ELSEWHERE = {
     "gpu_table.py": "tests/pose/test_gpu_table.py",
 }
 """Benchmarks whose smallest case is run and looked at by a test of its own."""
-AIM_MISSED = ("distillation.py", "offline.py", "record_load.py", "triggers.py")
+AIM_MISSED = (
+    "distillation.py",
+    "latency_test.py",
+    "offline.py",
+    "record_load.py",
+    "triggers.py",
+)
 """End with 1 when this computer was too slow for an aim, or a network learned two steps only:
 no fault of the program."""
-NEEDS = {"board_latency.py": "avr-gcc", "window_cost.py": "Xvfb"}
+NEEDS = {
+    "board_latency.py": "avr-gcc",
+    "latency_test.py": "avr-gcc",
+    "window_cost.py": "Xvfb",
+}
 
 
 def test_every_benchmark_has_a_smallest_case() -> None:

@@ -538,6 +538,52 @@ def _residual_plot(values: Values) -> Path | None:
     return aligned_folder(Path(run[0]), Path(recording[0]), name) / PLOTS[-1]
 
 
+MEASURE_LATENCY = Program(
+    "Measure latency",
+    "MeasureLatency.py",
+    "Measure",
+    "From the camera's exposure to the output: a board with our firmware lights an LED in "
+    "the camera's view and reads the output back. It uses the saved settings and takes "
+    "about 3 minutes. docs/latency_test.md describes the wiring.",
+    (
+        Field(
+            "--yes", "The animal is out and the output is harmless",
+            "the output is switched on with every flash", "flag", required=True,
+        ),
+        Field("--output", "Output", "output that is measured", "text"),
+        Field("--port", "Port", "serial port of the board with the LED", "text"),
+        Field(
+            "--led-pin", "Pin of the LED", "of the board", "number", default="13",
+            lowest=2, highest=127,
+        ),
+        Field(
+            "--answer-pin", "Pin of the answer", "input to which the output is wired",
+            "number", default="2", lowest=2, highest=127,
+        ),
+        Field(
+            "--active-low", "Active low", "the output's line is low while it is on", "flag"
+        ),
+        Field(
+            "--flashes", "Flashes", "that count", "number", default="200", lowest=20,
+            highest=10_000,
+        ),
+        Field(
+            "--every", "Interval", "mean, of the flashes; the delay must be less than half "
+            "of it", "number", advanced=True, default="0.6", lowest=0.2, highest=10,
+            decimals=1, unit="s",
+        ),
+        Field(
+            "--no-network", "Without the network", "the LED detector alone", "flag",
+            advanced=True,
+        ),
+        Field(
+            "--settings", "Settings", "of the rig", "path", advanced=True,
+            filter="Settings (*.ini)",
+        ),
+    ),
+)  # fmt: skip
+
+
 ALIGN = Program(
     "Align with a recording",
     "AlignRecording.py",

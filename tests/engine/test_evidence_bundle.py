@@ -1,5 +1,6 @@
 """An evidence bundle: what it proves, and that no byte of it changes unnoticed."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -178,6 +179,43 @@ def test_the_programs_write_and_verify(
     (bundle / "proof.json").write_text("{}")
     assert verify([str(bundle)]) == 1
     assert "proof.json was changed" in capsys.readouterr().out
+
+
+def test_a_latency_test_is_the_certificate_of_the_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    made = tmp_path / "latency" / "2026-11-01_10-00-00.json"
+    made.parent.mkdir()
+    made.write_text("{}")
+    timing = {
+        "file": f"latency/{made.name}",
+        "sha256": hashlib.sha256(made.read_bytes()).hexdigest(),
+        "measured": "2026-11-01T10:00:00+00:00",
+        "camera": "arena",
+        "output": "laser",
+        "flashes": 200,
+        "exposure_to_output_ms": {"p50": 12.0, "p99": 15.0},
+        "changed": [],
+    }
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    monkeypatch.setattr(evidence_bundle, "current", lambda: tmp_path)
+
+    def page(**changes: object) -> str:
+        entry = [{**timing, **changes}]
+        (run / "run.json").write_text(json.dumps({**facts, "timing": entry}), "utf-8")
+        write_bundle(run, tmp_path / "bundle", overwrite=True)
+        return "\n".join(verify_bundle(tmp_path / "bundle").lines())
+
+    said, after = page().split("\nNot proven:")
+    assert "to [Output laser] was 12.0 ms (median), 15.0 ms (99 %)" in said
+    assert "delay" not in after
+    _, after = page(changed=["[Camera arena] RATE = 30.0 (was 60.0)"]).split(
+        "Not proven:"
+    )
+    assert "changed since: [Camera arena] RATE = 30.0 (was 60.0)" in after
+    _, after = page(sha256="0" * 64).split("Not proven:")
+    assert "the test is not in the bundle" in after
 
 
 def test_a_folder_of_the_user_is_not_replaced(tmp_path: Path) -> None:

@@ -1,12 +1,8 @@
 """The latency test on real processes and an emulated board whose LED the camera sees."""
 
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
@@ -16,61 +12,12 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.latency_test.latency_test import run_latency_test
 from deeplabstream.engine.latency_test.settings_of_test import wiring_of
 from deeplabstream.settings.loading import load
-from tests.engine.tolerant import ROOT, TOLERANT
-from tests.firmware import led_camera
+from tests.engine.tolerant import ROOT
 from tests.firmware.emulation import needs_simavr
-from tests.firmware.powered import Powered, powered
+from tests.firmware.led_rig import ANSWER_PIN, LED_PIN, OUTPUT_PIN, led_rig
 from utils.MeasureLatency import main
 
 pytestmark = [needs_simavr, pytest.mark.timeout(600)]
-
-LED_PIN, OUTPUT_PIN, ANSWER_PIN = "B5", "B1", "D2"
-SETTINGS = """
-[Pose Estimation]
-MODEL = stand-in:20
-[Camera top]
-KIND = LedCamera
-FILE = {file}
-RATE = 50
-{more}
-[Output laser]
-KIND = BoardPin
-PORT = {port}
-PIN = 9
-WATCHDOG_MS = 1000
-PROOF_PIN = 0
-[Experiment]
-EXP_NAME =
-RECORD_EXP = no
-{tolerant}
-"""
-
-
-@dataclass
-class LedRig:
-    """A rig folder whose camera sees the LED of an emulated board."""
-
-    folder: Path
-    board: Powered
-
-    @property
-    def settings(self) -> Path:
-        """Its settings."""
-        return self.folder / "settings.ini"
-
-
-@contextmanager
-def led_rig(folder: Path, more: str = "") -> Iterator[LedRig]:
-    (folder / "cameras").mkdir(parents=True)
-    shutil.copy(led_camera.__file__, folder / "cameras")
-    with powered(prompt=True) as board:
-        board.catch_up(5.0)
-        board.watch(LED_PIN, folder / "led.bin")
-        board.now()
-        words = {"file": folder / "led.bin", "port": board.port}
-        text = SETTINGS.format(**words, more=more, tolerant=TOLERANT)
-        (folder / "settings.ini").write_text(text, "utf-8")
-        yield LedRig(folder, board)
 
 
 def test_the_delay_is_measured_and_kept_and_a_run_names_it(

@@ -109,7 +109,7 @@ def powered(
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         if prompt:
             with suppress(PermissionError):
-                order = os.sched_param(1)
+                order = os.sched_param(15)  # cameras and engine have 12 and 10
                 os.sched_setscheduler(process.pid, os.SCHED_RR, order)
         board = Powered(process)
         try:

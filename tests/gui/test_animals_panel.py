@@ -99,7 +99,7 @@ def test_of_three_a_menu_asks_which_two(qtbot: QtBot) -> None:
 def test_one_animal_has_no_line_in_health(qtbot: QtBot) -> None:
     session = FakeSession("arena")
     assert isinstance(session.state.skeleton, Skeleton)
-    page = HealthPage(Bridge(session))
+    page = HealthPage(Bridge(session), Document(Path("rig.ini"), ""))
     qtbot.addWidget(page)
     page.show()
     page.refresh()
@@ -109,7 +109,7 @@ def test_one_animal_has_no_line_in_health(qtbot: QtBot) -> None:
 def test_health_says_who_is_in_doubt_and_what_happened(qtbot: QtBot) -> None:
     session = session_of("doubt1", "doubt1", "")
     session.update(phase=Phase.STREAMING)
-    page = HealthPage(Bridge(session))
+    page = HealthPage(Bridge(session), Document(Path("rig.ini"), ""))
     qtbot.addWidget(page)
     page.show()
     page.refresh()

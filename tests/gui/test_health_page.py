@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -8,12 +10,13 @@ from deeplabstream.engine.session.session_state import Action, Counts
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import SPAN_S, StageTimes
 from deeplabstream.gui.pages.health_page import HealthPage
+from deeplabstream.gui.settings_document import Document
 from tests.gui.fake_session import FakeSession, make_step
 
 
 @pytest.fixture
 def page(qtbot: QtBot, rig: FakeSession) -> HealthPage:
-    made = HealthPage(Bridge(rig))
+    made = HealthPage(Bridge(rig), Document(Path("rig.ini"), ""))
     qtbot.addWidget(made)
     made.show()
     return made
@@ -102,7 +105,7 @@ def test_only_the_last_seconds_count() -> None:
 
 def test_a_long_name_leaves_the_figures_their_room(qtbot: QtBot) -> None:
     long = "the camera above the arena in room B 204, second floor"
-    page = HealthPage(Bridge(FakeSession(long, "side")))
+    page = HealthPage(Bridge(FakeSession(long, "side")), Document(Path("rig.ini"), ""))
     qtbot.addWidget(page)
     page.resize(1150, 690)  # of a screen of 1280 × 720
     page.show()

@@ -9,6 +9,7 @@ from PyQt5.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QGridLayout,
+    QHBoxLayout,
     QHeaderView,
     QLabel,
     QTableWidget,
@@ -23,7 +24,9 @@ from deeplabstream.engine.identity_reporting import sentence
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.computer_check import ExamineButton
+from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
 from deeplabstream.gui.live_figures import STAGES, StageTimes
+from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.panels import Log
 
@@ -55,7 +58,7 @@ _ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
 class HealthPage(QWidget):
     """Shows figures of the rig that runs, twice a second while it is looked at."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, document: Document) -> None:
         super().__init__()
         self.bridge = bridge
         self.plot = pg.PlotWidget()
@@ -66,6 +69,7 @@ class HealthPage(QWidget):
                 head.setToolTip(text)
         self.computer = QLabel(_IDLE)
         self.examine = ExamineButton(bridge)
+        self.latency = LatencyTestButton(bridge, document)
         self.alarms = Log("Alarms")
         self.alarms.page.setPlaceholderText("No alarms")
         self.checks = Log("Pre-flight")
@@ -118,7 +122,10 @@ class HealthPage(QWidget):
         below = QVBoxLayout(examined)
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.computer, 1)
-        below.addWidget(self.examine)
+        buttons = QHBoxLayout()
+        for button in (self.examine, self.latency):
+            buttons.addWidget(button)
+        below.addLayout(buttons)
         self._computer_panel = _build_panel("Computer", examined)
         grid.addWidget(self.alarms, 2, 0)
         grid.addWidget(self.checks, 2, 1)

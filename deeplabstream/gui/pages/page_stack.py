@@ -78,7 +78,7 @@ def _settings(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 def _health(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.health_page import HealthPage
 
-    return HealthPage(bridge)
+    return HealthPage(bridge, document)
 
 
 def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:

@@ -1,0 +1,40 @@
+"""Button of the latency test: its form, with the output and the board of the settings."""
+
+from PyQt5.QtWidgets import QPushButton
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.latency_test.settings_of_test import wiring_of
+from deeplabstream.engine.session.session_state import Phase, SessionState
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.program_window import FormWindow
+from deeplabstream.gui.programs import MEASURE_LATENCY
+from deeplabstream.gui.settings_document import Document
+
+
+class LatencyTestButton(QPushButton):
+    """Opens the form of `utils/MeasureLatency.py`; off while the rig runs."""
+
+    def __init__(self, bridge: Bridge, document: Document) -> None:
+        super().__init__("Measure latency …")
+        self.setToolTip(
+            "From the camera's exposure to the output, with an LED at a board. Stop the "
+            "stream first."
+        )
+        self._bridge, self._document = bridge, document
+        self.clicked.connect(self._show_form)
+        bridge.status_changed.connect(self._take_status)
+        self._take_status(bridge.session.state)
+
+    def _take_status(self, state: SessionState) -> None:
+        self.setEnabled(state.phase is Phase.IDLE)
+
+    def _show_form(self) -> None:
+        settings = self._bridge.session.settings
+        words = {"--settings": [str(self._document.path)]}
+        try:
+            wiring = wiring_of(settings)
+            words |= {"--output": [wiring.output], "--port": [wiring.port]}
+        except DeviceError:  # the user fills in what the settings do not say
+            pass
+        models = settings.folder / "models"
+        FormWindow(MEASURE_LATENCY, words, models, self).show()

@@ -1,0 +1,54 @@
+"""The button of the latency test: its form is filled in, and nothing starts unasked."""
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.engine.session.session_state import Phase, SessionState
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
+from deeplabstream.gui.dialogs.program_window import FormWindow
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.program_view import ProgramView
+from deeplabstream.settings.loading import parse
+from tests.engine.test_latency_result import TEXT
+from tests.gui.fake_session import FakeSession
+
+
+@pytest.fixture
+def button(qtbot: QtBot, rig: FakeSession, tmp_path: Path) -> LatencyTestButton:
+    rig.settings = parse(TEXT, tmp_path)
+    document = Document(tmp_path / "mine.ini", TEXT)
+    made = LatencyTestButton(Bridge(rig), document)
+    qtbot.addWidget(made)
+    return made
+
+
+def test_the_form_names_output_and_board_and_asks_before_it_starts(
+    button: LatencyTestButton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(
+        ProgramView,
+        "start",
+        lambda self, title, program, arguments, outcomes: started.append(
+            [program, *arguments]
+        ),
+    )
+    button.click()
+    (window,) = button.findChildren(FormWindow)
+    assert not window.panel.begin.isEnabled()
+    window.panel.form.show_values({"--yes": ["yes"], "--answer-pin": ["5"]})
+    assert window.panel.begin.isEnabled()
+    window.panel.begin.click()
+    words = ["MeasureLatency.py", "--yes", "--output", "laser", "--port", "COM3"]
+    words += ["--answer-pin", "5", "--settings", str(tmp_path / "mine.ini")]
+    assert started == [words]
+    window.close()
+
+
+def test_a_rig_that_runs_is_not_disturbed(button: LatencyTestButton) -> None:
+    assert button.isEnabled()
+    button._bridge.status_changed.emit(SessionState(Phase.STREAMING))
+    assert not button.isEnabled()
