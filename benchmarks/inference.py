@@ -64,6 +64,7 @@ from deeplabstream.simulation.arena import Arena
 BACKBONES = {"efficientnet": "efficientnet_lite0"} | {
     n: n for n in ("resnet50", "unet")
 }
+SHIPPED = ("arena", "arena_animals", "openfield")
 ON_GPU: tuple[Runtime, ...] = ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
 BATCH = 8
 FRAME = (480, 640, 3)
@@ -217,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="only the runtimes of an NVIDIA GPU",
     )
-    add("--networks", nargs="*", help=f"arena, openfield, {', '.join(BACKBONES)}")
+    add("--networks", nargs="*", help=", ".join((*SHIPPED, *BACKBONES)))
     add("--runtimes", nargs="*", help="by the names that RUNTIME takes")
     add("--threads", type=int, default=0, help="of the processor; 0: all cores")
     add("--seconds", type=float, help="for each row (3, or 1 with --quick)")
@@ -225,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     seconds = options.seconds or (1.0 if options.quick else 3.0)
     usual = ("arena", "efficientnet", "unet") if options.quick else None
-    names = options.networks or usual or ("arena", "openfield", *BACKBONES)
+    names = options.networks or usual or (*SHIPPED, *BACKBONES)
     sizes = SIZES[:1] if options.quick else SIZES
     wanted = ON_GPU if options.gpu else options.runtimes
     rows: list[Row] = []

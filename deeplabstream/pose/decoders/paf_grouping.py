@@ -9,8 +9,9 @@ the problem is DeepCut's, Pishchulin et al., CVPR 2016). Several edges at a body
 correct one that is wrong, where animals touch.
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,37 +137,53 @@ class PafGrouper:
             length = np.linalg.norm(points[end] - points[start], axis=1)
             scores[length > np.array(self.longest)[edge]] = -self.link
         evidence = np.zeros((len(part), len(part)), np.float32)
-        borders = np.searchsorted(edge, np.arange(len(ends) + 1))
-        for first, last in pairwise(borders.tolist()):
-            own = slice(first, last)
-            worth = _contested(scores[own], start[own], end[own])
-            evidence[start[own], end[own]] += worth
+        evidence[start, end] = _worth(scores, edge, start, end)
         return evidence + evidence.T
 
 
+def _worth(
+    scores: NDArray[np.float32], edge: Places, start: Places, end: Places
+) -> list[float]:
+    """Return what the scores of all lines (m,) are worth; `edge` is in ascending order.
+
+    Python's lists are faster here than arrays: an edge has a few lines.
+    """
+    worth: list[float] = []
+    all_scores, starts, ends = scores.tolist(), start.tolist(), end.tolist()
+    edges = edge.tolist()
+    first = 0
+    while first < len(edges):
+        last = bisect_right(edges, edges[first], first)
+        own = slice(first, last)
+        worth += _contested(all_scores[own], starts[own], ends[own])
+        first = last
+    return worth
+
+
 def _contested(
-    scores: NDArray[np.float32], starts: NDArray[np.intp], ends: NDArray[np.intp]
-) -> NDArray[np.float32]:
+    scores: Sequence[float], starts: Sequence[int], ends: Sequence[int]
+) -> list[float]:
     """Return what one edge's scores (m,) are worth where lines are each other's rivals.
 
     A line of the best assignment is worth what that would lose without it; one that the
     best assignment forgoes is no support. What speaks against stays as it is.
     """
-    good = np.flatnonzero(scores > 0).tolist()
     rivals: dict[int, list[int]] = {}  # lines by a name of all that compete
-    for line in good:
-        a, b = int(starts[line]), -1 - int(ends[line])
+    for line, score in enumerate(scores):
+        if not score > 0:
+            continue
+        a, b = starts[line], -1 - ends[line]
         together = [line]
-        for end in (a, b):
-            for other in rivals.get(end, ()):
+        for at in (a, b):
+            for other in rivals.get(at, ()):
                 if other not in together:
                     together.append(other)
         for other in together:
-            rivals[int(starts[other])] = rivals[-1 - int(ends[other])] = together
-    worth = np.minimum(scores, 0)
+            rivals[starts[other]] = rivals[-1 - ends[other]] = together
+    worth = [score if score <= 0 else 0.0 for score in scores]
     for lines in {id(group): group for group in rivals.values()}.values():
         if len(lines) == 1:
-            worth[lines] = scores[lines]
+            worth[lines[0]] = scores[lines[0]]
             continue
         for line, value in _assigned(lines, scores, starts, ends):
             worth[line] = value
@@ -174,16 +191,16 @@ def _contested(
 
 
 def _assigned(
-    lines: list[int],
-    scores: NDArray[np.float32],
-    starts: NDArray[np.intp],
-    ends: NDArray[np.intp],
+    lines: Sequence[int],
+    scores: Sequence[float],
+    starts: Sequence[int],
+    ends: Sequence[int],
 ) -> list[tuple[int, float]]:
     """Return those of rival lines that the best assignment takes, and their worth."""
-    rows = {start: place for place, start in enumerate({int(starts[n]) for n in lines})}
-    columns = {end: place for place, end in enumerate({int(ends[n]) for n in lines})}
+    rows = {start: place for place, start in enumerate({starts[n] for n in lines})}
+    columns = {end: place for place, end in enumerate({ends[n] for n in lines})}
     costs = np.zeros((len(rows), len(columns)))  # no pair is better than a bad one
-    line_at = {(rows[int(starts[n])], columns[int(ends[n])]): n for n in lines}
+    line_at = {(rows[starts[n]], columns[ends[n]]): n for n in lines}
     for pair, line in line_at.items():
         costs[pair] = -scores[line]
     chosen = assign(costs)

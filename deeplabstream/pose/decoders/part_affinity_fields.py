@@ -66,17 +66,20 @@ def paf_line_scores(
     along = ends - starts
     length = np.hypot(along[:, 0], along[:, 1])[:, None]
     at = starts[:, None] + _SHARES * along[:, None]
-    columns = np.rint(at[..., 0]).astype(np.intp).clip(0, width - 1)
-    rows = np.rint(at[..., 1]).astype(np.intp).clip(0, height - 1)
-    places = (edges[:, None] * 2 * height + rows) * width + columns
+    cells = np.rint(at).astype(np.intp)
+    cells = np.minimum(np.maximum(cells, 0), np.array([width - 1, height - 1]))
+    places = (edges[:, None] * 2 * height + cells[..., 1]) * width + cells[..., 0]
     flat = fields.reshape(-1)
-    x, y = flat[places], flat[places + height * width]
+    x, y = flat.take(places), flat.take(places + height * width)
     direction = along / np.maximum(length, 1e-6)
     fit = x * direction[:, :1] + y * direction[:, 1:]
     # Within one cell a direction says nothing.
-    fit = np.where(length < 1, np.hypot(x, y), fit).clip(0, None)
+    if (length < 1).any():
+        fit = np.where(length < 1, np.hypot(x, y), fit)
+    fit = np.maximum(fit, 0)
     fit.sort(axis=1)
-    return np.asarray(fit[:, :worst].mean(axis=1), np.float32)
+    sums = np.add.reduce(fit[:, :worst], axis=1)
+    return np.asarray(sums / np.float32(min(worst, SAMPLES)), np.float32)
 
 
 _SHARES = ((np.arange(SAMPLES, dtype=np.float32) + 0.5) / SAMPLES)[:, None]
