@@ -14,7 +14,7 @@ weights, and the largest difference of any of their values is said. The aims are
 with what was reached. Figures taken while other programs compute mean little.
 
     python benchmarks/drawn_networks.py                once: some minutes
-    python benchmarks/inference.py                     all, some eight minutes
+    python benchmarks/inference.py                     all, some nine minutes
     python benchmarks/inference.py --quick             the small ones, a minute and a half
     python benchmarks/inference.py --networks arena --runtimes cpu openvino --json it.json
     python benchmarks/inference.py --gpu --json gpu.json       on an NVIDIA GPU
