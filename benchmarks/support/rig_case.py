@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,6 @@ import psutil
 from benchmarks.support.delay_causes import SLOW_MS, Late, Sampler, explanation, totals
 from benchmarks.support.flood import Flood
 from benchmarks.support.rendered import Rendered
-from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Failed, News
@@ -69,12 +68,29 @@ FRAMES = {every}
 """
 
 
+@dataclass(frozen=True)
+class Times:
+    """Times of one frame, from the run's table; 0: the cell is empty."""
+
+    exposed_ns: int
+    arrived_ns: int
+    posed_ns: int
+    decided_ns: int
+    written_ns: int
+
+    @classmethod
+    def of(cls, row: dict[str, str]) -> "Times":
+        """Return the times of a row."""
+        return cls(*(int(row[each.name] or 0) for each in fields(cls)))
+
+
 class Watch:
     """Follows a rig from start to the end of the measurement."""
 
     def __init__(self, session: Session, seconds: float) -> None:
         self.session, self.seconds = session, seconds
-        self.steps: list[Step] = []
+        self.analysed: list[Times] = []
+        """The frames analysed in the measurement, known at its end."""
         self.problems: list[str] = []
         self.began_ns = self.ended_ns = 0
         self.finished = False
@@ -90,9 +106,7 @@ class Watch:
 
     def take(self, news: News) -> None:
         """Note what the rig tells."""
-        if isinstance(news, Step):
-            self.steps.append(news)
-        elif isinstance(news, Failed):
+        if isinstance(news, Failed):
             self.problems.append(news.text)
 
     def tick(self) -> None:
@@ -214,7 +228,6 @@ def _in_window(session: Session, agenda: RequestQueue, watch: Watch) -> None:
             window.hide()  # a visible one asks first, because an experiment runs
             window.close()
 
-    bridge.stepped.connect(watch.steps.extend)
     bridge.failed.connect(watch.problems.append)
     bridge.ticked.connect(tick)
     bridge.start()
@@ -225,14 +238,11 @@ def evaluate(table: Path, watch: Watch, model: str) -> dict[str, Any]:
     """Return latencies, rates and pick-up lag within the measurement."""
     network_ns = float(model.partition(":")[2]) * 1e6
     began_ns, ended_ns = watch.began_ns, watch.ended_ns
-    steps = [step for step in watch.steps if began_ns <= step.exposed_ns < ended_ns]
     with table.open(encoding="utf-8", newline="") as file:
-        rows = [
-            (int(row["arrived_ns"]), row["analysed"] == "1")
-            for row in csv.DictReader(file)
-            if began_ns <= int(row["exposed_ns"]) < ended_ns
-        ]
-    arrived_ns = np.array([arrived for arrived, _ in rows], np.int64)
+        rows = [Times.of(row) for row in csv.DictReader(file)]
+    rows = [row for row in rows if began_ns <= row.exposed_ns < ended_ns]
+    steps = watch.analysed = [row for row in rows if row.posed_ns]
+    arrived_ns = np.array([row.arrived_ns for row in rows], np.int64)
     picked_ns = np.array([step.posed_ns - network_ns for step in steps], np.int64)
     own = np.searchsorted(arrived_ns, [step.arrived_ns for step in steps])
     lags = np.searchsorted(arrived_ns, picked_ns) - own - 1
@@ -240,7 +250,7 @@ def evaluate(table: Path, watch: Watch, model: str) -> dict[str, Any]:
         "latencies_ns": [s.written_ns - s.exposed_ns for s in steps if s.written_ns],
         "stages_ms": stages(steps, network_ns),
         "delivered": len(rows),
-        "analysed_share": sum(analysed for _, analysed in rows) / max(1, len(rows)),
+        "analysed_share": len(steps) / max(1, len(rows)),
         "poses_per_s": len(steps) / ((ended_ns - began_ns) / 1e9),
         "pick_up_lag": dict(Counter(np.maximum(lags, 0).tolist())),
     }
@@ -250,10 +260,9 @@ def late_pulses(watch: Watch, model: str) -> list[Late]:
     """Return the pulses that took longer than `SLOW_MS` besides the network."""
     network_ns = round(float(model.partition(":")[2]) * 1e6)
     late, before_ns = [], 0
-    for step in watch.steps:
+    for step in watch.analysed:
         took_ns = step.written_ns - step.exposed_ns - network_ns
-        counts = watch.began_ns <= step.exposed_ns < watch.ended_ns
-        if counts and step.written_ns and took_ns > SLOW_MS * 1e6:
+        if step.written_ns and took_ns > SLOW_MS * 1e6:
             late.append(
                 Late(
                     step.exposed_ns,
@@ -278,7 +287,7 @@ def rendered(count: int) -> dict[str, Camera]:
     }
 
 
-def stages(steps: list[Step], network_ns: float) -> dict[str, float]:
+def stages(steps: list[Times], network_ns: float) -> dict[str, float]:
     """Return the medians of a frame's stages, in ms; the network's time taken out."""
     done = [step for step in steps if step.written_ns]
     if not done:

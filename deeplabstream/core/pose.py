@@ -109,11 +109,10 @@ class Pose:
 
     def seen(self, threshold: float) -> "Pose":
         """Return the pose with NaN where the confidence is below `threshold` or NaN."""
-        unsure = ~(self.confidence >= threshold)
-        if not unsure.any():
-            return self
+        if all(sure >= threshold for row in self.confidence.tolist() for sure in row):
+            return self  # lists: an array operation costs 20 µs when caches are cold
         points = self.points.copy()
-        points[unsure] = np.nan
+        points[~(self.confidence >= threshold)] = np.nan
         return self.moved(points)
 
     def unknown(self) -> "Pose":

@@ -136,6 +136,22 @@ def test_with_real_time_off_nothing_is_asked_for(
     assert priority.check(10**12) == []
 
 
+@LINUX
+@pytest.mark.parametrize(
+    ("cores", "left"), [(2, None), (4, {0, 1, 2}), (8, set(range(7)))]
+)
+def test_from_four_cores_on_one_is_left_to_the_engine(
+    monkeypatch: pytest.MonkeyPatch, cores: int, left: set[int] | None
+) -> None:
+    used: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, given: used.append(given))
+    before = real_time.leave_core_to_engine()
+    assert used == ([] if left is None else [left])
+    real_time.use_cores(before)
+    assert used[1:] == ([] if left is None else [set(range(cores))])
+
+
 def test_garbage_is_collected_when_idle_and_not_more_often_than_planned() -> None:
     done = subprocess.run(
         [sys.executable, "-c", COLLECTING], cwd=ROOT, capture_output=True, text=True

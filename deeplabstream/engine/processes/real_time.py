@@ -29,6 +29,8 @@ LONGEST_S = 0.5
 MOST_OF_CORE = 0.7
 """Share of a core above which a thread loses the priority."""
 CHECK_S = 1.0
+ENOUGH_CORES = 4
+"""From so many cores on, recorder, encoder and window leave one to cameras and engine."""
 ALLOW = (
     r"printf '@users - rtprio 20\n@users - memlock unlimited\n@users - nice -10\n' | "
     "sudo tee /etc/security/limits.d/deeplabstream.conf"
@@ -135,6 +137,28 @@ class RealTime:
         if sys.platform == "linux":
             with suppress(OSError):
                 os.sched_setscheduler(number, os.SCHED_OTHER, os.sched_param(0))
+
+
+def leave_core_to_engine() -> set[int]:
+    """Keep this thread, and those that it starts, off the last core, so that it is free.
+
+    Only where this process may use `ENOUGH_CORES`. Return the cores that it used before,
+    for `use_cores`; empty: nothing was changed.
+    """
+    if sys.platform == "linux":
+        cores = os.sched_getaffinity(0)
+        if len(cores) >= ENOUGH_CORES and use_cores(cores - {max(cores)}):
+            return cores
+    return set()
+
+
+def use_cores(cores: set[int]) -> bool:
+    """Let this thread use these cores, if any; return whether that was allowed."""
+    if sys.platform == "linux" and cores:
+        with suppress(OSError):
+            os.sched_setaffinity(0, cores)
+            return True
+    return False
 
 
 class IdleCollection:

@@ -26,6 +26,7 @@ from deeplabstream.engine.processes.child_process import (
     send_message,
     set_up_child,
 )
+from deeplabstream.engine.processes.real_time import leave_core_to_engine
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
@@ -65,6 +66,7 @@ def recorder_main(
         set_up_child(orphaned)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the session ends the record
         raise_priority(3)
+        leave_core_to_engine()
         try:
             while not recorder.over:
                 patience_s = LOOK_S if recorder.busy else IDLE_S

@@ -22,6 +22,7 @@ from deeplabstream.engine.processes.child_process import (
     send_message,
 )
 from deeplabstream.engine.processes.guard import GuardLinks, switch_off
+from deeplabstream.engine.processes.real_time import leave_core_to_engine, use_cores
 from deeplabstream.engine.processes.second_guard import names_of
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.engine.session import messages as say
@@ -121,6 +122,7 @@ class ProcessManager:
         links_of_recorder = self._recorder_wake, self.journal.spec, zero_ns
         self.recorder = self._start("recorder", RECORDER, (), links_of_recorder)
         self._presence.close()
+        self._cores = leave_core_to_engine()
         self.announce_resources()
 
     def _start_engine(self, settings: Settings, zero_ns: int) -> None:
@@ -294,6 +296,7 @@ class ProcessManager:
             ring.unlink()
         self.journal.close()
         self.journal.unlink()
+        use_cores(self._cores)
 
     def _outputs_off(self, handle: Callable[[object], object]) -> Iterator[None]:
         """Wait until engine or a guard has switched off; do it here if all are gone."""
