@@ -52,7 +52,7 @@ def rtsp_camera() -> Iterator[RtspCamera]:
 
 
 def _serve(server: socket.socket, camera: RtspCamera) -> None:
-    server.settimeout(5)
+    server.settimeout(60)
     link, _ = server.accept()
     with link, suppress(ConnectionError):
         while not _answered(link, camera.url):

@@ -1,6 +1,7 @@
 """Pictures over ZeroMQ: as the predecessor's, newest first, and from nobody else."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -150,7 +151,8 @@ def test_only_who_knows_the_password_sends(tmp_path: Path) -> None:
             camera.opened(),
         ):
             pass
-    with zmq_sender(port, password=b"mouse"), camera.opened() as film:
+    patient = replace(camera, patience_s=60.0)
+    with zmq_sender(port, password=b"mouse"), patient.opened() as film:
         assert film.read(np.zeros(film.format.shape, film.format.dtype))
 
 

@@ -26,7 +26,7 @@ def ear() -> Iterator[socket.socket]:
     """A socket that listens."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.bind(("127.0.0.1", 0))
-        ear.settimeout(20)
+        ear.settimeout(60)
         yield ear
 
 

@@ -22,6 +22,7 @@ from deeplabstream.plugins.remote import (
     read_token,
 )
 from deeplabstream.settings.loading import parse
+from outputs.remotes import recorders
 from outputs.remotes.controls import InputStart, OpenEphysStart, TcpStart, ZmqStart
 from outputs.remotes.recorders import (
     OpenEphysRecorder,
@@ -416,9 +417,19 @@ def test_open_ephys_recording_of_others_is_left_alone(gui: FakeOpenEphys) -> Non
     assert gui.recording["base_text"] == "auto"
 
 
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a change for a moment only; an answer may take its time."""
+    wait = recorders._wait
+    monkeypatch.setattr(
+        recorders, "_wait", lambda done, _timeout_s, text: wait(done, 0.01, text)
+    )
+
+
+@pytest.mark.usefixtures("_impatient")
 def test_open_ephys_without_a_record_node_is_a_finding(gui: FakeOpenEphys) -> None:
     gui.nodes = []
-    recorder = OpenEphysRecorder(port=gui.port, timeout_s=0.2)
+    recorder = OpenEphysRecorder(port=gui.port, timeout_s=30)
     with pytest.raises(DeviceError, match="no Record Node in its signal chain"):
         recorder.check(False)
     with pytest.raises(DeviceError, match="did not begin to record"):
@@ -476,11 +487,12 @@ def test_spikeglx_run_may_start_and_stop_with_the_recording(glx: FakeSpikeGLX) -
     assert not glx.running
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_spikeglx_that_waits_for_a_trigger_is_switched_off_again(
     glx: FakeSpikeGLX,
 ) -> None:
     glx.triggered = False
-    recorder = SpikeGLXRecorder(port=glx.port, timeout_s=0.1)
+    recorder = SpikeGLXRecorder(port=glx.port, timeout_s=30)
     with pytest.raises(DeviceError, match="are its gate and trigger immediate"):
         recorder.start("monday")
     assert not glx.enabled
