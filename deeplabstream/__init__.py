@@ -99,6 +99,9 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.input import Input as Input
     from deeplabstream.plugins.input import InputBroken as InputBroken
     from deeplabstream.plugins.input import InputLevel as InputLevel
+    from deeplabstream.plugins.input import InputNews as InputNews
+    from deeplabstream.plugins.input import InputPulse as InputPulse
+    from deeplabstream.plugins.input import PulseInput as PulseInput
     from deeplabstream.plugins.output import AcknowledgingWrite as AcknowledgingWrite
     from deeplabstream.plugins.output import DeviceReport as DeviceReport
     from deeplabstream.plugins.output import Output as Output
@@ -263,6 +266,9 @@ _PUBLIC = {
         "Input",
         "InputBroken",
         "InputLevel",
+        "InputNews",
+        "InputPulse",
+        "PulseInput",
     ),
     "deeplabstream.plugins.output": (
         "AcknowledgingWrite",

@@ -91,6 +91,10 @@ TASKS = {
             "utils.RehearseExperiment", "an experiment on a simulated animal"
         ),
         "verify": Program("utils.VerifyBundle", "what an evidence bundle proves"),
+        "pulses": Program(
+            "utils.MatchPulses",
+            "frames of a run against the exposure pulses of a board",
+        ),
         "test-output": Program("utils.TestOutput", "one short pulse on an output"),
         "test-board": Program("utils.TestBoard", "the watchdog of a board"),
         "measure-latency": Program(

@@ -71,6 +71,7 @@ SMALLEST = {
     "board_latency.py --quick": "write to pin",
     "clock_alignment.py --quick": "10 of 10",
     "cropzoom_animals.py --quick": "cropzoom, followed",
+    "exposure_pulses.py --quick --minutes 1": "0 wrong",
     "distillation.py --quick": "student / teacher: error",
     "first_pose.py --starts 1 --compiled": "First pose, headless: .* after starting app.py",
     "floor.py --seconds 0.2 --rate 50": "poses_per_s",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -22,6 +22,8 @@ class RealSense(SynchronisedCamera):
     different streams of a device to different processes, each stream once. (Infrared and
     depth come from one sensor: not both.)
     """
+
+    rate_above_pulses: ClassVar[bool] = True
 
     serial: str = Field(
         "", description="serial number; empty: the only RealSense that is there"

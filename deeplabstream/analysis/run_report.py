@@ -35,12 +35,14 @@ from deeplabstream.analysis.report_document import (
 from deeplabstream.analysis.spans import Span
 from deeplabstream.analysis.tracking_quality import RULES
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.exposure_pulses import pulse_sentences
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,
     analysed_cameras,
     read_frames,
 )
 from deeplabstream.recording.run_folder import RunFolder, application_version
+from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_list import RunSummary, summarise
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import IMPORTED
@@ -484,6 +486,10 @@ def _frames(run: _Run) -> Iterator[Block]:
                 for each in skew
             ],
         )  # fmt: skip
+    if pulses := validate_facts(run.facts)[0].get("pulses"):
+        yield Text("Frames and the numbered pulses of their exposures.")
+        for sentence in pulse_sentences(pulses):
+            yield Text(sentence)
 
 
 def _count(value: Any) -> str:

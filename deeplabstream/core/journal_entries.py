@@ -104,6 +104,20 @@ class Sensed(Packed):
 
 
 @dataclass(frozen=True, slots=True)
+class Pulsed(Packed):
+    """A pulse of an exposure, numbered by the device that counted or generated it."""
+
+    input: str
+    number: int
+    """From 0 since the input was opened; a gap: pulses whose times are not known."""
+    began_ns: int
+    """Time by the device's clock, converted to the run's clock."""
+    heard_ns: int
+    device_us: int
+    """Time by the device's own clock, us."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Packed):
     """A message for the user: something started, ended or failed."""
 
@@ -134,4 +148,4 @@ class Measured(Packed):
 LAST_NOTE = "engine"
 """Kind of the note that is the last entry of every engine that was not killed."""
 
-Entry = Step | Intent | Edge | Acknowledged | Sensed | Note | Measured
+Entry = Step | Intent | Edge | Acknowledged | Sensed | Pulsed | Note | Measured

@@ -11,10 +11,16 @@ from math import nan
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeepLabStreamError, error_context
-from deeplabstream.core.journal_entries import Entry, Note, Sensed
+from deeplabstream.core.journal_entries import Entry, Note, Pulsed, Sensed
 from deeplabstream.engine.checks.output_test import PULSE_S
 from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
-from deeplabstream.plugins.input import Input, InputBroken, InputLevel
+from deeplabstream.plugins.input import (
+    Input,
+    InputBroken,
+    InputNews,
+    InputPulse,
+    PulseInput,
+)
 from deeplabstream.plugins.output import Output
 
 
@@ -25,7 +31,7 @@ class Inputs:
         self,
         names: Mapping[str, Input],
         clock: Clock,
-        write: Callable[[Sensed | Note], object],
+        write: Callable[[Sensed | Pulsed | Note], object],
     ) -> None:
         self._clock = clock
         self._write = write
@@ -39,13 +45,19 @@ class Inputs:
         with self._lock:
             return dict(self._known)
 
-    def hear(self, name: str, news: InputLevel | InputBroken) -> None:
+    def hear(self, name: str, news: InputNews) -> None:
         """Take note of what a device tells of an input."""
         if isinstance(news, InputBroken):
             with self._lock:
                 self._known |= {name: nan, f"{name}.count": nan}
             text = f"[Input {name}] {news.text}: it is unknown from now on"
             self._write(Note("error", text, self._clock.now_ns()))
+            return
+        if isinstance(news, InputPulse):
+            with self._lock:
+                self._known |= {name: 1.0, f"{name}.count": float(news.number + 1)}
+            when = news.began_ns, news.heard_ns, news.device_us
+            self._write(Pulsed(name, news.number, *when))
             return
         with self._lock:
             count = self._known[f"{name}.count"]
@@ -58,19 +70,27 @@ class Inputs:
 
 @contextmanager
 def open_inputs(
-    inputs: Mapping[str, Input], clock: Clock, write: Callable[[Sensed | Note], object]
+    inputs: Mapping[str, Input],
+    clock: Clock,
+    write: Callable[[Sensed | Pulsed | Note], object],
 ) -> Iterator[Inputs]:
-    """Open all inputs; what they tell is written, and known to `now`."""
+    """Open all inputs but generators; what they tell is written, and known to `now`."""
     known = Inputs(inputs, clock, write)
     with ExitStack() as stack:
         for name, device in inputs.items():
-            with error_context(f"Input {name}"):
-
-                def hear(news: InputLevel | InputBroken, name: str = name) -> None:
-                    known.hear(name, news)
-
-                stack.enter_context(device.opened(hear))
+            if not _generates(device):
+                _open_input(stack, name, device, known)
         yield known
+
+
+def _generates(device: Input) -> bool:
+    """Return whether an input makes pulses, which begin when the cameras are open."""
+    return isinstance(device, PulseInput) and device.generates
+
+
+def _open_input(stack: ExitStack, name: str, device: Input, known: Inputs) -> None:
+    with error_context(f"Input {name}"):
+        stack.enter_context(device.opened(lambda news: known.hear(name, news)))
 
 
 class DeviceManager:
@@ -97,6 +117,8 @@ class DeviceManager:
         """None: nothing is open."""
         self._sensed: Inputs | None = None
         self._left_on = False
+        self._cameras_open = False
+        self._generating = False
 
     @property
     def whole(self) -> bool:
@@ -120,6 +142,7 @@ class DeviceManager:
         self._open.close()
         self._left_on = self.left_on
         self.bank = self._sensed = None
+        self._generating = False
         stack = ExitStack()
         try:
             bank = stack.enter_context(opened(self._outputs, self._clock, self._write))
@@ -132,6 +155,26 @@ class DeviceManager:
             return str(error)
         self._resources.push(stack)
         self._open, self.bank, self._sensed = stack, bank, sensed
+        return self._generate() if self._cameras_open else ""
+
+    def cameras_open(self) -> str:
+        """Open the generators of pulses: all cameras wait for them now.
+
+        Return why one could not be opened, or "".
+        """
+        self._cameras_open = True
+        return self._generate() if self._sensed is not None else ""
+
+    def _generate(self) -> str:
+        if self._generating or self._sensed is None:
+            return ""
+        self._generating = True
+        try:
+            for name, device in self._inputs.items():
+                if _generates(device):
+                    _open_input(self._open, name, device, self._sensed)
+        except DeepLabStreamError as error:
+            return str(error)
         return ""
 
     def switch_off(self, why: str, cause: str) -> None:

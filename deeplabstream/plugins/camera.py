@@ -250,6 +250,10 @@ class SynchronisedCamera(Camera):
     The settings have one vocabulary: a *leader* gives pulses, a *follower* exposes on them.
     """
 
+    rate_above_pulses: ClassVar[bool] = False
+    """Whether RATE of a triggered camera must be above the rate of the pulses, as the camera
+    ignores pulses that come while it reads out."""
+
     rate: float | None
     trigger: Literal["free", "line", "software"] = Field(
         "free",

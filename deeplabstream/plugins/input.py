@@ -4,9 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.core.command import CameraName
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,21 @@ class InputLevel:
     """Time of the change by the device's own clock, us; -1: not known."""
 
 
-Hear: TypeAlias = Callable[[InputLevel | InputBroken], object]
+@dataclass(frozen=True, slots=True)
+class InputPulse:
+    """A pulse that the device has numbered."""
+
+    number: int
+    """From 0 since opening; a gap: pulses whose times are not known."""
+    began_ns: int
+    """On the run's clock, by the device's own."""
+    heard_ns: int
+    device_us: int
+    """Time of the pulse by the device's own clock, us."""
+
+
+InputNews: TypeAlias = InputLevel | InputPulse | InputBroken
+Hear: TypeAlias = Callable[[InputNews], object]
 """Called with each change in order, from any thread. After `InputBroken` the level is unknown."""
 
 
@@ -41,3 +58,27 @@ class Input(ABC):
     @abstractmethod
     def opened(self, hear: Hear) -> AbstractContextManager[None]:
         """Open the device; `hear` is called with the level at opening, then with each change."""
+
+
+@settings(frozen=True, kw_only=True)
+class PulseInput(Input):
+    """Pulses of exposures, numbered by a device; frames are matched to them.
+
+    `hear` is called with an `InputPulse` for each.
+    """
+
+    generates: ClassVar[bool] = False
+    """Whether the device makes the pulses, so that it misses none. Such an input is opened
+    when all cameras are open, so that none misses the first pulse."""
+
+    cameras: tuple[CameraName, ...] = Field(
+        (),
+        description="NAMEs of the cameras that expose on these pulses, or give them; "
+        "empty: see the kind",
+    )
+    most_delay_ms: float = Field(
+        100.0,
+        gt=0,
+        le=2000,
+        description="longest possible time from a pulse to the recorded time of its frame",
+    )

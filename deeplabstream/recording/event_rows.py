@@ -10,6 +10,7 @@ from deeplabstream.core.journal_entries import (
     Intent,
     Measured,
     Note,
+    Pulsed,
     Sensed,
     Step,
 )
@@ -48,7 +49,7 @@ class EventRows:
                 self.sensed(entry)
             case Note():
                 self.note(entry)
-            case Measured():  # in run.json, at the end
+            case Pulsed() | Measured():  # in pulses.csv; in run.json, at the end
                 pass
 
     def commands(self, step: Step) -> None:

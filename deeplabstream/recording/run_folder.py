@@ -27,11 +27,19 @@ from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_json import skeleton_facts, skeleton_from
 from deeplabstream.recording.run_reader import read_steps
-from deeplabstream.recording.run_schema import IMPORTED, QUEUE, VERSION, current_facts
+from deeplabstream.recording.run_schema import (
+    IMPORTED,
+    PULSES,
+    QUEUE,
+    VERSION,
+    current_facts,
+)
 from deeplabstream.recording.table_reader import (
     RunTable,
     camera_table,
     events_table,
+    matches_table,
+    pulses_table,
     queue_table,
     read_events,
     triggers_table,
@@ -141,6 +149,15 @@ class RunFolder:
         """Path of the table of uncertain frames."""
         return self.path / QUEUE.file
 
+    @property
+    def pulses_path(self) -> Path:
+        """Path of the numbered pulses."""
+        return self.path / PULSES.file
+
+    def matches_path(self, camera: str) -> Path:
+        """Return the path of a camera's pulses with their frames."""
+        return self.path / f"{stem(camera)}.pulses.csv"
+
     def table_path(self, camera: str) -> Path:
         """Return the path of a camera's frames and poses."""
         return self.path / f"{stem(camera)}.csv"
@@ -212,6 +229,10 @@ class RunFolder:
             yield video_table(path)
         if self.queue_path.exists():
             yield queue_table(self.queue_path)
+        if self.pulses_path.exists():
+            yield pulses_table(self.pulses_path)
+        for path in sorted(self.path.glob("*.pulses.csv")):
+            yield matches_table(path)
 
     def update(self, **facts: object) -> None:
         """Change entries of `run.json` atomically."""
@@ -275,7 +296,11 @@ def stem(camera: str) -> str:
     """Return a camera's name as a file name; characters that are not allowed become %XX."""
     name = re.sub(r'[<>:"/\\|?*%\x00-\x1f]', lambda m: f"%{ord(m[0]):02X}", camera)
     first = name.partition(".")[0].rstrip().lower()
-    ours_or_windows = name.lower() in ("events", "triggers") or _DEVICES.match(first)
+    ours_or_windows = name.lower() in (
+        "events",
+        "pulses",
+        "triggers",
+    ) or _DEVICES.match(first)
     return f"camera_{name}" if ours_or_windows else name
 
 

@@ -188,6 +188,51 @@ def _are_timings(value: object) -> bool:
     )
 
 
+def _are_pulse_inputs(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(each, Mapping)
+        and _is_list_of_text(each.get("cameras"))
+        and type(each.get("most_delay_ms")) in (int, float)
+        and each["most_delay_ms"] > 0
+        for each in value.values()
+    )
+
+
+def _are_pulses(value: object) -> bool:
+    """Return whether a summary of matched pulses is as `exposure_pulses` writes it."""
+    if not isinstance(value, Mapping):
+        return False
+    cameras, skew = value.get("cameras"), value.get("skew")
+    counts = ["frames", "matched", "no_pulse", "refused", "lost", "silent", "unlisted"]
+    return (
+        isinstance(cameras, list)
+        and all(
+            isinstance(each, Mapping)
+            and all(_is_whole_number(each.get(name)) for name in counts)
+            and all(isinstance(each.get(name), str) for name in ("camera", "input"))
+            and isinstance(each.get("lost_pulses"), list)
+            and _is_list_of_text(each.get("why"))
+            and (each.get("delay_ms") is None or _are_ms(each["delay_ms"]))
+            for each in cameras
+        )
+        and isinstance(skew, list)
+        and all(
+            isinstance(each, Mapping)
+            and _is_list_of_text(each.get("cameras"))
+            and isinstance(each.get("by"), str)
+            and _is_whole_number(each.get("pulses"))
+            and _are_ms(each.get("ms"))
+            for each in skew
+        )
+    )
+
+
+def _are_ms(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        type(value.get(name)) in (int, float) for name in ("p50", "p95", "max")
+    )
+
+
 _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "schema": (_is_whole_number, int),
     "started": (_is_time, str),
@@ -203,5 +248,16 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "not_saved": (_is_list_of_text, list),
     "measures": (_are_measures, list),
     "timing": (_are_timings, list),
+    "pulse_inputs": (_are_pulse_inputs, dict),
+    "pulses": (_are_pulses, dict),
 }
-_OPTIONAL = ("schema", "started_ns", "repaired", "not_saved", "measures", "timing")
+_OPTIONAL = (
+    "schema",
+    "started_ns",
+    "repaired",
+    "not_saved",
+    "measures",
+    "timing",
+    "pulse_inputs",
+    "pulses",
+)

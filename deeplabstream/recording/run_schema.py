@@ -258,7 +258,40 @@ QUEUE = TableSchema(
         ),
     ),
 )
-TABLES = (CAMERA, VIDEO, TRIGGERS, EVENTS, QUEUE)
+PULSES = TableSchema(
+    "pulses.csv",
+    "numbered pulse of an exposure",
+    (
+        Column("input", TEXT, "", "input that counts or generates the pulses"),
+        Column(
+            "pulse",
+            INT64,
+            "",
+            "number by the device since the input was opened; a gap: pulses without times",
+        ),
+        Column("time_s", FINITE, "s", "time of the pulse since Start Stream"),
+        Column("acted_ns", INT64, "ns", "time by the device's clock, converted"),
+        Column("acked_ns", INT64, "ns", "report of the device received"),
+        Column("device_us", INT64, "µs", "time by the device's own clock"),
+    ),
+)
+_NO_PULSE, _NO_FRAME_OF_PULSE = "no pulse belongs to it", "no frame belongs to it"
+MATCHES = TableSchema(
+    "CAMERA.pulses.csv",
+    "pulse or frame of a camera whose exposures have numbered pulses",
+    (
+        Column("input", TEXT, "", "input that counts or generates the pulses"),
+        Column(
+            "part", INT64, "", "counts how often the numbers of the pulses restarted"
+        ),
+        Column("pulse", INT64, "", "number of the pulse", _NO_PULSE),
+        Column("frame", INT64, "", "`frame` of the frame", _NO_FRAME_OF_PULSE),
+        Column("pulse_s", FINITE, "s", "pulse since Start Stream", "not known"),
+        Column("delay_ms", FINITE, "ms", "from the pulse to `exposed_ns`", "not known"),
+        Column("state", TEXT, "", "`matched`, `lost`, `no pulse`, `silent`, `refused`"),
+    ),
+)
+TABLES = (CAMERA, VIDEO, TRIGGERS, EVENTS, QUEUE, PULSES, MATCHES)
 FILES: Mapping[str, str] = {
     "settings.ini": "the settings as used, unchanged",
     "run.json": "schema, versions, networks with their hashes, cameras, skeleton, every "
@@ -272,6 +305,8 @@ FILES: Mapping[str, str] = {
     "CAMERA.frames.csv": "one row per frame of the video",
     f"{QUEUE_FOLDER}/": "`frames.csv`: uncertain frames to label ([training.md](training.md)), and "
     "the images of those that were not recorded, if any",
+    "pulses.csv": "one row per numbered pulse, if exposures are counted or triggered by a board",
+    "CAMERA.pulses.csv": "one row per pulse of a camera, with its frame ([cameras.md](cameras.md))",
     "notes.json": "notes and tags that were written on the page Runs later, if any",
     REGIONS: "regions and points that were added after the run, if any ([results.md](results.md))",
     CORRECTIONS: "corrections of the poses, if any; the tables keep what was recorded "

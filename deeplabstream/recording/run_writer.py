@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from deeplabstream.core.closing import Closing
-from deeplabstream.core.journal_entries import Entry, Measured, Step
+from deeplabstream.core.journal_entries import Entry, Measured, Pulsed, Step
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.cell_formats import STATES, text_cell
@@ -18,7 +18,7 @@ from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.identity_totals import IdentityTotals
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import measure_facts, skeleton_facts
-from deeplabstream.recording.run_schema import EVENTS, TRIGGERS
+from deeplabstream.recording.run_schema import EVENTS, PULSES, TRIGGERS
 
 
 class RunWriter(Closing):
@@ -34,6 +34,7 @@ class RunWriter(Closing):
         self._identity = IdentityTotals()
         self._measured: dict[int, Measured] = {}
         """The last measures of each experiment, by its first frame; of the analysis too."""
+        self._pulses: Table | None = None
         self.queue: QueueWriter | None = None
         """Queues uncertain frames; None: none are queued."""
 
@@ -96,8 +97,25 @@ class RunWriter(Closing):
             self.step(entry)
         elif isinstance(entry, Measured):
             self._measured[entry.start_ns] = entry
+        elif isinstance(entry, Pulsed):
+            self._pulse(entry)
         else:
             self._events.entry(entry)
+
+    def _pulse(self, pulse: Pulsed) -> None:
+        """Write a pulse; the first makes the table."""
+        if self._pulses is None:
+            self._pulses = Table(self.folder.pulses_path, PULSES.names)
+        self._pulses.write_cells(
+            {
+                "input": text_cell(pulse.input),
+                "pulse": pulse.number,
+                "time_s": time_cell(pulse.began_ns, self._start_ns),
+                "acted_ns": pulse.began_ns,
+                "acked_ns": pulse.heard_ns,
+                "device_us": pulse.device_us,
+            }
+        )
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -145,4 +163,5 @@ class RunWriter(Closing):
             self._events.table,
             *cameras,
             *([queue] if queue else []),
+            *([self._pulses] if self._pulses else []),
         ]

@@ -25,6 +25,8 @@ from deeplabstream.recording.run_schema import (
     EVENTS,
     FLOAT64,
     FRAME_COLUMNS,
+    MATCHES,
+    PULSES,
     QUEUE,
     TEXT,
     TRIGGERS,
@@ -304,6 +306,16 @@ def triggers_table(path: Path) -> RunTable:
 def queue_table(path: Path) -> RunTable:
     """Return `queue/frames.csv`."""
     return RunTable(path, QUEUE)
+
+
+def pulses_table(path: Path) -> RunTable:
+    """Return `pulses.csv`."""
+    return RunTable(path, PULSES)
+
+
+def matches_table(path: Path) -> RunTable:
+    """Return `CAMERA.pulses.csv`."""
+    return RunTable(path, MATCHES)
 
 
 def camera_table(path: Path, skeleton: Skeleton | None) -> RunTable:

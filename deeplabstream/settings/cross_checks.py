@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.camera import SynchronisedCamera
+from deeplabstream.plugins.input import PulseInput
 from deeplabstream.plugins.trigger import BodyPartTrigger
 from deeplabstream.settings.animals import MOST, animal_name_problems
 from deeplabstream.settings.sections import Settings
@@ -53,6 +54,61 @@ def synchronisation_problems(rig: Settings) -> Iterator[str]:
                 f"[Camera {name}] RATE = {camera.rate:g}: its LEADER {camera.leader} gives "
                 f"{leader.rate:g} pulses per second. Enter the same RATE in both"
             )
+
+
+def pulse_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each input of pulses that does not fit the cameras."""
+    triggered: dict[str, str] = {}
+    for name, device in rig.inputs.items():
+        if not isinstance(device, PulseInput):
+            continue
+        cameras = rig.cameras_of_pulses(device)
+        if not device.generates:
+            if not cameras:
+                yield f"[Input {name}] CAMERAS: enter the camera whose pulses are counted"
+            continue
+        if not cameras:
+            yield (
+                f"[Input {name}] CAMERAS: no camera waits for the pulses; set TRIGGER = line "
+                "in its section"
+            )
+        for camera in cameras:
+            yield from _trigger_problems(rig, f"[Input {name}]", device, camera)
+            if camera in triggered:
+                yield (
+                    f"[Input {name}] CAMERAS: [Camera {camera}] has the pulses of "
+                    f"[Input {triggered[camera]}] already"
+                )
+            triggered[camera] = name
+
+
+def _trigger_problems(
+    rig: Settings, title: str, device: PulseInput, name: str
+) -> Iterator[str]:
+    camera, rate = rig.cameras[name], getattr(device, "rate", None)
+    kind = type(camera).__name__
+    if not isinstance(camera, SynchronisedCamera):
+        yield (
+            f"{title} CAMERAS: [Camera {name}] with KIND = {kind} has no trigger input, so "
+            "it cannot follow pulses; leave it out"
+        )
+    elif camera.trigger != "line":
+        yield (
+            f"{title} CAMERAS: [Camera {name}] has TRIGGER = {camera.trigger}, so it does "
+            "not wait for the pulses; set TRIGGER = line"
+        )
+    elif (
+        camera.rate and rate and camera.rate != rate and not _runs_faster(camera, rate)
+    ):
+        yield (
+            f"[Camera {name}] RATE = {camera.rate:g}: {title} gives {rate:g} pulses per "
+            "second. Enter the same RATE in both"
+        )
+
+
+def _runs_faster(camera: SynchronisedCamera, rate: float) -> bool:
+    """Return whether a camera's own rate has to be above that of the pulses, and is."""
+    return camera.rate_above_pulses and (camera.rate or 0) > rate
 
 
 def _in_circle(name: str, followers: Mapping[str, SynchronisedCamera]) -> bool:

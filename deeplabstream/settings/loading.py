@@ -24,6 +24,7 @@ from deeplabstream.settings.cross_checks import (
     animal_problems,
     check_against,
     measure_problems,
+    pulse_problems,
     synchronisation_problems,
     unit_problems,
 )
@@ -258,6 +259,7 @@ class _Reading:
             for name, made in self._makers[family].items():
                 self._check_named(f"{family} {name}", made)
         self._problems += synchronisation_problems(rig)
+        self._problems += pulse_problems(rig)
         for name, output in self._makers["Output"].items():
             self._check_named(f"Output {name}", output)
             taker = rig.outputs.get(output().then or "")

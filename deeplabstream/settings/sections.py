@@ -15,9 +15,9 @@ from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.paths import is_folder
-from deeplabstream.plugins.camera import Camera
+from deeplabstream.plugins.camera import Camera, SynchronisedCamera
 from deeplabstream.plugins.experiment import Experiment
-from deeplabstream.plugins.input import Input
+from deeplabstream.plugins.input import Input, PulseInput
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.remote import Remote, RemoteControl
 from deeplabstream.plugins.trigger import AnimalName, Trigger
@@ -432,6 +432,36 @@ class Settings:
     remotes: Mapping[str, Remote] = plain_field(default_factory=dict)
     """Programs and lines that start and stop the rig, and recorders that it starts."""
 
+    def cameras_of_pulses(self, device: PulseInput) -> tuple[str, ...]:
+        """Return the cameras whose exposures have the pulses of an input.
+
+        Those of CAMERAS, and cameras that follow them. If CAMERAS is empty: of a generator,
+        those with TRIGGER = line and no LEADER; of a counter, the only camera.
+        """
+        chosen: list[str] = [n for n in device.cameras if n in self.cameras]
+        if not device.cameras and device.generates:
+            chosen = [
+                name for name, each in self.followers.items() if each.leader is None
+            ]
+        elif not device.cameras and len(self.cameras) == 1:
+            chosen = [*self.cameras]
+        for _ in self.cameras:
+            chosen += [
+                name
+                for name, camera in self.followers.items()
+                if camera.leader in chosen and name not in chosen
+            ]
+        return tuple(chosen)
+
+    @property
+    def followers(self) -> dict[str, SynchronisedCamera]:
+        """Cameras that expose on pulses, by name."""
+        return {
+            name: camera
+            for name, camera in self.cameras.items()
+            if isinstance(camera, SynchronisedCamera) and camera.trigger == "line"
+        }
+
     def new_triggers(self) -> dict[str, Trigger]:
         """Return the triggers anew: they may remember what they saw in a run."""
         return {name: maker() for name, maker in self.triggers.items()}
@@ -539,7 +569,24 @@ def effective(settings: Settings) -> dict[str, object]:
         "triggers": {
             name: _as_values(maker) for name, maker in settings.triggers.items()
         },
+        **_pulse_inputs(settings),
     }
+
+
+def _pulse_inputs(settings: Settings) -> dict[str, object]:
+    """Return the inputs of numbered pulses, with their cameras; nothing: there are none."""
+    found = {
+        name: {
+            "KIND": type(device).__name__,
+            "generates": device.generates,
+            "cameras": list(settings.cameras_of_pulses(device)),
+            "most_delay_ms": device.most_delay_ms,
+            "port": getattr(device, "port", ""),
+        }
+        for name, device in settings.inputs.items()
+        if isinstance(device, PulseInput)
+    }
+    return {"pulse_inputs": found} if found else {}
 
 
 def _as_values(maker: Maker[Any]) -> dict[str, object]:

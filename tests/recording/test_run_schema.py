@@ -20,6 +20,8 @@ from deeplabstream.recording.run_schema import (
     CORRECTIONS,
     EVENTS,
     FILES,
+    MATCHES,
+    PULSES,
     REGIONS,
     TRIGGERS,
     VERSION,
@@ -55,9 +57,14 @@ def test_what_is_written_is_what_the_schema_declares(tmp_path: Path) -> None:
     for name, columns in headers.items():
         assert tuple(rows(run / name)[0]) == columns
     written = {name.replace("top", "CAMERA") for name in content(run)}
-    assert written == {*FILES} - {NOTES, REGIONS, CORRECTIONS, "queue/"}, (
-        "not every run has these"
-    )
+    assert written == {*FILES} - {
+        NOTES,
+        REGIONS,
+        CORRECTIONS,
+        PULSES.file,
+        MATCHES.file,
+        "queue/",
+    }, "not every run has these"
     assert json.loads((run / "run.json").read_text("utf-8"))["schema"] == VERSION
 
 

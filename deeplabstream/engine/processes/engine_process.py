@@ -327,6 +327,8 @@ class _Engine:
             reader.close()
         self.readers = tuple(RingReader(Ring(spec), borrows=True) for spec in specs)
         self.turns = FrameTurns(self.readers)
+        if problem := self.bench.cameras_open():
+            self.complain(problem)
 
     def analyse(self, active: bool) -> None:
         """Pose frames from the next one on, or no longer."""

@@ -19,7 +19,7 @@ import numpy as np
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Note, Step
+from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Note, Pulsed, Step
 from deeplabstream.engine.processes.child_process import (
     raise_priority,
     report_errors,
@@ -34,6 +34,11 @@ from deeplabstream.ipc.ring import Ring, RingReader
 from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
 from deeplabstream.recording.disk_sync import SYNC_S, DiskSync
+from deeplabstream.recording.exposure_pulses import (
+    match_run,
+    pulse_facts,
+    write_matches,
+)
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.frame_rows import FrameRows
@@ -107,6 +112,7 @@ class StreamRecorder:
         self._rows: dict[str, FrameRows] = {}
         self._takes = CameraRecordings(self._troubled)
         self._early: deque[Entry] = deque(maxlen=_KEPT)
+        self._early_pulses: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
         self._accounts: list[FrameCounts] = []
         self._problems: deque[tuple[str, bool]] = deque()
@@ -217,8 +223,9 @@ class StreamRecorder:
             lambda error: self._troubled(_sentence(error), whole=True),
         )
         self._accounts, self._not_saved = [], []
-        while self._early:
-            self._write(self._early.popleft())
+        for early in (self._early, self._early_pulses):
+            while early:
+                self._write(early.popleft())
         send_message(self._pipe, say.RunOpened(folder.path))
 
     def _start_analysis(self, request: say.StartAnalysis) -> None:
@@ -277,7 +284,14 @@ class StreamRecorder:
         run.folder.finish(datetime.now().astimezone(), how, self._accounts)
         self._closed()
         run.folder.update(skew=recorded_skews(run.folder, self._accounts))
+        self._match_pulses(run.folder)
         send_message(self._pipe, say.RunClosed(tuple(self._accounts)))
+
+    def _match_pulses(self, folder: RunFolder) -> None:
+        """Match frames to numbered pulses, if exposures are counted or triggered."""
+        if matched := match_run(folder, done=self._closed):
+            write_matches(folder, matched)
+            folder.update(pulses=pulse_facts(folder, matched))
 
     # --- entries
 
@@ -306,6 +320,8 @@ class StreamRecorder:
         if isinstance(entry, Step):
             if (rows := self._rows.get(entry.camera)) is not None:
                 rows.step(entry)
+        elif self._run is None and isinstance(entry, Pulsed):
+            self._early_pulses.append(entry)  # many: notes would be forgotten
         elif self._run is None:
             self._early.append(entry)
         else:

@@ -20,6 +20,7 @@ from deeplabstream.core.journal_entries import (
     Intent,
     Measured,
     Note,
+    Pulsed,
     Sensed,
     Step,
 )
@@ -487,7 +488,7 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
             return replace(_with_failed_outputs(state, text), error=_last_line(text))
         case Measured():
             return replace(state, measured=entry)
-        case Intent() | Sensed() | Note():
+        case Intent() | Sensed() | Pulsed() | Note():
             return state
         case _:
             assert_never(entry)

@@ -27,7 +27,7 @@ from deeplabstream.recording.alignment.clock_map import (
 from deeplabstream.recording.alignment.recording_data import Recording
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats
 from deeplabstream.recording.run_folder import RunFolder, stem
-from deeplabstream.recording.run_schema import CAMERA, EVENTS, VIDEO
+from deeplabstream.recording.run_schema import CAMERA, EVENTS, PULSES, VIDEO
 from deeplabstream.recording.table_reader import RunTable, cells_of, events_table
 
 ALIGNED = "aligned"
@@ -44,6 +44,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     CAMERA.file: ("frame", "time_s", "exposed_ns"),
     VIDEO.file: ("video_frame", "frame", "exposed_ns"),
     EVENTS.file: ("time_s", "kind", "name", "level"),
+    PULSES.file: ("input", "pulse", "time_s"),
     "triggers.csv": ("camera", "frame", "time_s", "trigger", "answer"),
 }
 """Columns of the run's tables that aligned tables repeat, by table."""
@@ -187,14 +188,20 @@ def aligned_folder(run: Path, recording: Path, name: str = "") -> Path:
 
 def planned_files(folder: RunFolder, into: Path) -> list[Path]:
     """Return the files that `write_aligned` writes."""
-    tables = [
-        into / table.path.name for table in folder.tables() if table.path.exists()
-    ]
     return [
-        *tables,
+        *(into / table.path.name for table in _tables(folder)),
         into / CLOCK,
         into / RESIDUALS,
         into / FACTS,
+    ]
+
+
+def _tables(folder: RunFolder) -> list[RunTable]:
+    """Return the tables of a run that have times."""
+    return [
+        table
+        for table in folder.tables()
+        if table.schema.file in _KEYS and table.path.exists()
     ]
 
 
@@ -206,7 +213,7 @@ def write_aligned(
     Each file gets its name when it is complete. DeepLabStreamError: one exists already.
     """
     check_free(planned_files(aligned.folder, into), overwrite)
-    tables = [table for table in aligned.folder.tables() if table.path.exists()]
+    tables = _tables(aligned.folder)
     counts = {
         table.path.name: _write_table(aligned, table, into / table.path.name)
         for table in progress(tables, "writing tables", len(tables), "tables")

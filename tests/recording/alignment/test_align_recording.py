@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from deeplabstream.recording.alignment.sync_signals import (
     barcodes,
     random_pulses,
 )
+from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.exporters.exports import export
+from deeplabstream.recording.run_schema import PULSES, QUEUE
 from tests.recording.alignment.recorder import Recorder
 from tests.recording.alignment.synced_run import RATE, made
 from utils.AlignRecording import main
@@ -140,3 +143,20 @@ def test_the_nwb_export_has_the_aligned_tables(folder: Path) -> None:
     assert {"edge", "input"} <= {*events.kind}
     with pynwb.NWBHDF5IO(path, "r") as reader:
         assert pynwb.validate(io=reader) == []
+
+
+def test_pulses_get_times_and_the_queue_is_left_out(folder: Path) -> None:
+    run = folder / "run"
+    start_ns = int(json.loads((run / "run.json").read_text("utf-8"))["start_ns"])
+    with closing(Table(run / "pulses.csv", PULSES.names)) as table:
+        for number in range(100):
+            at_ns = start_ns + number * 10**9
+            table.write(f"trigger,{number},{number:.6f},{at_ns},{at_ns},5")
+    (run / "queue").mkdir()
+    Table(run / "queue" / "frames.csv", QUEUE.names).close()
+    assert main([str(run), str(folder / "edges.csv")]) == 0
+    pulses = pd.read_csv(run / "aligned" / "edges" / "pulses.csv")
+    assert pulses.pulse.tolist() == list(range(100))
+    off = pulses.recording_s - RECORDER.clock(np.arange(100.0))
+    assert off.abs().max() < 3e-4
+    assert not (run / "aligned" / "edges" / "frames.csv").exists()

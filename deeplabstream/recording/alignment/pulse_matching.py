@@ -1,0 +1,434 @@
+"""Pulse matching: which numbered pulse belongs to which frame of a camera, without a guess.
+
+Pulses and frames come at the same regular rate, so `edge_matching` can't tell them apart.
+The order decides: each exposure has one slot in the train of pulses. A frame that is missing
+moves all later frames by one slot; a frame that is late moves only itself. One number
+remains for each stretch, the shift: by how many whole periods a frame's time is later than
+its pulse. It follows from the longest possible delay, from the first pulse of a generator,
+or from intervals that differ (dither, pauses). Where several shifts are possible, the
+stretch is refused; so are frames around a loss whose place is not certain.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from deeplabstream.recording.alignment.sync_signals import Floats, Ints
+
+NO_PULSE, REFUSED = -1, -2
+"""Instead of a pulse's number: the exposure had none; it is not certain which one."""
+TOO_FEW, AMBIGUOUS, TOO_LATE, UNSTEADY = (
+    "too few frames and pulses at the same time",
+    "several shifts are possible",
+    "the frames fit only with a delay beyond MOST_DELAY_MS",
+    "the times of the frames vary by more than a period",
+)
+"""Why a stretch is refused."""
+_UNKNOWN = np.iinfo(np.int64).min
+"""Instead of a slot: it is not certain."""
+EARLY_S = 0.001
+"""By how much a frame may seem earlier than its pulse: an error of the clocks."""
+_ON_TIME = 0.3
+"""Periods by which a frame that is on time may be off."""
+_CONFIRM = 12
+"""Frames that must agree on a loss."""
+_MOST_PENDING = 240
+_FOLLOW = 0.05
+"""Share by which the delay follows a frame."""
+_REGULAR = 0.3
+"""Share of a period by which intervals of a regular train may be off."""
+_LONGEST_HOLE_S = 60.0
+_BLOCKS = 32
+_LEAST_IN_BLOCK = 8
+_SURE = 6.0
+"""Standard errors by which a shift must be better than all others."""
+_BEYOND = 3
+"""Shifts outside the possible delays that are compared too."""
+_LEAST_FRAMES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class PulseTrain:
+    """Numbered pulses, in order, from when the numbers began to where they end or restart.
+
+    Attributes
+    ----------
+    numbers : numpy.ndarray of int64, shape (pulse,)
+        Grow; a gap: pulses whose times are not known.
+    times_s : numpy.ndarray of float64, shape (pulse,)
+        Seconds on the run's clock.
+    generated : bool
+        Whether the device made the pulses: none is missing, and none is before number 0.
+    """
+
+    numbers: Ints
+    times_s: Floats
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Frames that were matched with one shift, or refused.
+
+    Attributes
+    ----------
+    first, last : int
+        Positions of the first and last frame.
+    how : str
+        What identified the shift: `delay`, `first pulse`, `intervals`; empty: refused.
+    why : str
+        Why it was refused; empty: it was not.
+    delay_s : float
+        Median time from the pulse to the frame's time; NaN: refused.
+    shifts : int
+        How many shifts were possible.
+    """
+
+    first: int
+    last: int
+    how: str
+    why: str = ""
+    delay_s: float = float("nan")
+    shifts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PulseMatching:
+    """Result of `match_pulses`.
+
+    Attributes
+    ----------
+    pulses : numpy.ndarray of int64, shape (frame,)
+        Number of the pulse of each frame, `NO_PULSE` or `REFUSED`.
+    stretches : tuple of Stretch
+        In the order of the frames.
+    lost : numpy.ndarray of int64, shape (pulse,)
+        Numbers of the pulses that have no frame, between frames that have pulses.
+    period_s : float
+        Median interval of the pulses; NaN: too few.
+    """
+
+    pulses: Ints
+    stretches: tuple[Stretch, ...]
+    lost: Ints
+    period_s: float
+
+
+def match_pulses(
+    train: PulseTrain, counts: Ints, times_s: Floats, most_delay_s: float
+) -> PulseMatching:
+    """Find the pulse of each frame.
+
+    Parameters
+    ----------
+    train : PulseTrain
+        The pulses.
+    counts : numpy.ndarray of int64, shape (frame,)
+        The camera's count of each frame, growing. A gap is taken as exposures whose frames
+        are lost; losses without a gap are found too.
+    times_s : numpy.ndarray of float64, shape (frame,)
+        Recorded time of each frame, seconds on the run's clock.
+    most_delay_s : float
+        Longest possible time from a pulse to the time of its frame.
+
+    Returns
+    -------
+    PulseMatching
+        Frames whose pulse is not certain are `REFUSED`.
+    """
+    pulses = np.full(len(counts), REFUSED, np.int64)
+    none = np.empty(0, np.int64)
+    if len(train.numbers) < _LEAST_FRAMES or len(counts) < _LEAST_FRAMES:
+        whole = Stretch(0, len(counts) - 1, "", TOO_FEW)
+        return PulseMatching(pulses, (whole,), none, float("nan"))
+    slots = _slots(train)
+    found, lost = [], [none]
+    for first, places in _stretches(slots, counts, times_s):
+        last = first + len(places) - 1
+        part = slice(first, last + 1)
+        stretch, shift = _shift(
+            slots, train, places, times_s[part], first, most_delay_s
+        )
+        found.append(stretch)
+        if not stretch.how:
+            continue
+        known = places > _UNKNOWN
+        own = places[known] - shift
+        inside = (own >= 0) & (own < len(slots.numbers))
+        numbers = np.full(len(own), NO_PULSE, np.int64)
+        numbers[inside] = slots.numbers[own[inside]]
+        pulses[part][known] = numbers
+        lost.append(_lost(slots, places, shift))
+    return PulseMatching(
+        pulses, tuple(found), np.unique(np.concatenate(lost)), slots.period_s
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """Places in the train at which an exposure may be, with or without a pulse."""
+
+    times_s: Floats
+    numbers: Ints
+    """`NO_PULSE`: a pulse is missing there; `REFUSED`: one may be."""
+    period_s: float
+
+    def position(self, times_s: Floats) -> Floats:
+        """Return times in slots, with fractions."""
+        index = np.arange(len(self.times_s), dtype=np.float64)
+        inside = np.interp(times_s, self.times_s, index)
+        before = np.minimum(0.0, times_s - self.times_s[0]) / self.period_s
+        behind = np.maximum(0.0, times_s - self.times_s[-1]) / self.period_s
+        return np.asarray(inside + before + behind)
+
+    def delays(self, places: Ints, times_s: Floats) -> Floats:
+        """Return the times from the slots to the frames; NaN outside of the train."""
+        inside = (places >= 0) & (places < len(self.times_s))
+        delays = np.full(len(places), np.nan)
+        delays[inside] = times_s[inside] - self.times_s[places[inside]]
+        return delays
+
+
+def _slots(train: PulseTrain) -> _Slots:
+    """Return the slots of a train.
+
+    A regular train that misses pulses has slots without numbers there. Where it also has
+    pulses without times, the numbers of these slots are not certain.
+    """
+    more = np.diff(train.numbers)
+    intervals = np.diff(train.times_s)
+    period = float(np.median(intervals / more))
+    wholes = np.round(intervals / period).astype(np.int64)
+    off = np.abs(intervals / period - wholes)
+    regular = np.mean((wholes == more) & (off < _REGULAR)) > 0.8
+    steps = more
+    if regular and not train.generated:
+        holes = (wholes > more) & (off < _REGULAR) & (intervals < _LONGEST_HOLE_S)
+        steps = np.where(holes, wholes, more)
+    places = np.concatenate([[0], np.cumsum(steps)])
+    numbers = np.full(places[-1] + 1, NO_PULSE, np.int64)
+    numbers[places] = train.numbers
+    for at in np.flatnonzero(more > 1):
+        between = slice(places[at] + 1, places[at + 1])
+        is_whole = steps[at] == more[at]
+        own = np.arange(train.numbers[at] + 1, train.numbers[at + 1])
+        numbers[between] = own if is_whole else REFUSED
+    index = np.arange(len(numbers))
+    return _Slots(np.interp(index, places, train.times_s), numbers, period)
+
+
+def _stretches(
+    slots: _Slots, counts: Ints, times_s: Floats
+) -> Iterator[tuple[int, Ints]]:
+    """Yield the first frame and the slots of each stretch, up to a common shift."""
+    rest = slots.position(times_s) - counts
+    tracker = _Tracker(rest.tolist(), times_s.tolist(), slots.period_s)
+    first = 0
+    while first < len(counts):
+        steps = tracker.follow(first)
+        offsets = np.array(steps, np.float64)
+        places = np.full(len(steps), _UNKNOWN, np.int64)
+        known = ~np.isnan(offsets)
+        part = counts[first : first + len(steps)]
+        places[known] = offsets[known].astype(np.int64) + part[known]
+        yield first, _without_collisions(places)
+        first += len(steps)
+
+
+def _without_collisions(places: Ints) -> Ints:
+    """Return slots that grow from frame to frame; those that do not are `_UNKNOWN`."""
+    chosen = np.flatnonzero(places > _UNKNOWN)
+    values = places[chosen]
+    back = np.flatnonzero(np.diff(values) <= 0)
+    for each in back:
+        low = np.searchsorted(
+            np.maximum.accumulate(values[: each + 1]), values[each + 1]
+        )
+        high = each + 1 + np.searchsorted(values[each + 1 :], values[each], "right")
+        places[chosen[low : high + 1]] = _UNKNOWN
+    return places
+
+
+class _Tracker:
+    """Follows the delay of frames in slots, and finds steps: losses."""
+
+    def __init__(
+        self, rest: list[float], times_s: list[float], period_s: float
+    ) -> None:
+        self._rest = rest
+        """Position of each frame in slots, minus its count."""
+        self._times, self._period = times_s, period_s
+
+    def follow(self, first: int) -> list[float]:
+        """Return for each frame of a stretch the slot minus the count; NaN: not certain."""
+        offset, phase = self._begin(first)
+        steps: list[float] = []
+        pending: list[int] = []
+        for at in range(first, len(self._rest)):
+            off = self._rest[at] - offset - phase
+            if abs(off) < _ON_TIME:
+                steps += [offset] * (len(pending) + 1)
+                pending.clear()
+                phase += _FOLLOW * off
+                continue
+            pending.append(at)
+            if len(pending) < _CONFIRM:
+                continue
+            if (step := self._step(pending, offset + phase)) is not None:
+                levels = self._levels(pending, offset + phase, step)
+                steps += [offset + level for level in levels]
+                offset += step
+                pending.clear()
+            elif len(pending) > _MOST_PENDING:
+                break
+        return steps + [float("nan")] * len(pending)
+
+    def _begin(self, first: int) -> tuple[float, float]:
+        """Return a whole offset, and the delay in slots of frames that are on time."""
+        rest = np.array(self._rest[first : first + _MOST_PENDING])
+        bins = 32
+        share = np.bincount((rest % 1 * bins).astype(int) % bins, minlength=bins)
+        near = share + np.roll(share, 1) + np.roll(share, -1)
+        centre = (int(np.argmax(near)) + 0.5) / bins
+        away = (rest - centre + 0.5) % 1 - 0.5
+        on_time = np.abs(away) < _ON_TIME / 2
+        phase = centre + float(np.median(away[on_time]))
+        begin = rest[:_CONFIRM][on_time[:_CONFIRM]]
+        level = float(begin.min()) if len(begin) else float(rest.min())
+        return float(np.round(level - phase)), phase
+
+    def _step(self, pending: list[int], level: float) -> int | None:
+        """Return by how many slots the last frames are later; None: they don't agree."""
+        off = [self._rest[at] - level for at in pending[-_CONFIRM:]]
+        wholes = [round(each) for each in off]
+        step = min(wholes, key=abs)
+        agree = [abs(each - step) < _ON_TIME for each in off]
+        return step if step and sum(agree) >= 0.75 * len(off) else None
+
+    def _levels(self, pending: list[int], level: float, step: int) -> list[float]:
+        """Return by how many slots each frame is behind; NaN: not certain.
+
+        A frame can be late, but not early: it is behind no loss that a later frame is
+        before. So the levels are the staircase below the frames. A frame is behind a loss
+        for certain when it is on time there, and did not come at once with the one before:
+        frames that were held up come together.
+        """
+        off = np.array([self._rest[at] for at in pending]) - level
+        if step < 0:
+            place = int(np.flatnonzero(off > step + _ON_TIME)[-1:].sum()) + 1
+            return [float("nan")] * place + [float(step)] * (len(off) - place)
+        stairs = np.round(np.minimum.accumulate(off[::-1])[::-1]).astype(int)
+        levels = []
+        now = 0
+        for at, own, stair in zip(pending, off.tolist(), stairs.tolist(), strict=True):
+            alone = at == 0 or (
+                self._times[at] - self._times[at - 1]
+                > (1 - 2 * _ON_TIME) * self._period
+            )
+            if stair > now and abs(own - stair) < _ON_TIME and alone:
+                now = stair
+            levels.append(float(now) if stair == now else float("nan"))
+        return levels
+
+
+def _shift(
+    slots: _Slots,
+    train: PulseTrain,
+    places: Ints,
+    times_s: Floats,
+    first: int,
+    most_delay_s: float,
+) -> tuple[Stretch, int]:
+    """Return how a stretch was matched, and by how many slots its places are too late."""
+    last = first + len(places) - 1
+    known = places > _UNKNOWN
+    own, times = places[known], times_s[known]
+    if len(own) < _LEAST_FRAMES:
+        return Stretch(
+            first, last, "", UNSTEADY if len(places) > 2 * len(own) else TOO_FEW
+        ), 0
+    expected = slots.position(times) - own
+    parts = np.array_split(expected, max(1, len(expected) // 64))
+    levels = np.array([np.median(part) for part in parts]) * slots.period_s
+    low = int(np.ceil((-EARLY_S - levels.min()) / slots.period_s))
+    high = int(np.floor((most_delay_s - levels.max()) / slots.period_s))
+    possible = [
+        shift
+        for shift in range(low, high + 1)
+        if not (_is_before(slots, train, own - shift))
+    ]
+    if not possible:
+        return Stretch(first, last, "", TOO_LATE, shifts=0), 0
+    tried = [*range(low - _BEYOND, high + _BEYOND + 1)]
+    best = _clearly_best(slots, own, times, tried)
+    if best is not None and best not in possible:
+        return Stretch(first, last, "", TOO_LATE, shifts=len(possible)), 0
+    if len(possible) == 1:
+        how, shift = "delay" if low == high else "first pulse", possible[0]
+    elif best is not None:
+        how, shift = "intervals", best
+    else:
+        return Stretch(first, last, "", AMBIGUOUS, shifts=len(possible)), 0
+    delay_s = float(np.nanmedian(slots.delays(own - shift, times)))
+    return Stretch(first, last, how, "", delay_s, len(possible)), shift
+
+
+def _is_before(slots: _Slots, train: PulseTrain, places: Ints) -> bool:
+    """Return whether a frame would be before the first pulse of a generator."""
+    begins = train.generated and slots.numbers[0] == 0
+    return bool(begins and places.min() < 0)
+
+
+def _clearly_best(
+    slots: _Slots, places: Ints, times_s: Floats, shifts: list[int]
+) -> int | None:
+    """Return the shift with which delays vary least, if no other comes near; None: none.
+
+    Costs are those of Student's t with three degrees of freedom, so that late frames count
+    little. Their differences are compared block by block, as errors of neighbours depend
+    on each other.
+    """
+    length = len(places) // _BLOCKS
+    if length < _LEAST_IN_BLOCK:
+        return None
+    delays = [_detrended(slots.delays(places - shift, times_s)) for shift in shifts]
+    usable = ~np.isnan(np.array(delays)).any(axis=0)
+    if usable.sum() < _BLOCKS * _LEAST_IN_BLOCK:
+        return None
+    chosen = np.array(delays)[:, usable]
+    scale = max(1.4826 * float(np.median(np.abs(chosen), axis=1).min()), 2e-6)
+    costs = 2 * np.log1p((chosen / scale) ** 2 / 3)
+    blocks = [part.mean(axis=1) for part in np.array_split(costs, _BLOCKS, axis=1)]
+    table = np.array(blocks)
+    best = int(np.argmin(table.mean(axis=0)))
+    for other in range(len(shifts)):
+        more = table[:, other] - table[:, best]
+        error = float(more.std(ddof=1)) / np.sqrt(_BLOCKS)
+        if other != best and more.mean() <= _SURE * max(error, 1e-9):
+            return None
+    return shifts[best]
+
+
+def _detrended(delays_s: Floats) -> Floats:
+    """Return delays without their slow changes: minus the median of their block."""
+    parts = np.array_split(delays_s, max(1, len(delays_s) // 64))
+    levels = [
+        np.nanmedian(part) if np.isfinite(part).any() else np.nan for part in parts
+    ]
+    return np.concatenate(
+        [part - level for part, level in zip(parts, levels, strict=True)]
+    )
+
+
+def _lost(slots: _Slots, places: Ints, shift: int) -> Ints:
+    """Return the numbers of pulses without a frame, between frames that are certain."""
+    numbers = []
+    certain = places > _UNKNOWN
+    gaps = certain[:-1] & certain[1:]
+    gaps[gaps] = np.diff(places)[gaps] > 1
+    for at in np.flatnonzero(gaps):
+        begin, end = places[at] - shift + 1, places[at + 1] - shift
+        between = slots.numbers[max(0, begin) : max(0, end)]
+        numbers.append(between[between >= 0])
+    return np.concatenate(numbers) if numbers else np.empty(0, np.int64)
