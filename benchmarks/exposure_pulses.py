@@ -92,7 +92,9 @@ class Score:
     lost: int = 0
     """Frames that were lost between frames that arrived."""
     proven: int = 0
-    """Of these: found, with the right pulse."""
+    """Of these: found, with the right number of their pulse."""
+    unplaced: int = 0
+    """Frames that were lost for certain, where it is not certain which ones."""
     invented: int = 0
     """Pulses that are called lost and have a frame."""
 
@@ -168,6 +170,7 @@ def rate(case: Case, minutes: float, seed: int) -> Score:
         refused=int(refused.sum()),
         lost=len(drawn.lost),
         proven=int(proven.sum()),
+        unplaced=found.unplaced,
         invented=int((~proven).sum()),
     )
 
@@ -192,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(
                 f"{score.case:42} {score.frames:8} frames: {score.right:8} right, "
                 f"{score.wrong} wrong, {score.refused} refused; {score.lost} lost: "
-                f"{score.proven} proven, {score.invented} invented"
+                f"{score.proven} numbered, {score.unplaced} counted, {score.invented} invented"
             )
     total = replace(scores[0], case="all")
     for each in scores[1:]:

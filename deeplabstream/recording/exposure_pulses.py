@@ -148,6 +148,8 @@ def pulse_sentences(facts: Mapping[str, Any]) -> Iterator[str]:
             f"pulse of {each['input']}; {each['lost']} pulses have no frame, "
             f"{each['no_pulse']} frames no pulse; {each['refused']} frames are refused"
         )
+        if each["unplaced"]:
+            text += f"; {each['unplaced']} more pulses have no frame, which ones is not certain"
         if each["silent"]:
             text += f"; {each['silent']} pulses while no frames came"
         if delay:
@@ -315,6 +317,7 @@ def _summary(each: CameraPulses) -> dict[str, Any]:
         "refused": int((pulses == REFUSED).sum()),
         "lost": len(lost),
         "lost_pulses": lost[:NAMED],
+        "unplaced": sum(part.matching.unplaced for part in each.parts),
         "silent": silent,
         "unlisted": each.unlisted,
         "untimed": sum(

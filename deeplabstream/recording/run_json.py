@@ -203,7 +203,8 @@ def _are_pulses(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
     cameras, skew = value.get("cameras"), value.get("skew")
-    counts = ["frames", "matched", "no_pulse", "refused", "lost", "silent", "unlisted"]
+    counts = ["frames", "matched", "no_pulse", "refused", "lost", "unplaced"]
+    counts += ["silent", "unlisted"]
     return (
         isinstance(cameras, list)
         and all(

@@ -34,6 +34,9 @@ _ON_TIME = 0.3
 _CONFIRM = 12
 """Frames that must agree on a loss."""
 _MOST_PENDING = 240
+_CHANCE = 1e-5
+"""Probability that a late frame seems to be on time behind a loss, from which on the first
+frame behind each loss is refused."""
 _FOLLOW = 0.05
 """Share by which the delay follows a frame."""
 _REGULAR = 0.3
@@ -107,12 +110,15 @@ class PulseMatching:
         Numbers of the pulses that have no frame, between frames that have pulses.
     period_s : float
         Median interval of the pulses; NaN: too few.
+    unplaced : int
+        How many more pulses have no frame, where it is not certain which ones.
     """
 
     pulses: Ints
     stretches: tuple[Stretch, ...]
     lost: Ints
     period_s: float
+    unplaced: int = 0
 
 
 def match_pulses(
@@ -161,8 +167,24 @@ def match_pulses(
         pulses[part][known] = numbers
         lost.append(_lost(slots, places, shift))
     return PulseMatching(
-        pulses, tuple(found), np.unique(np.concatenate(lost)), slots.period_s
+        pulses,
+        tuple(found),
+        np.unique(np.concatenate(lost)),
+        slots.period_s,
+        _unplaced(pulses, found),
     )
+
+
+def _unplaced(pulses: Ints, stretches: list[Stretch]) -> int:
+    """Return how many pulses around refused frames have no frame."""
+    count = 0
+    for stretch in stretches:
+        part = pulses[stretch.first : stretch.last + 1]
+        known = np.flatnonzero(part >= 0)
+        frames, numbers = np.diff(known), np.diff(part[known])
+        refused = np.add.reduceat(part == REFUSED, known)[:-1] if len(known) else frames
+        count += int((numbers - frames)[(refused > 0) & (numbers > frames)].sum())
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,16 +281,22 @@ class _Tracker:
         self._rest = rest
         """Position of each frame in slots, minus its count."""
         self._times, self._period = times_s, period_s
+        self._late = 0
+        self._anchors: list[int] = []
+        """Frames that are on time behind a loss, the first of each."""
+        self._width = 0.02
 
     def follow(self, first: int) -> list[float]:
         """Return for each frame of a stretch the slot minus the count; NaN: not certain."""
         offset, phase = self._begin(first)
+        self._late, self._anchors = 0, []
         steps: list[float] = []
         pending: list[int] = []
         for at in range(first, len(self._rest)):
             off = self._rest[at] - offset - phase
             if abs(off) < _ON_TIME:
                 steps += [offset] * (len(pending) + 1)
+                self._late += len(pending)
                 pending.clear()
                 phase += _FOLLOW * off
                 continue
@@ -282,7 +310,11 @@ class _Tracker:
                 pending.clear()
             elif len(pending) > _MOST_PENDING:
                 break
-        return steps + [float("nan")] * len(pending)
+        steps += [float("nan")] * len(pending)
+        if self._late / len(steps) * 2 * self._width > _CHANCE:
+            for at in self._anchors:
+                steps[at - first] = float("nan")
+        return steps
 
     def _begin(self, first: int) -> tuple[float, float]:
         """Return a whole offset, and the delay in slots of frames that are on time."""
@@ -293,6 +325,8 @@ class _Tracker:
         centre = (int(np.argmax(near)) + 0.5) / bins
         away = (rest - centre + 0.5) % 1 - 0.5
         on_time = np.abs(away) < _ON_TIME / 2
+        spread = float(np.median(np.abs(away[on_time] - np.median(away[on_time]))))
+        self._width = min(_ON_TIME, max(0.02, 8 * spread))
         phase = centre + float(np.median(away[on_time]))
         begin = rest[:_CONFIRM][on_time[:_CONFIRM]]
         level = float(begin.min()) if len(begin) else float(rest.min())
@@ -311,8 +345,8 @@ class _Tracker:
 
         A frame can be late, but not early: it is behind no loss that a later frame is
         before. So the levels are the staircase below the frames. A frame is behind a loss
-        for certain when it is on time there, and did not come at once with the one before:
-        frames that were held up come together.
+        when it is on time there, and did not come at once with the one before: frames that
+        were held up come together.
         """
         off = np.array([self._rest[at] for at in pending]) - level
         if step < 0:
@@ -326,8 +360,9 @@ class _Tracker:
                 self._times[at] - self._times[at - 1]
                 > (1 - 2 * _ON_TIME) * self._period
             )
-            if stair > now and abs(own - stair) < _ON_TIME and alone:
+            if stair > now and abs(own - stair) < self._width and alone:
                 now = stair
+                self._anchors.append(at)
             levels.append(float(now) if stair == now else float("nan"))
         return levels
 

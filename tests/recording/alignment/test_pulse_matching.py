@@ -78,6 +78,21 @@ def test_a_loss_among_frames_that_are_held_up_is_not_placed() -> None:
     assert 805 not in found.lost
 
 
+def test_a_loss_where_frames_are_late_at_times_is_counted_and_not_placed() -> None:
+    """A frame that is late by a whole period before a loss looks as one behind it."""
+    times = dithered()
+    frames = times + 0.004
+    frames[100:1900:90] += 0.0147
+    frames[1500] += 0.01
+    kept = np.delete(NUMBERS, [700, 1501])
+    found = match_pulses(
+        PulseTrain(NUMBERS, times, True), np.arange(len(kept)), frames[kept], 0.1
+    )
+    sure = found.pulses != REFUSED
+    assert (found.pulses[sure] == kept[sure]).all() and sure.sum() >= 1990
+    assert (len(found.lost), found.unplaced) == (0, 2)
+
+
 def test_pulses_whose_times_were_not_reported_still_have_frames() -> None:
     times = dithered()
     reported = np.delete(NUMBERS, [30, 31, 600])
