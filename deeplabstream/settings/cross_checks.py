@@ -63,11 +63,16 @@ def pulse_problems(rig: Settings) -> Iterator[str]:
         if not isinstance(device, PulseInput):
             continue
         cameras = rig.cameras_of_pulses(device)
+        missing = [each for each in device.cameras if each not in rig.cameras]
+        if rig.streaming.multiple_devices:
+            for each in missing:
+                hint = guess(each, rig.cameras)
+                yield f"[Input {name}] CAMERAS: there is no [Camera {each}]{hint}"
         if not device.generates:
-            if not cameras:
+            if not cameras and not missing:
                 yield f"[Input {name}] CAMERAS: enter the camera whose pulses are counted"
             continue
-        if not cameras:
+        if not cameras and not missing:
             yield (
                 f"[Input {name}] CAMERAS: no camera waits for the pulses; set TRIGGER = line "
                 "in its section"
