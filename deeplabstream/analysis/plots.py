@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.arena_image import arena_image
+from deeplabstream.analysis.fonts import OWN, fallbacks, make_legible
 from deeplabstream.analysis.kinematics import mean_direction, turns
 from deeplabstream.analysis.measures import Target
 from deeplabstream.analysis.region_list import RegionOfInterest
@@ -173,6 +174,8 @@ def save_plot(figure: "Figure", path: str | Path) -> Path:
     fixed: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     try:
         with figure_style(), atomic_file(path) as draft:
+            if path.suffix.lower() != ".svg":  # its reader has fonts of its own
+                make_legible(figure)
             figure.savefig(draft, metadata=fixed.get(path.suffix.lower()))
     except OSError as error:
         reason = error.strerror or error
@@ -197,6 +200,7 @@ def png_of(figure: "Figure", dpi: float) -> bytes:
     """
     content = BytesIO()
     with figure_style():
+        make_legible(figure)
         figure.savefig(content, format="png", dpi=dpi)
     return content.getvalue()
 
@@ -205,7 +209,7 @@ def figure_style() -> AbstractContextManager[Any]:
     """Return the context in which figures are drawn and written: fonts, text as text."""
     from matplotlib import rc_context
 
-    return rc_context(_STYLE)
+    return rc_context(_STYLE | {"font.family": [OWN, *fallbacks()]})
 
 
 def is_dense(figure: "Figure") -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from deeplabstream.analysis.fonts import MONO, OWN, fallbacks, legible, make_legible
 from deeplabstream.analysis.plots import figure_style, is_dense, png_of
 from deeplabstream.analysis.report_document import (
     Block,
@@ -86,8 +87,11 @@ class _Layout:
         for section in (*open_sections, *folded):
             self._section(section)
         for number, page in enumerate(self.pages, 1):
-            footer = f"{document.title} · page {number} of {len(self.pages)}"
-            page.text(_SIDE / _WIDTH, 0.4 / _HEIGHT, footer, fontsize=7, color="0.35")
+            footer = f"{legible(document.title)} · page {number} of {len(self.pages)}"
+            page.text(
+                _SIDE / _WIDTH, 0.4 / _HEIGHT, footer, fontsize=7, color="0.35",
+                family=_families(_SMALL),
+            )  # fmt: skip
 
     def _begin(self) -> None:
         from matplotlib.figure import Figure
@@ -108,7 +112,7 @@ class _Layout:
         below = y + font.size * 0.98 / 72
         self._page.text(
             x / _WIDTH, 1 - below / _HEIGHT, words, fontsize=font.size,
-            fontweight=font.weight, family=_FAMILIES[font.family], va="baseline", **more,
+            fontweight=font.weight, family=_families(font), va="baseline", **more,
         )  # fmt: skip
 
     def _box(self, y: float, height: float, colour: str, width: float = INNER) -> None:
@@ -215,7 +219,7 @@ class _Layout:
             own_width, own_height = (
                 side * scale for side in each.figure.get_size_inches()
             )
-            self._write(x, self._y, each.caption, _SUBHEADING)
+            self._write(x, self._y, legible(each.caption), _SUBHEADING)
             below = self._y + _SUBHEADING.line + own_height
             each.figure.set_size_inches(own_width, own_height)
             _place(self._page, each.figure, (x, _HEIGHT - below))
@@ -223,8 +227,8 @@ class _Layout:
         self._y += height * scale + _GAP
 
 
-_FAMILIES = {"sans": "DejaVu Sans", "mono": "DejaVu Sans Mono"}
-"""They come with matplotlib."""
+def _families(font: Font) -> list[str]:
+    return [MONO if font.family == "mono" else OWN, *fallbacks()]
 
 
 def _size_of(row: Sequence[Any]) -> tuple[float, float]:
@@ -241,6 +245,7 @@ def _place(page: "Figure", figure: "Figure", corner: tuple[float, float]) -> Non
     from matplotlib.transforms import Bbox
 
     width, height = figure.get_size_inches()
+    make_legible(figure)
     if is_dense(figure):
         x, y = corner[0] / _WIDTH, corner[1] / _HEIGHT
         axes = page.add_axes((x, y, width / _WIDTH, height / _HEIGHT))
@@ -336,7 +341,7 @@ def wrapped(text: str, font: Font, width: float) -> Sequence[str]:
 
 def _words(text: str, font: Font, width: float) -> Iterator[str]:
     printable = "".join(each if each.isprintable() else " " for each in text)
-    for word in printable.split():
+    for word in legible(printable).split():
         rest = word
         while width_of(rest, font) > width and len(rest) > 1:
             count = max(1, int(len(rest) * width / width_of(rest, font)))
@@ -356,7 +361,7 @@ def width_of(text: str, font: Font) -> float:
     if not text:
         return 0.0
     properties = FontProperties(
-        family=_FAMILIES[font.family], size=font.size, weight=font.weight
+        family=_families(font), size=font.size, weight=font.weight
     )
     width, _, _ = text_to_path.get_text_width_height_descent(text, properties, False)
     return float(width) / 72

@@ -1,0 +1,80 @@
+"""Fonts of plots and reports: letters that DejaVu lacks come from other fonts, or as numbers.
+
+DejaVu comes with matplotlib and has Latin, Greek and Cyrillic letters. Fonts of the computer
+add others. A letter that none has is written as [U+6C34], not as a box.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OWN = "DejaVu Sans"
+MONO = "DejaVu Sans Mono"
+_OTHERS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans CJK TC",
+    "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
+    "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "Yu Gothic", "MS Gothic",
+    "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Hiragino Sans GB",
+    "Apple SD Gothic Neo", "Arial Unicode MS", "Noto Sans", "Noto Sans Devanagari",
+    "Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Thai", "Noto Sans Hebrew",
+    "Noto Sans Arabic", "Nirmala UI", "Leelawadee UI", "Segoe UI",
+)  # fmt: skip
+"""Fonts of Linux, Windows and macOS with the letters of many languages."""
+
+
+@lru_cache(maxsize=1)
+def fallbacks() -> tuple[str, ...]:
+    """Return those of the other fonts that this computer has."""
+    from matplotlib.font_manager import fontManager
+
+    there = {font.name for font in fontManager.ttflist}
+    return tuple(name for name in _OTHERS if name in there)
+
+
+def legible(text: str) -> str:
+    """Return a text in which letters that no font has are numbers, such as [U+6C34]."""
+    if text.isascii():
+        return text
+    known = _letters()
+    lacking = "".join({each for each in text if ord(each) not in known} - {"\n", "\t"})
+    if not lacking:
+        return text
+    return re.sub(f"[{re.escape(lacking)}]+", _numbers, text)
+
+
+def _numbers(found: "re.Match[str]") -> str:
+    return f"[{' '.join(f'U+{ord(each):04X}' for each in found[0])}]"
+
+
+@lru_cache(maxsize=1)
+def _letters() -> frozenset[int]:
+    from matplotlib.font_manager import FontProperties, fontManager
+    from matplotlib.ft2font import FT2Font
+
+    files = {
+        fontManager.findfont(FontProperties(family=name))
+        for name in (OWN, *fallbacks())
+    }
+    return frozenset().union(*(FT2Font(file).get_charmap() for file in files))
+
+
+def make_legible(figure: "Figure") -> None:
+    """Replace letters that no font has in all texts of a figure."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter
+
+    for each in figure.findobj(Text):
+        each.set_text(legible(each.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = axis.get_major_formatter()
+            if isinstance(labels, FuncFormatter):  # of names
+                labels.func = partial(_legible_label, labels.func)
+
+
+def _legible_label(name: Callable[..., str], *at: object) -> str:
+    return legible(name(*at))
