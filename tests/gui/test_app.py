@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import app
-from deeplabstream.engine.session.request_queue import RequestQueue
 from deeplabstream.engine.session.session import Session
 from deeplabstream.gui import application
 
@@ -54,7 +53,7 @@ def test_signals_are_noted_until_the_rig_has_closed(
 
     monkeypatch.setattr(Session, "close", close)
     monkeypatch.setattr(application, "run_until_closed", lambda *_: 0)
-    assert app._window(settings, None, RequestQueue(())) == 0
+    assert app._window(settings, None, ()) == 0
     assert handlers
     assert handlers[-1] != before
     assert signal.getsignal(signal.SIGTERM) == before

@@ -143,9 +143,9 @@ def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -
 
 def test_esc_disarms_a_rig_that_remotes_may_start(qtbot: QtBot, file: Path) -> None:
     window = opened(qtbot, file)
+    window.show_page("Regions")
     page = window.page("Regions")
     assert isinstance(page, RegionsPage)
-    window.show_page("Regions")
     page.tools["polygon"].click()
     rig_of(window).update(armed=True)
     QApplication.setActiveWindow(window)
