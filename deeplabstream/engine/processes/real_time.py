@@ -41,6 +41,7 @@ _NICE_STEPS = 5
 _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _SET_TIMER_SLACK = 29
+_CAP_IPC_LOCK = 14
 _HIGH_PRIORITY_CLASS = 0x80
 
 
@@ -180,17 +181,39 @@ class IdleCollection:
 
 
 def may_run_real_time() -> bool | None:
-    """Return whether this account may use real-time priority; None: not on this system."""
+    """Return whether this account may use real-time priority; None: not on this system.
+
+    A thread that ends at once tries it: root in a container may not have the right.
+    """
     if sys.platform == "linux":
-        return os.geteuid() == 0 or _allowed(resource.RLIMIT_RTPRIO) >= CAMERA
+        hard = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
+        resource.setrlimit(resource.RLIMIT_RTPRIO, (hard, hard))
+        allowed: list[bool] = []
+
+        def attempt() -> None:
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(CAMERA))
+                allowed.append(True)
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+        return bool(allowed)
     return None
 
 
 def may_lock_memory() -> bool | None:
     """Return whether this account may lock its memory; None: not on this system."""
     if sys.platform == "linux":
-        return os.geteuid() == 0 or _allowed(resource.RLIMIT_MEMLOCK) == inf
+        return _may_lock_all() or _allowed(resource.RLIMIT_MEMLOCK) == inf
     return None
+
+
+def _may_lock_all() -> bool:
+    """Return whether this process has the capability CAP_IPC_LOCK."""
+    lines = Path("/proc/self/status").read_text("ascii", "replace").splitlines()
+    found = [line.split()[1] for line in lines if line.startswith("CapEff:")]
+    return bool(found and int(found[0], 16) >> _CAP_IPC_LOCK & 1)
 
 
 def lock_memory() -> bool:
