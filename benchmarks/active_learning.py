@@ -180,9 +180,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--test", type=Path, help="labels of frames of another video")
     add("--video", type=Path, help="that video")
     add("--seeds", type=int, nargs="+", default=FULL.seeds, metavar="SEED")
+    add("--labels", type=int, nargs="+", default=FULL.counts, help="after each round")
     add("--json", type=Path, help="write everything there, after each seed")
     options = parser.parse_args(argv)
-    plan = QUICK if options.quick else replace(FULL, seeds=tuple(options.seeds))
+    given = replace(FULL, seeds=tuple(options.seeds), counts=tuple(options.labels))
+    plan = QUICK if options.quick else given
     told: list[dict[str, object]] = []
     with TemporaryDirectory() as folder:
         into = Path(folder)
