@@ -33,6 +33,7 @@ DNS = "53"
 KNOWN = (
     r"cache/DeepLabStream/runtimes\.json",
     r"cache/DeepLabStream/videos\.json",
+    r"cache/DeepLabStream/graphs/[0-9a-f]{64}-\d+\.(onnx|sha256)",
     r"cache/(matplotlib|torch|fontconfig|mesa_shader_cache)/.*",
     r"home/\.config/matplotlib/.*",
 )
