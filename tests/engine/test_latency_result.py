@@ -51,6 +51,8 @@ PIN = 4
 KIND = InsideRegion
 BODYPARTS = snout
 REGION = circle 10 10 5
+[Remote ephys]
+KIND = OpenEphysRecorder
 [Tracking]
 HOLD_MS = 100
 [Experiment]
@@ -146,6 +148,8 @@ def test_the_test_keeps_the_rig_and_replaces_what_is_done_with_animals(
     assert {*test.inputs} == {"lick", "latency led", "latency answer"}
     assert [*test.triggers] == ["latency led"]
     assert test.experiment.stop_trigger is None
+    assert settings.remotes
+    assert not test.remotes, "no other recorder records the test"
     alone = settings_for_loop(settings, wiring, led, tmp_path / "runs", 0.6, False)
     assert alone.pose.model == "led:30 20 4 4 120:"
 

@@ -50,5 +50,14 @@ def test_the_form_names_output_and_board_and_asks_before_it_starts(
 
 def test_a_rig_that_runs_is_not_disturbed(button: LatencyTestButton) -> None:
     assert button.isEnabled()
+    button.click()
+    (window,) = button.findChildren(FormWindow)
+    window.panel.form.show_values({"--yes": ["yes"]})
+    assert window.panel.begin.isEnabled()
     button._bridge.status_changed.emit(SessionState(Phase.STREAMING))
     assert not button.isEnabled()
+    assert not window.panel.begin.isEnabled()
+    assert window.panel.missing.text() == "The rig is running: stop the stream"
+    button._bridge.status_changed.emit(SessionState(Phase.IDLE))
+    assert window.panel.begin.isEnabled()
+    window.close()

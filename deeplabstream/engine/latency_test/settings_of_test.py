@@ -17,8 +17,16 @@ LED, ANSWER = "latency led", "latency answer"
 """Names of the inputs that the test adds, by which their edges are recorded."""
 SEARCH_S = 1.0
 """Interval of the flashes while the LED is searched."""
-_OF_THE_RIG = ("Trigger", "Experiment", "Tracking", "Classifier", "Animals", "Measures")
-"""Sections that say what is done about animals: the test has its own."""
+_OF_THE_RIG = (
+    "Trigger",
+    "Experiment",
+    "Tracking",
+    "Classifier",
+    "Animals",
+    "Measures",
+    "Remote",
+)
+"""Sections that say what is done about animals, and who else records and starts."""
 _NOTHING = Led(0, 0, 1, 1, 255.0)
 
 

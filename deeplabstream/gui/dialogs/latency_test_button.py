@@ -12,7 +12,7 @@ from deeplabstream.gui.settings_document import Document
 
 
 class LatencyTestButton(QPushButton):
-    """Opens the form of `utils/MeasureLatency.py`; off while the rig runs."""
+    """Opens the form of `utils/MeasureLatency.py`; nothing starts while the rig runs."""
 
     def __init__(self, bridge: Bridge, document: Document) -> None:
         super().__init__("Measure latency …")
@@ -26,7 +26,10 @@ class LatencyTestButton(QPushButton):
         self._take_status(bridge.session.state)
 
     def _take_status(self, state: SessionState) -> None:
-        self.setEnabled(state.phase is Phase.IDLE)
+        idle = state.phase is Phase.IDLE
+        self.setEnabled(idle)
+        for window in self.findChildren(FormWindow):
+            window.panel.refuse("" if idle else "The rig is running: stop the stream")
 
     def _show_form(self) -> None:
         settings = self._bridge.session.settings

@@ -106,6 +106,7 @@ class ProgramPanel(QWidget):
         super().__init__()
         self.program = program
         self._models = models
+        self._refusal = ""
         self._proposed: dict[str, list[str]] = {}
         """Words that were proposed; a field with other words is the user's."""
         self.form = FieldsForm(program.fields, models)
@@ -146,6 +147,11 @@ class ProgramPanel(QWidget):
         self.plot.hide()
         arguments = [*self.arguments, *([program.resume] if resume else [])]
         self.view.start(program.title, program.file, arguments, program.outcomes)
+        self._show_state()
+
+    def refuse(self, why: str) -> None:
+        """Do not start while there is a reason; one that runs goes on."""
+        self._refusal = why
         self._show_state()
 
     def _arrange(self) -> None:
@@ -192,10 +198,11 @@ class ProgramPanel(QWidget):
     def _show_state(self) -> None:
         missing = self.program.missing(self.form.values())
         running = self.view.program.running
-        self.missing.setText(f"{missing}: nothing chosen yet" if missing else "")
-        self.missing.setVisible(bool(missing))
-        self.begin.setEnabled(not missing and not running)
-        self.resume.setEnabled(not missing and not running and self._unfinished)
+        why_not = self._refusal or (f"{missing}: nothing chosen yet" if missing else "")
+        self.missing.setText(why_not)
+        self.missing.setVisible(bool(why_not))
+        self.begin.setEnabled(not why_not and not running)
+        self.resume.setEnabled(not why_not and not running and self._unfinished)
         self.form.setEnabled(not running)
         self.command.show_command(self.program.file, self.arguments)
 
