@@ -97,9 +97,17 @@ class InputControl(RemoteControl):
         """Do nothing: the engine reads the input."""
         return nullcontext()
 
+    @property
+    def alternates(self) -> bool:
+        """Whether the start that follows a start is a stop; arming begins with a start."""
+        return False
+
     @abstractmethod
-    def command_of(self, seen: Sensed) -> RemoteCommand | None:
-        """Return what a change of an input asks for; None: nothing."""
+    def command_of(self, seen: Sensed, was: bool) -> RemoteCommand | None:
+        """Return what a change of an input asks for; None: nothing.
+
+        `was`: its last known level of this stream, also from before it was opened again.
+        """
 
 
 @settings(frozen=True, kw_only=True)

@@ -48,15 +48,18 @@ class InputStart(InputControl):
         title="Stops when",
     )
 
-    def command_of(self, seen: Sensed) -> RemoteCommand | None:
-        """Return start or stop; the level at opening is none."""
-        if seen.count == 0:
-            return None
+    @property
+    def alternates(self) -> bool:
+        """Whether each second activation is a stop."""
+        return self.stops == "next"
+
+    def command_of(self, seen: Sensed, was: bool) -> RemoteCommand | None:
+        """Return start or stop; the level at opening is no start."""
         times = seen.began_ns, f"[Input {self.input}]", f"activation {seen.count}"
-        if seen.active:
-            stops = self.stops == "next" and seen.count % 2 == 0
-            return RemoteCommand("stop" if stops else "start", *times)
-        return RemoteCommand("stop", *times) if self.stops == "off" else None
+        if not seen.active:
+            stops = self.stops == "off" and was
+            return RemoteCommand("stop", *times) if stops else None
+        return RemoteCommand("start", *times) if seen.count else None
 
 
 @settings(frozen=True, kw_only=True)

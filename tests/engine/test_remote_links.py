@@ -257,6 +257,69 @@ def test_rearm_waits_for_the_next_start(rigs: Callable[..., Rig]) -> None:
     assert rig.experiments == [True, False] * 2
 
 
+def test_a_pulse_before_arming_does_not_exchange_start_and_stop(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL + "STOPS = next\n")
+    rig.ttl(True, 1)
+    assert rig.notes()[-1].endswith("error: the rig is not armed")
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 2)
+    videos(rig)
+    rig.runs()
+    assert rig.experiments == [True]
+    rig.ttl(True, 3)
+    assert rig.experiments == [True, False]
+
+
+def test_the_stop_pulse_of_an_experiment_that_has_ended_starts_nothing(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL + "STOPS = next\nREARM = yes\n")
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    videos(rig)
+    rig.runs()
+    rig.runs(False)
+    rig.session.state = replace(rig.session.state, recording=False)
+    rig.poll()
+    assert rig.session.state.armed
+    rig.ttl(True, 1)  # the start has opened the inputs again: they count from 0
+    assert rig.notes()[-1].endswith("ok nothing ran")
+    assert rig.experiments == [True]
+    rig.ttl(True, 2)
+    assert rig.session.state.experiment_starting
+
+
+def test_a_line_that_was_opened_again_while_active_stops_too(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    videos(rig)
+    rig.runs()
+    rig.ttl(True, 0)
+    rig.ttl(False, 0)
+    assert rig.experiments == [True, False]
+
+
+def test_a_line_that_goes_off_while_it_is_unknown_stops_too(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    videos(rig)
+    rig.runs()
+    rig.entries.append(Note("error", "[Input ttl] gone: it is unknown from now on", 1))
+    rig.poll()
+    rig.ttl(False, 0)
+    assert rig.experiments == [True, False]
+    rig.ttl(False, 0)
+    assert len(rig.experiments) == 2
+
+
 def test_a_user_who_stops_ends_rearming(rigs: Callable[..., Rig]) -> None:
     rig = rigs(TTL + "REARM = yes\n")
     rig.session.do(Action.ARM)

@@ -291,8 +291,8 @@ def sensed(active: bool, count: int) -> Sensed:
 @pytest.mark.parametrize(
     ("stops", "expected"),
     [
-        ("off", [None, None, "start", "stop", "start", "stop"]),
-        ("next", [None, None, "start", None, "stop", None]),
+        ("off", [None, "stop", "start", "stop", "start", "stop"]),
+        ("next", [None, None, "start", None, "start", None]),
         ("never", [None, None, "start", None, "start", None]),
     ],
 )
@@ -302,7 +302,9 @@ def test_an_input_starts_and_stops_by_its_changes(
     control = InputStart(input="ttl", stops=stops)  # type: ignore[arg-type]
     first = (sensed(True, 0), sensed(False, 0))  # the level at opening is no start
     pulses = [sensed(level, n) for n in (1, 2) for level in (True, False)]
-    found = [control.command_of(each) for each in (*first, *pulses)]
+    seen = (*first, *pulses)
+    levels = (False, *(each.active for each in seen))
+    found = [control.command_of(*each) for each in zip(seen, levels, strict=False)]
     assert [each and each.command for each in found] == expected
     assert found[2] is not None
     assert found[2].time_ns == 1001

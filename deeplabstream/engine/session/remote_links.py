@@ -63,6 +63,8 @@ class RemoteLinks:
         }
         self._news: queue.SimpleQueue[tuple[str, RemoteNews]] = queue.SimpleQueue()
         self._awaited: dict[str, list[Request]] = {name: [] for name in self._recorders}
+        self._levels: dict[str, bool] = {}
+        """Last known levels of inputs."""
         self._open = ExitStack()
         self.broken: dict[str, str] = {}
         """Why a control does not listen, by name."""
@@ -118,10 +120,12 @@ class RemoteLinks:
             if isinstance(entry, Note):
                 if entry.kind == "error" and entry.text.startswith(title):
                     self._news.put((name, RemoteLost(entry.text)))
-            elif entry.input == control.input and (
-                command := control.command_of(entry)
-            ):
-                self._news.put((name, command))
+            elif entry.input == control.input:
+                was = self._levels.get(entry.input, False)
+                if command := control.command_of(entry, was):
+                    self._news.put((name, command))
+        if isinstance(entry, Sensed):
+            self._levels[entry.input] = entry.active
 
     def check(self) -> None:
         """Ask every recorder whether it is there."""

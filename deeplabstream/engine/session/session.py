@@ -4,7 +4,7 @@ A window, the command line and notebooks call `poll` and read `Session.state`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -42,6 +42,7 @@ from deeplabstream.ipc.journal import JournalReader
 from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.plugins.camera import SIZING, Camera
 from deeplabstream.plugins.remote import (
+    InputControl,
     RemoteCommand,
     RemoteControl,
     RemoteLost,
@@ -93,6 +94,8 @@ class Session:
         self._without_video = False
         self._remotes = RemoteLinks(self.settings.remotes)
         self._rearm = False
+        self._stops_next: set[str] = set()
+        """Remotes with alternating starts and stops whose next activation is a stop."""
         self._started_from = ""
         """Sender of the last start by a remote."""
 
@@ -126,6 +129,8 @@ class Session:
                 )
             if action is Action.START_EXPERIMENT:
                 self._change(change.Armed(False))
+            if action is Action.ARM:
+                self._stops_next.clear()
             if action in _BEGINNINGS and self.state.idle:
                 self._change(change.StartedBy(""))
         self._do(action)
@@ -647,6 +652,7 @@ class Session:
         if asked.command == "status":
             asked.answer(f"ok {self.state.doing}")
             return
+        asked = self._alternated(name, asked)
         if asked.command == "start":
             result = self._start_for(processes, name, asked)
         else:
@@ -662,6 +668,17 @@ class Session:
                 name, asked.command, result, asked.time_ns, asked.sender, asked.words
             )
         )
+
+    def _alternated(self, name: str, asked: RemoteCommand) -> RemoteCommand:
+        """Return a start as a stop if the control alternates and the last was a start."""
+        control = self.settings.remotes[name]
+        if not isinstance(control, InputControl) or not control.alternates:
+            return asked
+        if name in self._stops_next:
+            self._stops_next.remove(name)
+            return replace(asked, command="stop")
+        self._stops_next.add(name)  # also if it is refused: its sender sends a stop next
+        return asked
 
     def _start_for(
         self, processes: ProcessManager, name: str, asked: RemoteCommand
