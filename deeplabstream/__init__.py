@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.remote import RemoteControl as RemoteControl
     from deeplabstream.plugins.remote import RemoteLost as RemoteLost
     from deeplabstream.plugins.remote import RemoteRecorder as RemoteRecorder
+    from deeplabstream.plugins.remote import WrongTokenError as WrongTokenError
     from deeplabstream.plugins.remote import check_listener as check_listener
     from deeplabstream.plugins.remote import parse_command as parse_command
     from deeplabstream.plugins.remote import read_token as read_token
@@ -288,6 +289,7 @@ _PUBLIC = {
         "RemoteControl",
         "RemoteLost",
         "RemoteRecorder",
+        "WrongTokenError",
         "check_listener",
         "parse_command",
         "read_token",

@@ -148,6 +148,10 @@ class RemoteRecorder(Remote, ABC):
         """Stop its recording, return a sentence."""
 
 
+class WrongTokenError(ValueError):
+    """A message without the token: it is no sign of life of a sender."""
+
+
 def is_loopback(host: str) -> bool:
     """Return whether only programs of this computer reach an address."""
     try:
@@ -189,13 +193,13 @@ def parse_command(text: str, token: str) -> tuple[Command, str]:
     A message is `start`, `stop` or `status` and any words behind it, and before it
     `token TOKEN` if there is one.
     """
-    if len(text) > MOST_LETTERS:
-        raise ValueError(f"a message has at most {MOST_LETTERS} letters")
     given, rest = "", text.strip()
     if rest.partition(" ")[0].lower() == "token":
         given, _, rest = rest.partition(" ")[2].strip().partition(" ")
     if token and not secrets.compare_digest(given.encode(), token.encode()):
-        raise ValueError("wrong token; begin with: token TOKEN")
+        raise WrongTokenError("wrong token; begin with: token TOKEN")
+    if len(text) > MOST_LETTERS:
+        raise ValueError(f"a message has at most {MOST_LETTERS} letters")
     word, _, words = rest.strip().partition(" ")
     for command in _commands():
         if word.lower() == command:

@@ -24,6 +24,7 @@ from deeplabstream import (
     RemoteControl,
     RemoteLost,
     Sensed,
+    WrongTokenError,
     check_listener,
     parse_command,
     read_token,
@@ -32,8 +33,10 @@ from outputs.remotes.open_ephys import PORT, OpenEphysServer
 
 ANSWER_S = 5.0
 """Longest time that a sender waits for its answer."""
+_MOST_BYTES = 2 * MOST_LETTERS
 _TURN_S = 0.1
 _MOST_CONNECTIONS = 16
+_BUSY = "error: the rig is busy; it may still do it"
 _HTTP = re.compile(r" HTTP/\d", re.IGNORECASE)
 
 
@@ -83,7 +86,7 @@ class _Listener(RemoteControl):
         0.0,
         ge=0,
         description="seconds without a message after which the connection that started "
-        "counts as lost (any message is a sign of life, such as `status`); 0: never. TCP: "
+        "counts as lost (any message with the token is a sign of life, such as `status`); 0: never. TCP: "
         "every connection that is silent for so long is closed",
         title="Lost without messages for (s)",
     )
@@ -92,11 +95,18 @@ class _Listener(RemoteControl):
         check_listener(self.host, self.token_file)
 
 
-def _ask(text: str, token: str, sender: str, hear: HearRemote) -> tuple[str, str]:
-    """Pass a message on; return its command and the answer to its sender."""
+def _ask(
+    text: str, token: str, sender: str, hear: HearRemote
+) -> tuple[str | None, str]:
+    """Pass a message on; return its command and the answer to its sender.
+
+    The command is empty if it is unknown, None without the token.
+    """
     now_ns = time.perf_counter_ns()
     try:
         command, words = parse_command(text, token)
+    except WrongTokenError as error:
+        return None, f"error: {error}"
     except ValueError as error:
         return "", f"error: {error}"
     answers: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -104,7 +114,7 @@ def _ask(text: str, token: str, sender: str, hear: HearRemote) -> tuple[str, str
     try:
         return command, answers.get(timeout=ANSWER_S)
     except queue.Empty:
-        return "", "error: the rig is busy; it may still do it"
+        return command, _BUSY
 
 
 @settings(frozen=True, kw_only=True)
@@ -143,14 +153,24 @@ class _Server(socketserver.ThreadingTCPServer):
         if ":" in place[0]:
             self.address_family = socket.AF_INET6
         self.token, self.silent_s, self.hear = token, silent_s, hear
-        self.links: set[socket.socket] = set()
+        self.links: dict[socket.socket, bool] = {}
+        """Open connections, oldest first: whether each has sent a valid command."""
         self.closed = False
         self.lock = threading.Lock()
         super().__init__(place, _Lines)
 
     def verify_request(self, request: object, client_address: object) -> bool:
-        """Refuse more connections than anybody needs."""
-        return len(self.links) < _MOST_CONNECTIONS
+        """Refuse more connections than anybody needs, after closing an unknown one."""
+        with self.lock:
+            if len(self.links) < _MOST_CONNECTIONS:
+                return True
+            for link, known in self.links.items():
+                if not known:
+                    del self.links[link]
+                    with suppress(OSError):
+                        link.shutdown(socket.SHUT_RDWR)
+                    return True
+        return False
 
     def close(self) -> None:
         """Close the port and all connections."""
@@ -180,28 +200,48 @@ class _Lines(socketserver.StreamRequestHandler):
         with server.lock:
             if server.closed:
                 return
-            server.links.add(link)
+            server.links[link] = False
         try:
-            while line := self.rfile.readline(2 * MOST_LETTERS):
+            while line := self.rfile.readline(_MOST_BYTES):
                 text = line.decode("utf-8", "replace").strip()
-                if text:
-                    _, answer = _ask(text, server.token, sender, server.hear)
-                    self.wfile.write(f"{answer}\n".encode())
-                if _HTTP.search(text):  # a web page must not send commands by a browser
+                if _HTTP.search(text) or len(line) == _MOST_BYTES:
+                    # a web page must not send commands by a browser
+                    self._refuse(line)
                     break
+                if not text:
+                    continue
+                command, answer = _ask(text, server.token, sender, server.hear)
+                with server.lock:
+                    if command and link in server.links:
+                        server.links[link] = True
+                self.wfile.write(f"{answer}\n".encode())
         except TimeoutError:
             lost = f"no message came from {sender} for {server.silent_s:g} s"
         except OSError:
             pass  # told below
         finally:
             with server.lock:
-                server.links.discard(link)
+                server.links.pop(link, None)
             server.hear(RemoteLost(lost, sender))
+
+    def _refuse(self, line: bytes) -> None:
+        """Answer after the end of the line, so that its sender gets the answer."""
+        while line and not line.endswith(b"\n"):
+            line = self.rfile.readline(_MOST_BYTES)
+        self.wfile.write(b"error: expected a line with start, stop or status\n")
 
 
 @settings(frozen=True, kw_only=True)
 class ZmqStart(_Listener):
     """Listens for ZeroMQ requests (REP): `start`, `stop` or `status`; answers each."""
+
+    def __post_init__(self) -> None:
+        check_listener(self.host, self.token_file)
+        if self.if_lost == "stop" and not self.silent_s:
+            raise ValueError(
+                "IF_LOST = stop: a lost ZeroMQ connection is noticed by silence only; "
+                "enter SILENT_S, such as 5, and have the program send status more often"
+            )
 
     @contextmanager
     def listening(self, hear: HearRemote) -> Iterator[None]:
@@ -213,7 +253,7 @@ class ZmqStart(_Listener):
         place = f"tcp://{host}:{self.port}"
         with zmq.Context() as context, context.socket(zmq.REP) as link:
             link.linger = 0
-            link.maxmsgsize = 2 * MOST_LETTERS
+            link.maxmsgsize = _MOST_BYTES
             if ":" in self.host:
                 link.ipv6 = True
             try:
@@ -224,6 +264,7 @@ class ZmqStart(_Listener):
 
             def serve() -> None:
                 heard_s, started = time.perf_counter(), False
+                done = "ok", _BUSY  # it may still do it
                 while not ended.is_set():
                     silent = time.perf_counter() - heard_s
                     if started and 0 < self.silent_s < silent:
@@ -234,8 +275,9 @@ class ZmqStart(_Listener):
                         continue
                     text = b" ".join(link.recv_multipart()).decode("utf-8", "replace")
                     command, answer = _ask(text, token, place, hear)
-                    heard_s = time.perf_counter()
-                    if command in ("start", "stop") and answer.startswith("ok"):
+                    if command is not None:
+                        heard_s = time.perf_counter()
+                    if command in ("start", "stop") and answer.startswith(done):
                         started = command == "start"
                     with suppress(zmq.ZMQError):  # the sender may be gone
                         link.send_string(answer)

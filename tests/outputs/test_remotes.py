@@ -4,8 +4,9 @@ import contextlib
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from deeplabstream.plugins.remote import (
     read_token,
 )
 from deeplabstream.settings.loading import parse
-from outputs.remotes import recorders
+from outputs.remotes import controls, recorders
 from outputs.remotes.controls import InputStart, OpenEphysStart, TcpStart, ZmqStart
 from outputs.remotes.recorders import (
     OpenEphysRecorder,
@@ -200,6 +201,37 @@ def test_a_web_page_can_not_send_commands_by_a_browser() -> None:
     assert news.empty()
 
 
+def test_the_end_of_a_long_request_of_a_browser_is_no_command() -> None:
+    port = free_port()
+    with heard(TcpStart(port=port)) as news:
+        with socket.create_connection(("127.0.0.1", port), LIMIT_S) as link:
+            line = b"GET /".ljust(2000, b"A") + b"start HTTP/1.1\r\n"
+            link.sendall(line + b"start\n")
+            assert link.recv(100).startswith(b"error: ")
+        assert isinstance(news.get(timeout=LIMIT_S), RemoteLost)
+    assert news.empty()
+
+
+def test_connections_without_the_token_do_not_keep_others_out(tmp_path: Path) -> None:
+    port, file = free_port(), tmp_path / "token.txt"
+    file.write_text(TOKEN, "utf-8")
+    with ExitStack() as links, heard(TcpStart(port=port, token_file=file)):
+
+        def connected(words: str, answer: bytes) -> socket.socket:
+            place = "127.0.0.1", port
+            link = links.enter_context(socket.create_connection(place, LIMIT_S))
+            link.sendall(f"{words}\n".encode())
+            assert link.recv(100).startswith(answer)
+            return link
+
+        first = connected(f"token {TOKEN} status", b"ok")
+        for _ in range(15):
+            connected("start", b"error: wrong token")
+        assert say(port, f"token {TOKEN} stop") == ["ok"]
+        first.sendall(f"token {TOKEN} status\n".encode())
+        assert first.recv(100).startswith(b"ok")
+
+
 def test_silence_over_tcp_is_a_lost_connection() -> None:
     port = free_port()
     with (
@@ -282,6 +314,57 @@ def test_zeromq_silence_after_a_start_is_a_lost_connection() -> None:
         assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
         lost = news.get(timeout=LIMIT_S)
     assert lost == RemoteLost("no message came for 0.05 s", f"tcp://127.0.0.1:{port}")
+
+
+def test_a_stop_after_the_loss_of_a_zeromq_program_needs_its_silence(
+    tmp_path: Path,
+) -> None:
+    rig = "[Camera top]\nKIND = SimulatedCamera\n[Remote lab]\nKIND = ZmqStart\n"
+    words = f"{rig}PORT = 5005\nIF_LOST = stop\n"
+    with pytest.raises(SettingsError, match=r"IF_LOST = stop.* enter SILENT_S"):
+        parse(words, tmp_path)
+    parse(f"{words}SILENT_S = 5\n", tmp_path)
+
+
+def test_messages_without_the_token_are_no_sign_of_life(tmp_path: Path) -> None:
+    port, file = free_port(), tmp_path / "token.txt"
+    file.write_text(TOKEN, "utf-8")
+    control = ZmqStart(port=port, silent_s=0.2, token_file=file)
+    with (
+        heard(control) as news,
+        zmq.Context() as context,
+        context.socket(zmq.REQ) as link,
+    ):
+        link.linger = 0
+        link.rcvtimeo = round(LIMIT_S * 1e3)
+        link.connect(f"tcp://127.0.0.1:{port}")
+        link.send_string(f"token {TOKEN} start")
+        assert link.recv_string() == "ok"
+        assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
+        give_up_s = time.perf_counter() + LIMIT_S
+        while news.empty() and time.perf_counter() < give_up_s:
+            link.send_string("status")
+            assert link.recv_string().startswith("error: wrong token")
+        assert isinstance(news.get_nowait(), RemoteLost)
+
+
+def test_a_start_that_a_busy_rig_may_still_do_can_be_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(controls, "ANSWER_S", 0.01)
+    port, news = free_port(), queue.Queue[RemoteCommand | RemoteLost]()
+    with (
+        ZmqStart(port=port, silent_s=0.05).listening(news.put),
+        zmq.Context() as context,
+        context.socket(zmq.REQ) as link,
+    ):
+        link.linger = 0
+        link.rcvtimeo = round(LIMIT_S * 1e3)
+        link.connect(f"tcp://127.0.0.1:{port}")
+        link.send_string("start")
+        assert "may still do it" in link.recv_string()
+        assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
+        assert isinstance(news.get(timeout=LIMIT_S), RemoteLost)
 
 
 def sensed(active: bool, count: int) -> Sensed:
