@@ -126,6 +126,7 @@ class Bridge(QObject):
     def stop_outputs(self) -> None:
         """Switch every output off, whatever else goes on."""
         self._agenda.drop()
+        self.session.take_over()
         for action in (Action.STOP_EXPERIMENT, Action.DISARM):
             if action in self.session.state.allowed:
                 self.session.do(action)

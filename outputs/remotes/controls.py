@@ -86,8 +86,8 @@ class _Listener(RemoteControl):
         0.0,
         ge=0,
         description="seconds without a message after which the connection that started "
-        "counts as lost (any message with the token is a sign of life, such as `status`); 0: never. TCP: "
-        "every connection that is silent for so long is closed",
+        "counts as lost (any message with the token is a sign of life, such as "
+        "`status`); 0: never. TCP: every connection that is silent for so long is closed",
         title="Lost without messages for (s)",
     )
 

@@ -5,7 +5,7 @@ import socket
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -65,7 +65,8 @@ class OpenEphysRecorder(RemoteRecorder):
     def start(self, run: str) -> str:
         """Set folder and name, then record."""
         server = self._server
-        if server.mode() == "RECORD":
+        before = server.mode()
+        if before == "RECORD":
             raise DeviceError("Open Ephys is recording already; stop it there")
         words = {"start_new_directory": "true"}
         if self.directory:
@@ -73,16 +74,17 @@ class OpenEphysRecorder(RemoteRecorder):
         if self.base_text:
             words["base_text"] = self.base_text.replace("{run}", run)
         where = server.put("/api/recording", words)
-        mode = server.set_mode("RECORD")
-        _wait(
-            lambda: mode == "RECORD" or server.mode() == "RECORD",
-            self.timeout_s,
-            "Open Ephys did not begin to record",
-        )
         try:
+            mode = server.set_mode("RECORD")
+            _wait(
+                lambda: mode == "RECORD" or server.mode() == "RECORD",
+                self.timeout_s,
+                "Open Ephys did not begin to record",
+            )
             server.put("/api/message", {"text": f"DeepLabStream run {run}"})
-        except DeviceError:
-            self.stop()
+        except Exception:  # it may record without having answered
+            with suppress(DeviceError):
+                server.set_mode(before)
             raise
         name = f"{where.get('base_text', '')}"
         return f"Open Ephys records, base text {name}" if name else "Open Ephys records"
@@ -138,30 +140,39 @@ class SpikeGLXRecorder(RemoteRecorder):
     def start(self, run: str) -> str:
         """Set the run name, then write files."""
         name = re.sub(r'[/\\\[\]<>*":;,?|=]', "_", self.run_name.replace("{run}", run))
-        with self._linked() as ask:
-            if ask("ISSAVING") == "1":
-                raise DeviceError("SpikeGLX is writing files already; stop it there")
-            if name:
-                ask(f"SETRUNNAME {name}")
-            if self.start_run and ask("ISRUNNING") != "1":
-                ask("STARTRUN")
-                _wait(
-                    lambda: ask("ISRUNNING") == "1",
-                    self.timeout_s,
-                    "the run of SpikeGLX did not start",
-                )
-            ask("SETRECORDENAB 1")
-            try:
-                _wait(
-                    lambda: ask("ISSAVING") == "1",
-                    self.timeout_s,
-                    "SpikeGLX has enabled recording but writes no file; are its gate and "
-                    "trigger immediate?",
-                )
-            except DeviceError:
-                ask("SETRECORDENAB 0")
-                raise
-            return f"SpikeGLX writes files, run name {ask('GETRUNNAME')}"
+        undo: list[str] = []
+        try:
+            with self._linked() as ask:
+                return self._begin(ask, name, undo)
+        except Exception:  # it may have obeyed without an answer
+            for command in undo:
+                with suppress(DeviceError), self._linked() as ask:
+                    ask(command)
+            raise
+
+    def _begin(self, ask: Callable[[str], str], name: str, undo: list[str]) -> str:
+        """Write files; `undo` gets the commands that end what was asked for."""
+        if ask("ISSAVING") == "1":
+            raise DeviceError("SpikeGLX is writing files already; stop it there")
+        if name:
+            ask(f"SETRUNNAME {name}")
+        if self.start_run and ask("ISRUNNING") != "1":
+            undo.append("STOPRUN")
+            ask("STARTRUN")
+            _wait(
+                lambda: ask("ISRUNNING") == "1",
+                self.timeout_s,
+                "the run of SpikeGLX did not start",
+            )
+        undo.insert(0, "SETRECORDENAB 0")
+        ask("SETRECORDENAB 1")
+        _wait(
+            lambda: ask("ISSAVING") == "1",
+            self.timeout_s,
+            "SpikeGLX has enabled recording but writes no file; are its gate and "
+            "trigger immediate?",
+        )
+        return f"SpikeGLX writes files, run name {ask('GETRUNNAME')}"
 
     def stop(self) -> str:
         """Write no more files."""
@@ -243,8 +254,13 @@ class _Messages(RemoteRecorder):
         return f"answers: {self._sent(self.check_text)}"
 
     def start(self, run: str) -> str:
-        """Send the start."""
-        return f"was started: {self._sent(self.start_text.replace('{run}', run))}"
+        """Send the start; without an answer, also the stop: it may have obeyed."""
+        try:
+            return f"was started: {self._sent(self.start_text.replace('{run}', run))}"
+        except _NoAnswerError:
+            with suppress(DeviceError):
+                self._exchange(self.stop_text)
+            raise
 
     def stop(self) -> str:
         """Send the stop."""
@@ -265,7 +281,7 @@ class _Messages(RemoteRecorder):
 
     def _silent(self, error: Exception) -> DeviceError:
         place = f"{self.host}:{self.port}"
-        return DeviceError(f"no answer from {place} ({_reason(error)})")
+        return _NoAnswerError(f"no answer from {place} ({_reason(error)})")
 
 
 @settings(frozen=True, kw_only=True)
@@ -305,6 +321,10 @@ class ZmqRecorder(_Messages):
                 return link.recv().decode("utf-8", "replace")
             except zmq.ZMQError as error:
                 raise self._silent(error) from error
+
+
+class _NoAnswerError(DeviceError):
+    """A receiver was silent: what it was asked may have been done."""
 
 
 def _wait(done: Callable[[], bool], seconds: float, problem: str) -> None:

@@ -17,6 +17,7 @@ from deeplabstream.engine.checks.preflight import PreflightResult
 from deeplabstream.engine.checks.preflight import _recorders as recorder_findings
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session as session_module
+from deeplabstream.engine.session.remote_links import RecorderAnswer
 from deeplabstream.engine.session.request_queue import AGENDAS, armed_instead
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
@@ -26,6 +27,7 @@ from deeplabstream.engine.session.session_state import (
     Phase,
     Requested,
 )
+from deeplabstream.gui.bridge import Bridge
 from deeplabstream.plugins.remote import RemoteCommand
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import RIG, problems
@@ -350,6 +352,28 @@ def test_a_start_by_hand_and_the_end_of_the_analysis_disarm(
     assert rig.experiments == []
 
 
+def test_a_user_who_switches_the_outputs_off_ends_rearming(
+    rigs: Callable[..., Rig], qapp: object
+) -> None:
+    rig = rigs(TTL + "STARTS = recording\nREARM = yes\n")
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    Bridge(rig.session).stop_outputs()
+    rig.ttl(False, 1)
+    assert rig.session.state.remote_over
+    rig.poll()
+    assert not rig.session.state.armed
+
+
+def test_a_rig_whose_analysis_ends_is_not_started(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    rig.session.do(Action.STOP_ANALYSIS)
+    rig.ttl(True, 1)  # before the engine has answered
+    assert rig.notes()[-1].endswith("error: the rig is not armed")
+    assert not rig.session.state.experiment_starting
+
+
 def test_a_remote_stops_what_a_user_has_started(rigs: Callable[..., Rig]) -> None:
     rig = rigs(TTL)
     rig.session.do(Action.START_EXPERIMENT)
@@ -398,6 +422,20 @@ def test_the_preflight_check_is_not_passed_over(rigs: Callable[..., Rig]) -> Non
     videos(rig)
     assert rig.experiments == []
     assert rig.failures == ["Cannot start because the shutter is closed"]
+    assert rig.notes()[-1].endswith(
+        ": error: experiment was refused; see the messages of the rig"
+    )
+
+
+def test_a_refused_experiment_is_no_ok_while_a_user_records(
+    rigs: Callable[..., Rig],
+) -> None:
+    rig = rigs(TTL)
+    rig.found.append(PreflightResult("the shutter is closed", grave=True))
+    rig.session.do(Action.START_RECORDING)
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1)
+    assert "error: experiment was refused" in rig.notes()[-1]
 
 
 def test_a_broken_input_is_a_lost_connection(rigs: Callable[..., Rig]) -> None:
@@ -649,6 +687,58 @@ def test_a_recorder_that_is_not_needed_is_a_warning(rigs: Callable[..., Rig]) ->
     rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
     assert rig.experiments == [True]
     assert any("no answer" in text for text in rig.failures)
+
+
+@pytest.mark.parametrize("words", ["", "NEEDED = no\n"])
+def test_an_experiment_does_not_start_beside_a_recorder_that_did_not(
+    rigs: Callable[..., Rig], words: str
+) -> None:
+    """It failed at the start of a recording of the user, and answers again."""
+    with open_ephys() as gui:
+        gui.refuses = True
+        rig = rigs(EPHYS.format(port=gui.port, limit=1) + words)
+        rig.session.do(Action.START_RECORDING)
+        rig.until(lambda: bool(answered(rig)))
+        rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
+        rig.session.do(Action.START_EXPERIMENT)
+        rig.until(lambda: rig.session._experiment_awaits != "recorders")
+        rig.poll()
+    text = "[Remote ephys] does not record; stop the recording and start it again"
+    if words:
+        assert rig.experiments == [True]
+        assert rig.notes("preflight") == [f"warning: {text}"]
+    else:
+        assert rig.experiments == []
+        assert rig.failures[-1] == f"Cannot start because {text}"
+
+
+def test_an_experiment_does_not_wait_for_the_name_of_a_run_that_is_not_made(
+    rigs: Callable[..., Rig],
+) -> None:
+    goes_on = CHOSEN + "ON_RECORDING_LOST = go on\n"
+    with open_ephys() as gui:
+        rig = rigs(EPHYS.format(port=gui.port, limit=30), RIG + goes_on)
+        rig.session.state = replace(rig.session.state, run_folder=None)
+        rig.session.do(Action.START_EXPERIMENT)
+        rig.until(lambda: rig.session._experiment_awaits == "video")
+        failed = "the run folder can't be made"
+        rig.session._handle(say.RecorderFailed(failed, whole=True))
+        rig.poll()
+    assert not rig.session.state.experiment_starting
+    assert rig.experiments == []
+    assert rig.notes("experiment") == [f"not started: {failed}"]
+
+
+def test_a_lost_recorder_with_nothing_to_stop_is_a_whole_sentence(
+    rigs: Callable[..., Rig],
+) -> None:
+    with open_ephys() as gui:
+        rig = rigs(EPHYS.format(port=gui.port, limit=30) + "IF_LOST = stop\n")
+        text = "[Remote ephys] is gone"
+        answer = RecorderAnswer("ephys", "check", text, False, True, asked=False)
+        rig.session._remotes._answered(answer)
+        rig.until(lambda: bool(rig.failures))
+    assert rig.failures == [f"{text}: nothing was stopped (IF_LOST = stop)"]
 
 
 def test_a_recorder_that_does_not_start_cancels_the_experiment(

@@ -608,6 +608,71 @@ def test_spikeglx_files_of_others_are_left_alone(glx: FakeSpikeGLX) -> None:
     assert not [line for line in glx.heard if line.startswith("SET")]
 
 
+def test_open_ephys_that_obeys_without_a_good_answer_is_stopped(
+    gui: FakeOpenEphys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = gui.answer
+
+    def fails(method: str, path: str, body: dict[str, str]) -> dict[str, object]:
+        found = answer(method, path, body)
+        if body.get("mode") == "RECORD":
+            raise ValueError("the answer is lost")
+        return found
+
+    monkeypatch.setattr(gui, "answer", fails)
+    with pytest.raises(DeviceError, match="refused /api/status: 400"):
+        OpenEphysRecorder(port=gui.port, timeout_s=30).start("monday")
+    assert gui.modes_set == ["RECORD", "IDLE"]
+
+
+def test_spikeglx_that_obeys_without_an_answer_is_stopped(
+    glx: FakeSpikeGLX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glx.running, answer = False, glx.answer
+
+    def silent(line: str) -> str:
+        said = answer(line)
+        return "\n" if line == "SETRECORDENAB 1" else said
+
+    monkeypatch.setattr(glx, "answer", silent)
+    with pytest.raises(DeviceError, match="closed the connection"):
+        SpikeGLXRecorder(port=glx.port, timeout_s=30, start_run=True).start("monday")
+    assert (glx.saving, glx.running) == (False, False)
+
+
+def test_a_program_that_does_not_answer_the_start_gets_the_stop() -> None:
+    got: queue.Queue[str] = queue.Queue()
+    ended = threading.Event()
+
+    def answer(line: str) -> str:
+        got.put(line)
+        if line.startswith("start"):
+            ended.wait(LIMIT_S)
+        return "ok\n"
+
+    with line_server(answer) as port:
+        with pytest.raises(DeviceError, match="no answer from"):
+            TcpRecorder(port=port, timeout_s=0.05).start("monday")
+        told = {got.get(timeout=LIMIT_S) for _ in range(2)}
+        ended.set()
+    assert told == {"start monday", "stop"}
+
+
+def test_a_program_that_refuses_the_start_is_left_alone() -> None:
+    got: list[str] = []
+
+    def answer(line: str) -> str:
+        got.append(line)
+        return "error: records already\n"
+
+    with (
+        line_server(answer) as port,
+        pytest.raises(DeviceError, match="records already"),
+    ):
+        TcpRecorder(port=port, timeout_s=30).start("monday")
+    assert got == ["start monday"]
+
+
 def test_any_program_gets_a_line_and_answers() -> None:
     got: list[str] = []
 

@@ -220,6 +220,9 @@ def _recorders(settings: Settings, state: SessionState) -> Iterator[PreflightRes
         if answer is None:
             silent = f"[Remote {name}] has not answered yet"
             yield _warning(silent, grave=recorder.needed)
+        elif answer.good and state.recording and not answer.recording:
+            text = "does not record; stop the recording and start it again"
+            yield _warning(f"[Remote {name}] {text}", grave=recorder.needed)
         elif answer.good:
             yield PreflightResult(answer.text)
         else:

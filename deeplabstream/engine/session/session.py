@@ -135,6 +135,10 @@ class Session:
                 self._change(change.StartedBy(""))
         self._do(action)
 
+    def take_over(self) -> None:
+        """Do not arm the rig again by itself: the user has switched the outputs off."""
+        self._rearm = False
+
     def _do(self, action: Action) -> None:
         if action is Action.START_STREAM and action in self.state.allowed:
             self._start_stream()
@@ -335,6 +339,7 @@ class Session:
                 )
                 processes.send_engine(say.Analyse(True))
             case Action.STOP_ANALYSIS:
+                self._change(change.Armed(False))  # before the engine has answered
                 processes.send_engine(say.Analyse(False))
             case Action.START_EXPERIMENT:
                 self._open_outputs(processes)
@@ -627,11 +632,11 @@ class Session:
                     self._act_on_loss(processes, name, news)
                 case RecorderAnswer():
                     self._act_on_answer(processes, news)
+        self._follow_recorders()
         if self._experiment_awaits == "recorders" and not self._remotes.awaited:
             self._experiment_awaits = None
             self._change(change.ExperimentRequested(False))
             self._start_experiment(processes)
-        self._follow_recorders()
         if self._rearm and self.state.remote_over:
             self._rearm = False
             if not self.state.alarms and Action.ARM in self.state.allowed:
@@ -677,7 +682,9 @@ class Session:
         if name in self._stops_next:
             self._stops_next.remove(name)
             return replace(asked, command="stop")
-        self._stops_next.add(name)  # also if it is refused: its sender sends a stop next
+        self._stops_next.add(
+            name
+        )  # also if it is refused: its sender sends a stop next
         return asked
 
     def _start_for(
@@ -697,6 +704,13 @@ class Session:
         self._change(change.StartedBy(name))
         self._rearm, self._started_from = control.rearm, asked.sender
         self._request(processes, action)
+        state = self.state
+        if experiment:
+            begins = state.experimenting or state.experiment_starting
+        else:
+            begins = state.recording or state.recording_starting
+        if not begins:
+            return f"error: {control.starts} was refused; see the messages of the rig"
         return f"ok {control.starts} starts"
 
     def _stop_for(self, processes: ProcessManager) -> str:
@@ -720,8 +734,8 @@ class Session:
             return  # one of several connections, such as that of a question for the status
         text = f"[Remote {name}] {lost.text}"
         if theirs and control.if_lost == "stop":
-            stopped = self._stop_for(processes)
-            self._alarm(f"{text}: {stopped} stopped (IF_LOST = stop)", grave=False)
+            stopped = f"{self._stop_for(processes) or 'nothing was'} stopped"
+            self._alarm(f"{text}: {stopped} (IF_LOST = stop)", grave=False)
         elif theirs:
             text = f"{text}: what it started goes on (IF_LOST = go on)"
         self.note("remote", text)
@@ -744,8 +758,8 @@ class Session:
             if not news.asked:  # else the pre-flight check says it
                 self.note("remote", text)
         elif news.request == "check" and recorder.if_lost == "stop":
-            stopped = self._stop_for(processes)
-            self._alarm(f"{text}: {stopped} stopped (IF_LOST = stop)")
+            stopped = f"{self._stop_for(processes) or 'nothing was'} stopped"
+            self._alarm(f"{text}: {stopped} (IF_LOST = stop)")
         else:
             self.note("remote", text)
             self._alarm(text, grave=False)
@@ -805,6 +819,10 @@ class Session:
         wanted = self.state.experimenting or self.state.experiment_starting
         of_experiment = wanted and (whole or rules.record_exp)
         goes_on = of_experiment and rules.on_recording_lost == "go on"
+        if self._experiment_awaits and self.state.run_folder is None:
+            goes_on = (
+                goes_on and not self._remotes.starting
+            )  # it waits for the folder's name
         self._complete = self._complete or whole or self.state.run_folder is None
         self._requested_s = None
         self._recording_for_experiment = False
