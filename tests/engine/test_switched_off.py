@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -17,7 +19,10 @@ import pytest
 from deeplabstream.core.journal_entries import LAST_NOTE, Note
 from deeplabstream.engine.processes.child_process import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
+from deeplabstream.engine.processes.guard import _BEAT, _PAUSE
 from deeplabstream.ipc.journal import JournalReader, create_journal
+from deeplabstream.ipc.pipe import Connection
+from deeplabstream.plugins.input import Hear, PulseInput
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.settings.loading import parse
 from tests.engine.killable import laser_on, settings_of
@@ -93,6 +98,48 @@ def test_an_engine_that_opened_no_output_does_not_say_that_they_are_off(
         theirs.close()
         journal.close()
         journal.unlink()
+
+
+class SlowTrigger(PulseInput):
+    """Says what the guards heard last, before it opens; a board restarts meanwhile."""
+
+    generates: ClassVar[bool] = True
+
+    def __init__(self, heart: Connection) -> None:
+        object.__setattr__(self, "heart", heart)
+        object.__setattr__(self, "heard", [])
+
+    @contextmanager
+    def opened(self, hear: Hear) -> Iterator[None]:
+        while self.heart.poll():
+            self.heard.append(self.heart.recv_bytes())
+        yield
+
+
+def test_guards_ignore_silence_while_a_trigger_generator_opens(tmp_path: Path) -> None:
+    spawn = get_context("spawn")
+    _, theirs = spawn.Pipe()
+    guards_end, heart = spawn.Pipe(duplex=False)
+    journal = create_journal(16)
+    links = EngineLinks(
+        (heart,), spawn.Semaphore(1), spawn.Semaphore(0), (), journal.spec, 0
+    )
+    trigger = SlowTrigger(guards_end)
+    settings = parse("[Camera top]\nKIND = SimulatedCamera\n", tmp_path)
+    with ExitStack() as resources:
+        engine = _Engine(
+            replace(settings, inputs={"trigger": trigger}), theirs, links, resources
+        )
+        assert engine.ready()
+        engine.heart.beat(engine.clock.now_ns())
+        engine.attach(())
+        assert trigger.heard[-2:] == [_BEAT, _PAUSE]
+        engine.heart.beat(engine.clock.now_ns())
+        assert guards_end.recv_bytes() == _BEAT, "silence counts again at once"
+    for end in (theirs, guards_end, heart):
+        end.close()
+    journal.close()
+    journal.unlink()
 
 
 def test_the_second_guard_acts_when_engine_and_guard_are_killed(

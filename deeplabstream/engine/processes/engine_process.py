@@ -327,6 +327,7 @@ class _Engine:
             reader.close()
         self.readers = tuple(RingReader(Ring(spec), borrows=True) for spec in specs)
         self.turns = FrameTurns(self.readers)
+        self.heart.pause()  # a board that restarts answers after 2 s
         if problem := self.bench.cameras_open():
             self.complain(problem)
 
