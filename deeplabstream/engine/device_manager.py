@@ -122,8 +122,9 @@ class DeviceManager:
 
     @property
     def whole(self) -> bool:
-        """Whether all are open, and none was lost."""
-        return self.bank is not None and not self.bank.fault
+        """Whether all are open, and none was lost; generators only once cameras are open."""
+        generating = self._generating or not self._cameras_open
+        return self.bank is not None and not self.bank.fault and generating
 
     @property
     def left_on(self) -> bool:
@@ -168,13 +169,15 @@ class DeviceManager:
     def _generate(self) -> str:
         if self._generating or self._sensed is None:
             return ""
-        self._generating = True
         try:
-            for name, device in self._inputs.items():
-                if _generates(device):
-                    _open_input(self._open, name, device, self._sensed)
+            with ExitStack() as stack:
+                for name, device in self._inputs.items():
+                    if _generates(device):
+                        _open_input(stack, name, device, self._sensed)
+                self._open.push(stack.pop_all())
         except DeepLabStreamError as error:
             return str(error)
+        self._generating = True
         return ""
 
     def switch_off(self, why: str, cause: str) -> None:
