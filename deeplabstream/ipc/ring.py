@@ -33,6 +33,8 @@ _FIELDS = 8  # int64 fields of a header: one cache line
 
 _POPULATE_WRITE = 23
 """Of madvise."""
+_PIECE = 4 << 20
+"""Bytes that are mapped at once: `madvise` holds the GIL."""
 
 _ORDERED = ("x86_64", "amd64")
 
@@ -108,7 +110,9 @@ class SharedBlock(SharedMemory):
         mapped = getattr(self, "_mmap", None)
         if sys.platform == "linux" and mapped is not None:
             with suppress(OSError):  # before Linux 5.14
-                mapped.madvise(_POPULATE_WRITE)
+                for at in range(0, len(mapped), _PIECE):
+                    left = len(mapped) - at
+                    mapped.madvise(_POPULATE_WRITE, at, min(_PIECE, left))
 
     @property
     def bytes(self) -> memoryview:

@@ -1,6 +1,7 @@
 """The ring: whole frames or none, and everything that was missed is counted."""
 
 import multiprocessing
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from deeplabstream.ipc.ring import (
     RingReader,
     RingSpec,
     RingWriter,
+    SharedBlock,
     create_ring,
     memory_fence,
 )
@@ -202,3 +204,25 @@ def test_only_processors_that_reorder_stores_need_a_fence() -> None:
         assert fence is not memory_fence("x86_64")
         fence()  # it waits for nobody
         fence()
+
+
+class _Mapped:
+    def __init__(self, size: int) -> None:
+        self.size, self.pieces = size, list[tuple[int, int]]()
+
+    def __len__(self) -> int:
+        return self.size
+
+    def madvise(self, _advice: int, at: int, length: int) -> None:
+        self.pieces.append((at, length))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="MADV_POPULATE_WRITE is of Linux")
+def test_pages_are_mapped_in_pieces_between_which_other_threads_run() -> None:
+    """`madvise` holds the GIL."""
+    mapped, piece = _Mapped((9 << 20) + 4096), 4 << 20
+    block = SharedBlock.__new__(SharedBlock)
+    block._mmap = mapped  # type: ignore[attr-defined]
+    block.populate()
+    last = 2 * piece, (1 << 20) + 4096
+    assert mapped.pieces == [(0, piece), (piece, piece), last]
