@@ -26,7 +26,10 @@ def exclusive(file: Path) -> Iterator[None]:
     try:
         while (handle := _locked(lock)) is None:
             if clock.now_ns() > give_up_ns:
-                raise DeviceError(f"{file} is being written by another program")
+                text = f"{file} is being written by another program"
+                if sys.platform == "win32":  # the errors are the same
+                    text += ", or its folder can't be written to: check its permissions"
+                raise DeviceError(text)
             rest(0.01)
     except OSError as error:
         reason = error.strerror or error

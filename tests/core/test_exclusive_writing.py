@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,5 +96,24 @@ def test_a_folder_that_can_not_be_written_is_a_sentence(tmp_path: Path) -> None:
     with (
         pytest.raises(DeviceError, match="can't be locked"),
         exclusive(tmp_path / "none" / "list.json"),
+    ):
+        pass
+
+
+def test_on_windows_a_folder_without_write_permission_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, the error is the one of a lock that another program is giving back."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    windows = SimpleNamespace(O_CREAT=0, O_EXCL=0, O_RDWR=0, O_TEMPORARY=0, open=refuse)
+    monkeypatch.setattr(exclusive_writing, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(exclusive_writing, "os", windows)
+    monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 0.0)
+    with (
+        pytest.raises(DeviceError, match="another program, or its folder can't be"),
+        exclusive(tmp_path / "list.json"),
     ):
         pass
