@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from deeplabstream.engine.processes.real_time import (
     RealTime,
     may_run_real_time,
 )
+
+if sys.platform == "linux":
+    import resource
 
 ROOT = Path(__file__).resolve().parents[2]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="SCHED_FIFO is of Linux")
@@ -97,25 +101,84 @@ said["again"] = policy()
 def test_the_systems_limit_on_computing_takes_the_priority_from_all_threads() -> None:
     said = told("""
 import resource
-said["limit"] = resource.getrlimit(resource.RLIMIT_RTTIME)[0]
+said["limit"] = resource.getrlimit(resource.RLIMIT_RTTIME)
 os.kill(os.getpid(), signal.SIGXCPU)
 said["main"], said["other"] = policy(), policy(thread.native_id)
 said["sentences"] = priority.check(2_000_000_000)
 """)
-    assert said["limit"] == real_time.LONGEST_S * 1e6
+    assert said["limit"] == [1e6 * real_time.LONGEST_S, 1e6 * real_time.KILLED_S]
     assert said["main"] == said["other"] == os.SCHED_OTHER
     assert "without a pause" in str(said["sentences"])
+
+
+@LINUX
+@pytest.mark.parametrize("error", [ValueError("not allowed"), OSError("unknown")])
+def test_limits_that_the_system_refuses_are_no_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """`setrlimit` raises ValueError for EPERM and EINVAL, as in some containers."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    for function in ("sched_setscheduler", "setpriority"):
+        monkeypatch.setattr(os, function, no_rights)
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(real_time, "_call", lambda *_: -1)
+    monkeypatch.setattr(real_time, "raise_priority", lambda: None)
+    monkeypatch.setattr(real_time, "may_lock_memory", lambda: True)
+    assert RealTime(CAMERA).remark.startswith("real-time priority: no;")
+    assert real_time.may_run_real_time() is False
+
+
+def no_rights(*_: object) -> None:
+    raise PermissionError
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("allowed_us", "limits"),
+    [
+        (-1, (500_000, 5_000_000)),
+        (6_000_000, (500_000, 5_000_000)),
+        (800_000, (400_000, 800_000)),
+        (200_000, (100_000, 200_000)),
+    ],
+)
+def test_the_priority_is_left_well_before_the_kernel_kills(
+    monkeypatch: pytest.MonkeyPatch, allowed_us: int, limits: tuple[int, int]
+) -> None:
+    """A library's function that never returns keeps Python from leaving the priority."""
+    given: dict[int, tuple[int, int]] = {}
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed_us, allowed_us))
+    monkeypatch.setattr(
+        resource, "setrlimit", lambda limit, both: given.update({limit: both})
+    )
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    real_time._set_limits(lambda: None)
+    assert given[resource.RLIMIT_RTTIME] == limits
+
+
+@LINUX
+def test_the_command_that_allows_it_names_the_account() -> None:
+    command = real_time.ALLOW.split(" | ")[0]
+    account = {**os.environ, "USER": r"LAB\ann"}
+    done = subprocess.run(
+        ["sh", "-c", command], env=account, capture_output=True, text=True, check=True
+    )
+    rights = ["rtprio 20", "memlock unlimited", "nice -10"]
+    assert done.stdout.splitlines() == [rf"LAB\ann - {each}" for each in rights]
+    page = (ROOT / "docs" / "latency.md").read_text("utf-8")
+    assert f"\n{real_time.ALLOW}\n" in page
 
 
 @LINUX
 def test_a_refused_priority_is_said_with_the_command_that_allows_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError
-
     for function in ("sched_setscheduler", "setpriority"):
-        monkeypatch.setattr(os, function, refuse)
+        monkeypatch.setattr(os, function, no_rights)
     for name in ("_call", "_set_limits", "raise_priority", "lock_memory"):
         monkeypatch.setattr(real_time, name, lambda *_: 0)
     remark = RealTime(CAMERA).remark

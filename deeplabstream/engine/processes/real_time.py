@@ -26,16 +26,18 @@ ENGINE, CAMERA = 10, 12
 """Priorities of SCHED_FIFO. A camera comes first: its frame time must not be late."""
 LONGEST_S = 0.5
 """How long a thread may compute at real-time priority without sleeping."""
+KILLED_S = 5.0
+"""After so long the kernel ends the process: a library's function that does not return."""
 MOST_OF_CORE = 0.7
 """Share of a core above which a thread loses the priority."""
 CHECK_S = 1.0
 ENOUGH_CORES = 4
 """From so many cores on, recorder, encoder and window leave one to cameras and engine."""
 ALLOW = (
-    r"printf '@users - rtprio 20\n@users - memlock unlimited\n@users - nice -10\n' | "
-    "sudo tee /etc/security/limits.d/deeplabstream.conf"
+    """printf '%s - rtprio 20\\n%s - memlock unlimited\\n%s - nice -10\\n' """
+    """"$USER" "$USER" "$USER" | sudo tee -a /etc/security/limits.d/deeplabstream.conf"""
 )
-"""Command that allows all this on Linux, from the next login on."""
+"""Command that allows all this to an account on Linux, from the next login on."""
 
 _NICE_STEPS = 5
 _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
@@ -186,8 +188,7 @@ def may_run_real_time() -> bool | None:
     A thread that ends at once tries it: root in a container may not have the right.
     """
     if sys.platform == "linux":
-        hard = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
-        resource.setrlimit(resource.RLIMIT_RTPRIO, (hard, hard))
+        _raise_limit(resource.RLIMIT_RTPRIO)
         allowed: list[bool] = []
 
         def attempt() -> None:
@@ -222,8 +223,7 @@ def lock_memory() -> bool:
     Not within a limit: a later allocation beyond it would fail.
     """
     if sys.platform == "linux" and may_lock_memory():
-        hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+        _raise_limit(resource.RLIMIT_MEMLOCK)
         return _call("mlockall", _CURRENT | _FUTURE | _ON_FAULT) == 0
     return False
 
@@ -260,12 +260,20 @@ def _call(function: str, *arguments: int) -> int:
 def _set_limits(leave: Callable[[], None]) -> None:
     """Permit what may be permitted; call `leave` when a thread computes for `LONGEST_S`."""
     if sys.platform == "linux":
-        hard = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
-        resource.setrlimit(resource.RLIMIT_RTPRIO, (hard, hard))
-        hard = resource.getrlimit(resource.RLIMIT_RTTIME)[1]
-        wanted = round(min(LONGEST_S * 1e6, _allowed(resource.RLIMIT_RTTIME)))
+        _raise_limit(resource.RLIMIT_RTPRIO)
+        killed_us = round(min(KILLED_S * 1e6, _allowed(resource.RLIMIT_RTTIME)))
+        leave_us = min(round(LONGEST_S * 1e6), killed_us // 2)
         signal.signal(signal.SIGXCPU, lambda _number, _frame: leave())
-        resource.setrlimit(resource.RLIMIT_RTTIME, (wanted, hard))
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_RTTIME, (leave_us, killed_us))
+
+
+def _raise_limit(limit: int) -> None:
+    """Use all that is allowed of a resource, where the system lets us set it."""
+    if sys.platform == "linux":
+        hard = resource.getrlimit(limit)[1]
+        with suppress(OSError, ValueError):  # the latter for EPERM and EINVAL
+            resource.setrlimit(limit, (hard, hard))
 
 
 def _used_ns(thread: int) -> int:
