@@ -46,8 +46,8 @@ def test_the_engine_switches_off_when_the_main_process_is_killed(
         assert rig.how() == "the application ended unexpectedly"
 
 
-class _IdleLoop:
-    def idle(self) -> None:
+class _Idle:
+    def idle(self, now_ns: int = 0) -> None:
         return None
 
 
@@ -62,8 +62,8 @@ def test_an_engine_ends_when_the_pipe_of_the_main_process_is_closed(
     links = EngineLinks((heart,), *semaphores, (), journal.spec, 0)
     settings = parse("[Camera top]\nKIND = SimulatedCamera\n", tmp_path)
     engine = _Engine(settings, theirs, links, ExitStack())
-    loop: Any = _IdleLoop()
-    engine.loop = loop
+    idle: Any = _Idle()
+    engine.loop = engine.garbage = idle
     ours.close()
     frames = threading.Thread(target=lambda: list(engine.frames()), daemon=True)
     frames.start()
