@@ -179,13 +179,24 @@ def _are_measures(value: object) -> bool:
     )
 
 
-def _are_timings(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(each, Mapping)
-        and all(isinstance(each.get(n), str) for n in ("file", "sha256", "output"))
-        and _is_list_of_text(each.get("changed"))
-        for each in value
+def is_timing(value: object) -> bool:
+    """Return whether an entry of `timing` is as `latency_result` writes it."""
+    if not isinstance(value, Mapping):
+        return False
+    texts = "file", "sha256", "measured", "camera", "output"
+    ms = value.get("exposure_to_output_ms")
+    return (
+        all(isinstance(value.get(name), str) for name in texts)
+        and _is_whole_number(value.get("flashes"))
+        and isinstance(ms, Mapping)
+        and {"p50", "p99"} <= {*ms}
+        and all(type(n) in (int, float) and abs(n) < 1e9 for n in ms.values())
+        and _is_list_of_text(value.get("changed"))
     )
+
+
+def _are_timings(value: object) -> bool:
+    return isinstance(value, list) and all(map(is_timing, value))
 
 
 def _are_pulse_inputs(value: object) -> bool:

@@ -187,15 +187,20 @@ def test_a_latency_test_is_the_certificate_of_the_times(
     run = shutil.copytree(OLD_RUN, tmp_path / "run")
     made = tmp_path / "latency" / "2026-11-01_10-00-00.json"
     made.parent.mkdir()
-    made.write_text("{}")
-    timing = {
-        "file": f"latency/{made.name}",
-        "sha256": hashlib.sha256(made.read_bytes()).hexdigest(),
+    said_by_test = {
         "measured": "2026-11-01T10:00:00+00:00",
         "camera": "arena",
         "output": "laser",
+    }
+    ms = {"exposure_to_output": {"p50": 12.0, "p99": 15.0}}
+    test = {**said_by_test, "flashes": [[0]] * 200, "ms": ms}
+    made.write_text(json.dumps(test))
+    timing = {
+        "file": f"latency/{made.name}",
+        "sha256": hashlib.sha256(made.read_bytes()).hexdigest(),
+        **said_by_test,
         "flashes": 200,
-        "exposure_to_output_ms": {"p50": 12.0, "p99": 15.0},
+        "exposure_to_output_ms": ms["exposure_to_output"],
         "changed": [],
     }
     facts = json.loads((run / "run.json").read_text("utf-8"))
@@ -216,6 +221,16 @@ def test_a_latency_test_is_the_certificate_of_the_times(
     assert "changed since: [Camera arena] RATE = 30.0 (was 60.0)" in after
     _, after = page(sha256="0" * 64).split("Not proven:")
     assert "the test is not in the bundle" in after
+    for changes in (
+        {"exposure_to_output_ms": {"p50": 2.0, "p99": 15.0}},
+        {"flashes": 9000},
+        {"camera": "side"},
+    ):
+        failed, _ = page(**changes).split("Not proven:")
+        assert f"timing/{made.name} has other figures than run.json" in failed
+        assert "The delay from" not in failed
+    _, after = page(file=None).split("Not proven:")
+    assert "the run names no measurement of it" in after
 
 
 def test_a_folder_of_the_user_is_not_replaced(tmp_path: Path) -> None:

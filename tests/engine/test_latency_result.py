@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.latency_test.flashes import pair
+from deeplabstream.core.journal_entries import Acknowledged, Sensed
+from deeplabstream.engine.latency_test import latency_test
+from deeplabstream.engine.latency_test.flashes import Events, pair
 from deeplabstream.engine.latency_test.latency_result import (
     FOLDER,
     LatencyResult,
@@ -20,6 +22,7 @@ from deeplabstream.engine.latency_test.settings_of_test import (
     wiring_of,
 )
 from deeplabstream.pose.led_detector import Led
+from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.settings.loading import Settings, parse
 from tests.engine.test_latency_flashes import rig
 
@@ -125,6 +128,45 @@ def test_a_damaged_result_is_none(settings: Settings, content: str) -> None:
     assert facts["file"] == "latency/2026-11-01_10-00-00.json"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ms", {"exposure_to_output": {"p50": 12.0}}),
+        ("ms", {"exposure_to_output": {"p50": "12", "p99": 15.0}}),
+        ("ms", {"exposure_to_output": {"p50": 10**400, "p99": float("nan")}}),
+        ("ms", {"exposure_to_output": [["p50", 1.0], ["p99", 2.0]]}),
+        ("camera", ["top"]),
+        ("camera", "\ud800"),
+        ("measured", None),
+    ],
+)
+def test_a_result_that_was_edited_wrongly_is_none(
+    settings: Settings, name: str, value: object
+) -> None:
+    path = result(settings, "2026-11-01T10:00:00+00:00").save(settings.folder)
+    found = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**found, name: value}), "utf-8")
+    assert timing_facts(settings, "abc") == []
+
+
+def test_a_result_of_endless_brackets_is_none(settings: Settings) -> None:
+    path = result(settings, "2026-11-01T10:00:00+00:00").save(settings.folder)
+    path.write_text("[" * 200_000, "utf-8")
+    assert timing_facts(settings, "abc") == []
+
+
+@pytest.mark.parametrize("damage", ["file", "measured", "camera", "flashes"])
+def test_an_entry_of_run_json_is_valid_only_when_it_can_be_said(
+    settings: Settings, damage: str
+) -> None:
+    result(settings, "2026-11-01T10:00:00+00:00").save(settings.folder)
+    (entry,) = timing_facts(settings, "abc")
+    assert "timing" not in validate_facts({"timing": [entry]})[1]
+    for changed in ({damage: None}, {"exposure_to_output_ms": {"p50": 1.0}}):
+        facts, bad = validate_facts({"timing": [{**entry, **changed}]})
+        assert "timing" in bad and "timing" not in facts
+
+
 def test_a_result_holds_every_flash(settings: Settings) -> None:
     made = result(settings, "2026-11-01T10:00:00+00:00")
     facts = json.loads(made.save(settings.folder).read_text("utf-8"))
@@ -181,3 +223,29 @@ KIND = SimulatedOutput
     with pytest.raises(DeviceError, match="name no board with our firmware"):
         wiring_of(settings)
     assert wiring_of(settings, port="COM4").port == "COM4"
+
+
+def test_the_error_of_the_clocks_is_known_only_of_the_board_of_the_led(
+    settings: Settings, tmp_path: Path
+) -> None:
+    events, wiring = Events("laser"), wiring_of(settings)
+    assert latency_test._clock_error_ms(events, settings, wiring) is None
+    for length_ns in (900_000, 600_000):
+        events.take(Acknowledged("laser", 1, 0, length_ns // 2, length_ns))
+    assert latency_test._clock_error_ms(events, settings, wiring) == 0.3
+    elsewhere = replace(wiring, port="COM7")
+    assert latency_test._clock_error_ms(events, settings, elsewhere) is None
+    unknown = replace(
+        result(settings, "2026-11-01T10:00:00+00:00"), clock_error_ms=None
+    )
+    assert json.loads(unknown.save(tmp_path).read_text())["clock_error_ms"] is None
+    said = "\n".join(unknown.lines())
+    assert "the error between the clocks of board and computer is not known" in said
+
+
+def test_a_noisy_answer_without_the_led_is_not_judged(settings: Settings) -> None:
+    """The sentence about the LED, which the board did not flash, follows."""
+    noise = [Sensed("", n % 2 == 1, n, n, n, n) for n in range(9)]
+    latency_test._check_answer(wiring_of(settings), [], noise)
+    with pytest.raises(DeviceError, match="changed 8 times while"):
+        latency_test._check_answer(wiring_of(settings), noise[:2], noise)

@@ -82,8 +82,8 @@ class Events:
     """The LED, each time it was lit."""
     answers: list[Sensed] = field(default_factory=list)
     """The output's line, each time it became active."""
-    round_trip_ns: int = 2**62
-    """The shortest from a command to the board's answer."""
+    round_trip_ns: int | None = None
+    """The shortest from a command to its device's answer; None: there was no answer."""
 
     def take(self, entry: object) -> None:
         """Keep an entry if it matters."""
@@ -96,7 +96,7 @@ class Events:
                     self.steps.append(entry)
             case Acknowledged(output=self.output, level=level) if not entry.cause:
                 length_ns = entry.heard_ns - entry.sent_ns
-                self.round_trip_ns = min(self.round_trip_ns, length_ns)
+                self.round_trip_ns = min(self.round_trip_ns or length_ns, length_ns)
                 if level > 0:
                     self.acted.append(entry)
             case Sensed(active=True) if entry.device_us >= 0:

@@ -13,6 +13,7 @@ from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.latency_test.flashes import PARTS, Flash, statistics
 from deeplabstream.recording.run_folder import application_version
+from deeplabstream.recording.run_json import is_timing
 from deeplabstream.settings.sections import Settings, section_values
 
 FOLDER = "latency"
@@ -22,6 +23,10 @@ _IRRELEVANT = {
     "MM_PER_PIXEL", "MARKS", "MAX_ON_S", "THEN", "THEN_AFTER_S", "THEN_S", "PROOF_PIN",
 }  # fmt: skip
 """Keys of cameras and outputs that change no time."""
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+)  # fmt: skip
+"""Errors at reading a damaged result."""
 Sections = dict[str, dict[str, Any]]
 
 
@@ -41,8 +46,9 @@ class LatencyResult:
     """Whether the camera reports times of exposure; if not, they are those of arrival."""
     unseen: int
     unanswered: int
-    clock_error_ms: float
-    """Largest error of the board's clock on the run's: half the shortest round trip."""
+    clock_error_ms: float | None
+    """Largest error of the board's clock on the run's: half the shortest round trip; None:
+    not known."""
     settings: Sections
     """Values of the sections on which the delay depends."""
     flashes: Sequence[Flash] = field(repr=False)
@@ -90,10 +96,15 @@ class LatencyResult:
             numbers = "".join(f"{value:9.2f}" for value in values.values())
             what = f"  {PARTS[name]}" if name in PARTS else ""
             yield f"{name.replace('_', ' '):22}{numbers}{what}"
+        error = "the error between the clocks of board and computer is not known"
+        if self.clock_error_ms is not None:
+            error = (
+                f"with an error of at most {self.clock_error_ms:.2f} ms between the clocks "
+                "of board and computer"
+            )
         yield (
             "led to output is by the board's clock alone; exposure to output and the parts "
-            f"use the camera's times, with an error of at most {self.clock_error_ms:.2f} ms "
-            "between the clocks of board and computer"
+            f"use the camera's times, {error}"
         )
         yield from self.remarks
 
@@ -171,9 +182,8 @@ def _facts(
     path: Path, settings: Settings, network_sha256: str
 ) -> dict[str, Any] | None:
     try:
-        content = path.read_bytes()
-        found = json.loads(content)
-        output = str(found["output"])
+        facts, found = _read(path)
+        output = facts["output"]
         if output not in settings.outputs:
             return None
         changed = changes(found["settings"], timing_settings(settings, output))
@@ -181,18 +191,37 @@ def _facts(
             changed.append("the network's file was changed")
         if not found["network"]:
             changed.append("no network ran in the test")
-        return {
-            "file": f"{FOLDER}/{path.name}",
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "measured": str(found["measured"]),
-            "camera": str(found["camera"]),
-            "output": output,
-            "flashes": len(found["flashes"]),
-            "exposure_to_output_ms": dict(found["ms"]["exposure_to_output"]),
-            "changed": changed,
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        facts["changed"] = changed
+        json.dumps(facts, ensure_ascii=False).encode()  # as run.json will hold it
+        return facts
+    except _DAMAGED:
         return None
+
+
+def measured_facts(path: Path) -> dict[str, Any]:
+    """Return what `run.json` says of a result, without its validity; empty: it is damaged."""
+    try:
+        return _read(path)[0]
+    except _DAMAGED:
+        return {}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Any]:
+    """Return what `run.json` says of a result, and its content; `_DAMAGED`: it is damaged."""
+    content = path.read_bytes()
+    found = json.loads(content)
+    facts = {
+        "file": f"{FOLDER}/{path.name}",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "measured": found["measured"],
+        "camera": found["camera"],
+        "output": found["output"],
+        "flashes": len(found["flashes"]),
+        "exposure_to_output_ms": found["ms"]["exposure_to_output"],
+    }
+    if not is_timing({**facts, "changed": []}):
+        raise ValueError(f"{path} is damaged")
+    return facts, found
 
 
 def timing_sentence(facts: Mapping[str, Any]) -> str:

@@ -254,7 +254,7 @@ def _check_answer(
             f"{pin} is active while [Output {wiring.output}] is off: connect the output to "
             "it, or use --active-low where its line is low while it is on"
         )
-    if changed and edges >= 4:
+    if led and changed and edges >= 4:
         follows = np.abs(
             np.array([[a.device_us - b.device_us for b in led] for a in answers[1:]])
         ).min(axis=1)
@@ -317,7 +317,7 @@ def _measure(
         exposure_known=_exposure_known(paired),
         unseen=paired.unseen,
         unanswered=paired.unanswered,
-        clock_error_ms=round(min(events.round_trip_ns, 2**40) / 2e6, 4),
+        clock_error_ms=_clock_error_ms(events, rig, wiring),
         settings=timing_settings(rig, wiring.output),
         flashes=paired.flashes[:wanted],
         remarks=tuple(_remarks(rig, paired, clock)),
@@ -327,6 +327,17 @@ def _measure(
 def settings_network(settings: Settings) -> bool:
     """Return whether a network runs beside the LED detector."""
     return not settings.pose.model.endswith(":") or settings.pose.model == ""
+
+
+def _clock_error_ms(events: Events, rig: Settings, wiring: TestWiring) -> float | None:
+    """Return half the shortest round trip to the LED's board; None: it is not known.
+
+    The acknowledgements of an output at another device say nothing of this board's clock.
+    """
+    same = getattr(rig.outputs[wiring.output], "port", "") == wiring.port
+    if not same or events.round_trip_ns is None:
+        return None
+    return round(events.round_trip_ns / 2e6, 4)
 
 
 def _exposure_known(paired: Paired) -> bool:

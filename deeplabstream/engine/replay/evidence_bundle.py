@@ -31,7 +31,11 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import would_overwrite
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.rig_folder import PLUGIN_FOLDERS, current
-from deeplabstream.engine.latency_test.latency_result import FOLDER, timing_sentence
+from deeplabstream.engine.latency_test.latency_result import (
+    FOLDER,
+    measured_facts,
+    timing_sentence,
+)
 from deeplabstream.engine.replay.rerun import rerun_decisions, words
 from deeplabstream.pose.model.model_folder import NETWORK, network_hash
 from deeplabstream.pose.model.model_opening import find_model
@@ -41,6 +45,7 @@ from deeplabstream.recording.exporters.exports import ExportedBeforeError
 from deeplabstream.recording.exporters.nwb import NwbSubject
 from deeplabstream.recording.exporters.nwb_run import nwb
 from deeplabstream.recording.run_folder import RunFolder, application_version
+from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.settings.loading import load
 
@@ -181,9 +186,14 @@ def _copy_plugins(into: Path) -> None:
             shutil.copytree(rig / family, into / family, ignore=_HIDDEN)
 
 
+def _timing(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the latency tests that a run names; none where the entry is damaged."""
+    return list(validate_facts(folder.facts)[0].get("timing", ()))
+
+
 def _copy_timing(folder: RunFolder, into: Path) -> Iterator[str]:
     """Copy the latency tests that a run names; yield a sentence for each that is not there."""
-    for each in folder.facts.get("timing") or []:
+    for each in _timing(folder):
         file = current() / FOLDER / Path(each["file"]).name
         if not file.is_file() or _hash(file) != each["sha256"]:
             yield f"the latency test {file} is not in the bundle: it is not there unchanged"
@@ -542,12 +552,14 @@ def _check_outputs(folder: RunFolder, found: Verification) -> None:
 
 def _check_timing(folder: RunFolder, found: Verification) -> None:
     """Say what the latency tests in the bundle show."""
-    timing = folder.facts.get("timing") or []
+    timing = _timing(folder)
     for each in timing:
         file = folder.path.parent / TIMING / Path(each["file"]).name
         said = timing_sentence(each)
         if file.is_file() and _hash(file) != each["sha256"]:
             found.failed.append(f"{TIMING}/{file.name} is not what run.json names")
+        elif file.is_file() and not _agree(file, each):
+            found.failed.append(f"{TIMING}/{file.name} has other figures than run.json")
         elif file.is_file() and not each["changed"]:
             found.proven.append(
                 f"{said[0].upper()}{said[1:]}, with the run's settings."
@@ -559,6 +571,11 @@ def _check_timing(folder: RunFolder, found: Verification) -> None:
         found.not_proven.append(
             "The delay from exposure to output: the run names no measurement of it."
         )
+
+
+def _agree(test: Path, entry: Mapping[str, Any]) -> bool:
+    """Return whether the file of a latency test has the figures that `run.json` states."""
+    return {**measured_facts(test), "changed": entry["changed"]} == entry
 
 
 def _check_alignments(aligned: Path, found: Verification) -> None:
