@@ -30,7 +30,8 @@ from deeplabstream.recording.table_reader import camera_table, pulses_table
 
 Ints = NDArray[np.int64]
 SILENT_S = 2.0
-"""Pulses between two frames that are farther apart are no single losses."""
+_SILENT_PERIODS = 4
+"""Pulses between two frames that are farther apart in both are no single losses."""
 NAMED = 100
 """Lost pulses whose numbers are in `run.json`; the table has all."""
 _SMOOTH_S = 5.0
@@ -80,20 +81,25 @@ def match_run(
     most_delay_ms : float, optional
         Longest possible delay, instead of those of the settings.
     done : callable
-        Called after each camera.
+        Called after each step, also within a camera.
 
     Returns
     -------
     list of CameraPulses
         Empty: the run has no pulses.
     """
+    settings = pulse_settings(folder)
+    if not settings:
+        return []
     trains = _trains(folder)
+    done()
     start_ns = int(folder.facts["start_ns"])
     matched = []
-    for name, words in pulse_settings(folder).items():
+    for name, words in settings.items():
         parts = trains.get(name, [])
         for camera in words.get("cameras", ()):
             counts, exposed_ns = _frames(folder, camera, start_ns)
+            done()
             if not parts or not len(counts):
                 continue
             most_s = (most_delay_ms or float(words["most_delay_ms"])) / 1e3
@@ -108,15 +114,22 @@ def match_run(
                 made.append(
                     PulsePart(number, train, counts[own], exposed_ns[own], found)
                 )
+                done()
             matched.append(
                 CameraPulses(camera, name, tuple(made), _unlisted(folder, camera))
             )
-            done()
     return matched
 
 
-def write_matches(folder: RunFolder, matched: Sequence[CameraPulses]) -> None:
-    """Write `CAMERA.pulses.csv` of each camera; a table of an earlier matching is replaced."""
+def write_matches(
+    folder: RunFolder,
+    matched: Sequence[CameraPulses],
+    done: Callable[[], object] = lambda: None,
+) -> None:
+    """Write `CAMERA.pulses.csv` of each camera; a table of an earlier matching is replaced.
+
+    `done` is called after each table.
+    """
     for camera in {each.camera: None for each in matched}:
         lines = [",".join(MATCHES.names)]
         for each in matched:
@@ -127,6 +140,7 @@ def write_matches(folder: RunFolder, matched: Sequence[CameraPulses]) -> None:
                 ]
         with atomic_file(folder.matches_path(camera)) as path:
             path.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
+        done()
 
 
 def pulse_facts(
@@ -289,8 +303,9 @@ def _silent(part: PulsePart) -> set[int]:
     """Return the lost pulses between frames that are far apart in time."""
     matched = part.matching.pulses >= 0
     pulses, times = part.matching.pulses[matched], part.exposed_ns[matched]
+    limit_s = max(SILENT_S, _SILENT_PERIODS * part.matching.period_s)  # not NaN
     numbers: set[int] = set()
-    for at in np.flatnonzero(np.diff(times) > SILENT_S * 1e9):
+    for at in np.flatnonzero(np.diff(times) > limit_s * 1e9):
         numbers.update(range(int(pulses[at]) + 1, int(pulses[at + 1])))
     return numbers
 

@@ -11,6 +11,7 @@ import pytest
 
 from deeplabstream.core.command import CameraName
 from deeplabstream.core.journal_entries import Note, Pulsed
+from deeplabstream.engine.processes import recorder_process
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
@@ -193,6 +194,61 @@ def test_pulses_while_no_frame_comes_are_no_losses(rig: Rig) -> None:
     rig.tell(say.CloseRun("stopped"))
     (top,) = rig.folder.facts["pulses"]["cameras"]
     assert (top["lost"], top["silent"], top["matched"]) == (0, 300, 700)
+
+
+def test_a_loss_at_a_low_rate_is_a_loss(rig: Rig) -> None:
+    """A period of two seconds: four pass between the frames around it."""
+    begin(rig)
+    for number in range(200):
+        at_ns = START + number * 2_000_000_000 + 100 * LATE_NS[number]
+        rig.engine.write(Pulsed("trigger", number, at_ns, at_ns, at_ns // 1000))
+        if number != 90:
+            publish(rig, "top", number, at_ns + 12_000_000)
+        if number % 20 == 0:
+            rig.tell()
+    rig.tell(say.CloseRun("stopped"))
+    (top,) = rig.folder.facts["pulses"]["cameras"]
+    assert (top["lost_pulses"], top["silent"], top["matched"]) == ([90], 0, 199)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), MemoryError()])
+def test_a_run_whose_pulses_cannot_be_matched_is_closed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(recorder_process, "write_matches", fail)
+    begin(rig)
+    for number in range(40):
+        publish(rig, "top", number, pulse(rig, number) + 12_000_000)
+    rig.tell(say.CloseRun("stopped"))
+    assert len(rig.of(say.RunClosed)) == 1 and not rig.of(say.RecorderFailed)
+    (problem,) = rig.of(say.ProblemReport)
+    assert isinstance(problem, say.ProblemReport) and not problem.grave
+    assert "were not matched: " in problem.text and "MatchPulses.py" in problem.text
+    facts = rig.folder.facts
+    assert facts["not_saved"] == [problem.text] and facts["how"] == "stopped"
+
+
+def test_each_step_of_matching_reports_progress(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session waits only for as long as the recorder reports progress."""
+    monkeypatch.setattr(recorder_process, "SYNC_S", 0.0)
+    begin(rig)
+    for number in range(40):
+        publish(rig, "top", number, pulse(rig, number) + 12_000_000)
+    rig.tell()
+    steps: list[int] = []
+    monkeypatch.setattr(
+        recorder_process.StreamRecorder, "_closed", lambda _: steps.append(1)
+    )
+    rig.tell(say.CloseRun("stopped"))
+    without = len(steps)
+    steps.clear()
+    rig.recorder._match_pulses(rig.folder)
+    assert without > len(steps) >= 4, "pulses, frames, part, table"
 
 
 def test_pulses_before_the_run_do_not_displace_early_notes(rig: Rig) -> None:

@@ -288,10 +288,23 @@ class StreamRecorder:
         send_message(self._pipe, say.RunClosed(tuple(self._accounts)))
 
     def _match_pulses(self, folder: RunFolder) -> None:
-        """Match frames to numbered pulses, if exposures are counted or triggered."""
-        if matched := match_run(folder, done=self._closed):
-            write_matches(folder, matched)
-            folder.update(pulses=pulse_facts(folder, matched))
+        """Match frames to numbered pulses, if exposures are counted or triggered.
+
+        The run is complete without: an error is reported, and does not keep it open.
+        """
+        try:
+            if matched := match_run(folder, done=self._closed):
+                write_matches(folder, matched, self._closed)
+                folder.update(pulses=pulse_facts(folder, matched))
+        except (DeepLabStreamError, OSError, ValueError, MemoryError) as error:
+            text = (
+                f"The exposure pulses of {folder.path} were not matched: "
+                f"{error or type(error).__name__}; utils/MatchPulses.py does it later"
+            )
+            self._not_saved.append(text)
+            with suppress(OSError):
+                folder.update(not_saved=self._not_saved)
+            send_message(self._pipe, say.ProblemReport(text, grave=False))
 
     # --- entries
 
