@@ -26,7 +26,7 @@ from deeplabstream.recording.pose_corrections import (
     corrections_of,
 )
 from deeplabstream.recording.pose_table import PoseTable
-from deeplabstream.recording.run_folder import RunFolder, stem
+from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import VIDEO, keypoint_columns
 from deeplabstream.recording.table_reader import camera_table, video_table
 
@@ -60,7 +60,9 @@ class RecordedFrames:
     def video(self) -> Path:
         """Path of the first video; the file need not exist."""
         names = [name for name in self.rows["video"] if name]
-        return self.folder.path / (names[0] if names else f"{stem(self.camera)}.mkv")
+        return self.folder.path / (
+            names[0] if names else f"{self.folder.stem(self.camera)}.mkv"
+        )
 
     @property
     def times_s(self) -> NDArray[np.float64]:
@@ -169,7 +171,7 @@ class RecordedFrames:
         """Return by file name without ending: each video, or the table without videos."""
         videos = [str(name) for name in self.rows["video"].unique() if name]
         if not videos:
-            return {stem(self.camera): self}
+            return {self.folder.stem(self.camera): self}
         return {Path(name).stem: self.of_video(name) for name in videos}
 
 
@@ -262,7 +264,7 @@ def video_frames(
     import pandas as pd
 
     known = pd.DataFrame(columns=_KEY) if table is None else table
-    of_camera = re.compile(re.escape(stem(camera)) + r"(_\d+)?\.frames\.csv")
+    of_camera = re.compile(re.escape(folder.stem(camera)) + r"(_\d+)?\.frames\.csv")
     videos = []
     for path in sorted(folder.path.glob("*.frames.csv")):
         if of_camera.fullmatch(path.name):

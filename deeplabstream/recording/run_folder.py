@@ -160,7 +160,20 @@ class RunFolder:
 
     def table_path(self, camera: str) -> Path:
         """Return the path of a camera's frames and poses."""
-        return self.path / f"{stem(camera)}.csv"
+        return self.path / f"{self.stem(camera)}.csv"
+
+    def stem(self, camera: str) -> str:
+        """Return the beginning of the names of a camera's files, as `stem`.
+
+        Runs from before there were pulses have a camera `pulses` under its own name.
+        """
+        name = stem(camera)
+        if camera.lower() != "pulses" or any(self.path.glob(f"{name}.*")):
+            return name
+        found = {*self.path.glob(f"{camera}.*")}
+        if self.pulses_path in found and _is_of_pulses(self.pulses_path):
+            found.remove(self.pulses_path)
+        return camera if found else name
 
     def video_of(self, table: Path) -> Path:
         """Return the video whose frames `NAME.frames.csv` lists: `NAME.mkv`.
@@ -229,7 +242,7 @@ class RunFolder:
             yield video_table(path)
         if self.queue_path.exists():
             yield queue_table(self.queue_path)
-        if self.pulses_path.exists():
+        if self.facts.get("pulse_inputs") and self.pulses_path.exists():
             yield pulses_table(self.pulses_path)
         for path in sorted(self.path.glob("*.pulses.csv")):
             yield matches_table(path)
@@ -302,6 +315,12 @@ def stem(camera: str) -> str:
         "triggers",
     ) or _DEVICES.match(first)
     return f"camera_{name}" if ours_or_windows else name
+
+
+def _is_of_pulses(table: Path) -> bool:
+    """Return whether a table has numbered pulses, not the frames of a camera."""
+    with table.open("rb") as lines:
+        return lines.readline().startswith(PULSES.names[0].encode())
 
 
 def _utc(moment: datetime) -> str:

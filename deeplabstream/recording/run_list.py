@@ -12,7 +12,7 @@ from typing import Any
 
 from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.recording.run_folder import stem
+from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 
 NOTES = "notes.json"
@@ -135,7 +135,9 @@ def _time(word: str | None) -> datetime | None:
 def _duration(path: Path, facts: dict[str, Any]) -> float | None:
     """Return the seconds of a run; of a simulation, the time of its last frame."""
     if facts.get("rehearsal"):
-        times = [_last_time(path / f"{stem(name)}.csv") for name in facts["cameras"]]
+        times = [
+            _last_time(RunFolder(path).table_path(name)) for name in facts["cameras"]
+        ]
         return max((time_s for time_s in times if time_s is not None), default=None)
     started, ended = _time(facts["started"]), _time(facts["ended"])
     return (ended - started).total_seconds() if started and ended else None

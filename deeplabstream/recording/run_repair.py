@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.recording.frame_accounts import FrameCounts
-from deeplabstream.recording.run_folder import RunFolder, accounting, stem
+from deeplabstream.recording.run_folder import RunFolder, accounting
 from deeplabstream.recording.run_json import Facts, validate_facts
 from deeplabstream.recording.run_schema import check_schema, keypoints_of
 from deeplabstream.recording.table_reader import camera_table, video_table
@@ -157,7 +157,9 @@ def _stems(path: Path) -> list[str]:
 
 def _repaired_videos(path: Path, camera: str, report: RepairReport) -> Iterator[_Video]:
     """Repair the videos of a camera, in their order."""
-    of_camera = re.compile(re.escape(stem(camera)) + r"(_(\d+))?\.frames\.csv")
+    of_camera = re.compile(
+        re.escape(RunFolder(path).stem(camera)) + r"(_(\d+))?\.frames\.csv"
+    )
     found = [(of_camera.fullmatch(each.name), each) for each in path.iterdir()]
     takes = {int(match[2] or 1): table for match, table in found if match}
     for _, table in sorted(takes.items()):

@@ -1,6 +1,16 @@
+"""Names of a run's files, and a camera that has the name of a table."""
+
+from pathlib import Path
+
 import pytest
 
-from deeplabstream.recording.run_folder import stem
+from deeplabstream.core.journal_entries import Pulsed
+from deeplabstream.recording.exposure_pulses import match_run
+from deeplabstream.recording.recorded_frames import read_frames
+from deeplabstream.recording.run_folder import RunFacts, RunFolder, stem
+from deeplabstream.recording.run_schema import CAMERA, PULSES
+from deeplabstream.recording.run_writer import RunWriter
+from tests.recording.small_run import FORM, START, STARTED, made, skeleton
 
 
 @pytest.mark.parametrize(
@@ -20,3 +30,30 @@ from deeplabstream.recording.run_folder import stem
 )
 def test_cameras_get_file_names_that_windows_takes(camera: str, file: str) -> None:
     assert stem(camera) == file
+
+
+def test_a_camera_named_pulses_of_an_older_run_keeps_its_files(tmp_path: Path) -> None:
+    folder = RunFolder(made(tmp_path))
+    before = read_frames(folder, "top")
+    for file in folder.path.glob("top*"):
+        file.rename(file.with_name(file.name.replace("top", "pulses")))
+    folder.update(cameras={"pulses": folder.facts["cameras"]["top"]})
+    frames = read_frames(folder, "pulses")
+    assert frames.rows["frame"].tolist() == before.rows["frame"].tolist()
+    assert {*frames.rows["video"]} == {"pulses.mkv", "pulses_2.mkv"}
+    read = [table.schema for table in folder.tables()]
+    assert CAMERA in read and PULSES not in read
+    assert match_run(folder) == []
+
+
+def test_a_camera_named_pulses_is_not_its_table_of_pulses(tmp_path: Path) -> None:
+    more = {"pulse_inputs": {"count": {"cameras": ["pulses"], "most_delay_ms": 9.0}}}
+    facts = RunFacts(START, {"pulses": FORM}, skeleton(1), more=more)
+    folder = RunFolder.create_at(tmp_path / "run", STARTED, "", facts)
+    with RunWriter(folder, START) as run:
+        run.entry(Pulsed("count", 0, START, START, 0))
+        run.begin("pulses", skeleton(1))
+    assert folder.table_path("pulses").name == "camera_pulses.csv"
+    assert [t.path.name for t in folder.tables() if t.schema is PULSES] == [
+        "pulses.csv"
+    ]
