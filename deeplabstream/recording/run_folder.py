@@ -235,14 +235,15 @@ class RunFolder:
         skeleton = self.skeleton if self.facts.get("skeleton") else None
         yield events_table(self.events_path)
         yield triggers_table(self.triggers_path)
-        for camera in self.facts["cameras"]:
-            if (path := self.table_path(camera)).exists():
+        cameras = [self.table_path(camera) for camera in self.facts["cameras"]]
+        for path in cameras:
+            if path.exists():
                 yield camera_table(path, skeleton)
         for path in sorted(self.path.glob("*.frames.csv")):
             yield video_table(path)
         if self.queue_path.exists():
             yield queue_table(self.queue_path)
-        if self.facts.get("pulse_inputs") and self.pulses_path.exists():
+        if self.pulses_path.exists() and self.pulses_path not in cameras:
             yield pulses_table(self.pulses_path)
         for path in sorted(self.path.glob("*.pulses.csv")):
             yield matches_table(path)
