@@ -212,6 +212,34 @@ def test_wrong_wiring_is_a_sentence(
         wiring_of(settings, **more)  # type: ignore[arg-type]
 
 
+def test_pulses_of_a_board_name_its_port_and_use_their_pins(tmp_path: Path) -> None:
+    text = """
+[Camera top]
+KIND = Basler
+SERIAL = 1
+TRIGGER = line
+[Output laser]
+KIND = SimulatedOutput
+[Input trigger]
+KIND = BoardTrigger
+PORT = COM3
+PIN = 13
+RATE = 50
+[Input exposures]
+KIND = BoardPulses
+PORT = COM3
+PIN = 2
+"""
+    settings = parse(text, tmp_path)
+    assert wiring_of(settings, led_pin=12, answer_pin=4).port == "COM3"
+    said = r"pin 13 .* is that of \[Input trigger\].*--led-pin"
+    with pytest.raises(DeviceError, match=said):
+        wiring_of(settings)
+    said = r"pin 2 .* is that of \[Input exposures\].*--answer-pin"
+    with pytest.raises(DeviceError, match=said):
+        wiring_of(settings, led_pin=12)
+
+
 def test_a_rig_without_a_board_needs_its_port(tmp_path: Path) -> None:
     text = """
 [Camera top]

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.checks.board_watchdogs import proofs
+from deeplabstream.settings.loading import parse
 from outputs.board.output import BoardPin
 from outputs.board.watchdog_check import WatchdogTestResult, run_watchdog_test
 from tests.firmware.emulation import needs_simavr
@@ -71,3 +73,16 @@ def test_the_program_asks_all_boards_of_the_settings(
     settings.write_text(words + "PIN = 13\n")
     assert main(["--settings", str(settings)]) == 2
     assert "pin 13 is [Output laser]: choose a --pin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["BoardInput", "BoardSync", "BoardPulses", "BoardTrigger\nRATE = 50\nWIDTH_MS = 1"],
+)
+def test_a_pin_in_use_is_not_switched_on_to_test_the_watchdog(line: str) -> None:
+    text = "[Camera top]\nKIND = Basler\nSERIAL = 1\nTRIGGER = line\n"
+    text += "[Output laser]\nKIND = BoardPin\nPORT = COM3\nPIN = 9\n"
+    text += f"[Input line]\nPORT = COM3\nPIN = 13\nKIND = {line}\n"
+    (check,) = proofs(parse(text, Path("somewhere").resolve()))
+    assert check.good is None
+    assert "pin 13 is that of [Input line]; give another PROOF_PIN" in check.text

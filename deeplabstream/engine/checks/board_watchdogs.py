@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.settings.sections import Settings
 from outputs.board.output import BoardInput, BoardPin, BoardSync
+from outputs.board.pulses import BoardPulses, BoardTrigger
 from outputs.board.watchdog_check import run_watchdog_test
+
+BoardLine: TypeAlias = BoardPin | BoardInput | BoardSync | BoardPulses | BoardTrigger
+"""Each section that uses a pin of a board."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,6 @@ def user_of(settings: Settings, port: str, pin: int) -> str:
         **{f"[Input {name}]": each for name, each in settings.inputs.items()},
     }
     for section, line in lines.items():
-        if not isinstance(line, BoardPin | BoardInput | BoardSync):
-            continue
-        if (line.port, line.pin) == (port, pin):
+        if isinstance(line, BoardLine) and (line.port, line.pin) == (port, pin):
             return section
     return ""

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError, SettingsError
-from deeplabstream.engine.checks.board_watchdogs import user_of
+from deeplabstream.engine.checks.board_watchdogs import BoardLine, user_of
 from deeplabstream.pose.led_detector import Led
 from deeplabstream.settings.ini_editing import add_section, remove_section, set_value
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
-from outputs.board.output import BoardInput, BoardPin, BoardSync
 
 LED, ANSWER = "latency led", "latency answer"
 """Names of the inputs that the test adds, by which their edges are recorded."""
@@ -93,7 +92,7 @@ def _only_port(settings: Settings, output: str) -> str:
         *settings.inputs.values(),
     ]
     for line in lines:
-        if isinstance(line, BoardPin | BoardInput | BoardSync):
+        if isinstance(line, BoardLine):
             return line.port
     raise DeviceError(
         "the settings name no board with our firmware (docs/board.md): give its serial "
