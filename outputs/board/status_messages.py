@@ -39,11 +39,13 @@ News: TypeAlias = DeviceReport | PinChange | PinPulse | InputBroken
 
 _REFUSED = {
     Status.UNKNOWN: "has no such command; is its firmware up to date?",
-    Status.BAD_PIN: "has no such pin, or the pin is reserved or in use",
+    Status.BAD_PIN: "has no such pin, or the pin is reserved, in use or without "
+    "interrupt; an Uno counts pulses at pin 2 or 3 only",
     Status.NOT_CONFIGURED: "has restarted",
     Status.NO_PWM: "has no PWM on this pin; choose another, or PWM = no",
     Status.BAD_VALUE: "refused a value outside of its range",
-    Status.FULL: "supports at most 8 outputs and 8 inputs",
+    Status.FULL: "supports at most 8 outputs, 8 inputs, 4 pulse counters, one "
+    "sync signal and one trigger",
     Status.LATCHED: "has switched its pins off for safety",
 }
 _TRIPPED = {

@@ -15,6 +15,7 @@ from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import InputBroken, InputLevel
 from outputs.board.output import BoardInput, BoardPin, BoardSync, link_to
+from outputs.board.pulses import BoardPulses, BoardTrigger
 from outputs.serial_line import SerialLine
 from tests.firmware.emulation import needs_simavr
 from tests.firmware.powered import Powered, powered
@@ -266,6 +267,19 @@ def test_what_the_board_refuses_is_a_sentence(
     second = BoardPin(port=board.port, **more)  # type: ignore[arg-type]
     with first.opened(), pytest.raises(DeviceError, match=said), second.opened():
         raise AssertionError
+
+
+def test_pulses_that_the_board_refuses_are_a_sentence(board: Powered) -> None:
+    trigger = BoardTrigger(port=board.port, pin=8, rate=50)
+    second = BoardTrigger(port=board.port, pin=7, rate=50)
+    counter = BoardPulses(port=board.port, pin=4)
+    said = r"4 pulse counters, one sync signal and one trigger \(pin 7\)"
+    with trigger.opened(lambda news: None):
+        with pytest.raises(DeviceError, match=said), second.opened(lambda news: None):
+            raise AssertionError
+        said = r"without interrupt; an Uno counts pulses at pin 2 or 3 only \(pin 4\)"
+        with pytest.raises(DeviceError, match=said), counter.opened(lambda news: None):
+            raise AssertionError
 
 
 def test_the_port_is_for_one_kind_of_output(board: Powered) -> None:
