@@ -15,9 +15,11 @@ struct Answer {
 
 const uint8_t MOST_ANSWERS = 48;
 const uint8_t LONGEST_ANSWER = 20;  // bytes on the line
+const uint8_t MOST_PULSES_AT_ONCE = 16;
 
 static uint8_t expected;
 static bool fault_told;
+static volatile uint32_t heard_us;  // when the last command arrived
 static Answer answers[MOST_ANSWERS];  // sent when the line is free, without blocking
 static uint8_t first_answer, answer_count;
 
@@ -98,7 +100,10 @@ void obey(const Frame &frame) {
   const uint8_t *payload = frame.payload;
   uint32_t time_us = hal_now_us();
   Status status = UNKNOWN;
-  pulses_heard(time_us);
+  {
+    Quiet quiet;
+    heard_us = time_us;
+  }
   if (frame.kind == BEAT && frame.length == 0) {
     time_us = outputs_beat();
     status = OK;
@@ -126,6 +131,8 @@ void obey(const Frame &frame) {
   acknowledge(frame.sequence, status, time_us);
 }
 
+bool commands_silent(uint32_t now_us) { return now_us - heard_us > SILENCE_US; }
+
 void distrust(Cause why) {
   if (frames_session() == 0) return;
   outputs_latch(why);
@@ -149,11 +156,13 @@ void report() {
   Change change;
   while (sync_waits() && line_is_free() && sync_edge(change)) tell_change(change);
   NumberedPulse pulse;
-  while (line_is_free() && pulses_next(pulse)) {
+  pulses_turn();
+  for (uint8_t left = MOST_PULSES_AT_ONCE; left && line_is_free() && pulses_next(pulse); left--) {
     uint8_t payload[9] = {pulse.pin};
     put32(payload + 1, pulse.number);
     put32(payload + 5, pulse.time_us);
     frames_send(PULSE, payload, sizeof payload);
+    hal_poll();
   }
   if (outputs_latched() != NONE && frames_session() && !fault_told) fault(outputs_latched());
   if (line_is_free()) inputs_poll(tell_change);

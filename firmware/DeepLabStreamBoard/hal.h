@@ -36,8 +36,9 @@ Pin hal_pin(uint8_t number);
 void hal_write(const Pin &pin, bool high);
 bool hal_read(const Pin &pin);
 
-// Forget edges that are not handled yet, of all interrupts of pins.
-void hal_forget_edges();
+// Call `edge` at each later edge of an interrupt; edges of other interrupts that are not
+// handled yet are kept. Only with interrupts disabled.
+void hal_attach(uint8_t line, void (*edge)(), bool rising);
 
 // Readable name of the board.
 const char *hal_name();

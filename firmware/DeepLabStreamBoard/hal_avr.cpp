@@ -87,7 +87,11 @@ void hal_write(const Pin &pin, bool high) {
 
 bool hal_read(const Pin &pin) { return *pin.in & pin.mask; }
 
-void hal_forget_edges() { EIFR = 0xFF; }
+void hal_attach(uint8_t line, void (*edge)(), bool rising) {
+  const uint8_t before = EIMSK;
+  attachInterrupt(line, edge, rising ? RISING : FALLING);
+  EIFR = EIMSK & ~before;  // forget an earlier edge of this interrupt
+}
 
 const char *hal_name() {
 #if defined(ARDUINO_AVR_UNO)

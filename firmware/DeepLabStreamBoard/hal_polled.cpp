@@ -53,9 +53,13 @@ void hal_write(const Pin &pin, bool high) { digitalWrite(pin.number, high ? HIGH
 
 bool hal_read(const Pin &pin) { return digitalRead(pin.number) == HIGH; }
 
-void hal_forget_edges() {
+void hal_attach(uint8_t line, void (*edge)(), bool rising) {
 #if defined(EIFR)
-  EIFR = 0xFF;
+  const uint8_t before = EIMSK;
+#endif
+  attachInterrupt(line, edge, rising ? RISING : FALLING);
+#if defined(EIFR)
+  EIFR = EIMSK & ~before;  // as in hal_avr.cpp
 #endif
 }
 

@@ -25,7 +25,7 @@ enum Kind : uint8_t {
   ASK_STATE = 0x07,
   SYNC = 0x08,       // pin u8, pattern u8, first u32: number of the first code, or seed;
                      // period_us u32: from code to code, or mean interval. Since 1.1;
-                     // FLASHES since 1.2
+                     // FLASHES, which end when no command arrives for SILENCE_US, since 1.2
   COUNT_PULSES = 0x10,  // pin u8, side u8, dead_us u16. Since 1.2
   GENERATE = 0x11,   // pin u8, period_ns u32 (0: stop), width_us u32, dither_us u16, seed u16;
                      // stops when no command arrives for SILENCE_US. Since 1.2
@@ -56,7 +56,7 @@ enum Status : uint8_t {
   NOT_CONFIGURED = 3,
   NO_PWM = 4,
   BAD_VALUE = 5,
-  FULL = 6,          // no more outputs or inputs
+  FULL = 6,          // no more outputs, inputs, counters, signals or generators
   LATCHED = 7,       // it switched off for safety: HELLO first
 };
 

@@ -2,6 +2,7 @@
 
 #pragma GCC optimize("O2")  // pulses_run delays the edges of outputs that are due with it
 
+#include "commands.h"
 #include "hal.h"
 #include "inputs.h"
 #include "outputs.h"
@@ -14,7 +15,7 @@ struct Counter {
   uint8_t pin, line;  // line: number of the interrupt
   uint16_t dead_us;
   uint32_t number, last_us;
-  uint8_t edges;      // since the last call of pulses_next
+  uint8_t edges;      // since the last call of pulses_turn
   bool noisy;
 };
 
@@ -27,7 +28,7 @@ static struct {
   Pin pin;
   volatile bool runs;
   bool high;
-  uint32_t number, due_us, width_us, heard_us;
+  uint32_t number, due_us, width_us;
   uint32_t regular_us, period_us;  // of the next pulse, without dither
   uint16_t rest_ns, period_ns;     // what is below a microsecond
   uint16_t dither_us, random;
@@ -96,8 +97,7 @@ Status pulses_count(uint8_t pin, uint8_t side, uint16_t dead_us) {
   const uint8_t line = digitalPinToInterrupt(pin);
   counters[count_] = {pin, line, dead_us, 0, 0, 0, false};
   Quiet quiet;
-  attachInterrupt(line, EDGES[count_], side == RISING_PULSES ? RISING : FALLING);
-  hal_forget_edges();
+  hal_attach(line, EDGES[count_], side == RISING_PULSES);
   count_++;
   return OK;
 }
@@ -131,15 +131,9 @@ Status pulses_generate(uint8_t pin, uint32_t period_ns, uint32_t width_us,
   generator.period_ns = period_ns % 1000;
   generator.dither_us = dither_us;
   generator.random = seed ? seed : 1;
-  generator.heard_us = now_us;
   generator.runs = true;
   hal_run();
   return OK;
-}
-
-void pulses_heard(uint32_t now_us) {
-  Quiet quiet;
-  generator.heard_us = now_us;
 }
 
 // Begin a pulse; set when it ends, and when the next one is due.
@@ -168,11 +162,11 @@ static void end_pulse() {
 
 uint32_t pulses_run(uint32_t now_us) {
   if (!generator.runs) return now_us + IDLE_US;
-  if ((int32_t)(generator.due_us - now_us) > 0) return generator.due_us;
-  if (outputs_latched() != NONE || now_us - generator.heard_us > SILENCE_US) {
+  if (outputs_latched() != NONE || commands_silent(now_us)) {
     stop_generator();
     return now_us + IDLE_US;
   }
+  if ((int32_t)(generator.due_us - now_us) > 0) return generator.due_us;
   if (generator.high)
     end_pulse();
   else
@@ -180,8 +174,11 @@ uint32_t pulses_run(uint32_t now_us) {
   return generator.due_us;
 }
 
-bool pulses_next(NumberedPulse &pulse) {
+void pulses_turn() {
   for (uint8_t i = 0; i < count_; i++) counters[i].edges = 0;
+}
+
+bool pulses_next(NumberedPulse &pulse) {
   {
     Quiet quiet;
     if (pulse_count) {

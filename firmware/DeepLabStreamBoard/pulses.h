@@ -21,11 +21,12 @@ Status pulses_count(uint8_t pin, uint8_t side, uint16_t dead_us);
 Status pulses_generate(uint8_t pin, uint32_t period_ns, uint32_t width_us,
                        uint16_t dither_us, uint16_t seed);
 
-// The program has sent a command: the generator goes on.
-void pulses_heard(uint32_t now_us);
-
 // Do what is due; return when to call it again. Only with interrupts disabled.
 uint32_t pulses_run(uint32_t now_us);
 
-// The oldest pulse that was not reported; false: none. To be called by loop().
+// To be called once in each turn of loop(): a pin with 60 edges between two calls is noisy,
+// and is counted no more.
+void pulses_turn();
+
+// The oldest pulse that was not reported; false: none.
 bool pulses_next(NumberedPulse &pulse);

@@ -2,6 +2,7 @@
 
 #pragma GCC optimize("O2")  // sync_run delays the edges of outputs that are due with it
 
+#include "commands.h"
 #include "hal.h"
 #include "outputs.h"
 #include "pulses.h"
@@ -35,12 +36,16 @@ static void put(bool high, uint32_t now_us) {
   edges[(first_edge + edge_count++) % MOST_EDGES] = {now_us, high};
 }
 
-void sync_reset() {
-  Quiet quiet;
+static void stop_signal() {
   if (pattern_ != NO_SYNC) hal_write(pin_, false);
   pattern_ = NO_SYNC;
-  edge_count = 0;
   high_ = false;
+}
+
+void sync_reset() {
+  Quiet quiet;
+  stop_signal();
+  edge_count = 0;
 }
 
 bool sync_owns(uint8_t pin) { return pattern_ != NO_SYNC && pin_.number == pin; }
@@ -134,12 +139,11 @@ static uint32_t code(uint32_t now_us) {
 
 uint32_t sync_run(uint32_t now_us) {
   if (pattern_ == NO_SYNC) return now_us + IDLE_US;
-  if ((int32_t)(due_us - now_us) > 0) return due_us;
-  if (outputs_latched() != NONE) {
-    hal_write(pin_, false);
-    pattern_ = NO_SYNC;
+  if (outputs_latched() != NONE || (pattern_ == FLASHES && commands_silent(now_us))) {
+    stop_signal();
     return now_us + IDLE_US;
   }
+  if ((int32_t)(due_us - now_us) > 0) return due_us;
   if (edge_count == MOST_EDGES)  // no edge that is not reported
     due_us = now_us + FULL_US;
   else

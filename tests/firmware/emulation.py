@@ -179,6 +179,10 @@ class Board(Trace):
         self._until_now()
         return self._peeked
 
+    def poke(self, address: int, value: int) -> None:
+        """Write a register as a program on the board does."""
+        self.tell(f"poke {address:x} {value}")
+
     def _until_now(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:

@@ -13,6 +13,7 @@
  *   lag US           (with --pty) a board that was paused for less than US catches up; more,
  *                    5000 at first, and its clock stood still meanwhile
  *   peek ADDRESS     what a register holds (hexadecimal), then a line `now CYCLE`
+ *   poke ADDRESS VALUE    write a register, as the firmware would
  *   reset            what the reset button does
  * Said on standard output:
  *   edge CYCLE PORT BIT LEVEL WALL_NS    a pin changed
@@ -28,6 +29,8 @@
 #include <simavr/avr_uart.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
+#include <simavr/sim_interrupts.h>
+#include <simavr/sim_io.h>
 #include <simavr/sim_time.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -39,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE = 8192, QUEUE = 65536, BITS_PER_BYTE = 10 };
+enum { LINE = 8192, QUEUE = 65536, BITS_PER_BYTE = 10, EIFR = 0x3C };
 static const long SLICE_US = 200;
 static long most_lag_us = 5000;
 
@@ -159,6 +162,9 @@ static void obey(char *line) {
     printf("now %llu\n", (unsigned long long)avr->cycle);
   } else if (sscanf(line, "peek %x", &byte) == 1) {
     printf("peek %u\nnow %llu\n", avr->data[byte], (unsigned long long)avr->cycle);
+  } else if (sscanf(line, "poke %x %u", &byte, &level) == 2) {
+    const avr_io_addr_t io = AVR_DATA_TO_IO(byte);
+    if (avr->io[io].w.c) avr->io[io].w.c(avr, byte, level, avr->io[io].w.param);
   } else if (strncmp(line, "now", 3) == 0) {
     printf("now %llu\n", (unsigned long long)avr->cycle);
   } else if (strncmp(line, "reset", 5) == 0) {
@@ -240,6 +246,16 @@ static void run_live(void) {
   }
 }
 
+/* What simavr leaves out: a 1 that is written into EIFR clears the flag of that interrupt. */
+static void on_eifr(avr_t *unused, avr_io_addr_t address, uint8_t value, void *more) {
+  (void)unused, (void)more;
+  for (int i = 0; i < avr->interrupts.vector_count; i++) {
+    avr_int_vector_t *vector = avr->interrupts.vector[i];
+    if (vector->raised.reg == address && value >> vector->raised.bit & 1)
+      avr_clear_interrupt(avr, vector);
+  }
+}
+
 static void no_sleep(avr_t *unused, avr_cycle_count_t cycles) { (void)unused, (void)cycles; }
 
 static void no_log(avr_t *unused, const int level, const char *format, va_list list) {
@@ -259,6 +275,7 @@ int main(int count, char **words) {
   avr_load_firmware(avr, &firmware);
   avr->sleep = no_sleep;
   listen_to(words[3]);
+  avr_register_io_write(avr, EIFR, on_eifr, NULL);
   if (count > 6) baudrate = strtoul(words[6], NULL, 10);
   if (count > 5) {
     if (open_pty()) return 2;

@@ -14,11 +14,13 @@ from outputs.board.protocol import (
     Status,
 )
 from tests.firmware.commands import LASER, LASER_PIN, LONG_US, configure, put, train
-from tests.firmware.emulation import MS, Board, emulated, needs_simavr
+from tests.firmware.emulation import MEGA, MS, Board, emulated, needs_simavr
 
 pytestmark = needs_simavr
 
 EXPOSURE, EXPOSURE_PIN = 2, "D2"
+SECOND, SECOND_PIN = 3, "D3"
+EIMSK, UBRR = 0x3D, 0xC4
 TRIGGER, TRIGGER_PIN = 8, "B0"
 OTHERS: list[Packet] = []
 """What the board said besides the last answer."""
@@ -226,6 +228,71 @@ def test_the_generator_stops_when_the_program_dies(idle: Board) -> None:
     last = idle.edges_of(TRIGGER_PIN)[-1]
     assert last.level == 0
     assert 800 * MS < last.cycle - heard < 1100 * MS
+
+
+def test_a_long_pulse_ends_when_the_program_dies(idle: Board) -> None:
+    assert generate(idle, 0.5, 1_900_000) is Status.OK
+    last_command = idle.cycle
+    idle.run(900)
+    assert idle.level(TRIGGER_PIN) == 1
+    idle.run(300)
+    last = idle.edges_of(TRIGGER_PIN)[-1]
+    assert last.level == 0
+    assert last.cycle - last_command < 1015 * MS
+
+
+def test_a_long_pulse_ends_when_the_board_trips(laser: Board) -> None:
+    assert generate(laser, 0.5, 1_900_000) is Status.OK
+    assert asked(laser, MessageType.SET, bytes([LASER, 255])) is Status.OK
+    laser.run(95)
+    assert laser.level(TRIGGER_PIN) == laser.level(LASER_PIN) == 1
+    laser.run(20)
+    assert laser.level(TRIGGER_PIN) == laser.level(LASER_PIN) == 0
+
+
+@pytest.mark.parametrize("defines", [(), ("HAL_POLLED",)])
+def test_pulses_without_end_do_not_delay_the_watchdog(
+    defines: tuple[str, ...],
+) -> None:
+    """On a line so quick that it is free for the next report each time."""
+    with emulated(*defines) as board:
+        board.hello()
+        assert configure(board, LASER, Mode.DIGITAL_OUT, LONG_US) is Status.OK
+        assert count(board) is Status.OK
+        board.poke(UBRR, 0)
+        assert put(board, LASER, 255) is Status.OK
+        for _ in range(3000):
+            board.pin(EXPOSURE_PIN, 1)
+            board.run(0.02)
+            board.pin(EXPOSURE_PIN, 0)
+            board.run(0.02)
+        (width_us,) = board.widths_us(LASER_PIN)
+        assert 99_000 < width_us < 103_000
+
+
+def test_a_second_counter_does_not_swallow_an_edge_of_the_first() -> None:
+    with emulated() as board:
+        board.hello()
+        assert count(board) is Status.OK
+        before = board.peek(EIMSK)
+        payload = struct.pack("<BBH", SECOND, PulseSide.RISING, 0)
+        board.send(board.frame(MessageType.COUNT_PULSES, payload))
+        while board.peek(EIMSK) == before:
+            board.run(1 / MS)  # a cycle
+        board.pin(EXPOSURE_PIN, 1)  # while interrupts are disabled
+        board.run(5)
+        assert [number for number, _ in told(board, EXPOSURE)] == [0]
+        assert told(board, SECOND) == []
+        board.pin(SECOND_PIN, 1)
+        board.run(5)
+        assert [number for number, _ in told(board, SECOND)] == [0]
+
+
+def test_a_board_has_four_counters() -> None:
+    with emulated(chip=MEGA) as board:
+        board.hello()
+        statuses = [count(board, pin=pin) for pin in (2, 3, 18, 19, 20)]
+        assert statuses == [Status.OK] * 4 + [Status.FULL]
 
 
 def test_pulses_and_outputs_do_not_disturb_each_other(laser: Board) -> None:

@@ -22,7 +22,7 @@ from tests.firmware.commands import (
     configure,
     train,
 )
-from tests.firmware.emulation import Board, emulated, needs_simavr
+from tests.firmware.emulation import MS, Board, emulated, needs_simavr
 
 pytestmark = needs_simavr
 
@@ -66,6 +66,13 @@ def seen(board: Board) -> Edges:
 def told(board: Board) -> list[tuple[int, ...]]:
     frames = [*REPORTS, *board.heard()]
     return [f.numbers("BBI") for f in frames if f.kind == MessageType.INPUT_CHANGED]
+
+
+def live_on(board: Board, ms: float) -> None:
+    """Let the board run after a command of a program that is alive."""
+    board.send(board.frame(MessageType.ASK_STATE))
+    board.run(ms)
+    REPORTS.extend(board.heard())
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +121,8 @@ def test_random_pulses_have_the_timing_of_rsync(idle: Board) -> None:
 
 def test_flashes_are_half_a_period_long_at_random_phases(idle: Board) -> None:
     assert start(idle, Pattern.FLASHES, 99, 0.4) is Status.OK
-    idle.run(20_000)
+    for _ in range(40):
+        live_on(idle, 500)
     line = seen(idle)
     stop(idle)
     times = line.times_s
@@ -123,6 +131,47 @@ def test_flashes_are_half_a_period_long_at_random_phases(idle: Board) -> None:
     assert len(intervals) > 40
     assert 0.32 <= intervals.min() < 0.36 and 0.44 < intervals.max() <= 0.483
     assert len(np.unique(np.round(intervals, 3))) > 30
+
+
+@pytest.mark.parametrize("defines", [(), ("HAL_POLLED",)])
+@pytest.mark.parametrize("every_s", [0.4, 20.0])
+def test_flashes_end_when_the_program_dies(
+    every_s: float, defines: tuple[str, ...]
+) -> None:
+    """With no output on, and in the middle of a flash."""
+    with emulated(*defines) as board:
+        board.hello(0x99)
+        assert start(board, Pattern.FLASHES, 1, every_s) is Status.OK
+        for _ in range(3):
+            live_on(board, 500)
+        live_on(board, 0)
+        last_command = board.cycle
+        board.run(900)
+        flashes = board.edges_of(SYNC_PIN)
+        assert flashes[-1].cycle > last_command or board.level(SYNC_PIN) == 1
+        board.run(4000)
+        last = board.edges_of(SYNC_PIN)[-1]
+        assert last.level == 0
+        assert last.cycle - last_command < 1015 * MS
+        assert len(board.edges_of(SYNC_PIN)) <= len(flashes) + 2
+        assert stop(board) is Status.NOT_CONFIGURED
+        REPORTS.clear()
+        board.edges.clear()
+        assert start(board, Pattern.FLASHES, 1, 0.4) is Status.OK
+        live_on(board, 1000)
+        assert len(board.edges_of(SYNC_PIN)) >= 4, (
+            "a program that goes on can restart it"
+        )
+
+
+def test_barcodes_and_random_pulses_do_not_end_without_commands(idle: Board) -> None:
+    for pattern in (Pattern.BARCODES, Pattern.RANDOM_PULSES):
+        assert start(idle, pattern, 5, 2.1) is Status.OK
+        idle.run(5000)
+        idle.edges.clear()
+        idle.run(5000)
+        assert len(seen(idle).times_s) > 1
+        assert stop(idle) is Status.OK
 
 
 def test_two_seeds_give_two_signals(idle: Board) -> None:
