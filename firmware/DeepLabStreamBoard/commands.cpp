@@ -15,7 +15,7 @@ struct Answer {
 
 const uint8_t MOST_ANSWERS = 48;
 const uint8_t LONGEST_ANSWER = 20;  // bytes on the line
-const uint8_t MOST_PULSES_AT_ONCE = 16;
+const uint8_t MOST_PULSES_AT_ONCE = 4;  // more would be taken for noise: see pulses_turn
 
 static uint8_t expected;
 static bool fault_told;

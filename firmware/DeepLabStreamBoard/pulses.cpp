@@ -9,7 +9,7 @@
 #include "sync.h"
 
 const uint32_t IDLE_US = 10000, FIRST_US = 1000, BETWEEN_US = 100;
-const uint8_t MOST_COUNTERS = 4, MOST_PULSES = 16, MOST_EDGES = 60;
+const uint8_t MOST_COUNTERS = 4, MOST_PULSES = 16, MOST_EDGES = 120;
 
 struct Counter {
   uint8_t pin, line;  // line: number of the interrupt

@@ -24,7 +24,7 @@ Status pulses_generate(uint8_t pin, uint32_t period_ns, uint32_t width_us,
 // Do what is due; return when to call it again. Only with interrupts disabled.
 uint32_t pulses_run(uint32_t now_us);
 
-// To be called once in each turn of loop(): a pin with 60 edges between two calls is noisy,
+// To be called once in each turn of loop(): a pin with 120 edges between two calls is noisy,
 // and is counted no more.
 void pulses_turn();
 

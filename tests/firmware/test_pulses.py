@@ -191,6 +191,20 @@ def test_noise_ends_the_counting_and_delays_no_output(laser: Board) -> None:
     assert board.ask(MessageType.ALL_OFF).kind == MessageType.ACK
 
 
+def test_noise_ends_the_counting_of_polled_boards() -> None:
+    with emulated("HAL_POLLED") as board:
+        board.hello()
+        board.poke(UBRR, 0)
+        assert count(board) is Status.OK
+        for _ in range(2500):
+            board.pin(EXPOSURE_PIN, 1)
+            board.run(0.001)
+            board.pin(EXPOSURE_PIN, 0)
+            board.run(0.001)
+        board.run(20)
+        assert told(board, EXPOSURE)[-1][0] == TOO_MANY_PULSES
+
+
 @pytest.mark.parametrize("rate", [30.0, 100.0, 333.0])
 def test_generated_pulses_keep_the_rate_exactly(idle: Board, rate: float) -> None:
     assert generate(idle, rate) is Status.OK

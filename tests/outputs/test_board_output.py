@@ -269,17 +269,23 @@ def test_what_the_board_refuses_is_a_sentence(
         raise AssertionError
 
 
-def test_pulses_that_the_board_refuses_are_a_sentence(board: Powered) -> None:
-    trigger = BoardTrigger(port=board.port, pin=8, rate=50)
+def test_a_trigger_too_many_is_a_sentence(board: Powered) -> None:
+    first = BoardTrigger(port=board.port, pin=8, rate=50)
     second = BoardTrigger(port=board.port, pin=7, rate=50)
-    counter = BoardPulses(port=board.port, pin=4)
     said = r"4 pulse counters, one sync signal and one trigger \(pin 7\)"
-    with trigger.opened(lambda news: None):
-        with pytest.raises(DeviceError, match=said), second.opened(lambda news: None):
-            raise AssertionError
-        said = r"without interrupt; an Uno counts pulses at pin 2 or 3 only \(pin 4\)"
-        with pytest.raises(DeviceError, match=said), counter.opened(lambda news: None):
-            raise AssertionError
+    with (
+        first.opened(lambda news: None),
+        pytest.raises(DeviceError, match=said),
+        second.opened(lambda news: None),
+    ):
+        raise AssertionError
+
+
+def test_a_counter_without_interrupt_is_a_sentence(board: Powered) -> None:
+    counter = BoardPulses(port=board.port, pin=4)
+    said = r"without interrupt; an Uno counts pulses at pin 2 or 3 only \(pin 4\)"
+    with pytest.raises(DeviceError, match=said), counter.opened(lambda news: None):
+        raise AssertionError
 
 
 def test_the_port_is_for_one_kind_of_output(board: Powered) -> None:
