@@ -4,7 +4,8 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from ctypes import CDLL
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -206,11 +207,24 @@ def _producers(files: list[Path]) -> Iterator[Any]:
     harvester = Harvester()
     try:
         for path in files:
+            _keep_loaded(path)
             harvester.add_file(str(path))
         harvester.update()
         yield harvester
     finally:
         harvester.reset()
+
+
+@cache
+def _keep_loaded(producer: Path) -> CDLL | None:
+    """Keep a producer's library in memory until this process ends.
+
+    Its threads may outlive its closing; where they run unloaded code, the process crashes.
+    """
+    try:
+        return CDLL(str(producer))
+    except OSError:  # adding the file says why
+        return None
 
 
 def _chosen(there: list[Any], serial: str) -> Any:

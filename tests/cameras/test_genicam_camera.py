@@ -1,5 +1,6 @@
 """GenICam cameras, through the virtual ones in the `genicam` package."""
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -300,3 +301,11 @@ def test_the_simulated_camera_of_the_package_has_no_trigger() -> None:
         GenICam(cti=VIKY, serial="0", rate=200, trigger="line").opened(),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_closed_producer_stays_loaded() -> None:
+    """The test process crashed once when its code was unloaded under its threads."""
+    with GenICam(cti=VIKY, serial="0", rate=200).opened():
+        pass
+    assert VIKY.name in Path("/proc/self/maps").read_text("utf-8")
