@@ -2,13 +2,11 @@
 
 import importlib
 import multiprocessing
-import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
@@ -16,6 +14,7 @@ from multiprocessing.synchronize import Semaphore
 from typing import Any
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.engine.processes.real_time import raise_priority
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import ProcessFailed
 from deeplabstream.ipc.journal import JournalSpec
@@ -131,24 +130,6 @@ def run_body(presence: Connection | None, body: str, *arguments: object) -> None
     finally:
         if presence is not None:
             presence.close()
-
-
-def raise_priority(steps: int = 5) -> None:
-    """Raise the scheduling priority of this process, where that is allowed.
-
-    Cameras and engine get the highest priority, the recorder less. On Windows only the
-    calling thread gets a higher priority.
-    """
-    if sys.platform == "win32":
-        from ctypes import WinDLL, c_int, c_void_p
-
-        kernel = WinDLL("kernel32")
-        kernel.GetCurrentThread.restype = c_void_p
-        kernel.SetThreadPriority.argtypes = c_void_p, c_int
-        kernel.SetThreadPriority(kernel.GetCurrentThread(), 1)
-    else:
-        with suppress(OSError):
-            os.nice(-steps)
 
 
 @contextmanager

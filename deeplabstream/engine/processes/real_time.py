@@ -17,8 +17,6 @@ from contextlib import suppress
 from math import inf
 from pathlib import Path
 
-from deeplabstream.engine.processes.child_process import raise_priority
-
 if sys.platform == "linux":
     import resource
 
@@ -180,6 +178,24 @@ class IdleCollection:
         if now_ns >= self._next_ns:
             self._next_ns = now_ns + round(self.EVERY_S * 1e9)
             gc.collect()
+
+
+def raise_priority(steps: int = 5) -> None:
+    """Raise the scheduling priority of this process, where that is allowed.
+
+    Cameras and engine get the highest priority, the recorder less. On Windows only the
+    calling thread gets a higher priority.
+    """
+    if sys.platform == "win32":
+        from ctypes import WinDLL, c_int, c_void_p
+
+        kernel = WinDLL("kernel32")
+        kernel.GetCurrentThread.restype = c_void_p
+        kernel.SetThreadPriority.argtypes = c_void_p, c_int
+        kernel.SetThreadPriority(kernel.GetCurrentThread(), 1)
+    else:
+        with suppress(OSError):
+            os.nice(-steps)
 
 
 def may_run_real_time() -> bool | None:

@@ -21,12 +21,14 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Note, Pulsed, Step
 from deeplabstream.engine.processes.child_process import (
-    raise_priority,
     report_errors,
     send_message,
     set_up_child,
 )
-from deeplabstream.engine.processes.real_time import leave_core_to_engine
+from deeplabstream.engine.processes.real_time import (
+    leave_core_to_engine,
+    raise_priority,
+)
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
