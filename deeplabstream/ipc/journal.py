@@ -144,11 +144,13 @@ class JournalWriter:
 class JournalReader:
     """Reads entries in order; counts those that were overwritten before."""
 
-    def __init__(self, journal: Journal, recorder: bool = False) -> None:
+    def __init__(
+        self, journal: Journal, recorder: bool = False, from_start: bool = False
+    ) -> None:
         self._journal = journal
         self._fence = memory_fence()
         self._read, self._number = 0, 0
-        if not recorder:  # it may start late
+        if not (recorder or from_start):  # it may start late
             self._read, self._number = self._newest()
         self.missed = 0
         if recorder:

@@ -46,7 +46,7 @@ def test_the_last_message_of_an_ended_process_is_read(
     fake = _EndingProcesses(last)
     monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
     journal = SimpleNamespace(read=list)
-    monkeypatch.setattr(session_module, "JournalReader", lambda *_: journal)
+    monkeypatch.setattr(session_module, "JournalReader", lambda *_, **__: journal)
     session = Session(parse(RIG, tmp_path))
     session.do(Action.START_STREAM)
     news = session.poll()

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Phase
+from deeplabstream.ipc.journal import JournalWriter, create_journal
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import RIG
 
@@ -40,7 +42,7 @@ def rig(
     fake = ProcessesFake()
     journal = SimpleNamespace(read=list)
     monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
-    monkeypatch.setattr(session_module, "JournalReader", lambda *_: journal)
+    monkeypatch.setattr(session_module, "JournalReader", lambda *_, **__: journal)
     monkeypatch.setattr(session_module, "inspect", lambda *_: [])
     session = Session(parse(RIG, tmp_path))
     session.do(Action.START_STREAM)
@@ -100,3 +102,24 @@ def test_no_experiment_starts_after_a_stop(
     session._begin_experiment(fake)  # type: ignore[arg-type]
     assert say.RunExperiment(True) not in fake.engine
     assert fake.recorder[sent:] == []
+
+
+def test_outputs_that_open_before_the_session_reads_are_known(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The engine may be faster than the main process, which a loaded machine holds up."""
+    fake = ProcessesFake()
+    journal = create_journal()
+    try:
+        vars(fake).update(journal=journal, cameras={}, take=lambda _: None)
+        vars(fake).update(ended_early=list)
+        edge = Edge("laser", 0.0, "open", 1, 2)
+        JournalWriter(journal).write(edge)
+        monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
+        session = Session(parse(RIG, tmp_path))
+        session.do(Action.START_STREAM)
+        session.poll()
+        assert session.state.edges == {"laser": edge}
+    finally:
+        journal.close()
+        journal.unlink()

@@ -27,7 +27,7 @@ def test_a_killed_engine_leaves_no_laser_on(
     assert row["closed"]
     assert row["seed"] == "1 0", "the trial can be repeated"
     files = found["files"].values()
-    assert len(files) == 8
+    assert len(files) == 14
     assert all(each["tried"] for each in files)
     assert not any(each["faults"] for each in files)
     said = capsys.readouterr().out

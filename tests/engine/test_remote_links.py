@@ -142,7 +142,9 @@ def rigs(
 
             journal = SimpleNamespace(read=read)
             monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
-            monkeypatch.setattr(session_module, "JournalReader", lambda *_: journal)
+            monkeypatch.setattr(
+                session_module, "JournalReader", lambda *_, **__: journal
+            )
             monkeypatch.setattr(
                 session_module, "inspect", lambda *it: [*found, *recorder_findings(*it)]
             )

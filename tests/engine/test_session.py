@@ -181,7 +181,7 @@ def test_an_experiment_ends_itself_after_its_time_in_a_region(tmp_path: Path) ->
     assert values["region_time", "anywhere"] >= 1
     steps = [s for s in it.of(Step) if isinstance(s, Step) and s.status]
     last_s = (steps[-1].exposed_ns - steps[-2].exposed_ns) / 1e9
-    assert values["region_time", "anywhere"] - last_s < 1
+    assert values["region_time", "anywhere"] - last_s < 1 + 1e-9  # sums are rounded
     assert (
         "animal1",
         "region_time",

@@ -217,3 +217,11 @@ def test_a_reader_that_is_overtaken_never_gets_a_torn_entry() -> None:
         process.close()
         journal.close()
         journal.unlink()
+
+
+def test_a_reader_from_the_start_reads_what_was_written_before(
+    journal: Journal,
+) -> None:
+    JournalWriter(journal).write(note(1))
+    assert JournalReader(journal).read() == []
+    assert JournalReader(journal, from_start=True).read() == [note(1)]

@@ -279,7 +279,8 @@ class Session:
         except OSError as error:
             self._news.append(Failed(f"The processes cannot be started: {error}"))
             return
-        self._journal = JournalReader(self._processes.journal)
+        # The engine may have opened its outputs already.
+        self._journal = JournalReader(self._processes.journal, from_start=True)
         self._change(change.StreamStarted(settings, now_ns))
         self._remotes.open()
         for text in self._remotes.broken.values():
