@@ -75,10 +75,10 @@ def features(
         return places, postures(points[places])
     small, seen = [], []
     images = rows.images_at(wanted)
-    for picture in progress(images, "comparing frames", len(wanted)):
-        if picture.image is not None and not picture.damaged:
-            small.append(appearance(picture.image))
-            seen.append(picture.row)
+    for frame in progress(images, "comparing frames", len(wanted)):
+        if frame.image is not None and not frame.damaged:
+            small.append(appearance(frame.image))
+            seen.append(frame.row)
     return np.array(seen, np.int64), np.array(small, np.float32)
 
 

@@ -35,11 +35,16 @@ def skew_ms(one_ns: NDArray[np.int64], other_ns: NDArray[np.int64]) -> dict[str,
     before = many[after - 1]
     after_ns = many[after.clip(max=len(many) - 1)]
     apart = np.minimum(np.abs(few - before), np.abs(after_ns - few)) / 1e6
-    p50, p95 = np.percentile(apart, [50, 95])
+    return percentiles_ms(apart)
+
+
+def percentiles_ms(times_ms: NDArray[np.float64]) -> dict[str, float]:
+    """Return `p50`, `p95` and `max` of times in ms, (n,), as `run.json` holds them; n >= 1."""
+    p50, p95 = np.percentile(times_ms, [50, 95]).tolist()
     return {
-        "p50": round(float(p50), 4),
-        "p95": round(float(p95), 4),
-        "max": round(float(apart.max()), 4),
+        "p50": round(p50, 4),
+        "p95": round(p95, 4),
+        "max": round(float(times_ms.max()), 4),
     }
 
 

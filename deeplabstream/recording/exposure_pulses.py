@@ -20,7 +20,7 @@ from deeplabstream.recording.alignment.pulse_matching import (
     PulseTrain,
     match_pulses,
 )
-from deeplabstream.recording.camera_skew import skew_ms
+from deeplabstream.recording.camera_skew import percentiles_ms, skew_ms
 from deeplabstream.recording.cell_formats import text_cell
 from deeplabstream.recording.recorded_frames import video_frames
 from deeplabstream.recording.run_folder import RunFolder
@@ -340,7 +340,7 @@ def _summary(each: CameraPulses) -> dict[str, Any]:
             for part in each.parts
         ),
         "period_ms": None if np.isnan(period_s) else round(1e3 * period_s, 6),
-        "delay_ms": _percentiles(delays_ms),
+        "delay_ms": percentiles_ms(delays_ms) if len(delays_ms) else None,
         "how": sorted({s.how for s in stretches if s.how}),
         "why": sorted({s.why for s in stretches if s.why}),
     }
@@ -351,17 +351,6 @@ def _delays_ms(part: PulsePart) -> NDArray[np.float64]:
     timed = np.isin(part.matching.pulses, part.train.numbers)
     place = np.searchsorted(part.train.numbers, part.matching.pulses[timed])
     return np.asarray(part.exposed_ns[timed] / 1e6 - part.train.times_s[place] * 1e3)
-
-
-def _percentiles(ms: NDArray[np.float64]) -> dict[str, float] | None:
-    if not len(ms):
-        return None
-    p50, p95 = np.percentile(ms, [50, 95]).tolist()
-    return {
-        "p50": round(p50, 4),
-        "p95": round(p95, 4),
-        "max": round(float(ms.max()), 4),
-    }
 
 
 def _frame_skews(matched: Sequence[CameraPulses]) -> Iterator[dict[str, Any]]:
@@ -383,7 +372,7 @@ def _frame_skews(matched: Sequence[CameraPulses]) -> Iterator[dict[str, Any]]:
                 "by": "times of frames",
                 "pulses": len(later_ms),
                 "later_ms": round(float(np.median(later_ms)), 4),
-                "ms": _percentiles(np.abs(later_ms)),
+                "ms": percentiles_ms(np.abs(later_ms)),
             }
 
 

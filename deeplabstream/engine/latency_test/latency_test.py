@@ -306,7 +306,7 @@ def _measure(
                 f"{limit_s:.0f} s: {paired.unseen} were not seen on any frame, of "
                 f"{paired.unanswered} no answer was read"
             )
-    ran = facts.facts if facts is not None and settings_network(settings) else None
+    ran = facts.facts if facts is not None and _has_network(settings) else None
     return LatencyResult(
         measured=now(),
         camera=camera,
@@ -324,9 +324,9 @@ def _measure(
     )
 
 
-def settings_network(settings: Settings) -> bool:
+def _has_network(settings: Settings) -> bool:
     """Return whether a network runs beside the LED detector."""
-    return not settings.pose.model.endswith(":") or settings.pose.model == ""
+    return not settings.pose.model.endswith(":")
 
 
 def _clock_error_ms(events: Events, rig: Settings, wiring: TestWiring) -> float | None:

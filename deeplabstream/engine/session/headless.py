@@ -41,7 +41,7 @@ def run_headless(
 
     It ends early when an experiment of `agenda`, what a remote has started, or the stream
     ends, when something fails, when `stopped`, or when `asked`, also by Ctrl-Z: without a
-    window nobody could start the experiment again. While the rig is armed, no time passes.
+    window nobody could start the experiment again. The time while it is armed does not count.
     `say` gets one sentence at a time. The caller closes the session.
     """
 

@@ -90,7 +90,7 @@ class RemoteLinks:
     def close(self) -> None:
         """Listen no more; the threads of recorders end after their last request."""
         self._closed = True
-        self._refuse_commands()  # nobody waits for an answer then
+        self._refuse_commands()  # they would get no answer later
         self._open.close()
         for thread in self._recorders.values():
             thread.requests.put(None)
