@@ -10,6 +10,7 @@ Windows); where there is no screen it starts Xvfb for the window.
     python benchmarks/loop_latency.py                 all cases, about 9 minutes
     python benchmarks/loop_latency.py --quick         two cases, under a minute
     python benchmarks/loop_latency.py --long          tails: 10,000 pulses a case, 11 minutes
+    python benchmarks/loop_latency.py --long --no-real-time     the rig at ordinary priority
     python benchmarks/loop_latency.py --json all.json
 """
 
@@ -41,6 +42,8 @@ AIMS = {"p50": 1.3, "p99": 2.0, "p99.9": 3.0}
 PULSES, FEW_PULSES = 10_000, 500
 TAILS = ((640, 480, 100.0, 0.0), (640, 480, 100.0, 10.0), (1280, 1024, 100.0, 5.0))
 """Cases of --long: size, rate, network."""
+SHOWN = 30
+"""Late pulses that are printed for each case."""
 HEADER = (
     f"{'camera':>13} {'net':>5} {'window':>6} | {'rig p50':>8} {'floor':>7} {'ratio':>6}"
     f" {'over':>7} | {'rig p99':>8} {'floor':>7} {'ratio':>6} | {'poses/s':>8} {'floor':>6}"
@@ -54,6 +57,8 @@ class Case:
 
     job: Job
     window: bool
+    real_time: bool = True
+    """Whether the rig may take real-time priority; the barest loop never does."""
 
     def __str__(self) -> str:
         job = self.job
@@ -96,6 +101,7 @@ def run_rig(case: Case, explains: bool = False) -> dict[str, Any]:
         words += ["--every", str(job.frames_per_byte)]
         words += ["--window"] if case.window else []
         words += ["--explain"] if explains else []
+        words += [] if case.real_time else ["--no-real-time"]
         limit_s = 120 + job.seconds
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=limit_s, check=False
@@ -120,6 +126,7 @@ def run_case(case: Case, explains: bool = False) -> dict[str, Any]:
     return {
         "job": asdict(case.job),
         "window": case.window,
+        "real_time": case.real_time,
         "rig": rig,
         "floor": floor | {"before": before, "after": after},
     }
@@ -172,7 +179,9 @@ def tail_lines(case: Case, result: dict[str, Any]) -> Iterator[str]:
             f"page faults {each['minor']:.1f}/s, from disk {each['major']:.2f}/s"
         )
     yield f"{len(rig['late']):>24} pulses above {SLOW_MS:g} ms"
-    yield from (f"{'':25}{text}" for text in rig["late"])
+    yield from (f"{'':25}{text}" for text in rig["late"][:SHOWN])
+    if len(rig["late"]) > SHOWN:
+        yield f"{'':25}{len(rig['late']) - SHOWN} more: --json writes all"
 
 
 @contextmanager
@@ -209,6 +218,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-window", action="store_true", help="no case with a window"
     )
+    parser.add_argument(
+        "--no-real-time",
+        action="store_true",
+        help="run the rig at ordinary priority, as the barest loop",
+    )
     parser.add_argument("--no-extras", action="store_true", help="the table only")
     parser.add_argument(
         "--long",
@@ -226,6 +240,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.no_window:
         chosen = [replace(case, window=False) for case in chosen]
         chosen = list(dict.fromkeys(chosen))
+    if options.no_real_time:
+        chosen = [replace(case, real_time=False) for case in chosen]
     everything: dict[str, Any] = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "processors": os.cpu_count(),

@@ -41,6 +41,7 @@ GIVE_UP_S = 60.0
 
 SETTINGS = """\
 [Streaming]
+REAL_TIME = {real_time}
 OUTPUT_DIRECTORY = runs
 [Pose Estimation]
 MODEL = stand-in:{network_ms:g}
@@ -323,6 +324,14 @@ def main() -> int:
     )
     parser.add_argument(
         "--explain", action="store_true", help="say why single pulses were late"
+    )
+    parser.add_argument(
+        "--no-real-time",
+        dest="real_time",
+        action="store_const",
+        const="no",
+        default="yes",
+        help="keep ordinary priority",
     )
     parser.add_argument(
         "--flood", action="store_true", help="a camera that costs nothing"
