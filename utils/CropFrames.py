@@ -40,6 +40,7 @@ from deeplabstream.offline.bounding_boxes import (
     write_boxes,
 )
 from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.offline.pose_file_reading import read_dlc_csv
 from deeplabstream.offline.video_files import ENDINGS
 from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.dataset import neighbour
@@ -64,11 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _table_of_points(file: Path) -> "DataFrame":
     """Return a table with three header rows, in which a column y follows each column x."""
-    import pandas as pd
-
-    table = pd.read_csv(file, header=[0, 1, 2], index_col=0)
-    named = isinstance(table.columns, pd.MultiIndex) and table.columns.nlevels == 3
-    axes = [str(key[2]) for key in table.columns] if named else []
+    table = read_dlc_csv(file)
+    axes = [key[2] for key in table.columns] if table.columns.nlevels == 3 else []
     across = [place for place, axis in enumerate(axes) if axis == "x"]
     paired = all(axes[at + 1 : at + 2] == ["y"] for at in across)
     if not across or not paired or axes.count("y") != len(across):
@@ -89,7 +87,7 @@ def _table_of_points(file: Path) -> "DataFrame":
 def _boxes(asked: argparse.Namespace) -> None:
     table = _table_of_points(asked.input)
     parts = list(dict.fromkeys(str(key[1]) for key in table.columns))
-    chosen = asked.anchors or [part for part in parts if "Unnamed" not in part]
+    chosen = asked.anchors or [part for part in parts if part]
     unknown = [part for part in chosen if part not in parts]
     if unknown:
         raise DeepLabStreamError(

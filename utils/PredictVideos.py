@@ -18,7 +18,7 @@ prepare()
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +37,11 @@ from deeplabstream.offline.multiview_inference import predict_views, sessions
 from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_identity import identity_file, write_identity
-from deeplabstream.offline.video_inference import VideoPoses, predict
+from deeplabstream.offline.video_inference import (
+    VideoPoses,
+    formats_written,
+    predict,
+)
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.pose.model.model_opening import (
@@ -88,8 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(error, file=sys.stderr)
                 failed += 1
         for end in ends:
-            for path in end.result():
-                print(path)
+            try:
+                for path in end.result():
+                    print(path)
+            except DeepLabStreamError as error:
+                print(error, file=sys.stderr)
+                failed += 1
     return 1 if failed else 0
 
 
@@ -116,16 +124,17 @@ class Job:
         """
         folder: Path = self.asked.output or video.parent
         facts = folder / f"{name}.prediction.json"
-        if self._is_done(facts, video) and not self.asked.overwrite:
+        tables = {kind: folder / f"{name}.{kind}" for kind in self.asked.to}
+        own = formats_written(facts, video, self.estimator.sha256)
+        if self._is_done(own, tables) and not self.asked.overwrite:
             print(
                 f"{video} is already predicted ({facts}); use --overwrite to "
                 "predict it again"
             )
             return None
         partial = folder / f"{name}.partial"
-        if not facts.is_file() and not partial.exists():  # another program's tables
-            tables = [folder / f"{name}.{kind}" for kind in self.asked.to]
-            check_free(tables, self.asked.overwrite)
+        if not partial.exists():
+            self._check_free(own, tables)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             found = self._predict(video, partial, *place)
@@ -151,7 +160,13 @@ class Job:
         names = stems(list(videos.values()))
         folders = {video: self.asked.output or video.parent for video in names}
         facts = {v: folders[v] / f"{name}.prediction.json" for v, name in names.items()}
-        done = all(self._is_done(file, video) for video, file in facts.items())
+        tables = {
+            video: {kind: folders[video] / f"{name}.{kind}" for kind in self.asked.to}
+            for video, name in names.items()
+        }
+        network = self.estimator.sha256
+        own = {v: formats_written(facts[v], v, network) for v in names}
+        done = all(self._is_done(own[video], tables[video]) for video in names)
         if done and not self.asked.overwrite:
             print(
                 f"{session} is already predicted; use --overwrite to predict it again"
@@ -159,10 +174,8 @@ class Job:
             return []
         first = folders[next(iter(names))]
         partial = first / f"{session}.partial"
-        for video, name in names.items():
-            if not facts[video].is_file() and not partial.exists():
-                tables = [folders[video] / f"{name}.{kind}" for kind in self.asked.to]
-                check_free(tables, self.asked.overwrite)
+        for video in names if not partial.exists() else ():
+            self._check_free(own[video], tables[video])
         try:
             first.mkdir(parents=True, exist_ok=True)
             with self.overall.bar(number, session) as bar:
@@ -269,14 +282,13 @@ class Job:
         }
         return {"animals": list(identities.skeleton.animals), "identity": told}
 
-    def _is_done(self, facts: Path, video: Path) -> bool:
-        try:
-            told = json.loads(facts.read_text("utf-8"))
-            same = told["sha256"] == self.estimator.sha256
-            whole = set(self.asked.to) <= set(told["formats"])
-            return bool(same and whole and told["bytes"] == video.stat().st_size)
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+    def _is_done(self, own: Collection[str], tables: Mapping[str, Path]) -> bool:
+        return all(kind in own and file.is_file() for kind, file in tables.items())
+
+    def _check_free(self, own: Collection[str], tables: Mapping[str, Path]) -> None:
+        """Refuse to replace tables of another network, video or program."""
+        theirs = [file for kind, file in tables.items() if kind not in own]
+        check_free(theirs, self.asked.overwrite)
 
 
 def _parser() -> ProgramParser:

@@ -1,17 +1,24 @@
 """Pose file reading: tables of poses that this program and others write."""
 
-from collections.abc import Sequence
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.pandas_hdf5 import read_hdf5_table
+from deeplabstream.core.pandas_hdf5 import LEVELS, read_hdf5_table
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.sleap_pose_reading import (
+    is_analysis_csv,
     is_analysis_file,
+    read_analysis_csv,
     read_analysis_file,
     read_labels_file,
 )
@@ -21,6 +28,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _COORDS = ("x", "y", "likelihood")
+_LEVELS = (LEVELS[:1] + LEVELS[2:], LEVELS)
+"""Header rows of one animal, and of several."""
+_MOST_LEVELS = len(LEVELS) + 1
+_MOST_FRAMES = 1_000_000
+"""More are believed where a tenth of them has a row."""
+_WHOLE = re.compile(r"\d+(?:\.0*)?")
 
 
 def read_poses(file: Path) -> PoseTable:
@@ -29,8 +42,9 @@ def read_poses(file: Path) -> PoseTable:
     Parameters
     ----------
     file : pathlib.Path
-        CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or `.slp` of SLEAP, or a
-        Parquet table.
+        CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or CSV or `.slp` of
+        SLEAP, or a Parquet table. A frame that its first column (of DeepLabCut and Lightning
+        Pose) or its rows (of SLEAP) leave out has no points.
 
     Returns
     -------
@@ -49,16 +63,18 @@ def read_poses(file: Path) -> PoseTable:
     ending = file.suffix.lower()
     try:
         if ending == ".csv":
-            table = pd.read_csv(file, header=_levels(file), index_col=0)
-            named = [tuple(map(str, column)) for column in table.columns]
-            return _deeplabcut(file, named, table.to_numpy())
+            if is_analysis_csv(_first_row(file)):
+                return read_analysis_csv(file)
+            table = read_dlc_csv(file)
+            rows = [(str(name),) for name in table.index]
+            return _deeplabcut(file, list(table.columns), rows, table.to_numpy())
         if ending == ".slp":
             return read_labels_file(file)
         if ending in (".h5", ".hdf5"):
             if is_analysis_file(file):
                 return read_analysis_file(file)
             held = read_hdf5_table(file)
-            return _deeplabcut(file, held.columns, held.values)
+            return _deeplabcut(file, held.columns, held.rows, held.values)
         if ending in (".parquet", ".pqt"):
             return _flat(file, pd.read_parquet(file))
     except DeepLabStreamError:
@@ -71,38 +87,156 @@ def read_poses(file: Path) -> PoseTable:
     )
 
 
-def _levels(file: Path) -> list[int]:
-    with file.open(encoding="utf-8-sig") as lines:
-        starts = [next(lines, "").split(",")[0].strip() for _ in range(4)]
-    if starts[:3] == ["scorer", "bodyparts", "coords"]:
-        return [0, 1, 2]
-    if starts == ["scorer", "individuals", "bodyparts", "coords"]:
-        return [0, 1, 2, 3]
-    raise DeepLabStreamError(
-        f"{file} does not begin with the rows scorer, bodyparts and coords"
-    )
+def read_dlc_csv(file: Path) -> "DataFrame":
+    """Read a CSV of DeepLabCut's layout.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        Its cells may be separated by commas, semicolons or tabs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A column for each of the file's but the first, named level by level, and a row for
+        each frame or image, also of one without any point. The index is the first column.
+
+    Raises
+    ------
+    DeepLabStreamError
+        It has other header rows, or a point is not a number.
+    ValueError, OSError
+        It can't be read.
+    """
+    import pandas as pd
+
+    source = read_delimited(file)
+    text = io.StringIO(source.text)
+    head = list(islice(_header(text, source.separator), _MOST_LEVELS))
+    levels = next((each for each in _LEVELS if _starts(head, len(each)) == each), ())
+    if not levels or len({len(cells) for cells, _ in head[: len(levels)]}) > 1:
+        raise DeepLabStreamError(
+            f"{file} does not begin with the rows scorer, bodyparts and coords"
+        )
+    names = [*zip(*(cells for cells, _ in head[: len(levels)]), strict=True)][1:]
+    # pandas writes the name of an index, if it has one, in a row of its own
+    named = any(_is_name(cells) for cells, _ in head[len(levels) : len(levels) + 1])
+    text.seek(head[len(levels) + named - 1][1])
+    try:
+        table = pd.read_csv(
+            text, header=None, names=range(len(names) + 1), index_col=False,
+            sep=source.separator, decimal=source.decimal, dtype={0: str},
+        )  # fmt: skip
+    except pd.errors.EmptyDataError:
+        table = pd.DataFrame(columns=range(len(names) + 1))
+    table = table.dropna(how="all").set_index(0)
+    table.index.name = None
+    table.columns = pd.MultiIndex.from_tuples(names, names=levels)
+    return table
+
+
+def _first_row(file: Path) -> list[str]:
+    source = read_delimited(file)
+    rows = _header(io.StringIO(source.text), source.separator)
+    return next(rows, ([], 0))[0]
+
+
+def _header(text: io.StringIO, separator: str) -> Iterator[tuple[list[str], int]]:
+    """Yield the cells of each line that is not empty, and where it ends."""
+    while line := text.readline():
+        if line.strip():
+            cells = next(csv.reader([line], delimiter=separator))
+            yield [cell.strip() for cell in cells], text.tell()
+
+
+def _starts(head: Sequence[tuple[list[str], int]], count: int) -> tuple[str, ...]:
+    return tuple(cells[0] for cells, _ in head[:count])
+
+
+def _is_name(cells: Sequence[str]) -> bool:
+    """Return whether a row is the name of an index: neither a frame nor an image."""
+    first = cells[0]
+    return not any(cells[1:]) and "." not in first and not _WHOLE.fullmatch(first)
 
 
 def _deeplabcut(
-    file: Path, named: Sequence[tuple[str, ...]], values: NDArray[Any]
+    file: Path,
+    named: Sequence[tuple[str, ...]],
+    rows: Sequence[tuple[str, ...]],
+    values: NDArray[Any],
 ) -> PoseTable:
     """Make poses of values (row, column), whose columns are named level by level."""
+    frames, count = _frames(file, rows)
     columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
-    scorer = named[0][0] if named else ""
+    scorers = {scorer for scorer, *_, coord in named if coord in _COORDS}
     for place, (_, *animal, part, coord) in enumerate(named):
-        if coord in _COORDS:
-            own = values[:, place].astype(np.float64)
-            columns["".join(animal), part, coord] = own
-    return _poses(file, columns, len(values), scorer)
+        if coord not in _COORDS:
+            continue
+        key = "".join(animal), part, coord
+        if key in columns:
+            of = f"several scorers ({', '.join(sorted(scorers))})"
+            of = of if len(scorers) > 1 else f"the body part {part} twice"
+            raise DeepLabStreamError(f"{file} has points of {of}: keep one")
+        own = np.full(count, np.nan)
+        own[frames] = _numbers(file, values[:, place], f"{part}, {coord}")
+        columns[key] = own
+    return _poses(file, columns, count, named[0][0] if named else "")
+
+
+def _frames(
+    file: Path, rows: Sequence[tuple[str, ...]]
+) -> tuple[NDArray[np.int64], int]:
+    """Return the frame of each row, and the number of frames.
+
+    The first column counts frames from 0; those without a row are not analysed. Rows that
+    are named otherwise, such as by images, are in their order.
+    """
+    counts = [len(row) == 1 and bool(_WHOLE.fullmatch(row[0].strip())) for row in rows]
+    if not any(counts):
+        return np.arange(len(rows)), len(rows)
+    if not all(counts):
+        word = " ".join(rows[counts.index(False)])
+        raise DeepLabStreamError(f"{file}: {word!r} in the first column is no frame")
+    frames = np.array([float(row[0]) for row in rows]).astype(np.int64)
+    wrong = np.flatnonzero(np.diff(frames, prepend=-1) <= 0)
+    if len(wrong):
+        at = int(wrong[0])
+        raise DeepLabStreamError(
+            f"{file}: frame {frames[at]} stands after frame {frames[at - 1]}. The first "
+            "column must count the frames of one video"
+        )
+    count = int(frames[-1]) + 1 if len(frames) else 0
+    if count > max(_MOST_FRAMES, 10 * len(rows)):
+        raise DeepLabStreamError(f"{file}: {count} is too large for a frame's number")
+    return frames, count
+
+
+def _numbers(file: Path, values: NDArray[Any], column: str) -> NDArray[np.float64]:
+    if values.dtype.kind in "fiu":
+        return values.astype(np.float64)
+    for cell in values:
+        try:
+            float(cell)
+        except ValueError:
+            raise DeepLabStreamError(
+                f"{file}: {cell!r} in the column {column} is not a number"
+            ) from None
+    return values.astype(np.float64)
 
 
 def _flat(file: Path, table: "DataFrame") -> PoseTable:
     columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
+    owners = {
+        f"{animal}_{part}": (str(animal), str(part))
+        for animal in table.attrs.get("animals", ())
+        for part in table.attrs.get("bodyparts", ())
+    }
     for name in table:
         part, _, coord = str(name).rpartition("_")
         coord = {"confidence": "likelihood"}.get(coord, coord)
         if part and coord in _COORDS and f"{part}_x" in table and f"{part}_y" in table:
-            columns["", part, coord] = table[name].to_numpy(np.float64)
+            own = owners.get(part, ("", part))
+            columns[(*own, coord)] = table[name].to_numpy(np.float64)
     return _poses(file, columns, len(table))
 
 

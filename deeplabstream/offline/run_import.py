@@ -4,6 +4,7 @@ The video is linked, copied or named, never encoded again. The run says that it 
 it has no triggers, outputs or latencies.
 """
 
+import csv
 import hashlib
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Step
@@ -163,8 +165,8 @@ def import_run(
     video : str or pathlib.Path
         A video that FFmpeg reads. It is not changed.
     poses : str or pathlib.Path
-        CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or `.slp` of SLEAP, or
-        what PredictVideos wrote. Row n is frame n of the video.
+        CSV or HDF5 of DeepLabCut or Lightning Pose, analysis HDF5 or CSV or `.slp` of
+        SLEAP, or what PredictVideos wrote. A frame without a row has no points.
     to : str or pathlib.Path
         The new run folder; its folder is that of several runs.
     options : ImportOptions, optional
@@ -314,13 +316,20 @@ def _read_times(path: Path) -> NDArray[np.float64]:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        rows = read_delimited(path).rows()
+        if not rows:
+            raise ValueError("it is empty")
+    except (OSError, ValueError, csv.Error) as error:
         raise DeepLabStreamError(f"Can't read {path}: {error}") from error
+    table = pd.DataFrame(rows)
     first = [str(word).strip() for word in table.iloc[0]]
     column = first.index("time_s") if "time_s" in first else 0
     if "time_s" not in first and table.shape[1] > 1:
         raise DeepLabStreamError(f"{path}: expected one column, or a column time_s")
+    if first[column].casefold().endswith(("_ms", "_us", "_ns")):
+        raise DeepLabStreamError(
+            f"{path}: expected times in seconds, not in the unit of {first[column]}"
+        )
     words = table[column]
     is_header = np.isnan(pd.to_numeric(words.iloc[:1], errors="coerce")).any()
     times_s = pd.to_numeric(words.iloc[int(is_header) :], errors="coerce").to_numpy()

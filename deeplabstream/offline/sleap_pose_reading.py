@@ -1,16 +1,18 @@
-"""Reading of SLEAP's predictions: analysis HDF5 (`.analysis.h5`) and labels files (`.slp`).
+"""Reading of SLEAP's predictions: analysis HDF5 and CSV (`.analysis.h5`, `.csv`), and `.slp`.
 
 In an analysis file each track is an animal. In a labels file, too; without tracks, there must
 be one animal in each frame. Where a frame was also labelled by hand, these points count.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.pose import Skeleton
@@ -62,6 +64,53 @@ def read_analysis_file(file: Path) -> PoseTable:
     edges = tuple(zip(pairs[::2], pairs[1::2], strict=True))
     animals = names if points.shape[1] > 1 else ()
     return _named(file, Skeleton(parts, edges, animals), points, confidence)
+
+
+_COLUMNS = {"track", "frame_idx"}
+
+
+def is_analysis_csv(head: Sequence[str]) -> bool:
+    """Return whether the first row of a CSV is that of SLEAP's analysis CSV."""
+    return set(head) >= _COLUMNS
+
+
+def read_analysis_csv(file: Path) -> PoseTable:
+    """Return the poses of an analysis CSV, which has a row for each animal of a frame.
+
+    ValueError, OSError: it can't be read. DeepLabStreamError: it has several animals in a
+    frame without tracks.
+    """
+    head, *rows = read_delimited(file).rows()
+    if any(len(row) != len(head) for row in rows):
+        raise ValueError("its rows do not have as many columns as its first one")
+    parts = [
+        name[:-2] for name in head if name.endswith(".x") and f"{name[:-2]}.y" in head
+    ]
+    names = list(dict.fromkeys(row[head.index("track")] for row in rows))
+    if not parts or not rows:
+        raise DeepLabStreamError(f"{file} contains no poses")
+    frames = np.array([int(row[head.index("frame_idx")]) for row in rows])
+    places = np.array([names.index(row[head.index("track")]) for row in rows])
+    count = int(frames.max()) + 1
+    if frames.min() < 0 or count > _MOST_FRAMES or len(names) > _MOST_TRACKS:
+        raise ValueError(f"it declares {count} frames and {len(names)} tracks")
+    tracks = np.array([-1 if name == "" else n for n, name in enumerate(names)])
+    _check_once(file, frames, places, tracks[places])
+
+    def numbers(axis: str) -> NDArray[np.float64]:
+        columns = [head.index(f"{part}.{axis}") for part in parts]
+        cells = [[row[column] or "nan" for column in columns] for row in rows]
+        return np.array(cells, np.float64)
+
+    points = np.full((count, len(names), len(parts), 2), np.nan)
+    points[frames, places] = np.stack([numbers("x"), numbers("y")], axis=-1)
+    seen = np.asarray(np.isfinite(points).all(axis=-1))
+    confidence = seen.astype(np.float64)
+    if all(f"{part}.score" in head for part in parts):
+        confidence[frames, places] = _as_confidence(numbers("score"))
+    known = [name or f"track_{n}" for n, name in enumerate(names)]
+    skeleton = Skeleton(tuple(parts), animals=tuple(known) if len(known) > 1 else ())
+    return _named(file, skeleton, points, np.where(seen, confidence, 0.0))
 
 
 def read_labels_file(file: Path) -> PoseTable:

@@ -5,7 +5,9 @@ the rows: one line of JSON with the video, the network and the shape, then the r
 float32. After an interruption the complete rows are used again.
 """
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -122,8 +124,10 @@ class PartialRows(Closing):
         self._file.seek(0, 2)
 
     def append(self, rows: NDArray[np.float32]) -> None:
-        """Append rows (row, *shape)."""
-        self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+        """Append rows (row, *shape); OSError: the disk is full, and part of them is there."""
+        stored = np.ascontiguousarray(rows, np.float32).tobytes()
+        if self._file.write(stored) < len(stored):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.rows += len(rows)
 
     def read(self) -> NDArray[np.float32]:
@@ -265,6 +269,19 @@ def video_facts(rows: VideoReader, estimator: PoseEstimator) -> dict[str, object
         "network": estimator.sha256 or type(estimator).__name__,
         "bodyparts": list(estimator.skeleton.bodyparts),
     }
+
+
+def formats_written(facts: Path, video: Path, network: str) -> frozenset[str]:
+    """Return the formats in which a network's poses of a video were written.
+
+    `facts` is the file `NAME.prediction.json` beside them; `network` the network's hash.
+    """
+    try:
+        told = json.loads(facts.read_text("utf-8"))
+        same = told["sha256"] == network and told["bytes"] == video.stat().st_size
+        return frozenset(told["formats"] if same else ())
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
 
 
 def values_of(pose: Pose | None, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -61,7 +61,7 @@ def written(folder: Path, kind: str, table: PoseTable) -> Path:
 
 
 @pytest.mark.parametrize("animals", [1, 2])
-@pytest.mark.parametrize("kind", ["csv", "h5", "analysis.h5", "slp"])
+@pytest.mark.parametrize("kind", ["csv", "h5", "parquet", "analysis.h5", "slp"])
 def test_poses_of_each_format_are_those_of_the_run(
     tmp_path: Path, film: Path, kind: str, animals: int
 ) -> None:

@@ -13,7 +13,11 @@ from deeplabstream.core.pose import Pose
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.prefetch import ahead
 from deeplabstream.offline.video_files import stems, video_files
-from deeplabstream.offline.video_inference import PrecomputedEstimator, predict
+from deeplabstream.offline.video_inference import (
+    PartialRows,
+    PrecomputedEstimator,
+    predict,
+)
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.video.video_reader import open_video
@@ -195,6 +199,50 @@ def test_the_program_predicts_a_folder_and_leaves_alone_what_is_done(
     assert jumps.iloc[0].isna().all()
     main([*words, "--output", str(tmp_path / "out")])
     assert capsys.readouterr().out.count("is already predicted") == 2
+
+
+def test_tables_of_another_network_are_kept_and_missing_ones_written_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=4)
+    assert main([str(film), "--model", "stand-in:0"]) == 0
+    first = (tmp_path / "film.csv").read_bytes()
+    (tmp_path / "film.h5").write_text("of another program")
+    other = [str(film), "--model", "arena", "--runtime", "cpu"]
+    assert main([str(film), "--model", "stand-in:0", "--to", "csv", "h5"]) == 1
+    assert "film.h5 already exists" in capsys.readouterr().err
+    assert main(other) == 1
+    assert "film.csv already exists" in capsys.readouterr().err
+    assert (tmp_path / "film.csv").read_bytes() == first
+    assert (tmp_path / "film.h5").read_text() == "of another program"
+    (tmp_path / "film.csv").unlink()
+    assert main([str(film), "--model", "stand-in:0"]) == 0
+    assert (tmp_path / "film.csv").read_bytes() == first
+    assert main([*other, "--overwrite"]) == 0
+    assert (tmp_path / "film.csv").read_bytes() != first
+
+
+def test_a_full_disk_is_an_error_before_rows_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PartialRows(tmp_path / "rows", {}, (2,)) as kept:
+        kept.append(np.zeros((2, 2), np.float32))
+        writer = kept._file
+
+        class Full:
+            """Writes a part, as a disk does that is nearly full."""
+
+            def write(self, stored: bytes) -> int:
+                return writer.write(stored[:5])
+
+            def close(self) -> None:
+                writer.close()
+
+        monkeypatch.setattr(kept, "_file", Full())
+        with pytest.raises(OSError, match="No space left"):
+            kept.append(np.ones((2, 2), np.float32))
+    with PartialRows(tmp_path / "rows", {}, (2,)) as kept:
+        assert kept.read().tolist() == [[0, 0], [0, 0]]
 
 
 def test_what_is_not_there_is_said(

@@ -33,6 +33,7 @@ from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.video_inference import formats_written
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.tracking.pose_matching import match_animals
@@ -126,6 +127,11 @@ class CheckingTab(QWidget):
             return None
         into = self.folder / "videos"
         arguments = [str(video), "--model", str(self.folder), "--output", str(into)]
+        facts = into / f"{video.stem}.prediction.json"
+        if not formats_written(facts, video, self.model.sha256):
+            arguments.append(
+                "--overwrite"
+            )  # poses of its weights before, or another video
         window = ProgramWindow(
             "Predict poses", "PredictVideos.py", [*arguments, "--no-metrics"], self
         )

@@ -56,7 +56,10 @@ def write_dlc_h5(poses: PoseTable, path: Path) -> None:
 
 
 def _parquet(table: PoseTable, path: Path) -> None:
-    """Write time_s and, for each body part, _x, _y and _likelihood."""
+    """Write time_s and, for each body part, _x, _y and _likelihood.
+
+    Which animal a column belongs to is in the file's attributes: names may contain a `_`.
+    """
     import pandas as pd
 
     columns: dict[str, NDArray[np.floating]] = {"time_s": table.times_s}
@@ -68,7 +71,13 @@ def _parquet(table: PoseTable, path: Path) -> None:
         columns[f"{name}_x"] = points[:, place, 0]
         columns[f"{name}_y"] = points[:, place, 1]
         columns[f"{name}_likelihood"] = confidence[:, place]
-    pd.DataFrame(columns).to_parquet(path, index=False)
+    made = pd.DataFrame(columns)
+    if animals > 1:
+        made.attrs = {
+            "animals": list(table.animals),
+            "bodyparts": list(table.skeleton.bodyparts),
+        }
+    made.to_parquet(path, index=False)
 
 
 def _nwb(table: PoseTable, path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Tables of text as programs and spreadsheets of several languages save them."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.core.delimited_text import read_delimited
+
+ROWS = [["name", "x", "y"], ["Käfig 1", "1.5", "-2"], ["b", "", "1e-3"]]
+COMMAS = "name,x,y\nKäfig 1,1.5,-2\n\nb,,1e-3\n"
+GERMAN = COMMAS.replace(",", ";").replace(".", ",")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (COMMAS, "utf-8"),
+        (COMMAS, "utf-8-sig"),
+        (GERMAN, "utf-8-sig"),
+        (GERMAN.replace(";", "\t"), "utf-16"),
+        ("sep=;\r\n" + GERMAN.replace("\n", "\r\n"), "utf-8"),
+        (COMMAS.replace(",", ";"), "utf-8"),
+    ],
+)
+def test_the_same_rows_are_read_from_every_kind_of_csv(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(text.encode(encoding))
+    assert read_delimited(file).rows() == ROWS
+
+
+@pytest.mark.parametrize(
+    ("line", "cells"),
+    [
+        ("0,5;1", ["0.5", "1"]),
+        ("0,5;1,5;2,5", ["0.5", "1.5", "2.5"]),
+        ("0.5,1", ["0.5", "1"]),
+        ('"a;b",c,d', ["a;b", "c", "d"]),
+        ('"1,234",2', ["1,234", "2"]),
+    ],
+)
+def test_a_table_without_header(tmp_path: Path, line: str, cells: list[str]) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(f"{line}\n", "utf-8")
+    assert read_delimited(file).rows() == [cells]
+
+
+def test_other_content_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    for content, said in (
+        (b"PK\x03\x04\0\0", "it is not text"),
+        ("Käfig".encode("cp1252"), "save it as CSV UTF-8"),
+        (b"\xff\xfe\x00", "save it as CSV UTF-8"),
+        (b"a" * 70_000 + b"\0", "it is not text"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=said):
+            read_delimited(file)
+    file.write_text("a" * (csv.field_size_limit() + 1), "utf-8")
+    with pytest.raises(csv.Error, match="field larger"):
+        read_delimited(file).rows()
