@@ -37,10 +37,10 @@ from deeplabstream.training.behaviour_classifier import (
 BLOCK_S = 4.0
 """Blocks of time of which every fourth is for the test."""
 EPILOG = (
-    "LABELS is a table with the columns start_s, end_s and behaviour; all other "
-    "times are ignored.\nSOURCE is a run folder (with the poses that the "
-    "triggers got), or poses of a video:\nDeepLabCut's .csv or .h5, or .parquet, "
-    "with --rate.\n"
+    "LABELS is a table with the columns start_s, end_s and behaviour, or BORIS' "
+    "aggregated events; all other times are ignored.\nSOURCE is a run folder "
+    "(with the poses that the triggers got), or poses of a video:\n"
+    "DeepLabCut's .csv or .h5, or .parquet, with --rate.\n"
 )
 
 

@@ -4,6 +4,7 @@ Runs are analysed side by side in processes of their own, so that only the rows 
 stay in memory.
 """
 
+import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,11 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.progress import progress
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery
@@ -200,16 +202,24 @@ def read_table(path: Path) -> "DataFrame":
 
     check_ending(path)
     ending = path.suffix.casefold()
-    readers: tuple[tuple[tuple[str, ...], Callable[..., DataFrame]], ...] = (
-        (CSV, pd.read_csv), (PARQUET, pd.read_parquet), (EXCEL, pd.read_excel),
-    )  # fmt: skip
-    reader = next(each for endings, each in readers if ending in endings)
     names = dict.fromkeys(("run", "animal", "group", "experiment"), "string")
+    # an animal may be called 007
+    options: dict[str, Any] = {
+        "dtype": names,
+        "keep_default_na": False,
+        "na_values": [""],
+    }
     try:
         if ending in PARQUET:
-            table = reader(path)
-        else:  # an animal may be called 007
-            table = reader(path, dtype=names, keep_default_na=False, na_values=[""])
+            table = pd.read_parquet(path)
+        elif ending in EXCEL:
+            table = pd.read_excel(path, **options)
+        else:
+            source = read_delimited(path)
+            table = pd.read_csv(
+                io.StringIO(source.text), sep=source.separator, decimal=source.decimal,
+                **options,
+            )  # fmt: skip
     except ImportError as error:
         raise DeepLabStreamError(
             f"{path}: {error}. Install what exports need: make update ARGS=--all"

@@ -4,6 +4,7 @@ A table of boxes has the columns x, y, h, w (left upper corner and size, whole p
 row for each frame of a video, or for each labelled image by its path.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 
@@ -87,7 +89,11 @@ def read_boxes(file: Path) -> Boxes:
     import pandas as pd
 
     try:
-        table = pd.read_csv(file, index_col=0)
+        source = read_delimited(file)
+        table = pd.read_csv(
+            io.StringIO(source.text), index_col=0,
+            sep=source.separator, decimal=source.decimal,
+        )  # fmt: skip
         values = np.stack([table[name].to_numpy() for name in COLUMNS], axis=1)
         numbers = values.astype(np.float64)
         if not (np.abs(numbers) <= MOST_PX).all():

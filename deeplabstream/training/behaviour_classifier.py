@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
@@ -24,6 +25,13 @@ from deeplabstream.pose.behaviour.classifier_folder import (
 from deeplabstream.pose.behaviour.pose_features import FeatureSet, FeatureWindow
 from deeplabstream.pose.model.model_folder import network_hash
 
+_COLUMNS = (
+    ("start_s", "end_s", "behaviour"),
+    ("Start (s)", "Stop (s)", "Behavior"),
+)
+"""Start, end and behaviour: of our tables, and of BORIS."""
+_POINT = "POINT"
+"""BORIS' events without duration."""
 LARGEST_ERROR = 1e-4
 """Largest difference of the written classifier's probabilities to scikit-learn's."""
 
@@ -52,37 +60,53 @@ class Examples:
 
 
 def read_intervals(file: Path) -> list[Interval]:
-    """Read a table with the columns start_s, end_s and behaviour."""
-    wanted = ("start_s", "end_s", "behaviour")
+    """Read a table with the columns start_s, end_s and behaviour, or aggregated events of BORIS.
+
+    Of BORIS, state events are read; point events have no duration and are left out.
+    DeepLabStreamError: it is another table, or holds several observations or subjects.
+    """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.DictReader(lines)
-            if not set(wanted) <= set(table.fieldnames or ()):
-                raise DeepLabStreamError(
-                    f"{file} needs the columns {', '.join(wanted)} in its first line"
-                )
-            return [_interval(file, number, row) for number, row in enumerate(table, 2)]
+        rows = read_delimited(file).rows()
     except OSError as error:
         raise DeepLabStreamError(f"{file} can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except (ValueError, csv.Error) as error:
+        raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+    head = [word.strip() for word in rows[0]] if rows else []
+    columns = next((each for each in _COLUMNS if set(each) <= set(head)), None)
+    if columns is None:
         raise DeepLabStreamError(
-            f"{file} is not UTF-8 text: save it with that encoding"
-        ) from error
-
-
-def _interval(file: Path, line: int, row: dict[str, str]) -> Interval:
-    try:
-        start_s, end_s = float(row["start_s"]), float(row["end_s"])
-    except (TypeError, ValueError):
-        raise DeepLabStreamError(
-            f"{file}, line {line}: expected start_s and end_s in seconds"
-        ) from None
-    name = (row["behaviour"] or "").strip()
-    if not (start_s < end_s and name):
-        raise DeepLabStreamError(
-            f"{file}, line {line}: expected start_s below end_s, and a behaviour"
+            f"{file} needs the columns {', '.join(_COLUMNS[0])} in its first line, or those "
+            f"of BORIS' aggregated events: {', '.join(_COLUMNS[1])}"
         )
-    return Interval(start_s, end_s, name)
+    named = [
+        (number, dict(zip(head, row, strict=False)))
+        for number, row in enumerate(rows[1:], 2)
+    ]
+    for name in ("Observation id", "Subject") if columns == _COLUMNS[1] else ():
+        words = sorted({row.get(name, "") for _, row in named})
+        if len(words) > 1:
+            raise DeepLabStreamError(
+                f"{file} has several values of {name} ({', '.join(words)}): export one"
+            )
+    return [
+        _interval(file, number, [row.get(name, "").strip() for name in columns])
+        for number, row in named
+        if row.get("Behavior type", "").strip().upper() != _POINT
+    ]
+
+
+def _interval(file: Path, line: int, cells: Sequence[str]) -> Interval:
+    try:
+        start_s, end_s = float(cells[0]), float(cells[1])
+    except ValueError:
+        raise DeepLabStreamError(
+            f"{file}, line {line}: expected start and end in seconds"
+        ) from None
+    if not (start_s < end_s and cells[2]):
+        raise DeepLabStreamError(
+            f"{file}, line {line}: expected the start below the end, and a behaviour"
+        )
+    return Interval(start_s, end_s, cells[2])
 
 
 def examples(

@@ -11,7 +11,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from deeplabstream.core.errors import ModelError, SettingsError
+from deeplabstream.core.errors import DeepLabStreamError, ModelError, SettingsError
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.pose.behaviour.classifier import open_classifier
@@ -21,6 +21,7 @@ from deeplabstream.pose.behaviour.classifier_folder import (
 )
 from deeplabstream.recording import run_opening
 from deeplabstream.settings.loading import load, parse
+from deeplabstream.training.behaviour_classifier import Interval, read_intervals
 from tests.training.walker import PLACE, RATE, RIG, SKELETON, Animal, run
 from utils import CheckSettings, ConvertClassifier, TrainClassifier
 
@@ -55,6 +56,37 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words += ["--chain", "snout,leftear,tailbase", "--window-s", "0.4", "--trees", "10"]
     assert TrainClassifier.main(words) == 0
     return root
+
+
+def test_intervals_of_boris_are_read(tmp_path: Path) -> None:
+    head = "Observation id\tSubject\tBehavior\tBehavior type\tStart (s)\tStop (s)\tDuration (s)"
+    rows = [
+        "one\tNo focal subject\tgroom\tSTATE\t1.800\t8.125\t6.325",
+        "one\tNo focal subject\tsniff\tPOINT\t32.825\t32.825\tNA",
+        "one\tNo focal subject\trest\tSTATE\t10.250\t23.350\t13.100",
+    ]
+    file = tmp_path / "events.tsv"
+    wanted = [Interval(1.8, 8.125, "groom"), Interval(10.25, 23.35, "rest")]
+    text = "\n".join([head, *rows])
+    file.write_text(text, "utf-8")
+    assert read_intervals(file) == wanted
+    file.write_text(text.replace(".", ",").replace("\t", ";"), "utf-8")
+    assert read_intervals(file) == wanted
+    for other, said in (
+        (
+            rows[0].replace("one", "two"),
+            r"several values of Observation id \(one, two\)",
+        ),
+        (rows[0].replace("No focal", "a"), "several values of Subject"),
+        (rows[0].replace("8.125", "1.2"), "line 5: expected the start below the end"),
+        (rows[0].replace("8.125", "NA"), "line 5: expected start and end in seconds"),
+    ):
+        file.write_text(f"{text}\n{other}", "utf-8")
+        with pytest.raises(DeepLabStreamError, match=said):
+            read_intervals(file)
+    file.write_text("a,b\n1,2\n", "utf-8")
+    with pytest.raises(DeepLabStreamError, match="needs the columns start_s, end_s"):
+        read_intervals(file)
 
 
 def test_a_killed_run_is_made_whole_before_it_is_learned_from(

@@ -44,6 +44,16 @@ def folders(
     return tmp_path / "new", tmp_path / "old"
 
 
+def test_a_table_that_a_spreadsheet_saved_names_the_same_images(
+    folders: tuple[Path, Path], labelled: Path
+) -> None:
+    for folder in folders:
+        file = folder / "predictions.csv"
+        text = file.read_text("utf-8").replace(",", ";").replace(".", ",")
+        file.write_text(text.replace(",png", ".png"), "utf-8-sig")
+    assert comparison.compare(*folders, read_labels(labelled)).images == 2
+
+
 def test_only_images_that_neither_learned_from_are_compared(
     folders: tuple[Path, Path], labelled: Path
 ) -> None:

@@ -61,7 +61,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     for part, problem in zip(
         [
             "line 5: there is no image",
-            "line 6: no string to float: 'two'",
+            "line 6: 'two' is not a number",
             "line 7: 4 columns instead of 5",
             "line 8: a point needs both x and y",
             "a.png has 2 rows",
@@ -70,6 +70,20 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         strict=True,
     ):
         assert part in problem
+
+
+def test_labels_that_a_spreadsheet_saved_are_the_same(tmp_path: Path) -> None:
+    text = HEADER + "clip/a.png,1,2,3.5,4\nclip/b.png,,,5.25,6\n,,,,\n"
+    wanted = read_labels(write(tmp_path, text))
+    text = text.replace(",", ";").replace("5.25", "5,25").replace("3.5", "3,5")
+    found = read_labels(write(tmp_path, f"\ufeff{text}"))
+    assert found.names == wanted.names
+    np.testing.assert_array_equal(found.points, wanted.points)
+    file = tmp_path / "CollectedData.csv"
+    file.write_bytes(text.replace("clip", "Käfig").encode("cp1252"))
+    assert problems(tmp_path) == (
+        f"{file} can't be read: it is not UTF-8 text: save it as CSV UTF-8",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Trials: when each began and ended, and what is known of it."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
 
 if TYPE_CHECKING:
@@ -56,7 +58,10 @@ def read_trials(file: Path) -> Trials:
         if file.suffix.lower() in (".pqt", ".parquet"):
             table = pd.read_parquet(file)
         else:
-            table = pd.read_csv(file)
+            source = read_delimited(file)
+            table = pd.read_csv(
+                io.StringIO(source.text), sep=source.separator, decimal=source.decimal
+            )
     except FileNotFoundError:
         raise DeepLabStreamError(f"{file}: file not found") from None
     except Exception as error:  # pandas and pyarrow have no common ancestor

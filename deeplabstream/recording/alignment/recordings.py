@@ -5,12 +5,12 @@ changed.
 """
 
 import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeviceError, package_missing
 from deeplabstream.recording.alignment.recorders import (
     read_nwb,
@@ -109,15 +109,12 @@ def _read_csv(path: Path, options: RecordingOptions) -> Recording:
     A header is optional. Columns are found by their names, or are the first two. Without
     levels, times are of rising edges.
     """
-    text = path.read_text("utf-8-sig")
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
+    try:
+        rows = [[cell.strip() for cell in row] for row in read_delimited(path).rows()]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    if not any(map(any, rows)):
         raise ValueError("the file is empty")
-    separator = next((sign for sign in "\t;," if sign in lines[0]), ",")
-    rows = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
-    ]
     header = [] if _number(rows[0][0]) is not None else rows.pop(0)
     time, level = _csv_columns(header, rows, options.line)
     times = np.array(

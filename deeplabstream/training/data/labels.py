@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.image_header import MOST_PIXELS
 from deeplabstream.core.pandas_hdf5 import read_hdf5_table
@@ -134,7 +135,7 @@ def read_labels(
         try:
             xy, told = _points([row[place] for place in table.cells], table.step)
         except ValueError as error:
-            problems.append(f"{where}: {str(error).replace('could not convert', 'no')}")
+            problems.append(f"{where}: {error}")
             continue
         half = np.isnan(xy).sum(axis=1) == 1
         if half.any() or np.isinf(xy).any():
@@ -169,20 +170,18 @@ def read_rows(file: Path) -> list[list[str]]:
     try:
         if file.suffix == ".h5":
             return hdf5_rows(file)
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            return [row for row in csv.reader(lines) if any(row)]
-    except UnicodeDecodeError as error:
-        reason = "it is not a table of labels (.csv, .h5)"
-        raise LabelsError([f"{file} can't be read: {reason}"]) from error
+        return read_delimited(file).rows()
     except (OSError, ValueError, csv.Error) as error:
-        raise LabelsError([f"{file} can't be read: {error}"]) from error
+        is_table = file.suffix.lower() in (".csv", ".h5")
+        reason = error if is_table else "it is not a table of labels (.csv, .h5)"
+        raise LabelsError([f"{file} can't be read: {reason}"]) from error
 
 
 def _points(
     cells: Sequence[str], step: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the points (bodypart, 2) of a row, and of which it says something."""
-    numbers = [float(cell) if cell.strip() else np.nan for cell in cells]
+    numbers = [_number(cell) for cell in cells]
     for cell, number in zip(cells, numbers, strict=True):
         if MOST_PX < abs(number) < np.inf:
             raise ValueError(f"{cell} is too large for a position in an image")
@@ -193,6 +192,14 @@ def _points(
         known = row[:, 2] != 0
         xy[row[:, 2] <= 1] = np.nan
     return xy, known
+
+
+def _number(cell: str) -> float:
+    """Return the number of a cell, NaN of an empty one; ValueError: it has none."""
+    try:
+        return float(cell) if cell.strip() else np.nan
+    except ValueError:
+        raise ValueError(f"{cell!r} is not a number") from None
 
 
 def _faults(

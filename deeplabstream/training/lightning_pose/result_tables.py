@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.labels import LabelsError, read_rows
 
 PREDICTIONS = "predictions.csv"
 
@@ -81,11 +81,10 @@ def write_metric(
 
 def read_sets(file: Path) -> dict[str, str]:
     """Return for each image of a `predictions.csv` the set that it was in."""
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.reader(lines))
+    rows = read_rows(file)
     if not rows or rows[0][-1] != "set":
         return {}
-    header = 4 if rows[1][0] == "individuals" else 3
+    header = 4 if rows[1:2] and rows[1][0] == "individuals" else 3
     return {row[0]: row[-1] for row in rows[header:]}
 
 
@@ -109,8 +108,7 @@ class Predictions:
 def read_predictions(file: Path) -> Predictions:
     """Read the file of `write_predictions`; LabelsError: it can't be read."""
     try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.reader(lines))
+        rows = read_rows(file)
         told = rows[0][-1] == "set"
         end = -1 if told else None
         animals = 1
@@ -120,7 +118,7 @@ def read_predictions(file: Path) -> Predictions:
         bodyparts = tuple(columns[: len(columns) // animals])
         cells = [[float(cell or "nan") for cell in row[1:end]] for row in rows[3:]]
         values = np.array(cells, np.float32).reshape(-1, len(columns), 3)
-    except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
+    except (ValueError, IndexError) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
     sets = tuple(row[-1] if told else "" for row in rows[3:])
     names = tuple(row[0] for row in rows[3:])
