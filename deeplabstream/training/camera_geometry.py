@@ -55,8 +55,13 @@ def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera
         part = named[view]
         try:
             distortion = np.zeros(5)
-            given = np.array(part.get("distortions", []), np.float64).ravel()[:5]
-            distortion[: len(given)] = given
+            given = np.array(part.get("distortions", []), np.float64).ravel()
+            if part.get("fisheye") or given[5:].any():
+                raise ValueError(
+                    "only lenses with the distortions k1, k2, p1, p2, k3 are supported; "
+                    "calibrate it again with fisheye = false"
+                )
+            distortion[: len(given)] = given[:5]
             rotation = np.array(part["rotation"], np.float64)
             if rotation.shape != (3, 3):
                 rotation = np.asarray(cv2.Rodrigues(rotation.reshape(3))[0])

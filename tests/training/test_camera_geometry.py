@@ -72,6 +72,17 @@ def test_points_are_seen_where_opencv_says(
         np.testing.assert_allclose(ours, theirs.reshape(-1, 2), atol=1e-6)
 
 
+def test_a_lens_that_is_not_supported_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "calibration.toml"
+    for old, new in (
+        ("[cam_1]\n", "[cam_1]\nfisheye = true\n"),
+        ("distortions = [0.1]", "distortions = [0.1, 0, 0, 0, 0, 0.2, 0, 0]"),
+    ):
+        file.write_text(FILE.replace(old, new), encoding="utf-8")
+        with pytest.raises(LabelsError, match="camera right: only lenses with"):
+            read_calibration(file, VIEWS)
+
+
 def test_any_two_views_give_the_point_back(
     cameras: tuple[CalibratedCamera, ...],
 ) -> None:
