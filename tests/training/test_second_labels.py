@@ -67,6 +67,21 @@ def test_a_label_of_one_person_alone_is_counted_and_has_no_distance(
     assert (ear.labels, ear.unlike, other.labels) == (7, 1, 8)
 
 
+def test_a_copy_of_the_labels_is_no_second_reading(own: Path) -> None:
+    copy = reread(own / "CollectedData.csv", "annsingleanimal", 0.0)
+    assert second_labels(read_labels(own)) is None
+    reread(own / "CollectedData.csv", "bob", 3.0)
+    second = second_labels(read_labels(own))
+    assert second is not None
+    assert [file.name for file in second.files] == ["CollectedData_bob.csv"]
+    assert [part.median_px for part in second.summary()] == pytest.approx(
+        [3, 3], abs=1e-3
+    )
+    assert f"{copy}: a copy of" in second.problems[0]
+    with pytest.raises(LabelsError, match="and no second reading"):
+        second_labels(read_labels(own), [copy])
+
+
 def test_a_table_of_other_images_is_no_second_one(own: Path) -> None:
     bob = reread(own / "CollectedData.csv", "bob", 3.0)
     text = bob.read_text().replace("clip1/img07.png", "clip1/img99.png")

@@ -101,8 +101,9 @@ def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | 
 
     Without `files`, the tables beside `labels` count, `CollectedData_NAME.csv`; those of a
     DeepLabCut project lie in the folder of each video. None: there is none. LabelsError: a
-    table of `files` labels none of these images, or can't be read; a table that was only
-    found is named in `problems`.
+    table of `files` labels none of these images, is a copy (as DeepLabCut keeps one when it
+    converts a project to several animals), or can't be read; a table that was only found is
+    named in `problems`.
     """
     groups = [[file] for file in files] or _beside(labels)
     compared: list[Path] = []
@@ -170,8 +171,10 @@ def _compare(
             unlike[at] = told & (one != two)
         else:
             away[at] = _matched(labels, at, theirs)
+    names = ", ".join(map(str, files))
+    if not unlike.any() and np.isfinite(away).any() and not np.nanmax(away):
+        raise LabelsError([f"{names}: a copy of {labels.file}, and no second reading"])
     if not shared:
-        names = ", ".join(map(str, files))
         raise LabelsError(
             [f"{names}: no image and body part of {labels.file} is labelled"]
         )
