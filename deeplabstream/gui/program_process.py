@@ -39,12 +39,21 @@ class ProgramProcess(QObject):
     ended = pyqtSignal(int, bool)
     """It has ended: its exit code, and whether it was killed."""
 
-    def __init__(self, parent: QObject, *, progress: bool = False) -> None:
-        """With `progress`, lines of progress are among its output."""
+    def __init__(
+        self, parent: QObject, *, progress: bool = False, errors_apart: bool = False
+    ) -> None:
+        """Start nothing yet.
+
+        With `progress`, lines of progress are among its output; with `errors_apart`, errors
+        and warnings are not: `errors` returns them.
+        """
         super().__init__(parent)
         self._decoder = _Decoder("replace")
         self.process = QProcess(self)
-        self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+        if not errors_apart:
+            self.process.setProcessChannelMode(
+                QProcess.ProcessChannelMode.MergedChannels
+            )
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(self._ended)
         environment = QProcessEnvironment.systemEnvironment()
@@ -64,6 +73,10 @@ class ProgramProcess(QObject):
     def running(self) -> bool:
         """Whether it has not ended."""
         return self.process.state() != QProcess.ProcessState.NotRunning
+
+    def errors(self) -> str:
+        """Return its errors and warnings since the last call, with `errors_apart`."""
+        return bytes(self.process.readAllStandardError()).decode("utf-8", "replace")
 
     def stop(self) -> None:
         """Ask it to end, then end it and all processes that it started."""

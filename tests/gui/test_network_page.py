@@ -273,8 +273,15 @@ def test_each_animal_has_its_colour_and_its_name(
 
 
 def test_a_click_on_a_suspicious_label_shows_its_frame(
-    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, sys\n"
+        "sys.stderr.write('a warning')\n"
+        "atexit.register(os.write, 2, b'a last warning')\n",
+        "utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     labelled = walked(30)
     labelled[7, [1, 2]] = labelled[7, [2, 1]]
     folder = tmp_path / "many"

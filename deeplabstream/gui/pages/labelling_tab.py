@@ -60,7 +60,7 @@ class LabellingTab(QWidget):
         self.words = QLabel()
         self.check = QPushButton("Check labels")
         self.suspicious = QListWidget()
-        self.checking = ProgramProcess(self)
+        self.checking = ProgramProcess(self, errors_apart=True)
         self._said = ""
         self.history = LabelHistory()
         blank = QPixmap(_THUMBNAIL)
@@ -221,11 +221,14 @@ class LabellingTab(QWidget):
     def _list_suspicious(self, code: int, _killed: bool) -> None:
         self.suspicious.clear()
         self.check.setEnabled(self.book is not None)
-        lines = self._said.strip().splitlines()
-        if code or not lines or self.book is None:
-            self.words.setText(lines[-1] if lines else "The labels can't be checked")
+        errors = self.checking.errors().strip().splitlines()
+        try:
+            found = [] if code else json.loads(self._said)["suspicious"]
+        except (ValueError, KeyError):  # it was killed
+            code = 1
+        if code or self.book is None:
+            self.words.setText(errors[-1] if errors else "The labels can't be checked")
             return
-        found = json.loads(lines[-1])["suspicious"]
         for one in found:
             name = str(one["image"])
             text = f"{Path(name).stem}: {' and '.join(one['bodyparts'])} {one['kind']}"
