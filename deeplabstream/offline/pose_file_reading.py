@@ -196,7 +196,9 @@ def _frames(
         return np.arange(len(rows)), len(rows)
     if not all(counts):
         word = " ".join(rows[counts.index(False)])
-        raise DeepLabStreamError(f"{file}: {word!r} in the first column is no frame")
+        raise DeepLabStreamError(
+            f"{file}: {word!r} in the first column is not the number of a frame"
+        )
     frames = np.array([float(row[0]) for row in rows]).astype(np.int64)
     wrong = np.flatnonzero(np.diff(frames, prepend=-1) <= 0)
     if len(wrong):

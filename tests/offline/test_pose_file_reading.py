@@ -107,7 +107,10 @@ def test_what_a_spreadsheet_of_another_language_saves_is_the_same(
             "points of the body part nose twice: keep one",
         ),
         (f"{ONE}0,12. Mai,2,1\n", "'12. Mai' in the column nose, x is not a number"),
-        (f"{ONE}0,1,2,1\nmean,1,2,1\n", "'mean' in the first column is no frame"),
+        (
+            f"{ONE}0,1,2,1\nmean,1,2,1\n",
+            "'mean' in the first column is not the number of a frame",
+        ),
         (f"{ONE}99999999,1,2,1\n", "100000000 is too large for a frame's number"),
         ("scorer,a,a\nbodyparts,nose\ncoords,x,y\n", "does not begin with the rows"),
     ],
