@@ -1,9 +1,14 @@
-"""Error against the number of labels: uncertain frames labelled, and frames at random.
+"""Error against the number of labels: frames picked in three ways.
 
 The bundled network of the simulated arena meets a real mouse. In each round frames of the
-pool are chosen, their labels are added, and the network is trained from `arena` with all
-labels so far. *uncertain* chooses as `PickFrames --unsure` does, with the network of the round
-before, in the first round with `arena`. Of a seed, both have the same steps and random numbers.
+pool are picked, their labels are added, and the network is trained from `arena` with all
+labels so far. Of a seed, the pool (three quarters of the frames, at random), the steps and the
+random numbers are the same for all three:
+
+random     at random
+different  as different as possible from each other and from those labelled, in their pixels
+uncertain  as `PickFrames --unsure` picks, with the network of the round before, in the first
+           round with `arena`
 
     python benchmarks/active_learning.py --data openfield --test models/openfield/check/m3v1mp4.csv
         --video openfield/videos/m3v1mp4.mp4
@@ -16,8 +21,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,21 +32,31 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import cv2
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from deeplabstream.offline.uncertain_frames import FrameUncertainty, uncertainty
 from deeplabstream.pose.image_files import read_image
-from deeplabstream.pose.model.model_opening import find_model, open_estimator
-from deeplabstream.training.data.label_files import write_labels
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.training.data.animal_targets import training_decoder
+from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.data.dataset import Dataset, load_dataset
 from deeplabstream.training.data.labels import Labels, read_labels
-from deeplabstream.training.evaluation.image_prediction import predict_images
-from deeplabstream.training.training_job import TrainConfig, train
+from deeplabstream.training.evaluation.evaluate import held_out_error, predict
+from deeplabstream.training.fit import fit
+from deeplabstream.training.networks.pose_network import PoseNetwork, build_network
+from deeplabstream.training.start_network import open_start, take_over
+from deeplabstream.training.train_config import FitSettings
 from deeplabstream.video.video_reader import VideoReader, open_video
 from utils.DrawLabels import draw
 
 LAST = 0.2
-"""Share of the pool, the end of its recording, that is never trained on."""
-
+"""Share of the frames, the end of their recording, that is never trained on."""
+POOL = 0.75
+"""Share of the others that are the pool of a seed."""
 KINDS = ("median_px", "mean_px", "p95_px")
+HOW = ("random", "different", "uncertain")
 
 
 @dataclass(frozen=True)
@@ -50,12 +66,12 @@ class Plan:
     counts: tuple[int, ...]
     seeds: tuple[int, ...]
     steps: int
-    size: str
+    fitting: Fitting
     batch: int = 4
 
 
-FULL = Plan((5, 10, 20, 40), (0, 1, 2, 3, 4), 80, "128x96")
-QUICK = Plan((2, 4), (0,), 1, "64x48")
+FULL = Plan((5, 10, 20), (0, 1, 2, 3, 4), 24, Fitting(144, 192))
+QUICK = Plan((2, 4), (0,), 1, Fitting(48, 64))
 START = "arena"
 
 
@@ -85,71 +101,93 @@ def extracted(table: Path, video: Path, into: Path) -> Labels:
     return replace(labels, images=tuple(files[row] for row in wanted))
 
 
-def learned(data: Path, output: Path, plan: Plan, seed: int) -> Path:
-    """Train a network; return its folder."""
-    train(
-        TrainConfig(
-            data=data, output=output, size=plan.size, seed=seed, threads=1,
-            steps=plan.steps, batch=plan.batch, start_from=find_model(START), held_out=0,
-            rotation=180, mirror=True, progress="none",
-        ),
-        lambda told: None,
-    )  # fmt: skip
-    return output
+@dataclass(frozen=True)
+class Pool:
+    """Frames to pick from, at the network's size and as rows of a video."""
+
+    data: Dataset
+    rows: VideoReader
+
+    def of_seed(self, seed: int) -> NDArray[np.int64]:
+        """Return the rows of the pool of a seed."""
+        count = len(self.data)
+        rng = np.random.default_rng(seed)
+        return np.sort(rng.choice(count, round(POOL * count), replace=False))
+
+    def picked(
+        self, how: str, seed: int, labelled: list[int], network: PoseNetwork, count: int
+    ) -> list[int]:
+        """Return rows to label beside those labelled."""
+        own = self.of_seed(seed)
+        if how == "random":
+            rng = np.random.default_rng((seed, count, len(labelled)))
+            free = np.setdiff1d(own, labelled)
+            return [int(row) for row in rng.choice(free, count, replace=False)]
+        doubt = np.zeros(len(own))
+        if how == "uncertain":
+            decoder = training_decoder(self.data, network.how)
+            found = predict(network, decoder, self.data.pictures[own])
+            points, confidence = (each[:, 0] for each in found)
+            apart = 2 * np.arange(len(own))  # no neighbours: nothing jumps
+            doubt = uncertainty(points, confidence, apart)
+        chosen = FrameUncertainty(self.rows.path, own, doubt).pick(
+            self.rows, count, np.array(labelled, np.int64)
+        )
+        return [int(row) for row in chosen]
 
 
-def picked(
-    rows: VideoReader, pool: Labels, labelled: list[int], network: Path, count: int
-) -> list[int]:
-    """Return the rows that `PickFrames --unsure` would choose beside those labelled."""
-    found = predict_images(open_estimator(network, "cpu", 1), pool.images, pool.names)
-    every = np.arange(len(pool.names))
-    doubt = uncertainty(found.points, found.confidence, 2 * every)  # no neighbours
-    there = np.array(labelled, np.int64)
-    chosen = FrameUncertainty(rows.path, every, doubt).pick(rows, count, there)
-    return [int(row) for row in chosen]
+@dataclass(frozen=True)
+class Trainer:
+    """Trains as TrainNetwork does for a mouse seen from above, without the export."""
+
+    plan: Plan
+
+    @cached_property
+    def start(self) -> PoseNetwork:
+        """The network that each round starts from."""
+        return open_start(START).network.eval()
+
+    def trained(self, data: Dataset, seed: int) -> PoseNetwork:
+        """Return a network trained with all labels of the data."""
+        start, plan = open_start(START), self.plan
+        how = start.how_with(data.skeleton.bodyparts)
+        trial = build_network(len(data.skeleton.bodyparts), how)
+        settings = FitSettings(
+            steps=plan.steps, batch=plan.batch, seed=seed, network=how,
+            start_from=find_model(START), augmentation=Augmentation(),
+            schedule=take_over(trial, data.skeleton, start).schedule(plan.steps),
+        )  # fmt: skip
+        return fit(data, settings, lambda epoch: None)
+
+
+def errors(network: PoseNetwork, test: Dataset) -> dict[str, object]:
+    """Return median, mean and 95th percentile of the errors of a network, px."""
+    decoder = training_decoder(test, network.how)
+    away = held_out_error(network, test, decoder).distance
+    away = away[np.isfinite(away)]
+    told = np.median(away), away.mean(), np.percentile(away, 95)
+    return dict(zip(KINDS, map(float, told), strict=True))
 
 
 def rounds(
-    how: str, plan: Plan, seed: int, pool: Labels,
-    rows: VideoReader, tests: dict[str, Labels], into: Path,
-) -> list[dict[str, object]]:  # fmt: skip
-    """Return the errors after each round."""
-    rng = np.random.default_rng(seed)
-    network, told = find_model(START), []
-    labelled: list[int] = []
-    data = into / "labels"
-    images = data / "labeled-data" / "pool"
-    images.mkdir(parents=True)
-    for count in plan.counts:
-        new = count - len(labelled)
-        if how == "random":
-            free = np.setdiff1d(np.arange(len(pool.names)), labelled)
-            more = rng.choice(free, new, replace=False).tolist()
-        else:
-            more = picked(rows, pool, labelled, network, new)
-        labelled = sorted([*labelled, *more])
-        names = [f"labeled-data/pool/img{row:04}.png" for row in labelled]
-        for row, name in zip(labelled, names, strict=True):
-            (data / name).write_bytes(pool.images[row].read_bytes())
-        write_labels(
-            data / "CollectedData.csv", "me", pool.skeleton.bodyparts, names,
-            pool.points[labelled],
-        )  # fmt: skip
-        network = learned(data, into / f"at{count}", plan, seed)
-        estimator = open_estimator(network, "cpu", 1)
-        for name, test in tests.items():
-            found = predict_images(estimator, test.images, test.names)
-            away = found.distance(test)
-            away = away[np.isfinite(away)]
-            told.append(
-                {
-                    "picking": how, "seed": seed, "labels": count, "test": name,
-                    "median_px": float(np.median(away)), "mean_px": float(away.mean()),
-                    "p95_px": float(np.percentile(away, 95)),
-                }
-            )  # fmt: skip
-    return told
+    plan: Plan, seed: int, pool: Pool, tests: dict[str, Dataset]
+) -> Iterator[dict[str, object]]:
+    """Yield the errors after each round; equal labels are trained with once."""
+    trainer = Trainer(plan)
+    trained: dict[tuple[int, ...], PoseNetwork] = {}
+    for how in HOW:
+        network = trainer.start
+        labelled: list[int] = []
+        for count in plan.counts:
+            more = pool.picked(how, seed, labelled, network, count - len(labelled))
+            labelled = sorted([*labelled, *more])
+            if tuple(labelled) not in trained:
+                data = pool.data.pick(labelled)
+                trained[tuple(labelled)] = trainer.trained(data, seed)
+            network = trained[tuple(labelled)]
+            for name, test in tests.items():
+                told = {"picking": how, "seed": seed, "labels": count, "test": name}
+                yield {**told, **errors(network, test)}
 
 
 def sets_of(
@@ -186,18 +224,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = replace(FULL, seeds=tuple(options.seeds), counts=tuple(options.labels))
     plan = QUICK if options.quick else given
     told: list[dict[str, object]] = []
+    torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
         into = Path(folder)
-        pool, tests = sets_of(options, into)
-        rows = filmed(pool, into)
+        labels, others = sets_of(options, into)
+        pool = Pool(load_dataset(labels, plan.fitting), filmed(labels, into))
+        tests = {name: load_dataset(it, plan.fitting) for name, it in others.items()}
+        for name, test in tests.items():
+            before = errors(Trainer(plan).start, test)
+            numbers = " ".join(f"{before[kind]:6.1f}" for kind in KINDS)
+            print(f"{name:<16}{START:<10}{0:>4} labels:{numbers}", flush=True)
         for seed in plan.seeds:
-            for how in ("random", "uncertain"):
-                place = into / f"{how}{seed}"
-                told += rounds(how, plan, seed, pool, rows, tests, place)
-                last = told[-1]
+            for row in rounds(plan, seed, pool, tests):
+                told.append(row)
                 print(
-                    f"seed {seed}, {how}: {last['labels']} labels, {last['test']}: median "
-                    f"{last['median_px']:.1f} px",
+                    f"seed {seed}, {row['picking']}: {row['labels']} labels, "
+                    f"{row['test']}: median {row['median_px']:.1f} px",
                     flush=True,
                 )
                 if options.json:
@@ -207,21 +249,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print(told: Sequence[dict[str, object]], plan: Plan, tests: Sequence[str]) -> None:
-    """Print means over the seeds, and in how many seeds uncertain frames gave less error."""
+    """Print means over the seeds, and in how many seeds the error is less than at random."""
     print(f"error in px, mean of {len(plan.seeds)} seeds: median, mean, 95 % below")
     for test in tests:
         for count in plan.counts:
             each = {}
-            for how in ("random", "uncertain"):
+            for how in HOW:
                 key = {"picking": how, "labels": count, "test": test}
                 rows = [row for row in told if key.items() <= row.items()]
                 each[how] = np.array(
                     [[float(str(row[kind])) for kind in KINDS] for row in rows]
                 )
+                less = (each[how] < each["random"]).sum(axis=0).tolist()
                 numbers = " ".join(f"{error:6.1f}" for error in each[how].mean(axis=0))
-                print(f"{test:<16}{how:<10}{count:>4} labels:{numbers}")
-            less = (each["uncertain"] < each["random"]).sum(axis=0).tolist()
-            print(f"{'':<16}less in   {less[0]:>16} {less[1]:>6} {less[2]:>6} seeds")
+                print(
+                    f"{test:<16}{how:<10}{count:>4} labels:{numbers}"
+                    + (f"   less in {less} seeds" if how != "random" else "")
+                )
 
 
 if __name__ == "__main__":

@@ -140,10 +140,11 @@ def error_of(case: Case, count: int, seed: int, steps: int, started: bool) -> fl
     settings = settings_of(case, seed, steps)
     if started:
         start, skeleton = open_start(case.start), case.data.skeleton
-        trial = build_network(len(skeleton.bodyparts), start.how)
+        how = start.how_with(skeleton.bodyparts)
+        trial = build_network(len(skeleton.bodyparts), how)
         schedule = take_over(trial, skeleton, start).schedule(steps)
         settings = replace(
-            settings, network=start.how, start_from=case.start, schedule=schedule
+            settings, network=how, start_from=case.start, schedule=schedule
         )
     data = case.data.pick([case.pool[place] for place in chosen])
     network = fit(data, settings, lambda epoch: None)

@@ -3,13 +3,15 @@
 The backbone is always taken over. The head is taken over where it is of the same kind: its
 shared layers, and the maps of body parts (and edges) with the same names. Other body parts
 get new maps. `model.json` describes the network, `weights.pt` has its weights; nothing but
-tensors is loaded. A model folder without them, such as that of an imported network, has its
-layers in `network.onnx` (`networks/graph_backbone.py`); its head is new. The folder of a
-training of Lightning Pose is read without an import.
+tensors is loaded. A model folder without them, such as that of an imported or a bundled
+network, has its layers in `network.onnx` (`networks/graph_backbone.py`). Its last layer is
+taken over where it makes heat maps as ours do, and no body part is new; otherwise the head is
+new. The folder of a training of Lightning Pose is read without an import.
 """
 
 import pickle
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from torch import nn
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.paths import is_folder
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
@@ -33,7 +36,7 @@ from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.losses.supervised import Loss
 from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.backbone import GRAPH
-from deeplabstream.training.networks.heads import DeconvolutionHead
+from deeplabstream.training.networks.heads import STRIDE, DeconvolutionHead, LastLayer
 from deeplabstream.training.networks.pose_network import (
     Architecture,
     PoseNetwork,
@@ -70,6 +73,12 @@ class StartNetwork:
     def how(self) -> Architecture:
         """Its architecture."""
         return self.network.how
+
+    def how_with(self, bodyparts: Sequence[str]) -> Architecture:
+        """Return the architecture of a network of these body parts that starts from it."""
+        if self.how.head == "last" and not {*bodyparts} <= {*self.bodyparts}:
+            return Architecture(backbone=self.how.backbone)
+        return self.how
 
     def about(self, taken: "TakenOver") -> dict[str, object]:
         """Return what the new `model.json` says of it."""
@@ -135,8 +144,8 @@ def open_start(name: str | Path) -> StartNetwork:
     said = _described(model)
     loss: Loss = "cross_entropy"
     if said is None or not (folder / WEIGHTS).is_file():
-        how = Architecture(backbone=f"{GRAPH}{folder.resolve()}")
-        network, head = build_network(len(model.skeleton.bodyparts), how), False
+        network = _of_graph(model)
+        head = network.how.head == "last"
     else:
         network, loss, head = _with_weights(model, said.network), said.loss, True
     about = model.about
@@ -150,6 +159,24 @@ def open_start(name: str | Path) -> StartNetwork:
         str(about.get("network", about.get("source", ""))),
         str(about.get("licence", "")),
     )
+
+
+@torch.no_grad()
+def _of_graph(model: ModelFolder) -> PoseNetwork:
+    """Return a network of the layers in `network.onnx`, with a new head unless its fits."""
+    how = Architecture(backbone=f"{GRAPH}{model.path.resolve()}")
+    network, decoder = build_network(len(model.skeleton.bodyparts), how), model.decoder
+    last = network.body.last
+    if last is None or not isinstance(decoder, Heatmaps):
+        return network
+    weight, bias = last
+    if decoder != Heatmaps(STRIDE, decoder.sigma) or len(bias) != network.bodyparts:
+        return network
+    head = LastLayer(*weight.shape[:3])
+    head.maps.weight.copy_(weight)
+    head.maps.bias.copy_(bias)  # type: ignore[union-attr]
+    network.head, network.how = head, replace(how, head="last", sigma=decoder.sigma)
+    return network
 
 
 def _with_weights(model: ModelFolder, how: Architecture) -> PoseNetwork:

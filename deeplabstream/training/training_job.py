@@ -447,7 +447,7 @@ def _from_data(
         edges = edges_of(labels.skeleton, labels.points)
     context = config.kind == "context"
     fitting = config.size
-    how = _architecture(config, edges, start)
+    how = _architecture(config, skeleton, edges, start)
     if isinstance(fitting, str):
         multiple = open_backbone(how.backbone, how.stages).multiple
         fitting = fitting_like(labels.images, SIZES[fitting], multiple)
@@ -502,7 +502,10 @@ def _from_data(
 
 
 def _architecture(
-    config: TrainConfig, edges: "Edges", start: "StartNetwork | None"
+    config: TrainConfig,
+    skeleton: Skeleton,
+    edges: "Edges",
+    start: "StartNetwork | None",
 ) -> "Architecture":
     """Return the given architecture, or the start network's; ModelError: they differ."""
     from deeplabstream.training.networks.pose_network import Architecture
@@ -510,7 +513,7 @@ def _architecture(
     names = ("backbone", "stages", "channels", "sigma")
     given = {name: getattr(config, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
-    own = Architecture() if start is None else start.how
+    own = Architecture() if start is None else start.how_with(skeleton.bodyparts)
     for name in names[:3] if start else ():
         if given.get(name, getattr(own, name)) != getattr(own, name):
             raise ModelError(

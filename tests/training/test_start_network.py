@@ -5,13 +5,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
+from deeplabstream.pose.runtimes.runtime_comparison import outputs
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.fit import fit
@@ -117,6 +121,34 @@ def test_training_begins_with_the_start_networks_weights(
         torch.testing.assert_close(mine, its)
 
 
+def test_a_bundled_network_begins_with_its_own_maps(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no weights.pt: its layers, the last one too, are read from network.onnx."""
+    opened, model = open_start("arena"), load_model_folder(ROOT / "models/arena")
+    images = load_dataset(read_labels(labelled), model.fitting).pictures[:2]
+    with torch.no_grad():
+        ours = opened.network.eval().maps(torch.from_numpy(images)).numpy()
+    theirs = outputs(open_onnx(model, "cpu").network, images)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert opened.how.sigma == 1.0, "as in its model.json"
+    words = ["--start-from", "arena", "--size", "96x64"]
+    assert train(labelled, tmp_path / "ears", *words) == 0
+    told = capsys.readouterr().out
+    assert "arena: backbone and head, maps of leftear, rightear\n" in told
+    again = open_start(tmp_path / "ears").network
+    assert (again.how.head, again.bodyparts) == ("last", 2)
+
+
+def test_new_body_parts_get_a_new_head_on_a_bundled_network(
+    tails: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--start-from", "arena", "--size", "96x64"]
+    assert train(tails, tmp_path / "new", *words) == 0
+    assert "arena: backbone; new: tail, leftear\n" in capsys.readouterr().out
+    assert open_start(tmp_path / "new").how.head == "light"
+
+
 def test_the_output_and_the_model_folder_say_what_was_taken_over(
     start: Path, tails: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,16 +249,17 @@ def test_a_folder_without_weights_is_started_from_by_its_graph(
         text = (folder / "model.json").read_text("utf-8")
         text = text.replace('"settings"', '"other"')
         (folder / "model.json").write_text(text, "utf-8")
+    kept = "backbone and head, maps of leftear, rightear\n"
     new, again = tmp_path / "new", tmp_path / "again"
     assert train(labelled, new, "--start-from", str(folder), "--size", "96x64") == 0
-    assert "backbone; new: leftear, rightear\n" in capsys.readouterr().out
+    assert kept in capsys.readouterr().out
     assert load_model_folder(new).about["network"] == "layers of graph"
     assert train(labelled, again, "--start-from", str(new)) == 0
-    assert "backbone and head, maps of leftear, rightear\n" in capsys.readouterr().out
+    assert kept in capsys.readouterr().out
     shutil.rmtree(folder)  # its layers are in the new network's graph, too
     again = tmp_path / "later"
     assert train(labelled, again, "--start-from", str(new)) == 0
-    assert "backbone; new: leftear, rightear\n" in capsys.readouterr().out
+    assert kept in capsys.readouterr().out
 
 
 class Evil:

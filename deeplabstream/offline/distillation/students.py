@@ -183,7 +183,8 @@ def untrained_time(
 
     how = Architecture(backbone=candidate.backbone, stages=candidate.stages)
     if candidate.start_from is not None:
-        how = replace(open_start(candidate.start_from).how, edges=(), views=1)
+        start = open_start(candidate.start_from)
+        how = replace(start.how_with(skeleton.bodyparts), edges=(), views=1)
     with TemporaryDirectory() as folder:
         model = export_untrained(
             skeleton, how, candidate.fitting, Path(folder, "model")

@@ -26,6 +26,9 @@ class Backbone(nn.Module):
     mean: ClassVar[tuple[float, float, float]] = (103.53, 116.28, 123.675)
     std: ClassVar[tuple[float, float, float]] = (57.375, 57.12, 58.395)
     """Of the pixels, 0 to 255, BGR; ImageNet's unless the weights need others."""
+    last: tuple[Tensor, Tensor] | None = None
+    """Weight and bias of the convolution that made heat maps of the finest features in the
+    network that it is from; None: they were made otherwise."""
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return (n, 3, height, width) of images (n, height, width, 3), uint8 BGR."""

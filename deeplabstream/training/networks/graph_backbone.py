@@ -19,6 +19,7 @@ from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.runtimes.torch_operations import OPERATIONS
 from deeplabstream.pose.runtimes.torch_plan import Graph, Plan, Step, computed
 from deeplabstream.training.networks.backbone import Backbone
+from deeplabstream.training.networks.heads import STRIDE
 
 STRIDES = (4, 8, 16, 32)
 OURS = "ours/"
@@ -43,7 +44,10 @@ class GraphBackbone(Backbone):
         self.folder = folder
         graph = onnx.load(str(model.network)).graph
         size = model.fitting.height, model.fitting.width
-        self.taps, channels = _features(model, Graph(model.network, graph), size)
+        whole = Graph(model.network, graph)
+        plan = whole.planned((1, *size, 3), torch.float32)
+        self.taps, channels = _features(model, plan, whole.result, size)
+        self.last = _last_layer(plan, whole.result, self.taps.get(STRIDE, ""))
         _cut(graph, [*self.taps.values()])
         self._graph = Graph(model.network, graph)
         plan = self._graph.planned((1, *size, 3), torch.float32)
@@ -116,13 +120,12 @@ class GraphBackbone(Backbone):
 
 
 def _features(
-    model: ModelFolder, graph: Graph, size: tuple[int, int]
+    model: ModelFolder, plan: Plan, result: str, size: tuple[int, int]
 ) -> tuple[dict[int, str], tuple[int, ...]]:
     """Return names of features by stride, and their channels; see the module."""
-    plan = graph.planned((1, *size, 3), torch.float32)
     with torch.inference_mode():
         values = _run(plan.steps, _images(size), _tensors(plan))
-    after = _after_last_layers(plan, graph.result)
+    after = _after_last_layers(plan, result)
     found: dict[int, str] = {}
     for name, value in values.items():
         if (
@@ -178,6 +181,35 @@ def _after_last_layers(plan: Plan, result: str) -> set[str]:
         if after.intersection(it for it in step.given if isinstance(it, str)):
             after.update(step.results)
     return after
+
+
+def _last_layer(plan: Plan, result: str, features: str) -> tuple[Tensor, Tensor] | None:
+    """Return weight and bias of the convolution that makes the maps of the features.
+
+    None: the result is not the sigmoid of a convolution of them with as many cells.
+    """
+    makers = {name: step for step in plan.steps for name in step.results}
+
+    def made(name: Any, by: str) -> Step | None:
+        step = makers.get(name)
+        while step is not None and step.run is OPERATIONS["Cast"]:
+            step = makers.get(step.given[0])
+        return step if step is not None and step.run is OPERATIONS[by] else None
+
+    sigmoid = made(result, "Sigmoid")
+    step = None if sigmoid is None else made(sigmoid.given[0], "Conv")
+    if step is None or step.given[0] != features or len(step.given) < 3:
+        return None
+    weight, bias = (plan.constants.get(name) for name in step.given[1:3])
+    if weight is None or bias is None:
+        return None
+    side = weight.shape[-1]
+    same = {"pads": [side // 2] * 4, "strides": [1, 1], "dilations": [1, 1], "group": 1}
+    if side % 2 == 0 or weight.shape[-2] != side or weight.shape[0] != len(bias):
+        return None
+    if any(step.said.get(key, value) != value for key, value in same.items()):
+        return None
+    return torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())
 
 
 def _taught(plan: Plan) -> list[str]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 STRIDE = 4
 """Input pixels per heat map cell."""
-Head = Literal["light", "deconvolution"]
+Head = Literal["light", "deconvolution", "last"]
 
 
 class LightHead(nn.Module):
@@ -62,6 +62,18 @@ class LightHead(nn.Module):
     def forward(self, kept: list[Tensor]) -> Tensor:
         """Return logits (n, bodypart, height / 4, width / 4)."""
         return torch.as_tensor(self.maps(self.features(kept)))
+
+
+class LastLayer(nn.Module):
+    """The last layer of a trained network: maps of the finest features of its graph."""
+
+    def __init__(self, bodyparts: int, width: int, side: int) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(width, bodyparts, side, padding=side // 2)
+
+    def forward(self, kept: list[Tensor]) -> Tensor:
+        """Return logits (n, bodypart, height / 4, width / 4)."""
+        return torch.as_tensor(self.maps(kept[0]))
 
 
 class DeconvolutionHead(nn.Module):

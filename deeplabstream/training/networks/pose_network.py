@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
 from deeplabstream.training.networks.backbone import GRAPH, open_backbone
-from deeplabstream.training.networks.heads import DeconvolutionHead, Head, LightHead
+from deeplabstream.training.networks.heads import (
+    DeconvolutionHead,
+    Head,
+    LastLayer,
+    LightHead,
+)
 
 Kind = Literal["heatmap", "regression", "context", "multiview"]
 Scale = Literal["peak", "mass"]
@@ -22,6 +27,7 @@ class Architecture:
     backbone: str = "efficientnet_lite0"
     kind: Kind = "heatmap"
     head: Head = "light"
+    """`last`: the last layer of the network whose graph is the backbone."""
     stages: int = 5
     """Stages of an EfficientNet: 4 is smaller and faster."""
     channels: int = 32
@@ -63,11 +69,14 @@ class PoseNetwork(nn.Module):
         self.bodyparts = bodyparts
         widths, strides = self.body.channels, self.body.strides
         maps = bodyparts + 2 * len(self.how.edges)
-        self.head: nn.Module = (
-            LightHead(maps, widths, strides, self.how.channels)
-            if self.how.head == "light"
-            else DeconvolutionHead(maps, widths, strides)
-        )
+        self.head: nn.Module
+        if self.how.head == "light":
+            self.head = LightHead(maps, widths, strides, self.how.channels)
+        elif self.how.head == "last" and self.body.last is not None:
+            weight, _ = self.body.last
+            self.head = LastLayer(maps, widths[0], weight.shape[-1])
+        else:
+            self.head = DeconvolutionHead(maps, widths, strides)
         if isinstance(self.head, LightHead):
             with torch.no_grad():
                 self.head.maps.bias[bodyparts:] = 0  # type: ignore[index]
