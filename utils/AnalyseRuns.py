@@ -36,11 +36,7 @@ from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.group_statistics import add_comparison
 from deeplabstream.analysis.options import AnalysisOptions, descriptions
 from deeplabstream.analysis.plots import FORMATS, PLOTS, PlotOptions, plot, save_plot
-from deeplabstream.analysis.region_list import (
-    RegionOfInterest,
-    read_places,
-    write_places,
-)
+from deeplabstream.analysis.region_list import RegionOfInterest, change_places
 from deeplabstream.analysis.report import (
     check_report_name,
     write_run_report,
@@ -170,8 +166,7 @@ def _runs(asked: argparse.Namespace) -> list[Path]:
 
 def _keep(run: Path, regions: Sequence[RegionOfInterest]) -> None:
     """Add regions to those that are kept with a run; equal names are replaced."""
-    there = read_places(run)
-    write_places(run, there.with_added(regions, ()).regions, there.points)
+    change_places(run, lambda there: there.with_added(regions, ()))
 
 
 def _figures(

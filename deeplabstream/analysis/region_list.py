@@ -5,7 +5,7 @@ change.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.recording.run_schema import REGIONS
 from deeplabstream.settings.ini_reading import read_sections
@@ -229,6 +230,26 @@ def write_places(
 
     DeepLabStreamError: a name occurs twice or is empty. DeviceError: the file can't be written.
     """
+    with exclusive(run / REGIONS):
+        _write(run, regions, points)
+
+
+def change_places(run: Path, change: Callable[[PlacesOfRun], PlacesOfRun]) -> None:
+    """Change the regions and points that were added to a run.
+
+    Nothing is lost when several programs change some. The errors are those of `read_places`
+    and `write_places`.
+    """
+    with exclusive(run / REGIONS):
+        places = change(read_places(run))
+        _write(run, places.regions, places.points)
+
+
+def _write(
+    run: Path,
+    regions: Sequence[RegionOfInterest],
+    points: Sequence[PointOfInterest],
+) -> None:
     for each in (regions, points):
         names = [place.name for place in each]
         if "" in names or len(set(names)) < len(names):

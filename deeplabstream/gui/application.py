@@ -39,10 +39,12 @@ def application() -> QApplication:
 
 
 def use_palette(name: str) -> None:
-    """Show all windows in the style of this name: `dark` or `light`."""
+    """Show all windows in the style of this name: `dark` or `light`.
+
+    A new style sheet repaints every widget. The list of windows is not used: while PyQt
+    converts it, the garbage collector may delete one of them.
+    """
     application().setStyleSheet(style_sheet(choose(name)))
-    for window in QApplication.topLevelWidgets():
-        window.update()
 
 
 def run_until_closed(

@@ -1,21 +1,14 @@
 """Run list: the runs of a folder as a Qt model, read by a thread, sorted and filtered."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from PyQt5.QtCore import QAbstractTableModel, QModelIndex, Qt, QThread, pyqtSignal
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery, fits
-from deeplabstream.recording.run_list import (
-    RunNotes,
-    RunSummary,
-    read_notes,
-    summarise,
-    write_notes,
-)
+from deeplabstream.recording.run_list import RunSummary, change_notes, summarise
 
 COLUMNS = (
     "Start (local time)",
@@ -39,6 +32,14 @@ TIPS = {
 _AT_ONCE_MS = 200
 """A list that is read in this time is shown without a message."""
 _ROOT = QModelIndex()
+
+
+class _Change(TypedDict, total=False):
+    """What a user writes about a run: arguments of `change_notes`."""
+
+    notes: str
+    tags: Sequence[str]
+    excluded: str
 
 
 class RunListModel(QAbstractTableModel):
@@ -81,10 +82,10 @@ class RunListModel(QAbstractTableModel):
         """Return the row of a run; -1: it is not listed."""
         return self._rows.get(path, -1)
 
-    def write(self, path: Path, written: RunNotes) -> None:
-        """Save notes, tags and exclusion of a run; show what is in the file."""
+    def _save(self, path: Path, change: _Change) -> None:
+        """Save notes, tags or exclusion of a run; show what is in the file."""
         try:
-            write_notes(path, written)
+            change_notes(path, **change)
         except DeviceError as error:
             self.failed.emit(str(error))
         now = summarise(path)
@@ -99,7 +100,7 @@ class RunListModel(QAbstractTableModel):
         """Exclude runs from results of several runs; no reason: include them again."""
         wanted = set(paths)
         for run in [each for each in self.all if each.path in wanted]:
-            self.write(run.path, replace(read_notes(run.path), excluded=reason))
+            self._save(run.path, {"excluded": reason})
 
     def _arrange(self) -> None:
         """Filter and sort."""
@@ -156,15 +157,13 @@ class RunListModel(QAbstractTableModel):
         run, text = self.runs[index.row()], str(value).strip()
         if role != Qt.ItemDataRole.EditRole or text == _text(run, index.column()):
             return False
-        written = read_notes(run.path)  # the list may be older
         if index.column() == NOTES:
-            written = replace(written, notes=text)
+            self._save(run.path, {"notes": text})
         elif index.column() == TAGS:
-            tags = tuple(tag.strip() for tag in text.split(",") if tag.strip())
-            written = replace(written, tags=tags)
+            tags = [tag.strip() for tag in text.split(",") if tag.strip()]
+            self._save(run.path, {"tags": tags})
         else:
-            written = replace(written, excluded=text)
-        self.write(run.path, written)
+            self._save(run.path, {"excluded": text})
         return True
 
 
@@ -193,6 +192,11 @@ class RunLister(QThread):
             self._tell()
             return True
         return False
+
+    def renew(self) -> None:
+        """Read again, if what is being read may be older than a change made now."""
+        if self.isRunning() or self._found is not None:
+            self._again = True
 
     def run(self) -> None:
         """Read."""

@@ -5,13 +5,15 @@ why the run is excluded from results. The recorded files never change.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 
@@ -99,16 +101,39 @@ def read_notes(path: Path) -> RunNotes:
     )
 
 
-def write_notes(path: Path, written: RunNotes) -> None:
-    """Write what a user says about a run; DeviceError: it can't be written."""
+def change_notes(
+    path: Path,
+    *,
+    notes: str | None = None,
+    tags: Sequence[str] | None = None,
+    excluded: str | None = None,
+) -> None:
+    """Change what a user has written about a run; None: it stays as the file has it.
+
+    Nothing is lost when several programs write. DeviceError: the file is damaged, or can't
+    be written.
+    """
     if not (path / "run.json").is_file():
         raise DeviceError(f"{path} is not a run folder any more: refresh the list")
-    words = asdict(written) | {"tags": list(dict.fromkeys(written.tags))}
-    if written.notes is None:
-        del words["notes"]
-    if not written.excluded:
-        del words["excluded"]
-    write_json(path / NOTES, words)
+    file = path / NOTES
+    with exclusive(file):
+        try:
+            there = json.loads(file.read_text("utf-8")) if file.exists() else {}
+            words = {"tags": [], **there}
+        except (OSError, ValueError, TypeError) as error:
+            raise DeviceError(
+                f"{file} can't be read: {error}; correct it, or delete it to write notes "
+                "anew"
+            ) from error
+        if notes is not None:
+            words["notes"] = notes
+        if tags is not None:
+            words["tags"] = list(dict.fromkeys(tags))
+        if excluded is not None:
+            words["excluded"] = excluded
+        if not words.get("excluded"):
+            words.pop("excluded", None)
+        write_json(file, words)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
-from deeplabstream.recording.run_list import RunNotes, write_notes
+from deeplabstream.recording.run_list import change_notes
 from tests.analysis.made import body_at, made_run
 from tests.recording import recorded, small_run
 from utils.AnalyseRuns import main
@@ -183,7 +183,7 @@ def test_two_animals_have_a_column_each(tmp_path: Path) -> None:
 
 
 def test_an_exclusion_is_at_the_top(golden: Path, tmp_path: Path) -> None:
-    write_notes(golden, RunNotes(excluded="the <fibre> came off"))
+    change_notes(golden, excluded="the <fibre> came off")
     page = write_run_report(golden, tmp_path / "a.html")
     assert "excluded from results: the <fibre> came off" in top_of(page)
     assert "<fibre>" not in page.read_text("utf-8")
@@ -276,7 +276,7 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             rows = (run / "arena.csv").read_text("utf-8").splitlines(keepends=True)
             kept = len(rows) - 15 * number_
             (run / "arena.csv").write_text("".join(rows[:kept]), "utf-8")
-    write_notes(tmp_path / "output/run6", RunNotes(excluded="wrong drug"))
+    change_notes(tmp_path / "output/run6", excluded="wrong drug")
     (tmp_path / "output/run7/arena.csv").unlink()
     monkeypatch.chdir(tmp_path)
     return tmp_path / "output"

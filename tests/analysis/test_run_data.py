@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.region_list import (
     PointOfInterest,
     RegionOfInterest,
+    change_places,
     read_places,
     write_places,
 )
 from deeplabstream.analysis.run_data import read_run
+from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
 from tests.analysis.made import body_at, made_run
@@ -83,6 +86,27 @@ def test_added_regions_and_points_are_read_back_equal(run: Path) -> None:
     with pytest.raises(DeepLabStreamError, match="a name of its own"):
         write_places(run, [regions[0], regions[0]])
     assert read_places(run) == found
+
+
+def test_no_region_is_lost_when_several_programs_add_some(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 600.0)
+    start = threading.Barrier(3)
+
+    def add(writer: int) -> None:
+        start.wait()
+        for number in range(15):
+            name = f"{writer} {number}"
+            region = RegionOfInterest(name, parse_region("circle 1 2 3"))
+            change_places(run, lambda there, new=region: there.with_added([new], ()))
+
+    writers = [threading.Thread(target=add, args=(number,)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(read_places(run).regions) == 45
 
 
 def test_the_calibration_is_that_of_the_settings(run: Path) -> None:

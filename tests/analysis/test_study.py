@@ -16,7 +16,7 @@ from deeplabstream.analysis.study import (
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import RunNotes, write_notes
+from deeplabstream.recording.run_list import change_notes
 from utils.AnalyseRuns import main
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
@@ -51,7 +51,7 @@ def test_processes_side_by_side_give_the_same_table(output: Path) -> None:
 def test_the_runs_of_a_folder_are_chosen_and_excluded_ones_left_out(
     output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_notes(output / "run0", RunNotes(excluded="lens was dirty"))
+    change_notes(output / "run0", excluded="lens was dirty")
     assert main(["output", "--group", "a"]) == 0
     assert "run0: excluded: lens was dirty" in capsys.readouterr().err
     assert list(pd.read_csv("results.csv")["run"].unique()) == ["run2", "run4"]

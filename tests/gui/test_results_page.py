@@ -14,9 +14,14 @@ from PyQt5.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.analysis.region_list import read_places
+from deeplabstream.analysis.region_list import (
+    RegionOfInterest,
+    change_places,
+    read_places,
+)
 from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.analysis.study import read_table
+from deeplabstream.core.regions import parse_region
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.main_window import MainWindow
@@ -28,7 +33,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
 from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import RunNotes, read_notes, write_notes
+from deeplabstream.recording.run_list import change_notes, read_notes
 from tests.gui.fake_session import FakeSession
 from tests.recording.recorded import SETTINGS, record
 
@@ -50,7 +55,7 @@ def make_runs(folder: Path) -> None:
             started=f"2026-11-{day}T12:00:00+00:00",
             ended=f"2026-11-{day}T12:10:00+00:00",
         )
-    write_notes(folder / "b", RunNotes(None, ("pilot",)))
+    change_notes(folder / "b", tags=("pilot",))
 
 
 @pytest.fixture
@@ -278,7 +283,7 @@ def test_runs_are_excluded_with_a_reason_and_included_again(
 def test_several_runs_are_one_table_without_excluded_ones_and_are_compared(
     page: ResultsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_notes(tmp_path / "output/c", RunNotes(None, (), "fell asleep"))
+    change_notes(tmp_path / "output/c", excluded="fell asleep")
     page.refresh()
     qtbot.waitUntil(lambda: page.table.runs.runs[0].excluded != "", timeout=SOON)
     page.bar.parts.tick(("nose",))
@@ -398,6 +403,27 @@ def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(
     regions.delete.click()
     assert read_places(run).regions == ()
     assert "region time: rectangle" not in await_measures(qtbot, page)
+
+
+def test_regions_that_another_program_adds_meanwhile_are_kept(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    run = tmp_path / "output/c"
+    page.table.choose(0)
+    page.show_tab("Regions")
+    await_measures(qtbot, page)
+    page.regions.canvas.made.emit(Shape("rectangle", (9.5, 0.0, 10.0, 40.0)))
+    for name in ("ring", "far"):
+        other = RegionOfInterest(name, parse_region("circle 50 50 5"))
+        change_places(run, lambda there, new=other: there.with_added([new], ()))
+    page.undo()
+    assert [each.name for each in read_places(run).regions] == ["ring", "far"]
+    page.redo()
+    there = read_places(run)
+    assert {each.name for each in there.regions} == {"rectangle", "ring", "far"}
+    page.regions.canvas.made.emit(Shape("ring", (20.0, 20.0, 9.0, 4.0)))
+    assert "another program has added" in page.state.text()
+    assert read_places(run) == there
 
 
 def test_a_damaged_file_of_regions_is_never_overwritten(

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import QPoint, Qt
+from PyQt5.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.pose import Thresholds
@@ -21,8 +23,14 @@ from deeplabstream.gui.theme import bodypart_colour
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.alignment.sync_signals import random_pulses
 from deeplabstream.recording.frame_queue import QueueWriter
+from deeplabstream.recording.run_catalogue import RunCatalogue
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import RunNotes, read_notes, write_notes
+from deeplabstream.recording.run_list import (
+    RunNotes,
+    RunSummary,
+    change_notes,
+    read_notes,
+)
 from deeplabstream.recording.run_review import review
 from tests.gui.fake_session import close_to
 from tests.recording.alignment.recorder import Recorder
@@ -150,12 +158,57 @@ def test_a_list_that_is_older_than_the_notes_overwrites_none_of_them(
     page: RunsPage, tmp_path: Path
 ) -> None:
     run = tmp_path / "output/monday"
-    write_notes(run, RunNotes("lens was dirty", ("pilot",)))
+    change_notes(run, notes="lens was dirty", tags=("pilot",))
     page.table.runs.setData(page.table.runs.index(0, 7), "bad light")
     assert read_notes(run) == RunNotes("lens was dirty", ("bad light",))
-    write_notes(run, RunNotes("lens was wet", ("bad light",)))
+    change_notes(run, notes="lens was wet")
     page.table.runs.exclude([run], "fell asleep")
     assert read_notes(run) == RunNotes("lens was wet", ("bad light",), "fell asleep")
+
+
+def edited(page: RunsPage, column: int) -> QLineEdit:
+    """Open the editor of a cell of the first run."""
+    page.table.edit(page.table.runs.index(0, column))
+    (editor,) = page.table.findChildren(QLineEdit)
+    return editor
+
+
+def test_a_list_that_arrives_while_a_cell_is_edited_waits_for_it(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    editor = edited(page, 6)
+    qtbot.keyClicks(editor, "lens was ")
+    about_animals(tmp_path / "output")
+    with qtbot.waitSignal(page.table.lister.listed, timeout=SOON):
+        page.refresh()
+    assert names(page) == ["monday"], "the edited cell stays where it is"
+    qtbot.keyClicks(editor, "dirty")
+    with qtbot.waitSignal(page.table.listed, timeout=SOON):
+        qtbot.keyClick(editor, Qt.Key.Key_Return)
+    assert names(page) == ["monday", "a", "b", "c"]
+    assert row_of(page, "monday")[6] == "lens was dirty"
+    assert read_notes(tmp_path / "output/monday").notes == "lens was dirty"
+
+
+def test_a_list_that_was_read_before_a_cell_was_saved_is_read_again(
+    page: RunsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, go_on = threading.Event(), threading.Event()
+    runs = RunCatalogue.runs
+
+    def slow(catalogue: RunCatalogue) -> list[RunSummary]:
+        found = runs(catalogue)
+        read.set()
+        assert go_on.wait(SOON / 1000)
+        return found
+
+    monkeypatch.setattr(RunCatalogue, "runs", slow)
+    page.refresh()
+    assert read.wait(SOON / 1000)
+    page.table.runs.setData(page.table.runs.index(0, 6), "lens was dirty")
+    with qtbot.waitSignal(page.table.listed, timeout=SOON):
+        go_on.set()
+    assert row_of(page, "monday")[6] == "lens was dirty"
 
 
 def test_runs_go_to_the_trash_after_a_question(

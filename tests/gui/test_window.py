@@ -1,8 +1,11 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from PyQt5.QtGui import QPaintEvent
+from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.clock import SystemClock
@@ -18,7 +21,7 @@ from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.theme import BLUE, GREEN, PALETTES
+from deeplabstream.gui.theme import BLUE, GREEN, PALETTES, palette
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_folder import RunFolder
 from tests.gui.fake_session import IDLE, FakeSession, make_step
@@ -248,6 +251,32 @@ def test_lines_of_the_log_follow_the_style(window: MainWindow) -> None:
             assert others.red not in page.toHtml()
     finally:
         use_palette("dark")
+
+
+def test_a_change_of_style_repaints_without_a_list_of_windows(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While PyQt converts the list, the garbage collector may delete a window of it."""
+
+    def refuse() -> None:
+        raise AssertionError
+
+    class Painted(QWidget):
+        colours: ClassVar[list[str]] = []
+
+        def paintEvent(self, _: QPaintEvent | None) -> None:
+            self.colours.append(palette().name)
+
+    painted = Painted(window)
+    window.show()
+    qtbot.waitUntil(lambda: Painted.colours == ["dark"], timeout=5000)
+    monkeypatch.setattr(QApplication, "topLevelWidgets", refuse)
+    try:
+        use_palette("light")
+        qtbot.waitUntil(lambda: Painted.colours[-1] == "light", timeout=5000)
+    finally:
+        use_palette("dark")
+    assert painted.isVisible()
 
 
 def test_closing_ends_the_rig(window: MainWindow, rig: FakeSession) -> None:

@@ -17,9 +17,8 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import (
     NOT_ENDED,
     UNREADABLE,
-    RunNotes,
+    change_notes,
     summarise,
-    write_notes,
 )
 from tests.recording.recorded import record
 
@@ -53,7 +52,7 @@ def runs(tmp_path: Path) -> Path:
             how="stopped",
             session={"animal": animal, "group": group, "notes": "calm"},
         )
-    write_notes(tmp_path / "a", RunNotes(None, ("pilot",), "camera moved"))
+    change_notes(tmp_path / "a", tags=("pilot",), excluded="camera moved")
     return tmp_path
 
 
@@ -84,7 +83,7 @@ def test_runs_are_found_by_what_is_said_of_them(runs: Path) -> None:
 def test_changes_of_the_folders_are_seen(runs: Path) -> None:
     catalogue = RunCatalogue(runs)
     assert len(catalogue.runs()) == 3
-    write_notes(runs / "b", RunNotes("escaped", (), "escaped"))
+    change_notes(runs / "b", notes="escaped", excluded="escaped")
     shutil.rmtree(runs / "a")
     RunFolder(runs / "c").update(session={"animal": "M9"})
     found = {run.path.name: run for run in catalogue.runs()}

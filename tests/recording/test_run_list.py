@@ -1,18 +1,21 @@
 """What is said of runs without reading their tables, and the notes on them."""
 
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import (
     NOTES,
     RunNotes,
+    change_notes,
     read_notes,
     summarise,
-    write_notes,
 )
 from tests.recording.recorded import record
 
@@ -50,7 +53,7 @@ def test_notes_are_written_whole_or_not_at_all(
 ) -> None:
     run = record(tmp_path / "run")
     assert read_notes(run) == RunNotes()
-    write_notes(run, RunNotes("good", ("a", "b", "a"), "lost tracking"))
+    change_notes(run, notes="good", tags=("a", "b", "a"), excluded="lost tracking")
     kept = RunNotes("good", ("a", "b"), "lost tracking")
     assert read_notes(run) == kept
 
@@ -60,8 +63,54 @@ def test_notes_are_written_whole_or_not_at_all(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
         with pytest.raises(DeviceError, match=r"Can't write .*notes\.json: No space"):
-            write_notes(run, RunNotes("better"))
+            change_notes(run, notes="better")
     assert read_notes(run) == kept
+    change_notes(run, excluded="")
+    assert read_notes(run) == RunNotes("good", ("a", "b"))
     assert sorted(each.name for each in run.iterdir() if "notes" in each.name) == [
         NOTES
     ]
+
+
+def test_no_note_is_lost_when_several_programs_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 600.0)
+    run = record(tmp_path / "run")
+    start = threading.Barrier(3)
+    changes: tuple[Callable[[str], None], ...] = (
+        lambda text: change_notes(run, notes=text),
+        lambda text: change_notes(run, tags=(text,)),
+        lambda text: change_notes(run, excluded=text),
+    )
+
+    def write(change: Callable[[str], None]) -> None:
+        start.wait()
+        for number in range(20):
+            change(f"{number}")
+
+    writers = [threading.Thread(target=write, args=(each,)) for each in changes]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert read_notes(run) == RunNotes("19", ("19",), "19")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"good"', '{"notes": "good",}'])
+def test_a_damaged_file_of_notes_is_never_overwritten(
+    tmp_path: Path, text: str
+) -> None:
+    run = record(tmp_path / "run")
+    (run / NOTES).write_text(text, "utf-8")
+    with pytest.raises(DeviceError, match=r"notes\.json can't be read: .*correct it"):
+        change_notes(run, tags=("pilot",))
+    assert (run / NOTES).read_text("utf-8") == text
+
+
+def test_what_other_programs_add_to_the_notes_is_kept(tmp_path: Path) -> None:
+    run = record(tmp_path / "run")
+    (run / NOTES).write_text('{"weight_g": 24.5, "tags": ["a"]}', "utf-8")
+    change_notes(run, notes="good")
+    words = json.loads((run / NOTES).read_text("utf-8"))
+    assert words == {"weight_g": 24.5, "tags": ["a"], "notes": "good"}

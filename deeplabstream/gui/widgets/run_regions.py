@@ -1,7 +1,9 @@
 """Run regions: regions and points of a recorded run, shown, drawn and kept with the run."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PyQt5.QtCore import pyqtSignal
@@ -21,8 +23,7 @@ from deeplabstream.analysis.region_list import (
     PlacesOfRun,
     PointOfInterest,
     RegionOfInterest,
-    read_places,
-    write_places,
+    change_places,
 )
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
@@ -45,6 +46,10 @@ _FIXED = (
     "{} is a region of a trigger, which the run was recorded with: draw another one."
 )
 
+_Place: TypeAlias = RegionOfInterest | PointOfInterest
+_Places: TypeAlias = Mapping[str, tuple[_Place, ...]]
+"""Regions and points by name; of a name that is not used: none."""
+
 
 class RunRegions(QWidget):
     """Draws regions on the image of a run; each change is written at once."""
@@ -59,7 +64,7 @@ class RunRegions(QWidget):
         self.canvas, self.list, self.name = RegionCanvas(""), QListWidget(), QLineEdit()
         self.delete = QPushButton("Delete")
         self.tools = {kind: QPushButton(kind) for kind in _TOOLS}
-        self.history: History[PlacesOfRun] = History()
+        self.history: History[_Places] = History()
         self._run: Path | None = None
         self._camera = ""
         self._own: set[str] = set()
@@ -106,13 +111,11 @@ class RunRegions(QWidget):
 
     def undo(self) -> None:
         """Take the last change back."""
-        if (now := self._places()) is not None:
-            self._move(self.history.undo(lambda _: now))
+        self.history.undo(self._move)
 
     def redo(self) -> None:
         """Make it again."""
-        if (now := self._places()) is not None:
-            self._move(self.history.redo(lambda _: now))
+        self.history.redo(self._move)
 
     def put_tool_away(self) -> bool:
         """Draw no more; return whether something was to be drawn."""
@@ -217,42 +220,51 @@ class RunRegions(QWidget):
 
     def _replace(self, old: str, new: str, shape: Shape | None) -> None:
         """Write the places of the run, with one of them new, changed or deleted."""
-        before = self._places()
-        if before is None:
-            return
-        regions = [each for each in before.regions if each.name != old]
-        points = [each for each in before.points if each.name != old]
+        changed: dict[str, tuple[_Place, ...]] = {old: ()} if old else {}
         if shape is not None and shape.kind == "point":
             x, y = shape.numbers
-            points.append(PointOfInterest(new, x, y, self._camera))
+            changed[new] = (PointOfInterest(new, x, y, self._camera),)
         elif shape is not None:
             region = parse_region(shape.word)
-            regions.append(RegionOfInterest(new, region, self._camera))
-        self.history.remember(before)
-        if not self._write(PlacesOfRun(tuple(regions), tuple(points))):
-            self.history.forget_last()
+            changed[new] = (RegionOfInterest(new, region, self._camera),)
+        before = self._write(changed, "" if new == old else new)
+        if before is not None:
+            self.history.remember(before)
 
-    def _places(self) -> PlacesOfRun | None:
-        """Return what is kept with the run; None: it can't be read."""
+    def _move(self, changed: _Places) -> _Places:
+        """Write a state of the history; return what was there."""
+        before = self._write(changed)
+        return changed if before is None else before
+
+    def _write(self, changed: _Places, unused: str = "") -> _Places | None:
+        """Write the places of these names; return what was there, None: it failed.
+
+        The name `unused` is refused if another program has used it meanwhile.
+        """
         if self._run is None:
             return None
+        before: dict[str, tuple[_Place, ...]] = {}
+
+        def change(there: PlacesOfRun) -> PlacesOfRun:
+            known = (*there.regions, *there.points)
+            for name in changed:
+                before[name] = tuple(each for each in known if each.name == name)
+            if before.get(unused):
+                raise DeepLabStreamError(
+                    f"Not written: {unused} is the name of a region or point that another "
+                    "program has added meanwhile. Select the run again to see it."
+                )
+            new = [each for places in changed.values() for each in places]
+            kept = [each for each in known if each.name not in changed]
+            return PlacesOfRun().with_added(
+                [each for each in (*kept, *new) if isinstance(each, RegionOfInterest)],
+                [each for each in (*kept, *new) if isinstance(each, PointOfInterest)],
+            )
+
         try:
-            return read_places(self._run)
+            change_places(self._run, change)
         except DeepLabStreamError as error:
             self.failed.emit(str(error))
             return None
-
-    def _write(self, places: PlacesOfRun) -> bool:
-        if self._run is None:
-            return False
-        try:
-            write_places(self._run, places.regions, places.points)
-        except DeepLabStreamError as error:
-            self.failed.emit(str(error))
-            return False
         self.changed.emit()
-        return True
-
-    def _move(self, places: PlacesOfRun | None) -> None:
-        if places is not None:
-            self._write(places)
+        return before

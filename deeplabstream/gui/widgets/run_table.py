@@ -14,6 +14,7 @@ from PyQt5.QtCore import (
     pyqtSignal,
 )
 from PyQt5.QtWidgets import (
+    QAbstractItemDelegate,
     QAbstractItemView,
     QComboBox,
     QDateEdit,
@@ -56,7 +57,10 @@ class RunTable(QTableView):
         super().__init__()
         self.runs = RunListModel()
         self.lister = RunLister()
+        self._folder: Path | None = None
         self._shown: Path | None = None
+        self._list_again = False
+        """A list arrived while a cell was edited."""
         self._elsewhere: set[Path] = set()
         """Runs of other folders that were opened."""
         self._quiet = False
@@ -87,12 +91,13 @@ class RunTable(QTableView):
         self.setSortingEnabled(True)
         self.lister.listed.connect(self._list)
         self.runs.failed.connect(self.failed)
+        self.runs.dataChanged.connect(self.lister.renew)
         self.clicked.connect(lambda index: self.chosen.emit(self.path(index.row())))
         self.doubleClicked.connect(self._open)
 
     def refresh(self, folder: Path | None, shown: Path | None) -> None:
         """List the runs that are in a folder now; `shown` is one that is selected."""
-        self._shown = shown
+        self._folder, self._shown = folder, shown
         if folder is None:
             self._list([])
         else:
@@ -103,12 +108,27 @@ class RunTable(QTableView):
         self._elsewhere.add(path)
 
     def _list(self, found: Sequence[RunSummary]) -> None:
+        if self.state() == QAbstractItemView.State.EditingState:
+            self._list_again = True  # other rows would close the cell's editor
+            return
         there = {run.path for run in found}
         others = [path for path in self._elsewhere - there if path.is_dir()]
         with self._same_selection():
             self.runs.show_runs([*map(summarise, others), *found])
         self.select(self._shown)
         self.listed.emit()
+
+    def closeEditor(  # noqa: N802
+        self,
+        editor: QWidget | None,
+        hint: QAbstractItemDelegate.EndEditHint,
+    ) -> None:
+        """End the editing of a cell; show the list that has arrived meanwhile."""
+        super().closeEditor(editor, hint)
+        editing = self.state() == QAbstractItemView.State.EditingState
+        if self._list_again and not editing:
+            self._list_again = False
+            self.refresh(self._folder, self._shown)
 
     def filter(self, query: RunQuery) -> None:
         """Show the runs that fit."""
