@@ -17,7 +17,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core import rig_folder
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.engine.session.session_state import Action, SessionState
@@ -144,10 +144,9 @@ class Menu:
         try:
             if there:
                 shutil.copy2(target, backup)
-            draft = target.with_name(f"{target.name}.new")
-            text = example_text(target.parent)
-            draft.write_text(text, encoding="utf-8", newline="")
-            replace(draft, target)
+            with atomic_file(target) as draft:
+                text = example_text(target.parent)
+                draft.write_text(text, encoding="utf-8", newline="")
         except OSError as error:
             self._complain(f"Can't write {target}: {error.strerror or error}")
             return

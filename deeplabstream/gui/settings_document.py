@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from errno import ENOENT
 from pathlib import Path
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.atomic_replace import atomic_file, replace
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.engine.checks.settings_check import rig_problems
@@ -51,6 +52,8 @@ class Document(QObject):
         """What was written for other programs; None: nothing."""
         self._draft: Path | None = None
         """The draft that this document has written; None: none."""
+        self._drafted = ""
+        """Its text: another program with the same file may have written one since."""
         self._drafting = QTimer(self)
         self._drafting.setSingleShot(True)
         self._drafting.timeout.connect(self.keep_draft)
@@ -133,9 +136,10 @@ class Document(QObject):
         text = self._text
         if moved:  # a name must not silently mean another network there
             text = relocate_networks(text, self.path.parent, target.parent)
-        draft = target.with_name(f"{target.name}.new")
-        draft.write_text(text, encoding="utf-8", newline="")
-        replace(draft, target)
+        if not target.parent.is_dir():
+            raise FileNotFoundError(ENOENT, "there is no such folder", str(target))
+        with atomic_file(target) as draft:
+            draft.write_text(text, encoding="utf-8", newline="")
         if target != self.path:
             self.forget_copy()
         self.forget_draft()
@@ -152,21 +156,30 @@ class Document(QObject):
     def keep_draft(self) -> None:
         """Write the unsaved text beside the file.
 
-        A draft that an earlier program left there is renamed, not overwritten.
+        A draft of another program, ended or not, is renamed, not overwritten.
         """
         self._drafting.stop()
         with suppress(OSError):  # the folder can't be written: there is no draft
-            if self._draft != self.draft and self.draft.exists():
+            if self.draft.exists() and not self._owns_draft():
                 replace(self.draft, free_path(self.draft))
-            self.draft.write_text(self._text, encoding="utf-8", newline="")
-            self._draft = self.draft
+            if self.path.parent.is_dir():
+                with atomic_file(self.draft) as file:
+                    file.write_text(self._text, encoding="utf-8", newline="")
+                self._draft, self._drafted = self.draft, self._text
+
+    def _owns_draft(self) -> bool:
+        """Return whether the draft is as this document has written it."""
+        try:
+            return self._draft == self.draft and read_text(self.draft) == self._drafted
+        except SettingsError:
+            return False
 
     def forget_draft(self) -> None:
         """Remove the draft that this document has written: it is saved or discarded."""
         self._drafting.stop()
-        if self._draft is not None:
-            with suppress(OSError):  # a user may have removed it
-                self._draft.unlink()
+        if self._owns_draft():
+            with suppress(OSError):
+                self.draft.unlink()
         self._draft = None
 
     def restore_draft(self) -> None:
@@ -175,13 +188,13 @@ class Document(QObject):
         SettingsError: it can't be read.
         """
         text = read_text(self.draft)
-        self._draft = self.draft
+        self._draft, self._drafted = self.draft, text
         self.edit(text)
 
     def discard_draft(self) -> None:
         """Remove what an earlier program left unsaved."""
-        self._draft = self.draft
-        self.forget_draft()
+        with suppress(OSError):
+            self.draft.unlink()
 
     def file_as_shown(self) -> Path:
         """Return a file that holds the text, for another program: a copy if need be.

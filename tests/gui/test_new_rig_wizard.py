@@ -20,10 +20,11 @@ from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.file_opening import FileOpener
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.shapes import Shape
 from deeplabstream.plugins.camera import Device
 from deeplabstream.plugins.experiment import Observation, PlanRunner
 from deeplabstream.settings.loading import load, parse
-from deeplabstream.settings.new_rig import RigChoices
+from deeplabstream.settings.new_rig import TRIGGER, RigChoices
 from experiments.conditional import Conditional
 from outputs.serial_line import SerialLine
 from tests.gui.fake_session import FakeSession
@@ -210,6 +211,31 @@ def test_a_video_stands_in_for_a_camera(
         wizard.next()
     assert wizard.currentPage() is wizard.output
     assert isinstance(wizard.settings().cameras["camera"], VideoFile)
+
+
+def test_another_camera_gets_a_region_in_its_frame_and_its_network(
+    wizard: NewRigWizard, qtbot: QtBot, tmp_path: Path
+) -> None:
+    choose_camera(wizard, qtbot)
+    wizard.next()
+    wizard.next()
+    wizard.region._change(TRIGGER, Shape("circle", (500.0, 400.0, 50.0)))
+    for _ in range(2):
+        wizard.back()
+    wizard.next()
+    wizard.next()
+    assert wizard.region.canvas.shapes[TRIGGER].numbers == (500, 400, 50), "same camera"
+    for _ in range(2):
+        wizard.back()
+    wizard.camera.use_video(write_film(tmp_path / "film.mkv"))
+    qtbot.waitUntil(lambda: wizard.camera.image is not None, timeout=SOON)
+    image = wizard.camera.image
+    assert image is not None
+    wizard.next()
+    assert wizard.network.list.currentItem().text() == "openfield"  # type: ignore[union-attr]
+    wizard.next()
+    x, y, _ = wizard.region.canvas.shapes[TRIGGER].numbers
+    assert (2 * y, 2 * x) == image.shape[:2]
 
 
 def test_without_a_camera_the_page_names_what_else_can_be_chosen(

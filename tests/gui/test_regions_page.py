@@ -11,7 +11,7 @@ from deeplabstream.core.frame import Frame
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.shapes import shape_of
+from deeplabstream.gui.shapes import Shape, shape_of
 from deeplabstream.gui.theme import AMBER
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession, close_to
@@ -171,6 +171,24 @@ def test_renaming_reaches_the_experiment_that_names_it(hand: Hand) -> None:
     assert not hand.page.document.problems
 
 
+def test_a_name_that_another_region_has_is_refused_with_a_sentence(hand: Hand) -> None:
+    hand.page.list.setCurrentRow(0)
+    for name, said in (
+        ("Right", "right is the name of another trigger."),
+        ("", "A trigger needs a name."),
+        ("a, b", "a, b: a name has letters, digits, spaces, - and _ only."),
+    ):
+        hand.page.name.setText(name)
+        hand.page.name.editingFinished.emit()
+        assert hand.page.problem.text() == said
+        assert hand.page.name.text() == "left"
+    assert not hand.page.document.history.can_undo
+    hand.page.name.setText("Left")
+    hand.page.name.editingFinished.emit()
+    assert not hand.page.problem.text()
+    assert list(hand.page.canvas.shapes) == ["Left", "right"]
+
+
 def test_copies_and_deletions(hand: Hand) -> None:
     hand.page.list.setCurrentRow(1)
     hand.page.copy.click()
@@ -238,6 +256,16 @@ def test_four_corners_tell_how_the_floor_is_seen(hand: Hand) -> None:
     places = settings.calibrations["arena"].to_mm(corners)
     wanted = [[0, 0], [400, 0], [400, 300], [0, 300]]
     assert np.allclose(places, wanted, atol=1.5)
+
+
+def test_a_cancelled_length_asks_for_no_other(hand: Hand) -> None:
+    asked: list[str] = []
+    hand.page.calibrating._ask = lambda _, question, __: asked.append(question)
+    hand.page.calibrating._take_corners(
+        Shape("polygon", (150.0, 100.0, 500.0, 110.0, 600.0, 420.0, 60.0, 400.0))
+    )
+    assert asked == ["Length from corner 1 to corner 2"]
+    assert not hand.page.document.history.can_undo
 
 
 def test_three_corners_are_too_few(hand: Hand) -> None:

@@ -61,6 +61,28 @@ def test_a_folder_that_cannot_be_written_leaves_the_file_alone(
     assert document.unsaved
 
 
+def test_a_full_disk_leaves_the_file_alone_and_nothing_beside_it(
+    document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = document.path.read_bytes()
+    write = Path.write_text
+
+    def fill(path: Path, text: str, *arguments: str, **more: str) -> None:
+        write(path, text[:10], *arguments, **more)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", fill)
+        document.set_word("Camera arena", "SEED", "7")
+        document.keep_draft()
+        with pytest.raises(OSError, match="No space left"):
+            document.save()
+    assert document.path.read_bytes() == before
+    assert [*document.path.parent.iterdir()] == [document.path]
+    document.keep_draft()
+    assert document.draft.read_text("utf-8") == document.text
+
+
 def test_another_programs_change_is_noticed(document: Document) -> None:
     assert not document.changed_on_disk()
     document.path.write_text("[Streaming]\n", encoding="utf-8")
@@ -155,6 +177,16 @@ def test_the_draft_of_a_killed_program_is_never_overwritten(document: Document) 
     assert files == ["rig.ini", "rig.unsaved.ini", "rig.unsaved_2.ini"]
     kept = document.path.with_name("rig.unsaved_2.ini")
     assert kept.read_text(encoding="utf-8") == killed
+
+
+def test_two_windows_with_one_file_keep_a_draft_each(document: Document) -> None:
+    other = Document(document.path)
+    for each, seed in ((document, "7"), (other, "8"), (document, "9")):
+        each.set_word("Camera arena", "SEED", seed)
+        each.keep_draft()
+    document.save()
+    files = [file for file in document.path.parent.iterdir() if "unsaved" in file.name]
+    assert other.text in [file.read_text("utf-8") for file in files]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QFileDialog
+from PyQt5.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.dialogs.settings_repair import MendingWindow
@@ -330,6 +330,25 @@ def test_sections_are_renamed_and_duplicated_with_what_names_them(
     page.show_section("Output left stimulus")
     page._duplicate()
     assert page.document.words["Output left stimulus 2"]["KIND"] == "SimulatedOutput"
+
+
+def test_a_name_that_is_taken_is_refused_with_a_sentence(
+    page: SettingsPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    typed = ["Left", " "]
+    monkeypatch.setattr(QMessageBox, "warning", lambda _, __, text: said.append(text))
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: (typed.pop(0), True))
+    page._ask_name("Trigger", "InsideRegion")
+    page.show_section("Trigger right")
+    page._rename()
+    page.rename_section("left")
+    assert said == [
+        "left is the name of another trigger.",
+        "A trigger needs a name.",
+        "left is the name of another trigger.",
+    ]
+    assert not page.document.history.can_undo
 
 
 def test_a_folder_is_chosen_where_a_folder_is_needed(

@@ -36,7 +36,7 @@ from deeplabstream.gui.camera_preview import (
 )
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.dialogs.questions import ask_folder
-from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
+from deeplabstream.gui.shapes import Shape, ShapeKind
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.plugins.camera import Device
@@ -330,13 +330,15 @@ class NetworkPage(RigPage):
                 item.setData(_WORDS, str(folder))
                 item.setToolTip(str(folder))
         self.list.currentItemChanged.connect(self._describe)
+        self._proposed = ""
 
     def initializePage(self) -> None:  # noqa: N802
         """Propose the network of the simulated mouse, or the one of a real one."""
         simulated = self.rig.choices.camera["KIND"] == "SimulatedCamera"
         wanted = "arena" if simulated else "openfield"
         found = self.list.findItems(wanted, Qt.MatchFlag.MatchExactly)
-        if self.list.currentItem() is None and found:
+        if wanted != self._proposed and found:
+            self._proposed = wanted
             self.list.setCurrentItem(found[0])
 
     @property
@@ -372,6 +374,8 @@ class RegionPage(RigPage):
             "Drag the region or its handles, or choose a shape and draw another one.",
         )
         self.canvas = RegionCanvas(CAMERA)
+        self._size: tuple[int, ...] = ()
+        """Height and width of the frame on which the region was drawn."""
         self.tools: dict[ShapeKind, QPushButton] = {}
         row = QHBoxLayout()
         for kind in _TOOLS:
@@ -391,16 +395,16 @@ class RegionPage(RigPage):
         self.canvas.changed.connect(self._change)
 
     def initializePage(self) -> None:  # noqa: N802
-        """Propose a circle in the middle of the frame, or the region of before."""
+        """Propose the region of before, or a circle in the middle of a frame of a new size."""
         image = self.rig.camera.image
         if image is None:
             return
         self.canvas.show_picture(image, 0, None)
-        height, width = image.shape[:2]
-        shape = shape_of("REGION", self.rig.choices.region)
-        if shape is None or not self.canvas.shapes:
+        size = height, width = image.shape[:2]
+        if size != self._size:
+            self._size = size
             shape = Shape("circle", (width / 2, height / 2, round(height / 5)))
-        self._change(TRIGGER, shape)
+            self._change(TRIGGER, shape)
 
     def take(self) -> str:
         """Take the region."""

@@ -107,8 +107,9 @@ class Calibrating(QFrame):
             self.words.setText(f"expected 4 corners, not {len(shape.corners)}")
             return
         width = self._ask(self, "Length from corner 1 to corner 2", 400.0)
-        height = self._ask(self, "Length from corner 2 to corner 3", 400.0)
-        if width and height:
+        if not width:
+            return
+        if height := self._ask(self, "Length from corner 2 to corner 3", 400.0):
             floor = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
             marks = [
                 f"{x:g} {y:g} {x_mm:g} {y_mm:g}"

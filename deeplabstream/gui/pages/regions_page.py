@@ -26,7 +26,12 @@ from deeplabstream.gui.dialogs.scale_calibration import Calibrating
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
-from deeplabstream.gui.widgets.settings_form import free_name, names_in, problems_of
+from deeplabstream.gui.widgets.settings_form import (
+    free_name,
+    names_in,
+    problems_of,
+    why_no_name,
+)
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
@@ -309,11 +314,14 @@ class RegionsPage(QWidget):
 
     def _rename(self) -> None:
         old, new = self.canvas.chosen_name, " ".join(self.name.text().split())
-        if old and new and new not in names_in(self.document, "Trigger"):
+        why = why_no_name(self.document, "Trigger", new, old) if old else ""
+        if old and not why and new != old:
             self.canvas.chosen_name = new
             text = with_name(self.document.text, f"Trigger {old}", new)
             self.document.edit(text)
         self._show_chosen()
+        if why:
+            self.problem.setText(why)
 
     def _write_place(self) -> None:
         name = self.canvas.chosen_name

@@ -14,6 +14,7 @@ from PyQt5.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
+    QMessageBox,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -29,10 +30,10 @@ from deeplabstream.gui.widgets.settings_form import (
     FileProblems,
     SettingsForm,
     free_name,
-    names_in,
     problems_of,
     unplaced_problems,
     usual_name,
+    why_no_name,
 )
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED, kinds_of
@@ -251,8 +252,8 @@ class SettingsPage(QWidget):
     def rename_section(self, name: str) -> None:
         """Give the chosen section another NAME, also where others name it."""
         title = self.chosen
-        family = _family(title)
-        if name and name not in names_in(self.document, family):
+        family, _, old = title.partition(" ")
+        if name != old and self._accepts(family, name, old):
             text = with_name(self.document.text, title, name)
             if family == "Experiment" and "KIND" not in self.document.words[title]:
                 kind = title.partition(" ")[2]  # the former name was the class
@@ -291,8 +292,14 @@ class SettingsPage(QWidget):
             self, "DeepLabStream", f"Name of the new {family.lower()}:", text=free
         )
         name = " ".join(name.split())
-        if good and name and name not in names_in(self.document, family):
+        if good and self._accepts(family, name):
             self.add_section(family, kind, name)
+
+    def _accepts(self, family: str, name: str, old: str = "") -> bool:
+        """Return whether a section can have a NAME; say why not."""
+        if why := why_no_name(self.document, family, name, old):
+            QMessageBox.warning(self, "DeepLabStream", why)
+        return not why
 
     def _remove(self) -> None:
         title = self.chosen

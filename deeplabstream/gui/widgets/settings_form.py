@@ -29,7 +29,7 @@ from deeplabstream.settings.fields import (
     keys_of,
     label_of,
 )
-from deeplabstream.settings.loading import FAMILIES, FIXED, kind_of, kinds_of
+from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, kind_of, kinds_of
 from deeplabstream.settings.validation_messages import wording
 
 _KEYS_WIDTH = 330
@@ -50,6 +50,18 @@ def free_name(document: Document, family: str, stem: str) -> str:
     taken = names_in(document, family)
     numbered = (f"{stem} {number}" for number in count(2))
     return next(name for name in chain((stem,), numbered) if name not in taken)
+
+
+def why_no_name(document: Document, family: str, name: str, old: str = "") -> str:
+    """Return why a section can't have a NAME; empty: it can. `old` is its present one."""
+    if not name:
+        return f"A {family.lower()} needs a name."
+    if not NAME.fullmatch(name):
+        return f"{name}: a name has letters, digits, spaces, - and _ only."
+    taken = {each.casefold(): each for each in names_in(document, family)}
+    if name.casefold() in taken and taken[name.casefold()] != old:
+        return f"{taken[name.casefold()]} is the name of another {family.lower()}."
+    return ""
 
 
 def usual_name(document: Document, family: str, kind: str) -> str:
