@@ -8,7 +8,7 @@ from pathlib import Path
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
 from deeplabstream.core.atomic_replace import atomic_file, replace
-from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.engine.checks.settings_check import rig_problems
 from deeplabstream.gui.undo_history import History
@@ -196,16 +196,26 @@ class Document(QObject):
         with suppress(OSError):
             self.draft.unlink()
 
-    def file_as_shown(self) -> Path:
+    def file_as_shown(self, experiment: str = "") -> Path:
         """Return a file that holds the text, for another program: a copy if need be.
 
-        Paths in it start at the same folder. `forget_copy` takes it away.
+        `experiment`: the one that it starts; empty: that of the text. Paths in it start at
+        the same folder. `forget_copy` takes it away. DeviceError: it can't be written.
         """
-        if not self.unsaved:
+        text, key = self._text, "EXP_NAME"
+        if experiment and experiment != self._words.get("Experiment", {}).get(key):
+            text = ini_editing.set_value(text, "Experiment", key, experiment)
+        if text == self._on_disk:
             return self.path
-        self._copy = self.path.with_name(f"{self.path.stem}.as_shown{self.path.suffix}")
-        self._copy.write_text(self._text, encoding="utf-8", newline="")
-        return self._copy
+        copy = self.path.with_name(f"{self.path.stem}.as_shown{self.path.suffix}")
+        try:
+            with atomic_file(copy) as draft:
+                draft.write_text(text, encoding="utf-8", newline="")
+        except OSError as error:
+            reason = error.strerror or error
+            raise DeviceError(f"Can't write {copy}: {reason}") from error
+        self._copy = copy
+        return copy
 
     def forget_copy(self) -> None:
         """Take away what was written for other programs."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PyQt5.QtWidgets import QAction, QPushButton
+from PyQt5.QtWidgets import QAction, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.command import Mark
@@ -12,8 +12,10 @@ from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
+from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.live_timeline import MEMORY_S, LiveLanes
+from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import kinds_of, load, parse
 from deeplabstream.settings.ready_made import CONFIGS, with_experiment
 from tests.gui.fake_session import FakeSession, make_step
@@ -86,6 +88,31 @@ def test_a_rehearsal_ends_in_a_run_to_look_at(
         look.click()
     assert (looked.args[0] / "run.json").exists()
     assert tmp_path in looked.args[0].parents
+
+
+def test_the_experiment_that_is_shown_is_simulated(
+    page: ExperimentPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(QMessageBox, "warning", lambda _, __, text: said.append(text))
+    monkeypatch.setattr(ProgramProcess, "start", lambda *_: None)
+    page.rehearsal.simulate.click()
+    page.add("Conditional")
+    page.rehearsal.simulate.click()
+    assert page.used == "ExampleExperiment"
+    used, shown = page.findChildren(ProgramWindow)
+    assert used.title == "Simulate ExampleExperiment"
+    assert shown.title == "Simulate conditional"
+    copy = page.document.path.with_name("rig.as_shown.ini")
+    assert f"--settings {copy}" in shown.command.line.toPlainText()
+    assert read_sections(copy.read_text("utf-8")).words["Experiment"]["EXP_NAME"] == (
+        "conditional"
+    )
+    copy.unlink()
+    copy.mkdir()
+    page.rehearsal.simulate.click()
+    assert len(page.findChildren(ProgramWindow)) == 2
+    assert said[0].startswith(f"Can't write {copy}: ")
 
 
 def test_what_happens_is_seen_on_the_timeline(page: ExperimentPage) -> None:

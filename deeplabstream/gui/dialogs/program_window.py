@@ -5,9 +5,10 @@ from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent
-from PyQt5.QtWidgets import QDialog, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QDialog, QMessageBox, QVBoxLayout, QWidget
 
 from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.programs import Program
 from deeplabstream.gui.settings_document import Document
@@ -121,13 +122,26 @@ def runs_of(settings: Settings | None, most: int) -> list[Path]:
     return [run.path for run in list_runs(settings.output_directory, most)]
 
 
-def rerun_decisions(document: Document, run: Path, parent: QWidget) -> ProgramWindow:
+def settings_as_shown(
+    document: Document, parent: QWidget, experiment: str = ""
+) -> list[str]:
+    """Return the option that names the settings in the window, saved or not.
+
+    `experiment`: the one to run instead of theirs. Empty: the file can't be written, and a
+    message has said so.
+    """
+    try:
+        return ["--settings", str(document.file_as_shown(experiment))]
+    except DeviceError as error:
+        QMessageBox.warning(parent, "DeepLabStream", str(error))
+        return []
+
+
+def rerun_decisions(document: Document, run: Path, parent: QWidget) -> None:
     """Compare a run's decisions with those of the settings in the window, saved or not."""
-    settings = str(document.file_as_shown())
-    arguments = ["--run", str(run), "--settings", settings]
-    outcomes = {1: "Decisions differ: see the list above."}
-    window = ProgramWindow(
-        "Re-run decisions", "VideoAnalyzer.py", arguments, parent, outcomes
-    )
-    window.show()
-    return window
+    if settings := settings_as_shown(document, parent):
+        arguments = ["--run", str(run), *settings]
+        outcomes = {1: "Decisions differ: see the list above."}
+        ProgramWindow(
+            "Re-run decisions", "VideoAnalyzer.py", arguments, parent, outcomes
+        ).show()

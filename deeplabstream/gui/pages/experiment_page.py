@@ -55,7 +55,7 @@ class ExperimentPage(QWidget):
         self.use = QPushButton("Use this one")
         self.ready = QPushButton("Ready-made …")
         self.new = QPushButton("New …")
-        self.rehearsal = RehearsalPanel(bridge, document)
+        self.rehearsal = RehearsalPanel(bridge, document, lambda: self.chosen)
         self.form: SettingsForm | None = None
         self.timeline = TimelineView()
         self.words = QLabel()

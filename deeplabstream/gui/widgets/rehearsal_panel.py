@@ -1,6 +1,7 @@
 """Rehearsal panel: simulation of the experiment, and its decisions in a recorded run."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from deeplabstream.gui.dialogs.program_window import (
     ProgramWindow,
     rerun_decisions,
     runs_of,
+    settings_as_shown,
 )
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.settings_form import names_in
@@ -27,10 +29,16 @@ _MOST_RUNS = 12
 
 
 class RehearsalPanel(QWidget):
-    """Duration of a simulation, what its animal avoids, and a choice of recorded runs."""
+    """Duration of a simulation, what its animal avoids, and a choice of recorded runs.
 
-    def __init__(self, bridge: Bridge, document: Document) -> None:
+    `experiment` returns the NAME of the one to simulate; empty: that of the settings.
+    """
+
+    def __init__(
+        self, bridge: Bridge, document: Document, experiment: Callable[[], str]
+    ) -> None:
         super().__init__()
+        self._experiment = experiment
         self.bridge = bridge
         self.document = document
         self.minutes = QDoubleSpinBox()
@@ -55,6 +63,9 @@ class RehearsalPanel(QWidget):
         self.avoids.setToolTip(
             "the simulated animal avoids the region while this output is on"
         )
+        self.simulate.setToolTip(
+            "runs the experiment that is selected above with a simulated animal"
+        )
         tip = "evaluates a recorded run with these settings and lists differences"
         self.recorded.setToolTip(tip)
         menu = QMenu(self)
@@ -74,12 +85,16 @@ class RehearsalPanel(QWidget):
         self.avoids.setCurrentText(shown if shown in outputs else outputs[0])
 
     def _rehearse(self) -> None:
-        arguments = ["--settings", str(self.document.file_as_shown())]
+        name = self._experiment()
+        arguments = settings_as_shown(self.document, self, name)
+        if not arguments:
+            return
         arguments += ["--minutes", f"{self.minutes.value():g}"]
         if self.avoids.currentIndex() > 0:
             avoids = names_in(self.document, "Output")[self.avoids.currentIndex() - 1]
             arguments += ["--flees", avoids]
-        window = ProgramWindow("Simulate", "RehearseExperiment.py", arguments, self)
+        title = f"Simulate {name}".strip()
+        window = ProgramWindow(title, "RehearseExperiment.py", arguments, self)
         window.ended.connect(partial(self._offer_look, window))
         window.show()
 
