@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PyQt5.QtCore import QByteArray, QSettings, Qt, QTimer
-from PyQt5.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PyQt5.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeySequence,
+    QShowEvent,
+)
 from PyQt5.QtWidgets import (
     QAction,
     QApplication,
@@ -51,6 +57,8 @@ if TYPE_CHECKING:
 _LIVE = "Live"
 _FOLLOWING = ("Experiment", "Health")
 _END = "End and close"
+_FRAMED_MS = 300
+"""Time after which a window that is shown has its title bar."""
 _DRAFT = ("Restore", "Discard", "Not now")
 
 
@@ -380,10 +388,24 @@ class MainWindow(QMainWindow):
             self.show_page(page)
 
     def _fit_screen(self) -> None:
-        """Be no larger than the screen: it may be another one than when it was closed."""
+        """Lie within the screen, title bar included; it may be another one than before."""
         screen = self.screen()
-        if screen is not None and not self.isMaximized() and not self.isFullScreen():
-            self.resize(self.size().boundedTo(screen.availableSize()))
+        if screen is None or self.isMaximized() or self.isFullScreen():
+            return
+        room, frame = screen.availableGeometry(), self.frameGeometry()
+        around = frame.size() - self.size()
+        self.resize(self.size().boundedTo(room.size() - around))
+        frame.setSize(self.size() + around)
+        frame.moveRight(min(frame.right(), room.right()))
+        frame.moveBottom(min(frame.bottom(), room.bottom()))
+        if frame.topLeft() != self.pos():
+            self.move(frame.topLeft())
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Fit into the screen once the title bar is there."""
+        super().showEvent(event)
+        if event is not None and not event.spontaneous():
+            QTimer.singleShot(_FRAMED_MS, self._fit_screen)
 
     def _may_close(self) -> bool:
         """Ask before something that runs is ended, and about unsaved settings."""

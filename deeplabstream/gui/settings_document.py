@@ -170,7 +170,8 @@ class Document(QObject):
     def _owns_draft(self) -> bool:
         """Return whether the draft is as this document has written it."""
         try:
-            return self._draft == self.draft and read_text(self.draft) == self._drafted
+            own = self._draft is not None and self._draft == self.draft
+            return own and read_text(self.draft) == self._drafted
         except SettingsError:
             return False
 

@@ -421,7 +421,7 @@ def test_regions_that_another_program_adds_meanwhile_are_kept(
     page.redo()
     there = read_places(run)
     assert {each.name for each in there.regions} == {"rectangle", "ring", "far"}
-    page.regions.canvas.made.emit(Shape("ring", (20.0, 20.0, 9.0, 4.0)))
+    page.regions.canvas.made.emit(Shape("ring", (20.0, 20.0, 4.0, 9.0)))
     assert "another program has added" in page.state.text()
     assert read_places(run) == there
 

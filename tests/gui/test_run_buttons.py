@@ -98,7 +98,11 @@ def test_a_rig_that_remotes_start_says_that_it_is_armed_and_who_started(
     assert controls._words.text() == (
         "The experiment controls the outputs, started by [Remote lab]."
     )
-    controls.show_status(SessionState(), left=[Action.START_STREAM, Action.ARM])
-    assert not arm.isHidden()
+    idle = Controls(remote=True)
+    qtbot.addWidget(idle)
+    idle.show_status(SessionState(), left=[Action.START_STREAM, Action.ARM])
+    assert not idle.buttons[Action.ARM].isHidden()
     tip = "starts stream; arms the rig for a start by a remote"
-    assert controls.start.toolTip() == tip
+    assert idle.start.toolTip() == tip
+    idle.show_status(SessionState(), left=[])
+    assert not idle.buttons[Action.ARM].isHidden(), "also while the rig starts"

@@ -12,7 +12,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark, on
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.core.pose import Thresholds
-from deeplabstream.engine.session.session_state import Action, Counts, Failed
+from deeplabstream.engine.session.session_state import Action, Alarm, Counts, Failed
 from deeplabstream.gui import main_window
 from deeplabstream.gui.application import run_until_closed, use_palette
 from deeplabstream.gui.bridge import Bridge
@@ -26,6 +26,8 @@ from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_folder import RunFolder
 from tests.gui.fake_session import IDLE, FakeSession, make_step
 from tests.recording.recorded import START_NS, record
+
+SOON = 300_000  # ms
 
 
 @pytest.fixture
@@ -269,11 +271,12 @@ def test_a_change_of_style_repaints_without_a_list_of_windows(
 
     painted = Painted(window)
     window.show()
-    qtbot.waitUntil(lambda: Painted.colours == ["dark"], timeout=5000)
-    monkeypatch.setattr(QApplication, "topLevelWidgets", refuse)
-    try:
+    qtbot.waitUntil(lambda: Painted.colours[-1:] == ["dark"], timeout=SOON)
+    with monkeypatch.context() as patch:
+        patch.setattr(QApplication, "topLevelWidgets", refuse)
         use_palette("light")
-        qtbot.waitUntil(lambda: Painted.colours[-1] == "light", timeout=5000)
+    try:
+        qtbot.waitUntil(lambda: Painted.colours[-1] == "light", timeout=SOON)
     finally:
         use_palette("dark")
     assert painted.isVisible()
@@ -343,6 +346,28 @@ def test_the_question_before_closing_names_all_that_it_ends(
     window.end()
 
 
+def test_why_an_action_was_refused_is_shown_below_the_buttons_until_the_next_one(
+    window: MainWindow, rig: FakeSession
+) -> None:
+    """On a small screen the log has to be scrolled to."""
+    words = window.live.controls._words
+    press(window, Action.START_STREAM, Action.START_ANALYSIS)
+    why = "Cannot start because the disk has 0 MB free"
+    rig.news = [Failed(why)]
+    window.bridge.tick()
+    assert words.text() == why
+    assert words.objectName() == "problem"
+    assert why in lines(window)[-1]
+    press(window, Action.START_RECORDING)
+    assert why not in words.text()
+    assert words.objectName() == "caption"
+    alarm = Alarm("Recording has ended", 1)
+    rig.update(alarms=(alarm,))
+    rig.news = [Failed(alarm.text)]
+    window.bridge.tick()
+    assert alarm.text not in words.text(), "the alarm's banner is above every page"
+
+
 def test_uncertain_frames_of_the_ended_run_are_offered_for_labelling(
     window: MainWindow,
     rig: FakeSession,
@@ -363,6 +388,8 @@ def test_uncertain_frames_of_the_ended_run_are_offered_for_labelling(
     window.bridge.tick()
     assert not label.isHidden()
     assert label.text() == "Label 1 uncertain frame …"
+    window.live.display.line.show_queued(1234)
+    assert window.minimumSizeHint().width() <= 1280, "on a small screen, too"
     assert "labels: 1 uncertain frame of the run can be labelled" in "".join(
         lines(window)
     )

@@ -297,6 +297,11 @@ def test_a_window_of_a_larger_screen_fits_this_one(
     room = screen.availableSize()
     assert again.width() <= max(room.width(), least.width())
     assert again.height() <= max(room.height(), least.height())
+    again.resize(again.minimumSizeHint())
+    again.move(0, room.height() - 50)
+    again._fit_screen()
+    bottom = again.frameGeometry().bottom()
+    assert bottom <= screen.availableGeometry().bottom(), "moved onto the screen"
     again.end()
     window.end()
 

@@ -52,7 +52,7 @@ class LivePage(QWidget):
         self.document = document
         self.log = log
         self.display = Display(bridge)
-        self.controls = Controls()
+        self.controls = Controls(remote=bool(settings.controls()))
         self.subject = SubjectPanel(document)
         self.outputs = OutputsPanel(list(settings.outputs))
         self.animals = AnimalsPanel(list(settings.triggers_by_camera()))
@@ -71,6 +71,8 @@ class LivePage(QWidget):
         """What devices have said in tests."""
         self._noted: list[str] = []
         """Errors that were logged as notes; the session reports each as well."""
+        self._refused = ""
+        """Why the last action was refused, until the next one."""
         self._checks: list[Note] = []
         """Findings of a pre-flight check that are not in the log yet."""
         self._lines: list[tuple[int, str, str]] = []
@@ -170,7 +172,8 @@ class LivePage(QWidget):
         """Show what may be started, as the bridge says now."""
         bridge = self.bridge
         left = [] if bridge.starting else bridge.left_to_start()
-        self.controls.show_status(bridge.session.state, bridge.blocked, left)
+        state = bridge.session.state
+        self.controls.show_status(state, bridge.blocked, left, self._refused)
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         answers: dict[str, bool | None] = {}
@@ -209,16 +212,21 @@ class LivePage(QWidget):
             self._noted.remove(text)
         else:
             self._remember(text, None, "red")
+        if text not in (each.text for each in self.bridge.session.state.alarms):
+            self._refused = text
+            self.show_blocked()
 
     def ask(self, action: Action) -> None:
         """Start or stop something, as a run button or the Run menu demands."""
         commit_field(self)
+        self._refused = ""
         if not self._end_test():
             self.bridge.do(action)
 
     def begin(self) -> None:
         """Start stream, analysis and experiment, each as soon as it is possible."""
         commit_field(self)
+        self._refused = ""
         if not self._end_test():
             self.bridge.begin()
             self.show_blocked()

@@ -21,7 +21,7 @@ _PAIRS = {
 class Controls(QFrame):
     """Start and Stop, and pairs of buttons with a lamp for what runs.
 
-    The pair for remotes is shown in rigs that have a remote control.
+    The pair for remotes is shown in rigs that have a remote control (`remote`).
     """
 
     begun = pyqtSignal()
@@ -32,8 +32,9 @@ class Controls(QFrame):
     asked = pyqtSignal(object)
     """Action: a button was pressed."""
 
-    def __init__(self) -> None:
+    def __init__(self, remote: bool = False) -> None:
         super().__init__()
+        self._remote = remote
         self.setObjectName("panel")
         self.buttons: dict[Action, QPushButton] = {}
         self._lamps: dict[str, Lamp] = {}
@@ -70,11 +71,12 @@ class Controls(QFrame):
         status: SessionState,
         blocked: str = "",
         left: Sequence[Action] = (),
+        refused: str = "",
     ) -> None:
         """Enable what is allowed in this state, and light the lamps of what runs.
 
         `blocked` says why no stream can be started; empty: it can. `left`: what Start
-        would start.
+        would start. `refused`: why the last action was refused; empty: it was not.
         """
         for action, button in self.buttons.items():
             able = action in status.allowed
@@ -83,7 +85,7 @@ class Controls(QFrame):
         self._enable(self.start, bool(left) and not blocked)
         self.stop.setEnabled(Action.STOP_STREAM in status.allowed)
         self.start.setToolTip(_starts(left))
-        remote = bool(status.remote_controls) or Action.ARM in left
+        remote = self._remote or bool(status.remote_controls)
         for action in _PAIRS["Remote"]:
             self.buttons[action].setVisible(remote)
         self._lamps["Remote"].setVisible(remote)
@@ -104,8 +106,13 @@ class Controls(QFrame):
         self._lamps["Recording"].show_colour(
             AMBER if status.recording_starting else GREEN if status.recording else ""
         )
-        idle = status.phase is Phase.IDLE
-        self._words.setText(blocked if blocked and idle else _sentence(status))
+        wrong = (blocked if status.phase is Phase.IDLE else "") or refused
+        self._words.setText(wrong or _sentence(status))
+        if self._words.objectName() != (name := "problem" if wrong else "caption"):
+            self._words.setObjectName(name)
+            if style := self._words.style():  # or it would not look at the name again
+                style.unpolish(self._words)
+                style.polish(self._words)
 
     def _enable(self, button: QPushButton, able: bool) -> None:
         if not able and button.hasFocus():  # or Qt would hand it to the next button

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from PyQt5.QtCore import Qt, QUrl, pyqtSignal
 from PyQt5.QtGui import QDesktopServices
-from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from PyQt5.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.gui.live_figures import Reading
@@ -57,8 +64,9 @@ class StatusLine(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 5, 14, 5)
         row.setSpacing(10)
-        for name in _FIGURES:
-            row.addLayout(self._figure(name))
+        self._figures = [self._figure(name) for name in _FIGURES]
+        for figure in self._figures:
+            row.addWidget(figure)
         self._folder: Path | None = None
         self.folder = ElidedButton(_LEAST_OF_A_FOLDER)
         self.folder.setObjectName("link")
@@ -111,11 +119,16 @@ class StatusLine(QFrame):
         """Show where the run is written."""
         self._folder = folder
         self.folder.setEnabled(folder is not None)
-        self.folder.setText("no run folder yet" if folder is None else folder.name)
+        self.folder.setText("no run yet" if folder is None else folder.name)
         self.folder.setToolTip("" if folder is None else f"open {folder}")
 
     def show_queued(self, count: int) -> None:
-        """Offer so many uncertain frames of the run for labelling; 0: nothing."""
+        """Offer so many uncertain frames of the run for labelling; 0: nothing.
+
+        The figures, which a run that has ended does not have, make room on a small screen.
+        """
+        for figure in self._figures:
+            figure.setVisible(not count)
         self.label.setText(f"Label {count} uncertain frame{'s' * (count != 1)} …")
         self.label.setVisible(count > 0)
 
@@ -125,7 +138,7 @@ class StatusLine(QFrame):
             label.setText("–")
             self._set_tone(name, "")
 
-    def _figure(self, name: str) -> QVBoxLayout:
+    def _figure(self, name: str) -> QWidget:
         caption, value = QLabel(name), QLabel("–")
         caption.setObjectName("caption")
         value.setObjectName("value")
@@ -133,11 +146,14 @@ class StatusLine(QFrame):
         value.setToolTip(_HELP.get(name, ""))
         value.setMinimumWidth(_LEAST.get(name, 62))
         self.values[name] = value
-        column = QVBoxLayout()
+        figure = QWidget()
+        figure.setObjectName("clear")
+        column = QVBoxLayout(figure)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(caption)
         column.addWidget(value)
-        return column
+        return figure
 
     def _set(self, name: str, text: str) -> None:
         if self.values[name].text() != text:
