@@ -122,8 +122,7 @@ def change_notes(
             words = {"tags": [], **there}
         except (OSError, ValueError, TypeError) as error:
             raise DeviceError(
-                f"{file} can't be read: {error}; correct it, or delete it to write notes "
-                "anew"
+                f"{file} can't be read: {error}; correct it, or delete it with its notes"
             ) from error
         if notes is not None:
             words["notes"] = notes

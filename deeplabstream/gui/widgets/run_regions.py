@@ -246,7 +246,7 @@ class RunRegions(QWidget):
         before: dict[str, tuple[_Place, ...]] = {}
 
         def change(there: PlacesOfRun) -> PlacesOfRun:
-            known = (*there.regions, *there.points)
+            known: list[_Place] = [*there.regions, *there.points]
             for name in changed:
                 before[name] = tuple(each for each in known if each.name == name)
             if before.get(unused):
