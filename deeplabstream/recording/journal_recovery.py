@@ -1,9 +1,10 @@
-"""Journal recovery: writes events that a killed recorder left in the journal.
+"""Events that are written after the recorder: left in the journal, or found out later.
 
 `run_repair` completes the tables and videos of the run.
 """
 
 from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from deeplabstream.core.clock import SystemClock
@@ -32,6 +33,14 @@ class _ContinuedTable(Table):
         """Append a row that is new."""
         if row not in self._known:
             super().write(row)
+
+
+def append_event(folder: RunFolder, entry: Entry) -> None:
+    """Append the event of an entry to a run that has ended; errors of the disk are ignored."""
+    with suppress(OSError):
+        table = _ContinuedTable(folder.events_path)
+        with closing(table):
+            EventRows(table, folder.facts["start_ns"]).entry(entry)
 
 
 def complete_events(path: Path, entries: Iterable[Entry]) -> None:

@@ -226,7 +226,10 @@ def test_a_run_whose_pulses_cannot_be_matched_is_closed(
     assert len(rig.of(say.RunClosed)) == 1 and not rig.of(say.RecorderFailed)
     (problem,) = rig.of(say.ProblemReport)
     assert isinstance(problem, say.ProblemReport) and not problem.grave
-    assert "were not matched: " in problem.text and "MatchPulses.py" in problem.text
+    assert "pulses were not matched (" in problem.text
+    assert "MatchPulses.py" in problem.text
+    assert (str(error) or type(error).__name__) in problem.text
+    assert [row["text"] for row in rig.folder.events()][-1] == problem.text
     facts = rig.folder.facts
     assert facts["not_saved"] == [problem.text] and facts["how"] == "stopped"
 

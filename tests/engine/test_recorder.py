@@ -10,6 +10,7 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.processes import recorder_process
 from deeplabstream.engine.session import messages as say
 from deeplabstream.recording.run_opening import goes_on, open_run_folder
 from deeplabstream.video.recording_options import RecordingOptions
@@ -178,6 +179,26 @@ def test_a_run_says_how_far_apart_its_cameras_were(tmp_path: Path) -> None:
         (skew,) = rig.folder.facts["skew"]
         assert skew["cameras"] == ["top", "side"]
         assert skew["ms"] == {"p50": 1.0, "p95": 1.0, "max": 1.0}
+
+
+@pytest.mark.parametrize("error", [DeviceError("no such table"), KeyError("time")])
+def test_a_run_whose_skew_cannot_be_computed_is_closed_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(recorder_process, "recorded_skews", fail)
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.CloseRun("stopped"))
+        assert len(rig.of(say.RunClosed)) == 1 and not rig.of(say.RecorderFailed)
+        (problem,) = rig.of(say.ProblemReport)
+        assert isinstance(problem, say.ProblemReport) and not problem.grave
+        assert problem.text.startswith("The skew of the cameras was not computed (")
+        facts = rig.folder.facts
+        assert facts["not_saved"] == [problem.text] and facts["how"] == "stopped"
+        assert [row["text"] for row in rig.folder.events()][-1] == problem.text
 
 
 def test_colour_of_16_bits_is_refused_by_the_camera_s_name(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ from deeplabstream.recording.exposure_pulses import (
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.frame_rows import FrameRows
+from deeplabstream.recording.journal_recovery import append_event
 from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
 from deeplabstream.recording.run_writer import RunWriter
 
@@ -285,28 +286,41 @@ class StreamRecorder:
         self._closed()
         run.folder.finish(datetime.now().astimezone(), how, self._accounts)
         self._closed()
-        run.folder.update(skew=recorded_skews(run.folder, self._accounts))
-        self._match_pulses(run.folder)
+        self._add_facts(run.folder)
         send_message(self._pipe, say.RunClosed(tuple(self._accounts)))
 
-    def _match_pulses(self, folder: RunFolder) -> None:
-        """Match frames to numbered pulses, if exposures are counted or triggered.
+    def _add_facts(self, folder: RunFolder) -> None:
+        """Add what is computed from the files of a run.
 
         The run is complete without: an error is reported, and does not keep it open.
         """
         try:
-            if matched := match_run(folder, done=self._closed):
-                write_matches(folder, matched, self._closed)
-                folder.update(pulses=pulse_facts(folder, matched))
-        except (DeepLabStreamError, OSError, ValueError, MemoryError) as error:
-            text = (
-                f"The exposure pulses of {folder.path} were not matched: "
-                f"{error or type(error).__name__}; utils/MatchPulses.py does it later"
-            )
-            self._not_saved.append(text)
-            with suppress(OSError):
-                folder.update(not_saved=self._not_saved)
-            send_message(self._pipe, say.ProblemReport(text, grave=False))
+            folder.update(skew=recorded_skews(folder, self._accounts))
+        except Exception as error:
+            self._not_added(folder, "The skew of the cameras was not computed", error)
+        self._closed()
+        try:
+            self._match_pulses(folder)
+        except Exception as error:
+            what = "The exposure pulses were not matched"
+            self._not_added(folder, what, error, "; utils/MatchPulses.py does it later")
+
+    def _match_pulses(self, folder: RunFolder) -> None:
+        """Match frames to numbered pulses, if exposures are counted or triggered."""
+        if matched := match_run(folder, done=self._closed):
+            write_matches(folder, matched, self._closed)
+            folder.update(pulses=pulse_facts(folder, matched))
+
+    def _not_added(
+        self, folder: RunFolder, what: str, error: Exception, then: str = ""
+    ) -> None:
+        """Say in run.json, in the events and to the session what was not computed."""
+        text = f"{what} ({folder.path}): {str(error) or type(error).__name__}{then}"
+        self._not_saved.append(text)
+        with suppress(OSError):
+            folder.update(not_saved=self._not_saved)
+        append_event(folder, Note("recording", text, self._clock.now_ns()))
+        send_message(self._pipe, say.ProblemReport(text, grave=False))
 
     # --- entries
 
