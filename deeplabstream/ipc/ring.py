@@ -105,13 +105,17 @@ class SharedBlock(SharedMemory):
     def __del__(self) -> None:
         """Do nothing: unmapping memory that an array refers to would crash."""
 
-    def populate(self) -> None:
-        """Map all pages now, so that their first use causes no page fault; on Linux."""
+    def populate(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Map all pages now, so that their first use causes no page fault; on Linux.
+
+        `meanwhile` is called before each piece of 4 MiB: a large block takes long.
+        """
         mapped = getattr(self, "_mmap", None)
         if sys.platform == "linux" and mapped is not None:
-            with suppress(OSError):  # before Linux 5.14
-                for at in range(0, len(mapped), _PIECE):
-                    left = len(mapped) - at
+            for at in range(0, len(mapped), _PIECE):
+                meanwhile()
+                left = len(mapped) - at
+                with suppress(OSError):  # before Linux 5.14
                     mapped.madvise(_POPULATE_WRITE, at, min(_PIECE, left))
 
     @property
@@ -144,12 +148,17 @@ def create_ring(camera: str, form: ImageFormat, slots: int) -> "Ring":
 
 
 class Ring:
-    """A mapped ring."""
+    """A mapped ring; `meanwhile` is called often while its memory is mapped."""
 
-    def __init__(self, spec: RingSpec, block: SharedBlock | None = None) -> None:
+    def __init__(
+        self,
+        spec: RingSpec,
+        block: SharedBlock | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         self.spec = spec
         self._block = block or SharedBlock(spec.memory)
-        self._block.populate()
+        self._block.populate(meanwhile)
         size = 8 * _FIELDS * (1 + spec.slots)
         heads: NDArray[np.int64] = np.frombuffer(self._block.bytes[:size], np.int64)
         self.heads = heads.reshape(1 + spec.slots, _FIELDS)
@@ -257,6 +266,11 @@ class RingReader:
         """Frames returned."""
         self.missed = 0
         """Frames skipped by `newest`, or overwritten before `following`."""
+
+    @property
+    def spec(self) -> RingSpec:
+        """Parameters of the ring."""
+        return self._ring.spec
 
     @property
     def camera(self) -> str:

@@ -253,12 +253,9 @@ class _Engine:
         """
         listened_ns = 0
         while not self.stopped:
-            now_ns = self.clock.now_ns()
-            self.heart.beat(now_ns)
-            bank = self.bench.bank
-            self.fed = bank is not None and bank.beat(now_ns)
             ready = self.newest()
             yield ready
+            now_ns = self.beat()  # after the outputs: it wakes the guards
             self.check_record()
             self.tell_end()
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
@@ -270,6 +267,14 @@ class _Engine:
                 if not ready:
                     self.garbage.idle(now_ns)
                     self.sleep(deadline_ns)
+
+    def beat(self) -> int:
+        """Send a heartbeat to the guards, and to boards with a watchdog; return the time."""
+        now_ns = self.clock.now_ns()
+        self.heart.beat(now_ns)
+        bank = self.bench.bank
+        self.fed = bank is not None and bank.beat(now_ns)
+        return now_ns
 
     def newest(self) -> list[Frame]:
         """Return a frame that was not analysed yet; those of all cameras where that pays."""
@@ -321,11 +326,20 @@ class _Engine:
                 assert_never(message)
 
     def attach(self, specs: tuple[RingSpec, ...]) -> None:
-        """Map the cameras' rings, in the order given: the deciding camera's first."""
-        before, self.readers = self.readers, ()
-        for reader in before:
-            reader.close()
-        self.readers = tuple(RingReader(Ring(spec), borrows=True) for spec in specs)
+        """Map the cameras' rings, in the order given: the deciding camera's first.
+
+        Those that are mapped already stay. Mapping a large one takes longer than a board
+        waits for a heartbeat.
+        """
+        mapped = {reader.spec: reader for reader in self.readers}
+        self.readers = ()
+        for spec in mapped.keys() - {*specs}:
+            mapped.pop(spec).close()
+        for spec in specs:
+            if spec not in mapped:
+                ring = Ring(spec, meanwhile=self.beat)
+                mapped[spec] = RingReader(ring, borrows=True)
+        self.readers = tuple(mapped[spec] for spec in specs)
         self.turns = FrameTurns(self.readers)
         self.heart.pause()  # a board that restarts answers after 2 s
         if problem := self.bench.cameras_open():
