@@ -1,6 +1,8 @@
 """Pipes between processes, with the same behaviour on Windows and Linux."""
 
+import select
 import sys
+from collections.abc import Callable
 from multiprocessing import connection, get_context
 from typing import Any, Protocol
 
@@ -9,7 +11,14 @@ if sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Connection", "Messages", "has_message", "opened_pipe", "receive"]
+__all__ = [
+    "Connection",
+    "Messages",
+    "has_message",
+    "message_check",
+    "opened_pipe",
+    "receive",
+]
 
 ROOM = 1 << 20
 """Bytes that a pipe buffers on Windows; Python's default is 8192."""
@@ -43,6 +52,18 @@ def has_message(pipe: Messages, patience_s: float | None = 0.0) -> bool:
         return pipe.poll(patience_s)
     except BrokenPipeError:
         return True
+
+
+def message_check(pipe: Connection) -> Callable[[], bool]:
+    """Return what tells at once what `has_message` tells, for a loop that asks often.
+
+    `Connection.poll` makes and closes a selector at each call.
+    """
+    if sys.platform == "win32":
+        return lambda: has_message(pipe)
+    look = select.poll()
+    look.register(pipe.fileno(), select.POLLIN)
+    return lambda: bool(look.poll(0))
 
 
 def receive(pipe: Messages) -> object:

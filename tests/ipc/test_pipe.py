@@ -9,7 +9,13 @@ from typing import Any, cast
 import pytest
 
 from deeplabstream.engine.processes.guard import watch
-from deeplabstream.ipc.pipe import ROOM, Connection, has_message, opened_pipe
+from deeplabstream.ipc.pipe import (
+    ROOM,
+    Connection,
+    has_message,
+    message_check,
+    opened_pipe,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,6 +52,24 @@ def test_a_pipe_speaks_when_something_was_sent_and_when_it_was_closed() -> None:
         assert has_message(ours, None)
         assert ours.recv() == "a word"
         assert has_message(ours)
+        with pytest.raises(EOFError):
+            ours.recv()
+
+
+@pytest.mark.parametrize("platform", [sys.platform, "win32"])
+def test_a_loop_that_asks_often_is_told_the_same(
+    monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    ours, theirs = opened_pipe()
+    with ours:
+        monkeypatch.setattr(sys, "platform", platform)
+        is_there = message_check(ours)
+        assert not is_there()
+        theirs.send("a word")
+        theirs.close()
+        assert is_there() and is_there()
+        assert ours.recv() == "a word"
+        assert is_there(), "it was closed"
         with pytest.raises(EOFError):
             ours.recv()
 

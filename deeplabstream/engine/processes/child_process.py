@@ -18,7 +18,7 @@ from deeplabstream.engine.processes.real_time import raise_priority
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import ProcessFailed
 from deeplabstream.ipc.journal import JournalSpec
-from deeplabstream.ipc.pipe import Connection, Messages, has_message
+from deeplabstream.ipc.pipe import Connection, Messages, has_message, message_check
 
 FLUSH_S = 60.0
 """How long a process that ends waits for a reader that lives but does not read."""
@@ -33,6 +33,7 @@ class UnblockedPipe:
 
     def __init__(self, pipe: Connection, latest: tuple[type, ...] = ()) -> None:
         self._pipe, self._latest = pipe, latest
+        self._has_message = message_check(pipe)
         self._queue: deque[tuple[type, bytes]] = deque()
         self._changed = threading.Condition()
         self._ended = self._gone = False
@@ -56,7 +57,7 @@ class UnblockedPipe:
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Return whether `recv` would not wait."""
-        return has_message(self._pipe, timeout)
+        return self._has_message() if timeout == 0 else has_message(self._pipe, timeout)
 
     def flush(self, patience_s: float = FLUSH_S) -> None:
         """Send what is queued and end; give up after `patience_s` without a reader."""
