@@ -6,7 +6,11 @@ from typing import Literal, TypeAlias
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
+from deeplabstream.engine.session.request_queue import (
+    AGENDAS,
+    RequestQueue,
+    carried_out,
+)
 from deeplabstream.engine.session.session import Session as EngineSession
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -80,23 +84,20 @@ class Session(EngineSession):
         stream, *more = AGENDAS[what]
         agenda = RequestQueue([stream, *[Action.START_RECORDING] * record, *more])
         wanted = {"stream", what, *["recording"] * record}
-        clock = SystemClock()
-        end_ns = clock.now_ns() + round(timeout_s * 1e9)
-        while wanted:
-            agenda.advance(self)
-            self.rest(_REST_S)
-            entries = self.poll()
-            self._early += entries
-            failed = [e.text for e in entries if isinstance(e, Failed) and e.grave]
-            for news in entries:
-                if isinstance(news, StateChanged):
-                    wanted -= _running(news.state)
-            if wanted and not failed and clock.now_ns() > end_ns:
-                text = f"The session was not ready within {timeout_s:g} s"
-                failed = [f"{text}{agenda.awaited(self.state)}"]
-            if failed:
-                self.close("failed to start")
-                raise DeviceError("; ".join(failed))
+        try:
+            for entries in carried_out(agenda, self, timeout_s):
+                self._early += entries
+                for news in entries:
+                    if isinstance(news, StateChanged):
+                        wanted -= _running(news.state)
+                failed = [e.text for e in entries if isinstance(e, Failed) and e.grave]
+                if failed:
+                    raise DeviceError("; ".join(failed))
+            if wanted:
+                raise DeviceError(f"not started, see the notes: {', '.join(wanted)}")
+        except DeviceError:
+            self.close("failed to start")
+            raise
 
     def events(self, seconds: float) -> Iterator[News]:
         """Yield what happens, as it happens.

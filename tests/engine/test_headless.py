@@ -2,12 +2,19 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
+import pytest
+
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Mark, on
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.messages import RunClosed
-from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
+from deeplabstream.engine.session.request_queue import (
+    AGENDAS,
+    RequestQueue,
+    carried_out,
+)
 from deeplabstream.engine.session.run_summary import Summary
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -154,6 +161,34 @@ def test_a_rig_that_never_gets_ready_is_given_up() -> None:
     assert "not ready" in summary.failures[0]
     assert "Start Stream has not taken effect" in summary.failures[0]
     assert rig.asked == [Action.START_STREAM, Action.STOP_STREAM]
+
+
+class ArmedSession(FakeSession):
+    """A remote starts what it is armed for after a hundred polls."""
+
+    polls = 0
+
+    def poll(self) -> list[News]:
+        self.polls += self.state.armed
+        if self.polls == 100:
+            self.put(replace(self.state, armed=False, experimenting=True))
+        return super().poll()
+
+
+def test_what_is_requested_is_given_up_in_time_but_not_while_the_rig_is_armed() -> None:
+    clock = ManualClock()
+
+    def rest(seconds: float) -> None:
+        clock.set(clock.now_ns() + 10**9)
+
+    slow = RequestQueue(AGENDAS["stream"])
+    with pytest.raises(DeviceError, match="not ready within 5 s; Start Stream has not"):
+        list(carried_out(slow, SlowSession(), 5, clock=clock, rest=rest))
+    assert clock.now_ns() == 5 * 10**9
+    armed = RequestQueue([*AGENDAS["analysis"], Action.ARM])
+    for _ in carried_out(armed, ArmedSession(), 5, clock=clock, rest=rest):
+        pass
+    assert armed.done and clock.now_ns() > 100 * 10**9
 
 
 def test_a_state_is_told_once() -> None:

@@ -26,7 +26,11 @@ from deeplabstream.engine.latency_test.settings_of_test import (
     settings_for_loop,
     settings_for_search,
 )
-from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
+from deeplabstream.engine.session.request_queue import (
+    AGENDAS,
+    RequestQueue,
+    carried_out,
+)
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.pose.led_detector import (
@@ -394,28 +398,19 @@ def _streaming(
     settings: Settings, agenda: Sequence[Action], stopped: Stopped
 ) -> Iterator[Session]:
     """Yield a session in which everything of the agenda runs; close it at the end."""
-    clock = SystemClock()
     with Session(settings) as session:
-        requests = RequestQueue(agenda)
-        give_up_ns = clock.now_ns() + round(_START_S * 1e9)
-        while not requests.done:
-            _poll(session, stopped)
-            requests.advance(session)
-            if clock.now_ns() > give_up_ns:
-                raise DeviceError(
-                    f"the rig was not ready within {_START_S:g} s"
-                    f"{requests.awaited(session.state)}"
-                )
-            session.rest(_POLL_S)
+        for news in carried_out(RequestQueue(agenda), session, _START_S):
+            _check_news(session, news, stopped)
         yield session
         session.close()
 
 
-def _poll(session: Session, stopped: Stopped) -> Sequence[object]:
-    """Return what happened; DeviceError: something failed, or the user stopped the test."""
+def _check_news(
+    session: Session, news: Sequence[object], stopped: Stopped
+) -> Sequence[object]:
+    """Return them; DeviceError: something failed, or the user stopped the test."""
     if stopped():
         raise TestStoppedError("the latency test was stopped; outputs are off")
-    news = session.poll()
     for each in news:
         if isinstance(each, Failed) and each.grave:
             raise DeviceError(each.text)
@@ -431,5 +426,5 @@ def _news(
     clock = SystemClock()
     end_ns = clock.now_ns() + round(seconds * 1e9)
     while clock.now_ns() < end_ns:
-        yield _poll(session, stopped)
+        yield _check_news(session, session.poll(), stopped)
         session.rest(_POLL_S)

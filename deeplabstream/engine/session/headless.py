@@ -1,15 +1,16 @@
 """A rig run without a window: started, watched for some seconds, summed up."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.command import Mark
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.processes.termination import Termination
-from deeplabstream.engine.session.request_queue import RequestQueue
+from deeplabstream.engine.session.request_queue import RequestQueue, carried_out
 from deeplabstream.engine.session.run_summary import Summary
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
@@ -50,26 +51,28 @@ def run_headless(
         over = over or session.state.remote_over
         return over or stopped() or (asked is not None and asked.requested)
 
-    run = _Run(session, agenda, say, Summary())
+    run = _Run(session, say, Summary())
     clock = clock or SystemClock()
     start_ns = clock.now_ns()
     limit_s = max(_START_UP_S, seconds)
-    counting = False
-    while not (to_stop() or run.over or clock.now_ns() - start_ns >= 1e9 * limit_s):
-        run.look()
-        if session.state.armed:
-            start_ns = clock.now_ns()
-        if agenda.done and not counting and session.state.phase is Phase.STREAMING:
-            counting = True
-            start_ns, limit_s = clock.now_ns(), seconds
-            limit = f"it will be stopped in {seconds:g} s"
-            if seconds == inf:
-                limit = "it ends with the experiment" if agenda.experiments else ""
-            say("; ".join(filter(None, ("Everything runs", limit))) + ".")
-        rest(_TICK_S)
-    if not agenda.done and not run.over and not to_stop():
-        missing = agenda.awaited(session.state)
-        run.fail(f"the rig was not ready within {_START_UP_S:g} s{missing}")
+    try:
+        for news in carried_out(agenda, session, limit_s, clock=clock, rest=rest):
+            run.take(news)
+            if run.over or to_stop():
+                break
+    except DeviceError as error:
+        run.fail(str(error))
+    if agenda.done and session.state.phase is Phase.STREAMING:
+        start_ns = clock.now_ns()
+        limit = f"it will be stopped in {seconds:g} s"
+        if seconds == inf:
+            limit = "it ends with the experiment" if agenda.experiments else ""
+        say("; ".join(filter(None, ("Everything runs", limit))) + ".")
+        while not (to_stop() or run.over or clock.now_ns() - start_ns >= 1e9 * seconds):
+            rest(_TICK_S)
+            run.look()
+            if session.state.armed:
+                start_ns = clock.now_ns()
     run.look()
     run_s = (clock.now_ns() - start_ns) / 1e9
     agenda.drop()
@@ -90,7 +93,6 @@ def run_headless(
 @dataclass
 class _Run:
     session: Session
-    agenda: RequestQueue
     say: Callable[[str], object]
     summary: Summary
     over: bool = False
@@ -101,11 +103,12 @@ class _Run:
     _levels: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> None:
-        for news in self.session.poll():
+        self.take(self.session.poll())
+
+    def take(self, entries: Sequence[News]) -> None:
+        for news in entries:
             self._take(news)
         self.summary = self.summary.with_state(self.session.state)
-        if not self.over:
-            self.agenda.advance(self.session)
 
     def fail(self, text: str, *, grave: bool = True) -> None:
         self.over = self.over or grave

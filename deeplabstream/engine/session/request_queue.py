@@ -1,12 +1,15 @@
 """Request queue: requests actions one after the other, each as soon as it is allowed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import Literal
 
+from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
     Action,
+    News,
     Phase,
     SessionState,
 )
@@ -24,6 +27,8 @@ AGENDAS = MappingProxyType(
     }
 )
 """Actions by the value of the programs' option `--start`."""
+_REST_S = 0.03
+"""Longest interval between two polls."""
 
 
 def armed_instead(actions: Sequence[Action], settings: Settings) -> list[Action]:
@@ -79,6 +84,44 @@ class RequestQueue:
         """Drop all requests: something failed, or a user took over."""
         self._left.clear()
         self.done = True
+
+
+def carried_out(
+    queue: RequestQueue,
+    session: Session,
+    timeout_s: float,
+    *,
+    clock: Clock | None = None,
+    rest: Callable[[float], object] | None = None,
+) -> Iterator[Sequence[News]]:
+    """Poll a session and request what is left of a queue, until all of it has taken effect.
+
+    The caller leaves the loop when something has failed. While the rig is armed, the time
+    does not count.
+
+    Yields
+    ------
+    sequence of News
+        What happened, after each poll.
+
+    Raises
+    ------
+    DeviceError
+        It has not taken effect within `timeout_s`.
+    """
+    clock, rest = clock or SystemClock(), rest or session.rest
+    start_ns = clock.now_ns()
+    while True:
+        yield session.poll()
+        queue.advance(session)
+        if queue.done:
+            return
+        if session.state.armed:
+            start_ns = clock.now_ns()
+        if clock.now_ns() - start_ns >= 1e9 * timeout_s:
+            missing = queue.awaited(session.state)
+            raise DeviceError(f"the rig was not ready within {timeout_s:g} s{missing}")
+        rest(_REST_S)
 
 
 def _in_effect(action: Action | None, state: SessionState) -> bool:
