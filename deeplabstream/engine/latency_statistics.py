@@ -17,6 +17,8 @@ class Spread(TypedDict):
     p95: float
     p99: float
     max: float
+    jitter: float
+    """Standard deviation."""
 
 
 class Timings:
@@ -57,8 +59,8 @@ class Timings:
             "frames": self.frames,
             "mean_fps": (self.frames - 1) / seconds if seconds else 0.0,
             "lost_share": self._lost / self.frames if self.frames else 0.0,
-            "overall_ms": spread(self._overall),
-            "analysis_ms": spread(self._analysis),
+            "overall_ms": spread([ns / 1e6 for ns in self._overall]),
+            "analysis_ms": spread([ns / 1e6 for ns in self._analysis]),
         }
 
     def lines(self) -> Iterator[str]:
@@ -79,10 +81,17 @@ class Timings:
                 yield f"{what}, ms: {numbers}"
 
 
-def spread(times_ns: Sequence[int]) -> Spread | None:
+def spread(times_ms: Sequence[float]) -> Spread | None:
     """Return the statistics of some times; None: there are none."""
-    if not times_ns:
+    if not len(times_ms):
         return None
-    ms = np.array(times_ns) / 1e6
+    ms = np.asarray(times_ms, np.float64)
     p50, p95, p99 = np.percentile(ms, (50, 95, 99)).tolist()
-    return Spread(mean=float(ms.mean()), p50=p50, p95=p95, p99=p99, max=float(ms.max()))
+    return Spread(
+        mean=float(ms.mean()),
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        max=float(ms.max()),
+        jitter=float(ms.std()),
+    )

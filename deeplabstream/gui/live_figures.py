@@ -146,13 +146,10 @@ class StageTimes:
 
     def times_ms(self, stage: str) -> list[float]:
         """Return what each frame took in a stage."""
-        return [ns / 1e6 for ns in self._times_ns(stage)]
+        took = STAGES[stage]
+        times = (took(step) for step in self._steps)
+        return [ns / 1e6 for ns in times if ns is not None]
 
     def spreads(self) -> dict[str, Spread | None]:
         """Return the statistics of each stage; None: no frame came to it."""
-        return {stage: spread(self._times_ns(stage)) for stage in STAGES}
-
-    def _times_ns(self, stage: str) -> list[int]:
-        took = STAGES[stage]
-        times = (took(step) for step in self._steps)
-        return [time for time in times if time is not None]
+        return {stage: spread(self.times_ms(stage)) for stage in STAGES}

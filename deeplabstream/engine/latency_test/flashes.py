@@ -1,15 +1,14 @@
 """Flashes of the latency test: LED, frame, command, output and answer, brought together."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
-import numpy as np
-
 from deeplabstream.core.command import Set
 from deeplabstream.core.journal_entries import Acknowledged, Sensed, Step
+from deeplabstream.engine.latency_statistics import Spread, spread
 from deeplabstream.engine.latency_test.settings_of_test import ANSWER, LED
 
 T = TypeVar("T")
@@ -170,18 +169,15 @@ def _within(
 
 
 def statistics(flashes: Sequence[Flash]) -> dict[str, dict[str, float]]:
-    """Return median, 95th and 99th percentile, maximum and standard deviation, in ms."""
-    columns: dict[str, Iterable[float]] = {
+    """Return the statistics of the delay and of its parts, in ms."""
+    columns: dict[str, list[float]] = {
         "exposure_to_output": [each.exposure_to_output_ms for each in flashes],
         "led_to_output": [each.led_to_output_ms for each in flashes],
     }
     parts = [each.parts_ms for each in flashes]
     columns |= {name: [each[name] for each in parts] for name in PARTS}
-    return {name: _spread(values) for name, values in columns.items()}
+    return {name: _rounded(spread(values)) for name, values in columns.items()}
 
 
-def _spread(values: Iterable[float]) -> dict[str, float]:
-    ms = np.array([*values])
-    p50, p95, p99 = np.percentile(ms, (50, 95, 99)).tolist()
-    figures = {"p50": p50, "p95": p95, "p99": p99, "max": ms.max(), "jitter": ms.std()}
-    return {name: round(float(value), 4) for name, value in figures.items()}
+def _rounded(figures: Spread | None) -> dict[str, float]:
+    return {name: round(float(each), 4) for name, each in (figures or {}).items()}

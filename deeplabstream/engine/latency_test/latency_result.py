@@ -47,8 +47,8 @@ class LatencyResult:
     unseen: int
     unanswered: int
     clock_error_ms: float | None
-    """Largest error of the board's clock on the run's: half the shortest round trip; None:
-    not known."""
+    """Largest constant error of the board's clock on the run's: half the shortest round trip;
+    None: not known."""
     settings: Sections
     """Values of the sections on which the delay depends."""
     flashes: Sequence[Flash] = field(repr=False)
@@ -99,8 +99,8 @@ class LatencyResult:
         error = "the error between the clocks of board and computer is not known"
         if self.clock_error_ms is not None:
             error = (
-                f"with an error of at most {self.clock_error_ms:.2f} ms between the clocks "
-                "of board and computer"
+                f"with a constant error of at most {self.clock_error_ms:.2f} ms between the "
+                "clocks of board and computer, around which single times scatter"
             )
         yield (
             "led to output is by the board's clock alone; exposure to output and the parts "
