@@ -86,8 +86,8 @@ class Streaming:
     )
     real_time: bool = Field(
         True,
-        description="yes: cameras and engine get real-time priority and locked memory "
-        "where the account may; no: ordinary priority",
+        description="yes: cameras, engine and guards get real-time priority and locked "
+        "memory where the account may; no: ordinary priority",
         title="Real-time priority",
         json_schema_extra={"advanced": True},
     )

@@ -16,15 +16,19 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 
-from deeplabstream.core.journal_entries import LAST_NOTE, Note
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.processes.child_process import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
-from deeplabstream.engine.processes.guard import _BEAT, _PAUSE
+from deeplabstream.engine.processes.guard import _BEAT, _PAUSE, switch_off
+from deeplabstream.engine.processes.real_time import GUARD, may_run_real_time
 from deeplabstream.ipc.journal import JournalReader, create_journal
 from deeplabstream.ipc.pipe import Connection
 from deeplabstream.plugins.input import Hear, PulseInput
+from deeplabstream.plugins.output import Write
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.settings.loading import parse
+from outputs.simulated_output import SimulatedOutput
 from tests.engine.killable import laser_on, settings_of
 from tests.engine.tolerant import GIVE_UP_S
 
@@ -140,6 +144,52 @@ def test_guards_ignore_silence_while_a_trigger_generator_opens(tmp_path: Path) -
         end.close()
     journal.close()
     journal.unlink()
+
+
+@pytest.mark.skipif(
+    not may_run_real_time(), reason="the account may not use real-time priority"
+)
+def test_guards_have_priority_above_the_engine_and_the_cameras(tmp_path: Path) -> None:
+    """An engine that computes without pause cannot keep them from noticing it."""
+    with laser_on(tmp_path) as rig:
+        names = ("engine", "camera top", "guard", "second guard")
+        of = {name: os.sched_getparam(rig.pids[name]).sched_priority for name in names}
+        assert of["guard"] == of["second guard"] == GUARD
+        assert max(of["engine"], of["camera top"]) < GUARD
+
+
+class Told:
+    """A guard's reports."""
+
+    def __init__(self) -> None:
+        self.edges: list[Edge] = []
+
+    def send(self, message: object) -> None:
+        return
+
+    def write(self, entry: Edge | Note) -> None:
+        if isinstance(entry, Edge):
+            self.edges.append(entry)
+
+
+class Waiting(SimulatedOutput):
+    """Opens when the guard has raised the priority of the thread that opens it."""
+
+    raised: ClassVar[threading.Event] = threading.Event()
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        if not self.raised.wait(GIVE_UP_S):
+            raise DeviceError("it opens at ordinary priority")
+        yield lambda level: None
+
+
+def test_the_threads_that_switch_off_in_the_engine_s_place_get_the_guards_priority() -> (
+    None
+):
+    outputs, told = {"laser": Waiting(), "valve": Waiting()}, Told()
+    switch_off(outputs, "The engine hangs", "guard", told, Waiting.raised.set)
+    assert [edge.output for edge in told.edges] == ["laser", "valve"]
 
 
 def test_the_second_guard_acts_when_engine_and_guard_are_killed(

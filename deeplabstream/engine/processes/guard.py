@@ -16,6 +16,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.processes.child_process import send_message
+from deeplabstream.engine.processes.real_time import GUARD, RealTime
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import (
     GuardReport,
@@ -83,6 +84,8 @@ class GuardLinks:
     """Released for every journal entry."""
     second: Connection | None = None
     """Pipe from the first guard to the second one."""
+    real_time: bool = False
+    """Whether the guards get real-time priority, above the engine's."""
 
 
 def guard_main(
@@ -99,14 +102,15 @@ def guard_main(
     each output that may still be on.
     """
     second = Heartbeat(links.second) if links and links.second else Heartbeat()
-    settle_guard(outputs, links)
+    real_time = settle_guard(outputs, links)
     what = watch(heart)
     if not what:
         return
     second.pause()
     kill(engine_pid)
     wait_for_end(heart)
-    switch_off(outputs, f"The engine {what}", "guard", Report(reports, links))
+    report = Report(reports, links)
+    switch_off(outputs, f"The engine {what}", "guard", report, real_time.raise_threads)
     second.goodbye()
 
 
@@ -160,15 +164,21 @@ def guards_missing(
     return guards
 
 
-def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> None:
-    """Ignore signals, import what the outputs need, and report that the guard is ready."""
+def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> RealTime:
+    """Ignore signals, import what the outputs need, and report that the guard is ready.
+
+    Its priority is above the engine's: one that computes without pause on the only core
+    would keep the guard from noticing it.
+    """
     leave_to_parent()
     for name in ("SIGTERM", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
     _preload(outputs)
+    real_time = RealTime(GUARD, links is not None and links.real_time)
     if links is not None:
         links.ready.release()
+    return real_time
 
 
 def switch_off(
@@ -176,17 +186,19 @@ def switch_off(
     what: str,
     process: str,
     report: Reporting,
+    started: Callable[[], object] = lambda: None,
 ) -> None:
     """Open every output again, write 0 and record it, in place of the engine.
 
-    The last entry is the note that the engine could not write: what is off or may be on.
+    `started` is called when the threads that do it have started, one for each output. The
+    last entry is the note that the engine could not write: what is off or may be on.
     """
     clock = SystemClock()
     text = f"{what}: the {process} switches the outputs off"
     report.send(GuardTookOver(text))
     report.write(Note("guard", text, clock.now_ns()))
     left_on = []
-    for name, found in _switch_off(outputs, process).items():
+    for name, found in _switch_off(outputs, process, started).items():
         if isinstance(found, Edge):
             report.write(found)
         else:
@@ -249,7 +261,7 @@ def wait_for_end(heart: Connection) -> None:
 
 
 def _switch_off(
-    outputs: Mapping[str, Output], process: str
+    outputs: Mapping[str, Output], process: str, started: Callable[[], object]
 ) -> dict[str, Edge | ProblemReport]:
     """Open all outputs again at the same time and write 0."""
     found: dict[str, Edge | ProblemReport] = {}
@@ -266,6 +278,7 @@ def _switch_off(
             )
             thread.start()
             threads.append(thread)
+    started()
     give_up_s = time.perf_counter() + ANSWER_S
     for thread in threads:
         thread.join(max(0.0, give_up_s - time.perf_counter()))

@@ -20,8 +20,9 @@ from pathlib import Path
 if sys.platform == "linux":
     import resource
 
-ENGINE, CAMERA = 10, 12
-"""Priorities of SCHED_FIFO. A camera comes first: its frame time must not be late."""
+ENGINE, CAMERA, GUARD = 10, 12, 14
+"""Priorities of SCHED_FIFO. A camera comes before the engine: its frame time must not be
+late. A guard comes first: an engine that hangs may compute without pause."""
 LONGEST_S = 0.5
 """How long a thread may compute at real-time priority without sleeping."""
 KILLED_S = 5.0
@@ -67,7 +68,7 @@ class RealTime:
     def _begin(self) -> str:
         keep_freed_memory()
         if sys.platform == "win32":
-            return _begin_windows()
+            return _begin_windows("Pro Audio" if self._priority >= GUARD else "Capture")
         if sys.platform != "linux":
             return "real-time priority: not on this system"
         _call("prctl", _SET_TIMER_SLACK, 1, 0, 0, 0)  # sleeps end on time
@@ -209,7 +210,7 @@ def may_run_real_time() -> bool | None:
 
         def attempt() -> None:
             with suppress(OSError):
-                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(CAMERA))
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(GUARD))
                 allowed.append(True)
 
         thread = threading.Thread(target=attempt)
@@ -301,8 +302,11 @@ def _used_ns(thread: int) -> int:
         return 0
 
 
-def _begin_windows() -> str:
-    """Register the calling thread with MMCSS and raise the process's priority class."""
+def _begin_windows(task: str) -> str:
+    """Register the calling thread with MMCSS and raise the process's priority class.
+
+    Threads of the task Pro Audio (category high) come before those of Capture (medium).
+    """
     if sys.platform == "win32":
         from ctypes import WinDLL, byref, c_ulong, c_void_p, c_wchar_p
 
@@ -314,9 +318,9 @@ def _begin_windows() -> str:
         )
         avrt.AvSetMmThreadCharacteristicsW.argtypes = c_wchar_p, c_void_p
         avrt.AvSetMmThreadCharacteristicsW.restype = c_void_p
-        task = c_ulong(0)
-        registered = avrt.AvSetMmThreadCharacteristicsW("Capture", byref(task))
-        priority = "MMCSS task Capture" if registered else "no (MMCSS refused)"
+        index = c_ulong(0)
+        registered = avrt.AvSetMmThreadCharacteristicsW(task, byref(index))
+        priority = f"MMCSS task {task}" if registered else "no (MMCSS refused)"
         process = "high" if raised else "unchanged"
         return f"real-time priority: {priority}; process priority: {process}"
     return ""

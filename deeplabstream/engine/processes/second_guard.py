@@ -58,13 +58,19 @@ def second_guard_main(
     The main process sends `SharedResources`, and `Stop` when all is well.
     """
     leave_session()
-    settle_guard(outputs, links)
+    real_time = settle_guard(outputs, links)
     report = Report(main, links)
     if what := watch(heart, HANG_S):
         for pid in pids:
             kill(pid)
         wait_for_end(heart)
-        switch_off(outputs, f"Engine and guard {what}", "second guard", report)
+        switch_off(
+            outputs,
+            f"Engine and guard {what}",
+            "second guard",
+            report,
+            real_time.raise_threads,
+        )
     remains = _remains(main)
     if remains is None:
         return

@@ -139,7 +139,11 @@ class ProcessManager:
         )
         self.engine = self._start("engine", ENGINE, (settings,), (links,))
         to_guard = GuardLinks(
-            self._guarded, self.journal.spec, (self._recorder_wake,), second_in
+            self._guarded,
+            self.journal.spec,
+            (self._recorder_wake,),
+            second_in,
+            settings.streaming.real_time,
         )
         pid = self.engine.process.pid
         before = self.outputs, heart, pid
