@@ -163,15 +163,19 @@ def test_a_rig_that_never_gets_ready_is_given_up() -> None:
     assert rig.asked == [Action.START_STREAM, Action.STOP_STREAM]
 
 
-class ArmedSession(FakeSession):
-    """A remote starts what it is armed for after a hundred polls."""
+class ArmedSession(SlowSession):
+    """Its stream starts after a hundred polls; it is armed meanwhile."""
 
     polls = 0
+
+    def do(self, action: Action) -> None:
+        super().do(action)
+        self.update(armed=True)
 
     def poll(self) -> list[News]:
         self.polls += self.state.armed
         if self.polls == 100:
-            self.put(replace(self.state, armed=False, experimenting=True))
+            self.put(SessionState(Phase.STREAMING))
         return super().poll()
 
 
@@ -185,7 +189,7 @@ def test_what_is_requested_is_given_up_in_time_but_not_while_the_rig_is_armed() 
     with pytest.raises(DeviceError, match="not ready within 5 s; Start Stream has not"):
         list(carried_out(slow, SlowSession(), 5, clock=clock, rest=rest))
     assert clock.now_ns() == 5 * 10**9
-    armed = RequestQueue([*AGENDAS["analysis"], Action.ARM])
+    armed = RequestQueue(AGENDAS["stream"])
     for _ in carried_out(armed, ArmedSession(), 5, clock=clock, rest=rest):
         pass
     assert armed.done and clock.now_ns() > 100 * 10**9
