@@ -521,7 +521,7 @@ class LiveMeasures:
         if not self._tracks:
             self._begin(time_s)
         self.last_s = time_s
-        points, confidence = pose.points.tolist(), pose.confidence.tolist()
+        points, confidence = pose.rows, pose.confidence.tolist()
         rejected = _rejected(pose, flags) if flags else set[int]()
         parts = len(self._unknown)
         for number, track in enumerate(self._tracks):

@@ -70,6 +70,16 @@ class Pose:
     """State of each animal's identity (`pose.tracking.identity_tracker`); empty: all known."""
     spread_px: float = nan
     """How far the networks of an ensemble are from their median; NaN: it is one network."""
+    _rows: list[list[list[float]]] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def rows(self) -> list[list[list[float]]]:
+        """Points of each animal as lists [x, y], made once: an array costs more per point."""
+        rows = self._rows
+        if rows is None:
+            rows = self.points.tolist()
+            object.__setattr__(self, "_rows", rows)
+        return rows
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,7 +137,7 @@ class Pose:
 
     def places(self, bodyparts: Sequence[str], animal: int = 0) -> list[list[float]]:
         """Return the same as lists [x, y], which are faster for single points."""
-        rows: list[list[float]] = self.points[animal].tolist()
+        rows = self.rows[animal]
         return [rows[n] for n in _places(self.skeleton.bodyparts, tuple(bodyparts))]
 
     def knows(self, bodyparts: Sequence[str]) -> bool:

@@ -292,8 +292,9 @@ class Loop:
             pose = self._who.tell(frame, pose)
         posed_ns = self._clock.now_ns()
         time_s = (frame.time_ns - self._zero_ns) / 1e9
-        for sentence in self._whereabouts.news(frame.camera, pose, time_s):
-            self._note("identity", sentence)
+        if pose.identity:
+            for sentence in self._whereabouts.news(frame.camera, pose, time_s):
+                self._note("identity", sentence)
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
         sight, inputs = FilteredPose(pose), self._inputs()

@@ -235,7 +235,9 @@ class PoseFilter:
         `age_s` is how long ago it was exposed.
         """
         seen, flags = pose.seen(self._thresholds.of(camera)), dict[str, str]()
-        if identity_switched(pose.identity):  # what was followed was another animal
+        if pose.identity and identity_switched(
+            pose.identity
+        ):  # what was followed was another animal
             self._gates.pop(camera, None)
             self._filters.pop(camera, None)
         calibration = self._calibrations.get(camera)

@@ -108,18 +108,18 @@ class JournalWriter:
             words[_LOST] += 1
             return False
         number, last = words[_ENTRIES] + 1, written + needed
-        for sequence in range(written + 1, last + 1):
-            words[journal.place(sequence) // 8] = 0
+        places = [journal.place(each) for each in range(written + 1, last + 1)]
+        for place in places:
+            words[place // 8] = 0
         self._fence()
-        for part, sequence in enumerate(range(written + 1, last + 1)):
-            place = journal.place(sequence)
+        for part, place in enumerate(places):
             head, start = place // 8, place + _SLOT_HEAD
             piece = data[part * _ROOM : (part + 1) * _ROOM]
             journal.bytes[start : start + len(piece)] = piece
             words[head + 1], words[head + 2], words[head + 3] = number, len(data), part
         self._fence()
-        for sequence in range(written + 1, last + 1):
-            words[journal.place(sequence) // 8] = sequence
+        for sequence, place in enumerate(places, written + 1):
+            words[place // 8] = sequence
         words[_ENTRIES] = number
         self._fence()
         words[_WRITTEN] = last

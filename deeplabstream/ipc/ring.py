@@ -257,6 +257,10 @@ class RingReader:
 
     def __init__(self, ring: Ring, borrows: bool = False) -> None:
         self._ring = ring
+        self.spec = ring.spec
+        """Parameters of the ring."""
+        self.camera = ring.spec.camera
+        """Name of the camera."""
         self._borrows = borrows
         self._fence = memory_fence()
         self._read = ring.published
@@ -266,16 +270,6 @@ class RingReader:
         """Frames returned."""
         self.missed = 0
         """Frames skipped by `newest`, or overwritten before `following`."""
-
-    @property
-    def spec(self) -> RingSpec:
-        """Parameters of the ring."""
-        return self._ring.spec
-
-    @property
-    def camera(self) -> str:
-        """Name of the camera."""
-        return self._ring.spec.camera
 
     @property
     def place(self) -> int:

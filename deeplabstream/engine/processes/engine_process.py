@@ -288,7 +288,10 @@ class _Engine:
 
     def whole(self, frame: Frame) -> bool:
         """Return whether the image has not been overwritten since `newest` gave it."""
-        return all(r.whole for r in self.readers if r.camera == frame.camera)
+        for reader in self.readers:
+            if reader.camera == frame.camera:
+                return reader.whole
+        return True
 
     def sleep(self, deadline_ns: int | None) -> None:
         """Wait to be woken, no longer than heartbeat and deadline allow."""
