@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from deeplabstream.core.command import Set
 from deeplabstream.core.journal_entries import Acknowledged, Sensed, Step
@@ -180,4 +180,5 @@ def statistics(flashes: Sequence[Flash]) -> dict[str, dict[str, float]]:
 
 
 def _rounded(figures: Spread | None) -> dict[str, float]:
-    return {name: round(float(each), 4) for name, each in (figures or {}).items()}
+    known = cast("Mapping[str, float]", figures or {})
+    return {name: round(value, 4) for name, value in known.items()}
