@@ -18,6 +18,7 @@ prepare()
 
 import argparse
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class Job:
             found = self._predict(video, partial, *place)
         except OSError as error:
             raise DeepLabStreamError(f"Can't write {folder}: {error}") from error
-        return writing.submit(self._write, found, folder, name, partial)
+        return writing.submit(self._write_all, found, folder, name, partial)
 
     def predict_views(self, found: Mapping[str, Mapping[str, Path]]) -> int:
         """Predict the videos of each session together; return 0, or 1: one could not be."""
@@ -219,6 +220,18 @@ class Job:
                 "decoded; their rows are empty"
             )
         return found
+
+    def _write_all(
+        self, found: VideoPoses, folder: Path, name: str, partial: Path
+    ) -> list[Path]:
+        try:
+            return self._write(found, folder, name, partial)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise DeepLabStreamError(
+                f"Can't write the poses of {found.rows.path} into {folder}: {reason}. "
+                "Repeat the command to write them"
+            ) from error
 
     def _write(
         self, found: VideoPoses, folder: Path, name: str, partial: Path

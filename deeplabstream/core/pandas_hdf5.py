@@ -1,4 +1,4 @@
-"""Reading of HDF5 tables written by pandas, without pandas, which would unpickle objects.
+"""HDF5 tables of pandas: written by pandas, read without it, which would unpickle objects.
 
 Both layouts are read. `fixed` stores the levels of each axis, the level of each row or
 column, and a block of values. `table` stores rows as records and the names of columns as a
@@ -6,11 +6,13 @@ pickled list. From that pickle only lists, tuples, strings and numbers are read:
 of a callable is refused.
 """
 
+import errno
 import io
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from deeplabstream.core.hdf5 import open_hdf5, whole
 
 if TYPE_CHECKING:
     import h5py
+    from pandas import DataFrame
 
 KEY = "df_with_missing"
 """Name of DeepLabCut's table."""
@@ -57,6 +60,18 @@ def read_hdf5_table(file: Path) -> Hdf5Table:
     if widths != {len(levels)}:
         raise ValueError(f"its columns do not have the levels {', '.join(levels)}")
     return Hdf5Table(levels, columns, rows, values)
+
+
+def write_hdf5_table(
+    table: "DataFrame", file: Path, layout: Literal["fixed", "table"] = "fixed"
+) -> None:
+    """Write a table as DeepLabCut has it; OSError: it can't be written."""
+    try:
+        table.to_hdf(file, key=KEY, mode="w", format=layout)
+    except RuntimeError as error:  # HDF5ExtError of tables
+        full = os.strerror(errno.ENOSPC)
+        number = errno.ENOSPC if full in str(error) else errno.EIO
+        raise OSError(number, os.strerror(number), str(file)) from error
 
 
 def _fixed(table: "h5py.Group") -> tuple[Labels, Labels, NDArray[np.float64]]:

@@ -245,6 +245,33 @@ def test_a_full_disk_is_an_error_before_rows_are_missing(
         assert kept.read().tolist() == [[0, 0], [0, 0]]
 
 
+def test_a_disk_that_is_full_at_the_end_names_the_video_and_the_others_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tables import HDF5ExtError
+
+    films = [write_film(tmp_path / f"{name}.mp4", frames=3) for name in "ab"]
+    words = [*map(str, films), "--model", "stand-in:0", "--to", "h5", "--no-metrics"]
+    whole = pd.DataFrame.to_hdf
+
+    def full(table: pd.DataFrame, path: Path, **options: object) -> None:
+        if path.stem == "a":
+            raise HDF5ExtError("error trace\nNo space left on device\nend of trace")
+        whole(table, path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pd.DataFrame, "to_hdf", full)
+        assert main(words) == 1
+    said = capsys.readouterr()
+    assert f"Can't write the poses of {films[0]}" in said.err
+    assert "No space left on device. Repeat the command" in said.err
+    assert (tmp_path / "b.h5").is_file()
+    assert not (tmp_path / "a.h5").exists()
+    assert main(words) == 0
+    assert "continued at frame 3" in capsys.readouterr().out
+    assert len(read_poses(tmp_path / "a.h5")) == 3
+
+
 def test_what_is_not_there_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

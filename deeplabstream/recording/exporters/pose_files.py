@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.pandas_hdf5 import KEY
+from deeplabstream.core.pandas_hdf5 import write_hdf5_table
 from deeplabstream.core.pose import part_names
 from deeplabstream.recording.exporters.nwb import NwbPoses, NwbSession, write_nwb
 from deeplabstream.recording.exporters.sleap_analysis import write_sleap
@@ -52,7 +52,7 @@ def write_dlc_csv(poses: PoseTable, path: Path) -> None:
 
 def write_dlc_h5(poses: PoseTable, path: Path) -> None:
     """Write DeepLabCut's HDF5."""
-    deeplabcut(poses).to_hdf(path, key=KEY, format="table", mode="w")
+    write_hdf5_table(deeplabcut(poses), path, "table")
 
 
 def _parquet(table: PoseTable, path: Path) -> None:

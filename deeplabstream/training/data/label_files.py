@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.atomic_replace import replace
-from deeplabstream.core.pandas_hdf5 import KEY
+from deeplabstream.core.pandas_hdf5 import write_hdf5_table
 from deeplabstream.training.data.labels import SINGLE, VISIBLE
 
 
@@ -120,8 +120,7 @@ def write_dlc_table(
     more = [[float(cell or "nan") for cell in unique.row(name)] for name in names]
     values = np.hstack([values, np.array(more, np.float64).reshape(len(names), -1)])
     draft = file.with_name(f"{file.name}.new")
-    table = pd.DataFrame(values, index=index, columns=columns)
-    table.to_hdf(draft, key=KEY, mode="w")
+    write_hdf5_table(pd.DataFrame(values, index=index, columns=columns), draft)
     replace(draft, file)
 
 
