@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.settings.loading import load
+from deeplabstream.offline.run_import import settings_of
 from deeplabstream.pose.filters.edge_lengths import FEWEST, WIDER, measured_edges
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_folder import RunFolder
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
     try:
-        rig = load(folder.path / "settings.ini")
+        rig = settings_of(folder)
     except SettingsError as error:
         raise DeepLabStreamError(f"{folder.path} can't be used: {error}") from error
     camera = camera or rig.deciding_camera

@@ -19,8 +19,8 @@ from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.pose_filtering import filtered_poses
-from deeplabstream.settings.loading import load
 from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.run_import import settings_of
 from deeplabstream.pose.behaviour.classifier_folder import save_features
 from deeplabstream.pose.behaviour.pose_features import FeatureSet, usual
 from deeplabstream.recording.run_opening import open_run_folder
@@ -172,7 +172,7 @@ def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pos
     if source.is_dir():
         folder = open_run_folder(source, print)
         try:
-            rig = load(source / "settings.ini")
+            rig = settings_of(folder)
         except SettingsError as error:
             raise DeepLabStreamError(f"{source} is not a run: {error}") from error
         camera = asked.camera or rig.deciding_camera

@@ -7,6 +7,7 @@ it has no triggers, outputs or latencies.
 import csv
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder, stem
 from deeplabstream.recording.run_schema import IMPORTED, VIDEO
 from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import FORMS, SEXES
 from deeplabstream.video.decoding import open_container
 from deeplabstream.video.video_reader import VideoReader, open_video
@@ -222,6 +225,17 @@ def import_run(
     ended = started + timedelta(seconds=float(times_s[-1]))
     folder.finish(ended, IMPORTED, [])
     return ImportedRun(folder, frames, tuple(notes))
+
+
+def settings_of(folder: RunFolder) -> Settings:
+    """Return the settings of a run; those of an imported one have its camera and scale only.
+
+    SettingsError: they can't be used.
+    """
+    text = folder.settings_text
+    if folder.facts.get(IMPORTED):  # no rig: the camera has no kind
+        text = re.sub(r"(?m)^\[Camera .*\]$", r"\g<0>\nKIND = SimulatedCamera", text)
+    return parse(text, folder.path)
 
 
 def _chosen(table: PoseTable, tracks: Sequence[str], notes: list[str]) -> PoseTable:

@@ -14,16 +14,21 @@ from sklearn.svm import LinearSVC
 from deeplabstream.core.errors import DeepLabStreamError, ModelError, SettingsError
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.offline.run_import import ImportOptions, import_run
 from deeplabstream.pose.behaviour.classifier import open_classifier
 from deeplabstream.pose.behaviour.classifier_folder import (
     load_classifier_folder,
     read_features,
 )
 from deeplabstream.recording import run_opening
+from deeplabstream.recording.exporters.pose_files import write_dlc_csv
+from deeplabstream.recording.recorded_frames import read_frames
+from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.training.behaviour_classifier import Interval, read_intervals
+from tests.offline.films import write_film
 from tests.training.walker import PLACE, RATE, RIG, SKELETON, Animal, run
-from utils import CheckSettings, ConvertClassifier, TrainClassifier
+from utils import CheckSettings, ConvertClassifier, LearnTracking, TrainClassifier
 
 ASKING = """
 [Classifier gait]
@@ -87,6 +92,23 @@ def test_intervals_of_boris_are_read(tmp_path: Path) -> None:
     file.write_text("a,b\n1,2\n", "utf-8")
     with pytest.raises(DeepLabStreamError, match="needs the columns start_s, end_s"):
         read_intervals(file)
+
+
+def test_an_imported_run_is_learned_from_like_the_run_itself(
+    trained: Path, tmp_path: Path
+) -> None:
+    (table,) = trained.glob("run/**/top.csv")
+    rows = read_frames(RunFolder(table.parent), "top").poses
+    poses = tmp_path / "poses.csv"
+    write_dlc_csv(rows, poses)
+    film = write_film(tmp_path / "film.mp4", frames=len(rows))
+    options = ImportOptions(fps=RATE, mm_per_pixel=0.5, threshold=0.5)
+    made = import_run(film, poses, tmp_path / "imported", options)
+    words = ["--of", str(made.folder.path), str(labels(tmp_path / "l.csv", 1))]
+    words += ["--unit", "mm", "--window-s", "0.4", "--trees", "10"]
+    assert TrainClassifier.main([str(tmp_path / "gait"), *words]) == 0
+    assert load_classifier_folder(tmp_path / "gait").features.unit == "mm"
+    assert LearnTracking.main([str(made.folder.path), "--unit", "mm"]) == 0
 
 
 def test_a_killed_run_is_made_whole_before_it_is_learned_from(
