@@ -1,5 +1,6 @@
 """Exclusive writing: of programs that read, change and write a file, one does so at a time."""
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,11 @@ from deeplabstream.core.errors import DeviceError
 
 PATIENCE_S = 10.0
 """Time after which another program's lock is an error."""
+_GENERIC_WRITE, _DELETE = 0x40000000, 0x10000
+_OPEN_ALWAYS = 4
+_DELETE_ON_CLOSE = 0x04000000
+_IN_USE = (5, 32)
+"""Windows' numbers for "access denied", also while it is deleted, and "in use"."""
 
 
 @contextmanager
@@ -46,10 +52,7 @@ def exclusive(file: Path) -> Iterator[None]:
 def _locked(lock: Path) -> int | None:
     """Return an open file that is locked; None: another program has it."""
     if sys.platform == "win32":
-        try:
-            return os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)
-        except (FileExistsError, PermissionError):  # the latter while it is deleted
-            return None
+        return _opened_alone(lock)
     import fcntl
 
     handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
@@ -63,4 +66,27 @@ def _locked(lock: Path) -> int | None:
         os.close(handle)
         raise
     os.close(handle)  # it belonged to a program that has deleted it meanwhile
+    return None
+
+
+def _opened_alone(lock: Path) -> int | None:
+    """Open a file on Windows that nobody else can open until it is closed, and so deleted.
+
+    One that a power failure left behind is used again.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+        from ctypes import c_uint32, c_void_p, c_wchar_p
+
+        create = ctypes.WinDLL("kernel32", use_last_error=True).CreateFileW
+        words = (c_wchar_p, c_uint32, c_uint32, c_void_p, c_uint32, c_uint32, c_void_p)
+        create.argtypes, create.restype = words, c_void_p
+        access, shared = _GENERIC_WRITE | _DELETE, 0
+        handle = create(
+            str(lock), access, shared, None, _OPEN_ALWAYS, _DELETE_ON_CLOSE, None
+        )
+        if handle != c_void_p(-1).value:
+            return msvcrt.open_osfhandle(handle, os.O_RDWR)
+        if (number := ctypes.get_last_error()) not in _IN_USE:
+            raise ctypes.WinError(number)
     return None

@@ -1,5 +1,7 @@
 """Exclusive writing: one program at a time, also after another was killed."""
 
+import ctypes
+import os
 import subprocess
 import sys
 import threading
@@ -100,20 +102,77 @@ def test_a_folder_that_can_not_be_written_is_a_sentence(tmp_path: Path) -> None:
         pass
 
 
-def test_on_windows_a_folder_without_write_permission_is_named(
+def test_a_lock_file_that_a_power_failure_left_is_used_again(tmp_path: Path) -> None:
+    (tmp_path / ".list.json.lock").touch()
+    with exclusive(tmp_path / "list.json"):
+        pass
+    assert not [*tmp_path.iterdir()]
+
+
+class Windows:
+    """CreateFileW, which fails with the errors given and then opens."""
+
+    def __init__(self, *errors: int) -> None:
+        self.errors = [*errors]
+        self.asked: list[tuple[object, ...]] = []
+        self.number = 0
+
+    def create(self, *words: object) -> int | None:
+        self.asked.append(words)
+        if not self.errors:
+            return 2**40
+        self.number = self.errors.pop(0)
+        return ctypes.c_void_p(-1).value
+
+    def library(self, _name: str, use_last_error: bool) -> SimpleNamespace:
+        assert use_last_error, "the interpreter's own calls would change GetLastError"
+        return SimpleNamespace(
+            CreateFileW=lambda *words: self.create(*words),
+        )
+
+    def error(self, number: int) -> OSError:
+        return OSError(number, "The system cannot find the path specified.")
+
+
+def on_windows(monkeypatch: pytest.MonkeyPatch, *errors: int) -> Windows:
+    windows = Windows(*errors)
+    made = SimpleNamespace(
+        WinDLL=windows.library,
+        get_last_error=lambda: windows.number,
+        WinError=windows.error,
+    )
+    opened = os.open(os.devnull, os.O_RDWR)
+    library = SimpleNamespace(open_osfhandle=lambda handle, _: opened)
+    monkeypatch.setattr(exclusive_writing, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(exclusive_writing, "ctypes", made)
+    monkeypatch.setitem(sys.modules, "msvcrt", library)
+    return windows
+
+
+def test_on_windows_the_file_is_open_to_nobody_else_and_deleted_with_the_handle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There, the error is the one of a lock that another program is giving back."""
+    windows = on_windows(monkeypatch, 32, 5)
+    with exclusive(tmp_path / "list.json"):
+        assert len(windows.asked) == 3, "in use, then being deleted, then free"
+    name, access, shared, _, made, flags, _ = windows.asked[-1]
+    assert name == str(tmp_path / ".list.json.lock")
+    assert (access, shared) == (0x40010000, 0)
+    assert (made, flags) == (4, 0x04000000), "OPEN_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE"
 
-    def refuse(*_: object) -> int:
-        raise PermissionError
 
-    windows = SimpleNamespace(O_CREAT=0, O_EXCL=0, O_RDWR=0, O_TEMPORARY=0, open=refuse)
-    monkeypatch.setattr(exclusive_writing, "sys", SimpleNamespace(platform="win32"))
-    monkeypatch.setattr(exclusive_writing, "os", windows)
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (5, "another program, or its folder can't be"),
+        (3, "can't be locked: The system"),
+    ],
+)
+def test_on_windows_an_error_that_stays_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """Without permission to write, the error is that of a lock that is being given back."""
+    on_windows(monkeypatch, *[number] * 1000)
     monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 0.0)
-    with (
-        pytest.raises(DeviceError, match="another program, or its folder can't be"),
-        exclusive(tmp_path / "list.json"),
-    ):
+    with pytest.raises(DeviceError, match=said), exclusive(tmp_path / "list.json"):
         pass
