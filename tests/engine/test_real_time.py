@@ -200,6 +200,19 @@ def test_with_real_time_off_nothing_is_asked_for(
 
 
 @LINUX
+def test_with_real_time_off_threads_that_begin_later_get_no_priority_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The engine asks for them when it opens the outputs again."""
+    asked: list[object] = []
+    for function in ("sched_setscheduler", "setpriority"):
+        monkeypatch.setattr(os, function, lambda *words: asked.append(words))
+    monkeypatch.setattr(real_time, "raise_priority", lambda: None)
+    RealTime(ENGINE, wanted=False).raise_threads()
+    assert not asked
+
+
+@LINUX
 @pytest.mark.parametrize(
     ("cores", "left"), [(2, None), (4, {0, 1, 2}), (8, set(range(7)))]
 )

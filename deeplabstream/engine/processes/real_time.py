@@ -17,6 +17,8 @@ from contextlib import suppress
 from math import inf
 from pathlib import Path
 
+from deeplabstream.engine.processes import windows_priority
+
 if sys.platform == "linux":
     import resource
 
@@ -43,23 +45,25 @@ _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _SET_TIMER_SLACK = 29
 _CAP_IPC_LOCK = 14
-_HIGH_PRIORITY_CLASS = 0x80
 
 
 class RealTime:
     """Real-time priority of this process's threads; made and used by its main thread.
 
-    `wanted` False: raised ordinary priority (`nice`) only.
+    `wanted` False: raised ordinary priority (`nice`) only. On Windows the computer does not
+    sleep by itself meanwhile.
     """
 
     def __init__(self, priority: int, wanted: bool = True) -> None:
-        self._priority = priority
+        self._priority, self._wanted = priority, wanted
         self._used_ns: dict[int, int] = {}
         """CPU time of each thread at real-time priority, when it was checked last."""
         self._lowered: set[int] = set()
         self._unsaid: list[str] = []
         self._checked_ns = 0
         raise_priority()
+        if sys.platform == "win32":
+            windows_priority.keep_awake()
         self.remark = (
             self._begin() if wanted else "real-time priority: REAL_TIME is off"
         )
@@ -68,7 +72,9 @@ class RealTime:
     def _begin(self) -> str:
         keep_freed_memory()
         if sys.platform == "win32":
-            return _begin_windows("Pro Audio" if self._priority >= GUARD else "Capture")
+            self.raise_threads()
+            task = "Pro Audio" if self._priority >= GUARD else "Capture"
+            return windows_priority.raise_process(task)
         if sys.platform != "linux":
             return "real-time priority: not on this system"
         _call("prctl", _SET_TIMER_SLACK, 1, 0, 0, 0)  # sleeps end on time
@@ -88,6 +94,10 @@ class RealTime:
         Threads of libraries (the network's, the camera driver's) compute much: they get
         a higher ordinary priority.
         """
+        if not self._wanted:
+            return
+        if sys.platform == "win32":
+            windows_priority.raise_other_threads()
         if sys.platform != "linux":
             return
         policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
@@ -188,12 +198,7 @@ def raise_priority(steps: int = 5) -> None:
     calling thread gets a higher priority.
     """
     if sys.platform == "win32":
-        from ctypes import WinDLL, c_int, c_void_p
-
-        kernel = WinDLL("kernel32")
-        kernel.GetCurrentThread.restype = c_void_p
-        kernel.SetThreadPriority.argtypes = c_void_p, c_int
-        kernel.SetThreadPriority(kernel.GetCurrentThread(), 1)
+        windows_priority.raise_thread()
     else:
         with suppress(OSError):
             os.nice(-steps)
@@ -300,27 +305,3 @@ def _used_ns(thread: int) -> int:
         return int(text.split()[0])
     except (OSError, ValueError, IndexError):
         return 0
-
-
-def _begin_windows(task: str) -> str:
-    """Register the calling thread with MMCSS and raise the process's priority class.
-
-    Threads of the task Pro Audio (category high) come before those of Capture (medium).
-    """
-    if sys.platform == "win32":
-        from ctypes import WinDLL, byref, c_ulong, c_void_p, c_wchar_p
-
-        kernel, avrt = WinDLL("kernel32"), WinDLL("avrt")
-        kernel.GetCurrentProcess.restype = c_void_p
-        kernel.SetPriorityClass.argtypes = c_void_p, c_ulong
-        raised = kernel.SetPriorityClass(
-            kernel.GetCurrentProcess(), _HIGH_PRIORITY_CLASS
-        )
-        avrt.AvSetMmThreadCharacteristicsW.argtypes = c_wchar_p, c_void_p
-        avrt.AvSetMmThreadCharacteristicsW.restype = c_void_p
-        index = c_ulong(0)
-        registered = avrt.AvSetMmThreadCharacteristicsW(task, byref(index))
-        priority = f"MMCSS task {task}" if registered else "no (MMCSS refused)"
-        process = "high" if raised else "unchanged"
-        return f"real-time priority: {priority}; process priority: {process}"
-    return ""
