@@ -1,5 +1,6 @@
 """Clocks: time is passed as an argument."""
 
+import ctypes
 import sys
 import time
 from typing import Protocol
@@ -41,8 +42,16 @@ class ManualClock:
 def asleep_ns() -> int:
     """Return how long the computer was suspended since its start, in ns; 0: unknown.
 
-    Linux: the difference of CLOCK_BOOTTIME and CLOCK_MONOTONIC.
+    Linux: the difference of CLOCK_BOOTTIME and CLOCK_MONOTONIC. Windows: of the tick count and
+    the unbiased interrupt time, to 16 ms.
     """
+    if sys.platform == "win32":
+        kernel = ctypes.windll.kernel32
+        kernel.GetTickCount64.restype = ctypes.c_uint64
+        awake = ctypes.c_uint64()  # in units of 100 ns
+        if not kernel.QueryUnbiasedInterruptTime(ctypes.byref(awake)):
+            return 0
+        return int(kernel.GetTickCount64()) * 1_000_000 - awake.value * 100
     if sys.platform != "linux":
         return 0
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(

@@ -8,7 +8,7 @@ program looks at it often, switches its outputs off, closes the record, and ends
 | Ctrl-C (SIGINT), SIGTERM | all systems |
 | the terminal or ssh was closed (SIGHUP), Ctrl-\ (SIGQUIT) | Linux, macOS |
 | Ctrl-Z (SIGTSTP): outputs off, then the process stops | Linux, macOS |
-| the computer slept, noticed after it woke | Linux |
+| the computer slept, noticed after it woke | Linux, Windows |
 | Ctrl-Break, console closed, log-off, shut-down, sleep | Windows |
 """
 

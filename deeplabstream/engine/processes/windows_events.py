@@ -7,6 +7,7 @@ gets them, in a thread of its own.
 """
 
 import ctypes
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ CONSOLE_S = 5.0
 SLEEP_S = 2.0
 """Windows waits so long before the computer sleeps."""
 
+_STD_INPUT = 2**32 - 10
+_QUICK_EDIT, _EXTENDED_FLAGS = 0x40, 0x80
+
 _REASONS = {
     CLOSE: "the console window was closed",
     LOGOFF: "the user logs off",
@@ -31,9 +35,12 @@ _REASONS = {
 }
 _kept: list[object] = []
 """Callbacks that Windows may call at any time: they live as long as the process."""
+_numbers = itertools.count(1)
+"""Of windows: numbers of threads are used again, names of window classes must not be."""
 
 
-def _library(name: str) -> Any:
+def library(name: str) -> Any:
+    """Load a library of Windows; OSError: it is missing."""
     return vars(ctypes)["WinDLL"](name, use_last_error=True)
 
 
@@ -55,7 +62,7 @@ def outlive_console() -> None:
 def _set_console_handler(handle: Callable[[int], bool]) -> Callable[[], None]:
     handler = _callback(ctypes.c_int, ctypes.c_uint)(handle)
     _kept.append(handler)
-    kernel = _library("kernel32")
+    kernel = library("kernel32")
     kernel.SetConsoleCtrlHandler(handler, True)
     return lambda: kernel.SetConsoleCtrlHandler(handler, False)
 
@@ -76,10 +83,31 @@ def listening(asked: "Termination") -> Iterator[None]:
     window = _HiddenWindow(asked)
     window.start()
     try:
-        yield
+        with _no_selection_by_mouse():
+            yield
     finally:
         window.close()
         remove()
+
+
+@contextmanager
+def _no_selection_by_mouse() -> Iterator[None]:
+    """Switch selection by mouse off: while text is selected, a program that prints waits."""
+    kernel = library("kernel32")
+    kernel.GetStdHandle.argtypes = (ctypes.c_uint32,)
+    kernel.GetStdHandle.restype = ctypes.c_void_p
+    kernel.GetConsoleMode.argtypes = ctypes.c_void_p, ctypes.c_void_p
+    kernel.SetConsoleMode.argtypes = ctypes.c_void_p, ctypes.c_uint32
+    console, mode = kernel.GetStdHandle(_STD_INPUT), ctypes.c_uint32()
+    if not kernel.GetConsoleMode(console, ctypes.byref(mode)):
+        yield  # there is no console
+        return
+    before = mode.value | _EXTENDED_FLAGS
+    kernel.SetConsoleMode(console, before & ~_QUICK_EDIT)
+    try:
+        yield
+    finally:
+        kernel.SetConsoleMode(console, before)
 
 
 def answer(asked: "Termination", message: int, word: int) -> int | None:
@@ -110,7 +138,7 @@ class _HiddenWindow(threading.Thread):
         """Make the window and answer its messages until it is closed."""
         from ctypes import wintypes
 
-        user = _library("user32")
+        user = library("user32")
         long_ptr = ctypes.c_ssize_t
         kind = _callback(
             long_ptr,
@@ -150,7 +178,7 @@ class _HiddenWindow(threading.Thread):
                 ("name", wintypes.LPCWSTR),
             )
 
-        name = f"DeepLabStream events {threading.get_ident()}"
+        name = f"DeepLabStream events {next(_numbers)}"
         made = WindowClass()
         made.procedure, made.name = kind(procedure), name
         _kept.append(made)
@@ -177,5 +205,14 @@ class _HiddenWindow(threading.Thread):
 
     def close(self) -> None:
         """Have the window closed and the thread end."""
+        from ctypes import wintypes
+
         if self._made.wait(1.0) and self._handle:
-            _library("user32").PostMessageW(self._handle, WM_CLOSE, 0, 0)
+            post = library("user32").PostMessageW
+            post.argtypes = (
+                wintypes.HWND,
+                ctypes.c_uint,
+                ctypes.c_size_t,
+                ctypes.c_ssize_t,
+            )
+            post(self._handle, WM_CLOSE, 0, 0)
