@@ -159,6 +159,12 @@ class _Server(socketserver.ThreadingTCPServer):
         self.lock = threading.Lock()
         super().__init__(place, _Lines)
 
+    def server_bind(self) -> None:
+        """Bind the port; on Windows, so that no other program can share it."""
+        if sys.platform == "win32":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        super().server_bind()
+
     def verify_request(self, request: object, client_address: object) -> bool:
         """Refuse more connections than anybody needs, after closing an unknown one."""
         with self.lock:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import zmq
@@ -125,6 +127,29 @@ def test_a_token_is_one_word_in_a_file(tmp_path: Path) -> None:
             read_token(file)
     with pytest.raises(DeviceError, match="can't be read"):
         read_token(tmp_path / "nowhere.txt")
+
+
+def test_on_windows_no_other_program_can_share_the_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There, a second program could bind it too and get the messages."""
+    option = socket.SO_RCVBUF
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", option, raising=False)
+    monkeypatch.setattr(controls, "sys", SimpleNamespace(platform="win32"))
+    asked: list[tuple[object, ...]] = []
+
+    class Socket(socket.socket):
+        def setsockopt(self, *words: Any) -> None:
+            asked.append(words)
+
+        def bind(self, place: Any) -> None:
+            asked.append(("bind",))
+            super().bind(place)
+
+    monkeypatch.setattr("socketserver.socket.socket", Socket)
+    with controls._Server(("127.0.0.1", 0), "", 0.0, lambda _: None):
+        assert (socket.SOL_SOCKET, option, 1) in asked
+    assert asked.index((socket.SOL_SOCKET, option, 1)) < asked.index(("bind",))
 
 
 @pytest.mark.parametrize("kind", ["TcpStart", "ZmqStart"])
