@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.replay import evidence_bundle
@@ -231,6 +232,33 @@ def test_a_latency_test_is_the_certificate_of_the_times(
         assert "The delay from" not in failed
     _, after = page(file=None).split("Not proven:")
     assert "the run names no measurement of it" in after
+
+
+@pytest.mark.parametrize("refused", ["bundle", "new"])
+def test_a_bundle_that_can_not_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """On Windows, a folder with a file that a program has open can't be renamed."""
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    bundle = tmp_path / "bundle"
+    write_bundle(run, bundle)
+    before = (bundle / "proof.json").read_bytes()
+    renamed = Path.replace
+
+    def refuse(draft: Path, target: Path) -> Path:
+        if draft.name == refused:
+            error = PermissionError(13, "Access is denied", str(draft))
+            error.winerror = 5  # type: ignore[attr-defined,unused-ignore]
+            raise error
+        return renamed(draft, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(atomic_replace, "PATIENCE_S", 0.0)
+    with pytest.raises(PermissionError, match="another program") as caught:
+        write_bundle(run, bundle, overwrite=True)
+    assert caught.value.filename == str(bundle)
+    assert (bundle / "proof.json").read_bytes() == before
+    assert {each.name for each in tmp_path.iterdir()} == {"bundle", "run"}
 
 
 def test_a_folder_of_the_user_is_not_replaced(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import Any
 
+from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import would_overwrite
@@ -106,14 +107,28 @@ def write_bundle(
         )
     bundle.parent.mkdir(parents=True, exist_ok=True)
     drafts = Path(mkdtemp(prefix=f".{bundle.name}.", dir=bundle.parent))
+    new, old = drafts / "new", drafts / "old"
     try:
-        name = _write(source, drafts / "new", say, subject)
-        if bundle.exists():
-            bundle.replace(drafts / "old")
-        (drafts / "new").replace(bundle)
+        name = _write(source, new, say, subject)
+        _place(new, bundle, old)
     finally:
         shutil.rmtree(drafts, ignore_errors=True)
     return name
+
+
+def _place(new: Path, bundle: Path, old: Path) -> None:
+    """Rename `new` to `bundle`, and what was there to `old`; OSError: all is as it was."""
+    if bundle.exists():
+        try:
+            replace(bundle, old)
+        except PermissionError as error:
+            raise PermissionError(error.errno, error.strerror, str(bundle)) from error
+    try:
+        replace(new, bundle)
+    except OSError:
+        if old.exists():
+            replace(old, bundle)
+        raise
 
 
 def _write(

@@ -21,6 +21,7 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Skeleton
@@ -243,7 +244,7 @@ def drafted(folder: Path) -> Iterator[Path]:
         yield draft
         if whole.is_dir():
             whole.rmdir()
-        draft.rename(whole)
+        replace(draft, whole)
     except ModelError as error:
         raise ModelError(str(error).replace(str(draft), str(folder))) from error
     finally:
