@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,3 +110,23 @@ def test_memory_that_is_not_there_is_refused_when_it_is_made(
     with pytest.raises(OSError, match="No space left"):
         create_journal()
     assert set(memory.glob("psm_*")) <= before
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (0xC0000005, " (Windows error 0xC0000005, access violation)"),
+        (
+            0xC0000017,
+            " (Windows error 0xC0000017; did the computer run out of memory?)",
+        ),
+        (0xC0000374, " (Windows error 0xC0000374)"),
+        (15, ""),
+        (None, ""),
+    ],
+)
+def test_an_error_that_ended_a_process_on_windows_is_named(
+    code: int | None, said: str
+) -> None:
+    ended = SimpleNamespace(exitcode=code)
+    assert process_manager._signal(ended) == said  # type: ignore[arg-type]

@@ -369,9 +369,21 @@ class _Here:
         self._wake()
 
 
+_FIRST_WINDOWS_ERROR = 0xC0000000
+_WINDOWS_ERRORS = {
+    0xC0000005: ", access violation",
+    0xC0000017: "; did the computer run out of memory?",
+    0xC00000FD: ", stack overflow",
+    0xC0000135: ", a DLL is missing",
+}
+
+
 def _signal(process: BaseProcess) -> str:
-    """Return which signal has killed a process, as the end of a sentence."""
+    """Return which signal, or error of Windows, ended a process: the end of a sentence."""
     number = -(process.exitcode or 0)
+    if -number >= _FIRST_WINDOWS_ERROR:
+        meaning = _WINDOWS_ERRORS.get(-number, "")
+        return f" (Windows error 0x{-number:08X}{meaning})"
     if number not in {each.value for each in signal.Signals}:
         return ""
     memory = "; did the computer run out of memory?" if number == 9 else ""
