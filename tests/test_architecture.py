@@ -335,6 +335,21 @@ def test_picture_files_are_decoded_where_their_size_was_checked() -> None:
     assert decoding == {"deeplabstream/pose/image_files.py"}
 
 
+def test_a_temporary_file_that_stays_open_loses_no_result() -> None:
+    """Windows deletes no file that a virus scanner or a library still has open."""
+    scripts = ROOT / "deeplabstream/pose/importers/scripts"
+    bare = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in product_files()
+        if not file.is_relative_to(scripts)  # run by the Python of another program
+        for node in ast.walk(ast.parse(text_of(file)))
+        if isinstance(node, ast.Call)
+        and words_of(node.func).endswith("TemporaryDirectory")
+        and "ignore_cleanup_errors" not in {each.arg for each in node.keywords}
+    ]
+    assert not bare
+
+
 def test_every_module_in_the_lists_of_slow_and_real_time_modules_exists() -> None:
     listed = {}
     for name in ("slow_modules.txt", "realtime_modules.txt", "gpu_modules.txt"):

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what was found."""
     asked = _parser().parse_args(argv)
     check_free([asked.csv] if asked.csv else [], asked.overwrite)
-    with TemporaryDirectory() as unpacked:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         labels = open_project(asked.labels, Path(unpacked), several=True).labels
     found = suspicious_labels(labels)
     second = second_labels(labels, asked.second)

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="new folder; or SLEAP's file (.pkg.slp, .slp)",
     )  # fmt: skip
     asked = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as unpacked:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         project = open_project(asked.project, Path(unpacked), several=True)
         labels = project.labels
         if asked.output.suffix.lower() == SLEAP:

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_free(tables, arguments.overwrite)
     estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
     for path in arguments.input:
-        with tempfile.TemporaryDirectory() as unpacked:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
             labels = _labels(path, Path(unpacked))
             _predict(estimator, path, labels, folder / path.name)
     return 0

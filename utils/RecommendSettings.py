@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     if asked.output:
         check_free([asked.output], asked.overwrite)
-    with tempfile.TemporaryDirectory() as unpacked:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         project = open_project(asked.data, Path(unpacked))
         facts = inspect_project(project, _gpu_gb())
     advice = advise(facts)

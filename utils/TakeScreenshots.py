@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(reason)
         return 1
     application()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         labels, settings = Path(folder) / "labels", Path(folder) / "settings.ini"
         settings.write_bytes(chosen.settings.read_bytes())
         draw = [sys.executable, str(HERE / "utils/DrawLabels.py"), str(labels)]

@@ -199,7 +199,9 @@ def predict(
     shape = skeleton.count, len(skeleton.bodyparts), 3
     with ExitStack() as files:
         place = None if identities else partial
-        place = place or Path(files.enter_context(TemporaryDirectory()), "rows")
+        place = place or Path(
+            files.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)), "rows"
+        )
         kept = files.enter_context(
             PartialRows(place, video_facts(rows, estimator), shape)
         )

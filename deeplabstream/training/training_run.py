@@ -126,7 +126,7 @@ def run_training(
     open_device(run.settings.device, run.settings.devices)  # before anything is written
     network = run.settings.network
     if network.backbone.startswith("timm:"):  # some of them can't be exported
-        with TemporaryDirectory() as trial:
+        with TemporaryDirectory(ignore_cleanup_errors=True) as trial:
             export_untrained(
                 run.data.skeleton,
                 replace(network, edges=()),

@@ -118,7 +118,9 @@ def run_latency_test(
     DeviceError
         The LED is not seen, the output is not read back, or a part of the rig failed.
     """
-    with tempfile.TemporaryDirectory(prefix="latency_") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="latency_", ignore_cleanup_errors=True
+    ) as folder:
         runs = Path(folder)
         say("Searching for the LED …")
         search = settings_for_search(rig, wiring, runs)

@@ -185,7 +185,7 @@ def untrained_time(
     if candidate.start_from is not None:
         start = open_start(candidate.start_from)
         how = replace(start.how_with(skeleton.bodyparts), edges=(), views=1)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         model = export_untrained(
             skeleton, how, candidate.fitting, Path(folder, "model")
         )

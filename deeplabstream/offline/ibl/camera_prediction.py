@@ -136,7 +136,9 @@ def track(
         _estimated, members=members, crops=crops, blocks=blocks, timer=timer
     )
     with ExitStack() as files:
-        place = partial or Path(files.enter_context(TemporaryDirectory()), "rows")
+        place = partial or Path(
+            files.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)), "rows"
+        )
         kept = files.enter_context(PartialRows(place, facts, (width, 3)))
         watch(kept.rows, len(rows))
         first = kept.rows

@@ -85,7 +85,7 @@ def import_sleap_nn(
             "sha256": network_hash(source / NETWORK),
         }
     }
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         file = Path(place) / NETWORK
         file.write_bytes(network.SerializeToString())
         try:
