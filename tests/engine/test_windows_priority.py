@@ -12,7 +12,7 @@ import pytest
 
 from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.processes import real_time, windows_priority
-from deeplabstream.engine.processes.real_time import ENGINE, RealTime
+from deeplabstream.engine.processes.real_time import ENGINE, GUARD, RealTime
 
 OWN_PROCESS, OWN_THREAD = 2**64 - 1, 2**64 - 2
 """Handles that Windows gives: all 64 bits count."""
@@ -96,6 +96,12 @@ def test_a_process_gets_all_that_needs_no_rights(windows: Windows) -> None:
     )
     assert windows.calls("SetPriorityClass") == [(OWN_PROCESS, 0x80)]
     assert throttling(windows) == [(1, 5, 0)]
+
+
+def test_guards_come_before_cameras_and_engine(windows: Windows) -> None:
+    """Pro Audio is of MMCSS's category high, Capture of medium."""
+    assert "MMCSS task Pro Audio;" in RealTime(GUARD).remark
+    assert windows.calls("AvSetMmThreadCharacteristicsW")[0][0] == "Pro Audio"
 
 
 def test_a_windows_without_throttling_of_timers_keeps_the_speed(
