@@ -110,7 +110,8 @@ def _parser() -> ProgramParser:
     )  # fmt: skip
     add(
         "--students", nargs="+", type=_student, default=(), metavar="BACKBONE:320x240",
-        help="students to try, in this order (default: eight sizes, the fastest first)",
+        help="students to try, in this order (default: eight, or six sizes with --start-from, "
+        "the fastest first)",
     )  # fmt: skip
     add(
         "--start-from", metavar="MODEL",

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -250,6 +251,18 @@ def test_students_are_named_by_backbone_and_size() -> None:
             parse_candidate(word)
 
 
+def test_students_of_a_start_network_have_the_shape_of_the_images(
+    tmp_path: Path,
+) -> None:
+    image = tmp_path / "img.png"
+    cv2.imwrite(str(image), np.zeros((480, 640), np.uint8))
+    sizes = ["160x128", "224x160", "256x192", "288x208", "320x240", "480x368"]
+    names = [each.name for each in students.started([image], "arena", ())]
+    assert names == [f"arena_{size}" for size in sizes]
+    twice = [parse_candidate("64x64")] * 2
+    assert len(students.started([image], "arena", twice)) == 1
+
+
 def student(px: float, ms: float, unseen: float = 0.0) -> Student:
     return Student("one", "folder", "cpu", Timing(ms, ms), Errors(9, px, px, unseen))
 
@@ -423,7 +436,10 @@ def test_students_start_from_a_network_in_sizes_alone(
     assert main([*words, "--resume", "--students", "64x64"]) == 0
     model = load_model_folder(tmp_path / "b")
     assert (model.fitting.width, model.fitting.height) == (64, 64)
-    assert model.about["started_from"]["folder"] == "arena"  # type: ignore[index, call-overload]
+    begun = model.about["started_from"]
+    assert isinstance(begun, dict)
+    assert (begun["folder"], begun["head"]) == ("arena", True)
+    assert begun["bodyparts"] == list(model.skeleton.bodyparts)
 
 
 def test_a_limit_that_no_student_can_meet_is_told_before_training(

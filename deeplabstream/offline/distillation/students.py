@@ -68,6 +68,15 @@ LADDER = (
     ("efficientnet_lite2", 5, SIZES["fine"]),
 )
 """Backbone, stages, and about how many pixels the input has: those with ImageNet weights."""
+STARTED = (
+    TINY,
+    SIZES["small"],
+    Fitting(height=192, width=256),
+    Fitting(height=208, width=288),
+    SIZES["usual"],
+    SIZES["fine"],
+)
+"""About how many pixels the inputs of students have that start from a network."""
 
 
 def candidates(images: Sequence[Path]) -> tuple[Candidate, ...]:
@@ -84,7 +93,7 @@ def candidates(images: Sequence[Path]) -> tuple[Candidate, ...]:
 def started(
     images: Sequence[Path], start_from: str, given: Sequence[Candidate]
 ) -> tuple[Candidate, ...]:
-    """Return students of a start network with the sizes `given`, else with four sizes.
+    """Return students of a start network with the sizes `given`, else those of `STARTED`.
 
     ModelError: training cannot start from it, or a student names a backbone.
     """
@@ -98,10 +107,11 @@ def started(
     how = open_start(start_from).how
     multiple = open_backbone(how.backbone, how.stages).multiple
     sizes = [each.fitting for each in given] or [
-        fitting_like(images, size, multiple) for size in (TINY, *SIZES.values())
+        fitting_like(images, size, multiple) for size in STARTED
     ]
     return tuple(
-        Candidate(how.backbone, how.stages, size, start_from) for size in sizes
+        Candidate(how.backbone, how.stages, size, start_from)
+        for size in dict.fromkeys(sizes)
     )
 
 
