@@ -24,7 +24,7 @@ prepare()
 import tempfile
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.core.arguments import ProgramParser, quoted
 from deeplabstream.recording.exporters.slp import PACKAGE, SLEAP
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.project_conversion import (
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"parts, {len(project.videos)} videos"
         + (f", up to {labels.animals} animals" if labels.animals > 1 else "")
     )
-    data = f"--data {file}" if labels.animals > 1 else str(file)
+    data = f"--data {quoted(file)}" if labels.animals > 1 else quoted(file)
     print(f"to train with it: python utils/TrainNetwork.py {data} --output runs/one")
     return 0
 

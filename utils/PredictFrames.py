@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.core.arguments import ProgramParser, at_least, quoted
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.estimator import PoseEstimator
@@ -70,7 +70,7 @@ def _labels(path: Path, unpacked: Path) -> Labels | None:
     """Return the labels that `path` names; None: an image, or a folder of images."""
     if path.suffix.lower() in VIDEOS and path.is_file():
         raise DeepLabStreamError(
-            f"{path} is a video: python utils/PredictVideos.py {path} --model MODEL"
+            f"{path} is a video: python utils/PredictVideos.py {quoted(path)} --model MODEL"
         )
     if path.is_dir():
         files = list(path.iterdir())

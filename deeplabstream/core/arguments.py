@@ -1,6 +1,8 @@
 """Command line of a program: the options that all programs share, and checked numbers."""
 
 import argparse
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +17,13 @@ NO_RIG = (
     "there is no rig folder: start inside one, name one by --rig FOLDER, or make one by "
     "`deeplabstream new FOLDER`"
 )
+
+
+def quoted(word: object) -> str:
+    """Return a word of a command to show, in quotes where a console needs them."""
+    text = str(word)
+    is_windows = sys.platform == "win32"
+    return subprocess.list2cmdline([text]) if is_windows else shlex.quote(text)
 
 
 class ProgramParser(argparse.ArgumentParser):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from deeplabstream.core.arguments import quoted
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Epoch
@@ -83,9 +84,12 @@ def dlc_project(labelled: Path, folder: Path) -> Path:
 def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
     labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project, target = dlc_project(labelled, tmp_path / "dlc"), tmp_path / "lp"
+    project, target = dlc_project(labelled, tmp_path / "dlc"), tmp_path / "my project"
     assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 0
-    assert "8 images, 2 body parts, 1 videos" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "8 images, 2 body parts, 1 videos" in said
+    assert f"utils/TrainNetwork.py {quoted(target / 'config.yaml')} --output" in said
+    assert quoted(target)[0] in "'\"", "a path with a space is in quotes"
     before, after = read_labels(labelled), read_labels(target)
     np.testing.assert_allclose(after.points, before.points, atol=0.01)
     words = yaml.safe_load((target / "config.yaml").read_text())

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.arguments import quoted
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.training.data.dlc_config import write_individuals
 from deeplabstream.training.data.label_files import (
@@ -304,7 +305,7 @@ def open_book(
         raise LabelsError(
             [
                 f"{folder} holds labels of SLEAP: convert them with python "
-                f"utils/ConvertProject.py {packages[0]} --output NEW_FOLDER, or drop the "
+                f"utils/ConvertProject.py {quoted(packages[0])} --output NEW_FOLDER, or drop the "
                 "file on the window"
             ]
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.arguments import quoted
 from deeplabstream.core.paths import is_file
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.labels import (
@@ -128,7 +129,7 @@ def _other_yaml(file: Path, words: Mapping[str, Any]) -> str:
     if kind == "lightning pose":
         return (
             f"{file} is a Lightning Pose configuration: train with python "
-            f"utils/TrainNetwork.py {file}, or name the file of its labels (.csv)"
+            f"utils/TrainNetwork.py {quoted(file)}, or name the file of its labels (.csv)"
         )
     if kind == "sleap-nn":
         given = words["data_config"]
