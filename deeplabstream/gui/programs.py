@@ -543,15 +543,27 @@ MEASURE_LATENCY = Program(
     "MeasureLatency.py",
     "Measure",
     "From the camera's exposure to the output: a board with our firmware lights an LED in "
-    "the camera's view and reads the output back. It uses the saved settings and takes "
-    "about 3 minutes. docs/latency_test.md describes the wiring.",
+    "the camera's view and reads the output back. Without an LED, a patch on a screen "
+    "flashes; without an output, that measures half the loop and needs no board. It uses "
+    "the saved settings and takes about 3 minutes. docs/latency_test.md describes the wiring.",
     (
         Field(
             "--yes", "The animal is out and the output is harmless",
             "the output is switched on with every flash", "flag", required=True,
         ),
-        Field("--output", "Output", "output that is measured", "text"),
-        Field("--port", "Port", "serial port of the board with the LED", "text"),
+        Field(
+            "--output", "Output", "output that is measured; with a screen, empty: half the "
+            "loop, no output is switched", "text",
+        ),
+        Field("--port", "Port", "serial port of the board", "text"),
+        Field(
+            "--screen", "Screen", "number of the monitor with a patch that flashes in place "
+            "of the LED, from 0; empty: the LED flashes", "text",
+        ),
+        Field(
+            "--photodiode-pin", "Pin of a photodiode", "input of the board that sees the "
+            "patch; 0: none", "number", default="0", highest=127,
+        ),
         Field(
             "--led-pin", "Pin of the LED", "of the board", "number", default="13",
             lowest=2, highest=127,
@@ -562,6 +574,10 @@ MEASURE_LATENCY = Program(
         ),
         Field(
             "--active-low", "Active low", "the output's line is low while it is on", "flag"
+        ),
+        Field(
+            "--full-screen", "Full screen", "the patch covers the monitor", "flag",
+            advanced=True,
         ),
         Field(
             "--flashes", "Flashes", "that count", "number", default="200", lowest=20,

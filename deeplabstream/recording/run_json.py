@@ -184,14 +184,27 @@ def is_timing(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
     texts = "file", "sha256", "measured", "camera", "output"
-    ms = value.get("exposure_to_output_ms")
+    figures = timing_figures(value)
     return (
         all(isinstance(value.get(name), str) for name in texts)
         and _is_whole_number(value.get("flashes"))
-        and isinstance(ms, Mapping)
+        and all(_are_percentiles(value.get(name)) for name in figures)
+        and _is_list_of_text(value.get("changed"))
+    )
+
+
+def timing_figures(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of the figures in an entry of `timing`; without output to the decision."""
+    if entry.get("output"):
+        return ("exposure_to_output_ms",)
+    return "exposure_to_decision_ms", "flash_to_decision_ms"
+
+
+def _are_percentiles(ms: object) -> bool:
+    return (
+        isinstance(ms, Mapping)
         and {"p50", "p99"} <= {*ms}
         and all(type(n) in (int, float) and abs(n) < 1e9 for n in ms.values())
-        and _is_list_of_text(value.get("changed"))
     )
 
 

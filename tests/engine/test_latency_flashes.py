@@ -10,12 +10,19 @@ from deeplabstream.engine.latency_test.flashes import (
     PARTS,
     Events,
     pair,
+    patch_delays_ms,
     statistics,
 )
-from deeplabstream.engine.latency_test.settings_of_test import ANSWER, LED
+from deeplabstream.engine.latency_test.settings_of_test import (
+    ANSWER,
+    LED,
+    PATCH,
+    Wiring,
+)
 
 MS = 1_000_000
 POSE = Pose(Skeleton(("led",)), np.zeros((1, 1, 2), np.float32), np.ones((1, 1)))
+LASER = Wiring("laser")
 START_US = 4_000_000_000
 """On the board's clock, unwrapped."""
 
@@ -25,18 +32,24 @@ def rig(
     skipped: frozenset[int] = frozenset(),
     broken: frozenset[int] = frozenset(),
     clock_error_ms: float = 0.0,
+    wiring: Wiring = LASER,
 ) -> Events:
     """Return what the journal of a rig has whose network takes these delays.
 
-    `skipped`: flashes that no frame shows; `broken`: flashes without an answer.
+    `skipped`: flashes that no frame shows; `broken`: flashes without an answer. A patch is
+    painted 8 ms before a photodiode sees it.
     """
-    events = Events("laser")
+    events = Events(wiring)
     draw = np.random.default_rng(0)
     lit_ms = 1000.0
     for n, delay_ms in enumerate([*delays_ms, 0.0]):
         led_us = START_US + round(lit_ms * 1e3)
         shown_ns = round((lit_ms + clock_error_ms) * MS)
-        events.take(Sensed(LED, True, n, shown_ns, shown_ns, led_us))
+        painted_ns = shown_ns - 8 * MS
+        if wiring.screen is not None:
+            events.take(Sensed(PATCH, True, n, painted_ns, painted_ns))
+        if wiring.flash_input == LED:
+            events.take(Sensed(LED, True, n, shown_ns, shown_ns, led_us))
         wait_ms = float(draw.uniform(0, 10))
         exposed = round((lit_ms + wait_ms) * MS)
         answer_ms = lit_ms + wait_ms + 3 + delay_ms + 1
@@ -45,12 +58,13 @@ def rig(
             decided = posed + MS // 4
             step = Step(
                 "top", 10 * n, exposed, exposed + 3 * MS, posed, decided,
-                decided + 5 * MS, POSE, {}, (on(OutputName("laser")),),
+                decided + 5 * MS, POSE, {}, (on(OutputName(wiring.switched)),),
             )  # fmt: skip
             acted = decided + MS // 2
             events.take(step)
-            events.take(Acknowledged("laser", 1, decided, acted, acted + MS))
-            if n not in broken:
+            if not wiring.half:
+                events.take(Acknowledged("laser", 1, decided, acted, acted + MS))
+            if n not in broken and not wiring.half:
                 answer_us = START_US + round(answer_ms * 1e3)
                 answer_ns = round((answer_ms + clock_error_ms) * MS)
                 events.take(Sensed(ANSWER, True, n, answer_ns, answer_ns, answer_us))
@@ -97,3 +111,39 @@ def test_an_error_of_the_clocks_joins_no_wrong_flashes(error_ms: float) -> None:
     assert [each.led_to_output_ms for each in shifted.flashes] == [
         each.led_to_output_ms for each in right.flashes
     ]
+
+
+def test_half_the_loop_ends_with_the_decision() -> None:
+    paired = pair(rig([20.0] * 30, frozenset({4}), wiring=Wiring(screen=0)))
+    assert (len(paired.flashes), paired.unseen, paired.unanswered) == (29, 1, 0)
+    ms = statistics(paired.flashes)
+    assert ms["exposure_to_decision"]["p50"] == pytest.approx(23.25, abs=0.01)
+    assert list(ms)[2:] == list(PARTS)[:4]
+    for flash in paired.flashes:
+        parts = sum(flash.parts_ms.values())
+        assert parts == pytest.approx(flash.led_to_decision_ms)
+        assert 31 < parts < 42, "8 ms from painting to light, up to 10 to the exposure"
+
+
+@pytest.mark.parametrize("error_ms", [-4.0, 4.0])
+def test_a_photodiode_measures_the_patch_by_the_board_alone(error_ms: float) -> None:
+    wiring = Wiring("laser", screen=0, photodiode_pin=3)
+    led, light = (
+        rig([20.0] * 30, clock_error_ms=error_ms, wiring=each)
+        for each in (Wiring("laser"), wiring)
+    )
+    assert pair(light) == pair(led)
+    assert patch_delays_ms(led) == []
+    assert patch_delays_ms(light) == pytest.approx([8.0] * 30)
+
+
+def test_a_patch_without_a_photodiode_is_lit_when_it_is_painted() -> None:
+    """By the computer's clock, to which the answer is converted."""
+    paired = pair(rig([20.0] * 30, wiring=Wiring("laser", screen=0)))
+    assert len(paired.flashes) == 30
+    for flash in paired.flashes:
+        parts = sum(flash.parts_ms.values())
+        assert parts == pytest.approx(flash.led_to_output_ms, abs=0.01)
+    ms = statistics(paired.flashes)
+    assert ms["exposure_to_output"]["p50"] == pytest.approx(24, abs=0.01)
+    assert 8 < ms["led_to_exposure"]["p50"] < 18

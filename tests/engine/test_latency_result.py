@@ -18,6 +18,8 @@ from deeplabstream.engine.latency_test.latency_result import (
     timing_settings,
 )
 from deeplabstream.engine.latency_test.settings_of_test import (
+    NO_OUTPUT,
+    Wiring,
     settings_for_loop,
     wiring_of,
 )
@@ -73,20 +75,26 @@ def settings(tmp_path: Path) -> Settings:
     return parse(TEXT, tmp_path)
 
 
-def result(settings: Settings, measured: str, delay_ms: float = 10.0) -> LatencyResult:
+def result(
+    settings: Settings,
+    measured: str,
+    delay_ms: float = 10.0,
+    asked: Wiring | None = None,
+) -> LatencyResult:
+    wiring = wiring_of(settings, asked)
     return LatencyResult(
         measured=measured,
         camera="top",
-        output="laser",
-        board=vars(wiring_of(settings)),
+        output=wiring.output,
+        board=vars(wiring),
         network="stand-in:5",
         network_sha256="abc",
         exposure_known=True,
         unseen=0,
         unanswered=0,
         clock_error_ms=0.3,
-        settings=timing_settings(settings, "laser"),
-        flashes=pair(rig([delay_ms] * 20)).flashes,
+        settings=timing_settings(settings, wiring.output),
+        flashes=pair(rig([delay_ms] * 20, wiring=wiring)).flashes,
     )
 
 
@@ -179,7 +187,7 @@ def test_a_result_holds_every_flash(settings: Settings) -> None:
 def test_the_test_keeps_the_rig_and_replaces_what_is_done_with_animals(
     settings: Settings, tmp_path: Path
 ) -> None:
-    wiring = wiring_of(settings, led_pin=12)
+    wiring = wiring_of(settings, Wiring(led_pin=12))
     led = Led(30, 20, 4, 4, 120.0)
     test = settings_for_loop(settings, wiring, led, tmp_path / "runs", 0.6, True)
     assert test.pose.model == "led:30 20 4 4 120:stand-in:5"
@@ -202,14 +210,23 @@ def test_the_test_keeps_the_rig_and_replaces_what_is_done_with_animals(
         ({"output": "lamp"}, r"no section \[Output lamp\]; there are: laser, pump"),
         ({"answer_pin": 9}, r"pin 9 .* is that of \[Output laser\].*--answer-pin"),
         ({"led_pin": 4}, r"pin 4 .* is that of \[Input lick\].*--led-pin"),
-        ({"led_pin": 2}, "both at pin 2"),
+        ({"led_pin": 2}, "--led-pin and --answer-pin are both pin 2"),
+        (
+            {"output": "laser", "screen": 0, "photodiode_pin": 4},
+            r"pin 4 .* is that of \[Input lick\].*--photodiode-pin",
+        ),
+        (
+            {"output": "laser", "screen": 0, "photodiode_pin": 2},
+            "--photodiode-pin and --answer-pin are both pin 2",
+        ),
+        ({"photodiode_pin": 5}, "a photodiode sees a patch: give its screen"),
     ],
 )
 def test_wrong_wiring_is_a_sentence(
     settings: Settings, more: dict[str, object], said: str
 ) -> None:
     with pytest.raises(DeviceError, match=said):
-        wiring_of(settings, **more)  # type: ignore[arg-type]
+        wiring_of(settings, Wiring(**more))  # type: ignore[arg-type]
 
 
 def test_pulses_of_a_board_name_its_port_and_use_their_pins(tmp_path: Path) -> None:
@@ -231,13 +248,13 @@ PORT = COM3
 PIN = 2
 """
     settings = parse(text, tmp_path)
-    assert wiring_of(settings, led_pin=12, answer_pin=4).port == "COM3"
+    assert wiring_of(settings, Wiring(led_pin=12, answer_pin=4)).port == "COM3"
     said = r"pin 13 .* is that of \[Input trigger\].*--led-pin"
     with pytest.raises(DeviceError, match=said):
         wiring_of(settings)
     said = r"pin 2 .* is that of \[Input exposures\].*--answer-pin"
     with pytest.raises(DeviceError, match=said):
-        wiring_of(settings, led_pin=12)
+        wiring_of(settings, Wiring(led_pin=12))
 
 
 def test_a_rig_without_a_board_needs_its_port(tmp_path: Path) -> None:
@@ -250,13 +267,14 @@ KIND = SimulatedOutput
     settings = parse(text, tmp_path)
     with pytest.raises(DeviceError, match="name no board with our firmware"):
         wiring_of(settings)
-    assert wiring_of(settings, port="COM4").port == "COM4"
+    assert wiring_of(settings, Wiring(port="COM4")).port == "COM4"
 
 
 def test_the_error_of_the_clocks_is_known_only_of_the_board_of_the_led(
     settings: Settings, tmp_path: Path
 ) -> None:
-    events, wiring = Events("laser"), wiring_of(settings)
+    wiring = wiring_of(settings)
+    events = Events(wiring)
     assert latency_test._clock_error_ms(events, settings, wiring) is None
     for length_ns in (900_000, 600_000):
         events.take(Acknowledged("laser", 1, 0, length_ns // 2, length_ns))
@@ -277,3 +295,120 @@ def test_a_noisy_answer_without_the_led_is_not_judged(settings: Settings) -> Non
     latency_test._check_answer(wiring_of(settings), [], noise)
     with pytest.raises(DeviceError, match="changed 8 times while"):
         latency_test._check_answer(wiring_of(settings), noise[:2], noise)
+
+
+def test_half_the_loop_needs_no_board_and_leaves_the_outputs_closed(
+    settings: Settings, tmp_path: Path
+) -> None:
+    wiring = wiring_of(settings, Wiring(screen=1))
+    assert wiring.half and wiring.port == "" and wiring.pins == {}
+    led = Led(30, 20, 4, 4, 120.0)
+    test = settings_for_loop(settings, wiring, led, tmp_path / "runs", 0.6, True)
+    assert [*test.outputs] == [NO_OUTPUT]
+    assert {*test.inputs} == {"lick"}
+    wiring = wiring_of(settings, Wiring(screen=1, photodiode_pin=7))
+    assert wiring.port == "COM3"
+    test = settings_for_loop(settings, wiring, led, tmp_path / "runs", 0.6, True)
+    assert {*test.inputs} == {"lick", "latency led"}
+
+
+def test_a_window_of_an_output_does_not_cover_the_patch(tmp_path: Path) -> None:
+    text = TEXT + "[Output stimulus]\nKIND = Screen\nMONITOR = 1\n"
+    settings = parse(text, tmp_path)
+    asked = Wiring("laser", screen=1)
+    with pytest.raises(DeviceError, match=r"screen 1 is that of \[Output stimulus\]"):
+        wiring_of(settings, asked)
+    assert wiring_of(settings, replace(asked, screen=0)).screen == 0
+    assert wiring_of(settings, replace(asked, output="")).half
+
+
+def test_half_the_loop_is_a_certificate_of_its_own(
+    settings: Settings, tmp_path: Path
+) -> None:
+    half = Wiring(screen=0)
+    result(settings, "2026-11-03T10:00:00+00:00", asked=half).save(tmp_path)
+    (alone,) = timing_facts(settings, "abc")
+    result(settings, "2026-11-01T10:00:00+00:00").save(tmp_path)
+    whole, again = timing_facts(settings, "abc")
+    assert whole["output"] == "laser" and again == alone
+    assert alone["output"] == "" and "exposure_to_output_ms" not in alone
+    said = timing_sentence(alone)
+    assert said.startswith(
+        "half the delay, from [Camera top] to the decision, was 13.2 "
+    )
+    assert "ms from the screen" in said
+    assert "timing" not in validate_facts({"timing": [alone]})[1]
+    for name in ("exposure_to_decision_ms", "flash_to_decision_ms"):
+        assert "timing" in validate_facts({"timing": [{**alone, name: None}]})[1]
+    changed = parse(TEXT.replace("PIN = 9", "PIN = 10"), tmp_path)
+    whole, again = timing_facts(changed, "abc")
+    assert whole["changed"] and not again["changed"], "it depends on no output"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Wiring(), "led to output is by the board's clock alone"),
+        (Wiring(screen=0), "HALF THE LOOP: from the painting of the patch"),
+        (Wiring(screen=0, photodiode_pin=7), "HALF THE LOOP: from the light to"),
+        (Wiring("laser", screen=0), "screen to output is from painting"),
+        (
+            Wiring("laser", screen=0, photodiode_pin=7),
+            "light to output is by the board's clock alone",
+        ),
+    ],
+)
+def test_the_result_says_what_it_contains(
+    settings: Settings, asked: Wiring, said: str
+) -> None:
+    made = result(settings, "2026-11-01T10:00:00+00:00", asked=asked)
+    assert said in "\n".join(made.lines())
+
+
+def edges(times_ms: list[int], first: bool = True) -> list[Sensed]:
+    """Return edges that go up and down in turn."""
+    return [
+        Sensed("", n % 2 == (not first), n // 2 + 1, ms * 10**6, ms * 10**6, ms * 1000)
+        for n, ms in enumerate(times_ms)
+    ]
+
+
+PAINTED = [500 * n for n in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (
+            [],
+            "saw no edge of the photodiode while the patch on screen 0 was painted 12",
+        ),
+        (range(500, 6500, 100), "changed 60 times while .*: the screen's backlight"),
+        (PAINTED[:4], "changed only 4 times while .* in the middle of the patch"),
+    ],
+)
+def test_a_photodiode_that_is_no_use_is_a_sentence(
+    settings: Settings, seen: list[int], said: str
+) -> None:
+    asked = Wiring(screen=0, photodiode_pin=7)
+    wiring, painted = wiring_of(settings, asked), edges(PAINTED)
+    with pytest.raises(DeviceError, match=f"pin 7 of the board at COM3 {said}"):
+        latency_test._check_photodiode(wiring, painted, edges([*seen]))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("delay_ms", [-2, 0, 60])
+def test_the_polarity_of_a_photodiode_is_found(
+    settings: Settings, inverted: bool, delay_ms: int
+) -> None:
+    wiring = wiring_of(settings, Wiring(screen=0, photodiode_pin=7))
+    seen = edges([ms + delay_ms for ms in PAINTED], first=not inverted)
+    found = latency_test._check_photodiode(wiring, edges(PAINTED), seen)
+    assert found is inverted
+
+
+def test_a_photodiode_at_the_answers_pin_is_a_sentence(settings: Settings) -> None:
+    wiring = wiring_of(settings, Wiring("laser", screen=0))
+    answers = edges([0, *(ms + 30 for ms in PAINTED)])
+    with pytest.raises(DeviceError, match=r"it follows the patch; .*--photodiode-pin"):
+        latency_test._check_answer(wiring, edges(PAINTED), answers)

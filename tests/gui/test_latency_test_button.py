@@ -9,6 +9,7 @@ from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
 from deeplabstream.gui.dialogs.program_window import FormWindow
+from deeplabstream.gui.programs import MEASURE_LATENCY
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_view import ProgramView
 from deeplabstream.settings.loading import parse
@@ -45,6 +46,22 @@ def test_the_form_names_output_and_board_and_asks_before_it_starts(
     words = ["MeasureLatency.py", "--yes", "--output", "laser", "--port", "COM3"]
     words += ["--answer-pin", "5", "--settings", str(tmp_path / "mine.ini")]
     assert started == [words]
+    window.close()
+
+
+def test_half_the_loop_is_measured_with_a_screen_and_no_output(
+    button: LatencyTestButton,
+) -> None:
+    button.click()
+    (window,) = button.findChildren(FormWindow)
+    words = {"--yes": ["yes"], "--screen": ["0"], "--output": [], "--port": []}
+    window.panel.form.show_values(words)
+    values = window.panel.form.values()
+    assert MEASURE_LATENCY.arguments({**values, "--settings": []}) == [
+        "--yes",
+        "--screen",
+        "0",
+    ]
     window.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 from deeplabstream.recording.exporters.exports import export
 from deeplabstream.recording.exporters.nwb import timing
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_schema import MATCHES, PULSES
 from tests.recording import recorded
 from tests.recording.small_run import expected, exposed, made
 from utils.ExportRun import main
@@ -105,6 +106,70 @@ def test_triggers_outputs_and_events_are_inside(tmp_path: Path) -> None:
     ]
     assert (mark["timestamp"], mark["text"], mark["frame"]) == (1.0, "entry", 10)
     assert mark["posed_s"] == pytest.approx(1.0 + 2e-9, abs=1e-12)
+
+
+TIMING = {
+    "file": "latency/2026-11-01_10-00-00.json",
+    "sha256": "ab" * 32,
+    "measured": "2026-11-01T10:00:00+00:00",
+    "camera": "top",
+    "output": "light",
+    "flashes": 200,
+    "exposure_to_output_ms": {"p50": 12.5, "p95": 14.0, "p99": 15.0, "max": 16.0},
+    "changed": [
+        "[Camera top] RATE = 30.0 (was 60.0)",
+        "the network's file was changed",
+    ],
+}
+
+
+def test_the_certificate_and_the_pulses_are_inside(tmp_path: Path) -> None:
+    from pynwb import validate
+
+    folder = recorded.record(tmp_path / "run")
+    ms = {"p50": 1.0, "p95": 2.0, "p99": 3.0, "max": 4.0, "jitter": 0.5}
+    half = {**TIMING, "output": "", "exposure_to_decision_ms": ms}
+    half |= {"flash_to_decision_ms": {**ms, "p50": 9.0}, "changed": []}
+    RunFolder(folder).update(timing=[TIMING, half])
+    (folder / "pulses.csv").write_text(
+        f"{','.join(PULSES.names)}\n"
+        "trigger,0,0.5,1500000000,1500100000,77\n"
+        "trigger,1,0.6,1600000000,1600100000,100077\n",
+        "utf-8",
+    )
+    (folder / "top.pulses.csv").write_text(
+        f"{','.join(MATCHES.names)}\n"
+        "trigger,0,0,5,0.500000,0.2500,matched\n"
+        "trigger,0,1,,0.600000,,lost\n"
+        "trigger,0,,6,,,no pulse\n",
+        "utf-8",
+    )
+    (path,) = export(folder, ["nwb"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert validate(path=str(path)) == []
+    with opened(path) as file:
+        tests = rows_of(file.processing["timing"]["latency_tests"])
+        matches = rows_of(file.processing["timing"]["pulses top"])
+        pulses = rows_of(file.events["pulse"])
+    assert [(row["output"], row["figure"], row["p50"]) for row in tests] == [
+        ("light", "exposure_to_output", 12.5),
+        ("", "exposure_to_decision", 1.0),
+        ("", "flash_to_decision", 9.0),
+    ]
+    assert tests[0]["changed"] == "; ".join(TIMING["changed"])  # type: ignore[arg-type]
+    assert np.isnan(tests[0]["jitter"]) and tests[1]["flashes"] == 200
+    assert [(r["pulse"], r["frame"], r["state"]) for r in matches] == [
+        (0, 5, "matched"),
+        (1, -1, "lost"),
+        (-1, 6, "no pulse"),
+    ]
+    assert matches[0]["delay_ms"] == 0.25 and np.isnan(matches[2]["pulse_s"])
+    assert [(r["timestamp"], r["input"], r["pulse"]) for r in pulses] == [
+        (0.5, "trigger", 0),
+        (0.6, "trigger", 1),
+    ]
+    assert pulses[1]["device_us"] == 100077
 
 
 def test_frames_of_all_videos_have_their_times(tmp_path: Path) -> None:

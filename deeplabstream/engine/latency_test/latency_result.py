@@ -12,6 +12,7 @@ from typing import Any
 from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.latency_test.flashes import PARTS, Flash, statistics
+from deeplabstream.engine.latency_test.settings_of_test import Wiring
 from deeplabstream.recording.run_folder import application_version
 from deeplabstream.recording.run_json import is_timing
 from deeplabstream.settings.sections import Settings, section_values
@@ -32,13 +33,15 @@ Sections = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class LatencyResult:
-    """Result of a latency test."""
+    """Result of a latency test; without an output it ends with the decision."""
 
     measured: str
     """Date and time, UTC."""
     camera: str
     output: str
+    """Empty: none was switched; half the loop was measured."""
     board: Mapping[str, object]
+    """`Wiring`."""
     network: str
     """The network that ran; empty: none, the LED detector alone."""
     network_sha256: str
@@ -53,6 +56,8 @@ class LatencyResult:
     """Values of the sections on which the delay depends."""
     flashes: Sequence[Flash] = field(repr=False)
     remarks: tuple[str, ...] = ()
+    patch_ms: Mapping[str, float] | None = None
+    """From painting the patch until the photodiode saw it, ms; None: there was none."""
 
     @property
     def ms(self) -> dict[str, dict[str, float]]:
@@ -83,30 +88,72 @@ class LatencyResult:
 
     def lines(self) -> Iterator[str]:
         """Yield the result for a person."""
-        figures = self.ms
+        figures, word = self.ms, word_of(Wiring(**self.board))  # type: ignore[arg-type]
+        end = f"[Output {self.output}]" if self.output else "the decision"
         yield (
-            f"[Camera {self.camera}] to [Output {self.output}], {len(self.flashes)} flashes"
+            f"[Camera {self.camera}] to {end}, {len(self.flashes)} flashes"
             f" ({self.unseen} unseen, {self.unanswered} unanswered); "
             f"network: {self.network or 'none, the LED alone'}"
         )
         yield f"{'ms':22}" + "".join(
             f"{key:>9}" for key in next(iter(figures.values()))
         )
+        if self.patch_ms is not None:
+            figures["screen_to_light"] = dict(self.patch_ms)
         for name, values in figures.items():
             numbers = "".join(f"{value:9.2f}" for value in values.values())
-            what = f"  {PARTS[name]}" if name in PARTS else ""
-            yield f"{name.replace('_', ' '):22}{numbers}{what}"
+            what = f"  {_MEANINGS[name]}" if name in _MEANINGS else ""
+            yield f"{name.replace('_', ' ').replace('led', word):22}{numbers}{what}"
         error = "the error between the clocks of board and computer is not known"
         if self.clock_error_ms is not None:
             error = (
                 f"with a constant error of at most {self.clock_error_ms:.2f} ms between the "
                 "clocks of board and computer, around which single times scatter"
             )
-        yield (
-            "led to output is by the board's clock alone; exposure to output and the parts "
-            f"use the camera's times, {error}"
-        )
+        yield from _clocks(word, self.output, error)
         yield from self.remarks
+
+
+_MEANINGS = {
+    **PARTS,
+    "screen_to_light": "painting of the patch to its light, by the photodiode",
+}
+
+
+def word_of(wiring: Wiring) -> str:
+    """Return the word for the beginning of a flash: `led`, `light` or `screen`."""
+    if wiring.screen is None:
+        return "led"
+    return "light" if wiring.photodiode_pin else "screen"
+
+
+def _clocks(word: str, output: str, error: str) -> Iterator[str]:
+    """Yield which clocks the figures are by, and what they lack; `word` as `word_of`."""
+    if not output:
+        begin = "the light" if word == "light" else "the painting of the patch"
+        yield (
+            f"HALF THE LOOP: from {begin} to the decision. No output was switched: its time "
+            "and that of its device are not in these figures"
+        )
+        if word == "screen":
+            yield (
+                "screen to exposure contains the screen's own delay (compositor, refresh, "
+                "panel), which only a photodiode can tell from the camera's; all times are "
+                "by the computer's clock"
+            )
+        else:
+            yield f"light to decision uses the times of board and computer, {error}"
+        return
+    if word == "screen":
+        yield (
+            "screen to output is from painting, by the computer's clock, to the output's "
+            f"edge by the board's, {error}; it contains the screen's own delay"
+        )
+        return
+    yield (
+        f"{word} to output is by the board's clock alone; exposure to output and the parts "
+        f"use the camera's times, {error}"
+    )
 
 
 def now() -> str:
@@ -118,13 +165,17 @@ def now() -> str:
 
 
 def timing_settings(settings: Settings, output: str) -> Sections:
-    """Return the sections on which the delay from a camera to an output depends."""
+    """Return the sections on which the delay from a camera to an output depends.
+
+    Empty `output`: to the decision.
+    """
     rules = settings.experiment
     sections: Sections = {
         f"[Camera {name}]": _named(camera) for name, camera in settings.cameras.items()
     }
     sections["[Pose Estimation]"] = section_values(settings.pose)
-    sections[f"[Output {output}]"] = _named(settings.outputs[output])
+    if output:
+        sections[f"[Output {output}]"] = _named(settings.outputs[output])
     recording = section_values(settings.recording)
     sections["[Recording]"] = {key: recording[key] for key in ("CODEC", "QUALITY")}
     sections["[Streaming]"] = {"REAL_TIME": settings.streaming.real_time}
@@ -168,7 +219,8 @@ def changes(before: Mapping[str, Any], now: Sections) -> list[str]:
 def timing_facts(settings: Settings, network_sha256: str) -> list[dict[str, Any]]:
     """Return what `run.json` says: the newest result for each output, and its validity.
 
-    Results that can't be read are left out. `network_sha256`: of the network that runs.
+    The newest result without an output is one of its own. Results that can't be read are
+    left out. `network_sha256`: of the network that runs.
     """
     newest: dict[str, dict[str, Any]] = {}
     for path in sorted((settings.folder / FOLDER).glob("*.json")):
@@ -184,7 +236,7 @@ def _facts(
     try:
         facts, found = _read(path)
         output = facts["output"]
-        if output not in settings.outputs:
+        if output and output not in settings.outputs:
             return None
         changed = changes(found["settings"], timing_settings(settings, output))
         if found["network_sha256"] != network_sha256:
@@ -217,8 +269,12 @@ def _read(path: Path) -> tuple[dict[str, Any], Any]:
         "camera": found["camera"],
         "output": found["output"],
         "flashes": len(found["flashes"]),
-        "exposure_to_output_ms": found["ms"]["exposure_to_output"],
     }
+    if found["output"]:
+        facts["exposure_to_output_ms"] = found["ms"]["exposure_to_output"]
+    else:
+        facts["exposure_to_decision_ms"] = found["ms"]["exposure_to_decision"]
+        facts["flash_to_decision_ms"] = found["ms"]["led_to_decision"]
     if not is_timing({**facts, "changed": []}):
         raise ValueError(f"{path} is damaged")
     return facts, found
@@ -226,10 +282,20 @@ def _read(path: Path) -> tuple[dict[str, Any], Any]:
 
 def timing_sentence(facts: Mapping[str, Any]) -> str:
     """Return what an entry of `timing` says, as a sentence."""
-    ms = facts["exposure_to_output_ms"]
+    if facts["output"]:
+        what = (
+            f"the delay from [Camera {facts['camera']}] to [Output {facts['output']}]"
+        )
+        ms, more = facts["exposure_to_output_ms"], ""
+    else:
+        what = f"half the delay, from [Camera {facts['camera']}] to the decision,"
+        ms, flash = facts["exposure_to_decision_ms"], facts["flash_to_decision_ms"]
+        more = (
+            f" from the exposure, {flash['p50']:.1f} ms and {flash['p99']:.1f} ms from the "
+            "screen"
+        )
     text = (
-        f"the delay from [Camera {facts['camera']}] to [Output {facts['output']}] was "
-        f"{ms['p50']:.1f} ms (median), {ms['p99']:.1f} ms (99 %), measured "
+        f"{what} was {ms['p50']:.1f} ms (median), {ms['p99']:.1f} ms (99 %){more}, measured "
         f"{facts['measured']} with {facts['flashes']} flashes"
     )
     if facts["changed"]:

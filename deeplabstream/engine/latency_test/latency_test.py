@@ -1,9 +1,10 @@
-"""Latency test of a rig: find the LED, then let the output follow it and read that back."""
+"""Latency test of a rig: find LED or patch, then let the output follow it and read that back."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,16 +14,31 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Sensed
-from deeplabstream.engine.latency_test.flashes import Events, Paired, pair
+from deeplabstream.engine.latency_test.flashes import (
+    CLOCKS_NS,
+    Events,
+    Paired,
+    pair,
+    patch_delays_ms,
+    spread_ms,
+)
 from deeplabstream.engine.latency_test.latency_result import (
     LatencyResult,
     now,
     timing_settings,
+    word_of,
+)
+from deeplabstream.engine.latency_test.screen_patch import (
+    News,
+    ScreenPatch,
+    screen_patch,
 )
 from deeplabstream.engine.latency_test.settings_of_test import (
     ANSWER,
     LED,
-    TestWiring,
+    PATCH,
+    SEARCH_S,
+    Wiring,
     settings_for_loop,
     settings_for_search,
 )
@@ -50,7 +66,7 @@ SETTLE_S = 5.0
 _START_S = 90.0
 SEARCH_LIMIT_S = 30.0
 _EDGES = 12
-"""Edges of the LED during which frames are compared."""
+"""Edges of LED or patch during which frames are compared."""
 _APART_NS = 40_000_000
 """Between two frames that are compared."""
 _EDGE_NS = 120_000_000
@@ -71,11 +87,13 @@ Shot = tuple[int, Image]
 
 @dataclass(frozen=True)
 class Found:
-    """Result of the search for the LED."""
+    """Result of the search for LED or patch."""
 
     led: Led
     contrast: float
     dimmed: float
+    inverted: bool = False
+    """Whether the photodiode's input is low while the patch is lit."""
 
 
 class TestStoppedError(DeviceError):
@@ -84,7 +102,7 @@ class TestStoppedError(DeviceError):
 
 def run_latency_test(
     rig: Settings,
-    wiring: TestWiring,
+    wiring: Wiring,
     flashes: int = LEAST_FLASHES,
     network: bool = True,
     every_s: float = EVERY_S,
@@ -94,18 +112,18 @@ def run_latency_test(
     """Measure the delay of a rig from its deciding camera to an output.
 
     The rig's own processes run with its settings; its output is switched on with every
-    flash of the board's LED. Everything is off afterwards.
+    flash of LED or patch. Everything is off afterwards.
 
     Parameters
     ----------
     rig : Settings
         The rig.
-    wiring : TestWiring
-        Output, board and pins.
+    wiring : Wiring
+        Output, what flashes, board and pins.
     flashes : int
         Flashes that count.
     network : bool
-        Whether the rig's network runs on each frame, beside the LED detector.
+        Whether the rig's network runs on each frame, beside the LED's detector.
     every_s : float
         Mean interval of the flashes, s; the delay must be less than half of it.
     say : callable
@@ -116,55 +134,130 @@ def run_latency_test(
     Raises
     ------
     DeviceError
-        The LED is not seen, the output is not read back, or a part of the rig failed.
+        LED or patch are not seen, the output is not read back, or a part of the rig failed.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="latency_", ignore_cleanup_errors=True
-    ) as folder:
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="latency_", ignore_cleanup_errors=True
+        ) as folder,
+        screen_patch(wiring) as patch,
+    ):
         runs = Path(folder)
-        say("Searching for the LED …")
+        say(f"Searching for the {wiring.flash_word} …")
         search = settings_for_search(rig, wiring, runs)
-        found = _search(search, wiring, stopped)
+        found = _search(search, wiring, patch, stopped)
+        wiring = replace(wiring, photodiode_low=found.inverted)
         x, y = found.led.centre
         say(
-            f"The LED is at {x:.0f}, {y:.0f} px, {found.contrast:.0f} grey levels "
-            f"brighter when it is lit. Measuring {flashes} flashes …"
+            f"The {wiring.flash_word} is at {x:.0f}, {y:.0f} px, {found.contrast:.0f} grey "
+            f"levels brighter when it is lit. Measuring {flashes} flashes …"
         )
         loop = settings_for_loop(rig, wiring, found.led, runs, every_s, network)
-        return _measure(loop, rig, wiring, flashes, say, stopped)
+        measuring = _Measuring(rig, loop, wiring, flashes, every_s)
+        return measuring.run(patch, say, stopped)
 
 
-# --- where the LED is
+def _flashing(
+    patch: ScreenPatch | None, every_s: float
+) -> AbstractContextManager[News]:
+    """Flash the patch, if there is one."""
+    return patch.flashing(every_s) if patch else nullcontext(list)
 
 
-def _search(settings: Settings, wiring: TestWiring, stopped: Stopped) -> Found:
+# --- where the LED or patch is
+
+
+def _search(
+    settings: Settings,
+    wiring: Wiring,
+    patch: ScreenPatch | None,
+    stopped: Stopped,
+) -> Found:
     camera = settings.deciding_camera
-    led: list[Sensed] = []
-    answers: list[Sensed] = []
+    edges: dict[str, list[Sensed]] = {LED: [], ANSWER: [], PATCH: []}
     shots: list[Shot] = []
-    with _streaming(settings, AGENDAS["stream"], stopped) as session:
-        for news in _news(session, SEARCH_LIMIT_S, stopped):
+    with (
+        _streaming(settings, AGENDAS["stream"], stopped) as session,
+        _flashing(patch, SEARCH_S) as painted,
+    ):
+        for news in _news(session, SEARCH_LIMIT_S, stopped, painted):
             for each in news:
-                if isinstance(each, Sensed):
-                    led += [each] if each.input == LED and each.device_us >= 0 else []
-                    answers += [each] if each.input == ANSWER else []
+                if isinstance(each, Sensed) and each.input in edges:
+                    edges[each.input].append(each)
             frame = session.newest(camera)
             apart = not shots or (
                 frame is not None and frame.time_ns - shots[-1][0] > _APART_NS
             )
-            if led and frame is not None and apart:
+            driven = _driven(wiring, edges)
+            if driven and frame is not None and apart:
                 shots.append((frame.time_ns, grey(frame.image).copy()))
-            if len(led) > _EDGES:
+            if len(driven) > _EDGES:
                 break
-    _check_answer(wiring, led, answers)
+    led = [each for each in edges[wiring.flash_input] if each.count]  # no first level
+    inverted = False
+    if wiring.photodiode_pin:
+        inverted = _check_photodiode(wiring, _driven(wiring, edges), led)
+        led = [replace(each, active=each.active is not inverted) for each in led]
+    _check_answer(wiring, led, edges[ANSWER])
     lit, dark = _split_best(shots, led)
     if not (lit and dark):
+        silent = f"the board at {wiring.port} did not flash the LED"
+        if patch is not None:
+            silent = f"{wiring.flash_place} was not painted"
         raise DeviceError(
-            f"[Camera {camera}] gave too few frames while the LED was lit and dark"
+            f"[Camera {camera}] gave too few frames while the {wiring.flash_word} was lit "
+            "and dark"
             if led
-            else f"the board at {wiring.port} did not flash the LED"
+            else silent
         )
-    return _found(settings, wiring, lit, dark)
+    return replace(_found(settings, wiring, lit, dark), inverted=inverted)
+
+
+def _driven(wiring: Wiring, edges: Mapping[str, Sequence[Sensed]]) -> Sequence[Sensed]:
+    """Return the edges of LED or patch, as they were driven, that could be seen.
+
+    A photodiode sees none before its input is open and has told its first level.
+    """
+    if wiring.screen is None:
+        return edges[LED]
+    if not wiring.photodiode_pin:
+        return edges[PATCH]
+    if not edges[LED]:
+        return ()
+    open_ns = edges[LED][0].heard_ns
+    return [each for each in edges[PATCH] if each.began_ns > open_ns]
+
+
+def _check_photodiode(
+    wiring: Wiring, painted: Sequence[Sensed], seen: Sequence[Sensed]
+) -> bool:
+    """Return whether the input is low while the patch is lit; DeviceError: it is no use."""
+    pin = f"pin {wiring.photodiode_pin} of the board at {wiring.port}"
+    place = wiring.flash_place
+    if not seen:
+        raise DeviceError(
+            f"{pin} saw no edge of the photodiode while {place} was painted "
+            f"{len(painted)} times: place it on the patch, and check its supply and the pin"
+        )
+    if len(seen) > 2 * len(painted):
+        raise DeviceError(
+            f"{pin} changed {len(seen)} times while {place} was painted {len(painted)} "
+            "times: the screen's backlight flickers; set it to full brightness, or smooth "
+            "the photodiode's signal"
+        )
+    if 2 * len(seen) < len(painted):
+        raise DeviceError(
+            f"{pin} changed only {len(seen)} times while {place} was painted "
+            f"{len(painted)} times: place the photodiode in the middle of the patch, or "
+            "change its threshold"
+        )
+    times = [each.began_ns for each in painted]
+    levels = [
+        painted[last].active is each.active
+        for each in seen
+        if (last := bisect_right(times, each.began_ns + CLOCKS_NS) - 1) >= 0
+    ]
+    return 2 * sum(levels) < len(levels)
 
 
 def _split_best(
@@ -212,7 +305,7 @@ def _split(
 
 def _found(
     settings: Settings,
-    wiring: TestWiring,
+    wiring: Wiring,
     lit: Sequence[Image],
     dark: Sequence[Image],
 ) -> Found:
@@ -223,18 +316,23 @@ def _found(
     if search.dimmed >= _DIMMED:
         raise DeviceError(
             f"{camera} has automatic exposure on: the frame gets {search.dimmed:.0%} darker "
-            f"when the LED is lit; set a fixed {exposure}"
+            f"when the {wiring.flash_word} is lit; set a fixed {exposure}"
         )
     if search.led is None and search.saturated >= _SATURATED:
         raise DeviceError(
             f"{camera} is saturated: {search.saturated:.0%} of the pixels are at the upper "
-            f"end, so a lit LED does not show; lower {exposure} or GAIN"
+            f"end, so a lit {wiring.flash_word} does not show; lower {exposure} or GAIN"
         )
     if search.led is None:
+        advice = "place the LED in view, or check its pin"
+        if wiring.screen is not None:
+            advice = (
+                "point the camera at the screen's top left corner, or use --full-screen"
+            )
         raise DeviceError(
-            f"{camera} does not see the LED at pin {wiring.led_pin}: no pixel gets "
+            f"{camera} does not see {wiring.flash_place}: no pixel gets "
             f"{LEAST_GREY} of 255 grey levels brighter with it (the best "
-            f"{max(0.0, search.contrast):.0f}); place the LED in view, or check its pin"
+            f"{max(0.0, search.contrast):.0f}); {advice}"
         )
     return Found(search.led, search.contrast, search.dimmed)
 
@@ -249,7 +347,7 @@ def _exposure_key(settings: Settings) -> str:
 
 
 def _check_answer(
-    wiring: TestWiring, led: Sequence[Sensed], answers: Sequence[Sensed]
+    wiring: Wiring, led: Sequence[Sensed], answers: Sequence[Sensed]
 ) -> None:
     """Raise DeviceError when the answer's pin is not still while the output is off."""
     changed = [each for each in answers if each.count or not each.active]
@@ -262,9 +360,16 @@ def _check_answer(
         )
     if led and changed and edges >= 4:
         follows = np.abs(
-            np.array([[a.device_us - b.device_us for b in led] for a in answers[1:]])
+            np.array([[a.began_ns - b.began_ns for b in led] for a in answers[1:]])
         ).min(axis=1)
-        why = "it follows the LED" if np.median(follows) < 1000 else "is it connected?"
+        if wiring.screen is None:
+            why = "it follows the LED"
+            within_ns = 1_000_000
+        else:
+            why = "it follows the patch; a photodiode on that needs --photodiode-pin"
+            within_ns = _EDGE_NS
+        if np.median(follows) >= within_ns:
+            why = "is it connected?"
         raise DeviceError(
             f"{pin} changed {edges} times while [Output {wiring.output}] was off: {why}"
         )
@@ -273,73 +378,104 @@ def _check_answer(
 # --- the loop
 
 
-def _measure(
-    settings: Settings,
-    rig: Settings,
-    wiring: TestWiring,
-    wanted: int,
-    say: Say,
-    stopped: Stopped,
-) -> LatencyResult:
-    camera = settings.deciding_camera
-    events = Events(wiring.output)
-    paired, told = Paired((), 0, 0), 0
-    every_s = settings.inputs[LED].every_s  # type: ignore[attr-defined]
-    limit_s = SETTLE_S + 1.5 * every_s * (wanted + _TRIES) + _START_S
-    begin_ns: int | None = None
-    with _streaming(settings, AGENDAS["experiment"], stopped) as session:
-        facts = session.state.network
-        clock = session.state.devices.get(camera)
-        for news in _news(session, limit_s, stopped):
+@dataclass
+class _Measuring:
+    """The loop of the test: settings of rig and test, wiring, and what is wanted."""
+
+    rig: Settings
+    settings: Settings
+    wiring: Wiring
+    wanted: int
+    every_s: float
+
+    def run(
+        self, patch: ScreenPatch | None, say: Say, stopped: Stopped
+    ) -> LatencyResult:
+        camera = self.settings.deciding_camera
+        events = Events(self.wiring)
+        with (
+            _streaming(self.settings, AGENDAS["experiment"], stopped) as session,
+            _flashing(patch, self.every_s) as painted,
+        ):
+            facts = session.state.network
+            clock = session.state.devices.get(camera)
+            paired = self._pairs(session, painted, events, say, stopped)
+        ran = facts.facts if facts is not None and _has_network(self.settings) else None
+        delays_ms = patch_delays_ms(events)
+        return LatencyResult(
+            measured=now(),
+            camera=camera,
+            output=self.wiring.output,
+            board=vars(self.wiring),
+            network=self.rig.cameras[camera].model or self.rig.pose.model
+            if ran
+            else "",
+            network_sha256=ran.sha256 if ran else "",
+            exposure_known=_exposure_known(paired),
+            unseen=paired.unseen,
+            unanswered=paired.unanswered,
+            clock_error_ms=_clock_error_ms(events, self.rig, self.wiring),
+            settings=timing_settings(self.rig, self.wiring.output),
+            flashes=paired.flashes[: self.wanted],
+            remarks=tuple(_remarks(self.rig, self.wiring, paired, clock)),
+            patch_ms=spread_ms(delays_ms) if delays_ms else None,
+        )
+
+    def _pairs(
+        self,
+        session: Session,
+        painted: News,
+        events: Events,
+        say: Say,
+        stopped: Stopped,
+    ) -> Paired:
+        """Return the flashes when as many as wanted were answered."""
+        paired, told = Paired((), 0, 0), 0
+        limit_s = SETTLE_S + 1.5 * self.every_s * (self.wanted + _TRIES) + _START_S
+        begin_ns = SystemClock().now_ns() + round(SETTLE_S * 1e9)
+        for news in _news(session, limit_s, stopped, painted):
             if not session.state.experimenting:
                 raise DeviceError("the experiment of the test ended early")
-            if begin_ns is None:
-                begin_ns = SystemClock().now_ns() + round(SETTLE_S * 1e9)
             for each in news:
                 if not isinstance(each, Sensed) or each.began_ns > begin_ns:
                     events.take(each)
+            self._check_light(events)
             if len(events.led) > told:
                 told = len(events.led)
                 paired = pair(events)
-                _check(paired, events, settings, wiring)
+                _check(paired, events, self.settings, self.wiring)
                 if told % 20 == 0:
-                    say(f"{len(paired.flashes)} of {wanted} flashes")
-            if len(paired.flashes) >= wanted:
-                break
-        else:
+                    say(f"{len(paired.flashes)} of {self.wanted} flashes")
+            if len(paired.flashes) >= self.wanted:
+                return paired
+        raise DeviceError(
+            f"only {len(paired.flashes)} of {self.wanted} flashes were answered in "
+            f"{limit_s:.0f} s: {paired.unseen} were not seen on any frame, of "
+            f"{paired.unanswered} no answer was read"
+        )
+
+    def _check_light(self, events: Events) -> None:
+        """Raise DeviceError when the photodiode has stopped to see the patch."""
+        if len(events.painted) - len(events.led) >= _TRIES:
             raise DeviceError(
-                f"only {len(paired.flashes)} of {wanted} flashes were answered in "
-                f"{limit_s:.0f} s: {paired.unseen} were not seen on any frame, of "
-                f"{paired.unanswered} no answer was read"
+                f"pin {self.wiring.photodiode_pin} of the board at {self.wiring.port} saw "
+                f"{len(events.led)} of {len(events.painted)} flashes of "
+                f"{self.wiring.flash_place}: has the photodiode moved?"
             )
-    ran = facts.facts if facts is not None and _has_network(settings) else None
-    return LatencyResult(
-        measured=now(),
-        camera=camera,
-        output=wiring.output,
-        board=vars(wiring),
-        network=rig.cameras[camera].model or rig.pose.model if ran else "",
-        network_sha256=ran.sha256 if ran else "",
-        exposure_known=_exposure_known(paired),
-        unseen=paired.unseen,
-        unanswered=paired.unanswered,
-        clock_error_ms=_clock_error_ms(events, rig, wiring),
-        settings=timing_settings(rig, wiring.output),
-        flashes=paired.flashes[:wanted],
-        remarks=tuple(_remarks(rig, paired, clock)),
-    )
 
 
 def _has_network(settings: Settings) -> bool:
-    """Return whether a network runs beside the LED detector."""
+    """Return whether a network runs beside the LED's detector."""
     return not settings.pose.model.endswith(":")
 
 
-def _clock_error_ms(events: Events, rig: Settings, wiring: TestWiring) -> float | None:
-    """Return half the shortest round trip to the LED's board; None: it is not known.
+def _clock_error_ms(events: Events, rig: Settings, wiring: Wiring) -> float | None:
+    """Return half the shortest round trip to the flashes' board; None: it is not known.
 
     The acknowledgements of an output at another device say nothing of this board's clock.
     """
+    if wiring.half:
+        return None if wiring.photodiode_pin else 0.0
     same = getattr(rig.outputs[wiring.output], "port", "") == wiring.port
     if not same or events.round_trip_ns is None:
         return None
@@ -350,13 +486,17 @@ def _exposure_known(paired: Paired) -> bool:
     return any(each.exposed_ns != each.arrived_ns for each in paired.flashes)
 
 
-def _remarks(rig: Settings, paired: Paired, clock: object) -> Iterator[str]:
+def _remarks(
+    rig: Settings, wiring: Wiring, paired: Paired, clock: object
+) -> Iterator[str]:
     camera = rig.deciding_camera
     if not _exposure_known(paired):
+        end = "decision" if wiring.half else "output"
+        word = word_of(wiring)
         yield (
             f"[Camera {camera}] reports no time of exposure: its times are those of "
-            "arrival, so `exposure to output` lacks exposure and transfer; `led to output` "
-            "has them"
+            f"arrival, so `exposure to {end}` lacks exposure and transfer; `{word} to "
+            f"{end}` has them"
         )
     plugin = rig.cameras[camera]
     key = _exposure_key(rig)
@@ -370,9 +510,7 @@ def _remarks(rig: Settings, paired: Paired, clock: object) -> Iterator[str]:
         )
 
 
-def _check(
-    paired: Paired, events: Events, settings: Settings, wiring: TestWiring
-) -> None:
+def _check(paired: Paired, events: Events, settings: Settings, wiring: Wiring) -> None:
     """Raise DeviceError when nothing comes of the flashes."""
     if paired.flashes:
         return
@@ -387,7 +525,8 @@ def _check(
         )
     if paired.unseen >= _TRIES:
         raise DeviceError(
-            f"no frame of [Camera {settings.deciding_camera}] showed the LED in "
+            f"no frame of [Camera {settings.deciding_camera}] showed the "
+            f"{wiring.flash_word} in "
             f"{paired.unseen} flashes, though it was found before: has the light changed?"
         )
 
@@ -422,11 +561,11 @@ def _check_news(
 
 
 def _news(
-    session: Session, seconds: float, stopped: Stopped
+    session: Session, seconds: float, stopped: Stopped, painted: News
 ) -> Iterator[Sequence[object]]:
-    """Yield what happens in a session, until the time is over."""
+    """Yield what happens in a session and to the patch, until the time is over."""
     clock = SystemClock()
     end_ns = clock.now_ns() + round(seconds * 1e9)
     while clock.now_ns() < end_ns:
-        yield _check_news(session, session.poll(), stopped)
+        yield [*_check_news(session, session.poll(), stopped), *painted()]
         session.rest(_POLL_S)

@@ -1,7 +1,7 @@
-"""Settings of the latency test: the rig's own, with an LED in place of the animal."""
+"""Settings of the latency test: the rig's own, with an LED or a screen in place of the animal."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError, SettingsError
@@ -13,7 +13,12 @@ from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
 
 LED, ANSWER = "latency led", "latency answer"
-"""Names of the inputs that the test adds, by which their edges are recorded."""
+"""Names of the inputs that the test adds, by which their edges are recorded. A photodiode on a
+screen patch takes the place of the LED."""
+PATCH = "latency patch"
+"""Name of the screen patch among the edges; it is painted by the test, not by the engine."""
+NO_OUTPUT = "latency none"
+"""Simulated output of a test without an output."""
 SEARCH_S = 1.0
 """Interval of the flashes while the LED is searched."""
 _OF_THE_RIG = (
@@ -30,46 +35,113 @@ _NOTHING = Led(0, 0, 1, 1, 255.0)
 
 
 @dataclass(frozen=True)
-class TestWiring:
-    """What is measured, and how the board is wired to it."""
+class Wiring:
+    """What is measured, what flashes, and how the board is wired to it."""
 
-    output: str
-    """NAME of the output."""
-    port: str
-    """Serial port of the board with LED and answer."""
+    output: str = ""
+    """NAME of the output; empty, with a screen: none, half the loop is measured."""
+    port: str = ""
+    """Serial port of the board; empty: there is none."""
     led_pin: int = 13
     answer_pin: int = 2
     """Input of the board to which the output is wired."""
     active_low: bool = False
     """Whether the output's line is low while it is on."""
+    screen: int | None = None
+    """Monitor with a patch that flashes in place of the LED, from 0; None: the LED flashes."""
+    full_screen: bool = False
+    """Whether the patch covers the monitor."""
+    photodiode_pin: int = 0
+    """Input of the board with a photodiode on the patch; 0: there is none."""
+    photodiode_low: bool = False
+    """Whether that input is low while the patch is lit; the test finds out."""
+
+    @property
+    def half(self) -> bool:
+        """Whether the test ends with the decision: no output is switched."""
+        return not self.output
+
+    @property
+    def switched(self) -> str:
+        """NAME of the output that the experiment of the test switches."""
+        return self.output or NO_OUTPUT
+
+    @property
+    def flash_input(self) -> str:
+        """Name of the edges that are the flashes."""
+        painted = self.screen is not None and not self.photodiode_pin
+        return PATCH if painted else LED
+
+    @property
+    def flash_word(self) -> str:
+        """What flashes."""
+        return "LED" if self.screen is None else "patch"
+
+    @property
+    def flash_place(self) -> str:
+        """What flashes, and where."""
+        if self.screen is None:
+            return f"the LED at pin {self.led_pin}"
+        return f"the patch on screen {self.screen}"
+
+    @property
+    def pins(self) -> dict[str, int]:
+        """The board's pins in use, by the option that chooses each."""
+        pins = {}
+        if self.screen is None:
+            pins["--led-pin"] = self.led_pin
+        elif self.photodiode_pin:
+            pins["--photodiode-pin"] = self.photodiode_pin
+        if not self.half:
+            pins["--answer-pin"] = self.answer_pin
+        return pins
 
 
-def wiring_of(
-    settings: Settings,
-    output: str = "",
-    port: str = "",
-    led_pin: int = 13,
-    answer_pin: int = 2,
-    active_low: bool = False,
-) -> TestWiring:
-    """Return the wiring; what is not given is taken from the settings.
+def wiring_of(settings: Settings, asked: Wiring | None = None) -> Wiring:
+    """Return the wiring; what is not asked for is taken from the settings.
 
-    DeviceError: an output or a board is missing, or a pin is used for something else.
+    With a screen, no output is chosen unless it is asked for.
+
+    DeviceError: an output or a board is missing, or a pin or monitor is in use.
     """
-    output = output or _only_output(settings)
-    if output not in settings.outputs:
+    asked = asked or Wiring()
+    output = asked.output
+    if asked.screen is None:
+        if asked.photodiode_pin:
+            raise DeviceError("a photodiode sees a patch: give its screen, --screen 0")
+        output = output or _only_output(settings)
+    if output and output not in settings.outputs:
         names = ", ".join(settings.outputs) or "none"
         raise DeviceError(f"no section [Output {output}]; there are: {names}")
-    port = port or _only_port(settings, output)
-    if led_pin == answer_pin:
-        raise DeviceError(f"LED and answer are both at pin {led_pin}: use two pins")
-    for pin, option in ((led_pin, "--led-pin"), (answer_pin, "--answer-pin")):
-        if used := user_of(settings, port, pin):
+    wiring = replace(asked, output=output)
+    if not wiring.pins:
+        return replace(wiring, port="")
+    wiring = replace(wiring, port=asked.port or _only_port(settings, output))
+    options: dict[int, str] = {}
+    for option, pin in wiring.pins.items():
+        if pin in options:
             raise DeviceError(
-                f"pin {pin} of the board at {port} is that of {used}: choose another "
+                f"{options[pin]} and {option} are both pin {pin}: use two pins"
+            )
+        options[pin] = option
+        if used := user_of(settings, wiring.port, pin):
+            raise DeviceError(
+                f"pin {pin} of the board at {wiring.port} is that of {used}: choose another "
                 f"pin with {option}"
             )
-    return TestWiring(output, port, led_pin, answer_pin, active_low)
+    _check_monitor(settings, wiring)
+    return wiring
+
+
+def _check_monitor(settings: Settings, wiring: Wiring) -> None:
+    """Raise DeviceError when an output has a window on the patch's monitor."""
+    for name, output in settings.outputs.items():
+        used = getattr(output, "monitor", None)
+        if wiring.screen is not None and used == wiring.screen and not wiring.half:
+            raise DeviceError(
+                f"screen {used} is that of [Output {name}]: show the patch on another one "
+                "(--screen), use an LED, or leave out --output to measure half the loop"
+            )
 
 
 def _only_output(settings: Settings) -> str:
@@ -87,7 +159,7 @@ def _only_output(settings: Settings) -> str:
 
 def _only_port(settings: Settings, output: str) -> str:
     lines = [
-        settings.outputs[output],
+        *([settings.outputs[output]] if output else []),
         *settings.outputs.values(),
         *settings.inputs.values(),
     ]
@@ -100,20 +172,20 @@ def _only_port(settings: Settings, output: str) -> str:
     )
 
 
-def settings_for_search(rig: Settings, wiring: TestWiring, runs: Path) -> Settings:
-    """Return settings with which the board flashes the LED, and no network runs."""
+def settings_for_search(rig: Settings, wiring: Wiring, runs: Path) -> Settings:
+    """Return settings with which LED or patch flash, and no network runs."""
     return _settings(rig, wiring, _NOTHING, runs, SEARCH_S, network=False)
 
 
 def settings_for_loop(
     rig: Settings,
-    wiring: TestWiring,
+    wiring: Wiring,
     led: Led,
     runs: Path,
     every_s: float,
     network: bool,
 ) -> Settings:
-    """Return settings with which the output follows the LED.
+    """Return settings with which the output follows the LED or the patch.
 
     `runs`: folder of the run; `every_s`: mean interval of the flashes; `network`: whether
     the rig's network runs on each frame.
@@ -123,15 +195,16 @@ def settings_for_loop(
 
 def _settings(
     rig: Settings,
-    wiring: TestWiring,
+    wiring: Wiring,
     led: Led,
     runs: Path,
     every_s: float,
     network: bool,
 ) -> Settings:
     text, camera = rig.text, rig.deciding_camera
+    unused = (*_OF_THE_RIG, "Output") if wiring.half else _OF_THE_RIG
     for title in read_sections(text).words:
-        if title != "Experiment" and title.partition(" ")[0] in _OF_THE_RIG:
+        if title != "Experiment" and title.partition(" ")[0] in unused:
             text = remove_section(text, title)
     own = rig.cameras[camera].model or rig.pose.model
     for name, each in rig.cameras.items():
@@ -144,7 +217,8 @@ def _settings(
     if not network:
         text = set_value(text, "Pose Estimation", "LIVE_CROP", None)
     text = set_value(text, "Streaming", "OUTPUT_DIRECTORY", runs.as_posix())
-    text = set_value(text, f"Output {wiring.output}", "THEN", None)
+    if not wiring.half:
+        text = set_value(text, f"Output {wiring.output}", "THEN", None)
     for key, word in {
         "EXP_NAME": "latency",
         "CAMERA": camera,
@@ -152,19 +226,9 @@ def _settings(
         "STOP_TRIGGER": None,
     }.items():
         text = set_value(text, "Experiment", key, word)
-    port = {"PORT": wiring.port}
     x, y = led.centre
     for title, words in (
-        (
-            f"Input {LED}",
-            {"KIND": "BoardSync", **port, "PIN": str(wiring.led_pin)}
-            | {"PATTERN": "flashes", "EVERY_S": f"{every_s:g}"},
-        ),
-        (
-            f"Input {ANSWER}",
-            {"KIND": "BoardInput", **port, "PIN": str(wiring.answer_pin)}
-            | {"DEBOUNCE_MS": "0", "ACTIVE_LOW": "yes" if wiring.active_low else "no"},
-        ),
+        *_devices(wiring, every_s),
         (
             "Trigger latency led",
             {"KIND": "InsideRegion", "BODYPARTS": "led"}
@@ -173,7 +237,7 @@ def _settings(
         (
             "Experiment latency",
             {"KIND": "Conditional", "TRIGGER": "latency led"}
-            | {"OUTPUT": wiring.output, "MAX_ON_S": "10", "REST_S": "0"}
+            | {"OUTPUT": wiring.switched, "MAX_ON_S": "10", "REST_S": "0"}
             | {"TRIALS": "100000", "MAX_TOTAL_S": "100000"},
         ),
     ):
@@ -184,6 +248,27 @@ def _settings(
         raise DeviceError(
             f"the latency test does not fit the settings: {_first(error.problems)}"
         ) from error
+
+
+def _devices(wiring: Wiring, every_s: float) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield the sections of the board's pins, and of the output of half the loop."""
+    pin = {"KIND": "BoardInput", "PORT": wiring.port, "DEBOUNCE_MS": "0"}
+    if wiring.screen is None:
+        yield (
+            f"Input {LED}",
+            {"KIND": "BoardSync", "PORT": wiring.port, "PIN": str(wiring.led_pin)}
+            | {"PATTERN": "flashes", "EVERY_S": f"{every_s:g}"},
+        )
+    elif wiring.photodiode_pin:
+        low = "yes" if wiring.photodiode_low else "no"
+        place = {"PIN": str(wiring.photodiode_pin), "ACTIVE_LOW": low}
+        yield f"Input {LED}", pin | place
+    if wiring.half:
+        yield f"Output {NO_OUTPUT}", {"KIND": "SimulatedOutput"}
+    else:
+        low = "yes" if wiring.active_low else "no"
+        place = {"PIN": str(wiring.answer_pin), "ACTIVE_LOW": low}
+        yield f"Input {ANSWER}", pin | place
 
 
 def _first(problems: Sequence[str]) -> str:

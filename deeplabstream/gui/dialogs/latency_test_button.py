@@ -17,8 +17,8 @@ class LatencyTestButton(QPushButton):
     def __init__(self, bridge: Bridge, document: Document) -> None:
         super().__init__("Measure latency …")
         self.setToolTip(
-            "From the camera's exposure to the output, with an LED at a board. Stop the "
-            "stream first."
+            "From the camera's exposure to the output, with an LED at a board or a patch on a "
+            "screen. Stop the stream first."
         )
         self._bridge, self._document = bridge, document
         self.clicked.connect(self._show_form)

@@ -153,7 +153,10 @@ def run_signal(folder: RunFolder, name: str = "") -> RunSignal:
 
 
 def sync_inputs(folder: RunFolder) -> list[str]:
-    """Return the names of the inputs that are sync signals of a board."""
+    """Return the names of the inputs that are sync signals of a board.
+
+    Flashes are none: they light an LED, and no recorder is connected to it.
+    """
     ini = RawConfigParser(strict=False)
     try:
         ini.read_string(folder.settings_text)
@@ -164,6 +167,7 @@ def sync_inputs(folder: RunFolder) -> list[str]:
         for section in ini.sections()
         if section.lower().startswith("input ")
         and ini.get(section, "kind", fallback="").strip() == SYNC_KIND
+        and ini.get(section, "pattern", fallback="").strip() != "flashes"
     ]
 
 

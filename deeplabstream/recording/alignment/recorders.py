@@ -24,6 +24,12 @@ from deeplabstream.recording.alignment.recording_data import (
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats, joined
 
 IMEC_SYNC_BIT = 6
+_SPIKEGLX = {
+    "nidq": ("ni", "snsMnMaXaDw"),
+    "imec": ("im", "snsApLfSy"),
+    "obx": ("ob", "snsXaDwSy"),
+}
+"""Kinds of files of SpikeGLX: beginning of their keys, and key with the counts of channels."""
 _MOST_NAMED = 20
 _PIECE = 2_000_000
 """Samples that are read at once."""
@@ -138,38 +144,43 @@ def _open_ephys_span(
 
 
 def read_spikeglx(path: Path, options: RecordingOptions) -> Recording:
-    """Read a bit of a digital word of SpikeGLX, or an analogue channel `XA0` of a NIDQ file.
+    """Read a bit of a digital word of SpikeGLX, or an analogue channel `XA0`.
 
-    Lines are numbers of bits: by default 6 of an imec file, where the sync input is.
+    Lines are numbers of bits, of a NIDQ file in the digital words, else in the sync word: by
+    default 6 of an imec or OneBox file, where the sync input is. `XD3` is a bit of the digital
+    words, `XA0` an analogue channel, of a NIDQ or OneBox file.
     """
     binary, described = path.with_suffix(".bin"), path.with_suffix(".meta")
     rows = described.read_text("utf-8").splitlines()
     meta = dict(row.split("=", 1) for row in rows if "=" in row)
-    saved = int(meta["nSavedChans"])
-    is_ni = meta["typeThis"] == "nidq"
-    rate = _checked_rate(meta["niSampRate" if is_ni else "imSampRate"])
-    counts = [int(n) for n in meta["snsMnMaXaDw" if is_ni else "snsApLfSy"].split(",")]
-    if sum(counts) != saved or min(saved, *counts) < 0 or not saved:
+    saved, kind = int(meta["nSavedChans"]), meta["typeThis"]
+    prefix, key = _SPIKEGLX.get(kind, _SPIKEGLX["imec"])
+    rate = _checked_rate(meta[f"{prefix}SampRate"])
+    counts = [int(n) for n in meta[key].split(",")]
+    names = re.findall("[A-Z][a-z]", key)
+    agree = sum(counts) == saved and len(counts) == len(names)
+    if not agree or min(counts) < 0 or not saved:
         raise ValueError("the counts of channels in .meta do not agree")
     samples = binary.stat().st_size // (2 * saved)
     if samples == 0:
         raise ValueError(f"{binary.name} is empty")
-    line = options.line or ("0" if is_ni else str(IMEC_SYNC_BIT))
-    analogue = re.fullmatch(r"XA(\d+)", line) if is_ni else None
-    if analogue is None and not line.isdecimal():
+    line = options.line or ("0" if kind == "nidq" else str(IMEC_SYNC_BIT))
+    found = re.fullmatch(r"(XA|XD|)(\d+)", line)
+    if found is None:
         raise ValueError(
-            f"line {line}: expected the number of a bit, or XA0 of a NIDQ file"
+            f"line {line}: expected the number of a bit, or XA0 or XD0 of a NIDQ or OneBox file"
         )
-    number = int(analogue[1]) if analogue else int(line)
-    words = 0 if analogue else number // 16
-    if (analogue and number >= counts[2]) or (not analogue and words >= counts[-1]):
+    part = {"XA": "Xa", "XD": "Dw", "": names[-1]}[found[1]]
+    number = int(found[2])
+    place = number if part == "Xa" else number // 16
+    if part not in names or place >= counts[names.index(part)]:
         raise ValueError(f"line {line} is not in the file")
-    first = counts[0] + counts[1] + number if analogue else saved - counts[-1] + words
+    first = sum(counts[: names.index(part)]) + place
     data = np.memmap(binary, np.int16, "r", shape=(samples, saved))
     pieces = [data[at : at + _PIECE, first].copy() for at in range(0, samples, _PIECE)]
     column = np.concatenate(pieces)
-    if analogue:
-        volts = column * (float(meta["niAiRangeMax"]) / 32768)
+    if part == "Xa":
+        volts = column * (float(meta[f"{prefix}AiRangeMax"]) / 32768)
         high = _above(volts, options.threshold)
     else:
         high = (column.view(np.uint16) >> (number % 16) & 1).astype(bool)

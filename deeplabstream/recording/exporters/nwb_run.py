@@ -1,12 +1,12 @@
-"""NWB export of a run: poses, frame times, trigger states, outputs and events in one file."""
+"""NWB export of a run: poses, frame times, triggers, outputs, events and timing in one file."""
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,9 +34,17 @@ from deeplabstream.recording.recorded_frames import (
     video_frames,
 )
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_json import stream_start
+from deeplabstream.recording.run_json import (
+    stream_start,
+    timing_figures,
+    validate_facts,
+)
 from deeplabstream.recording.run_review import Review, review
-from deeplabstream.recording.run_schema import EVENTS, INT64
+from deeplabstream.recording.run_schema import EVENTS, INT64, MATCHES, PULSES
+from deeplabstream.recording.table_reader import matches_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 EVENT_TABLES: Mapping[str, str] = {
     "intent": "commands that were about to be written to the outputs",
@@ -48,6 +56,23 @@ EVENT_TABLES: Mapping[str, str] = {
     "note": "notes and alarms of the program",
 }
 """Tables in `events`, by the kind of event in `events.csv`."""
+PERCENTILES = "p50", "p95", "p99", "max", "jitter"
+_TIMING_MODULE = "timing", "delay of the rig and pulses of its exposures"
+_TIMING_COLUMNS: Mapping[str, str] = {
+    "output": "output that was measured; empty: none, half the loop to the decision",
+    "camera": "camera that was measured",
+    "measured": "date and time of the test",
+    "file": "result of the test in the rig folder",
+    "sha256": "of that file",
+    "flashes": "number of flashes",
+    "figure": "what was measured",
+    "p50": "median, ms",
+    "p95": "95th percentile, ms",
+    "p99": "99th percentile, ms",
+    "max": "maximum, ms",
+    "jitter": "standard deviation, ms",
+    "changed": "settings that differed in the run; empty: none",
+}
 
 
 def nwb(
@@ -114,6 +139,8 @@ def _add_run(run: Review, into: Path, file: Any) -> None:
     _add_triggers(run, file)
     _add_outputs(run, file)
     _add_events(run, file)
+    _add_timing(run, file)
+    _add_pulses(run, file)
     _add_alignments(run, file)
 
 
@@ -279,31 +306,123 @@ _SUBJECT = {"input": "input", "note": "subject"}
 """Column of the name, by the kind of event; `name` is taken by the table itself."""
 
 
-def _add_alignments(run: Review, file: Any) -> None:
-    """Add the aligned tables: times of the run on the clocks of other recorders."""
+def _add_timing(run: Review, file: Any) -> None:
+    """Add the latency tests that the run names: `timing` of `run.json`, a row per figure."""
+    facts, _ = validate_facts(run.facts)
+    texts = "output", "camera", "measured", "file", "sha256"
+    rows = [
+        {name: entry[name] for name in texts}
+        | {"flashes": entry["flashes"], "figure": figure.removesuffix("_ms")}
+        | {name: float(entry[figure].get(name, np.nan)) for name in PERCENTILES}
+        | {"changed": "; ".join(entry["changed"])}
+        for entry in facts.get("timing") or ()
+        for figure in timing_figures(entry)
+    ]
+    if rows:
+        _add_table(
+            file,
+            _TIMING_MODULE,
+            "latency_tests",
+            "latency tests of the rig before the run, one row per figure",
+            rows,
+            _TIMING_COLUMNS,
+        )
+
+
+def _add_pulses(run: Review, file: Any) -> None:
+    """Add the numbered pulses of exposures, and the pulse of each frame."""
+    from pynwb.event import EventsTable
+
+    rows = []
+    for table in run.folder.tables():
+        if table.schema is PULSES:
+            rows += [*table.select("time_s", "input", "pulse", "device_us")]
+    if rows:
+        events = EventsTable(name="pulse", description="numbered pulses of exposures")
+        for name in ("input", "pulse", "device_us"):
+            events.add_column(name, PULSES.fixed[name].meaning)
+        for time_s, name, pulse, device_us in sorted(rows, key=lambda r: float(r[0])):
+            events.add_event(
+                timestamp=float(time_s),
+                input=name,
+                pulse=int(pulse),
+                device_us=int(device_us),
+            )
+        file.add_events_table(events)
+    for camera in run.facts["cameras"]:
+        path = run.folder.matches_path(camera)
+        matches = [*matches_table(path).rows()] if path.exists() else []
+        if matches:
+            _add_table(
+                file,
+                _TIMING_MODULE,
+                nwb_name(f"pulses {camera}"),
+                f"rows of {path.name}: frames of the camera and the pulses of their "
+                "exposures; NaN or -1: none",
+                [_numbers(row) for row in matches],
+                {name: column.meaning for name, column in MATCHES.fixed.items()},
+            )
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return the cells of a row of `CAMERA.pulses.csv` as numbers and texts."""
+    cells: dict[str, Any] = dict(row)
+    cells |= {name: int(row[name] or -1) for name in ("part", "pulse", "frame")}
+    return cells | {name: float(row[name] or "nan") for name in ("pulse_s", "delay_ms")}
+
+
+def _add_table(
+    file: Any,
+    module: tuple[str, str],
+    name: str,
+    about: str,
+    rows: "Sequence[Mapping[str, Any]] | DataFrame",
+    meanings: Mapping[str, str] | None = None,
+) -> None:
+    """Add a table to a module, given by name and description, which is made if need be.
+
+    `meanings`: of its columns, if `about` does not say them.
+    """
     import pandas as pd
     from hdmf.common import DynamicTable
 
-    module = None
+    title, purpose = module
+    if title not in file.processing:
+        file.create_processing_module(title, purpose)
+    table = pd.DataFrame(rows)
+    for column in table:
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            table[column] = table[column].fillna("").astype(str).astype(object)
+    file.processing[title].add(
+        DynamicTable.from_dataframe(
+            df=table,
+            name=name,
+            table_description=about,
+            columns=[
+                {"name": column, "description": meanings[column]} for column in table
+            ]
+            if meanings
+            else None,
+        )
+    )
+
+
+def _add_alignments(run: Review, file: Any) -> None:
+    """Add the aligned tables: times of the run on the clocks of other recorders."""
+    import pandas as pd
+
     for facts in sorted((run.folder.path / ALIGNED).glob(f"*/{FACTS}")):
         for path in sorted(facts.parent.glob("*.csv")):
             if path.name in (CLOCK, RESIDUALS):
                 continue
             rows = pd.read_csv(path).rename(columns={"name": "subject"})
             rows["segment"] = rows["segment"].fillna(-1).astype(np.int64)
-            for name in rows:
-                if not pd.api.types.is_numeric_dtype(rows[name]):
-                    rows[name] = rows[name].fillna("").astype(str).astype(object)
-            if module is None:
-                module = file.create_processing_module(
-                    "alignment", "times of the run on the clocks of other recorders"
-                )
-            module.add(
-                DynamicTable.from_dataframe(
-                    df=rows,
-                    name=nwb_name(f"{facts.parent.name} {path.stem}"),
-                    table_description=f"rows of {path.name} in the order of the run: "
-                    f"recording_s is the time in {facts.parent.name}, s, NaN: not known; "
-                    "error_ms the error to expect; segment -1: none",
-                )
+            _add_table(
+                file,
+                ("alignment", "times of the run on the clocks of other recorders"),
+                nwb_name(f"{facts.parent.name} {path.stem}"),
+                f"rows of {path.name} in the order of the run: "
+                f"recording_s is the time in {facts.parent.name}, s, NaN: not known; "
+                "error_ms the error to expect; segment -1: none",
+                rows,
             )

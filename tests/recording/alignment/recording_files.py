@@ -67,17 +67,27 @@ def open_ephys(
 
 
 def spikeglx(folder: Path, kind: str, bit: int, line: Line = LINE) -> Path:
-    """Write a `.bin` and its `.meta`, `kind` nidq or imec; return the `.bin`."""
-    counts = {"nidq": "0,0,1,1", "imec": "3,0,1"}[kind]
+    """Write a `.bin` and its `.meta`, `kind` nidq, imec or obx; return the `.bin`.
+
+    The line is a bit of the last word, and 20,000 (bit 5) in the channel before; of a OneBox
+    also in its first channel.
+    """
+    counts = {"nidq": "0,0,1,1", "imec": "3,0,1", "obx": "2,1,1"}[kind]
     channels = sum(map(int, counts.split(",")))
     data = np.zeros((line.samples, channels), np.int16)
     data[:, -1] = line.levels.astype(np.int16) << bit
     data[:, -2] = line.levels * 20_000
+    if kind == "obx":
+        data[:, 0] = line.levels * 20_000
     path = folder / f"mouse_g0_t0.{kind}.bin"
     data.tofile(path)
-    prefix, names = ("ni", "snsMnMaXaDw") if kind == "nidq" else ("im", "snsApLfSy")
+    prefix, names = {
+        "nidq": ("ni", "snsMnMaXaDw"),
+        "imec": ("im", "snsApLfSy"),
+        "obx": ("ob", "snsXaDwSy"),
+    }[kind]
     text = f"typeThis={kind}\nnSavedChans={channels}\n{prefix}SampRate={RATE}\n{names}={counts}\n"
-    path.with_suffix(".meta").write_text(text + "niAiRangeMax=5\n", "utf-8")
+    path.with_suffix(".meta").write_text(text + f"{prefix}AiRangeMax=5\n", "utf-8")
     return path
 
 

@@ -112,6 +112,20 @@ def test_a_signal_that_does_not_fit_is_a_sentence(
     assert said in capsys.readouterr().err
 
 
+def test_flashes_of_an_led_are_no_sync_signal_unless_they_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = folder / "run" / "settings.ini"
+    words = [str(folder / "run"), str(folder / "edges.csv")]
+    text = settings.read_text("utf-8").replace("PIN = 8", "PIN = 8\nPATTERN = flashes")
+    settings.write_text(text, "utf-8")
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "which signal did the recorder see? Give --signal: " in said
+    assert "sync (" in said and "light (" in said
+    assert main([*words, "--signal", "sync"]) == 0
+
+
 def test_barcodes_of_half_a_session_align_that_half(tmp_path: Path) -> None:
     line = barcodes(77, SECONDS)
     run = made(tmp_path / "run", line, SECONDS)

@@ -152,6 +152,17 @@ def test_digital_words_of_spikeglx(tmp_path: Path) -> None:
     check(nidq, line="XA0")
     check(spikeglx(tmp_path, "imec", 6))
     check(spikeglx(tmp_path, "nidq", 5), line="5")
+    check(spikeglx(tmp_path, "nidq", 5), line="XD5")
+    onebox = spikeglx(tmp_path, "obx", 6)
+    check(onebox)
+    for line in ("XD5", "XA0"):
+        check(onebox, line=line)
+    for line in ("XA2", "XD16", "16"):
+        with pytest.raises(DeviceError, match=f"line {line} is not in the file"):
+            read_recording(onebox, "", RecordingOptions(line=line))
+    imec = spikeglx(tmp_path, "imec", 6)
+    with pytest.raises(DeviceError, match="line XA0 is not in the file"):
+        read_recording(imec, "", RecordingOptions(line="XA0"))
     with pytest.raises(DeviceError, match="line 17 is not in the file"):
         read_recording(nidq, "", RecordingOptions(line="17"))
     with pytest.raises(DeviceError, match="line 7 has no edges"):

@@ -1,0 +1,123 @@
+"""The latency test with a screen patch, on real processes and a camera that sees the screen."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.latency_test.latency_test import run_latency_test
+from deeplabstream.engine.latency_test.settings_of_test import Wiring, wiring_of
+from deeplabstream.settings.loading import load
+from tests.engine.screen_rig import screen_rig, watched_patch
+from tests.firmware.emulation import needs_simavr
+from tests.firmware.led_rig import ANSWER_PIN, OUTPUT_PIN
+from tests.firmware.powered import powered
+from utils.MeasureLatency import main
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        sys.platform != "linux" or not shutil.which("Xvfb"), reason="needs Xvfb"
+    ),
+]
+HALF = Wiring(screen=0)
+
+
+def test_half_the_loop_is_measured_without_a_board_and_a_run_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rig's output is at a board that is not there: no output is opened."""
+    log = tmp_path / "log.txt"
+    with screen_rig(tmp_path / "rig", f"LOG = {log}") as rig:
+        words = ["--settings", str(rig.settings), "--screen", "0", "--flashes", "20"]
+        assert main([*words, "--every", "1", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "The patch is at " in said
+    assert "HALF THE LOOP" in said and "No output was switched" in said
+    (path,) = (rig.folder / "latency").iterdir()
+    found = json.loads(path.read_text("utf-8"))
+    rows = [dict(zip(found["columns"], row, strict=True)) for row in found["flashes"]]
+    lines = [line.split() for line in log.read_text("utf-8").splitlines()]
+    shown = {int(index): (int(at_ns), lit) for index, at_ns, lit in lines}
+    for row in rows:
+        assert shown[row["frame"]] == (row["exposed_ns"], "1")
+        assert row["answer_ns"] == row["acted_ns"] == 0
+    parts = found["ms"]
+    assert [*parts] == [
+        "exposure_to_decision",
+        "led_to_decision",
+        "led_to_exposure",
+        "transport",
+        "network",
+        "decision",
+    ]
+    assert 20 <= parts["network"]["p50"] <= parts["led_to_decision"]["max"]
+    assert found["output"] == found["board"]["port"] == ""
+    assert found["clock_error_ms"] == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("LEFT = 500", r"does not see the patch on screen 0: .* top left corner"),
+        ("FLOOR = 255", r"is saturated: \d+% of the pixels.*EXPOSURE_US"),
+        ("EXPOSURE_US =", r"has automatic exposure on.* patch is lit.*EXPOSURE_US"),
+    ],
+)
+def test_a_camera_that_cannot_see_the_patch_is_a_sentence(
+    tmp_path: Path, more: str, said: str
+) -> None:
+    with screen_rig(tmp_path / "rig", more) as rig:
+        settings = load(rig.settings)
+        with pytest.raises(DeviceError, match=rf"\[Camera top\] {said}"):
+            run_latency_test(settings, wiring_of(settings, HALF))
+
+
+def test_a_monitor_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    with screen_rig(tmp_path / "rig") as rig:
+        settings = load(rig.settings)
+        said = "the patch on screen 3: MONITOR = 3: this computer has 1"
+        with pytest.raises(DeviceError, match=said):
+            run_latency_test(settings, wiring_of(settings, Wiring(screen=3)))
+
+
+@needs_simavr
+def test_a_photodiode_tells_when_the_patch_was_lit(tmp_path: Path) -> None:
+    """It takes the place of the LED: the board's clock alone measures the whole loop."""
+    with powered(prompt=True) as board:
+        board.catch_up(5.0)
+        board.wire(OUTPUT_PIN, ANSWER_PIN)
+        with (
+            screen_rig(tmp_path / "rig", port=board.port) as rig,
+            watched_patch(rig.file, lambda lit: board.pin("D3", 1 - lit)),
+        ):
+            settings = load(rig.settings)
+            asked = Wiring(output="laser", screen=0, photodiode_pin=3)
+            result = run_latency_test(
+                settings, wiring_of(settings, asked), flashes=20, every_s=1.0
+            )
+        assert board.level(OUTPUT_PIN) == 0
+    assert result.board["photodiode_low"] is True
+    assert result.patch_ms is not None and len(result.flashes) == 20
+    assert result.output == "laser" and "exposure_to_output" in result.ms
+    said = "\n".join(result.lines())
+    assert "light to output is by the board's clock alone" in said
+    assert re.search(r"screen to light +\d", said.replace("-", ""))
+
+
+@needs_simavr
+def test_a_photodiode_that_sees_nothing_is_a_sentence(tmp_path: Path) -> None:
+    with (
+        powered(prompt=True) as board,
+        screen_rig(tmp_path / "rig", port=board.port) as rig,
+    ):
+        board.pin("D3", 0)
+        settings = load(rig.settings)
+        wiring = wiring_of(settings, Wiring(screen=0, photodiode_pin=3))
+        said = r"pin 3 of the board at .* saw no edge of the photodiode"
+        with pytest.raises(DeviceError, match=said):
+            run_latency_test(settings, wiring)
