@@ -148,12 +148,15 @@ class Pose:
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         """Return the pose for pickling, arrays as bytes for speed."""
+        return pose_from, (self.skeleton, *self.plain)
+
+    @property
+    def plain(self) -> tuple[object, ...]:
+        """The arguments of `pose_from` besides the skeleton."""
         points = np.asarray(self.points, np.float32)
         confidence = np.asarray(self.confidence, np.float32)
-        shape = confidence.shape
         arrays = points.tobytes(), confidence.tobytes()
-        values = shape, *arrays, self.identity, self.spread_px
-        return _pose, (self.skeleton, *values)
+        return confidence.shape, *arrays, self.identity, self.spread_px
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ def _places(known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
     return [places[name] for name in wanted]
 
 
-def _pose(
+def pose_from(
     skeleton: Skeleton,
     shape: tuple[int, int],
     points: bytes,
@@ -202,6 +205,7 @@ def _pose(
     identity: tuple[str, ...],
     spread_px: float,
 ) -> Pose:
+    """Return a pose; `shape` (animal, body part), points and confidence as float32."""
     return Pose(
         skeleton,
         np.frombuffer(points, np.float32).reshape(*shape, 2),

@@ -9,14 +9,23 @@ before notes, and notes before edges of outputs.
 
 import pickle
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
+from deeplabstream.core.command import Mark, Pulse, Set, Train
 from deeplabstream.core.journal_entries import (
     LAST_NOTE,
     Acknowledged,
     Edge,
     Entry,
+    Intent,
+    Measured,
     Note,
+    Pulsed,
+    Sensed,
+    Step,
 )
+from deeplabstream.core.pose import Pose, Skeleton, pose_from
 from deeplabstream.ipc.ring import SharedBlock, create_block, memory_fence
 
 _SLOT = 1024
@@ -101,7 +110,7 @@ class JournalWriter:
         """Write one entry; False: the journal is full, the entry is counted as lost."""
         journal, words = self._journal, self._journal.words
         written, recorded = words[_WRITTEN], words[_RECORDED]
-        data = pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
+        data = pickle.dumps(_plain(entry), pickle.HIGHEST_PROTOCOL)
         needed = -(-len(data) // _ROOM)
         behind = max(0, written - recorded) if recorded >= 0 else 0
         if behind + needed > journal.spec.slots - 1 - self._reserved(entry):
@@ -174,7 +183,7 @@ class JournalReader:
             number, data, self._read = found
             self.missed += number - self._number - 1
             self._number = number
-            entries.append(pickle.loads(data))
+            entries.append(_whole(pickle.loads(data)))
         return entries
 
     def recorded(self) -> None:
@@ -224,3 +233,58 @@ class JournalReader:
             if self._number_at(sequence) != number:
                 return None
         return number, b"".join(pieces), last
+
+
+_KINDS: tuple[type[Any], ...] = (
+    *(Step, Intent, Edge, Acknowledged, Sensed, Pulsed, Note, Measured),
+    *(Set, Pulse, Train, Mark),
+)
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_POSE, _SEEN = (Step.__slots__.index(name) for name in ("pose", "seen"))
+_COMMANDS = {kind: kind.__slots__.index("commands") for kind in (Step, Intent)}
+
+
+def _plain(value: Any) -> object:
+    """Return an entry or a command as number of its class and fields.
+
+    Pickle looks each class up by its name: that takes most of its time. A class that is
+    not known, such as a command of a plug-in's own, is left to it.
+    """
+    kind = type(value)
+    if kind not in _NUMBERS:
+        return value
+    fields = [getattr(value, name) for name in kind.__slots__]
+    if kind in _COMMANDS:
+        fields[_COMMANDS[kind]] = [_plain(each) for each in value.commands]
+    if kind is Step:
+        fields[_POSE] = _plain_pose(value.pose)
+        fields[_SEEN] = None if value.seen is None else _plain_pose(value.seen)
+    return _NUMBERS[kind], fields
+
+
+def _plain_pose(pose: Pose) -> tuple[object, ...]:
+    skeleton = pose.skeleton
+    return (skeleton.bodyparts, skeleton.edges, skeleton.animals), pose.plain
+
+
+def _whole(value: Any) -> Any:
+    """Return what `_plain` was given."""
+    if type(value) is not tuple:
+        return value
+    number, fields = value
+    kind = _KINDS[number]
+    if kind in _COMMANDS:
+        fields[_COMMANDS[kind]] = tuple(map(_whole, fields[_COMMANDS[kind]]))
+    if kind is Step:
+        fields[_POSE] = _whole_pose(*fields[_POSE])
+        fields[_SEEN] = None if fields[_SEEN] is None else _whole_pose(*fields[_SEEN])
+    return kind(*fields)
+
+
+def _whole_pose(skeleton: tuple[Any, ...], values: tuple[Any, ...]) -> Pose:
+    return pose_from(_skeleton(*skeleton), *values)
+
+
+@lru_cache(maxsize=64)
+def _skeleton(*fields: Any) -> Skeleton:
+    return Skeleton(*fields)

@@ -3,20 +3,28 @@
 import multiprocessing
 import pickle
 from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deeplabstream.core.command import Mark, OutputName, Pulse, Set, Train
 from deeplabstream.core.journal_entries import (
     LAST_NOTE,
+    Acknowledged,
     Edge,
     Entry,
     Intent,
+    Measured,
     Note,
+    Pulsed,
+    Sensed,
     Step,
 )
+from deeplabstream.core.packing import Packed
 from deeplabstream.core.pose import Pose, Skeleton, part_names
 from deeplabstream.ipc.journal import (
     Journal,
@@ -45,6 +53,70 @@ def test_entries_come_in_order_and_once(journal: Journal) -> None:
         writer.write(note(number))
     assert reader.read() == [note(number) for number in range(5)]
     assert reader.read() == []
+
+
+class OwnSet(Set):
+    """A command of an experiment's own class."""
+
+
+POSE = Pose(
+    Skeleton(("nose", "tail"), (("nose", "tail"),), ("anna", "berta")),
+    np.array([[[1.5, 2], [np.nan, np.nan]], [[3, 4], [5, 6]]], np.float32),
+    np.array([[0.25, 0], [1, 1]], np.float32),
+    ("", "doubt1"),
+    0.5,
+)
+COMMANDS = (
+    Set(OutputName("laser"), 0.5),
+    Pulse(OutputName("valve"), 0.25),
+    Train(OutputName("laser"), 20.0, 0.01, 5),
+    Mark("trial 3"),
+    OwnSet(OutputName("laser"), 1.0),
+)
+FLAGS, INPUTS = {"anna_nose": "jump+held"}, {"lick": 1.0, "lick.count": float("nan")}
+STEP = Step("top", 7, 1, 2, 3, 4, 5, POSE, {"in": True, "out": None}, COMMANDS, "trial")
+ENTRIES: tuple[Entry, ...] = (
+    STEP,
+    replace(STEP, commands=(), lost=True, too_old=True, flags=FLAGS, seen=POSE.of(0)),
+    replace(STEP, behaviours={"groom": np.float64(0.5)}, inputs=INPUTS),
+    Intent(7, 10**18, COMMANDS),
+    Edge("laser", 0.5, "plan", 1, 2),
+    Acknowledged("laser", 0.5, 1, 2, 3, "limit"),
+    Sensed("lick", True, 2, 3, 4, 5),
+    Pulsed("trigger", 1, 2, 3, 4),
+    Note("error", "a sentence", 5),
+    Measured("top", 1, 2, "stay", "mm", (("anna", "distance", "", 1.5),)),
+)
+
+
+def content(value: Any) -> Any:
+    """Return class and fields, of what it holds too; NaN as a word."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, Pose | Packed):
+        return type(value), [content(getattr(value, f.name)) for f in fields(value)]
+    if isinstance(value, tuple | list):
+        return [type(value), *map(content, value)]
+    if isinstance(value, dict):
+        return {key: content(each) for key, each in value.items()}
+    return type(value), repr(value)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_kind_of_entry_is_read_as_it_was_written(entry: Entry) -> None:
+    journal = create_journal(slots=32)
+    try:
+        reader = JournalReader(journal)
+        assert JournalWriter(journal).write(entry)
+        (read,) = reader.read()
+    finally:
+        journal.close()
+        journal.unlink()
+    assert content(read) == content(entry)
+
+
+def test_every_kind_of_entry_is_among_them() -> None:
+    assert {type(entry) for entry in ENTRIES} == {*get_args(Entry)}
 
 
 def test_what_a_dead_writer_left_can_be_read_from_another_mapping(
