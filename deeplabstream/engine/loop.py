@@ -151,6 +151,34 @@ class TriggerEvaluator:
         }
 
 
+class DeferredMeasures:
+    """Measures so far that take in a frame when they are read, or when there is time."""
+
+    def __init__(self, measures: LiveMeasures) -> None:
+        self.live = measures
+        self._frame: tuple[float, Pose, Mapping[str, str]] | None = None
+
+    def defer(self, time_s: float, pose: Pose, flags: Mapping[str, str]) -> None:
+        """Take in a frame later; the one before was taken in."""
+        self._frame = time_s, pose, flags
+
+    def take_in(self) -> None:
+        """Take in the frame that was deferred, if there is one."""
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            self.live.add(*frame)
+
+    def value(self, measure: str, of: str = "", animal: str = "1") -> float:
+        """Return a measure up to the present frame; see `MeasuresSoFar`."""
+        self.take_in()
+        return self.live.value(measure, of, animal)
+
+    def is_known(self, of: str = "", animal: str = "1") -> bool:
+        """Return whether a position is known on the present frame; see `MeasuresSoFar`."""
+        self.take_in()
+        return self.live.is_known(of, animal)
+
+
 class RunningExperiment:
     """State of the running experiment: plan, outputs, and the permit to keep them on."""
 
@@ -226,7 +254,7 @@ class Loop:
         self._asking = TriggerEvaluator(deciding, rules.stale_ms / 1e3, self._note)
         self._conduct: RunningExperiment | None = None
         self._measuring = measuring
-        self._measures: LiveMeasures | None = None
+        self._measures: DeferredMeasures | None = None
         self._measured_s = -inf
 
     @property
@@ -239,7 +267,9 @@ class Loop:
 
         Measures begin again.
         """
-        self._measures = self._measuring() if self._measuring is not None else None
+        self._measures = None
+        if self._measuring is not None:
+            self._measures = DeferredMeasures(self._measuring())
         self._measured_s = -inf
         self._asking.begin(triggers)
         self._asking.measures = self._measures or NO_MEASURES
@@ -293,8 +323,7 @@ class Loop:
         posed_ns = self._clock.now_ns()
         time_s = (frame.time_ns - self._zero_ns) / 1e9
         if pose.identity:
-            for sentence in self._whereabouts.news(frame.camera, pose, time_s):
-                self._note("identity", sentence)
+            self._note_identities(frame.camera, pose, time_s)
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
         sight, inputs = FilteredPose(pose), self._inputs()
@@ -307,7 +336,7 @@ class Loop:
             age_s = (posed_ns - frame.time_ns) / 1e9
             sight = self._seeing.see(frame.camera, pose, time_s, age_s)
             if self._measures is not None and frame.camera == self._deciding:
-                self._measures.add(time_s, pose, sight.flags)
+                self._measures.defer(time_s, pose, sight.flags)
             self._asking.ask(answers, frame.camera, sight, time_s, too_old, inputs)
             if conduct is not None:
                 conduct.heard_ns, conduct.silent = posed_ns, False
@@ -318,6 +347,7 @@ class Loop:
                     done = self._decided(conduct, frame.index, time_s, too_old, inputs)
         except Exception as error:
             failure = error
+        failure = self._take_in_measures() or failure
         step = Step(
             frame.camera,
             frame.index,
@@ -346,6 +376,19 @@ class Loop:
             self._measured_s = time_s
             self._write_measures(self._conduct.bank if self._conduct else None)
         return step
+
+    def _note_identities(self, camera: str, pose: Pose, time_s: float) -> None:
+        for sentence in self._whereabouts.news(camera, pose, time_s):
+            self._note("identity", sentence)
+
+    def _take_in_measures(self) -> Exception | None:
+        """Take the frame into the measures, if nothing has read them; return an error."""
+        try:
+            if self._measures is not None:
+                self._measures.take_in()
+        except Exception as error:
+            return error
+        return None
 
     def idle(self) -> int | None:
         """Detect a silent camera and broken outputs; return when to call this again, in ns.
@@ -385,7 +428,7 @@ class Loop:
 
     def _write_measures(self, bank: OutputBank | None) -> None:
         """Write the measures so far; those of the outputs during an experiment only."""
-        measures = self._measures
+        measures = self._measures.live if self._measures is not None else None
         if measures is None or measures.ended or isnan(measures.start_s):
             return
         outputs = bank.totals(self._clock.now_ns()) if bank is not None else ()
@@ -403,9 +446,9 @@ class Loop:
     def _end_measures(self, bank: OutputBank) -> None:
         """Write the measures of an experiment that has ended; they do not change any more."""
         if self._measures is not None:
-            self._measures.finish()
+            self._measures.live.finish()
             self._write_measures(bank)
-            self._measures.ended = True
+            self._measures.live.ended = True
 
     def _decided(
         self,

@@ -1,5 +1,6 @@
 """Measures so far decide, are shown, are written into the run, and are repeated by replays."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.region_list import RegionOfInterest
 from deeplabstream.core.command import OutputName, TriggerName, on
 from deeplabstream.core.journal_entries import Measured
+from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import compare
@@ -237,3 +239,45 @@ def test_measures_begin_again_with_each_experiment() -> None:
         values = {(measure, of): value for _, measure, of, value in last.values}
         assert values["region_time", "inside"] == pytest.approx(0.02)
         assert values["pulses", "light"] == 1
+
+
+class Noting(LiveMeasures):
+    """Notes the output's level when a frame is added; fails at one frame."""
+
+    def __init__(self, of: Rig, fails_at: int = -1) -> None:
+        super().__init__(LivePlan(SKELETON, 0.5))
+        self.of, self.fails_at = of, fails_at
+        self.levels: list[float] = []
+
+    def add(
+        self, time_s: float, pose: Pose, flags: Mapping[str, str] | None = None
+    ) -> None:
+        self.levels.append(self.of.level)
+        if len(self.levels) == self.fails_at:
+            raise ZeroDivisionError("at a measure")
+        super().add(time_s, pose, flags)
+
+
+def begin_noted(it: Rig, measures: Noting) -> None:
+    it.loop.end()
+    it.loop._measuring = lambda: measures
+    triggers = {"inside": InsideRegion(bodyparts=("snout",), region=Circle(50, 50, 9))}
+    it.loop.begin(LightInside(), triggers, it.bank)
+
+
+def test_measures_that_nothing_reads_wait_until_the_outputs_are_written() -> None:
+    with rig([OUT, IN, IN, OUT]) as it:
+        measures = Noting(it)
+        begin_noted(it, measures)
+        it.show(4)
+        assert measures.levels == [0, 1, 1, 0], "once per frame"
+
+
+def test_a_measure_that_fails_ends_the_experiment_with_everything_off() -> None:
+    with rig([OUT, IN, IN]) as it:
+        begin_noted(it, Noting(it, fails_at=2))
+        it.show(2)
+        assert it.level == 0 and not it.loop.experimenting
+        assert "ZeroDivisionError: at a measure" in it.notes()
+        it.show(1)
+        assert it.steps[-1].triggers == {}
