@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from deeplabstream.engine.session.session_state import Action
     from deeplabstream.settings.sections import Settings
 
+_SHOWN_MS = 400
+"""Time after which the window is painted."""
 OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
 
 
@@ -85,6 +87,7 @@ def _window(path: Path, experiment: str | None, actions: "Sequence[Action]") -> 
         window = MainWindow(bridge, document, memory)
         window.show()
         QTimer.singleShot(0, window.offer_draft)  # while signals are looked for
+        QTimer.singleShot(_SHOWN_MS, window.make_following_pages)
         window.tour.offer()
         bridge.start()
         return run_until_closed(

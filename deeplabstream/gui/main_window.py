@@ -168,11 +168,18 @@ class MainWindow(QMainWindow):
             self._stack.addWidget(self._made[name])
             keep_focus_on_clicks(self._made[name])
 
-    def _make_following_pages(self, status: SessionState) -> None:
-        """Make the pages that show what has happened since the stream was started."""
+    def make_following_pages(self) -> None:
+        """Make the pages that show what has happened since the stream was started.
+
+        The modules of these pages take longest to import: early enough, Start needs not
+        wait for them.
+        """
+        for name in _FOLLOWING:
+            self._make_page(name)
+
+    def _follow(self, status: SessionState) -> None:
         if status.phase is not Phase.IDLE:
-            for name in _FOLLOWING:
-                self._make_page(name)
+            self.make_following_pages()
 
     def page(self, name: str) -> QWidget:
         """Return a page that was shown before."""
@@ -202,7 +209,7 @@ class MainWindow(QMainWindow):
         self.document.saved.connect(self._show_document)
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.status_changed.connect(self._note_run)
-        self.bridge.status_changed.connect(self._make_following_pages)
+        self.bridge.status_changed.connect(self._follow)
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.looked_back.connect(self.open_run)
         self.bridge.results_asked.connect(partial(self.open_run, page="Results"))

@@ -104,9 +104,13 @@ class Program:
         return [w for each in ordered for w in each.arguments(values.get(each.key, ()))]
 
     def missing(self, values: Values) -> str:
-        """Return which field has to be filled in; empty: none."""
-        empty = (f.label for f in self.fields if f.required and not values.get(f.key))
-        return next(empty, "")
+        """Return a sentence about a field that has to be filled in; empty: none."""
+        for each in self.fields:
+            if each.required and not values.get(each.key):
+                ticked = each.kind == "flag"
+                wanted = "not confirmed yet" if ticked else "nothing chosen yet"
+                return f"{each.label}: {wanted}"
+        return ""
 
     def results(self, values: Values) -> Path | None:
         """Return the folder that the results go to."""

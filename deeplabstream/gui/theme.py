@@ -227,6 +227,10 @@ QHeaderView::section {{
     background: {of.panel}; color: {of.faint}; border: none; padding: 5px 6px;
     border-bottom: 1px solid {of.line};
 }}
+QHeaderView {{ background: {of.field}; }}
+QTableCornerButton::section {{
+    background: {of.panel}; border: none; border-bottom: 1px solid {of.line};
+}}
 QTableView {{ gridline-color: {of.line}; }}
 QMenuBar, QMenu {{ background: {of.panel}; }}
 QMenuBar::item {{ background: transparent; padding: 5px 10px; }}

@@ -4,12 +4,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 import app
 from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session_state import Phase
 from deeplabstream.gui import application
+from deeplabstream.gui.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[2]
+SOON = 300_000  # ms
 
 
 def test_all_problems_of_the_settings_are_told(
@@ -57,3 +61,23 @@ def test_signals_are_noted_until_the_rig_has_closed(
     assert handlers
     assert handlers[-1] != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_start_needs_not_wait_for_pages_that_follow_the_rig(
+    tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their modules take seconds to import on a busy computer."""
+    settings = tmp_path / "rig.ini"
+    settings.write_text("[Camera arena]\nKIND = SimulatedCamera\n", "utf-8")
+
+    def look(window: MainWindow, *_: object) -> int:
+        assert window.bridge.session.state.phase is Phase.IDLE
+        qtbot.waitUntil(
+            lambda: {"Experiment", "Health"} <= {*window._made}, timeout=SOON
+        )
+        assert window.rail.page == "Live"
+        window.end()
+        return 0
+
+    monkeypatch.setattr(application, "run_until_closed", look)
+    assert app._window(settings, None, ()) == 0

@@ -6,7 +6,12 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.command import on
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.checks.system_monitor import SystemStatus
-from deeplabstream.engine.session.session_state import Action, Counts
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Counts,
+    Phase,
+    SessionState,
+)
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import SPAN_S, StageTimes
 from deeplabstream.gui.pages.health_page import HealthPage
@@ -53,6 +58,23 @@ def test_without_a_stream_no_empty_panels_are_shown(page: HealthPage) -> None:
     page.bridge.do(Action.STOP_STREAM)
     page.bridge.tick()
     assert page.plot.isVisible(), "the last figures stay"
+
+
+def test_the_counts_of_a_stream_that_has_ended_stay_until_the_next(
+    page: HealthPage, rig: FakeSession
+) -> None:
+    page.bridge.do(Action.START_STREAM)
+    rig.update(counts={"arena": Counts(100, 2, 90, 8, 92, 5, 3)})
+    page.bridge.tick()
+    page.bridge.do(Action.STOP_STREAM)
+    rig.update(counts={})
+    page.bridge.tick()
+    page.refresh()
+    assert cell(page, "cameras", 0, 0) == "100"
+    assert page.computer.text().startswith("The stream has ended")
+    page.bridge.status_changed.emit(SessionState(Phase.STARTING))
+    page.refresh()
+    assert cell(page, "cameras", 0, 0) == "0"
 
 
 def test_findings_of_the_pre_flight_check_are_listed(

@@ -40,6 +40,11 @@ def test_the_form_names_output_and_board_and_asks_before_it_starts(
     button.click()
     (window,) = button.findChildren(FormWindow)
     assert not window.panel.begin.isEnabled()
+    missing = window.panel.missing
+    assert missing.text().endswith("the output is harmless: not confirmed yet")
+    window.show()
+    needed = missing.heightForWidth(missing.width())
+    assert missing.wordWrap() and missing.height() >= needed, "all of it is shown"
     window.panel.form.show_values({"--yes": ["yes"], "--answer-pin": ["5"]})
     assert window.panel.begin.isEnabled()
     window.panel.begin.click()

@@ -52,6 +52,7 @@ _COUNTS_HELP = (
     "frames missing in the video",
 )
 _IDLE = "Latency, frame counts and load are shown while a stream runs."
+_ENDED = "The stream has ended: these are its last latencies and frame counts."
 _ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
 
 
@@ -77,6 +78,8 @@ class HealthPage(QWidget):
         self.animals = QLabel()
         self._stages = StageTimes(bridge.session.cameras[0])
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
+        self._counts: Mapping[str, Counts] = {}
+        """Of the stream that runs, or has ended last."""
         self._ticks = 0
         self._arrange()
         bridge.stepped.connect(self._take_steps)
@@ -155,11 +158,14 @@ class HealthPage(QWidget):
             for column, figure in enumerate(_FIGURES):
                 text = "–" if found is None else f"{found[figure]:.2f}"  # type: ignore[literal-required]
                 _put(self.stages, row, column, text)
-        self._show_counts(self.bridge.session.state.counts)
+        self._keep_counts()
+        self._show_counts(self._counts)
         self._show_animals()
         load = self.bridge.session.state.system
         if load is not None and self.bridge.session.state.phase is Phase.STREAMING:
             self.computer.setText(load.text.replace("; ", "\n"))
+        elif self._counts and self.bridge.session.state.phase is Phase.IDLE:
+            self.computer.setText(_ENDED)
 
     def _show_histogram(self, times: Sequence[float]) -> None:
         colour = palette().blue
@@ -192,6 +198,10 @@ class HealthPage(QWidget):
             for column, text in enumerate(cells):
                 bad = column in (1, 6) and text not in ("0", "?")
                 _put(self.cameras, row, column, text, bad=bad)
+
+    def _keep_counts(self) -> None:
+        """Take the present counts; those of a stream that has ended stay."""
+        self._counts = self.bridge.session.state.counts or self._counts
 
     def _show_animals(self) -> None:
         rig = self.bridge.session
@@ -230,12 +240,14 @@ class HealthPage(QWidget):
     def _take_status(self, status: SessionState) -> None:
         if status.phase is Phase.STARTING:
             self._stages.clear()
+            self._counts = {}
             self.checks.clear()
         if status.phase is not Phase.IDLE:
             self._show_figures(True)
 
     def _tick(self) -> None:
         self._ticks += 1
+        self._keep_counts()
         if self._ticks % _TICKS_PER_LOOK == 0 and self.isVisible():
             self.refresh()
 

@@ -117,6 +117,7 @@ class ProgramPanel(QWidget):
         self.resume.setVisible(bool(program.resume))
         self.missing = QLabel()
         self.missing.setObjectName("caption")
+        self.missing.setWordWrap(True)
         self.view = ProgramView()
         self.plot = PlotView()
         """The image that the program has drawn."""
@@ -198,7 +199,7 @@ class ProgramPanel(QWidget):
     def _show_state(self) -> None:
         missing = self.program.missing(self.form.values())
         running = self.view.program.running
-        why_not = self._refusal or (f"{missing}: nothing chosen yet" if missing else "")
+        why_not = self._refusal or missing
         self.missing.setText(why_not)
         self.missing.setVisible(bool(why_not))
         self.begin.setEnabled(not why_not and not running)
