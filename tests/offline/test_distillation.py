@@ -256,7 +256,7 @@ def test_students_of_a_start_network_have_the_shape_of_the_images(
 ) -> None:
     image = tmp_path / "img.png"
     cv2.imwrite(str(image), np.zeros((480, 640), np.uint8))
-    sizes = ["160x128", "224x160", "256x192", "288x208", "320x240", "480x368"]
+    sizes = ["160x128", "224x160", "256x192", "272x208", "320x240", "480x368"]
     names = [each.name for each in students.started([image], "arena", ())]
     assert names == [f"arena_{size}" for size in sizes]
     twice = [parse_candidate("64x64")] * 2

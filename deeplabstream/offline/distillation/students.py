@@ -72,7 +72,7 @@ STARTED = (
     TINY,
     SIZES["small"],
     Fitting(height=192, width=256),
-    Fitting(height=208, width=288),
+    Fitting(height=208, width=272),
     SIZES["usual"],
     SIZES["fine"],
 )
