@@ -17,6 +17,7 @@ from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
+from deeplabstream.training.data import label_book
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.lightning_pose.result_tables import (
@@ -270,6 +271,25 @@ def test_each_animal_has_its_colour_and_its_name(
     for animal, y in enumerate((10, 40)):
         middle = image.pixelColor(at(two, 20, y))
         assert close_to(middle, animal_colour(animal))
+
+
+def test_a_point_that_can_not_be_saved_stays_and_the_reason_is_shown(
+    page: NetworkPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*given: object, **named: object) -> None:
+        raise PermissionError(13, "it can't be replaced", "unfinished.csv")
+
+    tab = page.labelling
+    with monkeypatch.context() as patched:
+        patched.setattr(label_book, "write_labels", refused)
+        qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 10, 10))
+    assert tab.words.text().startswith(
+        "Not saved in unfinished.csv: it can't be replaced"
+    )
+    assert tab.book is not None
+    assert np.isfinite(tab.book.points[tab.frame, 0]).all()
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 30, 10))
+    assert "frames not labelled yet" in tab.words.text()
 
 
 def test_a_click_on_a_suspicious_label_shows_its_frame(

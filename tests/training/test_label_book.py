@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.recording.pose_table import pose_table
+from deeplabstream.training.data import label_book
 from deeplabstream.training.data.label_book import FILE, open_book
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 from deeplabstream.training.data.labels import LabelsError, read_labels
@@ -37,6 +39,32 @@ def test_what_is_placed_is_what_training_reads(folder: Path) -> None:
     assert labels.skeleton.bodyparts == ("nose", "tail")
     wanted = [[[10.25, 20.5], [np.nan, np.nan]], [[np.nan, np.nan]] * 2]
     assert np.array_equal(labels.points, np.array(wanted, np.float32), equal_nan=True)
+
+
+@pytest.mark.parametrize("project", [False, True])
+def test_points_that_a_full_disk_refused_are_saved_with_the_next_change(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, project: bool
+) -> None:
+    if project:
+        (folder / "config.yaml").write_text("bodyparts: [nose, tail]\nscorer: me\n")
+    book = open_book(folder, ["nose", "tail"])
+
+    def full(*given: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "labels.csv")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(label_book, "write_labels", full)
+        patched.setattr(label_book, "write_dlc_video", full)
+        book.place(0, 0, 10, 20)
+        book.accept(0)
+        assert book.fault.startswith("Not saved in labels.csv: No space left on device")
+        book.place(2, 0, 1, 2)
+    assert not list(folder.rglob("CollectedData*"))
+    book.place(2, 1, 3, 4)
+    assert book.fault == ""
+    labels = open_project(folder, folder).labels
+    assert labels.names == ("labeled-data/a/img1.png", "labeled-data/b/img1.png")
+    assert labels.points[:, 0].tolist() == [[10, 20], [1, 2]]
 
 
 def test_an_image_is_labelled_when_all_is_placed_or_it_is_accepted(

@@ -316,7 +316,7 @@ class LabellingTab(QWidget):
                 said += f", {count} of them begun (◔)"
             if any(name in book.reasons for name in np.array(book.names)[~book.done]):
                 said += "; uncertain ones come first"
-            self.words.setText(said)
+            self.words.setText(book.fault or said)
 
     def _changed(self, part: int) -> None:
         item = self.list.item(self.frame)
@@ -499,7 +499,10 @@ class LabellingTab(QWidget):
             (p[0], p[1]) for p in pairs if len(p) == 2 and {*p} <= {*book.bodyparts}
         ]
         if len(good) == len(pairs):
-            book.join(good)
+            try:
+                book.join(good)
+            except OSError as error:
+                self.words.setText(f"Not saved: {error.strerror or error}")
         else:
             known = ", ".join(book.bodyparts)
             self.words.setText(f"Write edges as nose-tail, with body parts of: {known}")

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +78,10 @@ class LabelBook:
     """Names of the animals; empty: one animal without a name."""
     unique: UniqueParts = field(default_factory=UniqueParts)
     """DeepLabCut's points that belong to no animal: written back as they were read."""
+    fault: str = ""
+    """Why the last change could not be saved; empty: all is saved."""
+    unsaved: set[int] = field(default_factory=set)
+    """Labelled images whose tables could not be written."""
 
     def __post_init__(self) -> None:
         whole = np.isfinite(self.points).all(axis=(1, 2))
@@ -112,10 +116,23 @@ class LabelBook:
         self.points[image, part] = np.nan
         self._save_change(image)
 
-    def _save_change(self, image: int) -> None:
-        if self.done[image]:
-            self.save(image)
-        self.save_proposals()
+    def _save_change(self, image: int, *, was_labelled: bool = False) -> None:
+        """Save; what can't be saved is kept, and saved with the next change."""
+        if self.done[image] or was_labelled:
+            self.unsaved.add(image)
+        try:
+            if self.unsaved:
+                self.save(self.unsaved)
+            self.save_proposals()
+        except OSError as error:
+            reason = error.strerror or error
+            self.fault = (
+                f"Not saved in {error.filename or self.folder}: {reason}. Points are kept, "
+                "and saved with the next change"
+            )
+        else:
+            self.unsaved.clear()
+            self.fault = ""
 
     def accept(self, image: int) -> None:
         """Mark an image as reviewed, and save."""
@@ -220,8 +237,7 @@ class LabelBook:
         own[: len(points)] = points[: len(own)]
         self.done[image], self.proposed[image] = done, proposed
         self.copied[image] = copied
-        self.save(image)
-        self.save_proposals()
+        self._save_change(image, was_labelled=True)
 
     def join(self, edges: Sequence[tuple[str, str]]) -> None:
         """Change the skeleton's lines; OSError: they can't be written."""
@@ -234,10 +250,10 @@ class LabelBook:
         """Number of images not yet reviewed."""
         return int((~self.done).sum())
 
-    def save(self, changed: int | None = None) -> None:
+    def save(self, changed: Collection[int] | None = None) -> None:
         """Write the labels, whole or not at all; OSError: they can't be written.
 
-        Of a DeepLabCut project only the tables of the image that was `changed`.
+        Of a DeepLabCut project only the tables of the images that were `changed`.
         """
         every = np.flatnonzero(self.done).tolist()
         order = [row for row in every if row < self.first_new]
@@ -247,7 +263,8 @@ class LabelBook:
             self._write(self.folder / FILE, order)
             return
         videos = [name.rpartition("/")[0] for name in self.names]
-        chosen = {videos[changed]} if changed is not None else set(videos)
+        rows = range(len(videos)) if changed is None else changed
+        chosen = {videos[row] for row in rows}
         for video in chosen:
             own = [row for row in order if videos[row] == video]
             names = [self.names[row] for row in own]
