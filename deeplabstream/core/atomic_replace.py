@@ -65,7 +65,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
         The folder can't be made, or a file can't be renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    drafts = Path(tempfile.mkdtemp(prefix=f".{path.stem[:40]}.", dir=path.parent))
+    try:
+        drafts = Path(tempfile.mkdtemp(prefix=f".{path.stem[:40]}.", dir=path.parent))
+    except OSError as error:  # name the file, not the draft
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         yield drafts / path.name
         others = sorted(each for each in drafts.iterdir() if each.name != path.name)

@@ -117,3 +117,17 @@ def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "poses.csv"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_is_named_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**named: str) -> str:
+        raise PermissionError(13, "Permission denied", f"{tmp_path}/.table.x1")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    with (
+        pytest.raises(PermissionError, match=r"Permission denied.*/table\.csv"),
+        atomic_file(tmp_path / "table.csv"),
+    ):
+        raise AssertionError("no draft was made")
