@@ -57,6 +57,11 @@ ELSEWHERE = {
         "export it with `deeplabcut.export_model`, then run `python {two} FOLDER "
         "--size 640x480 --output exported`, then import `exported`"
     ),
+    "superanimal_*.pt": (
+        "contains a SuperAnimal of DeepLabCut 3. Where DeepLabCut is installed, run "
+        "`python {three} {source} --size 640x480 --video VIDEO --output exported`, then "
+        "import `exported`"
+    ),
     "training_config.yaml": (
         "contains a checkpoint of SLEAP-NN. Where SLEAP-NN is installed, run "
         "`sleap-nn export {source} --output exported` and `python {sleap} "
@@ -201,7 +206,7 @@ def _elsewhere(source: Path) -> str:
     if any((folder / name).is_file() for name in (WORDS, METADATA, "config.yaml")):
         return ""
     for name, advice in ELSEWHERE.items():
-        if (folder / name).is_file():
+        if any(folder.glob(name)):
             how = advice.format(
                 two=typed(SCRIPTS / "from_deeplabcut2.py"),
                 three=typed(SCRIPTS / "from_deeplabcut3.py"),

@@ -498,6 +498,16 @@ DISTIL = Program(
         ),
         _DEVICE,
         Field(
+            "--start-from", "Start from",
+            "a network whose backbone and weights the students have, also the teacher",
+            "model", advanced=True, empty="ImageNet weights",
+        ),
+        Field(
+            "--students", "Students", "sizes or backbones in the order to try, for example "
+            "efficientnet_lite0:4:160x128; with Start from sizes alone", "words",
+            advanced=True,
+        ),
+        Field(
             "--count", "Frames", "frames that the teacher labels", "number",
             advanced=True, default="300", lowest=10,
         ),

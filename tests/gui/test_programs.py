@@ -93,6 +93,8 @@ def test_each_form_makes_a_command_line_that_its_program_reads(
         del values["--views"], values["--pupil"]  # exclude each other and --mirrored
     if program is IMPORT:
         values["--size"] = ["64x48"]
+    if program is DISTIL:
+        values["--students"] = ["64x48", "unet:96x64"]
     if program is ALIGN:
         values["--threshold"] = ["1.5"]
     words = ["--output", "out"] if program is TRAIN else []
@@ -367,6 +369,81 @@ def test_a_stopped_distillation_is_resumed_with_its_option(
     (output / "model.json").touch()
     panel._show_state()
     assert not panel.resume.isEnabled(), "it is finished"
+
+
+def distilling(models: Path, qtbot: QtBot, film: Path, steps: int) -> ProgramPanel:
+    """Fill in a distillation of a network into itself, with one student."""
+    panel = panel_of(DISTIL, models, qtbot)
+    panel.form.refresh()
+    drop(panel.form.editors["--videos"], film)
+    values = {
+        "--teacher": [ARENA], "--start-from": [ARENA], "--students": ["128x96"],
+        "--count": ["12"], "--batch": ["2"], "--agree": ["50"], "--within": ["50"],
+        "--at-most-ms": ["5000"], "--steps": [str(steps)],
+    }  # fmt: skip
+    panel.form.show_values(values)
+    assert panel.form.values()["--output"] == [str(models / "arena_fast")]
+    return panel
+
+
+def steps_done(panel: ProgramPanel) -> int:
+    """Return the step of the training that is shown with its remaining time, or 0."""
+    state = panel.view.state.text()
+    there = state.startswith("training: ") and state.endswith(" left")
+    return int(state.removeprefix("training: ").split()[0]) if there else 0
+
+
+def test_a_distillation_shows_its_remaining_time_is_stopped_and_goes_on(
+    models: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    film = mouse_film(tmp_path / "film.mkv", frames=60)
+    panel = distilling(models, qtbot, film, steps=90_000)
+    shown = panel.command.line.toPlainText()
+    assert shown == command_line("DistillNetwork.py", panel.arguments)
+    labels = models / "arena_fast/distillation/labels/origins.csv"
+    seen: list[str] = []
+    usual = panel.view.show_progress
+
+    def listen(done: int, total: int, what: str) -> None:
+        usual(done, total, what)
+        seen.append(what)
+
+    panel.view.show_progress = listen  # type: ignore[method-assign]
+    qtbot.mouseClick(panel.begin, LEFT)
+    last = "arena_fast/distillation/students/*/checkpoints/last.ckpt"
+    qtbot.waitUntil(
+        lambda: steps_done(panel) > 0 and any(models.glob(last)), timeout=SOON
+    )
+    qtbot.mouseClick(panel.view.stop, LEFT)
+    assert not panel.view.program.running
+    assert panel.view.state.text() == "Stopped. Resume continues where it was."
+    assert seen[0] != "training", "labelling has its progress, too"
+    labelled = labels.read_bytes()
+    assert panel.resume.isEnabled()
+    qtbot.mouseClick(panel.resume, LEFT)
+    qtbot.waitUntil(lambda: steps_done(panel) > 0, timeout=SOON)
+    assert steps_done(panel) >= 10, "from the checkpoint on"
+    assert "is already labelled" in panel.view.page.toPlainText()
+    assert labels.read_bytes() == labelled
+    qtbot.mouseClick(panel.view.stop, LEFT)
+    assert not (models / "arena_fast/model.json").exists()
+
+
+def test_a_network_is_distilled_from_click_to_file(
+    models: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    panel = distilling(models, qtbot, mouse_film(tmp_path / "film.mkv", 60), steps=10)
+    text = run_to_end(panel, qtbot)
+    made = models / "arena_fast"
+    assert "RUNTIME = " in text
+    assert (made / "model.json").is_file()
+    assert not panel.resume.isEnabled(), "it is finished"
+    predicting = panel_of(PREDICT, models, qtbot)
+    predicting.form.refresh()
+    predicting.form.show_values({"--model": [str(made)]})
+    drop(predicting.form.editors["Videos"], tmp_path)
+    run_to_end(predicting, qtbot)
+    assert (tmp_path / "film.csv").is_file(), "of the folder's video"
 
 
 def mouse_film(path: Path, frames: int = 40) -> Path:

@@ -99,7 +99,7 @@ def test_only_the_backbone_of_another_model_of_lightning_pose_is_taken(
     opened = open_start(tmp_path)
     taken = take_over(network, Skeleton(("nose", "paw", "tail")), opened)
     assert (taken.head, taken.new) == (False, ("nose", "paw", "tail"))
-    (tmp_path / "config.yaml").write_text(CONFIG.replace("resnet18", "vits_dino"))
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("resnet18", "vitb_sam"))
     with pytest.raises(ModelError, match=r"import the network .* and start from the"):
         open_start(tmp_path)
     with pytest.raises(ModelError, match=r"no folder above it has the config\.yaml"):
@@ -133,7 +133,7 @@ def test_nothing_but_data_is_taken_from_a_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("resnet18", "vits_dino", r"from_lightning_pose\.py"),
+        ("resnet18", "vitb_sam", r"from_lightning_pose\.py"),
         ("model_type: heatmap", "model_type: regression", r"from_lightning_pose\.py"),
         ("resnet18", "resnet50", r"does not fit config\.yaml"),
         ("nose, paw, tail", "nose, paw", r"does not fit config\.yaml"),

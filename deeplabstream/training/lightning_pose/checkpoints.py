@@ -1,4 +1,4 @@
-"""Import of Lightning Pose's single-frame heat map models, ResNet-18 or ResNet-50.
+"""Import of Lightning Pose's single-frame heat map models: ResNets, ViT, DINO and DINOv2.
 
 The folder holds `config.yaml` and, under `tb_logs`, the checkpoint. Only its tensors
 are loaded; a checkpoint that holds more than tensors is converted in its own
@@ -30,6 +30,7 @@ from deeplabstream.pose.model.model_folder import (
 from deeplabstream.training.data.projects import read_yaml
 from deeplabstream.training.model_export import ModelMetadata, export
 from deeplabstream.training.networks.heads import STRIDE
+from deeplabstream.training.networks.learned_vit import SIZES, weights_of
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 from deeplabstream.training.start_network import LIGHTNING_POSE, WEIGHTS
 
@@ -47,6 +48,7 @@ BACKBONES = {
     "resnet50_human_res_rle": "resnet50",
     "resnet50_human_top_res": "resnet50",
     "resnet50_human_hand": "resnet50",
+    **{name: name for name in SIZES},
 }
 _PLACES = {
     "backbone.0.": "body.conv1.",
@@ -54,6 +56,7 @@ _PLACES = {
     **{f"backbone.{n + 3}.": f"body.layer{n}." for n in range(1, 5)},
     "head.upsampling_layers.": "head.layers.",
 }
+_TRANSFORMER = "backbone.vision_encoder."
 CONVERSION = """\
 import sys, torch
 checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=False)
@@ -204,13 +207,19 @@ def network_of(
 
 
 def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    own = {}
+    inner = {
+        key.removeprefix(_TRANSFORMER): it
+        for key, it in tensors.items()
+        if key.startswith(_TRANSFORMER)
+    }
+    own = {f"body.{key}": it for key, it in weights_of(inner).items()}
     for key, tensor in tensors.items():
         place = next((p for p in _PLACES if key.startswith(p)), None)
         if place is not None:
             own[_PLACES[place] + key.removeprefix(place)] = tensor
-    if "body.conv1.weight" in own:
-        own["body.conv1.weight"] = own["body.conv1.weight"].flip(1)
+    for first in ("body.conv1.weight", "body.patches.weight"):
+        if first in own:
+            own[first] = own[first].flip(1)
     return own
 
 

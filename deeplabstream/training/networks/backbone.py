@@ -104,6 +104,7 @@ def open_backbone(name: str, stages: int = 5) -> Backbone:
 
 def _openers() -> dict[str, Opener]:
     from deeplabstream.training.networks.efficientnet import EfficientNetLite
+    from deeplabstream.training.networks.learned_vit import SIZES, LearnedTransformer
     from deeplabstream.training.networks.resnet import ResNet
     from deeplabstream.training.networks.unet import FastUNet
     from deeplabstream.training.networks.vit import VisionTransformer
@@ -116,6 +117,10 @@ def _openers() -> dict[str, Opener]:
         "resnet50": lambda _: ResNet(50),
         "vit_tiny": lambda _: VisionTransformer(192, 6, 3),
         "unet": lambda _: FastUNet(),
+        **{
+            name: lambda _, size=size: LearnedTransformer(*size)
+            for name, size in SIZES.items()
+        },
     }
 
 

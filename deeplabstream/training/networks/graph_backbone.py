@@ -2,16 +2,21 @@
 
 The operations run in torch, as in `pose.runtimes.torch_plan`; the weights of its layers
 are parameters. The features are the last ones of 4, 8, 16 and 32 pixels per cell before the
-layers that make the network's outputs. Statistics of batch normalisation stay as they are:
-an exported network mostly has them in the weights of its convolutions.
+layers that make the network's outputs, and that all of these depend on. Statistics of batch
+normalisation stay as they are: an exported network mostly has them in the weights of its
+convolutions. So do constants that depend on the size or the number of the images, such as
+the position and class embeddings of transformers.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
@@ -51,18 +56,16 @@ class GraphBackbone(Backbone):
         _cut(graph, [*self.taps.values()])
         self._graph = Graph(model.network, graph)
         plan = self._graph.planned((1, *size, 3), torch.float32)
-        self._check_batches(plan, size)
         self.strides, self.channels = tuple(self.taps), channels
         self.multiple = max(self.strides)
-        names = _taught(plan)
+        names = _fixed(_taught(plan), plan, self._larger(size))
         self._places = {name: place for place, name in enumerate(names)}
         self.weights = nn.ParameterList(
             nn.Parameter(torch.from_numpy(plan.constants[name].copy()))
             for name in names
         )
-        self._plans: dict[
-            tuple[int, int], tuple[Sequence[Step], dict[str, Tensor]]
-        ] = {}
+        self._plans: dict[tuple[int, int], _Planned] = {}
+        self._plan(*size)  # not kept: another process may get this object
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return the images as they are: the graph itself normalises them."""
@@ -70,11 +73,13 @@ class GraphBackbone(Backbone):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return features of images (n, height, width, 3), uint8 BGR."""
-        steps, constants = self._planned(int(x.shape[1]), int(x.shape[2]))
-        held = {name: value.to(x.device) for name, value in constants.items()}
+        planned, count = self._planned(int(x.shape[1]), int(x.shape[2])), x.shape[0]
+        held = {name: value.to(x.device) for name, value in planned.constants.items()}
+        for name in planned.each:
+            held[name] = held[name].expand(count, *held[name].shape[1:])
         for name, place in self._places.items():
             held[name] = self.weights[place]
-        values = _run(steps, x, held)
+        values = _run([_for_batch(step, count) for step in planned.steps], x, held)
         return [values[name] for name in self.taps.values()]
 
     def check_size(self, height: int, width: int) -> None:
@@ -92,31 +97,108 @@ class GraphBackbone(Backbone):
                 f"{width}x{height}: train with --size {own.width}x{own.height}"
             )
 
-    def _planned(
-        self, height: int, width: int
-    ) -> tuple[Sequence[Step], dict[str, Tensor]]:
-        """Return the operations, and the constants that are no weights.
-
-        They are found once for each size, for one image: see `_check_batches`.
-        """
+    def _planned(self, height: int, width: int) -> "_Planned":
+        """Return the operations for images of a size, found once."""
         if (height, width) not in self._plans:
-            plan = self._graph.planned((1, height, width, 3), torch.float32)
-            held = _tensors(plan)
-            self._plans[height, width] = (
-                plan.steps,
-                {name: held[name] for name in held if name not in self._places},
-            )
+            self._plans[height, width] = self._plan(height, width)
         return self._plans[height, width]
 
-    def _check_batches(self, one: Plan, size: tuple[int, int]) -> None:
-        """Raise ModelError when operations hold the number of images: export fixes it."""
-        two = self._graph.planned((2, *size, 3), torch.float32)
-        for a, b in zip(one.steps, two.steps, strict=True):
-            if (a.given, a.results) != (b.given, b.results):
-                raise ModelError(
-                    f"{self.folder} can't be started from: its layers are computed from "
-                    "the number of images, as in transformers and in DEKR networks"
-                )
+    def _plan(self, height: int, width: int) -> "_Planned":
+        """Return the operations for images of a size, and the constants that are no weights.
+
+        ModelError when they can't be done for any number of images.
+        """
+        one, two = (
+            self._graph.planned((count, height, width, 3), torch.float32)
+            for count in (1, 2)
+        )
+        try:
+            steps = [
+                replace(a, given=tuple(map(_per_image, a.given, b.given)))
+                for a, b in zip(one.steps, two.steps, strict=True)
+            ]
+            each = _of_each_image(one.constants, two.constants)
+        except ValueError as error:
+            raise ModelError(
+                f"{self.folder} can't be started from: its layers depend on the number of "
+                "images in a way that can't be exported again; start from another network, "
+                "or label with it (utils/DistillNetwork.py)"
+            ) from error
+        held = {k: it for k, it in _tensors(one).items() if k not in self._places}
+        return _Planned(steps, held, each)
+
+    def _larger(self, size: tuple[int, int]) -> Plan | None:
+        """Return the operations for two images of twice the size; None: not possible."""
+        try:
+            return self._graph.planned((2, 2 * size[0], 2 * size[1], 3), torch.float32)
+        except ModelError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """The operations for images of one size."""
+
+    steps: Sequence[Step]
+    """Numbers in `given` that are `_PerImage` are multiplied by the number of images."""
+    constants: Mapping[str, Tensor]
+    each: tuple[str, ...]
+    """Constants that are repeated for each image."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PerImage:
+    """A number that is proportional to the number of images."""
+
+    number: int
+
+
+def _per_image(one: Any, two: Any) -> Any:
+    """Return a value of a plan for one image that also holds for more; see `_PerImage`.
+
+    `two` is its value for two images. ValueError: it can't be told for more.
+    """
+    if one == two:
+        return one
+    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        return [_per_image(a, b) for a, b in zip(one, two, strict=True)]
+    if isinstance(one, int) and two == 2 * one:
+        return _PerImage(one)
+    raise ValueError(f"{one} for one image, {two} for two")
+
+
+def _for_batch(step: Step, count: int) -> Step:
+    """Return the step for a number of images."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, list):
+            return [of(each) for each in value]
+        return value.number * count if isinstance(value, _PerImage) else value
+
+    return replace(step, given=tuple(of(value) for value in step.given))
+
+
+def _of_each_image(
+    one: Mapping[str, NDArray[Any]], two: Mapping[str, NDArray[Any]]
+) -> tuple[str, ...]:
+    """Return the constants that two images have twice; ValueError: others differ."""
+    differ = [name for name in one if not np.array_equal(one[name], two[name])]
+    for name in differ:
+        row = one[name]
+        if row.ndim == 0 or not np.array_equal(np.repeat(row[:1], 2, 0), two[name]):
+            raise ValueError(name)
+    return tuple(differ)
+
+
+def _fixed(names: Sequence[str], one: Plan, other: Plan | None) -> list[str]:
+    """Return the names of constants that are the same in both plans."""
+    if other is None:
+        return [*names]
+    return [
+        name
+        for name in names
+        if np.array_equal(one.constants[name], other.constants[name])
+    ]
 
 
 def _features(
@@ -125,11 +207,11 @@ def _features(
     """Return names of features by stride, and their channels; see the module."""
     with torch.inference_mode():
         values = _run(plan.steps, _images(size), _tensors(plan))
-    after = _after_last_layers(plan, result)
+    before = _before_last_layers(plan, result)
     found: dict[int, str] = {}
     for name, value in values.items():
         if (
-            name in after
+            name not in before
             or name in plan.constants
             or value.ndim != 4
             or len(value) != 1
@@ -162,10 +244,10 @@ def _cut(graph: Any, outputs: Sequence[str]) -> None:
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
 
 
-def _after_last_layers(plan: Plan, result: str) -> set[str]:
-    """Return the values that the last layers before the result make, and all from them."""
+def _before_last_layers(plan: Plan, result: str) -> set[str]:
+    """Return the values that all of the last layers before the result are made from."""
     makers = {name: step for step in plan.steps for name in step.results}
-    after: set[str] = set()
+    last: list[Step] = []
     seen, todo = set[str](), [result]
     while todo:
         name = todo.pop()
@@ -174,13 +256,26 @@ def _after_last_layers(plan: Plan, result: str) -> set[str]:
         seen.add(name)
         step = makers[name]
         if any(it in plan.constants for it in _inputs(step, _LAYERS)):
-            after.update(step.results)
+            last.append(step)
         else:
-            todo += [it for it in step.given if isinstance(it, str)]
-    for step in plan.steps:
-        if after.intersection(it for it in step.given if isinstance(it, str)):
-            after.update(step.results)
-    return after
+            todo += _names(step)
+    return set.intersection(*(_origins(step, makers) for step in last), {*makers})
+
+
+def _origins(step: Step, makers: Mapping[str, Step]) -> set[str]:
+    """Return the values that a step's result is made from."""
+    found, todo = set[str](), _names(step)
+    while todo:
+        name = todo.pop()
+        if name not in found and name in makers:
+            found.add(name)
+            todo += _names(makers[name])
+    return found
+
+
+def _names(step: Step) -> list[str]:
+    """Return the names of the values that a step takes."""
+    return [name for name in step.given if isinstance(name, str)]
 
 
 def _last_layer(plan: Plan, result: str, features: str) -> tuple[Tensor, Tensor] | None:

@@ -41,15 +41,20 @@ class VisionTransformer(Backbone):
 
 
 class Block(nn.Module):
-    """Attention, then two layers for each token."""
+    """Attention, then two layers for each token; `scaled`: each by a learned factor."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(
+        self, width: int, heads: int, eps: float = 1e-5, scaled: bool = False
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps), nn.LayerNorm(width, eps)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.own = nn.Sequential(
             nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.scale1, self.scale2 = (
+            nn.Parameter(torch.ones(width)) if scaled else 1.0 for _ in range(2)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,8 +63,9 @@ class Block(nn.Module):
         mixed = self.qkv(self.norm1(x)).reshape(n, tokens, 3, self.heads, -1)
         q, k, v = mixed.permute(2, 0, 3, 1, 4).unbind(0)
         seen = nn.functional.scaled_dot_product_attention(q, k, v)
-        x = x + self.out(seen.transpose(1, 2).reshape(n, tokens, width))
-        return torch.as_tensor(x + self.own(self.norm2(x)))
+        seen = self.out(seen.transpose(1, 2).reshape(n, tokens, width))
+        x = x + seen * self.scale1
+        return torch.as_tensor(x + self.own(self.norm2(x)) * self.scale2)
 
 
 def positions(width: int, rows: int, columns: int, like: Tensor) -> Tensor:

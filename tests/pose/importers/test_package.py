@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,15 +13,25 @@ import torch
 from deeplabstream.pose.importers.script_export import SCRIPTS
 
 
-@pytest.fixture(scope="module")
-def package() -> ModuleType:
-    file = SCRIPTS / "package.py"
-    spec = importlib.util.spec_from_file_location("package_of_scripts", file)
+def _script(name: str) -> ModuleType:
+    file = SCRIPTS / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_of_scripts", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def package() -> ModuleType:
+    return _script("package")
+
+
+@pytest.fixture
+def super_animals(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setitem(sys.modules, "package", package)
+    return _script("deeplabcut3_superanimals")
 
 
 def test_a_size_that_does_not_fit_becomes_larger_and_is_told(
@@ -50,6 +61,18 @@ def test_nothing_that_a_checkpoint_names_is_run(
     with pytest.raises(SystemExit, match="--trust opens it, and runs what is in it"):
         package.loaded(file)
     assert not (tmp_path / "ran").exists()
+
+
+def test_numbers_of_numpy_beside_the_weights_are_read(
+    package: ModuleType, tmp_path: Path
+) -> None:
+    """Snapshots of DeepLabCut 3.0.0 hold them."""
+    file = tmp_path / "snapshot-best-010.pt"
+    metrics = {"test.rmse": np.float64(1.5), "test.mAP": np.float32(90)}
+    weights = {"weight": torch.ones(3)}
+    torch.save({"model": weights, "metadata": {"metrics": metrics}}, file)
+    assert package.loaded(file)["metadata"]["metrics"]["test.rmse"] == 1.5
+    assert np.dtype not in torch.serialization.get_safe_globals()
 
 
 def test_a_damaged_checkpoint_is_a_sentence(
@@ -100,3 +123,43 @@ def test_the_licence_of_a_model_card_is_found(
     assert package.licence_beside(tmp_path) == licence
     (tmp_path / "snapshot.pt").write_bytes(b"")
     assert package.licence_beside(tmp_path / "snapshot.pt") == licence
+
+
+def test_a_super_animal_is_named_or_found_by_its_files(
+    super_animals: ModuleType, tmp_path: Path
+) -> None:
+    assert super_animals.dataset_of(Path("superanimal_bird")) == "superanimal_bird"
+    assert super_animals.dataset_of(tmp_path) is None
+    with pytest.raises(SystemExit, match="there is no superanimal_fish; there are"):
+        super_animals.dataset_of(Path("superanimal_fish"))
+    names = ("hrnet_w32", "fasterrcnn_resnet50_fpn_v2")
+    files = [tmp_path / f"superanimal_quadruped_{name}.pt" for name in names]
+    for file in files:
+        file.write_bytes(b"")
+    for source in (tmp_path, files[0]):
+        assert super_animals.dataset_of(source) == "superanimal_quadruped"
+        assert super_animals.files_of(source, "superanimal_quadruped") == dict(
+            zip(reversed(names), reversed(files), strict=True)
+        )
+    (tmp_path / "superanimal_bird_resnet_50.pt").write_bytes(b"")
+    with pytest.raises(SystemExit, match="name one of the files"):
+        super_animals.dataset_of(tmp_path)
+    assert super_animals.dataset_of(files[0]) == "superanimal_quadruped"
+
+
+def test_networks_of_a_super_animal_are_those_that_there_are(
+    super_animals: ModuleType,
+) -> None:
+    """As published: a bird has no HRNet, a human body no detector."""
+    bird = ["resnet_50", "fasterrcnn_mobilenet_v3_large_fpn", "ssdlite"]
+    usual = super_animals.POSE, super_animals.DETECTOR
+    assert super_animals.chosen("", bird, usual[0], "pose network") == "resnet_50"
+    found = super_animals.chosen("", bird, usual[1], "detector")
+    assert found == "fasterrcnn_mobilenet_v3_large_fpn"
+    assert super_animals.chosen("ssdlite", bird, usual[1], "detector") == "ssdlite"
+    mouse = ["resnet_50", "hrnet_w32", "fasterrcnn_mobilenet_v3_large_fpn", usual[1]]
+    assert super_animals.chosen("", mouse, usual[0], "pose network") == usual[0]
+    assert super_animals.chosen("", mouse, usual[1], "detector") == usual[1]
+    assert super_animals.chosen("", ["rtmpose_x"], usual[1], "detector") is None
+    with pytest.raises(SystemExit, match="no such pose network; there are resnet_50"):
+        super_animals.chosen("hrnet_w32", bird, usual[0], "pose network")

@@ -1,5 +1,7 @@
 """Training starts from the layers of networks that other programs trained."""
 
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,20 +12,22 @@ import pytest
 import torch
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.training.model_export import export_untrained
+from deeplabstream.training.networks.backbone import GRAPH
 from deeplabstream.training.networks.graph_backbone import GraphBackbone
+from deeplabstream.training.networks.pose_network import Architecture
 from deeplabstream.training.start_network import open_start
 from tests.pose.importers.test_in_torch import ALL
 from tests.training.conftest import labelled
 from utils import TrainNetwork
 
 __all__ = ["labelled"]
-FIXED_BATCH = ("deeplabcut3_centres", "lightning_pose_dinov2", "lightning_pose_vit")
-"""DEKR's deformable convolutions, and transformers."""
-CONVOLUTIONS = sorted({*ALL} - {*FIXED_BATCH})
+NETWORKS = sorted(ALL)
 
 
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_features_are_those_of_the_original_graph(
     imported: Callable[..., Path], name: str
 ) -> None:
@@ -36,7 +40,7 @@ def test_features_are_those_of_the_original_graph(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     size = model.fitting.height, model.fitting.width
-    images = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (3, *size, 3), np.uint8)
     theirs = session.run([*backbone.taps.values()], {"images": images})
     with torch.no_grad():
         ours = backbone(torch.from_numpy(images))
@@ -47,7 +51,7 @@ def test_features_are_those_of_the_original_graph(
         np.testing.assert_allclose(own.numpy(), its, atol=1e-4 * scale)
 
 
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_trained_from_an_imported_one(
     imported: Callable[..., Path],
     name: str,
@@ -71,20 +75,65 @@ def test_a_network_is_trained_from_an_imported_one(
     assert sum(moved) > 0.8 * len(moved)
 
 
-@pytest.mark.parametrize("name", FIXED_BATCH)
-def test_what_can_not_be_exported_again_is_refused_before_training(
+@pytest.mark.parametrize("name", ["deeplabcut3_centres", "lightning_pose_vit"])
+def test_an_exported_network_takes_several_images_at_once(
+    imported: Callable[..., Path], name: str, tmp_path: Path
+) -> None:
+    """Of transformers, class and position embeddings are repeated for each image."""
+    start = imported(name, *ALL[name])
+    how = Architecture(backbone=f"{GRAPH}{start}")
+    fitting = load_model_folder(start).fitting
+    model = export_untrained(Skeleton(("a", "b")), how, fitting, tmp_path / "new")
+    session = onnxruntime.InferenceSession(
+        str(model.network), providers=["CPUExecutionProvider"]
+    )
+    shape = 3, fitting.height, fitting.width, 3
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    (together,) = session.run(None, {"images": images})
+    singly = [session.run(None, {"images": image[None]})[0] for image in images]
+    np.testing.assert_allclose(together, np.concatenate(singly), atol=1e-5)
+    assert np.abs(together[0] - together[1]).max() > 1e-4
+
+
+def test_the_features_of_a_network_with_several_heads_are_those_before_all_of_them(
     imported: Callable[..., Path],
-    name: str,
+) -> None:
+    """Of DEKR: not the branch that computes the offsets of one body part."""
+    name = "deeplabcut3_centres"
+    backbone = GraphBackbone(imported(name, *ALL[name]))
+    assert backbone.strides == (4, 8, 16, 32)
+    assert backbone.channels[0] == 16 + 32 + 64 + 128
+    assert not any("head" in tap for tap in backbone.taps.values())
+    other = pickle.loads(pickle.dumps(backbone))  # as processes of several GPUs get it
+    assert other.taps == backbone.taps
+
+
+def test_layers_that_compute_with_the_number_of_images_are_refused(
+    imported: Callable[..., Path],
     labelled: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    start = imported(name, *ALL[name])
+    start = tmp_path / "counting"
+    shutil.copytree(imported("deeplabcut3_maps"), start)
+    network = onnx.load(str(start / "network.onnx"))
+    node = next(node for node in network.graph.node if node.op_type == "Conv")
+    place = [*network.graph.node].index(node)
+    result = node.output[0]
+    node.output[0] = "before"
+    added = [
+        onnx.helper.make_node("Shape", ["images"], ["count"], start=0, end=1),
+        onnx.helper.make_node("Cast", ["count"], ["number"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Mul", ["before", "number"], [result]),
+    ]
+    for by, each in enumerate(added, start=1):
+        network.graph.node.insert(place + by, each)
+    onnx.save(network, str(start / "network.onnx"))
     words = ["--data", str(labelled), "--output", str(tmp_path / "new"), "--quiet"]
     assert TrainNetwork.main([*words, "--start-from", str(start)]) == 2
-    assert (
-        "its layers are computed from the number of images" in capsys.readouterr().err
-    )
+    told = capsys.readouterr().err
+    assert "depend on the number of images" in told
+    assert told.count("\n") == 1
     assert not (tmp_path / "new").exists()
 
 

@@ -73,7 +73,16 @@ def take_over(config, options, folder, weights):
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {kind}, {name}",
     }  # fmt: skip
-    save(folder, words, (frames, *_their_boxes(config, weights, frames, most)))
+    boxes = _their_boxes(config, weights, frames, most)
+    if not boxes[1].any():
+        raise SystemExit(
+            f"{name} finds nothing in the frames of {options.video}: name a --video in "
+            "which animals are seen well"
+            if options.video
+            else f"{name} finds nothing in drawn frames, so it can't be compared: name a "
+            "--video of such animals"
+        )
+    save(folder, words, (frames, *boxes))
 
 
 def _of_size(frames, width, height):
@@ -134,9 +143,9 @@ class SingleShotBoxes(torch.nn.Module):
         """Return the corners and the scores of images."""
         outputs = self.network.head(self._features(image))
         scores = outputs["cls_logits"].softmax(dim=-1)[..., 1]
+        scores = scores * (scores > self.network.score_thresh)
         count = 1
         if self.most > 1:
-            scores = scores * (scores > self.network.score_thresh)
             count = min(self.network.topk_candidates, scores.shape[1])
         sure, best = scores.topk(count, dim=1)
         places = best[..., None].expand(-1, -1, 4)

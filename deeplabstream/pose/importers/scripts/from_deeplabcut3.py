@@ -1,4 +1,4 @@
-"""Make a network of DeepLabCut 3 ready for utils/ImportModel.py of DeepLabStream.
+r"""Make a network of DeepLabCut 3 ready for utils/ImportModel.py of DeepLabStream.
 
 Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that holds
 `pytorch_config.yaml` and the snapshots, on one snapshot, or on an exported .pt file:
@@ -8,9 +8,11 @@ Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that
 SIZE is the size at which videos are analysed; a top-down network looks at a window of its
 own size, and its detector (SSDLite, Faster R-CNN) at images of SIZE. With `--video`, the
 images that show the outcome to be the same are of that video. A SuperAnimal is named, and
-DeepLabCut fetches its weights:
+DeepLabCut fetches its weights; or the folder is given that holds the files of them. Its
+detector finds nothing in drawn images, so it needs a video of such animals:
 
-    python from_deeplabcut3.py superanimal_quadruped --size 640x480 --output quadruped
+    python from_deeplabcut3.py superanimal_quadruped --size 640x480 --video dogs.mp4 \
+        --output quadruped
 
 Copy this folder of scripts to that computer; nothing else of DeepLabStream is needed.
 """
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import deeplabcut3_centres as centres
 import deeplabcut3_detectors as detectors
+import deeplabcut3_superanimals as super_animals
 import numpy as np
 import torch
 from deeplabcut3_detectors import normalisation
@@ -42,10 +45,11 @@ from package import (
 def main():
     """Write the folder."""
     options = _options()
-    detector, licence = None, licence_beside(options.source)
-    if str(options.source).startswith("superanimal_"):
-        (config, weights, name), detector = _super_animal(options)
-        licence = f"see {PAGES}"
+    detector = None
+    licence = licence_beside(options.source) if options.source.exists() else ""
+    if dataset := super_animals.dataset_of(options.source):
+        (config, weights, name), detector = super_animals.opened(dataset, options)
+        licence = licence or f"see {super_animals.PAGES[dataset]}"
     else:
         config, weights, name = _read(options.source, options.trust)
     from deeplabcut import __version__
@@ -93,30 +97,6 @@ def main():
     return 0
 
 
-PAGES = "https://huggingface.co/mwmathis"
-"""Where DeepLabCut keeps its SuperAnimals, each with its licence."""
-
-
-def _super_animal(options):
-    """Return configuration, weights and name of a SuperAnimal, and its detector's."""
-    from deeplabcut.pose_estimation_pytorch.config import PoseConfig
-    from deeplabcut.pose_estimation_pytorch.modelzoo.utils import (
-        get_super_animal_snapshot_path,
-    )
-
-    dataset = str(options.source)
-    config = PoseConfig.build_for_superanimal_inference(
-        dataset, model_name=options.pose, detector_name=options.detector,
-        max_individuals=options.animals or 1,
-    )  # fmt: skip
-    found = []
-    for which in (options.pose, options.detector):
-        file = get_super_animal_snapshot_path(dataset, which)
-        content = loaded(file, options.trust)
-        found.append((content.get("model", content), file.name))
-    return (config, *found[0]), found[1]
-
-
 _WINDOW = {"fit": "letterbox", "rest": 0, "sampling": "linear", "align": "corner"}
 """How DeepLabCut brings a window to the size of a top-down network."""
 
@@ -159,10 +139,15 @@ def _options():
         default=0,
         help="animals that the detector finds (default: those of the project; 1)",
     )
-    parser.add_argument("--pose", default="hrnet_w32", help="of a SuperAnimal")
-    parser.add_argument(
-        "--detector", default="fasterrcnn_resnet50_fpn_v2", help="of a SuperAnimal"
-    )
+    for which, usual in (
+        ("pose", super_animals.POSE),
+        ("detector", super_animals.DETECTOR),
+    ):
+        parser.add_argument(
+            f"--{which}",
+            default="",
+            help=f"of a SuperAnimal (default: {usual}, else the first there is)",
+        )
     parser.add_argument(
         "--trust",
         action="store_true",

@@ -151,13 +151,18 @@ def size_of(words, step=1):
 
 
 def loaded(file, trust=False):
-    """Return what a .pt file holds; nothing in it is run unless it is trusted."""
+    """Return what a .pt file holds; nothing in it is run unless it is trusted.
+
+    Snapshots of DeepLabCut 3.0.0 hold numpy's numbers beside the weights: these are
+    numbers, too.
+    """
     import pickle
 
     import torch
 
     try:
-        return torch.load(file, map_location="cpu", weights_only=not trust)
+        with _numbers_of_numpy():
+            return torch.load(file, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
         raise SystemExit(
             f"{file} holds more than numbers, or is damaged; --trust opens it, and runs what "
@@ -166,6 +171,21 @@ def loaded(file, trust=False):
     except (OSError, RuntimeError, EOFError) as error:
         reason = (str(error) or "it is empty").splitlines()[0]
         raise SystemExit(f"{file} can't be read: {reason}") from error
+
+
+def _numbers_of_numpy():
+    """Let torch load numbers of numpy; torch before 2.5 can't."""
+    import contextlib
+
+    import torch
+
+    try:
+        from numpy._core.multiarray import scalar
+    except ImportError:  # numpy 1
+        from numpy.core.multiarray import scalar
+    kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i8")}
+    known = getattr(torch.serialization, "safe_globals", None)
+    return known([np.dtype, scalar, *kinds]) if known else contextlib.nullcontext()
 
 
 def export(network, width, height, names, folder, any_size=False):
