@@ -429,23 +429,6 @@ def test_a_distillation_shows_its_remaining_time_is_stopped_and_goes_on(
     assert not (models / "arena_fast/model.json").exists()
 
 
-def test_a_network_is_distilled_from_click_to_file(
-    models: Path, qtbot: QtBot, tmp_path: Path
-) -> None:
-    panel = distilling(models, qtbot, mouse_film(tmp_path / "film.mkv", 60), steps=10)
-    text = run_to_end(panel, qtbot)
-    made = models / "arena_fast"
-    assert "RUNTIME = " in text
-    assert (made / "model.json").is_file()
-    assert not panel.resume.isEnabled(), "it is finished"
-    predicting = panel_of(PREDICT, models, qtbot)
-    predicting.form.refresh()
-    predicting.form.show_values({"--model": [str(made)]})
-    drop(predicting.form.editors["Videos"], tmp_path)
-    run_to_end(predicting, qtbot)
-    assert (tmp_path / "film.csv").is_file(), "of the folder's video"
-
-
 def mouse_film(path: Path, frames: int = 40) -> Path:
     """Write a film of the simulated mouse."""
     arena = Arena((240, 320, 3), 1)

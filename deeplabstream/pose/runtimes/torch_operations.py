@@ -308,7 +308,8 @@ def layer_normalization(
 ) -> Tensor:
     """LayerNormalization."""
     axis = of.get("axis", -1) % x.ndim
-    return F.layer_norm(x, x.shape[axis:], scale, bias, of.get("epsilon", 1e-5))
+    sides = [int(side) for side in x.shape[axis:]]  # numbers also where it is exported
+    return F.layer_norm(x, sides, scale, bias, of.get("epsilon", 1e-5))
 
 
 def split(

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -104,7 +105,7 @@ def open_backbone(name: str, stages: int = 5) -> Backbone:
 
 def _openers() -> dict[str, Opener]:
     from deeplabstream.training.networks.efficientnet import EfficientNetLite
-    from deeplabstream.training.networks.learned_vit import SIZES, LearnedTransformer
+    from deeplabstream.training.networks.learned_vit import SIZES
     from deeplabstream.training.networks.resnet import ResNet
     from deeplabstream.training.networks.unet import FastUNet
     from deeplabstream.training.networks.vit import VisionTransformer
@@ -117,11 +118,14 @@ def _openers() -> dict[str, Opener]:
         "resnet50": lambda _: ResNet(50),
         "vit_tiny": lambda _: VisionTransformer(192, 6, 3),
         "unet": lambda _: FastUNet(),
-        **{
-            name: lambda _, size=size: LearnedTransformer(*size)
-            for name, size in SIZES.items()
-        },
+        **{name: partial(_transformer, name) for name in SIZES},
     }
+
+
+def _transformer(name: str, _stages: int) -> Backbone:
+    from deeplabstream.training.networks.learned_vit import SIZES, LearnedTransformer
+
+    return LearnedTransformer(*SIZES[name])
 
 
 class TimmBackbone(Backbone):

@@ -53,7 +53,8 @@ class LearnedTransformer(Backbone):
         x = self.patches(x)
         n, width, rows, columns = x.shape
         token = (self.token + self.places[:, :1]).expand(n, -1, -1)
-        places = self.places[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        places = self.places[:, 1:].transpose(1, 2)
+        places = places.reshape(1, width, self.grid, self.grid)
         if (rows, columns) != (self.grid, self.grid):
             places = nn.functional.interpolate(places, (rows, columns), mode="bicubic")
         tokens = torch.cat([token, (x + places).flatten(2).transpose(1, 2)], dim=1)

@@ -79,7 +79,7 @@ def take_over(config, options, folder, weights):
             f"{name} finds nothing in the frames of {options.video}: name a --video in "
             "which animals are seen well"
             if options.video
-            else f"{name} finds nothing in drawn frames, so it can't be compared: name a "
+            else f"{name} finds nothing in synthetic frames, so it can't be compared: name a "
             "--video of such animals"
         )
     save(folder, words, (frames, *boxes))

@@ -9,7 +9,7 @@ SIZE is the size at which videos are analysed; a top-down network looks at a win
 own size, and its detector (SSDLite, Faster R-CNN) at images of SIZE. With `--video`, the
 images that show the outcome to be the same are of that video. A SuperAnimal is named, and
 DeepLabCut fetches its weights; or the folder is given that holds the files of them. Its
-detector finds nothing in drawn images, so it needs a video of such animals:
+Faster R-CNN finds nothing in drawn images, so it needs a video of such animals:
 
     python from_deeplabcut3.py superanimal_quadruped --size 640x480 --video dogs.mp4 \
         --output quadruped
