@@ -79,6 +79,18 @@ def test_clicks_place_one_body_part_after_the_other(
     assert page.labelling.words.text() == "1 of 3 frames not labelled yet"
 
 
+def test_space_accepts_a_frame_as_soon_as_frames_are_shown(
+    page: NetworkPage, qtbot: QtBot
+) -> None:
+    """Not the button that had the focus before: a click on a tab leaves it there."""
+    page.tabs["Train"].setFocus()
+    page.show_step("Train")
+    page.show_step("Label")
+    qtbot.keyClick(page.focusWidget(), Qt.Key.Key_Space)
+    assert page.tabs["Label"].isChecked()
+    assert page.labelling.frame == 1
+
+
 def test_points_are_dragged_nudged_removed_undone_and_redone(
     page: NetworkPage, qtbot: QtBot
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PyQt5.QtCore import QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QColor, QIcon, QKeyEvent, QPixmap
+from PyQt5.QtGui import QColor, QIcon, QKeyEvent, QPixmap, QShowEvent
 from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -508,6 +508,11 @@ class LabellingTab(QWidget):
             self.words.setText(f"Write edges as nose-tail, with body parts of: {known}")
         self._show_edges(book)
         self.canvas.update()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Take the focus: Space accepts a frame, and presses no button."""
+        super().showEvent(event)
+        self.setFocus()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Do what the help beside the frame says."""
