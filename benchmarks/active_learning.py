@@ -1,14 +1,11 @@
-"""Error against the number of labels: frames picked in three ways.
+"""Error against the number of labels: frames at random, and as PickFrames picks them.
 
 The bundled network of the simulated arena meets a real mouse. In each round frames of the
 pool are picked, their labels are added, and the network is trained from `arena` with all
 labels so far. Of a seed, the pool (three quarters of the frames, at random), the steps and the
-random numbers are the same for all three:
-
-random     at random
-different  as different as possible from each other and from those labelled, in their pixels
-uncertain  as `PickFrames --unsure` picks, with the network of the round before, in the first
-           round with `arena`
+random numbers are the same for both. *uncertain* picks as `PickFrames --unsure` does, with the
+network of the round before; in the first round with `arena`, which is uncertain in most frames,
+so that the frames only differ.
 
     python benchmarks/active_learning.py --data openfield --test models/openfield/check/m3v1mp4.csv
         --video openfield/videos/m3v1mp4.mp4
@@ -56,7 +53,7 @@ LAST = 0.2
 POOL = 0.75
 """Share of the others that are the pool of a seed."""
 KINDS = ("median_px", "mean_px", "p95_px")
-HOW = ("random", "different", "uncertain")
+HOW = ("random", "uncertain")
 
 
 @dataclass(frozen=True)
@@ -123,13 +120,11 @@ class Pool:
             rng = np.random.default_rng((seed, count, len(labelled)))
             free = np.setdiff1d(own, labelled)
             return [int(row) for row in rng.choice(free, count, replace=False)]
-        doubt = np.zeros(len(own))
-        if how == "uncertain":
-            decoder = training_decoder(self.data, network.how)
-            found = predict(network, decoder, self.data.pictures[own])
-            points, confidence = (each[:, 0] for each in found)
-            apart = 2 * np.arange(len(own))  # no neighbours: nothing jumps
-            doubt = uncertainty(points, confidence, apart)
+        decoder = training_decoder(self.data, network.how)
+        found = predict(network, decoder, self.data.pictures[own])
+        points, confidence = (each[:, 0] for each in found)
+        apart = 2 * np.arange(len(own))  # no neighbours: nothing jumps
+        doubt = uncertainty(points, confidence, apart)
         chosen = FrameUncertainty(self.rows.path, own, doubt).pick(
             self.rows, count, np.array(labelled, np.int64)
         )

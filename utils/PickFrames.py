@@ -4,6 +4,7 @@ By default the frames differ as much as possible: in their pixels, or with --pos
 and position. With --unsure the program picks frames with low confidences and jumping points,
 from a run's poses or those of --model; where --model is an ensemble, frames in which its
 networks differ. Of uncertain frames that look alike, or like one picked before, it picks one.
+Where the network is uncertain in most frames, it picks frames that differ instead.
 With --queue it picks the uncertain frames that a run has queued ([Recording] QUEUE_PER_HOUR):
 low confidences, jumps, points that [Tracking] rejected, ambiguous identities, networks of an
 ensemble that differ. The frames are saved as PNG files in `labels/labeled-data/VIDEO/`, the
@@ -76,6 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 picked = pick(rows, count, asked.seed, among, points)
             else:
                 picked = found.pick(rows, count, there, points)
+                if found.mostly_uncertain:
+                    print(
+                        f"the network is uncertain in most frames of {rows.path.name}: "
+                        "frames that differ are picked"
+                    )
             written = write_images(rows, picked, folder)
             print(
                 f"{len(written)} of {len(rows)} frames of {rows.path.name} are "

@@ -15,8 +15,6 @@ from deeplabstream.video.video_reader import VideoReader, sample_rows
 _SIDE = 32
 _MOST_LOOKED_AT = 1000
 """Frames, spread evenly, among which is chosen."""
-_LEAST_WEIGHT = 1e-3
-"""Share of the greatest weight that each frame has at least."""
 
 
 def pick(
@@ -91,8 +89,9 @@ def cover(
     """Return the places of frames that stand for many uncertain frames, the best first.
 
     Each frame is the one that lowers the weighted sum of the distances of all frames to the
-    nearest taken frame most (greedy facility location). Of frames that look alike one is
-    taken, and one that looks like no other only after those that stand for many.
+    nearest taken frame most (greedy facility location). Half of the weight is uncertainty,
+    the other half is equal for all frames. Of frames that look alike one is taken, and one
+    that looks like no other only after those that stand for many.
 
     Parameters
     ----------
@@ -115,9 +114,7 @@ def cover(
     ).astype(np.float32)
     known = np.asarray(taken, np.int64)
     nearest = np.min(away[:, known], axis=1, initial=away.max(initial=0) or 1)
-    weighted = (weight + _LEAST_WEIGHT * (weight.max(initial=0) or 1)).astype(
-        np.float32
-    )
+    weighted = (1 + weight / (weight.mean() or 1)).astype(np.float32)
     free = np.setdiff1d(np.arange(len(flat)), known)
     chosen = []
     for _ in range(min(count, len(free))):

@@ -13,6 +13,7 @@ from deeplabstream.offline.frame_selection import cover, features
 from deeplabstream.offline.video_inference import estimate_batches
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.recording.frame_queue import HALF
 from deeplabstream.recording.recorded_frames import recorded_parts
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.training.evaluation.image_prediction import (
@@ -48,6 +49,14 @@ class FrameUncertainty:
         """What is compared: of an ensemble how far its networks differ."""
         return self.uncertainty if self.apart_px is None else self.apart_px
 
+    @property
+    def mostly_uncertain(self) -> bool:
+        """Whether the network is uncertain in most frames: it does not know these animals.
+
+        Its uncertainty then says less of which frames to label than how they differ.
+        """
+        return bool(np.median(self.uncertainty) > HALF)
+
     def compared(self, most: int) -> NDArray[np.int64]:
         """Return the place of the most uncertain row of each of `most` parts of the video."""
         count = len(self.rows)
@@ -63,12 +72,15 @@ class FrameUncertainty:
     ) -> NDArray[np.int64]:
         """Return `count` rows of the video, growing, that stand for the uncertain ones.
 
-        See `cover`: frames count by how much more uncertain they are than the median. `there`
-        are rows that are labelled already: they and their like are not picked again.
-        `points` (row, animal, body part, 2) are compared instead of images.
+        See `cover`: frames count by how much more uncertain they are than the median, or
+        alike where the network is uncertain in most of them. `there` are rows that are
+        labelled already: they and their like are not picked again. `points` (row, animal,
+        body part, 2) are compared instead of images.
         """
         compared = self.compared(_MOST_COMPARED)
         above = np.maximum(self.doubt[compared] - np.median(self.doubt), 0)
+        if self.mostly_uncertain:
+            above[:] = 0
         weight = dict(zip(self.rows[compared].tolist(), above.tolist(), strict=True))
         wanted = np.union1d(self.rows[compared], there)
         places, values = features(rows, wanted, points)

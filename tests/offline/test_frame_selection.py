@@ -46,6 +46,8 @@ def test_frames_cover_clusters_before_outliers_and_not_what_is_labelled() -> Non
     assert 20 <= beside < 40, "frame 3 stands for the first cluster"
     uncertain = np.where(np.arange(41) < 20, 1.0, 0.0)
     assert cover(near, uncertain, 1).item() < 20
+    both = cover(near, uncertain, 2).tolist()
+    assert {place // 20 for place in both} == {0, 1}, "certain frames count, too"
     assert sorted(cover(near, np.zeros(41), 99).tolist()) == list(range(41))
     assert cover(near[:0], alike[:0], 3).tolist() == []
 

@@ -18,6 +18,7 @@ from deeplabstream.training.evaluation.image_prediction import Found, disagreeme
 from deeplabstream.video.video_reader import VideoReader, open_video
 from tests.offline.films import dot_at, write_film
 from tests.offline.test_frame_selection import film
+from utils import PickFrames
 from utils.PickFrames import main
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -107,6 +108,42 @@ def test_what_looks_like_a_labelled_frame_is_not_picked(tmp_path: Path) -> None:
     (picked,) = found.pick(rows, 1, np.array([3]))
     assert 24 <= picked < 36
     assert 3 not in found.pick(rows, 100, np.array([3]))
+
+
+def test_of_a_network_that_is_mostly_uncertain_frames_that_differ_are_picked(
+    tmp_path: Path,
+) -> None:
+    """Its uncertainty says little: the scenes count alike, as without a network."""
+    rows, doubt = scenes(tmp_path), np.full(60, 0.55)
+    doubt[0:24] = 0.9, 0.8, *[0.7] * 22
+    found = FrameUncertainty(rows.path, np.arange(60), doubt)
+    assert found.mostly_uncertain
+    none = np.array([], np.int64)
+    assert sorted(found.pick(rows, 5, none) // 12) == [0, 1, 2, 3, 4]
+    same = FrameUncertainty(rows.path, np.arange(60), np.zeros(60))
+    assert not same.mostly_uncertain
+    assert found.pick(rows, 8, none).tolist() == same.pick(rows, 8, none).tolist()
+
+
+class _Lost(_Dotty):
+    """Finds the dot, and is never certain of it."""
+
+    def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
+        poses = super().estimate(images)
+        for pose in poses:
+            pose.confidence[:] = 0.3
+        return poses
+
+
+def test_the_program_says_that_a_network_is_mostly_uncertain(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = write_film(tmp_path / "dots.mkv", frames=40)
+    monkeypatch.setattr(PickFrames, "open_estimator", lambda name: _Lost())
+    words = ["--into", str(tmp_path / "labels"), "--count", "3"]
+    assert main([str(video), *words, "--model", "any", "--unsure"]) == 0
+    told = capsys.readouterr().out
+    assert "uncertain in most frames of dots.mkv: frames that differ are picked" in told
 
 
 def test_of_a_long_run_frames_of_all_its_parts_are_compared(tmp_path: Path) -> None:
