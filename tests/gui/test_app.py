@@ -4,6 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
+from PyQt5 import QtCore
+from PyQt5.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
 import app
@@ -79,5 +81,7 @@ def test_start_needs_not_wait_for_pages_that_follow_the_rig(
         window.end()
         return 0
 
+    memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
+    monkeypatch.setattr(QtCore, "QSettings", lambda *_: memory)  # not that of the user
     monkeypatch.setattr(application, "run_until_closed", look)
     assert app._window(settings, None, ()) == 0
