@@ -109,7 +109,12 @@ def _remove(bundle: Path) -> None:
 def _link(bundle: Path) -> None:
     file = bundle / "run" / "events.csv"
     file.replace(bundle.parent / "events.csv")
-    file.symlink_to(bundle.parent / "events.csv")
+    try:
+        file.symlink_to(bundle.parent / "events.csv")
+    except OSError:
+        pytest.skip("this account of Windows may not make links")
+    if not file.is_symlink():
+        pytest.skip("Wine makes links that it does not show")
 
 
 @pytest.mark.parametrize(
