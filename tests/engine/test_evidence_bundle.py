@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from deeplabstream.core import atomic_replace
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.replay import evidence_bundle
 from deeplabstream.engine.replay.evidence_bundle import (
@@ -264,6 +264,37 @@ def test_a_bundle_that_can_not_be_replaced_stays(
     assert caught.value.filename == str(bundle)
     assert (bundle / "proof.json").read_bytes() == before
     assert {each.name for each in tmp_path.iterdir()} == {"bundle", "run"}
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_replacement_that_is_interrupted_loses_no_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: bool
+) -> None:
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    bundle = tmp_path / "bundle"
+    write_bundle(run, bundle)
+    before = (bundle / "proof.json").read_bytes()
+    renamed = Path.replace
+
+    def interrupt(draft: Path, target: Path) -> Path:
+        if draft.name == "new":
+            raise KeyboardInterrupt
+        if draft.name == "old" and not restored:
+            raise OSError(5, "Input/output error")
+        return renamed(draft, target)
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    with pytest.raises((KeyboardInterrupt, DeviceError)) as caught:
+        write_bundle(run, bundle, overwrite=True)
+    names = {each.name for each in tmp_path.iterdir()} - {"run"}
+    if restored:
+        assert names == {"bundle"}
+        assert (bundle / "proof.json").read_bytes() == before
+    else:
+        (drafts,) = names
+        old = tmp_path / drafts / "old"
+        assert (old / "proof.json").read_bytes() == before
+        assert f"it is complete in {old}" in str(caught.value)
 
 
 def test_a_folder_of_the_user_is_not_replaced(tmp_path: Path) -> None:

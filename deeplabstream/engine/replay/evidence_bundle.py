@@ -99,6 +99,8 @@ def write_bundle(
         The folder is not empty, and `overwrite` is not given or it is no bundle.
     DeepLabStreamError
         The run can't be read or re-run.
+    DeviceError
+        The bundle that was there could not be put back; the error names its folder.
     """
     source = open_run_folder(run, say)
     if would_overwrite(bundle) and not (overwrite and (bundle / MANIFEST).is_file()):
@@ -112,22 +114,34 @@ def write_bundle(
         name = _write(source, new, say, subject)
         _place(new, bundle, old)
     finally:
-        shutil.rmtree(drafts, ignore_errors=True)
+        if bundle.exists() or not old.exists():
+            shutil.rmtree(drafts, ignore_errors=True)
     return name
 
 
 def _place(new: Path, bundle: Path, old: Path) -> None:
-    """Rename `new` to `bundle`, and what was there to `old`; OSError: all is as it was."""
-    if bundle.exists():
-        try:
-            replace(bundle, old)
-        except PermissionError as error:
-            raise PermissionError(error.errno, error.strerror, str(bundle)) from error
+    """Rename `new` to `bundle`, and what was there to `old`; OSError: all is as it was.
+
+    DeviceError: it could not be renamed back from `old`, and stays there.
+    """
     try:
+        if bundle.exists():
+            try:
+                replace(bundle, old)
+            except PermissionError as error:
+                raise PermissionError(
+                    error.errno, error.strerror, str(bundle)
+                ) from error
         replace(new, bundle)
-    except OSError:
-        if old.exists():
-            replace(old, bundle)
+    except BaseException:  # also Ctrl-C while the renaming is tried again
+        if old.exists() and not bundle.exists():
+            try:
+                replace(old, bundle)
+            except BaseException as error:
+                raise DeviceError(
+                    f"{bundle} was not replaced, and its new name could not be undone: "
+                    f"it is complete in {old}. Rename that folder to {bundle}"
+                ) from error
         raise
 
 
