@@ -234,13 +234,17 @@ def write_places(
         _write(run, regions, points)
 
 
-def change_places(run: Path, change: Callable[[PlacesOfRun], PlacesOfRun]) -> None:
+def change_places(
+    run: Path,
+    change: Callable[[PlacesOfRun], PlacesOfRun],
+    patience_s: float | None = None,
+) -> None:
     """Change the regions and points that were added to a run.
 
     Nothing is lost when several programs change some. The errors are those of `read_places`
-    and `write_places`.
+    and `write_places`; `patience_s` is that of `exclusive`.
     """
-    with exclusive(run / REGIONS):
+    with exclusive(run / REGIONS, patience_s):
         places = change(read_places(run))
         _write(run, places.regions, places.points)
 

@@ -1,6 +1,7 @@
 """Exclusive writing: of programs that read, change and write a file, one does so at a time."""
 
 import ctypes
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from deeplabstream.core.errors import DeviceError
 
 PATIENCE_S = 10.0
 """Time after which another program's lock is an error."""
+WINDOW_PATIENCE_S = 1.0
+"""The same where a window waits meanwhile."""
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Errors of file systems that lock no files: some mounts of NFS and CIFS."""
 _GENERIC_WRITE, _DELETE = 0x40000000, 0x10000
 _OPEN_ALWAYS = 4
 _DELETE_ON_CLOSE = 0x04000000
@@ -20,15 +25,18 @@ _IN_USE = (5, 32)
 
 
 @contextmanager
-def exclusive(file: Path) -> Iterator[None]:
+def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
     """Keep other programs that ask likewise from changing a file, for the block.
 
     A hidden file beside it is locked by the system, which ends the lock when a program is
-    killed. DeviceError: another program has it for `PATIENCE_S`, or nothing can be locked.
+    killed. Where the file system can't lock files, the block runs without a lock.
+    DeviceError: another program has it for `patience_s` (default: `PATIENCE_S`), or the
+    hidden file can't be made.
     """
+    patience_s = PATIENCE_S if patience_s is None else patience_s
     lock = file.with_name(f".{file.name}.lock")
     clock = SystemClock()
-    give_up_ns = clock.now_ns() + round(PATIENCE_S * 1e9)
+    give_up_ns = clock.now_ns() + round(patience_s * 1e9)
     try:
         while (handle := _locked(lock)) is None:
             if clock.now_ns() > give_up_ns:
@@ -62,7 +70,9 @@ def _locked(lock: Path) -> int | None:
             return handle
     except BlockingIOError:
         pass
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in _NO_LOCKS:
+            return handle
         os.close(handle)
         raise
     os.close(handle)  # it belonged to a program that has deleted it meanwhile

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 from PyQt5.QtCore import QAbstractTableModel, QModelIndex, Qt, QThread, pyqtSignal
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.exclusive_writing import WINDOW_PATIENCE_S
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery, fits
 from deeplabstream.recording.run_list import RunSummary, change_notes, summarise
 
@@ -82,11 +83,15 @@ class RunListModel(QAbstractTableModel):
         """Return the row of a run; -1: it is not listed."""
         return self._rows.get(path, -1)
 
-    def _save(self, path: Path, change: _Change) -> None:
+    def _save(
+        self, path: Path, change: _Change, patience_s: float = WINDOW_PATIENCE_S
+    ) -> bool:
         """Save notes, tags or exclusion of a run; show what is in the file."""
+        saved = True
         try:
-            change_notes(path, **change)
+            change_notes(path, **change, patience_s=patience_s)
         except DeviceError as error:
+            saved = False
             self.failed.emit(str(error))
         now = summarise(path)
         if path in self._places:
@@ -95,12 +100,17 @@ class RunListModel(QAbstractTableModel):
             self.runs[row] = now
             last = self.columnCount() - 1
             self.dataChanged.emit(self.index(row, 0), self.index(row, last))
+        return saved
 
     def exclude(self, paths: Sequence[Path], reason: str) -> None:
-        """Exclude runs from results of several runs; no reason: include them again."""
-        wanted = set(paths)
+        """Exclude runs from results of several runs; no reason: include them again.
+
+        After one that can't be saved, no other is waited for.
+        """
+        wanted, patience_s = set(paths), WINDOW_PATIENCE_S
         for run in [each for each in self.all if each.path in wanted]:
-            self._save(run.path, {"excluded": reason})
+            if not self._save(run.path, {"excluded": reason}, patience_s):
+                patience_s = 0.0
 
     def _arrange(self) -> None:
         """Filter and sort."""

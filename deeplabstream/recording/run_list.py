@@ -107,16 +107,17 @@ def change_notes(
     notes: str | None = None,
     tags: Sequence[str] | None = None,
     excluded: str | None = None,
+    patience_s: float | None = None,
 ) -> None:
     """Change what a user has written about a run; None: it stays as the file has it.
 
-    Nothing is lost when several programs write. DeviceError: the file is damaged, or can't
-    be written.
+    Nothing is lost when several programs write. DeviceError: the file is damaged, another
+    program keeps it for `patience_s` (see `exclusive`), or it can't be written.
     """
     if not (path / "run.json").is_file():
         raise DeviceError(f"{path} is not a run folder any more: refresh the list")
     file = path / NOTES
-    with exclusive(file):
+    with exclusive(file, patience_s):
         try:
             there = json.loads(file.read_text("utf-8")) if file.exists() else {}
             words = {"tags": [], **there}

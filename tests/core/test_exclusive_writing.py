@@ -1,6 +1,7 @@
 """Exclusive writing: one program at a time, also after another was killed."""
 
 import ctypes
+import errno
 import os
 import subprocess
 import sys
@@ -100,6 +101,23 @@ def test_a_folder_that_can_not_be_written_is_a_sentence(tmp_path: Path) -> None:
         exclusive(tmp_path / "none" / "list.json"),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shares of Windows lock files")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP])
+def test_a_share_that_locks_no_files_is_written_without_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    file = tmp_path / "list.json"
+    with exclusive(file):
+        file.write_text("{}")
+    assert [*tmp_path.iterdir()] == [file]
 
 
 def test_a_lock_file_that_a_power_failure_left_is_used_again(tmp_path: Path) -> None:

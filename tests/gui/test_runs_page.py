@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core import exclusive_writing
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.core.progress import MARK
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.pages import runs_page
 from deeplabstream.gui.pages.runs_page import RunsPage
-from deeplabstream.gui.run_listing import COLUMNS
+from deeplabstream.gui.run_listing import COLUMNS, RunListModel
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import bodypart_colour
-from deeplabstream.recording import run_opening
+from deeplabstream.recording import run_list, run_opening
 from deeplabstream.recording.alignment.sync_signals import random_pulses
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_catalogue import RunCatalogue
@@ -30,6 +32,7 @@ from deeplabstream.recording.run_list import (
     RunSummary,
     change_notes,
     read_notes,
+    summarise,
 )
 from deeplabstream.recording.run_review import review
 from tests.gui.fake_session import close_to
@@ -164,6 +167,27 @@ def test_a_list_that_is_older_than_the_notes_overwrites_none_of_them(
     change_notes(run, notes="lens was wet")
     page.table.runs.exclude([run], "fell asleep")
     assert read_notes(run) == RunNotes("lens was wet", ("bad light",), "fell asleep")
+
+
+def test_exclusion_waits_only_once_for_programs_that_hold_the_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [record(tmp_path / f"run{number}") for number in range(3)]
+    model, failed, patience = RunListModel(), [], []
+    model.show_runs([summarise(run) for run in runs])
+    model.failed.connect(failed.append)
+    waiting = exclusive_writing.exclusive
+
+    def exclusive(file: Path, patience_s: float) -> AbstractContextManager[None]:
+        patience.append(patience_s)
+        return waiting(file, 0.0)
+
+    monkeypatch.setattr(run_list, "exclusive", exclusive)
+    with waiting(runs[0] / "notes.json"), waiting(runs[1] / "notes.json"):
+        model.exclude(runs, "fell asleep")
+    assert [read_notes(run).excluded for run in runs] == ["", "", "fell asleep"]
+    assert len(failed) == 2
+    assert sorted(patience) == [0.0, 0.0, exclusive_writing.WINDOW_PATIENCE_S]
 
 
 def edited(page: RunsPage, column: int) -> QLineEdit:

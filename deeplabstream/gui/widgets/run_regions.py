@@ -26,6 +26,7 @@ from deeplabstream.analysis.region_list import (
     change_places,
 )
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.exclusive_writing import WINDOW_PATIENCE_S
 from deeplabstream.core.regions import parse_region
 from deeplabstream.gui.results_process import Measured
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
@@ -262,7 +263,7 @@ class RunRegions(QWidget):
             )
 
         try:
-            change_places(self._run, change)
+            change_places(self._run, change, WINDOW_PATIENCE_S)
         except DeepLabStreamError as error:
             self.failed.emit(str(error))
             return None
