@@ -4,7 +4,6 @@ Runs are analysed side by side in processes of their own, so that only the rows 
 stay in memory.
 """
 
-import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -217,7 +216,7 @@ def read_table(path: Path) -> "DataFrame":
         else:
             source = read_delimited(path)
             table = pd.read_csv(
-                io.StringIO(source.text), sep=source.separator, decimal=source.decimal,
+                source.checked(), sep=source.separator, decimal=source.decimal,
                 **options,
             )  # fmt: skip
     except ImportError as error:

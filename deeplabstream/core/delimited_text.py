@@ -6,7 +6,9 @@ Spreadsheets of many languages write semicolons between cells and a comma in num
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
@@ -37,10 +39,9 @@ class DelimitedText:
     def rows(self) -> list[list[str]]:
         """Return the cells of all rows but empty ones, numbers with a decimal point.
 
-        csv.Error: a cell is damaged.
+        ValueError: a row has more cells than the first. csv.Error: a cell is damaged.
         """
-        lines = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.separator)
-        rows = [row for row in lines if any(row)]
+        rows = list(self._rows())
         if self.decimal == ".":
             return rows
         return [
@@ -52,6 +53,33 @@ class DelimitedText:
             ]
             for row in rows
         ]
+
+    def checked(self) -> io.StringIO:
+        """Return the text for pandas, which would shift or drop surplus cells.
+
+        ValueError: a row has more cells than the first, or a cell is damaged.
+        """
+        try:
+            for _ in self._rows():
+                pass
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+        return io.StringIO(self.text)
+
+    def _rows(self) -> Iterator[list[str]]:
+        """Yield the cells of all rows but empty ones, as they are written."""
+        lines = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.separator)
+        first = 0
+        for row in lines:
+            if not any(row):
+                continue
+            first = first or len(row)
+            if len(row) > first and any(cell.strip() for cell in row[first:]):
+                raise ValueError(
+                    f"line {lines.line_num} has {len(row)} cells and the first row "
+                    f"{first}. With decimal commas, separate the cells by semicolons"
+                )
+            yield row
 
 
 def read_delimited(file: Path) -> DelimitedText:
@@ -71,20 +99,28 @@ def read_delimited(file: Path) -> DelimitedText:
         raise ValueError("it is not UTF-8 text: save it as CSV UTF-8") from error
     if "\0" in text:
         raise ValueError("it is not text")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     first, _, rest = text.partition("\n")
-    if found := re.fullmatch(
-        r'"?sep=([,;\t])"?', first.strip("\r ")
-    ):  # of spreadsheets
-        return DelimitedText(rest, found[1])
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    return DelimitedText(text, _separator(line))
+    if found := re.fullmatch(r'"?sep=([,;\t])"?', first.strip(" ")):  # of spreadsheets
+        return DelimitedText(f"\n{rest}", found[1])
+    return DelimitedText(text, _separator(text))
 
 
-def _separator(line: str) -> str:
-    """Return what separates the cells of a table's first line."""
-    if "\t" in line:
-        return "\t"
-    cells = [cell.strip() for cell in line.split(";")]
-    if len(cells) > 1 and all(not cell or _NUMBER.fullmatch(cell) for cell in cells):
-        return ";"
-    return ";" if line.count(";") >= max(1, line.count(",")) else ","
+def _separator(text: str) -> str:
+    """Return what separates the cells of the first two rows.
+
+    It is the sign between numbers, else one that both rows have equally often, else the
+    most frequent one of the first row.
+    """
+    rows = (line for line in io.StringIO(text) if line.strip())
+    first, second = (re.sub('"[^"]*"', "", next(rows, "")) for _ in range(2))
+    for sign, row in product("\t;", (first, second)):
+        cells = [cell.strip() for cell in row.split(sign)]
+        if len(cells) > 1 and all(not c or _NUMBER.fullmatch(c) for c in cells):
+            return sign
+    signs = [sign for sign in "\t;," if sign in first]
+    return max(
+        signs,
+        key=lambda sign: (first.count(sign) == second.count(sign), first.count(sign)),
+        default=",",
+    )

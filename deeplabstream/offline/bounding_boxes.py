@@ -4,7 +4,6 @@ A table of boxes has the columns x, y, h, w (left upper corner and size, whole p
 row for each frame of a video, or for each labelled image by its path.
 """
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +90,7 @@ def read_boxes(file: Path) -> Boxes:
     try:
         source = read_delimited(file)
         table = pd.read_csv(
-            io.StringIO(source.text), index_col=0,
+            source.checked(), index_col=0,
             sep=source.separator, decimal=source.decimal,
         )  # fmt: skip
         values = np.stack([table[name].to_numpy() for name in COLUMNS], axis=1)

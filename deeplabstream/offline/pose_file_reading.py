@@ -112,7 +112,7 @@ def read_dlc_csv(file: Path) -> "DataFrame":
 
     source = read_delimited(file)
     text = io.StringIO(source.text)
-    head = list(islice(_header(text, source.separator), _MOST_LEVELS))
+    head = list(islice(_header(text, source.separator), _MOST_LEVELS + 1))
     levels = next((each for each in _LEVELS if _starts(head, len(each)) == each), ())
     if not levels or len({len(cells) for cells, _ in head[: len(levels)]}) > 1:
         raise DeepLabStreamError(
@@ -120,7 +120,9 @@ def read_dlc_csv(file: Path) -> "DataFrame":
         )
     names = [*zip(*(cells for cells, _ in head[: len(levels)]), strict=True)][1:]
     # pandas writes the name of an index, if it has one, in a row of its own
-    named = any(_is_name(cells) for cells, _ in head[len(levels) : len(levels) + 1])
+    below = [cells for cells, _ in head[len(levels) :]]
+    named = bool(below) and _is_name(*below[:2])
+    text = source.checked()
     text.seek(head[len(levels) + named - 1][1])
     try:
         table = pd.read_csv(
@@ -153,10 +155,15 @@ def _starts(head: Sequence[tuple[list[str], int]], count: int) -> tuple[str, ...
     return tuple(cells[0] for cells, _ in head[:count])
 
 
-def _is_name(cells: Sequence[str]) -> bool:
-    """Return whether a row is the name of an index: neither a frame nor an image."""
+def _is_name(cells: Sequence[str], following: Sequence[str] = ("",)) -> bool:
+    """Return whether a row is the name of an index: neither a frame nor an image.
+
+    Images may be numbered, without an ending: img0001, img0002.
+    """
     first = cells[0]
-    return not any(cells[1:]) and "." not in first and not _WHOLE.fullmatch(first)
+    if any(cells[1:]) or "." in first or _WHOLE.fullmatch(first):
+        return False
+    return re.sub(r"\d+", "", first) != re.sub(r"\d+", "", following[0])
 
 
 def _deeplabcut(
@@ -195,7 +202,12 @@ def _frames(
     if not any(counts):
         return np.arange(len(rows)), len(rows)
     if not all(counts):
-        word = " ".join(rows[counts.index(False)])
+        at = counts.index(False)
+        word = " ".join(rows[at]).strip()
+        if word in ("", "nan"):
+            raise DeepLabStreamError(
+                f"{file}: row {at + 1} below the header has no frame number"
+            )
         raise DeepLabStreamError(
             f"{file}: {word!r} in the first column is not the number of a frame"
         )

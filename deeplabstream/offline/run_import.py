@@ -32,6 +32,7 @@ from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder, stem
 from deeplabstream.recording.run_schema import IMPORTED, VIDEO
 from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import FORMS, SEXES
@@ -232,10 +233,10 @@ def settings_of(folder: RunFolder) -> Settings:
 
     SettingsError: they can't be used.
     """
-    text = folder.settings_text
+    text = read_text(folder.path / "settings.ini")
     if folder.facts.get(IMPORTED):  # no rig: the camera has no kind
         text = re.sub(r"(?m)^\[Camera .*\]$", r"\g<0>\nKIND = SimulatedCamera", text)
-    return parse(text, folder.path)
+    return parse(text, folder.path.resolve())
 
 
 def _chosen(table: PoseTable, tracks: Sequence[str], notes: list[str]) -> PoseTable:

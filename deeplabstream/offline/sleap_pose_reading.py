@@ -89,7 +89,7 @@ def read_analysis_csv(file: Path) -> PoseTable:
     names = list(dict.fromkeys(row[head.index("track")] for row in rows))
     if not parts or not rows:
         raise DeepLabStreamError(f"{file} contains no poses")
-    frames = np.array([int(row[head.index("frame_idx")]) for row in rows])
+    frames = np.array([_frame_number(row[head.index("frame_idx")]) for row in rows])
     places = np.array([names.index(row[head.index("track")]) for row in rows])
     count = int(frames.max()) + 1
     if frames.min() < 0 or count > _MOST_FRAMES or len(names) > _MOST_TRACKS:
@@ -111,6 +111,13 @@ def read_analysis_csv(file: Path) -> PoseTable:
     known = [name or f"track_{n}" for n, name in enumerate(names)]
     skeleton = Skeleton(tuple(parts), animals=tuple(known) if len(known) > 1 else ())
     return _named(file, skeleton, points, np.where(seen, confidence, 0.0))
+
+
+def _frame_number(cell: str) -> int:
+    """Return the number of a frame, which other programs may write as 2.0."""
+    if not float(cell).is_integer():
+        raise ValueError(f"{cell!r} is not the number of a frame")
+    return int(float(cell))
 
 
 def read_labels_file(file: Path) -> PoseTable:

@@ -78,9 +78,14 @@ def read_intervals(file: Path) -> list[Interval]:
             f"{file} needs the columns {', '.join(_COLUMNS[0])} in its first line, or those "
             f"of BORIS' aggregated events: {', '.join(_COLUMNS[1])}"
         )
-    named = [
+    numbered = (
         (number, dict(zip(head, row, strict=False)))
         for number, row in enumerate(rows[1:], 2)
+    )
+    named = [
+        (number, row)
+        for number, row in numbered
+        if row.get("Behavior type", "").strip().upper() != _POINT
     ]
     for name in ("Observation id", "Subject") if columns == _COLUMNS[1] else ():
         words = sorted({row.get(name, "") for _, row in named})
@@ -91,7 +96,6 @@ def read_intervals(file: Path) -> list[Interval]:
     return [
         _interval(file, number, [row.get(name, "").strip() for name in columns])
         for number, row in named
-        if row.get("Behavior type", "").strip().upper() != _POINT
     ]
 
 

@@ -21,6 +21,8 @@ GERMAN = COMMAS.replace(",", ";").replace(".", ",")
         (GERMAN.replace(";", "\t"), "utf-16"),
         ("sep=;\r\n" + GERMAN.replace("\n", "\r\n"), "utf-8"),
         (COMMAS.replace(",", ";"), "utf-8"),
+        (COMMAS.replace("\n", "\r"), "utf-8"),  # Excel on a Macintosh
+        ("sep=;\r" + GERMAN.replace("\n", "\r"), "utf-8"),
     ],
 )
 def test_the_same_rows_are_read_from_every_kind_of_csv(
@@ -39,12 +41,39 @@ def test_the_same_rows_are_read_from_every_kind_of_csv(
         ("0.5,1", ["0.5", "1"]),
         ('"a;b",c,d', ["a;b", "c", "d"]),
         ('"1,234",2', ["1,234", "2"]),
+        ("a\tb,c,d", ["a\tb", "c", "d"]),
+        ('"a\tb",c', ["a\tb", "c"]),
+        ("0,5\t1,5", ["0.5", "1.5"]),
+        ("sep=\t\na,b,c\td", ["a,b,c", "d"]),
     ],
 )
 def test_a_table_without_header(tmp_path: Path, line: str, cells: list[str]) -> None:
     file = tmp_path / "table.csv"
     file.write_text(f"{line}\n", "utf-8")
     assert read_delimited(file).rows() == [cells]
+
+
+@pytest.mark.parametrize("second", ["0.5\t1", "0,5\t1,5", "a\tb"])
+def test_the_second_row_shows_that_commas_belong_to_names(
+    tmp_path: Path, second: str
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(f"time, s\tlevel, V\n{second}\n", "utf-8")
+    assert read_delimited(file).rows()[0] == ["time, s", "level, V"]
+
+
+def test_a_row_with_more_cells_than_the_first_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    for text, line, cells in (
+        ("time_s\n0,5\n1,5\n", 2, "2 cells and the first row 1"),
+        ("sep=,\nx,y\n\n1,2\n0,5,2,5\n", 5, "4 cells and the first row 2"),
+    ):
+        file.write_text(text, "utf-8")
+        for read in (read_delimited(file).rows, read_delimited(file).checked):
+            with pytest.raises(ValueError, match=f"line {line} has {cells}"):
+                read()
+    file.write_text("a,b\n1\n2,\n", "utf-8")
+    assert read_delimited(file).rows() == [["a", "b"], ["1"], ["2", ""]]
 
 
 def test_other_content_is_refused(tmp_path: Path) -> None:

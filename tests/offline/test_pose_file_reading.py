@@ -55,6 +55,12 @@ def test_the_name_of_an_index_is_no_frame(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.points[:, 0, 0], [[np.nan] * 2, [1, 2]])
 
 
+def test_a_first_image_without_points_is_a_row(tmp_path: Path) -> None:
+    rows = ["img0001,,,", "img0002,1,2,0.5", "img0003,3,4,0.5"]
+    found = read_poses(written(tmp_path, ONE + "\n".join(rows)))
+    np.testing.assert_array_equal(found.points[:, 0, 0], [[np.nan] * 2, [1, 2], [3, 4]])
+
+
 @pytest.mark.parametrize("kind", ["csv", "h5"])
 def test_the_first_column_says_which_frame_a_row_is(tmp_path: Path, kind: str) -> None:
     axes = [("net", "nose", axis) for axis in ("x", "y", "likelihood")]
@@ -91,6 +97,8 @@ def test_what_a_spreadsheet_of_another_language_saves_is_the_same(
         found = read_poses(written(tmp_path, other, encoding))
         np.testing.assert_array_equal(found.points, wanted.points)
         np.testing.assert_array_equal(found.confidence, wanted.confidence)
+    returns = read_poses(written(tmp_path, text.replace("\n", "\r")))
+    np.testing.assert_array_equal(returns.points, wanted.points)
     pointed = read_poses(written(tmp_path, text.replace(",", ";")))
     np.testing.assert_array_equal(pointed.points, wanted.points)
 
@@ -113,6 +121,8 @@ def test_what_a_spreadsheet_of_another_language_saves_is_the_same(
         ),
         (f"{ONE}99999999,1,2,1\n", "100000000 is too large for a frame's number"),
         ("scorer,a,a\nbodyparts,nose\ncoords,x,y\n", "does not begin with the rows"),
+        (f"{ONE}0,12,5,30,2,0,9\n", "line 4 has 7 cells and the first row 4"),
+        (f"{ONE}0,1,2,1\n,1,2,1\n", "row 2 below the header has no frame number"),
     ],
 )
 def test_what_could_be_misread_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -138,7 +148,11 @@ def test_sleaps_analysis_csv(tmp_path: Path) -> None:
         written(tmp_path, "\n".join([head, rows[2].replace("b", "", 1)]))
     )
     assert alone.points.shape == (5, 1, 2, 2)
+    pointed = [row.replace(",1,", ",1.0,", 1) for row in rows]
+    same = read_poses(written(tmp_path, "\n".join([head, *pointed])))
+    np.testing.assert_array_equal(same.points, table.points)
     for other, said in (
+        (f"{head}\na,1.5,1,1,2,1,3,4,1", "'1.5' is not the number of a frame"),
         (f"{head}\n,1,1,1,2,1,3,4,1\n,1,1,1,2,1,3,4,1", "frame 1 has several animals"),
         (f"{head}\na,1,1,1,2,1,3,4,1\na,1,1,1,2,1,3,4,1", "two animals in one track"),
         (f"{head}\na,1,1,x,2,1,3,4,1", "Can't read"),

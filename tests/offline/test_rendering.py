@@ -156,3 +156,6 @@ def test_what_does_not_belong_together_is_said(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a\n1\n")
     with pytest.raises(DeepLabStreamError, match="columns start_s and end_s"):
         read_trials(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("start_s,end_s\n0,5,1,5\n")
+    with pytest.raises(DeepLabStreamError, match="has 4 cells and the first row 2"):
+        read_trials(tmp_path / "t.csv")

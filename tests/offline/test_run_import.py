@@ -164,6 +164,7 @@ def test_times_are_those_that_are_given(
         ("0.2\n0.2\n", "the one in line 2 does not"),
         ("a,b\n1,2\n", "expected one column, or a column time_s"),
         ("", "Can't read"),
+        ("time_s\n0,5\n1,5\n", "line 2 has 2 cells and the first row 1"),
     ):
         table.write_text(text, "utf-8")
         words = [str(film), poses, "--to", str(tmp_path / "x"), "--times", str(table)]

@@ -161,7 +161,7 @@ def test_a_row_of_individuals_with_an_extra_cell_is_refused(tmp_path: Path) -> N
     with pytest.raises(LabelsError) as refusal:
         read_labels(file, several=True)
     assert len(refusal.value.problems) == 1
-    assert "header" in str(refusal.value)
+    assert "line 2 has 4 cells and the first row 3" in str(refusal.value)
 
 
 @pytest.mark.parametrize("spread", [False, True])

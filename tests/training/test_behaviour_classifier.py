@@ -77,6 +77,9 @@ def test_intervals_of_boris_are_read(tmp_path: Path) -> None:
     assert read_intervals(file) == wanted
     file.write_text(text.replace(".", ",").replace("\t", ";"), "utf-8")
     assert read_intervals(file) == wanted
+    other_points = rows[1].replace("one", "two").replace("No focal", "a")
+    file.write_text(f"{text}\n{other_points}", "utf-8")
+    assert read_intervals(file) == wanted
     for other, said in (
         (
             rows[0].replace("one", "two"),
@@ -262,6 +265,22 @@ def test_a_model_that_does_not_fit_is_a_sentence(
         == 2
     )
     assert complaint in capsys.readouterr().err
+
+
+def test_a_run_without_readable_settings_is_a_sentence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "run", tmp_path / "run")
+    settings = next((tmp_path / "run").glob("**/settings.ini"))
+    folder = str(settings.parent)
+    words = [str(tmp_path / "c"), "--of", folder, str(trained / "l.csv")]
+    settings.write_bytes(b"[Session]\nANIMAL = K\xe4fig\n")
+    for said in ("is not UTF-8 text", "Can't read"):
+        assert LearnTracking.main([folder]) == 2
+        assert said in capsys.readouterr().err
+        assert TrainClassifier.main(words) == 2
+        assert said in capsys.readouterr().err
+        settings.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Trials: when each began and ended, and what is known of it."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +59,7 @@ def read_trials(file: Path) -> Trials:
         else:
             source = read_delimited(file)
             table = pd.read_csv(
-                io.StringIO(source.text), sep=source.separator, decimal=source.decimal
+                source.checked(), sep=source.separator, decimal=source.decimal
             )
     except FileNotFoundError:
         raise DeepLabStreamError(f"{file}: file not found") from None
