@@ -1,10 +1,19 @@
-"""The order in which an engine analyses the frames of several cameras."""
+"""When an engine analyses which camera's frame, and when it sends heartbeats."""
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from deeplabstream.core.clock import ManualClock
 from deeplabstream.engine.processes.engine_process import OTHERS_EVERY, FrameTurns
+from deeplabstream.engine.processes.guard import BEAT_EVERY_S, HANG_S, Heartbeat
 from deeplabstream.ipc.ring import RingReader, RingWriter
 from tests.engine.stream import memory
+from tests.engine.test_attached_rings import engine_of
 
 
 def analysed(*cameras: str, busy: tuple[str, ...], turns: int) -> list[str]:
@@ -39,3 +48,65 @@ def test_the_deciding_camera_waits_for_no_camera_without_a_frame() -> None:
 
 def test_without_cameras_there_is_no_frame() -> None:
     assert FrameTurns(()).next() is None
+
+
+class _Timeline(Heartbeat):
+    """Notes when an engine beats, waits and analyses, by a clock that only those move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.events: list[tuple[str, float]] = []
+
+    def note(self, what: str, lasts_s: float = 0.0) -> None:
+        self.events.append((what, self.clock.now_ns() / 1e9))
+        self.clock.set(self.clock.now_ns() + round(lasts_s * 1e9))
+
+    def _say(self, word: bytes) -> None:
+        self.note("beat")
+
+    def idle(self, now_ns: int = 0) -> None:
+        """Do nothing, in place of loop and garbage collection."""
+
+
+def timeline(folder: Path, analysis_s: float, wait_s: float) -> _Timeline:
+    """Return what an engine does for twelve frames, each of which it waits for."""
+    it = _Timeline()
+    frames: Iterator[Any] = iter([["frame"], []] * 12)
+    with memory("top") as (_, journal), engine_of(folder, journal) as engine:
+        substitute: Any = it
+        engine.clock, engine.heart = substitute.clock, it
+        engine.loop = engine.garbage = substitute
+        engine.newest = lambda: next(frames)  # type: ignore[method-assign]
+        engine.sleep = (  # type: ignore[method-assign]
+            lambda deadline_ns: it.note("wait", wait_s)
+        )
+        for n, ready in enumerate(engine.frames()):
+            if ready:
+                it.note("frame", analysis_s)
+            engine.stopped = n == 22
+    return it
+
+
+@pytest.mark.parametrize(("analysis_s", "wait_s"), [(0.85, 0.15), (0.1, 0.2)])
+def test_waiting_for_a_frame_does_not_count_as_hanging(
+    tmp_path: Path, analysis_s: float, wait_s: float
+) -> None:
+    beats = [
+        at
+        for what, at in timeline(tmp_path, analysis_s, wait_s).events
+        if what == "beat"
+    ]
+    longest_s = max(after - before for before, after in pairwise(beats))
+    assert len(beats) > 12
+    assert longest_s < max(analysis_s, wait_s + analysis_s / 2) + BEAT_EVERY_S < HANG_S
+
+
+def test_an_engine_whose_frames_take_no_time_beats_after_the_outputs(
+    tmp_path: Path,
+) -> None:
+    """A heartbeat wakes the guards, which would take the frame's time."""
+    events = [what for what, _ in timeline(tmp_path, 0.005, 0.028).events][2:]
+    assert events.count("beat") >= 3
+    before = [one for one, other in pairwise(events) if other == "frame"]
+    assert set(before) == {"wait"}

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import assert_never
 
 import numpy as np
@@ -69,11 +70,11 @@ from deeplabstream.settings.loading import Settings
 LISTEN_S = 0.02
 """Interval at which a busy engine checks for messages."""
 BEAT_S = 0.2
-"""Longest interval between two heartbeats to the guards."""
+"""Longest time to wait for a frame between two heartbeats to the guards."""
 OTHERS_EVERY = 4
 """Of so many analysed frames, one at least is of another camera than the deciding one."""
 FEED_S = 0.02
-"""Longest interval between two turns of the loop while a board's watchdog needs them."""
+"""The same while a board's watchdog needs heartbeats."""
 
 
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
@@ -250,23 +251,38 @@ class _Engine:
         The engine is busy only when woken: by a frame, a message, or its own heartbeat.
         A frame comes before messages, and is waited for only when none are left. A busy
         engine listens, and looks for silence of the deciding camera, now and then.
+
+        It sends a heartbeat after each frame's outputs, because that wakes the guards. While
+        frames take longer than it waits for one, it also sends one before them: waiting must
+        not add to the time that the guards count.
         """
-        listened_ns = 0
+        listened_ns, took_ns = 0, inf
         while not self.stopped:
             ready = self.newest()
+            slow = took_ns > self.wait_s * 1e9
+            began_ns = self.beat() if ready and slow else self.clock.now_ns()
             yield ready
-            now_ns = self.beat()  # after the outputs: it wakes the guards
+            now_ns = self.beat()
+            if ready:
+                took_ns = now_ns - began_ns
             self.check_record()
             self.tell_end()
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
                 while not self.stopped and has_message(self.pipe):
                     self.handle_message()
+                    self.beat()
                 self.check_real_time(now_ns)
                 deadline_ns = self.loop.idle()
                 if not ready:
                     self.garbage.idle(now_ns)
+                    self.beat()
                     self.sleep(deadline_ns)
+
+    @property
+    def wait_s(self) -> float:
+        """Longest time to wait for a frame."""
+        return FEED_S if self.fed else BEAT_S
 
     def beat(self) -> int:
         """Send a heartbeat to the guards, and to boards with a watchdog; return the time."""
@@ -295,7 +311,7 @@ class _Engine:
 
     def sleep(self, deadline_ns: int | None) -> None:
         """Wait to be woken, no longer than heartbeat and deadline allow."""
-        until_s = FEED_S if self.fed else BEAT_S
+        until_s = self.wait_s
         if deadline_ns is not None:
             until_s = min(until_s, max(0.0, (deadline_ns - self.clock.now_ns()) / 1e9))
         self.links.wake.acquire(timeout=until_s)

@@ -42,7 +42,11 @@ _BEAT, _PAUSE, _GOODBYE = b"b", b"p", b"g"
 
 
 class Heartbeat:
-    """Heartbeat of the engine, sent to its guards at least every `HANG_S / 2`."""
+    """Heartbeat of the engine to its guards: no more often than `BEAT_EVERY_S`.
+
+    The guards count the time of one frame and up to `BEAT_EVERY_S` more: an engine whose
+    network needs 0.9 s for a frame seems to hang. See `HANG_S`.
+    """
 
     def __init__(self, *guards: Connection) -> None:
         self._guards = guards
