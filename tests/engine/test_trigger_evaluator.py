@@ -67,3 +67,24 @@ def test_an_error_in_a_trigger_names_its_section() -> None:
     with pytest.raises(KeyError) as caught:
         asking.ask({}, "top", sight, 0.0, too_old=False)
     assert caught.value.__notes__ == ["[Trigger left] failed: KeyError: 'snout'"]
+
+
+class Shifting(InsideRegion):
+    """Moves the places that it was given."""
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        for place in pose.places(self.bodyparts):
+            place[0] += 100
+        return super().holds(pose, time_s)
+
+
+def test_a_trigger_that_changes_its_lists_changes_no_answer() -> None:
+    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
+    place = {"bodyparts": ("snout",), "region": "circle 0 0 9"}
+    asking.begin({"first": Shifting(**place), "second": InsideRegion(**place)})
+    answers: dict[str, bool | None] = {}
+    sight = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
+    asking.ask(answers, "top", sight, 0.0, too_old=False)
+    assert answers == {"first": True, "second": True}
+    NOWHERE.skeleton.indices(("snout",)).clear()
+    assert NOWHERE.skeleton.indices(("snout",)) == [0]
