@@ -229,9 +229,30 @@ def test_a_run_whose_pulses_cannot_be_matched_is_closed(
     assert "pulses were not matched (" in problem.text
     assert "MatchPulses.py" in problem.text
     assert (str(error) or type(error).__name__) in problem.text
-    assert [row["text"] for row in rig.folder.events()][-1] == problem.text
+    said = rig.folder.events()[-1]["text"]
+    assert said.startswith(problem.text)
+    of_disk = isinstance(error, OSError)
+    assert ("Traceback " in said) is not of_disk, "of a fault of the program"
     facts = rig.folder.facts
     assert facts["not_saved"] == [problem.text] and facts["how"] == "stopped"
+
+
+def test_a_run_is_closed_when_its_run_json_is_damaged_meanwhile(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damage(*_: object) -> None:
+        rig.folder.path.joinpath("run.json").write_text("{", "utf-8")
+        raise KeyError("cameras")
+
+    monkeypatch.setattr(recorder_process, "write_matches", damage)
+    begin(rig)
+    for number in range(40):
+        publish(rig, "top", number, pulse(rig, number) + 12_000_000)
+    rig.tell(say.CloseRun("stopped"))
+    assert len(rig.of(say.RunClosed)) == 1 and not rig.of(say.RecorderFailed)
+    (problem,) = rig.of(say.ProblemReport)
+    assert isinstance(problem, say.ProblemReport)
+    assert "KeyError: 'cameras'" in problem.text
 
 
 def test_each_step_of_matching_reports_progress(

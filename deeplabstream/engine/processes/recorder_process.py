@@ -6,6 +6,7 @@ disk fails. Video recordings poll the rings in their own threads.
 """
 
 import signal
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
@@ -315,11 +316,18 @@ class StreamRecorder:
         self, folder: RunFolder, what: str, error: Exception, then: str = ""
     ) -> None:
         """Say in run.json, in the events and to the session what was not computed."""
-        text = f"{what} ({folder.path}): {str(error) or type(error).__name__}{then}"
+        why, trace = str(error), ""
+        if not isinstance(
+            error, DeepLabStreamError | OSError
+        ):  # a fault of the program
+            why = f"{type(error).__name__}: {error}".removesuffix(": ")
+            trace = "".join(["\n", *traceback.format_exception(error)])
+        text = f"{what} ({folder.path}): {why}{then}"
         self._not_saved.append(text)
-        with suppress(OSError):
+        with suppress(Exception):  # run.json may be damaged
             folder.update(not_saved=self._not_saved)
-        append_event(folder, Note("recording", text, self._clock.now_ns()))
+        with suppress(Exception):
+            append_event(folder, Note("recording", text + trace, self._clock.now_ns()))
         send_message(self._pipe, say.ProblemReport(text, grave=False))
 
     # --- entries
