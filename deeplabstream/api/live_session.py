@@ -94,7 +94,9 @@ class Session(EngineSession):
                 if failed:
                     raise DeviceError("; ".join(failed))
             if wanted:
-                raise DeviceError(f"not started, see the notes: {', '.join(wanted)}")
+                raise DeviceError(
+                    f"not started, see the notes: {', '.join(sorted(wanted))}"
+                )
         except DeviceError:
             self.close("failed to start")
             raise

@@ -46,6 +46,8 @@ Answers = dict[str, bool | None]
 _NEVER = -inf, None
 MEASURED_S = 0.25
 """Interval at which measures so far are written, in seconds of the frames' time."""
+_MEASURES = "computing the measures so far"
+"""What an error of the measures is reported for, in place of the trigger that reads them."""
 
 
 class TriggerEvaluator:
@@ -166,7 +168,11 @@ class DeferredMeasures:
         """Take in the frame that was deferred, if there is one."""
         frame, self._frame = self._frame, None
         if frame is not None:
-            self.live.add(*frame)
+            try:
+                self.live.add(*frame)
+            except Exception as error:
+                _add_place(error, _MEASURES)
+                raise
 
     def value(self, measure: str, of: str = "", animal: str = "1") -> float:
         """Return a measure up to the present frame; see `MeasuresSoFar`."""
@@ -347,7 +353,8 @@ class Loop:
                     done = self._decided(conduct, frame.index, time_s, too_old, inputs)
         except Exception as error:
             failure = error
-        failure = self._take_in_measures() or failure
+        unmeasured = self._take_in_measures()
+        failure = failure or unmeasured
         step = Step(
             frame.camera,
             frame.index,
@@ -534,7 +541,9 @@ class Loop:
 
 def _add_place(error: Exception, section: str) -> None:
     """Name the section of an error as the last line of its traceback."""
-    error.add_note(f"{section} failed: {type(error).__name__}: {error}")
+    notes: Sequence[str] = getattr(error, "__notes__", ())
+    if not any(note.startswith(_MEASURES) for note in notes):
+        error.add_note(f"{section} failed: {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)

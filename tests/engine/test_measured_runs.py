@@ -18,6 +18,7 @@ from deeplabstream.core.regions import Circle
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan
+from deeplabstream.plugins.trigger import ContextTrigger, TriggerContext
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.ready_made import CONFIGS
@@ -271,6 +272,39 @@ def test_measures_that_nothing_reads_wait_until_the_outputs_are_written() -> Non
         begin_noted(it, measures)
         it.show(4)
         assert measures.levels == [0, 1, 1, 0], "once per frame"
+
+
+@settings(kw_only=True)
+class Reading(ContextTrigger):
+    """Reads a measure; `breaks`: has a mistake of its own before."""
+
+    breaks: bool = False
+
+    def evaluate(self, context: TriggerContext, time_s: float) -> bool | None:
+        if self.breaks:
+            raise KeyError("in the trigger")
+        return context.measures.value("region_entries", "inside") > 0
+
+
+@pytest.mark.parametrize(
+    ("breaks", "said"),
+    [
+        (
+            False,
+            "computing the measures so far failed: ZeroDivisionError: at a measure",
+        ),
+        (True, "[Trigger reads] failed: KeyError: 'in the trigger'"),
+    ],
+)
+def test_the_first_error_is_reported_for_what_has_failed(
+    breaks: bool, said: str
+) -> None:
+    with rig([IN]) as it:
+        begin_noted(it, Noting(it, fails_at=1))
+        it.loop._asking.begin({"reads": Reading(breaks=breaks)})
+        it.show(1)
+        assert it.notes().splitlines()[-1] == said
+        assert it.notes().count(" failed: ") == 1
 
 
 def test_a_measure_that_fails_ends_the_experiment_with_everything_off() -> None:
