@@ -12,6 +12,8 @@ from itertools import product
 from pathlib import Path
 
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+_DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?")
 _ENOUGH = 65536
 """Bytes that tell text from other content, such as a long video."""
@@ -27,19 +29,34 @@ class DelimitedText:
 
     @property
     def decimal(self) -> str:
-        """Sign before the decimal places of its numbers."""
+        """Sign before the decimal places of its numbers.
+
+        ValueError: some numbers have a comma and some a point, or the commas may separate
+        thousands.
+        """
         if self.separator == ",":
             return "."
-        ends = f"(?:^|[{self.separator}\n])"
-        found = re.search(
-            f"{ends}{_DECIMAL_COMMA.pattern}(?=[{self.separator}\r\n]|$)", self.text
-        )
-        return "," if found else "."
+        ends = f"(?<![^{self.separator}\n])", f"(?![^{self.separator}\n])"
+        commas = re.findall(_DECIMAL_COMMA.pattern.join(ends), self.text)
+        if not commas:
+            return "."
+        if point := re.search(_DECIMAL_POINT.pattern.join(ends), self.text):
+            raise ValueError(
+                f"its numbers have commas ({commas[0]}) and points ({point[0]}): save it "
+                "with decimal points"
+            )
+        if self.separator == "\t" and all(map(_THOUSANDS.fullmatch, commas)):
+            raise ValueError(
+                f"the comma of {commas[0]} may separate thousands or decimal places: save "
+                "it with decimal points"
+            )
+        return ","
 
     def rows(self) -> list[list[str]]:
         """Return the cells of all rows but empty ones, numbers with a decimal point.
 
-        ValueError: a row has more cells than the first. csv.Error: a cell is damaged.
+        ValueError: a row has more cells than the first, or its decimal sign is not certain.
+        csv.Error: a cell is damaged.
         """
         rows = list(self._rows())
         if self.decimal == ".":
@@ -71,7 +88,7 @@ class DelimitedText:
         lines = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.separator)
         first = 0
         for row in lines:
-            if not any(row):
+            if not any(cell.strip() for cell in row):
                 continue
             first = first or len(row)
             if len(row) > first and any(cell.strip() for cell in row[first:]):

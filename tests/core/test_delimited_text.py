@@ -76,6 +76,25 @@ def test_a_row_with_more_cells_than_the_first_is_refused(tmp_path: Path) -> None
     assert read_delimited(file).rows() == [["a", "b"], ["1"], ["2", ""]]
 
 
+def test_numbers_whose_decimal_sign_is_not_certain_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    for text, said in (
+        ("run;note;value\na;2,5;1.5\n", r"commas \(2,5\) and points \(1.5\)"),
+        ("time\tlevel\n1,234\t1\n2,345\t0\n", "comma of 1,234 may separate"),
+    ):
+        file.write_text(text, "utf-8")
+        with pytest.raises(ValueError, match=said):
+            read_delimited(file).rows()
+    file.write_text("time\tlevel\n0,234\t1\n1,345\t0\n", "utf-8")
+    assert read_delimited(file).rows()[1:] == [["0.234", "1"], ["1.345", "0"]]
+
+
+def test_rows_of_blanks_are_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("time,level\n  \n1,1\n , \n", "utf-8")
+    assert read_delimited(file).rows() == [["time", "level"], ["1", "1"]]
+
+
 def test_other_content_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     for content, said in (
