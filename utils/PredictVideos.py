@@ -39,8 +39,11 @@ from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_identity import identity_file, write_identity
 from deeplabstream.offline.video_inference import (
+    FACTS,
     VideoPoses,
+    files_of_others,
     formats_written,
+    is_begun,
     predict,
 )
 from deeplabstream.pose.estimator import PoseEstimator
@@ -54,6 +57,9 @@ from deeplabstream.pose.model.model_opening import (
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.recording.exporters.pose_files import WRITERS
+
+METRICS = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
+"""Without labels the first only."""
 
 
 @ending("stopped; repeat the command to continue")
@@ -124,7 +130,7 @@ class Job:
         `place` is which of the videos it is, and the words that say so.
         """
         folder: Path = self.asked.output or video.parent
-        facts = folder / f"{name}.prediction.json"
+        facts = folder / f"{name}{FACTS}"
         tables = {kind: folder / f"{name}.{kind}" for kind in self.asked.to}
         own = formats_written(facts, video, self.estimator.sha256)
         if self._is_done(own, tables) and not self.asked.overwrite:
@@ -134,8 +140,8 @@ class Job:
             )
             return None
         partial = folder / f"{name}.partial"
-        if not partial.exists():
-            self._check_free(own, tables)
+        if not is_begun(partial, [video], self.estimator):
+            self._check_free(folder, name, own)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             found = self._predict(video, partial, *place)
@@ -160,7 +166,7 @@ class Job:
     ) -> list[Path]:
         names = stems(list(videos.values()))
         folders = {video: self.asked.output or video.parent for video in names}
-        facts = {v: folders[v] / f"{name}.prediction.json" for v, name in names.items()}
+        facts = {v: folders[v] / f"{name}{FACTS}" for v, name in names.items()}
         tables = {
             video: {kind: folders[video] / f"{name}.{kind}" for kind in self.asked.to}
             for video, name in names.items()
@@ -175,8 +181,9 @@ class Job:
             return []
         first = folders[next(iter(names))]
         partial = first / f"{session}.partial"
-        for video in names if not partial.exists() else ():
-            self._check_free(own[video], tables[video])
+        if not is_begun(partial, list(videos.values()), self.estimator):
+            for video, name in names.items():
+                self._check_free(folders[video], name, own[video])
         try:
             first.mkdir(parents=True, exist_ok=True)
             with self.overall.bar(number, session) as bar:
@@ -249,15 +256,23 @@ class Job:
             written.append(path)
         if self.asked.metrics and found.table.points.shape[1] == 1:
             written += self._write_metrics(found, folder, name)
-        facts = folder / f"{name}.prediction.json"
+        facts = folder / f"{name}{FACTS}"
+        own = formats_written(facts, found.rows.path, self.estimator.sha256)
+        formats = [
+            kind
+            for kind in WRITERS
+            if kind in self.asked.to
+            or (kind in own and (folder / f"{name}.{kind}").is_file())
+        ]
+        told = self._facts(found) | {"formats": formats}
         with atomic_file(facts) as making:
-            making.write_text(json.dumps(self._facts(found), indent=2) + "\n", "utf-8")
+            making.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
         partial.unlink(missing_ok=True)
         return [*written, facts]
 
     def _write_metrics(self, found: VideoPoses, folder: Path, name: str) -> list[Path]:
         points, parts = found.table.points[:, 0], found.table.skeleton.bodyparts
-        metrics = {"temporal_norm": temporal_norm(points)}
+        metrics = {METRICS[0]: temporal_norm(points)}
         if self.known is not None:
             metrics |= self.known.errors(points, parts)
         written = []
@@ -282,7 +297,6 @@ class Job:
             "provider": self.estimator.provider,
             "threshold": self.estimator.threshold,
             "seen": round(float(shown.mean()), 4),
-            "formats": list(self.asked.to),
             **self._names(found),
         }
 
@@ -298,9 +312,11 @@ class Job:
     def _is_done(self, own: Collection[str], tables: Mapping[str, Path]) -> bool:
         return all(kind in own and file.is_file() for kind, file in tables.items())
 
-    def _check_free(self, own: Collection[str], tables: Mapping[str, Path]) -> None:
-        """Refuse to replace tables of another network, video or program."""
-        theirs = [file for kind, file in tables.items() if kind not in own]
+    def _check_free(self, folder: Path, name: str, own: Collection[str]) -> None:
+        """Refuse to replace files of another network, video or program."""
+        metrics = METRICS[: 1 if self.known is None else None]
+        metrics = metrics if self.asked.metrics else ()
+        theirs = files_of_others(folder, name, self.asked.to, own, metrics)
         check_free(theirs, self.asked.overwrite)
 
 

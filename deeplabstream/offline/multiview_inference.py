@@ -103,7 +103,9 @@ def predict_views(
     parts = len(estimator.skeleton.bodyparts)
     shape = len(readers), parts, 3
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        facts = {"views": [video_facts(rows, estimator) for rows in readers]}
+        facts = {
+            "views": [video_facts(rows.path, len(rows), estimator) for rows in readers]
+        }
         with PartialRows(partial or Path(folder, "rows"), facts, shape) as kept:
             resumed = kept.rows
             watch(resumed, len(readers[0]))

@@ -5,10 +5,15 @@ the rows: one line of JSON with the video, the network and the shape, then the r
 float32. After an interruption the complete rows are used again.
 """
 
-import errno
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +32,7 @@ from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.offline.video_identity import (
     VideoIdentityTracker,
+    identity_file,
     identity_tracker_for,
 )
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
@@ -37,6 +43,11 @@ from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
+
+FACTS = ".prediction.json"
+"""End of the name of the file that describes a prediction."""
+_LONGEST_HEAD = 1 << 20
+"""Bytes."""
 
 
 def estimate_batches(
@@ -124,10 +135,10 @@ class PartialRows(Closing):
         self._file.seek(0, 2)
 
     def append(self, rows: NDArray[np.float32]) -> None:
-        """Append rows (row, *shape); OSError: the disk is full, and part of them is there."""
-        stored = np.ascontiguousarray(rows, np.float32).tobytes()
-        if self._file.write(stored) < len(stored):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        """Append rows (row, *shape); OSError: it failed, and part of them may be there."""
+        left = np.ascontiguousarray(rows, np.float32).tobytes()
+        while left:  # a short write gives no reason, the next one does
+            left = left[self._file.write(left) :]
         self.rows += len(rows)
 
     def read(self) -> NDArray[np.float32]:
@@ -203,7 +214,7 @@ def predict(
             files.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)), "rows"
         )
         kept = files.enter_context(
-            PartialRows(place, video_facts(rows, estimator), shape)
+            PartialRows(place, video_facts(video, len(rows), estimator), shape)
         )
         resumed = kept.rows
         watch(resumed, len(rows))
@@ -260,17 +271,51 @@ def _blocks(
             yield np.stack([values_of(pose, shape) for pose in new])
 
 
-def video_facts(rows: VideoReader, estimator: PoseEstimator) -> dict[str, object]:
+def video_facts(video: Path, rows: int, estimator: PoseEstimator) -> dict[str, object]:
     """Return what must be the same for rows of an earlier run to be of use."""
-    file = rows.path.stat()
+    file = video.stat()
     return {
-        "video": rows.path.name,
+        "video": video.name,
         "bytes": file.st_size,
         "changed_ns": file.st_mtime_ns,
-        "rows": len(rows),
+        "rows": rows,
         "network": estimator.sha256 or type(estimator).__name__,
         "bodyparts": list(estimator.skeleton.bodyparts),
     }
+
+
+def is_begun(partial: Path, videos: Sequence[Path], estimator: PoseEstimator) -> bool:
+    """Return whether `partial` stores rows of these videos by this network."""
+    try:
+        with partial.open("rb") as file:
+            head = json.loads(file.readline(_LONGEST_HEAD))
+        told = head.get("views", [head])
+        return len(told) == len(videos) and all(
+            {**own, **video_facts(video, own["rows"], estimator)} == own
+            for own, video in zip(told, videos, strict=True)
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def files_of_others(
+    folder: Path,
+    name: str,
+    formats: Iterable[str],
+    own: Collection[str],
+    metrics: Iterable[str] = (),
+) -> list[Path]:
+    """Return the files of a prediction that another network, video or program may have written.
+
+    `own` are the `formats_written` by this network for this video. If there are none, the
+    metrics, the identities and `NAME.prediction.json` are not its own either.
+    """
+    others = [folder / f"{name}.{kind}" for kind in formats if kind not in own]
+    if own:
+        return others
+    more = [folder / f"{name}_{metric}.csv" for metric in metrics]
+    facts, identity = folder / f"{name}{FACTS}", identity_file(folder / f"{name}.csv")
+    return [*others, facts, *more, identity]
 
 
 def formats_written(facts: Path, video: Path, network: str) -> frozenset[str]:

@@ -23,12 +23,14 @@ from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.training_progress import TrainingProgress
 from deeplabstream.gui.widgets.video_check import VideoCheck
+from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.recording.frame_queue import QueueWriter, count_queued
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.recording.run_folder import RunFolder
 from tests.offline.films import dot_at, write_film
 from tests.recording.recorded import START_NS, record
 from utils.DrawLabels import draw
+from utils.PredictVideos import main as predict_videos
 
 SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton
@@ -136,6 +138,39 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     (shown_video,) = check.findChildren(VideoCheck)
     assert len(shown_video.poses) == 20
     shown_video.close()
+
+
+def test_a_video_of_the_same_name_replaces_no_poses(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    check = page.checking
+    folder = shutil.copytree(ROOT / "models/arena", tmp_path / "copy")
+    check.open(folder, page.book)
+    assert check.model is not None
+    films = []
+    for frames in (5, 6):
+        (tmp_path / str(frames)).mkdir()
+        films.append(write_film(tmp_path / str(frames) / "film.mkv", frames=frames))
+    first, second = films
+    into = folder / "videos"
+    words = ["--model", str(folder), "--output", str(into), "--runtime", "cpu"]
+    assert predict_videos([str(first), *words, "--no-metrics"]) == 0
+    assert check.poses_folder(first, check.model) == into
+    window = check.check_video(second)
+    assert window is not None
+    with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
+        pass
+    assert ended.args == [0]
+    (shown,) = check.findChildren(VideoCheck)
+    assert len(shown.poses) == 6
+    shown.close()
+    assert len(read_poses(into / "film.csv")) == 5
+    assert check.poses_folder(second, check.model) == into / "2"
+    (into / "film.csv").unlink()
+    assert predict_videos([str(first), *words, "--to", "h5", "--overwrite"]) == 0
+    assert check.poses_folder(first, check.model) == into
+    (into / "film.csv").write_text("of another program", "utf-8")
+    assert check.poses_folder(first, check.model) == into / "3"
 
 
 def test_a_network_is_compared_with_that_of_the_settings(

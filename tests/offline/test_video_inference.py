@@ -222,6 +222,63 @@ def test_tables_of_another_network_are_kept_and_missing_ones_written_again(
     assert (tmp_path / "film.csv").read_bytes() != first
 
 
+def test_formats_that_are_written_one_after_the_other_are_all_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    words = [str(film), "--model", "stand-in:0", "--no-metrics", "--to"]
+    for kind in ("csv", "h5"):
+        assert main([*words, kind]) == 0
+    before = (tmp_path / "film.csv").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main([*words, "csv", "h5"]) == 0
+    assert "is already predicted" in capsys.readouterr().out
+    assert (tmp_path / "film.csv").stat().st_mtime_ns == before
+    (tmp_path / "film.h5").unlink()
+    assert main([*words, "parquet"]) == 0
+    (tmp_path / "film.h5").write_text("of another program")
+    assert main([*words, "h5"]) == 1
+    assert "film.h5 already exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_another_format_of_another_network_replaces_no_file_of_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], partial: bool
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    assert main([str(film), "--model", "stand-in:0"]) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "film_identity.csv").write_text("frame,time_s\n")
+    if partial:
+        (tmp_path / "film.partial").write_text("{}\n")
+    other = [str(film), "--model", "arena", "--runtime", "cpu", "--to", "h5"]
+    for gone in ("film.prediction.json", "film_temporal_norm.csv", "film_identity.csv"):
+        assert main(other) == 1
+        assert f"{gone} already exists" in capsys.readouterr().err
+        (tmp_path / gone).unlink()
+    assert (tmp_path / "film.csv").read_bytes() == before["film.csv"]
+    assert not (tmp_path / "film.h5").exists()
+    assert main(other) == 0
+
+
+def test_an_interrupted_overwriting_continues_without_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    assert main([str(film), "--model", "stand-in:0"]) == 0
+    other = [str(film), "--model", "arena", "--runtime", "cpu"]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(WRITERS, "csv", full)
+        assert main([*other, "--overwrite"]) == 1
+    assert (tmp_path / "film.partial").is_file()
+    assert main(other) == 0
+    assert "continued at frame 3" in capsys.readouterr().out
+
+
 def test_a_full_disk_is_an_error_before_rows_are_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,20 +286,26 @@ def test_a_full_disk_is_an_error_before_rows_are_missing(
         kept.append(np.zeros((2, 2), np.float32))
         writer = kept._file
 
-        class Full:
-            """Writes a part, as a disk does that is nearly full."""
+        class Limited:
+            """Writes a part, then nothing, as at a limit of a file's size."""
+
+            def __init__(self) -> None:
+                self.calls = 0
 
             def write(self, stored: bytes) -> int:
+                self.calls += 1
+                if self.calls > 2:
+                    raise OSError(27, "File too large")
                 return writer.write(stored[:5])
 
             def close(self) -> None:
                 writer.close()
 
-        monkeypatch.setattr(kept, "_file", Full())
-        with pytest.raises(OSError, match="No space left"):
+        monkeypatch.setattr(kept, "_file", Limited())
+        with pytest.raises(OSError, match="File too large"):
             kept.append(np.ones((2, 2), np.float32))
     with PartialRows(tmp_path / "rows", {}, (2,)) as kept:
-        assert kept.read().tolist() == [[0, 0], [0, 0]]
+        assert kept.read().tolist() == [[0, 0], [0, 0], [1, 1]]
 
 
 def test_a_disk_that_is_full_at_the_end_names_the_video_and_the_others_are_written(

@@ -1,6 +1,7 @@
 """Check tab: worst held-out images of a new network, a video, and its use in the rig."""
 
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.pages.training_tab import labels_of
@@ -33,7 +35,11 @@ from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.video_inference import formats_written
+from deeplabstream.offline.video_inference import (
+    FACTS,
+    files_of_others,
+    formats_written,
+)
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.tracking.pose_matching import match_animals
@@ -48,6 +54,8 @@ _HELD_OUT = ("validation", "test")
 _COLUMNS = ("body part", "median, px", "95 %, px", "not seen")
 _USE = "Use it"
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
+FORMAT = "csv"
+"""Of the poses that are found in a video."""
 
 
 class CheckingTab(QWidget):
@@ -125,19 +133,26 @@ class CheckingTab(QWidget):
         """Let the network look at a video, then show what it found."""
         if self.model is None:
             return None
-        into = self.folder / "videos"
+        into = self.poses_folder(video, self.model)
         arguments = [str(video), "--model", str(self.folder), "--output", str(into)]
-        facts = into / f"{video.stem}.prediction.json"
-        if not formats_written(facts, video, self.model.sha256):
-            arguments.append(
-                "--overwrite"
-            )  # poses of its weights before, or another video
-        window = ProgramWindow(
-            "Predict poses", "PredictVideos.py", [*arguments, "--no-metrics"], self
-        )
-        window.ended.connect(partial(self._show_video, video, window))
+        arguments += ["--to", FORMAT, "--no-metrics"]
+        window = ProgramWindow("Predict poses", "PredictVideos.py", arguments, self)
+        window.ended.connect(partial(self._show_video, video, into, window))
         window.show()
         return window
+
+    def poses_folder(self, video: Path, model: ModelFolder) -> Path:
+        """Return the folder of the poses that the network finds in a video.
+
+        Poses of other videos of that name, or of its weights before, stay where they are.
+        """
+        root = self.folder / "videos"
+        for into in chain([root], (root / str(number) for number in count(2))):
+            own = formats_written(into / f"{video.stem}{FACTS}", video, model.sha256)
+            others = files_of_others(into, video.stem, [FORMAT], own)
+            if not any(map(would_overwrite, others)):
+                return into
+        raise AssertionError("count() never ends")
 
     def ask_report(self) -> FormWindow:
         """Show the form of the report about this network."""
@@ -146,12 +161,14 @@ class CheckingTab(QWidget):
         window.show()
         return window
 
-    def _show_video(self, video: Path, window: ProgramWindow, code: int) -> None:
+    def _show_video(
+        self, video: Path, into: Path, window: ProgramWindow, code: int
+    ) -> None:
         if code or self.model is None:
             return
         window.close()
         try:
-            poses = read_poses(self.folder / "videos" / f"{video.stem}.csv")
+            poses = read_poses(into / f"{video.stem}.{FORMAT}")
         except DeepLabStreamError as error:
             self.words.setText(str(error))
             return
