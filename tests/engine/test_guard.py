@@ -13,7 +13,9 @@ import pytest
 
 from deeplabstream.core.command import OutputName
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.processes.guard import Heartbeat, watch
+from deeplabstream.engine.processes import guard
+from deeplabstream.engine.processes.guard import GuardLinks, Heartbeat, watch
+from deeplabstream.engine.processes.real_time import GUARD
 from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.ipc.pipe import has_message
 from outputs.screen.output import Screen
@@ -175,6 +177,31 @@ def test_every_kind_goes_off_when_the_engine_is_killed() -> None:
     reopened = {name for name, it in played.items() if it.output.reopens}
     assert {e.output for e in told if isinstance(e, Edge)} == reopened
     assert [c.text for c in told if isinstance(c, ProblemReport)][1:] == []
+
+
+class Refused:
+    """An account that may use the engine's real-time priority, not the guards'."""
+
+    granted, remark = False, "real-time priority: no; memory: locked"
+
+    def __init__(self, priority: int, wanted: bool) -> None:
+        assert priority == GUARD and wanted
+
+
+def test_a_guard_says_that_it_lacks_the_priority_it_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "RealTime", Refused)
+    monkeypatch.setattr(guard, "leave_to_parent", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    ready = multiprocessing.get_context("spawn").Semaphore(0)
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    with ours, theirs:
+        guard.settle_guard({}, GuardLinks(ready, real_time=True), theirs)
+        assert ready.acquire(block=False)
+        (name, text) = ours.recv().text.split(": ", 1)
+        assert not ours.poll()
+    assert (name, text) == ("MainProcess", Refused.remark)
 
 
 def test_outputs_that_end_with_the_engine_are_not_opened_again() -> None:

@@ -13,6 +13,8 @@ from deeplabstream.engine.processes import real_time
 from deeplabstream.engine.processes.real_time import (
     CAMERA,
     ENGINE,
+    GUARD,
+    LONGEST_S,
     RealTime,
     may_run_real_time,
 )
@@ -46,8 +48,13 @@ print(json.dumps(said))
 
 def told(script: str) -> dict[str, object]:
     """Return what a script printed that began at real-time priority."""
+    return printed(BEGIN + script + END)
+
+
+def printed(script: str) -> dict[str, object]:
+    """Return what a script printed."""
     done = subprocess.run(
-        [sys.executable, "-c", BEGIN + script + END],
+        [sys.executable, "-c", script],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -160,6 +167,58 @@ def test_the_priority_is_left_well_before_the_kernel_kills(
     assert given[resource.RLIMIT_RTTIME] == limits
 
 
+SPINNING = f"""
+import contextlib, hashlib, json, os, resource, time
+from deeplabstream.engine.processes.guard import switch_off
+from deeplabstream.engine.processes.real_time import RealTime
+
+def policy():
+    return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+
+def compute(rounds):
+    began = time.thread_time()
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", rounds)  # in C, without the lock of Python
+    return time.thread_time() - began
+
+class Spinning:
+    reopens, packages = True, ()
+
+    @contextlib.contextmanager
+    def opened(self):
+        while policy() == os.SCHED_OTHER:
+            time.sleep(0.01)
+        said["began"] = policy()
+        for _ in range(4):
+            compute(round(1_000_000 * {3 * LONGEST_S} / per_million_s))
+            if policy() == os.SCHED_OTHER:
+                break
+        said["ended"] = policy()
+        yield lambda level: None
+
+class Told:
+    def send(self, message): ...
+    def write(self, entry): said["last"] = entry.text if hasattr(entry, "text") else ""
+
+said, per_million_s = {{}}, 10 * compute(100_000)
+priority = RealTime({GUARD})
+said["limit"] = resource.getrlimit(resource.RLIMIT_RTTIME)
+outputs = {{"laser": Spinning()}}
+switch_off(outputs, "The engine hangs", "guard", Told(), priority.raise_threads)
+print(json.dumps(said))
+"""
+
+
+@LINUX
+@ALLOWED
+def test_a_guard_whose_driver_computes_without_pause_is_not_ended() -> None:
+    """It goes back to ordinary priority; meanwhile its threads take turns."""
+    said = printed(SPINNING)
+    unlimited = resource.getrlimit(resource.RLIMIT_RTTIME)[1]
+    assert said["limit"] == [1e6 * LONGEST_S, unlimited]
+    assert (said["began"], said["ended"]) == (os.SCHED_RR, os.SCHED_OTHER)
+    assert said["last"] == "ended; the guard acted for it; outputs are off"
+
+
 @LINUX
 def test_the_command_that_allows_it_names_the_account() -> None:
     command = real_time.ALLOW.split(" | ")[0]
@@ -181,7 +240,9 @@ def test_a_refused_priority_is_said_with_the_command_that_allows_it(
         monkeypatch.setattr(os, function, no_rights)
     for name in ("_call", "_set_limits", "raise_priority", "lock_memory"):
         monkeypatch.setattr(real_time, name, lambda *_: 0)
-    remark = RealTime(CAMERA).remark
+    priority = RealTime(CAMERA)
+    remark = priority.remark
+    assert not priority.granted
     assert remark.startswith("real-time priority: no; memory: not locked. To allow it")
     assert "rtprio 20" in remark and "memlock unlimited" in remark
 
@@ -195,6 +256,7 @@ def test_with_real_time_off_nothing_is_asked_for(
     monkeypatch.setattr(real_time, "raise_priority", lambda: None)
     priority = RealTime(ENGINE, wanted=False)
     assert priority.remark == "real-time priority: REAL_TIME is off"
+    assert priority.granted
     assert not asked
     assert priority.check(10**12) == []
 

@@ -16,6 +16,7 @@ from deeplabstream.analysis.analyse import analyse
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
+from deeplabstream.engine.session.messages import GuardRemark
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -110,6 +111,20 @@ def experiment(it: Watched) -> None:
 def pictures(path: Path) -> int:
     with av.open(str(path)) as video:
         return sum(1 for _ in video.decode(video=0))
+
+
+def test_a_guard_without_the_priority_that_was_asked_for_is_in_the_events(
+    tmp_path: Path,
+) -> None:
+    text = "guard: real-time priority: no"
+    with rig(tmp_path) as it:
+        experiment(it)
+        it.session._handle(GuardRemark(text))
+        it.stop()
+        folder = it.session.state.run_folder
+    assert folder is not None
+    said = [(row["name"], row["text"]) for row in RunFolder(folder).events()]
+    assert ("scheduling", text) in said
 
 
 def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) -> None:

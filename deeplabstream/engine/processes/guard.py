@@ -1,6 +1,7 @@
 """Guard process: switches the outputs off when the engine has ended or hangs."""
 
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.real_time import GUARD, RealTime
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import (
+    GuardRemark,
     GuardReport,
     GuardTookOver,
     ProblemReport,
@@ -37,6 +39,8 @@ GUARDS_S = 60.0
 """How long an engine waits for its guards before it opens outputs."""
 ANSWER_S = 15.0
 """How long a guard waits for an output that neither opens nor fails."""
+SIGNALS_S = 0.1
+"""How often a guard that waits acts on signals: Python does so between two waits only."""
 
 _BEAT, _PAUSE, _GOODBYE = b"b", b"p", b"g"
 
@@ -106,7 +110,7 @@ def guard_main(
     each output that may still be on.
     """
     second = Heartbeat(links.second) if links and links.second else Heartbeat()
-    real_time = settle_guard(outputs, links)
+    real_time = settle_guard(outputs, links, reports)
     what = watch(heart)
     if not what:
         return
@@ -168,11 +172,13 @@ def guards_missing(
     return guards
 
 
-def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> RealTime:
+def settle_guard(
+    outputs: Mapping[str, Output], links: GuardLinks | None, reports: Connection
+) -> RealTime:
     """Ignore signals, import what the outputs need, and report that the guard is ready.
 
     Its priority is above the engine's: one that computes without pause on the only core
-    would keep the guard from noticing it.
+    would keep the guard from noticing it. `reports` get a `GuardRemark` if it is not.
     """
     leave_to_parent()
     for name in ("SIGTERM", "SIGBREAK"):
@@ -180,6 +186,9 @@ def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> Rea
             signal.signal(number, signal.SIG_IGN)
     _preload(outputs)
     real_time = RealTime(GUARD, links is not None and links.real_time)
+    if not real_time.granted:
+        name = multiprocessing.current_process().name
+        send_message(reports, GuardRemark(f"{name}: {real_time.remark}"))
     if links is not None:
         links.ready.release()
     return real_time
@@ -285,7 +294,8 @@ def _switch_off(
     started()
     give_up_s = time.perf_counter() + ANSWER_S
     for thread in threads:
-        thread.join(max(0.0, give_up_s - time.perf_counter()))
+        while thread.is_alive() and time.perf_counter() < give_up_s:
+            thread.join(SIGNALS_S)
     return dict(found)
 
 

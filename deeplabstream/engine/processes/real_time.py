@@ -24,11 +24,13 @@ if sys.platform == "linux":
 
 ENGINE, CAMERA, GUARD = 10, 12, 14
 """Priorities of SCHED_FIFO. A camera comes before the engine: its frame time must not be
-late. A guard comes first: an engine that hangs may compute without pause."""
+late. A guard comes first: an engine that hangs may compute without pause. Its threads take
+turns (SCHED_RR): a driver that does not return must not keep other outputs on."""
 LONGEST_S = 0.5
 """How long a thread may compute at real-time priority without sleeping."""
 KILLED_S = 5.0
-"""After so long the kernel ends the process: a library's function that does not return."""
+"""After so long the kernel ends the process: a library's function that does not return. It
+ends no guard, which has outputs to switch off."""
 MOST_OF_CORE = 0.7
 """Share of a core above which a thread loses the priority."""
 CHECK_S = 1.0
@@ -61,6 +63,8 @@ class RealTime:
         self._lowered: set[int] = set()
         self._unsaid: list[str] = []
         self._checked_ns = 0
+        self.granted = not wanted
+        """Whether all that was asked for was applied; unknown on Windows."""
         raise_priority()
         if sys.platform == "win32":
             windows_priority.keep_awake()
@@ -73,20 +77,27 @@ class RealTime:
         keep_freed_memory()
         if sys.platform == "win32":
             self.raise_threads()
-            task = "Pro Audio" if self._priority >= GUARD else "Capture"
+            self.granted = True
+            task = "Pro Audio" if self._is_guard else "Capture"
             return windows_priority.raise_process(task)
         if sys.platform != "linux":
             return "real-time priority: not on this system"
         _call("prctl", _SET_TIMER_SLACK, 1, 0, 0, 0)  # sleeps end on time
-        _set_limits(self._leave)
+        _set_limits(self._leave, not self._is_guard)
         self.raise_threads()
         real_time, locked = bool(self._used_ns), lock_memory()
-        priority = f"SCHED_FIFO {self._priority}" if real_time else "no"
+        policy = "SCHED_RR" if self._is_guard else "SCHED_FIFO"
+        priority = f"{policy} {self._priority}" if real_time else "no"
         memory = "locked" if locked else "not locked"
         text = f"real-time priority: {priority}; memory: {memory}"
-        if not (real_time and locked):
+        self.granted = real_time and locked
+        if not self.granted:
             text += f". To allow it, run {ALLOW} and log in again"
         return text
+
+    @property
+    def _is_guard(self) -> bool:
+        return self._priority >= GUARD
 
     def raise_threads(self) -> None:
         """Give the priority to all Python threads of this process that lack it.
@@ -100,7 +111,8 @@ class RealTime:
             windows_priority.raise_other_threads()
         if sys.platform != "linux":
             return
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        policy = os.SCHED_RR if self._is_guard else os.SCHED_FIFO
+        policy |= os.SCHED_RESET_ON_FORK
         python = [thread.native_id for thread in threading.enumerate()]
         for number in (int(task.name) for task in Path("/proc/self/task").iterdir()):
             with suppress(OSError):
@@ -279,12 +291,18 @@ def _call(function: str, *arguments: int) -> int:
         return -1
 
 
-def _set_limits(leave: Callable[[], None]) -> None:
-    """Permit what may be permitted; call `leave` when a thread computes for `LONGEST_S`."""
+def _set_limits(leave: Callable[[], None], killed: bool = True) -> None:
+    """Permit what may be permitted; call `leave` when a thread computes for `LONGEST_S`.
+
+    `killed`: after `KILLED_S` the kernel ends the process. A limit that the account has stays.
+    """
     if sys.platform == "linux":
         _raise_limit(resource.RLIMIT_RTPRIO)
-        killed_us = round(min(KILLED_S * 1e6, _allowed(resource.RLIMIT_RTTIME)))
-        leave_us = min(round(LONGEST_S * 1e6), killed_us // 2)
+        limit_us = min(
+            KILLED_S * 1e6 if killed else inf, _allowed(resource.RLIMIT_RTTIME)
+        )
+        killed_us = resource.RLIM_INFINITY if limit_us == inf else round(limit_us)
+        leave_us = round(min(LONGEST_S * 1e6, limit_us // 2))
         signal.signal(signal.SIGXCPU, lambda _number, _frame: leave())
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_RTTIME, (leave_us, killed_us))

@@ -58,7 +58,7 @@ def second_guard_main(
     The main process sends `SharedResources`, and `Stop` when all is well.
     """
     leave_session()
-    real_time = settle_guard(outputs, links)
+    real_time = settle_guard(outputs, links, main)
     report = Report(main, links)
     if what := watch(heart, HANG_S):
         for pid in pids:

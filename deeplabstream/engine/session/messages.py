@@ -355,6 +355,13 @@ class GuardTookOver(ProblemReport):
     """The engine ended unexpectedly or hangs; a guard switches the outputs off."""
 
 
+@dataclass(frozen=True, slots=True)
+class GuardRemark:
+    """A guard lacks a priority that it asked for; the text is for the record."""
+
+    text: str
+
+
 ToCamera: TypeAlias = FillRing | ChangeControl | Stop
 ToEngine: TypeAlias = (
     AttachRings
@@ -385,6 +392,6 @@ FromRecorder: TypeAlias = (
     RunOpened | RecordingProgress | SavingProgress | RunClosed | RecorderFailed
 )
 FromAny: TypeAlias = ProblemReport | ProcessFailed | UnknownMessage
-ToSession: TypeAlias = FromCamera | FromEngine | FromRecorder | FromAny
+ToSession: TypeAlias = FromCamera | FromEngine | FromRecorder | GuardRemark | FromAny
 GuardReport: TypeAlias = Edge | ProblemReport
 """A guard sends an `Edge` only where there is no journal to write it to."""

@@ -533,6 +533,8 @@ class Session:
                     self._stop_recording(processes)
             case say.CameraMessage(text):
                 self.note("camera", text)
+            case say.GuardRemark(text):
+                self.note("scheduling", text)
             case say.ControlChanged():
                 self._controls.answered(message)
                 self.note("setting", message.text)

@@ -564,6 +564,7 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
             return replace(state, recording=False, unrecorded=())
         case (
             say.CameraMessage()
+            | say.GuardRemark()
             | say.SavingProgress()
             | say.RunClosed()
             | say.ProcessFailed()
