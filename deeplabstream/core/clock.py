@@ -43,7 +43,7 @@ def asleep_ns() -> int:
     """Return how long the computer was suspended since its start, in ns; 0: unknown.
 
     Linux: the difference of CLOCK_BOOTTIME and CLOCK_MONOTONIC. Windows: of the tick count and
-    the unbiased interrupt time, to 16 ms.
+    the unbiased interrupt time, to 16 ms; they may drift apart slowly.
     """
     if sys.platform == "win32":
         kernel = ctypes.windll.kernel32

@@ -254,6 +254,20 @@ def test_a_sleep_of_the_computer_is_noticed_when_it_woke() -> None:
     assert not asked.requested
 
 
+def test_clocks_that_drift_apart_are_no_sleep() -> None:
+    apart_ns = [0]
+    asked = Termination(asleep=lambda: apart_ns[0])
+    for _ in range(1000):
+        apart_ns[0] += 16_000_000
+        assert not asked.requested
+    apart_ns[0] -= 700_000_000  # the thread waited between reading the two
+    assert not asked.requested
+    apart_ns[0] += 700_000_000
+    assert not asked.requested
+    apart_ns[0] += 600_000_000
+    assert asked.requested and asked.pauses
+
+
 def test_handlers_are_given_back() -> None:
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGTTOU")
     before = [signal.getsignal(getattr(signal, name)) for name in names]

@@ -23,7 +23,9 @@ from multiprocessing import resource_tracker
 from deeplabstream.core.clock import asleep_ns
 
 SLEPT_NS = 500_000_000
-"""A difference of the clocks above this is a sleep of the computer."""
+"""A difference of the clocks that grows by more than this at once is a sleep."""
+DRIFT_NS = 100_000_000
+"""Up to this the difference is taken anew: clocks of unlike steps drift apart on Windows."""
 
 _ENDING = {
     "SIGINT": "Ctrl-C (SIGINT)",
@@ -123,6 +125,8 @@ class Termination:
         if slept_ns > SLEPT_NS:
             self._slept_ns += slept_ns
             self.ask_pause(f"the computer slept for {slept_ns / 1e9:.0f} s")
+        elif abs(slept_ns) <= DRIFT_NS:
+            self._slept_ns += slept_ns
 
 
 _active: list[Termination] = []
