@@ -152,7 +152,7 @@ def test_the_other_python_threads_come_before_those_of_libraries(
     assert thread.native_id is not None
     handle = FIRST_HANDLE + thread.native_id
     assert (0x20, False, thread.native_id) in windows.calls("OpenThread")
-    assert (handle, 2) in windows.calls("SetThreadPriority")
+    assert (handle, 1) in windows.calls("SetThreadPriority")
     opened = [FIRST_HANDLE + number for _, _, number in windows.calls("OpenThread")]
     assert [closed for (closed,) in windows.calls("CloseHandle")] == opened
     own = FIRST_HANDLE + threading.get_native_id()
@@ -196,4 +196,4 @@ def test_windows_itself_applies_what_the_record_says() -> None:
     )
     remark, *others = done.stdout.splitlines()
     assert "MMCSS task Capture; process priority: high" in remark, done.stderr
-    assert others == [str(0x80), "2", "True"]
+    assert others == [str(0x80), "1", "True"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from deeplabstream.engine.processes.windows_events import library
 
-ABOVE_NORMAL, HIGHEST = 1, 2
+ABOVE_NORMAL = 1
 _HIGH_PRIORITY_CLASS = 0x80
 _THREAD_SET_INFORMATION = 0x20
 _ALREADY_IN_TASK = 1552
@@ -82,14 +82,17 @@ def raise_thread() -> None:
 
 
 def raise_other_threads() -> None:
-    """Raise the other Python threads of this process above those of libraries."""
+    """Raise the other Python threads of this process above those of libraries.
+
+    By one step only: nothing here lowers a thread that computes without pause.
+    """
     kernel = _kernel()
     for thread in threading.enumerate():
         number = thread.native_id
         if number is None or number == threading.get_native_id():
             continue
         if handle := kernel.OpenThread(_THREAD_SET_INFORMATION, False, number):
-            kernel.SetThreadPriority(handle, HIGHEST)
+            kernel.SetThreadPriority(handle, ABOVE_NORMAL)
             kernel.CloseHandle(handle)
 
 
