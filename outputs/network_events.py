@@ -86,7 +86,10 @@ class ZmqEvents(EventOutput):
             try:
                 link.bind(place)
             except zmq.ZMQError as error:
-                raise DeviceError(f"{place} can't be used: {error}") from error
+                raise DeviceError(
+                    f"{place} can't be used: {error}. Choose another PORT, or end the "
+                    "program that uses it; HOST must be an address of this computer"
+                ) from error
             link.poll(round(SUBSCRIBING_S * 1e3))
             yield lambda event: link.send_multipart(
                 [event.name.encode(), event.as_json()], zmq.NOBLOCK

@@ -37,6 +37,10 @@ _MOST_BYTES = 2 * MOST_LETTERS
 _TURN_S = 0.1
 _MOST_CONNECTIONS = 16
 _BUSY = "error: the rig is busy; it may still do it"
+_CURE = (
+    "Choose another PORT, or end the program that uses it; HOST must be an address of "
+    "this computer"
+)
 _HTTP = re.compile(r" HTTP/\d", re.IGNORECASE)
 
 
@@ -130,7 +134,7 @@ class TcpStart(_Listener):
         except OSError as error:
             raise DeviceError(
                 f"HOST = {self.host}, PORT = {self.port} can't be used: "
-                f"{error.strerror or error}"
+                f"{error.strerror or error}. {_CURE}"
             ) from error
         threading.Thread(
             target=server.serve_forever, args=(_TURN_S / 2,), daemon=True
@@ -265,7 +269,7 @@ class ZmqStart(_Listener):
             try:
                 link.bind(place)
             except zmq.ZMQError as error:
-                raise DeviceError(f"{place} can't be used: {error}") from error
+                raise DeviceError(f"{place} can't be used: {error}. {_CURE}") from error
             ended = threading.Event()
 
             def serve() -> None:

@@ -864,8 +864,10 @@ class Session:
         silent = [n for n in missing if not rates.get(n, counts[n].delivered)]
         causes = {
             "delivers no frames": silent,
-            "has no frame in its video; is the disk slow, or OUTPUT_DIRECTORY not "
-            "reachable?": [name for name in missing if name not in silent],
+            "has no frame in its video; is the disk slow, OUTPUT_DIRECTORY not "
+            "reachable, or the computer overloaded?": [
+                name for name in missing if name not in silent
+            ],
         }
         text = (
             f"Not everything is recorded {limit_s:.0f} s after the start: "
