@@ -58,7 +58,8 @@ class GraphBackbone(Backbone):
         plan = self._graph.planned((1, *size, 3), torch.float32)
         self.strides, self.channels = tuple(self.taps), channels
         self.multiple = max(self.strides)
-        names = _fixed(_taught(plan), plan, self._larger(size))
+        two = self._graph.planned((2, *size, 3), torch.float32)
+        names = _fixed(_taught(plan), plan, [two, self._larger(size)])
         self._places = {name: place for place, name in enumerate(names)}
         self.weights = nn.ParameterList(
             nn.Parameter(torch.from_numpy(plan.constants[name].copy()))
@@ -190,14 +191,13 @@ def _of_each_image(
     return tuple(differ)
 
 
-def _fixed(names: Sequence[str], one: Plan, other: Plan | None) -> list[str]:
-    """Return the names of constants that are the same in both plans."""
-    if other is None:
-        return [*names]
+def _fixed(names: Sequence[str], one: Plan, others: Sequence[Plan | None]) -> list[str]:
+    """Return the names of constants that are the same in all plans."""
     return [
         name
         for name in names
-        if np.array_equal(one.constants[name], other.constants[name])
+        for own in [one.constants[name]]
+        if all(it is None or np.array_equal(own, it.constants[name]) for it in others)
     ]
 
 

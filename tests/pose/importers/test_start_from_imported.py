@@ -2,7 +2,7 @@
 
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +111,63 @@ def test_the_features_of_a_network_with_several_heads_are_those_before_all_of_th
     assert other.taps == backbone.taps
 
 
+def _insert(
+    model: Path,
+    copy: Path,
+    nodes: Sequence[onnx.NodeProto],
+    constants: Sequence[onnx.TensorProto] = (),
+) -> None:
+    """Copy a model folder, with nodes from `before` to `after` behind its first layer."""
+    shutil.copytree(model, copy)
+    network = onnx.load(str(copy / "network.onnx"))
+    layer = next(node for node in network.graph.node if node.op_type == "Conv")
+    place = [*network.graph.node].index(layer)
+    nodes[-1].output[0], layer.output[0] = layer.output[0], "before"
+    for by, each in enumerate(nodes, start=1):
+        network.graph.node.insert(place + by, each)
+    network.graph.initializer.extend(constants)
+    onnx.save(network, str(copy / "network.onnx"))
+    described = (copy / "model.json").read_text("utf-8")
+    new = network_hash(copy / "network.onnx")
+    described = described.replace(load_model_folder(model).sha256, new)
+    (copy / "model.json").write_text(described, "utf-8")
+
+
+def test_a_constant_added_to_each_image_of_a_graph_of_one_size_is_no_weight(
+    imported: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = load_model_folder(imported("deeplabcut3_maps"))
+    graph = onnx.load(str(model.network)).graph
+    kernel = next(n for n in graph.node if n.op_type == "Conv").input[1]
+    channels = next(it.dims[0] for it in graph.initializer if it.name == kernel)
+    size = model.fitting.height, model.fitting.width
+    table = np.random.default_rng(0).normal(
+        size=(1, channels, size[0] // 2, size[1] // 2)
+    )
+    constants = [
+        onnx.numpy_helper.from_array(table.astype(np.float32), "table"),
+        onnx.numpy_helper.from_array(np.ones(3, np.int64), "ones"),
+    ]
+    added = [
+        onnx.helper.make_node("Shape", ["images"], ["count"], start=0, end=1),
+        onnx.helper.make_node("Concat", ["count", "ones"], ["shape"], axis=0),
+        onnx.helper.make_node("Expand", ["table", "shape"], ["tables"]),
+        onnx.helper.make_node("Add", ["before", "tables"], ["after"]),
+    ]
+    _insert(model.path, tmp_path / "tables", added, constants)
+    backbone = GraphBackbone(tmp_path / "tables").eval()
+    images = torch.from_numpy(
+        np.random.default_rng(1).integers(0, 256, (3, *size, 3), np.uint8)
+    )
+    with torch.no_grad():
+        together = backbone(images)
+        for number, image in enumerate(images):
+            for all_of_them, alone in zip(together, backbone(image[None]), strict=True):
+                torch.testing.assert_close(
+                    all_of_them[number], alone[0], atol=1e-4, rtol=1e-3
+                )
+
+
 def test_layers_that_compute_with_the_number_of_images_are_refused(
     imported: Callable[..., Path],
     labelled: Path,
@@ -118,24 +175,12 @@ def test_layers_that_compute_with_the_number_of_images_are_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start = tmp_path / "counting"
-    shutil.copytree(imported("deeplabcut3_maps"), start)
-    network = onnx.load(str(start / "network.onnx"))
-    node = next(node for node in network.graph.node if node.op_type == "Conv")
-    place = [*network.graph.node].index(node)
-    result = node.output[0]
-    node.output[0] = "before"
     added = [
         onnx.helper.make_node("Shape", ["images"], ["count"], start=0, end=1),
         onnx.helper.make_node("Cast", ["count"], ["number"], to=onnx.TensorProto.FLOAT),
-        onnx.helper.make_node("Mul", ["before", "number"], [result]),
+        onnx.helper.make_node("Mul", ["before", "number"], ["after"]),
     ]
-    for by, each in enumerate(added, start=1):
-        network.graph.node.insert(place + by, each)
-    onnx.save(network, str(start / "network.onnx"))
-    old = load_model_folder(imported("deeplabcut3_maps")).sha256
-    described = (start / "model.json").read_text("utf-8")
-    new = described.replace(old, network_hash(start / "network.onnx"))
-    (start / "model.json").write_text(new, "utf-8")
+    _insert(imported("deeplabcut3_maps"), start, added)
     words = ["--data", str(labelled), "--output", str(tmp_path / "new"), "--quiet"]
     assert TrainNetwork.main([*words, "--start-from", str(start)]) == 2
     told = capsys.readouterr().err
