@@ -125,7 +125,7 @@ class Pool:
         points, confidence = (each[:, 0] for each in found)
         apart = 2 * np.arange(len(own))  # no neighbours: nothing jumps
         doubt = uncertainty(points, confidence, apart)
-        chosen = FrameUncertainty(self.rows.path, own, doubt).pick(
+        chosen = FrameUncertainty(self.rows.path, own, doubt, doubt).pick(
             self.rows, count, np.array(labelled, np.int64)
         )
         return [int(row) for row in chosen]

@@ -41,6 +41,8 @@ class FrameUncertainty:
     """Analysed rows, increasing."""
     uncertainty: NDArray[np.float64]
     """(row,) 0 to 2: 1 minus the mean confidence, plus the share of points that jump."""
+    lack: NDArray[np.float64]
+    """(row,) 1 minus the mean confidence of the animals that are found; none: 1."""
     apart_px: NDArray[np.float64] | None = None
     """(row,) how far the networks of an ensemble differ; None: it is one network."""
 
@@ -55,7 +57,7 @@ class FrameUncertainty:
 
         Its uncertainty then says less of which frames to label than how they differ.
         """
-        return bool(np.median(self.uncertainty) > HALF)
+        return bool(np.median(self.lack) > HALF)
 
     def compared(self, most: int) -> NDArray[np.int64]:
         """Return the place of the most uncertain row of each of `most` parts of the video."""
@@ -116,6 +118,29 @@ def uncertainty(
     return np.asarray(lack + (far[:-1] + far[1:]).mean(axis=1) / 2)
 
 
+def lack_of_confidence(
+    points: NDArray[np.floating], confidence: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return (row,) 1 minus the mean confidence of the animals that are found.
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        (row, animal, body part, 2), px; an animal is found where any point is finite.
+    confidence : numpy.ndarray
+        (row, animal, body part), 0 to 1; NaN: 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        (row,), 0 to 1; 1 where no animal is found.
+    """
+    found = np.isfinite(points).any(axis=(2, 3))
+    sure = np.clip(np.nan_to_num(confidence), 0, 1).mean(axis=2)
+    count = np.maximum(found.sum(axis=1), 1)
+    return np.asarray(1.0 - (sure * found).sum(axis=1) / count)
+
+
 def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
     """Analyse a video; of a long one, pairs of frames throughout.
 
@@ -131,7 +156,8 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
     at = np.array([int(name) for name in found.names], np.int64)
     apart = disagreement(each) if len(each) > 1 else None
     doubt = uncertainty(found.points, found.confidence, at)
-    return FrameUncertainty(rows.path, at, doubt, apart)
+    lack = lack_of_confidence(*found.by_animal)
+    return FrameUncertainty(rows.path, at, doubt, lack, apart)
 
 
 def _found(
@@ -169,6 +195,8 @@ def of_run(path: Path) -> Iterator[FrameUncertainty]:
         points = poses.points[analysed].reshape(*flat, 2)
         confidence = poses.confidence[analysed].reshape(flat)
         rows = at.astype(np.int64)
-        yield FrameUncertainty(part.video, rows, uncertainty(points, confidence, rows))
+        doubt = uncertainty(points, confidence, rows)
+        lack = lack_of_confidence(poses.points[analysed], poses.confidence[analysed])
+        yield FrameUncertainty(part.video, rows, doubt, lack)
     if not found:
         raise DeepLabStreamError(f"{path} contains no video with poses of its frames")

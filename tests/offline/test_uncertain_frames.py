@@ -9,6 +9,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.offline.uncertain_frames import (
     FrameUncertainty,
+    lack_of_confidence,
     of_run,
     of_video,
     uncertainty,
@@ -92,7 +93,7 @@ def scenes(path: Path) -> VideoReader:
 def test_one_of_the_uncertain_frames_that_look_alike_is_picked(tmp_path: Path) -> None:
     rows, doubt = scenes(tmp_path), np.zeros(60)
     doubt[0:12], doubt[24:36] = 0.9, 0.5  # two scenes; in the others it is certain
-    found = FrameUncertainty(rows.path, np.arange(60), doubt)
+    found = FrameUncertainty(rows.path, np.arange(60), doubt, doubt)
     none = np.array([], np.int64)
     first, second = found.pick(rows, 2, none).tolist()
     assert first < 12
@@ -104,7 +105,7 @@ def test_one_of_the_uncertain_frames_that_look_alike_is_picked(tmp_path: Path) -
 def test_what_looks_like_a_labelled_frame_is_not_picked(tmp_path: Path) -> None:
     rows, doubt = scenes(tmp_path), np.zeros(60)
     doubt[0:12], doubt[24:36] = 0.9, 0.5
-    found = FrameUncertainty(rows.path, np.arange(60), doubt)
+    found = FrameUncertainty(rows.path, np.arange(60), doubt, doubt)
     (picked,) = found.pick(rows, 1, np.array([3]))
     assert 24 <= picked < 36
     assert 3 not in found.pick(rows, 100, np.array([3]))
@@ -116,13 +117,26 @@ def test_of_a_network_that_is_mostly_uncertain_frames_that_differ_are_picked(
     """Its uncertainty says little: the scenes count alike, as without a network."""
     rows, doubt = scenes(tmp_path), np.full(60, 0.55)
     doubt[0:24] = 0.9, 0.8, *[0.7] * 22
-    found = FrameUncertainty(rows.path, np.arange(60), doubt)
+    found = FrameUncertainty(rows.path, np.arange(60), doubt, doubt)
     assert found.mostly_uncertain
     none = np.array([], np.int64)
     assert sorted(found.pick(rows, 5, none) // 12) == [0, 1, 2, 3, 4]
-    same = FrameUncertainty(rows.path, np.arange(60), np.zeros(60))
+    same = FrameUncertainty(rows.path, np.arange(60), *np.zeros((2, 60)))
     assert not same.mostly_uncertain
     assert found.pick(rows, 8, none).tolist() == same.pick(rows, 8, none).tolist()
+
+
+def test_places_for_animals_that_are_absent_are_no_lack_of_confidence() -> None:
+    points = np.full((5, 3, 2, 2), np.nan)
+    confidence = np.full((5, 3, 2), np.nan)
+    points[:4, 1], confidence[:4, 1] = 7, 0.98  # one animal of three
+    points[2, 0, 0], confidence[2, 0, 0] = 9, 0.5  # half of another one
+    lack = lack_of_confidence(points, confidence)
+    assert lack == pytest.approx([0.02, 0.02, 1 - (0.98 + 0.25) / 2, 0.02, 1.0])
+    doubt = uncertainty(points.reshape(5, 6, 2), confidence.reshape(5, 6), np.arange(5))
+    found = FrameUncertainty(Path("x"), np.arange(5), doubt, lack)
+    assert np.median(doubt) > 0.5
+    assert not found.mostly_uncertain
 
 
 class _Lost(_Dotty):
@@ -148,7 +162,8 @@ def test_the_program_says_that_a_network_is_mostly_uncertain(
 
 def test_of_a_long_run_frames_of_all_its_parts_are_compared(tmp_path: Path) -> None:
     rows = scenes(tmp_path)
-    found = FrameUncertainty(rows.path, np.arange(60), np.linspace(0, 1, 60))
+    doubt = np.linspace(0, 1, 60)
+    found = FrameUncertainty(rows.path, np.arange(60), doubt, doubt)
     compared = found.compared(10)
     assert compared.tolist() == list(range(5, 60, 6)), "the most uncertain of each part"
     assert found.compared(100).tolist() == list(range(60))
