@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+import re
 import sys
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 
@@ -73,6 +76,25 @@ def test_numbers_of_numpy_beside_the_weights_are_read(
     torch.save({"model": weights, "metadata": {"metrics": metrics}}, file)
     assert package.loaded(file)["metadata"]["metrics"]["test.rmse"] == 1.5
     assert np.dtype not in torch.serialization.get_safe_globals()
+
+
+@pytest.mark.skipif(torch.__version__ < (2, 6), reason="torch knows one name alone")
+@pytest.mark.parametrize("module", ["numpy.core", "numpy._core"])
+def test_numbers_of_numpy_1_and_2_are_read(
+    package: ModuleType, tmp_path: Path, module: str
+) -> None:
+    written, file = BytesIO(), tmp_path / "snapshot.pt"
+    torch.save({"metrics": {"test.rmse": np.float64(1.5)}}, written)
+    with zipfile.ZipFile(written) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("data.pkl"):
+                before = re.search(rb"cnumpy\.[\w.]+\.multiarray\n", content)
+                assert before is not None
+                own = f"c{module}.multiarray\n".encode()
+                content = content.replace(before[0], own)
+            new.writestr(name, content)
+    assert package.loaded(file)["metrics"]["test.rmse"] == 1.5
 
 
 def test_a_damaged_checkpoint_is_a_sentence(

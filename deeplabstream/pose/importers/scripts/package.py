@@ -174,7 +174,11 @@ def loaded(file, trust=False):
 
 
 def _numbers_of_numpy():
-    """Let torch load numbers of numpy; torch before 2.5 can't."""
+    """Let torch load numbers of numpy; torch before 2.5 can't.
+
+    Files name the module of the numpy that wrote them, 1 or 2; torch before 2.6 knows that
+    of the present numpy alone.
+    """
     import contextlib
 
     import torch
@@ -184,8 +188,13 @@ def _numbers_of_numpy():
     except ImportError:  # numpy 1
         from numpy.core.multiarray import scalar
     kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i8")}
+    scalars = [scalar]
+    if torch.__version__ >= (2, 6):
+        scalars = [
+            (scalar, f"numpy.{of}.multiarray.scalar") for of in ("core", "_core")
+        ]
     known = getattr(torch.serialization, "safe_globals", None)
-    return known([np.dtype, scalar, *kinds]) if known else contextlib.nullcontext()
+    return known([np.dtype, *scalars, *kinds]) if known else contextlib.nullcontext()
 
 
 def export(network, width, height, names, folder, any_size=False):
