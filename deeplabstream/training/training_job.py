@@ -256,6 +256,8 @@ def train(config: TrainConfig, say: Callable[[str], object] = print) -> Trained:
     DeepLabStreamError
         A network is there already, labels or settings are wrong, or memory is too small.
         The message says which.
+    OSError
+        A file can't be written; without a name of its own it names the output folder.
 
     Examples
     --------
@@ -270,6 +272,9 @@ def train(config: TrainConfig, say: Callable[[str], object] = print) -> Trained:
         _check_output(config)
     try:
         return _train(config, say)
+    except OSError as error:  # of a full disk: Python names no file
+        error.filename = error.filename or str(config.output)
+        raise
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
@@ -508,8 +513,11 @@ def _architecture(
     start: "StartNetwork | None",
 ) -> "Architecture":
     """Return the given architecture, or the start network's; ModelError: they differ."""
+    from deeplabstream.training.networks.learned_vit import SIZES, WITHOUT_START
     from deeplabstream.training.networks.pose_network import Architecture
 
+    if start is None and config.backbone in SIZES:
+        raise ModelError(WITHOUT_START.format(config.backbone))
     names = ("backbone", "stages", "channels", "sigma")
     given = {name: getattr(config, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}

@@ -17,6 +17,7 @@ FOLDER/
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -151,7 +152,9 @@ def _train_and_export(
         data.pick(parts.train), run.settings, status, data.pick(parts.validation),
         run.unlabelled, folder, resume, run.cameras, looked,
     )  # fmt: skip
-    torch.save(network.state_dict(), folder / WEIGHTS)
+    weights = BytesIO()
+    torch.save(network.state_dict(), weights)
+    (folder / WEIGHTS).write_bytes(weights.getvalue())  # OSError where the disk is full
     status.write("EVALUATING", run.settings.steps)
     out = list(parts.validation) + list(parts.test)
     decoder = training_decoder(data, run.settings.network)

@@ -1,5 +1,6 @@
 """Training from another network: what is taken over, what is new, what is refused."""
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from deeplabstream.core.errors import ModelError
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.image_fitting import Fitting
@@ -180,6 +182,39 @@ def test_the_output_and_the_model_folder_say_what_was_taken_over(
         "unfreeze_at": 0,  # a tenth of two steps
     }
     assert open_start(folder / "detector").how.backbone == "unet"
+
+
+def test_backbones_of_lightning_pose_alone_are_not_trained_from_random_weights(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--backbone", "vitb_imagenet", "--no-imagenet"]
+    assert train(labelled, tmp_path / "new", *words) == 2
+    told = capsys.readouterr().err
+    assert "vitb_imagenet has weights only in networks of Lightning Pose" in told
+    assert "--start-from" in told
+    assert train(labelled, tmp_path / "new", "--backbone", "vgg") == 2
+    listed = capsys.readouterr().err.partition("; of networks of")[0]
+    assert "unet" in listed and "vitb_imagenet" not in listed
+
+
+def test_a_head_from_a_graph_without_a_last_layer_is_refused() -> None:
+    with pytest.raises(ModelError, match="unet has no last layer"):
+        build_network(2, Architecture("unet", head="last"))
+
+
+def test_a_full_disk_names_the_folder(
+    labelled: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*given: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as file.write does
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert train(labelled, tmp_path / "new", *UNET) == 2
+    told = capsys.readouterr().err
+    assert told.endswith(f"{tmp_path / 'new'} can't be used: No space left on device\n")
 
 
 def test_other_ways_of_training_start_from_a_network_too(

@@ -99,7 +99,13 @@ def open_backbone(name: str, stages: int = 5) -> Backbone:
         return GraphBackbone(Path(name.removeprefix(GRAPH)))
     known = _openers()
     if name not in known:
-        raise ModelError(f"there is no backbone {name!r}; known are {', '.join(known)}")
+        from deeplabstream.training.networks.learned_vit import SIZES
+
+        free = ", ".join(other for other in known if other not in SIZES)
+        raise ModelError(
+            f"there is no backbone {name!r}; known are {free}; of networks of Lightning "
+            f"Pose (--start-from) also {', '.join(SIZES)}"
+        )
     return known[name](stages)
 
 

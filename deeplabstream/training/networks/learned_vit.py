@@ -20,6 +20,10 @@ SIZES: dict[str, tuple[int, int, int, int, bool]] = {
     "vitb_dinov2": (768, 12, 12, 37, True),
 }
 """Width, blocks, heads, positions along a side, and whether branches are scaled (DINOv2)."""
+WITHOUT_START = (
+    "{} has weights only in networks of Lightning Pose: name the folder of one with "
+    "--start-from, or take another backbone"
+)
 
 
 class LearnedTransformer(Backbone):

@@ -72,7 +72,12 @@ class PoseNetwork(nn.Module):
         self.head: nn.Module
         if self.how.head == "light":
             self.head = LightHead(maps, widths, strides, self.how.channels)
-        elif self.how.head == "last" and self.body.last is not None:
+        elif self.how.head == "last":
+            if self.body.last is None:
+                raise ModelError(
+                    f"{self.how.backbone.removeprefix(GRAPH)} has no last layer that a "
+                    "network can be started from: it makes its heat maps otherwise"
+                )
             weight, _ = self.body.last
             self.head = LastLayer(maps, widths[0], weight.shape[-1])
         else:
