@@ -36,14 +36,15 @@ class History(Generic[State]):
         self._past = [*self._past[1 - _MOST :], state]
         self._future.clear()
 
-    def undo(self, present: Callable[[State], State]) -> State | None:
+    def undo(self, present: Callable[[State], State | None]) -> State | None:
         """Return the state before the last change, None: there is none.
 
-        `present` is given that state and returns what is now where it was.
+        `present` is given that state and returns what is now where it was; None: the state
+        can't be restored, and stays the last one.
         """
         return _move_state(self._past, self._future, present)
 
-    def redo(self, present: Callable[[State], State]) -> State | None:
+    def redo(self, present: Callable[[State], State | None]) -> State | None:
         """Return the state that was taken back last; likewise."""
         return _move_state(self._future, self._past, present)
 
@@ -58,12 +59,16 @@ class History(Generic[State]):
 
 
 def _move_state(
-    of: list[State], to: list[State], present: Callable[[State], State]
+    of: list[State], to: list[State], present: Callable[[State], State | None]
 ) -> State | None:
     if not of:
         return None
     state = of.pop()
-    to.append(present(state))
+    before = present(state)
+    if before is None:
+        of.append(state)
+        return None
+    to.append(before)
     return state
 
 

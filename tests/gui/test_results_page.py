@@ -21,6 +21,7 @@ from deeplabstream.analysis.region_list import (
 )
 from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.analysis.study import read_table
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
@@ -31,6 +32,7 @@ from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import Analyse, AnalyseStudy, Draw, Written
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
+from deeplabstream.gui.widgets import run_regions
 from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import change_notes, read_notes
@@ -403,6 +405,28 @@ def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(
     regions.delete.click()
     assert read_places(run).regions == ()
     assert "region time: rectangle" not in await_measures(qtbot, page)
+
+
+def test_an_undo_that_could_not_be_written_can_be_done_again(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "output/c"
+    page.table.choose(0)
+    page.show_tab("Regions")
+    await_measures(qtbot, page)
+    page.regions.canvas.made.emit(Shape("rectangle", (9.5, 0.0, 10.0, 40.0)))
+
+    def full(*given: object) -> None:
+        raise DeepLabStreamError("regions.json: No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_regions, "change_places", full)
+        page.undo()
+        assert "No space left on device" in page.state.text()
+    assert [each.name for each in read_places(run).regions] == ["rectangle"]
+    page.undo()
+    assert read_places(run).regions == ()
+    await_measures(qtbot, page)
 
 
 def test_regions_that_another_program_adds_meanwhile_are_kept(

@@ -112,11 +112,11 @@ class RunRegions(QWidget):
 
     def undo(self) -> None:
         """Take the last change back."""
-        self.history.undo(self._move)
+        self.history.undo(self._write)
 
     def redo(self) -> None:
         """Make it again."""
-        self.history.redo(self._move)
+        self.history.redo(self._write)
 
     def put_tool_away(self) -> bool:
         """Draw no more; return whether something was to be drawn."""
@@ -231,11 +231,6 @@ class RunRegions(QWidget):
         before = self._write(changed, "" if new == old else new)
         if before is not None:
             self.history.remember(before)
-
-    def _move(self, changed: _Places) -> _Places:
-        """Write a state of the history; return what was there."""
-        before = self._write(changed)
-        return changed if before is None else before
 
     def _write(self, changed: _Places, unused: str = "") -> _Places | None:
         """Write the places of these names; return what was there, None: it failed.
