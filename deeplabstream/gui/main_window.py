@@ -405,6 +405,8 @@ class MainWindow(QMainWindow):
         frame.setSize(self.size() + around)
         frame.moveRight(min(frame.right(), room.right()))
         frame.moveBottom(min(frame.bottom(), room.bottom()))
+        frame.moveLeft(max(frame.left(), room.left()))
+        frame.moveTop(max(frame.top(), room.top()))
         if frame.topLeft() != self.pos():
             self.move(frame.topLeft())
 
