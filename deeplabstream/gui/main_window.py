@@ -451,9 +451,9 @@ class MainWindow(QMainWindow):
 
     def offer_draft(self) -> None:
         """Ask what to do with unsaved changes of a program that was killed."""
-        if not self.document.lost:
+        draft, name = self.document.lost, self.document.path.name
+        if draft is None:
             return
-        draft, name = self.document.draft, self.document.path.name
         question = (
             f"The program ended before changes of {name} were saved. They are in "
             f"{draft.name}. Restore them?"
@@ -461,11 +461,11 @@ class MainWindow(QMainWindow):
         answer = ask(self, question, *_DRAFT, default=_DRAFT[0])
         if answer == _DRAFT[0]:
             try:
-                self.document.restore_draft()
+                self.document.restore_draft(draft)
             except SettingsError as error:
                 self.log.complain("; ".join(error.problems))
         elif answer == _DRAFT[1]:
-            self.document.discard_draft()
+            self.document.discard_draft(draft)
 
     def end(self) -> None:
         """Close without a question, as a signal demands; unsaved settings are kept."""

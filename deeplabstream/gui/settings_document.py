@@ -1,5 +1,6 @@
 """Settings document: text of the open settings file, its problems, undo and saving."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from errno import ENOENT
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
-from deeplabstream.core.atomic_replace import atomic_file, replace
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.engine.checks.settings_check import rig_problems
@@ -151,27 +152,28 @@ class Document(QObject):
     @property
     def draft(self) -> Path:
         """Where text is kept that nobody had the time to save."""
-        return self.path.with_name(f"{self.path.stem}.unsaved{self.path.suffix}")
+        name = f"{self.path.stem}.unsaved{self.path.suffix}"
+        return self._draft or self.path.with_name(name)
 
     def keep_draft(self) -> None:
         """Write the unsaved text beside the file.
 
-        A draft of another program, ended or not, is renamed, not overwritten.
+        A draft of another program, ended or not, stays as it is: this one gets a number.
         """
         self._drafting.stop()
         with suppress(OSError):  # the folder can't be written: there is no draft
-            if self.draft.exists() and not self._owns_draft():
-                replace(self.draft, free_path(self.draft))
+            if not self._owns_draft():
+                self._draft = None
+                self._draft = free_path(self.draft)
             if self.path.parent.is_dir():
                 with atomic_file(self.draft) as file:
                     file.write_text(self._text, encoding="utf-8", newline="")
-                self._draft, self._drafted = self.draft, self._text
+                self._drafted = self._text
 
     def _owns_draft(self) -> bool:
         """Return whether the draft is as this document has written it."""
         try:
-            own = self._draft is not None and self._draft == self.draft
-            return own and read_text(self.draft) == self._drafted
+            return self._draft is not None and read_text(self._draft) == self._drafted
         except SettingsError:
             return False
 
@@ -183,19 +185,20 @@ class Document(QObject):
                 self.draft.unlink()
         self._draft = None
 
-    def restore_draft(self) -> None:
+    def restore_draft(self, draft: Path) -> None:
         """Continue with what an earlier program left unsaved; a step that can be undone.
 
         SettingsError: it can't be read.
         """
-        text = read_text(self.draft)
-        self._draft, self._drafted = self.draft, text
+        text = read_text(draft)
+        self.forget_draft()
+        self._draft, self._drafted = draft, text
         self.edit(text)
 
-    def discard_draft(self) -> None:
+    def discard_draft(self, draft: Path) -> None:
         """Remove what an earlier program left unsaved."""
         with suppress(OSError):
-            self.draft.unlink()
+            draft.unlink()
 
     def file_as_shown(self, experiment: str = "") -> Path:
         """Return a file that holds the text, for another program: a copy if need be.
@@ -226,14 +229,21 @@ class Document(QObject):
         self._copy = None
 
     @property
-    def lost(self) -> bool:
-        """Whether an earlier program left a draft that differs from the file."""
+    def lost(self) -> Path | None:
+        """The newest draft of another program that differs from the file; None: none."""
+        stem, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
+        name = re.compile(rf"{stem}\.unsaved(_\d+)?{suffix}")
+        found: dict[Path, int] = {}
+        with suppress(OSError):
+            for file in self.path.parent.iterdir():
+                other = name.fullmatch(file.name) and file != self._draft
+                if other and self._differs(file):
+                    found[file] = file.stat().st_mtime_ns
+        return max(found, key=found.__getitem__, default=None)
+
+    def _differs(self, draft: Path) -> bool:
         try:
-            return (
-                self._draft != self.draft
-                and self.draft.exists()
-                and read_text(self.draft) != self._on_disk
-            )
+            return read_text(draft) != self._on_disk
         except SettingsError:
             return True
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -146,8 +147,8 @@ def test_unsaved_changes_survive_a_killed_program(
     document.set_word("Camera arena", "SEED", "7")
     qtbot.waitUntil(document.draft.exists, timeout=60_000)
     killed, again = document.text, Document(document.path)
-    assert again.lost
-    again.restore_draft()
+    assert again.lost is not None
+    again.restore_draft(again.lost)
     assert again.text == killed
     assert again.unsaved
     again.undo()
@@ -175,18 +176,34 @@ def test_the_draft_of_a_killed_program_is_never_overwritten(document: Document) 
     again.keep_draft()
     files = sorted(path.name for path in document.path.parent.iterdir())
     assert files == ["rig.ini", "rig.unsaved.ini", "rig.unsaved_2.ini"]
-    kept = document.path.with_name("rig.unsaved_2.ini")
-    assert kept.read_text(encoding="utf-8") == killed
+    assert document.draft.read_text(encoding="utf-8") == killed
 
 
 def test_two_windows_with_one_file_keep_a_draft_each(document: Document) -> None:
     other = Document(document.path)
-    for each, seed in ((document, "7"), (other, "8"), (document, "9")):
+    for seed in range(7, 13):
+        each = document if seed % 2 else other
+        each.set_word("Camera arena", "SEED", str(seed))
+        each.keep_draft()
+    files = {path.name for path in document.path.parent.iterdir()}
+    assert files == {"rig.ini", "rig.unsaved.ini", "rig.unsaved_2.ini"}
+    assert document.draft.read_text("utf-8") == document.text
+    document.save()
+    assert not document.draft.exists()
+    assert other.draft.read_text("utf-8") == other.text
+
+
+def test_the_newest_draft_is_offered_whatever_its_number(document: Document) -> None:
+    other = Document(document.path)
+    for each, seed in ((document, "7"), (other, "8")):
         each.set_word("Camera arena", "SEED", seed)
         each.keep_draft()
-    document.save()
-    files = [file for file in document.path.parent.iterdir() if "unsaved" in file.name]
-    assert other.text in [file.read_text("utf-8") for file in files]
+    os.utime(document.draft, ns=(0, 0))
+    again = Document(document.path)
+    assert again.lost == other.draft
+    again.restore_draft(other.draft)
+    assert again.text == other.text
+    assert again.lost == document.draft, "offered next"
 
 
 @pytest.mark.parametrize(
