@@ -34,7 +34,13 @@ from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.file_opening import FileOpener, paths_of
 from deeplabstream.gui.menu import RunMenu, build_menu
 from deeplabstream.gui.pages.live_page import LivePage
-from deeplabstream.gui.pages.page_stack import PAGES, Cancelling, Finishing, Opening
+from deeplabstream.gui.pages.page_stack import (
+    PAGES,
+    Cancelling,
+    Finishing,
+    Leaving,
+    Opening,
+)
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import Tour
@@ -417,13 +423,14 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(_FRAMED_MS, self._fit_screen)
 
     def _may_close(self) -> bool:
-        """Ask before something that runs is ended, and about unsaved settings."""
+        """Ask before something that runs is ended, and about what is not saved."""
         if running := self._running():
             ends = "ends it" if len(running) == 1 else "ends them"
             question = f"Still running: {', '.join(running)}. Closing {ends}."
             if ask(self, question, _END, "Stay") != _END:
                 return False
-        return self.menu.may_leave()
+        pages = [page for page in self._made.values() if isinstance(page, Leaving)]
+        return all(page.may_leave() for page in pages) and self.menu.may_leave()
 
     def _running(self) -> list[str]:
         """Return what closing the window would end, in words."""

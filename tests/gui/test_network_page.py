@@ -7,17 +7,21 @@ import cv2
 import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint, Qt
-from PyQt5.QtWidgets import QLineEdit, QWidget
+from PyQt5.QtGui import QShowEvent
+from PyQt5.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core.paths import ROOT
 from deeplabstream.gui.dialogs import questions
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.file_opening import kind_of
+from deeplabstream.gui.pages import network_page
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
 from deeplabstream.training.data import label_book
+from deeplabstream.training.data.label_book import write_uncertain
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.lightning_pose.result_tables import (
@@ -302,6 +306,83 @@ def test_a_point_that_can_not_be_saved_stays_and_the_reason_is_shown(
     assert np.isfinite(tab.book.points[tab.frame, 0]).all()
     qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 30, 10))
     assert "frames not labelled yet" in tab.words.text()
+
+
+def test_labels_that_a_full_disk_refused_are_saved_before_others_are_opened(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **named: object) -> None:
+        raise OSError(28, "No space left on device", "CollectedData.csv")
+
+    answers, asked = ["Cancel", "Cancel", "Continue without saving"], list[str]()
+
+    def answer(window: QWidget, question: str, *words: str) -> str:
+        asked.append(question)
+        return answers.pop(0)
+
+    monkeypatch.setattr(network_page, "ask", answer)
+    labels, book, tab = tmp_path / "labels", page.book, page.training
+    assert book is not None
+    book.accept(1)
+    begun: list[object] = []
+    monkeypatch.setattr(tab.program, "start", lambda *given: begun.append(given))
+    with monkeypatch.context() as patched:
+        patched.setattr(label_book, "write_labels", full)
+        book.accept(0)
+        page.open(tmp_path / "other")
+        assert page.book is book
+        assert page.pick_frames("x", "--into", str(labels)) is None
+        tab.show_book(book)
+        tab.begin()
+        assert "No space left on device. Training reads that file" in tab.state.text()
+        assert not begun
+    assert "CollectedData.csv: No space left on device. These labels are" in asked[0]
+    page._reopen(labels, 0)
+    assert page.book is not None and page.book is not book
+    assert page.book.done.tolist() == [True, True, False]
+    monkeypatch.setattr(label_book, "write_labels", full)
+    page.book.accept(2)
+    page.open(labels)
+    assert page.book.done.tolist() == [True, True, False], "as the user chose"
+
+
+def test_a_window_that_is_restored_leaves_the_focus_where_it_was(
+    page: NetworkPage,
+) -> None:
+    """A window manager's show is spontaneous; the tab's own show is not."""
+    event = QShowEvent()
+    page.parts_line.setFocus()
+    assert not event.spontaneous()
+    page.labelling.showEvent(event)
+    assert page.focusWidget() is page.labelling
+    page.parts_line.setFocus()
+    QApplication.setActiveWindow(page)
+    page.labelling.showEvent(_Restored())
+    assert page.focusWidget() is page.parts_line
+
+
+class _Restored(QShowEvent):
+    def spontaneous(self) -> bool:
+        return True
+
+
+def test_training_starts_from_the_present_network_after_a_restart_too(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    settings = tmp_path / "present.ini"
+    text = (ROOT / "settings.ini").read_text("utf-8")
+    settings.write_text(text, "utf-8")
+    labels = tmp_path / "labels"
+    for reasons, wanted in (({}, False), ({"labeled-data/film/img1.png": "x"}, True)):
+        write_uncertain(labels, reasons)
+        again = NetworkPage(Document(settings), Recent())
+        qtbot.addWidget(again)
+        again.parts_line.setText("nose, snout")
+        again.open(labels)
+        present = again.using.present
+        assert present is not None
+        start = again.training.options.values()["--start-from"]
+        assert start == ([str(present)] if wanted else [])
 
 
 def test_a_click_on_a_suspicious_label_shows_its_frame(

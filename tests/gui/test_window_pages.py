@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from PyQt5.QtCore import QSettings, Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QMessageBox
@@ -13,11 +15,14 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import LIGHT, palette
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import load
+from deeplabstream.training.data import label_book
+from deeplabstream.training.data.label_book import open_book
 from tests.gui.fake_session import FakeSession
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -231,6 +236,33 @@ def test_leaving_asks_about_unsaved_settings(qtbot: QtBot, file: Path) -> None:
     assert rig_of(window).closed
 
 
+def test_leaving_asks_about_labels_that_a_full_disk_refused(
+    qtbot: QtBot, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = file.parent / "labels/labeled-data/film"
+    labels.mkdir(parents=True)
+    cv2.imwrite(str(labels / "img0.png"), np.zeros((48, 64), np.uint8))
+    window = opened(qtbot, file)
+    window.show_page("Network")
+    page = window._made["Network"]
+    assert isinstance(page, NetworkPage)
+    page.parts_line.setText("nose")
+    page.open(file.parent / "labels")
+    assert page.book is not None
+
+    def full(*given: object, **named: object) -> None:
+        raise OSError(28, "No space left on device", "CollectedData.csv")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(label_book, "write_labels", full)
+        page.book.place(0, 0, 10, 20)
+        answer("Cancel")
+        assert not window.close()
+        assert window.isVisible()
+    assert window.close(), "saved on the way, without a question"
+    assert open_book(labels.parents[1]).points[0, 0].tolist() == [10, 20]
+
+
 def test_a_file_that_another_program_changed_is_not_lost_unasked(
     qtbot: QtBot, file: Path
 ) -> None:
@@ -302,6 +334,10 @@ def test_a_window_of_a_larger_screen_fits_this_one(
     again._fit_screen()
     bottom = again.frameGeometry().bottom()
     assert bottom <= screen.availableGeometry().bottom(), "moved onto the screen"
+    again.move(-150, -80)
+    again._fit_screen()
+    corner = again.frameGeometry().topLeft()
+    assert screen.availableGeometry().contains(corner), "the title bar can be reached"
     again.end()
     window.end()
 

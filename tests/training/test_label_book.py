@@ -379,6 +379,33 @@ def test_animals_are_renamed_and_added_in_the_project_too(several: Path) -> None
         again.name_animals(["anna", "anna"])
 
 
+def test_names_that_a_full_disk_refused_are_saved_with_the_next_change(
+    several: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, tables = open_book(several), several.rglob("CollectedData*.csv")
+    before = {file: file.read_text("utf-8") for file in tables}
+
+    def full(*given: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "labels.csv")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(label_book, "write_dlc_video", full)
+        book.name_animals(["anna", "bert"])
+        assert book.fault == "Not saved in labels.csv: No space left on device"
+    book.accept(0)
+    assert book.fault == ""
+    for file, text in before.items():
+        assert "bob" in text
+        assert "bob" not in file.read_text("utf-8")
+    again = open_book(several)
+    assert np.array_equal(again.points, book.points, equal_nan=True)
+
+
+def test_a_folder_without_images_keeps_the_names_of_its_animals(tmp_path: Path) -> None:
+    open_book(tmp_path, ["nose"]).name_animals(["anna", "bob"])
+    assert open_book(tmp_path).individuals == ("anna", "bob")
+
+
 def test_a_rename_that_was_cut_off_after_the_config_loses_nothing(
     several: Path,
 ) -> None:

@@ -98,7 +98,7 @@ class LabellingTab(QWidget):
             self.show_frame(int(waiting[0]) if len(waiting) else 0)
         else:
             self.canvas.clear(why)
-        self._show_state()
+        self.show_state()
 
     def show_frame(self, frame: int) -> None:
         """Show a frame of the book, and its first body part that is not placed."""
@@ -295,7 +295,8 @@ class LabellingTab(QWidget):
         reason = self.book.reasons.get(name, "")
         return f"{name}: {reason}" if reason else name
 
-    def _show_state(self) -> None:
+    def show_state(self) -> None:
+        """Show how many frames are labelled, or why labels are not saved."""
         book = self.book
         labelled = book is not None and bool(book.done.any())
         self.check.setEnabled(labelled and not self.checking.running)
@@ -316,14 +317,16 @@ class LabellingTab(QWidget):
                 said += f", {count} of them begun (◔)"
             if any(name in book.reasons for name in np.array(book.names)[~book.done]):
                 said += "; uncertain ones come first"
-            self.words.setText(book.fault or said)
+            if book.fault:
+                said = f"{book.fault}. Points are kept, and saved with the next change"
+            self.words.setText(said)
 
     def _changed(self, part: int) -> None:
         item = self.list.item(self.frame)
         if item is not None:
             item.setText(self._line(self.frame))
         self._show(part)
-        self._show_state()
+        self.show_state()
         self.changed.emit()
 
     def _remember(self) -> None:
@@ -414,7 +417,7 @@ class LabellingTab(QWidget):
             return
         try:
             book.name_animals(names)
-        except (LabelsError, OSError) as error:
+        except LabelsError as error:
             self._list_animals()
             self._mark_rows()
             self.words.setText(str(error))
@@ -422,7 +425,7 @@ class LabellingTab(QWidget):
         self._list_animals()
         if self.frame >= 0:
             self._changed(min(self.canvas.part, book.points.shape[1] - 1))
-        self._show_state()
+        self.show_state()
 
     def _add_animal(self) -> None:
         if self.book is not None:
@@ -510,9 +513,13 @@ class LabellingTab(QWidget):
         self.canvas.update()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Take the focus: Space accepts a frame, and presses no button."""
+        """Take the focus: Space accepts a frame, and presses no button.
+
+        Not when the window is restored: the focus is where it was then.
+        """
         super().showEvent(event)
-        self.setFocus()
+        if event is not None and not event.spontaneous():
+            self.setFocus()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Do what the help beside the frame says."""

@@ -20,7 +20,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
-from deeplabstream.gui.dialogs.questions import ask_folder
+from deeplabstream.gui.dialogs.questions import ask, ask_folder
 from deeplabstream.gui.pages.checking_tab import CheckingTab
 from deeplabstream.gui.pages.labelling_tab import LabellingTab
 from deeplabstream.gui.pages.programs_tab import ProgramsTab
@@ -36,6 +36,7 @@ from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook, open_book
 from deeplabstream.training.data.labels import LabelsError
 
+_LOSE, _STAY = "Continue without saving", "Cancel"
 MOST_ANIMALS = 100
 """Of one frame."""
 _STEPS = (
@@ -85,7 +86,12 @@ class NetworkPage(QWidget):
                 self._show(open_book(last))
 
     def open(self, folder: Path) -> None:
-        """Show the frames of a folder; a new one takes body parts and animals of the lines."""
+        """Show the frames of a folder; a new one takes body parts and animals of the lines.
+
+        Labels that are not saved are saved first, or the user is asked.
+        """
+        if not self.may_leave():
+            return
         parts = [part.strip() for part in self.parts_line.text().split(",")]
         animals = named_animals(self.animals_line.text())
         try:
@@ -128,7 +134,7 @@ class NetworkPage(QWidget):
     def pick_frames(self, *arguments: str) -> ProgramWindow | None:
         """Add frames of a video or a run, with these options of `utils/PickFrames.py`."""
         book = self.book
-        if book is None:
+        if book is None or not self.may_leave():
             return None
         window = ProgramWindow("Pick frames", "PickFrames.py", arguments, self)
         window.ended.connect(partial(self._reopen, book.folder))
@@ -149,9 +155,21 @@ class NetworkPage(QWidget):
         words = [str(run), "--into", str(self.book.folder), "--queue"]
         if (present := self.using.present) is not None:
             words += ["--model", str(present)]
-            if not members(present):
-                self.training.options.show_values({"--start-from": [str(present)]})
+            self._start_from(present)
         return self.pick_frames(*words)
+
+    def _start_from_present(self, book: LabelBook) -> None:
+        """Start from the present network, as `label_queue` does, unless one is chosen."""
+        skeleton, present = self._present(), self.using.present
+        chosen = self.training.options.values()["--start-from"]
+        if present is None or skeleton is None or chosen:
+            return
+        if {*skeleton.bodyparts} & {*book.bodyparts}:
+            self._start_from(present)
+
+    def _start_from(self, network: Path) -> None:
+        if not members(network):
+            self.training.options.show_values({"--start-from": [str(network)]})
 
     def convert_labels(self, labels: Path, folder: Path) -> ProgramWindow:
         """Convert labels of another program into a new folder, and show that."""
@@ -185,15 +203,34 @@ class NetworkPage(QWidget):
         training = self.training
         return f"training of {training.model.name}" if training.running else ""
 
+    def may_leave(self) -> bool:
+        """Save labels that are not saved yet; ask if that fails. False: the user stays."""
+        if self.book is None or not self.book.fault:
+            return True
+        self.book.save_unsaved()
+        self.labelling.show_state()
+        if not self.book.fault:
+            return True
+        question = (
+            f"{self.book.fault}. These labels are lost when you continue. Free disk "
+            "space or make the folder writable first."
+        )
+        return ask(self, question, _LOSE, _STAY) == _LOSE
+
     def finish(self) -> None:
-        """End what goes on behind the page."""
+        """End what goes on behind the page; save labels that are not saved yet."""
+        if self.book is not None and self.book.fault:
+            self.book.save_unsaved()
         self.training.finish()
         self.labelling.checking.stop()
 
     def _show(self, book: LabelBook) -> None:
         self.problem.setText("")
         self._join(book)
+        opened = self.book is None or self.book.folder != book.folder
         self.book = book
+        if opened and book.reasons:
+            self._start_from_present(book)
         self.parts_line.setText(", ".join(book.bodyparts))
         self.parts_line.setCursorPosition(0)
         self.animals_line.setText(", ".join(book.individuals))

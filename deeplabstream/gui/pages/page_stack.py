@@ -27,6 +27,14 @@ class Finishing(Protocol):
 
 
 @runtime_checkable
+class Leaving(Protocol):
+    """A page that may have something to save when the window closes."""
+
+    def may_leave(self) -> bool:
+        """Save it; ask if that fails. False: the user stays."""
+
+
+@runtime_checkable
 class Undoing(Protocol):
     """A page that has, at times, an undo history of its own."""
 

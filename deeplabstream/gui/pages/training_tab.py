@@ -180,6 +180,11 @@ class TrainingTab(QWidget):
         book = self.book
         if book is None or self.program.running:
             return
+        if book.fault:
+            book.save_unsaved()
+        if book.fault:
+            self.state.setText(f"{book.fault}. Training reads that file")
+            return
         if not resume and not self._choose_folder():
             return
         if resume and (record := read_record(self.model)).options:

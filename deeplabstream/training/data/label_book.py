@@ -120,16 +120,17 @@ class LabelBook:
         """Save; what can't be saved is kept, and saved with the next change."""
         if self.done[image] or was_labelled:
             self.unsaved.add(image)
+        self.save_unsaved()
+
+    def save_unsaved(self) -> None:
+        """Write what is not saved yet; what can't be written is kept, see `fault`."""
         try:
-            if self.unsaved:
+            if self.unsaved or not self.names:
                 self.save(self.unsaved)
             self.save_proposals()
         except OSError as error:
             reason = error.strerror or error
-            self.fault = (
-                f"Not saved in {error.filename or self.folder}: {reason}. Points are kept, "
-                "and saved with the next change"
-            )
+            self.fault = f"Not saved in {error.filename or self.folder}: {reason}"
         else:
             self.unsaved.clear()
             self.fault = ""
@@ -181,6 +182,7 @@ class LabelBook:
     def name_animals(self, names: Sequence[str]) -> None:
         """Rename the animals, or add some at the end, or remove the last; save all tables.
 
+        What can't be saved is kept, and saved with the next change: see `fault`.
         LabelsError: a name can't be used, an animal to remove has points, or `config.yaml`
         of the project can't be changed.
         """
@@ -193,8 +195,8 @@ class LabelBook:
         kept = min(points.shape[1], self.points.shape[1])
         points[:, :kept] = self.points[:, :kept]
         self.points, self.individuals = points, names
-        self.save()
-        self.save_proposals()
+        self.unsaved.update(range(len(self.names)))
+        self.save_unsaved()
 
     def _check_names(self, names: Sequence[str]) -> None:
         """Raise LabelsError where animals can't have these names."""

@@ -50,6 +50,8 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     most = int(np.isfinite(points).any(axis=(2, 3)).sum(axis=1).max())
     if most > 1 and not book.individuals and not book.project and not book.done.any():
         book.name_animals([f"animal{number}" for number in range(1, most + 1)])
+        if book.fault:
+            raise LabelsError([book.fault])
     for _, picture, own in sorted(
         zip(names, waiting.tolist(), points, strict=True), key=lambda each: each[0]
     ):
