@@ -97,6 +97,8 @@ class Program:
     """Returns the image that is shown at the end, in the folder of the results."""
     propose: Callable[[Values, Path], Mapping[str, Sequence[str]]] = lambda *_: {}
     """Proposes words for fields that the user left alone; gets `models/` of the rig."""
+    consequence: Callable[[Values], str] = lambda _: ""
+    """Returns what happens once it is started, shown beside the button; empty: nothing."""
 
     def arguments(self, values: Values) -> list[str]:
         """Return the command line: words without an option first, then the options."""
@@ -552,6 +554,14 @@ def _residual_plot(values: Values) -> Path | None:
     return aligned_folder(Path(run[0]), Path(recording[0]), name) / PLOTS[-1]
 
 
+def _switched_output(values: Values) -> str:
+    if words := values.get("--output"):
+        return f"Will switch [Output {words[0]}] on with every flash."
+    if values.get("--screen"):
+        return "No output: this measures half the loop."
+    return "Will switch the only output of the settings on with every flash."
+
+
 MEASURE_LATENCY = Program(
     "Measure latency",
     "MeasureLatency.py",
@@ -611,6 +621,7 @@ MEASURE_LATENCY = Program(
             filter="Settings (*.ini)",
         ),
     ),
+    consequence=_switched_output,
 )  # fmt: skip
 
 

@@ -220,6 +220,7 @@ def test_the_test_keeps_the_rig_and_replaces_what_is_done_with_animals(
             "--photodiode-pin and --answer-pin are both pin 2",
         ),
         ({"photodiode_pin": 5}, "a photodiode sees a patch: give its screen"),
+        ({"full_screen": True}, "--full-screen needs a screen for the patch"),
     ],
 )
 def test_wrong_wiring_is_a_sentence(

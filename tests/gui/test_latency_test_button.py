@@ -54,19 +54,26 @@ def test_the_form_names_output_and_board_and_asks_before_it_starts(
     window.close()
 
 
-def test_half_the_loop_is_measured_with_a_screen_and_no_output(
+def test_with_a_screen_no_output_is_switched_that_the_user_did_not_choose(
     button: LatencyTestButton,
 ) -> None:
     button.click()
     (window,) = button.findChildren(FormWindow)
-    words = {"--yes": ["yes"], "--screen": ["0"], "--output": [], "--port": []}
-    window.panel.form.show_values(words)
-    values = window.panel.form.values()
+    form, consequence = window.panel.form, window.panel.consequence
+    assert consequence.text() == "Will switch [Output laser] on with every flash."
+    form.show_values({"--yes": ["yes"], "--screen": ["0"], "--port": []})
+    assert consequence.text() == "No output: this measures half the loop."
+    values = form.values()
     assert MEASURE_LATENCY.arguments({**values, "--settings": []}) == [
         "--yes",
         "--screen",
         "0",
     ]
+    form.show_values({"--output": ["laser"]})
+    assert consequence.text() == "Will switch [Output laser] on with every flash."
+    assert form.values()["--output"] == ["laser"]
+    form.show_values({"--output": [], "--screen": []})
+    assert form.values()["--output"] == ["laser"], "measured as before"
     window.close()
 
 

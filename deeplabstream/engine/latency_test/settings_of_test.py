@@ -109,6 +109,8 @@ def wiring_of(settings: Settings, asked: Wiring | None = None) -> Wiring:
     if asked.screen is None:
         if asked.photodiode_pin:
             raise DeviceError("a photodiode sees a patch: give its screen, --screen 0")
+        if asked.full_screen:
+            raise DeviceError("--full-screen needs a screen for the patch: --screen 0")
         output = output or _only_output(settings)
     if output and output not in settings.outputs:
         names = ", ".join(settings.outputs) or "none"

@@ -1,5 +1,7 @@
 """Button of the latency test: its form, with the output and the board of the settings."""
 
+from dataclasses import replace
+
 from PyQt5.QtWidgets import QPushButton
 
 from deeplabstream.core.errors import DeviceError
@@ -36,8 +38,15 @@ class LatencyTestButton(QPushButton):
         words = {"--settings": [str(self._document.path)]}
         try:
             wiring = wiring_of(settings)
-            words |= {"--output": [wiring.output], "--port": [wiring.port]}
+            output = [wiring.output]
+            words |= {"--port": [wiring.port]}
         except DeviceError:  # the user fills in what the settings do not say
-            pass
-        models = settings.folder / "models"
-        FormWindow(MEASURE_LATENCY, words, models, self).show()
+            output = []
+        program = replace(
+            MEASURE_LATENCY,
+            # with a screen, only an output that the user has chosen is switched
+            propose=lambda values, _: {
+                "--output": [] if values.get("--screen") else output
+            },
+        )
+        FormWindow(program, words, settings.folder / "models", self).show()

@@ -118,6 +118,8 @@ class ProgramPanel(QWidget):
         self.missing = QLabel()
         self.missing.setObjectName("caption")
         self.missing.setWordWrap(True)
+        self.consequence = QLabel()
+        self.consequence.setWordWrap(True)
         self.view = ProgramView()
         self.plot = PlotView()
         """The image that the program has drawn."""
@@ -173,6 +175,7 @@ class ProgramPanel(QWidget):
         area.setWidget(inner)
         left.column.addWidget(about)
         left.column.addWidget(area, 1)
+        left.column.addWidget(self.consequence)
         left.column.addWidget(self.missing)
         left.column.addWidget(self.begin)
         left.column.addWidget(self.resume)
@@ -197,7 +200,13 @@ class ProgramPanel(QWidget):
         self._show_state()
 
     def _show_state(self) -> None:
-        missing = self.program.missing(self.form.values())
+        values = self.form.values()
+        missing, consequence = (
+            self.program.missing(values),
+            self.program.consequence(values),
+        )
+        self.consequence.setText(consequence)
+        self.consequence.setVisible(bool(consequence))
         running = self.view.program.running
         why_not = self._refusal or missing
         self.missing.setText(why_not)
