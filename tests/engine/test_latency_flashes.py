@@ -1,5 +1,9 @@
 """Flashes of the latency test: which frame and which answer belong to which flash."""
 
+import threading
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,6 +17,7 @@ from deeplabstream.engine.latency_test.flashes import (
     patch_delays_ms,
     statistics,
 )
+from deeplabstream.engine.latency_test.screen_patch import ScreenPatch
 from deeplabstream.engine.latency_test.settings_of_test import (
     ANSWER,
     LED,
@@ -134,7 +139,40 @@ def test_a_photodiode_measures_the_patch_by_the_board_alone(error_ms: float) -> 
     )
     assert pair(light) == pair(led)
     assert patch_delays_ms(led) == []
-    assert patch_delays_ms(light) == pytest.approx([8.0] * 30)
+    assert patch_delays_ms(light) == pytest.approx([8.0] * 31)
+
+
+@pytest.mark.parametrize("after_ms", [2.0, 40.0, 250.0])
+def test_a_backlight_that_flickers_adds_no_flashes(after_ms: float) -> None:
+    """Each further edge of the photodiode within a flash is that flash."""
+    wiring = Wiring("laser", screen=0, photodiode_pin=3)
+    steady, flickers = (rig([20.0] * 30, wiring=wiring) for _ in range(2))
+    for each in [*flickers.led]:
+        began_ns = each.began_ns + round(after_ms * MS)
+        device_us = each.device_us + round(after_ms * 1e3)
+        again = replace(each, began_ns=began_ns, device_us=device_us)
+        flickers.led.insert(flickers.led.index(each) + 1, again)
+    assert pair(flickers) == pair(steady)
+    assert patch_delays_ms(flickers) == patch_delays_ms(steady)
+
+
+class BrokenWrite:
+    """A screen's write with a mistake in it."""
+
+    def __call__(self, level: float) -> None:
+        raise KeyError("scene")
+
+    def check(self) -> None: ...
+
+
+def test_any_error_of_the_patch_reaches_the_test() -> None:
+    write: Any = BrokenWrite()
+    patch = ScreenPatch(write, "the patch on screen 0")
+    with pytest.raises(KeyError, match="scene"), patch.flashing(0.1) as news:
+        for thread in threading.enumerate():
+            if thread.name == PATCH:
+                thread.join()
+        news()
 
 
 def test_a_patch_without_a_photodiode_is_lit_when_it_is_painted() -> None:

@@ -1,9 +1,10 @@
 """Flashes of the latency test: light, frame, command, output and answer, brought together."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from sys import maxsize
 from typing import TypeVar, cast
 
 from deeplabstream.core.command import Set
@@ -111,13 +112,29 @@ class Events:
     """Frames on which the output was commanded on."""
     acted: list[Acknowledged] = field(default_factory=list)
     led: list[Sensed] = field(default_factory=list)
-    """The LED or patch, each time it was lit."""
+    """The LED or patch, each time it was lit; a photodiode, each time it saw light."""
     painted: list[Sensed] = field(default_factory=list)
     """The patch, each time it was painted lit, where a photodiode saw it too."""
     answers: list[Sensed] = field(default_factory=list)
     """The output's line, each time it became active."""
     round_trip_ns: int | None = None
     """The shortest from a command to its device's answer; None: there was no answer."""
+
+    @property
+    def flashes(self) -> list[Sensed]:
+        """The flashes; of a patch the first light after each painting, not its flicker."""
+        if not self.wiring.photodiode_pin:
+            return self.led
+        return [seen for _, seen in self.seen_patches()]
+
+    def seen_patches(self) -> Iterator[tuple[Sensed, Sensed]]:
+        """Yield each painting of the patch with the photodiode's first edge after it."""
+        lit = [each.began_ns for each in self.led]
+        ends = [each.began_ns - CLOCKS_NS for each in self.painted[1:]]
+        for painted, end in zip(self.painted, [*ends, maxsize], strict=False):
+            seen = _within(self.led, lit, painted.began_ns - CLOCKS_NS, end)
+            if seen is not None:
+                yield painted, seen
 
     def take(self, entry: object) -> None:
         """Keep an entry if it matters."""
@@ -170,7 +187,7 @@ def pair(events: Events) -> Paired:
     exposed = [step.exposed_ns for step in steps]
     sent = [each.sent_ns for each in events.acted]
     answered = [_time_us(each, by_board) for each in events.answers]
-    for flash, following in pairwise(events.led):
+    for flash, following in pairwise(events.flashes):
         span = flash.began_ns - EARLY_NS, following.began_ns - EARLY_NS
         step = _within(steps, exposed, *span)
         if step is None:
@@ -238,14 +255,7 @@ def statistics(flashes: Sequence[Flash]) -> dict[str, dict[str, float]]:
 
 def patch_delays_ms(events: Events) -> list[float]:
     """Return the times from painting the patch until the photodiode saw it, ms."""
-    lit = [each.began_ns for each in events.led]
-    delays = []
-    for painted, following in pairwise(events.painted):
-        span = painted.began_ns - CLOCKS_NS, following.began_ns - CLOCKS_NS
-        seen = _within(events.led, lit, *span)
-        if seen is not None:
-            delays.append((seen.began_ns - painted.began_ns) / 1e6)
-    return delays
+    return [(seen.began_ns - at.began_ns) / 1e6 for at, seen in events.seen_patches()]
 
 
 def spread_ms(ms: Sequence[float]) -> dict[str, float]:

@@ -440,8 +440,8 @@ class _Measuring:
                 if not isinstance(each, Sensed) or each.began_ns > begin_ns:
                     events.take(each)
             self._check_light(events)
-            if len(events.led) > told:
-                told = len(events.led)
+            if len(events.flashes) > told:
+                told = len(events.flashes)
                 paired = pair(events)
                 _check(paired, events, self.settings, self.wiring)
                 if told % 20 == 0:
@@ -456,10 +456,10 @@ class _Measuring:
 
     def _check_light(self, events: Events) -> None:
         """Raise DeviceError when the photodiode has stopped to see the patch."""
-        if len(events.painted) - len(events.led) >= _TRIES:
+        if len(events.painted) - len(events.flashes) >= _TRIES:
             raise DeviceError(
                 f"pin {self.wiring.photodiode_pin} of the board at {self.wiring.port} saw "
-                f"{len(events.led)} of {len(events.painted)} flashes of "
+                f"{len(events.flashes)} of {len(events.painted)} flashes of "
                 f"{self.wiring.flash_place}: has the photodiode moved?"
             )
 

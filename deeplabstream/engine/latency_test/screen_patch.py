@@ -31,7 +31,7 @@ class ScreenPatch:
     def __init__(self, write: AcknowledgingWrite, name: str) -> None:
         self._write, self._name = write, name
         self._edges: deque[Sensed] = deque()
-        self._problem: DeviceError | None = None
+        self._problem: Exception | None = None
         self._count = 0
         write.hear = self._hear
 
@@ -49,8 +49,10 @@ class ScreenPatch:
             self._edges.clear()
 
     def _news(self) -> list[Sensed]:
-        if self._problem is not None:
+        if isinstance(self._problem, DeviceError):
             raise DeviceError(f"{self._name}: {self._problem}") from self._problem
+        if self._problem is not None:
+            raise self._problem
         return [self._edges.popleft() for _ in range(len(self._edges))]
 
     def _flash(self, every_s: float, over: threading.Event) -> None:
@@ -60,7 +62,7 @@ class ScreenPatch:
                 self._show(0.0, draw.uniform(*_DARK) * every_s, over)
                 self._show(1.0, 0.5 * every_s, over)
             self._show(0.0, 0.0, over)
-        except DeviceError as error:
+        except Exception as error:  # raised where the edges are asked for
             self._problem = error
 
     def _show(self, level: float, seconds: float, over: threading.Event) -> None:
