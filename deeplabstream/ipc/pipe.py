@@ -57,7 +57,8 @@ def has_message(pipe: Messages, patience_s: float | None = 0.0) -> bool:
 def message_check(pipe: Connection) -> Callable[[], bool]:
     """Return what tells at once what `has_message` tells, for a loop that asks often.
 
-    `Connection.poll` makes and closes a selector at each call.
+    `Connection.poll` makes and closes a selector at each call. Only one thread may ask, and
+    only while this end is open.
     """
     if sys.platform == "win32":
         return lambda: has_message(pipe)

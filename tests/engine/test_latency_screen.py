@@ -128,15 +128,19 @@ def test_a_photodiode_tells_when_the_patch_was_lit(tmp_path: Path) -> None:
         edges = board.edges_of(OUTPUT_PIN)
     behind_s = [edge.wall_ns / 1e9 - edge.cycle / HERTZ for edge in edges]
     late_s = max(*lags_s, max(behind_s, default=0) - min(behind_s, default=0))
-    if late_s > LATE_S:
-        pytest.skip(f"the emulated board was up to {late_s:.2f} s late")
+    late = f"the emulated board was up to {late_s:.2f} s late"
+    if result is None and late_s > LATE_S:
+        pytest.skip(f"{late}: {problem}")
     assert result is not None, problem
-    assert result.board["photodiode_low"] is True
-    assert result.patch_ms is not None and len(result.flashes) == 20
     assert result.output == "laser" and "exposure_to_output" in result.ms
+    assert len(result.flashes) == 20
     said = "\n".join(result.lines())
     assert "light to output is by the board's clock alone" in said
+    if late_s > LATE_S:
+        pytest.skip(late)
+    assert result.board["photodiode_low"] is True
     assert "screen to light" in said
+    assert result.patch_ms is not None and result.patch_ms["p50"] < 100
 
 
 @needs_simavr
