@@ -1,17 +1,21 @@
 """NWB files hold the whole closed loop, and keep the rules of NWB's inspector."""
 
+import tracemalloc
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from deeplabstream.recording.exporters import nwb_run
 from deeplabstream.recording.exporters.exports import export
 from deeplabstream.recording.exporters.nwb import timing
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_review import review
 from deeplabstream.recording.run_schema import MATCHES, PULSES
 from tests.recording import recorded
 from tests.recording.small_run import expected, exposed, made
@@ -170,6 +174,54 @@ def test_the_certificate_and_the_pulses_are_inside(tmp_path: Path) -> None:
         (0.6, "trigger", 1),
     ]
     assert pulses[1]["device_us"] == 100077
+
+
+def test_an_input_may_have_the_name_of_a_missing_value(tmp_path: Path) -> None:
+    folder = recorded.record(tmp_path / "run")
+    (folder / "pulses.csv").write_text(
+        f"{','.join(PULSES.names)}\n"
+        "NA,1,0.6,1600000000,1600100000,100077\n"
+        "nan,0,0.5,1500000000,1500100000,77\n",
+        "utf-8",
+    )
+    (folder / "top.pulses.csv").write_text(
+        f"{','.join(MATCHES.names)}\nNA,0,,6,,,no pulse\n", "utf-8"
+    )
+    (path,) = export(folder, ["nwb"])
+    with opened(path) as file:
+        pulses = rows_of(file.events["pulse"])
+        matches = rows_of(file.processing["timing"]["pulses top"])
+    assert [(row["input"], row["pulse"]) for row in pulses] == [("nan", 0), ("NA", 1)]
+    assert [(row["input"], row["pulse"]) for row in matches] == [("NA", -1)]
+
+
+def test_pulses_of_ten_hours_fit_in_memory(tmp_path: Path) -> None:
+    """At 100 per second, 3.6 million: a dict and a list of texts per pulse took gigabytes."""
+    from pynwb import NWBFile
+
+    folder, count = recorded.record(tmp_path / "run"), 5000
+    pulses = (
+        f"trigger,{n},{n / 100},{n}0000000,{n}0000900,{n}0000\n" for n in range(count)
+    )
+    matches = (f"trigger,0,{n},{n},{n / 100},0.25,matched\n" for n in range(count))
+    (folder / "pulses.csv").write_text(
+        "".join((f"{','.join(PULSES.names)}\n", *pulses)), "utf-8"
+    )
+    (folder / "top.pulses.csv").write_text(
+        "".join((f"{','.join(MATCHES.names)}\n", *matches)), "utf-8"
+    )
+    run = review(folder)
+    file = NWBFile("a run", "run", datetime.now(UTC))
+    nwb_run._add_pulses(run, NWBFile("another", "run", datetime.now(UTC)))  # imports
+    tracemalloc.start()
+    try:
+        nwb_run._add_pulses(run, file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(file.events["pulse"]) == count
+    assert len(file.processing["timing"]["pulses top"]) == count
+    assert peak / count < 900, "bytes per pulse"
 
 
 def test_frames_of_all_videos_have_their_times(tmp_path: Path) -> None:

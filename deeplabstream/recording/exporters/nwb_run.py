@@ -331,44 +331,57 @@ def _add_timing(run: Review, file: Any) -> None:
 
 def _add_pulses(run: Review, file: Any) -> None:
     """Add the numbered pulses of exposures, and the pulse of each frame."""
-    from pynwb.event import EventsTable
-
-    rows = []
     for table in run.folder.tables():
         if table.schema is PULSES:
-            rows += [*table.select("time_s", "input", "pulse", "device_us")]
-    if rows:
-        events = EventsTable(name="pulse", description="numbered pulses of exposures")
-        for name in ("input", "pulse", "device_us"):
-            events.add_column(name, PULSES.fixed[name].meaning)
-        for time_s, name, pulse, device_us in sorted(rows, key=lambda r: float(r[0])):
-            events.add_event(
-                timestamp=float(time_s),
-                input=name,
-                pulse=int(pulse),
-                device_us=int(device_us),
-            )
-        file.add_events_table(events)
+            pulses = table.frame(**_TEXTS).sort_values("time_s", kind="stable")
+            if len(pulses):
+                file.add_events_table(_pulse_events(pulses))
     for camera in run.facts["cameras"]:
         path = run.folder.matches_path(camera)
-        matches = [*matches_table(path).rows()] if path.exists() else []
-        if matches:
+        if not path.exists():
+            continue
+        numbers = dict.fromkeys(("part", "pulse", "frame"), "Int64")
+        matches = matches_table(path).frame(**_TEXTS, dtype=numbers)
+        matches = matches.reindex(columns=list(MATCHES.fixed))
+        if len(matches):
+            for name in numbers:
+                matches[name] = matches[name].fillna(-1).astype(np.int64)
             _add_table(
                 file,
                 _TIMING_MODULE,
                 nwb_name(f"pulses {camera}"),
                 f"rows of {path.name}: frames of the camera and the pulses of their "
                 "exposures; NaN or -1: none",
-                [_numbers(row) for row in matches],
+                matches,
                 {name: column.meaning for name, column in MATCHES.fixed.items()},
             )
 
 
-def _numbers(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return the cells of a row of `CAMERA.pulses.csv` as numbers and texts."""
-    cells: dict[str, Any] = dict(row)
-    cells |= {name: int(row[name] or -1) for name in ("part", "pulse", "frame")}
-    return cells | {name: float(row[name] or "nan") for name in ("pulse_s", "delay_ms")}
+def _pulse_events(pulses: "DataFrame") -> Any:
+    """Return the rows of `pulses.csv` as a table of events, made of whole columns."""
+    from hdmf.common import VectorData
+    from pynwb.event import EventsTable, TimestampVectorData
+
+    columns = [
+        TimestampVectorData(
+            name="timestamp",
+            description=PULSES.fixed["time_s"].meaning,
+            data=pulses["time_s"].to_numpy(np.float64),
+        )
+    ]
+    for name, kind in (("input", object), ("pulse", np.int64), ("device_us", np.int64)):
+        about, cells = PULSES.fixed[name].meaning, pulses[name].to_numpy(kind)
+        columns.append(VectorData(name=name, description=about, data=cells))
+    return EventsTable(
+        name="pulse",
+        description="numbered pulses of exposures",
+        columns=columns,
+        id=np.arange(len(pulses)),
+    )
+
+
+_TEXTS: Mapping[str, Any] = {"keep_default_na": False, "na_values": [""]}
+"""How pandas reads an input named NA as a text."""
 
 
 def _add_table(
