@@ -37,10 +37,10 @@ failures=0
 
 windows_python() { wine "$python/python.exe" "$@" </dev/null 2>&1 | cat; return "${PIPESTATUS[0]}"; }
 
-step() { # step NAME LIMIT_S COMMAND...: run, keep the log, write a row
+step() { # step NAME LIMIT_S COMMAND...: run, keep the log, write a row; 1: left out by STEPS
     local name="$1" limit="$2" log began code
     shift 2
-    [[ "$name" =~ ${STEPS:-.} ]] || return 0
+    [[ "$name" =~ ${STEPS:-.} ]] || return 1
     log="$folder/$(echo "$name" | tr -c 'a-z0-9\n' _).log"
     began=$SECONDS
     export -f windows_python
@@ -54,6 +54,7 @@ step() { # step NAME LIMIT_S COMMAND...: run, keep the log, write a row
         failures=$((failures + 1))
     fi
     echo "| $name | $result | $((SECONDS - began)) | $(tail -1 "$log" | tr -d '\r|' | cut -c1-120) |" | tee -a "$report"
+    return "$code"
 }
 
 install_python() {
@@ -109,6 +110,8 @@ export -f install_python substitute_libraries
 } >"$report"
 rig="$folder/rig"
 [[ -n "${STEPS:-}" ]] || rm -rf "$rig" "$folder/labels" "$folder/models"
+# The package of a run that was interrupted would be imported instead of this checkout.
+rm -rf "$python"/Lib/site-packages/deeplabstream{,-*.dist-info}
 
 # The installed package comes first, where there is one, then this checkout.
 import_checkout() {
