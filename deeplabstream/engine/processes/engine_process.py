@@ -80,10 +80,15 @@ FEED_S = 0.02
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
     """Load the network, open the outputs, and decide until told to stop."""
     sys.setswitchinterval(0.0005)
-    with report_errors(pipe) as messages, ExitStack() as resources:
+    with (
+        ExitStack() as at_last,
+        report_errors(pipe) as messages,
+        ExitStack() as resources,
+    ):
         engine = _Engine(settings, messages, links, resources)
         set_up_child(orphaned=engine.orphaned, asked=engine.stop)
-        resources.callback(engine.goodbye)
+        # A guard that ends before the reason is sent would be reported in its place.
+        at_last.callback(engine.goodbye)
         resources.callback(engine.farewell)
         engine.prepare()
         engine.hurry()
@@ -222,6 +227,7 @@ class _Engine:
             if self.bench.bank is None and self.settings.outputs:
                 words = "ended; no output was open"  # so nothing was written either
             self.write(Note(LAST_NOTE, words, self.clock.now_ns()))
+            self.heart.pause()  # the last messages may take longer than a heartbeat
 
     def stop(self) -> None:
         """End soon; callable from any thread."""
