@@ -32,13 +32,20 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZE = (1366, 768)
 
 
+class _Sized(MainWindow):
+    """A window that keeps its size: the screen of the platform offscreen is smaller."""
+
+    def _fit_screen(self) -> None:
+        pass
+
+
 def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     """Yield every page and window, in the states that a person sees."""
     rig = FakeSession()
     file = folder / "settings.ini"
     file.write_bytes((ROOT / "settings.ini").read_bytes())
     rig.settings = load(file)
-    window = MainWindow(Bridge(rig), Document(file))
+    window = _Sized(Bridge(rig), Document(file))
     window.resize(*SIZE)
     window.show()
     yield "Live, idle", window
