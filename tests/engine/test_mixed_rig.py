@@ -67,7 +67,8 @@ def test_cameras_of_two_makers_in_one_run(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_RECORDING)
         it.until(lambda it: len(it.of(Step)) > 60)
-        it.until(lambda it: delivered(it, "side") > 60)
+        before = {name: delivered(it, name) for name in ("drawn", "top", "side")}
+        it.until(lambda it: all(delivered(it, n) > before[n] + 60 for n in before))
         it.stop()
         folder = it.session.state.run_folder
         notes = " ".join(n.text for n in it.told if isinstance(n, Note))
