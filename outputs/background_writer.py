@@ -50,9 +50,7 @@ class _BackgroundWriter:
         with self._change:
             self._waiting.append((level, time.perf_counter_ns()))
             self._change.notify_all()
-            if self._failed:
-                self._change.wait_for(lambda: self._idle, HANG_S)
-            self._raise_failure()
+            self._raise_failure(not self._failed or self._waited())
 
     def check(self) -> None:
         """Raise a failure since the last call."""
@@ -64,22 +62,23 @@ class _BackgroundWriter:
         with self._change:
             self._ended = True
             self._change.notify_all()
-            self._change.wait_for(lambda: self._idle, HANG_S)
-            self._raise_failure(0)
+            self._raise_failure(self._waited())
         self._thread.join()
 
-    @property
-    def _idle(self) -> bool:
-        return not self._waiting and self._writing_since_ns is None
+    def _waited(self) -> bool:
+        """Wait until all is written; return whether it is."""
+        return self._change.wait_for(
+            lambda: not self._waiting and self._writing_since_ns is None, HANG_S
+        )
 
-    def _raise_failure(self, patience_s: float = HANG_S) -> None:
+    def _raise_failure(self, in_time: bool = True) -> None:
         error, self._error = self._error, None
         if error is not None:
             raise error
         since_ns = self._writing_since_ns
-        if since_ns is None:
-            return
-        if time.perf_counter_ns() - since_ns >= patience_s * 1e9:
+        if since_ns is not None:
+            in_time &= time.perf_counter_ns() - since_ns < HANG_S * 1e9
+        if not in_time:
             self._failed = True
             raise DeviceError("does not answer; it may still be on")
 

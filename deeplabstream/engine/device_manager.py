@@ -4,7 +4,7 @@ The inputs of a rig while they are open: their levels, how often they became act
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import nan
 
@@ -36,9 +36,7 @@ class Inputs:
         self._clock = clock
         self._write = write
         self._lock = threading.Lock()
-        self._known = {
-            key: nan for name in names for key in (name, f"{name}.count")
-        }  # as `Observation.inputs` has them
+        self._known = unknown_levels(names)
 
     def now(self) -> dict[str, float]:
         """Return levels and counts as they are now."""
@@ -66,6 +64,11 @@ class Inputs:
             self._known |= {name: float(news.active), f"{name}.count": float(count)}
         times = news.began_ns, news.heard_ns, news.device_us
         self._write(Sensed(name, news.active, count, *times))
+
+
+def unknown_levels(names: Iterable[str]) -> dict[str, float]:
+    """Return NaN for levels and counts of these inputs, as `Observation.inputs` has them."""
+    return {key: nan for name in names for key in (name, f"{name}.count")}
 
 
 @contextmanager
@@ -102,14 +105,14 @@ class DeviceManager:
         inputs: Mapping[str, Input],
         clock: Clock,
         write: Callable[[Entry], None],
-        complain: Callable[[str], None],
+        report_problem: Callable[[str], None],
         resources: ExitStack,
     ) -> None:
         self._outputs = outputs
         self._inputs = inputs
         self._clock = clock
         self._write = write
-        self._complain = complain
+        self._report_problem = report_problem
         self._resources = resources
         """When this is left, all is closed."""
         self._open = ExitStack()
@@ -132,8 +135,9 @@ class DeviceManager:
         return bool(self.bank.left_on) if self.bank is not None else self._left_on
 
     def levels(self) -> Mapping[str, float]:
-        """Return levels and counts of the inputs; nothing while they are closed."""
-        return self._sensed.now() if self._sensed is not None else {}
+        """Return levels and counts of the inputs; NaN while they are closed."""
+        sensed = self._sensed
+        return unknown_levels(self._inputs) if sensed is None else sensed.now()
 
     def open(self) -> str:
         """Open all; what was open and has lost an output is closed before.
@@ -195,4 +199,4 @@ class DeviceManager:
         try:
             self.bank.apply([pulse], self._clock.now_ns(), "test")
         except DeepLabStreamError as error:
-            self._complain(str(error))
+            self._report_problem(str(error))

@@ -7,12 +7,13 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan, nan
+from pathlib import Path
 from types import MappingProxyType
 
 from deeplabstream.analysis.live_measures import LiveMeasures
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import Command, Mark
-from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError, ExperimentError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Measured, Note, Step
 from deeplabstream.core.pose import Pose
@@ -64,7 +65,7 @@ class TriggerEvaluator:
         self._note = note
         self.triggers: Mapping[str, Trigger] = {}
         self._answers: dict[str, tuple[float, bool | None]] = {}
-        self._sights: dict[str, tuple[float, FilteredPose]] = {}
+        self._filtered: dict[str, tuple[float, FilteredPose]] = {}
         self._shams: set[str] = set()
         self.held: dict[str, str] = {}
         self.measures: MeasuresSoFar = NO_MEASURES
@@ -73,20 +74,22 @@ class TriggerEvaluator:
     @property
     def poses(self) -> dict[str, Pose]:
         """Last pose of each camera, after filtering."""
-        return {camera: sight.pose for camera, (_, sight) in self._sights.items()}
+        return {
+            camera: filtered.pose for camera, (_, filtered) in self._filtered.items()
+        }
 
     def begin(self, triggers: Mapping[str, Trigger]) -> None:
         """Evaluate these triggers from now on; they must be new objects."""
         self.triggers = in_order(triggers)
         self._answers.clear()
-        self._sights.clear()
+        self._filtered.clear()
         self._shams.clear()
 
     def ask(
         self,
         answers: Answers,
         camera: str,
-        sight: FilteredPose,
+        filtered: FilteredPose,
         time_s: float,
         too_old: bool,
         inputs: Mapping[str, float] = MappingProxyType({}),
@@ -97,7 +100,7 @@ class TriggerEvaluator:
         `held` has, for the record, the triggers whose answer is held: see `Step.flags`.
         """
         self.held = {}
-        self._sights[camera] = time_s, sight
+        self._filtered[camera] = time_s, filtered
         for name, trigger in self.triggers.items():
             if (trigger.camera or self._deciding) != camera:
                 continue
@@ -105,7 +108,7 @@ class TriggerEvaluator:
                 answers[name] = None
             else:
                 try:
-                    answers[name] = self._answer(trigger, sight, time_s, inputs)
+                    answers[name] = self._answer(trigger, filtered, time_s, inputs)
                 except Exception as error:
                     _add_place(error, f"[Trigger {name}]")
                     raise
@@ -120,7 +123,7 @@ class TriggerEvaluator:
     def _answer(
         self,
         trigger: Trigger,
-        sight: FilteredPose,
+        filtered: FilteredPose,
         time_s: float,
         inputs: Mapping[str, float],
     ) -> bool | None:
@@ -131,7 +134,7 @@ class TriggerEvaluator:
             )
             return trigger.ask(context, time_s)
         if isinstance(trigger, BodyPartTrigger):
-            return trigger.ask(sight.in_unit(trigger.unit), time_s)
+            return trigger.ask(filtered.in_unit(trigger.unit), time_s)
         return None
 
     def known(self, time_s: float, names: Iterable[str] | None = None) -> Answers:
@@ -148,8 +151,8 @@ class TriggerEvaluator:
         oldest_s = time_s - self._stale_s
         return {
             name: value if at_s >= oldest_s else nan
-            for at_s, sight in self._sights.values()
-            for name, value in sight.behaviours.items()
+            for at_s, filtered in self._filtered.values()
+            for name, value in filtered.behaviours.items()
         }
 
 
@@ -196,7 +199,7 @@ class RunningExperiment:
         self.named = named
         """The triggers that its settings name."""
         self.status = "running"
-        self.heard_ns = 0
+        self.last_frame_ns = 0
         """Time of the last frame of the deciding camera."""
         self.began_s = inf
         self.silent = False
@@ -228,9 +231,9 @@ class Loop:
 
     Decisions use the frames' times. `clock` stamps actions, measures the age of a frame
     and detects a silent camera. `whole` returns, after the pose was estimated, whether the
-    image was still complete; otherwise its pose is unknown. `seeing` filters poses before
-    the triggers. `inputs` returns the levels of the inputs. `who` assigns identities to
-    several animals. `measuring` makes the measures of a new run.
+    image was still complete; otherwise its pose is unknown. `pose_filter` filters poses before
+    the triggers. `inputs` returns the levels of the inputs. `identity_trackers` assigns
+    identities to several animals. `measuring` makes the measures of a new run.
     """
 
     def __init__(
@@ -242,9 +245,9 @@ class Loop:
         write: Callable[[Entry], None],
         zero_ns: int,
         whole: Callable[[Frame], bool] = lambda frame: True,
-        seeing: PoseFilter | None = None,
+        pose_filter: PoseFilter | None = None,
         inputs: Callable[[], Mapping[str, float]] = dict,
-        who: CameraIdentityTrackers | None = None,
+        identity_trackers: CameraIdentityTrackers | None = None,
         measuring: Callable[[], LiveMeasures] | None = None,
     ) -> None:
         self._estimator = estimator
@@ -255,10 +258,11 @@ class Loop:
         self._write = write
         self._zero_ns = zero_ns
         self._inputs = inputs
-        self._who, self._whereabouts = who, IdentityReporter()
-        self._seeing = seeing or PoseFilter(thresholds_of(estimator))
-        self._asking = TriggerEvaluator(deciding, rules.stale_ms / 1e3, self._note)
-        self._conduct: RunningExperiment | None = None
+        self._identity_trackers = identity_trackers
+        self._identity_reporter = IdentityReporter()
+        self._pose_filter = pose_filter or PoseFilter(thresholds_of(estimator))
+        self._evaluator = TriggerEvaluator(deciding, rules.stale_ms / 1e3, self._note)
+        self._running: RunningExperiment | None = None
         self._measuring = measuring
         self._measures: DeferredMeasures | None = None
         self._measured_s = -inf
@@ -266,7 +270,7 @@ class Loop:
     @property
     def experimenting(self) -> bool:
         """Whether an experiment runs."""
-        return self._conduct is not None
+        return self._running is not None
 
     def ask(self, triggers: Mapping[str, Trigger]) -> None:
         """Evaluate these triggers from the next frame on; they must be new objects.
@@ -277,17 +281,17 @@ class Loop:
         if self._measuring is not None:
             self._measures = DeferredMeasures(self._measuring())
         self._measured_s = -inf
-        self._asking.begin(triggers)
-        self._asking.measures = self._measures or NO_MEASURES
-        self._seeing.forget()
-        self._whereabouts.forget()
-        if self._who is not None:
-            self._who.forget()
+        self._evaluator.begin(triggers)
+        self._evaluator.measures = self._measures or NO_MEASURES
+        self._pose_filter.forget()
+        self._identity_reporter.forget()
+        if self._identity_trackers is not None:
+            self._identity_trackers.forget()
 
     def set_identity(self, camera: str, exchanged: tuple[int, int] | None) -> None:
         """Confirm the identities of a camera's animals, or exchange two of them."""
-        if self._who is not None:
-            self._who.say(camera, exchanged)
+        if self._identity_trackers is not None:
+            self._identity_trackers.say(camera, exchanged)
 
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: OutputBank
@@ -295,21 +299,21 @@ class Loop:
         """Start an experiment; `triggers` are new objects."""
         self.ask(triggers)
         named = triggers_of(experiment)
-        self._conduct = RunningExperiment(PlanRunner(experiment.plan()), bank, named)
-        self._conduct.heard_ns = self._clock.now_ns()
-        bank.restart_totals(self._conduct.heard_ns)
+        self._running = RunningExperiment(PlanRunner(experiment.plan()), bank, named)
+        self._running.last_frame_ns = self._clock.now_ns()
+        bank.restart_totals(self._running.last_frame_ns)
         self._note("experiment", "started")
 
     def end(self, how: str = "stopped", cause: str = "stop") -> None:
         """End the experiment, if one runs: every output is off afterwards."""
-        if self._conduct is None:
+        if self._running is None:
             return
-        conduct, self._conduct = self._conduct, None
+        running, self._running = self._running, None
         try:
-            conduct.bank.all_off(self._clock.now_ns(), cause)
+            running.bank.all_off(self._clock.now_ns(), cause)
         finally:
             self._note("experiment", how)
-            self._end_measures(conduct.bank)
+            self._end_measures(running.bank)
 
     def step(self, frame: Frame) -> Step:
         """Process one frame, from image to written output."""
@@ -324,33 +328,35 @@ class Loop:
     def _take(self, frame: Frame, pose: Pose) -> Step:
         if not self._whole(frame):
             pose = pose.unknown()
-        if self._who is not None:
-            pose = self._who.tell(frame, pose)
+        if self._identity_trackers is not None:
+            pose = self._identity_trackers.tell(frame, pose)
         posed_ns = self._clock.now_ns()
         time_s = (frame.time_ns - self._zero_ns) / 1e9
         if pose.identity:
             self._note_identities(frame.camera, pose, time_s)
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
-        sight, inputs = FilteredPose(pose), self._inputs()
+        filtered, inputs = FilteredPose(pose), self._inputs()
         answers: Answers = {}
         done = _Done(posed_ns)
-        conduct = self._conduct if frame.camera == self._deciding else None
-        noted = conduct.bank.fault if conduct is not None else ""
+        running = self._running if frame.camera == self._deciding else None
+        noted = running.bank.fault if running is not None else ""
         failure: Exception | None = None
         try:
             age_s = (posed_ns - frame.time_ns) / 1e9
-            sight = self._seeing.see(frame.camera, pose, time_s, age_s)
+            filtered = self._pose_filter.see(frame.camera, pose, time_s, age_s)
             if self._measures is not None and frame.camera == self._deciding:
-                self._measures.defer(time_s, pose, sight.flags)
-            self._asking.ask(answers, frame.camera, sight, time_s, too_old, inputs)
-            if conduct is not None:
-                conduct.heard_ns, conduct.silent = posed_ns, False
-                conduct.stops = self._stops(time_s)
-                if conduct.stops:  # nothing is switched on any more
-                    done = _Done(posed_ns, status=conduct.status)
+                self._measures.defer(time_s, pose, filtered.flags)
+            self._evaluator.ask(
+                answers, frame.camera, filtered, time_s, too_old, inputs
+            )
+            if running is not None:
+                running.last_frame_ns, running.silent = posed_ns, False
+                running.stops = self._stops(time_s)
+                if running.stops:  # nothing is switched on any more
+                    done = _Done(posed_ns, status=running.status)
                 else:
-                    done = self._decided(conduct, frame.index, time_s, too_old, inputs)
+                    done = self._decided(running, frame.index, time_s, too_old, inputs)
         except Exception as error:
             failure = error
         unmeasured = self._take_in_measures()
@@ -369,23 +375,23 @@ class Loop:
             done.status,
             done.lost,
             too_old,
-            {**sight.flags, **self._asking.held},
-            sight.pose if sight.changed else None,
-            sight.behaviours,
+            {**filtered.flags, **self._evaluator.held},
+            filtered.pose if filtered.changed else None,
+            filtered.behaviours,
             inputs,
         )
         self._write(step)
         if failure is not None:
             self._break_off(failure, noted)
-        elif conduct is not None:
-            self._end_in_time(conduct, time_s)
+        elif running is not None:
+            self._end_in_time(running, time_s)
         if frame.camera == self._deciding and time_s - self._measured_s >= MEASURED_S:
             self._measured_s = time_s
-            self._write_measures(self._conduct.bank if self._conduct else None)
+            self._write_measures(self._running.bank if self._running else None)
         return step
 
     def _note_identities(self, camera: str, pose: Pose, time_s: float) -> None:
-        for sentence in self._whereabouts.news(camera, pose, time_s):
+        for sentence in self._identity_reporter.news(camera, pose, time_s):
             self._note("identity", sentence)
 
     def _take_in_measures(self) -> Exception | None:
@@ -403,35 +409,35 @@ class Loop:
         Call it whenever there is no frame, and at intervals while other cameras deliver
         frames. None: any time.
         """
-        conduct = self._conduct
-        if conduct is not None and conduct.bank.fault:
-            self._break_off(DeviceError(conduct.bank.fault), conduct.bank.fault)
+        running = self._running
+        if running is not None and running.bank.fault:
+            self._break_off(DeviceError(running.bank.fault), running.bank.fault)
             return None
-        if conduct is None or conduct.silent:
+        if running is None or running.silent:
             return None
         patience_ns = round(self._rules.patience_s * 1e9)
         now_ns = self._clock.now_ns()
-        if now_ns - conduct.heard_ns < patience_ns:
-            return conduct.heard_ns + patience_ns
-        conduct.silent = True
-        conduct.bank.all_off(now_ns, "silence")
+        if now_ns - running.last_frame_ns < patience_ns:
+            return running.last_frame_ns + patience_ns
+        running.silent = True
+        running.bank.all_off(now_ns, "silence")
         self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
         return None
 
-    def _end_in_time(self, conduct: RunningExperiment, time_s: float) -> None:
+    def _end_in_time(self, running: RunningExperiment, time_s: float) -> None:
         limit_s = self._rules.exp_time_s
-        if conduct.stepper.finished:
+        if running.stepper.finished:
             self.end("finished", "finished")
-        elif conduct.stops:
+        elif running.stops:
             name = self._rules.stop_trigger
             self.end(f"finished: [Trigger {name}] is true (STOP_TRIGGER)", "finished")
-        elif limit_s and time_s - conduct.began_s >= limit_s:
+        elif limit_s and time_s - running.began_s >= limit_s:
             self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
 
     def _stops(self, time_s: float) -> bool:
         """Return whether STOP_TRIGGER is true: the experiment ends with this frame."""
         name = self._rules.stop_trigger
-        return bool(name and self._asking.known(time_s, [name])[name])
+        return bool(name and self._evaluator.known(time_s, [name])[name])
 
     def _write_measures(self, bank: OutputBank | None) -> None:
         """Write the measures so far; those of the outputs during an experiment only."""
@@ -459,62 +465,45 @@ class Loop:
 
     def _decided(
         self,
-        conduct: RunningExperiment,
+        running: RunningExperiment,
         index: int,
         time_s: float,
         too_old: bool,
         inputs: Mapping[str, float],
     ) -> "_Done":
-        if conduct.bank.fault:
-            raise DeviceError(conduct.bank.fault)
-        everything = self._asking.known(time_s)
+        if running.bank.fault:
+            raise DeviceError(running.bank.fault)
+        everything = self._evaluator.known(time_s)
         observation = Observation(
             time_s,
             everything,
-            self._asking.poses,
+            self._evaluator.poses,
             inputs=inputs,
-            behaviours=self._asking.behaviours(time_s),
-            measures=self._asking.measures,
+            behaviours=self._evaluator.behaviours(time_s),
+            measures=self._evaluator.measures,
         )
-        lost = any(everything[name] is None for name in conduct.named)
-        if conduct.loses(lost, time_s, self._rules.lost_ms / 1e3):
-            conduct.bank.all_off(self._clock.now_ns(), "lost")
+        lost = any(everything[name] is None for name in running.named)
+        if running.loses(lost, time_s, self._rules.lost_ms / 1e3):
+            running.bank.all_off(self._clock.now_ns(), "lost")
             why = "lost: outputs are off until the experiment switches them on again"
             self._note("tracking", why)
         try:
-            commands = conduct.stepper.step(observation)
+            commands = running.stepper.step(observation)
         except Exception as error:
             _add_place(error, f"[Experiment {self._rules.exp_name}]")
             raise
-        conduct.began_s = min(conduct.began_s, time_s)
+        running.began_s = min(running.began_s, time_s)
         decided_ns = self._clock.now_ns()
         written_ns = 0
         if commands:
             self._write(Intent(index, decided_ns, commands))
-            permitted = commands
-            if conduct.revoked or too_old:
-                why = "the frame is too old" if too_old else "the animal is lost"
-                permitted = self._only_lower(commands, conduct.bank.levels, why)
-            written_ns = conduct.bank.apply(permitted, decided_ns) or 0
-            marks = [order.text for order in commands if isinstance(order, Mark)]
-            conduct.status = marks[-1] if marks else conduct.status
-        return _Done(decided_ns, written_ns, commands, conduct.status, lost)
-
-    def _only_lower(
-        self, commands: Sequence[Command], levels: Mapping[str, float], why: str
-    ) -> tuple[Command, ...]:
-        """Drop commands that would raise a level; lowering a level is never delayed."""
-        kept = []
-        for order in commands:
-            if (
-                isinstance(order, Mark)
-                or order.level == 0
-                or order.level < levels.get(order.output, 0)
-            ):
-                kept.append(order)
-            else:
-                self._note("output", f"{order.output} was not switched on: {why}")
-        return tuple(kept)
+            lost_now = "the animal is lost" if running.revoked else ""
+            why = "the frame is too old" if too_old else lost_now
+            bank = running.bank
+            written_ns = bank.apply(commands, decided_ns, only_lower=why) or 0
+            texts = [it.text for it in commands if isinstance(it, Mark) and it.text]
+            running.status = texts[-1] if texts else running.status
+        return _Done(decided_ns, written_ns, commands, running.status, lost)
 
     def _break_off(self, error: Exception, noted: str) -> None:
         """End the experiment because of an error of a plan, a trigger or an output.
@@ -522,12 +511,15 @@ class Loop:
         After an output's error triggers are still evaluated. `noted` is the fault of the
         outputs that was written as a note already.
         """
+        notes: Sequence[str] = getattr(error, "__notes__", ())
         text = str(error)
-        fault = self._conduct.bank.fault if self._conduct is not None else ""
+        if isinstance(error, ExperimentError) and notes:
+            text = notes[-1]
+        fault = self._running.bank.fault if self._running is not None else ""
         if not isinstance(error, DeepLabStreamError):
             text = "".join(traceback.format_exception(error)).strip()
         if not fault or text != fault:
-            self._asking.begin({})
+            self._evaluator.begin({})
         try:
             self.end(f"failed: {str(error) or type(error).__name__}", "error")
         except DeepLabStreamError as another:
@@ -540,10 +532,17 @@ class Loop:
 
 
 def _add_place(error: Exception, section: str) -> None:
-    """Name the section of an error as the last line of its traceback."""
+    """Name the section of an error, and the line of a plug-in, after its traceback."""
     notes: Sequence[str] = getattr(error, "__notes__", ())
     if not any(note.startswith(_MEASURES) for note in notes):
-        error.add_note(f"{section} failed: {type(error).__name__}: {error}")
+        place = ""
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if str(frame.f_globals.get("__name__")).startswith("experiments."):
+                place = f" ({Path(frame.f_code.co_filename).name}, line {line})"
+        what = f" failed: {type(error).__name__}"
+        if isinstance(error, DeepLabStreamError):
+            what = ""
+        error.add_note(f"{section}{what}: {error}{place}")
 
 
 @dataclass(frozen=True, slots=True)

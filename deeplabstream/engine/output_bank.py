@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deeplabstream.analysis.live_measures import RunningPulses
 from deeplabstream.core.clock import Clock, ManualClock
@@ -54,10 +54,24 @@ class OutputChannel:
     next_edge_level: float = 0.0
     pending_edges: Iterator[tuple[int, float]] = field(default_factory=lambda: iter(()))
     """What comes after that: moments and levels."""
+    begun: Pulse | Train | None = None
+    """The pulse or train that was begun last; None: it was replaced or broken off."""
+    begun_end_ns: int = NEVER
+    """When it ends, without the margin for a device's clock."""
     put_ns: int = 0
     """When it was last about to be written."""
+    raised: float = 0.0
+    """The highest level since the last 0 that its device acknowledged."""
+    raised_ns: int = 0
+    """When a level above 0 was last about to be written."""
+    acknowledged_off_ns: int = NEVER
+    """When that 0 was sent, as the device's thread heard; NEVER: no 0 was acknowledged yet."""
     limit_ns: int = NEVER
     """When it will have been on for too long, or is to be tried again."""
+    commanded_until_ns: int = 0
+    """When what the plan commanded last ends; NEVER: not before it commands 0."""
+    limited: bool = False
+    """Whether it reached its on-time limit, and what was commanded has not ended since."""
     follow_up_ns: int = NEVER
     """When the output that it names is to be pulsed."""
     failed: bool = False
@@ -85,14 +99,31 @@ class OutputChannel:
         return self.level > 0 or self.next_edge_ns < NEVER
 
     @property
+    def unacknowledged(self) -> float:
+        """The highest level that it may have if the 0 written last was not carried out."""
+        return self.raised if self.acknowledged_off_ns <= self.raised_ns else 0.0
+
+    @property
     def longest_ns(self) -> int:
         """How long it may be on."""
         return round(self.output.max_on_s * 1e9)
 
     def went_off(self, at_ns: int, cause: str = "pulse end") -> None:
         """Have the output that it names pulsed, later, if it went off as planned."""
+        self.limited = self.limited or cause in ("limit", "board limit")
         if self.output.then and cause == "pulse end":
             self.follow_up_ns = at_ns + round(self.output.then_after_s * 1e9)
+
+    def refuses(self, command: Set | Pulse | Train, now_ns: int) -> bool:
+        """Return whether a command only goes on with what reached the on-time limit."""
+        self.limited = self.limited and now_ns <= self.commanded_until_ns
+        if command.level == 0:
+            self.limited, self.commanded_until_ns = False, 0
+        elif isinstance(command, Set):
+            self.commanded_until_ns = NEVER
+        else:
+            self.commanded_until_ns = now_ns + round(command.seconds * 1e9)
+        return self.limited
 
     @property
     def watched(self) -> bool:
@@ -109,6 +140,8 @@ class OutputChannel:
 
     def begin(self, command: Pulse | Train, began_ns: int) -> None:
         """Expect the edges of a pulse or a train that has begun."""
+        self.begun = command
+        self.begun_end_ns = began_ns + round(command.seconds * 1e9)
         self.pending_edges = (
             _pulse_edges(command, began_ns)
             if self.autonomous is None
@@ -133,7 +166,32 @@ class OutputChannel:
     def halt(self) -> None:
         """Expect no more edges."""
         self.pending_edges = iter(())
+        self.begun, self.begun_end_ns = None, NEVER
         self.advance_edge()
+
+    def lowered(
+        self, command: Set | Pulse | Train, now_ns: int
+    ) -> Set | Pulse | Train | None:
+        """Return the part of an "on" that raises and prolongs nothing; None: there is none.
+
+        It has the lower level and the earlier end; what would change a running train ends it.
+        """
+        train = self.begun if isinstance(self.begun, Train) else None
+        present = train.level if train is not None and self.going else self.level
+        if present == 0:
+            return None
+        check(command, self.output.exact)
+        level, wanted_ns = min(command.level, present), NEVER
+        if not isinstance(command, Set):
+            wanted_ns = now_ns + round(command.seconds * 1e9)
+        end_ns = min(wanted_ns, self.begun_end_ns)
+        if level == present and end_ns == self.begun_end_ns:
+            return None
+        if train is not None or end_ns <= now_ns:
+            return Set(command.output, 0.0)
+        if end_ns == wanted_ns:
+            return replace(command, level=level)
+        return Pulse(command.output, (end_ns - now_ns) / 1e9, level)
 
     def makes(self, pulses: Pulse | Train | None) -> bool:
         """Return whether the device makes these pulses itself."""
@@ -141,6 +199,9 @@ class OutputChannel:
 
     def put(self, level: float, pulses: Pulse | Train | None = None) -> None:
         """Write a level; a device that can is given all the pulses that are to begin."""
+        if level > 0:
+            self.raised = max(level, self.unacknowledged)
+            self.raised_ns = self.put_ns
         if pulses is None or self.autonomous is None:
             self.write(level)
         elif isinstance(pulses, Pulse):
@@ -161,6 +222,7 @@ class OutputChannel:
             with error_context(f"Output {self.name}"):
                 self.device.__exit__(None, None, None)
         except DeviceError as error:
+            self.level = max(self.level, self.unacknowledged)
             if not self.failed:
                 problems.append(str(error))
 
@@ -215,13 +277,13 @@ class AcknowledgementRouter:
     """
 
     def __init__(self, watch: Callable[[Acknowledged], object]) -> None:
-        self._watch = watch
+        self.watch = watch
         self._ended: deque[tuple[str, DeviceReport]] = deque()
 
     def listen_to(self, channel: OutputChannel) -> None:
         """Hear what this output's device says, if it says anything."""
         if channel.reporting is not None:
-            channel.reporting.hear = lambda done: self._heard(channel.name, done)
+            channel.reporting.hear = lambda done: self._heard(channel, done)
 
     def follow(self, channels: Mapping[str, OutputChannel]) -> Iterator[Edge]:
         """Take note of outputs that went off by themselves, and yield that."""
@@ -234,12 +296,14 @@ class AcknowledgementRouter:
                 channel.went_off(at_ns, done.cause)
                 yield Edge(name, 0.0, done.cause, at_ns, at_ns)
 
-    def _heard(self, name: str, done: DeviceReport) -> None:
-        level, sent_ns, acted_ns = done.level, done.sent_ns, done.acted_ns
+    def _heard(self, channel: OutputChannel, done: DeviceReport) -> None:
+        name, level, sent_ns = channel.name, done.level, done.sent_ns
+        if level == 0:
+            channel.acknowledged_off_ns = sent_ns
         if done.cause:
             self._ended.append((name, done))
-        heard_ns, cause = done.heard_ns, done.cause
-        self._watch(Acknowledged(name, level, sent_ns, acted_ns, heard_ns, cause))
+        times = sent_ns, done.acted_ns, done.heard_ns
+        self.watch(Acknowledged(name, level, *times, done.cause))
 
 
 Watch = Callable[[Edge | Acknowledged | Note], object]
@@ -281,7 +345,8 @@ class OutputBank:
         self.condition = threading.Condition()
         """The lock; notified when something falls due before `tick` said."""
         self.left_on: tuple[str, ...] = ()
-        """After closing: outputs that could not be written, and may still be on."""
+        """After closing: outputs that may still be on, because a 0 could not be written, or
+        their device failed before it acknowledged it."""
         self._clock = clock
         self._watch = watch
         self._channels: dict[str, OutputChannel] = {}
@@ -300,9 +365,14 @@ class OutputBank:
             return {name: channel.level for name, channel in self._channels.items()}
 
     def restart_totals(self, now_ns: int) -> None:
-        """Count the pulses of all outputs anew."""
-        with self.condition:
-            for channel in self._channels.values():
+        """Begin an experiment: end what a test began, count pulses anew, forget limits."""
+        with self._transaction(now_ns):
+            channels = self._channels.values()
+            begun = [each for each in channels if each.due_ns < NEVER or each.level > 0]
+            for problem in self._off(begun, now_ns, "stop"):
+                self._untold.append(Note("error", problem, now_ns))
+            for channel in channels:
+                channel.limited = False
                 channel.pulses.restart(now_ns)
 
     def totals(self, now_ns: int) -> list[tuple[str, str, str, float]]:
@@ -320,22 +390,31 @@ class OutputBank:
         return self._fault
 
     def apply(
-        self, commands: Sequence[Command], now_ns: int, cause: str = "plan"
+        self,
+        commands: Sequence[Command],
+        now_ns: int,
+        cause: str = "plan",
+        only_lower: str = "",
     ) -> int | None:
         """Do what was due by `now_ns`, then the commands in their order.
 
         Returns when the last write was over, None if nothing had to be written: a level
         that an output has already is not written again, but 0 always is. Whatever goes
         wrong, a device or a command that can't be carried out, switches everything off.
+        With `only_lower`, a reason, commands can only lower levels and end pulses earlier;
+        a note gives the reason where they ask for more.
         """
         written_ns = None
-        with self._door(now_ns):
+        with self._transaction(now_ns):
             self._apply_due_edges(now_ns)
             for command in commands:
                 if isinstance(command, Mark):
                     self._untold.append(command)
                     continue
-                at_ns = self._obey(command, now_ns, cause)
+                if only_lower:
+                    at_ns = self._lower(command, now_ns, cause, only_lower)
+                else:
+                    at_ns = self._obey(command, now_ns, cause)
                 written_ns = written_ns if at_ns is None else at_ns
         return written_ns
 
@@ -344,7 +423,7 @@ class OutputBank:
 
         Outputs that went wrong by themselves are noticed here: all are switched off.
         """
-        with self._door(now_ns):
+        with self._transaction(now_ns):
             self._apply_due_edges(now_ns)
             channels = self._channels.values()
             for channel in channels:
@@ -356,7 +435,7 @@ class OutputBank:
 
     def all_off(self, now_ns: int, cause: str) -> None:
         """Do what was due by `now_ns`; then write 0 to all, each even if another fails."""
-        with self._door(now_ns):
+        with self._transaction(now_ns):
             self._apply_due_edges(now_ns)
             problems = self._all_off(now_ns, cause)
         if problems:
@@ -375,7 +454,7 @@ class OutputBank:
 
     def switch_off_and_latch(self, why: str, now_ns: int, cause: str) -> None:
         """Write 0 to all outputs, then refuse to switch anything on, and tell why."""
-        with self._door(now_ns):
+        with self._transaction(now_ns):
             self._fault = self._fault or why
             problems = self._all_off(now_ns, cause)
             self._untold.append(Note("error", "\n".join([why, *problems]), now_ns))
@@ -383,7 +462,7 @@ class OutputBank:
     def open(self, name: str, output: Output) -> None:
         """Open one more output and write 0 to it."""
         now_ns = self._clock.now_ns()
-        with self._door(now_ns):
+        with self._transaction(now_ns):
             with error_context(f"Output {name}"):
                 device = output.opened()
                 write = device.__enter__()
@@ -397,20 +476,39 @@ class OutputBank:
         """Switch everything off, close it, and return what is not yet known to fail."""
         now_ns = self._clock.now_ns()
         problems: list[str] = []
+        acknowledged: list[Acknowledged] = []
         with self.condition, ExitStack() as afterwards:
             channels, self._channels = self._channels, {}
-            for channel in channels.values():
+            reporting = [each for each in channels.values() if each.reporting]
+            others = [each for each in channels.values() if not each.reporting]
+            for channel in others:  # they send the events of the reporting ones
                 afterwards.callback(channel.close, problems)
-            afterwards.callback(self._tell)
+            afterwards.callback(self._tell_closed, channels, acknowledged)
+            for channel in reporting:  # closing waits for a 0 that is under way
+                afterwards.callback(channel.close, problems)
             self._fault = self._fault or "the outputs are closed"
+            self._acknowledgements.watch = acknowledged.append  # told after their edges
             problems += self._off(channels.values(), now_ns, "close")
-            self.left_on = tuple(
-                name for name, channel in channels.items() if channel.level > 0
-            )
         return problems
 
+    def _tell_closed(
+        self, channels: Mapping[str, OutputChannel], acknowledged: list[Acknowledged]
+    ) -> None:
+        """Tell what was written on closing, except to outputs that may still be on."""
+        self.left_on = tuple(
+            name for name, channel in channels.items() if channel.level > 0
+        )
+        self._untold = [
+            entry
+            for entry in self._untold
+            if not (isinstance(entry, Edge) and entry.output in self.left_on)
+        ]
+        self._tell()
+        for done in acknowledged:
+            self._watch(done)
+
     @contextmanager
-    def _door(self, now_ns: int) -> Iterator[None]:
+    def _transaction(self, now_ns: int) -> Iterator[None]:
         with self.condition:
             try:
                 yield
@@ -442,9 +540,28 @@ class OutputBank:
             self._tell()
             raise
 
-    def _obey(
-        self, command: Set | Pulse | Train, now_ns: int, cause: str
+    def _lower(
+        self, command: Set | Pulse | Train, now_ns: int, cause: str, why: str
     ) -> int | None:
+        """Carry out the part of a command that raises and prolongs nothing; note the rest."""
+        channel = self._channels.get(command.output)
+        kept: Set | Pulse | Train | None = command
+        if command.level != 0:
+            kept = channel.lowered(command, now_ns) if channel is not None else None
+        if kept != command:
+            not_done = "switched on" if kept is None else "raised or kept on longer"
+            text = f"{command.output} was not {not_done}: {why}"
+            self._untold.append(Note("output", text, now_ns))
+        return None if kept is None else self._obey(kept, now_ns, cause, from_now=True)
+
+    def _obey(
+        self,
+        command: Set | Pulse | Train,
+        now_ns: int,
+        cause: str,
+        from_now: bool = False,
+    ) -> int | None:
+        """Carry out a command; its pulses begin when they are written, or `from_now`."""
         channel = self._channels.get(command.output)
         level = command.level
         if self._fault and (level > 0 or channel is None):
@@ -452,6 +569,8 @@ class OutputBank:
         if channel is None:
             raise ExperimentError(f"there is no [Output {command.output}]")
         check(command, channel.output.exact)
+        if cause == "plan" and channel.refuses(command, now_ns):
+            return None
         was_on, written_ns = channel.going, None
         pulses = None if isinstance(command, Set) or level == 0 else command
         channel.halt()
@@ -462,7 +581,8 @@ class OutputBank:
         elif was_on and written_ns is not None:
             channel.went_off(written_ns)
         if pulses is not None:
-            channel.begin(pulses, now_ns if written_ns is None else written_ns)
+            began_ns = now_ns if written_ns is None or from_now else written_ns
+            channel.begin(pulses, began_ns)
         self._expect(channel)
         return written_ns
 
@@ -488,6 +608,12 @@ class OutputBank:
         elif edge := channel.take_due_edge(may_go_on=not self._fault):
             written_ns = self._write(channel, edge[0], due_ns, edge[1])
             channel.went_off(written_ns, edge[1])
+            if edge[1] == "limit":
+                text = f"[Output {channel.name}] MAX_ON_S = {channel.output.max_on_s:g}: off "
+                text += (
+                    "until the experiment commands 0, or its pulses would have ended"
+                )
+                self._untold.append(Note("output", text, written_ns))
 
     def _follow(self, channel: OutputChannel) -> None:
         """Pulse the output that another one names."""
@@ -527,7 +653,7 @@ class OutputBank:
         self, channel: OutputChannel, level: float, error: BaseException
     ) -> None:
         channel.failed = True
-        channel.level = max(channel.level, level)
+        channel.level = max(channel.level, level, channel.unacknowledged)
         channel.halt()
         channel.limit_ns = self._clock.now_ns() + RETRY_NS
         self._expect(channel)

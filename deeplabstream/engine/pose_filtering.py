@@ -18,7 +18,6 @@ from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.pose import Pose, Thresholds, identity_switched
 from deeplabstream.pose.filters.motion_prediction import MotionPredictor
 from deeplabstream.pose.filters.one_euro import OneEuro
-from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.tracking import Tracking
 
@@ -202,20 +201,20 @@ class BehaviourSource(Protocol):
 
 
 class PoseFilter:
-    """The eyes of a run: one memory per camera. `forget` before a new run."""
+    """Filters the poses of a run, with a state per camera. `forget` before a new run."""
 
     def __init__(
         self,
         thresholds: Thresholds,
         rules: Mapping[str, Tracking] | None = None,
         calibrations: Mapping[str, Calibration] | None = None,
-        watchers: Mapping[str, Sequence[BehaviourSource]] | None = None,
+        classifiers: Mapping[str, Sequence[BehaviourSource]] | None = None,
     ) -> None:
         """All by camera; `rules` under the empty name are those of all others."""
         self._thresholds = thresholds
         self._rules = rules or {}
         self._calibrations = calibrations or {}
-        self._watchers = watchers or {}
+        self._classifiers = classifiers or {}
         self._gates: dict[str, OutlierFilter | None] = {}
         self._filters: dict[str, PointSmoother | None] = {}
 
@@ -223,9 +222,9 @@ class PoseFilter:
         """Forget all that was seen."""
         self._gates.clear()
         self._filters.clear()
-        for watchers in self._watchers.values():
-            for watcher in watchers:
-                watcher.forget()
+        for classifiers in self._classifiers.values():
+            for classifier in classifiers:
+                classifier.forget()
 
     def see(
         self, camera: str, pose: Pose, time_s: float, age_s: float = 0.0
@@ -252,11 +251,11 @@ class PoseFilter:
         if calibration is not None:
             places = calibration.to_mm(seen.points).astype(np.float32)
             on_floor = pose.moved(places)
-        sight = FilteredPose(seen, on_floor, flags)
+        filtered = FilteredPose(seen, on_floor, flags)
         behaviours: dict[str, float] = {}
-        for watcher in self._watchers.get(camera, ()):
-            behaviours |= watcher.look(sight.in_unit(watcher.unit), time_s)
-        return replace(sight, behaviours=behaviours) if behaviours else sight
+        for classifier in self._classifiers.get(camera, ()):
+            behaviours |= classifier.look(filtered.in_unit(classifier.unit), time_s)
+        return replace(filtered, behaviours=behaviours) if behaviours else filtered
 
     def _motion(self, camera: str) -> PointSmoother | None:
         if camera not in self._filters:
@@ -276,23 +275,11 @@ class PoseFilter:
 def pose_filter_of(
     settings: Settings,
     thresholds: Thresholds,
-    watchers: Mapping[str, Sequence[BehaviourSource]] | None = None,
+    classifiers: Mapping[str, Sequence[BehaviourSource]] | None = None,
 ) -> PoseFilter:
-    """Return the eyes that the settings describe, without memory.
+    """Return the pose filter that the settings describe, in its first state.
 
-    `watchers`, by camera, are to be opened by
-    `deeplabstream.engine.network_loading.open_classifiers`.
+    `classifiers`, by camera, are to be opened by
+    `deeplabstream.engine.behaviour_classifiers.open_classifiers`.
     """
-    return PoseFilter(thresholds, settings.tracking, settings.calibrations, watchers)
-
-
-def filtered_poses(
-    settings: Settings, folder: RunFolder, camera: str
-) -> Iterator[tuple[float, FilteredPose]]:
-    """Yield what triggers of `settings` see of a recorded run, with its times in s."""
-    start_ns = int(folder.facts["start_ns"])
-    seeing = pose_filter_of(settings, folder.thresholds)
-    for step in folder.steps(camera):
-        time_s = (step.exposed_ns - start_ns) / 1e9
-        age_s = (step.posed_ns - step.exposed_ns) / 1e9
-        yield time_s, seeing.see(camera, step.pose, time_s, age_s)
+    return PoseFilter(thresholds, settings.tracking, settings.calibrations, classifiers)

@@ -37,6 +37,8 @@ class PinPulse:
 
 News: TypeAlias = DeviceReport | PinChange | PinPulse | InputBroken
 
+_MAX_DRIFT_PPM = 10_000
+"""A board's ceramic resonator may be off by half a per cent, and the computer's clock too."""
 _REFUSED = {
     Status.UNKNOWN: "has no such command; is its firmware up to date?",
     Status.BAD_PIN: "has no such pin, or the pin is reserved, in use or without "
@@ -110,7 +112,8 @@ class BoardClock:
     """
 
     def __init__(self) -> None:
-        self._synchroniser, self._unwrap = ClockSync(), CounterUnwrapper(bits=32)
+        self._synchroniser = ClockSync(max_drift_ppm=_MAX_DRIFT_PPM)
+        self._unwrap = CounterUnwrapper(bits=32)
         self._round_trip_ns: int | None = None
 
     @property

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deeplabstream import DeviceError, DeviceReport
@@ -16,6 +17,10 @@ LED = 13
 LONGEST_S = 5.0
 _PATIENCE_S = 2.0
 _LOOK_S = 0.02
+
+
+class WatchdogError(DeviceError):
+    """The board did not switch a pin off by itself."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,9 @@ def run_watchdog_test(
     """Switch a pin on, stop the heartbeat, and return what the board did.
 
     The pin is high for `watchdog_ms`: use one at which that does no harm, such as the
-    board's LED. Nothing else may use the board. DeviceError: it can't be opened, or did not
-    switch off, or the test was `stopped`; then the pin is switched off at once.
+    board's LED. Nothing else may use the board. WatchdogError: the pin did not go
+    off by itself. DeviceError: the board can't be opened, or the test was `stopped`. The
+    pin is switched off then.
     """
     events = _PinEvents(stopped)
     with link_to(port) as link:
@@ -65,13 +71,15 @@ def run_watchdog_test(
             link.set(pin, 1.0)
             on = events.until(lambda done: done.level > 0)
             off = events.until(lambda done: done.cause == "board watchdog")
+            if stopped() or on is None or off is None:
+                with suppress(DeviceError):
+                    link.set(pin, 0.0)
             if stopped():
-                link.set(pin, 0.0)
                 raise DeviceError(
                     f"the watchdog test of the board at {port} was ended early"
                 )
             if on is None or off is None:
-                raise DeviceError(
+                raise WatchdogError(
                     f"the board at {port} did not switch pin {pin} off by itself: do not "
                     "use it for anything that must not stay on"
                 )

@@ -36,7 +36,13 @@ ANSWER_S = 5.0
 _MOST_BYTES = 2 * MOST_LETTERS
 _TURN_S = 0.1
 _MOST_CONNECTIONS = 16
-_BUSY = "error: the rig is busy; it may still do it"
+_BUSY = {
+    "start": "error: the rig is busy: it may be starting now, but does not start later. Send "
+    "status to know",
+    "stop": "error: the rig is busy: it stops later",
+    "status": "error: the rig is busy",
+}
+"""Answers after `ANSWER_S`: the session refuses a start that is so old, but no stop."""
 _CURE = (
     "Choose another PORT, or end the program that uses it; HOST must be an address of "
     "this computer"
@@ -118,7 +124,7 @@ def _ask(
     try:
         return command, answers.get(timeout=ANSWER_S)
     except queue.Empty:
-        return command, _BUSY
+        return command, _BUSY[command]
 
 
 @settings(frozen=True, kw_only=True)
@@ -218,6 +224,8 @@ class _Lines(socketserver.StreamRequestHandler):
                     # a web page must not send commands by a browser
                     self._refuse(line)
                     break
+                if not line.endswith(b"\n"):
+                    break  # half a line: the connection broke
                 if not text:
                     continue
                 command, answer = _ask(text, server.token, sender, server.hear)
@@ -274,7 +282,7 @@ class ZmqStart(_Listener):
 
             def serve() -> None:
                 heard_s, started = time.perf_counter(), False
-                done = "ok", _BUSY  # it may still do it
+                done = "ok", *_BUSY.values()  # it may do it, or be doing it
                 while not ended.is_set():
                     silent = time.perf_counter() - heard_s
                     if started and 0 < self.silent_s < silent:
@@ -342,7 +350,10 @@ class OpenEphysStart(RemoteControl):
                         hear(RemoteLost(f"Open Ephys does not answer: {error}"))
                     continue
                 now_ns, lost = time.perf_counter_ns(), False
+                silent_s = now_ns / 1e9 - answered_s
                 answered_s = now_ns / 1e9
+                if silent_s > ANSWER_S:  # it may have begun long ago
+                    now_ns -= round(silent_s * 1e9)
                 records = "RECORD" in (mode, before)
                 if before and mode != before and records:
                     command: Literal["start", "stop"] = (

@@ -268,6 +268,9 @@ class _Messages(RemoteRecorder):
 
     def _sent(self, text: str) -> str:
         answer = self._exchange(text).strip()[:200]
+        if not answer and self.good_answer:
+            place = f"{self.host}:{self.port}"
+            raise _NoAnswerError(f"no answer from {place} (it closed the connection)")
         if not answer.lower().startswith(self.good_answer.lower()):
             raise DeviceError(
                 f"{self.host}:{self.port} answered {answer!r} to {text!r}; a good answer "

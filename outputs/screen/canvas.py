@@ -30,13 +30,13 @@ class Canvas:
         plain = QPixmap(window.size() * self._ratio)
         plain.fill(QColor(settings.background))
         self._plain = plain
-        self.film = None if settings.video is None else StimulusVideo(settings.video)
+        self.video = None if settings.video is None else StimulusVideo(settings.video)
         background = plain
         if settings.background_image is not None:
             background = self._with(_read(settings.background_image))
         self.off = self._finished(background, on=False)
-        if self.film is not None:
-            self.on = self.drawn(self.film.image(0.0))
+        if self.video is not None:
+            self.on = self.drawn(self.video.image(0.0))
         elif settings.image is not None:
             self.on = self._finished(self._with(_read(settings.image)), on=True)
         else:
@@ -44,61 +44,61 @@ class Canvas:
             white.fill(QColor("white"))
             self.on = self._finished(white, on=True)
 
-    def drawn(self, picture: "RGB | None") -> "QPixmap":
+    def drawn(self, image: "RGB | None") -> "QPixmap":
         """Return an image of the video, scaled to fit."""
         from PyQt5.QtGui import QImage, QPixmap
 
-        if picture is None:
+        if image is None:
             return self.on
-        height, width, _ = picture.shape
+        height, width, _ = image.shape
         kind = QImage.Format.Format_RGB888
-        image = QImage(picture.tobytes(), width, height, 3 * width, kind)
-        return self._finished(self._with(QPixmap.fromImage(image)), on=True)
+        frame = QImage(image.tobytes(), width, height, 3 * width, kind)
+        return self._finished(self._with(QPixmap.fromImage(frame)), on=True)
 
     def close(self) -> None:
         """Close the video."""
-        if self.film is not None:
-            self.film.close()
+        if self.video is not None:
+            self.video.close()
 
-    def _with(self, picture: "QPixmap") -> "QPixmap":
+    def _with(self, image: "QPixmap") -> "QPixmap":
         """Return the background with an image in its centre, scaled to fit."""
         from PyQt5.QtCore import Qt
         from PyQt5.QtGui import QPainter, QPixmap
 
         whole = QPixmap(self._plain)
-        picture = picture.scaled(
+        image = image.scaled(
             whole.size(),
             Qt.AspectRatioMode.KeepAspectRatio,
             Qt.TransformationMode.SmoothTransformation,
         )
-        place = whole.rect().center() - picture.rect().center()
+        place = whole.rect().center() - image.rect().center()
         painter = QPainter(whole)
-        painter.drawPixmap(place, picture)
+        painter.drawPixmap(place, image)
         painter.end()
         return whole
 
-    def _finished(self, picture: "QPixmap", on: bool) -> "QPixmap":
+    def _finished(self, image: "QPixmap", on: bool) -> "QPixmap":
         """Return it with the photodiode patch."""
         from PyQt5.QtGui import QColor, QPainter, QPixmap
 
-        picture = QPixmap(picture)
+        image = QPixmap(image)
         if self._settings.patch != "none":
             side = round(self._settings.patch_size * self._ratio)
-            right, bottom = picture.width() - side, picture.height() - side
+            right, bottom = image.width() - side, image.height() - side
             left_edge = right if "right" in self._settings.patch else 0
             top_edge = bottom if "bottom" in self._settings.patch else 0
-            painter = QPainter(picture)
+            painter = QPainter(image)
             colour = QColor("white" if on else "black")
             painter.fillRect(left_edge, top_edge, side, side, colour)
             painter.end()
-        picture.setDevicePixelRatio(self._ratio)
-        return picture
+        image.setDevicePixelRatio(self._ratio)
+        return image
 
 
 def _read(path: Path) -> "QPixmap":
     from PyQt5.QtGui import QPixmap
 
-    picture = QPixmap(str(path))
-    if picture.isNull():
+    image = QPixmap(str(path))
+    if image.isNull():
         raise DeviceError(f"{path} is not an image that can be shown")
-    return picture
+    return image

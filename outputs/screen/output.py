@@ -60,7 +60,7 @@ class Screen(Output):
     def opened(self) -> Iterator[Write]:
         """Show the window; it takes up to a second to appear."""
         for what, path in {
-            "picture": self.image,
+            "image": self.image,
             "video": self.video,
             "background": self.background_image,
         }.items():

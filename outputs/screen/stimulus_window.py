@@ -116,8 +116,8 @@ def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
         except (EOFError, OSError):
             orders.over.emit()
 
-    def show_now(picture: "QPixmap") -> None:
-        window.setPixmap(picture)
+    def show_now(image: "QPixmap") -> None:
+        window.setPixmap(image)
         window.repaint()
 
     def paint(level: float) -> None:
@@ -136,17 +136,17 @@ def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
 
     def go_on() -> None:
         """Show the next image of the video when it is due, in a loop."""
-        film = canvas.film
-        if film is None:
+        video = canvas.video
+        if video is None:
             return
         if began_s is None:
             timer.stop()
-            film.rewind()
+            video.rewind()
             return
         time_s = time.perf_counter() - began_s
-        if (picture := film.image(time_s)) is not None:
-            show_now(canvas.drawn(picture))
-        timer.start(max(0, round(1e3 * (film.due_s - time_s))))
+        if (image := video.image(time_s)) is not None:
+            show_now(canvas.drawn(image))
+        timer.start(max(0, round(1e3 * (video.due_s - time_s))))
 
     def leave() -> None:
         show_now(canvas.off)

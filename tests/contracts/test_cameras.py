@@ -39,7 +39,7 @@ def settings_of(kind: type[Camera]) -> dict[str, Any]:
 
 @pytest.fixture
 def camera(kind: type[Camera], tmp_path: Path) -> Iterator[Camera]:
-    """A camera that gives at least six small pictures."""
+    """A camera that gives at least six small frames."""
     if kind.__name__ in STAND_INS:
         with STAND_INS[kind.__name__]() as stand_in:
             yield stand_in
@@ -91,29 +91,29 @@ def test_it_is_a_value(camera: Camera) -> None:
 
 
 @every_kind
-def test_it_fills_the_picture_that_it_is_given(camera: Camera) -> None:
-    with camera.opened() as film:
-        height, width, *colours = film.format.shape
+def test_it_fills_the_image_that_it_is_given(camera: Camera) -> None:
+    with camera.opened() as stream:
+        height, width, *colours = stream.format.shape
         assert colours in ([], [3])
         assert min(height, width) > 0
-        assert film.format.rate >= 0
-        slot = marked(film.format.shape, film.format.dtype)
+        assert stream.format.rate >= 0
+        slot = marked(stream.format.shape, stream.format.dtype)
         before = slot.copy()
-        assert film.read(slot) is not None
+        assert stream.read(slot) is not None
         assert (slot != before).mean() > 0.5
 
 
 @every_kind
-def test_pictures_are_counted_and_times_never_go_back(camera: Camera) -> None:
+def test_images_are_counted_and_times_never_go_back(camera: Camera) -> None:
     start_ns = SystemClock().now_ns()
-    with camera.opened() as film:
-        slot = np.empty(film.format.shape, film.format.dtype)
-        shots = [film.read(slot) for _ in range(5)]
+    with camera.opened() as stream:
+        slot = np.empty(stream.format.shape, stream.format.dtype)
+        shots = [stream.read(slot) for _ in range(5)]
         end_ns = SystemClock().now_ns()
     indices = [shot.index for shot in shots if shot]
     assert indices[0] >= 0
     assert (np.diff(indices) >= 1).all()
-    if not film.knows_losses:
+    if not stream.knows_losses:
         assert indices == list(range(5))
     times = [shot.exposed_ns for shot in shots if shot and shot.exposed_ns is not None]
     assert (np.diff(times) > 0).all()
@@ -123,9 +123,9 @@ def test_pictures_are_counted_and_times_never_go_back(camera: Camera) -> None:
 
 @every_kind
 def test_it_writes_into_a_slot_of_a_ring(camera: Camera) -> None:
-    with camera.opened() as film:
-        ring = np.zeros((3, *film.format.shape), film.format.dtype)
-        assert film.read(ring[1]) is not None
+    with camera.opened() as stream:
+        ring = np.zeros((3, *stream.format.shape), stream.format.dtype)
+        assert stream.read(ring[1]) is not None
         assert ring[1].any()
         assert not ring[0].any()
         assert not ring[2].any()
@@ -135,28 +135,28 @@ def test_it_writes_into_a_slot_of_a_ring(camera: Camera) -> None:
 def test_it_can_be_opened_again(camera: Camera) -> None:
     formats = []
     for _ in range(2):
-        with camera.opened() as film:
-            formats.append(film.format)
-            assert film.read(np.empty(film.format.shape, film.format.dtype))
+        with camera.opened() as stream:
+            formats.append(stream.format)
+            assert stream.read(np.empty(stream.format.shape, stream.format.dtype))
     assert formats[0] == formats[1]
 
 
 @every_kind
 def test_it_closes_when_its_user_fails(camera: Camera) -> None:
-    with pytest.raises(ZeroDivisionError), camera.opened() as film:
-        film.read(np.empty(film.format.shape, film.format.dtype))
+    with pytest.raises(ZeroDivisionError), camera.opened() as stream:
+        stream.read(np.empty(stream.format.shape, stream.format.dtype))
         raise ZeroDivisionError
     with camera.opened():
         pass
 
 
 @every_kind
-def test_the_film_ends_or_says_why_not(camera: Camera) -> None:
+def test_the_stream_ends_or_says_why_not(camera: Camera) -> None:
     if file_of(camera) is None:
         camera = replace(camera, **short(camera))
-    with camera.opened() as film:
-        slot = np.empty(film.format.shape, film.format.dtype)
-        assert ends(lambda: film.read(slot))
+    with camera.opened() as stream:
+        slot = np.empty(stream.format.shape, stream.format.dtype)
+        assert ends(lambda: stream.read(slot))
 
 
 @every_kind
@@ -180,7 +180,7 @@ def file_of(camera: Camera) -> str | None:
 
 
 def marked(shape: tuple[int, ...], dtype: str) -> Image:
-    """Return a picture that no camera gives."""
+    """Return an image that no camera gives."""
     slot: Image = np.zeros(shape, dtype)
     slot[::2] = 1
     return slot
@@ -193,7 +193,7 @@ def short(camera: Camera) -> dict[str, Any]:
 
 
 def ends(read: Callable[[], CapturedFrame | None]) -> bool:
-    """Return whether a film is over within 20 pictures."""
+    """Return whether a stream is over within 20 frames."""
     try:
         return any(read() is None for _ in range(20))
     except DeviceError as error:

@@ -21,9 +21,15 @@ from deeplabstream.plugins.discovery import discover
 from deeplabstream.plugins.output import Output
 from outputs.board.output import BoardPin
 from tests.firmware.powered import powered
+from tests.outputs.patient_writers import use_patient_writers
 from tests.outputs.stand_ins import STAND_INS
 
 FOUND = discover(outputs, Output)
+
+
+@pytest.fixture(autouse=True)
+def patient_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_patient_writers(monkeypatch)
 
 
 def settings_of(kind: type[Output]) -> dict[str, Any]:

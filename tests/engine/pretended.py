@@ -4,6 +4,8 @@ import contextlib
 import multiprocessing
 from multiprocessing.connection import Connection
 
+import pytest
+
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, on
 from deeplabstream.core.journal_entries import Edge
@@ -11,6 +13,7 @@ from deeplabstream.engine.output_bank import opened
 from deeplabstream.engine.processes.guard import Heartbeat, guard_main
 from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.plugins.output import Output
+from tests.outputs.patient_writers import use_patient_writers
 
 
 def pretend_engine(
@@ -18,6 +21,7 @@ def pretend_engine(
 ) -> None:
     """Switch everything on, say so, and beat until told to stop."""
     clock, heartbeat = SystemClock(), Heartbeat(heart)
+    use_patient_writers(pytest.MonkeyPatch())
     with opened(outputs, clock, lambda entry: None) as bank:
         bank.apply([on(OutputName(name)) for name in outputs], clock.now_ns())
         heartbeat.beat(clock.now_ns())

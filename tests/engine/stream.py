@@ -26,7 +26,7 @@ class Rig:
     """A stream without its processes: a ring, a journal, and a recorder to turn."""
 
     def __init__(self, root: Path, rings: dict[str, Ring], journal: Journal) -> None:
-        self.root, self.rings = root, rings
+        self.root, self.rings, self.journal = root, rings, journal
         self.writers = {name: RingWriter(ring) for name, ring in rings.items()}
         self.engine = JournalWriter(journal)
         self.pipe, theirs = Pipe()

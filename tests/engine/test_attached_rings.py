@@ -67,10 +67,10 @@ def engine_of(folder: Path, journal: Journal) -> Iterator[_Engine]:
         opened({"valve": _Fed()}, SystemClock(), lambda entry: None) as bank,
     ):
         engine = _Engine(settings, theirs, links, resources)
-        engine.bench.bank = bank
+        engine.device_manager.bank = bank
         yield engine
         engine.attach(())
-        engine.bench.bank = None
+        engine.device_manager.bank = None
 
 
 def test_only_the_ring_of_the_camera_that_was_opened_again_is_mapped(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,14 +17,17 @@ from hypothesis import strategies as st
 from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.paths import ROOT
+from deeplabstream.core.rig_folder import MANIFEST, VARIABLE
+from deeplabstream.engine.latency_test.latency_result import timing_settings
 from deeplabstream.engine.replay import evidence_bundle
 from deeplabstream.engine.replay.evidence_bundle import (
-    MANIFEST,
     METADATA,
     verify_bundle,
     write_bundle,
 )
+from deeplabstream.pose.model.model_folder import network_hash
 from deeplabstream.recording.exporters.exports import ExportedBeforeError
+from deeplabstream.settings.loading import load
 from utils.ExportRun import main as export_run
 from utils.VerifyBundle import main as verify
 
@@ -106,6 +110,16 @@ def _remove(bundle: Path) -> None:
     (bundle / "run" / "events.csv").unlink()
 
 
+def _add_folder(bundle: Path) -> None:
+    (bundle / "run" / "aligned" / "neuropixels" / "alignment.json").mkdir(parents=True)
+
+
+def _add_pipe(bundle: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    os.mkfifo(bundle / "run" / "pipe")
+
+
 def _link(bundle: Path) -> None:
     file = bundle / "run" / "events.csv"
     file.replace(bundle.parent / "events.csv")
@@ -119,7 +133,13 @@ def _link(bundle: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(_add, "was added"), (_remove, "is missing"), (_link, "was changed")],
+    [
+        (_add, "was added"),
+        (_add_folder, "alignment.json was added"),
+        (_add_pipe, "pipe was added"),
+        (_remove, "is missing"),
+        (_link, "was changed"),
+    ],
 )
 def test_other_files_are_found(
     bundle: Path, change: Callable[[Path], None], said: str
@@ -127,6 +147,53 @@ def test_other_files_are_found(
     change(bundle)
     (failed,) = verify_bundle(bundle).failed
     assert said in failed
+
+
+def test_an_incomplete_clock_map_proves_nothing(bundle: Path) -> None:
+    aligned = bundle / "run" / "aligned" / "neuropixels"
+    aligned.mkdir(parents=True)
+    for name in ("alignment.json", "alignment.clock.csv"):
+        (aligned / name).write_text("{}")
+    _renew_manifest(bundle)
+    found = verify_bundle(bundle)
+    assert found.failed == []
+    assert not any("clock map" in each for each in found.proven)
+    assert any("'neuropixels': it is not complete" in each for each in found.not_proven)
+    (aligned / "alignment.residuals.csv").write_text("")
+    _renew_manifest(bundle)
+    assert any("'neuropixels' is in" in each for each in verify_bundle(bundle).proven)
+
+
+def test_empty_folders_of_plug_ins_are_no_change(bundle: Path) -> None:
+    (bundle / "plugins" / "experiments" / "configs").mkdir(parents=True)
+    assert verify_bundle(bundle).failed == []
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_code_in_a_bundle_is_not_executed(bundle: Path, named: bool) -> None:
+    """Also where the working directory, or --rig, is the bundle."""
+    executed = bundle.parent / "executed"
+    shutil.copy2(bundle / "run" / "settings.ini", bundle)
+    for family in ("cameras", "experiments", "outputs"):
+        (bundle / family).mkdir()
+        code = f"open({str(executed)!r}, 'w').close()\n"
+        (bundle / family / "own.py").write_text(code)
+    _renew_manifest(bundle)
+    before = {*bundle.rglob("*")}
+    hidden = {VARIABLE, "PYTHONDONTWRITEBYTECODE"}
+    words = {name: word for name, word in os.environ.items() if name not in hidden}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "utils" / "VerifyBundle.py"), "."],
+        cwd=bundle,
+        env={**words, VARIABLE: str(bundle)} if named else words,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "equal byte for byte" in done.stdout
+    assert not executed.exists()
+    assert {*bundle.rglob("*")} == before
 
 
 def test_a_changed_pose_with_a_new_manifest_is_has_other_decisions(
@@ -196,10 +263,17 @@ def test_a_latency_test_is_the_certificate_of_the_times(
     said_by_test = {
         "measured": "2026-11-01T10:00:00+00:00",
         "camera": "arena",
-        "output": "laser",
+        "output": "left stimulus",
+    }
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    rig = load(run / "settings.ini")
+    more = {
+        "network": "models/dots",
+        "network_sha256": facts["model"]["sha256"],
+        "settings": timing_settings(rig, "left stimulus"),
     }
     ms = {"exposure_to_output": {"p50": 12.0, "p99": 15.0}}
-    test = {**said_by_test, "flashes": [[0]] * 200, "ms": ms}
+    test = {**said_by_test, "flashes": [[0]] * 200, "ms": ms, **more}
     made.write_text(json.dumps(test))
     timing = {
         "file": f"latency/{made.name}",
@@ -209,7 +283,6 @@ def test_a_latency_test_is_the_certificate_of_the_times(
         "exposure_to_output_ms": ms["exposure_to_output"],
         "changed": [],
     }
-    facts = json.loads((run / "run.json").read_text("utf-8"))
     monkeypatch.setattr(evidence_bundle, "current", lambda: tmp_path)
 
     def page(**changes: object) -> str:
@@ -219,12 +292,21 @@ def test_a_latency_test_is_the_certificate_of_the_times(
         return "\n".join(verify_bundle(tmp_path / "bundle").lines())
 
     said, after = page().split("\nNot proven:")
-    assert "to [Output laser] was 12.0 ms (median), 15.0 ms (99 %)" in said
+    assert "to [Output left stimulus] was 12.0 ms (median), 15.0 ms (99 %)" in said
+    assert "with the run's settings" in said
     assert "delay" not in after
     _, after = page(changed=["[Camera arena] RATE = 30.0 (was 60.0)"]).split(
         "Not proven:"
     )
     assert "changed since: [Camera arena] RATE = 30.0 (was 60.0)" in after
+    text = (run / "settings.ini").read_text("utf-8")
+    more_settings = "[Classifier gait]\nFOLDER = gait\n"
+    slower = text.replace("SEED = 3", "SEED = 3\nRATE = 20") + more_settings
+    (run / "settings.ini").write_text(slower, "utf-8", newline="\n")
+    _, after = page().split("Not proven:")  # run.json says that nothing was changed
+    assert "changed since: [Camera arena] RATE = 20.0 (was " in after
+    assert "[Classifier gait] did not run in the test" in after
+    (run / "settings.ini").write_text(text, "utf-8", newline="\n")
     _, after = page(sha256="0" * 64).split("Not proven:")
     assert "the test is not in the bundle" in after
     for changes in (
@@ -237,6 +319,37 @@ def test_a_latency_test_is_the_certificate_of_the_times(
         assert "The delay from" not in failed
     _, after = page(file=None).split("Not proven:")
     assert "the run names no measurement of it" in after
+
+
+def test_own_code_of_the_rig_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    own = tmp_path / "rig" / "experiments" / "own.py"
+    own.parent.mkdir(parents=True)
+    own.write_text('"""An experiment of this lab."""\n')
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "rig"))
+    write_bundle(run, tmp_path / "bundle")
+    said = "The re-run used the code that made the bundle."
+    assert said in verify_bundle(tmp_path / "bundle").proven
+    own.write_text('"""Another one."""\n')
+    found = verify_bundle(tmp_path / "bundle")
+    assert found.failed == [] and said not in found.proven
+    assert any(f"in {tmp_path / 'rig'} is not that" in s for s in found.not_proven)
+    monkeypatch.setenv(VARIABLE, "")
+    assert said not in verify_bundle(tmp_path / "bundle").proven
+
+
+def test_only_the_file_of_a_network_is_compared(tmp_path: Path) -> None:
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    sha256 = network_hash(ROOT / "models" / "arena" / "network.onnx")
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    facts["model"] |= {"name": "arena", "sha256": sha256}
+    (run / "run.json").write_text(json.dumps(facts), "utf-8")
+    write_bundle(run, tmp_path / "bundle")
+    found = verify_bundle(tmp_path / "bundle")
+    assert any("file network.onnx of the network 'arena'" in s for s in found.proven)
+    assert any("model.json: run.json does not" in s for s in found.not_proven)
 
 
 @pytest.mark.parametrize("refused", ["bundle", "new"])

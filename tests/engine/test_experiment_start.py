@@ -4,17 +4,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.checks import preflight
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action, Phase
+from deeplabstream.engine.session.session_state import Action, Counts, Phase
 from deeplabstream.ipc.journal import JournalWriter, create_journal
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import RIG
+from tests.engine.stream import memory
+from tests.engine.test_attached_rings import engine_of
 
 
 class ProcessesFake:
@@ -123,3 +128,56 @@ def test_outputs_that_open_before_the_session_reads_are_known(
     finally:
         journal.close()
         journal.unlink()
+
+
+def test_an_analysis_without_a_run_folder_refuses_the_experiment_until_it_is_restarted(
+    rig: tuple[Session, ProcessesFake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, fake = rig
+    session.do(Action.STOP_EXPERIMENT)
+    monkeypatch.setattr(session_module, "inspect", preflight.inspect)
+    form = {"arena": ImageFormat((480, 640), 30.0)}
+    session.state = replace(session.state, formats=form, counts={"arena": Counts()})
+    session._handle(say.RecorderFailed("the folder can't be made"))
+    session._start_experiment(fake)  # type: ignore[arg-type]
+    assert not session.state.experiment_starting
+    lost = "poses, triggers and commands are not recorded"
+    assert lost in str(session._news[-1])
+    session._handle(say.Analysing(False))
+    session.state = replace(session.state, network_ready=True)
+    session.do(Action.START_ANALYSIS)
+    session._start_experiment(fake)  # type: ignore[arg-type]
+    assert lost not in str(session._news[-1])
+
+
+class LoopFake:
+    """Knows whether an experiment runs."""
+
+    experimenting = False
+
+    def ask(self, triggers: object) -> None:
+        return
+
+    def begin(self, *_: object) -> None:
+        self.experimenting = True
+
+    def end(self) -> None:
+        self.experimenting = False
+
+
+def test_an_experiment_does_not_run_after_the_analysis_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both requests can be on their way when the session still reads "analysing"."""
+    told: list[object] = []
+    with memory("top") as (_, journal), engine_of(tmp_path, journal) as engine:
+        monkeypatch.setattr(engine, "send", told.append)
+        loop: Any = LoopFake()
+        engine.loop = loop
+        engine.analyse(True)
+        engine.analyse(False)
+        engine.start_experiment()
+        assert not loop.experimenting and not engine.experiment_running
+    problem, answer = told[-2:]
+    assert "start the analysis first" in str(problem)
+    assert answer == say.ExperimentRunning(False)

@@ -130,6 +130,28 @@ def test_a_stalled_camera_is_told_and_the_light_goes_off(tmp_path: Path) -> None
         it.stop()
 
 
+def test_a_driver_that_blocks_its_whole_process_keeps_no_output_on(
+    tmp_path: Path,
+) -> None:
+    """Engine and guards are other processes; the camera's is killed when the stream stops."""
+    now = tmp_path / "now"
+    with rig_with(FaultyCamera(blocks_when=now), tmp_path) as session:
+        it = Watched(session)
+        experiment(it)
+        now.touch()
+        it.until(lambda it: it.session.state.levels["light"] == 0)
+        it.until(lambda it: "has given no frame for 1 s" in sentences(it))
+        edges = [e.cause for e in it.told if isinstance(e, Edge) and e.level == 0]
+        assert edges[-1] == "silence"
+        assert "is lost" not in sentences(it)
+        it.stop()
+        folder = it.session.state.run_folder
+    assert folder is not None
+    assert ",light,0.0,silence," in (folder / "events.csv").read_text("utf-8")
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    assert all(span["closes"] for span in facts["accounting"])
+
+
 def test_damaged_frames_are_reported_once_not_for_each(tmp_path: Path) -> None:
     with rig_with(FaultyCamera(damaged_at=20, ends_at=60), tmp_path) as session:
         it = Watched(session)
@@ -138,6 +160,18 @@ def test_damaged_frames_are_reported_once_not_for_each(tmp_path: Path) -> None:
         told = "[Camera top] delivered damaged frames: 3 dropped so far"
         assert sentences(it).count("damaged frames") == 1
         assert told in sentences(it)
+        it.stop()
+
+
+def test_a_camera_clock_that_was_set_is_reported(tmp_path: Path) -> None:
+    with rig_with(FaultyCamera(clock_jumps_at=20, ends_at=60), tmp_path) as session:
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(lambda it: "has no more frames" in sentences(it))
+        assert sentences(it).count("set its clock") == 1
+        assert "[Camera top] set its clock by -1.500 s (jumps so far: 1)" in sentences(
+            it
+        )
         it.stop()
 
 

@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from deeplabstream.core.command import OutputName
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.processes import guard
-from deeplabstream.engine.processes.guard import GuardLinks, Heartbeat, watch
+from deeplabstream.engine.processes.guard import GuardLinks, Heartbeat, killer, watch
 from deeplabstream.engine.processes.real_time import GUARD
 from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.ipc.pipe import has_message
@@ -157,6 +158,36 @@ def test_beats_are_rare_and_never_wait_for_the_guard(
             heartbeat.beat(second * 1_000_000_000)
     heart[0].close()
     heartbeat.goodbye()
+
+
+@posix
+def test_a_guard_that_was_suspended_for_long_gets_the_goodbye(
+    heart: tuple[Connection, Connection],
+) -> None:
+    heartbeat = Heartbeat(heart[1])
+    for second in range(100_000):  # more than the pipe has room for
+        heartbeat.beat(second * 1_000_000_000)
+    heartbeat.pause()
+    heartbeat.goodbye()
+    heart[1].close()
+    assert watch(heart[0]) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs pidfd")
+def test_no_later_process_with_the_engines_number_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended, runs = (
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+        for code in ("", "input()")
+    )
+    kills = [killer(each.pid) for each in (ended, runs)]
+    ended.communicate()
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a number was killed"))
+    for kill in kills:
+        kill()
+    runs.communicate()
+    assert (ended.returncode, runs.returncode) == (0, -signal.SIGKILL)
 
 
 def test_every_kind_goes_off_when_the_engine_is_killed() -> None:

@@ -13,6 +13,7 @@ from deeplabstream.engine.latency_test.flashes import Events, pair
 from deeplabstream.engine.latency_test.latency_result import (
     FOLDER,
     LatencyResult,
+    differences_of_run,
     timing_facts,
     timing_sentence,
     timing_settings,
@@ -70,6 +71,9 @@ OUTPUT = laser
 """
 
 
+SIDE = "the network of [Camera side] did not run in the test"
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return parse(TEXT, tmp_path)
@@ -107,7 +111,7 @@ def test_the_newest_result_counts_and_older_ones_stay(settings: Settings) -> Non
     (facts,) = timing_facts(settings, "abc")
     assert facts["file"] == "latency/2026-11-03_10-00-00.json"
     assert facts["exposure_to_output_ms"]["p50"] == pytest.approx(14, abs=0.01)
-    assert facts["flashes"] == 20 and facts["changed"] == []
+    assert facts["flashes"] == 20 and facts["changed"] == [SIDE]
     assert "14.0 ms (median)" in timing_sentence(facts)
 
 
@@ -120,11 +124,51 @@ def test_a_changed_setting_is_named(settings: Settings, tmp_path: Path) -> None:
     assert facts["changed"] == [
         "[Camera top] RATE = 30.0 (was 60.0)",
         "the network's file was changed",
+        SIDE,
     ]
     assert "changed since: [Camera top] RATE" in timing_sentence(facts)
     text = TEXT.replace("[Camera side]", "[Camera back]")
     (facts,) = timing_facts(parse(text, tmp_path), "abc")
-    assert facts["changed"] == ["[Camera side] was removed", "[Camera back] was added"]
+    assert facts["changed"] == [
+        "[Camera side] was removed",
+        "[Camera back] was added",
+        SIDE.replace("side", "back"),
+    ]
+
+
+def test_what_did_not_run_in_the_test_is_named(tmp_path: Path) -> None:
+    """A test of a rig without these is a test of the rig."""
+    alone = TEXT.replace("MODEL = stand-in:9", "ANALYSE = no")
+    result(parse(alone, tmp_path), "2026-11-01T10:00:00+00:00").save(tmp_path)
+    (facts,) = timing_facts(parse(alone, tmp_path), "abc")
+    assert facts["changed"] == []
+    more = parse(alone + "[Classifier gait]\nFOLDER = gait\n", tmp_path)
+    (facts,) = timing_facts(more, "abc")
+    assert facts["changed"] == ["[Classifier gait] did not run in the test"]
+
+
+def test_a_run_folder_has_the_settings_of_the_rig(tmp_path: Path) -> None:
+    """Relative paths are the same files, and keys of later versions are no changes."""
+    text = TEXT.replace(
+        "KIND = SimulatedCamera\nRATE = 60", "KIND = VideoFile\nSOURCE = a.mkv"
+    )
+    rig = parse(text, tmp_path / "rig")
+    (tmp_path / "rig").mkdir()
+    path = result(rig, "2026-11-01T10:00:00+00:00").save(rig.folder)
+    assert str(rig.folder) in str(timing_settings(rig, "laser")["[Camera top]"])
+    in_run = parse(text, tmp_path / "run")
+    assert differences_of_run(path, in_run, "abc") == [SIDE]
+    other = parse(text.replace("a.mkv", "ba.mkv"), tmp_path / "run")
+    changed, *_ = differences_of_run(path, other, "def")
+    assert changed.startswith("[Camera top] SOURCE = ")
+    found = json.loads(path.read_text("utf-8"))
+    del found["settings"]["[Output laser]"]["PORT"]
+    path.write_text(json.dumps(found), "utf-8")
+    assert differences_of_run(path, in_run, "abc") == [SIDE]
+    del found["settings"]
+    path.write_text(json.dumps(found), "utf-8")
+    (said,) = differences_of_run(path, in_run, "abc")
+    assert said == "the settings of the test can't be read"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"output": "laser"}', "\0"])
@@ -343,7 +387,8 @@ def test_half_the_loop_is_a_certificate_of_its_own(
         assert "timing" in validate_facts({"timing": [{**alone, name: None}]})[1]
     changed = parse(TEXT.replace("PIN = 9", "PIN = 10"), tmp_path)
     whole, again = timing_facts(changed, "abc")
-    assert whole["changed"] and not again["changed"], "it depends on no output"
+    assert len(whole["changed"]) == 2
+    assert again["changed"] == [SIDE], "it depends on no output"
 
 
 @pytest.mark.parametrize(

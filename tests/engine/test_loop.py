@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.core.command import Pulse, TriggerName, on
+from deeplabstream.core.command import Mark, Pulse, TriggerName, on
 from deeplabstream.core.journal_entries import Intent, Note, Step
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import run
-from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan, wait
+from deeplabstream.plugins.experiment import (
+    Experiment,
+    ObservationRequest,
+    Plan,
+    until,
+    wait,
+)
 from experiments.triggers.logic import Not
 from experiments.triggers.region_triggers import InsideRegion
 from tests.engine.loop_rig import IN, LOST, OUT, Place, rig
@@ -29,6 +35,19 @@ def test_light_follows_the_animal() -> None:
         ]
         assert it.steps[-1].status == "lit"
         assert it.causes() == ["plan", "plan"]
+
+
+def test_an_empty_mark_leaves_the_status() -> None:
+    @settings(kw_only=True)
+    class Marking(Experiment):
+        def plan(self) -> Plan[None]:
+            for text in ("one", "", "two"):
+                yield Mark(text)
+                yield ObservationRequest.NEXT
+
+    with rig([IN] * 3, experiment=Marking()) as it:
+        it.show(3)
+        assert [step.status for step in it.steps] == ["one", "one", "two"]
 
 
 def test_an_answer_that_is_held_is_called_so_in_the_record() -> None:
@@ -163,6 +182,36 @@ def test_a_plan_that_never_waits_is_told_so() -> None:
         assert it.level == 0
         assert "must wait for the next frame" in it.notes()
         assert "Traceback" not in it.notes()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "yield until('region')",
+            "[Experiment ]: lab.py, line 3: write yield from until(...), not yield until(...)",
+        ),
+        (
+            "yield 'on'",
+            "[Experiment ]: lab.py, line 3: the plan yielded 'on', which is not a command",
+        ),
+        ("return None", "[Experiment ]: plan() is not a generator: it has no yield"),
+        (
+            "yield on(self.outputs[0])",
+            "[Experiment ] failed: AttributeError: 'Lab' object has no attribute 'outputs'"
+            " (lab.py, line 3)",
+        ),
+    ],
+)
+def test_a_mistake_in_a_plan_is_told_with_its_line(body: str, said: str) -> None:
+    names: dict[str, Any] = {"__name__": "experiments.lab", "on": on, "until": until}
+    names["Experiment"] = Experiment
+    code = f"class Lab(Experiment):\n  def plan(self):\n    {body}\n"
+    exec(compile(code, "/rig/experiments/lab.py", "exec"), names)
+    with rig([OUT], names["Lab"]()) as it:
+        it.show()
+        assert it.level == 0
+        assert it.notes().rstrip().splitlines()[-1] == said
 
 
 def test_an_unknown_output_is_a_sentence() -> None:

@@ -301,7 +301,7 @@ def test_the_first_error_is_reported_for_what_has_failed(
 ) -> None:
     with rig([IN]) as it:
         begin_noted(it, Noting(it, fails_at=1))
-        it.loop._asking.begin({"reads": Reading(breaks=breaks)})
+        it.loop._evaluator.begin({"reads": Reading(breaks=breaks)})
         it.show(1)
         assert it.notes().splitlines()[-1] == said
         assert it.notes().count(" failed: ") == 1

@@ -4,10 +4,12 @@ import sys
 import pytest
 
 from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.checks import output_test
 from deeplabstream.engine.checks.output_test import OutputTestProcess, Told
 from deeplabstream.engine.session.messages import ProblemReport, ProcessFailed
 from outputs.serial_line import SerialLine
 from outputs.simulated_output import SimulatedOutput
+from tests.outputs.patient_writers import patient_test
 from tests.outputs.players import playing
 from tests.outputs.stand_ins import STAND_INS
 
@@ -99,8 +101,11 @@ def test_a_test_is_never_longer_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted({"RaspberryPin", "Firmata"} & set(STAND_INS)))
-def test_kinds_in_the_network_and_on_a_board_can_be_tried(kind: str) -> None:
+def test_kinds_in_the_network_and_on_a_board_can_be_tried(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A serial line is tried above; tests/contracts/test_outputs.py opens all kinds."""
+    monkeypatch.setattr(output_test, "_test", patient_test)
     with STAND_INS[kind]() as it:
         with OutputTestProcess("it", it.output, seconds=0.4) as test:
             all_told(test)

@@ -13,6 +13,13 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.plugins.trigger import BodyPartTrigger
 """
 FILES = {
+    "baseless": "class Baseless:\n    pass\n",
+    "unfinished": f"""{HEAD}
+@settings(kw_only=True)
+class Unfinished(BodyPartTrigger):
+    def hold(self, pose, time_s):
+        return True
+""",
     "broken": "import no_such_package\n",
     "plain": f"""{HEAD}
 class Plain(BodyPartTrigger):
@@ -56,13 +63,26 @@ BODYPARTS = nose
 
 def test_a_file_that_can_not_be_read_is_named_where_its_class_is_missed() -> None:
     first, second = problems("Brkn")
-    assert first.startswith("[Trigger t] KIND = Brkn: unknown")
-    assert second.startswith("experiments/broken.py can't be read: ModuleNotFoundError")
+    assert first.startswith("experiments/broken.py can't be read: ModuleNotFoundError")
+    assert second.startswith("[Trigger t] KIND = Brkn: unknown")
 
 
 def test_a_class_without_its_decorator_is_explained() -> None:
     (problem,) = problems("Plain")
     assert problem.startswith("[Trigger t] KIND = Plain: its class needs @settings")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("Baseless", "must be a subclass of Trigger: class Baseless(Trigger)"),
+        ("Unfinished", "needs the method holds"),
+    ],
+)
+def test_a_class_that_is_no_plug_in_of_its_family_is_explained(
+    kind: str, said: str
+) -> None:
+    assert f"[Trigger t] KIND = {kind}: its class {said}" in problems(kind)
 
 
 def test_a_class_that_fails_is_a_sentence() -> None:

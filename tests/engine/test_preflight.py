@@ -7,8 +7,17 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.engine.checks.camera_watchdog import FrameRateMeter
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
-from deeplabstream.engine.session.messages import ExperimentRunning, WatchdogChecked
-from deeplabstream.engine.session.session_state import Counts, StreamStarted
+from deeplabstream.engine.session.messages import (
+    ExperimentRunning,
+    RecorderFailed,
+    RunOpened,
+    WatchdogChecked,
+)
+from deeplabstream.engine.session.session_state import (
+    AnalysisRequested,
+    Counts,
+    StreamStarted,
+)
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.settings.loading import parse
 from tests.engine import small_rig
@@ -63,6 +72,34 @@ def test_a_second_experiment_in_a_run_folder_is_warned_of(
     assert not grave(found)
     rig.state = rig.state.after(StreamStarted(rig.settings, 1))
     assert rig.state.experiments == 0
+
+
+def test_no_experiment_starts_without_tables(rig: FakeSession, tmp_path: Path) -> None:
+    """They begin with the analysis: a recording that starts later does not write them."""
+    rig.state = rig.state.after(RecorderFailed("the folder can't be made"))
+    rig.state = rig.state.after(RunOpened(tmp_path / "run_a"))
+    (text,) = grave(inspected(rig, {"arena": 30.0}))
+    assert "not recorded" in text and "Stop and start the analysis" in text
+    rig.state = rig.state.after(AnalysisRequested())
+    assert not grave(inspected(rig, {"arena": 30.0}))
+    rig.state = rig.state.after(RecorderFailed("a video failed"))  # tables go on
+    assert not grave(inspected(rig, {"arena": 30.0}))
+
+
+def test_after_a_failed_run_only_a_new_stream_has_tables(
+    rig: FakeSession, tmp_path: Path
+) -> None:
+    rig.state = rig.state.after(RunOpened(tmp_path / "run_a"))
+    rig.state = rig.state.after(RecorderFailed("the disk is full", whole=True))
+    rig.state = rig.state.after(AnalysisRequested())
+    (text,) = grave(inspected(rig, {"arena": 30.0}))
+    assert "Stop and start the stream" in text
+    rules = replace(rig.settings.experiment, on_recording_lost="go on")
+    rig.settings = replace(rig.settings, experiment=rules)
+    found = inspected(rig, {"arena": 30.0})
+    assert not grave(found) and found[0].text == text and not found[0].good
+    rig.state = rig.state.after(StreamStarted(rig.settings, 1))
+    assert not rig.state.tables_lost
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,18 @@ import ctypes
 import errno
 import os
 import sys
+import threading
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Never
 
 import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.processes.termination import terminal_signals_held
+from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session.process_manager import ProcessManager
 from deeplabstream.ipc.journal import create_journal
@@ -112,6 +116,18 @@ def test_memory_that_is_not_there_is_refused_when_it_is_made(
     assert set(memory.glob("psm_*")) <= before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_killed_engine_may_have_been_ended_by_the_guard() -> None:
+    camera = SimpleNamespace(name="camera top", exitcode=-9)
+    engine = SimpleNamespace(name="engine", exitcode=-9)
+    memory = "did the computer run out of memory?"
+    said = f" (killed by SIGKILL; {memory})"
+    assert process_manager._signal(camera) == said  # type: ignore[arg-type]
+    said = process_manager._signal(engine)  # type: ignore[arg-type]
+    assert "trigger or experiment take more than 1 s for a frame" in said
+    assert said.endswith(f"or {memory})")
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
@@ -130,3 +146,95 @@ def test_an_error_that_ended_a_process_on_windows_is_named(
 ) -> None:
     ended = SimpleNamespace(exitcode=code)
     assert process_manager._signal(ended) == said  # type: ignore[arg-type]
+
+
+class EndedChild:
+    """A child process that has ended, with what it was sent."""
+
+    def __init__(self, name: str, sent: list[tuple[str, object]]) -> None:
+        self.name, self.sent, self.closed = name, sent, False
+        self.exitcode = 1
+        self.process: Any = self
+        self.pipe: Any = SimpleNamespace(close=lambda: None)
+
+    def send(self, message: object) -> None:
+        self.sent.append((self.name, message))
+
+    def is_alive(self) -> bool:
+        return False
+
+    def join(self) -> None:
+        return
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class UnreachableChild(EndedChild):
+    """A child process that runs, and can't be sent anything."""
+
+    def send(self, message: object) -> None:
+        raise OSError("no buffer space")
+
+    def is_alive(self) -> bool:
+        return (self.name, "killed") not in self.sent
+
+    def kill(self) -> None:
+        self.sent.append((self.name, "killed"))
+
+
+def test_an_engine_that_an_error_leaves_running_is_killed_before_its_guards_end() -> (
+    None
+):
+    manager: Any = object.__new__(ProcessManager)
+    sent: list[tuple[str, object]] = []
+    names = ("guard", "recorder", "second_guard")
+    vars(manager).update({name: EndedChild(name, sent) for name in names})
+    manager.engine = UnreachableChild("engine", sent)
+    manager.cameras = {"top": EndedChild("top", sent)}
+    manager._recorder_wake = threading.Semaphore()
+    manager._run, manager._settled, manager._cores = None, True, set()
+    manager.saved_s, manager.journal, manager.rings = 0.0, create_journal(16), {}
+    reports: list[Any] = []
+    for _ in manager.ending(lambda: (say.Stop(),), reports.append, iter(())):
+        pass
+    assert [each.text for each in reports] == [
+        "An error at the end of the stream: no buffer space"
+    ]
+    assert sent[0] == ("engine", "killed")
+    assert [name for name, _ in sent[1:]] == ["top", "recorder", "second_guard"]
+
+
+def test_an_error_at_the_end_is_reported_and_everything_else_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events can't be completed, and one memory can't be removed."""
+
+    def broken(*_: object) -> Never:
+        raise OSError("the disk failed")
+
+    manager: Any = object.__new__(ProcessManager)
+    sent: list[tuple[str, object]] = []
+    names = ("engine", "guard", "recorder", "second_guard")
+    children = {name: EndedChild(name, sent) for name in names}
+    vars(manager).update(children)
+    manager.cameras = {"top": EndedChild("top", sent)}
+    manager._engine_wake = manager._recorder_wake = threading.Semaphore()
+    manager._run, manager._settled, manager._cores = tmp_path, True, set()
+    manager.saved_s, manager.journal = 0.0, create_journal(16)
+    ring = create_ring("top", ImageFormat((8, 8), 30.0), 8)
+    stuck = SimpleNamespace(close=lambda: None, unlink=broken)
+    manager.rings = {"side": stuck, "top": ring}
+    monkeypatch.setattr(process_manager, "complete_events", broken)
+    reports: list[Any] = []
+    for _ in manager.ending(lambda: (say.Stop(),), reports.append, iter(())):
+        pass
+    assert [each.text for each in reports] == [
+        "An error at the end of the stream: the disk failed",
+        "Shared memory could not be removed: the disk failed",
+    ]
+    assert [name for name, _ in sent] == ["engine", "top", "recorder", "second_guard"]
+    assert all(child.closed for child in children.values())
+    for memory in (ring.spec.memory, manager.journal.spec.memory):
+        with pytest.raises(FileNotFoundError):
+            SharedMemory(memory)

@@ -1,17 +1,25 @@
 """What a recorder writes of a stream, and how it accounts for every frame."""
 
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import av
 import pytest
 
-from deeplabstream.core.command import Mark
+from deeplabstream.core.command import Mark, OutputName, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Intent, Note, Step
 from deeplabstream.engine.processes import recorder_process
 from deeplabstream.engine.session import messages as say
+from deeplabstream.ipc.journal import JournalReader
+from deeplabstream.recording import run_opening
+from deeplabstream.recording.journal_recovery import complete_events
+from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import goes_on, open_run_folder
 from deeplabstream.video.recording_options import RecordingOptions
 from tests.engine.stream import TICK_NS, listed, open_run, recording, step
@@ -64,6 +72,53 @@ def test_headers_that_were_overwritten_are_counted(tmp_path: Path) -> None:
         assert account["lost"] == 0
         assert account["unlisted"] == 30 - len(listed(rig.folder))
         assert account["closes"]
+
+
+def test_an_acknowledgement_that_waits_for_its_frame_outlives_the_recorder(
+    tmp_path: Path,
+) -> None:
+    """The device may answer before the engine has written the frame."""
+    laser, at_ns = OutputName("laser"), TICK_NS
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)))
+        rig.expose(1)
+        rig.engine.write(Intent(1, at_ns + 3000, (on(laser),)))
+        rig.engine.write(Edge("laser", 1.0, "plan", at_ns + 3000, at_ns + 4000))
+        rig.engine.write(
+            Acknowledged("laser", 1.0, at_ns + 3500, at_ns + 3600, at_ns + 3900)
+        )
+        rig.tell()
+        assert "ack" not in kinds(rig.folder.events())
+        killed = shutil.copytree(rig.folder.path, tmp_path / "killed")
+        rig.engine.write(replace(step(1), commands=(on(laser),)))
+        complete_events(killed, JournalReader(rig.journal).unrecorded())
+        (ack,) = (row for row in RunFolder(killed).events() if row["kind"] == "ack")
+        assert (ack["frame"], ack["posed_ns"]) == ("1", str(at_ns + 2000))
+        events = kinds(RunFolder(killed).events())
+        assert (events["intent"], events["edge"], events["command"]) == (1, 1, 1)
+        rig.tell()
+        assert kinds(rig.folder.events())["ack"] == 1
+        assert rig.journal.waiting == 0
+
+
+def test_an_acknowledgement_whose_frame_is_missing_does_not_fill_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_process, "_KEPT", 5)
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.engine.write(Intent(1, 10, (on(OutputName("laser")),)))
+        rig.engine.write(Edge("laser", 1.0, "plan", 10, 20))
+        rig.engine.write(Acknowledged("laser", 1.0, 15, 16, 19))
+        for number in range(300):
+            assert rig.engine.write(Note("test", "a note", number))
+            rig.tell()
+            assert rig.journal.waiting <= 3 + 5
+
+
+def kinds(events: Iterable[Mapping[str, str]]) -> Counter[str]:
+    return Counter(row["kind"] for row in events)
 
 
 def test_analysis_twice_goes_on_in_the_same_table(tmp_path: Path) -> None:
@@ -222,9 +277,15 @@ def test_colour_of_16_bits_is_refused_by_the_camera_s_name(tmp_path: Path) -> No
         assert listed(rig.folder) == [(2, 1)]  # the analysis goes on
 
 
+@pytest.mark.parametrize("locks", [True, False])
 def test_a_run_in_which_nothing_happens_just_now_is_seen_to_go_on(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
 ) -> None:
+    """By the recorder's lock at once; by changes of files where none can be locked."""
+    if locks:
+        monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
+    else:
+        monkeypatch.setattr(run_opening, "is_locked", lambda file: False)
     with recording(tmp_path) as rig:
         open_run(rig)
         assert goes_on(rig.folder.path)
@@ -233,6 +294,23 @@ def test_a_run_in_which_nothing_happens_just_now_is_seen_to_go_on(
         assert rig.folder.facts["how"] is None
         rig.tell(say.CloseRun("stopped", {}))
         assert open_run_folder(rig.folder.path, pytest.fail).facts["how"] == "stopped"
+        assert not [*rig.folder.path.glob(".*")]
+
+
+def test_a_copy_of_a_run_and_a_failed_run_are_not_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed recorder leaves the hidden file behind."""
+    monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        hidden = shutil.ignore_patterns(".*")
+        copy = shutil.copytree(rig.folder.path, tmp_path / "copy", ignore=hidden)
+        (copy / ".run.json.lock").touch()
+        assert not goes_on(copy) and not [*copy.glob(".*")]
+        rig.recorder._fail("the disk is full")
+        assert rig.folder.facts["how"] == "failed: the disk is full"
+        assert not [*rig.folder.path.glob(".*")]
 
 
 def test_what_happened_before_the_run_was_opened_is_in_it(tmp_path: Path) -> None:

@@ -129,6 +129,43 @@ def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -
         assert "the video of 'top' failed" in note["text"]
 
 
+class _FullAtClose:
+    """A file whose last data the disk refuses when it is closed, as on a network drive."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def close(self) -> None:
+        self._file.close()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_disk_that_is_full_when_tables_are_closed_is_reported_and_the_run_ends(
+    tmp_path: Path, failed: bool
+) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)))
+        rig.expose(0)
+        rig.decide(0)
+        rig.tell()
+        assert rig.recorder._run is not None
+        for table in rig.recorder._run._tables():
+            table._file = _FullAtClose(table._file)  # type: ignore[assignment]
+        if failed:
+            rig.recorder._fail("the disk failed")
+        rig.tell(say.CloseRun("stopped"))
+        (problem,) = rig.of(say.ProblemReport)
+        assert "The last rows of the tables may not be saved: No space" in str(problem)
+        facts = rig.folder.facts
+        assert facts["how"] == ("failed: the disk failed" if failed else "stopped")
+        assert any("last rows" in each for each in facts["not_saved"])
+
+
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with recording(tmp_path / "file") as rig:

@@ -89,10 +89,13 @@ class Rig:
             self.poll()
             time.sleep(0.002)
 
-    def ttl(self, active: bool, count: int) -> None:
-        self.entries.append(Sensed("ttl", active, count, 5_000, 6_000))
+    def ttl(self, active: bool, count: int, age_s: float = 0.0) -> int:
+        """Have the input change `age_s` ago; return when that was."""
+        at_ns = time.perf_counter_ns() - round(age_s * 1e9)
+        self.entries.append(Sensed("ttl", active, count, at_ns, at_ns + 1_000))
         self.poll()
         self.poll()
+        return at_ns
 
     def runs(self, active: bool = True) -> None:
         """Have the engine say that the experiment runs, or not."""
@@ -199,13 +202,13 @@ def test_an_armed_rig_starts_and_stops_by_the_line(rigs: Callable[..., Rig]) -> 
     assert rig.session.state.doing == "armed"
     rig.ttl(True, 0)  # the level at opening
     assert rig.session.state.armed
-    rig.ttl(True, 1)
+    started_ns = rig.ttl(True, 1)
     assert not rig.session.state.armed
     assert rig.session.state.started_by == "line"
     videos(rig)
     rig.runs()
     assert rig.experiments == [True]
-    rig.ttl(False, 1)
+    stopped_ns = rig.ttl(False, 1)
     assert rig.experiments == [True, False]
     facts = rig.session.state.run_facts()["remote_requests"]
     assert isinstance(facts, list)
@@ -217,19 +220,61 @@ def test_an_armed_rig_starts_and_stops_by_the_line(rigs: Callable[..., Rig]) -> 
             "remote": "line",
             "command": command,
             "result": result,
-            "time_ns": 5_000,
+            "time_ns": at_ns,
             "sender": "[Input ttl]",
             "words": "activation 1",
-            "time_s": (5_000 - rig.session.state.start_ns) / 1e9,
+            "time_s": (at_ns - rig.session.state.start_ns) / 1e9,
         }
-        for command, result in (
-            ("start", "ok experiment starts"),
-            ("stop", "ok experiment stopped"),
+        for at_ns, command, result in (
+            (started_ns, "start", "ok experiment starts"),
+            (stopped_ns, "stop", "ok experiment stopped"),
         )
     ]
     assert [text for text in rig.noted if text in rig.notes()] == rig.notes()
     line = next(e for e in rig.told if isinstance(e, Note) and "start from" in e.text)
-    assert line.time_ns == 5_000
+    assert line.time_ns == started_ns
+
+
+def test_a_start_that_waited_too_long_starts_nothing(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(TTL)
+    rig.session.do(Action.ARM)
+    rig.ttl(True, 1, age_s=6.0)
+    assert rig.session.state.armed
+    assert rig.experiments == []
+    assert rig.notes()[-1].endswith("s ago: too late")
+    rig.ttl(False, 1)
+    rig.ttl(True, 2)
+    videos(rig)
+    rig.runs()
+    rig.ttl(False, 2, age_s=600.0)
+    assert rig.experiments == [True, False]
+
+
+@pytest.mark.parametrize("clock", [0, 1])
+def test_a_start_right_after_a_pause_starts_nothing(
+    rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, clock: int
+) -> None:
+    """It may have waited in a socket; clock 0 stands still in a suspended computer."""
+    rig = rigs(TCP.format(port=free_port()))
+    rig.session.do(Action.ARM)
+    now_s = [time.perf_counter(), 0.0]
+    monkeypatch.setattr(session_module, "perf_counter", lambda: now_s[0])
+    monkeypatch.setattr(session_module, "asleep_ns", lambda: now_s[1] * 1e9)
+    answers: list[str] = []
+
+    def start() -> None:
+        asked = RemoteCommand("start", round(now_s[0] * 1e9), answer=answers.append)
+        rig.session._remotes._news.put(("lab", asked))
+        rig.poll()
+
+    rig.poll()
+    now_s[clock] += session_module.START_WITHIN_S + 1
+    start()
+    assert "busy or suspended" in answers[-1]
+    assert rig.session.state.armed
+    now_s[0] += session_module.AFTER_PAUSE_S
+    start()
+    assert answers[-1] == "ok experiment starts"
 
 
 def test_one_arming_is_one_start(rigs: Callable[..., Rig]) -> None:

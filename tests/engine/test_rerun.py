@@ -1,14 +1,27 @@
 """A recorded run is decided again from its poses: equal, or the difference is shown."""
 
 import csv
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Mark
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.loop import Loop
+from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
 from deeplabstream.engine.replay.rerun import compare, rerun_decisions
+from deeplabstream.pose.placeholder_network import PlaceholderNetwork
+from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
+from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import load, parse
-from tests.engine.test_video_replay import SETTINGS, run_into
+from outputs.simulated_output import simulated
+from tests.engine.test_video_replay import SETTINGS, dark_spot, run_into
 from utils.VideoAnalyzer import main
 
 
@@ -110,6 +123,113 @@ def test_an_experiment_on_a_run_that_had_none(
     assert (
         "[Output light] was switched on 0 times, would be switched on 2 times" in said
     )
+
+
+RESTART = Callable[[Loop, OutputBank, RunWriter, ManualClock], None]
+
+
+def _interrupted(folder: Path, text: str, restart: RESTART, at: int) -> RunFolder:
+    """Record 90 frames as a rig does; before one of them something is started again."""
+    settings, network = parse(text, folder), PlaceholderNetwork()
+    model = ModelFacts("stand-in:0", "", network.threshold, network.provider)
+    facts = RunFacts(0, {"top": ImageFormat((60, 120), 30.0)}, network.skeleton, model)
+    made = RunFolder.create_at(folder, datetime.now(UTC), settings.text, facts)
+    clock, triggers = ManualClock(), settings.new_triggers()
+    with (
+        RunWriter(made, 0) as writer,
+        opened(simulated(settings.outputs), clock, writer.entry) as bank,
+    ):
+        writer.begin("top", network.skeleton, tuple(triggers))
+        rules = settings.experiment
+        loop = Loop(network, rules, "top", clock, writer.entry, zero_ns=0)
+        loop.begin(settings.new_experiment(), triggers, bank)
+        for frame in dark_spot(90):
+            if frame.index == at:
+                clock.set(clock.now_ns() + 7_654_321)
+                restart(loop, bank, writer, clock)
+            catch_up(bank, clock, frame.time_ns + 5_123_456)
+            loop.step(frame)
+        loop.end()
+    return made
+
+
+def _next_experiment(
+    loop: Loop, bank: OutputBank, _writer: RunWriter, _clock: ManualClock
+) -> None:
+    settings = parse(SETTINGS, Path())
+    loop.end()
+    loop.begin(settings.new_experiment(), settings.new_triggers(), bank)
+
+
+def _next_analysis(
+    loop: Loop, bank: OutputBank, writer: RunWriter, clock: ManualClock
+) -> None:
+    settings = parse(DWELLS, Path())
+    loop.end()
+    loop.ask(settings.new_triggers())
+    writer.entry(Note("analysis", "started", clock.now_ns()))
+
+
+DWELLS = SETTINGS.replace("REGION =", "MIN_DWELL_S = 0.3\nREGION =")
+
+
+def _assert_same(folder: RunFolder, text: str = SETTINGS) -> list[Step]:
+    pairs = list(rerun_decisions(parse(text, folder.path), folder))
+    assert len(pairs) == 90
+    for then, now in pairs:
+        assert then.commands == now.commands, then.index
+        assert then.triggers == now.triggers, then.index
+    return [then for then, _ in pairs]
+
+
+def test_two_experiments_without_a_frame_between_them_are_two(tmp_path: Path) -> None:
+    folder = _interrupted(tmp_path / "run", SETTINGS, _next_experiment, 50)
+    steps = _assert_same(folder)
+    marks = [order.text for it in steps for order in it.commands if type(order) is Mark]
+    assert marks.count("trial 1") == 2
+
+
+@pytest.mark.parametrize("at", [14, 18, 55])
+def test_an_analysis_that_was_started_again_is_replayed(
+    tmp_path: Path, at: int
+) -> None:
+    folder = _interrupted(tmp_path / "run", DWELLS, _next_analysis, at)
+    steps = _assert_same(folder, DWELLS)
+    assert [bool(step.status) for step in steps] == [True] * at + [False] * (90 - at)
+
+
+def test_a_run_whose_events_do_not_say_when_experiments_began_is_replayed(
+    tmp_path: Path,
+) -> None:
+    folder = run_into(tmp_path / "run")
+    rows = folder.events_path.read_text("utf-8").splitlines(keepends=True)
+    kept = [row for row in rows if ",note," not in row]
+    assert len(kept) == len(rows) - 2
+    folder.events_path.write_text("".join(kept), "utf-8")
+    _assert_same(folder)
+
+
+def test_an_experiment_that_was_not_started_ends_none(tmp_path: Path) -> None:
+    folder = run_into(tmp_path / "run")
+    rows = folder.events_path.read_text("utf-8").splitlines(keepends=True)
+    started = next(row for row in rows if row.endswith("started\n"))
+    place = next(number for number, row in enumerate(rows) if ",mark," in row)
+    time_s = rows[place].partition(",")[0]
+    refused = started.replace(",started", ",not started: no space").partition(",")[2]
+    rows.insert(place, f"{time_s},{refused}")
+    folder.events_path.write_text("".join(rows), "utf-8")
+    _assert_same(folder)
+
+
+def test_frames_with_an_empty_status_are_of_the_experiment(tmp_path: Path) -> None:
+    """Earlier versions took the status from an empty mark."""
+    folder = run_into(tmp_path / "run")
+    table = folder.table_path("top")
+    rows = table.read_text("utf-8").splitlines(keepends=True)
+    rows[20:30] = [re.sub(r",trial \d,", ",,", row) for row in rows[20:30]]
+    table.write_text("".join(rows), "utf-8")
+    assert sum(not step.status for step in folder.steps("top")) == 10
+    _assert_same(folder)
 
 
 def test_settings_of_other_cameras_are_told_so(

@@ -4,28 +4,30 @@ Kills of the engine are in `test_guard.py` (each kind of output), of a test puls
 `test_tryout.py`.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.clock import ManualClock
-from deeplabstream.core.command import Command, Mark, Pulse, Set, TriggerName
+from deeplabstream.core.command import Command, Mark, Pulse, Set, Train, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import Entry
+from deeplabstream.core.journal_entries import Edge, Entry
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
 from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan
 from deeplabstream.plugins.output import Output
 from deeplabstream.settings.sections import ExperimentRun
 from experiments.triggers.region_triggers import InsideRegion
-from tests.engine.loop_rig import IN, LOST, MS, OUT, Place, Script, rig
-from tests.outputs.stubborn import LAMP, LASER, NOBODY, Stubborn
+from tests.engine.loop_rig import IN, LOST, MS, OUT, Place, Rig, Script, rig
+from tests.outputs.stubborn import LAMP, LASER, NOBODY, Stubborn, Watcher
 
 names = st.sampled_from([LASER, LAMP] * 5 + [NOBODY])
 levels = st.sampled_from([0.0, 0.25, 1.0, 1.0, 1.5])
@@ -72,7 +74,7 @@ def play(loop: Loop, clock: ManualClock, run: list[tuple[str, float]]) -> None:
             raise Killed
         now_ns = clock.now_ns() + round(wait_ms * MS)
         with suppress(DeepLabStreamError):  # as the ticker's thread does
-            catch_up(loop._conduct.bank, clock, now_ns) if loop._conduct else None
+            catch_up(loop._running.bank, clock, now_ns) if loop._running else None
         clock.set(max(now_ns, clock.now_ns()))
         if kind == "end":
             loop.end()
@@ -130,37 +132,134 @@ def test_whatever_happens_in_a_run_every_output_ends_off(
         assert last_write_failed or not output.levels or output.levels[-1] == 0
 
 
-@given(seen=places, script=st.lists(commands, min_size=1, max_size=12))
-def test_a_frame_too_old_switches_nothing_on_and_holds_no_off_back(
-    seen: list[Place], script: list[Command]
+names_of_two = st.sampled_from([LASER, LASER, LASER, LAMP])
+levels_of_four = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+good_commands: st.SearchStrategy[Set | Pulse | Train] = st.one_of(
+    st.builds(Set, names_of_two, levels_of_four),
+    st.builds(Pulse, names_of_two, st.floats(0.01, 3.0), levels_of_four),
+    st.builds(
+        Train,
+        names_of_two,
+        st.floats(0.5, 4.0),
+        st.floats(0.01, 0.2),
+        st.integers(1, 6),
+        levels_of_four,
+    ),
+)
+
+
+@given(
+    begun=st.lists(good_commands, min_size=1, max_size=2).map(tuple),
+    late=st.lists(
+        st.tuples(good_commands, st.floats(0, 400.0)), min_size=1, max_size=6
+    ),
+)
+def test_a_frame_too_old_only_lowers_and_ends_earlier(
+    begun: tuple[Command, ...], late: list[tuple[Set | Pulse | Train, float]]
 ) -> None:
-    both_on = Set(LASER, 0.5), Set(LAMP, 0.5)
-    asked = tuple((order,) for order in script if good(order))
-    plan = Written(script=(both_on, *asked))
-    with rig([IN, *seen, *[IN] * 40], plan, max_age_ms=50) as it:
+    """Beside it runs a bank that does not hear of the commands of frames too old."""
+    plan = Written(script=(begun, *((order,) for order, _ in late)))
+    told = Watcher()
+    with (
+        rig([IN] * (len(late) + 1), plan, max_age_ms=50) as it,
+        opened(
+            {"laser": Stubborn(), "lamp": Stubborn()}, it.clock, told.append
+        ) as other,
+    ):
         it.bank.open("laser", Stubborn())
         it.bank.open("lamp", Stubborn())
         it.show()
-        for (order,) in asked:
-            before = it.bank.levels
-            it.show(late_ms=80)
+        other.apply(begun, it.clock.now_ns())
+        for order, later_ms in late:
+            advance(it, other, later_ms + 80)
+            notes, before = it.notes(), it.bank.levels
+            it.index = it.clock.now_ns() // (10 * MS) - 8
+            it.show(late_ms=0)
             assert it.steps[-1].too_old
             assert it.steps[-1].triggers == {"inside": None}
-            after = it.bank.levels
-            assert all(after[name] <= before[name] for name in before)
-            if isinstance(order, Mark):
-                continue
-            if order.level <= after[order.output]:
-                assert after[order.output] == order.level
-            else:
-                assert it.notes().endswith(f"{order.output} {TOO_OLD}")
+            level = it.bank.levels[order.output]
+            assert level <= min(before[order.output], order.level)
+            if order.level > before[order.output]:
+                assert it.notes()[len(notes) :].endswith(TOO_OLD)
+        advance(it, other, 60_000)
+        assert set(it.bank.levels.values()) == set(other.levels.values()) == {0.0}
+    for name in ("laser", "lamp"):
+        mine, without = (course(each, name) for each in (it.entries, told))
+        for at_ns in sorted({*mine, *without}):
+            assert at(mine, at_ns) <= at(without, at_ns)
 
 
-TOO_OLD = "was not switched on: the frame is too old"
+def advance(it: Rig, other: OutputBank, ms: float) -> None:
+    """Put the clock forward, and do on the way what falls due in both banks."""
+    until_ns = it.clock.now_ns() + round(ms * MS)
+    while True:
+        due = [bank.tick(it.clock.now_ns()) for bank in (it.bank, other)]
+        next_ns = min((each for each in due if each is not None), default=until_ns)
+        if next_ns >= until_ns:
+            break
+        it.clock.set(next_ns)
+    it.clock.set(until_ns)
+    it.bank.tick(until_ns)
+    other.tick(until_ns)
 
 
-def good(order: Command) -> bool:
-    if isinstance(order, Mark):
-        return True
-    seconds = order.seconds if isinstance(order, Pulse) else 1.0
-    return order.output != NOBODY and order.level <= 1 and seconds > 0
+def course(entries: Sequence[Entry], name: str) -> dict[int, float]:
+    """Return the levels of an output by the time at which it got them."""
+    edges = [e for e in entries if isinstance(e, Edge) and e.output == name]
+    return {edge.written_ns: edge.level for edge in edges}
+
+
+def at(levels: Mapping[int, float], at_ns: int) -> float:
+    return levels[max(each for each in levels if each <= at_ns)]
+
+
+@pytest.mark.parametrize(
+    ("late", "level", "end_ms", "said"),
+    [
+        (Set(LASER, 0.5), 0.5, 200, "raised or kept on longer"),
+        (Set(LASER, 1.0), 1.0, 200, "switched on"),
+        (Pulse(LASER, 0.1, 0.5), 0.5, 180, ""),
+        (Pulse(LASER, 0.1), 1.0, 180, ""),
+        (Pulse(LASER, 10.0, 0.5), 0.5, 200, "raised or kept on longer"),
+        (Pulse(LASER, 10.0), 1.0, 200, "switched on"),
+        (Train(LASER, 1.0, 0.5, 20, 0.5), 0.5, 200, "raised or kept on longer"),
+        (Train(LASER, 50.0, 0.01, 2, 0.5), 0.5, 90, ""),
+        (Set(LASER, 0.0), 0.0, 90, ""),
+    ],
+)
+def test_a_frame_too_old_keeps_the_end_of_a_pulse(
+    late: Command, level: float, end_ms: int, said: str
+) -> None:
+    plan = Written(script=((Pulse(LASER, 0.2),), (late,)))
+    with rig([IN] * 3, plan, max_age_ms=50) as it:
+        it.bank.open("laser", Stubborn())
+        it.show()
+        it.index = 0
+        it.show(late_ms=80)
+        assert it.steps[-1].too_old
+        assert it.bank.levels["laser"] == level
+        *_, note = it.notes().splitlines()
+        assert note == (f"{LASER} was not {said}{TOO_OLD}" if said else "started")
+        catch_up(it.bank, it.clock, end_ms * MS - 1)
+        assert it.bank.levels["laser"] == level
+        catch_up(it.bank, it.clock, end_ms * MS)
+        assert it.bank.levels["laser"] == 0
+
+
+@pytest.mark.parametrize("late", [Set(LASER, 0.5), Pulse(LASER, 0.01), Set(LASER, 0.0)])
+def test_a_frame_too_old_that_would_change_a_train_ends_it(late: Command) -> None:
+    plan = Written(script=((Train(LASER, 10.0, 0.05, 20),), (late,)))
+    with rig([IN] * 3, plan, max_age_ms=50) as it:
+        it.bank.open("laser", Stubborn())
+        it.show()
+        it.index = 0
+        catch_up(it.bank, it.clock, 120 * MS)
+        assert it.bank.levels["laser"] == 1
+        it.show()
+        assert it.steps[-1].too_old
+        assert it.bank.levels["laser"] == 0
+        catch_up(it.bank, it.clock, 3000 * MS)
+        assert it.bank.levels["laser"] == 0
+
+
+TOO_OLD = ": the frame is too old"

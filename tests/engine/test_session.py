@@ -164,6 +164,32 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
 
 
+def test_an_analysis_that_is_started_again_is_replayed(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+        it.until(lambda it: it.session.state.levels.get("light") == 1)
+        it.do(Action.STOP_EXPERIMENT)
+        it.until(lambda it: not it.session.state.experimenting)
+        it.do(Action.STOP_ANALYSIS)
+        it.until(lambda it: not it.session.state.analysing)
+        seen = len(it.of(Step))
+        it.do(Action.START_ANALYSIS)
+        it.until(lambda it: len(it.of(Step)) > seen + 20)
+        it.do(Action.START_EXPERIMENT)
+        it.until(lambda it: it.session.state.levels.get("light") == 1)
+        it.stop()
+        folder = it.session.state.run_folder
+    assert folder is not None
+    run = RunFolder(folder)
+    notes = [(row["name"], row["text"]) for row in run.events()]
+    assert notes.count(("analysis", "started")) == 2
+    assert notes.count(("experiment", "started")) == 2
+    pairs = list(rerun_decisions(parse(run.settings_text, folder), run))
+    assert sum(len(then.commands) for then, _ in pairs) > 1
+    assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
+    assert [then.triggers for then, _ in pairs] == [now.triggers for _, now in pairs]
+
+
 ONE_SECOND = """[Trigger one second inside]
 KIND = Measure
 MEASURE = region_time

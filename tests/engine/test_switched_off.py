@@ -93,7 +93,7 @@ def test_an_engine_that_opened_no_output_does_not_say_that_they_are_off(
     reader = JournalReader(journal)
     with ExitStack() as resources:
         engine = _Engine(settings, theirs, links, resources)
-        resources.callback(engine.farewell)
+        resources.callback(engine.write_last_entry)
         assert not engine.ready()
     try:
         (said,) = (e for e in reader.read() if isinstance(e, Note))

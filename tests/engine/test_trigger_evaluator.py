@@ -26,33 +26,33 @@ class Sure:
 
 
 def test_a_behaviour_seen_by_another_camera_counts_until_it_is_stale() -> None:
-    seeing = PoseFilter(Thresholds(0.5), watchers={"side": [Sure()]})  # type: ignore[list-item]
-    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
-    asking.begin({"walking": Behaviour(behaviour="walk")})
+    pose_filter = PoseFilter(Thresholds(0.5), classifiers={"side": [Sure()]})  # type: ignore[list-item]
+    evaluator = TriggerEvaluator("top", 0.5, lambda kind, text: None)
+    evaluator.begin({"walking": Behaviour(behaviour="walk")})
 
     def ask(camera: str, time_s: float) -> dict[str, bool | None]:
         answers: dict[str, bool | None] = {}
-        sight = seeing.see(camera, NOWHERE, time_s)
-        asking.ask(answers, camera, sight, time_s, too_old=False)
+        filtered = pose_filter.see(camera, NOWHERE, time_s)
+        evaluator.ask(answers, camera, filtered, time_s, too_old=False)
         return answers
 
     assert ask("top", 0.0) == {"walking": None}
     assert ask("side", 0.1) == {}, "it is asked on the deciding camera's frames"
     assert ask("top", 0.2) == {"walking": True}
     assert ask("top", 0.7) == {"walking": None}
-    assert isnan(asking.behaviours(0.7)["walk"])
+    assert isnan(evaluator.behaviours(0.7)["walk"])
 
 
 def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
-    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
+    evaluator = TriggerEvaluator("top", 0.5, lambda kind, text: None)
     inside = InsideRegion(bodyparts=("snout",), region="circle 0 0 9", hold_ms=100)
-    asking.begin({"inside": inside})
+    evaluator.begin({"inside": inside})
     answers: dict[str, bool | None] = {}
     for time_s, too_old in ((0.0, False), (0.1, True)):
-        sight = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, time_s)
-        asking.ask(answers, "top", sight, time_s, too_old)
+        filtered = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, time_s)
+        evaluator.ask(answers, "top", filtered, time_s, too_old)
     assert answers == {"inside": None}
-    assert asking.held == {}
+    assert evaluator.held == {}
 
 
 class Faulty(InsideRegion):
@@ -61,11 +61,11 @@ class Faulty(InsideRegion):
 
 
 def test_an_error_in_a_trigger_names_its_section() -> None:
-    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
-    asking.begin({"left": Faulty(bodyparts=("snout",), region="circle 0 0 9")})
-    sight = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
+    evaluator = TriggerEvaluator("top", 0.5, lambda kind, text: None)
+    evaluator.begin({"left": Faulty(bodyparts=("snout",), region="circle 0 0 9")})
+    filtered = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
     with pytest.raises(KeyError) as caught:
-        asking.ask({}, "top", sight, 0.0, too_old=False)
+        evaluator.ask({}, "top", filtered, 0.0, too_old=False)
     assert caught.value.__notes__ == ["[Trigger left] failed: KeyError: 'snout'"]
 
 
@@ -79,12 +79,12 @@ class Shifting(InsideRegion):
 
 
 def test_a_trigger_that_changes_its_lists_changes_no_answer() -> None:
-    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
+    evaluator = TriggerEvaluator("top", 0.5, lambda kind, text: None)
     place = {"bodyparts": ("snout",), "region": "circle 0 0 9"}
-    asking.begin({"first": Shifting(**place), "second": InsideRegion(**place)})
+    evaluator.begin({"first": Shifting(**place), "second": InsideRegion(**place)})
     answers: dict[str, bool | None] = {}
-    sight = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
-    asking.ask(answers, "top", sight, 0.0, too_old=False)
+    filtered = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
+    evaluator.ask(answers, "top", filtered, 0.0, too_old=False)
     assert answers == {"first": True, "second": True}
     NOWHERE.skeleton.indices(("snout",)).clear()
     assert NOWHERE.skeleton.indices(("snout",)) == [0]

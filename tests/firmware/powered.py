@@ -25,6 +25,8 @@ class Powered(Trace):
         """The cycles at which bytes reached it."""
         self.answers = 0
         """Of the emulator to `now`."""
+        self.cycle = 0
+        """Of its clock at the last answer."""
         self.ended = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -85,6 +87,7 @@ class Powered(Trace):
                 elif word == "took":
                     self.took.append(int(rest[0]))
                 elif word == "now":
+                    self.cycle = int(rest[0])
                     self.answers += 1
                 elif word == "pty":
                     self.port = rest[0]

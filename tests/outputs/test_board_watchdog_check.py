@@ -75,6 +75,18 @@ def test_the_program_asks_all_boards_of_the_settings(
     assert "pin 13 is [Output laser]: choose a --pin" in capsys.readouterr().err
 
 
+def test_a_board_that_does_not_switch_off_by_itself_has_failed_the_check(
+    board: Powered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outputs.board.watchdog_check._PATIENCE_S", 0.0)
+    text = "[Camera top]\nKIND = SimulatedCamera\n[Output laser]\nKIND = BoardPin\n"
+    text += f"PORT = {board.port}\nPIN = 9\nWATCHDOG_MS = 1000\n"
+    (check,) = proofs(parse(text, Path("somewhere").resolve()))
+    assert check.good is False
+    assert "DOES NOT WORK" in check.text
+    assert "did not switch pin 13 off by itself" in check.text
+
+
 @pytest.mark.parametrize(
     "line",
     ["BoardInput", "BoardSync", "BoardPulses", "BoardTrigger\nRATE = 50\nWIDTH_MS = 1"],

@@ -16,6 +16,7 @@ import zmq
 
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.journal_entries import Sensed
+from deeplabstream.engine.session.session import START_WITHIN_S
 from deeplabstream.plugins.remote import (
     HearRemote,
     RemoteCommand,
@@ -376,6 +377,27 @@ def test_messages_without_the_token_are_no_sign_of_life(tmp_path: Path) -> None:
         assert isinstance(news.get_nowait(), RemoteLost)
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("start", "does not start later"),
+        ("stop", "it stops later"),
+        ("status", "the rig is busy"),
+    ],
+)
+def test_a_busy_rig_says_what_it_will_still_do(
+    command: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session refuses a start whose sender has had this answer."""
+    assert START_WITHIN_S <= controls.ANSWER_S
+    monkeypatch.setattr(controls, "ANSWER_S", 0.01)
+    port = free_port()
+    with TcpStart(port=port).listening(lambda _news: None):
+        (answer,) = say(port, command)
+    assert answer.startswith("error: the rig is busy")
+    assert said in answer
+
+
 def test_a_start_that_a_busy_rig_may_still_do_can_be_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -390,7 +412,7 @@ def test_a_start_that_a_busy_rig_may_still_do_can_be_lost(
         link.rcvtimeo = round(LIMIT_S * 1e3)
         link.connect(f"tcp://127.0.0.1:{port}")
         link.send_string("start")
-        assert "may still do it" in link.recv_string()
+        assert "may be starting now, but does not start later" in link.recv_string()
         assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
         assert isinstance(news.get(timeout=LIMIT_S), RemoteLost)
 
@@ -452,6 +474,37 @@ def test_the_rig_follows_open_ephys_recording() -> None:
         "start mode ACQUIRE to RECORD",
         "stop mode RECORD to IDLE",
     ]
+
+
+def test_a_recording_seen_after_an_outage_began_at_the_last_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The session refuses a start that is so old."""
+    monkeypatch.setattr(controls, "ANSWER_S", 0.0)  # every wait is an outage
+    asked_ns: list[int] = []
+
+    def answer(*_: object) -> dict[str, str]:
+        asked_ns.append(time.perf_counter_ns())
+        return {"mode": "ACQUIRE" if len(asked_ns) < 3 else "RECORD"}
+
+    with open_ephys() as gui:
+        gui.answer = answer  # type: ignore[method-assign]
+        with heard(OpenEphysStart(port=gui.port, poll_ms=10)) as news:
+            start = news.get(timeout=LIMIT_S)
+    assert isinstance(start, RemoteCommand)
+    assert start.command == "start"
+    assert start.time_ns < asked_ns[2]
+
+
+def test_half_a_line_starts_nothing() -> None:
+    port = free_port()
+    with (
+        heard(TcpStart(port=port)) as news,
+        socket.create_connection(("127.0.0.1", port)) as link,
+    ):
+        link.sendall(b"start trial 1")
+        link.shutdown(socket.SHUT_WR)
+        assert isinstance(news.get(timeout=LIMIT_S), RemoteLost)
 
 
 def test_a_gui_that_records_already_starts_nothing_and_one_that_is_gone_is_lost() -> (
@@ -684,6 +737,18 @@ def test_a_program_that_does_not_answer_the_start_gets_the_stop() -> None:
         told = {got.get(timeout=LIMIT_S) for _ in range(2)}
         ended.set()
     assert told == {"start monday", "stop"}
+
+
+def test_a_program_that_closes_instead_of_an_answer_gets_the_stop() -> None:
+    got: list[str] = []
+
+    def answer(line: str) -> str:
+        got.append(line)
+        return "ok\n" if line == "stop" else "\n"
+
+    with line_server(answer) as port, pytest.raises(DeviceError, match="no answer"):
+        TcpRecorder(port=port, timeout_s=30).start("monday")
+    assert got == ["start monday", "stop"]
 
 
 def test_a_program_that_refuses_the_start_is_left_alone() -> None:

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.outputs.films import write_film
 
 RED, WHITE, GREEN = "#ff0000", "#ffffff", "#00ff00"
 BLUE, BLACK = "#0000ff", "#000000"
+SOON = 300_000  # ms
 
 
 @pytest.fixture
@@ -32,6 +34,11 @@ def _screen_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
 
 
+def until(seen: QtBot, condition: Callable[[], bool]) -> None:
+    """Wait for another process, which a busy computer may start slowly."""
+    seen.waitUntil(condition, timeout=SOON)
+
+
 def colour(x: int = 50, y: int = 50) -> str:
     monitor = QApplication.primaryScreen()
     assert monitor is not None
@@ -41,13 +48,13 @@ def colour(x: int = 50, y: int = 50) -> str:
 def test_white_on_and_background_off(seen: QtBot) -> None:
     screen = Screen(size=(100, 100), background=RED)
     with screen.opened() as write:
-        seen.waitUntil(lambda: colour() == RED)
+        until(seen, lambda: colour() == RED)
         for _ in range(3):
             write(0.5)
-            seen.waitUntil(lambda: colour() == WHITE)
+            until(seen, lambda: colour() == WHITE)
             write(0.0)
-            seen.waitUntil(lambda: colour() == RED)
-    seen.waitUntil(lambda: colour() != RED)
+            until(seen, lambda: colour() == RED)
+    until(seen, lambda: colour() != RED)
 
 
 def test_a_picture_keeps_its_shape(seen: QtBot, tmp_path: Path) -> None:
@@ -57,7 +64,7 @@ def test_a_picture_keeps_its_shape(seen: QtBot, tmp_path: Path) -> None:
     screen = Screen(size=(100, 100), background=RED, image=tmp_path / "green.png")
     with screen.opened() as write:
         write(1.0)
-        seen.waitUntil(lambda: colour() == GREEN)
+        until(seen, lambda: colour() == GREEN)
         assert [colour(50, y) for y in (10, 30, 70, 90)] == [RED, GREEN, GREEN, RED]
 
 
@@ -67,7 +74,7 @@ def test_full_screen_covers_the_monitor(seen: QtBot) -> None:
     area = monitor.geometry()
     with Screen(full_screen=True, background=RED).opened() as write:
         write(1.0)
-        seen.waitUntil(lambda: colour(area.width() - 1, area.height() - 1) == WHITE)
+        until(seen, lambda: colour(area.width() - 1, area.height() - 1) == WHITE)
         assert colour(0, 0) == WHITE
 
 
@@ -76,10 +83,10 @@ def test_a_video_plays_while_on_again_and_again(seen: QtBot, tmp_path: Path) -> 
     screen = Screen(size=(100, 100), background=RED, video=film)
     with screen.opened() as write:
         for _ in range(2):
-            seen.waitUntil(lambda: colour() == RED)
+            until(seen, lambda: colour() == RED)
             write(1.0)
             for wanted in (GREEN, BLUE, GREEN):
-                seen.waitUntil(lambda wanted=wanted: colour() == wanted)  # type: ignore[misc]
+                until(seen, lambda wanted=wanted: colour() == wanted)  # type: ignore[misc]
             write(0.0)
 
 
@@ -97,13 +104,13 @@ def test_a_patch_for_a_photodiode_and_a_picture_behind(
         patch_size=20,
     )
     with screen.opened() as write:
-        seen.waitUntil(lambda: colour(90, 90) == BLACK)
+        until(seen, lambda: colour(90, 90) == BLACK)
         assert [colour(10, 10), colour(70, 90), colour(90, 70)] == [GREEN] * 3
         write(1.0)
-        seen.waitUntil(lambda: colour(90, 90) == WHITE)
+        until(seen, lambda: colour(90, 90) == WHITE)
         assert colour(10, 10) == WHITE
         write(0.0)
-        seen.waitUntil(lambda: colour(90, 90) == BLACK)
+        until(seen, lambda: colour(90, 90) == BLACK)
 
 
 def test_an_image_and_a_video_at_once_are_refused() -> None:
@@ -125,10 +132,10 @@ def test_the_window_ends_with_the_process_that_opened_it(seen: QtBot) -> None:
     holder.start()
     theirs.close()
     assert ours.recv() == "on"
-    seen.waitUntil(lambda: colour() == WHITE)
+    until(seen, lambda: colour() == WHITE)
     holder.kill()
     holder.join()
-    seen.waitUntil(lambda: colour() not in (WHITE, RED))
+    until(seen, lambda: colour() not in (WHITE, RED))
     holder.close()
     ours.close()
 
@@ -155,7 +162,7 @@ def test_what_can_not_be_shown_is_a_sentence(
     text = tmp_path / "text.png"
     text.write_text("no picture")
     refused = {
-        "there is no picture": Screen(image=tmp_path / "none.png"),
+        "there is no image": Screen(image=tmp_path / "none.png"),
         "is not an image": Screen(image=text),
         "there is no video": Screen(video=tmp_path / "none.mp4"),
         "holds no frames": Screen(video=text),

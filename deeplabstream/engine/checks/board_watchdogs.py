@@ -9,7 +9,7 @@ from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.settings.sections import Settings
 from outputs.board.output import BoardInput, BoardPin, BoardSync
 from outputs.board.pulses import BoardPulses, BoardTrigger
-from outputs.board.watchdog_check import run_watchdog_test
+from outputs.board.watchdog_check import WatchdogError, run_watchdog_test
 
 BoardLine: TypeAlias = BoardPin | BoardInput | BoardSync | BoardPulses | BoardTrigger
 """Each section that uses a pin of a board."""
@@ -57,6 +57,8 @@ def proofs(settings: Settings) -> Iterator[WatchdogChecked]:
 def _proof(board: Board, where: str) -> WatchdogChecked:
     try:
         proof = run_watchdog_test(board.port, board.pin, board.watchdog_ms)
+    except WatchdogError as error:
+        return WatchdogChecked(f"{where} DOES NOT WORK: {error}", False)
     except DeviceError as error:
         return WatchdogChecked(f"{where} is not tested: {error}", None)
     word = "works" if proof.holds else "DOES NOT WORK AS IT SHOULD"

@@ -20,7 +20,7 @@ ENOUGH = 0.9
 TOO_LITTLE = 0.2
 """Below this share of it, decisions would come from too few images."""
 AHEAD_MS = 100.0
-"""A image that seems to be exposed so long after it arrived has a wrong time."""
+"""An image that seems to be exposed so long after it arrived has a wrong time."""
 WARNING = "warning: "
 """Begins the notes of findings that a user should look at."""
 EARLIEST_YEAR = 2025
@@ -51,7 +51,7 @@ def _warning(text: str, grave: bool = False) -> PreflightResult:
 def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
     """Return all findings, good ones too, of a session that streams and analyses."""
     return [
-        *_run_folder(state),
+        *_run_folder(settings, state),
         *_cameras(settings, state),
         *_clocks(settings, state),
         *_network(settings, state),
@@ -62,8 +62,15 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
     ]
 
 
-def _run_folder(state: SessionState) -> Iterator[PreflightResult]:
-    """Warn of an earlier experiment in the run folder."""
+def _run_folder(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
+    """Warn of an earlier experiment in the run folder, and of tables not written."""
+    if state.tables_lost:
+        failed = {
+            "analysis": "the run folder could not be made. Stop and start the analysis",
+            "run": "the run has failed. Stop and start the stream",
+        }[state.tables_lost]
+        text = f"poses, triggers and commands are not recorded: {failed}"
+        yield _warning(text, grave=settings.experiment.on_recording_lost == "stop")
     if state.experiments and state.run_folder is not None:
         yield _warning(
             f"This is experiment {state.experiments + 1} of run "

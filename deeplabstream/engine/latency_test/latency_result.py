@@ -238,16 +238,66 @@ def _facts(
         output = facts["output"]
         if output and output not in settings.outputs:
             return None
-        changed = changes(found["settings"], timing_settings(settings, output))
-        if found["network_sha256"] != network_sha256:
-            changed.append("the network's file was changed")
-        if not found["network"]:
-            changed.append("no network ran in the test")
-        facts["changed"] = changed
+        now = timing_settings(settings, output)
+        facts["changed"] = _differences(found, now, settings, network_sha256)
         json.dumps(facts, ensure_ascii=False).encode()  # as run.json will hold it
         return facts
     except _DAMAGED:
         return None
+
+
+def _differences(
+    found: Any, now: Sections, settings: Settings, network_sha256: str
+) -> list[str]:
+    """Return what was changed since a test, and what of the rig did not run in it."""
+    differ = changes(found["settings"], now)
+    if found["network_sha256"] != network_sha256:
+        differ.append("the network's file was changed")
+    if not found["network"]:
+        differ.append("no network ran in the test")
+    differ += [
+        f"the network of [Camera {name}] did not run in the test"
+        for name, camera in settings.cameras.items()
+        if name != settings.deciding_camera and camera.model and camera.analyse
+    ]
+    differ += [
+        f"[Classifier {name}] did not run in the test" for name in settings.classifiers
+    ]
+    return differ
+
+
+def differences_of_run(
+    test: Path, settings: Settings, network_sha256: str
+) -> list[str]:
+    """Return what `timing_facts` says of a test, for the settings in a run folder.
+
+    Relative paths began elsewhere then, and this program may have more keys.
+    """
+    try:
+        _, found = _read(test)
+        output, before = found["output"], found["settings"]
+        if output and output not in settings.outputs:
+            return [f"[Output {output}] was removed"]
+        now = timing_settings(settings, output)
+        for section, values in now.items():
+            was = before.get(section, values)
+            now[section] = {
+                key: was[key] if _is_moved(was[key], value, settings.folder) else value
+                for key, value in values.items()
+                if key in was
+            }
+        return _differences(found, now, settings, network_sha256)
+    except _DAMAGED:
+        return ["the settings of the test can't be read"]
+
+
+def _is_moved(was: object, is_now: object, folder: Path) -> bool:
+    """Return whether two values are the same relative path, now in `folder`."""
+    if not (isinstance(was, str) and isinstance(is_now, str)):
+        return False
+    is_now = is_now.replace("\\", "/")
+    inner = is_now.removeprefix(f"{folder.as_posix()}/")
+    return inner != is_now and f"/{was}".replace("\\", "/").endswith(f"/{inner}")
 
 
 def measured_facts(path: Path) -> dict[str, Any]:

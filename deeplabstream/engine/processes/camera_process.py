@@ -51,8 +51,8 @@ from deeplabstream.plugins.camera import (
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 """Pauses between attempts to open a lost camera again; each is twice the one before."""
 
-DAMAGED_PAUSE_S = 10.0
-"""Between two reports of damaged frames."""
+REPORT_PAUSE_S = 10.0
+"""Between two reports of damaged frames, or of jumps of the camera's clock."""
 
 
 def camera_main(
@@ -95,6 +95,7 @@ class _CameraProcess:
         self._last_ns = 0
         self._pause_s = FIRST_PAUSE_S
         self._damaged = self._damaged_quiet_ns = 0
+        self._jumps = self._jumps_quiet_ns = 0
         self._said: set[str] = set()
         """Reasons reported since the camera was lost."""
         self._requested: tuple[ChangeControl, Camera] | None = None
@@ -178,8 +179,7 @@ class _CameraProcess:
                     self._ring.await_trigger()
                     continue
                 arrived_ns = self._clock.now_ns()
-                if captured.damaged:
-                    self._report_damaged(captured.damaged, arrived_ns)
+                self._report_faults(captured, arrived_ns)
                 exposed_ns = captured.exposed_ns
                 if exposed_ns is None:
                     exposed_ns = arrived_ns
@@ -202,12 +202,21 @@ class _CameraProcess:
         while not self.stopped:
             self._handle_message(None)
 
-    def _report_damaged(self, frames: int, now_ns: int) -> None:
-        """Report damaged frames: the first at once, all later ones now and then."""
-        self._damaged += frames
-        if now_ns >= self._damaged_quiet_ns:
-            self._damaged_quiet_ns = now_ns + round(DAMAGED_PAUSE_S * 1e9)
+    def _report_faults(self, captured: CapturedFrame, now_ns: int) -> None:
+        """Report damage and jumps of the clock: the first at once, later ones at times."""
+        pause_ns = round(REPORT_PAUSE_S * 1e9)
+        self._damaged += captured.damaged
+        if captured.damaged and now_ns >= self._damaged_quiet_ns:
+            self._damaged_quiet_ns = now_ns + pause_ns
             self._say(f"delivered damaged frames: {self._damaged} dropped so far")
+        self._jumps += bool(captured.clock_jump_ns)
+        if captured.clock_jump_ns and now_ns >= self._jumps_quiet_ns:
+            self._jumps_quiet_ns = now_ns + pause_ns
+            self._say(
+                f"set its clock by {captured.clock_jump_ns / 1e9:+.3f} s (jumps so far: "
+                f"{self._jumps}). The exposure times of the two frames before are "
+                "estimates; let nothing set the camera's clock while it streams"
+            )
 
     def _open_again(self) -> None:
         """Pause, then try once; frame numbers continue as if no frame had been lost.

@@ -89,9 +89,9 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
         set_up_child(orphaned=engine.orphaned, asked=engine.stop)
         # A guard that ends before the reason is sent would be reported in its place.
         at_last.callback(engine.goodbye)
-        resources.callback(engine.farewell)
+        resources.callback(engine.write_last_entry)
         engine.prepare()
-        engine.hurry()
+        engine.raise_priority()
         engine.work()
 
 
@@ -152,12 +152,12 @@ class _Engine:
         self.unguarded = len(self.links.guards)
         self.heart = Heartbeat(*self.links.guards)
         self.journal = JournalWriter(Journal(self.links.journal))
-        self.bench = DeviceManager(
+        self.device_manager = DeviceManager(
             self.settings.outputs,
             self.settings.inputs,
             self.clock,
             self.write,
-            self.complain,
+            self.report_problem,
             self.resources,
         )
         self.loop: Loop
@@ -172,7 +172,7 @@ class _Engine:
             self.ready()
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
-        watchers = open_classifiers(self.settings, skeleton)
+        classifiers = open_classifiers(self.settings, skeleton)
         self.loop = Loop(
             estimator,
             self.settings.experiment,
@@ -181,8 +181,8 @@ class _Engine:
             self.write,
             self.links.zero_ns,
             self.whole,
-            pose_filter_of(self.settings, thresholds, watchers),
-            self.bench.levels,
+            pose_filter_of(self.settings, thresholds, classifiers),
+            self.device_manager.levels,
             identities_of(self.settings, skeleton, thresholds),
             measuring(self.settings, skeleton, thresholds),
         )
@@ -200,7 +200,7 @@ class _Engine:
         for sentence in outdated_networks(self.settings):
             self.write(Note("network", sentence, self.clock.now_ns()))
 
-    def hurry(self) -> None:
+    def raise_priority(self) -> None:
         """Get real-time priority and collect garbage at idle moments only."""
         self.real_time = RealTime(ENGINE, self.settings.streaming.real_time)
         self.write(Note("scheduling", self.real_time.remark, self.clock.now_ns()))
@@ -214,17 +214,17 @@ class _Engine:
 
     def goodbye(self) -> None:
         """Dismiss the guards, but not where an output could not be switched off."""
-        if not self.bench.left_on:
+        if not self.device_manager.left_on:
             self.heart.goodbye()
 
-    def farewell(self) -> None:
+    def write_last_entry(self) -> None:
         """Write the last entry of the journal, when the outputs are off and closed.
 
         A guard writes it where an output could not be switched off.
         """
-        if not self.bench.left_on:
+        if not self.device_manager.left_on:
             words = last_entry_text(())
-            if self.bench.bank is None and self.settings.outputs:
+            if self.device_manager.bank is None and self.settings.outputs:
                 words = "ended; no output was open"  # so nothing was written either
             self.write(Note(LAST_NOTE, words, self.clock.now_ns()))
             self.heart.pause()  # the last messages may take longer than a heartbeat
@@ -240,7 +240,7 @@ class _Engine:
         Runs in a thread of its own: the loop may be in the network for a long time.
         """
         try:
-            self.bench.switch_off("The main process ended", "main ended")
+            self.device_manager.switch_off("The main process ended", "main ended")
         finally:
             self.stop()
 
@@ -294,7 +294,7 @@ class _Engine:
         """Send a heartbeat to the guards, and to boards with a watchdog; return the time."""
         now_ns = self.clock.now_ns()
         self.heart.beat(now_ns)
-        bank = self.bench.bank
+        bank = self.device_manager.bank
         self.fed = bank is not None and bank.beat(now_ns)
         return now_ns
 
@@ -367,8 +367,8 @@ class _Engine:
         self.readers = tuple(mapped[spec] for spec in specs)
         self.turns = FrameTurns(self.readers)
         self.heart.pause()  # a board that restarts answers after 2 s
-        if problem := self.bench.cameras_open():
-            self.complain(problem)
+        if problem := self.device_manager.cameras_open():
+            self.report_problem(problem)
 
     def analyse(self, active: bool) -> None:
         """Pose frames from the next one on, or no longer."""
@@ -376,14 +376,17 @@ class _Engine:
             reader.skip()
         if active:
             self.loop.ask(self.settings.new_triggers())
+            self.write(Note("analysis", "started", self.clock.now_ns()))
         else:
             self.loop.end()
         self.analysing = active
         self.send(Analysing(active))
 
     def start_experiment(self) -> None:
-        """Start the experiment with new triggers and a new plan."""
-        bank = self.bench.bank if self.ready() else None
+        """Start the experiment with new triggers and a new plan, while frames are analysed."""
+        if not self.analysing:  # it was stopped before the session heard of it
+            self.report_problem("Cannot start the experiment: start the analysis first")
+        bank = self.device_manager.bank if self.analysing and self.ready() else None
         if bank is not None and not self.loop.experimenting:
             experiment = self.settings.new_experiment()
             self.loop.begin(experiment, self.settings.new_triggers(), bank)
@@ -393,19 +396,19 @@ class _Engine:
     def ready(self) -> bool:
         """Return whether the outputs are open, anew after one was lost; say why not."""
         if problem := self.open_devices():
-            self.complain(problem)
+            self.report_problem(problem)
         return not problem
 
     def open_devices(self) -> str:
         """Open outputs and inputs, unless all are open; return why that failed, or ""."""
-        if self.bench.whole:
+        if self.device_manager.whole:
             return ""
         self.heart.pause()
         guarded = self.links.guarded
         self.unguarded = guards_missing(guarded, self.unguarded, lambda: self.stopped)
         if self.unguarded:
             return "The guards did not start, so the outputs stay closed"
-        problem = self.bench.open()
+        problem = self.device_manager.open()
         if self.real_time is not None:
             self.real_time.raise_threads()  # the one that ends pulses
         return problem
@@ -413,7 +416,7 @@ class _Engine:
     def test(self, name: str) -> None:
         """Pulse an output for a moment; an experiment has them for itself."""
         if not self.experiment_running and self.ready():
-            self.bench.test(name)
+            self.device_manager.test(name)
 
     def check_record(self) -> None:
         """End the experiment when entries of the record are lost: outputs go off."""
@@ -423,7 +426,7 @@ class _Engine:
         text = "the recorder does not keep up, entries of the record are lost"
         self.loop.end(f"failed: {text}", "error")
         if begins:
-            self.complain(f"{text[0].upper()}{text[1:]}: is the disk slow?")
+            self.report_problem(f"{text[0].upper()}{text[1:]}: is the disk slow?")
 
     def tell_end(self) -> None:
         """Say that the experiment is over, once."""
@@ -431,7 +434,7 @@ class _Engine:
             self.experiment_running = False
             self.send(ExperimentRunning(False))
 
-    def complain(self, text: str) -> None:
+    def report_problem(self, text: str) -> None:
         """Report a problem to the session."""
         self.send(ProblemReport(text))
 
@@ -444,7 +447,7 @@ class _Engine:
         with self.writing:  # pulses end in the ticker's thread
             self.journal.write(entry)
         if isinstance(entry, Note) and entry.kind == "error":
-            self.complain(entry.text.splitlines()[-1])
+            self.report_problem(entry.text.splitlines()[-1])
         if not isinstance(entry, Intent):  # the output first; its step wakes them
             for listener in self.links.listeners:
                 listener.release()

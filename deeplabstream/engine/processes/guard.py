@@ -3,6 +3,7 @@
 import importlib
 import multiprocessing
 import os
+import select
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.synchronize import Semaphore
 from typing import Protocol
 
@@ -77,7 +79,20 @@ class Heartbeat:
     def _say(self, word: bytes) -> None:
         for guard in self._guards:
             with suppress(OSError):  # the session notices a guard that has ended
-                guard.send_bytes(word)
+                if word != _BEAT or _has_room(guard):
+                    guard.send_bytes(word)
+
+
+def _has_room(pipe: Connection) -> bool:
+    """Return whether a beat leaves room for later words, also if the guard is suspended.
+
+    A pipe reports that it can be written while a whole page is free.
+    """
+    if sys.platform == "win32":
+        return True
+    look = select.poll()
+    look.register(pipe.fileno(), select.POLLOUT)
+    return bool(look.poll(0))
 
 
 @dataclass(frozen=True)
@@ -110,12 +125,13 @@ def guard_main(
     each output that may still be on.
     """
     second = Heartbeat(links.second) if links and links.second else Heartbeat()
+    kill = killer(engine_pid)
     real_time = settle_guard(outputs, links, reports)
     what = watch(heart)
     if not what:
         return
     second.pause()
-    kill(engine_pid)
+    kill()
     wait_for_end(heart)
     report = Report(reports, links)
     switch_off(outputs, f"The engine {what}", "guard", report, real_time.raise_threads)
@@ -256,12 +272,25 @@ def watch(heart: Connection, hang_s: float = HANG_S) -> str:
         patience_s = hang_s if word == _BEAT else None
 
 
-def kill(pid: int) -> None:
-    """End a process at once."""
-    try:
-        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    except OSError:
-        return  # it has ended already
+def killer(pid: int) -> Callable[[], None]:
+    """Return what ends a process at once; on Linux, never a later one with its number."""
+    stop = getattr(signal, "SIGKILL", signal.SIGTERM)
+    end: Callable[[], None] = partial(os.kill, pid, stop)
+    if sys.platform == "linux":
+        try:
+            process = os.pidfd_open(pid)
+            signal.pidfd_send_signal(process, 0)
+            end = partial(signal.pidfd_send_signal, process, stop)
+        except ProcessLookupError:
+            return lambda: None
+        except OSError:
+            pass  # an old kernel, or a container that forbids it
+
+    def kill() -> None:
+        with suppress(OSError):  # it has ended already
+            end()
+
+    return kill
 
 
 def wait_for_end(heart: Connection) -> None:

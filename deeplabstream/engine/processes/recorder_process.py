@@ -9,7 +9,7 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import datetime
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import assert_never
 import numpy as np
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Note, Pulsed, Step
 from deeplabstream.engine.processes.child_process import (
@@ -91,7 +92,8 @@ def recorder_main(
 
 
 _KEPT = 256
-"""Entries kept from before the run folder was made."""
+"""Entries kept from before the run folder was made, and most that stay in the journal for one
+that waits for a later one."""
 
 
 class StreamRecorder:
@@ -118,6 +120,8 @@ class StreamRecorder:
         self._early: deque[Entry] = deque(maxlen=_KEPT)
         self._early_pulses: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
+        self._lock = ExitStack()
+        """Shows programs that open the run that it is still being written."""
         self._accounts: list[FrameCounts] = []
         self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
@@ -128,6 +132,8 @@ class StreamRecorder:
         """Cameras with a frame in their video, as last reported."""
         self._late: set[str] = set()
         self._lost = 0
+        self._held = 0
+        """Entries that the journal keeps since one of them waits for a later one."""
         self._done = self._saved = self._saved_ns = 0
         self._not_saved: list[str] = []
         """What could not be written, as sentences for `run.json`."""
@@ -221,6 +227,8 @@ class StreamRecorder:
         now = datetime.now().astimezone()
         root, text = Path(request.root), request.settings_text
         folder = RunFolder.create(root, now, text, facts, request.name)
+        with suppress(DeviceError):  # changes of the files show it too
+            self._lock.enter_context(exclusive(folder.path / "run.json"))
         self._run = run = RunWriter(folder, self._attached.start_ns)
         self._syncing = DiskSync(
             lambda: [run, self._takes],
@@ -281,11 +289,12 @@ class StreamRecorder:
         run = self._released()
         if run is None:
             return
-        run.folder.update(entries_missed=self._journal.lost, **facts)
-        self._closed()
-        run.folder.update(not_saved=self._not_saved)
-        self._closed()
-        run.folder.finish(datetime.now().astimezone(), how, self._accounts)
+        with self._lock:
+            run.folder.update(entries_missed=self._journal.lost, **facts)
+            self._closed()
+            run.folder.update(not_saved=self._not_saved)
+            self._closed()
+            run.folder.finish(datetime.now().astimezone(), how, self._accounts)
         self._closed()
         self._add_facts(run.folder)
         send_message(self._pipe, say.RunClosed(tuple(self._accounts)))
@@ -351,7 +360,11 @@ class StreamRecorder:
             self._lost = lost
             self._not_saved.append(text)
             self._write(Note("recording", text, self._clock.now_ns()))
-        self._journal.recorded()
+        waiting = self._run is not None and self._run.waiting
+        self._held = self._held + len(entries) if self._held else int(waiting)
+        if not waiting or self._held > _KEPT:
+            self._held = 0
+            self._journal.recorded()
 
     def _write(self, entry: Entry) -> None:
         if isinstance(entry, Step):
@@ -382,6 +395,11 @@ class StreamRecorder:
             syncing.stop()
         if run is not None:
             run.close(self._closed)
+            for error in run.errors[:1]:
+                why = error.strerror or error
+                text = f"The last rows of the tables may not be saved: {why}"
+                self._not_saved.append(text)
+                send_message(self._pipe, say.ProblemReport(text, grave=False))
         return run
 
     def _closed(self) -> None:
@@ -437,6 +455,7 @@ class StreamRecorder:
                 now = datetime.now().astimezone()
                 run.folder.update(not_saved=self._not_saved)
                 run.folder.finish(now, f"failed: {text}", self._accounts)
+        self._lock.close()
         self._problems.clear()
         send_message(self._pipe, say.RecorderFailed(text, whole=True))
 

@@ -16,7 +16,7 @@ from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.guard import (
     GuardLinks,
     Report,
-    kill,
+    killer,
     settle_guard,
     switch_off,
     wait_for_end,
@@ -58,11 +58,12 @@ def second_guard_main(
     The main process sends `SharedResources`, and `Stop` when all is well.
     """
     leave_session()
+    kills = [killer(pid) for pid in pids]
     real_time = settle_guard(outputs, links, main)
     report = Report(main, links)
     if what := watch(heart, HANG_S):
-        for pid in pids:
-            kill(pid)
+        for kill in kills:
+            kill()
         wait_for_end(heart)
         switch_off(
             outputs,

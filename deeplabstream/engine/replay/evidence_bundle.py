@@ -31,16 +31,22 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import would_overwrite
 from deeplabstream.core.paths import ROOT
-from deeplabstream.core.rig_folder import PLUGIN_FOLDERS, current
+from deeplabstream.core.rig_folder import MANIFEST, PLUGIN_FOLDERS, current, use
 from deeplabstream.engine.latency_test.latency_result import (
     FOLDER,
+    differences_of_run,
     measured_facts,
     timing_sentence,
 )
 from deeplabstream.engine.replay.rerun import rerun_decisions, words
 from deeplabstream.pose.model.model_folder import NETWORK, network_hash
 from deeplabstream.pose.model.model_opening import find_model
-from deeplabstream.recording.alignment.aligned_run import ALIGNED, FACTS
+from deeplabstream.recording.alignment.aligned_run import (
+    ALIGNED,
+    CLOCK,
+    FACTS,
+    RESIDUALS,
+)
 from deeplabstream.recording.cell_formats import flags_text
 from deeplabstream.recording.exporters.exports import ExportedBeforeError
 from deeplabstream.recording.exporters.nwb import NwbSubject
@@ -54,7 +60,7 @@ SCHEMA = 1
 BUNDLE = "bundle"
 """Word for this export, and name of its folder."""
 RUN, NETWORKS, PLUGINS, TIMING = "run", "networks", "plugins", "timing"
-MANIFEST, METADATA = "manifest-sha256.txt", "ro-crate-metadata.json"
+METADATA = "ro-crate-metadata.json"
 PROOF, DECISIONS = "proof.json", "decisions.csv"
 _EXPORT = "export"
 _COLUMNS = (
@@ -283,12 +289,24 @@ def different_lines(one: str, other: str) -> int:
 
 def program_hash() -> str:
     """Return the SHA-256 of the program's own code: names and contents of all modules."""
+    return _code_hash(ROOT, _PROGRAM)
+
+
+def _code_hash(root: Path, packages: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for package in _PROGRAM:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0")
-            digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
+    for package in packages:
+        for file in sorted((root / package).rglob("*.py")):
+            name = file.relative_to(root).as_posix()
+            if "/." not in name:  # hidden files are not copied
+                digest.update(name.encode() + b"\0")
+                digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()
+
+
+def _has_own_code(bundle: Path) -> bool:
+    """Return whether the rig in use has the plug-ins of the rig that made the bundle."""
+    here = _code_hash(current(), () if current() == ROOT else PLUGIN_FOLDERS)
+    return here == _code_hash(bundle / PLUGINS, PLUGIN_FOLDERS)
 
 
 # --- files of the bundle
@@ -299,6 +317,20 @@ def _files(bundle: Path) -> Iterator[PurePosixPath]:
     found = (each for each in bundle.rglob("*") if each.is_file() or each.is_symlink())
     inner = sorted(each.relative_to(bundle).as_posix() for each in found)
     yield from (PurePosixPath(each) for each in inner if each != MANIFEST)
+
+
+def _strays(bundle: Path) -> Iterator[PurePosixPath]:
+    """Yield what no manifest lists: pipes, devices and empty folders.
+
+    Networks and plug-ins may have had empty folders, which were copied.
+    """
+    copied = bundle / NETWORKS, bundle / PLUGINS
+    for each in bundle.rglob("*"):
+        if each.is_symlink() or each.is_file():
+            continue
+        of_copy = any(each.is_relative_to(folder) for folder in copied)
+        if not each.is_dir() or not (of_copy or any(each.iterdir())):
+            yield PurePosixPath(each.relative_to(bundle).as_posix())
 
 
 def _hash(file: Path) -> str:
@@ -438,6 +470,8 @@ def verify_bundle(bundle: Path, expected: str = "") -> Verification:
             f"{bundle} has no {MANIFEST}, so it is not an evidence bundle; ExportRun.py "
             "--to bundle makes one"
         )
+    if current().resolve().is_relative_to(bundle.resolve()):
+        use(ROOT)
     found = Verification(_hash(manifest))
     _check_files(bundle, found)
     _check_name(expected, found)
@@ -461,7 +495,7 @@ def _check_files(bundle: Path, found: Verification) -> None:
         found.failed.append(
             f"{MANIFEST} was changed: its form is not that of a manifest"
         )
-    there = {str(name) for name in _files(bundle)}
+    there = {str(name) for name in (*_files(bundle), *_strays(bundle))}
     for name in sorted(there | listed.keys()):
         if name not in listed:
             found.failed.append(f"{name} was added")
@@ -529,7 +563,12 @@ def _check_decisions(folder: RunFolder, found: Verification) -> None:
             "was made"
         )
     code = program_hash()
-    if proof["program_sha256"] == code:
+    if proof["program_sha256"] == code and not _has_own_code(bundle):
+        found.not_proven.append(
+            f"That the code is the same: the program is, but the own code of the rig in "
+            f"{current()} is not that in {PLUGINS}/ of the bundle."
+        )
+    elif proof["program_sha256"] == code:
         found.proven.append("The re-run used the code that made the bundle.")
     else:
         found.not_proven.append(
@@ -557,7 +596,13 @@ def _check_networks(folder: RunFolder, found: Verification) -> None:
         if not file.is_file():
             found.not_proven.append(f"The network {name!r}: it is not in the bundle.")
         elif network_hash(file) == sha256:
-            found.proven.append(f"The network {name!r} is that which run.json names.")
+            found.proven.append(
+                f"The file {NETWORK} of the network {name!r} is that which run.json names."
+            )
+            found.not_proven.append(
+                f"The other files of the network {name!r}, such as model.json: run.json does "
+                "not name them."
+            )
         else:
             found.failed.append(
                 f"the network {name!r} is not that which run.json names"
@@ -582,16 +627,19 @@ def _check_outputs(folder: RunFolder, found: Verification) -> None:
 def _check_timing(folder: RunFolder, found: Verification) -> None:
     """Say what the latency tests in the bundle show."""
     timing = _timing(folder)
-    for each in timing:
-        file = folder.path.parent / TIMING / Path(each["file"]).name
+    for entry in timing:
+        file = folder.path.parent / TIMING / Path(entry["file"]).name
+        differ = [*entry["changed"], *_differences(folder, file)]
+        each = {**entry, "changed": list(dict.fromkeys(differ))}
         said = timing_sentence(each)
         if file.is_file() and _hash(file) != each["sha256"]:
             found.failed.append(f"{TIMING}/{file.name} is not what run.json names")
-        elif file.is_file() and not _agree(file, each):
+        elif file.is_file() and not _agree(file, entry):
             found.failed.append(f"{TIMING}/{file.name} has other figures than run.json")
         elif file.is_file() and not each["changed"]:
             found.proven.append(
-                f"{said[0].upper()}{said[1:]}, with the run's settings."
+                f"{said[0].upper()}{said[1:]}, with the run's settings; triggers, tracking "
+                "and experiment of the run were no part of the test."
             )
         else:
             lacks = "" if file.is_file() else "; the test is not in the bundle"
@@ -602,18 +650,43 @@ def _check_timing(folder: RunFolder, found: Verification) -> None:
         )
 
 
+def _differences(folder: RunFolder, test: Path) -> list[str]:
+    """Return in what a run differs from a latency test in the bundle."""
+    if not test.is_file():
+        return []
+    try:
+        settings = load(folder.path / "settings.ini")
+    except DeepLabStreamError as error:
+        return [f"the settings of the run can't be read here: {error}"]
+    model = folder.facts["model"] or {}
+    own = model.get("cameras", {}).get(settings.deciding_camera) or model
+    return differences_of_run(test, settings, str(own.get("sha256") or ""))
+
+
 def _agree(test: Path, entry: Mapping[str, Any]) -> bool:
     """Return whether the file of a latency test has the figures that `run.json` states."""
     return {**measured_facts(test), "changed": entry["changed"]} == entry
 
 
+def _is_complete(alignment: Path) -> bool:
+    """Return whether the facts of an alignment can be read and its tables are there."""
+    try:
+        json.loads((alignment / FACTS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return all((alignment / name).is_file() for name in (CLOCK, RESIDUALS))
+
+
 def _check_alignments(aligned: Path, found: Verification) -> None:
     files = sorted(aligned.glob(f"*/{FACTS}"))
     for file in files:
-        found.proven.append(
-            f"The clock map to the recording {file.parent.name!r} is in the bundle with "
-            "the residual of every edge."
-        )
+        what = f"The clock map to the recording {file.parent.name!r}"
+        if _is_complete(file.parent):
+            found.proven.append(
+                f"{what} is in the bundle with the residual of every edge."
+            )
+        else:
+            found.not_proven.append(f"{what}: it is not complete in the bundle.")
     if not files:
         found.not_proven.append(
             "The agreement with another recorder's clock: the run is not aligned with one."

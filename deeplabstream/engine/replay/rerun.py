@@ -5,31 +5,32 @@ It needs the recorded poses only: no video, no network, no outputs.
 
 import csv
 import heapq
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
-from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.progress import progress
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
-from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
 from deeplabstream.recording.pose_corrections import poses_in_use
 from deeplabstream.recording.recorded_frames import steps_in_use
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import IMPORTED
+from deeplabstream.recording.table_reader import events_table, is_experiment_boundary
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
 from outputs.simulated_output import simulated
@@ -74,8 +75,8 @@ def rerun_decisions(
     """Yield each analysed frame as it was recorded, and as `settings` decide it now.
 
     The clock stands where it stood when a frame had been posed, so that frames too old
-    then are too old now. An experiment begins and ends where it did; with `throughout`
-    it begins with the first frame, whether one ran then or not.
+    then are too old now. Analysis and experiment begin and end where they did; with
+    `throughout` the experiment begins with the first frame, whether one ran then or not.
     """
     facts = folder.facts
     start_ns = int(facts["start_ns"])
@@ -98,7 +99,7 @@ def rerun_decisions(
             clock,
             ignore,
             start_ns,
-            seeing=pose_filter_of(
+            pose_filter=pose_filter_of(
                 settings,
                 folder.thresholds,
                 {camera: [told] for camera in settings.cameras},
@@ -107,20 +108,82 @@ def rerun_decisions(
             measuring=measuring(settings, folder.skeleton, folder.thresholds),
         )
         loop.ask(settings.new_triggers())
-        running = False
+        boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))
         for recorded in _in_order(settings, folder):
             runs = throughout or bool(recorded.status)
-            if recorded.camera == deciding and runs is not running:
-                running = not running
-                if running:
+            for what in boundaries.before(recorded, recorded.camera == deciding, runs):
+                loop.end()
+                if what == "analysis":
+                    loop.ask(settings.new_triggers())
+                elif what == "experiment":
                     loop.begin(settings.new_experiment(), settings.new_triggers(), bank)
-                else:
-                    loop.end()
             catch_up(bank, clock, recorded.posed_ns)
             network.pose, told.inputs = recorded.pose, recorded.inputs
             told.behaviours = recorded.behaviours
             yield recorded, loop.step(_frame(recorded))
         loop.end()
+
+
+def filtered_poses(
+    settings: Settings, folder: RunFolder, camera: str
+) -> Iterator[tuple[float, FilteredPose]]:
+    """Yield what triggers of `settings` see of a recorded run, with its times in s."""
+    start_ns = int(folder.facts["start_ns"])
+    pose_filter = pose_filter_of(settings, folder.thresholds)
+    for step in folder.steps(camera):
+        time_s = (step.exposed_ns - start_ns) / 1e9
+        age_s = (step.posed_ns - step.exposed_ns) / 1e9
+        yield time_s, pose_filter.see(camera, step.pose, time_s, age_s)
+
+
+_BoundaryKind: TypeAlias = Literal["analysis", "experiment", "end"]
+"""What begins at a boundary, or that the experiment ends."""
+
+
+class _Boundaries:
+    """Starts of analysis and experiment, and ends of experiments, in a recorded run.
+
+    The notes of the run say them. Where there is none of an experiment, the frames' status
+    does; it can't show two experiments without a frame between them.
+    """
+
+    def __init__(self, notes: Iterable[tuple[int, _BoundaryKind]]) -> None:
+        self._notes = deque(notes)
+        self._noted = any(what == "experiment" for _, what in self._notes)
+        self._running = False
+
+    def before(self, step: Step, decides: bool, runs: bool) -> Iterator[_BoundaryKind]:
+        """Yield what came since the step before; `runs`: the status says so.
+
+        An end on a frame is one after it, because its plan had its turn. A note of the
+        start that was lost does not hide the experiment.
+        """
+        while self._notes:
+            time_ns, what = self._notes[0]
+            slack_ns = _ROUNDED_NS if what == "end" else -_ROUNDED_NS
+            if time_ns + slack_ns > step.posed_ns:
+                break
+            self._notes.popleft()
+            self._running = what == "experiment"
+            yield what
+        if decides and runs is not self._running and (runs or not self._noted):
+            self._running = runs
+            yield "experiment" if runs else "end"
+
+
+_ROUNDED_NS = 1000
+"""Times of notes are rounded to 1 µs."""
+
+
+def _notes(folder: RunFolder, start_ns: int) -> Iterator[tuple[int, _BoundaryKind]]:
+    """Yield the boundaries that the run's events name."""
+    table = events_table(folder.events_path)
+    for time_s, *event in table.select("time_s", "kind", "name", "text"):
+        time_ns = start_ns + round(float(time_s) * 1e9)
+        if is_experiment_boundary(*event):
+            yield time_ns, "experiment" if event[-1] == "started" else "end"
+        elif event == ["note", "analysis", "started"]:
+            yield time_ns, "analysis"
 
 
 def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
@@ -244,10 +307,10 @@ class Comparison:
                     f"would be switched on {now} times"
                 )
         if self.same:
-            yield f"the same {self.commands} commands, on the same frames"
+            yield f"the same {counted(self.commands, 'command')}, on the same frames"
         else:
             count = len(self.differences)
-            yield f"{count} frames with different commands"
+            yield f"{counted(count, 'frame')} with different commands"
 
     def write(self, path: Path) -> None:
         """Write all differences as a table."""
@@ -363,7 +426,7 @@ def _said(command: Command) -> str:
         case Pulse(output, seconds, level):
             return f"{output} {_level(level)} for {seconds:g} s"
         case Train(output, frequency, width_s, count, level):
-            pulses = f"{count} pulses of {1000 * width_s:g} ms, {frequency:g} a second"
+            pulses = f"{counted(count, 'pulse')} of {1000 * width_s:g} ms, {frequency:g} a second"
             return f"{output} {_level(level)} for {pulses}"
     return str(command)
 

@@ -40,8 +40,10 @@ def replay(
     clock = ManualClock()
     deciding = settings.deciding_camera
     triggers = settings.new_triggers()
-    watchers = open_classifiers(settings, estimator.skeleton)
-    behaviours = [name for it in watchers.get(deciding, ()) for name in it.behaviours]
+    classifiers = open_classifiers(settings, estimator.skeleton)
+    behaviours = [
+        name for it in classifiers.get(deciding, ()) for name in it.behaviours
+    ]
     names = tuple(triggers)
     writer.begin(deciding, estimator.skeleton, names, behaviours=tuple(behaviours))
     outputs = simulated(settings.outputs)
@@ -56,8 +58,8 @@ def replay(
             clock,
             writer.entry,
             zero_ns=0,
-            seeing=pose_filter_of(settings, thresholds_of(estimator), watchers),
-            who=who,
+            pose_filter=pose_filter_of(settings, thresholds_of(estimator), classifiers),
+            identity_trackers=who,
             measuring=measuring(settings, estimator.skeleton, thresholds_of(estimator)),
         )
         if experiment:

@@ -20,6 +20,7 @@ from deeplabstream.engine.session.session_state import (
     Phase,
     SessionState,
     StateChanged,
+    last_line,
 )
 
 _TICK_S = 0.05
@@ -126,7 +127,8 @@ class _Run:
         if isinstance(news, Failed):
             self.fail(news.text, grave=news.grave)
         elif isinstance(news, Note):
-            self.say(f"{news.kind}: {news.text}")
+            text = last_line(news.text) if news.kind == "error" else news.text
+            self.say(f"{news.kind}: {text}")
         elif isinstance(news, Edge):
             if self._levels.get(news.output, 0.0) != news.level:
                 self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")

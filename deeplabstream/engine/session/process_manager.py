@@ -21,12 +21,17 @@ from deeplabstream.engine.processes.child_process import (
     run_body,
     send_message,
 )
-from deeplabstream.engine.processes.guard import GuardLinks, switch_off
+from deeplabstream.engine.processes.guard import HANG_S, GuardLinks, switch_off
 from deeplabstream.engine.processes.real_time import leave_core_to_engine, use_cores
 from deeplabstream.engine.processes.second_guard import names_of
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.engine.session import messages as say
-from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
+from deeplabstream.ipc.journal import (
+    Journal,
+    JournalReader,
+    JournalWriter,
+    create_journal,
+)
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe, receive
 from deeplabstream.ipc.ring import Ring, RingSpec, create_ring
 from deeplabstream.recording.journal_recovery import complete_events
@@ -271,16 +276,40 @@ class ProcessManager:
         The recorder gets its last messages when all other processes have ended; if it was
         killed, the events of the run are completed without it. `handle` gets the reports
         about outputs that the main process switched off itself. `remotes` waits for other
-        recorders.
+        recorders. An error of the system in one part is reported; the others are done.
+        An engine that such an error has left running is killed: the guard switches off.
         """
+        for part in (
+            self._engine_ending(),
+            self._cameras_ending(),
+            self._outputs_off(handle),
+            remotes,
+            self._recorder_ending(last_messages),
+            self._second_guard_ending(),
+        ):
+            try:
+                yield from part
+            except OSError as error:
+                text = f"An error at the end of the stream: {error}"
+                handle(say.ProblemReport(text, grave=False))
+                if self.engine.process.is_alive():
+                    self.engine.process.kill()
+        yield
+        self._free(handle)
+
+    def _engine_ending(self) -> Iterator[None]:
         self.send_engine(say.Stop())
         yield from _until_ended([self.engine], 3.0, self._cut_short)
+
+    def _cameras_ending(self) -> Iterator[None]:
         for camera in self.cameras.values():
             camera.send(say.Stop())
         yield from _until_ended([*self.cameras.values()], 3.0)
         yield from _until_ended([self.guard], 20.0)
-        yield from self._outputs_off(handle)
-        yield from remotes
+
+    def _recorder_ending(
+        self, last_messages: Callable[[], Sequence[say.ToRecorder]]
+    ) -> Iterator[None]:
         for message in last_messages():
             self.send_recorder(message)
         yield from _until_ended(
@@ -288,18 +317,27 @@ class ProcessManager:
         )
         if self._run is not None and self.recorder.process.exitcode:
             complete_events(self._run, JournalReader(self.journal).unrecorded())
+
+    def _second_guard_ending(self) -> Iterator[None]:
         self.second_guard.send(say.Stop())
         yield from _until_ended([self.second_guard], 20.0)
-        yield
+
+    def _free(self, handle: Callable[[object], object]) -> None:
+        """Close all pipes and memory; a process that an error has left running is killed."""
         for child in self.children:
+            if child.process.is_alive():
+                child.process.kill()
             child.pipe.close()
             child.process.join()
             child.process.close()
-        for ring in self.rings.values():
-            ring.close()
-            ring.unlink()
-        self.journal.close()
-        self.journal.unlink()
+        blocks: list[Ring | Journal] = [*self.rings.values(), self.journal]
+        for memory in blocks:
+            memory.close()
+            try:
+                memory.unlink()
+            except OSError as error:
+                text = f"Shared memory could not be removed: {error}"
+                handle(say.ProblemReport(text, grave=False))
         use_cores(self._cores)
 
     def _outputs_off(self, handle: Callable[[object], object]) -> Iterator[None]:
@@ -386,8 +424,15 @@ def _signal(process: BaseProcess) -> str:
         return f" (Windows error 0x{-number:08X}{meaning})"
     if number not in {each.value for each in signal.Signals}:
         return ""
-    memory = "; did the computer run out of memory?" if number == 9 else ""
-    return f" (killed by {signal.Signals(number).name}{memory})"
+    cause = ""
+    if number == 9:
+        cause = "; did the computer run out of memory?"
+        if process.name == "engine":
+            cause = (
+                f"; did a trigger or experiment take more than {HANG_S:g} s for a frame, "
+                "such as a loop without end, or did the computer run out of memory?"
+            )
+    return f" (killed by {signal.Signals(number).name}{cause})"
 
 
 def _until_ended(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.command import Mark
+from deeplabstream.core.errors import counted
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.session.messages import RunClosed
 from deeplabstream.engine.session.session_state import Counts, News, SessionState
@@ -90,9 +91,13 @@ class Summary:
                 p50, p99 = np.percentile(times, (50, 99)) / 1e6
                 lines.append(f"Latency, {what}: p50 {p50:.1f} ms, p99 {p99:.1f} ms.")
         lines += [
-            f"Output {name}: on {n} times." for name, n in _sorted(self.switched_on)
+            f"Output {name}: on {counted(n, 'time')}."
+            for name, n in _sorted(self.switched_on)
         ]
-        lines += [f"Experiment: {text!r} {n} times." for text, n in _sorted(self.marks)]
+        lines += [
+            f"Experiment: {text!r} {counted(n, 'time')}."
+            for text, n in _sorted(self.marks)
+        ]
         lines += [f"Problem: {text}" for text in self.failures]
         lines.append(f"Run folder: {self.run_folder or 'none, nothing was recorded'}")
         return lines
@@ -100,7 +105,7 @@ class Summary:
 
 def _came(camera: str, count: Counts) -> str:
     device = "not known" if count.lost is None else str(count.lost)
-    return f"Camera {camera}: {count.delivered} frames, lost at the device: {device}."
+    return f"Camera {camera}: {counted(count.delivered, 'frame')}, lost at the device: {device}."
 
 
 def _where(span: FrameCounts) -> str:

@@ -3,6 +3,7 @@
 A window, the command line and notebooks call `poll` and read `Session.state`.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from time import perf_counter, sleep
 from typing import Literal, Self, assert_never
 
-from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.clock import SystemClock, asleep_ns
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Note, Sensed, Step
@@ -57,6 +58,11 @@ SAVING_NOTE_S = 5.0
 BEGIN_S = 10.0
 """Each recorded camera must have a frame in its video within this time and two frames."""
 
+START_WITHIN_S = 5.0
+"""A remote's start that waited longer is refused: its sender was told that the rig is busy."""
+AFTER_PAUSE_S = 1.0
+"""A listener gives what waited in its socket a new time: no start is obeyed for so long."""
+
 
 class Session:
     """Owns the processes of a rig from Start Stream to Stop Stream, again and again.
@@ -98,6 +104,10 @@ class Session:
         """Remotes with alternating starts and stops whose next activation is a stop."""
         self._started_from = ""
         """Sender of the last start by a remote."""
+        self._polled_s = math.inf
+        """Time of the last poll, with the time for which the computer was suspended."""
+        self._resumed_s = -math.inf
+        """When a poll last came more than `START_WITHIN_S` after the one before."""
 
     def __enter__(self) -> Self:
         return self
@@ -217,6 +227,7 @@ class Session:
     def poll(self) -> Sequence[News]:
         """Return what happened since the last call, and update `state`; never waits."""
         processes = self._processes
+        self._notice_pause()
         if processes is not None:
             self._receive(processes)
             self._follow_remotes(processes)
@@ -237,6 +248,12 @@ class Session:
                 self._watch(processes, SystemClock().now_ns())
         news, self._news = self._news, []
         return news
+
+    def _notice_pause(self) -> None:
+        """Notice that program or computer was suspended, or busy, since the last poll."""
+        before_s, self._polled_s = self._polled_s, perf_counter() + asleep_ns() / 1e9
+        if self._polled_s - before_s > START_WITHIN_S:
+            self._resumed_s = perf_counter()
 
     def rest(self, seconds: float) -> None:
         """Wait until a process sends something or ends, at most `seconds`."""
@@ -305,12 +322,8 @@ class Session:
         self._follow_remotes(processes)
 
     def _has_ended(self) -> bool:
-        """Continue the ending; return whether it is over, also after an error in it."""
-        try:
-            return self._ending is None or next(self._ending, self) is self
-        except OSError as error:
-            self._news.append(Failed(f"Shared memory could not be removed: {error}"))
-            return True
+        """Continue the ending; return whether it is over."""
+        return self._ending is None or next(self._ending, self) is self
 
     def _end(self) -> None:
         processes, self._processes, self._ending = self._processes, None, None
@@ -330,6 +343,7 @@ class Session:
             case Action.STOP_STREAM:
                 self._stop_stream(processes, "stopped")
             case Action.START_ANALYSIS:
+                self._change(change.AnalysisRequested())
                 self._open_run(processes)
                 triggers = self.settings.triggers_by_camera()
                 per_hour = self.settings.recording.queue_per_hour
@@ -697,6 +711,11 @@ class Session:
         control = self.settings.remotes[name]
         if not isinstance(control, RemoteControl) or not self.state.armed:
             return "error: the rig is not armed"
+        if (age_s := perf_counter() - asked.time_ns / 1e9) > START_WITHIN_S:
+            return f"error: the start was sent {age_s:.1f} s ago: too late"
+        heard = not isinstance(control, InputControl)  # an input's times are its own
+        if heard and perf_counter() - self._resumed_s < AFTER_PAUSE_S:
+            return "error: the rig was busy or suspended; the start may be old: send it again"
         experiment = control.starts == "experiment"
         action = Action.START_EXPERIMENT if experiment else Action.START_RECORDING
         if action not in self.state.allowed:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import (
@@ -161,6 +161,11 @@ class SystemRead:
 
 
 @dataclass(frozen=True, slots=True)
+class AnalysisRequested:
+    """The analysis was requested, and tables of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingRequested:
     """The recorder was asked to record these cameras."""
 
@@ -238,6 +243,7 @@ SessionChange: TypeAlias = (
     | StreamEnded
     | CamerasRead
     | SystemRead
+    | AnalysisRequested
     | RecordingRequested
     | RecordingStopped
     | ExperimentRequested
@@ -324,6 +330,8 @@ class SessionState:
     """Starts and stops of this stream, and calls of other recorders, if it has remotes."""
     remotes: Mapping[str, RemoteAnswered] = field(default_factory=dict)
     """Last answer of each other recorder; absent: it was not asked yet."""
+    tables_lost: Literal["", "analysis", "run"] = ""
+    """No tables are written: of this analysis, or of any in this stream."""
 
     @property
     def remote_controls(self) -> tuple[str, ...]:
@@ -485,7 +493,7 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
             acknowledged = {**state.acknowledged, output: entry}
             return replace(state, acknowledged=acknowledged)
         case Note("error", text):
-            return replace(_with_failed_outputs(state, text), error=_last_line(text))
+            return replace(_with_failed_outputs(state, text), error=last_line(text))
         case Measured():
             return replace(state, measured=entry)
         case Intent() | Sensed() | Pulsed() | Note():
@@ -500,7 +508,7 @@ def _with_failed_outputs(state: SessionState, text: str) -> SessionState:
     return replace(state, failed_outputs={**state.failed_outputs, **found})
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
     """Return what a user reads of an error: of a traceback, its last line."""
     return text.splitlines()[-1] if text else ""
 
@@ -560,8 +568,13 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
             if message.number != state.recording_number:
                 return state
             return _with_frames_of(state, {n for n, k in message.recorded.items() if k})
-        case say.RecorderFailed():
-            return replace(state, recording=False, unrecorded=())
+        case say.RecorderFailed(_, whole):
+            lost = state.tables_lost
+            if state.run_folder is None:
+                lost = lost or "analysis"
+            elif whole:
+                lost = "run"
+            return replace(state, recording=False, unrecorded=(), tables_lost=lost)
         case (
             say.CameraMessage()
             | say.GuardRemark()
@@ -644,6 +657,9 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
             return _after_reading(state, readings, rates)
         case SystemRead(status):
             return replace(state, system=status)
+        case AnalysisRequested():
+            forever = state.tables_lost == "run"
+            return replace(state, tables_lost="run" if forever else "")
         case RecordingRequested(cameras, number):
             return replace(state, unrecorded=cameras, recording_number=number)
         case RecordingStopped():

@@ -23,77 +23,77 @@ def pose(*places: Place, sure: float = 1.0) -> Pose:
     return Pose(SKELETON, points, np.full((1, len(places)), sure, np.float32))
 
 
-def eyes(**rules: float) -> PoseFilter:
+def filter_with(**rules: float) -> PoseFilter:
     return PoseFilter(Thresholds(0.5), {"": Tracking(**rules)})
 
 
 def test_without_rules_only_the_threshold_counts() -> None:
-    seeing = PoseFilter(Thresholds(0.5))
-    sight = seeing.see("top", pose((1, 2), (3, 4), sure=0.4), 0.0)
-    assert np.isnan(sight.pose.points).all()
-    assert not sight.changed
+    pose_filter = PoseFilter(Thresholds(0.5))
+    filtered = pose_filter.see("top", pose((1, 2), (3, 4), sure=0.4), 0.0)
+    assert np.isnan(filtered.pose.points).all()
+    assert not filtered.changed
 
 
 def test_a_point_that_can_not_have_gone_so_far_is_refused() -> None:
-    seeing = eyes(max_speed=1000)
-    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
-    sight = seeing.see("top", pose((15, 10), (150, 50)), 0.01)
-    assert sight.flags == {"tail": "jump"}
-    assert np.isnan(sight.pose.points[0, 1]).all()
-    assert sight.pose.points[0, 0].tolist() == [15, 10]
+    pose_filter = filter_with(max_speed=1000)
+    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
+    filtered = pose_filter.see("top", pose((15, 10), (150, 50)), 0.01)
+    assert filtered.flags == {"tail": "jump"}
+    assert np.isnan(filtered.pose.points[0, 1]).all()
+    assert filtered.pose.points[0, 0].tolist() == [15, 10]
 
 
 def test_a_refused_point_that_was_right_is_believed_in_time() -> None:
-    seeing = eyes(max_speed=1000)
-    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    pose_filter = filter_with(max_speed=1000)
+    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
     refused = [
-        "tail" in seeing.see("top", pose((10, 10), (150, 50)), n / 100).flags
+        "tail" in pose_filter.see("top", pose((10, 10), (150, 50)), n / 100).flags
         for n in range(1, 12)
     ]
     assert refused == [True] * 9 + [False] * 2
 
 
 def test_the_limit_goes_by_time_not_by_frames() -> None:
-    seeing = eyes(max_speed=1000)
-    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
-    assert not seeing.see("top", pose((90, 10), (50, 50)), 0.1).flags
+    pose_filter = filter_with(max_speed=1000)
+    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
+    assert not pose_filter.see("top", pose((90, 10), (50, 50)), 0.1).flags
 
 
 def test_a_missing_point_is_held_and_then_unknown() -> None:
-    seeing = eyes(hold_ms=50)
-    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    pose_filter = filter_with(hold_ms=50)
+    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
     gone = pose((0, 0), (0, 0), sure=0.1)
-    held = seeing.see("top", gone, 0.05)
+    held = pose_filter.see("top", gone, 0.05)
     assert held.flags == {"snout": "held", "tail": "held"}
     assert held.pose.points[0, 1].tolist() == [50, 50]
-    assert np.isnan(seeing.see("top", gone, 0.06).pose.points).all()
+    assert np.isnan(pose_filter.see("top", gone, 0.06).pose.points).all()
 
 
 def test_a_refused_point_may_be_held_too() -> None:
-    seeing = eyes(hold_ms=50, max_speed=1000)
-    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
-    sight = seeing.see("top", pose((10, 10), (250, 50)), 0.01)
-    assert sight.flags == {"tail": "jump+held"}
-    assert sight.pose.points[0, 1].tolist() == [50, 50]
+    pose_filter = filter_with(hold_ms=50, max_speed=1000)
+    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
+    filtered = pose_filter.see("top", pose((10, 10), (250, 50)), 0.01)
+    assert filtered.flags == {"tail": "jump+held"}
+    assert filtered.pose.points[0, 1].tolist() == [50, 50]
 
 
 def test_cameras_have_memories_of_their_own_and_forget() -> None:
-    seeing = eyes(max_speed=1000)
-    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
-    assert not seeing.see("side", pose((300, 10), (350, 50)), 0.01).flags
-    seeing.forget()
-    assert not seeing.see("top", pose((300, 10), (350, 50)), 0.02).flags
+    pose_filter = filter_with(max_speed=1000)
+    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
+    assert not pose_filter.see("side", pose((300, 10), (350, 50)), 0.01).flags
+    pose_filter.forget()
+    assert not pose_filter.see("top", pose((300, 10), (350, 50)), 0.02).flags
 
 
 def test_one_camera_may_have_rules_of_its_own() -> None:
     words = "[Tracking]\nHOLD_MS = 100\n[Tracking side]\nMAX_SPEED = 500\n"
     side = "[Camera side]\nKIND = SimulatedCamera\n"
-    seeing = pose_filter_of(parse(CAMERA + side + words, Path()), Thresholds(0.5))
+    pose_filter = pose_filter_of(parse(CAMERA + side + words, Path()), Thresholds(0.5))
     for camera in ("top", "side"):
-        seeing.see(camera, pose((10, 10), (50, 50)), 0.0)
+        pose_filter.see(camera, pose((10, 10), (50, 50)), 0.0)
     far = pose((300, 10), (50, 50))
-    assert not seeing.see("top", far, 0.01).flags
-    assert seeing.see("side", far, 0.01).flags == {"snout": "jump"}
+    assert not pose_filter.see("top", far, 0.01).flags
+    assert pose_filter.see("side", far, 0.01).flags == {"snout": "jump"}
 
 
 MM = "MM_PER_PIXEL = 0.5\n"
@@ -101,17 +101,17 @@ MM = "MM_PER_PIXEL = 0.5\n"
 
 def test_speeds_may_be_told_in_millimetres() -> None:
     words = "[Tracking]\nMAX_SPEED = 1000\nUNIT = mm\n"
-    seeing = pose_filter_of(parse(CAMERA + MM + words, Path()), Thresholds(0.5))
-    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
-    sight = seeing.see("top", pose((28, 10), (72, 50)), 0.01)
-    assert sight.flags == {"tail": "jump"}  # 9 mm and 11 mm in 10 ms
+    pose_filter = pose_filter_of(parse(CAMERA + MM + words, Path()), Thresholds(0.5))
+    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
+    filtered = pose_filter.see("top", pose((28, 10), (72, 50)), 0.01)
+    assert filtered.flags == {"tail": "jump"}  # 9 mm and 11 mm in 10 ms
 
 
 def test_triggers_may_be_told_in_millimetres() -> None:
-    seeing = pose_filter_of(parse(CAMERA + MM, Path()), Thresholds(0.5))
-    sight = seeing.see("top", pose((10, 20), (50, 60), sure=0.9), 0.0)
-    assert sight.in_unit("mm").points.tolist() == [[[5, 10], [25, 30]]]
-    assert sight.in_unit("px").points.tolist() == [[[10, 20], [50, 60]]]
+    pose_filter = pose_filter_of(parse(CAMERA + MM, Path()), Thresholds(0.5))
+    filtered = pose_filter.see("top", pose((10, 20), (50, 60), sure=0.9), 0.0)
+    assert filtered.in_unit("mm").points.tolist() == [[[5, 10], [25, 30]]]
+    assert filtered.in_unit("px").points.tolist() == [[[10, 20], [50, 60]]]
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_bones_are_of_body_parts_that_the_network_knows() -> None:
 
 def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
     edges = (EdgeRange("snout", "neck", 10, 30), EdgeRange("neck", "tail", 20, 60))
-    seeing = PoseFilter(Thresholds(0.5), {"": Tracking(bones=edges)})
+    pose_filter = PoseFilter(Thresholds(0.5), {"": Tracking(bones=edges)})
     skeleton = Skeleton(("snout", "neck", "tail"))
 
     def doubts(*points: Place, sure: tuple[float, ...] = (1, 1, 1)) -> object:
         there = np.array([points], np.float32)
-        return seeing.see(
+        return pose_filter.see(
             "top", Pose(skeleton, there, np.array([sure], np.float32)), 0.0
         ).flags
 

@@ -1,12 +1,22 @@
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import field
 
 import pytest
+from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, off, on
 from deeplabstream.core.errors import DeviceError, ExperimentError
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.output_bank import RETRY_NS, catch_up, opened
+from deeplabstream.plugins.output import (
+    AutonomousWrite,
+    DeviceReport,
+    Output,
+    Write,
+)
 from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher
 
@@ -71,6 +81,58 @@ def test_a_later_command_replaces_the_end_of_a_pulse() -> None:
         assert laser.levels == [0, 1]
 
 
+@settings(frozen=True, kw_only=True)
+class OwnPulses(Output):
+    """A device that makes its pulses itself, and has not reported yet that they ended."""
+
+    requests: list[tuple[float, ...]] = field(default_factory=list, init=False)
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        write = _OwnPulses(self.requests)
+        assert isinstance(write, AutonomousWrite)
+        yield write
+
+
+class _OwnPulses:
+    def __init__(self, requests: list[tuple[float, ...]]) -> None:
+        self.requests = requests
+        self.hear: Callable[[DeviceReport], object] = lambda done: None
+
+    def __call__(self, level: float) -> None:
+        self.requests.append((level,))
+
+    def train(self, level: float, width_s: float, period_s: float, count: int) -> None:
+        self.requests.append((level, width_s, period_s, count))
+
+    def beat(self, now_ns: int) -> None:
+        """Has no watchdog."""
+
+    def check(self) -> None:
+        """Never fails."""
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "command", "requested"),
+    [
+        (80, on(LASER, 0.5), (0.5, 0.12, 0.0, 1)),
+        (80, Pulse(LASER, 0.1), (1.0, 0.1, 0.0, 1)),
+        (80, on(LASER), (1.0, 0.2, 0.0, 1)),
+        (220, on(LASER, 0.5), (0.0,)),
+    ],
+)
+def test_a_device_is_asked_for_the_rest_of_a_pulse_that_is_only_lowered(
+    at_ms: int, command: Command, requested: tuple[float, ...]
+) -> None:
+    laser, clock = OwnPulses(), ManualClock()
+    with opened({"laser": laser}, clock, Watcher().append) as bank:
+        bank.apply([Pulse(LASER, 0.2)], 0)
+        assert laser.requests[-1] == (1.0, 0.2, 0.0, 1)
+        catch_up(bank, clock, at_ms * 1_000_000)
+        bank.apply([command], clock.now_ns(), only_lower="the frame is too old")
+        assert laser.requests[-1] == requested
+
+
 def test_what_is_due_is_done_before_a_command() -> None:
     laser = SimulatedOutput()
     with opened({"laser": laser}, ManualClock(), Watcher().append) as bank:
@@ -90,6 +152,84 @@ def test_nothing_stays_on_longer_than_allowed_however_often_it_is_asked() -> Non
         bank.tick(SECOND)
         assert laser.levels[-1] == 0
         assert heard.edges[-1] == ("laser", 0, "limit")
+
+
+@pytest.mark.parametrize("command", [on(LASER), Pulse(LASER, 0.1)])
+def test_a_command_on_every_frame_is_refused_after_the_limit(command: Command) -> None:
+    laser, clock, heard = SimulatedOutput(max_on_s=1), ManualClock(), Watcher()
+    with opened({"laser": laser}, clock, heard.append) as bank:
+        for frame in range(300):
+            catch_up(bank, clock, frame * SECOND // 30)
+            bank.apply([command], clock.now_ns())
+        assert heard.edges[1:] == [("laser", 1, "plan"), ("laser", 0, "limit")]
+        (note,) = heard.notes
+        assert note.startswith("[Output laser] MAX_ON_S = 1: off until")
+        bank.apply([off(LASER)], clock.now_ns())
+        bank.apply([command], clock.now_ns())
+        assert bank.levels == {"laser": 1}
+
+
+def test_a_pulse_longer_than_the_limit_does_not_keep_the_next_one_off() -> None:
+    laser, clock = SimulatedOutput(max_on_s=1), ManualClock()
+    with opened({"laser": laser}, clock, Watcher().append) as bank:
+        bank.apply([Pulse(LASER, 2.0)], 0)
+        for at_s, level in ((1.5, 0), (3, 0), (5.1, 1)):  # refused ones count, too
+            catch_up(bank, clock, round(at_s * SECOND))
+            bank.apply([Pulse(LASER, 2.0)], clock.now_ns())
+            assert bank.levels == {"laser": level}
+
+
+def test_a_new_experiment_and_a_test_are_not_refused_after_a_limit() -> None:
+    laser, clock = SimulatedOutput(max_on_s=1), ManualClock()
+    with opened({"laser": laser}, clock, Watcher().append) as bank:
+        bank.apply([on(LASER)], 0)
+        catch_up(bank, clock, 2 * SECOND)
+        bank.apply([on(LASER)], clock.now_ns())
+        assert bank.levels == {"laser": 0}
+        bank.apply([Pulse(LASER, 0.2)], clock.now_ns(), "test")
+        assert bank.levels == {"laser": 1}
+        bank.all_off(clock.now_ns(), "stop")
+        bank.restart_totals(clock.now_ns())
+        bank.apply([on(LASER)], clock.now_ns())
+        assert bank.levels == {"laser": 1}
+
+
+def test_an_experiment_begins_without_what_a_test_began() -> None:
+    lamp = SimulatedOutput(then=LASER, then_after_s=3.0, then_s=0.5)
+    outputs = {"lamp": lamp, "laser": SimulatedOutput()}
+    clock, heard = ManualClock(), Watcher()
+    with opened(outputs, clock, heard.append) as bank:
+        bank.apply([Pulse(LAMP, 0.2)], 0, "test")
+        catch_up(bank, clock, 1 * SECOND)
+        bank.apply([Pulse(LASER, 2.0)], clock.now_ns(), "test")
+        bank.restart_totals(clock.now_ns())
+        assert heard.edges[-1] == ("laser", 0, "stop")
+        before = len(heard.edges)
+        catch_up(bank, clock, 6 * SECOND)
+        assert len(heard.edges) == before
+
+
+def test_the_limit_of_a_pulse_after_another_output_refuses_no_later_command() -> None:
+    lamp = SimulatedOutput(then=LASER, then_after_s=0.1, then_s=3.0)
+    outputs = {"lamp": lamp, "laser": SimulatedOutput(max_on_s=1)}
+    clock, heard = ManualClock(), Watcher()
+    with opened(outputs, clock, heard.append) as bank:
+        bank.apply([off(LASER), Pulse(LAMP, 0.2)], 0)
+        catch_up(bank, clock, 5 * SECOND)
+        assert heard.edges[-1] == ("laser", 0, "limit")
+        bank.apply([on(LASER)], clock.now_ns())
+        assert bank.levels == {"lamp": 0, "laser": 1}
+
+
+def test_a_limit_is_noted_once() -> None:
+    clock, heard = ManualClock(), Watcher()
+    with opened({"laser": SimulatedOutput(max_on_s=1)}, clock, heard.append) as bank:
+        bank.apply([on(LASER)], 0)
+        catch_up(bank, clock, 2 * SECOND)
+        bank.apply([Pulse(LASER, 0.2)], clock.now_ns(), "test")
+        catch_up(bank, clock, 3 * SECOND)
+        assert heard.edges[-1] == ("laser", 0, "pulse end")
+        assert len(heard.notes) == 1
 
 
 def test_a_level_is_written_once_but_off_always() -> None:
