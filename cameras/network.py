@@ -34,6 +34,8 @@ _MOST_PIXELS = 2**26
 """Most pixels that a frame may declare; FFmpeg refuses more."""
 _TAIL = 1024
 """Bytes in which the end marker of a JPEG is looked for."""
+_LEARNING_NS = 1_000_000_000
+"""So long frames that waited are read when a stream is opened."""
 _AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
 
 
@@ -56,13 +58,18 @@ class NetworkStream(Camera):
         False,
         description="RTSP only. no: over TCP, which loses nothing; yes: over UDP",
     )
+    stamps: bool = Field(
+        True,
+        description="no: frames get the time of their arrival, as from a server that counts "
+        "its times at a nominal rate and has no clock",
+    )
     patience_s: float = Field(
         5.0, gt=0, le=60, description="seconds in which it has to give a first frame"
     )
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Connect, and decode a first frame, which shows the format.
+        """Connect, and decode first frames, which show the format and the sender's clock.
 
         Frames are numbered on arrival: losses in the network are unknown.
         """
@@ -71,9 +78,11 @@ class NetworkStream(Camera):
         try:
             with self._connected() as container:
                 frames = self._frames(container)
-                first = next(frames)[1]
+                arrived_ns, first, _ = next(frames)
                 form, timed = self._format(container, first)
                 clock, index = ClockSync(), -1
+                if timed:
+                    _compare(clock, frames, arrived_ns, first)
 
                 def read(image: Image) -> CapturedFrame:
                     nonlocal index
@@ -83,11 +92,12 @@ class NetworkStream(Camera):
                         raise self._lost(error) from error
                     copy_frame(_image(frame), image)
                     index += 1 + damaged
-                    moment_ns = arrived_ns
-                    if timed and frame.time is not None:
-                        sent_ns = round(frame.time * 1e9)
-                        moment_ns = clock.moment(sent_ns, arrived_ns)
-                    return CapturedFrame(index, moment_ns, damaged=damaged)
+                    if not timed or frame.time is None:
+                        return CapturedFrame(index, arrived_ns, damaged=damaged)
+                    moment_ns = clock.moment(round(frame.time * 1e9), arrived_ns)
+                    return CapturedFrame(
+                        index, moment_ns, damaged=damaged, clock_jump_ns=clock.jump_ns
+                    )
 
                 yield CameraStream(
                     form,
@@ -152,9 +162,10 @@ class NetworkStream(Camera):
     def _format(
         self, container: "InputContainer", first: "VideoFrame"
     ) -> tuple[ImageFormat, bool]:
-        """Return the format, and whether the frames carry the sender's time."""
-        timed = container.format.name not in _WITHOUT_TIME and first.time is not None
-        rate = container.streams.video[0].average_rate if timed else None
+        """Return the format, and whether the sender's times are used."""
+        given = container.format.name not in _WITHOUT_TIME and first.time is not None
+        timed = self.stamps and given
+        rate = container.streams.video[0].average_rate if given else None
         return ImageFormat(_shape(first), float(rate or 0)), timed
 
     def _lost(self, error: Exception) -> DeviceError:
@@ -165,6 +176,29 @@ class NetworkStream(Camera):
             most = f"{_MOST_PIXELS / 1e6:.0f} million pixels"
             reason = f"sends data that can't be decoded, or frames of more than {most}"
         return DeviceError(f"{self.address}: {reason}")
+
+
+def _compare(
+    clock: ClockSync,
+    frames: "Iterator[tuple[int, VideoFrame, int]]",
+    arrived_ns: int,
+    frame: "VideoFrame",
+) -> None:
+    """Compare the sender's clock at frames up to one that did not wait, for a second at most.
+
+    FFmpeg reads ahead to find the format, and servers send frames that they stored. Such
+    frames arrive faster than they were exposed.
+    """
+    give_up_ns, stamp_ns = arrived_ns + _LEARNING_NS, round((frame.time or 0) * 1e9)
+    clock.moment(stamp_ns, arrived_ns)
+    for now_ns, later, _ in frames:
+        if later.time is None:
+            return
+        step_ns, stamp_ns = round(later.time * 1e9) - stamp_ns, round(later.time * 1e9)
+        clock.moment(stamp_ns, now_ns)
+        if now_ns - arrived_ns > step_ns / 2 or now_ns > give_up_ns:
+            return
+        arrived_ns = now_ns
 
 
 def _decoded(

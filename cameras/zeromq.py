@@ -115,8 +115,14 @@ class ZmqCamera(Camera):
             try:
                 socket.bind(self._endpoint)
             except zmq.ZMQError as error:
+                cures = {
+                    zmq.Errno.EADDRINUSE: "; end the program or camera that uses it, or "
+                    "give PORT and the sender another one",
+                    zmq.Errno.EADDRNOTAVAIL: "; ADDRESS is none of this computer",
+                }
+                cure = next((c for e, c in cures.items() if e == error.errno), "")
                 raise DeviceError(
-                    f"can't listen at {self._endpoint}: {error.strerror}"
+                    f"can't listen at {self._endpoint}: {error.strerror}{cure}"
                 ) from error
             yield socket
 

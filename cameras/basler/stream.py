@@ -168,14 +168,16 @@ class _Grabber:
 
     def _shot(self, result: Any, image: Image, arrived_ns: int) -> CapturedFrame:
         index = self.count.index(result.BlockID)
+        number = self.count.device_id(result.BlockID)
         with result.GetArrayZeroCopy() as pixels:
             self.copy(pixels, image)
         fired_ns, self._fired_ns = self._fired_ns, None
         if self.ticks and result.TimeStamp:
             stamp_ns = result.TimeStamp * 1_000_000_000 // self.ticks
             moment_ns = self.synchroniser.moment(stamp_ns, arrived_ns)
-            return CapturedFrame(index, moment_ns, self.count.device_id(result.BlockID))
-        return CapturedFrame(index, fired_ns, self.count.device_id(result.BlockID))
+            jump_ns = self.synchroniser.jump_ns
+            return CapturedFrame(index, moment_ns, number, clock_jump_ns=jump_ns)
+        return CapturedFrame(index, fired_ns, number)
 
     def _fire(self) -> None:
         """Request a frame at its tick, or at once; past ticks are left out.

@@ -40,6 +40,10 @@ from .triggers import GenicamTriggers
 
 _SILENCE_S = 0.95
 _BUFFERS = 16
+_LAST_NUMBER = 65_535
+"""GigE Vision counts frames from 1 to this number, then from 1 again."""
+_MOST_LOST = 1000
+"""Frames that may be lost where the count starts again; beyond, the device restarted it."""
 _PRODUCERS = "GENICAM_GENTL64_PATH"
 """Makers' software names its folders there; that is GenTL's own custom."""
 
@@ -103,23 +107,23 @@ class GenICam(GenicamTriggers):
             shape = layout.shape(value_of(nodes, "Height"), value_of(nodes, "Width"))
             camera.num_buffers = max(_BUFFERS, camera.min_num_buffers)
             camera.start()
-            with _fetched(camera, self.patience_s)[0] as first:
-                numbered, stamped = bool(_number(first)), _stamp(first) is not None
+            numbered, stamp_ns, arrived_ns = _first_frame(camera, self.patience_s)
+            stamped, clock = stamp_ns is not None, ClockSync()
             if triggered or self.leads:
                 camera.stop()
                 self.arm(partial(choose, nodes), partial(attempt, nodes))
                 camera.start()
+            elif stamp_ns is not None:  # those that wait for the first `read` are older
+                clock.moment(stamp_ns, arrived_ns)
 
-            unwrapper, clock = CounterUnwrapper(bits=16, first=1), ClockSync()
+            numbers = _FrameNumbers()
             fire = (
                 _SoftwareTrigger(nodes, self.rate)
                 if self.trigger == "software"
                 else None
             )
-            index = -1
 
             def read(image: Image) -> CapturedFrame:
-                nonlocal index
                 if fire is not None:
                     fire()
                 try:
@@ -135,12 +139,14 @@ class GenICam(GenicamTriggers):
                         raise DeviceError(f"gave a frame of {part.width}×{part.height}")
                     np.copyto(image, layout.to_image(part.data.reshape(*shape[:2], -1)))
                     number = _number(buffer) if numbered else None
-                    count = unwrapper.number(number) if number is not None else 0
                     stamp_ns = _stamp(buffer) if stamped else None
-                index = max(count, index + 1)
+                index = numbers.index(number)
                 if stamp_ns is None:
                     return CapturedFrame(index, arrived_ns, number)
-                return CapturedFrame(index, clock.moment(stamp_ns, arrived_ns), number)
+                moment_ns = clock.moment(stamp_ns, arrived_ns)
+                return CapturedFrame(
+                    index, moment_ns, number, clock_jump_ns=clock.jump_ns
+                )
 
             rate = value_of(nodes, "AcquisitionFrameRate")
             yield CameraStream(
@@ -297,12 +303,46 @@ def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
     raise _NoFrameError(f"gave no frame for {round(patience_s)} s")
 
 
-def _number(buffer: Any) -> int:
-    """Return the device's count, which may start again behind 65535; 0: it has none."""
+def _first_frame(camera: Any, patience_s: float) -> tuple[bool, int | None, int]:
+    """Return whether the device counts frames, and a frame's time there and here in ns."""
+    taken, arrived_ns = _fetched(camera, patience_s)
+    with taken as buffer:
+        number, stamp_ns = _number(buffer), _stamp(buffer)
+    if number == 0:  # USB3 Vision counts from 0; 0 always: the device has no count
+        taken, arrived_ns = _fetched(camera, patience_s)
+        with taken as buffer:
+            number, stamp_ns = _number(buffer) or None, _stamp(buffer)
+    return number is not None, stamp_ns, arrived_ns
+
+
+def _number(buffer: Any) -> int | None:
+    """Return the device's count, which may start again behind 65535; None: it has none."""
     try:
         return int(buffer.module.frame_id)
     except Exception:  # GenTL: "not available", in the words of each producer
-        return 0
+        return None
+
+
+class _FrameNumbers:
+    """Makes indices, from 0 and with gaps for losses, of the device's counts."""
+
+    def __init__(self) -> None:
+        self._unwrapper = CounterUnwrapper(bits=16, first=1)
+        self._last: int | None = None
+        self._index = -1
+
+    def index(self, number: int | None) -> int:
+        """Return a frame's index; DeviceError: the device restarted its counter."""
+        if number is None:
+            self._index += 1
+            return self._index
+        last, self._last = self._last, number
+        if last is not None and number <= last:
+            lost = _LAST_NUMBER - last + number
+            if last > _LAST_NUMBER or lost > _MOST_LOST:
+                raise DeviceError("restarted its frame counter")
+        self._index = max(self._unwrapper.number(number), self._index + 1)
+        return self._index
 
 
 def _stamp(buffer: Any) -> int | None:

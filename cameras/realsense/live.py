@@ -73,6 +73,11 @@ class LiveFrames:
             stamp_us = self._unwrapper.number(stamp_us % 2**32)
         return frame, self._synchroniser.moment(stamp_us * 1000, arrived_ns)
 
+    @property
+    def clock_jump_ns(self) -> int:
+        """By how much the device's clock was set, as the last frame showed."""
+        return self._synchroniser.jump_ns
+
     def stop(self) -> None:
         """Stop the sensor; errors of an absent device are ignored."""
         halt(self._sensor)

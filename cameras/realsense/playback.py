@@ -22,6 +22,8 @@ _LONGEST_NS = 900_000_000
 class PlayedFrames:
     """A recording that plays from the first reading on; `first` is its first frame."""
 
+    clock_jump_ns = 0
+
     def __init__(
         self, device: Any, sensor: Any, profile: Any, paced: bool, repeat: bool
     ) -> None:

@@ -63,7 +63,7 @@ def stream(device: Any, camera: "RealSense") -> Iterator[CameraStream]:
             _put(frame if alignment is None else alignment(frame), image)
         except RuntimeError as error:
             raise DeviceError(f"failed: {error}") from error
-        return CapturedFrame(index, time_ns, number)
+        return CapturedFrame(index, time_ns, number, clock_jump_ns=frames.clock_jump_ns)
 
     try:
         first = frames.first

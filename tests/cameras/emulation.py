@@ -1,4 +1,4 @@
-"""Basler cameras that pylon's emulator plays, showing pictures of ours."""
+"""Basler cameras that pylon's emulator plays, showing images of ours."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.plugins.camera import CameraStream
 
 FAST: dict[str, Any] = {"region": (0, 0, 64, 48), "exposure_us": 1000, "rate": 200}
-"""Settings of small pictures that come quickly."""
+"""Settings of small images that come quickly."""
 SERIALS = ("0815-0000", "0815-0001", "0815-0002", "0815-0003")
 
 
@@ -32,21 +32,21 @@ def emulated(count: int = 1) -> Iterator[tuple[str, ...]]:
         yield SERIALS[:count]
 
 
-def feature_file(path: Path, pictures: Path) -> Path:
-    """Write what makes an emulated camera show the pictures of a folder, in order."""
+def feature_file(path: Path, images: Path) -> Path:
+    """Write what makes an emulated camera show the images of a folder, in order."""
     lines = (
         "# {05D8C294-F295-4dfb-9D01-096BD04049F4}",
         "# GenApi persistence file (version 3.1.0)",
         "TestImageSelector\tOff",
         "ImageFileMode\tOn",
-        f"ImageFilename\t{pictures}",
+        f"ImageFilename\t{images}",
     )
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
 
 
 def save(path: Path, image: Image) -> None:
-    """Save a picture at once and whole: who reads meanwhile gets the one before."""
+    """Save an image at once and whole: who reads meanwhile gets the one before."""
     import cv2
 
     there, data = cv2.imencode(".bmp", image)
@@ -57,7 +57,7 @@ def save(path: Path, image: Image) -> None:
 
 
 def numbered(folder: Path, count: int, shape: tuple[int, ...] = (48, 64)) -> Path:
-    """Save pictures that are 10, 20, 30 … bright."""
+    """Save images that are 10, 20, 30 … bright."""
     folder.mkdir()
     for number in range(count):
         image = np.full(shape, 10 * (number + 1), np.uint8)
@@ -67,16 +67,16 @@ def numbered(folder: Path, count: int, shape: tuple[int, ...] = (48, 64)) -> Pat
 
 @contextmanager
 def at_hand(**wanted: Any) -> Iterator[tuple[Any, CameraStream]]:
-    """A film, and the camera itself, to make it fail."""
+    """A stream, and the camera itself, to make it fail."""
     with (
         connected(find("")) as camera,
-        acquire(camera, Basler(**{**FAST, **wanted})) as film,
+        acquire(camera, Basler(**{**FAST, **wanted})) as stream,
     ):
-        yield camera, film
+        yield camera, stream
 
 
-def slot(film: CameraStream) -> Image:
-    image: Image = np.empty(film.format.shape, film.format.dtype)
+def slot(stream: CameraStream) -> Image:
+    image: Image = np.empty(stream.format.shape, stream.format.dtype)
     return image
 
 

@@ -39,6 +39,7 @@ class ModelCamera:
 
     min_num_buffers, num_buffers = 1, 1
     unplugged = False
+    clock_us = 10**6
 
     def __init__(self, without: tuple[str, ...] = ()) -> None:
         self.log: list[Any] = []
@@ -102,12 +103,12 @@ class ModelCamera:
             self.waiting -= 1
         self.number += 1
         part = SimpleNamespace(
-            height=48, width=64, data=np.full(48 * 64, self.number, np.uint8)
+            height=48, width=64, data=np.full(48 * 64, self.number % 256, np.uint8)
         )
         return _Buffer(
             payload=SimpleNamespace(components=[part]),
             module=SimpleNamespace(frame_id=self.number),
-            timestamp=1000 * self.number,
+            timestamp=self.clock_us + 1000 * self.number,
             timestamp_frequency=1_000_000,
         )
 

@@ -11,10 +11,10 @@ from deeplabstream.core.frame import Image
 
 SERIAL = "123456789012"
 STEP_MS = 10
-"""Between two pictures, by the device's stamps."""
+"""Between two images, by the device's stamps."""
 
 
-def pictures(index: int) -> dict[str, Image]:
+def images(index: int) -> dict[str, Image]:
     """Return what the made device sees: 64×48, each pixel another, all change."""
     rows, columns = np.mgrid[:48, :64]
     depth = 1000 + 10 * index + rows + 4 * columns
@@ -82,8 +82,8 @@ class MadeDevice:
             )
 
     def send(self, index: int, stamp_ms: float | None = None) -> None:
-        """Deliver picture `index` of every stream that is running."""
-        for name, image in pictures(index).items():
+        """Deliver image `index` of every stream that is running."""
+        for name, image in images(index).items():
             sensor, profile = self._streams[name]
             streams = [each.stream_type() for each in sensor.get_active_streams()]
             if profile.stream_type() not in streams:
@@ -158,7 +158,7 @@ class _LoggedSensor:
 def write_recording(
     path: Path, indices: Iterable[int] = range(10), **made: Any
 ) -> Path:
-    """Have the SDK record those pictures; each `STEP_MS` later than the one before."""
+    """Have the SDK record those images; each `STEP_MS` later than the one before."""
     source = MadeDevice(**made)
     recorder = rs.recorder(str(path), source.device)
     queue = rs.frame_queue(100)
@@ -168,7 +168,7 @@ def write_recording(
         sensor.start(queue)
     for index in indices:
         source.send(index)
-        for _ in pictures(index):
+        for _ in images(index):
             queue.wait_for_frame(1000)
     for sensor in sensors:
         sensor.stop()

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import av
 
 from deeplabstream.core.clock import SystemClock
-from tests.cameras.videos import picture
+from tests.cameras.videos import numbered_image
 
 RATE = 50
 FIRST = 3
-"""The player comes into the middle: it gets no whole picture before the tenth."""
+"""The player comes into the middle: it gets no whole image before the tenth."""
 SDP = f"""v=0
 o=- 0 0 IN IP4 127.0.0.1
 s=test
@@ -39,7 +39,7 @@ class RtspCamera:
 
 @contextmanager
 def rtsp_camera() -> Iterator[RtspCamera]:
-    """Serve one player, from the middle of the film, while the `with` lasts."""
+    """Serve one player, from the middle of the video, while the `with` lasts."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         camera = RtspCamera(f"rtsp://127.0.0.1:{server.getsockname()[1]}/stream")
         thread = threading.Thread(target=_serve, args=(server, camera))
@@ -87,7 +87,7 @@ def _answered(link: socket.socket, url: str) -> bool:
 
 
 def _play(link: socket.socket, camera: RtspCamera) -> None:
-    """Send small pictures, each piece of H.264 in one packet, stamped by the clock."""
+    """Send small images, each piece of H.264 in one packet, stamped by the clock."""
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = 64, 48, "yuv420p"
     encoder.framerate, encoder.gop_size = RATE, 10
@@ -99,7 +99,7 @@ def _play(link: socket.socket, camera: RtspCamera) -> None:
             continue
         index += 1
         stamp = (clock.now_ns() - start_ns) * 9 // 100_000  # 90 000 a second
-        frame = av.VideoFrame.from_ndarray(picture(index % 25), format="bgr24")
+        frame = av.VideoFrame.from_ndarray(numbered_image(index % 25), format="bgr24")
         data = b"".join(bytes(packet) for packet in encoder.encode(frame))
         if index < FIRST:
             continue

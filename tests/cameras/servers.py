@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import zmq
 
-from tests.cameras.videos import picture
+from tests.cameras.videos import numbered_image
 
 
 def jpeg(index: int) -> bytes:
-    """Return `picture(index)` as JPEG; a plain field comes out as it went in."""
-    done, data = cv2.imencode(".jpg", picture(index % 25))
+    """Return `numbered_image(index)` as JPEG; a plain field comes out as it went in."""
+    done, data = cv2.imencode(".jpg", numbered_image(index % 25))
     assert done
     return np.asarray(data).tobytes()
 
@@ -112,7 +112,7 @@ def zmq_sender(
     data: bytes = b"",
     make: Callable[[int], bytes] = jpeg,
 ) -> Iterator[threading.Event]:
-    """Send pictures to a port as SmoothStream does, 100 a second, until the event."""
+    """Send images to a port as SmoothStream does, 100 a second, until the event."""
     over = threading.Event()
 
     def send() -> None:
@@ -124,8 +124,8 @@ def zmq_sender(
             link.connect(f"tcp://127.0.0.1:{port}")
             index = 0
             while not over.wait(0.01):
-                picture = data or make(index)
-                link.send(b64encode(picture) if base64 else picture)
+                message = data or make(index)
+                link.send(b64encode(message) if base64 else message)
                 index += 1
 
     thread = threading.Thread(target=send)

@@ -23,8 +23,8 @@ def _one_camera() -> Iterator[None]:
 
 
 def test_the_only_camera_needs_no_serial_number() -> None:
-    with Basler(**FAST).opened() as film:
-        assert film.device == "Emulation 0815-0000"
+    with Basler(**FAST).opened() as stream:
+        assert stream.device == "Emulation 0815-0000"
 
 
 def test_with_several_the_serial_number_decides() -> None:
@@ -32,8 +32,8 @@ def test_with_several_the_serial_number_decides() -> None:
         listed = r"SERIAL must say which .*0815-0000, 0815-0001"
         with pytest.raises(DeviceError, match=listed), Basler().opened():
             pass
-        with Basler(serial="0815-0001", **FAST).opened() as film:
-            assert film.device.endswith("0815-0001")
+        with Basler(serial="0815-0001", **FAST).opened() as stream:
+            assert stream.device.endswith("0815-0001")
 
 
 def test_absent_cameras_are_a_sentence() -> None:
@@ -76,10 +76,10 @@ def test_what_is_there_is_listed_with_its_formats() -> None:
 def test_formats_are_what_they_are_asked_to_be(
     asked: str, shape: tuple[int, ...], dtype: str
 ) -> None:
-    with Basler(pixel_format=asked, **FAST).opened() as film:
-        assert (film.format.shape, film.format.dtype) == (shape, dtype)
-        image = slot(film)
-        film.read(image)
+    with Basler(pixel_format=asked, **FAST).opened() as stream:
+        assert (stream.format.shape, stream.format.dtype) == (shape, dtype)
+        image = slot(stream)
+        stream.read(image)
         assert image.any()
         assert dtype == "uint8" or 255 < image.max() < 4096
 
@@ -100,38 +100,38 @@ def test_red_is_red(asked: str, corner: int, tmp_path: Path) -> None:
     red[..., 2] = 200
     save(folder / "0.bmp", red)
     config = feature_file(tmp_path / "red.pfs", folder)
-    with Basler(pixel_format=asked, config=config, **FAST).opened() as film:
-        image = slot(film)
-        film.read(image)
+    with Basler(pixel_format=asked, config=config, **FAST).opened() as stream:
+        image = slot(stream)
+        stream.read(image)
         assert image[20, 20].tolist() == [0, 0, 200]
 
 
 def test_exposure_is_the_one_that_acts_and_bounds_the_rate() -> None:
-    with at_hand(exposure_us=20_000, rate=200) as (camera, film):
+    with at_hand(exposure_us=20_000, rate=200) as (camera, stream):
         assert feature(camera, "ExposureTimeAbs").GetValue() == 20_000
-        assert film.format.rate == pytest.approx(50)
-        assert film.remarks == (
+        assert stream.format.rate == pytest.approx(50)
+        assert stream.remarks == (
             "RATE = 200 was requested; exposure and size let it give 50",
         )
 
 
 def test_a_short_exposure_bounds_the_rate_no_more() -> None:
-    with at_hand(exposure_us=500, rate=400) as (camera, film):
+    with at_hand(exposure_us=500, rate=400) as (camera, stream):
         # ExposureTime, which this camera has too, leaves this at 10 000: 100 per second
         assert feature(camera, "ExposureTimeAbs").GetValue() == 500
         assert feature(camera, "ResultingFrameRateAbs").GetValue() == 400
-        assert film.format.rate == 400
-        assert film.remarks == ()
-        assert film.read(slot(film))
+        assert stream.format.rate == 400
+        assert stream.remarks == ()
+        assert stream.read(slot(stream))
 
 
 def test_what_it_does_not_take_is_told() -> None:
     camera = Basler(
         region=(0, 10, 5000, 48), gain=1e6, exposure_us=1000, rate=50, trigger="free"
     )
-    with camera.opened() as film:
-        region, gain = film.remarks
-        assert film.format.shape == (48, 4096)
+    with camera.opened() as stream:
+        region, gain = stream.remarks
+        assert stream.format.shape == (48, 4096)
         assert region == (
             "REGION = 0, 10, 5000, 48 was requested; the camera set 0, 10, 4096, 48"
         )
@@ -157,45 +157,47 @@ def test_an_error_of_pylon_is_a_sentence_without_its_source_code() -> None:
         pass
 
 
-def test_it_is_changed_while_it_films_and_says_what_it_took() -> None:
-    with Basler(**FAST).opened() as film:
-        image = slot(film)
-        before = film.read(image)
-        assert film.set_control("exposure_us", 20_000.0)
-        now = {control.key: control.now for control in film.controls()}
+def test_it_is_changed_while_it_captures_and_says_what_it_took() -> None:
+    with Basler(**FAST).opened() as stream:
+        image = slot(stream)
+        before = stream.read(image)
+        assert stream.set_control("exposure_us", 20_000.0)
+        now = {control.key: control.now for control in stream.controls()}
         assert now["exposure_us"] == 20_000
         assert now["rate"] == pytest.approx(50), "so long an exposure lets it no faster"
-        assert film.set_control("gain", 1e6)
-        gain = next(control for control in film.controls() if control.key == "gain")
+        assert stream.set_control("gain", 1e6)
+        gain = next(control for control in stream.controls() if control.key == "gain")
         assert gain.now == pytest.approx(gain.high)
-        assert film.set_control("rate", 20.0)
-        assert film.set_control("region", (8, 16, 64, 48))
-        assert {control.key: control.now for control in film.controls()}["region"] == (
+        assert stream.set_control("rate", 20.0)
+        assert stream.set_control("region", (8, 16, 64, 48))
+        assert {control.key: control.now for control in stream.controls()}[
+            "region"
+        ] == (
             8,
             16,
             64,
             48,
         )
-        assert not film.set_control("region", (0, 0, 128, 48)), "that is another size"
-        assert not film.set_control("line", 1.0)
-        after = film.read(image)
+        assert not stream.set_control("region", (0, 0, 128, 48)), "that is another size"
+        assert not stream.set_control("line", 1.0)
+        after = stream.read(image)
         assert before is not None
         assert after is not None
         assert after.index > before.index
 
 
 def test_the_rate_of_a_triggered_one_is_that_of_its_pulses() -> None:
-    with Basler(**FAST, trigger="line").opened() as film:
-        assert not film.set_control("rate", 20.0)
-        assert "rate" not in {control.key for control in film.controls()}
+    with Basler(**FAST, trigger="line").opened() as stream:
+        assert not stream.set_control("rate", 20.0)
+        assert "rate" not in {control.key for control in stream.controls()}
 
 
 def test_a_leader_gives_a_pulse_for_each_exposure() -> None:
-    with at_hand(leads=True, output_line="Line3") as (camera, film):
+    with at_hand(leads=True, output_line="Line3") as (camera, stream):
         assert feature(camera, "LineSelector").GetValue() == "Line3"
         assert feature(camera, "LineMode").GetValue() == "Output"
         assert feature(camera, "LineSource").GetValue() == "ExposureActive"
-        assert film.read(slot(film))
+        assert stream.read(slot(stream))
     with (
         pytest.raises(DeviceError, match=r"^OUTPUT_LINE: LineSelector Line9 .*Line1"),
         Basler(leads=True, output_line="Line9").opened(),

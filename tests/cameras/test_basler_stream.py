@@ -1,4 +1,4 @@
-"""Pictures, losses and triggers of Basler cameras; by pylon's emulator."""
+"""Frames, losses and triggers of Basler cameras; by pylon's emulator."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -30,82 +30,82 @@ def _one_camera() -> Iterator[None]:
         yield
 
 
-# pictures
+# images
 
 
-def test_pictures_come_in_order_one_for_each_number(tmp_path: Path) -> None:
-    with Basler(config=mine(tmp_path), **FAST).opened() as film:
-        image, seen = slot(film), []
+def test_frames_come_in_order_one_for_each_number(tmp_path: Path) -> None:
+    with Basler(config=mine(tmp_path), **FAST).opened() as stream:
+        image, seen = slot(stream), []
         for _ in range(60):
-            shot = film.read(image)
+            shot = stream.read(image)
             assert shot
             seen.append((shot.index, int(image[0, 0]), int(image[-1, -1])))
     assert seen == [(i, *[10 * (i % 3 + 1)] * 2) for i in range(60)]
 
 
 def test_a_camera_without_a_clock_says_so() -> None:
-    with Basler(**FAST).opened() as film:
-        assert (film.clock, film.knows_losses) == ("host", True)
-        shot = film.read(slot(film))
+    with Basler(**FAST).opened() as stream:
+        assert (stream.clock, stream.knows_losses) == ("host", True)
+        shot = stream.read(slot(stream))
         assert shot is not None
         assert shot.exposed_ns is None
 
 
-def test_damaged_pictures_are_gaps() -> None:
-    with at_hand() as (camera, film):
-        image = slot(film)
-        first = film.read(image)
+def test_damaged_frames_are_gaps() -> None:
+    with at_hand() as (camera, stream):
+        image = slot(stream)
+        first = stream.read(image)
         assert first is not None
         fail(camera, 5)
         indices = [first.index]
         while indices[-1] < 20:
-            shot = film.read(image)
+            shot = stream.read(image)
             assert shot is not None
             indices.append(shot.index)
         assert first.index == 0
         assert (np.diff(indices) - 1).sum() == 5
 
 
-def test_damaged_pictures_count_even_before_the_first_good_one() -> None:
-    with at_hand() as (camera, film):
+def test_damaged_frames_count_even_before_the_first_good_one() -> None:
+    with at_hand() as (camera, stream):
         fail(camera, 3)
-        shot = film.read(slot(film))
+        shot = stream.read(slot(stream))
         assert shot is not None
         assert shot.index == 3
 
 
-def test_nothing_but_damaged_pictures_is_a_lost_camera() -> None:
-    with at_hand() as (camera, film):
+def test_nothing_but_damaged_frames_is_a_lost_camera() -> None:
+    with at_hand() as (camera, stream):
         fail(camera, 1024)
         with pytest.raises(DeviceError, match=r"no complete frame for 1 s: The buffer"):
-            film.read(slot(film))
+            stream.read(slot(stream))
 
 
 def test_a_camera_that_is_gone_is_lost_as_unplugged() -> None:
-    with at_hand() as (camera, film):
-        image = slot(film)
-        film.read(image)
+    with at_hand() as (camera, stream):
+        image = slot(stream)
+        stream.read(image)
         camera.DestroyDevice()
         with pytest.raises(DeviceError, match="unplugged"):
-            film.read(image)
+            stream.read(image)
 
 
 def test_a_free_camera_that_stalls_is_lost_within_a_second() -> None:
-    with at_hand() as (camera, film):
-        image = slot(film)
-        film.read(image)
+    with at_hand() as (camera, stream):
+        image = slot(stream)
+        stream.read(image)
         feature(camera, "TriggerSelector").SetValue("FrameStart")
         feature(camera, "TriggerMode").SetValue("On")
         with pytest.raises(DeviceError, match="gave no frame for 1 s"):
             for _ in range(20):
-                film.read(image)
+                stream.read(image)
 
 
 # triggers
 
 
 def test_a_follower_is_armed_and_waits_for_its_pulses() -> None:
-    with at_hand(trigger="line", line="Line2", edge="falling") as (camera, film):
+    with at_hand(trigger="line", line="Line2", edge="falling") as (camera, stream):
         assert camera.IsGrabbing()
         state = [
             feature(camera, name).GetValue()
@@ -113,41 +113,41 @@ def test_a_follower_is_armed_and_waits_for_its_pulses() -> None:
         ]
         assert state == ["On", "Line2", "FallingEdge"]
         assert feature(camera, "AcquisitionFrameRateEnable").GetValue() is False
-        image = slot(film)
-        assert film.read(image) is NOTHING_YET
+        image = slot(stream)
+        assert stream.read(image) is NOTHING_YET
         feature(camera, "TriggerSource").SetValue("Software")  # a pulse, at last
         camera.WaitForFrameTriggerReady(1000)
         camera.ExecuteSoftwareTrigger()
-        assert film.read(image) == CapturedFrame(0, None, 0)
+        assert stream.read(image) == CapturedFrame(0, None, 0)
 
 
 def test_a_follower_that_is_gone_is_lost() -> None:
-    with at_hand(trigger="line") as (camera, film):
+    with at_hand(trigger="line") as (camera, stream):
         camera.DestroyDevice()
         with pytest.raises(DeviceError, match="unplugged"):
-            film.read(slot(film))
+            stream.read(slot(stream))
 
 
 def test_a_trigger_that_was_left_on_is_switched_off() -> None:
-    with at_hand() as (camera, film):
+    with at_hand() as (camera, stream):
         selector = feature(camera, "TriggerSelector")
         for name in selector.GetSettableValues():
             selector.SetValue(name)
             assert feature(camera, "TriggerMode").GetValue() == "Off"
-        assert film.read(slot(film))
+        assert stream.read(slot(stream))
 
 
-def test_the_computer_asks_for_pictures_at_a_rate() -> None:
-    with Basler(**{**FAST, "trigger": "software", "rate": 50}).opened() as film:
-        image = slot(film)
-        shots = [film.read(image) for _ in range(20)]
+def test_the_computer_asks_for_frames_at_a_rate() -> None:
+    with Basler(**{**FAST, "trigger": "software", "rate": 50}).opened() as stream:
+        image = slot(stream)
+        shots = [stream.read(image) for _ in range(20)]
     times = [shot.exposed_ns for shot in shots if shot and shot.exposed_ns]
     assert [shot.index for shot in shots if shot] == list(range(20))
     assert np.median(np.diff(times)) > 0.8 * 20e6  # longer on a busy computer
 
 
 def test_a_closed_loop_through_the_real_sdk(tmp_path: Path) -> None:
-    """The arena is drawn, asked for and seen, picture after picture."""
+    """The arena is drawn, asked for and seen, image after image."""
     folder = tmp_path / "arena"
     folder.mkdir()
     arena = Arena((96, 128), seed=3)
@@ -166,12 +166,12 @@ def test_a_closed_loop_through_the_real_sdk(tmp_path: Path) -> None:
         exposure_us=500,
         trigger="software",
     )
-    with camera.opened() as film:
-        image = slot(film)
+    with camera.opened() as stream:
+        image = slot(stream)
         last = -1
         for index in range(60):
             show(index)
-            shot = film.read(image)
+            shot = stream.read(image)
             assert shot is not None
             assert shot.index > last  # on a busy computer the emulator loses exposures
             last = shot.index
@@ -181,14 +181,14 @@ def test_a_closed_loop_through_the_real_sdk(tmp_path: Path) -> None:
 
 def test_two_cameras_of_one_process_do_not_mix(tmp_path: Path) -> None:
     with emulated(2) as serials, ExitStack() as stack:
-        films = []
+        streams = []
         for serial, folder in zip(
             serials, (tmp_path / "a", tmp_path / "b"), strict=True
         ):
             folder.mkdir()
             shape = (48, 64) if serial == serials[0] else (48, 64, 3)
             camera = Basler(serial=serial, config=mine(folder, 1, shape), **FAST)
-            films.append(stack.enter_context(camera.opened()))
+            streams.append(stack.enter_context(camera.opened()))
         for _ in range(5):
-            assert all(film.read(slot(film)) for film in films)
-        assert films[0].device != films[1].device
+            assert all(stream.read(slot(stream)) for stream in streams)
+        assert streams[0].device != streams[1].device

@@ -20,22 +20,23 @@ from tests.cameras.genicam_model import ModelCamera, no_frame_in_time, producers
 
 VIKY = Path(genicam.__file__).with_name("viky.cti")
 """Three cameras with a ball, red, green and blue: serial numbers 0, 1 and 2."""
+SECOND = 1_000_000_000
 
 
-def first_picture(camera: GenICam) -> Image:
-    with camera.opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
-        film.read(image)
+def first_image(camera: GenICam) -> Image:
+    with camera.opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        stream.read(image)
         return image
 
 
 def test_a_camera_is_chosen_by_its_serial_number() -> None:
     for serial, channel in (("0", 2), ("1", 1), ("2", 0)):
-        with GenICam(cti=VIKY, serial=serial, rate=200).opened() as film:
-            assert film.format.shape == (400, 400, 3)
-            assert film.device == f"Machine Vision Games Ltd. Viky {serial}"
-            image = np.zeros(film.format.shape, film.format.dtype)
-            film.read(image)
+        with GenICam(cti=VIKY, serial=serial, rate=200).opened() as stream:
+            assert stream.format.shape == (400, 400, 3)
+            assert stream.device == f"Machine Vision Games Ltd. Viky {serial}"
+            image = np.zeros(stream.format.shape, stream.format.dtype)
+            stream.read(image)
             mean = image.mean((0, 1))
             assert mean.argmax() == channel
 
@@ -44,45 +45,47 @@ def test_settings_are_set_and_read_back() -> None:
     camera = GenICam(
         cti=VIKY, serial="1", pixel_format="Mono8", rate=150, resolution=(200, 100)
     )
-    with camera.opened() as film:
-        assert film.format.rate == 150
-        assert len(film.format.shape) == 2
-        image = np.zeros(film.format.shape, film.format.dtype)
-        assert film.read(image)
+    with camera.opened() as stream:
+        assert stream.format.rate == 150
+        assert len(stream.format.shape) == 2
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        assert stream.read(image)
         assert image.any()
 
 
 def test_what_the_camera_can_not_do_is_a_remark() -> None:
     camera = GenICam(cti=VIKY, serial="1", rate=1000, exposure_us=500)
-    with camera.opened() as film:
-        assert film.format.rate <= 200
-        assert "the camera has no ExposureTime: 500.0 was requested" in film.remarks
-        assert any(text.startswith("AcquisitionFrameRate is") for text in film.remarks)
+    with camera.opened() as stream:
+        assert stream.format.rate <= 200
+        assert "the camera has no ExposureTime: 500.0 was requested" in stream.remarks
+        assert any(
+            text.startswith("AcquisitionFrameRate is") for text in stream.remarks
+        )
 
 
-def test_the_rate_is_changed_while_it_films() -> None:
-    with GenICam(cti=VIKY, serial="1", rate=50).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
-        film.read(image)
-        assert {control.key: control.now for control in film.controls()} == {
+def test_the_rate_is_changed_while_it_captures() -> None:
+    with GenICam(cti=VIKY, serial="1", rate=50).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        stream.read(image)
+        assert {control.key: control.now for control in stream.controls()} == {
             "rate": 50.0
         }
-        assert film.set_control("rate", 120.0)
-        assert film.controls()[0].now == 120.0
-        assert not film.set_control("exposure_us", 500.0), "it has none"
-        assert film.read(image)
+        assert stream.set_control("rate", 120.0)
+        assert stream.controls()[0].now == 120.0
+        assert not stream.set_control("exposure_us", 500.0), "it has none"
+        assert stream.read(image)
 
 
-def test_pictures_that_are_lost_are_gaps_in_the_count() -> None:
-    with GenICam(cti=VIKY, serial="0", rate=200).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
-        assert film.knows_losses
-        assert film.clock == "host"  # these cameras do not tell the time
+def test_frames_that_are_lost_are_gaps_in_the_count() -> None:
+    with GenICam(cti=VIKY, serial="0", rate=200).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        assert stream.knows_losses
+        assert stream.clock == "host"  # these cameras do not tell the time
         clock = SystemClock()
         end_ns = clock.now_ns() + 200_000_000
         while clock.now_ns() < end_ns:
-            pass  # 40 pictures, and there are 16 buffers
-        shots = [film.read(image) for _ in range(20)]
+            pass  # 40 images, and there are 16 buffers
+        shots = [stream.read(image) for _ in range(20)]
         indices = [shot.index for shot in shots if shot]
         assert np.diff(indices).max() > 1
         assert len(indices) == 20
@@ -91,9 +94,9 @@ def test_pictures_that_are_lost_are_gaps_in_the_count() -> None:
 def test_silence_is_seen_within_a_second() -> None:
     slow = GenICam(cti=VIKY, serial="0", rate=1, patience_s=3)
     for _ in range(10):  # on a busy computer an image is there before the first read
-        with slow.opened() as film:
+        with slow.opened() as stream:
             try:
-                film.read(np.zeros(film.format.shape, film.format.dtype))
+                stream.read(np.zeros(stream.format.shape, stream.format.dtype))
             except DeviceError as error:
                 assert "gave no frame for 1 s" in str(error)
                 return
@@ -102,12 +105,12 @@ def test_silence_is_seen_within_a_second() -> None:
 
 def test_two_cameras_run_at_once_each_in_its_process() -> None:
     with (
-        GenICam(cti=VIKY, serial="0", rate=200).opened() as film,
+        GenICam(cti=VIKY, serial="0", rate=200).opened() as stream,
         ProcessPoolExecutor(1, get_context("spawn")) as other,
     ):
-        there = other.submit(first_picture, GenICam(cti=VIKY, serial="2", rate=200))
+        there = other.submit(first_image, GenICam(cti=VIKY, serial="2", rate=200))
         assert there.result().mean((0, 1)).argmax() == 0
-        assert film.read(np.zeros(film.format.shape, film.format.dtype))
+        assert stream.read(np.zeros(stream.format.shape, stream.format.dtype))
 
 
 @pytest.mark.parametrize(
@@ -140,12 +143,12 @@ def test_cameras_are_found_where_makers_put_their_producers(
     found = GenICam.found()
     assert [device.choose for device in found] == [f"SERIAL = {n}" for n in range(3)]
     assert found[0].formats == ("RGBa8", "Mono8")
-    with GenICam(serial="1", rate=200).opened() as film:
-        assert film.device == found[1].label
+    with GenICam(serial="1", rate=200).opened() as stream:
+        assert stream.device == found[1].label
 
 
 @pytest.mark.parametrize("pattern", ["RGGB", "GRBG", "GBRG", "BGGR"])
-def test_bayer_pictures_get_their_colours(pattern: str) -> None:
+def test_bayer_images_get_their_colours(pattern: str) -> None:
     levels = {"R": 200, "G": 100, "B": 50}
     tile = np.array([levels[letter] for letter in pattern], np.uint8).reshape(2, 2)
     raw = np.tile(tile, (8, 8))[:, :, None]
@@ -239,6 +242,77 @@ def test_the_computer_requests_each_frame(model: ModelCamera) -> None:
         assert model.nodes.TriggerSource.value == "Software"
         shots = [read(stream) for _ in range(4)]
         assert [shot.index for shot in shots if shot] == [0, 1, 2, 3]
+
+
+def test_a_clock_that_was_set_is_reported_with_the_third_frame(
+    model: ModelCamera,
+) -> None:
+    with GenICam(cti=VIKY).opened() as stream:
+        jumps = []
+        for index in range(8):
+            if index == 4:
+                model.clock_us -= 10**9
+            shot = read(stream)
+            assert shot is not None
+            jumps.append(round(shot.clock_jump_ns / 1e10))
+        assert jumps == [0, 0, 0, 0, 0, 0, -100, 0]
+
+
+def test_frames_that_waited_since_the_opening_have_their_age(
+    model: ModelCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read at once after a second; one is exposed each millisecond."""
+    arrivals = iter([SECOND, *range(2 * SECOND, 3 * SECOND, 100)])
+    monkeypatch.setattr(
+        "cameras.genicam.camera._fetched",
+        lambda camera, patience_s: (camera.try_fetch(patience_s), next(arrivals)),
+    )
+    with GenICam(cti=VIKY).opened() as stream:
+        shots = [read(stream) for _ in range(3)]
+    exposed = [shot.exposed_ns for shot in shots if shot]
+    assert exposed == [SECOND + (number + 1) * SECOND // 1000 for number in range(3)]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_gaps_in_the_count_are_gaps_of_indices(model: ModelCamera, first: int) -> None:
+    counts = [first, first + 1, first + 4, 30_000, 60_000]
+    counts += [65_535, 3] if first else [80_000, 100_000]
+    indices = []
+    with GenICam(cti=VIKY).opened() as stream:
+        for count in counts:
+            model.number = count - 1  # it counts before each frame
+            shot = read(stream)
+            assert shot is not None
+            indices.append(shot.index)
+    assert indices[:3] == [0, 1, 4]
+    assert indices[-1] == (65_537 if first else 100_000)
+
+
+def test_a_usb_camera_that_counts_from_0_knows_its_losses(
+    model: ModelCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = model.start
+
+    def from_0() -> None:
+        start()
+        model.number = -1
+
+    monkeypatch.setattr(model, "start", from_0)
+    with GenICam(cti=VIKY).opened() as stream:
+        assert stream.knows_losses
+
+
+@pytest.mark.parametrize("frames", [5_000, 40_000, 100_000])
+def test_a_camera_that_restarts_its_count_is_opened_anew(
+    model: ModelCamera, frames: int
+) -> None:
+    with GenICam(cti=VIKY).opened() as stream:
+        assert read(stream)
+        model.number = frames
+        assert read(stream)
+        model.number = 0
+        with pytest.raises(DeviceError, match="restarted its frame counter"):
+            read(stream)
 
 
 def test_a_leader_gives_a_pulse_for_each_exposure(model: ModelCamera) -> None:

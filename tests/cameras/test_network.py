@@ -1,5 +1,11 @@
 """A network camera, played by a server on this computer, that stalls and goes away."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from fractions import Fraction
+from types import SimpleNamespace
+
+import av
 import cv2
 import numpy as np
 import pytest
@@ -12,8 +18,10 @@ from tests.cameras import servers
 from tests.cameras.rtsp import rtsp_camera
 from tests.cameras.servers import http_camera
 
+SECOND, MS, STEP = 1_000_000_000, 1_000_000, 20_000_000
 
-def test_a_picture_that_is_too_large_is_not_decoded(
+
+def test_a_frame_that_is_too_large_is_not_decoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = cv2.imencode(".jpg", np.zeros((9000, 9000), np.uint8))[1].tobytes()
@@ -26,12 +34,12 @@ def test_a_picture_that_is_too_large_is_not_decoded(
         pass
 
 
-def test_pictures_come_one_after_the_other() -> None:
-    with http_camera() as server, NetworkStream(url=server.url).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
+def test_frames_come_one_after_the_other() -> None:
+    with http_camera() as server, NetworkStream(url=server.url).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         levels, times = [], []
         for index in range(6):
-            shot = film.read(image)
+            shot = stream.read(image)
             assert shot is not None
             assert shot.index == index
             assert image.min() == image.max()
@@ -39,9 +47,9 @@ def test_pictures_come_one_after_the_other() -> None:
             times.append(shot.exposed_ns)
         assert np.diff(levels).tolist() == [9] * 5
         assert times == sorted(times)
-        assert film.clock == "host"
-        assert film.device == server.url
-        assert film.format.shape == (48, 64, 3)
+        assert stream.clock == "host"
+        assert stream.device == server.url
+        assert stream.format.shape == (48, 64, 3)
 
 
 def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
@@ -64,11 +72,11 @@ def test_an_incomplete_jpeg_image_is_left_out_and_counts(
     data = cv2.imencode(".jpg", noise)[1].tobytes()
     parts = {4: data[: len(data) // 2], 5: data[: len(data) // 2] + data[-200:]}
     monkeypatch.setattr(servers, "jpeg", lambda n: parts.get(n) or whole(n))
-    with http_camera() as server, NetworkStream(url=server.url).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
+    with http_camera() as server, NetworkStream(url=server.url).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         indices = []
         for _ in range(8):
-            shot = film.read(image)
+            shot = stream.read(image)
             assert shot is not None
             assert image.min() == image.max()
             indices.append(shot.index)
@@ -76,16 +84,16 @@ def test_an_incomplete_jpeg_image_is_left_out_and_counts(
         assert sorted(gaps) == [1, 1, 1, 1, 1, 1, 3]
 
 
-def test_rtsp_tells_the_times_of_its_pictures_and_falls_silent() -> None:
-    with rtsp_camera() as server, NetworkStream(url=server.url).opened() as film:
-        assert film.format.shape == (48, 64, 3)
-        assert film.format.rate == 50
-        assert film.clock == "device"
-        image = np.zeros(film.format.shape, film.format.dtype)
+def test_rtsp_tells_the_times_of_its_frames_and_falls_silent() -> None:
+    with rtsp_camera() as server, NetworkStream(url=server.url).opened() as stream:
+        assert stream.format.shape == (48, 64, 3)
+        assert stream.format.rate == 50
+        assert stream.clock == "device"
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         levels, shots = [], []
         clock = SystemClock()
         for _ in range(10):
-            shots.append(film.read(image))
+            shots.append(stream.read(image))
             levels.append(image.mean())
         now_ns = clock.now_ns()
         steps = np.diff(levels)
@@ -97,32 +105,82 @@ def test_rtsp_tells_the_times_of_its_pictures_and_falls_silent() -> None:
         server.silent.set()
         with pytest.raises(DeviceError, match=r"gave no frame for 0\.85 s"):
             while True:
-                film.read(image)
+                stream.read(image)
+
+
+def test_frames_that_waited_since_the_opening_have_their_age(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """FFmpeg has read ten frames ahead; more wait for a second until they are read."""
+    ahead = [SECOND + index * MS for index in range(10)]
+    live = ahead[-1] + STEP
+    waiting = [live + SECOND + index * MS for index in range(60)]
+    monkeypatch.setattr(
+        NetworkStream, "_connected", lambda stream: nullcontext(container_of("rtsp"))
+    )
+    monkeypatch.setattr(
+        NetworkStream, "_frames", lambda *_: stamped([*ahead, live, *waiting])
+    )
+    with NetworkStream(url="rtsp://127.0.0.1/stream").opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        frames = [stream.read(image) for _ in range(3)]
+    assert [frame.exposed_ns for frame in frames if frame] == [
+        live + number * STEP for number in (1, 2, 3)
+    ]
+    assert [frame.index for frame in frames if frame] == [0, 1, 2]
+
+
+def stamped(arrivals: Iterable[int]) -> Iterator[tuple[int, av.VideoFrame, int]]:
+    """Yield frames that were exposed 20 ms apart, as `NetworkStream._frames` does."""
+    for index, arrived_ns in enumerate(arrivals):
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "bgr24")
+        frame.pts, frame.time_base = index, Fraction(1, 50)
+        yield arrived_ns, frame, 0
+
+
+def container_of(protocol: str) -> SimpleNamespace:
+    streams = SimpleNamespace(video=[SimpleNamespace(average_rate=50)])
+    return SimpleNamespace(format=SimpleNamespace(name=protocol), streams=streams)
+
+
+def test_times_of_a_sender_without_a_clock_are_not_used() -> None:
+    with (
+        rtsp_camera() as server,
+        NetworkStream(url=server.url, stamps=False).opened() as stream,
+    ):
+        assert (stream.clock, stream.format.rate) == ("host", 50)
+        clock = SystemClock()
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        for _ in range(5):
+            before_ns = clock.now_ns()
+            frame = stream.read(image)
+            assert frame is not None
+            assert before_ns < (frame.exposed_ns or 0) <= clock.now_ns()
 
 
 def test_silence_is_seen_within_a_second() -> None:
-    with http_camera() as server, NetworkStream(url=server.url).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
-        film.read(image)
+    with http_camera() as server, NetworkStream(url=server.url).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        stream.read(image)
         server.silent.set()
         with pytest.raises(DeviceError, match=r"gave no frame for 0\.85 s"):
             while True:
-                film.read(image)
+                stream.read(image)
 
 
 def test_a_server_that_stops_is_seen_and_opened_again_when_it_is_back() -> None:
     with http_camera() as server:
         camera = NetworkStream(url=server.url)
-        with camera.opened() as film:
-            image = np.zeros(film.format.shape, film.format.dtype)
-            film.read(image)
+        with camera.opened() as stream:
+            image = np.zeros(stream.format.shape, stream.format.dtype)
+            stream.read(image)
             server.over.set()
             with pytest.raises(DeviceError, match=r"Input/output error|no more"):
                 while True:
-                    film.read(image)
+                    stream.read(image)
         server.over.clear()
-        with camera.opened() as film:
-            assert film.read(image)
+        with camera.opened() as stream:
+            assert stream.read(image)
 
 
 def test_nobody_there_is_a_sentence_without_the_password() -> None:

@@ -27,12 +27,12 @@ from tests.cameras.recordings import (  # noqa: E402
     STEP_MS,
     LoggedDevice,
     MadeDevice,
-    pictures,
+    images,
     write_recording,
 )
 
 SEEN = (0, 1, 2, 5, 6, 7)
-"""The device lost two pictures."""
+"""The device lost two frames."""
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +41,25 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["color", "infrared", "depth"])
-def test_a_recording_gives_every_picture_once(recording: Path, kind: Any) -> None:
+def test_a_recording_gives_every_frame_once(recording: Path, kind: Any) -> None:
     camera = RealSense(
         recording=recording, stream=kind, analyse=kind != "depth", paced=False
     )
-    with camera.opened() as film:
-        assert film.knows_losses
-        assert film.clock == "device"
-        assert SERIAL in film.device
-        taken = shots(film)
+    with camera.opened() as camera_stream:
+        assert camera_stream.knows_losses
+        assert camera_stream.clock == "device"
+        assert SERIAL in camera_stream.device
+        taken = shots(camera_stream)
     assert [shot.index for shot, _ in taken] == list(SEEN)
     for shot, image in taken:
-        np.testing.assert_array_equal(image, pictures(shot.index)[kind])
+        np.testing.assert_array_equal(image, images(shot.index)[kind])
         assert shot.exposed_ns == shot.index * STEP_MS * 1_000_000
 
 
 def test_a_recording_plays_as_live(recording: Path) -> None:
     start_ns = SystemClock().now_ns()
-    with RealSense(recording=recording).opened() as film:
-        taken = shots(film)
+    with RealSense(recording=recording).opened() as camera_stream:
+        taken = shots(camera_stream)
     indices = np.array([shot.index for shot, _ in taken])
     times = np.array([shot.exposed_ns or 0 for shot, _ in taken])
     assert set(indices) <= set(SEEN)
@@ -69,19 +69,19 @@ def test_a_recording_plays_as_live(recording: Path) -> None:
     )
 
 
-def test_who_reads_late_loses_pictures_as_live(recording: Path) -> None:
-    with RealSense(recording=recording).opened() as film:
-        first, *_ = shots(film, 1)
+def test_who_reads_late_loses_frames_as_live(recording: Path) -> None:
+    with RealSense(recording=recording).opened() as camera_stream:
+        first, *_ = shots(camera_stream, 1)
         Event().wait(2.5 * STEP_MS / 1000)
-        then, *_ = shots(film, 1)
+        then, *_ = shots(camera_stream, 1)
     assert first[0].index == 0
     assert then[0].index >= 2
 
 
 def test_a_recording_that_repeats_counts_on(recording: Path) -> None:
     camera = RealSense(recording=recording, repeat=True, paced=False)
-    with camera.opened() as film:
-        taken = shots(film, 2 * len(SEEN) + 1)
+    with camera.opened() as camera_stream:
+        taken = shots(camera_stream, 2 * len(SEEN) + 1)
     shown = [int(image[0, 0, 2]) for _, image in taken]
     assert shown == [*SEEN, *SEEN, SEEN[0]]
     indices = [shot.index for shot, _ in taken]
@@ -99,16 +99,14 @@ def test_colour_and_depth_of_one_device_at_once(recording: Path) -> None:
 
 
 def test_depth_is_laid_onto_colour(tmp_path: Path) -> None:
-    film_path = write_recording(tmp_path / "film.db3", range(3), shift=8.0)
-    camera = RealSense(
-        recording=film_path, stream="depth", analyse=False, align=(64, 48)
-    )
-    with camera.opened() as film:
-        assert film.format.dtype == "uint16"
-        assert "steps of 1 mm" in film.device
-        taken = shots(film)
+    path = write_recording(tmp_path / "film.db3", range(3), shift=8.0)
+    camera = RealSense(recording=path, stream="depth", analyse=False, align=(64, 48))
+    with camera.opened() as camera_stream:
+        assert camera_stream.format.dtype == "uint16"
+        assert "steps of 1 mm" in camera_stream.device
+        taken = shots(camera_stream)
     for shot, image in taken:
-        seen = pictures(shot.index)["depth"].astype(int)
+        seen = images(shot.index)["depth"].astype(int)
         # A pixel of depth covers a little more than one of colour; the nearest wins.
         assert np.abs(image[1:-1, 9:-1] - seen[1:-1, 1:-9]).max() <= 5
         assert not image[:, :7].any()
@@ -117,8 +115,11 @@ def test_depth_is_laid_onto_colour(tmp_path: Path) -> None:
 def test_depth_is_recorded_without_loss(recording: Path, tmp_path: Path) -> None:
     camera = RealSense(recording=recording, stream="depth", analyse=False)
     path = tmp_path / "depth.mkv"
-    with camera.opened() as film, VideoWriter(path, film.format) as video:
-        taken = shots(film)
+    with (
+        camera.opened() as camera_stream,
+        VideoWriter(path, camera_stream.format) as video,
+    ):
+        taken = shots(camera_stream)
         for shot, image in taken:
             time_ns = shot.exposed_ns or 0
             video.write(image, shot.index, time_ns, time_ns)
@@ -128,41 +129,41 @@ def test_depth_is_recorded_without_loss(recording: Path, tmp_path: Path) -> None
 
 def test_a_live_device() -> None:
     made = MadeDevice(projector=True)
-    with running(made), stream(made.device, RealSense(emitter=True)) as film:
-        assert film.remarks == ()
-        taken = shots(film, 5)
+    with running(made), stream(made.device, RealSense(emitter=True)) as camera_stream:
+        assert camera_stream.remarks == ()
+        taken = shots(camera_stream, 5)
     assert taken[0][0].index == 0
     assert taken[-1][0].index >= 4
     for _, image in taken:
         shown = int(image[0, 0, 2])
-        np.testing.assert_array_equal(image, pictures(shown)["color"])
+        np.testing.assert_array_equal(image, images(shown)["color"])
     assert made.device.query_sensors()[0].get_option(rs.option.emitter_enabled) == 1
 
 
 def test_a_live_device_aligns_depth_while_its_colour_is_off() -> None:
     made = MadeDevice(shift=8.0)
     camera = RealSense(stream="depth", analyse=False, align=(64, 48))
-    with running(made), stream(made.device, camera) as film:
-        (_, image), *_ = shots(film, 1)
+    with running(made), stream(made.device, camera) as camera_stream:
+        (_, image), *_ = shots(camera_stream, 1)
     assert not image[:, :7].any()
     assert image[24, 40] >= 1000
 
 
 def test_red_and_blue_are_told_apart(tmp_path: Path) -> None:
-    film_path = write_recording(tmp_path / "film.db3", range(2), layout=rs.format.rgb8)
-    with RealSense(recording=film_path, paced=False).opened() as film:
-        for shot, image in shots(film):
-            seen = pictures(shot.index)["color"]
+    path = write_recording(tmp_path / "film.db3", range(2), layout=rs.format.rgb8)
+    with RealSense(recording=path, paced=False).opened() as camera_stream:
+        for shot, image in shots(camera_stream):
+            seen = images(shot.index)["color"]
             np.testing.assert_array_equal(image, seen[..., ::-1])
 
 
 def test_a_device_that_falls_silent_is_noticed_within_a_second() -> None:
     made = MadeDevice()
-    with running(made) as stop, stream(made.device, RealSense()) as film:
-        shots(film, 2)
+    with running(made) as stop, stream(made.device, RealSense()) as camera_stream:
+        shots(camera_stream, 2)
         stop.set()
         with pytest.raises(DeviceError, match="no frame for 1 s"):
-            shots(film, 200)
+            shots(camera_stream, 200)
 
 
 def test_a_clock_that_starts_again_after_72_minutes_goes_on() -> None:
@@ -171,9 +172,9 @@ def test_a_clock_that_starts_again_after_72_minutes_goes_on() -> None:
     beginning_ms = turn_ms - 15 * STEP_MS
     with (
         running(made, beginning_ms, turn_ms),
-        stream(made.device, RealSense()) as film,
+        stream(made.device, RealSense()) as camera_stream,
     ):
-        taken = shots(film, 30)
+        taken = shots(camera_stream, 30)
     indices = np.array([shot.index for shot, _ in taken])
     times_ms = np.array([shot.exposed_ns or 0 for shot, _ in taken]) / 1e6
     late_ms = times_ms - times_ms[0] - STEP_MS * (indices - indices[0])
@@ -182,19 +183,21 @@ def test_a_clock_that_starts_again_after_72_minutes_goes_on() -> None:
 
 def test_a_device_without_clock_and_counter_says_so() -> None:
     made = MadeDevice(domain=rs.timestamp_domain.system_time, counts=False)
-    with running(made), stream(made.device, RealSense()) as film:
-        assert film.clock == "host"
-        assert not film.knows_losses
-        assert shots(film, 2)[1][0].exposed_ns
+    with running(made), stream(made.device, RealSense()) as camera_stream:
+        assert camera_stream.clock == "host"
+        assert not camera_stream.knows_losses
+        assert shots(camera_stream, 2)[1][0].exposed_ns
 
 
 def test_the_projector_of_a_recording_stays_as_it_is(tmp_path: Path) -> None:
     with_one = write_recording(tmp_path / "film.db3", range(2), projector=True)
-    with RealSense(recording=with_one, emitter=True).opened() as film:
-        assert film.remarks == ("EMITTER: a recording can't be lit; requested: on",)
+    with RealSense(recording=with_one, emitter=True).opened() as camera_stream:
+        assert camera_stream.remarks == (
+            "EMITTER: a recording can't be lit; requested: on",
+        )
     made = MadeDevice()
-    with running(made), stream(made.device, RealSense(emitter=False)) as film:
-        assert "no projector" in film.remarks[0]
+    with running(made), stream(made.device, RealSense(emitter=False)) as camera_stream:
+        assert "no projector" in camera_stream.remarks[0]
 
 
 def test_what_it_can_not_do_lists_what_it_can(recording: Path) -> None:
@@ -432,11 +435,13 @@ def test_reading_settings_loads_no_sdk() -> None:
     assert done.stdout.strip() == "False", done.stderr
 
 
-def shots(film: CameraStream, at_most: int = 100) -> list[tuple[CapturedFrame, Image]]:
+def shots(
+    camera_stream: CameraStream, at_most: int = 100
+) -> list[tuple[CapturedFrame, Image]]:
     taken = []
     while len(taken) < at_most:
-        image = np.empty(film.format.shape, film.format.dtype)
-        shot = film.read(image)
+        image = np.empty(camera_stream.format.shape, camera_stream.format.dtype)
+        shot = camera_stream.read(image)
         if shot is None:
             break
         taken.append((shot, image))
@@ -447,16 +452,16 @@ def shots(film: CameraStream, at_most: int = 100) -> list[tuple[CapturedFrame, I
 def running(
     made: MadeDevice, first_ms: float = 5000.0, wrap_ms: float = 1e12
 ) -> Iterator[Event]:
-    """Have a device film, until the event is set."""
+    """Have a device capture until the event is set."""
     stop = Event()
 
-    def film() -> None:
+    def capture() -> None:
         index = 0
         while not stop.wait(STEP_MS / 1000):
             made.send(index, (first_ms + index * STEP_MS) % wrap_ms)
             index += 1
 
-    thread = Thread(target=film)
+    thread = Thread(target=capture)
     thread.start()
     try:
         yield stop

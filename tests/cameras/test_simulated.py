@@ -17,23 +17,23 @@ class Startled(SimulatedCamera):
         return True
 
 
-def filmed(camera: SimulatedCamera) -> tuple[list[CapturedFrame], list[Image]]:
+def captured(camera: SimulatedCamera) -> tuple[list[CapturedFrame], list[Image]]:
     shots, images = [], []
-    with camera.opened() as film:
-        image = np.empty(film.format.shape, np.uint8)
-        while shot := film.read(image):
+    with camera.opened() as stream:
+        image = np.empty(stream.format.shape, np.uint8)
+        while shot := stream.read(image):
             shots.append(shot)
             images.append(image.copy())
     return shots, images
 
 
-def test_its_pictures_come_at_the_ticks_of_its_rate() -> None:
+def test_its_frames_come_at_the_ticks_of_its_rate() -> None:
     clock = SystemClock()
     camera = SimulatedCamera(width=64, height=64, rate=100, frames=8)
-    with camera.opened() as film:
-        image = np.empty(film.format.shape, np.uint8)
+    with camera.opened() as stream:
+        image = np.empty(stream.format.shape, np.uint8)
         shots = []
-        while shot := film.read(image):
+        while shot := stream.read(image):
             assert shot.exposed_ns is not None
             assert shot.exposed_ns <= clock.now_ns()
             shots.append((shot.index, shot.exposed_ns))
@@ -45,19 +45,19 @@ def test_its_pictures_come_at_the_ticks_of_its_rate() -> None:
 def test_who_reads_late_loses_only_what_the_buffer_does_not_hold() -> None:
     clock = SystemClock()
     camera = SimulatedCamera(width=64, height=64, rate=1000)
-    with camera.opened() as film:
-        image = np.empty(film.format.shape, np.uint8)
-        first = film.read(image)
+    with camera.opened() as stream:
+        image = np.empty(stream.format.shape, np.uint8)
+        first = stream.read(image)
         assert first is not None
         assert first.exposed_ns is not None
         while clock.now_ns() < first.exposed_ns + 2 * DEPTH * 1_000_000:
             pass
-        late = [film.read(image) for _ in range(DEPTH)]
+        late = [stream.read(image) for _ in range(DEPTH)]
         still = np.empty_like(image)
         camera.arena.draw(still, DEPTH / 1000, DEPTH)
         assert np.array_equal(image, still)
-        after = film.read(image)
-        assert film.knows_losses
+        after = stream.read(image)
+        assert stream.knows_losses
     assert [shot.index for shot in late if shot] == list(range(1, 1 + DEPTH))
     times = [shot.exposed_ns for shot in late if shot and shot.exposed_ns]
     assert times == [first.exposed_ns + n * 1_000_000 for n in range(1, 1 + DEPTH)]
@@ -93,49 +93,53 @@ def test_the_truth_depends_on_time_not_on_the_rate() -> None:
 def test_a_startled_animal_runs() -> None:
     settings = {"width": 96, "height": 64, "rate": 500, "frames": 2, "noise": 0}
     calm, startled = SimulatedCamera(**settings), Startled(**settings)
-    _, images = filmed(startled)
+    _, images = captured(startled)
     expected = np.empty((64, 96, 3), np.uint8)
-    calm.arena.draw(expected, 3 / 500)  # nothing before the first picture
+    calm.arena.draw(expected, 3 / 500)  # nothing before the first image
     assert np.array_equal(images[0], expected)
 
 
 @pytest.mark.parametrize("grey", [False, True])
 def test_it_can_be_grey(grey: bool) -> None:
     camera = SimulatedCamera(width=80, height=64, rate=1000, frames=1, grey=grey)
-    _, images = filmed(camera)
+    _, images = captured(camera)
     assert images[0].shape == ((64, 80) if grey else (64, 80, 3))
 
 
-def test_its_rate_is_changed_while_it_films_and_the_walk_goes_on() -> None:
+def test_its_rate_is_changed_while_it_captures_and_the_walk_goes_on() -> None:
     camera = SimulatedCamera(width=64, height=64, rate=400, noise=0)
-    with camera.opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
+    with camera.opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         for _ in range(8):
-            before = film.read(image)
+            before = stream.read(image)
         assert before is not None
-        assert film.set_control("rate", 100.0)
-        at = [film.read(image) for _ in range(3)]
+        assert stream.set_control("rate", 100.0)
+        at = [stream.read(image) for _ in range(3)]
         indices = [shot.index for shot in at if shot]
         times = [shot.exposed_ns or 0 for shot in at if shot]
         assert indices == list(range(before.index + 1, before.index + 4))
         assert np.diff(times) == pytest.approx(10_000_000)
-        assert {control.key: control.now for control in film.controls()}["rate"] == 100
-        assert film.set_control("rate", 1e9)
-        assert {control.key: control.now for control in film.controls()}["rate"] == 2000
-        assert not film.set_control("seed", 2.0)
+        assert {control.key: control.now for control in stream.controls()}[
+            "rate"
+        ] == 100
+        assert stream.set_control("rate", 1e9)
+        assert {control.key: control.now for control in stream.controls()}[
+            "rate"
+        ] == 2000
+        assert not stream.set_control("seed", 2.0)
 
 
 def test_longer_exposure_is_brighter_and_slower() -> None:
     camera = SimulatedCamera(width=64, height=64, rate=100, noise=0, grey=True)
-    with camera.opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
-        film.read(image)
+    with camera.opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        stream.read(image)
         usual = image.mean()
-        assert film.set_control("exposure_us", 5_000.0)
-        film.read(image)
+        assert stream.set_control("exposure_us", 5_000.0)
+        stream.read(image)
         assert image.mean() == pytest.approx(usual / 2, rel=0.05)
-        assert film.set_control("exposure_us", 20_000.0)
-        assert {control.key: control.now for control in film.controls()}["rate"] == 50
+        assert stream.set_control("exposure_us", 20_000.0)
+        assert {control.key: control.now for control in stream.controls()}["rate"] == 50
     bright = SimulatedCamera(width=64, height=64, gain=20, exposure_us=50_000)
-    with bright.opened() as film:
-        assert film.format.rate == 20
+    with bright.opened() as stream:
+        assert stream.format.rate == 20

@@ -1,4 +1,4 @@
-"""A video file gives every picture flat out, and is punctual as live."""
+"""A video file gives every image flat out, and is punctual as live."""
 
 from pathlib import Path
 
@@ -12,14 +12,16 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
 from deeplabstream.plugins.camera import CapturedFrame
 from deeplabstream.video.decoding import video_format
-from tests.cameras.videos import picture, write_video
+from tests.cameras.videos import numbered_image, write_video
 
 
-def filmed(camera: VideoFile, at_most: int = 100) -> list[tuple[CapturedFrame, Image]]:
+def captured(
+    camera: VideoFile, at_most: int = 100
+) -> list[tuple[CapturedFrame, Image]]:
     taken = []
-    with camera.opened() as film:
-        image = np.empty(film.format.shape, film.format.dtype)
-        while len(taken) < at_most and (shot := film.read(image)):
+    with camera.opened() as stream:
+        image = np.empty(stream.format.shape, stream.format.dtype)
+        while len(taken) < at_most and (shot := stream.read(image)):
             taken.append((shot, image.copy()))
     return taken
 
@@ -27,23 +29,23 @@ def filmed(camera: VideoFile, at_most: int = 100) -> list[tuple[CapturedFrame, I
 @pytest.mark.parametrize(
     ("grey", "dtype"), [(False, "uint8"), (True, "uint8"), (True, "uint16")]
 )
-def test_flat_out_it_gives_every_picture_as_it_was(
+def test_flat_out_it_gives_every_frame_as_it_was(
     tmp_path: Path, grey: bool, dtype: str
 ) -> None:
     path = write_video(tmp_path / "film.mkv", grey=grey, dtype=dtype)
     form = video_format(path)
-    assert (form.shape, form.dtype) == (picture(0, grey).shape, dtype)
+    assert (form.shape, form.dtype) == (numbered_image(0, grey).shape, dtype)
     assert form.rate == pytest.approx(100)
-    taken = filmed(VideoFile(source=path, paced=False))
+    taken = captured(VideoFile(source=path, paced=False))
     assert [shot.index for shot, _ in taken] == list(range(10))
     assert [shot.exposed_ns for shot, _ in taken] == [i * 10**7 for i in range(10)]
     for index, (_, image) in enumerate(taken):
-        assert np.array_equal(image, picture(index, grey, dtype))
+        assert np.array_equal(image, numbered_image(index, grey, dtype))
 
 
 def test_reading_twice_gives_the_same_twice(tmp_path: Path) -> None:
     camera = VideoFile(source=write_video(tmp_path / "film.mkv"), paced=False)
-    one, two = filmed(camera), filmed(camera)
+    one, two = captured(camera), captured(camera)
     assert len(one) == 10
     for first, second in zip(one, two, strict=True):
         assert first[0] == second[0]
@@ -52,7 +54,7 @@ def test_reading_twice_gives_the_same_twice(tmp_path: Path) -> None:
 
 def test_times_are_the_files_own_and_grow(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.mkv", times_ms=[500, 510, 560, 561, 700])
-    taken = filmed(VideoFile(source=path, paced=False))
+    taken = captured(VideoFile(source=path, paced=False))
     assert [shot.exposed_ns for shot, _ in taken] == [
         0,
         10**7,
@@ -62,9 +64,9 @@ def test_times_are_the_files_own_and_grow(tmp_path: Path) -> None:
     ]
 
 
-def test_as_live_its_pictures_are_due_at_their_times(tmp_path: Path) -> None:
+def test_as_live_its_frames_are_due_at_their_times(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.mkv", times_ms=[0, 4, 8, 30, 31])
-    taken = filmed(VideoFile(source=path))
+    taken = captured(VideoFile(source=path))
     assert taken[0][0].index == 0
     start_ns = taken[0][0].exposed_ns
     assert start_ns is not None
@@ -74,29 +76,29 @@ def test_as_live_its_pictures_are_due_at_their_times(tmp_path: Path) -> None:
     assert SystemClock().now_ns() >= start_ns + 31_000_000
 
 
-def test_as_live_who_reads_late_has_lost_pictures(tmp_path: Path) -> None:
+def test_as_live_who_reads_late_has_lost_frames(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.mkv", times_ms=list(range(25)))
     clock = SystemClock()
-    with VideoFile(source=path).opened() as film:
-        image = np.empty(film.format.shape, np.uint8)
-        first = film.read(image)
+    with VideoFile(source=path).opened() as stream:
+        image = np.empty(stream.format.shape, np.uint8)
+        first = stream.read(image)
         assert first is not None
         assert first.exposed_ns is not None
         while clock.now_ns() < first.exposed_ns + 10_500_000:
             pass
-        second = film.read(image)
+        second = stream.read(image)
         assert second is not None
         assert second.index >= 10
-        assert np.array_equal(image, picture(second.index))
-        assert film.knows_losses
+        assert np.array_equal(image, numbered_image(second.index))
+        assert stream.knows_losses
 
 
 def test_repeated_it_goes_on_counting(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.mkv", frames=3)
-    taken = filmed(VideoFile(source=path, paced=False, repeat=True), at_most=8)
+    taken = captured(VideoFile(source=path, paced=False, repeat=True), at_most=8)
     assert [shot.index for shot, _ in taken] == list(range(8))
     assert [shot.exposed_ns for shot, _ in taken] == [i * 10**7 for i in range(8)]
-    assert np.array_equal(taken[4][1], picture(1))
+    assert np.array_equal(taken[4][1], numbered_image(1))
 
 
 def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_file_whose_codec_is_not_known_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_without_pictures_is_named(tmp_path: Path) -> None:
+def test_a_file_without_frames_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sound.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -153,9 +155,9 @@ def test_a_frame_that_does_not_decode_is_lost_and_the_others_keep_their_numbers(
 
 
 def numbers_of(camera: VideoFile) -> list[int]:
-    with camera.opened() as film:
-        image = np.empty(film.format.shape, film.format.dtype)
+    with camera.opened() as stream:
+        image = np.empty(stream.format.shape, stream.format.dtype)
         found = []
-        while shot := film.read(image):
+        while shot := stream.read(image):
             found.append(shot.index)
     return found

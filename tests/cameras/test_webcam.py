@@ -26,33 +26,33 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.plugins.camera import CameraControl, CameraStream, copy_frame
 from deeplabstream.settings.loading import parse
 from tests.cameras.servers import DAMAGES, http_camera, textured_jpeg, without_end
-from tests.cameras.videos import picture, write_video
+from tests.cameras.videos import numbered_image, write_video
 
 
-def test_pictures_come_in_order_until_there_are_no_more(tmp_path: Path) -> None:
+def test_frames_come_in_order_until_there_are_no_more(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.avi", frames=4)
-    with Webcam(source=str(path), backend="ffmpeg").opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
+    with Webcam(source=str(path), backend="ffmpeg").opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         times = []
         for index in range(3):  # the first one told the format
-            shot = film.read(image)
+            shot = stream.read(image)
             assert shot is not None
             assert shot.index == index
             times.append(shot.exposed_ns)
-            assert np.array_equal(image, picture(index + 1))
+            assert np.array_equal(image, numbered_image(index + 1))
         assert times == sorted(times)
-        assert not film.knows_losses
+        assert not stream.knows_losses
         with pytest.raises(DeviceError, match="no more frames"):
-            film.read(image)
+            stream.read(image)
 
 
 def test_a_slot_of_another_shape_is_refused_not_ignored(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.avi")
     with (
-        Webcam(source=str(path), backend="ffmpeg").opened() as film,
+        Webcam(source=str(path), backend="ffmpeg").opened() as stream,
         pytest.raises(DeviceError, match="from 20×10 colour 8 bit to 64×48 colour"),
     ):
-        film.read(np.zeros((10, 20, 3), np.uint8))
+        stream.read(np.zeros((10, 20, 3), np.uint8))
 
 
 def test_grey_frames_instead_of_colour_are_named() -> None:
@@ -77,21 +77,21 @@ def test_a_number_in_words_is_a_number() -> None:
 def test_what_it_does_not_deliver_is_a_remark(tmp_path: Path) -> None:
     path = str(write_video(tmp_path / "film.avi"))
     asked = Webcam(source=path, backend="ffmpeg", resolution=(640, 480), rate=30)
-    with asked.opened() as film:
-        assert film.remarks == (
+    with asked.opened() as stream:
+        assert stream.remarks == (
             "gives 64×48 pixels; requested: 640×480",
             "gives 1000/s; requested: 30/s",
         )
     given = Webcam(source=path, backend="ffmpeg", resolution=(64, 48), rate=1000)
-    with given.opened() as film:
-        assert film.remarks == ()
+    with given.opened() as stream:
+        assert stream.remarks == ()
 
 
 class Device:
     """A capture device of OpenCV whose driver takes exposures in steps of 8."""
 
     def __init__(self, path: str) -> None:
-        self._film = cv2.VideoCapture(path)
+        self._video = cv2.VideoCapture(path)
         self._set = {cv2.CAP_PROP_EXPOSURE: 156.0, cv2.CAP_PROP_GAIN: 4.0}
         self.threads: set[int] = set()
 
@@ -103,50 +103,50 @@ class Device:
         return number != cv2.CAP_PROP_GAIN
 
     def get(self, number: int) -> float:
-        return float(self._set.get(number, self._film.get(number)))
+        return float(self._set.get(number, self._video.get(number)))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._film, name)
+        return getattr(self._video, name)
 
 
-def test_it_is_changed_while_it_films_by_the_thread_that_reads(
+def test_it_is_changed_while_it_captures_by_the_thread_that_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Device(str(write_video(tmp_path / "film.avi", frames=6)))
     monkeypatch.setattr(Webcam, "_capture", lambda _self: device)
-    with Webcam().opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
-        film.read(image)
+    with Webcam().opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        stream.read(image)
         device.threads.clear()
-        assert film.set_control("exposure", 100.0)
+        assert stream.set_control("exposure", 100.0)
         assert device.get(cv2.CAP_PROP_AUTO_EXPOSURE) in (1.0, 0.25)
-        assert CameraControl("exposure", 96.0) in film.controls(), (
+        assert CameraControl("exposure", 96.0) in stream.controls(), (
             "what the driver really took"
         )
         with pytest.raises(DeviceError, match="does not let its gain be set"):
-            film.set_control("gain", 9.0)
-        assert not film.set_control("source", 1.0)
+            stream.set_control("gain", 9.0)
+        assert not stream.set_control("source", 1.0)
         assert threading.get_ident() not in device.threads
-        assert film.read(image)
+        assert stream.read(image)
 
 
 def test_what_a_driver_can_not_do_is_told(tmp_path: Path) -> None:
     path = str(write_video(tmp_path / "film.avi"))
-    with Webcam(source=path, backend="ffmpeg", exposure=100).opened() as film:
-        assert film.remarks == ("does not let its exposure be set",)
+    with Webcam(source=path, backend="ffmpeg", exposure=100).opened() as stream:
+        assert stream.remarks == ("does not let its exposure be set",)
 
 
 def test_one_that_stalls_is_seen_within_a_second() -> None:
     with (
         http_camera() as server,
-        Webcam(source=server.url, backend="ffmpeg").opened() as film,
+        Webcam(source=server.url, backend="ffmpeg").opened() as stream,
     ):
-        image = np.zeros(film.format.shape, film.format.dtype)
-        film.read(image)
+        image = np.zeros(stream.format.shape, stream.format.dtype)
+        stream.read(image)
         server.silent.set()
         with pytest.raises(DeviceError, match=r"gave no frame for 0\.95 s"):
             while True:
-                film.read(image)
+                stream.read(image)
         server.over.set()  # the driver lets go, and it can be closed
 
 

@@ -1,4 +1,4 @@
-"""Pictures over ZeroMQ: as the predecessor's, newest first, and from nobody else."""
+"""Frames over ZeroMQ: as the predecessor's, newest first, and from nobody else."""
 
 import pickle
 from dataclasses import replace
@@ -17,34 +17,36 @@ from tests.cameras.servers import (
     jpeg,
     zmq_sender,
 )
-from tests.cameras.videos import picture
+from tests.cameras.videos import numbered_image
 from tests.core.test_image_header import declaring
 
 
 @pytest.mark.parametrize("base64", [False, True])
-def test_pictures_come_as_files_and_as_smoothstream_sends_them(base64: bool) -> None:
+def test_frames_come_as_files_and_as_smoothstream_sends_them(base64: bool) -> None:
     port = free_port()
-    with zmq_sender(port, base64=base64), ZmqCamera(port=port).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
+    with zmq_sender(port, base64=base64), ZmqCamera(port=port).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         times = []
         for index in range(3):
-            shot = film.read(image)
+            shot = stream.read(image)
             assert shot is not None
             assert shot.index == index
             times.append(shot.exposed_ns or 0)
-            assert any(np.array_equal(image, picture(which)) for which in range(25))
+            assert any(
+                np.array_equal(image, numbered_image(which)) for which in range(25)
+            )
         assert times == sorted(times)
 
 
 def test_grey_stays_grey() -> None:
     port = free_port()
-    data = cv2.imencode(".jpg", picture(5, grey=True))[1].tobytes()
-    with zmq_sender(port, data=data), ZmqCamera(port=port).opened() as film:
-        assert film.format.shape == (48, 64)
+    data = cv2.imencode(".jpg", numbered_image(5, grey=True))[1].tobytes()
+    with zmq_sender(port, data=data), ZmqCamera(port=port).opened() as stream:
+        assert stream.format.shape == (48, 64)
 
 
 @pytest.mark.parametrize("side", [30000, 65500])
-def test_a_first_picture_that_declares_too_much_is_not_decoded(side: int) -> None:
+def test_a_first_frame_that_declares_too_much_is_not_decoded(side: int) -> None:
     port = free_port()
     with (
         zmq_sender(port, data=declaring(side, side)),
@@ -60,9 +62,9 @@ def test_another_size_than_the_first_is_not_decoded() -> None:
     with (
         pytest.MonkeyPatch.context() as patch,
         zmq_sender(port) as over,
-        ZmqCamera(port=port).opened() as film,
+        ZmqCamera(port=port).opened() as stream,
     ):
-        image = np.zeros(film.format.shape, film.format.dtype)
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         over.set()
         patch.setattr(
             cv2, "imdecode", lambda *given: (shown.append(1), decode(*given))[1]
@@ -73,22 +75,22 @@ def test_another_size_than_the_first_is_not_decoded() -> None:
         ):
             while True:
                 shown.clear()
-                film.read(image)
+                stream.read(image)
     assert not shown
 
 
 def test_grey_after_colour_is_told_as_such() -> None:
     port = free_port()
-    grey = cv2.imencode(".jpg", picture(5, grey=True))[1].tobytes()
-    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
+    grey = cv2.imencode(".jpg", numbered_image(5, grey=True))[1].tobytes()
+    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         over.set()
         with (
             zmq_sender(port, data=grey),
             pytest.raises(DeviceError, match="from 64×48 colour 8 bit to 64×48 grey"),
         ):
             while True:
-                film.read(image)
+                stream.read(image)
 
 
 def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
@@ -120,16 +122,16 @@ def test_nothing_but_cut_off_files_is_a_lost_camera() -> None:
 
 def test_silence_is_seen_within_a_second() -> None:
     port = free_port()
-    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as film:
-        image = np.zeros(film.format.shape, film.format.dtype)
+    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as stream:
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         over.set()
         with pytest.raises(DeviceError, match="gave no frame for 1 s"):
             while True:
-                film.read(image)
+                stream.read(image)
 
 
 @pytest.mark.parametrize("data", [pickle.dumps(print), b"\xff\xd8\xff nothing", b"="])
-def test_what_is_no_picture_is_not_looked_into(data: bytes) -> None:
+def test_what_is_no_frame_is_not_looked_into(data: bytes) -> None:
     port = free_port()
     with (
         zmq_sender(port, data=data),
@@ -152,8 +154,8 @@ def test_only_who_knows_the_password_sends(tmp_path: Path) -> None:
         ):
             pass
     patient = replace(camera, patience_s=60.0)
-    with zmq_sender(port, password=b"mouse"), patient.opened() as film:
-        assert film.read(np.zeros(film.format.shape, film.format.dtype))
+    with zmq_sender(port, password=b"mouse"), patient.opened() as stream:
+        assert stream.read(np.zeros(stream.format.shape, stream.format.dtype))
 
 
 def test_others_may_send_only_with_a_password() -> None:
@@ -167,7 +169,24 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
     with (
         zmq_sender(port),
         camera.opened(),
-        pytest.raises(DeviceError, match=f"can't listen at tcp://127.0.0.1:{port}"),
+        pytest.raises(
+            DeviceError,
+            match=f"can't listen at tcp://127.0.0.1:{port}: .*; end the program or camera "
+            "that uses it, or give PORT and the sender another one",
+        ),
+        camera.opened(),
+    ):
+        pass
+
+
+def test_an_address_of_another_computer_is_a_sentence(tmp_path: Path) -> None:
+    password = tmp_path / "password.txt"
+    password.write_text("secret", "utf-8")
+    camera = ZmqCamera(
+        port=free_port(), address="192.0.2.1", password_file=password
+    )  # no computer has this address (RFC 5737)
+    with (
+        pytest.raises(DeviceError, match="ADDRESS is none of this computer"),
         camera.opened(),
     ):
         pass

@@ -1,4 +1,4 @@
-"""Tiny videos for tests, whose pictures can be told apart."""
+"""Tiny videos for tests, whose images can be told apart."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from deeplabstream.core.frame import Image
 
 
-def picture(index: int, grey: bool = False, dtype: str = "uint8") -> Image:
+def numbered_image(index: int, grey: bool = False, dtype: str = "uint8") -> Image:
     """Return (48, 64[, 3]): a field whose brightness tells `index` (0 to 24)."""
     full = 65535 if dtype == "uint16" else 255
     shape = (48, 64) if grey else (48, 64, 3)
@@ -24,7 +24,7 @@ def write_video(
     times_ms: list[int] | None = None,
     codec: str = "ffv1",
 ) -> Path:
-    """Write a lossless video of `picture(0)` and so on, 100 per second."""
+    """Write a lossless video of `numbered_image(0)` and so on, 100 per second."""
     times_ms = times_ms or [10 * index for index in range(frames)]
     colour = {"ffv1": "bgr0", "png": "rgb24"}[codec]
     inside = {"uint8": "gray" if grey else colour, "uint16": "gray16le"}[dtype]
@@ -34,7 +34,7 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = 64, 48, inside
         stream.codec_context.time_base = Fraction(1, 1000)
         for index, time_ms in enumerate(times_ms):
-            image = picture(index % 25, grey, dtype)
+            image = numbered_image(index % 25, grey, dtype)
             frame = av.VideoFrame.from_ndarray(image, format=layout)
             frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
             container.mux(stream.encode(frame))
