@@ -1,8 +1,9 @@
 """CSV tables of a run: append-only, unbuffered, each row written when it happens.
 
-After `write` returns, a killed process loses nothing. `sync` (from any thread) saves the
-rows from a power cut too. Numbers are written so that they read back exactly; a table does
-not depend on when it was written.
+After `write` returns, a killed process loses nothing; rows between `hold` and `release`
+are on the disk after `release`, and in the journal until then. `sync` (from any thread)
+saves the rows from a power cut too. Numbers are written so that they read back exactly; a
+table does not depend on when it was written.
 """
 
 import errno
@@ -36,6 +37,7 @@ class Table:
         self.columns = tuple(columns)
         self._file = path.open("xb", buffering=0)
         self._held: list[bytes] | None = None
+        self._last = 0
         self.write(",".join(text_cell(column) for column in self.columns))
 
     def write_cells(self, cells: Mapping[str, object]) -> None:
@@ -60,7 +62,14 @@ class Table:
         if held:
             self._append(b"".join(held))
 
+    def remove_last(self) -> None:
+        """Remove the row that `write` has appended last; OSError when the disk fails."""
+        size = self._file.tell() - self._last
+        self._file.seek(self._file.truncate(size))
+        self._last = 0
+
     def _append(self, data: bytes) -> None:
+        self._last = len(data)
         if self._file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
@@ -70,11 +79,15 @@ class Table:
             os.fsync(self._file.fileno())
             self.path.stat()
 
-    def close(self) -> None:
-        """Sync and close; errors of the disk are ignored."""
-        with suppress(OSError):
-            self.sync()
-        self._file.close()
+    def close(self) -> OSError | None:
+        """Sync and close; return the error of a disk that may not have the last rows."""
+        errors = []
+        for action in (self.sync, self._file.close):
+            try:
+                action()
+            except OSError as error:
+                errors.append(error)
+        return errors[0] if errors else None
 
 
 class CameraTable:

@@ -34,6 +34,11 @@ class EventRows:
         self._early: list[Acknowledged] = []
         """Acknowledgements that arrived before the step of the frame that caused them."""
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an acknowledgement is not written yet, because its frame has not arrived."""
+        return bool(self._early)
+
     def entry(self, entry: Entry) -> None:
         """Write the events of an entry; an analysed frame's are its commands."""
         match entry:

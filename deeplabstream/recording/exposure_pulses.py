@@ -48,6 +48,8 @@ class PulsePart:
     exposed_ns: Ints
     """Recorded time of each frame since Start Stream, (frame,)."""
     matching: PulseMatching
+    begins: Ints
+    """Counts of the frames before which nothing was listed since the last recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +100,23 @@ def match_run(
     for name, words in settings.items():
         parts = trains.get(name, [])
         for camera in words.get("cameras", ()):
-            counts, exposed_ns = _frames(folder, camera, start_ns)
+            counts, exposed_ns, begins = _frames(folder, camera, start_ns)
             done()
             if not parts or not len(counts):
                 continue
             most_s = (most_delay_ms or float(words["most_delay_ms"])) / 1e3
             generated = bool(words.get("generates"))
-            begins = [(times[0] - EARLY_S) * 1e9 for _, times in parts]
-            edges = [0, *np.searchsorted(exposed_ns, begins[1:]), len(counts)]
+            starts_ns = [(times[0] - EARLY_S) * 1e9 for _, times in parts]
+            edges = [0, *np.searchsorted(exposed_ns, starts_ns[1:]), len(counts)]
             made = []
             for number, (numbers, times_s) in enumerate(parts):
                 own = slice(edges[number], edges[number + 1])
                 train = PulseTrain(numbers, times_s, generated)
                 found = match_pulses(train, counts[own], exposed_ns[own] / 1e9, most_s)
                 made.append(
-                    PulsePart(number, train, counts[own], exposed_ns[own], found)
+                    PulsePart(
+                        number, train, counts[own], exposed_ns[own], found, begins
+                    )
                 )
                 done()
             matched.append(
@@ -165,7 +169,7 @@ def pulse_sentences(facts: Mapping[str, Any]) -> Iterator[str]:
         if each["unplaced"]:
             text += f"; {each['unplaced']} more pulses have no frame, which ones is not certain"
         if each["silent"]:
-            text += f"; {each['silent']} pulses while no frames came"
+            text += f"; {each['silent']} pulses while no frames came, or between two recordings"
         if delay:
             text += f". Delay {delay['p50']:g} ms (p95 {delay['p95']:g})"
         if each["unlisted"]:
@@ -224,8 +228,12 @@ def _smooth_times(acted_ns: Ints, device_us: Ints) -> NDArray[np.float64]:
     return np.asarray(own_s + np.interp(own_s, at, level))
 
 
-def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints]:
-    """Return count and time of all frames in the tables of a camera, in order."""
+def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints, Ints]:
+    """Return count and time of all frames in the tables of a camera, in order.
+
+    And the counts of the first frames of recordings that follow the last frame of another,
+    with no frame listed in between.
+    """
     listed = video_frames(folder, camera)
     found = dict(
         zip(
@@ -239,7 +247,16 @@ def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints]:
         for frame, exposed in camera_table(path, None).select("frame", "exposed_ns"):
             found[int(frame)] = int(exposed)
     table = np.array(sorted(found.items()), np.int64).reshape(-1, 2)
-    return table[:, 0], table[:, 1] - start_ns
+    videos = [
+        each["files"][0]
+        for each in folder.facts.get("accounting") or ()
+        if (each["camera"], each["span"]) == (camera, "recording") and each.get("files")
+    ]
+    first = listed[listed["video"].isin(videos)].groupby("video")["frame"].min()
+    begins = np.sort(first.to_numpy(np.int64))
+    before = np.searchsorted(table[:, 0], begins) - 1
+    follows = (before >= 0) & np.isin(table[before, 0], listed["frame"].to_numpy(int))
+    return table[:, 0], table[:, 1] - start_ns, begins[follows]
 
 
 def _unlisted(folder: RunFolder, camera: str) -> int:
@@ -300,12 +317,15 @@ def _without_frame(part: PulsePart) -> Iterator[tuple[int, str]]:
 
 
 def _silent(part: PulsePart) -> set[int]:
-    """Return the lost pulses between frames that are far apart in time."""
+    """Return the lost pulses between frames far apart in time, or of two recordings."""
     matched = part.matching.pulses >= 0
     pulses, times = part.matching.pulses[matched], part.exposed_ns[matched]
     limit_s = max(SILENT_S, _SILENT_PERIODS * part.matching.period_s)  # not NaN
     numbers: set[int] = set()
-    for at in np.flatnonzero(np.diff(times) > limit_s * 1e9):
+    apart = np.diff(times) > limit_s * 1e9
+    before = np.searchsorted(part.frames[matched], part.begins) - 1
+    apart[before[(before >= 0) & (before < len(apart))]] = True
+    for at in np.flatnonzero(apart):
         numbers.update(range(int(pulses[at]) + 1, int(pulses[at + 1])))
     return numbers
 

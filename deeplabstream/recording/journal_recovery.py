@@ -3,12 +3,14 @@
 `run_repair` completes the tables and videos of the run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
+from csv import reader
 from pathlib import Path
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.journal_entries import Entry, Note
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Note
+from deeplabstream.recording.cell_formats import text_cell
 from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.run_folder import RunFolder
@@ -27,12 +29,61 @@ class _ContinuedTable(Table):
         self._file = path.open("r+b", buffering=0)
         end = self._file.seek(0, 2)
         self._file.seek(max(0, end - _TAIL))
-        self._known = set(self._file.read().decode(errors="replace").splitlines())
+        lines = self._file.read().decode(errors="replace").splitlines()
+        self._known = set(lines)
+        self.last = [
+            dict(zip(self.columns, row, strict=False)) for row in reader(lines)
+        ]
+        """The last rows, by column; the first of them may be half a row."""
 
     def write(self, row: str) -> None:
         """Append a row that is new."""
         if row not in self._known:
             super().write(row)
+
+
+class _ContinuedEvents(EventRows):
+    """Continues the events of a recorder that has ended; none is written again.
+
+    The last rows give edges and acknowledgements of new entries their frames and times.
+    """
+
+    def __init__(self, table: _ContinuedTable, start_ns: int) -> None:
+        super().__init__(table, start_ns)
+        self._written: set[Edge] = set()
+        self._acked: set[tuple[str, float, int, int]] = set()
+        for row in table.last:
+            with suppress(KeyError, ValueError):  # half a row
+                self._resume(row)
+
+    def _resume(self, row: Mapping[str, str]) -> None:
+        """Continue after a row."""
+        name, frame, kind = row["name"], row["frame"], row["kind"]
+        if kind == "intent":
+            self._acting = frame
+        elif kind in ("command", "mark"):
+            times = ("exposed_ns", "arrived_ns", "posed_ns", "decided_ns", "written_ns")
+            camera = text_cell(row["camera"])
+            self._chains[frame] = {"camera": camera, **{key: row[key] for key in times}}
+        elif kind == "edge":
+            decided_ns, written_ns = int(row["decided_ns"]), int(row["written_ns"])
+            level = float(row["level"])
+            edge = Edge(name, level, row["cause"], decided_ns, written_ns)
+            self._edges.append((edge, frame))
+            self._written.add(edge)
+        elif kind == "ack":
+            acted_ns, acked_ns = int(row["acted_ns"]), int(row["acked_ns"])
+            self._acked.add((name, float(row["level"]), acted_ns, acked_ns))
+
+    def edge(self, edge: Edge) -> None:
+        """Write an edge that is new; the frame of one that is not is known already."""
+        if edge not in self._written:
+            super().edge(edge)
+
+    def acknowledged(self, done: Acknowledged) -> None:
+        """Write an acknowledgement that is new."""
+        if (done.output, done.level, done.acted_ns, done.heard_ns) not in self._acked:
+            super().acknowledged(done)
 
 
 def append_event(folder: RunFolder, entry: Entry) -> None:
@@ -52,14 +103,15 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
     folder = RunFolder(path)
     try:
         facts = folder.facts
-        if facts["ended"] is not None:
+        ended, start_ns = facts["ended"], int(facts["start_ns"])
+        if ended is not None:
             return
         if half := half_written_bytes(folder.events_path):
             cut_to(folder.events_path, folder.events_path.stat().st_size - half)
         table = _ContinuedTable(folder.events_path)
-    except OSError:
+    except (OSError, ValueError, TypeError, KeyError):  # run.json may be damaged
         return
-    rows = EventRows(table, facts["start_ns"])
+    rows = _ContinuedEvents(table, start_ns)
     last_ns = SystemClock().now_ns()
     try:
         for entry in entries:

@@ -4,7 +4,6 @@ Rows are the frames of `CAMERA.csv` and of the camera's videos, in order. Where 
 not analysed, its points are NaN.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -264,13 +263,11 @@ def video_frames(
     import pandas as pd
 
     known = pd.DataFrame(columns=_KEY) if table is None else table
-    of_camera = re.compile(re.escape(folder.stem(camera)) + r"(_\d+)?\.frames\.csv")
     videos = []
-    for path in sorted(folder.path.glob("*.frames.csv")):
-        if of_camera.fullmatch(path.name):
-            listed = _frames_of(path, known)
-            listed["video"] = folder.video_of(path).name
-            videos.append(listed)
+    for path in folder.video_tables(camera):
+        listed = _frames_of(path, known)
+        listed["video"] = folder.video_of(path).name
+        videos.append(listed)
     if not videos:
         return pd.DataFrame(columns=[*VIDEO.names, "video"])
     return pd.concat(videos)

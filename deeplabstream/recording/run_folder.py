@@ -10,6 +10,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distributions, version
@@ -46,6 +47,8 @@ from deeplabstream.recording.table_reader import (
     video_table,
 )
 
+LABELLED = ".labelled.mkv"
+"""End of the name of a video with drawn poses."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")
 """Names that Windows reserves for devices, with any ending."""
 
@@ -171,7 +174,7 @@ class RunFolder:
         if camera.lower() != "pulses" or any(self.path.glob(f"{name}.*")):
             return name
         found = {*self.path.glob(f"{camera}.*")}
-        if self.pulses_path in found and _is_of_pulses(self.pulses_path):
+        if self.pulses_path in found and is_of_pulses(self.pulses_path):
             found.remove(self.pulses_path)
         return camera if found else name
 
@@ -184,19 +187,64 @@ class RunFolder:
         own = imported.get("file") if isinstance(imported, Mapping) else ""
         return self.path / (own or table.name.replace(".frames.csv", ".mkv"))
 
+    @property
+    def videos(self) -> list[Path]:
+        """The videos of the run without drawings; else that of which it is an analysis.
+
+        Only files that exist; of a damaged `run.json` those in the folder.
+        """
+        found = {*self.path.glob("*.mkv")}
+        analysed = ""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            found |= {self.video_of(each) for each in self.path.glob("*.frames.csv")}
+            analysed = str(self.facts.get("video") or "")
+        own = [each for each in found if not each.name.endswith(LABELLED)]
+        if not own and analysed:
+            own = [Path(analysed)]
+        return sorted(each for each in own if each.is_file())
+
     def new_video_path(self, camera: str) -> Path:
-        """Return the path of the next video of a camera."""
+        """Return the path of the next video of a camera; no other camera has its name."""
         name = stem(camera)
+        others = {stem(each).lower() for each in self.facts["cameras"]}
         for number in count(1):
             path = self.path / (f"{name}_{number}.mkv" if number > 1 else f"{name}.mkv")
+            if number > 1 and path.stem.lower() in others:
+                continue
             if not (path.exists() or path.with_suffix(".frames.csv").exists()):
                 return path
         raise AssertionError("count() never ends")
 
+    def video_tables(self, camera: str) -> list[Path]:
+        """Return the tables of a camera's videos, in their order.
+
+        `NAME_2.frames.csv` is of the camera `NAME_2`, if the run has one.
+        """
+        name, ending = self.stem(camera), ".frames.csv"
+        others = {self.stem(each) for each in self.facts.get("cameras") or ()} - {name}
+        of_camera = re.compile(re.escape(name) + r"(?:_(\d+))?" + re.escape(ending))
+        found = []
+        for path in self.path.glob(f"*{ending}"):
+            match = of_camera.fullmatch(path.name)
+            if match and path.name.removesuffix(ending) not in others:
+                found.append((int(match[1] or 1), path))
+        return [path for _, path in sorted(found)]
+
     @property
     def settings_text(self) -> str:
-        """The settings as used."""
-        return (self.path / "settings.ini").read_text("utf-8")
+        """The settings as used; DeviceError: they can't be read."""
+        file = self.path / "settings.ini"
+        try:
+            text = file.read_text("utf-8")
+        except OSError as error:
+            reason = error.strerror or str(error)
+        except UnicodeDecodeError:
+            reason = "it is not UTF-8 text"
+        else:
+            if "\0" not in text:
+                return text
+            reason = "it contains NUL characters"
+        raise DeviceError(f"{file} can't be read: {reason}. Restore it from a backup")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -318,7 +366,7 @@ def stem(camera: str) -> str:
     return f"camera_{name}" if ours_or_windows else name
 
 
-def _is_of_pulses(table: Path) -> bool:
+def is_of_pulses(table: Path) -> bool:
     """Return whether a table has numbered pulses, not the frames of a camera."""
     with table.open("rb") as lines:
         return lines.readline().startswith(PULSES.names[0].encode())

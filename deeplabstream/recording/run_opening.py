@@ -1,11 +1,13 @@
 """Run opening: a killed run is repaired before it is read."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.exclusive_writing import is_locked
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_repair import repair
@@ -61,9 +63,15 @@ def _is_valid(path: Path) -> bool:
 
 
 def goes_on(path: Path) -> bool:
-    """Return whether a program is writing this run; takes `OBSERVED_S`."""
+    """Return whether a program is writing this run; takes at most `OBSERVED_S`.
+
+    The recorder has `run.json` exclusively. Where files can't be locked, a change of a file
+    shows it.
+    """
     if not (path / "run.json").exists() or ended(path):
         return False
+    if is_locked(path / "run.json"):
+        return True
     before = _files(path)
     for _ in range(OBSERVATIONS):
         time.sleep(OBSERVED_S / OBSERVATIONS)
@@ -81,10 +89,14 @@ def ended(path: Path) -> bool:
 
 
 def _files(path: Path) -> dict[str, tuple[int, int]]:
-    """Return size and time of each file."""
+    """Return size and time of each file; of an open file, because folders list older ones."""
     found = {}
     for file in path.iterdir():
-        with suppress(FileNotFoundError):  # run.json.new comes and goes
-            facts = file.stat()
+        with suppress(OSError):  # run.json.new and the lock come and go
+            try:
+                with file.open("rb") as opened:
+                    facts = os.fstat(opened.fileno())
+            except OSError:  # a folder; on Windows the lock
+                facts = file.stat()
             found[file.name] = facts.st_size, facts.st_mtime_ns
     return found

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import counted
 from deeplabstream.recording.frame_accounts import FrameCounts
-from deeplabstream.recording.run_folder import RunFolder, accounting
+from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
 from deeplabstream.recording.run_json import Facts, validate_facts
 from deeplabstream.recording.run_schema import check_schema, keypoints_of
 from deeplabstream.recording.table_reader import camera_table, video_table
@@ -151,18 +152,18 @@ def _first_rows(path: Path, cameras: Iterable[str]) -> Iterator[_FirstRow]:
 
 def _stems(path: Path) -> list[str]:
     """Return the cameras of a folder whose `run.json` has none, by file names."""
-    names = {table.name.split(".")[0] for table in path.glob("*.csv")}
+    pulses = RunFolder(path).pulses_path
+    names = {
+        table.name.split(".")[0]
+        for table in path.glob("*.csv")
+        if table != pulses or not is_of_pulses(pulses)
+    }
     return sorted(re.sub(r"_\d+$", "", name) for name in names - {*TABLES})
 
 
 def _repaired_videos(path: Path, camera: str, report: RepairReport) -> Iterator[_Video]:
     """Repair the videos of a camera, in their order."""
-    of_camera = re.compile(
-        re.escape(RunFolder(path).stem(camera)) + r"(_(\d+))?\.frames\.csv"
-    )
-    found = [(of_camera.fullmatch(each.name), each) for each in path.iterdir()]
-    takes = {int(match[2] or 1): table for match, table in found if match}
-    for _, table in sorted(takes.items()):
+    for table in RunFolder(path).video_tables(camera):
         video = table.with_name(table.name.replace(".frames.csv", ".mkv"))
         shown = _repaired_frame_count(video, report)
         listed = {
@@ -209,7 +210,7 @@ def _repaired_frame_count(video: Path, report: RepairReport) -> int:
         replace(video, kept)
         replace(copy, video)
         report.done.append(
-            f"{video.name}: was not closed; now it is, {count} frames (the original is "
+            f"{video.name}: was not closed; now it is, {counted(count, 'frame')} (the original is "
             f"{kept.name})"
         )
     return count

@@ -22,7 +22,7 @@ from deeplabstream.recording.run_schema import EVENTS, PULSES, TRIGGERS
 
 
 class RunWriter(Closing):
-    """The open tables of one run; every method raises OSError when the disk fails."""
+    """The open tables of one run; methods raise OSError when the disk fails, `close` does not."""
 
     def __init__(self, folder: RunFolder, start_ns: int) -> None:
         self.folder = folder
@@ -35,6 +35,8 @@ class RunWriter(Closing):
         self._measured: dict[int, Measured] = {}
         """The last measures of each experiment, by its first frame; of the analysis too."""
         self._pulses: Table | None = None
+        self.errors: list[OSError] = []
+        """Errors of the disk when the tables were closed: it may not have the last rows."""
         self.queue: QueueWriter | None = None
         """Queues uncertain frames; None: none are queued."""
 
@@ -102,6 +104,11 @@ class RunWriter(Closing):
         else:
             self._events.entry(entry)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an entry is not written yet, because it needs a later one."""
+        return self._events.waiting
+
     def _pulse(self, pulse: Pulsed) -> None:
         """Write a pulse; the first makes the table."""
         if self._pulses is None:
@@ -133,16 +140,16 @@ class RunWriter(Closing):
     def sync(self) -> None:
         """Write all tables to the disk itself; from any thread.
 
-        The modification time of `events.csv` is renewed. It shows programs that open the
-        run that it is still being written.
+        The modification time of `events.csv` is renewed before each table, because a disk may
+        be slow. It shows programs that open the run that it is still being written.
         """
         for table in self._tables():
+            with suppress(OSError):
+                os.utime(self.folder.events_path)
             table.sync()
-        with suppress(OSError):
-            os.utime(self.folder.events_path)
 
     def close(self, closed: Callable[[], object] = lambda: None) -> None:
-        """Close all tables; `closed` is called after each."""
+        """Close all tables; `closed` is called after each. `errors` has what the disk refused."""
         with suppress(OSError):
             self._events.finish()
             if counts := self._identity.facts():
@@ -152,7 +159,8 @@ class RunWriter(Closing):
         if self.queue is not None:
             self.queue.close()
         for table in self._tables():
-            table.close()
+            if error := table.close():
+                self.errors.append(error)
             closed()
 
     def _tables(self) -> list[Table]:

@@ -60,7 +60,10 @@ class VideoWriter(Closing):
         arrived_ns: int,
         device_id: int | None = None,
     ) -> None:
-        """Append one frame, its row first; OSError when the disk fails."""
+        """Append one frame, its row first; OSError when the disk fails.
+
+        A frame that can't be encoded has no row.
+        """
         if not self.frames:
             self._first_ns = time_ns
         ticks = (time_ns - self._first_ns) // 1000
@@ -74,7 +77,12 @@ class VideoWriter(Closing):
                 "device_id": "" if device_id is None else device_id,
             }
         )
-        self._mux(self._encoder.encode(image, self._last))
+        try:
+            self._mux(self._encoder.encode(image, self._last))
+        except BaseException:
+            with suppress(OSError):
+                self.table.remove_last()
+            raise
         self.frames += 1
         self.seconds = self._last / 1e6
 

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,15 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import deeplabstream as dls
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.recording import run_opening
+from deeplabstream.recording.alignment.aligned_run import sync_inputs
+from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.exporters.exports import EXPORTS, export
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
+from deeplabstream.recording.run_schema import PULSES
 from deeplabstream.recording.table_reader import (
     RunTable,
     camera_table,
@@ -28,6 +33,7 @@ from deeplabstream.recording.table_reader import (
 )
 from deeplabstream.settings.loading import load
 from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, exposed_ns, record
+from utils import AnalyseRuns
 from utils.RepairRun import main
 
 CASES = int(os.environ.get("DAMAGED_RUNS", "80"))
@@ -149,11 +155,30 @@ def test_a_table_read_at_once_is_the_table_read_line_by_line(
             data = bytearray(b"\n".join(lines))
         file.write_bytes(data)
         quick, slow = tables[name](), tables[name]()
-        at_once += quick._text_without_broken_lines() is not None
-        slow._text_without_broken_lines = lambda: None  # type: ignore[method-assign]
+        at_once += quick._has_no_broken_lines()
+        slow._has_no_broken_lines = lambda: False  # type: ignore[method-assign]
         pd.testing.assert_frame_equal(quick.frame(), slow.frame())
         assert (quick.broken, quick.end) == (slow.broken, slow.end), case
     assert 40 < at_once < 150
+
+
+def test_a_long_table_is_read_without_its_whole_text_in_memory(run: Path) -> None:
+    file = run / "top.frames.csv"
+    header, first, *_ = file.read_text("utf-8").splitlines()
+    cells = first.split(",")
+    with file.open("w", encoding="utf-8") as long:
+        long.write(f"{header}\n")
+        for row in range(150_000):
+            long.write(",".join([str(row), str(row), *cells[2:]]) + "\n")
+    tracemalloc.start()
+    try:
+        found = video_table(file).frame(usecols=["video_frame", "frame"])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found["frame"].tolist() == list(range(150_000))
+    assert peak < 2 * file.stat().st_size
+    assert video_table(file).warning() == ""
 
 
 def test_an_event_that_can_not_be_done_again_is_a_broken_line(run: Path) -> None:
@@ -193,6 +218,51 @@ def test_a_run_json_that_is_lost_is_made_from_the_tables(run: Path) -> None:
         after.cameras["top"].poses.points, before.poses.points
     )
     assert (run / "run.json.damaged").read_bytes() == b"\0" * 900
+
+
+def test_numbered_pulses_are_no_camera_of_a_lost_run_json(run: Path) -> None:
+    pulses = Table(run / "pulses.csv", PULSES.names)
+    pulses.close()
+    (run / "run.json").unlink()
+    repair(run)
+    assert [*RunFolder(run).facts["cameras"]] == ["top"]
+    # runs from before there were pulses may have a camera of this name
+    (run / "run.json").unlink()
+    pulses.path.unlink()
+    shutil.copy(run / "top.csv", run / "pulses.csv")
+    repair(run)
+    assert [*RunFolder(run).facts["cameras"]] == ["pulses", "top"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"[Experiment]\nEXP_NAME = \xff\n", "it is not UTF-8 text"),
+        (b"[Experiment]\n" + bytes(50), "it contains NUL characters"),
+    ],
+)
+def test_each_program_says_that_the_settings_of_a_run_cannot_be_read(
+    run: Path,
+    content: bytes | None,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = run / "settings.ini"
+    settings.unlink()
+    if content is not None:
+        settings.write_bytes(content)
+    said = f"{settings} can't be read: {reason}. Restore it from a backup"
+    report = str(run.with_name("report.html"))
+    for words in ([], ["--report", report]):
+        assert AnalyseRuns.main([str(run), *words]) == 2
+        assert said in capsys.readouterr().err
+    for use in (lambda: export(run, ["nwb"]), lambda: dls.open_run(run).settings_text):
+        with pytest.raises(DeepLabStreamError) as error:
+            use()
+        assert said in str(error.value)
+    assert sync_inputs(RunFolder(run)) == []
+    assert review(run).cameras
 
 
 def damage(file: Path, chance: random.Random) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.journal_entries import Pulsed
+from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.recording.video_writer import VideoWriter
@@ -60,6 +61,32 @@ def test_another_limit_replaces_the_table_only_when_asked(
     assert (run / "top.pulses.csv").read_bytes() == before
     assert main([str(run), "--most-delay-ms", "5", "--overwrite"]) == 1
     assert "the frames fit only with a delay beyond" in capsys.readouterr().out
+
+
+def test_pulses_between_two_recordings_are_not_lost(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Recording was stopped and started again within 2 s, without analysis."""
+    header, *lines = (run / "top.frames.csv").read_text("utf-8").splitlines()
+    first = [line for line in lines if int(line.split(",")[1]) < 250]
+    rest = [line.split(",", 1)[1] for line in lines if int(line.split(",")[1]) >= 290]
+    second = [f"{number},{row}" for number, row in enumerate(rest)]
+    for name, own in (("top", first), ("top_2", second)):
+        (run / f"{name}.frames.csv").write_text("\n".join([header, *own, ""]), "utf-8")
+    accounts = [
+        FrameCounts(
+            "top", "recording", delivered=count, recorded=count, recording_losses=0,
+            files=(f"{name}.mkv", f"{name}.frames.csv"),
+        )
+        for name, count in (("top", len(first)), ("top_2", len(second)))
+    ]  # fmt: skip
+    RunFolder(run).finish(STARTED, "stopped", accounts)
+    assert main([str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "Lost: pulse 60, 61, 200" in said
+    assert "40 pulses while no frames came, or between two recordings" in said
+    states = (run / "top.pulses.csv").read_text("utf-8")
+    assert states.count(",silent") == 40 and states.count(",lost") == 3
 
 
 @pytest.mark.parametrize("damage", [{"cameras": 3}, {"cameras": [{}], "skew": []}, 7])

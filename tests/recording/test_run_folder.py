@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deeplabstream.core.journal_entries import Pulsed
 from deeplabstream.recording.exposure_pulses import match_run
-from deeplabstream.recording.recorded_frames import read_frames
+from deeplabstream.recording.recorded_frames import read_frames, video_frames
 from deeplabstream.recording.run_folder import RunFacts, RunFolder, stem
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_schema import CAMERA, PULSES
 from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.recording.video_writer import VideoWriter
 from tests.recording.small_run import FORM, START, STARTED, made, skeleton
 
 
@@ -44,6 +47,33 @@ def test_a_camera_named_pulses_of_an_older_run_keeps_its_files(tmp_path: Path) -
     read = [table.schema for table in folder.tables()]
     assert CAMERA in read and PULSES not in read
     assert match_run(folder) == []
+
+
+def test_a_camera_with_the_name_of_a_second_video_keeps_its_own_frames(
+    tmp_path: Path,
+) -> None:
+    """Also in runs of earlier versions, in which both had such a name."""
+    facts = RunFacts(START, {"arena": FORM, "arena_2": FORM})
+    folder = RunFolder.create_at(tmp_path / "run", STARTED, "", facts)
+    image = np.zeros(FORM.shape, np.uint8)
+    files = []
+    for camera, first in (("arena", 0), ("arena_2", 1000), ("arena", 50)):
+        files.append(folder.new_video_path(camera))
+        with VideoWriter(files[-1], FORM) as video:
+            for frame in range(first, first + 3):
+                at = START + frame * 10**8
+                video.write(image, frame, at, at + 1)
+    names = [file.name for file in files]
+    assert names == ["arena.mkv", "arena_2.mkv", "arena_3.mkv"]
+    for _ in range(2):
+        of_one = video_frames(folder, "arena")["frame"].tolist()
+        assert of_one == [0, 1, 2, 50, 51, 52]
+        of_other = video_frames(folder, "arena_2")["frame"].tolist()
+        assert of_other == [1000, 1001, 1002]
+        repair(folder.path)
+    accounts = {each["camera"]: each["files"] for each in folder.facts["accounting"]}
+    assert accounts["arena_2"] == ["arena_2.mkv", "arena_2.frames.csv"]
+    assert accounts["arena"][::2] == ["arena.mkv", "arena_3.mkv"]
 
 
 def test_a_camera_named_pulses_is_not_its_table_of_pulses(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 import errno
 import itertools
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge, Intent, Note, Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.ipc.ring import Stamp
+from deeplabstream.recording import csv_tables
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from tests.recording.written_rows import rows
@@ -284,3 +287,22 @@ def test_a_skeleton_that_comes_late_is_in_the_facts(tmp_path: Path) -> None:
         run.begin("top", SKELETON)
     assert folder.skeleton == SKELETON
     assert folder.facts["skeleton"].keys() == {"bodyparts", "bones", "animals"}
+
+
+def test_a_slow_disk_sees_the_run_change_before_each_table_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that open the run take one that does not change as killed."""
+    folder = new_run(tmp_path)
+    changed = []
+
+    def slow(handle: int) -> None:
+        changed.append(folder.events_path.stat().st_mtime_ns != 0)
+        os.utime(folder.events_path, ns=(0, 0))
+
+    with RunWriter(folder, FACTS.start_ns) as run:
+        run.begin("top", SKELETON)
+        with monkeypatch.context() as patch:
+            patch.setattr(csv_tables, "os", SimpleNamespace(fsync=slow))
+            run.sync()
+    assert changed == [True] * 3

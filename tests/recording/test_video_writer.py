@@ -1,6 +1,8 @@
+import errno
 import multiprocessing
 import os
 import signal
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -96,6 +98,27 @@ def test_every_codec_keeps_grey_grey(
     found = frames[9].to_ndarray(format="gray" if flat else "bgr24").astype(float)
     error = np.abs(found - picture(form, 9)).mean()
     assert error == 0 if codec == "ffv1" else error < 4
+
+
+def test_a_frame_that_cannot_be_encoded_has_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = ImageFormat((48, 64), 30)
+
+    def refuse(*frame: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    video = VideoWriter(tmp_path / "top.mkv", form, RecordingOptions("mjpeg"))
+    with video:
+        for number in range(4):
+            if number == 3:
+                monkeypatch.setattr(type(video._encoder), "encode", refuse)
+            at = number * 33_000_000
+            with suppress(OSError):
+                video.write(picture(form, number), 10 + number, at, at)
+    assert video.frames == len(decoded(tmp_path / "top.mkv")) == 3
+    listed = list(rows(tmp_path / "top.frames.csv"))[1:]
+    assert [row[1] for row in listed] == ["10", "11", "12"]
 
 
 def test_more_than_8_bits_are_kept_whatever_is_asked(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.atomic_replace import atomic_file, write_json
-from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.progress import progress
 from deeplabstream.recording.alignment.clock_map import (
@@ -83,7 +83,8 @@ class AlignedRun:
 def run_signals(folder: RunFolder) -> dict[str, RunSignal]:
     """Return all inputs and outputs that changed in a run, by name.
 
-    Edges of an output are those that its device reported, or else those that were written.
+    An input and an output of the same name are `input NAME` and `output NAME`. Edges of an
+    output are those that its device reported, or else those that were written.
     """
     start_ns = int(folder.facts["start_ns"])
     found: dict[tuple[str, str], list[tuple[int, bool]]] = {}
@@ -96,18 +97,21 @@ def run_signals(folder: RunFolder) -> dict[str, RunSignal]:
             edge = int(at) - start_ns, float(level) > 0
             found.setdefault((kind, name), []).append(edge)
     signals: dict[str, RunSignal] = {}
+    inputs = {name for kind, name in found if kind == "input"}
+    outputs = {name for kind, name in found if kind != "input"}
     for (kind, name), rows in found.items():
         if kind == "edge" and ("ack", name) in found:
             continue
         rows.sort()
-        before = [not rows[0][1] if kind == "edge" and rows[0][1] else rows[0][1]]
+        before = [kind == "input" and rows[0][1]]  # an output is off at first
         before += [high for _, high in rows[:-1]]
         kept = [row for row, was in zip(rows, before, strict=True) if row[1] != was]
         times = np.array([at for at, _ in kept], np.float64) / 1e9
         rising = np.array([high for _, high in kept], bool)
         parts = np.zeros(len(kept), np.int64)
         what = "input" if kind == "input" else "output"
-        signals[name] = RunSignal(name, what, Edges(times, rising, parts))
+        own = f"{what} {name}" if name in inputs & outputs else name
+        signals[own] = RunSignal(own, what, Edges(times, rising, parts))
     return signals
 
 
@@ -133,7 +137,7 @@ def run_signal(folder: RunFolder, name: str = "") -> RunSignal:
     """
     signals = run_signals(folder)
     there = ", ".join(
-        f"{each.name} ({len(each.edges)} edges)" for each in signals.values()
+        f"{each.name} ({counted(len(each.edges), 'edge')})" for each in signals.values()
     )
     if name:
         if name not in signals or not len(signals[name].edges):
@@ -141,7 +145,13 @@ def run_signal(folder: RunFolder, name: str = "") -> RunSignal:
                 f"the run has no edges of {name}; it has {there or 'none at all'}"
             )
         return signals[name]
-    syncs = [each for each in sync_inputs(folder) if each in signals]
+    inputs = {each.name for each in signals.values() if each.kind == "input"}
+    syncs = [
+        own
+        for name in sync_inputs(folder)
+        for own in (name, f"input {name}")
+        if own in inputs
+    ]
     meant = syncs or [each.name for each in signals.values() if len(each.edges)]
     if len(meant) == 1:
         return signals[meant[0]]
@@ -160,7 +170,7 @@ def sync_inputs(folder: RunFolder) -> list[str]:
     ini = RawConfigParser(strict=False)
     try:
         ini.read_string(folder.settings_text)
-    except (IniError, OSError, ValueError):
+    except (IniError, DeviceError):
         return []
     return [
         section.partition(" ")[2].strip()

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.recording.alignment.edge_matching import Matching, match_edges
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats, Ints
 
@@ -278,7 +278,9 @@ def _between(segment: ClockSegment, low: float, high: float) -> ClockSegment:
 
 
 def _refusal(run: Edges, recording: Edges, matching: Matching) -> str:
-    counts = f"{len(run)} edges in the run, {len(recording)} in the recording"
+    counts = (
+        f"{counted(len(run), 'edge')} in the run, {len(recording)} in the recording"
+    )
     if matching.ambiguous_s or matching.distinctive < 0.5:
         return (
             "the edges repeat so regularly that they fit in several places "
@@ -286,7 +288,8 @@ def _refusal(run: Edges, recording: Edges, matching: Matching) -> str:
         )
     return (
         f"the edges of the recording are not those of the run ({counts}); is it the "
-        "recording of this run, and the right line?"
+        "recording of this run, and the right line? Trains of equal pulses can't be matched "
+        "(docs/alignment.md)"
     )
 
 

@@ -43,7 +43,12 @@ _CHANCE_LOG10 = -6.0
 _LEAST_CODES = 3
 _BETTER = 1.5
 """How many times more edges must fit with one polarity than with the other."""
-_SHIFTS, _SHIFT_S = 100, 1.0
+_SHIFTS, _REACHES = 50, (3, 50)
+"""How many intervals are drawn as shifts, over how many edges at most."""
+_LEAST_SHIFT = 4.0
+"""Smallest shift that is tried, in tolerances."""
+_APART_S = 1.0
+"""Edges that are less far apart are one group: by chance, they fit or fail together."""
 _RIVAL = 0.5
 """Share of the edges that another line must explain to make a stretch ambiguous."""
 
@@ -182,7 +187,7 @@ class _Matcher:
         lines = [
             line
             for line in lines
-            if self._is_significant(line)
+            if self._is_significant(line, kind)
             and (kind == "barcodes" or self._is_better_than_shifted(line))
         ]
         lines.sort(key=len, reverse=True)
@@ -327,10 +332,11 @@ class _Matcher:
         order = np.argsort(run)
         return Match(run[order], recording[order])
 
-    def _is_significant(self, line: Match) -> bool:
+    def _is_significant(self, line: Match, kind: str) -> bool:
         """Return whether chance alone would not lead to so many equal edges.
 
-        Chernoff's bound of the binomial distribution, times the number of offsets.
+        Chernoff's bound of the binomial distribution, times the number of offsets. Without
+        barcodes also for the groups of edges, as the edges of a train depend on each other.
         """
         if len(line) < _LEAST_EDGES:
             return False
@@ -339,20 +345,23 @@ class _Matcher:
         begin, end = line.recording[0], line.recording[-1]
         length_s = self.recording.times_s[end] - self.recording.times_s[begin]
         density = (end - begin + 1) / 2 / max(length_s, 1e-9)
-        chance = min(0.5, 2 * self.tolerance_s * density)
-        share = min((len(line) - 1) / tried, 1 - 1e-12)
-        if share <= chance:
-            return False
-        divergence = share * np.log(share / chance)
-        divergence += (1 - share) * np.log((1 - share) / (1 - chance))
+        chance = 2 * self.tolerance_s * density
         offsets = np.log10(float(len(self.run)) * len(self.recording))
-        return bool(offsets - tried * divergence / np.log(10) < _CHANCE_LOG10)
+        log10 = offsets + _chance_log10(tried, len(line) - 1, chance)
+        if kind == "barcodes" or log10 >= _CHANCE_LOG10:
+            return bool(log10 < _CHANCE_LOG10)
+        times = self.run.times_s[first : last + 1]
+        group = np.cumsum(np.diff(times, prepend=times[0]) > _APART_S)
+        groups = int(group[-1]) + 1
+        found = len(np.unique(group[line.run - first]))
+        log10 = offsets + _chance_log10(groups, found - 1, chance * tried / groups)
+        return bool(log10 < _CHANCE_LOG10)
 
     def _is_better_than_shifted(self, line: Match) -> bool:
         """Return whether the line explains far more edges than its shifted copies.
 
         Signals that repeat, such as a regular train, fit with many shifts. The shifts are
-        intervals between edges of the run.
+        intervals between edges of the run, and of the recording.
         """
         first, last = line.run[0], line.run[-1]
         ours = np.arange(first, last + 1)
@@ -369,9 +378,14 @@ class _Matcher:
             (self.recording.parts == part) & (self.recording.rising == side)
         ]
         draw = np.random.default_rng(len(line))
-        one = draw.integers(0, len(ours), _SHIFTS)
-        two = np.clip(one + draw.integers(-50, 51, _SHIFTS), 0, len(ours) - 1)
-        shifts = (at_s[two] - at_s[one])[np.abs(at_s[two] - at_s[one]) >= _SHIFT_S]
+        shifts = np.concatenate(
+            [
+                _intervals(times_s, reach, draw)
+                for times_s in (at_s, theirs)
+                for reach in _REACHES
+            ]
+        )
+        shifts = shifts[np.abs(shifts) >= _LEAST_SHIFT * self.tolerance_s]
         allowed = (
             int((_nearest(theirs, expected)[1] <= self.tolerance_s).sum()) * _RIVAL
         )
@@ -397,7 +411,7 @@ class _Matcher:
             whole = slice(kept[0], kept[-1] + 1) if len(kept) else slice(0, 0)
             cut = Match(line.run[whole], line.recording[whole])
             times = self.run.times_s[line.run]
-            if not self._is_significant(cut):
+            if not self._is_significant(cut, kind):
                 ambiguous.append((float(times[0]), float(times[-1])))
                 continue
             matches.append(cut)
@@ -421,6 +435,24 @@ class _Triples:
 
     def at(self, chosen: NDArray[np.generic]) -> "_Triples":
         return _Triples(self.edge[chosen], self.first_s[chosen], self.second_s[chosen])
+
+
+def _intervals(times_s: Floats, reach: int, draw: np.random.Generator) -> Floats:
+    """Return intervals over up to `reach` edges, drawn at random."""
+    one = draw.integers(0, len(times_s), _SHIFTS)
+    more = draw.integers(-reach, reach + 1, _SHIFTS)
+    two = np.clip(one + more, 0, len(times_s) - 1)
+    return np.asarray(times_s[two] - times_s[one])
+
+
+def _chance_log10(tried: int, found: int, chance: float) -> float:
+    """Return the logarithm of Chernoff's bound: chance alone finds so many of those tried."""
+    chance, share = min(0.5, chance), min(found / tried, 1 - 1e-12)
+    if share <= chance:
+        return 0.0
+    divergence = share * np.log(share / chance)
+    divergence += (1 - share) * np.log((1 - share) / (1 - chance))
+    return float(-tried * divergence / np.log(10))
 
 
 def _triples(edges: Edges, side: bool) -> _Triples:

@@ -287,20 +287,26 @@ class _Tracker:
         self._width = 0.02
 
     def follow(self, first: int) -> list[float]:
-        """Return for each frame of a stretch the slot minus the count; NaN: not certain."""
+        """Return for each frame of a stretch the slot minus the count; NaN: not certain.
+
+        Behind frames that are early a frame only seems to be on time: no frame is early, so
+        the offset has changed, and this one is late.
+        """
         offset, phase = self._begin(first)
         self._late, self._anchors = 0, []
         steps: list[float] = []
         pending: list[int] = []
+        early = False
         for at in range(first, len(self._rest)):
             off = self._rest[at] - offset - phase
-            if abs(off) < _ON_TIME:
+            if abs(off) < _ON_TIME and not early:
                 steps += [offset] * (len(pending) + 1)
                 self._late += len(pending)
                 pending.clear()
                 phase += _FOLLOW * off
                 continue
             pending.append(at)
+            early |= off < -_ON_TIME
             if len(pending) < _CONFIRM:
                 continue
             if (step := self._step(pending, offset + phase)) is not None:
@@ -308,6 +314,7 @@ class _Tracker:
                 steps += [offset + level for level in levels]
                 offset += step
                 pending.clear()
+                early = False
             elif len(pending) > _MOST_PENDING:
                 break
         steps += [float("nan")] * len(pending)

@@ -7,6 +7,7 @@ line has edges, it need not be named.
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def chosen_line(lines: Mapping[str, Any], wanted: str) -> str:
 def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
     """Read TTL events of Open Ephys' binary format, versions 0.5 and later.
 
-    The folder is of a recording, or one above; each recording is a part. Lines are named
+    The folder is of a recording, or one above; each recording is a part, also one without
+    edges. Lines are named
     `PROCESSOR.STREAM/NUMBER`; the number alone is enough where it is the only one.
     """
     folder = path.parent if path.is_file() else path
@@ -71,7 +73,8 @@ def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
     parts = [dict(_open_ephys_lines(file)) for file in found]
     lines = list(dict.fromkeys(name for part in parts for name in part))
     line = chosen_line(dict.fromkeys(lines), options.line)
-    kept = [part[line] for part in parts if line in part]
+    without = Edges(np.empty(0), np.empty(0, bool)), (-np.inf, np.inf), 0.0
+    kept = [part.get(line, without) for part in parts]
     spans = tuple(span for _, span, _ in kept)
     rate = max(rate for _, _, rate in kept)
     edges = joined([edges for edges, _, _ in kept])
@@ -261,7 +264,8 @@ def read_xdf(path: Path, options: RecordingOptions) -> Recording:
     """Read a stream of an XDF file of LabRecorder, on LSL's clock.
 
     A stream of numbers is a line of `--threshold`. In a stream of texts, such as that of
-    `LslEvents`, lines are named `STREAM/OUTPUT`, and a text is `OUTPUT LEVEL`.
+    `LslEvents`, lines are named `STREAM/OUTPUT`, and a text is `OUTPUT LEVEL`. Streams of
+    one name are `NAME (stream ID)`.
     """
     import pyxdf
 
@@ -289,11 +293,13 @@ def _xdf_lines(
     streams: Iterable[Mapping[str, Any]], threshold: float
 ) -> Iterator[tuple[str, tuple[Floats, NDArray[np.bool_], bool]]]:
     """Yield the name of each line, its times, its levels, and whether they are sampled."""
-    for stream in streams:
+    filled = [stream for stream in streams if len(stream["time_stamps"])]
+    counts = Counter(stream["info"]["name"][0] for stream in filled)
+    for stream in filled:
         name = stream["info"]["name"][0]
+        if counts[name] > 1:
+            name = f"{name} (stream {stream['info']['stream_id']})"
         times = np.asarray(stream["time_stamps"], np.float64)
-        if not len(times):
-            continue
         if stream["info"]["channel_format"][0] != "string":
             values = np.asarray(stream["time_series"], np.float64)
             for channel in range(values.shape[1]):

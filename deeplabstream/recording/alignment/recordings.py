@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplabstream.core.delimited_text import read_delimited
+from deeplabstream.core.delimited_text import DECIMAL_COMMA, read_delimited
 from deeplabstream.core.errors import DeviceError, package_missing
 from deeplabstream.recording.alignment.recorders import (
     read_nwb,
@@ -110,9 +110,14 @@ def _read_csv(path: Path, options: RecordingOptions) -> Recording:
     levels, times are of rising edges.
     """
     try:
-        rows = [[cell.strip() for cell in row] for row in read_delimited(path).rows()]
+        table = read_delimited(path)
+        stored = table.rows()
     except csv.Error as error:
         raise ValueError(str(error)) from error
+    is_whole = options.rate or options.unit == "ns"
+    if table.separator == "," and not is_whole:
+        _check_commas(stored)
+    rows = [[cell.strip() for cell in row] for row in stored]
     if not any(map(any, rows)):
         raise ValueError("the file is empty")
     header = [] if _number(rows[0][0]) is not None else rows.pop(0)
@@ -133,6 +138,16 @@ def _read_csv(path: Path, options: RecordingOptions) -> Recording:
         rising = np.ones(len(times), bool)
     resolution = 1 / options.rate if options.rate else 0.0
     return Recording(path, "csv", "the file", Edges(times, rising), (), resolution)
+
+
+def _check_commas(rows: Sequence[Sequence[str]]) -> None:
+    """Raise ValueError if the commas of a table without header may be decimal commas."""
+    joined = [",".join(row[:2]) for row in rows if len(row) > 1]
+    if joined and all(map(DECIMAL_COMMA.fullmatch, joined)):
+        raise ValueError(
+            f"{joined[0]} in its first row may be one number or two cells: save it with "
+            "decimal points, or name the columns in a first row: time,level"
+        )
 
 
 def _csv_columns(

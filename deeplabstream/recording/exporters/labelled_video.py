@@ -15,7 +15,7 @@ from deeplabstream.recording.cell_formats import parse_flags
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.overlay import draw_overlay
 from deeplabstream.recording.recorded_frames import RecordedFrames, recorded_parts
-from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_folder import LABELLED, RunFolder
 from deeplabstream.recording.run_schema import TRIGGER_STATE, keypoint_columns, members
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.decoding import Converter
@@ -31,7 +31,7 @@ def labelled_video(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
         video = frames.video
         if video.exists():
             draw = partial(_draw, folder, video, frames)
-            yield ExportFile(into / f"{name}.labelled.mkv", draw)
+            yield ExportFile(into / f"{name}{LABELLED}", draw)
 
 
 def _draw(folder: RunFolder, video: Path, frames: RecordedFrames, path: Path) -> None:

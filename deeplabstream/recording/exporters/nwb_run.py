@@ -428,7 +428,7 @@ def _add_alignments(run: Review, file: Any) -> None:
         for path in sorted(facts.parent.glob("*.csv")):
             if path.name in (CLOCK, RESIDUALS):
                 continue
-            rows = pd.read_csv(path).rename(columns={"name": "subject"})
+            rows = pd.read_csv(path, **_TEXTS).rename(columns={"name": "subject"})
             rows["segment"] = rows["segment"].fillna(-1).astype(np.int64)
             _add_table(
                 file,

@@ -127,7 +127,9 @@ def nwb(path: Path, line: Line = LINE) -> Path:
     return path
 
 
-def xdf(path: Path, line: Line = LINE) -> Path:
+def xdf(
+    path: Path, line: Line = LINE, names: tuple[str, str] = ("DeepLabStream", "aux")
+) -> Path:
     """Write a stream of markers `laser 1`, and one `aux` of samples, chunk by chunk."""
     header = "<info><name>{}</name><type>x</type><channel_count>1</channel_count>"
     header += (
@@ -144,7 +146,7 @@ def xdf(path: Path, line: Line = LINE) -> Path:
     )
     content = b"XDF:" + xdf_chunk(1, b"<info><version>1.0</version></info>")
     for number, (name, rate, form) in enumerate(
-        [("DeepLabStream", 0, "string"), ("aux", RATE, "float32")]
+        [(names[0], 0, "string"), (names[1], RATE, "float32")]
     ):
         content += xdf_chunk(2, ids[number] + header.format(name, rate, form).encode())
     content += xdf_chunk(3, ids[0] + b"\x01" + bytes([len(line.times_s)]) + markers)

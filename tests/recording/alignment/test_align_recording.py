@@ -9,13 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import Acknowledged
+from deeplabstream.recording.alignment.aligned_run import run_signal, run_signals
 from deeplabstream.recording.alignment.sync_signals import (
     barcodes,
     random_pulses,
 )
 from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.exporters.exports import export
-from deeplabstream.recording.run_schema import PULSES, QUEUE
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_schema import EVENTS, PULSES, QUEUE
 from tests.recording.alignment.recorder import Recorder
 from tests.recording.alignment.synced_run import RATE, made
 from utils.AlignRecording import main
@@ -159,6 +164,23 @@ def test_the_nwb_export_has_the_aligned_tables(folder: Path) -> None:
         assert pynwb.validate(io=reader) == []
 
 
+@pytest.mark.parametrize("name", ["NA", "nan"])
+def test_the_nwb_export_keeps_names_that_look_like_missing_values(
+    folder: Path, name: str
+) -> None:
+    pynwb = pytest.importorskip("pynwb")
+    run = folder / "run"
+    events = run / "events.csv"
+    events.write_text(events.read_text("utf-8").replace("light", name), "utf-8")
+    assert main([str(run), str(folder / "edges.csv")]) == 0
+    (path,) = export(run, ["nwb"])
+    with pynwb.NWBHDF5IO(path, "r") as reader:
+        tables = reader.read().processing["alignment"].data_interfaces
+        aligned = tables["edges events"].to_dataframe()
+    assert [*aligned.subject[aligned.kind == "edge"]] == [name] * 3
+    assert aligned.recording_s.dtype == np.float64
+
+
 def test_pulses_get_times_and_the_queue_is_left_out(folder: Path) -> None:
     run = folder / "run"
     start_ns = int(json.loads((run / "run.json").read_text("utf-8"))["start_ns"])
@@ -174,3 +196,31 @@ def test_pulses_get_times_and_the_queue_is_left_out(folder: Path) -> None:
     off = pulses.recording_s - RECORDER.clock(np.arange(100.0))
     assert off.abs().max() < 3e-4
     assert not (run / "aligned" / "edges" / "frames.csv").exists()
+
+
+def test_an_input_and_an_output_of_one_name_are_two_signals(folder: Path) -> None:
+    run = RunFolder(folder / "run")
+    before = run_signal(run, "sync").edges
+    text = run.events_path.read_text("utf-8").replace(",light,", ",sync,")
+    run.events_path.write_text(text, "utf-8", newline="\n")
+    assert {*run_signals(run)} == {"input sync", "output sync"}
+    of_board = run_signal(run)
+    assert (of_board.name, of_board.kind) == ("input sync", "input")
+    assert (of_board.edges.times_s == before.times_s).all()
+    assert run_signal(run, "output sync").edges.times_s.tolist() == [100.0, 110.0]
+    with pytest.raises(DeviceError, match=r"no edges of sync; it has .*input sync \("):
+        run_signal(run, "sync")
+
+
+def test_the_first_acknowledged_edge_of_an_output_counts(folder: Path) -> None:
+    run = RunFolder(folder / "run")
+    start_ns = int(run.facts["start_ns"])
+    run.events_path.unlink()
+    with closing(Table(run.events_path, EVENTS.names)) as table:
+        events = EventRows(table, start_ns)
+        for at_s, level in ((100, 1.0), (110, 0.0)):
+            at_ns = start_ns + at_s * 10**9
+            events.entry(Acknowledged("light", level, at_ns, at_ns + 10**6, at_ns))
+    light = run_signal(run, "light").edges
+    assert light.times_s.tolist() == [100.001, 110.001]
+    assert light.rising.tolist() == [True, False]

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.recording.alignment.clock_map import map_clocks
 from deeplabstream.recording.alignment.edge_matching import match_edges
 from deeplabstream.recording.alignment.sync_signals import (
     Edges,
@@ -86,6 +88,51 @@ def test_a_regular_train_is_refused(period_s: float) -> None:
     found = match_edges(line, edges)
     assert found.matches == ()
     assert found.distinctive < 0.5 or found.ambiguous_s
+
+
+def bursts(seed: int, pulses: int, rate: float, gap_s: tuple[float, float]) -> Edges:
+    """Return 60 trains of pulses of a stimulus, at random intervals."""
+    starts = np.cumsum(np.random.default_rng(seed).uniform(*gap_s, 60))
+    pulse = np.array([0.0, 0.2 / rate])
+    train = (np.arange(pulses)[:, None] / rate + pulse).ravel()
+    times = (starts[:, None] + train).ravel()
+    return Edges(times, np.arange(len(times)) % 2 == 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("pulses", "rate", "gap_s"),
+    [(10, 40.0, (20, 40)), (3, 10.0, (10, 30)), (2, 10.0, (10, 30))],
+)
+def test_trains_of_pulses_are_refused_when_they_fit_with_a_shift(
+    pulses: int, rate: float, gap_s: tuple[float, float], seed: int
+) -> None:
+    line = bursts(seed, pulses, rate, gap_s)
+    place = np.arange(len(line)) % (2 * pulses)
+    without_last = line.at(np.flatnonzero(place < 2 * pulses - 2))
+    some = Recorder(ppm=40).record(line, seed, lost=0.3)[0]
+    other = Recorder(ppm=40).record(bursts(seed + 99, pulses, rate, gap_s), seed)[0]
+    last_lost = Recorder(ppm=40).record(without_last, seed)[0]
+    assert match_edges(line, other).matches == ()
+    assert match_edges(line, last_lost).matches == ()
+    assert match_edges(without_last, Recorder(ppm=40).record(line)[0]).matches == ()
+    with pytest.raises(DeviceError, match=r"several places|Trains of equal pulses"):
+        map_clocks(line, last_lost)
+    found = match_edges(line, some)
+    recorder = Recorder(ppm=40)
+    for match in found.matches:
+        there = recorder.clock(line.times_s[match.run])
+        assert np.abs(there - some.times_s[match.recording]).max() < 0.005
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.3, 0.5])
+def test_single_pulses_at_random_times_are_found(lost: float) -> None:
+    """A stimulus of one pulse per trial."""
+    line = bursts(5, 1, 1.0, (8, 40))
+    recorder = Recorder(ppm=40)
+    edges, truth = recorder.record(line, 5, lost)
+    (match,) = match_edges(line, edges).matches
+    assert (truth[match.recording] == match.run).all() and len(match) > 20
 
 
 def test_the_line_of_barcodes_without_readable_codes_is_refused() -> None:

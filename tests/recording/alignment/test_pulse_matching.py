@@ -93,6 +93,19 @@ def test_a_loss_where_frames_are_late_at_times_is_counted_and_not_placed() -> No
     assert (len(found.lost), found.unplaced) == (0, 2)
 
 
+def test_a_late_frame_behind_an_estimated_gap_does_not_confirm_it() -> None:
+    """A camera that was opened again counts a frame too many; a stall follows."""
+    times = NUMBERS / RATE
+    frames = times + 0.004
+    frames[825:827] = frames[826] + 0.0002
+    kept = np.delete(NUMBERS, np.arange(800, 820))
+    counts = kept + (kept >= 820)
+    found = match_pulses(PulseTrain(NUMBERS, times, True), counts, frames[kept], 0.009)
+    sure = found.pulses != REFUSED
+    assert (found.pulses[sure] == kept[sure]).all() and sure.sum() >= len(kept) - 24
+    assert set(found.lost) <= set(range(800, 820))
+
+
 def test_pulses_whose_times_were_not_reported_still_have_frames() -> None:
     times = dithered()
     reported = np.delete(NUMBERS, [30, 31, 600])

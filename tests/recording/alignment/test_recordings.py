@@ -32,6 +32,10 @@ LEVELS = [True, False, True, False]
     [
         ("time_s,level\n0.5,1\n0.75,0\n1.5,1\n2.25,0\n", {}),
         ("line;timestamp (ms);state\n3;500;1\n3;750;-1\n3;1500;1\n3;2250;-1\n", {"unit": "ms"}),
+        ("0,5\t1\n0,75\t0\n1,5\t1\n2,25\t0\n", {}),
+        ("500, 1\n750, 0\n1500, 1\n2250, 0\n", {"unit": "ms"}),
+        ("500000000,1\n750000000,0\n1500000000,1\n2250000000,0\n", {"unit": "ns"}),
+        ("15000,1\n22500,0\n45000,1\n67500,0\n", {"rate": 30000.0}),
         ("0.5\t1\n0.75\t0\n1.5\t1\n2.25\t0\n", {}),
         ("a,b,level\n1,0.5,high\n1,0.75,low\n\n1,1.5,high\n1,2.25,low", {"line": "b"}),
         ("sample\n15000\n22500\n45000\n67500\n", {"rate": 30000.0, "both_edges": True}),
@@ -66,6 +70,12 @@ def test_a_clock_that_goes_back_begins_a_new_part(tmp_path: Path) -> None:
         ("time,level\n1,1\n2,maybe\n", "row 2, column 2: 'maybe': expected a level"),
         ("time,level\n1,1\n2\n", "row 2, column 2: '': expected a level"),
         ("1\nnan\n", "times that are no numbers"),
+        ("1,25\n2,5\n", "1,25 in its first row may be one number or two cells"),
+        ("1,0\n2,1\n3,0\n", "1,0 in its first row may be one number or two cells"),
+        ("1,25,1\n2,5,0\n", "1,25 in its first row may be one number or two cells"),
+        ("1\n2,5\n", "line 2 has 2 cells and the first row 1"),
+        ("time,level\n1,25,1\n2,5,0\n", "line 2 has 3 cells and the first row 2"),
+        ('"1,25"\n"2,5"\n', "a time is missing"),
     ],
 )
 def test_a_damaged_csv_is_refused_in_a_sentence(
@@ -129,6 +139,17 @@ def test_each_recording_of_open_ephys_is_a_part(tmp_path: Path) -> None:
     found = read_recording(open_ephys(tmp_path / "session", parts=2))
     assert found.edges.parts.tolist() == [0] * 6 + [1] * 6
     assert len(found.spans_s) == 2
+
+
+def test_a_recording_of_open_ephys_without_edges_is_a_part(tmp_path: Path) -> None:
+    folder = open_ephys(tmp_path / "session", parts=3)
+    for recording in (1, 2):
+        for file in folder.rglob(f"recording{recording}/events/*/TTL/*.npy"):
+            np.save(file, np.load(file)[:0])
+    found = read_recording(folder)
+    assert found.edges.parts.tolist() == [2] * 6
+    assert len(found.spans_s) == 3
+    assert found.spans_s[2] == pytest.approx((0.0, LINE.samples / RATE))
 
 
 def test_a_damaged_open_ephys_folder_is_refused(tmp_path: Path) -> None:
@@ -221,6 +242,11 @@ def test_streams_of_xdf(tmp_path: Path) -> None:
     check(path, line="aux", within_s=0.6 / RATE)
     with pytest.raises(DeviceError, match="which line"):
         read_recording(path)
+    both = xdf(tmp_path / "both.xdf", names=("aux", "aux"))
+    check(both, line="laser", within_s=0)
+    check(both, line="aux (stream 2)", within_s=0.6 / RATE)
+    with pytest.raises(DeviceError, match=r"aux \(stream 1\)/laser, aux \(stream 2\)"):
+        read_recording(both)
     path.write_bytes(path.read_bytes().replace(b"</info>", b"<info/>"))
     with pytest.raises(DeviceError, match=r"it is damaged \(ParseError"):
         read_recording(path)
