@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.image_header import declared_size, too_large
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+"""Of the image files that are read, in lower case."""
+
 
 def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
     """Return the image as OpenCV decodes it (BGR without `flags`), None when it can't.

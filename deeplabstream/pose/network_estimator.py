@@ -25,8 +25,8 @@ class Network(Protocol):
         """Whether a GPU computes."""
         ...
 
-    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the output (n, *shape) of `pictures` (n, height, width, 3), uint8 BGR.
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the output (n, *shape) of `images` (n, height, width, 3), uint8 BGR.
 
         The result is valid until the next call. The first call with a new shape can take
         seconds. A convolutional network takes any size that is a multiple of its coarsest
@@ -109,13 +109,13 @@ class NetworkEstimator:
         A single image that has the network's size is not copied.
         """
         if len(images) == 1 and placements[0].takes_as_it_is(images[0]):
-            pictures: NDArray[np.uint8] = images[0][None]
+            fitted: NDArray[np.uint8] = images[0][None]
         else:
             fitting = placements[0].fitting
-            pictures = self.memory(len(images), fitting.height, fitting.width)
+            fitted = self.memory(len(images), fitting.height, fitting.width)
             for place, image in enumerate(images):
-                placements[place].place(image, pictures[place])
-        points, confidence = self.model.decode(self.network.run(pictures))
+                placements[place].place(image, fitted[place])
+        points, confidence = self.model.decode(self.network.run(fitted))
         skeleton = self.model.skeleton
         return [
             Pose(skeleton, placement.to_image(xy), sure)

@@ -4,8 +4,8 @@ scikit-learn fits it and skl2onnx writes it; using the classifier needs neither.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ from deeplabstream.pose.behaviour.classifier_folder import (
 )
 from deeplabstream.pose.behaviour.pose_features import FeatureSet, FeatureWindow
 from deeplabstream.pose.model.model_folder import network_hash
+from deeplabstream.recording.recorded_frames import read_frames
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_schema import IMPORTED
+from deeplabstream.video.video_reader import open_video
 
 _COLUMNS = (
     ("start_s", "end_s", "behaviour"),
@@ -59,11 +63,16 @@ class Examples:
         return len(self.times_s)
 
 
-def read_intervals(file: Path) -> list[Interval]:
+def read_intervals(
+    file: Path, run: RunFolder | None = None, camera: str = ""
+) -> list[Interval]:
     """Read a table with the columns start_s, end_s and behaviour, or aggregated events of BORIS.
 
-    Of BORIS, state events are read; point events have no duration and are left out.
-    DeepLabStreamError: it is another table, or holds several observations or subjects.
+    Of BORIS, state events are read; point events have no duration and are left out. Its
+    times count from the start of the video; with `run` they become times of the run, by
+    the frames of the camera's video.
+    DeepLabStreamError: it is another table, holds several observations or subjects, or
+    the run has not one video of the camera.
     """
     try:
         rows = read_delimited(file).rows()
@@ -93,10 +102,43 @@ def read_intervals(file: Path) -> list[Interval]:
             raise DeepLabStreamError(
                 f"{file} has several values of {name} ({', '.join(words)}): export one"
             )
-    return [
+    found = [
         _interval(file, number, [row.get(name, "").strip() for name in columns])
         for number, row in named
     ]
+    if run is None or columns == _COLUMNS[0]:
+        return found
+    clock = _video_clock(run, camera)
+    return [
+        replace(
+            each,
+            start_s=float(np.interp(each.start_s, *clock)),
+            end_s=float(np.interp(each.end_s, *clock)),
+        )
+        for each in found
+    ]
+
+
+def _video_clock(
+    run: RunFolder, camera: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the times (frame,) of the frames of a video, s: in the video, and in the run."""
+    frames = read_frames(run, camera)
+    imported = run.facts.get(IMPORTED)
+    if isinstance(imported, Mapping):  # its video may be played at another rate
+        own = imported.get("file")
+        file = run.path / own if own else Path(imported["video"])
+        played_s = open_video(file).times_ns[: len(frames)] / 1e9
+        return played_s, frames.times_s[: len(played_s)]
+    videos = [str(name) for name in frames.rows["video"].unique() if name]
+    if len(videos) != 1:
+        raise DeepLabStreamError(
+            f"{run.path} has {len(videos)} videos of the camera {camera}, and times of "
+            "BORIS count from the start of one video: give a table with the columns "
+            f"{', '.join(_COLUMNS[0])}, with time_s of {run.table_path(camera).name}"
+        )
+    times_s = frames.of_video(videos[0]).times_s
+    return times_s - times_s[:1], times_s
 
 
 def _interval(file: Path, line: int, cells: Sequence[str]) -> Interval:
@@ -153,14 +195,20 @@ def joined(several: Sequence[Examples]) -> Examples:
     )
 
 
-def split(data: Examples, block_s: float, every: int = 4) -> tuple[Examples, Examples]:
+def split(
+    data: Examples, block_s: float, window_s: float, every: int = 4
+) -> tuple[Examples, Examples]:
     """Return examples for training and for testing: one in `every` blocks of time.
 
     Neighbouring frames are nearly the same; a random split would make the test too
-    easy.
+    easy. Examples with frames of both parts in their window are in neither.
     """
-    test = (data.times_s // block_s).astype(int) % every == every - 1
-    return _chosen(data, ~test), _chosen(data, test)
+    begins_s = np.maximum(data.times_s - window_s, 0)
+    first, last = (
+        (times_s // block_s).astype(int) % every == every - 1
+        for times_s in (begins_s, data.times_s)
+    )
+    return _chosen(data, ~first & ~last), _chosen(data, first & last)
 
 
 def _chosen(data: Examples, rows: NDArray[np.bool_]) -> Examples:

@@ -151,20 +151,23 @@ def reprojection_heatmap_loss(
     cameras: Sequence[CalibratedCamera],
     pixels: Tensor,
     targets: Tensor,
-    cell: float,
+    cell: Tensor | float,
     sigma: float,
 ) -> Tensor:
     """Return the heat map MSE, times cells, of the views' common point seen by each view.
 
     `pixels` (view, n, bodypart, 2) are the network's; the mean of all pairs' points is
     projected into each view and drawn like the targets (view, n, bodypart, h, w), which
-    have a sum of 1. `cell` is camera pixels per cell. NaN is left out.
+    have a sum of 1. `cell` is camera pixels per cell, the same everywhere, or of each view
+    along x and y (view, 2). NaN is left out.
     """
+    cell = torch.as_tensor(cell, dtype=pixels.dtype, device=pixels.device)
     space = pairwise(cameras, pixels).nanmean(dim=0)
     height, width = targets.shape[-2:]
     total, count = targets.new_zeros(()), 0
-    for camera, target in zip(cameras, targets, strict=True):
-        cells = (project(camera, space) + 0.5) / cell - 0.5
+    each = zip(cameras, targets, cell.expand(len(cameras), 2), strict=True)
+    for camera, target, own in each:
+        cells = (project(camera, space) + 0.5) / own - 0.5
         there = torch.isfinite(cells).all(dim=-1) & (target.sum(dim=(-1, -2)) > 0)
         cells = _known(cells)
         x = torch.arange(width, device=cells.device) - cells[..., :1]

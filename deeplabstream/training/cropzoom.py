@@ -199,11 +199,13 @@ def each_animal(labels: Labels) -> tuple[list[int], Labels]:
     images, animals = np.nonzero(there)
     known = labels.known.reshape(points.shape[:3])
     rows = images.tolist()
-    single = Labels(
-        labels.file, labels.skeleton, tuple(labels.images[n] for n in rows),
-        points[images, animals], known[images, animals],
-        tuple(labels.names[n] for n in rows), labels.root,
-    )  # fmt: skip
+    single = replace(
+        labels.of_images(rows),
+        points=points[images, animals],
+        known=known[images, animals],
+        animals=1,
+        individuals=(),
+    )
     return rows, single
 
 
@@ -248,12 +250,7 @@ def with_imitations(
         row = order[place]
         others = [n for n in together[images[row]] if n != row]
         boxed[place] = boxes(detection(points[row], points[others], rng)[None])[0]
-    again = Labels(
-        single.file, single.skeleton, tuple(single.images[n] for n in order),
-        points[order], single.known[order], tuple(single.names[n] for n in order),
-        single.root,
-    )  # fmt: skip
-    return [images[n] for n in order], again, boxed
+    return [images[n] for n in order], single.of_images(order), boxed
 
 
 def detection(

@@ -67,10 +67,12 @@ class PoseModule(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Freeze or unfreeze the backbone; set the hidden share of multiview networks."""
+        """Freeze or unfreeze the backbone; set what multiview networks hide in this step."""
         if isinstance(self.network, MultiviewNetwork):
             epoch = self.global_step // self.epoch_steps
             self.network.masked = masked_share(epoch, *self.how.masked)
+            step = self.global_step, self.global_rank
+            self.network.mask_seed = (self.how.seed, 3, *step)
         frozen = self.global_step < self.how.schedule.unfreeze_at
         if frozen != self.network.frozen:
             self.network.freeze(frozen)
@@ -97,21 +99,21 @@ class PoseModule(lightning.LightningModule):
         """Return the loss, and the output of the best head."""
         network, how = self.network, self.how
         if isinstance(network, RegressionNetwork):
-            found = network(batch.pictures)
-            height, width = batch.pictures.shape[1:3]
+            found = network(batch.images)
+            height, width = batch.images.shape[1:3]
             size = torch.tensor([width, height], device=found.device)
             inside = (batch.points >= -0.5) & (batch.points <= size - 0.5)
             shares = (batch.points + 0.5) / size
             shares[~inside.all(dim=2)] = float("nan")
             loss = regression_loss(found.float(), shares, batch.weight)
             logits = found
-        elif isinstance(network, ContextNetwork) and batch.pictures.ndim == 5:
-            alone, logits = network.in_context(batch.pictures)
+        elif isinstance(network, ContextNetwork) and batch.images.ndim == 5:
+            alone, logits = network.in_context(batch.images)
             loss = supervised_loss(
                 how.loss, alone.float(), batch.targets, batch.weight
             ) + supervised_loss(how.loss, logits.float(), batch.targets, batch.weight)
         elif edges := network.how.edges:
-            logits = network(batch.pictures)
+            logits = network(batch.images)
             parts = network.bodyparts
             both = batch.weight[:, [a for a, _ in edges]]
             both = both * batch.weight[:, [b for _, b in edges]]
@@ -122,7 +124,7 @@ class PoseModule(lightning.LightningModule):
                 logits[:, parts:].float(), batch.targets[:, parts:], both
             )  # fmt: skip
         else:
-            logits = network(batch.pictures)
+            logits = network(batch.images)
             loss = supervised_loss(
                 how.loss, logits.float(), batch.targets, batch.weight
             )
@@ -181,11 +183,11 @@ class PoseModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Store loss and pixel error of held-out images."""
         self._supervised(batch)
-        pictures = batch.pictures
-        if isinstance(self.network, ContextNetwork) and pictures.ndim == 5:
-            maps = self.network.surest(pictures)
+        images = batch.images
+        if isinstance(self.network, ContextNetwork) and images.ndim == 5:
+            maps = self.network.surest(images)
         else:
-            maps = self.network.maps(pictures)
+            maps = self.network.maps(images)
         found = decoded(self.decoder, maps.float(), batch.points)
         away = torch.linalg.vector_norm(found - batch.points, dim=2)
         self._away.append(away[torch.isfinite(away)].cpu())
@@ -208,14 +210,14 @@ class PoseModule(lightning.LightningModule):
         board = getattr(self.logger, "experiment", None)
         if board is None or not hasattr(board, "add_image"):
             return
-        pictures, labelled = batch.pictures, batch.points
-        if pictures.ndim == 5:  # the middle frame, or the first view
+        images, labelled = batch.images, batch.points
+        if images.ndim == 5:  # the middle frame, or the first view
             views = self.how.network.views
-            pictures = pictures[:, 0 if views > 1 else pictures.shape[1] // 2]
+            images = images[:, 0 if views > 1 else images.shape[1] // 2]
             count = labelled.shape[1] // views
             labelled, found = labelled[:, :count], found[:, :count]
-        for place in range(min(SHOWN, len(pictures))):
-            drawn = pictures[place].cpu().numpy()[..., ::-1].copy()
+        for place in range(min(SHOWN, len(images))):
+            drawn = images[place].cpu().numpy()[..., ::-1].copy()
             mark(drawn, labelled[place].cpu().numpy(), (0, 255, 0))
             mark(drawn, found[place].cpu().numpy(), (255, 0, 0))
             board.add_image(

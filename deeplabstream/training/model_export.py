@@ -64,13 +64,13 @@ class ModelMetadata:
 def export(
     network: PoseNetwork,
     metadata: ModelMetadata,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     folder: Path,
     own: bool = True,
 ) -> ModelFolder:
     """Write the model folder and return it, as loaded again.
 
-    torch and ONNX Runtime run `pictures` (n, height, width, 3). If they are its `own`,
+    torch and ONNX Runtime run `images` (n, height, width, 3). If they are its `own`,
     of the kind it is made for, some are stored in the folder. ModelError when a visible
     point differs by more than `MOST_PX`, or a confidence by more than
     `MOST_CONFIDENCE`.
@@ -94,9 +94,9 @@ def export(
         metadata.about,
         confidence=metadata.confidence,
     )
-    compare(network, model, pictures)
-    if own and len(pictures):
-        save_images(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
+    compare(network, model, images)
+    if own and len(images):
+        save_images(model, images[:: max(1, len(images) // KEPT)][:KEPT])
     save_description(model)
     return load_model_folder(folder)
 
@@ -141,19 +141,19 @@ def _write_onnx(network: PoseNetwork, fitting: Fitting, file: Path) -> None:
 
 
 def compare(
-    network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
+    network: PoseNetwork, model: ModelFolder, images: NDArray[np.uint8]
 ) -> float:
     """Return the largest difference of a visible point to torch's, px of the input."""
     if model.animals > 1:
-        worst_px, worst = _several(network, model, pictures)
+        worst_px, worst = _several(network, model, images)
     else:
         points, confidence = (
-            each[:, 0] for each in predict(network, model.decoder, pictures)
+            each[:, 0] for each in predict(network, model.decoder, images)
         )
         scale = model.confidence
         scaled = confidence if scale is None else scale(confidence)
         raw = replace(model, confidence=None)
-        poses = open_onnx(raw, "cpu").estimate(list(pictures))
+        poses = open_onnx(raw, "cpu").estimate(list(images))
         theirs = np.concatenate([pose.points for pose in poses])
         sure = np.concatenate([pose.confidence for pose in poses])
         away = np.linalg.norm(theirs - points, axis=2)[scaled >= model.threshold]
@@ -168,12 +168,12 @@ def compare(
 
 
 def _several(
-    network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
+    network: PoseNetwork, model: ModelFolder, images: NDArray[np.uint8]
 ) -> tuple[float, float]:
     """Return the largest difference of a point, and of any value of maps and fields."""
-    theirs = outputs(open_onnx(model, "cpu").network, pictures)
+    theirs = outputs(open_onnx(model, "cpu").network, images)
     with torch.inference_mode():
-        own = [network.maps(torch.from_numpy(one[None])).numpy() for one in pictures]
+        own = [network.maps(torch.from_numpy(one[None])).numpy() for one in images]
     far = compare_maps(model, np.concatenate(own), theirs)
     return far.max_px if far.points else 0.0, far.output
 
@@ -207,8 +207,8 @@ def export_context(
     `export`.
     """
     own = folder / CONTEXT
-    pictures = windows[:COMPARED].reshape(-1, *windows.shape[2:])
-    model = export(_Along(network), metadata, pictures, own)  # type: ignore[arg-type]
+    images = windows[:COMPARED].reshape(-1, *windows.shape[2:])
+    model = export(_Along(network), metadata, images, own)  # type: ignore[arg-type]
     save_description(replace(model, frames=FRAMES))
     return load_model_folder(own)
 
@@ -226,8 +226,8 @@ def export_views(
     ModelError: see `export`.
     """
     some = moments[: max(1, _AT_ONCE // len(views))]
-    pictures = some.reshape(-1, *moments.shape[2:])
-    model = export(_Views(network), metadata, pictures, folder)  # type: ignore[arg-type]
+    images = some.reshape(-1, *moments.shape[2:])
+    model = export(_Views(network), metadata, images, folder)  # type: ignore[arg-type]
     save_description(replace(model, views=tuple(views)))
     return load_model_folder(folder)
 

@@ -35,7 +35,7 @@ class Advice:
 class ProjectFacts:
     """Facts of a project and of this machine that the recommendations depend on."""
 
-    pictures: int
+    images: int
     clips: int
     bodyparts: tuple[str, ...]
     height: int
@@ -85,7 +85,7 @@ def advise(facts: ProjectFacts) -> list[Advice]:
     """Return the recommended settings."""
     side = _side(facts)
     batch = 8 if facts.gpu_gb == 0 else 16 if facts.gpu_gb < 12 else 32
-    steps = int(np.clip(EPOCHS * facts.pictures / batch, LEAST_STEPS, MOST_STEPS))
+    steps = int(np.clip(EPOCHS * facts.images / batch, LEAST_STEPS, MOST_STEPS))
     scaled = facts.animal_px * side / max(facts.height, facts.width)
     advice = [
         Advice(
@@ -115,8 +115,8 @@ def advise(facts: ProjectFacts) -> list[Advice]:
         ),
         Advice(
             "training.max_steps", steps,
-            f"{facts.pictures} images, each seen about "
-            f"{steps * batch / max(1, facts.pictures):.0f} times",
+            f"{facts.images} images, each seen about "
+            f"{steps * batch / max(1, facts.images):.0f} times",
         ),
         Advice("training.unfreezing_step", 20, "only the head is trained at first"),
         Advice(
@@ -139,7 +139,7 @@ def advise(facts: ProjectFacts) -> list[Advice]:
             else "every point is labelled",
         ),
     ]  # fmt: skip
-    enough = facts.pictures >= 2 * len(facts.bodyparts)
+    enough = facts.images >= 2 * len(facts.bodyparts)
     losses = (
         ["temporal", *(["pca_singleview"] if enough else [])] if facts.videos else []
     )

@@ -157,7 +157,7 @@ def open_start(name: str | Path) -> StartNetwork:
         head,
         model.sha256,
         str(about.get("network", about.get("source", ""))),
-        str(about.get("licence", "")),
+        model.licence,
     )
 
 

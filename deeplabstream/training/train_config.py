@@ -66,6 +66,6 @@ class FitSettings:
     workers: int = 1
     """Threads that prepare batches."""
 
-    def epoch_steps(self, pictures: int) -> int:
+    def epoch_steps(self, images: int) -> int:
         """Return the steps in which each image is seen once."""
-        return max(self.least_epoch, -(-pictures // self.batch))
+        return max(self.least_epoch, -(-images // self.batch))

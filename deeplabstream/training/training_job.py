@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.core.errors import DeepLabStreamError, ModelError, counted
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
@@ -18,9 +18,11 @@ from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
+    DETECTOR,
     ModelFolder,
     load_model_folder,
 )
+from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.training.data.input_size import SIZES, fitting_like, parse_size
 from deeplabstream.training.lightning_pose.result_tables import (
     PREDICTIONS,
@@ -47,6 +49,8 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """Smallest and largest value of each number in `TrainConfig`."""
+CHECKPOINT = "checkpoints/last.ckpt"
+"""Of a training that was stopped, in the folder of its network."""
 _COUNTS = ("steps", "channels")
 _FROM_0 = ("batch", "animals", "devices", "threads", "workers")
 
@@ -289,18 +293,45 @@ def _located(config: TrainConfig) -> TrainConfig:
     if given is None:
         return config
     found = pose_config_at(given, folders=config.config is not None)
+    if config.overrides and found is None:
+        raise ModelError(
+            f"--overrides {' '.join(config.overrides)}: they change a Lightning Pose "
+            f"configuration (.yaml), and {given} is none; use the options of TrainNetwork"
+        )
     return replace(config, data=None if found else given, config=found)
 
 
 def _check_output(config: TrainConfig) -> None:
     """Refuse to train over a network, or over a training that was stopped."""
-    folders = [config.output / f"seed{seed}" for seed in config.seeds]
-    kept = (DESCRIPTION, "checkpoints/last.ckpt")
+    kept = (DESCRIPTION, CHECKPOINT)
     check_free(
-        [folder / name for folder in folders or [config.output] for name in kept],
+        [folder / name for folder in _folders(config) for name in kept],
         config.overwrite,
         "--overwrite (--resume continues a training that was stopped)",
     )
+
+
+def _folders(config: TrainConfig) -> list[Path]:
+    """Return the output folder, and those of an ensemble's networks."""
+    return [config.output, *(config.output / f"seed{seed}" for seed in config.seeds)]
+
+
+def _remove_earlier(config: TrainConfig, start: Path | None) -> None:
+    """Remove what says that the folders hold a network, or a training that was stopped.
+
+    Otherwise a training that is stopped before its first checkpoint would continue from
+    the earlier one, or leave the earlier network with the new configuration. A network
+    that the training starts from stays.
+    """
+    inside = start is not None and start.resolve().is_relative_to(
+        config.output.resolve()
+    )
+    names = (CHECKPOINT, PREDICTIONS, *([] if inside else [DESCRIPTION]))
+    for folder in _folders(config):
+        for own in (folder, folder / DETECTOR, folder / CONTEXT):
+            for name in names:
+                if start is None or (own / name).resolve() != start.resolve():
+                    (own / name).unlink(missing_ok=True)
 
 
 def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
@@ -336,7 +367,7 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
         "command": config.command,
         "network": _named(run),
         "licence": config.licence,
-        "data_sha256": fingerprint(run.labels),
+        "data_sha256": fingerprint(run.labels, run.data.context if run.views else None),
         "made_with": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -354,9 +385,10 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
             say(line)
     parts = run.parts
     say(
-        f"{len(parts.train)} images to train on, "
+        f"{counted(len(parts.train), 'image')} to train on, "
         f"{len(parts.validation) + len(parts.test)} held out"
     )
+    run = _prepared(run, config)
     if not config.seeds:
         errors = _one(run, config.output, config, say, second).errors
         return Trained(config.output, (config.output,), (errors,), run.test_videos)
@@ -375,6 +407,19 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     )
 
 
+def _prepared(run: "Run", config: TrainConfig) -> "Run":
+    """Remove what an earlier training left; write the labels of several tables as one."""
+    from deeplabstream.training.data.label_files import write_joined
+    from deeplabstream.training.fit import open_device
+
+    open_device(run.settings.device, run.settings.devices)  # before files are changed
+    if config.overwrite and not config.resume:
+        _remove_earlier(config, run.settings.start_from)
+    if run.labels.tables == 1:
+        return run
+    return replace(run, labels=write_joined(run.labels, config.output))
+
+
 def _one(
     run: "Run",
     folder: Path,
@@ -384,6 +429,7 @@ def _one(
 ) -> "TrainingResult":
     """Train one network and report the result, beside the distance of two persons."""
     from deeplabstream.training.cropzoom import run_cropzoom_training
+    from deeplabstream.training.evaluation.comparison import learned_before
     from deeplabstream.training.evaluation.held_out_sets import predict_others
     from deeplabstream.training.progress_reporting import JsonProgressReporter, Progress
     from deeplabstream.training.training_run import run_training
@@ -416,6 +462,8 @@ def _one(
             f"{error.p95_px:5.1f}   not seen {error.below_threshold:4.0%}"
             + (f"   two persons: {persons[error.bodypart].told}" if persons else "")
         )
+    if warning := learned_before(folder):
+        say(f"  {warning}")
     for name, value in outcome.animals.items():
         say(f"  {name} {value:g}" if isinstance(value, float | int) else f"  {name} -")
     before, after = outcome.calibration_error
@@ -442,6 +490,8 @@ def _from_data(
     labels = open_project(data_path, where, several=True).labels
     if labels.left_out:
         say(f"not learned, as they belong to no animal: {', '.join(labels.left_out)}")
+    if labels.unlabelled:
+        say(f"left out: {counted(labels.unlabelled, 'frame')} without any label")
     given = tuple(_edge(word, labels.skeleton) for word in config.edges)
     skeleton = replace(labels.skeleton, edges=given or labels.skeleton.edges)
     labels = replace(labels, skeleton=skeleton)
@@ -457,7 +507,7 @@ def _from_data(
         multiple = open_backbone(how.backbone, how.stages).multiple
         fitting = fitting_like(labels.images, SIZES[fitting], multiple)
     data = load_dataset(labels, fitting, context)
-    parts = split(data.clips, config.held_out, config.seed)
+    parts = split(labels.images, config.held_out, config.seed)
 
     from deeplabstream.training.data.augmentation import Augmentation
     from deeplabstream.training.data.rotation_range import turns_and_mirror
@@ -537,6 +587,8 @@ def _started(
     run: "Run", start: "StartNetwork", say: Callable[[str], object]
 ) -> "tuple[Run, TakenOver]":
     """Return the run, from a start network; say what is taken over."""
+    from deeplabstream.training.data.labels import LabelsError
+    from deeplabstream.training.evaluation.comparison import LEARNED, learned_images
     from deeplabstream.training.networks.pose_network import build_network, check_size
     from deeplabstream.training.start_network import take_over
 
@@ -546,7 +598,15 @@ def _started(
     taken = take_over(trial, skeleton, start)
     say(taken.sentence(start))
     settings = replace(run.settings, start_from=start.path, imagenet=False)
-    about = {"started_from": start.about(taken)}
+    try:
+        learned = learned_images(start.path)
+    except LabelsError as error:
+        say(f"not known which images {start.path} learned: {error}")
+        learned = set()
+    held_out = (*run.parts.validation, *run.parts.test)
+    names = [run.labels.names[row] for row in held_out]
+    both = [name for name in names if name in learned]
+    about = {"started_from": start.about(taken) | ({LEARNED: both} if both else {})}
     return replace(run, settings=settings, about=about), taken
 
 

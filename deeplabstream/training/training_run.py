@@ -3,12 +3,14 @@
 ```text
 FOLDER/
   model.json network.onnx       the network, for the rig and all programs
-  context/                      of a context network: the one that looks at five frames
+  context/                      of a context network: the one that looks at five frames,
+                                with the same tables; those here are of the one for one frame
   weights.pt                    the same for torch
-  config.yaml CollectedData.csv as given
-  predictions.csv               all labelled pictures, with the set that each was in
+  config.yaml CollectedData.csv as given; of a DeepLabCut project CollectedData_NAME.csv,
+                                the tables of all videos as one
+  predictions.csv               all labelled images, with the set that each was in
   predictions_pixel_error.csv   and …_pca_singleview_error.csv, …_pca_multiview_error.csv
-  reliability.csv               how often a confidence was right, held-out pictures;
+  reliability.csv               how often a confidence was right, validation images;
                                 reliability_raw.csv: before it was calibrated
   train_status.json             how far it is, as Lightning Pose's app reads it
   tb_logs/ checkpoints/         curves; what a killed run goes on with
@@ -28,15 +30,17 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.training.callbacks import Looked, Watch, unseen
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
-from deeplabstream.training.data.labels import APART, Labels
+from deeplabstream.training.data.labels import APART, TABLE, Labels
 from deeplabstream.training.evaluation.animal_matching import Matched, match
-from deeplabstream.training.evaluation.confidence_fit import calibrated
+from deeplabstream.training.evaluation.confidence_fit import ENOUGH, calibrated
 from deeplabstream.training.evaluation.evaluate import (
     PartError,
+    Reliability,
     choose_threshold,
     choose_variant,
     held_out_error,
@@ -60,6 +64,7 @@ from deeplabstream.training.model_export import (
 )
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.multiview import MultiviewNetwork
+from deeplabstream.training.networks.pose_network import PoseNetwork
 from deeplabstream.training.start_network import WEIGHTS, check_resumed
 from deeplabstream.training.train_config import FitSettings
 
@@ -105,6 +110,17 @@ class Run:
             return self.data.known
         return self.data.known & np.isfinite(self.data.points).all(axis=2)
 
+    def decisive(self) -> list[int]:
+        """Return the images on which decoder, calibration and threshold are chosen.
+
+        Those are the validation images, and the test images too if the points of the others
+        are too few.
+        """
+        chosen = list(self.parts.validation)
+        if self.known()[chosen].sum() < ENOUGH:
+            chosen += self.parts.test
+        return chosen
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
@@ -114,7 +130,7 @@ class TrainingResult:
     """In the held-out images: test images where there are some, else validation."""
     threshold: float
     calibration_error: tuple[float, float]
-    """Of the confidence, raw and as the network gives it: of held-out images, each
+    """Of the confidence, raw and as the network gives it: of `Run.decisive` images, each
     calibrated by what the others say. Equal: calibration did not lower it."""
     animals: Mapping[str, object] = field(default_factory=dict)
     """Of several animals: how many were found, and how many of those told are there."""
@@ -157,23 +173,78 @@ def _train_and_export(
     (folder / WEIGHTS).write_bytes(weights.getvalue())  # OSError where the disk is full
     status.write("EVALUATING", run.settings.steps)
     out = list(parts.validation) + list(parts.test)
+    evaluated = run
+    if isinstance(network, ContextNetwork) and data.context is not None:
+        five = _evaluate(run, network)
+        export_context(network, five.metadata, data.context[out or slice(None)], folder)
+        five.write(run, folder / CONTEXT)
+        evaluated = replace(run, data=replace(data, context=None))
+    found = _evaluate(evaluated, network)
+    some = data.images[out] if out else data.images
+    if isinstance(network, MultiviewNetwork) and data.context is not None:
+        count = len(data.skeleton.bodyparts) // len(run.views)
+        end = f"_{run.views[0]}"
+        names = data.skeleton.bodyparts[:count]
+        own = Skeleton(tuple(name.removesuffix(end) for name in names))
+        export_views(
+            network, replace(found.metadata, skeleton=own),
+            data.context[out or slice(None)], run.views, folder,
+        )  # fmt: skip
+    else:
+        export(network, found.metadata, some[:64], folder)
+    found.write(run, folder)
+    if (file := run.labels.file).is_file():
+        joined = run.labels.tables > 1
+        copy = folder / (file.name if joined else f"{TABLE}{file.suffix}")
+        if copy != file:
+            copy.write_bytes(file.read_bytes())
+    return found.result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evaluation:
+    """What is known of a network after its training."""
+
+    metadata: ModelMetadata
+    result: TrainingResult
+    reliability: tuple[Reliability, Reliability]
+    """Before and after calibration."""
+    points: NDArray[np.float32]
+    """(image, bodypart, 2), px of all labelled images, as `HeldOutPoints`."""
+    distance: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    """(image, bodypart), calibrated."""
+
+    def write(self, run: Run, folder: Path) -> None:
+        """Write the tables."""
+        before, after = self.reliability
+        before.write(folder / "reliability_raw.csv")
+        after.write(folder / "reliability.csv")
+        _write_tables(run, folder, self.points, self.distance, self.confidence)
+
+
+def _evaluate(run: Run, network: PoseNetwork) -> _Evaluation:
+    """Return errors, calibration and threshold of a network on the images of a run.
+
+    Of a context network it is the head for five frames if the data has them.
+    """
+    data, parts = run.data, run.parts
+    decisive = run.decisive()
     decoder = training_decoder(data, run.settings.network)
-    decoder = choose_variant(network, data.pick(out), decoder)
+    decoder = choose_variant(network, data.pick(decisive), decoder)
     told = held_out_error(network, data, decoder, run.known(), run.near_px)
     distance, confidence, points = told.distance, told.confidence, told.points
     claimed, sure, asked = told.claimed
-    claimed, sure, asked = claimed[out], sure[out], asked[out]
+    claimed, sure, asked = claimed[decisive], sure[decisive], asked[decisive]
     before = reliability(claimed, sure, asked, run.right_px)
-    clips = [data.clips[place] for place in out]
+    clips = [data.clips[place] for place in decisive]
     scale, fitted = calibrated(claimed, sure, asked, run.right_px, clips)
     after = reliability(claimed, fitted, asked, run.right_px)
-    before.write(folder / "reliability_raw.csv")
-    after.write(folder / "reliability.csv")
     if scale is not None:
         there = np.isfinite(points).all(axis=2)
         confidence = np.where(there, scale(confidence), np.float32(0))
-    known = run.known()[out]
-    threshold = choose_threshold(distance[out], confidence[out], known)
+    known = run.known()[decisive]
+    threshold = choose_threshold(distance[decisive], confidence[decisive], known)
     measured = list(parts.test or parts.validation)
     errors, found = _measured(run, measured, distance, confidence, points, threshold)
     about = {
@@ -190,25 +261,14 @@ def _train_and_export(
         "held_out_error": [rounded(asdict(error)) for error in errors],
         **({"held_out_animals": found} if found else {}),
     }
-    metadata = ModelMetadata(
-        data.skeleton, data.fitting, decoder, threshold, about, scale
+    return _Evaluation(
+        ModelMetadata(data.skeleton, data.fitting, decoder, threshold, about, scale),
+        TrainingResult(errors, threshold, (before.error(), after.error()), found),
+        (before, after),
+        points,
+        distance,
+        confidence,
     )
-    some = data.pictures[out] if out else data.pictures
-    if isinstance(network, MultiviewNetwork) and data.context is not None:
-        count = len(data.skeleton.bodyparts) // len(run.views)
-        end = f"_{run.views[0]}"
-        names = data.skeleton.bodyparts[:count]
-        own = Skeleton(tuple(name.removesuffix(end) for name in names))
-        export_views(
-            network, replace(metadata, skeleton=own),
-            data.context[out or slice(None)], run.views, folder,
-        )  # fmt: skip
-    else:
-        export(network, metadata, some[:64], folder)
-    if isinstance(network, ContextNetwork) and data.context is not None:
-        export_context(network, metadata, data.context[out or slice(None)], folder)
-    _write_tables(run, folder, points, distance, confidence)
-    return TrainingResult(errors, threshold, (before.error(), after.error()), found)
 
 
 def _measured(
@@ -311,9 +371,6 @@ def _write_tables(
                 folder / f"predictions_{name}_error.csv", parts, names,
                 loss.errors(points), sets,
             )  # fmt: skip
-    if labels.file.is_file():
-        copy = folder / f"CollectedData{labels.file.suffix}"
-        copy.write_bytes(labels.file.read_bytes())
 
 
 def _write_config(run: Run, folder: Path) -> None:

@@ -262,7 +262,7 @@ def test_the_simulated_mouse_is_followed_as_well_as_whole_pictures_are() -> None
         windows += crop.windows["top"].width < 640
     assert windows > 40
     assert ghosts == 0
-    assert np.median(errors["crop"]) < np.median(errors["full"]) + 0.3
+    assert np.median(errors["crop"]) < np.median(errors["full"]) + 0.5
     assert np.percentile(errors["crop"], 95) < np.percentile(errors["full"], 95) + 1.5
     assert unseen["crop"] <= unseen["full"] + 8
 

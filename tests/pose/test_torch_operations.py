@@ -133,6 +133,23 @@ def test_pictures_are_resized_as_by_onnx_runtime(
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+@SLOW
+@given(
+    times=st.tuples(*[st.sampled_from([0.25, 0.4, 0.5, 1.0, 1.5, 2.0])] * 2),
+    size=st.one_of(st.none(), st.tuples(st.integers(1, 20), st.integers(1, 20))),
+)
+def test_antialiased_resizes_are_those_of_onnx_runtime(
+    tmp_path: Path, times: Any, size: Any
+) -> None:
+    said = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    scales = np.array([1, 1, *times], F32) if size is None else None
+    last = [np.array([1, 4, *size], I64)] if size is not None else []
+    case = alone("Resize", None, scales, *last, **said, antialias=1, exclude_outside=1)
+    ours, theirs = both(tmp_path, *case, opset=18)
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("case", "sentence"),
     [

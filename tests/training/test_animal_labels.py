@@ -51,7 +51,7 @@ def test_animals_that_do_not_fit_together_are_refused(
     with file.open("w", newline="") as lines:
         csv.writer(lines).writerows(rows)
     with pytest.raises(LabelsError, match=sentence):
-        read_labels(file, pictures=False, several=True)
+        read_labels(file, with_images=False, several=True)
 
 
 def test_points_of_no_animal_are_left_out(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_points_of_no_animal_are_left_out(tmp_path: Path) -> None:
         "scorer,me,me,me,me,me,me\nindividuals,a,a,single,single,b,b\n"
         "bodyparts,x,x,box,box,x,x\ncoords,x,y,x,y,x,y\nimg.png,1,2,3,4,5,6\n"
     )
-    labels = read_labels(file, pictures=False, several=True)
+    labels = read_labels(file, with_images=False, several=True)
     assert labels.individuals == ("a", "b")
     assert labels.points.tolist() == [[[1, 2], [5, 6]]]
     assert labels.left_out == ("box",)
@@ -188,7 +188,7 @@ def test_hdf5_says_the_same_as_the_csv_beside_it(
     expected = plain.points.copy()
     expected[3, 0] = np.nan
     np.testing.assert_array_equal(labels.points, expected)
-    found = read_labels(tmp_path, pictures=False, several=True)
+    found = read_labels(tmp_path, with_images=False, several=True)
     assert found.file == file
 
 

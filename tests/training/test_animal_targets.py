@@ -78,14 +78,15 @@ def test_a_mirror_exchanges_left_and_right_of_each_animal() -> None:
     points = np.array([[10, 5], [20, 5], [30, 9], [40, 9]], np.float32)
     still = Augmentation(rotation_deg=0, scale=(1, 1), shift=0, light=0, empty=0)
     picture = np.zeros((32, 64, 3), np.uint8)
+    known = np.array([True, False, True, True])
     for seed in range(40):
-        _, moved = augment(
-            still, skeleton, picture, points, None, np.random.default_rng(seed)
-        )
+        rng = np.random.default_rng(seed)
+        _, moved, told = augment(still, skeleton, picture, points, known, None, rng)
         if not np.allclose(moved, points):
             break
     expected = [[43, 5], [53, 5], [23, 9], [33, 9]]
     np.testing.assert_allclose(moved, expected, atol=1e-3)
+    assert told.tolist() == [False, True, True, True]
 
 
 def test_what_is_learned_from_is_what_is_read() -> None:

@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from deeplabstream.training.data.augmentation import Augmentation, augment, mirr
 
 SKELETON = Skeleton(("leftear", "rightear"))
 POINTS = np.array([[40, 30], [70, 60]], np.float32)
+KNOWN = np.ones(2, np.bool_)
 EMPTY = np.full((96, 128, 3), 120, np.uint8)
 
 
@@ -29,7 +31,7 @@ def follows(picture: np.ndarray, points: np.ndarray, levels: tuple[int, int]) ->
 def test_points_stay_on_the_animal(seed: int, moved: float) -> None:
     how = Augmentation(mirror=False, light=0, moved=moved, empty=0)
     rng = np.random.default_rng(seed)
-    picture, points = augment(how, SKELETON, scene(), POINTS, EMPTY, rng)
+    picture, points, _ = augment(how, SKELETON, scene(), POINTS, KNOWN, EMPTY, rng)
     assert picture.shape == EMPTY.shape
     assert picture.dtype == np.uint8
     follows(picture, points, (10, 245))
@@ -40,7 +42,7 @@ def test_a_mirror_swaps_left_and_right() -> None:
     pictures = set()
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        picture, points = augment(how, SKELETON, scene(), POINTS, None, rng)
+        picture, points, _ = augment(how, SKELETON, scene(), POINTS, KNOWN, None, rng)
         flipped = bool(points[0, 1] > points[1, 1])
         follows(picture, points, (10, 245) if not flipped else (245, 10))
         pictures.add(flipped)
@@ -52,18 +54,36 @@ def test_what_has_no_other_side_stays_in_a_mirror() -> None:
     assert mirrored(Skeleton(parts)) == [0, 2, 1, 3]
 
 
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        # of SLEAP's flies
+        (("thorax", "forelegL4", "forelegR4", "midlegL4", "midlegR4"), [0, 2, 1, 4, 3]),
+        (("paw_l_front", "paw_r_front", "paw_l_hind", "paw_r_hind"), [1, 0, 3, 2]),
+        (("pawLFront", "pawRFront", "ear-l-tip", "ear-r-tip"), [1, 0, 3, 2]),
+        (("LF", "RF", "LR", "RR"), [1, 0, 3, 2]),
+        (("FL", "FR", "RL", "RR"), [1, 0, 3, 2]),
+        (("Leg", "Reg_x", "snoutLip", "snoutRip"), [0, 1, 2, 3]),
+        (("l_l", "r_l", "r_r"), [0, 2, 1]),  # one counterpart each, and in return
+    ],
+)
+def test_the_other_side_is_found_in_names(
+    parts: tuple[str, ...], expected: list[int]
+) -> None:
+    assert mirrored(Skeleton(parts)) == expected
+
+
 def test_an_empty_scene_has_no_points() -> None:
     how = Augmentation(empty=1.0)
     rng = np.random.default_rng(0)
-    _, points = augment(how, SKELETON, scene(), POINTS, EMPTY, rng)
+    _, points, _ = augment(how, SKELETON, scene(), POINTS, KNOWN, EMPTY, rng)
     assert np.isnan(points).all()
 
 
 def test_the_same_seed_gives_the_same_picture() -> None:
+    how = Augmentation()
     first, second = (
-        augment(
-            Augmentation(), SKELETON, scene(), POINTS, EMPTY, np.random.default_rng(3)
-        )
+        augment(how, SKELETON, scene(), POINTS, KNOWN, EMPTY, np.random.default_rng(3))
         for _ in range(2)
     )
     np.testing.assert_array_equal(first[0], second[0])

@@ -4,9 +4,11 @@ import json
 import pickle
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
@@ -25,7 +27,13 @@ from deeplabstream.recording.exporters.pose_files import write_dlc_csv
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load, parse
-from deeplabstream.training.behaviour_classifier import Interval, read_intervals
+from deeplabstream.training.behaviour_classifier import (
+    Examples,
+    Interval,
+    read_intervals,
+    split,
+)
+from deeplabstream.video.video_reader import open_video
 from tests.offline.films import write_film
 from tests.training.walker import PLACE, RATE, RIG, SKELETON, Animal, run
 from utils import CheckSettings, ConvertClassifier, LearnTracking, TrainClassifier
@@ -95,6 +103,76 @@ def test_intervals_of_boris_are_read(tmp_path: Path) -> None:
     file.write_text("a,b\n1,2\n", "utf-8")
     with pytest.raises(DeepLabStreamError, match="needs the columns start_s, end_s"):
         read_intervals(file)
+
+
+def test_no_frame_is_both_learned_from_and_tested_on() -> None:
+    times_s = np.arange(0.5, 40, 0.1)
+    names = np.where(times_s % 2 < 1, "rest", "walk")
+    data = Examples(times_s.astype(np.float32)[:, None], names, times_s)
+    learn, test = split(data, 4.0, 0.5)
+    assert len(test) > 60
+    assert len(learn) + len(test) > len(data) - 24
+    windows = [each.times_s[:, None] - np.linspace(0, 0.5, 6) for each in (learn, test)]
+    frames = [set(np.rint(each.ravel() / 0.1).astype(int)) for each in windows]
+    assert not frames[0] & frames[1]
+    assert learn.times_s[0] == 0.5
+
+
+def boris(path: Path, *rows: str) -> Path:
+    """Write aggregated events of BORIS; `rows`: start, end and behaviour."""
+    head = "Behavior,Behavior type,Start (s),Stop (s)"
+    cells = [row.split(",") for row in rows]
+    lines = [f"{name},STATE,{start},{end}" for start, end, name in cells]
+    path.write_text("\n".join([head, *lines]) + "\n", "utf-8")
+    return path
+
+
+def test_times_of_boris_count_from_the_start_of_the_video(
+    trained: Path, tmp_path: Path
+) -> None:
+    golden = Path(__file__).parents[1] / "golden/version_2_0_0_dev0/run"
+    source = Path(shutil.copytree(golden, tmp_path / "run"))
+    recorded = read_frames(RunFolder(source), "arena").of_video("arena.mkv").times_s
+    assert recorded[0] > 20  # the stream ran before the recording
+    events = boris(tmp_path / "boris.csv", "0.1,0.6,rest", "0.6,1.2,walk")
+    words = ["--window-s", "0.1", "--features-only", "--of", str(source), str(events)]
+    assert TrainClassifier.main([str(tmp_path / "found"), *words]) == 0
+    table = pd.read_csv(tmp_path / "found/features.csv")
+    since_s = table["time_s"] - 0.05 - recorded[0]  # middle of the window
+    rest = (table["behaviour"] == "rest").to_numpy()
+    assert {*table["behaviour"]} == {"rest", "walk"}
+    assert since_s[rest].between(0.1, 0.6).all()
+    assert since_s[~rest].between(0.6, 1.2).all()
+
+    # a table with time_s of the run is used as it is
+    own = tmp_path / "own.csv"
+    own.write_text("start_s,end_s,behaviour\n26.5,26.7,rest\n", "utf-8")
+    assert read_intervals(own, RunFolder(source), "arena") == [
+        Interval(26.5, 26.7, "rest")
+    ]
+    for ending in (".mkv", ".frames.csv"):
+        shutil.copy(source / f"arena{ending}", source / f"arena_2{ending}")
+    with pytest.raises(DeepLabStreamError, match="has 2 videos of the camera arena"):
+        read_intervals(events, RunFolder(source), "arena")
+    (without,) = trained.glob("run/**/top.csv")
+    with pytest.raises(DeepLabStreamError, match=r"has 0 videos.* give .*time_s"):
+        read_intervals(events, RunFolder(without.parent), "top")
+
+
+@pytest.mark.parametrize("how", ["link", "reference"])
+def test_times_of_boris_follow_the_frames_of_an_imported_video(
+    trained: Path, tmp_path: Path, how: Literal["link", "reference"]
+) -> None:
+    (table,) = trained.glob("run/**/top.csv")
+    rows = read_frames(RunFolder(table.parent), "top").poses
+    write_dlc_csv(rows, tmp_path / "poses.csv")
+    film = write_film(tmp_path / "film.mp4", frames=len(rows))
+    played = open_video(film).rate
+    options = ImportOptions(fps=4 * played, video=how)  # slow motion
+    made = import_run(film, tmp_path / "poses.csv", tmp_path / "imported", options)
+    events = boris(tmp_path / "boris.csv", "4,8,rest")
+    (found,) = read_intervals(events, made.folder, "video")
+    assert (found.start_s, found.end_s) == pytest.approx((1, 2), abs=1e-3)
 
 
 def test_an_imported_run_is_learned_from_like_the_run_itself(

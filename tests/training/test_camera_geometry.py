@@ -15,6 +15,7 @@ from deeplabstream.training.camera_geometry import (
     reprojection_heatmap_loss,
     triangulate,
 )
+from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.losses.supervised import as_mass
 
@@ -118,6 +119,25 @@ def test_losses_pull_a_view_to_where_the_others_see_the_point(
         assert torch.isfinite(gradient).all()
         nearer = wrong - 0.5 * gradient / gradient.abs().max()
         assert loss(nearer) < loss(wrong)
+
+
+def test_reprojection_counts_in_each_views_own_cells(
+    cameras: tuple[CalibratedCamera, ...],
+) -> None:
+    seen = [project(camera, space(4)) for camera in cameras]
+    scales = ((0.4, 0.5), (0.8, 1.0), (0.6, 0.4))  # input pixels per camera pixel
+    found = [
+        (xy + 0.5) * torch.tensor(scale) - 0.5
+        for xy, scale in zip(seen, scales, strict=True)
+    ]
+    points = torch.cat(found, dim=1)
+    maps = Heatmaps(4, 1.25).gaussians(points.numpy(), 120, 140)
+    targets = torch.from_numpy(maps).double()
+    losses = CameraLosses(cameras, scales, None, 1.0)
+    exact = float(losses.reprojection_loss(points, targets, 4, 1.25))
+    assert exact < 1e-6
+    points[:, 0, 0] += 4
+    assert float(losses.reprojection_loss(points, targets, 4, 1.25)) > 1e-3
 
 
 def test_what_a_calibration_lacks_is_told(tmp_path: Path) -> None:

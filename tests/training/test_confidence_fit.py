@@ -8,15 +8,15 @@ from deeplabstream.training.evaluation.confidence_fit import (
 )
 from deeplabstream.training.evaluation.evaluate import choose_threshold, reliability
 
-RNG = np.random.default_rng(0)
 KNOWN = np.ones((200, 5), bool)
 
 
 def told(slope: float, shift: float) -> tuple[np.ndarray, np.ndarray]:
     """Return distances and confidences whose worth is known."""
-    sure = RNG.uniform(0.02, 0.98, (200, 5))
+    random = np.random.default_rng(0)
+    sure = random.uniform(0.02, 0.98, (200, 5))
     share = 1 / (1 + np.exp(-(slope * np.log(sure / (1 - sure)) + shift)))
-    away = np.where(RNG.random(sure.shape) < share, 1.0, 30.0)
+    away = np.where(random.random(sure.shape) < share, 1.0, 30.0)
     return away.astype(np.float32), sure.astype(np.float32)
 
 
@@ -70,7 +70,7 @@ def test_each_picture_is_calibrated_by_others() -> None:
 
 
 def test_where_all_is_right_an_unsure_point_is_still_doubted() -> None:
-    sure = RNG.uniform(0.7, 0.95, (20, 4)).astype(np.float32)
+    sure = np.random.default_rng(0).uniform(0.7, 0.95, (20, 4)).astype(np.float32)
     scale = fit_scale(np.ones_like(sure), sure, np.ones(sure.shape, bool), 5)
     assert scale is not None
     assert float(scale(np.array([0.05]))[0]) < 0.15

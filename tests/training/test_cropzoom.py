@@ -76,9 +76,9 @@ def test_points_in_windows_come_back_to_the_picture(labelled: Path) -> None:
     data = load_dataset(labels, Fitting(48, 64), boxes=around)
     np.testing.assert_allclose(data.in_camera_px(data.points), labels.points, atol=1e-3)
     assert data.windows[0].width == 128
-    for picture, points in zip(data.pictures, data.points, strict=True):
+    for image, points in zip(data.images, data.points, strict=True):
         x, y = points[0].round().astype(int)
-        assert picture[y, x, 0] < 60
+        assert image[y, x, 0] < 60
 
 
 @pytest.fixture(scope="module")

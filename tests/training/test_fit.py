@@ -1,4 +1,5 @@
 import ctypes
+import json
 import signal
 import sys
 from dataclasses import replace
@@ -12,12 +13,15 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
+from deeplabstream.training import training_run
 from deeplabstream.training.callbacks import Epoch
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.augmentation import Augmentation
-from deeplabstream.training.data.dataset import Dataset, load_dataset
+from deeplabstream.training.data.dataset import Dataset, Parts, load_dataset
 from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.evaluation import confidence_fit
 from deeplabstream.training.evaluation.evaluate import (
     choose_threshold,
     held_out_error,
@@ -88,10 +92,10 @@ def test_an_exported_network_says_what_torch_says(
     metadata = ModelMetadata(
         data.skeleton, data.fitting, decoder_of(data), 0.1, {"steps": 40}
     )
-    model = export(network, metadata, data.pictures, tmp_path / "model")
+    model = export(network, metadata, data.images, tmp_path / "model")
     assert model.skeleton == data.skeleton
-    assert compare(network, model, data.pictures) < 0.05
-    images: list[Image] = list(data.pictures)
+    assert compare(network, model, data.images) < 0.05
+    images: list[Image] = list(data.images)
     poses = open_onnx(model, "cpu", 1).estimate(images)
     points = np.stack([pose.points[0] for pose in poses])
     distance = held_out_error(network, data, decoder_of(data)).distance
@@ -107,10 +111,10 @@ def test_a_regression_network_is_exported_with_maps(
     network = build_network(2, Architecture(kind="regression", stages=4)).eval()
     assert isinstance(network, RegressionNetwork)
     metadata = ModelMetadata(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
-    model = export(network, metadata, data.pictures, tmp_path)
-    (pose,) = open_onnx(model, "cpu", 1).estimate([data.pictures[0]])
+    model = export(network, metadata, data.images, tmp_path)
+    (pose,) = open_onnx(model, "cpu", 1).estimate([data.images[0]])
     with torch.inference_mode():
-        x, y, _ = network(torch.from_numpy(data.pictures[:1]))[0, 0].tolist()
+        x, y, _ = network(torch.from_numpy(data.images[:1]))[0, 0].tolist()
         uneven = torch.rand(2, 3, 6, 15)  # the parts divide neither side
         wanted = torch.nn.functional.adaptive_avg_pool2d(uneven, (4, 4))
         torch.testing.assert_close(network.coordinates[0](uneven), wanted)
@@ -128,7 +132,7 @@ def test_what_can_not_be_exported_is_told_in_a_sentence(
     network.coordinates[2] = torch.nn.Linear(35 * 80, 6)
     metadata = ModelMetadata(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
     with pytest.raises(ModelError, match="can't be written as"):
-        export(network, metadata, data.pictures, tmp_path)
+        export(network, metadata, data.images, tmp_path)
 
 
 def test_a_network_that_differs_is_refused(
@@ -136,10 +140,65 @@ def test_a_network_that_differs_is_refused(
 ) -> None:
     network, _ = trained
     metadata = ModelMetadata(data.skeleton, data.fitting, decoder_of(data), 0.0, {})
-    model = export(network, metadata, data.pictures, tmp_path)
+    model = export(network, metadata, data.images, tmp_path)
     torch.manual_seed(1)
     with pytest.raises(ModelError, match="differs from the trained one"):
-        compare(PoseNetwork(2, SETTINGS.network).eval(), model, data.pictures)
+        compare(PoseNetwork(2, SETTINGS.network).eval(), model, data.images)
+
+
+def test_nothing_is_chosen_on_test_images_where_others_are_enough(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_run, "ENOUGH", 4)
+    monkeypatch.setattr(confidence_fit, "ENOUGH", 4)
+    labels = read_labels(labelled)
+    parts = Parts((0, 1, 2, 3), (4, 5), (6, 7))
+    results, models = [], []
+    for name, away in (("right", 0), ("wrong", 40)):
+        own = replace(labels, points=labels.points.copy())
+        own.points[list(parts.test)] += away
+        data = load_dataset(own, Fitting(96, 128))
+        run = training_run.Run(own, data, parts, SETTINGS)
+        (tmp_path / name).mkdir()
+        results.append(
+            training_run.run_training(run, tmp_path / name, lambda epoch: None)
+        )
+        model = json.loads((tmp_path / name / "model.json").read_text("utf-8"))
+        about = model.pop("about")
+        models.append((model, about["calibration_error"]))
+    assert results[0].errors != results[1].errors
+    assert models[0] == models[1]
+    assert run.decisive() == [4, 5]
+    monkeypatch.setattr(training_run, "ENOUGH", 5)
+    assert run.decisive() == [4, 5, 6, 7]
+
+
+def test_figures_of_a_context_network_are_those_of_the_network_beside_them(
+    labelled: Path, tmp_path: Path
+) -> None:
+    labels, parts = read_labels(labelled), Parts((0, 1, 2, 3), (4, 5, 6, 7))
+    how = Architecture(kind="context", stages=4, channels=8)
+    settings = replace(SETTINGS, steps=8, network=how, learning_rate=2e-2)
+    data = load_dataset(labels, Fitting(96, 128), context=True)
+    run = training_run.Run(labels, data, parts, settings)
+    training_run.run_training(run, tmp_path, lambda epoch: None)
+    network = build_network(2, how).eval()
+    network.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    medians = []
+    for folder, own in (
+        (tmp_path, replace(data, context=None)),
+        (tmp_path / "context", data),
+    ):
+        away = held_out_error(network, own, decoder_of(data)).distance[4:]
+        about = load_model_folder(folder).about
+        told = [error["median_px"] for error in about["held_out_error"]]
+        np.testing.assert_allclose(told, np.median(away, axis=0), atol=1e-3)
+        lines = (folder / "predictions_pixel_error.csv").read_text().splitlines()[5:]
+        table = [[float(cell) for cell in line.split(",")[1:3]] for line in lines]
+        np.testing.assert_allclose(table, away, rtol=1e-3)
+        assert (folder / "reliability.csv").is_file()
+        medians.append(told)
+    assert medians[0] != medians[1]
 
 
 def test_a_device_that_is_not_there_is_refused(data: Dataset) -> None:

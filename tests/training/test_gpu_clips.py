@@ -163,7 +163,7 @@ def test_a_card_gives_the_frames_that_the_processor_gives(
 def clip(video: Video, read: Read) -> np.ndarray:
     rng = np.random.default_rng(1)
     how = Augmentation(light=0)
-    return draw_clip([video], 4, Fitting(32, 48), how, rng, read=read).pictures
+    return draw_clip([video], 4, Fitting(32, 48), how, rng, read=read).images
 
 
 @pytest.mark.usefixtures("packages")

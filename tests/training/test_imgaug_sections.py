@@ -70,6 +70,34 @@ def test_light_changes_leave_points_alone(name: str) -> None:
     assert changed >= 5
 
 
+def test_an_axis_that_is_left_out_does_not_change() -> None:
+    for kwargs, at in (
+        ({"scale": {"x": [0.8, 1.2]}}, 0),
+        ({"translate_percent": {"y": 0.1}}, 1),
+        ({"translate_px": {"x": [1, 5]}}, 0),
+    ):
+        (section,) = read_sections({"Affine": {"p": 1, "kwargs": kwargs}})
+        _, points = section.apply(dots(), POINTS, np.random.default_rng(0))
+        assert (np.abs(points - POINTS)[:2, at] > 0.1).all()
+        np.testing.assert_allclose(points[:2, 1 - at], POINTS[:2, 1 - at], atol=1e-4)
+
+
+def test_whole_numbers_are_drawn_only_where_nothing_else_makes_sense() -> None:
+    rng = np.random.default_rng(0)
+    middle = np.array([[55.5, 39.5], [65.5, 39.5]], np.float32)
+
+    def shifts(**kwargs: list[int]) -> np.ndarray:
+        (section,) = read_sections({"Affine": {"p": 1, "kwargs": kwargs}})
+        moved = [section.apply(dots(), middle, rng)[1] for _ in range(40)]
+        return np.array([(points - middle)[:, 0] for points in moved])
+
+    zoomed = shifts(scale=[1, 2])[:, 1]
+    assert ((zoomed > 0.01) & (zoomed < 9.99)).sum() > 30
+    px = shifts(translate_px=[3, -3])
+    np.testing.assert_allclose(px, px.round(), atol=1e-4)
+    assert set(px[:, 0].round()) == set(range(-3, 4))
+
+
 def test_a_transform_is_applied_as_often_as_it_says() -> None:
     (section,) = read_sections({"Flipud": {"p": 0.25}})
     rng = np.random.default_rng(0)
@@ -87,7 +115,8 @@ def test_a_file_with_a_section_is_trained_with_it(
         read_pose_project(file, [f"data.data_dir={labelled}"]).settings(8).augmentation
     )
     rng = np.random.default_rng(0)
-    image, points = augment(how, Skeleton(("a", "b", "c")), dots(), POINTS, None, rng)
+    skeleton, known = Skeleton(("a", "b", "c")), np.ones(3, np.bool_)
+    image, points, _ = augment(how, skeleton, dots(), POINTS, known, None, rng)
     np.testing.assert_allclose(points[:2, 1], 79 - POINTS[:2, 1])
     np.testing.assert_array_equal(image, dots()[::-1] // 2)
 
@@ -101,6 +130,11 @@ def test_a_file_with_a_section_is_trained_with_it(
         ),
         ("imgaug: {Affine: {kwargs: {order: 3}}}", "Affine: order has no effect here"),
         ("imgaug: {Affine: {kwargs: {rotate: far}}}", "rotate = far: expected numbers"),
+        ("imgaug: {Affine: {kwargs: {rotate: {x: 1}}}}", "rotate = {'x': 1}: expected"),
+        (
+            "imgaug: {AdditiveGaussianNoise: {kwargs: {scale: {x: 1}}}}",
+            "scale = {'x': 1}: expected numbers",
+        ),
         ("imgaug: {Affine: {p: 2}}", "p = 2: expected a number from 0 to 1"),
         ("imgaug: {Affine: {args: [1]}}", "Affine: expected p and kwargs"),
         ("imgaug: {Affine: 3}", "Affine: expected p and kwargs"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.gui.undo_history import LabelHistory
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.training.data import label_book
@@ -17,6 +18,7 @@ from deeplabstream.training.data.label_book import FILE, open_book
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.projects import open_project
+from deeplabstream.training.evaluation.second_labels import second_labels
 
 
 @pytest.fixture
@@ -105,6 +107,107 @@ def test_a_book_is_opened_again_as_it_was_left(folder: Path) -> None:
     assert open_book(folder).left == 3, "all of it was taken back"
 
 
+@pytest.mark.parametrize("project", [False, True])
+def test_labels_that_another_program_saved_meanwhile_are_kept(
+    folder: Path, project: bool
+) -> None:
+    if project:
+        (folder / "config.yaml").write_text("bodyparts: [nose, tail]\nscorer: me\n")
+    one, other = (open_book(folder, ["nose", "tail"]) for _ in range(2))
+    for book, image in ((one, 0), (other, 1), (one, 2)):
+        book.place(image, 0, image + 1, 20)
+        book.accept(image)
+        assert book.fault == ""
+    again = open_book(folder)
+    assert again.done.all()
+    assert again.points[:, 0, 0].tolist() == [1, 2, 3]
+    other.place(2, 0, 30, 20)
+    one.place(1, 0, 9, 20)
+    other.place(0, 1, 5, 6)
+    assert open_book(folder).points[:, 0, 0].tolist() == [1, 9, 30], "the last change"
+    assert other.points[:, 0, 0].tolist() == [1, 9, 30]
+
+
+def test_begun_images_and_proposals_of_another_program_are_kept(folder: Path) -> None:
+    one, other = (open_book(folder, ["nose", "tail"]) for _ in range(2))
+    one.place(0, 0, 1, 2)
+    new = folder / "labeled-data/b/img2.png"
+    cv2.imwrite(str(new), np.zeros((48, 64, 3), np.uint8))
+    assert propose(folder, _Finds()) == 3
+    other.place(1, 0, 3, 4)
+    assert other.fault == ""
+    again = open_book(folder)
+    assert again.points[:2, 0].tolist() == [[1, 2], [3, 4]]
+    assert again.proposed.tolist() == [False, False, True, True]
+    assert sorted(other.names) == again.names
+    one.accept(0)
+    again = open_book(folder)
+    assert again.proposed.tolist() == [False, False, True, True]
+    assert again.unfinished.tolist() == [False, True, False, False]
+
+
+def test_a_network_proposes_nothing_for_what_a_person_began_meanwhile(
+    folder: Path,
+) -> None:
+    window = open_book(folder, ["nose", "tail"])
+    window.accept(2)
+    new = folder / "labeled-data/b/img2.png"
+    cv2.imwrite(str(new), np.zeros((48, 64, 3), np.uint8))
+
+    class Slow(_Finds):
+        def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
+            if not window.unfinished.any():
+                window.place(0, 1, 30, 40)
+                window.accept(1)
+            return super().estimate(images)
+
+    assert propose(folder, Slow()) == 1
+    again = open_book(folder)
+    assert {each[13:] for each in np.array(again.names)[again.done]} == {
+        "a/img2.png",
+        "b/img1.png",
+    }
+    assert [n[13:] for n in np.array(again.names)[again.proposed]] == ["b/img2.png"]
+    begun = again.names.index("labeled-data/a/img1.png")
+    assert again.points[begun, 1].tolist() == [30, 40]
+
+
+def test_points_are_not_saved_with_body_parts_that_another_program_changed(
+    folder: Path,
+) -> None:
+    open_book(folder, ["nose", "tail"]).accept(0)
+    book = open_book(folder)
+    text = (folder / FILE).read_text().replace("tail", "ear")
+    (folder / FILE).write_text(text)
+    book.accept(1)
+    assert "another program has changed body parts or animals in" in book.fault
+    assert (folder / FILE).read_text() == text
+
+
+@pytest.mark.parametrize("project", [False, True])
+def test_body_parts_added_to_the_labels_are_kept_beside_a_begun_image(
+    folder: Path, project: bool
+) -> None:
+    if project:
+        (folder / "config.yaml").write_text("bodyparts: [nose, tail]\nscorer: me\n")
+    open_book(folder, ["nose", "tail"]).place(1, 0, 3, 4)
+    table = (
+        "scorer,,,me,me,me,me\nbodyparts,,,nose,nose,ear,ear\ncoords,,,x,y,x,y\n"
+        "labeled-data,a,img1.png,5,6,7,8\n"
+    )
+    file = folder / ("labeled-data/a/CollectedData_me.csv" if project else FILE)
+    file.write_text(table, encoding="utf-8")
+    if project:
+        (folder / "config.yaml").write_text("bodyparts: [nose, ear]\nscorer: me\n")
+    book = open_book(folder)
+    assert book.bodyparts == (("nose", "ear") if project else ("nose", "ear", "tail"))
+    assert book.points[1, 0].tolist() == [3, 4]
+    book.place(0, 0, 50, 40)
+    again = open_book(folder)
+    assert again.points[0, :2].tolist() == [[50, 40], [7, 8]]
+    assert again.done.tolist() == [True, False, False]
+
+
 def test_deeplabcuts_own_table_is_gone_on_with(folder: Path) -> None:
     table = (
         "scorer,,,Bo,Bo\nbodyparts,,,nose,nose\ncoords,,,x,y\n"
@@ -183,6 +286,33 @@ def test_a_network_proposes_what_it_is_sure_of(folder: Path) -> None:
     assert book.proposed.tolist() == [False, True, True]
 
 
+@pytest.mark.parametrize("change", ["place", "remove", "remove all", "swap"])
+def test_a_proposal_that_a_person_changed_is_not_proposed_again(
+    folder: Path, change: str
+) -> None:
+    pair = np.array([[[5, 6]], [[29, 30]]], np.float32)
+    assert propose(folder, _Finds(("nose",), pair)) == 3
+    book = open_book(folder)
+    if change == "place":
+        book.place(0, 0, 33, 22)
+    elif change == "swap":
+        book.swap(0, 0, 1)
+    else:
+        book.remove(0, 0)
+        if change == "remove all":
+            book.remove(0, 1)
+    wanted = book.points[0].copy()
+    for _ in range(2):
+        assert propose(folder, _Finds(("nose",), pair + 1)) == 3
+        again = open_book(folder)
+        np.testing.assert_array_equal(again.points[0], wanted)
+        assert again.proposed[0], "still to be reviewed"
+        assert sorted(again.points[1].tolist()) == [[6, 7], [30, 31]]
+    again.accept(0)
+    assert open_book(folder).done.tolist() == [True, False, False]
+    assert not (folder / "unfinished.csv").exists()
+
+
 class _Differs(_Finds):
     """Finds the nose farther to the right, the brighter the image is."""
 
@@ -253,7 +383,46 @@ def test_a_deeplabcut_project_is_gone_on_with_in_its_own_files(project: Path) ->
     table = pd.read_hdf(project / "labeled-data/b/CollectedData_Bo.h5")
     assert table.loc[("labeled-data", "b", "img1.png"), ("Bo", "tail", "x")] == 3.25
     assert table.columns.names == ["scorer", "bodyparts", "coords"]
-    assert open_project(project, project).labels.points.shape == (3, 2, 2)
+    assert open_project(project, project).labels.points.shape == (2, 2, 2)
+
+
+def test_a_table_of_another_scorer_is_gone_on_with(project: Path) -> None:
+    config = project / "config.yaml"
+    config.write_text(config.read_text().replace("scorer: Bo", "scorer: anna"))
+    book = open_book(project)
+    book.place(book.names.index("labeled-data/a/img1.png"), 0, 15, 16)
+    place = book.names.index("labeled-data/b/img1.png")
+    book.place(place, 0, 1, 2)
+    book.place(place, 1, 3, 4)
+    tables = sorted(file.name for file in project.rglob("CollectedData*"))
+    assert tables == [
+        f"CollectedData_{scorer}.{end}"
+        for scorer in ("Bo", "anna")
+        for end in ("csv", "h5")
+    ], "a new table of anna, of the video that had none"
+    rows = (project / "labeled-data/a/CollectedData_Bo.csv").read_text().splitlines()
+    assert rows[0] == "scorer,,,Bo,Bo,Bo,Bo"
+    assert rows[3] == "labeled-data,a,img1.png,15.00,16.00,7.00,8.00"
+    labels = open_project(project, project).labels
+    assert labels.points[:, 0].tolist() == [[15, 16], [1, 2]]
+    assert second_labels(labels.of_images([0])) is None
+    again = open_book(project)
+    again.remove(again.names.index("labeled-data/a/img1.png"), 0)
+    assert len(list(project.rglob("CollectedData*"))) == 4
+
+
+def test_a_project_without_any_label_opens_in_the_window_alone(project: Path) -> None:
+    file = project / "labeled-data/a/CollectedData_Bo.csv"
+    text = file.read_text().replace("5,6,7,8", ",,,")
+    file.write_text(text)
+    book = open_book(project)
+    assert (book.left, book.bodyparts) == (3, ("nose", "tail"))
+    for path in (project, file):
+        with pytest.raises(LabelsError, match="none of 2 extracted frames is labelled"):
+            open_project(path, project)
+    book.place(0, 0, 1, 2)
+    book.accept(0)
+    assert len(open_project(project, project).labels.images) == 1
 
 
 def test_the_last_label_of_a_video_taken_back_leaves_no_table(project: Path) -> None:
@@ -334,7 +503,7 @@ def test_a_deeplabcut_project_of_several_animals_is_gone_on_with(several: Path) 
     own = again.points[[again.names.index(name) for name in book.names]]
     assert np.array_equal(own, book.points, equal_nan=True)
     labels = open_project(several, several, several=True).labels
-    assert labels.animals == 2
+    assert (labels.animals, len(labels.images)) == (2, 2)
     assert labels.left_out == ("corner",)
 
 
@@ -356,6 +525,7 @@ def test_an_image_with_points_of_no_animal_alone_keeps_them(several: Path) -> No
     place = book.names.index("labeled-data/a/img1.png")
     nothing = np.full_like(book.points[place], np.nan)
     book.restore(place, nothing, done=True, proposed=False)
+    assert len(open_project(several, several, several=True).labels.images) == 1
     again = open_book(several)
     assert again.done[place]
     assert again.unique.row(book.names[place]) == ["9.123456789", "3"]
@@ -509,3 +679,48 @@ def test_tracks_of_a_video_are_proposed_by_name(folder: Path) -> None:
     assert np.array_equal(book.points[0], one, equal_nan=True), "img1 is frame 1"
     with pytest.raises(LabelsError, match="no frame of film that waits"):
         propose_tracks(folder, "film", table, 0.5)
+
+
+UNKNOWN = (
+    "scorer,me,me,me,me,me,me\n"
+    "bodyparts,nose,nose,nose,tail,tail,tail\n"
+    "coords,x,y,visible,x,y,visible\n"
+    "labeled-data/a/img1.png,1,2,2,,,0\n"
+    "labeled-data/a/img2.png,3,4,2,,,1\n"
+)
+
+
+def test_points_of_which_nothing_is_known_stay_so_when_others_are_placed(
+    folder: Path,
+) -> None:
+    (folder / FILE).write_text(UNKNOWN, encoding="utf-8")
+    book = open_book(folder)
+    history = LabelHistory()
+    history.remember_image(book, 0)
+    book.place(0, 0, 5, 6)
+    after = read_labels(folder)
+    assert after.known.tolist() == [[True, False], [True, True]]
+    assert after.points[:, 0].tolist() == [[5, 6], [3, 4]]
+    assert np.isnan(after.points[:, 1]).all()
+    book.remove(0, 1)
+    assert read_labels(folder).known.all(), "a person says that it is not visible"
+    history.undo_in(book)
+    assert read_labels(folder).known.tolist() == [[True, False], [True, True]]
+    book.place(0, 1, 7, 8)
+    assert read_labels(folder).known.all()
+    assert read_labels(folder).points[0, 1].tolist() == [7, 8]
+
+
+def test_unknown_points_go_with_their_animal(folder: Path) -> None:
+    rows = UNKNOWN.splitlines()
+    rows.insert(1, "individuals,anna,anna,anna,bob,bob,bob")
+    rows[2] = "bodyparts" + ",nose" * 6
+    (folder / FILE).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    book = open_book(folder)
+    book.swap(0, 0, 1)
+    after = read_labels(folder, several=True)
+    assert after.known.tolist() == [[False, True], [True, True]]
+    book.name_animals(["anna", "bob", "carl"])
+    after = read_labels(folder, several=True)
+    assert after.known.tolist() == [[False, True, True], [True, True, True]]
+    assert open_book(folder).known[:2].tolist() == after.known.tolist()

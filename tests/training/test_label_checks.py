@@ -131,7 +131,20 @@ def test_the_program_lists_them_and_changes_nothing(
     assert CheckLabels.main([str(swapped), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [one["image"] for one in told["suspicious"]] == ["img06.png"]
+    assert told["too_few"] == ""
     assert (swapped / "CollectedData.csv").read_bytes() == before
+
+
+def test_few_poses_are_not_said_to_be_free_of_faults(
+    swapped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = swapped / "CollectedData.csv"
+    lines = table.read_text("utf-8").splitlines(keepends=True)
+    table.write_text("".join(lines[: 3 + 19]), "utf-8")
+    assert CheckLabels.main([str(swapped)]) == 0
+    said = capsys.readouterr().out
+    assert "0 of 95 labels in 19 images are suspicious" in said
+    assert "19 of at least 20 poses of three points: only points in the same" in said
 
 
 def test_training_says_so_and_trains_all_the_same(

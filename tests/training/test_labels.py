@@ -6,7 +6,7 @@ import pytest
 
 from deeplabstream.pose.image_files import image_size, read_image
 from deeplabstream.training.data.labels import LabelsError, read_labels
-from tests.core.test_image_header import declaring
+from tests.core.test_image_header import declaring, with_orientation
 
 HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
 
@@ -127,7 +127,7 @@ def test_whoever_is_invisible_is_absent_and_whoever_is_unsure_is_left_out(
         "scorer,me,me,me,me,me,me\nbodyparts,snout,snout,snout,tail,tail,tail\n"
         "coords,x,y,visible,x,y,visible\nclip/a.png,1,2,2,3,4,1\nclip/b.png,1,2,0,,,\n"
     )
-    labels = read_labels(write(tmp_path, text), pictures=False)
+    labels = read_labels(write(tmp_path, text), with_images=False)
     assert labels.skeleton.bodyparts == ("snout", "tail")
     np.testing.assert_array_equal(labels.points[0], [[1, 2], [np.nan, np.nan]])
     np.testing.assert_array_equal(labels.known, [[True, True], [False, True]])
@@ -150,6 +150,16 @@ def test_a_picture_that_declares_too_much_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(LabelsError, match=r"a\.png declares 30000x30000 pixels, more"):
         read_labels(file)
     assert read_image(tmp_path / "clip/a.png") is None
+
+
+def test_labels_lie_in_the_image_as_its_exif_data_turn_it(tmp_path: Path) -> None:
+    written = write(tmp_path, HEADER + "clip/a.jpg,1,2,25,35")
+    content = cv2.imencode(".jpg", np.zeros((30, 40, 3), np.uint8))[1].tobytes()
+    (tmp_path / "clip/a.jpg").write_bytes(with_orientation(content, 6, ">"))
+    (image,) = read_labels(written).images
+    read = read_image(image)
+    assert read is not None
+    assert image_size(image) == read.shape[:2] == (40, 30)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])

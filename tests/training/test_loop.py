@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import lightning.pytorch as lightning
@@ -15,12 +15,14 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_fitting import Fitting, whole
 from deeplabstream.training.callbacks import Epoch
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.batches import Batches, clip_geometry
 from deeplabstream.training.data.clips import draw_clip, look_at, read_clip
 from deeplabstream.training.data.dataset import Dataset, load_dataset, neighbour
+from deeplabstream.training.data.imgaug_sections import read_sections
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.fit import (
     CHECKPOINTS,
@@ -93,6 +95,55 @@ def test_each_picture_is_seen_once_before_any_comes_again(data: Dataset) -> None
     assert len(both) == 4
 
 
+@pytest.mark.parametrize("missing", ["absent", "unknown"])
+def test_a_mirror_exchanges_which_points_are_known(
+    missing: Literal["absent", "unknown"],
+) -> None:
+    """Only the right ear is labelled; in a mirror image it is the left one."""
+    skeleton, fitting = Skeleton(("nose", "ear_left", "ear_right")), Fitting(48, 64)
+    points = np.array([[[30, 30], [np.nan, np.nan], [20, 20]]] * 8, np.float32)
+    known = np.array([[True, missing == "unknown", True]] * 8)
+    data = Dataset(
+        skeleton, fitting, np.zeros((8, 48, 64, 3), np.uint8), points, known,
+        (whole((48, 64), fitting),) * 8, ("clip",) * 8,
+    )  # fmt: skip
+    still = Augmentation(rotation_deg=0, scale=(1, 1), shift=0, light=0)
+    settings = replace(SETTINGS, batch=8, augmentation=still, missing=missing)
+    batch = Batches(data, settings).make(0)
+    labelled = torch.isfinite(batch.points).all(dim=2)
+    assert set(map(tuple, labelled.tolist())) == {
+        (True, False, True),
+        (True, True, False),
+    }
+    assert torch.equal(batch.weight > 0, labelled)
+    assert torch.equal(batch.targets.amax(dim=(2, 3)) > 0, labelled)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Augmentation(light=0.5),
+        Augmentation(sections=read_sections({"Flipud": {"p": 1}})),
+        Augmentation(moved=1.0, empty=0.0),
+    ],
+    ids=["mirror", "sections", "moved"],
+)
+def test_all_frames_of_a_context_network_are_changed_as_a_single_one(
+    data: Dataset, how: Augmentation
+) -> None:
+    data = replace(data, clips=("clip",) * 8)
+    settings = replace(SETTINGS, batch=8, augmentation=how)
+    batches = Batches(data, settings)
+    single = batches.make(0)
+    given = torch.from_numpy(data.points[batches.places(0)])
+    assert not torch.isclose(single.points, given, atol=0.5).all(dim=2).all()
+    frames = replace(data, context=np.repeat(data.images[:, None], 5, axis=1))
+    batch = Batches(frames, settings).make(0)
+    for frame in range(5):
+        assert torch.equal(batch.images[:, frame], single.images)
+    assert torch.equal(batch.points, single.points)
+
+
 def test_a_frozen_backbone_does_not_change_until_it_is_let_go(data: Dataset) -> None:
     start = fit(data, replace(SETTINGS, steps=1, learning_rate=1e-12), ignore)
     hold = replace(SETTINGS, schedule=LearningRateSchedule(unfreeze_at=100))
@@ -142,7 +193,7 @@ def test_clips_are_consecutive_frames_of_a_video(video: Path) -> None:
         draw_clip([found], 6, Fitting(48, 64), how, np.random.default_rng(3))
         for _ in range(2)
     ]
-    np.testing.assert_array_equal(drawn[0].pictures, drawn[1].pictures)
+    np.testing.assert_array_equal(drawn[0].images, drawn[1].images)
     assert clip_geometry(drawn[0].window) == ((0.5, 0.5), (0, 0))
     with pytest.raises(ModelError, match="no video has 41 frames; there is steps"):
         look_at([video], 41)
@@ -273,9 +324,9 @@ def test_neighbours_of_a_picture_have_its_last_number(labelled: Path) -> None:
     assert neighbour(Path("07me.png"), 3).name == "10me.png"
     data = load_dataset(read_labels(labelled), Fitting(48, 64), context=True)
     assert data.context is not None
-    np.testing.assert_array_equal(data.context[:, 2], data.pictures)
-    np.testing.assert_array_equal(data.context[1, 1], data.pictures[0])
-    np.testing.assert_array_equal(data.context[0, 0], data.pictures[0])
+    np.testing.assert_array_equal(data.context[:, 2], data.images)
+    np.testing.assert_array_equal(data.context[1, 1], data.images[0])
+    np.testing.assert_array_equal(data.context[0, 0], data.images[0])
 
 
 @pytest.mark.timeout(300)  # two processes that import torch and Lightning anew

@@ -5,14 +5,18 @@ import numpy as np
 import pytest
 import torch
 
+from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.training.callbacks import Epoch
 from deeplabstream.training.camera_geometry import project, read_calibration
 from deeplabstream.training.data.camera_views import join_views
-from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.labels import LabelsError, read_labels
+from deeplabstream.training.fit import fit
 from deeplabstream.training.lightning_pose.project import read_pose_project
 from deeplabstream.training.losses.configured import losses_of_cameras
 from deeplabstream.training.networks.multiview import MultiviewNetwork, hide_patches
 from deeplabstream.training.networks.pose_network import Architecture
+from deeplabstream.training.train_config import FitSettings
 from utils import TrainNetwork
 
 CONFIG = """
@@ -92,8 +96,8 @@ def test_every_view_hears_of_the_others() -> None:
 
 
 def test_hidden_patches_are_whole_and_as_many_as_asked() -> None:
-    torch.manual_seed(0)
-    hidden = hide_patches(torch.ones(8, 3, 160, 160), 0.3)
+    rng = np.random.default_rng(0)
+    hidden = hide_patches(torch.ones(8, 3, 160, 160), 0.3, rng)
     patches = hidden.unfold(2, 16, 16).unfold(3, 16, 16)
     each = patches.flatten(4).std(dim=-1)
     assert each.max() == 0
@@ -137,6 +141,32 @@ def test_a_project_of_several_views_is_trained(rig: Path, tmp_path: Path) -> Non
     assert model.skeleton.bodyparts == ("ear", "tail")
 
 
+def test_a_killed_training_hides_the_same_patches_when_it_goes_on(
+    rig: Path, tmp_path: Path
+) -> None:
+    read = read_pose_project(rig)
+    _, data = join_views(read.labels_of_views(), read.views, read.fitting())
+    how = FitSettings(
+        steps=4,
+        batch=4,
+        network=Architecture(kind="multiview", channels=8, views=2),
+        imagenet=False,
+        check_epochs=1,
+        masked=(0, 1, 0.5, 0.5),
+    )
+    whole = fit(data, how, lambda epoch: None)
+
+    def killed(epoch: Epoch) -> None:
+        if epoch.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, how, killed, folder=tmp_path / "run")
+    rest = fit(data, how, lambda epoch: None, folder=tmp_path / "run", resume=True)
+    for name, weights in whole.state_dict().items():
+        assert torch.equal(weights, rest.state_dict()[name]), name
+
+
 def test_views_that_do_not_match_are_told(rig: Path) -> None:
     right = rig.parent / "right.csv"
     lines = right.read_text().splitlines()
@@ -145,6 +175,40 @@ def test_views_that_do_not_match_are_told(rig: Path) -> None:
     with pytest.raises(LabelsError) as refusal:
         join_views(read.labels_of_views(), read.views, read.fitting())
     assert "differ in their body parts" in refusal.value.problems[0]
-    assert "has 7 pictures" in refusal.value.problems[1]
+    assert "has 7 images" in refusal.value.problems[1]
     with pytest.raises(LabelsError, match="and only with it"):
         read_pose_project(rig, ["model.model_type=heatmap"])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "wrong"),
+    [
+        (["img0", "img1", "img2"], ["img0", "img2", "img1"], "row 2: right/img2.png"),
+        (["img0", "img1", "img2"], ["img1", "img2", "img3"], "row 1: right/img1.png"),
+        (["s1_f7", "s2_f7"], ["s2_f7", "s1_f7"], "row 1: right/s2_f7.png"),
+        (["f1_cam1", "f2_cam1"], ["f1_cam2", "f2_cam2"], ""),
+        (["f1_cam1", "f2_cam1"], ["f2_cam2", "f1_cam2"], "row 1: right/f2_cam2.png"),
+        (["img001", "img2"], ["img1", "img002"], ""),
+        (["a", "b"], ["c", "d"], ""),
+        (["img3"], ["img4"], ""),
+    ],
+)
+def test_rows_of_all_views_are_of_the_same_moments(
+    tmp_path: Path, left: list[str], right: list[str], wrong: str
+) -> None:
+    parts = []
+    for view, names in (("left", left), ("right", right)):
+        rows = ["scorer,me,me", "bodyparts,ear,ear", "coords,x,y"]
+        (tmp_path / view).mkdir()
+        for name in names:
+            image = tmp_path / view / f"{name}.png"
+            cv2.imwrite(str(image), np.zeros((32, 32, 3), np.uint8))
+            rows.append(f"{view}/{name}.png,5,6")
+        (tmp_path / f"{view}.csv").write_text("\n".join(rows), encoding="utf-8")
+        parts.append(read_labels(tmp_path / f"{view}.csv"))
+    if not wrong:
+        labels, _ = join_views(parts, ("left", "right"), Fitting(32, 32))
+        assert len(labels.images) == len(left)
+        return
+    with pytest.raises(LabelsError, match=f"right.csv, {wrong} stands beside left/"):
+        join_views(parts, ("left", "right"), Fitting(32, 32))

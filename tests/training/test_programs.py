@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import cv2
@@ -5,6 +6,8 @@ import numpy as np
 import pytest
 
 from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.training import training_job
+from deeplabstream.training.training_job import TrainConfig
 from tests.training.test_projects import deeplabcut, sleap
 from utils import CheckNetwork, EvaluateNetwork, PredictFrames, TrainNetwork
 
@@ -75,6 +78,86 @@ def test_labels_are_not_replaced_by_a_networks_tables(
     assert TrainNetwork.main(["--data", str(labelled), "--output", beside, *SMALL]) == 2
     assert "name another folder" in capsys.readouterr().err
     assert not (labelled / "config.yaml").exists()
+
+
+def test_overrides_without_a_configuration_are_refused(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(labelled), "--output", str(tmp_path / "model"), *SMALL]
+    assert TrainNetwork.main([*words, "--overrides", "training.max_epochs=50"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("--overrides training.max_epochs=50: they change")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("seeds", [(), (0, 1)])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_only_a_resumed_training_continues_from_what_the_folder_holds(
+    labelled: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seeds: tuple[int, ...],
+    overwrite: bool,
+) -> None:
+    output = tmp_path / "model"
+    folders = [output, *(output / f"seed{seed}" for seed in seeds)]
+    earlier = [
+        folder / own / name
+        for folder in folders
+        for own in ("", "detector", "context")
+        for name in ("checkpoints/last.ckpt", "predictions.csv", "model.json")
+    ]
+    for file in earlier:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    begun: list[Path] = []
+
+    def stopped(run: object, folder: Path, *rest: object) -> None:
+        begun.append(folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_job, "_one", stopped)
+    config = TrainConfig(
+        data=labelled, output=output, seeds=seeds, size="64x48", imagenet=False,
+        overwrite=overwrite, resume=not overwrite, progress="none",
+    )  # fmt: skip
+    if overwrite or not seeds:
+        with pytest.raises(KeyboardInterrupt):
+            training_job.train(config)
+        assert begun == [folders[-len(seeds) or 0]]
+    else:
+        training_job.train(config)
+        assert begun == [], "both are already trained"
+    assert [file.exists() for file in earlier] == [not overwrite] * len(earlier)
+
+
+def test_a_network_that_a_training_over_it_starts_from_stays(
+    labelled: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "model"
+    shutil.copytree(model, output)
+
+    def stopped(run: object, folder: Path, *rest: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_job, "_one", stopped)
+    config = TrainConfig(
+        data=labelled, output=output, size="64x48", start_from=output,
+        overwrite=True, progress="none",
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        training_job.train(config)
+    assert (output / "model.json").is_file()
+    assert not (output / "checkpoints" / "last.ckpt").exists()
+
+
+def test_an_ensemble_is_not_trained_over_a_single_network(
+    labelled: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(labelled), "--output", str(model), "--seeds", "0,1"]
+    assert TrainNetwork.main([*words, *SMALL]) == 2
+    assert "model.json already exists" in capsys.readouterr().err
+    assert not (model / "seed0").exists()
 
 
 @pytest.mark.parametrize(
@@ -159,6 +242,16 @@ def test_pictures_and_label_files_are_predicted(
     (tmp_path / "empty").mkdir()
     assert PredictFrames.main([*words, str(tmp_path / "empty")]) == 2
     assert "holds no image" in capsys.readouterr().err
+
+
+def test_two_inputs_of_one_name_are_refused_before_a_table_is_written(
+    model: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = [str(labelled / "clip0"), str(tmp_path / "other" / "clip0")]
+    words = ["--model", str(model), "--output", str(tmp_path / "out"), *CPU]
+    assert PredictFrames.main([*words, *inputs]) == 2
+    assert f"{inputs[0]} and {inputs[1]} have the same name" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_labels_of_other_programs_are_predicted(

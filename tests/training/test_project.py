@@ -13,6 +13,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.evaluation.network_errors import evaluate_network
 from deeplabstream.training.fit import fit
 from deeplabstream.training.lightning_pose.overrides import overridden
 from deeplabstream.training.lightning_pose.project import (
@@ -456,6 +457,26 @@ def test_a_run_leaves_lightning_poses_tables_and_a_model_for_the_rig(
         "weights.pt", "reliability.csv", "checkpoints/last.ckpt",
     ):  # fmt: skip
         assert (folder / name).is_file(), name
+
+
+@pytest.mark.parametrize("named", ["[rightear, leftear]", "null"])
+def test_columns_of_pca_count_in_the_order_of_the_labels(
+    project: Path, tmp_path: Path, named: str
+) -> None:
+    folder = tmp_path / "run"
+    words = [str(project), "--output", str(folder), "--quiet", "--overrides"]
+    words += ["training.max_epochs=1", f"data.keypoint_names={named}"]
+    words += ["+data.columns_for_singleview_pca=[0]"]
+    assert TrainNetwork.main(words) == 0
+    poses = evaluate_network(folder, unpacked=tmp_path).poses
+    assert poses.bodyparts == ("leftear", "rightear")
+    assert (poses.single, poses.views) == ((0,), ((0,), (1,)))
+    file = folder / "config.yaml"
+    wrong = file.read_text("utf-8").replace("  - - 1\n", "  - - 7\n")
+    assert wrong != file.read_text("utf-8")
+    file.write_text(wrong, "utf-8")
+    with pytest.raises(LabelsError, match="mirrored_column_matches: no column 7"):
+        evaluate_network(folder, unpacked=tmp_path)
 
 
 def _label(project: Path, column: int) -> float:

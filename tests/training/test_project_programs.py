@@ -16,10 +16,12 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Epoch
 from deeplabstream.training.data.label_book import open_book
-from deeplabstream.training.data.label_files import write_labels
+from deeplabstream.training.data.label_files import write_joined, write_labels
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.project_conversion import convert
 from deeplabstream.training.data.projects import Project, open_project, read_label_sets
+from deeplabstream.training.evaluation.network_errors import labels_of
+from deeplabstream.training.evaluation.second_labels import second_labels
 from deeplabstream.training.lightning_pose.train_status import STATUS, Status
 from deeplabstream.training.recommendations import (
     ProjectFacts,
@@ -87,7 +89,7 @@ def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
     project, target = dlc_project(labelled, tmp_path / "dlc"), tmp_path / "my project"
     assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 0
     said = capsys.readouterr().out
-    assert "8 images, 2 body parts, 1 videos" in said
+    assert "8 images, 2 body parts, 1 video" in said
     assert f"utils/TrainNetwork.py {quoted(target / 'config.yaml')} --output" in said
     assert quoted(target)[0] in "'\"", "a path with a space is in quotes"
     before, after = read_labels(labelled), read_labels(target)
@@ -99,6 +101,73 @@ def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
     assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 2
     assert "is not empty" in capsys.readouterr().err
     assert ConvertProject.main(["nowhere", "--lp_dir", "x"]) == 2
+
+
+@pytest.mark.parametrize("words", [[], ["--seeds", "0,1"], ["--cropzoom"]])
+def test_a_network_of_a_deeplabcut_project_is_evaluated_on_all_its_clips(
+    labelled: Path, tmp_path: Path, words: list[str]
+) -> None:
+    project, run = dlc_project(labelled, tmp_path / "dlc"), tmp_path / "run"
+    small = ["--size", "64x48", "--steps", "2", "--batch", "2", "--stages", "4"]
+    small += ["--channels", "8", "--no-imagenet", "--quiet", *words]
+    given = ["--data", str(project), "--output", str(run), *small]
+    assert TrainNetwork.main(given) == 0
+    before = open_project(project, tmp_path).labels
+    moved = tmp_path / "moved"
+    for folder in (run, moved):
+        labels, sets = labels_of(folder, (), tmp_path)
+        assert labels.names == before.names
+        np.testing.assert_allclose(labels.points, before.points, atol=0.001)
+        assert sorted(sets) == ["train"] * 6 + ["validation"] * 2
+        assert second_labels(labels) is None
+        if folder == run:
+            run.rename(moved)
+    assert not list(project.glob("CollectedData*"))
+
+
+def test_joined_labels_keep_what_is_unknown(labelled: Path, tmp_path: Path) -> None:
+    project = dlc_project(labelled, tmp_path / "dlc")
+    labels = open_project(project, tmp_path).labels
+    assert labels.tables == 2
+    known = labels.known.copy()
+    known[-1, 0] = False
+    file = write_joined(replace(labels, known=known), tmp_path / "new").file
+    after = read_labels(file, root=project)
+    np.testing.assert_array_equal(after.known, known)
+    assert after.names == labels.names
+
+
+@pytest.mark.parametrize("animals", [1, 2])
+def test_unknown_points_are_kept_by_conversion_or_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], animals: int
+) -> None:
+    source = tmp_path / "source"
+    (source / "clip").mkdir(parents=True)
+    rows = [
+        "scorer" + ",me" * 6,
+        "bodyparts,a,a,a,b,b,b",
+        "coords" + ",x,y,visible" * 2,
+    ]
+    rows += ["clip/img0.png,1,2,2,,,0", "clip/img1.png,3,4,2,,,1"]
+    if animals > 1:
+        rows.insert(1, "individuals,one,one,one,two,two,two")
+        rows[2] = "bodyparts" + ",a" * 6
+    (source / "CollectedData.csv").write_text("\n".join(rows) + "\n")
+    for index in range(2):
+        cv2.imwrite(
+            str(source / "clip" / f"img{index}.png"), np.zeros((48, 64, 3), np.uint8)
+        )
+    target = tmp_path / "target"
+    assert ConvertProject.main([str(source), "--output", str(target)]) == 0
+    said = capsys.readouterr().out
+    after = open_project(target, target, several=True).labels
+    if animals == 1:
+        assert after.known.tolist() == [[True, False], [True, True]]
+    else:
+        assert "1 unknown point (visible 0): DeepLabCut's" in said
+    package = tmp_path / "labels.pkg.slp"
+    assert ConvertProject.main([str(source), "--output", str(package)]) == 0
+    assert "1 unknown point (visible 0): SLEAP's" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("embedded", [True, False])
@@ -309,7 +378,7 @@ def test_faults_of_pictures_set_apart_are_told_before_training(
 
 def test_recommendations_follow_the_facts_of_a_project(labelled: Path) -> None:
     facts = inspect_project(open_project(labelled, labelled), 0)
-    assert (facts.pictures, facts.clips, facts.height, facts.width) == (8, 2, 96, 128)
+    assert (facts.images, facts.clips, facts.height, facts.width) == (8, 2, 96, 128)
     small = ProjectFacts(500, 9, ("a",) * 4, 1080, 1920, 60.0, 0.1, (), 24.0)
     words = {each.key: each.value for each in advise(small)}
     assert words["data.image_resize_dims"] == {"height": 288, "width": 512}

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -6,10 +7,17 @@ import h5py
 import numpy as np
 import pytest
 
+from deeplabstream.api.evaluation import evaluate
+from deeplabstream.core.paths import ROOT
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.labels import LabelsError
-from deeplabstream.training.data.projects import open_project, read_yaml
-from tests.cameras.videos import picture, write_video
-from utils import TrainNetwork
+from deeplabstream.training.data.projects import (
+    open_project,
+    read_label_sets,
+    read_yaml,
+)
+from tests.cameras.videos import numbered_image, write_video
+from utils import EvaluateNetwork, TrainNetwork
 
 CONFIG = """Task: reach
 scorer: me
@@ -46,6 +54,31 @@ def test_a_deeplabcut_project_is_one_table(tmp_path: Path) -> None:
     np.testing.assert_array_equal(project.labels.points, expected)
     assert project.labels.names[1] == "labeled-data/b/img1.png"
     assert [video.name for video in project.videos] == ["a.AVI"]
+
+
+@pytest.mark.parametrize("empty", [",,,", "nan,nan,nan,nan"])
+def test_frames_of_a_deeplabcut_project_without_labels_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], empty: str
+) -> None:
+    folder = deeplabcut(tmp_path / "project")
+    for clip in ("a", "b"):
+        file = folder / "labeled-data" / clip / "CollectedData_me.csv"
+        for number in (0, 2):
+            cv2.imwrite(str(file.parent / f"img{number}.png"), PICTURE)
+        header = file.read_text().splitlines()[:3]
+        rows = [f"labeled-data,{clip},img{n}.png,{empty}" for n in (0, 2)]
+        if clip == "a":
+            rows.insert(1, "labeled-data,a,img1.png,1,2,,")
+        file.write_text("\n".join([*header, *rows]) + "\n")
+    labels = open_project(folder, tmp_path / "unpacked").labels
+    assert labels.names == ("labeled-data/a/img1.png",)
+    assert (labels.unlabelled, labels.tables) == (4, 1)
+    assert labels.known.all(), "a part that is not visible in a labelled frame"
+    words = ["--data", str(folder), "--output", str(tmp_path / "new")]
+    assert TrainNetwork.main(words) == 2
+    told = capsys.readouterr()
+    assert "left out: 4 frames without any label" in told.out
+    assert "is all that is labelled" in told.err
 
 
 def test_the_faults_of_all_clips_come_together(tmp_path: Path) -> None:
@@ -118,6 +151,67 @@ def test_a_sleap_package_is_unpacked(tmp_path: Path) -> None:
     assert read.shape == (30, 40, 3)
 
 
+def test_packages_with_images_of_the_same_name_stay_apart(tmp_path: Path) -> None:
+    files = [sleap(tmp_path / f"set{number}.pkg.slp") for number in range(2)]
+    with h5py.File(files[0], "a") as content:
+        bright = cv2.imencode(".png", PICTURE + 200)[1].ravel().view(np.int8)
+        content["video0/video"][0] = bright
+    labels, sets = read_label_sets(files, tmp_path / "unpacked")
+    assert len(set(labels.images)) == 4
+    grey = [int(read_image(image).mean()) for image in labels.images]  # type: ignore[union-attr]
+    assert grey == [200, 0, 0, 0]
+    assert sets == ("set0.pkg", "set0.pkg", "set1.pkg", "set1.pkg")
+
+
+def test_an_evaluation_leaves_the_labels_of_the_network_alone(tmp_path: Path) -> None:
+    network = tmp_path / "network"
+    shutil.copytree(ROOT / "models" / "openfield", network)
+    own = network / "labels/CollectedData.csv"
+    own.parent.mkdir()
+    own.write_text("of its training")
+    before = sorted(network.rglob("*"))
+    package = sleap(tmp_path / "other.pkg.slp")
+    errors = evaluate(network, package, threads=1)
+    assert "snout" in set(errors.bodypart)
+    words = ["--model", str(network), "--data", str(package), "--device", "cpu"]
+    assert EvaluateNetwork.main([*words, "--report", str(tmp_path / "all.html")]) == 0
+    assert own.read_text() == "of its training"
+    assert sorted(network.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("version", "order", "raw", "swapped"),
+    [
+        (1.2, None, False, True),
+        (1.4, "BGR", False, True),
+        (1.4, "RGB", False, False),
+        (1.4, None, False, False),
+        (1.2, None, True, True),
+        (1.4, "RGB", True, True),
+    ],
+)
+def test_colours_of_a_sleap_package_are_read_in_the_order_that_it_declares(
+    tmp_path: Path, version: float, order: str | None, raw: bool, swapped: bool
+) -> None:
+    blue = np.full((30, 40, 3), (200, 50, 0), np.uint8)
+    written = blue[..., ::-1] if swapped else blue  # encoded by OpenCV from RGB
+    file = sleap(tmp_path / "a.pkg.slp")
+    with h5py.File(file, "a") as content:
+        content["metadata"].attrs["format_id"] = version
+        if raw:
+            del content["video0/video"]
+            content["video0/video"] = np.stack([written, written])
+        else:
+            encoded = cv2.imencode(".png", written)[1].ravel().view(np.int8)
+            content["video0/video"][0] = content["video0/video"][1] = encoded
+        if order:
+            content["video0/video"].attrs["channel_order"] = order
+    labels = open_project(file, tmp_path / "unpacked").labels
+    read = cv2.imread(str(labels.images[0]))
+    assert read is not None
+    np.testing.assert_array_equal(read, blue)
+
+
 def test_a_sleap_file_that_can_not_be_used_says_why(tmp_path: Path) -> None:
     file = tmp_path / "a.slp"
     for made, sentence in (
@@ -158,7 +252,7 @@ def test_frames_of_a_plain_sleap_file_come_from_the_video_beside_it(
     labels = open_project(sleap_of(tmp_path / "a.slp", filename=name), tmp_path).labels
     np.testing.assert_array_equal(labels.points[1, 0], [1, 2])
     for image, frame in zip(labels.images, (7, 9), strict=True):
-        np.testing.assert_array_equal(cv2.imread(str(image)), picture(frame))
+        np.testing.assert_array_equal(cv2.imread(str(image)), numbered_image(frame))
 
 
 def test_images_that_a_sleap_file_names_are_found_beside_it(tmp_path: Path) -> None:
@@ -257,9 +351,10 @@ def test_each_part_of_a_deeplabcut_project_is_trained_from(
     folder = deeplabcut(tmp_path / "project")
     for option, part in WAYS:
         words = [word for word in (option, str(folder / part)) if word]
-        assert TrainNetwork.main([*words, "--output", str(tmp_path / "new")]) == 2
+        words += ["--edges", "snout:ear", "--output", str(tmp_path / "new")]
+        assert TrainNetwork.main(words) == 2
         told = capsys.readouterr().err
-        assert "all images are held out; none is left" in told, words  # of 1, 2
+        assert "--edges snout:ear: expected A:B, two of " in told, words
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,22 @@ from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.pose.runtimes.runtime_comparison import outputs
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.evaluation.comparison import (
+    learned_before,
+    learned_images,
+)
 from deeplabstream.training.fit import fit
+from deeplabstream.training.lightning_pose.result_tables import (
+    PREDICTIONS,
+    read_sets,
+    write_predictions,
+)
 from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, build_network
 from deeplabstream.training.start_network import StartNetwork, open_start, take_over
 from deeplabstream.training.train_config import FitSettings
 from tests.training.test_project import CONFIG
-from utils import TrainNetwork
+from utils import EvaluateNetwork, TrainNetwork
 
 SMALL = ["--steps", "2", "--batch", "2", "--quiet", "--rotation", "15", "--no-mirror"]
 UNET = ["--backbone", "unet", "--no-imagenet", "--channels", "8"]
@@ -123,12 +132,67 @@ def test_training_begins_with_the_start_networks_weights(
         torch.testing.assert_close(mine, its)
 
 
+def test_held_out_images_that_the_start_network_learned_are_counted(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    assert train(labelled, first, *UNET, "--held-out", "0.25") == 0
+    trained = {k for k, own in read_sets(first / PREDICTIONS).items() if own == "train"}
+    capsys.readouterr()
+
+    def started(folder: Path, start: Path, share: str) -> tuple[list[str], str]:
+        words = ["--start-from", str(start), "--held-out", share]
+        assert train(labelled, folder, *words) == 0
+        about = json.loads((folder / "model.json").read_text("utf-8"))["about"]
+        told = about["started_from"].get("held_out_images_learned", [])
+        sets = read_sets(folder / PREDICTIONS).items()
+        held_out = [name for name, own in sets if own != "train"]
+        assert len(held_out) == about["pictures"]["held_out"]
+        assert set(told) <= set(held_out)
+        return told, capsys.readouterr().out
+
+    told, said = started(second, first, "0.25")
+    assert (told, learned_before(second)) == ([], "")
+    assert "by their names" not in said
+    told, said = started(third, second, "0.5")
+    held_out = {
+        k for k, own in read_sets(third / PREDICTIONS).items() if own != "train"
+    }
+    assert told
+    assert set(told) == trained & held_out
+    warning = (
+        f"{len(told)} of {len(held_out)} held-out images are, by their names, training images of "
+        "second, from which this training started: the held-out error may be too low"
+    )
+    assert f"  {warning}\n" in said
+    assert learned_before(third) == warning
+    assert learned_images(third) >= trained
+    report = tmp_path / "report.html"
+    words = ["--model", str(third), "--device", "cpu", "--report", str(report)]
+    assert EvaluateNetwork.main(words) == 0
+    assert f"{warning}\n" in capsys.readouterr().out
+    assert f"{warning}." in report.read_text("utf-8")
+
+
+def test_a_checkpoint_of_lightning_pose_names_the_images_of_its_training(
+    tmp_path: Path,
+) -> None:
+    checkpoint = tmp_path / "run/tb_logs/test/version_0/checkpoints/best.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    points, sure = np.zeros((2, 1, 2), np.float32), np.ones((2, 1), np.float32)
+    write_predictions(
+        tmp_path / "run" / PREDICTIONS, "x", ["nose"], ["a.png", "b.png"], points, sure,
+        ["train", "test"],
+    )  # fmt: skip
+    assert learned_images(checkpoint) == learned_images(tmp_path / "run") == {"a.png"}
+
+
 def test_a_bundled_network_begins_with_its_own_maps(
     labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has no weights.pt: its layers, the last one too, are read from network.onnx."""
     opened, model = open_start("arena"), load_model_folder(ROOT / "models/arena")
-    images = load_dataset(read_labels(labelled), model.fitting).pictures[:2]
+    images = load_dataset(read_labels(labelled), model.fitting).images[:2]
     with torch.no_grad():
         ours = opened.network.eval().maps(torch.from_numpy(images)).numpy()
     theirs = outputs(open_onnx(model, "cpu").network, images)
@@ -148,7 +212,10 @@ def test_new_body_parts_get_a_new_head_on_a_bundled_network(
     words = ["--start-from", "arena", "--size", "96x64"]
     assert train(tails, tmp_path / "new", *words) == 0
     assert "arena: backbone; new: tail, leftear\n" in capsys.readouterr().out
-    assert open_start(tmp_path / "new").how.head == "light"
+    again = open_start(tmp_path / "new")
+    assert again.how.head == "light"
+    licence = load_model_folder(ROOT / "models/arena").licence
+    assert again.licence == licence != "", "of the network that it started from"
 
 
 def test_the_output_and_the_model_folder_say_what_was_taken_over(

@@ -120,11 +120,11 @@ def look(
         size = window.fitting.height, window.fitting.width
         sizes.setdefault(size, []).append(place)
     for size, members in sizes.items():
-        pictures = estimator.memory(len(members), *size)
+        fitted = estimator.memory(len(members), *size)
         for row, place in enumerate(members):
             image, window = views[place]
-            window.place(image, pictures[row])
-        points, sure = model.decode(estimator.network.run(pictures))
+            window.place(image, fitted[row])
+        points, sure = model.decode(estimator.network.run(fitted))
         for place, xy, one in zip(members, points, sure, strict=True):
             window = views[place][1]
             found[place] = Pose(model.skeleton, window.to_image(xy), one)

@@ -55,7 +55,7 @@ def import_onnx(
     fitting = words.input.fitting
     try:
         wrapped = wrap(network, words)
-        pictures, theirs = _theirs(network, words)
+        images, theirs = _theirs(network, words)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / NETWORK).write_bytes(give_shape(wrapped, theirs.shape[1:]))
     except OSError as error:
@@ -72,7 +72,7 @@ def import_onnx(
         imported=IMPORTED,
     )
     _check_size(network, model, theirs)
-    check(network, model, pictures, theirs)
+    check(network, model, images, theirs)
     if reference is not None:
         said = {**model.about, "compared": reference.check(model, tolerance_px)}
         model = replace(model, about=said)
@@ -86,9 +86,9 @@ def _theirs(
     """Return two images, or as many as a context needs, and what the original gives."""
     size = (words.input.height, words.input.width, 3)
     count = max(2, words.frames + 1)
-    pictures = np.random.default_rng(0).integers(0, 256, (count, *size), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (count, *size), np.uint8)
     try:
-        return pictures, original(network, words, pictures)
+        return images, original(network, words, images)
     except Exception as error:  # ONNX Runtime's have no common ancestor
         if is_too_large(error):
             raise ModelError(
@@ -115,14 +115,14 @@ def _check_size(network: Path, model: ModelFolder, theirs: NDArray[np.float32]) 
 def check(
     network: Path,
     model: ModelFolder,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     theirs: NDArray[np.float32],
 ) -> None:
     """Run the imported one too, on two at once too; ModelError when they differ."""
     imported = OnnxNetwork(model, "cpu", 0)
-    for count in (1, 2) if model.frames == 1 else (len(pictures),):
+    for count in (1, 2) if model.frames == 1 else (len(images),):
         try:
-            ours = imported.run(pictures[:count])
+            ours = imported.run(images[:count])
         except Exception as error:  # ONNX Runtime's have no common ancestor
             reason = str(error).splitlines()[0]
             raise ModelError(

@@ -29,7 +29,7 @@ _KINDS: dict[str, type[np.generic]] = {
 
 
 def original(
-    network: Path, words: Description, pictures: NDArray[np.uint8]
+    network: Path, words: Description, images: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Return the output of the original network, arranged for the decoder.
 
@@ -39,7 +39,7 @@ def original(
         The ONNX file.
     words
         Its description.
-    pictures
+    images
         (n, height, width, 3), BGR, of the network's input size.
 
     Returns
@@ -55,7 +55,7 @@ def original(
     session = ort.InferenceSession(
         str(network), sess_options=options, providers=["CPUExecutionProvider"]
     )
-    x: NDArray[np.float32] = pictures.astype(np.float32)
+    x: NDArray[np.float32] = images.astype(np.float32)
     if words.input.colour == "RGB":
         x = x[..., ::-1]
     elif words.input.colour == "GREY":

@@ -73,6 +73,15 @@ class ModelFolder:
         return self.path / NETWORK
 
     @property
+    def licence(self) -> str:
+        """Its licence; where none is named, those of the networks that it was made from."""
+        if own := self.about.get("licence"):
+            return str(own)
+        made_from = (self.about.get("started_from"), self.about.get("distilled"))
+        named = [each.get("licence") for each in made_from if isinstance(each, Mapping)]
+        return "; ".join(dict.fromkeys(str(each) for each in named if each))
+
+    @property
     def outdated(self) -> str:
         """Problem with how the network was imported, as a sentence; empty: none."""
         if self.imported is not None or "imported_from" not in self.about:

@@ -86,13 +86,13 @@ class OnnxNetwork:
         self._bound: dict[tuple[int, ...], tuple[Any, Any]] = {}
         self._gpu_device = "cuda"
 
-    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the output for `pictures`; see `Network.run`."""
-        session = self._session_for(pictures.shape)
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the output for `images`; see `Network.run`."""
+        session = self._session_for(images.shape)
         try:
             if self.provider in _CUDA_PROVIDERS:
-                return self._run_on_gpu(session, pictures)
-            (maps,) = session.run([self._output], {"images": pictures})
+                return self._run_on_gpu(session, images)
+            (maps,) = session.run([self._output], {"images": images})
         except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ModelError(
@@ -119,19 +119,19 @@ class OnnxNetwork:
         return self._others[key]
 
     def _run_on_gpu(
-        self, session: "InferenceSession", pictures: NDArray[np.uint8]
+        self, session: "InferenceSession", images: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        if pictures.shape not in self._bound:
+        if images.shape not in self._bound:
             ort = package("onnxruntime", ONNX_RUNTIME)
             there = ort.OrtValue.ortvalue_from_shape_and_type(
-                list(pictures.shape), np.uint8, self._gpu_device, 0
+                list(images.shape), np.uint8, self._gpu_device, 0
             )
             binding = session.io_binding()
             binding.bind_ortvalue_input("images", there)
             binding.bind_output(self._output, "cpu")
-            self._bound[pictures.shape] = there, binding
-        there, binding = self._bound[pictures.shape]
-        there.update_inplace(pictures)
+            self._bound[images.shape] = there, binding
+        there, binding = self._bound[images.shape]
+        there.update_inplace(images)
         session.run_with_iobinding(binding)
         return np.asarray(binding.get_outputs()[0].numpy(), np.float32)
 

@@ -58,10 +58,10 @@ class OpenVinoNetwork:
         self.on_gpu = device != "CPU"
         """Whether a GPU computes."""
 
-    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the output for `pictures`; see `Network.run`."""
-        compiled = self._compiled(pictures.shape)
-        compiled.read_from(pictures)
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the output for `images`; see `Network.run`."""
+        compiled = self._compiled(images.shape)
+        compiled.read_from(images)
         compiled.request.infer(share_outputs=True)  # else it returns copies of them
         return compiled.output
 
@@ -94,22 +94,22 @@ class _Compiled:
         self._tensors: dict[int, Any] = {}
         self._bound = 0
 
-    def read_from(self, pictures: NDArray[np.uint8]) -> None:
+    def read_from(self, images: NDArray[np.uint8]) -> None:
         """Let the next call read these images, where they are.
 
         OpenVINO gets their address and no reference: a camera's shared memory can be
         closed afterwards, and that it is not writeable is no obstacle.
         """
-        if not pictures.flags.c_contiguous:
+        if not images.flags.c_contiguous:
             raise ValueError("expected images without gaps in memory")
-        address = pictures.ctypes.data
+        address = images.ctypes.data
         if address == self._bound:
             return
         if address not in self._tensors:
             if len(self._tensors) >= _MOST_ADDRESSES:
                 self._tensors.clear()
-            memory = (ctypes.c_uint8 * pictures.nbytes).from_address(address)
-            same = np.ctypeslib.as_array(memory).reshape(pictures.shape)
+            memory = (ctypes.c_uint8 * images.nbytes).from_address(address)
+            same = np.ctypeslib.as_array(memory).reshape(images.shape)
             self._tensors[address] = self._tensor(same, shared_memory=True)
         self.request.set_input_tensor(self._tensors[address])
         self._bound = address

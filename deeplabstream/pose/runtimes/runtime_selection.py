@@ -27,7 +27,7 @@ from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.network_estimator import Network
 from deeplabstream.pose.runtimes.onnx_runtime import layers, nvidia_gpu_name
 from deeplabstream.pose.runtimes.runtime_comparison import (
-    PICTURES,
+    SAMPLE_IMAGES,
     Difference,
     compare,
     images_of,
@@ -75,7 +75,7 @@ def architecture_key(model: ModelFolder, threads: int, tolerance_px: float) -> s
 
 def _marks(model: ModelFolder) -> list[Path]:
     """Return the files in the model folder that the choice depends on."""
-    files = [model.path / name for name in ("int8.json", PICTURES)]
+    files = [model.path / name for name in ("int8.json", SAMPLE_IMAGES)]
     return [file for file in files if file.is_file()]
 
 
@@ -183,9 +183,9 @@ def _open_by_architecture(
             return None
         network = load_network(model, known, threads)
         if known != REFERENCE:
-            pictures, own = images_of(model)
-            reference = outputs(load_network(model, REFERENCE, threads), pictures)
-            difference = compare(model, reference, outputs(network, pictures))
+            images, own = images_of(model)
+            reference = outputs(load_network(model, REFERENCE, threads), images)
+            difference = compare(model, reference, outputs(network, images))
             if not difference.within(tolerance_px, own):
                 return None
     except ModelError:
@@ -222,7 +222,7 @@ def measure(
     They are measured in turns, so that other load affects all of them. `watch` gets how
     many steps of how many are done.
     """
-    pictures, own = images_of(model)
+    images, own = images_of(model)
     wanted = [name for name in runtimes if name != REFERENCE]
     if not patient:
         wanted = [name for name in wanted if name not in _SLOW]
@@ -235,7 +235,7 @@ def measure(
         began = time.perf_counter()
         try:
             network = load_network(model, name, threads)
-            given = outputs(network, pictures)
+            given = outputs(network, images)
         except ModelError as error:
             if name == REFERENCE:
                 raise
@@ -250,7 +250,7 @@ def measure(
         )
         networks[name] = network
     turns = steps - len(networks) * _ROUNDS
-    taken = _times(networks, pictures, seconds, lambda turn: watch(turns + turn, steps))
+    taken = _times(networks, images, seconds, lambda turn: watch(turns + turn, steps))
     for measured, times in taken.items():
         row = rows[measured]
         rows[measured] = RuntimeMeasurement(
@@ -300,7 +300,7 @@ def remembered(model: ModelFolder, threads: int, tolerance_px: float) -> Runtime
 
 def _times(
     networks: dict[str, Network],
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     seconds: float,
     watch: Callable[[int], object],
 ) -> dict[str, list[float]]:
@@ -309,7 +309,7 @@ def _times(
     `watch` gets the number of each turn when it begins.
     """
     times: dict[str, list[float]] = {name: [] for name in networks}
-    singles = cycle([np.ascontiguousarray(one[None]) for one in pictures])
+    singles = cycle([np.ascontiguousarray(one[None]) for one in images])
     for turn in range(_ROUNDS):
         for number, (name, network) in enumerate(networks.items()):
             watch(turn * len(networks) + number)

@@ -84,8 +84,13 @@ def resize(
     """Resize, by nearest cells, linear or cubic, to a size or by a scale."""
     mode = of.get("mode", "nearest")
     place = of.get("coordinate_transformation_mode", "half_pixel")
-    others = set(of) & {"antialias", "axes", "exclude_outside", "extrapolation_value"}
-    if place not in _SOURCES or any(of[name] for name in others):
+    smooth = bool(of.get("antialias"))
+    others = {"axes", "extrapolation_value", *([] if smooth else ["exclude_outside"])}
+    rule = mode, place, of.get("exclude_outside", 0)
+    if smooth and rule != ("linear", "half_pixel", 1):
+        others.add("antialias")
+    others = {name for name in others if of.get(name)}
+    if place not in _SOURCES or others:
         raise NotImplementedError(f"Resize with {', '.join((place, *sorted(others)))}")
     old = x.shape[2:]
     if sizes:
@@ -94,6 +99,11 @@ def resize(
     else:
         times = [float(time) for time in (scales or ())[2:]]
         size = [math.floor(own * time) for own, time in zip(old, times, strict=True)]
+    if smooth:
+        rows, columns = (
+            _triangles(*sides, x) for sides in zip(old, size, times, strict=True)
+        )
+        return rows @ x @ columns.T
     half = place in ("half_pixel", "pytorch_half_pixel") and min(size) > 1
     if mode == "cubic" or (mode == "linear" and (half or place == "align_corners")):
         if mode == "cubic" and of.get("cubic_coeff_a", -0.75) != -0.75:
@@ -111,6 +121,15 @@ def resize(
         )
         x = _taken(x, axis, at, "linear" if mode == "linear" else _rounding(of))
     return x
+
+
+def _triangles(old: int, new: int, time: float, like: Tensor) -> Tensor:
+    """Return the weights (new, old) of a linear Resize with antialiasing along an axis."""
+    cells = torch.arange(old, device=like.device) + 0.5
+    centres = (torch.arange(new, device=like.device) + 0.5) / time
+    away = (cells[None] - centres[:, None]).abs() * min(time, 1.0)
+    weights = (1 - away).clamp(min=0)
+    return (weights / weights.sum(1, keepdim=True)).to(like.dtype)
 
 
 _SOURCES = {

@@ -50,16 +50,24 @@ class Plan:
 
 
 class Graph:
-    """The operations of a network's file; ModelError when some are unknown."""
+    """The operations of a network's file; ModelError when some are unknown.
 
-    def __init__(self, network: Path, graph: onnx.GraphProto) -> None:
+    `advice` says what to do then.
+    """
+
+    def __init__(
+        self,
+        network: Path,
+        graph: onnx.GraphProto,
+        advice: str = "choose another RUNTIME",
+    ) -> None:
         unknown = {node.op_type for node in graph.node} - {*OPERATIONS, *_SHAPES}
         if unknown:
             raise ModelError(
                 f"{network}: torch was not taught {', '.join(sorted(unknown))} here; "
-                "choose another RUNTIME"
+                f"{advice}"
             )
-        self.network = network
+        self.network, self._advice = network, advice
         self.result: str = graph.output[0].name
         self.weights = {it.name: _tensor(it) for it in graph.initializer}
         self._nodes = tuple((node, _attributes(node)) for node in graph.node)
@@ -92,7 +100,7 @@ class Graph:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 raise ModelError(
                     f"{self.network}: torch can't compute its {node.op_type} {node.name}: "
-                    f"{reason}; choose another RUNTIME"
+                    f"{reason}; {self._advice}"
                 ) from error
             steps.append(step)
         return Plan(_with_what_is_spent(steps, {self.result, *used}), used)

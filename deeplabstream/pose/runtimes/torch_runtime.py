@@ -62,14 +62,14 @@ class TorchNetwork:
         self.on_gpu = device == "cuda"
         """Whether a GPU computes."""
 
-    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the output for `pictures`; see `Network.run`."""
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the output for `images`; see `Network.run`."""
         with self._torch.inference_mode():
-            images = self._torch.from_numpy(pictures)
+            tensor = self._torch.from_numpy(images)
             try:
                 if self._device.type == "cuda":
-                    return self._replayed(images)
-                maps = self._computed(images)
+                    return self._replayed(tensor)
+                maps = self._computed(tensor)
             except RuntimeError as error:
                 reason = str(error).splitlines()[0]
                 raise ModelError(

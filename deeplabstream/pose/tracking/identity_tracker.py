@@ -92,13 +92,13 @@ class IdentityTracker:
     _apart_since_s: float = field(init=False)
     """Time since which all were found apart from each other, before they have names."""
     _named: bool = field(init=False)
-    _pictures: int = field(init=False)
+    _frames: int = field(init=False)
 
     def __post_init__(self) -> None:
         animals = len(self.skeleton.animals)
         self._tracks = MotionModel(animals, len(self.skeleton.bodyparts))
         self._looks = AppearanceModel(animals)
-        self._named, self._pictures = False, 0
+        self._named, self._frames = False, 0
         self._doubts, self._corrections = IdentityAmbiguities(animals), {}
         self._views = np.zeros((animals, 0))
         self._counts = [0] * animals
@@ -122,8 +122,8 @@ class IdentityTracker:
         at = list(of.values())
         tracks.correct(list(of), found.points[at], found.seen[at], found.middles[at])
         views = dict[int, Array]()
-        self._pictures += 1
-        if self._pictures % RESTING == 0 or not self._named or self._doubts:
+        self._frames += 1
+        if self._frames % RESTING == 0 or not self._named or self._doubts:
             animals = range(len(self._counts))
             hidden = [tracks.middles[n] for n in animals if n not in of]
             least = 1.0 if self._named else HALF

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.imgaug_sections import Section
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Points = NDArray[np.float32]
+Known = NDArray[np.bool_]
 _PAIRS = (
     ("left", "right"),
     ("Left", "Right"),
@@ -21,6 +22,8 @@ _PAIRS = (
 )
 _SWAPPED = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
 _SIDES = re.compile("left|right", re.IGNORECASE)
+_INSIDE = re.compile(r"(?<![A-Z])[LR](?![a-z])|(?<![A-Za-z])[lr](?![A-Za-z])")
+"""A letter that may be a side: L and R like the first of a word, l and r alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +51,18 @@ class Augmentation:
 def augment(
     how: Augmentation,
     skeleton: Skeleton,
-    image: Picture,
+    image: ImageArray,
     points: Points,
-    background: Picture | None,
+    known: Known,
+    background: ImageArray | None,
     rng: np.random.Generator,
-) -> tuple[Picture, Points]:
-    """Return a changed image (height, width, 3) and its points (bodypart, 2).
+) -> tuple[ImageArray, Points, Known]:
+    """Return a changed image (height, width, 3), its points (bodypart, 2), and `known`.
 
-    Of several animals, the points of one stand after another's. Points outside the
-    image stay outside; the decoder's `encode` leaves them out. `background` is the same
-    camera's image without an animal, if there is one.
+    `known` (bodypart,) is False where nothing is said about a point; a mirror exchanges it
+    with the points. Of several animals, the points of one stand after another's. Points
+    outside the image stay outside; the decoder's `encode` leaves them out. `background` is
+    the same camera's image without an animal, if there is one.
     """
     chance = rng.random()
     if how.sections:
@@ -71,26 +76,32 @@ def augment(
         image, points = _warp(how, image, points, rng)
     if how.mirror and rng.random() < 0.5:
         image = np.ascontiguousarray(image[:, ::-1])
-        swapped = points.reshape(-1, len(skeleton.bodyparts), 2)[:, mirrored(skeleton)]
+        other = mirrored(skeleton)
+        swapped = points.reshape(-1, len(other), 2)[:, other]
         points = swapped.reshape(-1, 2) * [-1, 1] + [image.shape[1] - 1, 0]
-    return relight(image, how.light, rng), points.astype(np.float32)
+        known = known.reshape(-1, len(other))[:, other].reshape(-1)
+    return relight(image, how.light, rng), points.astype(np.float32), known
 
 
 def mirrored(skeleton: Skeleton) -> list[int]:
     """Return the index of each body part's counterpart in a mirror image.
 
-    Names differ in `left` and `right`, or in a first or last letter L and R.
+    Names differ in `left` and `right`, in a first or last letter L and R, or in one that
+    stands alone inside. A name without a counterpart is its own.
 
     >>> mirrored(Skeleton(("snout", "leftear", "rightear")))
     [0, 2, 1]
     >>> mirrored(Skeleton(("tail", "paw_r", "paw_l", "LH", "RH", "wingL")))
     [0, 2, 1, 4, 3, 5]
+    >>> mirrored(Skeleton(("legL1", "legR1", "paw_l_hind", "paw_r_hind")))
+    [1, 0, 3, 2]
     """
     places = {name: place for place, name in enumerate(skeleton.bodyparts)}
-    return [
+    other = [
         next((places[each] for each in _other_sides(name) if each in places), own)
         for own, name in enumerate(skeleton.bodyparts)
     ]
+    return [place if other[place] == own else own for own, place in enumerate(other)]
 
 
 def _other_sides(name: str) -> Iterator[str]:
@@ -103,11 +114,13 @@ def _other_sides(name: str) -> Iterator[str]:
         yield name[:-1] + _SWAPPED[name[-1]]
     if name[:1] in _SWAPPED:
         yield _SWAPPED[name[0]] + name[1:]
+    for each in _INSIDE.finditer(name):
+        yield name[: each.start()] + _SWAPPED[each[0]] + name[each.end() :]
 
 
 def augment_clip(
     how: Augmentation,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     points: Points | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -116,7 +129,7 @@ def augment_clip(
     It takes a pixel of the given images to where it is in the changed ones. `points`, if
     there are any, are kept in sight.
     """
-    height, width = pictures.shape[1:3]
+    height, width = images.shape[1:3]
     if points is None:
         points = np.empty((0, 2), np.float32)
     matrix = _drawn(how, (height, width), points, rng)
@@ -124,7 +137,7 @@ def augment_clip(
     grey = rng.uniform(0, 255)
     state = rng.bit_generator.state
     changed = []
-    for image in pictures:
+    for image in images:
         rng.bit_generator.state = state  # the same light for all
         warped = _warped(image, matrix, constant, grey)
         changed.append(relight(warped, how.light, rng))
@@ -137,8 +150,8 @@ def apply(matrix: NDArray[np.float64], points: Points) -> Points:
 
 
 def _warp(
-    how: Augmentation, image: Picture, points: Points, rng: np.random.Generator
-) -> tuple[Picture, Points]:
+    how: Augmentation, image: ImageArray, points: Points, rng: np.random.Generator
+) -> tuple[ImageArray, Points]:
     """Turn, scale and shift the whole image; its border is drawn out."""
     if rng.random() < 0.15:  # some images as they are
         return image, points
@@ -165,8 +178,8 @@ def _drawn(
 
 
 def _warped(
-    image: Picture, matrix: NDArray[np.float64], constant: bool, grey: float
-) -> Picture:
+    image: ImageArray, matrix: NDArray[np.float64], constant: bool, grey: float
+) -> ImageArray:
     import cv2
 
     out = cv2.warpAffine(
@@ -179,11 +192,11 @@ def _warped(
 
 def _move(
     how: Augmentation,
-    image: Picture,
+    image: ImageArray,
     points: Points,
-    background: Picture,
+    background: ImageArray,
     rng: np.random.Generator,
-) -> tuple[Picture, Points]:
+) -> tuple[ImageArray, Points]:
     """Cut the animal out and put it anywhere on the background."""
     import cv2
 
@@ -215,7 +228,7 @@ def _move(
     return out.clip(0, 255).astype(np.uint8), apply(matrix, points)
 
 
-def _scenery(background: Picture, rng: np.random.Generator) -> Picture:
+def _scenery(background: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Return the background, often turned round, mirrored or enlarged."""
     import cv2
 

@@ -3,7 +3,9 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ from deeplabstream.training.train_config import FitSettings
 class Batch:
     """Images and targets of one step."""
 
-    pictures: Tensor
+    images: Tensor
     """(n, height, width, 3), or (n, 5, height, width, 3) for a context network."""
     targets: Tensor
     """Heat maps (n, bodypart, h, w) of height 1; zeros where there is nothing. Of several
@@ -56,7 +58,7 @@ class Batch:
             for it in (self.clip, self.matrix)
         ]
         return Batch(
-            self.pictures.to(device, non_blocking=True),
+            self.images.to(device, non_blocking=True),
             self.targets.to(device, non_blocking=True),
             self.points.to(device, non_blocking=True),
             self.weight.to(device, non_blocking=True),
@@ -141,28 +143,31 @@ class Batches:
             self._changed(int(place), np.random.default_rng((settings.seed, step, own)))
             for own, place in mine
         ]
-        pictures = np.stack([image for image, _ in changed])
-        points = np.stack([points for _, points in changed])
-        own = [int(place) for _, place in mine]
-        weight = data.known[own]
-        if settings.missing == "unknown":
-            weight = weight & np.isfinite(data.points[own]).all(axis=2)
+        images, points, known = (np.stack(each) for each in zip(*changed, strict=True))
         clip = self._clip(step)
-        return to_batch(data, self.decoder, pictures, points, weight, clip)
+        return to_batch(data, self.decoder, images, points, known, clip)
 
     def _changed(
         self, place: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
         how, data = self.settings.augmentation, self.data
-        if data.context is not None:
-            frames, matrix = augment_clip(
-                how, data.context[place], data.points[place], rng
-            )
-            return frames, apply(matrix, data.points[place])
-        return augment(
-            how, data.skeleton, data.pictures[place], data.points[place],
-            self.scenes[place], rng,
+        points, known = data.points[place], data.known[place]
+        if self.settings.missing == "unknown":
+            known = known & np.isfinite(points).all(axis=1)
+        if data.context is not None and data.views > 1:
+            views, matrix = augment_clip(how, data.context[place], points, rng)
+            return views, apply(matrix, points), known
+        change = partial(
+            augment, how, data.skeleton, points=points, known=known,
+            background=self.scenes[place],
         )  # fmt: skip
+        if data.context is None:
+            return change(data.images[place], rng=rng)
+        frames = [
+            change(frame, rng=deepcopy(rng))  # the same change of all
+            for frame in data.context[place]
+        ]
+        return np.stack([image for image, _, _ in frames]), *frames[0][1:]
 
     def _clip(self, step: int) -> Clip | None:
         if not (self.videos and self.settings.clip_length):
@@ -194,19 +199,19 @@ class HeldOutBatches:
         size = self.settings.batch
         for start in range(0, len(self.data), size):
             part = self.data.pick(range(start, min(start + size, len(self.data))))
-            pictures = part.pictures if part.context is None else part.context
+            images = part.images if part.context is None else part.context
             weight = part.known & (
                 np.isfinite(part.points).all(axis=2)
                 if self.settings.missing == "unknown"
                 else True
             )
-            yield to_batch(part, self.decoder, pictures, part.points, weight, None)
+            yield to_batch(part, self.decoder, images, part.points, weight, None)
 
 
 def to_batch(
     data: Dataset,
     decoder: Decoder,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     points: NDArray[np.float32],
     weight: NDArray[np.bool_],
     clip: Clip | None,
@@ -219,7 +224,7 @@ def to_batch(
         The dataset of the points: skeleton, input size and number of animals.
     decoder
         Makes the targets.
-    pictures
+    images
         (n, height, width, 3), BGR, or (n, 5, height, width, 3) for a context network.
     points
         (n, animal · bodypart, 2), pixels of the images; NaN: not visible.
@@ -232,11 +237,11 @@ def to_batch(
     targets = decoder.encode(animals, data.fitting.height, data.fitting.width)
     weight = np.asarray(weight.reshape(animals.shape[:3]).all(axis=1))
     return Batch(
-        torch.from_numpy(pictures),
+        torch.from_numpy(images),
         torch.from_numpy(targets),
         torch.from_numpy(points),
         torch.from_numpy(weight.astype(np.float32)),
-        None if clip is None else torch.from_numpy(clip.pictures),
+        None if clip is None else torch.from_numpy(clip.images),
         None if clip is None else torch.from_numpy(clip.matrix.astype(np.float32)),
         *(((1.0, 1.0), (0.0, 0.0)) if clip is None else clip_geometry(clip.window)),
     )
@@ -257,7 +262,7 @@ def backgrounds(data: Dataset) -> list[NDArray[np.uint8] | None]:
     for clip in set(data.clips):
         own = [i for i, name in enumerate(data.clips) if name == clip]
         medians[clip] = (
-            np.median(data.pictures[own], axis=0).astype(np.uint8)
+            np.median(data.images[own], axis=0).astype(np.uint8)
             if len(own) >= 8
             else None
         )

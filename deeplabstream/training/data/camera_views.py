@@ -1,5 +1,6 @@
 """Labels of several cameras: one file each, the same moments in the same order."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,8 +50,8 @@ class CameraLosses:
         views = len(self.cameras)
         own = targets.view(len(targets), views, -1, *targets.shape[2:]).transpose(0, 1)
         mass = own / own.sum(dim=(-1, -2), keepdim=True).clamp(min=1e-6)
-        cell = stride / self.scales[0][0]
         pixels = self.in_camera_px(found)
+        cell = stride / torch.as_tensor(self.scales).to(pixels)
         return reprojection_heatmap_loss(self.cameras, pixels, mass, cell, sigma)
 
 
@@ -60,7 +61,7 @@ def join_views(
     """Return one label set and one dataset of all views.
 
     Body parts get their view's name: `paw_left`. LabelsError when the files do not hold
-    the same body parts or numbers of images.
+    the same body parts or numbers of images, or rows that are not of one moment.
     """
     problems = []
     for part in parts[1:]:
@@ -70,9 +71,13 @@ def join_views(
             )
         if len(part.images) != len(parts[0].images):
             problems.append(
-                f"{part.file} has {len(part.images)} pictures, {parts[0].file} "
+                f"{part.file} has {len(part.images)} images, {parts[0].file} "
                 f"{len(parts[0].images)}"
             )
+    if problems:
+        raise LabelsError(problems)
+    for part in parts[1:]:
+        problems += _other_moments(parts[0], part)
     if problems:
         raise LabelsError(problems)
     names = tuple(
@@ -96,12 +101,39 @@ def join_views(
     data = Dataset(
         labels.skeleton,
         fitting,
-        own[0].pictures,
+        own[0].images,
         np.concatenate([each.points for each in own], axis=1),
         labels.known,
         windows,
         own[0].clips,
-        np.stack([each.pictures for each in own], axis=1),
+        np.stack([each.images for each in own], axis=1),
         len(parts),
     )
     return labels, data
+
+
+def _other_moments(first: Labels, other: Labels) -> list[str]:
+    """Return the first row whose images are not of one moment, by the numbers in their names.
+
+    The last number that differs between rows is the frame's; what is the same pair in all
+    rows is the cameras'. Names without numbers, or with different counts of them, can't be
+    compared.
+    """
+    rows = [
+        [re.findall(r"\d+", image.stem) for image in pair]
+        for pair in zip(first.images, other.images, strict=True)
+    ]
+    counts = {len(numbers) for row in rows for numbers in row}
+    if len(counts) != 1:
+        return []
+    for place in reversed(range(counts.pop())):
+        pairs = [(int(own[place]), int(its[place])) for own, its in rows]
+        if len(set(pairs)) > 1:
+            return [
+                f"{other.file}, row {row + 1}: {other.names[row]} stands beside "
+                f"{first.names[row]} of {first.file.name}. The rows of all views must be "
+                "of the same moments, in the same order"
+                for row, (own, its) in enumerate(pairs)
+                if own != its
+            ][:1]
+    return []

@@ -23,10 +23,10 @@ Find: TypeAlias = Callable[[Sequence[Image]], NDArray[np.float32] | None]
 class Clip:
     """Consecutive frames of one video as the network sees them."""
 
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     """(frame, height, width, 3), BGR, changed by `matrix`."""
     matrix: NDArray[np.float64]
-    """(2, 3): where a pixel of the unchanged input is in `pictures`."""
+    """(2, 3): where a pixel of the unchanged input is in `images`."""
     window: ImageWindow
     """What part of the video's images the input shows."""
 
@@ -86,8 +86,8 @@ def read_clip(video: Video, start: int, length: int) -> list[Image]:
     by the first that can. So are frames beyond the end. The reader warns of them.
     """
     images: list[Image | None] = []
-    for picture in video.reader.images(start):
-        images.append(None if picture.image is None else as_bgr(picture.image))
+    for frame in video.reader.images(start):
+        images.append(None if frame.image is None else as_bgr(frame.image))
         if len(images) == length:
             break
     last = next((image for image in images if image is not None), None)
@@ -124,8 +124,8 @@ def draw_clip(
         if box is None
         else zoomed(box[0], box[1], video.shape, fitting)
     )
-    pictures = np.empty((length, fitting.height, fitting.width, 3), np.uint8)
-    for image, picture in zip(images, pictures, strict=True):
-        window.place(image, picture)
-    changed, matrix = augment_clip(how, pictures, None, rng)
+    fitted = np.empty((length, fitting.height, fitting.width, 3), np.uint8)
+    for image, target in zip(images, fitted, strict=True):
+        window.place(image, target)
+    changed, matrix = augment_clip(how, fitted, None, rng)
     return Clip(changed, matrix, window)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class Dataset:
 
     skeleton: Skeleton
     fitting: Fitting
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     """(image, height, width, 3), BGR."""
     points: NDArray[np.float32]
     """(image, bodypart, 2), px of the input; NaN: not visible there. Of several
@@ -44,7 +44,7 @@ class Dataset:
     """Largest number of animals in an image."""
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def pick(self, places: Sequence[int]) -> "Dataset":
         """Return the part of the data at `places`."""
@@ -52,7 +52,7 @@ class Dataset:
         return Dataset(
             self.skeleton,
             self.fitting,
-            self.pictures[at],
+            self.images[at],
             self.points[at],
             self.known[at],
             tuple(
@@ -89,9 +89,7 @@ def load_dataset(
     """
     problems: list[str] = []
     windows: list[ImageWindow] = []
-    pictures = np.empty(
-        (len(labels.images), fitting.height, fitting.width, 3), np.uint8
-    )
+    images = np.empty((len(labels.images), fitting.height, fitting.width, 3), np.uint8)
     points = np.empty_like(labels.points)
     image, last = None, None
     for place, file in enumerate(labels.images):
@@ -106,21 +104,21 @@ def load_dataset(
             if box is None
             else zoomed(box[0], box[1], image.shape, fitting)
         )
-        window.place(image, pictures[place])
+        window.place(image, images[place])
         points[place] = window.to_input(labels.points[place])
         windows.append(window)
     if problems:
         raise LabelsError(problems)
-    clips = tuple(file.parent.name for file in labels.images)
+    clips = tuple(file.parent.as_posix() for file in labels.images)
     return Dataset(
         labels.skeleton,
         fitting,
-        pictures,
+        images,
         points,
         labels.known,
         tuple(windows),
         clips,
-        _load_context(labels, windows, pictures) if context else None,
+        _load_context(labels, windows, images) if context else None,
         animals=labels.animals,
     )
 
@@ -143,10 +141,10 @@ def neighbour(file: Path, away: int) -> Path:
 
 
 def _load_context(
-    labels: Labels, windows: Sequence[ImageWindow], pictures: NDArray[np.uint8]
+    labels: Labels, windows: Sequence[ImageWindow], images: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     reach = FRAMES // 2
-    context = np.repeat(pictures[:, None], FRAMES, axis=1)
+    context = np.repeat(images[:, None], FRAMES, axis=1)
     for place, file in enumerate(labels.images):
         for away in range(-reach, reach + 1):
             beside = read_image(neighbour(file, away)) if away else None
@@ -163,7 +161,7 @@ class Parts:
     validation: tuple[int, ...]
     """Used to choose weights and threshold."""
     test: tuple[int, ...] = ()
-    """Used for measurement only."""
+    """Used for measurement only, unless the validation images have too few points."""
 
     def sets(self, count: int) -> list[str]:
         """Return the name of each image's set."""
@@ -174,29 +172,43 @@ class Parts:
         return names
 
 
-def split(clips: Sequence[str], held_out: float, seed: int) -> Parts:
+def split(images: Sequence[PurePath], held_out: float, seed: int) -> Parts:
     """Return what to train on and what to measure with, `held_out` (0 to 1) of all.
 
     Neighbouring frames of one recording are nearly the same image, so they stay
-    together: whole clips are held out where there are five or more, else the last part
-    of each clip.
+    together: whole clips (folders) are held out where there are five or more, or where
+    each has one image; else the last part of each, by the numbers in the images' names.
+    The rows of a table may be in another order. A clip keeps at least one image to train
+    on, and at least one image is held out. LabelsError: fewer than two images.
     """
-    names = sorted(set(clips))
-    members = {c: [i for i, own in enumerate(clips) if own == c] for c in names}
-    if len(names) >= 5:
+    if len(images) < 2:
+        raise LabelsError(
+            [
+                f"{', '.join(map(str, images)) or 'no image'} is all that is labelled: at "
+                "least two images are needed, to train on and to measure with; label more"
+            ]
+        )
+    members: dict[str, list[int]] = {}
+    for place in sorted(range(len(images)), key=lambda at: _in_order(images[at])):
+        members.setdefault(images[place].parent.as_posix(), []).append(place)
+    names = sorted(members)
+    if len(names) >= 5 or len(names) == len(images):
         order = np.random.default_rng(seed).permutation(len(names))
-        out = {names[i] for i in order[: max(1, round(held_out * len(names)))]}
-        test = [i for i, clip in enumerate(clips) if clip in out]
+        count = min(len(names) - 1, max(1, round(held_out * len(names))))
+        out = {place for i in order[:count] for place in members[names[i]]}
     else:
-        test = [
-            i
-            for own in members.values()
-            for i in own[len(own) - max(1, round(held_out * len(own))) :]
-        ]
-    train = [i for i in range(len(clips)) if i not in set(test)]
-    if not train:
-        raise LabelsError(["all images are held out; none is left for training"])
-    return Parts(tuple(train), tuple(test))
+        out = set()
+        for own in members.values():
+            count = min(len(own) - 1, max(1, round(held_out * len(own))))
+            out.update(own[len(own) - count :])
+    train = [place for place in range(len(images)) if place not in out]
+    return Parts(tuple(train), tuple(sorted(out)))
+
+
+def _in_order(image: PurePath) -> list[str | int]:
+    """Return a key that sorts images by the numbers in their names."""
+    words = re.split(r"(\d+)", image.name)
+    return [int(word) if place % 2 else word for place, word in enumerate(words)]
 
 
 def split_at_random(
@@ -230,9 +242,12 @@ def split_at_random(
     )
 
 
-def fingerprint(labels: Labels) -> str:
-    """Return the sha256 of the labels and all their images."""
-    digest = hashlib.sha256(labels.file.read_bytes())
+def fingerprint(labels: Labels, views: NDArray[np.uint8] | None = None) -> str:
+    """Return the sha256 of the labels and all their images; `views`: those of all cameras."""
+    words = repr((labels.skeleton.bodyparts, labels.names))
+    digest = hashlib.sha256(words.encode())
+    for part in (labels.points, labels.known, *([] if views is None else [views])):
+        digest.update(part.tobytes())
     for image in labels.images:
         digest.update(image.read_bytes())
     return digest.hexdigest()

@@ -2,8 +2,10 @@
 
 `{Affine: {p: 0.5, kwargs: {rotate: [-10, 10]}}, MotionBlur: {…}}`: each transform is applied
 with its probability `p` (0.5), in the order of the file. A parameter is a number, two numbers
-(any between them), or a list in a list (one of them). The package itself is not needed. As
-in imgaug, mirroring does not swap the body parts named left and right.
+(any between them; of `k` and `translate_px` any whole number), or a list in a list (one of
+them). Scale and translation may differ along x and y: `{x: …, y: …}`; an axis that is left out
+does not change. The package itself is not needed. As in imgaug, mirroring does not swap the
+body parts named left and right.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +16,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture: TypeAlias = NDArray[np.uint8]
+ImageArray: TypeAlias = NDArray[np.uint8]
 Points: TypeAlias = NDArray[np.float32]
 Drawn: TypeAlias = Callable[[str], Any]
 Transform: TypeAlias = Callable[
-    [Picture, Points, Drawn, np.random.Generator], tuple[Picture, Points]
+    [ImageArray, Points, Drawn, np.random.Generator], tuple[ImageArray, Points]
 ]
 MOST = 0.5
 """Probability of a transform where the file has none."""
+_WHOLE = ("k", "translate_px")
+"""Parameters of which only whole numbers are drawn, as in imgaug."""
+_BY_AXIS = ("scale", "translate_percent", "translate_px")
+"""Parameters of Affine that may have a range for each axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +39,22 @@ class Section:
     kwargs: tuple[tuple[str, Any], ...]
 
     def apply(
-        self, image: Picture, points: Points, rng: np.random.Generator
-    ) -> tuple[Picture, Points]:
+        self, image: ImageArray, points: Points, rng: np.random.Generator
+    ) -> tuple[ImageArray, Points]:
         """Return the image (height, width, 3) and its points (n, 2), changed or not."""
         if rng.random() >= self.p:
             return image, points
         transform, usual = TRANSFORMS[self.name]
         given = {**usual, **dict(self.kwargs)}
-        return transform(image, points, lambda key: _drawn(given[key], rng), rng)
+
+        def drawn(key: str) -> Any:
+            value, is_whole = given[key], key in _WHOLE
+            if not isinstance(value, dict):
+                return _drawn(value, is_whole, rng)
+            each = (value.get(axis, usual[key]) for axis in ("x", "y"))
+            return np.array([_drawn(one, is_whole, rng) for one in each])
+
+        return transform(image, points, drawn, rng)
 
 
 def read_sections(words: Mapping[str, Any]) -> tuple[Section, ...]:
@@ -69,39 +83,39 @@ def read_sections(words: Mapping[str, Any]) -> tuple[Section, ...]:
                 raise ValueError(
                     f"{name}: {key} has no effect here; known are {', '.join(usual)}"
                 )
-            if not _is_range(value):
+            by_axis = name == "Affine" and key in _BY_AXIS
+            if not _is_range(value, by_axis):
                 raise ValueError(f"{name}: {key} = {value}: expected numbers")
         sections.append(Section(name, float(p), tuple(sorted(kwargs.items()))))
     return tuple(sections)
 
 
-def _is_range(value: Any) -> bool:
-    if isinstance(value, dict):
-        return set(value) <= {"x", "y"} and all(_is_range(it) for it in value.values())
+def _is_range(value: Any, by_axis: bool) -> bool:
+    if isinstance(value, dict) and by_axis:
+        axes = value.values()
+        return set(value) <= {"x", "y"} and all(_is_range(it, False) for it in axes)
     flat = value if isinstance(value, list) else [value]
     inner = [it for each in flat for it in (each if isinstance(each, list) else [each])]
     return bool(inner) and all(isinstance(it, int | float) for it in inner)
 
 
-def _drawn(value: Any, rng: np.random.Generator) -> Any:
-    """Return a number of a parameter; of one for x and y, both."""
-    if isinstance(value, dict):
-        return np.array([_drawn(value.get(axis, 0), rng) for axis in ("x", "y")])
+def _drawn(value: Any, is_whole: bool, rng: np.random.Generator) -> Any:
+    """Return a number of a parameter."""
     if not isinstance(value, list | tuple):
         return value
     if len(value) == 1 and isinstance(value[0], list):
         return value[0][rng.integers(len(value[0]))]
     if len(value) == 2:
-        whole = all(isinstance(it, int) for it in value)
-        return (
-            int(rng.integers(value[0], value[1] + 1)) if whole else rng.uniform(*value)
-        )
+        low, high = sorted(value)
+        if is_whole and isinstance(low, int) and isinstance(high, int):
+            return int(rng.integers(low, high + 1))
+        return rng.uniform(low, high)
     return value[rng.integers(len(value))]
 
 
 def _moved(
-    image: Picture, points: Points, linear: NDArray[Any], shift: NDArray[Any]
-) -> tuple[Picture, Points]:
+    image: ImageArray, points: Points, linear: NDArray[Any], shift: NDArray[Any]
+) -> tuple[ImageArray, Points]:
     """Apply a linear map about the centre, then a shift in px; what is uncovered is black."""
     size = image.shape[1], image.shape[0]
     middle = (np.array(size) - 1) / 2
@@ -116,8 +130,8 @@ def _turn(degrees: float) -> NDArray[np.float64]:
 
 
 def _affine(
-    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
-) -> tuple[Picture, Points]:
+    image: ImageArray, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[ImageArray, Points]:
     size = np.array([image.shape[1], image.shape[0]])
     lean = np.array([[1, np.tan(np.radians(of("shear")))], [0, 1]])
     scale = np.diag(np.broadcast_to(of("scale"), 2))
@@ -126,8 +140,8 @@ def _affine(
 
 
 def _rot90(
-    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
-) -> tuple[Picture, Points]:
+    image: ImageArray, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[ImageArray, Points]:
     """Turn by quarters, stretched to the same size."""
     size = np.array([image.shape[1], image.shape[0]], float)
     quarter = np.round(_turn(90 * int(of("k"))))
@@ -137,8 +151,8 @@ def _rot90(
 
 def _flip(axis: int) -> Transform:
     def flip(
-        image: Picture, points: Points, of: Drawn, rng: np.random.Generator
-    ) -> tuple[Picture, Points]:
+        image: ImageArray, points: Points, of: Drawn, rng: np.random.Generator
+    ) -> tuple[ImageArray, Points]:
         if rng.random() >= of("p"):
             return image, points
         points = points.copy()
@@ -149,8 +163,8 @@ def _flip(axis: int) -> Transform:
 
 
 def _crop_and_pad(
-    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
-) -> tuple[Picture, Points]:
+    image: ImageArray, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[ImageArray, Points]:
     """Crop (negative) or pad each side by a share; the size stays, as the network's does."""
     size = np.array([image.shape[1], image.shape[0]], float)
     left, top, right, bottom = (of("percent") for _ in range(4))
@@ -161,8 +175,8 @@ def _crop_and_pad(
 
 
 def _elastic(
-    image: Picture, points: Points, of: Drawn, rng: np.random.Generator
-) -> tuple[Picture, Points]:
+    image: ImageArray, points: Points, of: Drawn, rng: np.random.Generator
+) -> tuple[ImageArray, Points]:
     height, width = image.shape[:2]
     alpha, sigma = of("alpha"), max(0.1, of("sigma"))
     noise = rng.uniform(-1, 1, (height, width, 2)).astype(np.float32)
@@ -177,22 +191,24 @@ def _elastic(
     return np.asarray(out, np.uint8), moved
 
 
-Light: TypeAlias = Callable[[Picture, Drawn, np.random.Generator], NDArray[Any]]
+Light: TypeAlias = Callable[[ImageArray, Drawn, np.random.Generator], NDArray[Any]]
 
 
 def _light(change: Light) -> Transform:
     """Return a transform that leaves points where they are."""
 
     def transform(
-        image: Picture, points: Points, of: Drawn, rng: np.random.Generator
-    ) -> tuple[Picture, Points]:
+        image: ImageArray, points: Points, of: Drawn, rng: np.random.Generator
+    ) -> tuple[ImageArray, Points]:
         changed = change(image, of, rng)
         return np.asarray(np.clip(changed, 0, 255)).astype(np.uint8), points
 
     return transform
 
 
-def _motion_blur(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+def _motion_blur(
+    image: ImageArray, of: Drawn, rng: np.random.Generator
+) -> NDArray[Any]:
     side = max(3, int(of("k")) | 1)
     line = np.zeros((side, side), np.float32)
     line[side // 2] = 1
@@ -206,7 +222,7 @@ def _motion_blur(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray
 def _coarse(low: int, high: int) -> Light:
     """Return what replaces cells of a coarse grid by values from `low` to `high`."""
 
-    def coarse(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+    def coarse(image: ImageArray, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
         height, width = image.shape[:2]
         share = of("size_percent")
         rows, columns = (max(1, round(side * share)) for side in (height, width))
@@ -221,24 +237,24 @@ def _coarse(low: int, high: int) -> Light:
     return coarse
 
 
-def _emboss(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+def _emboss(image: ImageArray, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
     by, share = of("strength"), of("alpha")
     kernel = np.array([[-1 - by, -by, 0], [-by, 1, by], [0, by, 1 + by]], np.float32)
     return np.asarray((1 - share) * image + share * cv2.filter2D(image, -1, kernel))
 
 
-def _equalised(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+def _equalised(image: ImageArray, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
     return np.dstack(
         [cv2.equalizeHist(np.ascontiguousarray(it)) for it in _each(image)]
     )
 
 
-def _clahe(image: Picture, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
+def _clahe(image: ImageArray, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
     tool = cv2.createCLAHE(float(of("clip_limit")), (8, 8))
     return np.dstack([tool.apply(np.ascontiguousarray(it)) for it in _each(image)])
 
 
-def _each(image: Picture) -> list[Picture]:
+def _each(image: ImageArray) -> list[ImageArray]:
     return [image[..., channel] for channel in range(image.shape[2])]
 
 

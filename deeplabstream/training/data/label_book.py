@@ -2,26 +2,33 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core import atomic_replace
 from deeplabstream.core.arguments import quoted
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.exclusive_writing import WINDOW_PATIENCE_S, exclusive
+from deeplabstream.pose.image_files import SUFFIXES
 from deeplabstream.training.data.dlc_config import write_individuals
 from deeplabstream.training.data.label_files import (
     UniqueParts,
+    with_visibility,
     write_dlc_video,
     write_labels,
 )
 from deeplabstream.training.data.labels import (
-    PICTURES,
+    LABELED_DATA,
     SINGLE,
+    TABLE,
     Labels,
     LabelsError,
+    has_points,
     read_labels,
     read_rows,
 )
@@ -38,11 +45,12 @@ FILE = "CollectedData.csv"
 PROPOSALS = "proposals.csv"
 """Points that networks found in images not yet reviewed; written like labels."""
 UNFINISHED = "unfinished.csv"
-"""Points of images of which a person has placed some body parts and accepted nothing."""
+"""Points of images of which a person has placed some body parts and accepted nothing.
+
+An image that stands in both tables has a proposal that a person has changed."""
 UNCERTAIN = "uncertain.csv"
 """Images to label first, in their order, and the reason of each."""
 BONES = "bones.csv"
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(eq=False)
@@ -62,6 +70,8 @@ class LabelBook:
     points: NDArray[np.float32]
     """(image, body part, 2), px, x right, y down; NaN: not visible. With `individuals`
     (image, animal · body part, 2), one animal's body parts after the other's."""
+    known: NDArray[np.bool_]
+    """(image, body part), likewise; False: the table says that nothing is known of it."""
     done: NDArray[np.bool_]
     """(image,): reviewed; only these are used for training."""
     proposed: NDArray[np.bool_]
@@ -78,15 +88,32 @@ class LabelBook:
     """Names of the animals; empty: one animal without a name."""
     unique: UniqueParts = field(default_factory=UniqueParts)
     """DeepLabCut's points that belong to no animal: written back as they were read."""
+    scorers: Mapping[str, str] = field(default_factory=dict)
+    """By folder of a DeepLabCut project's video: the scorer of its table, if another."""
     fault: str = ""
     """Why the last change could not be saved; empty: all is saved."""
     unsaved: set[int] = field(default_factory=set)
     """Labelled images whose tables could not be written."""
+    edited: set[int] = field(default_factory=set)
+    """Images of which a person has changed the proposal: they get no other one."""
+    changed: set[int] = field(default_factory=set)
+    """Images that a person has changed here since all was saved."""
+    predicted: set[int] = field(default_factory=set)
+    """Images with points that a network has proposed here."""
+    tables: dict[Path, dict[Path, bytes]] = field(default_factory=dict)
+    """By folder, the tables as they were last read or written here."""
 
     def __post_init__(self) -> None:
         whole = np.isfinite(self.points).all(axis=(1, 2))
         self.copied = whole & ~self.done & ~self.proposed
         """(image,): with copied points, and so not labelled before it is accepted."""
+
+    @property
+    def new(self) -> bool:
+        """Whether nothing is labelled yet: body parts and animals may still change."""
+        tables = (FILE, UNFINISHED, PROPOSALS)
+        written = any((self.folder / name).exists() for name in tables)
+        return not (self.project or self.fault or written)
 
     @property
     def animals(self) -> int:
@@ -106,6 +133,7 @@ class LabelBook:
     def place(self, image: int, part: int, x: float, y: float) -> None:
         """Set the position of a body part, and save; with the last one it is labelled."""
         self.points[image, part] = (x, y)
+        self.known[image, part] = True
         whole = bool(np.isfinite(self.points[image]).all())
         review = self.proposed[image] | self.copied[image]
         self.done[image] |= whole and not review
@@ -114,10 +142,14 @@ class LabelBook:
     def remove(self, image: int, part: int) -> None:
         """Mark a body part as not visible, and save."""
         self.points[image, part] = np.nan
+        self.known[image, part] = True
         self._save_change(image)
 
     def _save_change(self, image: int, *, was_labelled: bool = False) -> None:
         """Save; what can't be saved is kept, and saved with the next change."""
+        self.changed.add(image)
+        if self.proposed[image] and not was_labelled:
+            self.edited.add(image)
         if self.done[image] or was_labelled:
             self.unsaved.add(image)
         self.save_unsaved()
@@ -125,14 +157,18 @@ class LabelBook:
     def save_unsaved(self) -> None:
         """Write what is not saved yet; what can't be written is kept, see `fault`."""
         try:
-            if self.unsaved or not self.names:
-                self.save(self.unsaved)
-            self.save_proposals()
+            with self._exclusively(self.changed):
+                if self.unsaved or not self.names:
+                    self._write_labelled(self.unsaved)
+                self._write_waiting()
         except OSError as error:
             reason = error.strerror or error
             self.fault = f"Not saved in {error.filename or self.folder}: {reason}"
+        except DeepLabStreamError as error:
+            self.fault = f"Not saved: {error}"
         else:
             self.unsaved.clear()
+            self.changed.clear()
             self.fault = ""
 
     def accept(self, image: int) -> None:
@@ -145,6 +181,8 @@ class LabelBook:
         """Exchange the points of two animals, and save."""
         points = self.of_animals(image)
         points[[one, other]] = points[[other, one]]
+        known = self.known[image].reshape(self.animals, -1)
+        known[[one, other]] = known[[other, one]]
         self._save_change(image)
 
     def copy(self, image: int, source: int) -> int:
@@ -158,6 +196,7 @@ class LabelBook:
         if not new.any():
             return 0
         own[new] = theirs[new]
+        self.known[image, new] = True
         self.copied[image] |= not self.done[image] and not self.proposed[image]
         self._save_change(image)
         return int(new.sum())
@@ -194,8 +233,11 @@ class LabelBook:
         points = np.full((len(self.names), len(names) * parts, 2), np.nan, np.float32)
         kept = min(points.shape[1], self.points.shape[1])
         points[:, :kept] = self.points[:, :kept]
-        self.points, self.individuals = points, names
+        known = np.ones(points.shape[:2], np.bool_)
+        known[:, :kept] = self.known[:, :kept]
+        self.points, self.known, self.individuals = points, known, names
         self.unsaved.update(range(len(self.names)))
+        self.changed.update(self.unsaved)
         self.save_unsaved()
 
     def _check_names(self, names: Sequence[str]) -> None:
@@ -232,11 +274,15 @@ class LabelBook:
         done: bool,
         proposed: bool,
         copied: bool = False,
+        known: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Restore an earlier state of an image, and save."""
+        """Restore an earlier state of an image, and save; `known` None: all of it is."""
         own = self.points[image]
         own[:] = np.nan
         own[: len(points)] = points[: len(own)]
+        self.known[image] = True
+        if known is not None:
+            self.known[image, : len(known)] = known[: len(own)]
         self.done[image], self.proposed[image] = done, proposed
         self.copied[image] = copied
         self._save_change(image, was_labelled=True)
@@ -255,8 +301,83 @@ class LabelBook:
     def save(self, changed: Collection[int] | None = None) -> None:
         """Write the labels, whole or not at all; OSError: they can't be written.
 
-        Of a DeepLabCut project only the tables of the images that were `changed`.
+        Of a DeepLabCut project only the tables of the images that were `changed`. What
+        another program has written since is taken over first, see `_merge`.
+        DeepLabStreamError: that can't be done, or another program is writing.
         """
+        with self._exclusively(changed):
+            self._write_labelled(changed)
+
+    def save_proposals(self) -> None:
+        """Write the points of images that are not accepted; errors as above."""
+        with self._exclusively(()):
+            self._write_waiting()
+
+    @contextmanager
+    def _exclusively(self, changed: Collection[int] | None) -> Iterator[None]:
+        """Keep other programs out for the block; first take over what they have written."""
+        folders = {self.folder}
+        if self.project:
+            rows = range(len(self.names)) if changed is None else changed
+            folders |= {self.path(row).parent for row in rows}
+        with exclusive(self.folder / FILE, WINDOW_PATIENCE_S):
+            if any(self.tables.get(each, {}) != _read_tables(each) for each in folders):
+                self._merge()
+            try:
+                yield
+            finally:
+                self.tables |= {each: _read_tables(each) for each in folders}
+
+    def _merge(self) -> None:
+        """Take over what the tables now say of images that were not changed here.
+
+        A person's points in them also replace those that a network has proposed here. An
+        image that was reviewed there and changed here is reviewed, with the points of both.
+        LabelsError: body parts or animals are not the same any more.
+        """
+        there = open_book(self.folder, self.bodyparts, self.scorer, self.individuals)
+        own_names = self.bodyparts, self.individuals, self.project
+        if own_names != (there.bodyparts, there.individuals, there.project):
+            raise LabelsError(
+                [
+                    f"another program has changed body parts or animals in {self.folder}. "
+                    "Open the folder again, and set the last points again"
+                ]
+            )
+        rows = {name: row for row, name in enumerate(self.names)}
+        new = [row for row, name in enumerate(there.names) if name not in rows]
+        by_person = there.done | there.unfinished
+        by_person[sorted(there.edited)] = True
+        taken = [
+            (own, row)
+            for row, own in enumerate(map(rows.get, there.names))
+            if own is not None and own not in self.changed
+            if by_person[row] or own not in self.predicted
+        ]
+        reviewed = {
+            there.names[row]: row for row in np.flatnonzero(there.done).tolist()
+        }
+        for own in sorted(self.changed - self.unsaved):
+            if (row := reviewed.get(self.names[own])) is not None:
+                lacking = np.isnan(self.points[own]).any(axis=1)
+                self.points[own][lacking] = there.points[row][lacking]
+                self.known[own][lacking] = there.known[row][lacking]
+                self.done[own], self.proposed[own] = True, False
+                self.unsaved.add(own)
+        here, from_there = [own for own, _ in taken], [row for _, row in taken]
+        for key, values in vars(self).items():
+            if isinstance(values, np.ndarray):  # all of them have a row per image
+                theirs = getattr(there, key)
+                values[here] = theirs[from_there]
+                setattr(self, key, np.concatenate([values, theirs[new]]))
+        taken += [(len(self.names) + at, row) for at, row in enumerate(new)]
+        self.names += [there.names[row] for row in new]
+        self.edited -= {own for own, row in taken if row not in there.edited}
+        self.edited |= {own for own, row in taken if row in there.edited}
+        self.scorer, self.scorers = there.scorer, there.scorers
+        self.unique, self.tables = there.unique, there.tables
+
+    def _write_labelled(self, changed: Collection[int] | None) -> None:
         every = np.flatnonzero(self.done).tolist()
         order = [row for row in every if row < self.first_new]
         new = [row for row in every if row >= self.first_new]
@@ -272,7 +393,7 @@ class LabelBook:
             names = [self.names[row] for row in own]
             write_dlc_video(
                 self.folder.joinpath(*video.split("/")),
-                self.scorer,
+                self.scorers.get(video, self.scorer),
                 self.bodyparts,
                 names,
                 self.points[own],
@@ -280,9 +401,11 @@ class LabelBook:
                 self.unique,
             )
 
-    def save_proposals(self) -> None:
-        """Write the points of images that are not accepted; OSError as above."""
-        waiting = {PROPOSALS: self.proposed & ~self.done, UNFINISHED: self.unfinished}
+    def _write_waiting(self) -> None:
+        proposed, own = self.proposed & ~self.done, self.unfinished
+        edited = sorted(self.edited)
+        own[edited] |= proposed[edited]
+        waiting = {UNFINISHED: own, PROPOSALS: proposed}
         for name, chosen in waiting.items():
             if chosen.any():
                 self._write(self.folder / name, np.flatnonzero(chosen).tolist())
@@ -291,8 +414,10 @@ class LabelBook:
 
     def _write(self, file: Path, order: Sequence[int]) -> None:
         names = [self.names[row] for row in order]
-        points = self.points[list(order)]
+        points, known = self.points[list(order)], self.known[list(order)]
         unique = self.unique if file.name == FILE else UniqueParts()
+        if not known.all() and not unique.bodyparts:
+            points = with_visibility(points, known)
         write_labels(
             file, self.scorer, self.bodyparts, names, points,
             individuals=self.individuals, unique=unique,
@@ -310,15 +435,18 @@ def open_book(
     `bodyparts` and `individuals` are those of a new book; one that exists has its own.
     LabelsError says what is wrong with its table, or that there are no body parts.
     """
+    videos = (folder / LABELED_DATA).glob("*")
+    tables = {each: _read_tables(each) for each in (folder, *videos)}  # before the rest
     found = sorted(
         file.relative_to(folder).as_posix()
-        for file in (folder / PICTURES).rglob("*")
-        if file.suffix.lower() in _SUFFIXES
+        for file in (folder / LABELED_DATA).rglob("*")
+        if file.suffix.lower() in SUFFIXES
     )
     project = (folder / DLC_CONFIG).is_file() and not (folder / FILE).exists()
-    given = _Names(tuple(bodyparts), tuple(individuals), scorer)
+    given = _Names((), tuple(individuals), scorer)
     labels, names, unique = (_of_project if project else _of_folder)(folder, given)
-    names = _waiting_names(folder, names)
+    if not (project and names.bodyparts):  # others would not fit config.yaml
+        names = _waiting_names(folder, names, tuple(bodyparts))
     packages = sorted(folder.glob("*.slp"))
     if labels is None and not found and packages:
         raise LabelsError(
@@ -337,21 +465,23 @@ def open_book(
     animals = max(1, len(names.individuals))
     shape = len(images), animals * len(names.bodyparts), 2
     points = np.full(shape, np.nan, np.float32)
+    known = np.ones(shape[:2], np.bool_)
     done = np.zeros(len(images), np.bool_)
     if labels is not None:
-        own, _ = arranged(labels, names.bodyparts, names.individuals, animals)
-        points[: len(own)] = own
+        own, told = arranged(labels, names.bodyparts, names.individuals, animals)
+        points[: len(own)], known[: len(own)] = own, told
         alone = np.array([any(unique.row(name)) for name in labels.names], np.bool_)
         seen = np.isfinite(labels.points).any(axis=(1, 2)) | alone
         done[: len(labels.names)] = seen if project else True
     none = np.zeros(len(images), np.bool_)
     book = LabelBook(
-        folder, names.scorer, names.bodyparts, images, points, done, none, project,
-        individuals=names.individuals, unique=unique,
+        folder, names.scorer, names.bodyparts, images, points, known, done, none,
+        project, individuals=names.individuals, unique=unique, scorers=names.scorers,
+        tables=tables,
     )  # fmt: skip
     book.reasons, book.first_new = reasons, len(labels.names) if labels else 0
-    for waiting in (UNFINISHED, PROPOSALS):
-        _take_waiting(book, folder / waiting)
+    placed = _take_waiting(book, folder / UNFINISHED)
+    book.edited = placed & _take_waiting(book, folder / PROPOSALS)
     book.__post_init__()
     if (folder / BONES).is_file():
         pairs = [tuple(row) for row in read_rows(folder / BONES)]
@@ -363,6 +493,16 @@ def open_book(
         if len(pair) == 2 and set(pair) <= set(names.bodyparts)
     )
     return book
+
+
+def _read_tables(folder: Path) -> dict[Path, bytes]:
+    """Return the tables of labels in a folder, as they are."""
+    tables: dict[Path, bytes] = {}
+    for pattern in ("CollectedData*.csv", UNFINISHED, PROPOSALS):
+        for file in folder.glob(pattern):
+            with suppress(OSError):  # gone meanwhile, or `read_rows` says what is wrong
+                tables[file] = file.read_bytes()
+    return tables
 
 
 def read_uncertain(folder: Path) -> dict[str, str]:
@@ -385,7 +525,7 @@ def write_uncertain(folder: Path, reasons: Mapping[str, str]) -> None:
     table.writerows([("image", "reason"), *((name, first[name]) for name in names)])
     draft = folder / f"{UNCERTAIN}.new"
     draft.write_text(text.getvalue(), encoding="utf-8", newline="")
-    replace(draft, folder / UNCERTAIN)
+    atomic_replace.replace(draft, folder / UNCERTAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +533,7 @@ class _Names:
     bodyparts: tuple[str, ...]
     individuals: tuple[str, ...]
     scorer: str
+    scorers: Mapping[str, str] = field(default_factory=dict)
 
 
 _Known = tuple[Labels | None, _Names, UniqueParts]
@@ -402,13 +543,13 @@ def _of_project(folder: Path, given: _Names) -> _Known:
     """Return what a DeepLabCut project labels and names."""
     words = read_yaml(folder / DLC_CONFIG)
     labels: Labels | None = None
-    files = sorted(folder.glob(f"{PICTURES}/*/CollectedData*.csv"))
+    files = sorted(folder.glob(f"{LABELED_DATA}/*/CollectedData*.csv"))
     written = {file.parent for file in files}
-    tables = sorted(folder.glob(f"{PICTURES}/*/CollectedData*.h5"))
+    tables = sorted(folder.glob(f"{LABELED_DATA}/*/CollectedData*.h5"))
     files += [table for table in tables if table.parent not in written]
-    if any(len(rows) > _header_rows(rows) for rows in map(read_rows, files)):
+    if any(_is_labelled(rows) for rows in map(read_rows, files)):
         labels = open_project(folder, folder, several=True).labels
-    bodyparts = body_parts(folder / DLC_CONFIG, words) or given.bodyparts
+    bodyparts = body_parts(folder / DLC_CONFIG, words)
     individuals: tuple[str, ...] = ()
     unique = UniqueParts()
     if words.get("multianimalproject"):
@@ -421,7 +562,16 @@ def _of_project(folder: Path, given: _Names) -> _Known:
     elif labels is not None and labels.individuals:
         individuals = labels.individuals
     scorer = str(words.get("scorer") or given.scorer)
-    return labels, _Names(tuple(bodyparts), individuals, scorer), unique
+    found: dict[str, set[str]] = {}
+    for table in [*files, *tables]:
+        video = table.parent.relative_to(folder).as_posix()
+        found.setdefault(video, set()).add(table.stem.removeprefix(f"{TABLE}_"))
+    others = {
+        video: own.pop()
+        for video, own in found.items()
+        if scorer not in own and len(own) == 1
+    }
+    return labels, _Names(tuple(bodyparts), individuals, scorer, others), unique
 
 
 def _of_folder(folder: Path, given: _Names) -> _Known:
@@ -432,30 +582,43 @@ def _of_folder(folder: Path, given: _Names) -> _Known:
     unique = _unique([folder / FILE])
     if len(rows) <= _header_rows(rows):  # all of them were taken back
         own = _header_names(folder / FILE, rows)
-        names = _Names(own.bodyparts or given.bodyparts, own.individuals, given.scorer)
+        names = _Names(own.bodyparts, own.individuals, given.scorer)
         return None, names, unique
-    labels = read_labels(folder / FILE, pictures=False, several=True)
+    labels = read_labels(folder / FILE, with_images=False, several=True)
     scorer = next((cell for cell in rows[0][1:] if cell), given.scorer)
     parts = labels.skeleton.bodyparts
     return labels, _Names(parts, labels.individuals, scorer), unique
 
 
-def _waiting_names(folder: Path, names: _Names) -> _Names:
-    """Return the names of a person's points, else those given, else a network's."""
+def _waiting_names(folder: Path, names: _Names, given: tuple[str, ...]) -> _Names:
+    """Return the names of labels, and after them those of a person's points.
+
+    Without either those `given`, else a network's.
+    """
     own, proposed = folder / UNFINISHED, folder / PROPOSALS
     if own.is_file():
         waiting = _header_names(own, read_rows(own))
-    elif not names.bodyparts and proposed.is_file():
+    elif not names.bodyparts and not given and proposed.is_file():
         waiting = _header_names(proposed, read_rows(proposed))
     else:
-        return names
+        return replace(names, bodyparts=names.bodyparts or given)
+    bodyparts = tuple(dict.fromkeys([*names.bodyparts, *waiting.bodyparts]))
     individuals = names.individuals or waiting.individuals
-    return _Names(waiting.bodyparts, individuals, names.scorer)
+    return replace(names, bodyparts=bodyparts or given, individuals=individuals)
 
 
 def _header_rows(rows: Sequence[Sequence[str]]) -> int:
     """Return the number of header rows of a table."""
     return 3 + (len(rows) > 1 and rows[1][0] == "individuals")
+
+
+def _is_labelled(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether a table has a row with a point, or a row but no names."""
+    count = _header_rows(rows)
+    if len(rows) <= count:
+        return False
+    first = next((place for place, name in enumerate(rows[1]) if place and name), 0)
+    return any(has_points(row[first:]) for row in rows[count:])
 
 
 def _check_header(file: Path, rows: Sequence[Sequence[str]]) -> None:
@@ -515,22 +678,30 @@ def _unique(files: Iterable[Path], named: Sequence[str] = ()) -> UniqueParts:
     return UniqueParts(bodyparts, cells)
 
 
-def _take_waiting(book: LabelBook, file: Path) -> None:
-    """Take over the points of images that are not accepted; a person's come first."""
+def _take_waiting(book: LabelBook, file: Path) -> set[int]:
+    """Take over the points of images that are not accepted; a person's come first.
+
+    Returns the images.
+    """
+    taken: set[int] = set()
     if not file.is_file():
-        return
+        return taken
     rows = read_rows(file)
     if len(rows) <= _header_rows(rows):
-        return
-    waiting = read_labels(file, pictures=False, several=True)
+        return taken
+    waiting = read_labels(file, with_images=False, several=True)
     numbers = {name: number for number, name in enumerate(book.names)}
     unfinished = book.unfinished
     animals = max(book.animals, waiting.animals)
-    points, _ = arranged(waiting, book.bodyparts, book.individuals, animals)
-    for name, own in zip(waiting.names, points, strict=True):
+    points, known = arranged(waiting, book.bodyparts, book.individuals, animals)
+    for name, own, told in zip(waiting.names, points, known, strict=True):
         number = numbers.get(name)
-        if number is None or book.done[number] or unfinished[number]:
+        if number is None or book.done[number]:
             continue
-        there = np.isfinite(own[: book.points.shape[1]])
-        book.points[number][there] = own[: book.points.shape[1]][there]
+        taken.add(number)
         book.proposed[number] = file.name == PROPOSALS
+        if not unfinished[number]:
+            there = np.isfinite(own[: book.points.shape[1]])
+            book.points[number][there] = own[: book.points.shape[1]][there]
+            book.known[number] = told[: book.points.shape[1]]
+    return taken

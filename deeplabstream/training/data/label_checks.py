@@ -106,6 +106,23 @@ def suspicious_labels(labels: Labels) -> list[Suspicion]:
     return sorted(told, key=lambda one: -one.times)
 
 
+def too_few(labels: Labels) -> str:
+    """Return that the poses are too few to be compared with each other; empty: enough."""
+    points = labels.points.reshape(-1, len(labels.skeleton.bodyparts), 2)
+    count = _comparable(points)
+    if count >= FEWEST:
+        return ""
+    return (
+        f"{count} of at least {FEWEST} poses of three points: only points in the same "
+        "place are found"
+    )
+
+
+def _comparable(points: NDArray[np.floating]) -> int:
+    """Return the number of poses (pose, body part, 2) with three points or more."""
+    return int((np.isfinite(points).all(axis=2).sum(axis=1) >= 3).sum())
+
+
 Unusual = tuple[int, tuple[int, ...], str, float, float]
 """Pose, body parts, kind, px, times the usual."""
 
@@ -155,7 +172,7 @@ def unusual_points(
         multiples of what is usual for these body parts.
     """
     shapes = points.astype(np.float64) @ np.array([1, 1j])
-    if int((np.isfinite(shapes).sum(axis=1) >= 3).sum()) < FEWEST:
+    if _comparable(points) < FEWEST:
         return
     turns, _ = turns_and_mirror(points.astype(np.float32), skeleton)
     expected = _Expected(shapes, turns > ALL_ROUND_DEG)

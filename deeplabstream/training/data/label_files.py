@@ -3,15 +3,15 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core import atomic_replace
 from deeplabstream.core.pandas_hdf5 import write_hdf5_table
-from deeplabstream.training.data.labels import SINGLE, VISIBLE
+from deeplabstream.training.data.labels import SINGLE, TABLE, VISIBLE, Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,28 @@ def _columns(
     rows["bodyparts"] = [part for part in parts for _ in axes]
     rows["coords"] = [*axes] * len(parts)
     return rows
+
+
+def with_visibility(
+    points: NDArray[np.float32], known: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return points with the third value that `write_labels` writes as `visible`.
+
+    Parameters
+    ----------
+    points
+        (image, bodypart, 2), px; NaN: not visible.
+    known
+        (image, bodypart); False: nothing is known of it.
+
+    Returns
+    -------
+    points
+        (image, bodypart, 3): x, y, and 0 unknown, 1 not visible, 2 visible.
+    """
+    there = np.isfinite(points).all(axis=2)
+    visible = np.where(known, 1 + there, 0).astype(np.float32)
+    return np.concatenate([points, visible[..., None]], axis=2)
 
 
 def write_labels(
@@ -98,7 +120,29 @@ def write_labels(
         table.writerow([*first, *cells, *unique.row(name)])
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(text.getvalue(), encoding="utf-8", newline="")
-    replace(draft, file)
+    atomic_replace.replace(draft, file)
+
+
+def write_joined(labels: Labels, folder: Path) -> Labels:
+    """Write labels of several files as one table; return them with it as their file.
+
+    It has the name of the first file. Animals without names are animal1, animal2 and so on.
+    OSError: it can't be written.
+    """
+    file = folder / f"{labels.file.stem}.csv"
+    individuals = labels.individuals
+    if labels.animals > 1 and not individuals:
+        individuals = tuple(f"animal{n}" for n in range(1, labels.animals + 1))
+    points = labels.points
+    if not labels.known.all():
+        points = with_visibility(points, labels.known)
+    scorer = labels.file.stem.removeprefix(f"{TABLE}_")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_labels(
+        file, scorer, labels.skeleton.bodyparts, labels.names, points,
+        individuals=individuals, digits=3,
+    )  # fmt: skip
+    return replace(labels, file=file)
 
 
 def write_dlc_table(
@@ -121,7 +165,7 @@ def write_dlc_table(
     values = np.hstack([values, np.array(more, np.float64).reshape(len(names), -1)])
     draft = file.with_name(f"{file.name}.new")
     write_hdf5_table(pd.DataFrame(values, index=index, columns=columns), draft)
-    replace(draft, file)
+    atomic_replace.replace(draft, file)
 
 
 def write_dlc_video(

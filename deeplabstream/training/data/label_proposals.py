@@ -27,11 +27,11 @@ _NUMBER = re.compile(r"(\d+)$")
 def propose(folder: Path, estimator: PoseEstimator) -> int:
     """Propose the points that a network finds in all images that are not yet reviewed.
 
-    Images in which a person has placed points stay as they are. Points below its
-    threshold are left out. A folder without labels gets the network's body parts, and as
-    many animals as it finds in an image at most. Several animals get the places of
-    those nearest to them in the frame before. Of an ensemble, images in which its
-    networks differ most come first in the book.
+    Images in which a person has placed points or changed a proposal stay as they are.
+    Points below its threshold are left out. A folder without labels gets the network's
+    body parts, and as many animals as it finds in an image at most. Several animals get
+    the places of those nearest to them in the frame before. Of an ensemble, images in
+    which its networks differ most come first in the book.
     Returns the number of images with a proposal; LabelsError when the network finds none
     of the body parts.
     """
@@ -40,7 +40,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     waiting = _waiting(book, skeleton.bodyparts)
     if not len(waiting):
         return 0
-    paths = [book.path(int(picture)) for picture in waiting]
+    paths = [book.path(int(image)) for image in waiting]
     names = [book.names[p] for p in waiting]
     each = predict_by_each(estimator, paths, names)
     found = together(each)
@@ -52,14 +52,14 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
         book.name_animals([f"animal{number}" for number in range(1, most + 1)])
         if book.fault:
             raise LabelsError([book.fault])
-    for _, picture, own in sorted(
+    for _, image, own in sorted(
         zip(names, waiting.tolist(), points, strict=True), key=lambda each: each[0]
     ):
         _take(
             book,
-            picture,
+            image,
             skeleton.bodyparts,
-            _ordered(book, picture, skeleton.bodyparts, own),
+            _ordered(book, image, skeleton.bodyparts, own),
         )
     if len(each) > 1:
         apart = disagreement(each)
@@ -88,10 +88,10 @@ def propose_tracks(
     waiting = _waiting(book, parts)
     rows = {int(number): row for row, number in enumerate(poses.frames)}
     of = {
-        picture: rows[int(number[1])]
-        for picture in waiting.tolist()
-        if book.path(picture).parent.name == video
-        and (number := _NUMBER.search(book.path(picture).stem))
+        image: rows[int(number[1])]
+        for image in waiting.tolist()
+        if book.path(image).parent.name == video
+        and (number := _NUMBER.search(book.path(image).stem))
         and int(number[1]) in rows
     }
     if not of:
@@ -106,12 +106,12 @@ def propose_tracks(
     order = [
         book.individuals.index(name) if named else n for n, name in enumerate(names)
     ]
-    for picture, row in of.items():
+    for image, row in of.items():
         own = np.full((book.animals, len(parts), 2), np.nan, np.float32)
         for place, track in zip(order or [0], points[row], strict=False):
             if place < book.animals:
                 own[place] = track
-        _take(book, picture, parts, own)
+        _take(book, image, parts, own)
     return _propose(book, np.array(list(of)))
 
 
@@ -124,11 +124,13 @@ def _waiting(book: LabelBook, bodyparts: Sequence[str]) -> NDArray[np.intp]:
                 f"{', '.join(book.bodyparts)}, but {', '.join(bodyparts)}"
             ]
         )
-    return np.flatnonzero(~book.done & ~book.unfinished)
+    waiting = ~book.done & ~book.unfinished
+    waiting[list(book.edited)] = False
+    return np.flatnonzero(waiting)
 
 
 def _ordered(
-    book: LabelBook, picture: int, bodyparts: Sequence[str], found: Points
+    book: LabelBook, image: int, bodyparts: Sequence[str], found: Points
 ) -> Points:
     """Return found animals (animal, bodypart, 2) in the order of the frame before.
 
@@ -137,7 +139,7 @@ def _ordered(
     own = np.full((book.animals, *found.shape[1:]), np.nan, np.float32)
     there = found[np.isfinite(found).any(axis=(1, 2))][: book.animals]
     own[: len(there)] = there
-    before = book.frame_before(picture)
+    before = book.frame_before(image)
     if book.animals == 1 or before is None or bodyparts != book.bodyparts:
         return own
     ordered = np.full_like(own, np.nan)
@@ -147,16 +149,17 @@ def _ordered(
 
 
 def _take(
-    book: LabelBook, picture: int, bodyparts: Sequence[str], points: Points
+    book: LabelBook, image: int, bodyparts: Sequence[str], points: Points
 ) -> None:
     """Put the points (animal, bodypart, 2) of known body parts into a book."""
     for name in set(bodyparts) & set(book.bodyparts):
         place = book.bodyparts.index(name)
-        book.of_animals(picture)[:, place] = points[:, bodyparts.index(name)]
+        book.of_animals(image)[:, place] = points[:, bodyparts.index(name)]
 
 
-def _propose(book: LabelBook, pictures: NDArray[np.intp]) -> int:
+def _propose(book: LabelBook, images: NDArray[np.intp]) -> int:
     """Save the points of images as proposals; return how many there are now."""
-    book.proposed[pictures] = np.isfinite(book.points[pictures]).any(axis=(1, 2))
+    book.proposed[images] = np.isfinite(book.points[images]).any(axis=(1, 2))
+    book.predicted.update(images.tolist())
     book.save_proposals()
     return int(book.proposed.sum())

@@ -40,7 +40,7 @@ TOLERANCE_PX = 1.0
 MOST_PX = 1e9
 """Larger numbers are damage, and may not fit into 32 bits."""
 VISIBLE = "visible"
-TABLE, PICTURES = "CollectedData", "labeled-data"
+TABLE, LABELED_DATA = "CollectedData", "labeled-data"
 """How DeepLabCut and Lightning Pose name files of labels, and the folder of images."""
 _SHOWN = 20
 """Problems that the text of an error has."""
@@ -86,6 +86,10 @@ class Labels:
     """Names of the animals; empty: the table has no row `individuals`."""
     left_out: tuple[str, ...] = ()
     """Body parts that belong to no animal; they are not in `points`."""
+    tables: int = 1
+    """Number of files that they are from; `file` is the first of them."""
+    unlabelled: int = 0
+    """Rows without any point that were left out."""
 
     def of_images(self, rows: Sequence[int]) -> "Labels":
         """Return the labels of some images, by their places."""
@@ -100,7 +104,11 @@ class Labels:
 
 
 def read_labels(
-    path: Path, pictures: bool = True, root: Path | None = None, several: bool = False
+    path: Path,
+    with_images: bool = True,
+    root: Path | None = None,
+    several: bool = False,
+    empty: bool = True,
 ) -> Labels:
     """Return the labels of a folder, or of the `.csv` or `.h5` itself.
 
@@ -110,8 +118,9 @@ def read_labels(
     do. A third column `visible` may say 0 (say nothing), 1 (not visible) or 2 (there). With
     `several` there may be a header row `individuals` below the first, as DeepLabCut has
     it for several animals; the columns of its individual `single`, which is no animal, are
-    left out. LabelsError tells all faults at once; with `pictures` an image that is not
-    there is one, and so is a point outside of it.
+    left out. Without `empty`, rows in which all cells are empty are left out: DeepLabCut has
+    them for frames that were extracted and not labelled. LabelsError tells all faults at
+    once; with `images` an image that is not there is one, and so is a point outside of it.
     """
     file = _find(path)
     rows = read_rows(file)
@@ -120,11 +129,15 @@ def read_labels(
     images, names, points, known = [], [], [], []
     parts = table.bodyparts * max(1, len(table.individuals))
     root = root or _root(file, rows[table.rows :], table.first)
+    unlabelled = 0
     for line, row in enumerate(rows[table.rows :], start=table.rows + 1):
         where = f"{file.name}, line {line}"
         expected = len(rows[0])
         if len(row) != expected:
             problems.append(f"{where}: {len(row)} columns instead of {expected}")
+            continue
+        if not empty and not has_points(row[table.first :]):
+            unlabelled += 1
             continue
         name = "/".join(row[: table.first]).replace("\\", "/")
         try:
@@ -140,7 +153,7 @@ def read_labels(
         half = np.isnan(xy).sum(axis=1) == 1
         if half.any() or np.isinf(xy).any():
             problems.append(f"{where}: a point needs both x and y, or neither")
-        if pictures:
+        if with_images:
             problems += _faults(where, image, parts, xy)
         images.append(image)
         names.append(name)
@@ -154,14 +167,17 @@ def read_labels(
     for image, times in Counter(images).items():
         if times > 1:
             problems.append(f"{file.name}: the image {image} has {times} rows")
-    if not problems and not images:
+    if not problems and not images and not unlabelled:
         problems.append(f"{file} labels no image")
     if problems:
         raise LabelsError(problems)
+    shape = len(images), len(parts)
     return Labels(
-        file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
-        np.stack(known), tuple(names), root, max(1, len(table.individuals)),
-        table.individuals, table.left_out,
+        file, Skeleton(table.bodyparts), tuple(images),
+        np.array(points, np.float32).reshape(*shape, 2),
+        np.array(known, np.bool_).reshape(shape), tuple(names), root,
+        max(1, len(table.individuals)), table.individuals, table.left_out,
+        unlabelled=unlabelled,
     )  # fmt: skip
 
 
@@ -175,6 +191,11 @@ def read_rows(file: Path) -> list[list[str]]:
         is_table = file.suffix.lower() in (".csv", ".h5")
         reason = error if is_table else "it is not a table of labels (.csv, .h5)"
         raise LabelsError([f"{file} can't be read: {reason}"]) from error
+
+
+def has_points(cells: Sequence[str]) -> bool:
+    """Return whether one of the cells of a row is not empty."""
+    return any(cell.strip().lower() not in ("", "nan") for cell in cells)
 
 
 def _points(
@@ -234,7 +255,9 @@ def _root(file: Path, rows: Sequence[Sequence[str]], first: int) -> Path:
     """
     clip = file.resolve().parent
     begun = "/".join(rows[0][:first]).replace("\\", "/") if rows else ""
-    in_project = clip.parent.name == PICTURES and begun.startswith(f"{PICTURES}/")
+    in_project = clip.parent.name == LABELED_DATA and begun.startswith(
+        f"{LABELED_DATA}/"
+    )
     return clip.parents[1] if in_project else file.parent
 
 

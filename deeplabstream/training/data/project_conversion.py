@@ -9,7 +9,11 @@ from typing import Any
 
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.recording.exporters.slp import write_slp_labels
-from deeplabstream.training.data.label_files import write_dlc_video, write_labels
+from deeplabstream.training.data.label_files import (
+    with_visibility,
+    write_dlc_video,
+    write_labels,
+)
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.projects import Project
 from deeplabstream.video.video_reader import open_video
@@ -82,7 +86,10 @@ def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     check_new(folder)
     names, videos = _copied(project, folder)
     parts = labels.skeleton.bodyparts
-    write_labels(folder / TABLE, "scorer", parts, names, labels.points)
+    points = labels.points
+    if not labels.known.all():
+        points = with_visibility(points, labels.known)
+    write_labels(folder / TABLE, "scorer", parts, names, points)
     places = {"data.data_dir": str(folder.resolve()), "data.csv_file": TABLE}
     places["data.video_dir"] = str(videos.resolve())
     return write_config(folder / CONFIG, parts, {**advice, **places})
@@ -168,8 +175,8 @@ def _copied(project: Project, folder: Path) -> tuple[list[str], Path]:
     names = [_place(file) for file in labels.images]
     if len(set(names)) < len(names):
         raise LabelsError(["two images have the same folder and name"])
-    films = [video.name for video in project.videos]
-    if twice := next((name for name in films if films.count(name) > 1), ""):
+    video_names = [video.name for video in project.videos]
+    if twice := next((name for name in video_names if video_names.count(name) > 1), ""):
         raise LabelsError([f"two videos are named {twice}: give one another name"])
     for file, name in zip(labels.images, names, strict=True):
         target = folder / name

@@ -12,7 +12,7 @@ from deeplabstream.core.arguments import quoted
 from deeplabstream.core.paths import is_file
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.labels import (
-    PICTURES,
+    LABELED_DATA,
     TABLE,
     Labels,
     LabelsError,
@@ -66,7 +66,22 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
             return _open_dlc(project, words, several, video or "*")
         if project == path:
             raise LabelsError([_other_yaml(config, words)])
-    return Project(read_labels(path, several=several), find_videos(folder / "videos"))
+    labels = read_labels(path, several=several, empty=project is None)
+    return Project(
+        _with_images(labels, labels.unlabelled), find_videos(folder / "videos")
+    )
+
+
+def _with_images(labels: Labels, unlabelled: int) -> Labels:
+    """Return the labels; LabelsError: all frames of a DeepLabCut project are unlabelled."""
+    if labels.images:
+        return labels
+    raise LabelsError(
+        [
+            f"{labels.file}: none of {unlabelled} extracted frames is labelled. Label them in "
+            "DeepLabCut, or on the page Network of the window"
+        ]
+    )
 
 
 def _sleap_file(path: Path) -> Path | None:
@@ -87,11 +102,14 @@ def _sleap_file(path: Path) -> Path | None:
 def _dlc_project(folder: Path) -> tuple[Path | None, str]:
     """Return the DeepLabCut project that a folder is, or is a part of, and the video."""
     inside = folder.resolve()
-    if inside.parent.name == PICTURES and (inside.parents[1] / DLC_CONFIG).is_file():
+    if (
+        inside.parent.name == LABELED_DATA
+        and (inside.parents[1] / DLC_CONFIG).is_file()
+    ):
         return inside.parents[1], folder.resolve().name
     if has_labels(folder):
         return None, ""
-    for project in (folder, inside.parent if inside.name == PICTURES else folder):
+    for project in (folder, inside.parent if inside.name == LABELED_DATA else folder):
         if (project / DLC_CONFIG).is_file():
             return project, ""
     return None, ""
@@ -140,7 +158,7 @@ def _other_yaml(file: Path, words: Mapping[str, Any]) -> str:
     if kind == "deeplabcut network":
         return (
             f"{file} describes a network of DeepLabCut; name the project folder, with "
-            f"{DLC_CONFIG} and {PICTURES}, instead"
+            f"{DLC_CONFIG} and {LABELED_DATA}, instead"
         )
     return f"{file} is not a configuration of DeepLabCut or Lightning Pose"
 
@@ -180,11 +198,14 @@ def read_yaml(file: Path) -> dict[str, Any]:
 def _open_dlc(
     folder: Path, words: dict[str, Any], several: bool, video: str = "*"
 ) -> Project:
-    """Return a DeepLabCut project: all its clips, or those of one video, as one table."""
+    """Return a DeepLabCut project: all its clips, or those of one video, as one table.
+
+    Frames without any label are left out, as DeepLabCut does.
+    """
     grouped = bool(words.get("multianimalproject"))
     if grouped and not several:
         raise LabelsError([_several(folder)])
-    clips = sorted((folder / PICTURES).glob("*"))
+    clips = sorted((folder / LABELED_DATA).glob("*"))
     clips = [clip for clip in clips if video in ("*", clip.name)]
     files = [file for clip in clips for file in sorted(clip.glob(f"{TABLE}*.csv"))]
     tables = [file for clip in clips for file in sorted(clip.glob(f"{TABLE}*.h5"))]
@@ -193,7 +214,7 @@ def _open_dlc(
     if not files:
         raise LabelsError(
             [
-                f"{folder} holds no labels: {PICTURES}/{video}/{TABLE}_NAME.csv. Label "
+                f"{folder} holds no labels: {LABELED_DATA}/{video}/{TABLE}_NAME.csv. Label "
                 "frames in DeepLabCut, or on the page Network of the window"
             ]
         )
@@ -212,7 +233,7 @@ def _open_dlc(
             files = [file for file in files if file == first or file not in own]
     for file in files:
         try:
-            parts.append(read_labels(file, root=folder, several=several))
+            parts.append(read_labels(file, root=folder, several=several, empty=False))
         except LabelsError as error:
             problems += error.problems
     names = body_parts(folder / DLC_CONFIG, words)
@@ -229,7 +250,10 @@ def _open_dlc(
     edges = tuple(
         (a, b) for a, b in _edges(folder / DLC_CONFIG, words) if {a, b} <= set(names)
     )
-    labels = _joined(parts, Skeleton(names, edges))
+    unlabelled = sum(part.unlabelled for part in parts)
+    _with_images(max(parts, key=lambda part: len(part.images)), unlabelled)
+    labelled = [part for part in parts if part.images]
+    labels = replace(_joined(labelled, Skeleton(names, edges)), unlabelled=unlabelled)
     said = words.get("video_sets") or {}
     if not isinstance(said, dict | list):
         raise LabelsError(
@@ -293,6 +317,7 @@ def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
         animals,
         individuals,
         tuple(dict.fromkeys(name for part in parts for name in part.left_out)),
+        len(parts),
     )
 
 
@@ -347,10 +372,14 @@ def read_label_sets(
 ) -> tuple[Labels, tuple[str, ...]]:
     """Return all labels as one table, and the set of each image.
 
-    Of several files the set is the file's name, of one it is `ALL`. LabelsError: they do
-    not label the same body parts.
+    Of several files the set is the file's name, of one it is `ALL`. Images of SLEAP's files
+    are written into `unpacked`, those of each file into a folder of its own. LabelsError:
+    they do not label the same body parts.
     """
-    parts = [open_project(file, unpacked, several=True).labels for file in files]
+    parts = [
+        open_project(file, unpacked / str(number), several=True).labels
+        for number, file in enumerate(files)
+    ]
     first = parts[0]
     for part in parts[1:]:
         same = part.skeleton.bodyparts == first.skeleton.bodyparts

@@ -20,7 +20,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.image_header import too_large
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.image_files import decode, read_image
+from deeplabstream.pose.image_files import SUFFIXES, decode, read_image
 from deeplabstream.training.data.labels import SINGLE, LabelsError
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video
@@ -32,8 +32,9 @@ USER = 0
 """The kind of instance that was labelled by hand."""
 SINCE_CENTRES = 1.1
 """Before this format, pixel centres lay at halves."""
+SINCE_ORDER = 1.4
+"""From this format on, `channel_order` declares the colours of encoded images."""
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _PACKAGE = "in SLEAP, export a package with images (.pkg.slp) and give that"
 _MOST_VIDEOS, _MOST_ANIMALS, _MOST_TRACKS = 100_000, 1000, 100_000
 
@@ -146,8 +147,7 @@ def _labelled(
     content: "h5py.File", parts: int
 ) -> dict[int, dict[int, list[tuple[int, _Cells]]]]:
     """Return by video and frame the tracks and cells of its manually labelled animals."""
-    version = float(content["metadata"].attrs.get("format_id", 1.2))
-    shift = 0.5 if version < SINCE_CENTRES else 0.0
+    shift = centre_shift(content)
     instances, points = whole(content["instances"]), whole(content["points"])
     labelled: dict[int, dict[int, list[tuple[int, _Cells]]]] = {}
     for frame in whole(content["frames"]):
@@ -174,6 +174,15 @@ def _labelled(
             raise ValueError(f"video {video}, frame {index} is in it twice")
         frames[index] = animals
     return labelled
+
+
+def centre_shift(content: "h5py.File") -> float:
+    """Return what is subtracted from positions: pixel centres once lay at halves."""
+    return 0.5 if _version(content) < SINCE_CENTRES else 0.0
+
+
+def _version(content: "h5py.File") -> float:
+    return float(content["metadata"].attrs.get("format_id", 1.2))
 
 
 def _cells(points: NDArray[Any], shift: float) -> list[object]:
@@ -205,26 +214,37 @@ def _images(
         places = {int(number): place for place, number in enumerate(numbers)}
     for index in frames:
         if index in places:
-            yield index, _embedded(group, index, places[index])
+            yield index, _embedded(group, index, places[index], _version(content))
     if others := [index for index in frames if index not in places]:
         source = _source(content, words, video)
         yield from _named_images(file, source, others, videos)
 
 
-def _embedded(group: "h5py.Group", index: int, place: int) -> Image:
-    """Return a frame that is in the package."""
+def _embedded(group: "h5py.Group", index: int, place: int, version: float) -> Image:
+    """Return a frame that is in the package, as BGR or grey.
+
+    Raw images are RGB. SLEAP passes RGB to OpenCV's encoder, which expects BGR: those
+    files are in the order "BGR", and OpenCV decodes them to RGB.
+    """
     import cv2
 
     stored = np.asarray(group["video"][place])
     if stored.ndim > 1:
-        return stored
+        return _reversed(stored)
     encoded = stored.view(np.uint8).tobytes()  # stored as signed bytes
     if reason := too_large(encoded):
         raise ValueError(f"the image {index} of {group.name} {reason}")
     image = decode(encoded, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError(f"the image {index} of {group.name} can't be decoded")
-    return image
+    order = "RGB" if version >= SINCE_ORDER else "BGR"
+    said = group["video"].attrs.get("channel_order", order)
+    return _reversed(image) if said in {"BGR", b"BGR"} else image
+
+
+def _reversed(image: Image) -> Image:
+    """Return an image of three channels with these in reverse order."""
+    return image[..., ::-1] if image.ndim == 3 and image.shape[2] == 3 else image
 
 
 def _source(
@@ -291,7 +311,7 @@ def _single_images(
     missing: list[str] = []
     for index in frames:
         name = names[index] if index < len(names) else ""
-        is_image = PureWindowsPath(name).suffix.lower() in _IMAGES
+        is_image = PureWindowsPath(name).suffix.lower() in SUFFIXES
         path = _found(file, name) if is_image else None
         if path is None:
             missing.append(name or f"number {index}")

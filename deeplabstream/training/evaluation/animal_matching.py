@@ -1,11 +1,12 @@
 """Matching of found animals to labelled ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.errors import counted
 from deeplabstream.pose.tracking.pose_matching import NEAR, animal_length, same_animals
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.evaluation.image_prediction import Found
@@ -28,9 +29,9 @@ class Counted:
     told: Counts
     """Animals that the network gives, right or wrong."""
 
-    def of(self, pictures: Sequence[bool] | Mask) -> "Counted":
+    def of(self, images: Sequence[bool] | Mask) -> "Counted":
         """Return those of some images."""
-        some = np.asarray(pictures, np.bool_)
+        some = np.asarray(images, np.bool_)
         return Counted(self.labelled[some], self.found[some], self.told[some])
 
     @property
@@ -65,8 +66,8 @@ class Matched:
     def placed(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return (image, row, bodypart) of values by animal as told; NaN elsewhere."""
         out = np.full(self.distance.shape, np.nan)
-        pictures, animals = np.nonzero(self.rows >= 0)
-        out[pictures, self.rows[pictures, animals]] = values[pictures, animals]
+        images, animals = np.nonzero(self.rows >= 0)
+        out[images, self.rows[images, animals]] = values[images, animals]
         return out
 
 
@@ -149,12 +150,13 @@ def padded(labels: Labels, animals: int) -> Labels:
         )
     more = (animals - labels.animals) * len(labels.skeleton.bodyparts)
     spread = (0, 0), (0, more)
-    return Labels(
-        labels.file, labels.skeleton, labels.images,
-        np.pad(labels.points, (*spread, (0, 0)), constant_values=np.nan),
-        np.pad(labels.known, spread, constant_values=True),
-        labels.names, labels.root, animals,
-    )  # fmt: skip
+    return replace(
+        labels,
+        points=np.pad(labels.points, (*spread, (0, 0)), constant_values=np.nan),
+        known=np.pad(labels.known, spread, constant_values=True),
+        animals=animals,
+        individuals=(),
+    )
 
 
 def beside(found: Found, labels: Labels, room: int) -> tuple[Points, Mask]:
@@ -191,12 +193,12 @@ def matched(found: Found, labels: Labels, threshold: float) -> Matched:
 
 def told(which: Matched) -> str:
     """Return how many animals were found, in a sentence."""
-    counted = which.counted
-    if not counted.labelled.any():
+    score = which.counted
+    if not score.labelled.any():
         return "no animal is labelled"
     return (
-        f"{counted.labelled.sum()} animals: recall {counted.recall:.1%}, precision "
-        f"{counted.precision:.1%}; found is an animal within {which.near_px:.1f} px"
+        f"{counted(int(score.labelled.sum()), 'animal')}: recall {score.recall:.1%}, "
+        f"precision {score.precision:.1%}; found is an animal within {which.near_px:.1f} px"
     )
 
 

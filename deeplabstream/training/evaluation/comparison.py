@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.pose.ensemble import members
+from deeplabstream.pose.model.model_folder import DESCRIPTION, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.evaluation.animal_matching import check_animals, matched
@@ -21,6 +23,8 @@ from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, rea
 
 RESAMPLED = 2000
 """Resamplings of the images, for the interval of the difference."""
+LEARNED = "held_out_images_learned"
+"""Entry of `started_from` in `model.json`: held-out images that start networks learned."""
 FEWEST = 6
 """Images with which resampling says something about the difference."""
 
@@ -74,12 +78,12 @@ def compare(
 ) -> Comparison:
     """Return the errors of two networks in labelled images that neither learned from.
 
-    What a network learned from is in its `predictions.csv`; one without that table did not
-    learn from these images. LabelsError: all images were learned from, or the networks and
-    the labels share no body part.
+    What a network learned from is in its `predictions.csv`, and in its `model.json` what
+    its start network did; one without these did not learn from these images. LabelsError:
+    all images were learned from, or the networks and the labels share no body part.
     """
     folders = find_model(new), find_model(old)
-    learned = {name for folder in folders for name in _learned(folder)}
+    learned = {name for folder in folders for name in learned_images(folder)}
     rows = [row for row, name in enumerate(labels.names) if name not in learned]
     if not rows:
         raise LabelsError(
@@ -105,16 +109,44 @@ def compare(
     return Comparison(len(rows), int(both.sum()), new_px, old_px, interval, *missed)
 
 
-def _learned(folder: Path) -> list[str]:
-    """Return the images that a network, or one of an ensemble, was trained with."""
-    tables = [each / PREDICTIONS for each in (members(folder) or (folder,))]
-    return [
-        name
-        for table in tables
-        if table.is_file()
-        for name, own in read_sets(table).items()
-        if own in TRAINED
-    ]
+def learned_images(folder: Path) -> set[str]:
+    """Return the images that a network, one of an ensemble, or its start network learned.
+
+    Of a checkpoint of Lightning Pose, the table of its training is read.
+    """
+    learned: set[str] = set()
+    for each in members(folder) or (folder,):
+        if each.suffix == ".ckpt":
+            tables = (above / PREDICTIONS for above in each.parents)
+            table = next((file for file in tables if file.is_file()), None)
+        else:
+            table = each / PREDICTIONS
+        if table is not None and table.is_file():
+            sets = read_sets(table).items()
+            learned.update(name for name, own in sets if own in TRAINED)
+        learned.update(_learned_before(each))
+    return learned
+
+
+def learned_before(folder: Path) -> str:
+    """Return a warning about held-out images that a start network learned; empty: none."""
+    first = next(iter(members(folder)), folder)
+    if not (names := _learned_before(first)):
+        return ""
+    about: Any = load_model_folder(first).about
+    start, count = about["started_from"].get("folder"), about["pictures"]["held_out"]
+    return (
+        f"{len(names)} of {count} held-out images are, by their names, training images of "
+        f"{start}, from which this training started: the held-out error may be too low"
+    )
+
+
+def _learned_before(folder: Path) -> list[str]:
+    """Return the held-out images that start networks learned, of `model.json`."""
+    if not (folder / DESCRIPTION).is_file():
+        return []
+    about: Any = load_model_folder(folder).about
+    return list((about.get("started_from") or {}).get(LEARNED) or [])
 
 
 def _errors(

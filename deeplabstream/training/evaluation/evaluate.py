@@ -26,7 +26,7 @@ class PartError:
     """Errors of one body part."""
 
     bodypart: str
-    pictures: int
+    pictures: int  # the name in model.json
     """Number of images in which it was labelled."""
     median_px: float
     """Distance to the label, pixels of the original images."""
@@ -36,7 +36,7 @@ class PartError:
 
 
 def predict(
-    network: PoseNetwork, decoder: Decoder, pictures: NDArray[np.uint8]
+    network: PoseNetwork, decoder: Decoder, images: NDArray[np.uint8]
 ) -> DecodedPoses:
     """Return the poses that a network finds.
 
@@ -46,7 +46,7 @@ def predict(
         In evaluation mode.
     decoder
         Converts its output to poses.
-    pictures
+    images
         (n, height, width, 3), uint8 BGR, or (n, 5, height, width, 3): consecutive frames
         around the one in which a context network finds the pose.
 
@@ -57,20 +57,20 @@ def predict(
     confidences
         (n, animal, bodypart), 0 to 1.
     """
-    found = [decoder.decode(output) for output in network_outputs(network, pictures)]
+    found = [decoder.decode(output) for output in network_outputs(network, images)]
     return np.concatenate([p for p, _ in found]), np.concatenate([c for _, c in found])
 
 
 def network_outputs(
-    network: PoseNetwork, pictures: NDArray[np.uint8]
+    network: PoseNetwork, images: NDArray[np.uint8]
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the output (n, *shape) of a network for 16 images at a time; see `predict`."""
     run = network.maps
-    if isinstance(network, ContextNetwork) and pictures.ndim == 5:
+    if isinstance(network, ContextNetwork) and images.ndim == 5:
         run = network.surest  # a multiview network's `maps` takes all views anyway
     with torch.inference_mode():
-        for start in range(0, len(pictures), 16):
-            yield run(torch.from_numpy(pictures[start : start + 16])).float().numpy()
+        for start in range(0, len(images), 16):
+            yield run(torch.from_numpy(images[start : start + 16])).float().numpy()
 
 
 def choose_variant(network: PoseNetwork, data: Dataset, decoder: Decoder) -> Decoder:
@@ -83,7 +83,7 @@ def choose_variant(network: PoseNetwork, data: Dataset, decoder: Decoder) -> Dec
     if len(variants) < 2 or not len(data):
         return decoder
     labels = data.points.reshape(len(data), data.animals, -1, 2)
-    outputs = list(network_outputs(network, data.pictures))
+    outputs = list(network_outputs(network, data.images))
     best, most = decoder, 0.0
     for variant in variants:
         each = [variant.decode(output) for output in outputs]
@@ -140,8 +140,8 @@ def held_out_error(
     """
     labels = data.in_camera_px(data.points)
     known = data.known if known is None else known
-    pictures = data.pictures if data.context is None else data.context
-    given, sure = predict(network, decoder, pictures)
+    images = data.images if data.context is None else data.context
+    given, sure = predict(network, decoder, images)
     flat = data.points.shape
     found = data.in_camera_px(given.reshape(flat))
     if decoder.animals == 1:

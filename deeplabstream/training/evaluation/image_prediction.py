@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from deeplabstream.core.progress import progress
 from deeplabstream.pose.ensemble import Ensemble, aligned, median
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.image_files import read_image
+from deeplabstream.pose.image_files import SUFFIXES, read_image
 from deeplabstream.pose.tracking.pose_matching import animal_length
 from deeplabstream.training.data.labels import Labels, LabelsError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 TOGETHER = 8
 """Images per call of the network."""
 
@@ -62,12 +61,12 @@ class Found:
 def find_images(path: Path) -> tuple[Path, ...]:
     """Return the images of a folder, in order, or the one that `path` is."""
     found = (
-        [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES]
+        [file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES]
         if path.is_dir()
         else [path]
     )
     if not found:
-        raise LabelsError([f"{path} holds no image ({', '.join(PICTURES)})"])
+        raise LabelsError([f"{path} holds no image ({', '.join(SUFFIXES)})"])
     return tuple(found)
 
 
@@ -144,10 +143,8 @@ def alike(members: Sequence[Found]) -> list[Found]:
     """
     first = members[0]
     check_alike(first, members[1:])
-    pictures = zip(
-        *(zip(*each.by_animal, strict=True) for each in members), strict=True
-    )
-    told = [aligned(picture) for picture in pictures]
+    images = zip(*(zip(*each.by_animal, strict=True) for each in members), strict=True)
+    told = [aligned(image) for image in images]
     points = np.stack([each for each, _ in told], axis=1)
     sure = np.stack([each for _, each in told], axis=1)
     count, animals = points.shape[1:3]

@@ -53,23 +53,26 @@ def evaluate_network(
     runtime: str = "auto",
     threads: int = 0,
     second: Sequence[Path] = (),
+    *,
+    unpacked: Path,
 ) -> Evaluation:
     """Run a network over labelled images and compare.
 
     Without `data`, those that the network was trained with. `ensemble` names other
     networks, for the spread; `second` tables of other persons' labels (default: those beside
-    the labels). LabelsError, ModelError: something can't be used.
+    the labels). Images of SLEAP's files are written into the folder `unpacked`, which has to
+    last as long as the result is used. LabelsError, ModelError: something can't be used.
     """
     from deeplabstream.training.evaluation.report_data import gather
 
     folder = find_model(model)
-    labels, sets = labels_of(folder, data)
+    labels, sets = labels_of(folder, data, unpacked)
     own = members(folder) or (folder,)
     found, opened = _predicted(own, labels, runtime, threads)
     named = [find_model(name) for name in ensemble]
     others, _ = _predicted(named, labels, runtime, threads)
     networks = [*found, *others]
-    views, single = _pose_columns(next(iter(members(folder)), folder))
+    views, single = _pose_columns(own[0], opened[0].skeleton.bodyparts)
     scale = load_model_folder(folder).confidence if len(found) == 1 else None
     threshold, edges = opened[0].threshold, opened[0].skeleton.edges
     several = networks if len(networks) > 1 else []
@@ -84,10 +87,15 @@ def evaluate_network(
     return Evaluation(folder, labels, tuple(found), threshold, evidence, poses, persons)
 
 
-def labels_of(folder: Path, data: Sequence[Path]) -> tuple[Labels, tuple[str, ...]]:
-    """Return labels and the set of each image; without `data`, those of its training."""
+def labels_of(
+    folder: Path, data: Sequence[Path], unpacked: Path
+) -> tuple[Labels, tuple[str, ...]]:
+    """Return labels and the set of each image; without `data`, those of its training.
+
+    Images of SLEAP's files are written into the folder `unpacked`.
+    """
     if data:
-        return read_label_sets(data, folder / "labels")
+        return read_label_sets(data, unpacked)
     labels = _own_labels(folder)
     table = next(iter(members(folder)), folder) / PREDICTIONS
     known_sets = read_sets(table) if table.is_file() else {}
@@ -120,14 +128,28 @@ def _own_labels(folder: Path) -> Labels:
     return replace(labels, known=known)
 
 
-def _pose_columns(folder: Path) -> tuple[list[list[str]], list[str] | None]:
-    """Return the body parts of each view, and those of the pose, as a run's file says."""
+def _pose_columns(
+    folder: Path, names: Sequence[str]
+) -> tuple[list[list[str]], list[str] | None]:
+    """Return the body parts of each view, and those of the pose, as a run's file says.
+
+    `names` are the network's body parts, in the order of the labels that it was trained
+    with: columns count in it, and not in that of `keypoint_names`, which may differ.
+    """
     file = folder / "config.yaml"
     if not file.is_file():
         return [], None
     data = read_pose_project(file, trained=True).config.data
-    names = data.keypoint_names or []
-    matches = data.mirrored_column_matches or []
-    views = [[names[i] for i in view] for view in matches if isinstance(view, list)]
+
+    def parts(key: str, columns: Sequence[int]) -> list[str]:
+        if wrong := [each for each in columns if not 0 <= each < len(names)]:
+            raise LabelsError([f"{file}: data.{key}: no column {wrong[0]}"])
+        return [names[each] for each in columns]
+
+    views = [
+        parts("mirrored_column_matches", view)
+        for view in data.mirrored_column_matches or []
+        if isinstance(view, list)
+    ]
     columns = data.columns_for_singleview_pca
-    return views, [names[i] for i in columns] if columns else None
+    return views, parts("columns_for_singleview_pca", columns) if columns else None

@@ -164,10 +164,10 @@ def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
         yield (name, *(int(each.sum()) for each in found), own.recall, own.precision)
 
 
-def film_rows(film: VideoMeasures, within: float) -> Iterator[tuple[object, ...]]:
+def video_rows(video: VideoMeasures, within: float) -> Iterator[tuple[object, ...]]:
     """Yield the same of a video, whose name stands in the place of the set."""
-    for measure, values in film.measures.items():
-        yield from _rows(film.name, film.bodyparts, measure, values, within)
+    for measure, values in video.measures.items():
+        yield from _rows(video.name, video.bodyparts, measure, values, within)
 
 
 def _rows(
@@ -185,13 +185,13 @@ def table_files(page: Path) -> tuple[Path, ...]:
 
 
 def write_tables(
-    page: Path, evidence: Evidence, films: Sequence[VideoMeasures], within: float
+    page: Path, evidence: Evidence, videos: Sequence[VideoMeasures], within: float
 ) -> tuple[Path, ...]:
     """Write all figures of the page as CSV beside it; return the files."""
     *files, of_animals = table_files(page)
     rows = [*figure_rows(evidence, within)]
-    for film in films:
-        rows += film_rows(film, within)
+    for video in videos:
+        rows += video_rows(video, within)
     _write(files[0], [("set", "bodypart", "measure", *FIGURES), *rows])
     _write(files[1], _point_rows(evidence))
     evidence.reliability(within).write(files[2])

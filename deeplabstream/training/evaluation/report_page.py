@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deeplabstream.core.errors import counted
 from deeplabstream.core.html_page import STYLE, table
 from deeplabstream.training.evaluation.evaluate import Reliability
 from deeplabstream.training.evaluation.point_errors import (
@@ -16,7 +17,7 @@ from deeplabstream.training.evaluation.point_errors import (
     VideoMeasures,
     animal_rows,
     figure_rows,
-    film_rows,
+    video_rows,
 )
 from deeplabstream.training.evaluation.report_frames import LINES, frames, part_colour
 from deeplabstream.training.evaluation.report_plots import (
@@ -39,10 +40,11 @@ def write_page(
     file: Path,
     title: str,
     evidence: Evidence,
-    films: Sequence[VideoMeasures] = (),
+    videos: Sequence[VideoMeasures] = (),
     within: float = 5.0,
+    warning: str = "",
 ) -> None:
-    """Write the report; `within` px count as right (PCK).
+    """Write the report; `within` px count as right (PCK); `warning`: about all errors.
 
     LabelsError names an image that can't be read any more.
     """
@@ -50,9 +52,10 @@ def write_page(
     told = {
         "style": STYLE,
         "title": escape(title),
-        "summary": _summary(evidence, sure, within),
-        "plots": "\n".join([*_plots(evidence, sure, within), *_film_plots(films)]),
-        "table": _table(evidence, films, within),
+        "summary": _summary(evidence, sure, within)
+        + (f" {escape(warning)}." if warning else ""),
+        "plots": "\n".join([*_plots(evidence, sure, within), *_video_plots(videos)]),
+        "table": _table(evidence, videos, within),
         "sets": _options(evidence.set_names()),
         "parts": _options(evidence.bodyparts),
         "key": " ".join(
@@ -80,7 +83,8 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
         else " of images not trained on"
     )
     return escape(
-        f"{len(evidence.names)} images ({sets}), {len(evidence.bodyparts)} body parts. "
+        f"{counted(len(evidence.names), 'image')} ({sets}), "
+        f"{counted(len(evidence.bodyparts), 'body part')}. "
         f"“within” is the share of labelled points within {within:g} px (PCK). Expected "
         f"calibration error of the confidence {sure.error():.3f}, over "
         f"{int(sure.points.sum())} points{which}. A point is correct within "
@@ -88,7 +92,7 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
         + (
             ""
             if evidence.raw is None
-            else " Before it was calibrated, on such pictures, the error was "
+            else " Before it was calibrated, on such images, the error was "
             f"{evidence.reliability(within, raw=True).error():.3f}."
         )
     )
@@ -143,27 +147,27 @@ def _plots(evidence: Evidence, sure: Reliability, within: float) -> Iterator[str
         )  # fmt: skip
 
 
-def _film_plots(films: Sequence[VideoMeasures]) -> Iterator[str]:
-    for film in films:
-        for name, values in film.measures.items():
+def _video_plots(videos: Sequence[VideoMeasures]) -> Iterator[str]:
+    for video in videos:
+        for name, values in video.measures.items():
             known = values[np.isfinite(values)]
             most = max(1.0, float(np.percentile(known, 99))) if known.size else 1.0
             curves = [
                 cumulative(part, column, most)
-                for part, column in zip(film.bodyparts, values.T, strict=True)
+                for part, column in zip(video.bodyparts, values.T, strict=True)
                 if np.isfinite(column).any()
             ]
             words = MEASURES[name]
             yield plot(
-                f"{film.name}: {words}", f"{words}, px", "share", curves, most, 1
+                f"{video.name}: {words}", f"{words}, px", "share", curves, most, 1
             )
 
 
-def _table(evidence: Evidence, films: Sequence[VideoMeasures], within: float) -> str:
+def _table(evidence: Evidence, videos: Sequence[VideoMeasures], within: float) -> str:
     heads = ("set", "body part", "measure", "points", *FIGURES[1:])
     rows = list(figure_rows(evidence, within))
-    for film in films:
-        rows += film_rows(film, within)
+    for video in videos:
+        rows += video_rows(video, within)
     lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
     for row in rows:
         cells = [*row[:2], MEASURES[str(row[2])], *row[3:]]

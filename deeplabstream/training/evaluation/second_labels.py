@@ -157,7 +157,7 @@ def _compare(
     places = {name: place for place, name in enumerate(labels.names)}
     shared = 0
     for file in files:
-        other = read_labels(file, pictures=False, root=labels.root, several=True)
+        other = read_labels(file, with_images=False, root=labels.root, several=True)
         common = [part for part in parts if part in other.skeleton.bodyparts]
         rows = [row for row, name in enumerate(other.names) if name in places]
         shared += len(rows) if common else 0

@@ -94,10 +94,18 @@ class PoseProject:
         return tuple(self.config.data.view_names or ()) if several else ()
 
     def tables(self) -> tuple[Path, ...]:
-        """Return the label files, one for each view."""
+        """Return the label files, one for each view.
+
+        One that is named with its whole path may have been moved together with this file.
+        """
         files = self.config.data.csv_file
+        named = [Path(file) for file in ([files] if isinstance(files, str) else files)]
+        beside = [self.file.parent / file.name for file in named]
         return tuple(
-            self.root / file for file in ([files] if isinstance(files, str) else files)
+            moved
+            if file.is_absolute() and not file.is_file() and moved.is_file()
+            else self.root / file
+            for file, moved in zip(named, beside, strict=True)
         )
 
     def labels(self, several: bool = False) -> Labels:
@@ -200,14 +208,14 @@ class PoseProject:
         size = self.config.data.image_resize_dims
         return Fitting(size.height or SIDE, size.width or SIDE)
 
-    def settings(self, pictures: int, device: str = "cpu") -> FitSettings:
+    def settings(self, images: int, device: str = "cpu") -> FitSettings:
         """Return the settings for training on that many images."""
         training, model = self.config.training, self.config.model
         anneal = self.config.callbacks.anneal_weight
         clips = bool(self.wanted())
         batch = training.train_batch_size
         least = 10 if clips else 1
-        epoch = max(least, -(-pictures // batch))
+        epoch = max(least, -(-images // batch))
         steps = training.max_steps or (training.max_epochs or 300) * epoch
         multi = training.lr_scheduler_params.multisteplr
         unfreeze = training.unfreezing_step
@@ -324,6 +332,8 @@ def read_pose_project(
         raise LabelsError([f"{file}: training.imgaug: {error}"]) from error
     if several and not isinstance(imgaug, str):
         remarks.append("training.imgaug: a section changes nothing for several views")
+    if several and config.training.imgaug_hflip:
+        remarks.append("training.imgaug_hflip changes nothing for several views")
     project = PoseProject(file, config, words, (), start)
     if (file_of := project.backbone_file()) is not None:
         open_backbone(project.named_backbone()[0]).load_file(file_of)

@@ -29,6 +29,7 @@ from deeplabstream.training.networks.heads import STRIDE
 STRIDES = (4, 8, 16, 32)
 OURS = "ours/"
 """Begins the names of constants that the import added."""
+_ADVICE = "start from another network, or label with it (utils/DistillNetwork.py)"
 _LAYERS = {
     OPERATIONS[name]: (1,) for name in ("Conv", "ConvTranspose", "Gemm", "MatMul")
 }
@@ -49,12 +50,12 @@ class GraphBackbone(Backbone):
         self.folder = folder
         graph = onnx.load(str(model.network)).graph
         size = model.fitting.height, model.fitting.width
-        whole = Graph(model.network, graph)
+        whole = Graph(model.network, graph, _ADVICE)
         plan = whole.planned((1, *size, 3), torch.float32)
         self.taps, channels = _features(model, plan, whole.result, size)
         self.last = _last_layer(plan, whole.result, self.taps.get(STRIDE, ""))
         _cut(graph, [*self.taps.values()])
-        self._graph = Graph(model.network, graph)
+        self._graph = Graph(model.network, graph, _ADVICE)
         plan = self._graph.planned((1, *size, 3), torch.float32)
         self.strides, self.channels = tuple(self.taps), channels
         self.multiple = max(self.strides)
@@ -122,8 +123,7 @@ class GraphBackbone(Backbone):
         except ValueError as error:
             raise ModelError(
                 f"{self.folder} can't be started from: its layers depend on the number of "
-                "images in a way that can't be exported again; start from another network, "
-                "or label with it (utils/DistillNetwork.py)"
+                f"images in a way that can't be exported again; {_ADVICE}"
             ) from error
         held = {k: it for k, it in _tensors(one).items() if k not in self._places}
         return _Planned(steps, held, each)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ class MultiviewNetwork(PoseNetwork):
     `forward` takes (n, view, height, width, 3), uint8 BGR, and gives logits (n, view ·
     bodypart, height / 4, width / 4), view by view. In training, a share `masked` (0 to
     1) of the patches is hidden, so that it learns to find a part in one view from the
-    others.
+    others; `mask_seed` says which.
     """
 
     body: VisionTransformer
@@ -31,6 +32,7 @@ class MultiviewNetwork(PoseNetwork):
         )
         self.how = how
         self.masked = 0.0
+        self.mask_seed: tuple[int, ...] = (0,)
         width = self.body.channels[-1]
         self.of_view = nn.Parameter(0.02 * torch.randn(how.views, 1, width))
 
@@ -39,7 +41,7 @@ class MultiviewNetwork(PoseNetwork):
         n, views = images.shape[:2]
         x = self.body.normalised(images.flatten(0, 1))
         if self.training and self.masked > 0:
-            x = hide_patches(x, self.masked)
+            x = hide_patches(x, self.masked, np.random.default_rng(self.mask_seed))
         x = self.body.patches(x)
         _, width, rows, columns = x.shape
         tokens = x.flatten(2).transpose(1, 2) + positions(width, rows, columns, x)
@@ -50,12 +52,12 @@ class MultiviewNetwork(PoseNetwork):
         return torch.as_tensor(maps.reshape(n, -1, *maps.shape[2:]))
 
 
-def hide_patches(pictures: Tensor, share: float) -> Tensor:
+def hide_patches(images: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     """Return images (n, channel, height, width) with that share of 16×16 patches at 0."""
-    n, _, height, width = pictures.shape
-    kept = torch.rand(n, 1, height // PATCH, width // PATCH, device=pictures.device)
-    mask = (kept >= share).to(pictures.dtype)
-    return pictures * nn.functional.interpolate(mask, size=(height, width))
+    n, _, height, width = images.shape
+    kept = rng.random((n, 1, height // PATCH, width // PATCH)) >= share
+    mask = torch.from_numpy(kept).to(images)
+    return images * nn.functional.interpolate(mask, size=(height, width))
 
 
 def masked_share(

@@ -123,7 +123,7 @@ class _Context(torch.nn.Module):
     """Both heads of a context model, for images that follow each other.
 
     Of each body part it gives the map of the head that Lightning Pose takes. At the ends of
-    a film Lightning Pose repeats the first and the last pose that has two frames on both
+    a video Lightning Pose repeats the first and the last pose that has two frames on both
     sides.
     """
 

@@ -26,12 +26,12 @@ def frames_of(video, sizes):
         return [_drawn(rng, *sizes[place % len(sizes)]) for place in range(COUNT)]
     import cv2
 
-    film = cv2.VideoCapture(str(video))
-    total = int(film.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture = cv2.VideoCapture(str(video))
+    total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     wanted = set(np.linspace(0, max(0, total - 1), COUNT).astype(int).tolist())
     frames, index = [], 0
     while index <= max(wanted):
-        there, frame = film.read()  # one after the other: seeking may miss
+        there, frame = capture.read()  # one after the other: seeking may miss
         if not there:
             break
         if index in wanted:
@@ -48,8 +48,8 @@ def following(video, size):
         return frames_of(None, [size])
     import cv2
 
-    film = cv2.VideoCapture(str(video))
-    frames = [film.read() for _ in range(COUNT)]
+    capture = cv2.VideoCapture(str(video))
+    frames = [capture.read() for _ in range(COUNT)]
     if not all(there for there, _ in frames):
         raise SystemExit(f"{video}: it needs {COUNT} frames or more")
     return [frame for _, frame in frames]
