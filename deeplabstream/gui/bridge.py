@@ -23,7 +23,7 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.settings.sections import Settings
 
 PERIOD_MS = 33
-_PATIENCE = 10  # ticks without a step after which pictures are shown without
+_PATIENCE = 10  # ticks without a step after which images are shown without
 
 
 class Bridge(QObject):
@@ -150,7 +150,7 @@ class Bridge(QObject):
         return True
 
     def tick(self) -> None:
-        """Tell all that happened, in order, then show the pictures."""
+        """Tell all that happened, in order, then show the images."""
         steps: list[Step] = []
         for news in self.session.poll():
             if isinstance(news, Step):

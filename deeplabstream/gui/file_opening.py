@@ -32,7 +32,7 @@ from deeplabstream.settings.v1_import.conversion import (
     is_version_1,
 )
 from deeplabstream.training.data.label_book import FILE
-from deeplabstream.training.data.labels import PICTURES
+from deeplabstream.training.data.labels import LABELED_DATA
 from deeplabstream.training.data.projects import DLC_CONFIG
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _kind_of(path: Path) -> Kind:
             ("foreign network", WORDS),
             ("foreign network", METADATA),
             ("labels", FILE),
-            ("labels", PICTURES),
+            ("labels", LABELED_DATA),
             ("labels", DLC_CONFIG),
             ("settings", "settings.ini"),
         )

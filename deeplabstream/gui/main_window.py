@@ -212,6 +212,7 @@ class MainWindow(QMainWindow):
         stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
         stop.activated.connect(self._escape)
         self.document.changed.connect(self._take_document)
+        self.document.checked.connect(self._show_document)
         self.document.saved.connect(self._show_document)
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.status_changed.connect(self._note_run)
@@ -229,6 +230,7 @@ class MainWindow(QMainWindow):
         """STOP; where nothing can be on, first close a dialog or cancel a drawing."""
         state = self.bridge.session.state
         on = state.experimenting or any(state.levels.values()) or self.test.running
+        on = on or bool(self._switching())
         if on or state.armed or self.bridge.starting or not self._cancel():
             self._stop_outputs()
 
@@ -240,9 +242,16 @@ class MainWindow(QMainWindow):
         page = self._stack.currentWidget()
         return isinstance(page, Cancelling) and page.cancel()
 
+    def _switching(self) -> list[ProgramView]:
+        """Return the programs that run now and switch outputs."""
+        views = self.findChildren(ProgramView)
+        return [each for each in views if each.switches_outputs and each.running]
+
     def _stop_outputs(self) -> None:
         self.test.stop()
         self.bridge.stop_outputs()
+        for view in self._switching():
+            view.cancel()
         state, seconds = self.bridge.session.state, None
         if state.start_ns and state.phase is not Phase.IDLE:
             seconds = (SystemClock().now_ns() - state.start_ns) / 1e9
@@ -444,12 +453,14 @@ class MainWindow(QMainWindow):
         pages = [page for page in self._made.values() if isinstance(page, Finishing)]
         found += [page.running for page in pages if page.running]
         views = self.findChildren(ProgramView)
-        return found + [each.title for each in views if each.program.running]
+        return found + [each.title for each in views if each.running]
 
     def outputs_off(self) -> bool:
         """Switch every output off, as Ctrl-Z demands; return whether they are."""
         self.test.stop()
         off = self.bridge.outputs_off() and not self.test.running
+        for view in self._switching():
+            view.cancel()
         if off:
             self.log.add_line(
                 "Paused by Ctrl-Z or sleep: the experiment has ended", tone="red"

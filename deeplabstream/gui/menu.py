@@ -1,5 +1,6 @@
 """Menu bar: actions of the settings file, the pages and the style."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -195,6 +196,10 @@ class Menu:
     def _save(self, path: Path) -> bool:
         if path == self.document.path and self.document.changed_on_disk():
             question = f"{path} was changed by another program. Overwrite it?"
+            if ask(self.window, question, _OVER, "Cancel") != _OVER:
+                return False
+        elif path.exists() and not os.access(path, os.W_OK):
+            question = f"{path} is write-protected. Overwrite it?"
             if ask(self.window, question, _OVER, "Cancel") != _OVER:
                 return False
         try:

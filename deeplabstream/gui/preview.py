@@ -105,7 +105,7 @@ def run_feed(
             window.close()
         else:
             frame, step = shown
-            view.show_picture(frame.image, frame.index, step)
+            view.show_image(frame.image, frame.index, step)
 
     timer = QTimer(window)
     timer.setTimerType(Qt.TimerType.PreciseTimer)

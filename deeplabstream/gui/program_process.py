@@ -1,17 +1,23 @@
 """Program process: one of our programs, running in a process of its own."""
 
 import codecs
-import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from PyQt5.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
+from PyQt5.QtCore import (
+    QObject,
+    QProcess,
+    QProcessEnvironment,
+    QTimer,
+    pyqtSignal,
+)
 
+from deeplabstream.core.arguments import quoted
 from deeplabstream.core.paths import INSTALLED, ROOT
+from deeplabstream.core.program import CANT
 from deeplabstream.core.progress import VARIABLE
 
 _PATIENCE_MS = 2000
@@ -25,10 +31,7 @@ def command_line(program: str, arguments: Sequence[str]) -> str:
         script = script.relative_to(ROOT)
         if python.is_relative_to(ROOT):
             python = python.relative_to(ROOT)
-    words = [str(python), str(script), *arguments]
-    return (
-        subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
-    )
+    return " ".join(map(quoted, (python, script, *arguments)))
 
 
 class ProgramProcess(QObject):
@@ -56,6 +59,7 @@ class ProgramProcess(QObject):
             )
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(self._ended)
+        self.process.errorOccurred.connect(self._take_error)
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
@@ -92,7 +96,9 @@ class ProgramProcess(QObject):
             tree |= self._children()
             self.process.kill()
             self.process.waitForFinished(_PATIENCE_MS)
-        for child in tree:
+        # those that hold outputs switch them off once the program is gone
+        _, left = psutil.wait_procs(tree, _PATIENCE_MS / 1000)
+        for child in left:
             with suppress(psutil.Error):  # it has ended meanwhile
                 child.kill()
         self.process.finished.connect(self._ended)
@@ -110,6 +116,16 @@ class ProgramProcess(QObject):
         text = self._decoder.decode(bytes(self.process.readAllStandardOutput()))
         if text:
             self.said.emit(text)
+
+    def _take_error(self, error: QProcess.ProcessError) -> None:
+        """Tell of a program that can't be started, once `start` has returned."""
+        if error == QProcess.ProcessError.FailedToStart:
+            QTimer.singleShot(0, self._end_unstarted)
+
+    def _end_unstarted(self) -> None:
+        reason = self.process.errorString()
+        self.said.emit(f"{self.process.program()} can't be started: {reason}\n")
+        self.ended.emit(CANT, False)
 
     def _ended(self, code: int, status: QProcess.ExitStatus) -> None:
         self._read()

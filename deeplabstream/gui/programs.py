@@ -97,6 +97,8 @@ class Program:
     """Returns the image that is shown at the end, in the folder of the results."""
     propose: Callable[[Values, Path], Mapping[str, Sequence[str]]] = lambda *_: {}
     """Proposes words for fields that the user left alone; gets `models/` of the rig."""
+    switches_outputs: bool = False
+    """Whether it switches outputs of the rig: STOP ends it."""
     consequence: Callable[[Values], str] = lambda _: ""
     """Returns what happens once it is started, shown beside the button; empty: nothing."""
 
@@ -621,6 +623,7 @@ MEASURE_LATENCY = Program(
             filter="Settings (*.ini)",
         ),
     ),
+    switches_outputs=True,
     consequence=_switched_output,
 )  # fmt: skip
 
@@ -661,7 +664,7 @@ ALIGN = Program(
         ),
         Field(
             "--rate", "Samples per second", "if times in a CSV count samples; 0: they do "
-            "not", "number", advanced=True, default="0", highest=1e9, decimals=3,
+            "not", "number", advanced=True, default="0", highest=1e9, decimals=6,
             unit="Hz",
         ),
         Field(

@@ -11,7 +11,15 @@ from contextlib import suppress
 import psutil
 from PyQt5.QtCore import QObject, pyqtSignal
 
-from deeplabstream.gui.results_process import Progressed, Request, Shown, serve
+from deeplabstream.gui.results_process import (
+    Compare,
+    Progressed,
+    Request,
+    SaveGroups,
+    SaveStudy,
+    Shown,
+    serve,
+)
 from deeplabstream.ipc.pipe import Connection, opened_pipe, receive
 
 _PATIENCE_S = 2.0
@@ -88,7 +96,8 @@ class ResultsClient(QObject):
         """Send the next request, unless one is being answered."""
         if self.current is not None or not self._waiting:
             return
-        if self._gives_way and not self._is_rig_running():
+        uses_study = isinstance(self._waiting[0], SaveStudy | Compare | SaveGroups)
+        if self._gives_way and not (uses_study or self._is_rig_running()):
             self._end()
         if self._process is None or not self._process.is_alive():
             self._end()

@@ -115,15 +115,17 @@ class AnalyseStudy:
 
 @dataclass(frozen=True)
 class SaveStudy:
-    """Writes the table of the last study. Answered by `Written`."""
+    """Writes the table of a study. Answered by `Written`."""
 
+    study: AnalyseStudy
     file: Path
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Compares groups in the table of the last study. Answered by `Compared`."""
+    """Compares groups in the table of a study. Answered by `Compared`."""
 
+    study: AnalyseStudy
     column: str
     by: str
     span: str
@@ -328,6 +330,8 @@ class _Work:
 
     _key: object = None
     _results: "RunResults | None" = None
+    _studied: object = None
+    """Runs and options of the last study."""
     _study: "Study | None" = None
     _images: dict[Path, Image | None] = field(default_factory=dict)
 
@@ -358,23 +362,19 @@ class _Work:
                     excluded=excluded, processes=processes,
                 )  # fmt: skip
                 return Written((written,))
-            case AnalyseStudy(runs, options, processes):
-                from deeplabstream.analysis.study import analyse_runs
-
-                study = analyse_runs(runs, options, processes=processes)
-                self._study = study
-                return _shown(study, len(runs))
-            case SaveStudy(file):
+            case AnalyseStudy():
+                return _shown(self._analysed(request), len(request.runs))
+            case SaveStudy(asked, file):
                 from deeplabstream.analysis.study import write_table
 
-                write_table(file, self._table())
+                write_table(file, self._table(asked))
                 return Written((file,))
             case Compare():
                 return self._compared(request)
-            case SaveGroups(asked, file):
+            case SaveGroups(compared, file):
                 from deeplabstream.analysis.plots import save_plot
 
-                _, figure = self._groups(asked)
+                _, figure = self._groups(compared)
                 return Written((save_plot(figure, file),))
 
     def _of(self, run: Path, options: AnalysisOptions) -> "RunResults":
@@ -459,16 +459,28 @@ class _Work:
             written.append(save_plot(figure, file))
         return Written(tuple(written), tuple(problems))
 
-    def _table(self) -> "DataFrame":
-        if self._study is None or self._study.table.empty:
-            raise DeepLabStreamError("no runs were analysed yet")
-        return self._study.table
+    def _analysed(self, asked: AnalyseStudy) -> "Study":
+        from deeplabstream.analysis.study import analyse_runs
+
+        self._studied = self._study = None
+        self._study = analyse_runs(asked.runs, asked.options, processes=asked.processes)
+        self._studied = asked.runs, asked.options
+        return self._study
+
+    def _table(self, asked: AnalyseStudy) -> "DataFrame":
+        """Return the table of a study; an earlier process may have analysed the runs."""
+        study = self._study
+        if study is None or self._studied != (asked.runs, asked.options):
+            study = self._analysed(asked)
+        if study.table.empty:
+            raise DeepLabStreamError("none of the runs could be analysed")
+        return study.table
 
     def _groups(self, asked: Compare) -> "tuple[DataFrame, Figure]":
         """Return the rows that are compared, and their plot."""
         from deeplabstream.analysis.plots import group_plot
 
-        table = self._table()
+        table = self._table(asked.study)
         if asked.by == "span":
             table = table[table["kind"] != "whole"]
         else:  # a bin or phase is compared as a whole run is

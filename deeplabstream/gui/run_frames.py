@@ -13,7 +13,7 @@ from deeplabstream.video.video_reader import VideoCursor, open_video
 _PATIENCE_S = 5.0
 
 
-class RunPictures(QThread):
+class RunFrames(QThread):
     """Gives what was last asked for; what was asked for meanwhile is passed over."""
 
     opened = pyqtSignal(object)
@@ -83,11 +83,11 @@ class RunPictures(QThread):
                     self.opened.emit(review(path))
                 elif wanted is not None:
                     key, video, row = wanted
-                    self.decoded.emit(key, self._picture(video, row))
+                    self.decoded.emit(key, self._image(video, row))
             except DeepLabStreamError as error:
                 self.failed.emit(str(error))
 
-    def _picture(self, video: Path, row: int) -> Image | None:
+    def _image(self, video: Path, row: int) -> Image | None:
         if video not in self._cursors:
             self._cursors[video] = VideoCursor(open_video(video))
         cursor = self._cursors[video]

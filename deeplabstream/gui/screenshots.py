@@ -48,7 +48,7 @@ class Photographer:
             self._window.end()
 
     def on_steps(self, steps: tuple[Step, ...]) -> None:
-        """Take the pictures from the middle of a visit on, then close the window."""
+        """Take the images from the middle of a visit on, then close the window."""
         last = steps[-1]
         running = [step.exposed_ns for step in steps if step.status]
         self._first_ns = self._first_ns or (running[0] if running else 0)
@@ -90,7 +90,7 @@ class Photographer:
             self._take(f"{_RESULTS.lower()}_{style}.jpg")
 
     def _choose_something(self, name: str) -> None:
-        """Choose what is worth a picture on some pages."""
+        """Choose what is worth an image on some pages."""
         page = None if name == "Live" else self._window.page(name)
         if isinstance(page, RegionsPage):
             page.list.setCurrentRow(0)
@@ -101,7 +101,7 @@ class Photographer:
             page.labelling.show_frame(2)
 
     def _go_into_the_run(self) -> Iterator[None]:
-        """Show a moment of the run, and go on when its picture is there."""
+        """Show a moment of the run, and go on when its image is there."""
         page = self._window.page(_RUNS)
         if not isinstance(page, RunsPage):
             return

@@ -32,6 +32,8 @@ class Document(QObject):
 
     changed = pyqtSignal()
     """Text, problems or settings are others now."""
+    checked = pyqtSignal()
+    """Findings are others now; text, problems and settings are the same."""
     saved = pyqtSignal()
     """The file holds the text."""
 
@@ -106,7 +108,13 @@ class Document(QObject):
         self._take(text)
 
     def set_word(self, title: str, key: str, word: str | None) -> None:
-        """Set one key of one section; None takes it away: its default counts."""
+        """Set one key of one section; None takes it away: its default counts.
+
+        A word that is there already, with other spaces or lines, stays as it is written.
+        """
+        there = self._words.get(title, {}).get(key.upper())
+        if word is not None and there is not None and there.split() == word.split():
+            return
         self.edit(ini_editing.set_value(self._text, title, key, word))
 
     def set_subject(self, key: str, word: str) -> None:
@@ -282,4 +290,4 @@ class Document(QObject):
         found = () if self.settings is None else tuple(rig_problems(self.settings))
         if found != self.findings:
             self.findings = found
-            self.changed.emit()
+            self.checked.emit()

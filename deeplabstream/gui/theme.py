@@ -12,7 +12,7 @@ GREEN = "#43d17c"
 AMBER = "#ffc043"
 RED = "#ff6b63"
 GREY = "#9aa3b2"
-"""These are painted above pictures, on dark plates, whatever the style of the windows."""
+"""These are painted above images, on dark plates, whatever the style of the windows."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ _ANIMALS = (
 
 
 def animal_colour(animal: int) -> QColor:
-    """Return the colour of an animal's edges and name, the same in every picture."""
+    """Return the colour of an animal's edges and name, the same in every image."""
     return QColor(_ANIMALS[animal % len(_ANIMALS)])
 
 

@@ -72,7 +72,7 @@ def _move_state(
     return state
 
 
-_State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool, bool]
+_State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool, bool, NDArray[np.bool_]]
 
 
 class LabelHistory(History[_State]):
@@ -105,4 +105,5 @@ def _present(book: LabelBook, state: _State) -> _State:
 def _state(book: LabelBook, image: int) -> _State:
     marks = book.done, book.proposed, book.copied
     done, proposed, copied = (bool(mark[image]) for mark in marks)
-    return image, book.points[image].copy(), done, proposed, copied
+    points, known = book.points[image].copy(), book.known[image].copy()
+    return image, points, done, proposed, copied, known

@@ -45,28 +45,42 @@ def test_headless_ends_with_a_summary(
     assert bool(folders) == (code == 0)
 
 
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QSettings:
+    """What the application remembers, in place of what it remembers for the user."""
+    memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
+    monkeypatch.setattr(QtCore, "QSettings", lambda *_: memory)
+    return memory
+
+
 def test_signals_are_noted_until_the_rig_has_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: QSettings
 ) -> None:
     """A terminal that is closed sends SIGHUP more than once: the last comes while closing."""
     settings = tmp_path / "rig.ini"
     settings.write_text("[Camera arena]\nKIND = SimulatedCamera\n", "utf-8")
     before = signal.getsignal(signal.SIGTERM)
     handlers: list[object] = []
+    memories: list[object] = []
+
+    def run(window: MainWindow, *_: object) -> int:
+        memories.append(window._memory)
+        return 0
 
     def close(_: Session, how: str = "") -> None:
         handlers.append(signal.getsignal(signal.SIGTERM))
 
     monkeypatch.setattr(Session, "close", close)
-    monkeypatch.setattr(application, "run_until_closed", lambda *_: 0)
+    monkeypatch.setattr(application, "run_until_closed", run)
     assert app._window(settings, None, ()) == 0
+    assert memories == [memory]
     assert handlers
     assert handlers[-1] != before
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_start_needs_not_wait_for_pages_that_follow_the_rig(
-    tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, memory: QSettings
 ) -> None:
     """Their modules take seconds to import on a busy computer."""
     settings = tmp_path / "rig.ini"
@@ -81,7 +95,5 @@ def test_start_needs_not_wait_for_pages_that_follow_the_rig(
         window.end()
         return 0
 
-    memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
-    monkeypatch.setattr(QtCore, "QSettings", lambda *_: memory)  # not that of the user
     monkeypatch.setattr(application, "run_until_closed", look)
     assert app._window(settings, None, ()) == 0

@@ -57,6 +57,31 @@ def test_a_ready_made_experiment_comes_with_all_it_needs(
     assert page.used == "ExampleExperiment", "one step back"
 
 
+def test_an_own_file_that_is_faulty_is_a_sentence_once_it_is_chosen(
+    tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(QMessageBox, "warning", lambda _, __, text: said.append(text))
+    file = tmp_path / "rig.ini"
+    file.write_bytes((ROOT / "settings.ini").read_bytes())
+    configs = tmp_path / "experiments" / "configs"
+    configs.mkdir(parents=True)
+    (configs / "own_empty.ini").touch()
+    ansi = configs / "own_ansi.ini"
+    ansi.write_bytes("# Für Mäuse.\n[Experiment]\nEXP_NAME = own\n".encode("cp1252"))
+    rig = FakeSession()
+    rig.settings = load(file)
+    page = ExperimentPage(Bridge(rig), Document(file))
+    qtbot.addWidget(page)
+    before, reason = page.document.text, f"{ansi} is not UTF-8 text (line 1)"
+    chosen = {text: a for text, a in actions(page, page.ready).items() if "own" in text}
+    assert chosen["own ansi"].toolTip().startswith(reason)  # type: ignore[attr-defined]
+    for action in chosen.values():
+        action.trigger()  # type: ignore[attr-defined]
+    assert [each.startswith(reason) for each in said] == [True]
+    assert read_sections(page.document.text).words == read_sections(before).words
+
+
 @pytest.mark.parametrize("kind", kinds_of("Experiment"))
 def test_every_kind_can_be_added(page: ExperimentPage, kind: str) -> None:
     page.add(kind)
@@ -84,7 +109,7 @@ def test_a_rehearsal_ends_in_a_run_to_look_at(
     assert ended.args == [0], window.page.toPlainText()
     assert "[Trigger left] was true" in window.page.toPlainText()
     look = next(b for b in window.findChildren(QPushButton) if b.text() == "Open run")
-    with qtbot.waitSignal(page.bridge.looked_back) as looked:
+    with qtbot.waitSignal(page.bridge.looked_back, timeout=SOON) as looked:
         look.click()
     assert (looked.args[0] / "run.json").exists()
     assert tmp_path in looked.args[0].parents

@@ -17,6 +17,7 @@ from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Line
+from deeplabstream.gui.widgets.subject_panel import SubjectPanel
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
@@ -109,6 +110,52 @@ def test_undo_in_a_field_takes_back_typing_and_then_the_settings(
     line = field(window, "Session", "EXPERIMENTER")
     qtbot.keyClick(line, Qt.Key.Key_Z, CTRL)
     assert window.document.text == before, "nothing was typed in this field"
+    window.end()
+
+
+def test_what_is_being_typed_stays_when_the_files_were_checked(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.document.set_word("Pose Estimation", "MODEL", "nowhere")
+    line = field(window, "Pose Estimation", "THREADS")
+    line.clear()
+    qtbot.keyClicks(line, "12")
+    window.document.check()
+    page = window.page("Settings")
+    assert isinstance(page, SettingsPage) and page.form is not None
+    assert "nowhere" in page.form.problems["MODEL"].text()
+    assert page.summary.text() == "1 problem"
+    assert "nowhere" in window.banner.text()
+    assert line.text() == "12"
+    window.show_page("Live")
+    assert window.document.words["Pose Estimation"]["THREADS"] == "12"
+    subject = window.live.findChild(SubjectPanel)
+    assert subject is not None
+    window.document.set_word("Pose Estimation", "MODEL", "arena")
+    animal = subject.lines["ANIMAL"]
+    animal.setFocus()
+    qtbot.keyClicks(animal, "45")
+    window.document.check()
+    assert not window.document.findings
+    assert animal.text() == "45"
+    window.end()
+
+
+def test_a_field_that_is_left_as_it_was_edits_nothing(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    text = window.document.text.replace("THREADS = ", "THREADS  =   ")
+    title, key = "Trigger left", "BODYPARTS"
+    word = window.document.words[title][key]
+    text = text.replace(f"{key} = {word}", f"{key} =\n    {word}")
+    window.document.edit(text)
+    window.document.set_word(title, key.lower(), word)
+    window.document.set_word("Pose Estimation", "THREADS", " 0 ")
+    assert window.document.text == text
+    window.document.undo()
+    assert not window.document.unsaved, "one step"
+    window.document.set_word(title, key, f"{word}, nose")
+    assert window.document.words[title][key] == f"{word}, nose"
     window.end()
 
 

@@ -1,22 +1,24 @@
 """From a video to a network that the rig uses, by mouse and keys."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint, Qt
-from PyQt5.QtGui import QShowEvent
-from PyQt5.QtWidgets import QApplication, QLineEdit, QWidget
+from PyQt5.QtGui import QFontInfo, QShowEvent
+from PyQt5.QtWidgets import QApplication, QFileDialog, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.paths import ROOT
-from deeplabstream.gui.dialogs import questions
+from deeplabstream.gui.dialogs import pick_frames, questions
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.file_opening import kind_of
 from deeplabstream.gui.pages import network_page
 from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.programs import BENCHMARK, DISTIL, PREDICT, QUANTISE, RENDER
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
@@ -29,7 +31,7 @@ from deeplabstream.training.lightning_pose.result_tables import (
     write_predictions,
 )
 from tests.gui.fake_session import close_to
-from tests.offline.test_frame_selection import film
+from tests.offline.test_frame_selection import analysed, film
 from tests.training.test_label_checks import PARTS, walked
 from tests.training.test_projects import sleap
 
@@ -452,6 +454,26 @@ def test_frames_are_picked_from_a_video(
     window.close()
 
 
+def test_body_parts_may_be_changed_until_something_is_labelled(
+    page: NetworkPage, qtbot: QtBot
+) -> None:
+    for line, text in ((page.parts_line, "nose, ear, nose,"), (page.animals_line, "2")):
+        line.setText(text)
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert page.book is not None
+    assert page.book.bodyparts == ("nose", "ear")
+    assert page.book.individuals == ("animal1", "animal2")
+    page.parts_line.setText(" , ")
+    qtbot.keyClick(page.parts_line, Qt.Key.Key_Return)
+    assert page.parts_line.text() == "nose, ear"
+    assert not page.parts_line.isReadOnly()
+    qtbot.mouseClick(page.labelling.canvas, LEFT, pos=at(page, 10, 20))
+    assert page.parts_line.isReadOnly()
+    assert page.animals_line.isReadOnly()
+    page._take_names()
+    assert np.isfinite(page.book.points).any(), "what is labelled stays"
+
+
 def test_a_new_folder_without_body_parts_says_what_is_missing(
     page: NetworkPage, tmp_path: Path
 ) -> None:
@@ -510,6 +532,57 @@ def test_space_accepts_a_frame_after_frames_were_picked(
     assert page.labelling.frame == 1
 
 
+def test_the_network_trained_last_picks_frames_and_another_can_be_chosen(
+    page: NetworkPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = shutil.copytree(ROOT / "models/arena", tmp_path / "models/made")
+    shown: list[PickDialog] = []
+    monkeypatch.setattr(PickDialog, "exec_", lambda dialog: shown.append(dialog))
+    page._offer(made)  # as after a training
+    page.ask_frames(tmp_path / "mouse.mp4")
+    (dialog,) = shown
+    dialog.unsure.setChecked(True)
+    assert dialog.arguments[-3:] == ["--unsure", "--model", str(made)]
+    dialog.network.box.setCurrentIndex(0)
+    assert not dialog.unsure.isEnabled()
+    assert not dialog.propose.isEnabled()
+    assert dialog.arguments[-2:] == ["--count", "20"]
+    dialog.network.show_words([str(ROOT / "models/openfield")])
+    dialog.propose.setChecked(True)
+    assert dialog.arguments[-2:] == ["--model", str(ROOT / "models/openfield")]
+    dialog.close()
+
+
+def test_a_distilled_network_does_not_become_its_own_teacher(
+    page: NetworkPage, tmp_path: Path
+) -> None:
+    made = shutil.copytree(ROOT / "models/arena", tmp_path / "models/made")
+    teacher = [str(ROOT / "models/openfield")]
+    distil, quantise = (page.faster.panel(each) for each in (DISTIL, QUANTISE))
+    distil.form.show_values({"--teacher": teacher, "--output": [str(made)]})
+    page.faster.ended.emit(distil, 0)
+    assert distil.form.values()["--teacher"] == teacher
+    assert quantise.form.values()["--model"] == [str(made)]
+    assert QFontInfo(distil.view.page.font()).fixedPitch(), "tables are aligned"
+
+
+def test_a_trained_ensemble_is_offered_to_programs_that_take_one(
+    page: NetworkPage, tmp_path: Path
+) -> None:
+    made = tmp_path / "models/made"
+    for seed in ("seed0", "seed1"):
+        shutil.copytree(ROOT / "models/arena", made / seed)
+    page._offer(made)
+    for tab, program, key in (
+        (page.predicting, PREDICT, "--model"), (page.faster, DISTIL, "--teacher"),
+    ):  # fmt: skip
+        assert tab.panel(program).form.values()[key] == [str(made)]
+    for tab, program in (
+        (page.predicting, RENDER), (page.faster, QUANTISE), (page.faster, BENCHMARK),
+    ):  # fmt: skip
+        assert str(made) not in tab.panel(program).form.values()["--model"]
+
+
 def test_the_worst_frames_of_several_animals_are_listed(
     two: NetworkPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -548,6 +621,24 @@ def test_tracks_of_a_video_can_pre_label_its_frames(
     assert dialog.arguments[-2:] == ["--tracks", str(tmp_path / "scenes.csv")]
     assert dialog.from_tracks.text() == "scenes.csv"
     dialog.close()
+
+
+def test_videos_with_drawn_poses_are_neither_picked_from_nor_checked(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = analysed(tmp_path).path
+    checked: list[Path] = []
+    monkeypatch.setattr(page.checking, "check_video", checked.append)
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "run")
+    )
+    page.checking._ask_run()
+    assert checked == [tmp_path / "scenes.mkv"]
+    monkeypatch.setattr(pick_frames, "runs_of", lambda *_: [run])
+    (tmp_path / "scenes.mkv").unlink()
+    dialog = PickDialog(page.document, tmp_path / "labels", page)
+    qtbot.addWidget(dialog)
+    assert dialog.source.count() == 0, "only a drawing is left"
 
 
 def test_the_queue_of_a_run_is_picked_whole(

@@ -1,6 +1,7 @@
 """The wizard for a new rig: from nothing to bytes on a serial port, without a section name."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,10 +11,14 @@ import pytest
 from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from cameras.video import VideoFile
 from cameras.webcam import Webcam
+from deeplabstream.core import rig_folder
 from deeplabstream.core.command import OutputName, off, on
+from deeplabstream.core.paths import ROOT
 from deeplabstream.gui import camera_preview, file_opening
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
@@ -163,6 +168,74 @@ def test_a_page_says_what_is_missing_and_stays(
     wizard.reject()
     assert not (tmp_path / "mine").exists()
     assert wizard.file is None
+
+
+def test_a_place_where_no_folder_can_be_made_is_refused_on_the_first_page(
+    wizard: NewRigWizard, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    wizard.folder.line.setText(str(tmp_path / "file"))
+    assert "is a file; name a new folder: file_2 is free" in wizard.folder.take()
+    wizard.folder.line.setText(str(tmp_path / "file" / "rig"))
+    assert wizard.folder.take().startswith("No folder can be made in")
+    wizard.folder.line.setText(str(tmp_path / ("x" * 300)))
+    assert "File name too long" in wizard.folder.take()
+
+
+def test_an_empty_folder_is_taken_where_no_other_can_be_made(
+    wizard: NewRigWizard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir(exist_ok=True)
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) == mine)
+    wizard.folder.line.setText(str(mine))
+    assert wizard.folder.take() == ""
+    wizard.folder.line.setText(str(tmp_path / "other"))
+    assert wizard.folder.take().startswith("No folder can be made in")
+
+
+def test_a_port_without_a_usb_device_is_not_proposed(
+    wizard: NewRigWizard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    motherboard = ListPortInfo("/dev/ttyS0")
+    board = ListPortInfo("/dev/ttyUSB0")
+    board.vid = 0x2341
+    for ports, first in (
+        ([motherboard], "simulated (no device)"),
+        ([motherboard, board], "/dev/ttyUSB0"),
+    ):
+        monkeypatch.setattr(list_ports, "comports", lambda ports=ports: ports)
+        wizard.output.port.clear()
+        wizard.output.port.clearEditText()
+        wizard.output.search()
+        assert wizard.output.port.currentText() == first
+        assert wizard.output.port.findText("/dev/ttyS0") > 0, "it can be chosen"
+
+
+def test_the_result_of_a_test_is_not_shown_for_other_choices(
+    wizard: NewRigWizard,
+) -> None:
+    wizard.test.result.setText("stimulus was on for 0.2 s and is off again")
+    wizard.test.problem.setText("Can't create the folder")
+    wizard.test.initializePage()
+    assert wizard.test.result.text() == wizard.test.problem.text() == ""
+
+
+def test_a_network_of_another_rig_is_named_by_its_path(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "first" / "models" / "own"
+    shutil.copytree(ROOT / "models" / "arena", own)
+    monkeypatch.setenv(rig_folder.VARIABLE, str(tmp_path / "first"))
+    above = QWidget()
+    qtbot.addWidget(above)
+    wizard = NewRigWizard(tmp_path / "second", above)
+    for name, word in (("own", str(own)), ("arena", "arena")):
+        (item,) = wizard.network.list.findItems(name, Qt.MatchFlag.MatchExactly)
+        wizard.network.list.setCurrentItem(item)
+        assert wizard.network.take() == ""
+        assert wizard.choices.model == word
+    wizard.reject()
 
 
 def test_a_late_failure_of_the_camera_before_is_not_shown(

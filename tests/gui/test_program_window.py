@@ -1,6 +1,7 @@
 """Programs in a window: progress, remaining time, output, cancel."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,11 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.progress import MARK, OVERALL
 from deeplabstream.gui.dialogs import program_window
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.questions import REPLACE
 from deeplabstream.gui.program_process import ProgramProcess
+from deeplabstream.gui.programs import PREDICT
+from deeplabstream.gui.widgets import program_view
+from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.gui.widgets.program_view import ProgramView
 from tests.offline.films import write_film
 
@@ -130,6 +135,43 @@ def test_closing_asks_once_a_program_has_worked_for_long(
     window.close()
     assert not window.program.running
     assert asked == ["Predict is still running. Stop it?"] * 2
+
+
+def test_a_program_that_replaces_files_runs_as_if_it_was_started_by_its_button(
+    above: QWidget, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = ProgramWindow("Nothing", "CheckSettings.py", ["--help"], above)
+    panel = ProgramPanel(PREDICT, tmp_path)
+    qtbot.addWidget(panel)
+    views = window.view, panel.view
+    qtbot.waitUntil(lambda: window.stop.text() == "Close", timeout=SOON)
+    started: list[Sequence[str]] = []
+    monkeypatch.setattr(
+        ProgramProcess, "start", lambda _self, _program, words: started.append(words)
+    )
+    monkeypatch.setattr(ProgramProcess, "running", True)
+    monkeypatch.setattr(program_view, "ask", lambda *_, **__: REPLACE)
+    for view in views:
+        view._replace()
+    assert [list(words)[-1] for words in started] == ["--overwrite"] * 2
+    assert window.stop.text() == "Stop"
+    assert not panel.form.isEnabled()
+    assert not panel.begin.isEnabled()
+    monkeypatch.undo()
+    window.close()
+
+
+def test_a_program_that_cannot_be_started_is_told(
+    above: QWidget, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = str(tmp_path / "no_python")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", missing)
+        window = ProgramWindow("Nothing", "CheckSettings.py", ["--help"], above)
+    qtbot.waitUntil(lambda: window.stop.text() == "Close", timeout=SOON)
+    assert window.state.text().startswith(f"{missing} can't be started: ")
+    assert window.bar.isHidden()
+    window.close()
 
 
 def test_a_bug_is_not_told_as_an_outcome(above: QWidget) -> None:

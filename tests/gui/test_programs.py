@@ -1,6 +1,7 @@
 """Programs that the window starts: their forms, command lines, results and questions."""
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.paths import ROOT
-from deeplabstream.gui import file_opening, main_window
+from deeplabstream.gui import file_opening, main_window, program_process
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.program_process import ProgramProcess, command_line
@@ -37,7 +38,11 @@ from deeplabstream.gui.programs import (
 )
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets import program_view
-from deeplabstream.gui.widgets.program_fields import FieldEditor
+from deeplabstream.gui.widgets.program_fields import (
+    FieldEditor,
+    ModelField,
+    NumberField,
+)
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.pose.runtimes.quantised_network import INT8
 from deeplabstream.settings.loading import load
@@ -127,6 +132,16 @@ def test_defaults_and_choices_of_a_form_are_those_of_its_program(
 def test_what_is_left_at_its_default_is_not_on_the_command_line() -> None:
     values = {"Videos": ["a.mp4", "b.mp4"], "--model": ["m"], "--to": ["csv"]}
     assert PREDICT.arguments(values) == ["a.mp4", "b.mp4", "--model", "m"]
+
+
+@pytest.mark.parametrize("rate", ["24414.0625", "1000000000", "30"])
+def test_a_number_reaches_the_program_with_all_its_digits(
+    qtbot: QtBot, rate: str
+) -> None:
+    editor = NumberField(next(f for f in ALIGN.fields if f.option == "--rate"))
+    qtbot.addWidget(editor)
+    editor.show_words([rate])
+    assert editor.words() == [rate]
 
 
 def test_the_command_line_runs_from_the_folder_of_the_program() -> None:
@@ -233,6 +248,17 @@ def test_a_network_is_proposed_a_free_name_and_what_fails_is_one_sentence(
     assert not (models / "mine").exists()
 
 
+@pytest.mark.parametrize("word", ["/", ".", "..", "x" * 300])
+@pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
+def test_a_path_that_names_no_file_is_typed_without_an_error(
+    program: Program, word: str, models: Path, qtbot: QtBot
+) -> None:
+    panel = panel_of(program, models, qtbot)
+    for of in program.fields:
+        if of.kind in ("path", "paths", "folder", "save", "name", "model", "ensemble"):
+            panel.form.show_values({of.key: [word]})
+
+
 def test_networks_and_ensembles_are_listed_as_they_come(
     models: Path, qtbot: QtBot
 ) -> None:
@@ -276,6 +302,26 @@ def test_stop_ends_the_processes_that_a_program_started(
     assert not psutil.pid_exists(pid)
 
 
+def test_processes_that_hold_outputs_may_switch_them_off_once_the_program_is_gone(
+    parent: QWidget, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_process, "_PATIENCE_MS", SOON)
+    off = tmp_path / "off"
+    child = (
+        "import pathlib, sys, time; print('begun', flush=True); sys.stdin.read(); "
+        f"time.sleep(0.2); pathlib.Path({str(off)!r}).touch()"
+    )
+    program = (
+        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', "
+        f"{child!r}], stdin=subprocess.PIPE); input()"
+    )
+    process = ProgramProcess(parent)
+    with qtbot.waitSignal(process.said, timeout=SOON):
+        process.process.start(sys.executable, ["-c", program])
+    process.stop()
+    qtbot.waitUntil(off.exists, timeout=SOON)
+
+
 @pytest.fixture
 def window(qtbot: QtBot, rig: FakeSession, tmp_path: Path) -> MainWindow:
     file = tmp_path / "rig.ini"
@@ -303,6 +349,9 @@ def test_a_dropped_network_is_imported_offered_to_the_next_steps_and_used(
     made = str(tmp_path / "models/mouse")
     assert page.predicting.panel(PREDICT).form.values()["--model"] == [made]
     assert page.faster.panel(DISTIL).form.values()["--teacher"] == [made]
+    start = page.training.options.editors["--start-from"]
+    assert isinstance(start, ModelField)
+    assert start.box.findData(made) > 0
     qtbot.mouseClick(page.tabs["Use live"], LEFT)
     using = page.using
     row = using.table.currentRow()
@@ -312,6 +361,8 @@ def test_a_dropped_network_is_imported_offered_to_the_next_steps_and_used(
     qtbot.mouseClick(using.use, LEFT)
     assert "MODEL = mouse\n" in window.document.text
     assert using.words.text() == "Now using mouse. Save to keep it."
+    window.document.save()
+    assert using.words.text() == "The settings use mouse."
 
 
 def test_a_stopped_prediction_continues_and_closing_the_window_asks(
@@ -486,6 +537,12 @@ def test_a_network_is_quantised_from_click_to_file(
     models: Path, qtbot: QtBot, tmp_path: Path
 ) -> None:
     shutil.copytree(ARENA, models / "mine")
+    about = models / "mine/model.json"
+    words = json.loads(about.read_text("utf-8"))
+    words["threshold"] = (
+        0.2  # no confidence in these frames is near it, on any processor
+    )
+    about.write_text(json.dumps(words), "utf-8")
     video = mouse_film(tmp_path / "film.mkv")
     panel = panel_of(QUANTISE, models, qtbot)
     panel.form.refresh()

@@ -369,6 +369,35 @@ def test_work_has_the_lowest_priority_while_the_rig_runs(
     client.finish()
 
 
+def test_the_table_of_several_runs_outlives_the_process_that_made_it(
+    page: ResultsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.bar.parts.tick(("nose",))
+    page.table.selectAll()
+    page.analyse.click()
+    qtbot.waitUntil(lambda: page.studied is not None, timeout=SOON)
+    process = page.client._process
+    page.client._gives_way = True  # the rig ran meanwhile, and was stopped
+    save_as(monkeypatch, tmp_path / "first.csv")
+    await_written(qtbot, page, page.save_table)
+    assert page.client._process is process, "it has the table"
+    page.client.ask(Analyse(page._counted[0], AnalysisOptions()))
+    assert page.cancel()
+    save_as(monkeypatch, tmp_path / "second.csv")
+    await_written(qtbot, page, page.save_table)
+    second = (tmp_path / "second.csv").read_bytes()
+    assert second == (tmp_path / "first.csv").read_bytes()
+    page.client.ask(Analyse(page._counted[0], AnalysisOptions()))
+    assert page.cancel()
+    page.show_tab("Groups")
+    qtbot.waitUntil(lambda: page.groups.plot.plot is not None, timeout=SOON)
+    assert "not tested" in page.groups.text.toPlainText()
+    page.client.cancel()
+    save_as(monkeypatch, tmp_path / "groups.pdf")
+    await_written(qtbot, page, page.save_plots)
+    assert (tmp_path / "groups.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(
     page: ResultsPage, qtbot: QtBot, tmp_path: Path
 ) -> None:

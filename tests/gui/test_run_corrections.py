@@ -17,7 +17,11 @@ from deeplabstream.gui.results_process import Analyse
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_corrections import RunCorrections
 from deeplabstream.gui.widgets.video_view import VideoView
-from deeplabstream.recording.pose_corrections import corrections_of
+from deeplabstream.recording.pose_corrections import (
+    Correction,
+    append_correction,
+    corrections_of,
+)
 from tests.recording.recorded import SETTINGS
 from tests.recording.small_run import exposed, made, point
 
@@ -178,8 +182,54 @@ def test_a_damaged_file_of_corrections_is_a_sentence_and_stays(
     assert (run / "corrections.json").read_text("utf-8") == "{"
 
 
-def test_results_of_the_page_follow_a_correction(tmp_path: Path, qtbot: QtBot) -> None:
-    made(tmp_path / "output", animals=2)
+def test_redo_takes_back_what_was_undone_here_and_nothing_else(
+    view: RunCorrections, run: Path
+) -> None:
+    for first in (2, 6):
+        frames = first, first + 1
+        append_correction(run, Correction(kind="remove", camera="top", frames=frames))
+    append_correction(run, Correction(kind="undo", undoes=2))  # another person's
+    view.show_run(run, "top")
+    view.redo()
+    assert list(corrections_of(run, "top")) == [1]
+    append_correction(run, Correction(kind="undo", undoes=3))
+    view.show_run(run, "top")
+    view.undo()
+    view.undo()
+    assert corrections_of(run, "top") == {}
+    view.redo()
+    assert list(corrections_of(run, "top")) == [1]
+    view.redo()
+    assert list(corrections_of(run, "top")) == [1, 2]
+    view.redo()
+    assert list(corrections_of(run, "top")) == [1, 2]
+
+
+def test_a_correction_that_is_prepared_for_a_run_is_dropped_with_it(
+    view: RunCorrections, run: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    other = made(tmp_path / "other", animals=2)
+    mark(qtbot, view, 3, 4)
+    qtbot.waitUntil(view.apply.isEnabled, timeout=SOON)
+    view.why.setText("they crossed")
+    view.position = (1.0, 2.0)
+    view.show_run(other, "top")
+    assert not view.apply.isEnabled()
+    assert (view.why.text(), view.position) == ("", None)
+    view._apply()
+    qtbot.waitUntil(lambda: view.review is not None, timeout=SOON)
+    assert view.timeline.marked is None
+    assert view.span_text.text().startswith("Mark a span")
+    assert not (run / "corrections.json").exists()
+    assert not (other / "corrections.json").exists()
+    mark(qtbot, view, 3, 4)
+    view.show_run(other, "side")
+    assert view.review is None, "frames and pixels of the other camera"
+    assert not view.apply.isEnabled()
+
+
+def page_that_corrects(tmp_path: Path, qtbot: QtBot) -> ResultsPage:
+    """Return a page whose tab *Correct* shows the only run."""
     page = ResultsPage(Document(tmp_path / "rig.ini", SETTINGS))
     qtbot.addWidget(page)
     page.resize(1240, 700)
@@ -187,8 +237,14 @@ def test_results_of_the_page_follow_a_correction(tmp_path: Path, qtbot: QtBot) -
     qtbot.waitUntil(lambda: len(page.table.runs.all) == 1, timeout=SOON)
     page.table.choose(0)
     page.show_tab("Correct")
+    qtbot.waitUntil(lambda: page.corrections.review is not None, timeout=SOON)
+    return page
+
+
+def test_results_of_the_page_follow_a_correction(tmp_path: Path, qtbot: QtBot) -> None:
+    made(tmp_path / "output", animals=2)
+    page = page_that_corrects(tmp_path, qtbot)
     view = page.corrections
-    qtbot.waitUntil(lambda: view.review is not None, timeout=SOON)
     assert page.measured is not None
     assert not any("corrected poses" in note for note in page.measured.notes)
     mark(qtbot, view, 3, 4)
@@ -198,4 +254,23 @@ def test_results_of_the_page_follow_a_correction(tmp_path: Path, qtbot: QtBot) -
     page.undo()
     qtbot.waitUntil(lambda: not page.client.waits(Analyse), timeout=SOON)
     assert not any("with 1 correction" in note for note in page.measured.notes)
+    page.finish()
+
+
+def test_a_run_that_is_opened_takes_the_place_of_the_one_that_is_corrected(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    made(tmp_path / "output", animals=2)
+    other = made(tmp_path / "elsewhere", animals=2)
+    page = page_that_corrects(tmp_path, qtbot)
+    view = page.corrections
+    mark(qtbot, view, 3, 4)
+    qtbot.waitUntil(view.apply.isEnabled, timeout=SOON)
+    page.open(other)
+    assert not view.apply.isEnabled()
+    qtbot.waitUntil(
+        lambda: view.review is not None and view.review.folder.path == other,
+        timeout=SOON,
+    )
+    assert view.timeline.marked is None
     page.finish()

@@ -52,7 +52,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> Iterator[RunsPage]:
     made.resize(1200, 700)
     made.show()
     qtbot.waitUntil(lambda: len(made.table.runs.all) == 1, timeout=SOON)
-    with qtbot.waitSignal(made.view.pictures.decoded, timeout=SOON):
+    with qtbot.waitSignal(made.view.images.decoded, timeout=SOON):
         made.table.choose(0)
     yield made
     made.finish()
@@ -70,7 +70,7 @@ def shown(qtbot: QtBot, page: RunsPage, time_s: float) -> int:
     assert run is not None
     wanted = camera, run.row_at(camera, time_s)
     with qtbot.waitSignal(
-        page.view.pictures.decoded,
+        page.view.images.decoded,
         timeout=SOON,
         check_params_cb=lambda key, _: key == wanted,
     ):
@@ -302,7 +302,7 @@ def test_a_run_that_was_asked_for_before_is_passed_over(
         page.open(other)
     before = review(tmp_path / "output/monday")
     page.open(other)
-    page.view.pictures.opened.emit(before)  # it was read when this one was asked for
+    page.view.images.opened.emit(before)  # it was read when this one was asked for
     assert page.view.review is None
     qtbot.waitUntil(lambda: page.view.review is not None, timeout=SOON)
     assert page.view.review is not None
@@ -483,7 +483,7 @@ def test_a_recording_that_does_not_fit_is_a_sentence_in_the_form(
 def test_a_folder_that_is_no_run_is_a_sentence(
     page: RunsPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    with qtbot.waitSignal(page.view.pictures.failed, timeout=SOON):
+    with qtbot.waitSignal(page.view.images.failed, timeout=SOON):
         page.open(tmp_path)
     assert "is not a run folder" in page.view.video.empty_text
 
@@ -495,7 +495,7 @@ def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
     folder.update(ended=None, how=None)
     with monkeypatch.context() as patch:
         patch.setattr(run_opening, "goes_on", lambda path: True)
-        with qtbot.waitSignal(page.view.pictures.failed, timeout=SOON):
+        with qtbot.waitSignal(page.view.images.failed, timeout=SOON):
             page.open(folder.path)
     assert "still being written" in page.view.video.empty_text
     assert folder.facts["ended"] is None
@@ -514,7 +514,7 @@ def test_a_run_opens_at_the_first_moment_that_was_recorded(
     page: RunsPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
     late = record(tmp_path / "output" / "tuesday", filmed=range(12, 30))
-    with qtbot.waitSignal(page.view.pictures.decoded, timeout=SOON):
+    with qtbot.waitSignal(page.view.images.decoded, timeout=SOON):
         page.open(late)
     assert page.view.time_s == pytest.approx(1.2)
     assert page.view.video.place is not None, "a picture is shown"

@@ -1,6 +1,8 @@
 """What the window never does unasked: stop, start or replace something. Real keys."""
 
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,15 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core import rig_folder
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
+from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.pages.training_tab import TrainingTab
+from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.field_editors import Line
@@ -182,6 +186,60 @@ def test_closing_asks_while_a_program_of_the_window_works(
     window.end()
 
 
+@pytest.fixture
+def latency_test(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> FormWindow:
+    """A latency test that was begun on page Health; its program only waits."""
+    monkeypatch.setattr(
+        ProgramProcess,
+        "start",
+        lambda self, *_: self.process.start(sys.executable, ["-c", "input()"]),
+    )
+    window.show_page("Health")
+    (button,) = window.page("Health").findChildren(LatencyTestButton)
+    button.click()
+    (form,) = button.findChildren(FormWindow)
+    form.panel.form.show_values({"--yes": ["yes"]})
+    form.panel.begin.click()
+    assert form.view.running
+    return form
+
+
+def _press_escape(window: MainWindow, form: FormWindow, qtbot: QtBot) -> None:
+    QApplication.setActiveWindow(form)
+    qtbot.keyClick(form, Qt.Key.Key_Escape)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda window, _form, qtbot: qtbot.mouseClick(window.rail.stop, LEFT),
+        _press_escape,
+        lambda window, _form, _qtbot: window.outputs_off(),
+    ],
+    ids=["STOP", "Esc", "Ctrl-Z"],
+)
+def test_a_latency_test_ends_where_all_outputs_go_off(
+    window: MainWindow,
+    latency_test: FormWindow,
+    qtbot: QtBot,
+    way: Callable[[MainWindow, FormWindow, QtBot], object],
+) -> None:
+    way(window, latency_test, qtbot)
+    assert not latency_test.view.running
+    assert latency_test.isVisible(), "its output can be read"
+    assert latency_test.view.state.text() == "Stopped."
+    assert latency_test.panel.begin.isEnabled()
+
+
+def test_stop_leaves_programs_that_switch_no_output(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    program = ProgramWindow("Export", "ExportRun.py", ["--help"], window)
+    qtbot.mouseClick(window.rail.stop, LEFT)
+    assert program.view.running
+    program.program.stop()
+
+
 def test_a_faulty_file_starts_nothing(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -266,6 +324,22 @@ def test_saving_the_example_rig_asks_for_a_name(
     assert text.splitlines() == example_rig.example_text().splitlines()
     shipped.document.set_word("Session", "ANIMAL", "mouse 2")
     assert shipped.menu.save(), "the user's own file is saved without a question"
+    shipped.end()
+
+
+def test_a_write_protected_file_is_replaced_only_after_a_question(
+    shipped: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.ini"
+    shipped.document.save(mine)
+    shipped.document.set_word("Session", "ANIMAL", "mouse 1")
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != mine)
+    answer("Cancel")
+    assert not shipped.menu.save()
+    assert "mouse 1" not in mine.read_text(encoding="utf-8")
+    answer("Overwrite")
+    assert shipped.menu.save()
+    assert "mouse 1" in mine.read_text(encoding="utf-8")
     shipped.end()
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+from PyQt5.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.dialogs.settings_repair import MendingWindow
@@ -119,6 +119,26 @@ def test_another_kind_has_another_form(page: SettingsPage) -> None:
     page.show_section("Camera arena")
     choose(page, "KIND", "Webcam")
     assert page.form is not None
+    assert "SOURCE" in page.form.editors
+
+
+def test_another_kind_is_chosen_from_the_open_list(
+    page: SettingsPage, qtbot: QtBot
+) -> None:
+    """The form with the list is replaced while the list still handles the event."""
+    page.show_section("Camera arena")
+    assert page.form is not None
+    editor = page.form.editors["KIND"]
+    assert isinstance(editor, Choice)
+    editor.box.showPopup()
+    view = editor.box.view()
+    assert view is not None
+    model = view.model()
+    assert model is not None
+    view.setCurrentIndex(model.index(editor.box.findText("VideoFile"), 0))
+    qtbot.keyClick(view, Qt.Key.Key_Return)
+    QApplication.processEvents()
+    assert page.document.words["Camera arena"]["KIND"] == "VideoFile"
     assert "SOURCE" in page.form.editors
 
 

@@ -51,7 +51,7 @@ def walk(view: VideoView, steps: list[Step]) -> None:
     assert view.trail is not None
     for step in steps:
         view.trail.add(step, 0.5)
-    view.show_picture(np.zeros((100, 160), np.uint8), steps[-1].index, steps[-1])
+    view.show_image(np.zeros((100, 160), np.uint8), steps[-1].index, steps[-1])
 
 
 def test_the_way_fades_and_is_gone_after_its_time(view: VideoView) -> None:

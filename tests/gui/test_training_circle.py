@@ -1,5 +1,6 @@
 """Training, checking and using a network in the window, with the real programs."""
 
+import json
 import os
 import shutil
 import signal
@@ -19,14 +20,16 @@ from deeplabstream.engine.doctor.collection import TrainingGpus
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages import checking_tab
 from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.programs import PREDICT
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.training_progress import TrainingProgress
+from deeplabstream.gui.training_progress import RECORD, Record, TrainingProgress
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.recording.frame_queue import QueueWriter, count_queued
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.training.lightning_pose.result_tables import write_predictions
 from tests.offline.films import dot_at, write_film
 from tests.recording.recorded import START_NS, record
 from utils.DrawLabels import draw
@@ -71,6 +74,22 @@ def test_training_waits_for_labels(page: NetworkPage, tmp_path: Path) -> None:
     assert "at least 2 are needed" in page.training.state.text()
 
 
+def test_a_mended_name_or_size_is_no_longer_complained_about(page: NetworkPage) -> None:
+    tab = page.training
+    tab._began = True  # as after a training
+    tab.state.setText("Done. See the results under Check.")
+    name, size = tab.name.text(), tab.sees.currentText()
+    tab.name.setText(name)
+    assert tab.state.text() == "Done. See the results under Check."
+    tab.name.setText("a/b")
+    assert tab.state.text().startswith("Name: letters")
+    tab.sees.setCurrentText("7 × 7")
+    tab.name.setText(name)
+    assert tab.state.text().startswith("Input size: ")
+    tab.sees.setCurrentText(size)
+    assert tab.state.text() == "12 labelled frames"
+
+
 def test_killed_training_is_told_gone_on_with_checked_and_used(
     page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +130,8 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert tab.state.text().startswith("Done")
     assert tab.progress.losses[-1][0] == before + 10
     assert min(step for step, _ in tab.progress.losses) < before, "one curve"
+    predicted = page.predicting.panel(PREDICT).form.values()
+    assert predicted["--model"] == [str(tab.model)], "it is offered to the next steps"
 
     page.show_step("Check")
     check = page.checking
@@ -181,6 +202,16 @@ def test_a_network_is_compared_with_that_of_the_settings(
     assert not check.compare.isEnabled(), "the settings name it"
     copy = shutil.copytree(ROOT / "models/arena", tmp_path / "copy")
     check.open(copy, page.book)
+    described = json.loads((copy / "model.json").read_text("utf-8"))
+    started = {"folder": "older", "held_out_images_learned": ["a.png", "b.png"]}
+    described["about"] |= {"started_from": started, "pictures": {"held_out": 3}}
+    (copy / "model.json").write_text(json.dumps(described), "utf-8")
+    points, sure = np.zeros((1, 1, 2), np.float32), np.ones((1, 1), np.float32)
+    write_predictions(copy / "predictions.csv", "x", ["nose"], ["c.png"], points, sure)
+    check.open(copy, page.book)
+    assert "2 of 3 held-out images are, by their names, training images of older" in (
+        check.words.text()
+    )
     asked: list[str] = []
 
     def answer(_: object, question: str, *answers: str) -> str:
@@ -343,6 +374,23 @@ def test_an_ensemble_starts_from_a_network_and_is_resumed_as_it_was_begun(
     assert tab.finished
 
 
+def test_the_path_of_a_training_is_recalled_with_its_spaces(
+    page: NetworkPage, tmp_path: Path
+) -> None:
+    tab = page.training
+    network = str(tmp_path / "My Networks" / "net")
+    folder = tab.model.with_name("stopped")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints/last.ckpt").touch()
+    options = {"size": "64x48", "start-from": network, "batch": "4", "cropzoom": "yes"}
+    (folder / RECORD).write_text(Record(str(tmp_path), options).line, "utf-8")
+    tab.name.setText("stopped")
+    values = tab.options.values()
+    assert values["--start-from"] == [network]
+    assert (values["--batch"], values["--cropzoom"]) == (["4"], ["yes"])
+    assert network in tab.arguments
+
+
 def test_a_gpu_that_torch_cannot_use_is_named(page: NetworkPage) -> None:
     tab = page.training
     page.show_step("Train")
@@ -408,7 +456,7 @@ def test_a_video_is_scrubbed_with_what_was_found(tmp_path: Path, qtbot: QtBot) -
     poses = pose_table(tmp_path, Skeleton(("dot",)), points, sure)
     check = VideoCheck(video, poses, 0.5, above)
     check.show()
-    with qtbot.waitSignal(check.pictures.decoded, timeout=SOON):
+    with qtbot.waitSignal(check.images.decoded, timeout=SOON):
         check.go_to(3)
     qtbot.waitUntil(lambda: check.view._index == 3, timeout=SOON)
     place = check.view.place

@@ -43,4 +43,4 @@ def test_the_preview_stops_when_it_is_deleted_during_its_turn(
     shown = TrialList()
     settings = load(CONFIGS / "place_avoidance.ini")
     shown.show_experiment(settings, settings.experiment.exp_name)
-    qtbot.waitUntil(lambda: computed == [row])
+    qtbot.waitUntil(lambda: computed == [row], timeout=60_000)

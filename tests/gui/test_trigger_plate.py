@@ -46,7 +46,7 @@ def test_a_person_switches_them_and_that_is_remembered(
         view = window.live.display.grid.views["arena"]
         view.resize(800, 500)
         view.threshold = 0.5
-        view.show_picture(np.zeros((100, 160), np.uint8), 0, step)
+        view.show_image(np.zeros((100, 160), np.uint8), 0, step)
         image = view.grab().toImage()
         place = view.place
         assert place is not None

@@ -44,7 +44,7 @@ def test_picture_and_pose_are_scaled_alike(qtbot: QtBot) -> None:
     view.resize(800, 700)
     image = np.zeros((100, 160), np.uint8)
     image[40, 60] = 255  # where the nose is
-    view.show_picture(image, 7, None)
+    view.show_image(image, 7, None)
     place = view.place
     assert place is not None
     assert (place.scale, place.left, place.top) == (5.0, 0.0, 100.0)
@@ -52,7 +52,7 @@ def test_picture_and_pose_are_scaled_alike(qtbot: QtBot) -> None:
     shown = view.grab().toImage()
     assert shown.pixelColor(x, y).lightness() > 200
     assert shown.pixelColor(x + 8, y).lightness() < 50
-    view.show_picture(image, 7, make_step(7, {"here": True, "there": None}))
+    view.show_image(image, 7, make_step(7, {"here": True, "there": None}))
     shown = view.grab().toImage()
     assert close_to(shown.pixelColor(x, y), bodypart_colour(0).name())
     x, y = (int(value) for value in place.to_view((75, 40)))
@@ -62,7 +62,7 @@ def test_picture_and_pose_are_scaled_alike(qtbot: QtBot) -> None:
 def test_without_a_picture_it_says_why(qtbot: QtBot) -> None:
     view = VideoView("arena")
     qtbot.addWidget(view)
-    view.show_picture(np.zeros((10, 10), np.uint8), 0, None)
+    view.show_image(np.zeros((10, 10), np.uint8), 0, None)
     view.clear("No stream")
     assert view.place is None
     view.grab()

@@ -22,7 +22,7 @@ _NAMES = {
     "exposure_us": ("Exposure", "µs"),
     "exposure": ("Exposure", "driver's unit"),
     "gain": ("Gain", "camera's unit"),
-    "rate": ("Rate", "pictures/s"),
+    "rate": ("Rate", "frames/s"),
     "region": ("Region on the sensor", "x, y, width, height px"),
     "crop": ("Crop", "x, y, width, height px"),
 }

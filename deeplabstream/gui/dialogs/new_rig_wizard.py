@@ -1,5 +1,6 @@
 """Wizard for a new rig: camera, network, region, trigger, output and its test."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,9 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.overwriting import free_path, would_overwrite
+from deeplabstream.core.overwriting import check_new, free_path
+from deeplabstream.core.paths import ROOT
+from deeplabstream.core.rig_folder import MODELS
 from deeplabstream.gui.bridge import PERIOD_MS
 from deeplabstream.gui.camera_preview import (
     CameraFinder,
@@ -162,8 +165,14 @@ class FolderPage(RigPage):
         """Refuse a folder that holds something."""
         if not self.line.text().strip():
             return "Name a folder."
-        if would_overwrite(self.path):
-            return f"{self.path} is not empty: {free_path(self.path).name} is free."
+        try:
+            check_new(self.path)
+            places = self.path, *self.path.parents
+            above = next(each for each in places if each.exists())
+        except (DeepLabStreamError, OSError) as error:
+            return str(error)
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            return f"No folder can be made in {above}. Choose another place."
         return ""
 
     def _browse(self) -> None:
@@ -286,7 +295,7 @@ class CameraPage(RigPage):
             self._fail("\n".join(error.problems))
             return
         self._preview = CameraPreview(camera)
-        self._preview.imaged.connect(self._show_picture)
+        self._preview.imaged.connect(self._show_image)
         self._preview.opened.connect(self._show_format)
         self._preview.failed.connect(self._fail)
         self._preview.start()
@@ -294,9 +303,9 @@ class CameraPage(RigPage):
     def _show_format(self, text: str) -> None:
         self.words.setText(text)
 
-    def _show_picture(self, image: Image, number: int) -> None:
+    def _show_image(self, image: Image, number: int) -> None:
         self.image = image
-        self.view.show_picture(image, number, None)
+        self.view.show_image(image, number, None)
 
     def _fail(self, why: str) -> None:
         self.image = None
@@ -357,7 +366,10 @@ class NetworkPage(RigPage):
         item = self.list.currentItem()
         if item is None or not self.bodyparts:
             return "Choose a network that can be read."
-        self.rig.choices = replace(self.rig.choices, model=item.text())
+        folder = Path(item.data(_WORDS))
+        shipped = folder.parent == ROOT / MODELS
+        model = folder.name if shipped else str(folder.absolute())
+        self.rig.choices = replace(self.rig.choices, model=model)
         return ""
 
     def _describe(self) -> None:
@@ -399,7 +411,7 @@ class RegionPage(RigPage):
         image = self.rig.camera.image
         if image is None:
             return
-        self.canvas.show_picture(image, 0, None)
+        self.canvas.show_image(image, 0, None)
         size = height, width = image.shape[:2]
         if size != self._size:
             self._size = size
@@ -528,13 +540,15 @@ class OutputPage(RigPage):
 
         shown = self.port.currentText()
         self.port.clear()
-        for found in sorted(comports()):
-            self.port.addItem(found.device)
-            about = f"{found.device}: {found.description}"
-            self.port.setItemData(
-                self.port.count() - 1, about, Qt.ItemDataRole.ToolTipRole
-            )
-        self.port.addItem(_NO_PORT)
+        ports = sorted(comports())
+        usb = [port for port in ports if port.vid is not None]
+        others = [port for port in ports if port.vid is None]  # such as /dev/ttyS0
+        for port in (*usb, None, *others):
+            self.port.addItem(port.device if port else _NO_PORT)
+            if port:
+                about = f"{port.device}: {port.description}"
+                last = self.port.count() - 1
+                self.port.setItemData(last, about, Qt.ItemDataRole.ToolTipRole)
         self.port.setCurrentText(shown or self.port.itemText(0))
 
     def take(self) -> str:
@@ -613,6 +627,8 @@ class TestPage(RigPage):
     def initializePage(self) -> None:  # noqa: N802
         """Show what will be written, and where."""
         self.setFinalPage(True)
+        for label in (self.result, self.problem):  # of choices that may be others now
+            label.clear()
         self.words.setText(
             f"Finish writes {self.rig.folder.path}. Then press Start on the page Live."
         )

@@ -17,23 +17,46 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.gui.dialogs.program_window import runs_of
+from deeplabstream.gui.programs import Field
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.program_fields import ModelField
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.recording.run_folder import RunFolder
 
 _MOST_RUNS = 20
 _TABLES = "Poses (*.csv *.h5 *.parquet);;All files (*)"
+_NETWORK = Field(
+    "--model",
+    "Network",
+    "pre-labels, and finds uncertain frames of a video: the newest network of this "
+    "window, else that of the settings",
+    "ensemble",
+)
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 
 
 class PickDialog(QDialog):
-    """`arguments` are those of `utils/PickFrames.py`."""
+    """`arguments` are those of `utils/PickFrames.py`.
 
-    def __init__(self, document: Document, into: Path, parent: QWidget) -> None:
+    `network` is chosen first; without it the network of the settings.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        into: Path,
+        parent: QWidget,
+        network: Path | None = None,
+    ) -> None:
         super().__init__(parent)
         self.into = into
         self.setWindowTitle("Pick frames – DeepLabStream")
-        settings = document.settings
-        self.model = "" if settings is None else settings.model
+        self.network = ModelField(_NETWORK, document.path.parent / "models")
+        self.network.box.setToolTip(_NETWORK.hint)
+        first = network or _present(document)
+        self.network.show_words([] if first is None else [str(first)])
         self.source = QComboBox()
         for run in _runs(document):
             self.source.addItem(f"run {run.name}", run)
@@ -48,8 +71,8 @@ class PickDialog(QDialog):
         self.unlike = QRadioButton("most different frames")
         self.unsure = QRadioButton("frames with the least certain poses")
         self.unsure.setToolTip(
-            "frames with low confidences or jumping points: poses of the run, or "
-            f"of the network for a video ({self.model or 'none'})"
+            "frames with low confidences or jumping points: poses of the run, or of "
+            "the network for a video"
         )
         self.queue = QRadioButton("uncertain frames that the run has queued")
         self.queue.setToolTip(
@@ -58,10 +81,7 @@ class PickDialog(QDialog):
         )
         self.unlike.setChecked(True)
         self.propose = QCheckBox("pre-label with the network")
-        self.propose.setToolTip(f"network of the settings: {self.model or 'none'}")
-        self.propose.setChecked(bool(self.model))
-        for widget in (self.propose, self.unsure):
-            widget.setEnabled(bool(self.model))
+        self.propose.setChecked(bool(self.network.words()))
         self.tracks: Path | None = None
         """Poses of the video that pre-label instead of the network."""
         self.from_tracks = QPushButton("Tracks …")
@@ -91,7 +111,7 @@ class PickDialog(QDialog):
         if self.tracks is not None and not source.is_dir():
             words += ["--tracks", str(self.tracks)]
         if self.propose.isChecked() or (unsure and not source.is_dir()):
-            words += ["--model", self.model]
+            words += ["--model", *self.network.words()]
         return words
 
     def _arrange(self) -> None:
@@ -106,6 +126,7 @@ class PickDialog(QDialog):
         form.addRow("Of", of)
         form.addRow("How many", self.count)
         form.addRow("Which", how)
+        form.addRow("Network", self.network)
         proposed = QHBoxLayout()
         proposed.addWidget(self.propose, 1)
         proposed.addWidget(self.from_tracks)
@@ -120,6 +141,7 @@ class PickDialog(QDialog):
         self.from_tracks.clicked.connect(self._ask_tracks)
         self.source.currentIndexChanged.connect(self._show_state)
         self.queue.toggled.connect(self._show_state)
+        self.network.changed.connect(self._show_state)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.box)
@@ -129,14 +151,20 @@ class PickDialog(QDialog):
     def _show_state(self) -> None:
         source = self.source.currentData()
         run = source is not None and Path(source).is_dir()
+        known = bool(self.network.words())
         self.queue.setEnabled(run)
-        if not run and self.queue.isChecked():
-            self.unlike.setChecked(True)
+        self.unsure.setEnabled(run or known)
+        self.propose.setEnabled(known)
+        if not known:
+            self.propose.setChecked(False)
+        for button in (self.queue, self.unsure):
+            if button.isChecked() and not button.isEnabled():
+                self.unlike.setChecked(True)
         self.count.setEnabled(not self.queue.isChecked())
-        button = self.box.button(QDialogButtonBox.StandardButton.Ok)
-        if button is not None:
-            button.setText("Pick")
-            button.setEnabled(self.source.count() > 0)
+        pick = self.box.button(QDialogButtonBox.StandardButton.Ok)
+        if pick is not None:
+            pick.setText("Pick")
+            pick.setEnabled(self.source.count() > 0)
 
     def _ask_video(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
@@ -155,7 +183,15 @@ class PickDialog(QDialog):
             self.use_tracks(Path(name))
 
 
+def _present(document: Document) -> Path | None:
+    """Return the folder of the network that the settings name, if it is there."""
+    try:
+        return find_model(document.settings.model) if document.settings else None
+    except DeepLabStreamError:
+        return None
+
+
 def _runs(document: Document) -> list[Path]:
     """Return the newest runs that hold a video, the newest first."""
     runs = runs_of(document.settings, 10 * _MOST_RUNS)
-    return [run for run in runs if any(run.glob("*.mkv"))][:_MOST_RUNS]
+    return [run for run in runs if RunFolder(run).videos][:_MOST_RUNS]

@@ -93,6 +93,7 @@ class ProgramWindow(_Window):
         column.addWidget(self.view, 1)
         column.addWidget(self.command)
         self.resize(860, 460)
+        self.view.started.connect(lambda: self.stop.setText("Stop"))
         self.view.ended.connect(self._ended)
         self.view.start(title, program, arguments, outcomes)
 

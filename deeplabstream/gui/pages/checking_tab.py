@@ -38,12 +38,14 @@ from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.video_inference import (
     FACTS,
     files_of_others,
-    formats_written,
+    kinds_written,
 )
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.tracking.pose_matching import match_animals
+from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.training.data.label_book import LabelBook
+from deeplabstream.training.evaluation.comparison import learned_before
 from deeplabstream.training.lightning_pose.result_tables import (
     Predictions,
     read_predictions,
@@ -102,6 +104,7 @@ class CheckingTab(QWidget):
             if (folder / "model.json").is_file():
                 self.model = load_model_folder(folder)
                 self.predictions = read_predictions(folder / "predictions.csv")
+                self.words.setText(learned_before(folder))
         except (DeepLabStreamError, OSError) as error:
             self.words.setText(str(error))
         self._rank()
@@ -148,7 +151,7 @@ class CheckingTab(QWidget):
         """
         root = self.folder / "videos"
         for into in chain([root], (root / str(number) for number in count(2))):
-            own = formats_written(into / f"{video.stem}{FACTS}", video, model.sha256)
+            own = kinds_written(into / f"{video.stem}{FACTS}", video, model.sha256)
             others = files_of_others(into, video.stem, [FORMAT], own)
             if not any(map(would_overwrite, others)):
                 return into
@@ -294,7 +297,7 @@ class CheckingTab(QWidget):
         settings = self.document.settings
         start = str(settings.output_directory) if settings else ""
         name = QFileDialog.getExistingDirectory(self, "Choose a run folder", start)
-        videos = sorted(Path(name).glob("*.mkv")) if name else []
+        videos = RunFolder(Path(name)).videos if name else []
         if videos:
             self.check_video(videos[0])
         elif name:

@@ -1,6 +1,7 @@
 """Experiment page: choose, set up, rehearse and watch an experiment."""
 
 from functools import partial
+from pathlib import Path
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QFont
@@ -11,12 +12,14 @@ from PyQt5.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
+    QMessageBox,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
@@ -27,12 +30,13 @@ from deeplabstream.gui.widgets.settings_form import (
     NARROW,
     SettingsForm,
     names_in,
+    show_in,
     usual_name,
 )
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.trial_preview_list import TrialList
 from deeplabstream.settings import ini_editing
-from deeplabstream.settings.ini_reading import read_sections
+from deeplabstream.settings.ini_reading import read_sections, read_text
 from deeplabstream.settings.loading import kinds_of
 from deeplabstream.settings.ready_made import ready_made, with_experiment
 
@@ -171,12 +175,13 @@ class ExperimentPage(QWidget):
         self.use.setEnabled(bool(name) and name != self.used)
         if not name:
             self.form = None
-            self._area.setWidget(QLabel("No experiment yet. Choose a ready-made one."))
+            none = QLabel("No experiment yet. Choose a ready-made one.")
+            show_in(self._area, none)
             return
         title = f"Experiment {name}"
         if self.form is None or self.form.title != title or self.form.outdated:
             self.form = SettingsForm(self.document, title, NARROW)
-            self._area.setWidget(self.form)
+            show_in(self._area, self.form)
         else:
             self.form.refresh()
 
@@ -189,16 +194,19 @@ class ExperimentPage(QWidget):
         for file in ready_made(self.document.path.parent).values():
             action = menu.addAction(file.stem.replace("_", " "))
             if action is not None:
-                first = file.read_text("utf-8").splitlines()[0]
-                action.setToolTip(first.lstrip("# "))
+                action.setToolTip(_first_line(file))
                 action.triggered.connect(partial(self._take_ready_made, file.stem))
         return menu
 
     def _take_ready_made(self, name: str) -> None:
         """Put a ready-made experiment, with its triggers and outputs, on this rig."""
         text, folder = self.document.text, self.document.path.parent
-        self.document.edit(with_experiment(text, name, folder))
-        self.show_experiment(self.used)
+        try:
+            self.document.edit(with_experiment(text, name, folder))
+        except SettingsError as error:
+            QMessageBox.warning(self, "DeepLabStream", "\n".join(error.problems))
+        else:
+            self.show_experiment(self.used)
 
     def _kinds_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -242,3 +250,11 @@ class ExperimentPage(QWidget):
         self.timeline.show_last(lanes.lanes, marks, now_s, min(_SHOWN_S, MEMORY_S))
         last = marks[-1][1] if marks else "events of triggers, outputs and marks"
         self.words.setText(f"Last minute: {last}")
+
+
+def _first_line(file: Path) -> str:
+    """Return what the first line of a file says, or why it can't be read."""
+    try:
+        return next(iter(read_text(file).splitlines()), "").lstrip("# ")
+    except SettingsError as error:
+        return "\n".join(error.problems)

@@ -21,7 +21,12 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.checks.preflight import WARNING
 from deeplabstream.engine.identity_reporting import sentence
-from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
+from deeplabstream.engine.session.session_state import (
+    Counts,
+    Phase,
+    SessionState,
+    last_line,
+)
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.computer_check import ExamineButton
 from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
@@ -230,9 +235,9 @@ class HealthPage(QWidget):
         if note.kind in _ALARMS:
             start_ns = self.bridge.session.state.start_ns
             since = (note.time_ns - start_ns) / 1e9 if start_ns else None
-            self.alarms.add_line(
-                note.text, since, "red" if note.kind == "error" else "amber"
-            )
+            error = note.kind == "error"
+            text = last_line(note.text) if error else note.text
+            self.alarms.add_line(text, since, "red" if error else "amber")
 
     def _take_failure(self, text: str) -> None:
         self.alarms.complain(text)

@@ -223,7 +223,8 @@ class LabellingTab(QWidget):
         self.check.setEnabled(self.book is not None)
         errors = self.checking.errors().strip().splitlines()
         try:
-            found = [] if code else json.loads(self._said)["suspicious"]
+            told = {} if code else json.loads(self._said)
+            found, note = told.get("suspicious", []), told.get("too_few", "")
         except (ValueError, KeyError):  # it was killed
             code = 1
         if code or self.book is None:
@@ -238,7 +239,8 @@ class LabellingTab(QWidget):
             self.suspicious.addItem(item)
         self.suspicious.setVisible(bool(found))
         count = len(found) or "No"
-        self.words.setText(f"{count} suspicious label{'s' * (len(found) != 1)}")
+        said = f"{count} suspicious label{'s' * (len(found) != 1)}"
+        self.words.setText(f"{said}. {note}" if note else said)
 
     def _show_suspicious(self, item: QListWidgetItem) -> None:
         """Show the frame of a suspicious label, and choose its body part."""

@@ -18,7 +18,12 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.checks.preflight import WARNING
-from deeplabstream.engine.session.session_state import Action, Phase, SessionState
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Phase,
+    SessionState,
+    last_line,
+)
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
@@ -201,11 +206,11 @@ class LivePage(QWidget):
         if note.kind == "preflight":
             self._checks.append(note)
             return
-        tone = "red" if note.kind == "error" else "blue"
         if note.kind == "error":
-            self._noted += note.text.splitlines()[-1:]
-        text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
-        self._remember(text, note.time_ns, tone)
+            self._noted.append(last_line(note.text))
+            self._remember(last_line(note.text), note.time_ns, "red")
+        else:
+            self._remember(f"{note.kind}: {note.text}", note.time_ns, "blue")
 
     def _take_failure(self, text: str) -> None:
         if text in self._noted:

@@ -62,6 +62,8 @@ class NetworkPage(QWidget):
         self.document = document
         self.recent = recent
         self.book: LabelBook | None = None
+        self._newest: Path | None = None
+        """The network that was trained, imported or distilled last in this window."""
         self.folder = QPushButton("Folder of labels …")
         self.parts_line = QLineEdit()
         self.animals_line = QLineEdit()
@@ -92,12 +94,10 @@ class NetworkPage(QWidget):
         """
         if not self.may_leave():
             return
-        parts = [part.strip() for part in self.parts_line.text().split(",")]
+        parts = separated(self.parts_line.text())
         animals = named_animals(self.animals_line.text())
         try:
-            book = open_book(
-                folder, [part for part in parts if part], individuals=animals
-            )
+            book = open_book(folder, parts, individuals=animals)
         except (LabelsError, OSError) as error:
             self.book = None
             self.problem.setText(str(error))
@@ -248,16 +248,33 @@ class NetworkPage(QWidget):
         """List the networks that are there now, wherever one can be chosen."""
         for tab in (self.importing, self.predicting, self.faster, self.using):
             tab.refresh()
+        self.training.options.refresh()
 
     def _take_network(self, panel: ProgramPanel, code: int) -> None:
         """Offer a new network to the next steps."""
         self._refresh()
         folder = panel.form.values().get("--output", [])
         if folder and not code:
-            for each in (*self.predicting.panels, *self.faster.panels):
-                for key in {"--model", "--teacher"} & each.form.editors.keys():
-                    each.form.show_values({key: folder})
-            self.using.choose(Path(folder[0]))
+            self._offer(Path(folder[0]), panel)
+
+    def _take_trained(self) -> None:
+        self._show_state()
+        self._refresh()
+        self._offer(self.training.model)
+
+    def _offer(self, network: Path, maker: ProgramPanel | None = None) -> None:
+        """Choose a network in all forms but that which made it: its teacher is another.
+
+        An ensemble is chosen where the program takes one.
+        """
+        self._newest = network
+        single = not members(network)
+        forms = {*self.predicting.panels, *self.faster.panels} - {maker}
+        for each in forms:
+            for key in {"--model", "--teacher"} & each.form.editors.keys():
+                if single or each.form.editors[key].field.kind == "ensemble":
+                    each.form.show_values({key: [str(network)]})
+        self.using.choose(network)
 
     def _arrange(self) -> None:
         self.folder.setToolTip(
@@ -268,7 +285,7 @@ class NetworkPage(QWidget):
             "body parts of a new folder, separated by commas"
         )
         self.parts_line.setToolTip(
-            "order of labelling; an existing folder keeps its own list"
+            "order of labelling; fixed as soon as something is labelled"
         )
         self.animals_line.setPlaceholderText("animals: 1")
         self.animals_line.setToolTip(
@@ -308,8 +325,10 @@ class NetworkPage(QWidget):
     def _connect(self) -> None:
         self.folder.clicked.connect(self._ask_folder)
         self.pick.clicked.connect(lambda: self.ask_frames())
+        for line in (self.parts_line, self.animals_line):
+            line.editingFinished.connect(self._take_names)
         self.labelling.changed.connect(self._take_labels)
-        self.training.trained.connect(self._show_state)
+        self.training.trained.connect(self._take_trained)
         for tab in (self.importing, self.faster):
             tab.ended.connect(self._take_network)
         for panel in self.faster.panels:
@@ -321,13 +340,26 @@ class NetworkPage(QWidget):
     def _take_labels(self) -> None:
         if self.book is not None:
             self.animals_line.setText(", ".join(self.book.individuals))
-        self.training.show_book(self.book)
+        self._show_state()
+
+    def _take_names(self) -> None:
+        """Open a folder without labels again, with the body parts and animals of the lines."""
+        book = self.book
+        if book is None or not book.new:
+            return
+        parts = separated(self.parts_line.text())
+        animals = named_animals(self.animals_line.text())
+        if not parts:
+            self.parts_line.setText(", ".join(book.bodyparts))
+        elif (*parts, *animals) != (*book.bodyparts, *book.individuals):
+            self.open(book.folder)
 
     def _show_state(self) -> None:
         self.problem.setVisible(bool(self.problem.text()))
         self.pick.setEnabled(self.book is not None)
-        self.parts_line.setReadOnly(self.book is not None)
-        self.animals_line.setReadOnly(self.book is not None)
+        fixed = self.book is not None and not self.book.new
+        self.parts_line.setReadOnly(fixed)
+        self.animals_line.setReadOnly(fixed)
         self.training.show_book(self.book)
 
     def _present(self) -> Skeleton | None:
@@ -360,7 +392,7 @@ class NetworkPage(QWidget):
             self._ask_folder()
         if self.book is None:
             return
-        dialog = PickDialog(self.document, self.book.folder, self)
+        dialog = PickDialog(self.document, self.book.folder, self, self._newest)
         if video is not None:
             dialog.use(video)
         if dialog.exec_():
@@ -371,10 +403,16 @@ class NetworkPage(QWidget):
         self.open(folder)
 
 
+def separated(text: str) -> list[str]:
+    """Return names that are separated by commas, each once."""
+    words = (word.strip() for word in text.split(","))
+    return list(dict.fromkeys(word for word in words if word))
+
+
 def named_animals(text: str) -> list[str]:
     """Return the names of the animals of a new folder; none: one animal without a name."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    words = separated(text)
     if len(words) == 1 and words[0].isdecimal():
         count = min(int(words[0]), MOST_ANIMALS)
         return [f"animal{number}" for number in range(1, count + 1)] * (count > 1)
-    return list(dict.fromkeys(words))
+    return words

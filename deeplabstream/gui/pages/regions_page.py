@@ -177,7 +177,7 @@ class RegionsPage(QWidget):
 
     def _connect(self) -> None:
         self.document.changed.connect(self._refresh)
-        self.bridge.imaged.connect(self._show_picture)
+        self.bridge.imaged.connect(self._show_image)
         self.camera.activated.connect(self._refresh)
         self.list.currentTextChanged.connect(self._choose)
         self.canvas.chosen.connect(self._choose)
@@ -213,7 +213,7 @@ class RegionsPage(QWidget):
         self._show_chosen()
 
     def _shapes(self) -> dict[str, Shape]:
-        """Return what is drawn in this camera's picture, by trigger."""
+        """Return what is drawn in this camera's image, by trigger."""
         found = {}
         deciding = self.bridge.session.settings.deciding_camera
         for name in names_in(self.document, "Trigger"):
@@ -230,8 +230,8 @@ class RegionsPage(QWidget):
     def _mm_per_pixel(self, name: str) -> float | None:
         """Return the size of a pixel in a trigger's unit; None: its floor is seen aslant.
 
-        What is told in mm to a camera with MARKS has another form in the picture, and is
-        changed by its words.
+        A region in mm of a camera with MARKS has another shape in the image. It is edited
+        in its settings, not drawn.
         """
         if self.document.words[f"Trigger {name}"].get("UNIT", "px").strip() != "mm":
             return 1.0
@@ -334,12 +334,12 @@ class RegionsPage(QWidget):
             words = self.parts.text().strip() or None
             self.document.set_word(f"Trigger {name}", "BODYPARTS", words)
 
-    def _show_picture(self, frame: Frame, step: Step | None) -> None:
+    def _show_image(self, frame: Frame, step: Step | None) -> None:
         if frame.camera == self.canvas.camera and self.isVisible():
             self.canvas.threshold = self.bridge.session.state.thresholds.of(
                 frame.camera
             )
-            self.canvas.show_picture(frame.image, frame.index, step)
+            self.canvas.show_image(frame.image, frame.index, step)
 
 
 def _panel(title: str) -> tuple[QFrame, QGridLayout]:

@@ -88,7 +88,8 @@ class ResultsPage(QWidget):
         self.title, self.notes = QLabel(_CHOOSE), QLabel()
         self.measures, self.plots = ValuesTable(), RunPlots(self.client)
         self.regions, self.corrections = RunRegions(), RunCorrections()
-        self.study, self.groups = StudyTableView(), GroupsView(self.client)
+        self.study = StudyTableView()
+        self.groups = GroupsView(self.client, lambda: self._study)
         self.analyse = QPushButton()
         self.analyse.setProperty("starts", True)
         self.save_table = QPushButton("Save table …")
@@ -127,6 +128,9 @@ class ResultsPage(QWidget):
         if self.table.runs.row_of(path) < 0:
             self.search.clear()
         self.table.add(path)
+        if path != self.shown:
+            self.measured = None
+            self._clear("")
         self.shown = path
         self.refresh()
 
@@ -237,7 +241,6 @@ class ResultsPage(QWidget):
         self.regions.changed.connect(self._analyse)
         self.regions.failed.connect(self._say)
         self.corrections.changed.connect(self._analyse)
-        self.corrections.failed.connect(self._say)
         self.analyse.clicked.connect(self._analyse_all)
         self.save_table.clicked.connect(self._ask_table)
         self.save_plots.clicked.connect(self._ask_plots)
@@ -327,8 +330,12 @@ class ResultsPage(QWidget):
     def _analyse_all(self) -> None:
         """Analyse the selected runs; one after the other while the rig runs."""
         self._say("")
-        request = AnalyseStudy(self._counted, self.bar.options, self._processes)
-        self.client.ask(request)
+        self.client.ask(self._study)
+
+    @property
+    def _study(self) -> AnalyseStudy:
+        """What is asked of several runs now."""
+        return AnalyseStudy(self._counted, self.bar.options, self._processes)
 
     @property
     def _processes(self) -> int:
@@ -436,7 +443,7 @@ class ResultsPage(QWidget):
         name = "results" if run is None else run.name
         file = self.ask_file(f"{name}.csv", _TABLES, ".csv")
         if file is not None and run is None:
-            self.client.ask(SaveStudy(file))
+            self.client.ask(SaveStudy(self._study, file))
         elif file is not None and run is not None:
             self.client.ask(SaveTable(run, self.bar.options, file))
 

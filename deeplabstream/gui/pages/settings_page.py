@@ -31,6 +31,7 @@ from deeplabstream.gui.widgets.settings_form import (
     SettingsForm,
     free_name,
     problems_of,
+    show_in,
     unplaced_problems,
     usual_name,
     why_no_name,
@@ -71,6 +72,7 @@ class SettingsPage(QWidget):
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.list.customContextMenuRequested.connect(self._show_menu)
         document.changed.connect(self._refresh)
+        document.checked.connect(self._show_findings)
         if bridge is not None:
             bridge.status_changed.connect(self._close_cameras)
         self._refresh()
@@ -116,8 +118,18 @@ class SettingsPage(QWidget):
             self._refresh()
 
     def _refresh(self) -> None:
-        chosen = self.list.currentItem()
-        before = chosen.data(_TITLE) if chosen else ""
+        self._show_list()
+        self._choose()
+
+    def _show_findings(self) -> None:
+        """Mark the sections; the form keeps what is being typed."""
+        before = self.chosen
+        self._show_list()
+        if self.form is None or self.chosen != before:
+            self._choose()
+
+    def _show_list(self) -> None:
+        before = self.chosen
         self.list.blockSignals(True)
         self.list.clear()
         for group, titles in self._groups():
@@ -127,7 +139,6 @@ class SettingsPage(QWidget):
         self.list.setCurrentRow(1)
         self.show_section(before)
         self.list.blockSignals(False)
-        self._choose()
         count = len(self._problems)
         word = "1 problem" if count == 1 else f"{count} problems"
         self.summary.setText(word if count else "No problems")
@@ -182,7 +193,7 @@ class SettingsPage(QWidget):
         if title == _FILE:
             self._end_cameras()
             self.form = None
-            self._area.setWidget(FileProblems(self.document))
+            show_in(self._area, FileProblems(self.document))
         elif self.form is None or self.form.title != title or self.form.outdated:
             self._end_cameras()
             self.form = SettingsForm(self.document, title)
@@ -190,7 +201,7 @@ class SettingsPage(QWidget):
                 self.cameras = ConnectedCameras(self._why_no_camera)
                 self.cameras.chosen.connect(self._use_camera)
                 self.form.add_panel(self.cameras)
-            self._area.setWidget(self.form)
+            show_in(self._area, self.form)
         else:
             self.form.refresh()
 

@@ -65,6 +65,8 @@ _COARSE = 0.1
 _LAST = Path("checkpoints", "last.ckpt")
 _NAME = re.compile(r"\w[\w -]*(?<! )")
 """What a network's folder may be called on every system."""
+_BAD_NAME = "Name: letters, digits, spaces, - and _ only"
+_BAD_SIZE = "Input size: WIDTHxHEIGHT, multiples of 16 from 32"
 _UNNAMED = "network"
 _PLAIN = ("labels", "labeled", "labelled", "labeled-data", "data", "frames", "pictures")
 """Folder names that say nothing of the project they belong to."""
@@ -493,10 +495,10 @@ class TrainingTab(QWidget):
             widget.setEnabled(not running)
         self._show_command()
         if self.book is not None and not named:
-            self.state.setText("Name: letters, digits, spaces, - and _ only")
+            self.state.setText(_BAD_NAME)
         elif not self.input_size:
-            self.state.setText("Input size: WIDTHxHEIGHT, multiples of 16 from 32")
-        elif not self._began:
+            self.state.setText(_BAD_SIZE)
+        elif not self._began or self.state.text() in (_BAD_NAME, _BAD_SIZE):
             count = 0 if self.book is None else int(self.book.done.sum())
             self.state.setText(
                 f"{count} labelled frames"
@@ -525,9 +527,13 @@ def _can_continue(folder: Path) -> bool:
 
 def _fields_of(record: Record) -> dict[str, list[str]]:
     """Return the words of the fields with which a training was started."""
-    options = {f"--{name}": word.split() for name, word in record.options.items()}
-    keys = [field.key for field in TRAIN.fields if field.key != "--device"]
-    return {key: options.get(key, []) for key in keys}
+    found = {}
+    for field in TRAIN.fields:
+        word = record.options.get(field.key.lstrip("-"), "")
+        several = field.kind in ("words", "several")  # other words may contain spaces
+        found[field.key] = word.split() if several else [word] if word else []
+    del found["--device"]
+    return found
 
 
 def _shown_size(word: str) -> str:

@@ -46,6 +46,7 @@ class UsingTab(QWidget):
         self.table.itemSelectionChanged.connect(self._show_state)
         self.use.clicked.connect(lambda: self.take())
         document.changed.connect(self._mark)
+        document.saved.connect(self._take_saved)
 
     def refresh(self) -> None:
         """List the networks that are there now."""
@@ -114,6 +115,10 @@ class UsingTab(QWidget):
         if not self.words.text() and present is not None:
             self.words.setText(f"The settings use {present.name}.")
 
+    def _take_saved(self) -> None:
+        self.words.clear()
+        self._mark()
+
     def _show_state(self) -> None:
         self.use.setEnabled(self.table.currentRow() >= 0)
 
@@ -153,7 +158,7 @@ def _facts(found: Found) -> tuple[str, ...]:
         return (str(error), "", "", "")
     size = f"{model.fitting.width} × {model.fitting.height}"
     parts = ", ".join(model.skeleton.bodyparts)
-    return size, parts, _error_of(model), str(model.about.get("licence") or "–")
+    return size, parts, _error_of(model), model.licence or "–"
 
 
 def _error_of(model: ModelFolder) -> str:

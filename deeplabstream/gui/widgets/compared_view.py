@@ -30,7 +30,7 @@ class ComparedView(ZoomedView):
             self.setMinimumSize(*_SMALL)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return what a small picture takes."""
+        """Return what a small image takes."""
         return QSize(*_SMALL) if self._small else super().sizeHint()
 
     def compare(
@@ -41,7 +41,7 @@ class ComparedView(ZoomedView):
         found: ArrayLike,
         parts: int = 0,
     ) -> None:
-        """Show a picture file with points (body part, 2), px; NaN: not there.
+        """Show an image file with points (body part, 2), px; NaN: not there.
 
         Of several animals of so many `parts`, one's points follow the other's.
         """
@@ -54,7 +54,7 @@ class ComparedView(ZoomedView):
             return
         self.camera = file.stem
         self.show_whole()
-        self.show_picture(image, number, None)
+        self.show_image(image, number, None)
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
         """Paint both."""
@@ -81,7 +81,7 @@ class ComparedView(ZoomedView):
 
 
 def read_image(file: Path, *, small: bool = False) -> Image | None:
-    """Return a picture file's pixels, of a `small` one a quarter; None: it can't be read."""
+    """Return an image file's pixels, of a `small` one a quarter; None: it can't be read."""
     how = cv2.IMREAD_REDUCED_COLOR_4 if small else cv2.IMREAD_ANYCOLOR
     try:
         read = decode(file.read_bytes(), how)

@@ -17,7 +17,7 @@ _NEAR = 9.0
 
 
 class LabelCanvas(ZoomedView):
-    """Shows one picture and its points; what a person does to them is told."""
+    """Shows one image and its points; what a person does to them is told."""
 
     placed = pyqtSignal(int, float, float)
     """A point was put there: its number, x and y in px."""
@@ -46,7 +46,7 @@ class LabelCanvas(ZoomedView):
     def show_labels(
         self, image: Image, points: NDArray[np.float32], part: int, number: int
     ) -> None:
-        """Show a picture with its points (animal · body part, 2)."""
+        """Show an image with its points (animal · body part, 2)."""
         self._raw, self.points, self.part = image, points.copy(), part
         self._held = None
         self._show(number)
@@ -58,7 +58,7 @@ class LabelCanvas(ZoomedView):
             self._show(self._index or 0)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Take hold of a point, place one, remove one, or move the picture."""
+        """Take hold of a point, place one, remove one, or move the image."""
         if event is None:
             return
         near = self._near(event.localPos())
@@ -74,7 +74,7 @@ class LabelCanvas(ZoomedView):
             self.placed.emit(self.part, *at)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Drag a point, or the picture."""
+        """Drag a point, or the image."""
         if event is None:
             return
         at = self.pixel(event.localPos())
@@ -182,7 +182,7 @@ class LabelCanvas(ZoomedView):
         if self._raw is None:
             return
         shown = (self._raw.astype(np.float32) - 128) * self.gain + 128
-        self.show_picture(np.clip(shown, 0, 255).astype(np.uint8), number, None)
+        self.show_image(np.clip(shown, 0, 255).astype(np.uint8), number, None)
 
     def _near(self, at: QPointF) -> int | None:
         place = self.place

@@ -37,7 +37,7 @@ class Display(QWidget):
         column.addWidget(self.grid, 1)
         column.addWidget(self.line)
         bridge.stepped.connect(self._take_steps)
-        bridge.imaged.connect(self._show_picture)
+        bridge.imaged.connect(self._show_image)
         bridge.status_changed.connect(self._show_status)
         bridge.ticked.connect(self._tick)
         self._show_status(bridge.session.state)
@@ -56,14 +56,14 @@ class Display(QWidget):
             if trail is not None:
                 trail.add(step, self._bridge.session.state.thresholds.of(step.camera))
 
-    def _show_picture(self, frame: Frame, step: Step | None) -> None:
+    def _show_image(self, frame: Frame, step: Step | None) -> None:
         window = self.window()
         if window is not None and window.isMinimized():
             return
         view = self.grid.views[frame.camera]
         view.threshold = self._bridge.session.state.thresholds.of(frame.camera)
         view.levels = self._bridge.session.state.levels
-        view.show_picture(frame.image, frame.index, step)
+        view.show_image(frame.image, frame.index, step)
 
     def _show_status(self, status: SessionState) -> None:
         if status.phase is Phase.IDLE:

@@ -365,7 +365,7 @@ class NumberField(FieldEditor):
 
     def words(self) -> list[str]:
         """Return the number."""
-        return [f"{self.box.value() / self.field.scale:g}"]
+        return [f"{self.box.value() / self.field.scale:.12g}"]
 
     def show_words(self, words: Sequence[str]) -> None:
         """Show a number."""

@@ -1,6 +1,7 @@
 """Program form: the fields of a program, the command line that they make, and its run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
@@ -121,6 +122,7 @@ class ProgramPanel(QWidget):
         self.consequence = QLabel()
         self.consequence.setWordWrap(True)
         self.view = ProgramView()
+        self.view.switches_outputs = program.switches_outputs
         self.plot = PlotView()
         """The image that the program has drawn."""
         self.plot.hide()
@@ -132,8 +134,9 @@ class ProgramPanel(QWidget):
         self.begin.clicked.connect(lambda: self.start())
         self.resume.clicked.connect(lambda: self.start(resume=True))
         self.form.changed.connect(self._take)
+        self.view.started.connect(self._show_state)
         self.view.ended.connect(self._ended)
-        self.view.stop.clicked.connect(self._show_state)
+        self.view.stopped.connect(self._show_state)
         self._take()
 
     @property
@@ -150,7 +153,6 @@ class ProgramPanel(QWidget):
         self.plot.hide()
         arguments = [*self.arguments, *([program.resume] if resume else [])]
         self.view.start(program.title, program.file, arguments, program.outcomes)
-        self._show_state()
 
     def refuse(self, why: str) -> None:
         """Do not start while there is a reason; one that runs goes on."""
@@ -193,7 +195,10 @@ class ProgramPanel(QWidget):
     def _take(self) -> None:
         """Propose what follows from the words, and show the command line."""
         values = self.form.values()
-        for key, words in self.program.propose(values, self._models).items():
+        proposed: Mapping[str, Sequence[str]] = {}
+        with suppress(ValueError, OSError):  # such as a path that is typed: /
+            proposed = self.program.propose(values, self._models)
+        for key, words in proposed.items():
             if values.get(key, []) == self._proposed.get(key, []):
                 self._proposed[key] = list(words)
                 self.form.show_values({key: words})
@@ -221,8 +226,10 @@ class ProgramPanel(QWidget):
         """Whether the folder that is written has no network yet."""
         words = self.form.values().get(self.program.writes, [])
         folder = Path(*words[:1])
-        made = bool(words) and folder.is_dir()
-        return made and not (folder / DESCRIPTION).is_file()
+        with suppress(OSError):  # such as a name that is too long
+            made = bool(words) and folder.is_dir()
+            return made and not (folder / DESCRIPTION).is_file()
+        return False
 
     def _ended(self, code: int) -> None:
         self._show_state()

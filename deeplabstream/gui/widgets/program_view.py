@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from PyQt5.QtCore import QUrl, pyqtSignal
-from PyQt5.QtGui import QDesktopServices, QTextCursor, QTextOption
+from PyQt5.QtGui import QDesktopServices, QFontDatabase, QTextCursor, QTextOption
 from PyQt5.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -72,8 +72,12 @@ class ProgramView(QWidget):
     A program that refuses to replace files runs again after a question.
     """
 
+    started = pyqtSignal()
+    """A program runs, also again after a question."""
     ended = pyqtSignal(int)
     """The program has ended by itself: its exit code."""
+    stopped = pyqtSignal()
+    """The program was ended by `cancel`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +85,7 @@ class ProgramView(QWidget):
         self.title = ""
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
+        self.page.setFont(QFontDatabase.systemFont(QFontDatabase.FixedFont))
         self.page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.state = QLabel()
         self.state.setObjectName("caption")
@@ -110,6 +115,8 @@ class ProgramView(QWidget):
         self.show_folder.clicked.connect(lambda: _open(self._folder))
         self.cancelled = "Stopped."
         """What is shown after Stop."""
+        self.switches_outputs = False
+        """Whether the program switches outputs of the rig: STOP ends it."""
         self._command: tuple[str, tuple[str, ...]] = ("", ())
         self._outcomes: Mapping[int, str] = {}
         self._page_file: Path | None = None
@@ -144,6 +151,7 @@ class ProgramView(QWidget):
         self._say("running …")
         self.program.start(program, arguments)
         self._show_buttons(done=False)
+        self.started.emit()
 
     def show_results(self, folder: Path | None, page: Path | None = None) -> None:
         """Offer a folder, and a file, once the program has ended."""
@@ -151,14 +159,20 @@ class ProgramView(QWidget):
 
     def cancel(self) -> None:
         """End the program and all processes that it started."""
-        if self.program.running:
+        if self.running:
             self.program.stop()
             self.bar.hide()
             self._say(self.cancelled)
             self._show_buttons(done=False)
+            self.stopped.emit()
+
+    @property
+    def running(self) -> bool:
+        """Whether the program has not ended."""
+        return self.program.running
 
     def _show_buttons(self, *, done: bool) -> None:
-        self.stop.setVisible(self.program.running)
+        self.stop.setVisible(self.running)
         self.replace.hide()
         self.open.setVisible(done and _exists(self._page_file))
         self.show_folder.setVisible(done and _exists(self._folder))

@@ -33,7 +33,7 @@ KEYS = (
     ("Click, Enter", "corner of a polygon; Enter or a double click closes it"),
     ("Arrows", "move the selected region by 1 px, with Shift by 10 px"),
 )
-"""Mouse and keys of the picture, and what they do."""
+"""Mouse and keys of the image, and what they do."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class _Grip:
 
 
 class RegionCanvas(VideoView):
-    """Shows shapes by name above a picture; what a person does to them is told."""
+    """Shows shapes by name above an image; what a person does to them is told."""
 
     chosen = pyqtSignal(str)
     """The name of the shape that was clicked; empty: none."""
@@ -88,7 +88,7 @@ class RegionCanvas(VideoView):
         self.update()
 
     def pixel(self, at: QPointF) -> Corner | None:
-        """Return where in the picture a place of the widget is; None: no picture."""
+        """Return where in the image a place of the widget is; None: no image."""
         place = self.place
         if place is None:
             return None

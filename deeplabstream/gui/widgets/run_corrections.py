@@ -22,7 +22,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.widgets.analysis_bar import Choices
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -31,7 +31,6 @@ from deeplabstream.recording.pose_corrections import (
     Kind,
     append_correction,
     corrections_of,
-    read_corrections,
     signed,
 )
 from deeplabstream.recording.recorded_frames import RecordedFrames
@@ -110,12 +109,10 @@ class RunCorrections(QWidget):
 
     changed = pyqtSignal()
     """The run has other corrections: analyse it again."""
-    failed = pyqtSignal(str)
-    """Why something can't be corrected."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.pictures, self.corrector = RunPictures(), _Corrector()
+        self.images, self.corrector = RunFrames(), _Corrector()
         self.before, self.after = VideoView(""), _PointView("")
         self.timeline = TimelineView()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
@@ -137,6 +134,8 @@ class RunCorrections(QWidget):
         self._asked: Path | None = None
         """The run that is read, or was read."""
         self._camera = ""
+        self._undone: list[int] = []
+        """Undos that were made here since the last correction, by number."""
         self._frames: tuple[int, int] | None = None
         """First and last frame of the span."""
         self._known: dict[int, Correction] = {}
@@ -152,6 +151,8 @@ class RunCorrections(QWidget):
 
     def show_run(self, run: Path, camera: str) -> None:
         """Show a run; it is read once the widget is seen."""
+        if (run, camera) != (self._run, self._camera):
+            self.clear("Reading …")
         self._run, self._camera = run, camera
         self._read()
 
@@ -164,19 +165,23 @@ class RunCorrections(QWidget):
         self.list.clear()
         for view in (self.before, self.after):
             view.clear(text)
-        self._prepared = None
+        self._prepared = self.position = None
+        self._undone.clear()
+        self.why.clear()
+        self._complain("")
         self._offer()
 
     def undo(self) -> None:
         """Undo the last correction that counts."""
         if self._known:
-            self._append(Correction(kind="undo", undoes=max(self._known)))
+            self._undo(max(self._known))
 
     def redo(self) -> None:
-        """Undo the last entry, if it is an undo."""
-        entries = self._entries()
-        if entries and entries[-1].kind == "undo":
-            self._append(Correction(kind="undo", undoes=len(entries)))
+        """Undo the last undo that was made here since the last correction."""
+        if self._undone and self._append(
+            Correction(kind="undo", undoes=self._undone[-1])
+        ):
+            self._undone.pop()
 
     def go_to(self, time_s: float) -> None:
         """Show a moment."""
@@ -191,11 +196,11 @@ class RunCorrections(QWidget):
             height, width = run.shape_of(self._camera) or (480, 640)
             self._show_frame(row, np.zeros((height, width), np.uint8))
         else:
-            self.pictures.want((self._camera, row), *place)
+            self.images.want((self._camera, row), *place)
 
     def finish(self) -> None:
         """End the threads."""
-        self.pictures.finish()
+        self.images.finish()
         self.corrector.finish()
 
     def _arrange(self) -> None:
@@ -240,9 +245,9 @@ class RunCorrections(QWidget):
         column.addLayout(done)
 
     def _connect(self) -> None:
-        self.pictures.opened.connect(self._show)
-        self.pictures.failed.connect(self._fail)
-        self.pictures.decoded.connect(self._take_picture)
+        self.images.opened.connect(self._show)
+        self.images.failed.connect(self._fail)
+        self.images.decoded.connect(self._take_image)
         self.corrector.corrected.connect(self._take_corrected)
         self.timeline.sought.connect(self.go_to)
         self.timeline.span_marked.connect(self._mark)
@@ -268,9 +273,9 @@ class RunCorrections(QWidget):
         self._asked = self._run
         for view in (self.before, self.after):
             view.clear("Reading …")
-        if not self.pictures.isRunning():
-            self.pictures.start()
-        self.pictures.open(self._run)
+        if not self.images.isRunning():
+            self.images.start()
+        self.images.open(self._run)
 
     def _show(self, run: Review) -> None:
         if run.folder.path != self._run:
@@ -294,15 +299,6 @@ class RunCorrections(QWidget):
     def _fail(self, why: str) -> None:
         for view in (self.before, self.after):
             view.clear(why)
-
-    def _entries(self) -> tuple[Correction, ...]:
-        if self._run is None:
-            return ()
-        try:
-            return read_corrections(self._run)
-        except DeepLabStreamError as error:
-            self.failed.emit(str(error))
-            return ()
 
     def _list(self) -> None:
         """List the corrections that count, and show their effect."""
@@ -422,25 +418,31 @@ class RunCorrections(QWidget):
         span, self._frames = self._frames, None
         if self._append(added):
             self.position = None
+            self._undone.clear()
             self.why.clear()
         else:
             self._frames, self.timeline.marked = span, marked
 
     def _undo_chosen(self) -> None:
         number = list(self._known)[self.list.currentRow()]
-        self._append(Correction(kind="undo", undoes=number))
+        self._undo(number)
 
-    def _append(self, correction: Correction) -> bool:
+    def _undo(self, number: int) -> None:
+        if added := self._append(Correction(kind="undo", undoes=number)):
+            self._undone.append(added)
+
+    def _append(self, correction: Correction) -> int:
+        """Return the number of the entry; 0: it could not be added."""
         if self._run is None:
-            return False
+            return 0
         try:
-            append_correction(self._run, signed(correction))
+            number = append_correction(self._run, signed(correction))
         except DeepLabStreamError as error:
             self._complain(str(error))
-            return False
+            return 0
         self._list()
         self.changed.emit()
-        return True
+        return number
 
     def _step(self, rows: int) -> None:
         run = self.review
@@ -450,7 +452,7 @@ class RunCorrections(QWidget):
         row = min(max(0, row), len(run.cameras[self._camera].rows) - 1)
         self.go_to(run.time_of(self._camera, row))
 
-    def _take_picture(self, key: tuple[str, int], image: Image | None) -> None:
+    def _take_image(self, key: tuple[str, int], image: Image | None) -> None:
         if image is not None and self.review is not None:
             self._show_frame(key[1], image)
 
@@ -460,17 +462,17 @@ class RunCorrections(QWidget):
         if run is None:
             return
         frame = int(run.cameras[self._camera].rows["frame"].iat[row])
-        self.before.show_picture(image, frame, run.step_of(self._camera, row))
+        self.before.show_image(image, frame, run.step_of(self._camera, row))
         if self._corrected is not None:
             cameras = {**run.cameras, self._camera: self._corrected}
             run = replace(run, cameras=cameras)
-        self.after.show_picture(image, frame, run.step_of(self._camera, row))
+        self.after.show_image(image, frame, run.step_of(self._camera, row))
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         """Close the files of the run, so that they can be moved."""
         super().hideEvent(event)
         if self.review is not None:
-            self.pictures.release()
+            self.images.release()
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Read the run that was chosen meanwhile."""

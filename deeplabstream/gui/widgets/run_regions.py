@@ -83,7 +83,7 @@ class RunRegions(QWidget):
         image = found.image
         if image is None:
             image = np.zeros((height, width), np.uint8)
-        self.canvas.show_picture(image, 0, None)
+        self.canvas.show_image(image, 0, None)
         shapes: dict[str, Shape] = {}
         self._own = set()
         for place in found.places:

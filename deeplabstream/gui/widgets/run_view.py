@@ -24,7 +24,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
-from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.widgets.buttons import TICK_MS, PlayButton
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -39,7 +39,7 @@ _STREAM, _EXPERIMENT, _LOCAL = "since stream start", "since experiment", "local 
 
 
 class RunView(QWidget):
-    """Shows a run that `pictures` reads, at the moment that was chosen."""
+    """Shows a run that `images` reads, at the moment that was chosen."""
 
     opened = pyqtSignal(object)
     """Review: the run that is shown now."""
@@ -51,8 +51,8 @@ class RunView(QWidget):
         """The run that is read; one that was asked for before is passed over."""
         self.time_s = 0.0
         self._unrecorded = False
-        """No picture belongs to the moment that is shown; late ones are passed over."""
-        self.pictures = RunPictures()
+        """No image belongs to the moment that is shown; late ones are passed over."""
+        self.images = RunFrames()
         self.video = VideoView("")
         self.video.clear("Choose a run")
         self.timeline = TimelineView()
@@ -81,15 +81,15 @@ class RunView(QWidget):
     def release(self) -> None:
         """Close the files of the run, so that they can be moved."""
         self.play.stop()
-        self.pictures.release()
+        self.images.release()
 
     def open(self, path: Path) -> None:
         """Read a run and show its beginning."""
         self.clear("Reading …")
         self._asked = path
-        if not self.pictures.isRunning():
-            self.pictures.start()
-        self.pictures.open(path)
+        if not self.images.isRunning():
+            self.images.start()
+        self.images.open(path)
 
     def go_to(self, time_s: float) -> None:
         """Show a moment."""
@@ -107,7 +107,7 @@ class RunView(QWidget):
                 self._show_unrecorded(run, camera, row)
             else:
                 self.video.figures = ""
-                self.pictures.want((camera, row), *place)
+                self.images.want((camera, row), *place)
         self._mark_event()
         shown = self._time_text(self.time_s)
         unit = "" if self.clock.currentText() == _LOCAL else " s"
@@ -167,7 +167,7 @@ class RunView(QWidget):
     def finish(self) -> None:
         """End the thread that reads."""
         self.play.stop()
-        self.pictures.finish()
+        self.images.finish()
 
     def _arrange(self) -> None:
         self.speed.addItems([f"{speed:g} ×" for speed in _SPEEDS])
@@ -223,9 +223,9 @@ class RunView(QWidget):
         row.addLayout(right, 1)
 
     def _connect(self) -> None:
-        self.pictures.opened.connect(self._show)
-        self.pictures.failed.connect(self.video.clear)
-        self.pictures.decoded.connect(self._take_picture)
+        self.images.opened.connect(self._show)
+        self.images.failed.connect(self.video.clear)
+        self.images.decoded.connect(self._take_image)
         self.timeline.sought.connect(self.go_to)
         self.events.cellClicked.connect(self._go_to_event)
         self.search.textChanged.connect(self._filter_events)
@@ -276,19 +276,19 @@ class RunView(QWidget):
         self.go_to(run.time_of(camera, run.first_row(camera)))
 
     def _show_unrecorded(self, run: Review, camera: str, row: int) -> None:
-        """Show what was found in a frame without a picture, on an empty one."""
+        """Show what was found in a frame without an image, on an empty one."""
         step, shape = run.step_of(camera, row), run.shape_of(camera)
         if step is None or shape is None:
             self.video.clear("Not recorded at this time")
             return
         self.video.figures = "not recorded"
-        self._show_picture((camera, row), np.zeros(shape, np.uint8))
+        self._show_image((camera, row), np.zeros(shape, np.uint8))
 
-    def _take_picture(self, key: tuple[str, int], image: Image | None) -> None:
+    def _take_image(self, key: tuple[str, int], image: Image | None) -> None:
         if not self._unrecorded:
-            self._show_picture(key, image)
+            self._show_image(key, image)
 
-    def _show_picture(self, key: tuple[str, int], image: Image | None) -> None:
+    def _show_image(self, key: tuple[str, int], image: Image | None) -> None:
         run, (camera, row) = self.review, key
         if run is None or camera not in run.cameras:
             return
@@ -298,7 +298,7 @@ class RunView(QWidget):
         self.video.levels = run.levels_at(run.time_of(camera, row))
         step = run.step_of(camera, row)
         frame = int(run.cameras[camera].rows["frame"].iat[row])
-        self.video.show_picture(image, frame, step)
+        self.video.show_image(image, frame, step)
 
     def _go_to_event(self, row: int, _column: int) -> None:
         if row < len(self._times):

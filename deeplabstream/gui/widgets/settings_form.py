@@ -12,6 +12,7 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -113,6 +114,7 @@ class SettingsForm(QWidget):
         self._advanced: QWidget = QWidget()
         self._add_rows()
         self._columns.addStretch(1)
+        document.checked.connect(self._show_problems)
         self.refresh()
 
     def add_panel(self, panel: QWidget) -> None:
@@ -122,10 +124,14 @@ class SettingsForm(QWidget):
     def refresh(self) -> None:
         """Show the words and problems that the document has now."""
         words = self.document.words.get(self.title, {})
+        for key, editor in self.editors.items():
+            editor.show_word(words.get(key))
+        self._show_problems()
+
+    def _show_problems(self) -> None:
         problems = (*self.document.problems, *self.document.findings)
         told = problems_of(problems, self.title)
         for key, editor in self.editors.items():
-            editor.show_word(words.get(key))
             editor.show_wrong(key in told)
             self.problems[key].setText(told.get(key, ""))
             self.problems[key].setVisible(key in told)
@@ -289,6 +295,20 @@ class SettingsForm(QWidget):
 
     def _remove(self, key: str, _checked: bool = False) -> None:
         self.document.set_word(self.title, key, None)
+
+
+def show_in(area: QScrollArea, form: QWidget) -> None:
+    """Replace what an area shows by a form.
+
+    It is deleted later: the event that replaces it, such as a key in the list of a box,
+    may not be at its end.
+    """
+    if (old := area.widget()) is not None:
+        for each in old.findChildren(QWidget):
+            each.blockSignals(True)  # a line without the focus would write its word
+        area.takeWidget()
+        old.deleteLater()
+    area.setWidget(form)
 
 
 class FileProblems(QWidget):

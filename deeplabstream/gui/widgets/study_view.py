@@ -1,5 +1,6 @@
 """Study view: table of several runs, group comparison plot and statistics."""
 
+from collections.abc import Callable
 from typing import Any
 
 from PyQt5.QtWidgets import (
@@ -13,8 +14,10 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.analysis.study_report import StudyOptions
+from deeplabstream.core.errors import counted
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
+    AnalyseStudy,
     Compare,
     Compared,
     Refused,
@@ -52,7 +55,7 @@ class StudyTableView(QWidget):
 
     def show_study(self, found: StudyTable) -> None:
         """Show a table."""
-        words = [f"{found.runs} runs, {found.count} rows"]
+        words = [f"{counted(found.runs, 'run')}, {counted(found.count, 'row')}"]
         if len(found.rows) < found.count:
             words[0] += f"; the first {len(found.rows)} are shown, all are saved"
         words += [f"{run.name} left out: {why}" for run, why in found.failed]
@@ -71,9 +74,12 @@ class StudyTableView(QWidget):
 class GroupsView(QWidget):
     """A measure of the table compared between groups."""
 
-    def __init__(self, client: ResultsClient) -> None:
+    def __init__(
+        self, client: ResultsClient, study: Callable[[], AnalyseStudy]
+    ) -> None:
+        """`study` returns what the table is the answer to."""
         super().__init__()
-        self.client = client
+        self.client, self._study = client, study
         self.measure, self.by, self.span = QComboBox(), QComboBox(), QComboBox()
         self.test, self.paired = QComboBox(), QCheckBox("paired")
         self.plot, self.text = PlotView(), QPlainTextEdit()
@@ -109,6 +115,7 @@ class GroupsView(QWidget):
     def request(self) -> Compare:
         """Return what is asked for now."""
         return Compare(
+            self._study(),
             self.measure.currentText(),
             self.by.currentData(),
             self.span.currentText(),

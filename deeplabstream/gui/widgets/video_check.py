@@ -17,7 +17,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.widgets.buttons import PlayButton
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.pose_table import PoseTable
@@ -44,10 +44,10 @@ class VideoCheck(QDialog):
         self.least.setToolTip("goes to the next frame with a point below the threshold")
         self.words = QLabel()
         self.words.setObjectName("caption")
-        self.pictures = RunPictures()
+        self.images = RunFrames()
         self._waiting = False
         self._arrange()
-        self.pictures.start()
+        self.images.start()
         self.go_to(0)
 
     def go_to(self, row: int) -> None:
@@ -68,13 +68,13 @@ class VideoCheck(QDialog):
         self.slider.valueChanged.connect(self._want)
         self.play.due.connect(self._tick)
         self.least.clicked.connect(self._go_to_least)
-        self.pictures.decoded.connect(self._show)
-        self.pictures.failed.connect(self.view.clear)
+        self.images.decoded.connect(self._show)
+        self.images.failed.connect(self.view.clear)
 
     def _want(self, row: int) -> None:
         self._waiting = True
         self.words.setText(f"frame {row} of {len(self.poses)}")
-        self.pictures.want(row, self.video, row)
+        self.images.want(row, self.video, row)
 
     def _show(self, row: int, image: Image | None) -> None:
         self._waiting = False
@@ -83,7 +83,7 @@ class VideoCheck(QDialog):
             return
         pose = self.poses.pose(row)
         step = Step(self.view.camera, row, 0, 0, 0, 0, 0, pose, {}, ())
-        self.view.show_picture(image, row, step)
+        self.view.show_image(image, row, step)
 
     def _tick(self) -> None:
         if self.slider.value() >= self.slider.maximum():
@@ -103,5 +103,5 @@ class VideoCheck(QDialog):
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End the thread that decodes."""
         self.play.stop()
-        self.pictures.finish()
+        self.images.finish()
         super().closeEvent(event)

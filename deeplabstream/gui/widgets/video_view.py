@@ -28,9 +28,9 @@ _MARGIN = 8  # px
 
 
 def to_qimage(image: Image) -> QImage:
-    """Return a copy of a picture as Qt paints it fastest.
+    """Return a copy of an image as Qt paints it fastest.
 
-    Of more than 8 bits the upper 8 that the picture uses are shown: 12-bit cameras and
+    Of more than 8 bits the upper 8 that the image uses are shown: 12-bit cameras and
     depth in millimetres are not black.
     """
     if image.dtype != np.uint8:
@@ -45,7 +45,7 @@ def to_qimage(image: Image) -> QImage:
 
 
 class VideoView(QWidget):
-    """Shows pictures of `camera`; it is given values and looks at nothing itself."""
+    """Shows images of `camera`; it is given values and looks at nothing itself."""
 
     def __init__(self, camera: str, zones: Sequence[TriggerShape] = ()) -> None:
         super().__init__()
@@ -53,19 +53,19 @@ class VideoView(QWidget):
         self.zones = tuple(zone for zone in zones if zone.camera == camera)
         self.threshold = 0.0
         self.levels: Mapping[str, float] = {}
-        """Of the outputs; one that is on is seen in the picture."""
+        """Of the outputs; one that is on is seen in the image."""
         self.figures = ""
         """What is said of the camera beside its frame number: rate, losses."""
         self.empty_text = "No stream"
         self.paint_ns = 0
         """How long the last painting took."""
         self.painted = 0
-        """Pictures that were painted so far, each counted once."""
+        """Images that were painted so far, each counted once."""
         self._new = False
         self.trail: Trail | None = None
         """Painted, if there is one."""
         self.states = False
-        """Whether answers and what the gate did are written into the picture."""
+        """Whether answers and what the gate did are written into the image."""
         self._image: QImage | None = None
         self._index: int | None = None
         self._step: Step | None = None
@@ -103,11 +103,11 @@ class VideoView(QWidget):
         self._settle()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return what a picture of 640×480 takes."""
+        """Return what an image of 640×480 takes."""
         return QSize(640, 480)
 
-    def show_picture(self, image: Image, index: int, step: Step | None) -> None:
-        """Show a picture; `step` is what was found in exactly this one, None: nothing."""
+    def show_image(self, image: Image, index: int, step: Step | None) -> None:
+        """Show an image; `step` is what was found in exactly this one, None: nothing."""
         before, self._image = self._image, to_qimage(image)
         if before is None or before.size() != self._image.size():
             self._settle()
@@ -115,7 +115,7 @@ class VideoView(QWidget):
         self.update()
 
     def clear(self, text: str) -> None:
-        """Show no picture but a sentence."""
+        """Show no image but a sentence."""
         self.empty_text = text
         self._image = self._index = self._step = None
         self._settle()
@@ -126,13 +126,13 @@ class VideoView(QWidget):
 
     @property
     def place(self) -> Fit | None:
-        """Where the picture lies in the widget, None when there is none."""
+        """Where the image lies in the widget, None when there is none."""
         if self._image is None:
             return None
         return fit(self._image.width(), self._image.height(), QRectF(self.rect()))
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
-        """Paint the picture and everything above it."""
+        """Paint the image and everything above it."""
         start_ns = perf_counter_ns()
         painter = QPainter(self)
         place = self.place
@@ -140,7 +140,7 @@ class VideoView(QWidget):
             if self._image is None or place is None:
                 self._paint_nothing(painter)
             else:
-                self._paint_picture(painter, self._image, place)
+                self._paint_image(painter, self._image, place)
                 painter.setClipping(False)
                 self.paint_above(painter, place)
         finally:  # a painter that is not ended warns at each painting
@@ -150,7 +150,7 @@ class VideoView(QWidget):
         self.paint_ns = perf_counter_ns() - start_ns
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
-        """Paint what else belongs above the picture; it may reach beyond its edges."""
+        """Paint what else belongs above the image; it may reach beyond its edges."""
 
     def _paint_nothing(self, painter: QPainter) -> None:
         colours = palette()
@@ -165,16 +165,16 @@ class VideoView(QWidget):
         text = f"{self.camera}\n{self.empty_text}"
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
 
-    def _paint_picture(self, painter: QPainter, image: QImage, place: Fit) -> None:
+    def _paint_image(self, painter: QPainter, image: QImage, place: Fit) -> None:
         width, height = image.width() * place.scale, image.height() * place.scale
-        picture = QRectF(place.left, place.top, width, height)
-        inside = picture.toAlignedRect().adjusted(1, 1, -1, -1)
+        area = QRectF(place.left, place.top, width, height)
+        inside = area.toAlignedRect().adjusted(1, 1, -1, -1)
         for rect in QRegion(self.rect()).subtracted(QRegion(inside)).rects():
             painter.fillRect(rect, QColor(palette().background))
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(picture, image)
+        painter.drawImage(area, image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setClipRect(picture)
+        painter.setClipRect(area)
         step = self._step
         draw_zones(painter, place, self.zones, step.triggers if step else None)
         if step is not None:
@@ -183,8 +183,8 @@ class VideoView(QWidget):
             draw_pose(painter, place, step, self.threshold)
             if self.states:
                 drawn = {zone.trigger for zone in self.zones}
-                draw_lines(painter, picture, lines_of(step, drawn))
-        draw_state(painter, picture, step, self.levels)
+                draw_lines(painter, area, lines_of(step, drawn))
+        draw_state(painter, area, step, self.levels)
         corner = QPointF(place.left + 10, place.top + 30)
         words = f"{self.camera}  {self._index}  {self.figures}".rstrip()
         draw_tag(painter, corner, words, QColor(TEXT))
@@ -206,6 +206,6 @@ class VideoGrid(QWidget):
             grid.addWidget(view, number // columns, number % columns)
 
     def clear(self, text: str) -> None:
-        """Show no pictures but a sentence."""
+        """Show no images but a sentence."""
         for view in self.views.values():
             view.clear(text)

@@ -16,12 +16,12 @@ class ZoomedView(VideoView):
         super().__init__(camera)
         self._zoom = 1.0
         self._centre = (0.5, 0.5)
-        """Where in the picture the middle of the widget is, as shares."""
+        """Where in the image the middle of the widget is, as shares."""
         self._panned: QPointF | None = None
 
     @property
     def place(self) -> Fit | None:
-        """Where the zoomed picture lies in the widget."""
+        """Where the zoomed image lies in the widget."""
         if self._image is None:
             return None
         width, height = self._image.width(), self._image.height()
@@ -34,7 +34,7 @@ class ZoomedView(VideoView):
         return Fit(scale, left, top)
 
     def pixel(self, at: QPointF) -> tuple[float, float] | None:
-        """Return where in the picture a place of the widget is; None: outside of it."""
+        """Return where in the image a place of the widget is; None: outside of it."""
         place, image = self.place, self._image
         if place is None or image is None:
             return None
@@ -44,12 +44,12 @@ class ZoomedView(VideoView):
         return (round(x, 2), round(y, 2)) if inside else None
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Begin to move the picture with the middle button."""
+        """Begin to move the image with the middle button."""
         if event is not None and event.button() == Qt.MouseButton.MiddleButton:
             self._panned = event.localPos()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Move the picture."""
+        """Move the image."""
         place, image = self.place, self._image
         if event is None or self._panned is None or place is None or image is None:
             return
@@ -61,7 +61,7 @@ class ZoomedView(VideoView):
         self.update()
 
     def mouseReleaseEvent(self, _event: QMouseEvent | None) -> None:  # noqa: N802
-        """Let the picture go."""
+        """Let the image go."""
         self._panned = None
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
