@@ -67,6 +67,8 @@ if TYPE_CHECKING:
 
 POOR = "poor tracking: "
 """Beginning of the notes on tracking that was poor by the rules of `tracking_quality`."""
+_NUMBERED = re.compile(r"(animal|individual|instance|track|id)[ _-]?\d+", re.IGNORECASE)
+"""What programs call animals without names: ours, DeepLabCut's, SLEAP's, movement's."""
 _TIPS = ("snout", "nose")
 _BACKS = (("leftear", "rightear"), ("earleft", "earright"), ("earl", "earr"), ("neck",))
 
@@ -196,10 +198,10 @@ class RunResults:
         -------
         str
             ANIMAL of [Session]; of several animals with their own names added. An animal
-            without a name has that of the run.
+            without a name (animal1, individual1, track_0) has that of the run.
         """
         own = str((self.data.facts.get("session") or {}).get("animal") or "")
-        is_numbered = re.fullmatch(r"animal\d+", animal) is not None
+        is_numbered = _NUMBERED.fullmatch(animal) is not None
         first = own or (self.data.folder.path.name if is_numbered else "")
         if len(self.tracks) == 1:
             return first or animal

@@ -21,13 +21,16 @@ class Trial:
     number: int
     start_s: float
     end_s: float
-    """The mark of its outcome; without one, the next trial's start or the end of the run."""
+    """The mark of its outcome; without one, the next trial's start or the end of the
+    experiment."""
     stimulus: str = ""
     """Text of its first mark."""
     outcome: str = ""
     """Text of its second mark: `right`, `wrong`; empty: none."""
     reaction_s: float = np.nan
     """From its start to the first frame on which the answer trigger is true; NaN: never."""
+    experiment: int = 1
+    """Number of its experiment in the run, from 1."""
 
 
 def on_spans(times_s: Sequence[float], levels: Sequence[float], end_s: float) -> Spans:
@@ -54,9 +57,12 @@ def on_spans(times_s: Sequence[float], levels: Sequence[float], end_s: float) ->
 
 
 def trials_of(
-    marks: Sequence[tuple[float, str]], answers: Floats, end_s: float
+    marks: Sequence[tuple[float, str]],
+    answers: Floats,
+    end_s: float,
+    experiment: int = 1,
 ) -> tuple[Trial, ...]:
-    """Return the trials that an experiment marked.
+    """Return the trials that one experiment marked.
 
     Parameters
     ----------
@@ -65,7 +71,9 @@ def trials_of(
     answers : numpy.ndarray of float64, shape (span, 2)
         Spans in which the answer trigger is true; none: reaction times are NaN.
     end_s : float
-        End of the run, s.
+        End of the experiment, s.
+    experiment : int
+        Number of the experiment in the run, from 1.
     """
     begun: dict[int, tuple[float, str]] = {}
     done: dict[int, tuple[float, str]] = {}
@@ -79,7 +87,9 @@ def trials_of(
         later = [each for each in starts if each > start_s]
         until_s, outcome = done.get(number, (min([*later, end_s]), ""))
         reaction_s = _first_true(answers, start_s, until_s) - start_s
-        trials.append(Trial(number, start_s, until_s, stimulus, outcome, reaction_s))
+        trials.append(
+            Trial(number, start_s, until_s, stimulus, outcome, reaction_s, experiment)
+        )
     return tuple(trials)
 
 

@@ -5,7 +5,8 @@ row names its test and why it was chosen; there is no p-value without the number
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -24,6 +25,10 @@ _ALPHA = 0.05
 """Of the test of normality."""
 _FEWEST = 2
 _FEWEST_SHAPIRO = 3
+_FEWEST_REPEATED = 3
+"""Animals in three or more phases; with two, the test of sphericity divides by 0."""
+_ROUNDING = 1e-12
+"""Values that differ by less, as a share of the largest one, are equal."""
 _SEED = 0
 """Of the bootstrap: equal data give equal intervals."""
 _RESAMPLES = 5000
@@ -100,7 +105,8 @@ def compare_groups(
         Whether the same animals are in all groups. Animals that are not are left out.
     test : {"auto", "means", "ranks"}
         Tests of means or of ranks. auto: of ranks where a Shapiro-Wilk test finds that a
-        group (paired: a difference of two groups) is not normally distributed, p < 0.05.
+        group (paired: a difference of two groups) is not normally distributed, p < 0.05, or
+        where all its values are equal.
 
     Returns
     -------
@@ -195,6 +201,8 @@ class _Measure:
         self.values = {
             str(level): wide[level].dropna().to_numpy(np.float64) for level in wide
         }
+        every = np.abs(np.concatenate([*self.values.values()]))
+        self.rounding = _ROUNDING * float(every.max(initial=0))
         self.is_means, self.reason = self._chosen(test)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -213,10 +221,10 @@ class _Measure:
                 f"{a} - {b}": self.values[a] - self.values[b]
                 for a, b in combinations(self.values, 2)
             }
+        if equal := [name for name, each in samples.items() if self._are_equal(each)]:
+            return False, f"all values of {equal[0]} are equal"
         tested = {
-            name: each
-            for name, each in samples.items()
-            if len(each) >= _FEWEST_SHAPIRO and np.ptp(each) > 0
+            name: each for name, each in samples.items() if len(each) >= _FEWEST_SHAPIRO
         }
         if not tested:
             return True, "too few animals for a test of normality"
@@ -227,6 +235,21 @@ class _Measure:
             if p < _ALPHA:
                 return False, f"{name} is not normal (Shapiro-Wilk, p = {p:.3g})"
         return True, "no deviation from normality (Shapiro-Wilk)"
+
+    def _are_equal(self, values: NDArray[np.float64]) -> bool:
+        """Return whether several animals have the same value, up to rounding."""
+        return len(values) >= _FEWEST and bool(np.ptp(values) <= self.rounding)
+
+    def _change_equally(self, values: Sequence[NDArray[np.float64]]) -> bool:
+        """Return whether all animals change by the same amount, and can't be tested.
+
+        The ranks of three or more phases can, unless the amount is 0.
+        """
+        changes = [a - b for a, b in combinations(values, 2)]
+        if not all(self._are_equal(each) for each in changes):
+            return False
+        is_zero = bool((np.abs(changes) <= self.rounding).all())
+        return self.is_means or len(values) == 2 or is_zero
 
     def _row(self, comparison: str, groups: Sequence[str]) -> dict[str, Any]:
         counts = ", ".join(f"{each}: {len(self.values[each])}" for each in groups)
@@ -241,12 +264,19 @@ class _Measure:
 
     def _can_be_tested(self, comparison: str, groups: Sequence[str]) -> bool:
         values = [self.values[each] for each in groups]
-        if any(len(each) < _FEWEST for each in values):
-            why = f"fewer than {_FEWEST} animals in a group"
-        elif np.ptp(np.concatenate(values)) == 0:
+        equal = [each for each in groups if self._are_equal(self.values[each])]
+        # Welch's ANOVA divides by each variance, Welch's t-test by their sum.
+        most_equal = 1 if len(groups) == 2 else 0
+        is_repeated = self.paired and self.is_means and len(groups) > 2
+        fewest = _FEWEST_REPEATED if is_repeated else _FEWEST
+        if any(len(each) < fewest for each in values):
+            why = f"fewer than {fewest} animals in a group"
+        elif self._are_equal(np.concatenate(values)):
             why = "all values are equal"
-        elif self.paired and len(groups) == 2 and np.ptp(values[0] - values[1]) == 0:
+        elif self.paired and self._change_equally(values):
             why = "all animals differ by the same amount"
+        elif self.is_means and not self.paired and len(equal) > most_equal:
+            why = f"all values of {', '.join(equal)} are equal; compare ranks instead"
         else:
             return True
         self.notes.append(f"{self.name}, {comparison}: not tested: {why}")
@@ -342,9 +372,16 @@ def _pingouin() -> Any:
     return pingouin
 
 
-def _quiet() -> warnings.catch_warnings:
-    """Hide that pingouin uses what a later pandas will not have: it is pinned."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide what pingouin and SciPy say without need.
+
+    pingouin uses what a later pandas will not have: it is pinned. SciPy doubts the variance
+    of a group with equal values; it is 0.
+    """
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        yield
 
 
 def _numbers(

@@ -43,6 +43,7 @@ from deeplabstream.recording.run_schema import BEHAVIOUR, members
 from deeplabstream.recording.table_reader import (
     RunTable,
     events_table,
+    is_experiment_boundary,
     triggers_table,
 )
 from deeplabstream.settings.ini_reading import Words, read_sections
@@ -92,8 +93,8 @@ class RunData:
     stages : mapping of str to numpy.ndarray, shape (span, 2)
         Spans of each status of the experiment, s.
     period : tuple of float
-        Start and end of the results, s: of the experiment, or of the analysis when no
-        experiment ran.
+        Start and end of the results, s: start of the first experiment and end of the
+        last one, or those of the analysis when no experiment ran.
     rejected : numpy.ndarray of bool, shape (frame, animal, body part)
         Points that [Tracking] rejected.
     ambiguous : numpy.ndarray of bool, shape (frame, animal)
@@ -227,6 +228,12 @@ def _read(
     read = frames.warning, *(table.warning_of_read() for table in tables)
     notes += [warning for warning in read if warning]
     marks = [(float(r["time_s"]), r["text"]) for r in events if r["kind"] == "mark"]
+    ran = sum(text == "started" for _, text in _experiment_notes(events))
+    if ran > 1:
+        notes.append(
+            f"{ran} experiments ran: results span from the start of the first one to the "
+            "end of the last one; choose a part with start_s and end_s"
+        )
     answer = _experiment_keys(facts, words).get("ANSWER", "")
     added = read_places(run.path)
     known = places_of_triggers(trigger_settings(facts, text), deciding or camera)
@@ -249,7 +256,7 @@ def _read(
         outputs=_output_spans(events, end_s),
         triggers=triggers,
         marks=marks,
-        trials=trials_of(marks, triggers.get(answer, np.zeros((0, 2))), end_s),
+        trials=tuple(_trials(events, triggers.get(answer, np.zeros((0, 2))), end_s)),
         stages=stages_of(frames.rows["status"].fillna("").to_numpy(object)[keep], t),
         period=_period(events, t),
         rejected=rejected[keep],
@@ -330,20 +337,56 @@ def _trigger_spans(table: RunTable, end_s: float) -> dict[str, Spans]:
     }
 
 
+def _trials(
+    events: Sequence[Mapping[str, str]], answers: Spans, end_s: float
+) -> Iterator[Trial]:
+    """Yield the trials of each experiment; each one counts its trials from 1.
+
+    Rows decide which marks are of an experiment, not times: a mark has the time of its
+    frame's exposure, which may be before the experiment was started. Experiments have
+    numbers from 1, also one whose start was not recorded.
+    """
+    marks: list[tuple[float, str]] = []
+    ended_s: float | None = None
+    experiment = 1
+    for row in events:
+        time_s, text = float(row["time_s"]), row["text"]
+        if row["kind"] == "mark":
+            marks.append((time_s, text))
+        elif not is_experiment_boundary(row["kind"], row["name"], text):
+            continue
+        elif text == "started":
+            until_s = time_s if ended_s is None else ended_s
+            yield from trials_of(marks, answers, until_s, experiment)
+            experiment += bool(marks) or ended_s is not None
+            marks, ended_s = [], None
+        else:
+            ended_s = time_s
+    until_s = end_s if ended_s is None else ended_s
+    yield from trials_of(marks, answers, until_s, experiment)
+
+
+def _experiment_notes(
+    events: Sequence[Mapping[str, str]],
+) -> list[tuple[float, str]]:
+    return [
+        (float(row["time_s"]), row["text"])
+        for row in events
+        if is_experiment_boundary(row["kind"], row["name"], row["text"])
+    ]
+
+
 def _period(
     events: Sequence[Mapping[str, str]], t: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return start and end of the experiment; of the analysis if none ran."""
+    """Return start and end of the experiments; of the analysis if none ran."""
     first, last = (float(t[0]), float(t[-1])) if len(t) else (0.0, 0.0)
-    notes = [
-        (float(row["time_s"]), row["text"])
-        for row in events
-        if (row["kind"], row["name"]) == ("note", "experiment")
-    ]
+    notes = _experiment_notes(events)
     starts = [time_s for time_s, text in notes if text == "started"]
     if not starts:
         return first, last
     start = max(first, min(starts))
     ends = [time_s for time_s, text in notes if text != "started" and time_s >= start]
-    end = min(last, max(ends, default=last))
+    still_ran = notes[-1][1] == "started"  # the recorder was killed
+    end = last if still_ran else min(last, max(ends, default=last))
     return (start, end) if end > start else (first, last)

@@ -46,6 +46,7 @@ from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_list import RunSummary, summarise
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import IMPORTED
+from deeplabstream.recording.table_reader import is_experiment_boundary
 from deeplabstream.settings.ini_reading import read_sections
 
 _MOST_EVENTS = 500
@@ -253,9 +254,7 @@ def _quality(run: _Run) -> Iterator[Section]:
         ),
     ]
     lost = [losses(camera, frames.rows) for camera, frames in run.frames.items()]
-    if any(
-        "experiment" in note["name"] for note in run.events if note["kind"] == "note"
-    ):
+    if any(is_experiment_boundary(e["kind"], e["name"], e["text"]) for e in run.events):
         blocks += [
             Text(
                 "Lost: analysed frames on which a trigger of the experiment was unknown."
@@ -354,12 +353,14 @@ def _trials(run: _Run) -> Iterator[Section]:
     zero_s = results.spans[0].start_s
     rows = [
         (
-            str(each.number), number(each.start_s - zero_s), number(each.end_s - zero_s),
+            str(each.experiment), str(each.number),
+            number(each.start_s - zero_s), number(each.end_s - zero_s),
             each.stimulus, each.outcome, number(each.reaction_s),
         )
         for each in results.data.trials
     ]  # fmt: skip
-    heads = "trial", "start (s)", "end (s)", "stimulus", "outcome", "reaction time (s)"
+    times = "start (s)", "end (s)"
+    heads = "experiment", "trial", *times, "stimulus", "outcome", "reaction time (s)"
     yield Section("Trials", [Table(heads, rows)])
 
 

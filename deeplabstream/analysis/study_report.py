@@ -22,7 +22,7 @@ from deeplabstream.analysis.report_document import (
     number,
 )
 from deeplabstream.analysis.study import Study, analyse_runs, find_runs
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_folder import application_version
 from deeplabstream.recording.run_list import read_notes
@@ -129,7 +129,7 @@ def study_document(
         Section("Exclusions", list(_exclusions(left_out, study))),
         *_details(study, rows, measures, options),
     ]
-    words = f"{len(runs)} runs · written by DeepLabStream {application_version()}"
+    words = f"{counted(len(runs), 'run')} · written by DeepLabStream {application_version()}"
     return Document(_title(folders), words, list(_warnings(study, left_out)), sections)
 
 

@@ -42,6 +42,8 @@ def predict_test_videos(
             write_metric(temporal_norm(found.table.points[:, 0]), parts, making)
         yield norm
         if videos.shown_from is not None:
-            film = place / "labeled_videos" / f"{name}_labeled.mp4"
-            render(found.rows, film, [Shown(found.table, videos.shown_from)], Look())
-            yield film
+            rendered = place / "labeled_videos" / f"{name}_labeled.mp4"
+            render(
+                found.rows, rendered, [Shown(found.table, videos.shown_from)], Look()
+            )
+            yield rendered

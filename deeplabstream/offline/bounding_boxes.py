@@ -179,14 +179,14 @@ def crop_video(
         stream = container.add_stream("libx264", rate=rate, options={"crf": "15"})
         stream.height, stream.width, stream.pix_fmt = high, wide, "yuv420p"
         still = np.zeros((high, wide, 3), np.uint8)
-        for picture in rows.images():
-            if picture.image is not None:
-                part = cut(picture.image, boxes.values[picture.row])
+        for image in rows.images():
+            if image.image is not None:
+                part = cut(image.image, boxes.values[image.row])
                 still = np.ascontiguousarray(
                     as_bgr(to_size(part, high, wide)), np.uint8
                 )
             frame = av.VideoFrame.from_ndarray(still, format="bgr24")
-            frame.pts = picture.row
+            frame.pts = image.row
             container.mux(stream.encode(frame))
-            watch(picture.row + 1)
+            watch(image.row + 1)
         container.mux(stream.encode())

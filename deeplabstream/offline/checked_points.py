@@ -34,7 +34,7 @@ def rows_by_video(
 
     The folder of an image is the name of its video; with a single video it may be any.
     """
-    labels = read_labels(file, pictures=False)
+    labels = read_labels(file, with_images=False)
     owners = _owners(labels, videos)
     numbers = np.array(frame_numbers(labels), np.int64)
     return {
@@ -45,7 +45,7 @@ def rows_by_video(
 
 def with_images(file: Path, videos: Sequence[VideoReader], folder: Path) -> Labels:
     """Return the labels of a table with images of these frames, written to `folder`."""
-    labels = read_labels(file, pictures=False)
+    labels = read_labels(file, with_images=False)
     numbers, owners = frame_numbers(labels), _owners(labels, videos)
     for rows in videos:
         own = [n for n, each in zip(numbers, owners, strict=True) if each is rows]

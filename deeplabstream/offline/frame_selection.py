@@ -172,12 +172,12 @@ def write_images(
     """
     into.mkdir(parents=True, exist_ok=True)
     written = []
-    for picture in progress(rows.images_at(wanted), "writing frames", len(wanted)):
-        path = image_path(rows, picture.row, into)
-        if picture.image is None or picture.damaged:
+    for image in progress(rows.images_at(wanted), "writing frames", len(wanted)):
+        path = image_path(rows, image.row, into)
+        if image.image is None or image.damaged:
             continue
         if not path.exists():
-            good, data = cv2.imencode(".png", picture.image)
+            good, data = cv2.imencode(".png", image.image)
             if good:
                 path.write_bytes(data.tobytes())
                 written.append(path)

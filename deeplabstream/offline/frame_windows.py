@@ -1,4 +1,4 @@
-"""Pieces of a film for a network, with the neighbours that some networks look at."""
+"""Pieces of a video for a network, with the neighbours that some networks look at."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from deeplabstream.video.video_reader import VideoImage
 GPU_BATCH = 8
 """Images that a network on a GPU gets at once."""
 HANDED = 4
-"""Pictures, at least, that go from thread to thread at once: handing over costs."""
+"""Images, at least, that go from thread to thread at once: handing over costs."""
 FOLLOWING = 16
-"""Pictures asked about at once of a network that looks at neighbours: these cost more."""
+"""Images asked about at once of a network that looks at neighbours: these cost more."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """Pictures that follow each other; those from `start` to `stop` are asked about."""
+    """Images that follow each other; those from `start` to `stop` are asked about."""
 
-    pictures: Sequence[VideoImage]
+    images: Sequence[VideoImage]
     start: int
     stop: int
 
     @property
     def asked(self) -> Sequence[VideoImage]:
         """The images that are asked about."""
-        return self.pictures[self.start : self.stop]
+        return self.images[self.start : self.stop]
 
 
 def batch_for(estimator: PoseEstimator) -> int:
@@ -51,15 +51,15 @@ def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, 
     return batch * -(-least // batch), reach
 
 
-def windows(pictures: Iterable[VideoImage], size: int, reach: int) -> Iterator[Window]:
+def windows(images: Iterable[VideoImage], size: int, reach: int) -> Iterator[Window]:
     """Yield windows that ask about `size` images (the last about fewer), in order.
 
     Each has up to `reach` images more on both sides; at the ends there are none.
     """
     held: list[VideoImage] = []
     start = 0
-    for picture in pictures:
-        held.append(picture)
+    for image in images:
+        held.append(image)
         if len(held) == start + size + reach:
             yield Window(held, start, start + size)
             kept = start + size - reach
@@ -78,7 +78,7 @@ def estimated(
     """Return the poses of the images that are asked about; None: there is no image.
 
     `images` are what the network is shown of the window's images. What is lost ends a
-    row of images that follow each other, as the film's ends do.
+    row of images that follow each other, as the video's ends do.
     """
     if not reach_of(estimator):
         asked = images[window.start : window.stop]

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+METRICS = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
+"""Without labels the first only. Files: `NAME_METRIC.csv`."""
 
 
 def temporal_norm(points: NDArray[np.floating]) -> Numbers:

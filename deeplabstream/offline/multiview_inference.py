@@ -137,7 +137,7 @@ def _estimated(
     shape: tuple[int, int, int],
 ) -> NDArray[np.float32]:
     """Return (moment, view, bodypart, 3): x, y, confidence; NaN: not decoded."""
-    images = [picture.image for moment in moments for picture in moment]
+    images = [frame.image for moment in moments for frame in moment]
     grey: Image = np.full((64, 64, 3), LOST, np.uint8)
     poses = estimator.estimate([grey if image is None else image for image in images])
     values = [

@@ -89,47 +89,47 @@ class Drawing:
         import cv2
 
         look = self._look
-        picture: NDArray[Any] = np.array(image, np.uint8)
+        drawn: NDArray[Any] = np.array(image, np.uint8)
         if look.scale != 1:
             size = (
                 round(image.shape[1] * look.scale),
                 round(image.shape[0] * look.scale),
             )
-            picture = np.asarray(cv2.resize(picture, size), np.uint8)
+            drawn = np.asarray(cv2.resize(drawn, size), np.uint8)
         for each, places, pairs in zip(
             self._shown, self._places, self._pairs, strict=True
         ):
             parts = each.poses.skeleton.bodyparts
             colours = _colours(len(parts))
             if look.trail:
-                _trails(picture, places[max(0, row - look.trail) : row + 1], colours)
+                _trails(drawn, places[max(0, row - look.trail) : row + 1], colours)
             for animal in places[row].tolist():
                 for one, other in pairs:
                     if NOWHERE not in (animal[one][0], animal[other][0]):
-                        _line(picture, animal[one], animal[other], _EDGE, 1)
+                        _line(drawn, animal[one], animal[other], _EDGE, 1)
                 for part, place in enumerate(animal):
                     if place[0] == NOWHERE:
                         continue
-                    _mark(picture, place, each.mark, look.radius, colours[part])
+                    _mark(drawn, place, each.mark, look.radius, colours[part])
                     if look.names:
                         at = (place[0] >> _BITS) + 5, (place[1] >> _BITS) - 4
-                        _write(picture, parts[part], at, 0.35, colours[part])
+                        _write(drawn, parts[part], at, 0.35, colours[part])
             if len(each.poses.identity):
-                _doubts(picture, each.poses, row, places[row])
+                _doubts(drawn, each.poses, row, places[row])
         if look.text:
-            self._texts(picture, text)
-        return picture
+            self._texts(drawn, text)
+        return drawn
 
-    def _texts(self, picture: NDArray[Any], text: str) -> None:
-        _write(picture, text, (6, picture.shape[0] - 8), 0.45, _WHITE)
+    def _texts(self, image: NDArray[Any], text: str) -> None:
+        _write(image, text, (6, image.shape[0] - 8), 0.45, _WHITE)
         for line, each in enumerate(one for one in self._shown if one.name):
             place = [10 << _BITS, (12 + 16 * line) << _BITS]
-            _mark(picture, place, each.mark, 4, _WHITE)
-            _write(picture, each.name, (20, 16 + 16 * line), 0.45, _WHITE)
+            _mark(image, place, each.mark, 4, _WHITE)
+            _write(image, each.name, (20, 16 + 16 * line), 0.45, _WHITE)
 
 
 def _doubts(
-    picture: NDArray[Any], poses: PoseTable, row: int, places: NDArray[np.int32]
+    image: NDArray[Any], poses: PoseTable, row: int, places: NDArray[np.int32]
 ) -> None:
     """Write the name of each animal with an ambiguous identity, and a question mark."""
     for name, word, animal in zip(
@@ -138,11 +138,11 @@ def _doubts(
         seen = animal[animal[:, 0] != NOWHERE] >> _BITS
         if is_ambiguous(word) and len(seen):
             x, y = seen.mean(axis=0).astype(int).tolist()
-            _write(picture, f"{name}?", (x, y), 0.45, _DOUBTED)
+            _write(image, f"{name}?", (x, y), 0.45, _DOUBTED)
 
 
 def _trails(
-    picture: NDArray[Any], past: NDArray[np.int32], colours: Sequence[Colour]
+    image: NDArray[Any], past: NDArray[np.int32], colours: Sequence[Colour]
 ) -> None:
     """Draw where each body part came from; the older, the darker."""
     for age, (before, after) in enumerate(pairwise(past.tolist()), start=1):
@@ -150,21 +150,21 @@ def _trails(
             for colour, here, there in zip(colours, one, other, strict=True):
                 if NOWHERE not in (here[0], there[0]):
                     faded = tuple(level * age // len(past) for level in colour)
-                    _line(picture, here, there, faded, 1)
+                    _line(image, here, there, faded, 1)
 
 
 def _mark(
-    picture: NDArray[Any], place: Any, mark: Mark, radius: int, colour: Any
+    image: NDArray[Any], place: Any, mark: Mark, radius: int, colour: Any
 ) -> None:
     import cv2
 
     x, y = place
     size = radius << _BITS
     if mark == "dot":
-        cv2.circle(picture, (x, y), size, colour, -1, cv2.LINE_AA, _BITS)
+        cv2.circle(image, (x, y), size, colour, -1, cv2.LINE_AA, _BITS)
     elif mark == "cross":
-        _line(picture, (x - size, y - size), (x + size, y + size), colour, 2)
-        _line(picture, (x - size, y + size), (x + size, y - size), colour, 2)
+        _line(image, (x - size, y - size), (x + size, y + size), colour, 2)
+        _line(image, (x - size, y + size), (x + size, y - size), colour, 2)
     else:
         around = (
             [(-1, -1), (1, -1), (1, 1), (-1, 1)]
@@ -174,13 +174,13 @@ def _mark(
         corners = np.array(
             [[x + size * dx, y + size * dy] for dx, dy in around], np.int32
         )
-        cv2.polylines(picture, [corners], True, colour, 2, cv2.LINE_AA, _BITS)
+        cv2.polylines(image, [corners], True, colour, 2, cv2.LINE_AA, _BITS)
 
 
-def _line(picture: NDArray[Any], one: Any, other: Any, colour: Any, width: int) -> None:
+def _line(image: NDArray[Any], one: Any, other: Any, colour: Any, width: int) -> None:
     import cv2
 
-    cv2.line(picture, one, other, colour, width, cv2.LINE_AA, _BITS)
+    cv2.line(image, one, other, colour, width, cv2.LINE_AA, _BITS)
 
 
 @lru_cache(maxsize=64)
@@ -194,11 +194,11 @@ def _colours(count: int) -> tuple[Colour, ...]:
 
 
 def _write(
-    picture: NDArray[Any], text: str, place: tuple[int, int], size: float, colour: Any
+    image: NDArray[Any], text: str, place: tuple[int, int], size: float, colour: Any
 ) -> None:
     import cv2
 
     font = cv2.FONT_HERSHEY_SIMPLEX
     shade = place[0] + 1, place[1] + 1
-    cv2.putText(picture, text, shade, font, size, _BLACK, 1, cv2.LINE_AA)
-    cv2.putText(picture, text, place, font, size, colour, 1, cv2.LINE_AA)
+    cv2.putText(image, text, shade, font, size, _BLACK, 1, cv2.LINE_AA)
+    cv2.putText(image, text, place, font, size, colour, 1, cv2.LINE_AA)

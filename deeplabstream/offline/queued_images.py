@@ -20,7 +20,7 @@ from deeplabstream.recording.recorded_frames import video_frames
 from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.training.data.label_book import write_uncertain
-from deeplabstream.training.data.labels import PICTURES
+from deeplabstream.training.data.labels import LABELED_DATA
 from deeplabstream.video.video_reader import open_video
 
 
@@ -56,14 +56,14 @@ def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImage
         elif frame.image:
             source = folder.queue_path.parent / frame.image
             own = f"{run.resolve().name}_{stem(frame.camera)}_queue"
-            paths[frame] = path = into / PICTURES / own / source.name
+            paths[frame] = path = into / LABELED_DATA / own / source.name
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 shutil.copyfile(source, path)
                 new += 1
     for video, wanted in by_video.items():
         rows = open_video(video)
-        own_folder = into / PICTURES / f"{run.resolve().name}_{video.stem}"
+        own_folder = into / LABELED_DATA / f"{run.resolve().name}_{video.stem}"
         new += len(write_images(rows, np.array(sorted(wanted), np.int64), own_folder))
         for row, frame in wanted.items():
             if (path := image_path(rows, row, own_folder)).exists():

@@ -74,7 +74,7 @@ def render(
     start, stop = max(0, span.start), min(span.stop, len(rows))
     with ExitStack() as work:
         making = work.enter_context(atomic_file(path))
-        film = work.enter_context(_OutputVideo(making, rows, look.scale, codec))
+        rendered = work.enter_context(_OutputVideo(making, rows, look.scale, codec))
         decoded = work.enter_context(
             ahead(_within(rows.images(start, decoder), stop), most=16)
         )
@@ -82,29 +82,29 @@ def render(
             ahead(_drawn(decoded, rows, Drawing(shown, look)), most=16)
         )
         for done, (row, image) in enumerate(images, start=1):
-            film.write(image, row, start)
+            rendered.write(image, row, start)
             watch(done, stop - start)
-        return film.pictures
+        return rendered.images
 
 
 def _within(decoded: Iterable[VideoImage], stop: int) -> Iterator[VideoImage]:
-    for picture in decoded:
-        if picture.row >= stop:
+    for image in decoded:
+        if image.row >= stop:
             return
-        yield picture
+        yield image
 
 
 def _drawn(
     decoded: Iterable[VideoImage], rows: VideoReader, drawing: Drawing
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     still: Image = np.zeros((rows.form.height, rows.form.width, 3), np.uint8)
-    for picture in decoded:
-        lost = picture.image is None
-        if picture.image is not None:
-            still = as_bgr(picture.image)
-        text = f"{picture.row}  {picture.time_ns / 1e9:.3f} s"
+    for image in decoded:
+        lost = image.image is None
+        if image.image is not None:
+            still = as_bgr(image.image)
+        text = f"{image.row}  {image.time_ns / 1e9:.3f} s"
         text += "  not decoded" if lost else ""
-        yield picture.row, drawing.on(still, picture.row, text)
+        yield image.row, drawing.on(still, image.row, text)
 
 
 class _OutputVideo:
@@ -117,7 +117,7 @@ class _OutputVideo:
             raise DeepLabStreamError(f"{codec} is not one of {', '.join(CODECS)}")
         name, options = CODECS[codec]
         self._rows = rows
-        self.pictures = 0
+        self.images = 0
         size = round(rows.form.height * scale), round(rows.form.width * scale)
         self._size = size[0] // 2 * 2, size[1] // 2 * 2
         refused = f"can't encode {path.suffix} as {codec} on this computer"
@@ -151,7 +151,7 @@ class _OutputVideo:
         self._last = max(self._last + 1, ticks)
         frame.pts, frame.time_base = self._last, self._tick_s
         self._container.mux(self._stream.encode(frame))
-        self.pictures += 1
+        self.images += 1
 
     def __enter__(self) -> "_OutputVideo":
         return self

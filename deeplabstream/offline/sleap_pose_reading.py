@@ -1,7 +1,9 @@
 """Reading of SLEAP's predictions: analysis HDF5 and CSV (`.analysis.h5`, `.csv`), and `.slp`.
 
 In an analysis file each track is an animal. In a labels file, too; without tracks, there must
-be one animal in each frame. Where a frame was also labelled by hand, these points count.
+be one animal in each frame. Where a frame was also labelled by hand, these points count. A
+manual label without a track, which SLEAP writes by default, has the track of the prediction
+that it was made from, else the only one of the file if every prediction has it.
 """
 
 import json
@@ -18,8 +20,8 @@ from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.pose_table import PoseTable, pose_table
 from deeplabstream.training.data.sleap_packages import (
-    SINCE_CENTRES,
     USER,
+    centre_shift,
     sleap_skeleton,
     track_names,
 )
@@ -158,8 +160,9 @@ def _placed(
     if not len(frames):
         raise DeepLabStreamError(f"{file} contains no poses")
     count = 1 + int(frames["frame_idx"].max())
-    has_tracks = "track" in (instances.dtype.names or ())
-    tracks = instances["track"] if has_tracks else np.full(len(instances), -1)
+    fields = instances.dtype.names or ()
+    given = instances["track"] if "track" in fields else np.full(len(instances), -1)
+    tracks = _with_manual(instances, given.astype(np.int64))
     used = sorted({int(track) for track in tracks})
     if count > _MOST_FRAMES or len(used) > _MOST_TRACKS:
         raise ValueError(f"it declares {count} frames and {len(used)} tracks")
@@ -177,10 +180,14 @@ def _placed(
     rows = np.repeat(frames["frame_idx"].astype(np.int64), sizes)
     places = np.searchsorted(used, tracks[own])
     by_user = instances["instance_type"][own] == USER
-    _check_once(
-        file, rows, np.where(by_user, -1 - places, places), np.asarray(used)[places]
-    )
-    shift = _shift(content)
+    _check_once(file, rows, np.where(by_user, -1 - places, places), given[own])
+    unknown = by_user & (tracks[own] < 0)
+    if unknown.any() and used[-1] >= 0:
+        raise DeepLabStreamError(
+            f"{file}: frame {rows[unknown][0]} has a manual label without a track, and the "
+            "file has several animals; set its track in SLEAP, or delete the label"
+        )
+    shift = centre_shift(content)
     # manual labels last, because they replace predictions of the same track
     for is_user, name in ((False, "pred_points"), (True, "points")):
         chosen = by_user == is_user
@@ -197,6 +204,25 @@ def _placed(
             points[(*at, slice(None), axis)] = values
         confidence[at] = np.where(there, scores, 0.0)
     return points, confidence, used
+
+
+def _with_manual(
+    instances: NDArray[Any], tracks: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return tracks (instance,) with those of manual labels that have none; -1: not known."""
+    lacking = (instances["instance_type"] == USER) & (tracks < 0)
+    if not lacking.any():
+        return tracks
+    tracks = tracks.copy()
+    if "from_predicted" in (instances.dtype.names or ()):
+        sources = instances["from_predicted"].astype(np.int64)
+        of = dict(zip(instances["instance_id"].tolist(), tracks.tolist(), strict=True))
+        for row in np.flatnonzero(lacking & (sources >= 0)).tolist():
+            tracks[row] = of.get(int(sources[row]), -1)
+    names = np.unique(tracks[~lacking])
+    if len(names) == 1:
+        tracks[lacking & (tracks < 0)] = names[0]
+    return tracks
 
 
 def _check_once(
@@ -220,12 +246,6 @@ def _untracked(file: Path, row: int, track: int) -> str:
             "which is which; track them in SLEAP first"
         )
     return f"{file}: frame {row} has two animals in one track"
-
-
-def _shift(content: "h5py.File") -> float:
-    """Return what is subtracted from positions: pixel centres once lay at halves."""
-    version = float(content["metadata"].attrs.get("format_id", 1.2))
-    return 0.5 if version < SINCE_CENTRES else 0.0
 
 
 def _as_confidence(scores: NDArray[Any]) -> NDArray[np.float64]:

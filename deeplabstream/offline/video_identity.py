@@ -45,12 +45,12 @@ class VideoIdentityTracker:
         """Exchanges of animals that were found and corrected."""
         return sum(words.count("exchanged") for words in self.words)
 
-    def update(self, picture: VideoImage, pose: Pose | None) -> Pose | None:
+    def update(self, image: VideoImage, pose: Pose | None) -> Pose | None:
         """Return the pose of the next frame in the order of names; None: no pose."""
-        if pose is None or picture.image is None:
+        if pose is None or image.image is None:
             self.words.append(("",) * self.skeleton.count)
             return None
-        told = self._identity.update(picture.image, pose, picture.time_ns / 1e9)
+        told = self._identity.update(image.image, pose, image.time_ns / 1e9)
         self.words.append(tuple(told.identity) or ("",) * self.skeleton.count)
         return told
 

@@ -5,6 +5,7 @@ the rows: one line of JSON with the video, the network and the shape, then the r
 float32. After an interruption the complete rows are used again.
 """
 
+import hashlib
 import json
 from collections.abc import (
     Callable,
@@ -28,6 +29,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
+from deeplabstream.offline.metrics import METRICS
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.offline.video_identity import (
@@ -48,10 +50,12 @@ FACTS = ".prediction.json"
 """End of the name of the file that describes a prediction."""
 _LONGEST_HEAD = 1 << 20
 """Bytes."""
+_SAMPLES, _SAMPLE = 16, 1 << 16
+"""Parts of a video that identify it, and the bytes of each."""
 
 
 def estimate_batches(
-    pictures: Iterable[VideoImage],
+    frames: Iterable[VideoImage],
     estimator: PoseEstimator,
     batch: int = 0,
     camera: str = "",
@@ -67,12 +71,12 @@ def estimate_batches(
     threads = at_once(estimator)
 
     def work(window: Window) -> list[tuple[VideoImage, Pose | None]]:
-        images = [picture.image for picture in window.pictures]
+        images = [image.image for image in window.images]
         poses = estimated(images, window, estimator, batch, camera)
         return list(zip(window.asked, poses, strict=True))
 
     with (
-        ahead(windows(pictures, size, reach), most=threads + 1) as decoded,
+        ahead(windows(frames, size, reach), most=threads + 1) as decoded,
         in_order(work, decoded, threads) as ready,
     ):
         yield from ready
@@ -96,18 +100,18 @@ class PrecomputedEstimator(EstimatorWrapper):
     _poses: dict[int, Pose] = field(default_factory=dict)
 
     def frames(
-        self, pictures: Iterable[VideoImage], camera: str, batch: int = 0
+        self, images: Iterable[VideoImage], camera: str, batch: int = 0
     ) -> Iterator[Frame]:
         """Yield a frame for each decoded image; its pose is stored until the next frame."""
         batch = 1 if remembers(self.estimator, camera) else batch
-        for done in estimate_batches(pictures, self.estimator, batch, camera):
-            for picture, pose in done:
-                if picture.image is None or pose is None:
+        for done in estimate_batches(images, self.estimator, batch, camera):
+            for image, pose in done:
+                if image.image is None or pose is None:
                     continue
                 self._poses.clear()
-                self._poses[id(picture.image)] = pose
-                time_ns = picture.time_ns
-                yield Frame(camera, picture.row, time_ns, time_ns, picture.image)
+                self._poses[id(image.image)] = pose
+                time_ns = image.time_ns
+                yield Frame(camera, image.row, time_ns, time_ns, image.image)
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
@@ -264,10 +268,8 @@ def _blocks(
     begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
     for done in estimate_batches(rows.images(begin, decoder), estimator, batch):
         if identities is not None:
-            done = [
-                (picture, identities.update(picture, pose)) for picture, pose in done
-            ]
-        if new := [pose for picture, pose in done if picture.row >= start]:
+            done = [(image, identities.update(image, pose)) for image, pose in done]
+        if new := [pose for image, pose in done if image.row >= start]:
             yield np.stack([values_of(pose, shape) for pose in new])
 
 
@@ -307,28 +309,43 @@ def files_of_others(
 ) -> list[Path]:
     """Return the files of a prediction that another network, video or program may have written.
 
-    `own` are the `formats_written` by this network for this video. If there are none, the
-    metrics, the identities and `NAME.prediction.json` are not its own either.
+    `own` is what this network has written for this video (`kinds_written`). If there is
+    nothing, the identities and `NAME.prediction.json` are not its own either.
     """
     others = [folder / f"{name}.{kind}" for kind in formats if kind not in own]
+    others += [folder / f"{name}_{each}.csv" for each in metrics if each not in own]
     if own:
         return others
-    more = [folder / f"{name}_{metric}.csv" for metric in metrics]
-    facts, identity = folder / f"{name}{FACTS}", identity_file(folder / f"{name}.csv")
-    return [*others, facts, *more, identity]
+    return [*others, folder / f"{name}{FACTS}", identity_file(folder / f"{name}.csv")]
 
 
-def formats_written(facts: Path, video: Path, network: str) -> frozenset[str]:
-    """Return the formats in which a network's poses of a video were written.
+def kinds_written(facts: Path, video: Path, network: str) -> frozenset[str]:
+    """Return the formats and metrics that a network's prediction of a video has written.
 
     `facts` is the file `NAME.prediction.json` beside them; `network` the network's hash.
+    Earlier versions recorded neither the metrics nor a checksum of the video: all metrics
+    count as theirs, and the video's size alone is compared.
     """
     try:
         told = json.loads(facts.read_text("utf-8"))
-        same = told["sha256"] == network and told["bytes"] == video.stat().st_size
-        return frozenset(told["formats"] if same else ())
-    except (OSError, ValueError, KeyError, TypeError):
+        if told["sha256"] != network or told["bytes"] != video.stat().st_size:
+            return frozenset()
+        samples = told.get("samples_sha256")
+        if samples is not None and samples != samples_sha256(video):
+            return frozenset()
+        return frozenset([*told["formats"], *told.get("metrics", METRICS)])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return frozenset()
+
+
+def samples_sha256(video: Path) -> str:
+    """Return a checksum of 16 parts of a file, evenly spaced from its first to its last byte."""
+    digest, last = hashlib.sha256(), max(0, video.stat().st_size - _SAMPLE)
+    with video.open("rb") as file:
+        for part in range(_SAMPLES):
+            file.seek(last * part // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
 
 
 def values_of(pose: Pose | None, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -112,6 +112,58 @@ def test_the_same_animals_before_and_after() -> None:
     assert found.notes == ("distance_mm: not in all groups: 3",)
 
 
+def test_ranks_are_compared_where_all_values_of_a_group_are_equal() -> None:
+    groups = {"a": [0.0] * 4, "b": [1.0, 2, 3, 5], "c": [4.0, 5, 6, 7.5]}
+    found = compare_groups(results(groups), ["distance_mm"]).table
+    assert (
+        found["test"].tolist() == ["Kruskal-Wallis test"] + ["Mann-Whitney U test"] * 3
+    )
+    assert set(found["reason"]) == {"all values of a are equal"}
+    assert found["p"][0] == pytest.approx(scipy.stats.kruskal(*groups.values()).pvalue)
+    apart = {"a": [0.0] * 4, "b": [1.0] * 4}
+    (row,) = compare_groups(results(apart), ["distance_mm"]).table.to_dict("records")
+    expected = scipy.stats.mannwhitneyu(*apart.values()).pvalue
+    assert row["p"] == pytest.approx(expected)
+    assert row["difference"] == row["ci_low"] == row["ci_high"] == -1
+
+
+def test_means_are_not_compared_without_a_variance() -> None:
+    groups = {
+        "a": [0.1] * 4,
+        "b": [1.0, 2, 3, 5],
+        "c": [4.0, 5, 6, 7.5],
+        "d": [9.0] * 4,
+    }
+    table = results(groups, runs=3)  # equal up to rounding
+    found = compare_groups(table, ["distance_mm"], test="means")
+    p = dict(zip(found.table["comparison"], found.table["p"], strict=True))
+    assert {name for name, value in p.items() if np.isnan(value)} == {"all", "a - d"}
+    assert all(0 < value < 1 for value in p.values() if not np.isnan(value))
+    why = "not tested: all values of a, d are equal; compare ranks instead"
+    assert found.notes == (f"distance_mm, all: {why}", f"distance_mm, a - d: {why}")
+    with_one = compare_groups(table, ["distance_mm"], levels=["a", "b"], test="means")
+    assert with_one.table["test"][0] == "Welch's t-test"
+
+
+@pytest.mark.parametrize(
+    ("test", "amount", "tested"),
+    [("auto", 0.1, 1), ("means", 0.1, 0), ("ranks", 0.1, 1), ("auto", 0.0, 0)],
+)
+def test_phases_that_differ_by_the_same_amount_have_ranks_only(
+    test: str, amount: float, tested: int
+) -> None:
+    groups = {"a": NORMAL, "b": NORMAL + amount, "c": NORMAL + 3 * amount}
+    found = compare_groups(
+        results(groups, "span"), ["distance_mm"], "span", paired=True,
+        test=test,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert found.table["p"].notna().tolist() == [bool(tested), False, False, False]
+    assert len(found.notes) == 4 - tested
+    assert all("differ by the same amount" in note for note in found.notes)
+    if tested:
+        assert found.table["test"][0] == "Friedman test"
+
+
 def test_holm_corrects_for_all_measures() -> None:
     table = results({"a": NORMAL, "b": NORMAL + 1})
     table["speed"] = table["distance_mm"] + 0.1 * np.arange(len(table))
@@ -128,6 +180,10 @@ def test_there_is_no_p_without_animals() -> None:
     same = compare_groups(results({"a": [1.0, 1.0], "b": [1.0, 1.0]}), ["distance_mm"])
     assert np.isnan(same.table["p"][0])
     assert "all values are equal" in same.notes[0]
+    phases = results({"a": [0.0, 1.0], "b": [2.0, 5.0], "c": [3.0, 7.0]}, "span")
+    two = compare_groups(phases, ["distance_mm"], "span", paired=True)
+    assert two.table["p"].notna().tolist() == [False, True, True, True]
+    assert "all: not tested: fewer than 3 animals in a group" in two.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_list import change_notes
-from tests.analysis.made import body_at, made_run
+from tests.analysis.made import body_at, made_run, run_of_two_experiments
 from tests.recording import recorded, small_run
 from utils.AnalyseRuns import main
 
@@ -180,6 +180,19 @@ def test_two_animals_have_a_column_each(tmp_path: Path) -> None:
     page = write_run_report(run, tmp_path / "a.html")
     assert "measure of unit anna bob definition" in words_of(page)
     assert "Plots: anna, camera top" in words_of(page)
+
+
+def test_trials_have_the_number_of_their_experiment(tmp_path: Path) -> None:
+    run = run_of_two_experiments(tmp_path)
+    words = words_of(write_run_report(run, tmp_path / "a.html"))
+    assert "experiment trial start (s) end (s) stimulus outcome" in words
+    zero_s = analyse(run).spans[0].start_s
+    for experiment, trial, start_s in (
+        (1, 1, 0.266667),
+        (1, 2, 6.466667),
+        (2, 1, 15.066667),
+    ):
+        assert f" {experiment} {trial} {number(start_s - zero_s)} " in words
 
 
 def test_an_exclusion_is_at_the_top(golden: Path, tmp_path: Path) -> None:

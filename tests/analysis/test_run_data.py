@@ -24,7 +24,7 @@ from deeplabstream.analysis.run_data import read_run
 from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
-from tests.analysis.made import body_at, made_run
+from tests.analysis.made import body_at, made_run, run_of_two_experiments
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
 
@@ -175,6 +175,66 @@ def test_a_trial_without_an_outcome_ends_with_the_next() -> None:
         (1, 3, ""), (3, 4, "over"), (6, 9, ""),
     ]  # fmt: skip
     assert all(np.isnan(each.reaction_s) for each in found)
+
+
+def test_the_trials_of_several_experiments_of_a_run_are_told_apart(
+    tmp_path: Path,
+) -> None:
+    data = read_run(run_of_two_experiments(tmp_path))
+    assert [
+        (t.experiment, t.number, round(t.start_s, 3), round(t.end_s, 3), t.outcome)
+        for t in data.trials
+    ] == [
+        (1, 1, 0.267, 4.267, "right"), (1, 2, 6.467, 9, ""),
+        (2, 1, 15.067, 19.067, "right"), (2, 2, 25.8, 29.8, "right"),
+    ]  # fmt: skip
+    assert data.trials[2].reaction_s == pytest.approx(
+        read_run(GOLDEN / "trial_based").trials[2].reaction_s
+    )
+    assert [each for each in data.notes if "experiments" in each] == [
+        "2 experiments ran: results span from the start of the first one to the end of "
+        "the last one; choose a part with start_s and end_s"
+    ]
+    assert not [
+        each for each in read_run(GOLDEN / "trial_based").notes if "ran" in each
+    ]
+
+
+def test_experiments_are_counted_where_the_first_start_was_not_recorded(
+    tmp_path: Path,
+) -> None:
+    run = run_of_two_experiments(tmp_path)
+    path = run / "events.csv"
+    head, started, rest = path.read_text("utf-8").partition(
+        "experiment,,,,,,,,started\n"
+    )
+    assert started
+    path.write_text(head[: head.rindex("\n") + 1] + rest, "utf-8")
+    assert [each.experiment for each in read_run(run).trials] == [1, 1, 2, 2]
+
+
+def test_an_experiment_whose_end_was_not_written_counts_to_the_end_of_the_run(
+    tmp_path: Path,
+) -> None:
+    run = Path(shutil.copytree(GOLDEN / "trial_based", tmp_path / "killed"))
+    path = run / "events.csv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    ends = [n for n, line in enumerate(lines) if ",note,,,experiment," in line][1:]
+    note = "{},note,,,experiment,,,,,,,,{}\n"
+    first = [note.format("9.000000", "stopped"), note.format("9.500000", "started")]
+    kept = [line for n, line in enumerate(lines) if n not in ends]
+    path.write_text("".join([*kept, *first]), "utf-8")
+    data = read_run(run)
+    assert data.period[1] == data.t[-1] > 20
+
+
+def test_an_experiment_that_was_not_started_does_not_move_the_end(run: Path) -> None:
+    path = run / "events.csv"
+    note = "{},note,,,experiment,,,,,,,,{}\n"
+    lines = path.read_text("utf-8").replace("the video is over", "stopped")
+    lines = lines.replace("29.933333,note", "20.000000,note")
+    path.write_text(lines + note.format("25.000000", "not started: no space"), "utf-8")
+    assert read_run(run).period == (0, 20)
 
 
 def test_an_output_that_was_never_switched_off_is_on_to_the_end() -> None:

@@ -131,7 +131,7 @@ def test_windows_ask_about_each_picture_once(count: int, reach: int) -> None:
     film = [VideoImage(row, row, None) for row in range(count)]
     asked = []
     for window in windows(film, 4, reach):
-        rows = [picture.row for picture in window.pictures]
+        rows = [picture.row for picture in window.images]
         own = [picture.row for picture in window.asked]
         assert rows == list(
             range(max(0, own[0] - reach), min(count, own[-1] + 1 + reach))

@@ -12,7 +12,7 @@ import pytest
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.offline.distillation import students
+from deeplabstream.offline.distillation import distillation, students
 from deeplabstream.offline.distillation.agreement import Agreement, agreement
 from deeplabstream.offline.distillation.labelling import (
     HAND,
@@ -374,9 +374,49 @@ def test_a_stopped_distillation_continues_and_ends_with_a_network(
     assert '{"student": 1, "students": 1, "name": ' in said
     assert "RUNTIME = cpu" in said
     model = load_model_folder(stopped)
-    assert model.about["distilled"]["teacher"] == "arena"  # type: ignore[index, call-overload]
+    distilled = model.about["distilled"]
+    assert isinstance(distilled, dict)
+    assert distilled["teacher"] == "arena"
+    licence = load_model_folder(MODELS / "arena").licence
+    assert distilled["licence"] == licence != ""
+    assert model.licence == licence, "its own is not named"
     assert main(again) == 2
     assert "is finished; name a new folder" in capsys.readouterr().err
+
+
+def test_ranges_of_eight_bits_are_found_on_frames_that_are_learned_from(
+    stopped: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = shutil.copytree(stopped, tmp_path / "fast")
+    (output / "model.json").unlink(missing_ok=True)
+    used: list[tuple[Path, np.ndarray]] = []
+
+    def measured(
+        folder: Path,
+        name: str,
+        how: Yardsticks,
+        ms: float,
+        images: np.ndarray,
+        say: object,
+    ) -> list[Student]:
+        used.append((folder, images))
+        return [student(5, 5)]
+
+    monkeypatch.setattr(distillation, "measure_student", measured)
+    check = json.loads((output / "distillation/given.json").read_text("utf-8"))["check"]
+    words = ["--teacher", "arena", "--videos", str(film), "--output", str(output)]
+    words += ["--check", check, "--agree", "50", "--within", "0.1"]
+    assert main([*words, "--at-most-ms", "5000", "--resume", *QUICK]) == 1
+    ((folder, ranges),) = used
+    fitting, fitted = load_model_folder(folder).fitting, []
+    for table in (LABELS, HELD_OUT):
+        files = read_labels(output / "distillation/labels" / table).images
+        images = [image for file in files if (image := read_image(file)) is not None]
+        made = students.images_of(images, fitting)
+        fitted.append({image.tobytes() for image in made})
+    learned, held_out = fitted
+    assert {image.tobytes() for image in ranges} == learned
+    assert not learned & held_out
 
 
 def test_a_student_that_is_too_slow_is_tried_with_eight_bits(
@@ -418,6 +458,12 @@ def test_labels_made_by_hand_are_learned_from_and_held_out_apart(
     with (own / ORIGINS).open(encoding="utf-8", newline="") as lines:
         origins = {row["image"]: row["origin"] for row in csv.DictReader(lines)}
     assert {origins[name] for name in (*by_hand, *held_out.names)} == {"hand"}
+    taught = [
+        int(Path(name).stem[3:]) for name, by in origins.items() if by == "network"
+    ]
+    apart = [int(image.stem[3:]) for image in held_out.images]
+    assert len(taught) == 12
+    assert min(abs(n - at) for n in taught for at in apart) > KEPT_AWAY
     assert " by hand" in capsys.readouterr().out
 
 

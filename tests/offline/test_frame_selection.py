@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -6,6 +7,7 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.frame_selection import cover, pick, postures
+from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.lightning_pose.result_tables import write_predictions
@@ -65,6 +67,28 @@ def test_the_program_writes_pictures_once(tmp_path: Path) -> None:
     assert main(asked) == 0, "five more"
     assert len(list(files[0].parent.glob("*.png"))) == 10
     assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def analysed(tmp_path: Path) -> RunFolder:
+    """Make a run as VideoAnalyzer does: its only video has the poses drawn on it."""
+    video = film(tmp_path / "scenes.mkv")
+    facts = RunFacts(0, {"top": FORM}, more={"video": str(video)})
+    run = RunFolder.create_at(tmp_path / "run", datetime.now(UTC), "", facts)
+    film(run.path / "top.labelled.mkv")
+    return run
+
+
+def test_no_frame_with_a_drawing_is_picked(tmp_path: Path) -> None:
+    run = analysed(tmp_path)
+    assert run.videos == [tmp_path / "scenes.mkv"]
+    words = [str(run.path), "--into", str(tmp_path / "labels"), "--count", "2"]
+    assert main(words) == 0
+    (folder,) = (tmp_path / "labels/labeled-data").iterdir()
+    assert folder.name == "run_scenes"
+    recorded = film(run.path / "top.mkv")
+    assert run.videos == [recorded]
+    (run.path / "run.json").write_text("{")
+    assert run.videos == [recorded]
 
 
 def test_a_video_that_is_none_is_a_sentence(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_region_that_is_not_found_is_nan_and_said(
         assert table[f"{part}_x"].isna().all()
         assert (table[f"{part}_likelihood"] == 0).all()
     assert np.abs(off_truth(table, "left", [*PUPIL, "paw_l"])).max() < 0.3
-    assert "region nose_tip not found" in caplog.text
+    assert "left: region nose_tip not found" in caplog.text
     assert "region tongue not found (tube_top" in caplog.text
     compat = pipeline(tmp_path, ("MISSING_REGION = correct", "MISSING_REGION = compat"))
     with pytest.raises(DeepLabStreamError, match="nose_tip not found"):

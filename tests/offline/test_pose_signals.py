@@ -15,11 +15,11 @@ from deeplabstream.offline.ibl.pose_signals import (
     speed,
 )
 from deeplabstream.offline.ibl.quality import (
-    film_checks,
     image_checks,
     overall,
     pose_checks,
     pupil_checks,
+    video_checks,
 )
 from deeplabstream.offline.ibl.region_merging import median_filtered
 
@@ -131,11 +131,11 @@ def test_checks_pass_and_fail_as_ibls() -> None:
     assert pose_checks("body", poses, None)["mean_in_bbox"] == "PASS"
     plan = CameraPlan(size=(640, 512), rate=150, regions=("a",))
     times = np.arange(1000) / 150
-    good = film_checks(plan, (640, 512), 150.2, times)
+    good = video_checks(plan, (640, 512), 150.2, times)
     assert set(good.values()) == {"PASS"}
     lost = np.delete(times, [100, 101])
-    assert film_checks(plan, (640, 512), 150, lost)["dropped_frames"] == "FAIL"
-    assert film_checks(plan, (64, 512), 30, None)["framerate"] == "NOT_SET"
+    assert video_checks(plan, (640, 512), 150, lost)["dropped_frames"] == "FAIL"
+    assert video_checks(plan, (64, 512), 30, None)["framerate"] == "NOT_SET"
     sharp = rng.integers(60, 180, (64, 64), np.uint8)
     assert set(image_checks([sharp] * 4).values()) == {"PASS"}
     assert image_checks([sharp // 8])["brightness"] == "FAIL"

@@ -120,6 +120,16 @@ def test_the_program_renders_trials(
             main([*words, wrong])
 
 
+def test_a_path_with_an_equals_sign_is_no_name(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4")
+    table = tmp_path / "lr=0.001" / "film.csv"
+    table.parent.mkdir()
+    WRITERS["csv"](predict(film, DotFinder(), "dots").table, table)
+    words = [str(film), "--output", str(tmp_path), "--overwrite", "--poses"]
+    assert main([*words, str(table)]) == 0
+    assert main([*words, f"ours={table}", str(table)]) == 0
+
+
 def test_times_of_trials_may_be_another_clocks(tmp_path: Path) -> None:
     film = write_film(tmp_path / "film.mp4", frames=20)
     WRITERS["csv"](predict(film, DotFinder(), "dots").table, tmp_path / "film.csv")

@@ -201,6 +201,26 @@ def test_frames_after_the_last_animal_have_no_poses_in_sleap(
 
 
 @pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        (("individual1", "individual2"), 4),
+        (("track_0", "track_1"), 4),
+        (("anna", "bob"), 2),
+    ],
+)
+def test_only_animals_with_names_are_the_same_in_two_runs(
+    tmp_path: Path, film: Path, names: tuple[str, ...], count: int
+) -> None:
+    table = dots(animals=2)
+    table = replace(table, skeleton=Skeleton(("nose", "tail"), animals=names))
+    subjects = set()
+    for run in ("one", "two"):
+        dls.import_run(film, written(tmp_path, "csv", table), tmp_path / run)
+        subjects |= set(dls.analyse(tmp_path / run).table()["animal"])
+    assert len(subjects) == count
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ("scorer,a\n", "does not begin with the rows scorer, bodyparts and coords"),
@@ -372,6 +392,93 @@ def test_a_real_table_of_lightning_pose_has_the_points_that_movement_reads(
     np.testing.assert_allclose(data.t, theirs.time.values, atol=1e-3)
     sure = theirs.confidence.transpose("time", "individuals", "keypoints").values
     np.testing.assert_allclose(data.confidence, sure, atol=1e-6)
+
+
+def sleap_labels(path: Path, tracks: int, linked: bool, manual: int = 1) -> Path:
+    """Write predictions of three frames; frame 1 has `manual` labels without a track."""
+    import sleap_io
+
+    skeleton = sleap_io.Skeleton(["a", "b"])
+    video = sleap_io.Video(filename="x.mp4", open_backend=False)
+    names = [sleap_io.Track(f"fly{n}") for n in range(tracks)]
+    frames = []
+    for row in range(3):
+        found = [
+            sleap_io.PredictedInstance.from_numpy(
+                np.array([[3.0 + row + 100 * n, 4], [10, 12]]), skeleton=skeleton,
+                point_scores=np.array([0.9, 0.9]), score=0.9, track=track,
+            )
+            for n, track in enumerate(names)
+        ]  # fmt: skip
+        by_hand = [
+            sleap_io.Instance.from_numpy(
+                np.array([[50.0 + 100 * n, 60], [np.nan, np.nan]]), skeleton=skeleton
+            )
+            for n in range(manual if row == 1 else 0)
+        ]
+        if linked:
+            for label, source in zip(by_hand, found[::-1], strict=False):
+                label.from_predicted = source
+        frames.append(
+            sleap_io.LabeledFrame(
+                video=video, frame_idx=row, instances=[*found, *by_hand]
+            )
+        )
+    sleap_io.Labels(frames, tracks=names).save(str(path), embed=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tracks", "linked", "manual", "wanted"),
+    [
+        (1, False, 1, [[3, 50, 5]]),
+        (1, True, 1, [[3, 50, 5]]),
+        (2, True, 1, [[3, 4, 5], [103, 50, 105]]),
+        (2, True, 2, [[3, 150, 5], [103, 50, 105]]),
+    ],
+)
+def test_manual_labels_without_a_track_replace_predictions(
+    tmp_path: Path, tracks: int, linked: bool, manual: int, wanted: list[list[float]]
+) -> None:
+    found = read_poses(sleap_labels(tmp_path / "a.slp", tracks, linked, manual))
+    assert found.points[:, :, 0, 0].T.tolist() == wanted
+    assert found.animals == (("fly0", "fly1") if tracks > 1 else ("animal1",))
+    by_hand = found.points[1, :, 0, 0] % 100 == 50
+    assert np.isnan(found.points[1, by_hand, 1]).all()  # not visible in the label
+    assert found.confidence[1, by_hand].tolist() == [[1, 0]] * manual
+
+
+@pytest.mark.parametrize(
+    ("tracks", "manual", "said"),
+    [
+        (2, 1, "frame 1 has a manual label without a track.*set its track in SLEAP"),
+        (1, 2, "frame 1 has several animals without a track"),
+        (0, 2, "frame 1 has several animals without a track"),
+    ],
+)
+def test_manual_labels_of_unknown_animals_are_refused(
+    tmp_path: Path, tracks: int, manual: int, said: str
+) -> None:
+    with pytest.raises(DeepLabStreamError, match=said):
+        read_poses(sleap_labels(tmp_path / "a.slp", tracks, False, manual))
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_manual_label_does_not_replace_another_animal_than_its_own(
+    tmp_path: Path, linked: bool
+) -> None:
+    import sleap_io
+
+    file = sleap_labels(tmp_path / "a.slp", 2, linked)
+    labels = sleap_io.load_slp(str(file))
+    for frame in labels:
+        for one in frame.predicted_instances:
+            if one.track is not None and one.track.name == "fly1":
+                one.track = None
+    labels.tracks = [track for track in labels.tracks if track.name == "fly0"]
+    labels.save(str(tmp_path / "b.slp"), embed=False)
+    with pytest.raises(DeepLabStreamError, match="frame 1 has a manual label without"):
+        read_poses(tmp_path / "b.slp")
 
 
 @pytest.mark.skipif(not SLEAP.is_dir(), reason="SLEAP's data are not there")

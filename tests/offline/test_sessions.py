@@ -65,6 +65,16 @@ def test_a_session_becomes_alf_files(tmp_path: Path) -> None:
     assert "here INFO left: _ibl_leftCamera.lightningPose.pqt" in log
 
 
+def test_the_log_of_a_session_names_the_camera_of_a_region_that_was_not_found(
+    tmp_path: Path,
+) -> None:
+    session = made(tmp_path)
+    write_camera(session, "left", 5, without=["nose_tip"])
+    assert run_session(session, "here", networks=Finders()) == 0
+    log = (session / "logs/video.log").read_text("utf-8")
+    assert "here WARNING left: region nose_tip not found (nose_tip never exceeds" in log
+
+
 def test_one_cameras_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     session = whole(tmp_path)
     broken = session_videos(session)["left"]
@@ -197,7 +207,7 @@ def test_what_fails_is_tried_again_then_set_aside_with_the_reason(
         tried.append(session)
         raise ValueError("the disk is full")
 
-    run_queue(tmp_path, 10, work=work)
+    assert run_queue(tmp_path, 10, work=work) == 1
     assert len(tried) == 3
     queue = open_queue(tmp_path)
     assert queue.state(session) == "set aside"

@@ -21,7 +21,7 @@ from deeplabstream.offline.video_inference import (
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.video.video_reader import open_video
-from tests.offline.films import DotFinder, dot_at, spoil, write_film
+from tests.offline.films import DotFinder, dot_at, dotted, spoil, write_film
 from utils.PredictVideos import main
 
 
@@ -252,7 +252,7 @@ def test_another_format_of_another_network_replaces_no_file_of_the_first(
     if partial:
         (tmp_path / "film.partial").write_text("{}\n")
     other = [str(film), "--model", "arena", "--runtime", "cpu", "--to", "h5"]
-    for gone in ("film.prediction.json", "film_temporal_norm.csv", "film_identity.csv"):
+    for gone in ("film_temporal_norm.csv", "film.prediction.json", "film_identity.csv"):
         assert main(other) == 1
         assert f"{gone} already exists" in capsys.readouterr().err
         (tmp_path / gone).unlink()
@@ -410,3 +410,64 @@ def test_sleap_can_read_it(tmp_path: Path) -> None:
         assert file["tracks"].shape == (1, 2, 1, 9)
         np.testing.assert_allclose(file["tracks"][0, :, 0, 4], dot_at(4), atol=0.6)
         assert [name.decode() for name in file["node_names"]] == ["dot"]
+
+
+def _film_without_losses(path: Path, shift: int) -> Path:
+    """Write frames whose file has the same size for every `shift`."""
+    draw = lambda row: np.roll(dotted(row), shift, axis=1)  # noqa: E731
+    return write_film(path, draw, frames=3, codec="rawvideo")
+
+
+def test_poses_of_a_replaced_video_of_equal_size_are_not_those_of_the_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = _film_without_losses(tmp_path / "film.avi", 0)
+    size = film.stat().st_size
+    words = [str(film), "--model", "stand-in:0", "--no-metrics"]
+    assert main(words) == 0
+    before = (tmp_path / "film.csv").read_bytes()
+    assert main(words) == 0
+    assert "is already predicted" in capsys.readouterr().out
+    _film_without_losses(film, 5)
+    assert film.stat().st_size == size
+    assert main(words) == 1
+    assert "film.csv already exists" in capsys.readouterr().err
+    assert (tmp_path / "film.csv").read_bytes() == before
+    assert main([*words, "--overwrite"]) == 0
+    assert main(words) == 0
+    assert "is already predicted" in capsys.readouterr().out
+
+
+def test_a_prediction_of_an_earlier_version_is_matched_by_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    words = [str(film), "--model", "stand-in:0"]
+    assert main(words) == 0
+    facts = tmp_path / "film.prediction.json"
+    told = json.loads(facts.read_text("utf-8"))
+    for later in ("samples_sha256", "metrics"):
+        del told[later]
+    facts.write_text(json.dumps(told), "utf-8")
+    assert main(words) == 0
+    assert "is already predicted" in capsys.readouterr().out
+    assert main([*words, "--to", "h5"]) == 0
+
+
+def test_metrics_of_another_program_are_not_replaced_by_a_second_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    words = [str(film), "--model", "stand-in:0"]
+    assert main([*words, "--no-metrics"]) == 0
+    theirs = tmp_path / "film_temporal_norm.csv"
+    theirs.write_text("of Lightning Pose")
+    assert main([*words, "--to", "h5"]) == 1
+    assert "film_temporal_norm.csv already exists" in capsys.readouterr().err
+    assert theirs.read_text() == "of Lightning Pose"
+    assert main([*words, "--to", "h5", "--no-metrics"]) == 0
+    assert theirs.read_text() == "of Lightning Pose"
+    theirs.unlink()
+    assert main([*words, "--to", "parquet"]) == 0
+    assert main([*words, "--to", "analysis.h5", "--no-metrics"]) == 0
+    assert main([*words, "--to", "slp"]) == 0

@@ -32,6 +32,7 @@ from deeplabstream.offline.distillation.labelling import (
     LABELS,
     ORIGINS,
     facts_of,
+    held_out_frames,
     label_video,
     read_hand_labels,
     write_label_folder,
@@ -44,9 +45,9 @@ from deeplabstream.offline.distillation.students import (
     Yardsticks,
     best,
     candidates,
+    images_of,
     measure_student,
     measured_errors,
-    pictures_of,
     started,
     untrained_time,
 )
@@ -66,7 +67,7 @@ WORK = "distillation"
 _TIMED = 40
 """Frames on which times are measured."""
 _RANGES = 100
-"""Frames with which ranges of 8-bit networks are found."""
+"""Frames with which ranges of 8-bit networks are found, of those to learn from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +193,9 @@ def distil(
     folder = config.work / "labels"
     held_out = read_labels(folder / HELD_OUT)
     hand_out = read_labels(folder / HAND) if (folder / HAND).is_file() else None
-    images = _images(held_out)
+    images = _images(held_out.images)
+    learned = read_labels(folder / LABELS).images
+    for_ranges = _images(learned[:: -(-len(learned) // _RANGES)])
     yardsticks = Yardsticks(
         held_out, hand_out, check, images[:_TIMED], config.threads, config.runtime
     )
@@ -208,9 +211,9 @@ def distil(
         say(f"student {number} of {len(order)}: {candidate.name}")
         tell({"student": number, "students": len(order), "name": candidate.name})
         own = _train(config, teachers, candidate, say)
-        pictures = pictures_of(images[:_RANGES], candidate.fitting)
+        samples = images_of(for_ranges, candidate.fitting)
         students += measure_student(
-            own, candidate.name, yardsticks, config.at_most_ms, pictures, say
+            own, candidate.name, yardsticks, config.at_most_ms, samples, say
         )
         good = [s for s in students if not s.missed(config.within, config.at_most_ms)]
         if good:
@@ -289,11 +292,14 @@ def _label(
     labelled = []
     for number, rows in enumerate(videos):
         partial = config.work / f"opinions{number}.partial"
-        none = np.empty(0, np.int64)
+        away = apart.get(rows.path, np.empty(0, np.int64))
+        if hand is not None:
+            own = held_out_frames(hand, rows.path, config.held_out, config.seed)
+            away = np.union1d(away, own)
         labelled.append(
             label_video(
                 rows, teachers.of(rows.path), each, config.agree, config.seed,
-                apart.get(rows.path, none), hand, partial, say,
+                away, hand, partial, say,
             )
         )  # fmt: skip
     counts = write_label_folder(
@@ -306,8 +312,8 @@ def _label(
     return check
 
 
-def _images(labels: Labels) -> list[Image]:
-    found = [read_image(image) for image in labels.images]
+def _images(files: Sequence[Path]) -> list[Image]:
+    found = [read_image(file) for file in files]
     return [image for image in found if image is not None]
 
 
@@ -404,6 +410,7 @@ def _write(config: DistillConfig, teachers: Teachers, result: Distilled) -> None
     facts = {
         "teacher": teachers.name,
         "teacher_sha256": teachers.sha256,
+        "licence": teachers.licence,
         "runtime": chosen.runtime,
         "ms_per_frame": round(chosen.timing.ms, 3),
         "to_teacher_median_px": round(chosen.teacher.median_px, 3),

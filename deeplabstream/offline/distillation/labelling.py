@@ -5,7 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.core.progress import progress
+from deeplabstream.offline.checked_points import frame_numbers
 from deeplabstream.offline.distillation.agreement import Agreement, agreement
 from deeplabstream.offline.distillation.teacher import Teacher, Teachers
 from deeplabstream.offline.frame_selection import (
@@ -24,8 +25,8 @@ from deeplabstream.offline.frame_selection import (
 )
 from deeplabstream.offline.video_inference import PartialRows
 from deeplabstream.training.data.dataset import split
-from deeplabstream.training.data.label_files import write_labels
-from deeplabstream.training.data.labels import PICTURES, TABLE, Labels
+from deeplabstream.training.data.label_files import with_visibility, write_labels
+from deeplabstream.training.data.labels import LABELED_DATA, TABLE, Labels
 from deeplabstream.training.data.projects import open_project
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import VideoCursor, VideoReader
@@ -58,7 +59,7 @@ class Labelled:
 
     def names(self) -> list[str]:
         """Return the names of the images, relative to the label folder."""
-        folder = Path(PICTURES, self.rows.path.stem)
+        folder = Path(LABELED_DATA, self.rows.path.stem)
         return [
             image_path(self.rows, row, folder).as_posix()
             for row in self.chosen.tolist()
@@ -87,7 +88,7 @@ def label_video(
     if not len(free):
         raise DeepLabStreamError(
             f"{rows.path}: every frame is within {KEPT_AWAY} frames of one with points placed "
-            "by hand (--check); none is left to label"
+            "by hand (--check, or held out of --labels); none is left to label"
         )
     looked_at = pick(rows, round(LOOKED_AT * count), seed, free)
     opinions = _opinions(rows, looked_at, teacher, partial)
@@ -193,6 +194,27 @@ def read_hand_labels(path: Path, skeleton: Skeleton, unpacked: Path) -> Labels:
     return labels
 
 
+def held_out_frames(
+    hand: Labels, video: Path, held_out: float, seed: int
+) -> NDArray[np.int64]:
+    """Return the frames of a video whose hand labels students are only measured with.
+
+    The folder of an image is the name of its video, and its name ends with the frame's
+    number. LabelsError: a name in that folder does not.
+    """
+    parted = split(_hand_names(hand), held_out, seed)
+    own = [at for at in parted.validation if hand.images[at].parent.name == video.stem]
+    return np.array(frame_numbers(hand.of_images(own)), np.int64)
+
+
+def _hand_names(hand: Labels) -> list[Path]:
+    """Return the names of copied images, relative to the label folder."""
+    return [
+        Path(LABELED_DATA, f"hand_{image.parent.name}", image.name)
+        for image in hand.images
+    ]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
     """Rows of a table of labels."""
@@ -205,9 +227,7 @@ class _Rows:
     @property
     def cells(self) -> NDArray[np.float32]:
         """(image, body part, 3): x, y, and 0 unknown, 1 not visible, 2 visible."""
-        there = np.isfinite(self.points).all(axis=2)
-        visible = np.where(self.known, 1 + there, 0).astype(np.float32)
-        return np.concatenate([self.points, visible[..., None]], axis=2)
+        return with_visibility(self.points, self.known)
 
 
 def write_label_folder(
@@ -226,7 +246,9 @@ def write_label_folder(
     folder.mkdir(parents=True, exist_ok=True)
     parts = teachers.skeleton.bodyparts
     for each in videos:
-        write_images(each.rows, each.chosen, folder / PICTURES / each.rows.path.stem)
+        write_images(
+            each.rows, each.chosen, folder / LABELED_DATA / each.rows.path.stem
+        )
     own = [_rows_of(each, teachers, folder) for each in videos]
     taught = _joined(own, len(parts))
     if len(taught.names) < FEWEST:
@@ -239,8 +261,7 @@ def write_label_folder(
     tables: dict[str, list[tuple[_Rows, Sequence[int]]]] = {LABELS: []}
     for rows, table in ((taught, HELD_OUT), (by_hand, HAND)):
         if rows.names:
-            clips = [name.rpartition("/")[0] for name in rows.names]
-            parted = split(clips, held_out, seed)
+            parted = split([PurePath(name) for name in rows.names], held_out, seed)
             tables[LABELS].append((rows, parted.train))
             tables[table] = [(rows, parted.validation)]
     scorer = f"{teachers.name} (network)" if hand is None else "network and hand"
@@ -285,8 +306,7 @@ def _hand_rows(hand: Labels | None, teachers: Teachers, folder: Path) -> _Rows:
     if hand is None:
         return _joined([], len(parts))
     names = []
-    for image in hand.images:
-        name = Path(PICTURES, f"hand_{image.parent.name}", image.name)
+    for image, name in zip(hand.images, _hand_names(hand), strict=True):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if not (folder / name).is_file():
             shutil.copyfile(image, folder / name)

@@ -278,12 +278,12 @@ def measure_student(
     name: str,
     yardsticks: Yardsticks,
     at_most_ms: float,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     say: Callable[[str], object],
 ) -> list[Student]:
     """Return the student in full precision, and with 8 bits where that is too slow.
 
-    `pictures` (n, height, width, 3) of the network's input are for the ranges of 8 bits.
+    `images` (n, height, width, 3) of the network's input are for the ranges of 8 bits.
     """
     model = load_model_folder(folder)
     threads = yardsticks.threads
@@ -293,7 +293,7 @@ def measure_student(
     if first.timing.ms <= at_most_ms:
         return [first]
     try:
-        trials = quantise(model, pictures, INT8_TOLERANCE_PX)
+        trials = quantise(model, images, INT8_TOLERANCE_PX)
     except ModelError as error:
         say(f"  8 bits: {error}")
         return [first]
@@ -302,7 +302,7 @@ def measure_student(
     return [first, *(_measured(model, name, each, yardsticks) for each in reduced)]
 
 
-def pictures_of(images: Sequence[Image], fitting: Fitting) -> NDArray[np.uint8]:
+def images_of(images: Sequence[Image], fitting: Fitting) -> NDArray[np.uint8]:
     """Return frames as the network gets them, (n, height, width, 3)."""
     fitted = np.empty((len(images), fitting.height, fitting.width, 3), np.uint8)
     for image, into in zip(images, fitted, strict=True):

@@ -4,7 +4,7 @@ Source of the copies: Radosavovic et al., Data distillation, CVPR 2018.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.training.data.augmentation import apply, mirrored
 
 VIEWS = ("frame", "mirrored", "rotated left", "rotated right", "before", "after")
@@ -37,6 +38,7 @@ class Teacher:
 
     name: str
     networks: tuple[PoseEstimator, ...]
+    licences: tuple[str, ...] = ()
 
     @property
     def skeleton(self) -> Skeleton:
@@ -137,6 +139,12 @@ class Teachers:
         """Names of the networks, for labels and `model.json`."""
         return ", ".join(each.name for each in self.every)
 
+    @property
+    def licence(self) -> str:
+        """Licences of the networks, for `model.json`; empty: none is named."""
+        named = (licence for each in self.every for licence in each.licences)
+        return "; ".join(dict.fromkeys(filter(None, named)))
+
     def of(self, video: Path) -> Teacher:
         """Return the teacher of a video; ModelError: there is none for its camera.
 
@@ -181,10 +189,10 @@ def _open(models: Sequence[str], runtime: str, threads: int) -> Teacher:
     networks: list[PoseEstimator] = []
     for model in models:
         estimator = open_estimator(model, runtime, threads)
-        members: Sequence[PoseEstimator] = (estimator,)
+        several: Sequence[PoseEstimator] = (estimator,)
         if isinstance(estimator, Ensemble):
-            members = estimator.estimators
-        for each in members:
+            several = estimator.estimators
+        for each in several:
             grey = np.full((64, 64, 3), 127, np.uint8)
             animals = len(each.estimate([grey])[0].points)
             if animals > 1:
@@ -194,7 +202,15 @@ def _open(models: Sequence[str], runtime: str, threads: int) -> Teacher:
                 )
             networks.append(each)
             _check(networks[0].skeleton, each.skeleton, model)
-    return Teacher(" + ".join(Path(model).name for model in models), tuple(networks))
+    name = " + ".join(Path(model).name for model in models)
+    return Teacher(name, tuple(networks), tuple(_licences(models)))
+
+
+def _licences(models: Sequence[str]) -> Iterator[str]:
+    for model in models:
+        folder = find_model(model)
+        for each in members(folder) or [folder]:
+            yield load_model_folder(each).licence
 
 
 def _check(first: Skeleton, other: Skeleton, name: str) -> None:

@@ -108,8 +108,8 @@ def session_videos(session: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         label = path.stem.split(".")[0].split("_")[-1]
-        film = path.suffix.lower() in ENDINGS and ".labeled" not in path.name
-        if film and label.lower().endswith("camera"):
+        video = path.suffix.lower() in ENDINGS and ".labeled" not in path.name
+        if video and label.lower().endswith("camera"):
             found.setdefault(label[: -len("camera")], path)
     return found
 

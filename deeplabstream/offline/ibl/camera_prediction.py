@@ -270,7 +270,7 @@ def _estimated(
             continue
         start_ns = timer.now_ns()
         images = [
-            p.image if p.image is None else crop.cut(p.image) for p in window.pictures
+            p.image if p.image is None else crop.cut(p.image) for p in window.images
         ]
         timer.add(f"Prepare video for {name} network", start_ns)
         start_ns = timer.now_ns()

@@ -24,7 +24,7 @@ from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.video_inference import Watch
 from deeplabstream.video.video_reader import open_video
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("offline")
 
 STEPS = ("Transform right camera", "Subsample video", "Detect ROIs")
 
@@ -163,7 +163,7 @@ def _tracked(
         partial = files.alf / f".{path.stem}.partial"
         tracked = track(rows, camera, plan, networks, partial=partial, watch=watch)
         for note in tracked.notes:
-            _log.warning("%s", note)
+            _log.warning("%s: %s", camera, note)
         missing = [poses.name for poses in tracked.regions if poses.crop is None]
         if missing and plan.quirks.missing_region == "compat":
             raise DeepLabStreamError(f"{video.name}: region {missing[0]} not found")

@@ -64,13 +64,13 @@ def pupil_checks(camera: str, raw: Numbers, smooth: Numbers) -> dict[str, Outcom
     }
 
 
-def image_checks(pictures: Sequence[Image]) -> dict[str, Outcome]:
+def image_checks(images: Sequence[Image]) -> dict[str, Outcome]:
     """Return what about a hundred images tell of light and focus."""
     import cv2
 
     grey = [
         image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        for image in pictures
+        for image in images
     ]
     if not grey:
         return {"brightness": "NOT_SET", "focus": "NOT_SET"}
@@ -83,7 +83,7 @@ def image_checks(pictures: Sequence[Image]) -> dict[str, Outcome]:
     }
 
 
-def film_checks(
+def video_checks(
     plan: CameraPlan, size: tuple[int, int], rate: float, times_s: Numbers | None
 ) -> dict[str, Outcome]:
     """Return what size, rate and times tell; `size` is (width, height)."""

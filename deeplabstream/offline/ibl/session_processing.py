@@ -17,14 +17,14 @@ from deeplabstream.offline.ibl.derived_features import derive, lick_times
 from deeplabstream.offline.ibl.ibl import dlc, lightning_pose, motion_energy
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
-from deeplabstream.offline.ibl.quality import film_checks, image_checks, overall
+from deeplabstream.offline.ibl.quality import image_checks, overall, video_checks
 from deeplabstream.video.video_reader import open_video, sample_rows
 
 Status: TypeAlias = Literal[0, -1, -3]
 """0 complete, −1 nothing worked, −3 some camera failed (as IBL's tasks count)."""
 
 CAMERAS = ("left", "body", "right")
-_PICTURES = 100
+_SAMPLES = 100
 _log = logging.getLogger("offline")
 
 
@@ -182,8 +182,8 @@ def _camera(
         return
     rows = open_video(video)
     times = files.times_for(len(rows))
-    checks = film_checks(camera, (rows.form.width, rows.form.height), rows.rate, times)
-    looked = rows.images_at(sample_rows(rows, _PICTURES))
+    checks = video_checks(camera, (rows.form.width, rows.form.height), rows.rate, times)
+    looked = rows.images_at(sample_rows(rows, _SAMPLES))
     checks |= image_checks([p.image for p in looked if p.image is not None])
     written, told = derive(files, poses, times, rows.rate, plan)
     yield from written

@@ -209,16 +209,16 @@ def run_queue(
         plan = load_pipeline(pipeline)
         opened = networks or networks_of(plan, Path(ckpts_path) if ckpts_path else None)
         work = whole_session(queue, plan, opened)
-    worked = 0
+    worked: set[Path] = set()
     again = True
-    while again and worked < n_sessions:
+    while again:
         again = False
         for session in queue.sessions():
-            if worked >= n_sessions:
-                break
+            if len(worked) >= n_sessions and session not in worked:
+                continue
             if queue.attempt(session, work):
-                worked += 1
+                worked.add(session)
                 again = True
                 queue.write_status()
     queue.write_status()
-    return worked
+    return len(worked)
