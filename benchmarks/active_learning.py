@@ -87,7 +87,7 @@ def filmed(labels: Labels, into: Path) -> VideoReader:
 
 def extracted(table: Path, video: Path, into: Path) -> Labels:
     """Return labels whose images are frames of a video, by the number in their names."""
-    labels = read_labels(table, pictures=False)
+    labels = read_labels(table, with_images=False)
     wanted = [int(re.findall(r"\d+", Path(name).stem)[-1]) for name in labels.names]
     files = {row: into / f"{row}.png" for row in wanted}
     for picture in open_video(video).images_at(np.unique(wanted)):
@@ -121,7 +121,7 @@ class Pool:
             free = np.setdiff1d(own, labelled)
             return [int(row) for row in rng.choice(free, count, replace=False)]
         decoder = training_decoder(self.data, network.how)
-        found = predict(network, decoder, self.data.pictures[own])
+        found = predict(network, decoder, self.data.images[own])
         points, confidence = (each[:, 0] for each in found)
         apart = 2 * np.arange(len(own))  # no neighbours: nothing jumps
         doubt = uncertainty(points, confidence, apart)

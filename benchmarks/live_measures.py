@@ -74,7 +74,7 @@ def loop_us(frames: Sequence[Pose], make: Callable[[], LiveMeasures] | None) -> 
             clock,
             lambda entry: None,
             0,
-            seeing=pose_filter_of(settings, Thresholds(0.5)),
+            pose_filter=pose_filter_of(settings, Thresholds(0.5)),
             measuring=make,
         )
         loop.begin(settings.new_experiment(), settings.new_triggers(), bank)

@@ -113,7 +113,7 @@ def train_start(case: Case, places: Sequence[int]) -> None:
     metadata = ModelMetadata(
         case.data.skeleton, case.data.fitting, decoder, 0.5, {"settings": said}
     )
-    export(network, metadata, case.data.pictures[:8], case.start)
+    export(network, metadata, case.data.images[:8], case.start)
     torch.save(network.state_dict(), case.start / WEIGHTS)
 
 

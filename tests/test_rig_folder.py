@@ -205,6 +205,18 @@ def test_the_rig_is_named_or_the_folder_in_which_one_stands(
     assert given.settings == Path("mine.ini")
 
 
+@pytest.mark.parametrize("name", ["run.json", "manifest-sha256.txt"])
+def test_a_run_folder_and_an_evidence_bundle_are_no_rig(
+    rig: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(rig)
+    assert rig_folder.current() == rig
+    (rig / name).write_text("")
+    assert rig_folder.current() == ROOT
+    rig_folder.use_for_settings(rig)
+    assert rig_folder.current() == ROOT
+
+
 def test_an_installed_program_without_a_rig_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,7 +50,7 @@ from deeplabstream.analysis.study import (
 )
 from deeplabstream.analysis.study_report import StudyOptions
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.core.program import CANT
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.regions import parse_region
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{run}: left out: {error}", file=sys.stderr)
     if path is not None:
         write_table(path, study.table)
-        print(f"{len(runs) - len(study.failed)} runs, {path}")
+        print(f"{counted(len(runs) - len(study.failed), 'run')}, {path}")
     return CANT if any(run in asked.runs for run, _ in study.failed) else 0
 
 

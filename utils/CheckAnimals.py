@@ -45,11 +45,11 @@ LENGTH_PX = 97
 """Of a mouse, in an image of 640x480."""
 SHAPE = (480, 640, 3)
 PER_WALK = 20
-"""Pictures of each walk."""
+"""Images of each walk."""
 ACROSS = 3
-"""Pictures beside each other on the sheet."""
+"""Images beside each other on the sheet."""
 HEADER = (
-    f"{'animals':>8}{'coats':>7}{'':>10}{'pictures':>9}{'there':>7}{'recall':>8}"
+    f"{'animals':>8}{'coats':>7}{'':>10}{'images':>9}{'there':>7}{'recall':>8}"
     f"{'precision':>10}{'median':>8}{'95 %':>7}  px"
 )
 
@@ -78,8 +78,8 @@ def _check(options: argparse.Namespace) -> None:
     for animals in options.animals:
         for alike in (True, False) if animals > 1 else (True,):
             drawn = _drawn(animals, alike, options.frames, options.seed)
-            pictures, truth = drawn
-            points, sure = _found(estimator, pictures, animals)
+            images, truth = drawn
+            points, sure = _found(estimator, images, animals)
             near = np.array([nearest_px(own) for own in truth]) < LENGTH_PX / 2
             for what, chosen in (("", np.ones_like(near)), ("crossing", near)):
                 if what and animals == 1:
@@ -91,9 +91,7 @@ def _check(options: argparse.Namespace) -> None:
                 rows.append(row)
                 print(_line(row))
             shown = int(np.argmin([nearest_px(own) for own in truth]))
-            sheet.append(
-                _marked(pictures[shown], points[shown], sure[shown], estimator)
-            )
+            sheet.append(_marked(images[shown], points[shown], sure[shown], estimator))
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if options.sheet:
@@ -113,7 +111,7 @@ def _drawn(
 ) -> tuple[list[Image], NDArray[np.float32]]:
     """Return images, and where the animals are: (image, animal, 4, 2), px."""
     rng = np.random.default_rng((seed, animals, alike))
-    pictures, truth = [], []
+    images, truth = [], []
     for number in range(frames):
         if number % PER_WALK == 0:
             walk = number // PER_WALK
@@ -125,16 +123,16 @@ def _drawn(
         arena.draw(image, time_s, number)
         points = arena.truth(time_s)
         points[arena.covered(time_s)] = np.nan
-        pictures.append(image)
+        images.append(image)
         truth.append(points)
-    return pictures, np.stack(truth)
+    return images, np.stack(truth)
 
 
 def _found(
-    estimator: PoseEstimator, pictures: list[Image], animals: int
+    estimator: PoseEstimator, images: list[Image], animals: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return points (image, animal, 4, 2) and confidences, all that are told."""
-    poses = [estimator.estimate([picture])[0] for picture in pictures]
+    poses = [estimator.estimate([image])[0] for image in images]
     if len(poses[0].points) < animals:
         raise ModelError(
             f"the network finds {len(poses[0].points)} animals, not {animals}: "
@@ -185,7 +183,7 @@ def _line(row: dict[str, object]) -> str:
 
 
 def _marked(
-    picture: Image,
+    image: Image,
     points: NDArray[np.float32],
     sure: NDArray[np.float32],
     estimator: PoseEstimator,
@@ -193,7 +191,7 @@ def _marked(
     """Return the image with what was found drawn on it, each animal in a colour."""
     import cv2
 
-    out = picture.copy()
+    out = image.copy()
     skeleton = estimator.skeleton
     colours = ((60, 200, 60), (60, 60, 240), (240, 160, 40), (40, 210, 240))
     for animal, (own, confidence) in enumerate(zip(points, sure, strict=True)):

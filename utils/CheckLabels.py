@@ -26,7 +26,11 @@ import numpy as np
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.training.data.label_checks import Suspicion, suspicious_labels
+from deeplabstream.training.data.label_checks import (
+    Suspicion,
+    suspicious_labels,
+    too_few,
+)
 from deeplabstream.training.data.projects import open_project
 from deeplabstream.training.evaluation.second_labels import (
     SecondLabels,
@@ -55,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = {
             "suspicious": [{**asdict(one), "what": one.what} for one in found],
             "persons": [asdict(person) for person in persons],
+            "too_few": too_few(labels),
         }
         print(json.dumps(told))
         return 0
@@ -64,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for one in found:
         print(f"  {one}")
+    if note := too_few(labels):
+        print(note)
     if second is not None:
         _print_second(second)
     return 0

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.arguments import ProgramParser, at_least
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
-    labels = read_labels(arguments.labels, pictures=False)
+    labels = read_labels(arguments.labels, with_images=False)
     wanted = frame_numbers(labels)
     unknown = set(labels.skeleton.bodyparts) - set(estimator.skeleton.bodyparts)
     if unknown:
@@ -58,8 +58,8 @@ def _check(arguments: argparse.Namespace) -> None:
     poses: list[Pose] = []
     tiles = []
     reader = open_video(arguments.video)
-    for picture in reader.images():
-        index, image = picture.row, picture.image
+    for frame in reader.images():
+        index, image = frame.row, frame.image
         if image is None:
             raise DeviceError(f"Can't decode frame {index} of {arguments.video}")
         pose = estimator.estimate([image])[0]
@@ -82,7 +82,9 @@ def _check(arguments: argparse.Namespace) -> None:
     points = np.stack([pose.points[0, order] for pose in poses])
     confidence = np.stack([pose.confidence[0, order] for pose in poses])
     names = labels.skeleton.bodyparts
-    print(f"{len(wanted)} frames with points placed by hand; runs on ", end="")
+    print(
+        f"{counted(len(wanted), 'frame')} with points placed by hand; runs on ", end=""
+    )
     print(estimator.provider)
     away = np.linalg.norm(points[wanted] - labels.points, axis=2)
     _print_errors(names, away, confidence[wanted] < estimator.threshold)
@@ -131,20 +133,18 @@ def _tile(
     """Return the image with filled dots (network) and rings (person)."""
     import cv2
 
-    picture = np.array(image if image.ndim == 3 else np.stack([image] * 3, axis=2))
+    tile = np.array(image if image.ndim == 3 else np.stack([image] * 3, axis=2))
     seen = pose.confidence[0, order] >= threshold
     for place, point in enumerate(pose.points[0, order]):
         colour = COLOURS[place % len(COLOURS)]
         cross = cv2.MARKER_DIAMOND if seen[place] else cv2.MARKER_TILTED_CROSS
         at = (round(float(point[0])), round(float(point[1])))
-        cv2.drawMarker(picture, at, colour, cross, 9, 2)
+        cv2.drawMarker(tile, at, colour, cross, 9, 2)
         if np.isfinite(label[place]).all():
             ring = (round(float(label[place][0])), round(float(label[place][1])))
-            cv2.circle(picture, ring, 6, colour, 1, cv2.LINE_AA)
-    cv2.putText(
-        picture, str(index), (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 255)
-    )
-    return np.asarray(picture, np.uint8)
+            cv2.circle(tile, ring, 6, colour, 1, cv2.LINE_AA)
+    cv2.putText(tile, str(index), (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 255))
+    return np.asarray(tile, np.uint8)
 
 
 def _write_sheet(file: Path, tiles: Sequence[Image]) -> None:

@@ -25,8 +25,9 @@ import tempfile
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser, quoted
+from deeplabstream.core.errors import counted
 from deeplabstream.recording.exporters.slp import PACKAGE, SLEAP
-from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.project_conversion import (
     convert,
     convert_animals,
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _to_sleap(project, asked.output, Path(unpacked))
         if labels.animals > 1:
             file = convert_animals(project, asked.output).parent
+            _tell_unknown(labels, "DeepLabCut's tables")
         else:
             facts = inspect_project(project, 0)
             advice = {each.key: each.value for each in advise(facts)}
@@ -62,13 +64,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if labels.left_out:
         print(f"left out, as they belong to no animal: {', '.join(labels.left_out)}")
     print(
-        f"{len(labels.images)} images, {len(labels.skeleton.bodyparts)} body "
-        f"parts, {len(project.videos)} videos"
+        f"{counted(len(labels.images), 'image')}, "
+        f"{counted(len(labels.skeleton.bodyparts), 'body part')}, "
+        f"{counted(len(project.videos), 'video')}"
         + (f", up to {labels.animals} animals" if labels.animals > 1 else "")
     )
     data = f"--data {quoted(file)}" if labels.animals > 1 else quoted(file)
     print(f"to train with it: python utils/TrainNetwork.py {data} --output runs/one")
     return 0
+
+
+def _tell_unknown(labels: Labels, where: str) -> None:
+    """Say how many points lose the mark that nothing is known of them."""
+    if count := int((~labels.known).sum()):
+        print(
+            f"{counted(count, 'unknown point')} (visible 0): {where} cannot store that, and "
+            "training from them learns that such points are not visible"
+        )
 
 
 def _to_sleap(project: Project, file: Path, unpacked: Path) -> int:
@@ -83,9 +95,12 @@ def _to_sleap(project: Project, file: Path, unpacked: Path) -> int:
             ]
         )
     frames = convert_to_sleap(project, file)
+    _tell_unknown(labels, "SLEAP's files")
     if labels.left_out:
         print(f"left out, as they belong to no animal: {', '.join(labels.left_out)}")
-    print(f"{frames} labelled frames of {len(labels.images)} images: {file}")
+    print(
+        f"{counted(frames, 'labelled frame')} of {counted(len(labels.images), 'image')}: {file}"
+    )
     return 0
 
 

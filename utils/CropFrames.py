@@ -148,10 +148,10 @@ def _crop_images(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> No
     file = folder / f"cropped_{table.name}"
     planned = list(_planned(table.parent, labels.index, boxes, folder))
     check_free([file, *(target for _, target, _ in planned)], overwrite)
-    for picture, target, name in planned:
-        image = read_image(picture)
-        if image is None and picture == inside(table.parent, name):
-            raise DeepLabStreamError(f"Can't read the image {picture}")
+    for source, target, name in planned:
+        image = read_image(source)
+        if image is None and source == inside(table.parent, name):
+            raise DeepLabStreamError(f"Can't read the image {source}")
         if image is None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -177,11 +177,11 @@ def _planned(
     """
     labelled = {inside(root, name) for name in boxes.names}
     for name in map(str, names):
-        picture = inside(root, name)
-        if not picture.is_file():
-            raise DeepLabStreamError(f"image not found: {picture}")
+        image = inside(root, name)
+        if not image.is_file():
+            raise DeepLabStreamError(f"image not found: {image}")
         for away in BESIDE:
-            file = neighbour(picture, away) if away else picture
+            file = neighbour(image, away) if away else image
             if away and (file in labelled or not file.is_file()):
                 continue
             own = file.relative_to(root).as_posix()

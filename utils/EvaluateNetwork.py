@@ -25,6 +25,7 @@ prepare()
 import argparse
 import csv
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,7 @@ from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.evaluation.animal_matching import matched, told
 from deeplabstream.training.evaluation.image_prediction import Found, together
-from deeplabstream.training.evaluation.comparison import compare
+from deeplabstream.training.evaluation.comparison import compare, learned_before
 from deeplabstream.training.evaluation.network_errors import (
     evaluate_network,
     labels_of,
@@ -66,16 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if (arguments.ensemble or arguments.poses) and not arguments.report:
         parser.error("--ensemble and --poses need --report FILE.html")
-    if arguments.against:
-        if arguments.report or arguments.csv or len(arguments.data) > 1:
-            parser.error("--against takes one --data, and neither --report nor --csv")
-        _compare_networks(arguments)
-        return 0
-    _evaluate(arguments)
+    several = arguments.report or arguments.csv or len(arguments.data) > 1
+    if arguments.against and several:
+        parser.error("--against takes one --data, and neither --report nor --csv")
+    with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
+        if arguments.against:
+            _compare_networks(arguments, Path(unpacked))
+        else:
+            _evaluate(arguments, Path(unpacked))
     return 0
 
 
-def _evaluate(arguments: argparse.Namespace) -> None:
+def _evaluate(arguments: argparse.Namespace, unpacked: Path) -> None:
     from deeplabstream.training.evaluation.evaluate import share_within
     from deeplabstream.training.evaluation.point_errors import figure_rows, table_files
 
@@ -90,6 +93,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.device,
         arguments.threads,
         arguments.second,
+        unpacked=unpacked,
     )
     labels, every, evidence = done.labels, done.found, done.evidence
     within = arguments.within
@@ -125,18 +129,21 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         f"confidence calibration error {sure.error():.3f} (a point is right "
         f"within {within:g} px), {right:.1%} right"
     )
+    warning = "" if "all" in evidence.sets else learned_before(done.folder)
+    if warning:
+        print(warning)
     if len(every) > 1:
         _compare_members(every, labels, evidence, done.threshold)
     if arguments.csv:
         with arguments.csv.open("w", newline="", encoding="utf-8") as lines:
             csv.writer(lines, lineterminator="\n").writerows([columns, *rows])
     if arguments.report:
-        _report(arguments, done.folder, evidence, done.poses)
+        _report(arguments, done.folder, evidence, done.poses, warning)
 
 
-def _compare_networks(arguments: argparse.Namespace) -> None:
+def _compare_networks(arguments: argparse.Namespace, unpacked: Path) -> None:
     """Say which of two networks is better on images that neither learned from."""
-    labels, _ = labels_of(find_model(arguments.model), arguments.data)
+    labels, _ = labels_of(find_model(arguments.model), arguments.data, unpacked)
     words = arguments.device, arguments.threads
     print(compare(arguments.model, arguments.against, labels, *words).verdict)
 
@@ -190,21 +197,25 @@ def _held_out(evidence: "Evidence", measure: str) -> NDArray[np.float32]:
 
 
 def _report(
-    arguments: argparse.Namespace, folder: Path, evidence: "Evidence", poses: "Poses"
+    arguments: argparse.Namespace,
+    folder: Path,
+    evidence: "Evidence",
+    poses: "Poses",
+    warning: str,
 ) -> None:
     """Write the page and its tables."""
     from deeplabstream.training.evaluation.point_errors import write_tables
     from deeplabstream.training.evaluation.report_page import write_page
 
-    films = [film for file in arguments.poses for film in _films(file, poses)]
+    videos = [video for file in arguments.poses for video in _videos(file, poses)]
     page: Path = arguments.report
     title = f"{folder.name}: errors of its points"
-    write_page(page, title, evidence, films, arguments.within)
-    tables = write_tables(page, evidence, films, arguments.within)
+    write_page(page, title, evidence, videos, arguments.within, warning)
+    tables = write_tables(page, evidence, videos, arguments.within)
     print(f"written: {page}, and beside it {', '.join(file.name for file in tables)}")
 
 
-def _films(file: Path, poses: "Poses") -> "list[VideoMeasures]":
+def _videos(file: Path, poses: "Poses") -> "list[VideoMeasures]":
     """Return what can be told of the points of a video, animal by animal."""
     from deeplabstream.training.evaluation.point_errors import VideoMeasures
 
@@ -212,12 +223,12 @@ def _films(file: Path, poses: "Poses") -> "list[VideoMeasures]":
     parts = poses.bodyparts
     if rows.skeleton.bodyparts != parts:
         raise DeepLabStreamError(f"{file} needs the body parts {', '.join(parts)}")
-    films = []
+    videos = []
     for animal, points in enumerate(rows.points.swapaxes(0, 1)):
         measures = {"temporal_px": temporal_norm(points), **poses.errors(points)}
         name = [file.stem, *rows.skeleton.animals[animal : animal + 1]]
-        films.append(VideoMeasures(" ".join(name), parts, measures))
-    return films
+        videos.append(VideoMeasures(" ".join(name), parts, measures))
+    return videos
 
 
 def _short(cell: object) -> str:

@@ -23,7 +23,7 @@ import argparse
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.errors import ModelError
+from deeplabstream.core.errors import ModelError, counted
 from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
 from deeplabstream.pose.importers.sleap_nn_metadata import METADATA
 from deeplabstream.pose.importers.onnx_import import import_onnx
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = load_model_folder(options.output)
     several = f" of up to {model.animals} animals" if model.animals > 1 else ""
     print(
-        f"{model.path}: {len(model.skeleton.bodyparts)} body parts{several}, "
+        f"{model.path}: {counted(len(model.skeleton.bodyparts), 'body part')}{several}, "
         f"{model.fitting.width}x{model.fitting.height}"
     )
     inner = (DETECTOR, "detector: "), (CONTEXT, "with neighbouring frames: ")

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.frame_selection import (
@@ -47,7 +47,7 @@ from deeplabstream.recording.frame_queue import PER_HOUR
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.training.data.labels import PICTURES
+from deeplabstream.training.data.labels import LABELED_DATA
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 
 
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parts = list(_parts(source, asked.unsure, estimator))
         count = -(-asked.count // len(parts))
         for name, rows, found in parts:
-            folder = asked.into / PICTURES / name
+            folder = asked.into / LABELED_DATA / name
             points = _points(rows, asked.poses) if asked.poses else None
             there = np.array(
                 [n for n in range(len(rows)) if image_path(rows, n, folder).exists()],
@@ -90,10 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.tracks:
         video = asked.videos[0].stem
         count = propose_tracks(asked.into, video, read_poses(asked.tracks))
-        print(f"{count} frames pre-labelled with tracks, awaiting review")
+        print(f"{counted(count, 'frame')} pre-labelled with tracks, awaiting review")
     elif estimator is not None:
         count = propose(asked.into, estimator)
-        print(f"{count} frames pre-labelled, awaiting review")
+        print(f"{counted(count, 'frame')} pre-labelled, awaiting review")
     return 0
 
 
@@ -135,22 +135,13 @@ def _parts(
         for each in list(of_run(source)):
             yield f"{source.name}_{each.video.stem}", open_video(each.video), each
         return
-    videos = _videos(source)
+    videos = RunFolder(source).videos
     if not videos:
         raise DeepLabStreamError(f"{source} contains no video")
     for video in videos:
         rows = open_video(video)
         doubt = of_video(rows, ensemble) if unsure and ensemble else None
         yield f"{source.name}_{video.stem}", rows, doubt
-
-
-def _videos(run: Path) -> list[Path]:
-    """Return the videos of a run folder."""
-    videos = {*run.glob("*.mkv")}
-    if (run / "run.json").is_file():
-        folder = RunFolder(run)
-        videos |= {folder.video_of(table) for table in run.glob("*.frames.csv")}
-    return sorted(video for video in videos if video.is_file())
 
 
 def _parser() -> ProgramParser:

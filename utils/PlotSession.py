@@ -18,7 +18,7 @@ import argparse
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.peri_event import Around, Signal, around
 from deeplabstream.offline.ibl.trial_activity import signals
@@ -75,7 +75,9 @@ def _draw(
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
     count = len(drawn[0][1].trials)
-    rows[-1].set_xlabel(f"seconds from {event}, {count} trials of {trials.file.name}")
+    rows[-1].set_xlabel(
+        f"seconds from {event}, {counted(count, 'trial')} of {trials.file.name}"
+    )
     with atomic_file(path) as making:
         figure.savefig(making, dpi=110)
 

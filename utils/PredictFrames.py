@@ -15,15 +15,17 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
+import os
 import tempfile
 from collections.abc import Sequence
 
 import numpy as np
 
 from deeplabstream.core.arguments import ProgramParser, at_least, quoted
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.image_files import SUFFIXES
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.training.evaluation.animal_matching import (
@@ -34,7 +36,6 @@ from deeplabstream.training.evaluation.animal_matching import (
 from deeplabstream.training.data.labels import Labels, has_labels
 from deeplabstream.training.data.projects import DLC_CONFIG, VIDEOS, open_project
 from deeplabstream.training.evaluation.image_prediction import (
-    PICTURES,
     find_images,
     predict_images,
 )
@@ -51,6 +52,7 @@ ERRORS = "predictions_pixel_error.csv"
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict."""
     arguments = _parser().parse_args(argv)
+    _check_names(arguments.input)
     folder = arguments.output or find_model(arguments.model) / "image_preds"
     tables = [
         folder / path.name / name
@@ -66,6 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _check_names(paths: Sequence[Path]) -> None:
+    """Raise DeepLabStreamError where the tables of two inputs would have the same folder."""
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        other = by_name.setdefault(os.path.normcase(path.name), path)
+        if other is not path:
+            raise DeepLabStreamError(
+                f"{other} and {path} have the same name, and so the same folder for their "
+                "tables: predict one after the other, each with its own --output"
+            )
+
+
 def _labels(path: Path, unpacked: Path) -> Labels | None:
     """Return the labels that `path` names; None: an image, or a folder of images."""
     if path.suffix.lower() in VIDEOS and path.is_file():
@@ -74,11 +88,11 @@ def _labels(path: Path, unpacked: Path) -> Labels | None:
         )
     if path.is_dir():
         files = list(path.iterdir())
-        is_images = any(file.suffix.lower() in PICTURES for file in files) or not (
+        is_images = any(file.suffix.lower() in SUFFIXES for file in files) or not (
             has_labels(path) or path / DLC_CONFIG in files
         )
     else:
-        is_images = path.suffix.lower() in PICTURES
+        is_images = path.suffix.lower() in SUFFIXES
     return None if is_images else open_project(path, unpacked, several=True).labels
 
 
@@ -99,7 +113,7 @@ def _predict(
         written, "heatmap_tracker", parts, names, found.points, found.confidence,
         animals=found.animals,
     )  # fmt: skip
-    print(f"{len(images)} images: {written}")
+    print(f"{counted(len(images), 'image')}: {written}")
     if labels is not None and found.animals > 1:
         print(f"  {told(matched(found, labels, estimator.threshold))}")
     elif labels is not None:

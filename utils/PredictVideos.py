@@ -35,16 +35,17 @@ from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import overall_progress, stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions
-from deeplabstream.offline.metrics import temporal_norm, write_metric
+from deeplabstream.offline.metrics import METRICS, temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_identity import identity_file, write_identity
 from deeplabstream.offline.video_inference import (
     FACTS,
     VideoPoses,
     files_of_others,
-    formats_written,
     is_begun,
+    kinds_written,
     predict,
+    samples_sha256,
 )
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
@@ -57,9 +58,6 @@ from deeplabstream.pose.model.model_opening import (
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.recording.exporters.pose_files import WRITERS
-
-METRICS = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
-"""Without labels the first only."""
 
 
 @ending("stopped; repeat the command to continue")
@@ -132,7 +130,7 @@ class Job:
         folder: Path = self.asked.output or video.parent
         facts = folder / f"{name}{FACTS}"
         tables = {kind: folder / f"{name}.{kind}" for kind in self.asked.to}
-        own = formats_written(facts, video, self.estimator.sha256)
+        own = kinds_written(facts, video, self.estimator.sha256)
         if self._is_done(own, tables) and not self.asked.overwrite:
             print(
                 f"{video} is already predicted ({facts}); use --overwrite to "
@@ -172,7 +170,7 @@ class Job:
             for video, name in names.items()
         }
         network = self.estimator.sha256
-        own = {v: formats_written(facts[v], v, network) for v in names}
+        own = {v: kinds_written(facts[v], v, network) for v in names}
         done = all(self._is_done(own[video], tables[video]) for video in names)
         if done and not self.asked.overwrite:
             print(
@@ -257,14 +255,20 @@ class Job:
         if self.asked.metrics and found.table.points.shape[1] == 1:
             written += self._write_metrics(found, folder, name)
         facts = folder / f"{name}{FACTS}"
-        own = formats_written(facts, found.rows.path, self.estimator.sha256)
+        own = kinds_written(facts, found.rows.path, self.estimator.sha256)
         formats = [
             kind
             for kind in WRITERS
             if kind in self.asked.to
             or (kind in own and (folder / f"{name}.{kind}").is_file())
         ]
-        told = self._facts(found) | {"formats": formats}
+        metrics = [
+            metric
+            for metric in METRICS
+            if (path := folder / f"{name}_{metric}.csv") in written
+            or (metric in own and path.is_file())
+        ]
+        told = self._facts(found) | {"formats": formats, "metrics": metrics}
         with atomic_file(facts) as making:
             making.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
         partial.unlink(missing_ok=True)
@@ -288,6 +292,7 @@ class Job:
         return {
             "video": found.rows.path.name,
             "bytes": found.rows.path.stat().st_size,
+            "samples_sha256": samples_sha256(found.rows.path),
             "frames": len(found.rows),
             "frames_not_decoded": found.lost,
             "frames_per_s": round(found.rows.rate, 4),
@@ -344,7 +349,7 @@ def _parser() -> ProgramParser:
         default=["csv"],
         help="output formats (default: csv)",
     )
-    add("--batch", type=at_least(1), default=0, metavar="PICTURES",
+    add("--batch", type=at_least(1), default=0, metavar="IMAGES",
         help="frames per batch (default: 1, on a GPU 8)")  # fmt: skip
     names = ", ".join(RUNTIMES)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto", metavar="NAME",

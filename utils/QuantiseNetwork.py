@@ -26,7 +26,7 @@ from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.runtimes.runtime_comparison import (
-    PICTURES,
+    SAMPLE_IMAGES,
     images_of,
     save_images,
 )
@@ -39,7 +39,7 @@ from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video, sample_rows
 
 KEPT = 12
-"""Pictures that go into the model folder when it has none."""
+"""Images that go into the model folder when it has none."""
 
 
 @ending("stopped; nothing was written")
@@ -48,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     model = load_model_folder(find_model(options.model))
     check_free([model.path / INT8], options.overwrite)
-    pictures = _pictures(model, options)
-    trials = quantise(model, pictures, options.tolerance)
-    if not (model.path / PICTURES).is_file():
-        save_images(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
-    print(f"compared on {len(pictures) // 2} images, in px of the input:")
+    images = _images(model, options)
+    trials = quantise(model, images, options.tolerance)
+    if not (model.path / SAMPLE_IMAGES).is_file():
+        save_images(model, images[:: max(1, len(images) // KEPT)][:KEPT])
+    print(f"compared on {len(images) // 2} images, in px of the input:")
     for place, trial in enumerate(trials):
         print(f"  {told(trial)}{'; this is used' if place == 0 else ''}")
     print(
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uint8]:
+def _images(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uint8]:
     if options.video:
         images = _of_video(options.video, options.count)
     elif options.pictures:
@@ -70,7 +70,7 @@ def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uin
         own, there = images_of(model)
         if not there:
             raise ModelError(
-                f"{model.path} has no {PICTURES}: use --video or --pictures"
+                f"{model.path} has no {SAMPLE_IMAGES}: use --video or --pictures"
             )
         return own
     fitted = []
@@ -84,9 +84,9 @@ def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uin
 def _of_video(file: Path, count: int) -> Iterator[Image]:
     """Yield frames spread over a video, without those that are damaged."""
     reader = open_video(file)
-    for picture in reader.images_at(sample_rows(reader, count)):
-        if picture.image is not None and not picture.damaged:
-            yield as_bgr(picture.image)
+    for frame in reader.images_at(sample_rows(reader, count)):
+        if frame.image is not None and not frame.damaged:
+            yield as_bgr(frame.image)
 
 
 def _of_folder(folder: Path, count: int) -> Iterator[Image]:

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.pose import Skeleton
@@ -53,11 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         text=not asked.no_text,
         scale=asked.scale or _enlarged(rows),
     )
-    films = list(_films(asked, rows))
-    check_free([path for path, _ in films], asked.overwrite)
-    for path, span in films:
+    videos = list(_videos(asked, rows))
+    check_free([path for path, _ in videos], asked.overwrite)
+    for path, span in videos:
         count = _render(asked, rows, path, shown, look, span)
-        print(f"{path}: {count} frames")
+        print(f"{path}: {counted(count, 'frame')}")
     return 0
 
 
@@ -92,8 +92,9 @@ def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
     several = len(asked.poses) > 1
     for place, word in enumerate(asked.poses):
         name, sign, file = word.partition("=")
-        path = Path(file if sign else word)
-        label = name if sign else path.stem if several else ""
+        named = bool(sign) and not Path(word).exists()
+        path = Path(file if named else word)
+        label = name if named else path.stem if several else ""
         mark = MARKS[place % len(MARKS)]
         poses = with_identity(read_poses(path))
         for part in (name for edge in asked.edges for name in edge):
@@ -102,7 +103,9 @@ def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
         yield Shown(poses, threshold, mark, label, edges)
 
 
-def _films(asked: argparse.Namespace, rows: VideoReader) -> Iterator[tuple[Path, Span]]:
+def _videos(
+    asked: argparse.Namespace, rows: VideoReader
+) -> Iterator[tuple[Path, Span]]:
     """Yield each video to be made, and which rows it has."""
     ending = asked.ending if asked.ending.startswith(".") else f".{asked.ending}"
     folder = asked.output or asked.video.parent

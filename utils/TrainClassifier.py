@@ -18,14 +18,16 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.pose_filtering import filtered_poses
+from deeplabstream.engine.replay.rerun import filtered_poses
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.run_import import settings_of
 from deeplabstream.pose.behaviour.classifier_folder import save_features
 from deeplabstream.pose.behaviour.pose_features import FeatureSet, usual
+from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.training.behaviour_classifier import (
     Examples,
+    Interval,
     examples,
     fit,
     joined,
@@ -38,8 +40,8 @@ BLOCK_S = 4.0
 """Blocks of time of which every fourth is for the test."""
 EPILOG = (
     "LABELS is a table with the columns start_s, end_s and behaviour, or BORIS' "
-    "aggregated events; all other times are ignored.\nSOURCE is a run folder "
-    "(with the poses that the triggers got), or poses of a video:\n"
+    "aggregated events (times of the video); all other times are ignored.\n"
+    "SOURCE is a run folder (with the poses that the triggers got), or poses of a video:\n"
     "DeepLabCut's .csv or .h5, or .parquet, with --rate.\n"
 )
 
@@ -132,15 +134,16 @@ def _train(asked: argparse.Namespace) -> None:
     sources = [list(_of_animal(source, asked)) for source, _ in asked.of]
     features = _features(sources, asked)
     found = [
-        examples(poses, read_intervals(labels), features)
-        for poses, (_, labels) in zip(sources, asked.of, strict=True)
+        examples(poses, _intervals(source, labels, asked.camera), features)
+        for poses, (source, labels) in zip(sources, asked.of, strict=True)
     ]
     everything = joined(found)
     _print_counts(everything)
     if asked.features_only:
         _write_features(everything, features, asked.into)
         return
-    parts = [split(each, max(BLOCK_S, 4 * asked.window_s)) for each in found]
+    block_s = max(BLOCK_S, 4 * asked.window_s)
+    parts = [split(each, block_s, asked.window_s) for each in found]
     learn, test = (joined([part[n] for part in parts]) for n in (0, 1))
     model = fit(learn, asked.trees, asked.seed)
     classes = [str(name) for name in model.classes_]
@@ -193,6 +196,13 @@ def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pos
         )
     for row in range(len(table)):
         yield row / asked.rate, table.pose(row).seen(asked.threshold)
+
+
+def _intervals(source: Path, labels: Path, camera: str) -> list[Interval]:
+    if not source.is_dir():
+        return read_intervals(labels)
+    run = RunFolder(source)
+    return read_intervals(labels, run, camera or settings_of(run).deciding_camera)
 
 
 def _features(

@@ -44,7 +44,7 @@ from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.overlay import draw_overlay
-from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_folder import LABELLED, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.recording.video_writer import VideoWriter
 
@@ -137,9 +137,9 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
         writer = files.enter_context(RunWriter(folder, 0))
         drawn = None
         if not asked.no_labels:
-            path = folder.path / f"{analysis.camera}.labelled.mkv"
+            path = folder.path / f"{analysis.camera}{LABELLED}"
             drawn = files.enter_context(VideoWriter(path, analysis.labelled_format))
-        shown = analysis.pictures(writer, drawn)
+        shown = analysis.images(writer, drawn)
         whole = _exhaust(shown, analysis) if asked.fast else _watch(shown, analysis)
     analysis.finish(folder, whole)
     for line in analysis.summary():
@@ -186,7 +186,7 @@ class Analysis:
         known = network_ready_message(self.estimator, settings)
         return new_folder(settings, path, self.form, known, more)
 
-    def pictures(
+    def images(
         self, writer: RunWriter, drawn: VideoWriter | None
     ) -> Iterator[tuple[Frame, Step]]:
         """Yield each frame with what happened to it, after everything was written."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from deeplabstream.training.evaluation.network_errors import evaluate_network
@@ -63,7 +64,10 @@ def evaluate(
 
     given = [labels] if isinstance(labels, str | Path) else labels
     data = [Path(each) for each in given]
-    done = evaluate_network(model, data, runtime=runtime, threads=threads)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
+        done = evaluate_network(
+            model, data, runtime=runtime, threads=threads, unpacked=Path(unpacked)
+        )
     columns = ["set", "bodypart", "measure", *FIGURES]
     table = pd.DataFrame(figure_rows(done.evidence, within), columns=columns)
     calibration = done.evidence.reliability(within).error()

@@ -1,8 +1,8 @@
 """Command line of a program: the options that all programs share, and checked numbers."""
 
 import argparse
+import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,10 +20,18 @@ NO_RIG = (
 
 
 def quoted(word: object) -> str:
-    """Return a word of a command to show, in quotes where a console needs them."""
+    """Return a word of a command to show, in quotes where a console needs them.
+
+    On Windows these suit Command Prompt and PowerShell.
+    """
     text = str(word)
-    is_windows = sys.platform == "win32"
-    return subprocess.list2cmdline([text]) if is_windows else shlex.quote(text)
+    if sys.platform != "win32":
+        return shlex.quote(text)
+    if re.fullmatch(r"[\w.:\\/=+-]+", text):
+        return text
+    # programs read \" as a quotation mark, and \\ as a backslash before one
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'
 
 
 class ProgramParser(argparse.ArgumentParser):

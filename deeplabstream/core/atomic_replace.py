@@ -47,7 +47,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     The path has the same name in a hidden folder beside `path`, so that formats chosen by
     the ending work. Other files that are written there, such as a table beside a video, are
     renamed too, before the file itself. After an error, files that were there before are
-    unchanged, and nothing is left behind.
+    unchanged, and nothing is left behind. A file that is replaced keeps its permissions.
 
     Parameters
     ----------
@@ -71,6 +71,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         yield drafts / path.name
+        if path.exists():
+            shutil.copymode(path, drafts / path.name)
         others = sorted(each for each in drafts.iterdir() if each.name != path.name)
         for draft in (*others, drafts / path.name):
             replace(draft, path.with_name(draft.name))

@@ -6,14 +6,19 @@ clocks; longer ones come from a busy computer. The method is that of NTP's minim
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 _BUCKET_NS = 1_000_000_000
 _BUCKETS = 60
-_JUMP_NS = 200_000_000
+_FORWARD_NS, _BACKWARD_NS = 200_000_000, 100_000_000
+"""Jumps of a device's clock from which they are told from early and late frames."""
 _JUMPED_FRAMES = 3
+_RECENT = 5
+"""Buckets that follow shorter delays at once."""
+_AGES = 30
+"""Frames whose shortest age a jump keeps."""
 
 
 @dataclass
@@ -21,40 +26,69 @@ class ClockSync:
     """Converts timestamps of the device to the run's clock.
 
     The delay between exposure and stamp, and the shortest delay between stamp and
-    arrival, are not known: all times are late by their sum.
+    arrival, are not known: all times are late by their sum. A device's clock drifts little;
+    what grows faster is the age of frames that wait for the computer. A stamp that goes
+    back, or ahead of all time that has passed, shows that the clock was set; a late
+    frame does not.
     """
 
-    jumps: int = 0
-    """How often the device's clock was set while frames arrived."""
-    outliers: int = 0
-    """Frames whose timestamp was ignored."""
+    max_drift_ppm: float = 500.0
+    """Drift that the device's clock may have against the run's."""
+    jump_ns: int = field(default=0, init=False)
+    """By how much the device's clock was set, as the last frame showed; else 0."""
 
     def __post_init__(self) -> None:
-        self._strange = 0
         self._forget(0)
         self._last_ns = -(2**62)
+        self._device_ns = self._arrived_ns = self._step_ns = 0
+        self._unexpected: list[int] = []
+        """Deviations of the last frames, whose stamps are not accepted yet."""
+        self._ages: deque[int] = deque(maxlen=_AGES)
 
     def moment(self, device_ns: int, arrived_ns: int) -> int:
         """Return the timestamp of a frame on the run's clock, in ns.
 
-        Call it for every frame in order. The result is not later than the arrival, and
-        later than that of the frame before.
+        Call it for every frame in order, with growing arrivals. The result is later than
+        that of the frame before, and not later than the arrival. A frame whose stamp is not
+        accepted gets the time one interval after the frame before, so rather too old a one.
         """
-        behind_ns = arrived_ns - device_ns
+        self.jump_ns = 0
         if not self._minima:
             self._forget(device_ns)
-        surprise_ns = behind_ns - self._offset(device_ns) if self._minima else 0
-        if surprise_ns < -_JUMP_NS or surprise_ns > 5 * _JUMP_NS:
-            self._strange += 1
-            if self._strange < _JUMPED_FRAMES:
-                self.outliers += 1
-                return self._after(arrived_ns, arrived_ns)
-            self.jumps += 1
-            self.outliers -= self._strange - 1
+            return self._accept(device_ns, arrived_ns, 0)
+        deviation_ns = arrived_ns - self.when(device_ns)
+        step_ns = device_ns - self._device_ns
+        passed_ns = arrived_ns - self._arrived_ns
+        if self._is_unexpected(deviation_ns, step_ns, passed_ns):
+            self._unexpected.append(deviation_ns)
+            if len(self._unexpected) < _JUMPED_FRAMES:
+                return self._after(self._last_ns + self._step_ns, arrived_ns)
+            self.jump_ns, age_ns = step_ns - passed_ns, min(self._ages)
             self._forget(device_ns)
-        self._strange = 0
-        self._learn(device_ns, behind_ns)
-        return self._after(device_ns + round(self._offset(device_ns)), arrived_ns)
+            return self._accept(device_ns, arrived_ns, age_ns)
+        self._step_ns = max(step_ns, 0)
+        if deviation_ns < -_FORWARD_NS:  # all frames before were old
+            self._forget(device_ns)
+        return self._accept(device_ns, arrived_ns, 0)
+
+    def _is_unexpected(self, deviation_ns: int, step_ns: int, passed_ns: int) -> bool:
+        """Return whether a frame shows another clock than the frames before."""
+        ahead = deviation_ns < -_FORWARD_NS and step_ns - passed_ns > _FORWARD_NS
+        back = deviation_ns > _BACKWARD_NS and step_ns < 0
+        if ahead or back or not self._unexpected:
+            return ahead or back
+        first_ns = self._unexpected[0]
+        near_ns = min(abs(first_ns), _FORWARD_NS) // 2
+        return abs(deviation_ns - first_ns) < near_ns
+
+    def _accept(self, device_ns: int, arrived_ns: int, age_ns: int) -> int:
+        """Learn from a frame that is at least so old."""
+        self._unexpected.clear()
+        self._device_ns, self._arrived_ns = device_ns, arrived_ns
+        self._learn(device_ns, arrived_ns - age_ns - device_ns)
+        moment_ns = self._after(self.when(device_ns), arrived_ns)
+        self._ages.append(arrived_ns - moment_ns)
+        return moment_ns
 
     def when(self, device_ns: int) -> int:
         """Return `device_ns` on the run's clock, by the current estimate."""
@@ -80,10 +114,12 @@ class ClockSync:
         self._minima: deque[tuple[float, float]] = deque(maxlen=_BUCKETS)
         self._bucket = -1
         self._slope, self._level = 0.0, 0.0
-        self._strange = 0
 
     def _learn(self, device_ns: int, behind_ns: int) -> None:
-        """Keep the shortest delay of each second, and fit a line to them."""
+        """Keep the shortest delay of each second, and fit a line to them.
+
+        A delay above all that drift explains is that of a late frame.
+        """
         if self._base_ns is None:
             self._base_ns = behind_ns
         place, behind = (
@@ -92,6 +128,8 @@ class ClockSync:
         )
         bucket = int(place // _BUCKET_NS)
         if bucket != self._bucket:
+            if self._minima and behind > self._highest(place):
+                return
             self._bucket = bucket
             self._minima.append((place, behind))
         elif behind < self._minima[-1][1]:
@@ -109,9 +147,18 @@ class ClockSync:
             run = places[second] - places[first]
             rise = behinds[second] - behinds[first]
             slopes = rise[run > 0] / run[run > 0]
-            self._slope = float(np.median(slopes)) if len(slopes) else 0.0
+            most = self.max_drift_ppm * 1e-6
+            slope = float(np.median(slopes)) if len(slopes) else 0.0
+            self._slope = min(max(slope, -most), most)
         rest = behinds - self._slope * places
-        self._level = float(np.quantile(rest, 0.25))
+        low, recent = np.quantile(rest, 0.25), np.median(rest[-_RECENT:])
+        self._level = float(min(low, recent))
+
+    def _highest(self, place: float) -> float:
+        """Return the line at its last delay, raised by the largest drift since."""
+        last = self._minima[-1][0]
+        drift = self.max_drift_ppm * 1e-6 * (place - last)
+        return self._level + self._slope * last + drift
 
     def _offset(self, device_ns: int) -> float:
         line = self._level + self._slope * (device_ns - self._origin_ns)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+"""A number with a comma before its decimal places."""
 _DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?")
@@ -37,7 +38,7 @@ class DelimitedText:
         if self.separator == ",":
             return "."
         ends = f"(?<![^{self.separator}\n])", f"(?![^{self.separator}\n])"
-        commas = re.findall(_DECIMAL_COMMA.pattern.join(ends), self.text)
+        commas = re.findall(DECIMAL_COMMA.pattern.join(ends), self.text)
         if not commas:
             return "."
         if point := re.search(_DECIMAL_POINT.pattern.join(ends), self.text):
@@ -64,7 +65,7 @@ class DelimitedText:
         return [
             [
                 cell.replace(",", ".")
-                if _DECIMAL_COMMA.fullmatch(cell.strip())
+                if DECIMAL_COMMA.fullmatch(cell.strip())
                 else cell
                 for cell in row
             ]

@@ -1,4 +1,4 @@
-"""Errors with a message for the user, and the context that adds the settings section.
+"""Errors with a message for the user, words of messages, and the context of a section.
 
 DeepLabStreamError
 ├── SettingsError      the settings are wrong; all problems at once
@@ -68,6 +68,15 @@ def package_missing(name: str) -> str:
     """
     top = name.partition(".")[0]
     return f"needs the package {top!r}: pip install {_PACKAGES.get(top, top)}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number and its noun.
+
+    >>> counted(1, "frame"), counted(2, "body part")
+    ('1 frame', '2 body parts')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 @contextmanager

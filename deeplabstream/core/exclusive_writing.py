@@ -20,7 +20,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _GENERIC_WRITE, _DELETE = 0x40000000, 0x10000
 _OPEN_ALWAYS = 4
 _DELETE_ON_CLOSE = 0x04000000
-_IN_USE = (5, 32)
+_DENIED, _IN_USE = 5, 32
 """Windows' numbers for "access denied", also while it is deleted, and "in use"."""
 
 
@@ -34,7 +34,7 @@ def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
     hidden file can't be made.
     """
     patience_s = PATIENCE_S if patience_s is None else patience_s
-    lock = file.with_name(f".{file.name}.lock")
+    lock = _lock_of(file)
     clock = SystemClock()
     give_up_ns = clock.now_ns() + round(patience_s * 1e9)
     try:
@@ -51,10 +51,35 @@ def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
     try:
         yield
     finally:
-        if sys.platform != "win32":  # there the system deletes it
-            with suppress(OSError):
-                lock.unlink()
-        os.close(handle)
+        _release(lock, handle)
+
+
+def is_locked(file: Path) -> bool:
+    """Return whether a program has the file exclusively, without waiting.
+
+    False also where that can't be known: the file system can't lock files.
+    """
+    lock = _lock_of(file)
+    try:
+        if not lock.exists():
+            return False
+        if (handle := _locked(lock)) is None:
+            return True
+    except OSError:
+        return False
+    _release(lock, handle)  # a killed program left the file behind
+    return False
+
+
+def _lock_of(file: Path) -> Path:
+    return file.with_name(f".{file.name}.lock")
+
+
+def _release(lock: Path, handle: int) -> None:
+    if sys.platform != "win32":  # there the system deletes it
+        with suppress(OSError):
+            lock.unlink()
+    os.close(handle)
 
 
 def _locked(lock: Path) -> int | None:
@@ -97,6 +122,16 @@ def _opened_alone(lock: Path) -> int | None:
         )
         if handle != c_void_p(-1).value:
             return msvcrt.open_osfhandle(handle, os.O_RDWR)
-        if (number := ctypes.get_last_error()) not in _IN_USE:
+        number = ctypes.get_last_error()
+        if number not in (_DENIED, _IN_USE) or (number == _DENIED and _is_free(lock)):
             raise ctypes.WinError(number)
     return None
+
+
+def _is_free(lock: Path) -> bool:
+    """Return whether no program on Windows has a file open exclusively: it can be read."""
+    try:
+        with lock.open("rb"):
+            return True
+    except OSError:
+        return False

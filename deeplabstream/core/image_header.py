@@ -5,6 +5,7 @@ OpenCV raises an error above its own limit. Files without a known header are not
 """
 
 import struct
+from collections.abc import Iterator
 
 MOST_PIXELS = 2**27
 """Largest size that an image may declare: 134 megapixels."""
@@ -13,11 +14,13 @@ FRAMES_OF_JPEG = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x00, 0x01, *range(0xD0, 0xDA)}
 """Markers that are not allowed before it; decoders treat them differently."""
 _TIFF_TYPES = {3: "H", 4: "I"}
+_EXIF = b"Exif\0\0"
 
 
 def declared_size(content: bytes) -> tuple[int, int] | None:
     """Return height and width in pixels of a JPEG, PNG, BMP, GIF, TIFF or WebP file.
 
+    They are those of the decoded image: OpenCV turns a JPEG as its EXIF data say.
     None: it is none of these, or its header is damaged.
 
     >>> declared_size(b"GIF89a" + bytes([40, 0, 30, 0]))
@@ -78,7 +81,7 @@ def _size(content: bytes) -> tuple[int, int] | None:
 
 
 def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
-    place = 2
+    place, is_turned = 2, False
     while place + 9 <= len(content):
         if content[place] != 0xFF:
             return None
@@ -91,26 +94,45 @@ def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
             return None
         if marker in FRAMES_OF_JPEG:
             height, width = struct.unpack_from(">HH", content, place + 5)
-            return height, width
+            return (width, height) if is_turned else (height, width)
+        if marker == 0xE1:
+            is_turned |= _is_turned(content[place + 4 : place + 2 + length])
         place += 2 + length
     return None
 
 
+def _is_turned(segment: bytes) -> bool:
+    """Return whether EXIF data turn the image by a quarter."""
+    tiff = segment.removeprefix(_EXIF)
+    if tiff == segment or not tiff.startswith((b"II*\0", b"MM\0*")):
+        return False
+    try:
+        return dict(_numbers_of_tiff(tiff)).get(274, 1) in range(5, 9)
+    except struct.error:
+        return False
+
+
 def _size_of_tiff(content: bytes) -> tuple[int, int] | None:
     """Return the size of the first image, the only one that is decoded."""
+    sides: dict[int, int] = {}
+    for tag, value in _numbers_of_tiff(content):
+        if tag in (256, 257):
+            if tag in sides:
+                return None
+            sides[tag] = value
+    return (sides[257], sides[256]) if len(sides) == 2 else None
+
+
+def _numbers_of_tiff(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield tag and value of each whole number in the first directory."""
     order = "<" if content.startswith(b"II") else ">"
     (place,) = struct.unpack_from(f"{order}I", content, 4)
     (count,) = struct.unpack_from(f"{order}H", content, place)
-    sides: dict[int, int] = {}
     for n in range(count):
         at = place + 2 + 12 * n
         tag, kind = struct.unpack_from(f"{order}HH", content, at)
-        if tag in (256, 257) and kind in _TIFF_TYPES:
-            if tag in sides:
-                return None
-            form = order + _TIFF_TYPES[kind]
-            sides[tag] = struct.unpack_from(form, content, at + 8)[0]
-    return (sides[257], sides[256]) if len(sides) == 2 else None
+        if kind in _TIFF_TYPES:
+            yield tag, struct.unpack_from(order + _TIFF_TYPES[kind], content, at + 8)[0]
 
 
 def _size_of_webp(content: bytes) -> tuple[int, int] | None:

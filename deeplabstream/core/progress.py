@@ -88,7 +88,9 @@ class Overall:
             left_s = self.left.after(share, 1.0, now_ns / 1e9)
             if isinstance(bar, _Terminal):
                 bar.add(f"{in_words(left_s)} left for all" if left_s else "")
-            elif os.environ.get(VARIABLE) and now_ns - self._written_ns > _EVERY_NS:
+            elif os.environ.get(VARIABLE) and (
+                done == total or now_ns - self._written_ns > _EVERY_NS
+            ):
                 self._written_ns = now_ns
                 print(f"{OVERALL}{share:.6f}", flush=True)  # noqa: T201
         bar.show(done, total)
@@ -132,8 +134,8 @@ def parse_overall(line: str) -> float | None:
 def parse_progress(line: str) -> tuple[int, int, str] | None:
     """Return what a line of progress says: done, total (0: not known), of what.
 
-    >>> parse_progress(f"{MARK}5 20 film.mp4")
-    (5, 20, 'film.mp4')
+    >>> parse_progress(f"{MARK}5 20 mouse.mp4")
+    (5, 20, 'mouse.mp4')
     >>> parse_progress("5 frames written")
     """
     if not line.startswith(MARK):

@@ -28,8 +28,9 @@ CONFIGS = Path("experiments", "configs")
 PLUGIN_FOLDERS = ("cameras", "experiments", "outputs")
 """The folders of plug-ins that a rig may have."""
 _PACKAGES = ("cameras", "experiments", "experiments.triggers", "outputs")
-_RUN = "run.json"
-"""A folder with this file is a run folder, not a rig."""
+MANIFEST = "manifest-sha256.txt"
+_RECORDS = ("run.json", MANIFEST)
+"""A folder with one of these is a run folder or an evidence bundle, not a rig."""
 
 
 def current() -> Path:
@@ -40,8 +41,13 @@ def current() -> Path:
         here = Path.cwd()
     except OSError:  # the working directory was deleted
         return ROOT
-    rig = (here / SETTINGS).is_file() and not (here / _RUN).exists()
+    rig = (here / SETTINGS).is_file() and not _is_record(here)
     return here if rig else ROOT
+
+
+def _is_record(folder: Path) -> bool:
+    """Return whether a folder is of a run: its code is never executed."""
+    return any((folder / name).exists() for name in _RECORDS)
 
 
 def settings_file() -> Path | None:
@@ -77,11 +83,11 @@ def use(folder: Path) -> None:
 def use_for_settings(folder: Path) -> None:
     """Use the plug-ins in `folder`, which holds the loaded settings.
 
-    A folder without plug-ins, and a run folder, do not change the rig in use: code in a run
-    folder is never executed.
+    A folder without plug-ins, a run folder and an evidence bundle do not change the rig in
+    use: the code in them is never executed.
     """
     own = any((folder / name).is_dir() for name in PLUGIN_FOLDERS)
-    if own and not (folder / _RUN).exists():
+    if own and not _is_record(folder):
         use(folder)
     else:
         refresh_plugins()

@@ -116,6 +116,9 @@ class CapturedFrame:
     damaged: int = 0
     """Frames between the last one and this that arrived damaged and were dropped. The
     camera process reports them; the index counts them as lost."""
+    clock_jump_ns: int = 0
+    """By how much the device's clock was set since the frames before
+    (`ClockSync.jump_ns`). The camera process reports it."""
 
 
 NOTHING_YET = CapturedFrame(-1)

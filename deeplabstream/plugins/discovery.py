@@ -19,6 +19,8 @@ class Found(Generic[T]):
 
     classes: dict[str, type[T]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    unusable: dict[str, str] = field(default_factory=dict)
+    """Why a class in one of the files is no plug-in of this kind, by class name."""
     clashes: tuple[str, ...] = ()
     """Files and classes of a rig folder that have the name of another one."""
 
@@ -31,6 +33,7 @@ def discover(package: ModuleType, contract: type[T]) -> Found[T]:
     """
     classes: dict[str, type[T]] = {}
     problems = []
+    unusable = {}
     clashes = []
     start = f"{package.__name__}."
     for info in pkgutil.walk_packages(package.__path__, start, lambda name: None):
@@ -41,18 +44,24 @@ def discover(package: ModuleType, contract: type[T]) -> Found[T]:
             problems.append(f"{place} can't be read: {type(error).__name__}: {error}")
             continue
         for name, member in inspect.getmembers(module, inspect.isclass):
-            if member.__module__ != info.name or inspect.isabstract(member):
+            if member.__module__ != info.name:
                 continue
             if not issubclass(member, contract):
-                continue
-            if name in classes:
+                base = contract.__name__
+                unusable[name] = (
+                    f"its class must be a subclass of {base}: class {name}({base})"
+                )
+            elif inspect.isabstract(member):
+                methods = " and ".join(sorted(vars(member)["__abstractmethods__"]))
+                unusable[name] = f"its class needs the method {methods}"
+            elif name in classes:
                 clashes.append(
                     f"{inspect.getfile(member)}: the class {name} has the name of a class in "
                     f"{inspect.getfile(classes[name])}: give it another name"
                 )
             else:
                 classes[name] = member
-    return Found(classes, tuple(problems), (*_files_twice(package), *clashes))
+    return Found(classes, tuple(problems), unusable, (*_files_twice(package), *clashes))
 
 
 def _files_twice(package: ModuleType) -> Iterator[str]:

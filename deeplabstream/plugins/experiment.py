@@ -6,7 +6,9 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf, nan
-from typing import Protocol, TypeAlias, TypeVar
+from pathlib import Path
+from types import GeneratorType
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -135,6 +137,8 @@ class PlanRunner:
     def step(self, observation: Observation) -> tuple[Command, ...]:
         """Give the plan one observation and return its commands in order."""
         commands: list[Command] = []
+        if not isinstance(self._plan, GeneratorType):
+            raise ExperimentError("plan() is not a generator: it has no yield")
         for _ in range(MOST_PER_FRAME):
             if self.finished:
                 break
@@ -152,15 +156,25 @@ class PlanRunner:
             if isinstance(wish, Set | Pulse | Train | Mark):
                 commands.append(wish)
             elif wish is not ObservationRequest.NOW:
-                raise ExperimentError(
-                    f"the plan yielded {wish!r}, which is not a command"
-                )
+                raise ExperimentError(self._about(wish))
         else:
             raise ExperimentError(
                 f"the plan yielded more than {MOST_PER_FRAME} commands in one frame; "
                 "it must wait for the next frame somewhere"
             )
         return tuple(commands)
+
+    def _about(self, wish: object) -> str:
+        """Return what is wrong with something that the plan yielded, and in which line."""
+        plan: Any = self._plan
+        while isinstance(plan.gi_yieldfrom, GeneratorType):
+            plan = plan.gi_yieldfrom
+        frame = plan.gi_frame
+        place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        if isinstance(wish, GeneratorType):
+            name = wish.__name__
+            return f"{place}: write yield from {name}(...), not yield {name}(...)"
+        return f"{place}: the plan yielded {wish!r}, which is not a command"
 
 
 def until(trigger: str, at_most_s: float = inf) -> Plan[bool]:

@@ -86,7 +86,8 @@ class Output(ABC):
     max_on_s: float = Field(
         60.0,
         gt=0,
-        description="seconds after which it is switched off in any case",
+        description="seconds after which it is switched off in any case, until the "
+        "experiment commands 0 or its pulses would have ended",
         title="Maximum on-time (s)",
         json_schema_extra={"advanced": False},
     )

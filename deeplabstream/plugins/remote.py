@@ -174,7 +174,7 @@ def read_token(token_file: Path | None) -> str:
     if token_file is None:
         return ""
     try:
-        token = token_file.read_text("utf-8").strip()
+        token = token_file.read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise DeviceError(
             f"TOKEN_FILE = {token_file} can't be read: {error}"

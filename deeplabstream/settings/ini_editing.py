@@ -120,10 +120,8 @@ def _sections(lines: Sequence[str]) -> list[_Section]:
     indent = 0
     for number, line in enumerate(lines):
         bare = line.removeprefix("\ufeff").strip()
-        if not bare:
+        if not bare or bare[0] in "#;":
             entry = None
-        elif bare[0] in "#;":
-            continue
         elif entry is not None and len(line) - len(line.lstrip()) > indent:
             entry.last = number
         elif header := _HEADER.match(bare):

@@ -192,8 +192,10 @@ class _Reading:
         if word is None:
             problem = f"[{title}] KIND: is missing{guess('', kinds)}"
         else:
-            problem = f"[{title}] KIND = {word}: unknown{guess(word, kinds)}"
-        self._problems += [problem, *self._found[family].problems]
+            why = self._found[family].unusable.get(word)
+            why = f": {why}" if why else f": unknown{guess(word, kinds)}"
+            problem = f"[{title}] KIND = {word}{why}"
+        self._problems += [*self._found[family].problems, problem]
 
     def _report_unknown_section(self, title: str) -> None:
         if place := MOVED_SECTIONS.get(title):

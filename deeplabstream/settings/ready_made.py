@@ -8,7 +8,7 @@ from pathlib import Path
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.rig_folder import config_places
-from deeplabstream.settings.ini_reading import read_text
+from deeplabstream.settings.ini_reading import read_sections, read_text
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import relocate_paths
@@ -126,21 +126,24 @@ def _parts(text: str) -> Iterator[_Part]:
 
 def _of_both(rig: str, experiment: str) -> str:
     """Return the experiment's section with the keys that only the rig's has."""
-    said = {
-        found[1].upper() for found in map(_KEY.match, experiment.split("\n")) if found
-    }
+    theirs = {line.strip() for line in experiment.split("\n")}
+    said = {key for words in read_sections(experiment).words.values() for key in words}
     kept: list[str] = []
     above: list[str] = []
     keeping = False
+    indent: int | None = None
+    """Of the last key; None: its value is over."""
     for line in rig.split("\n"):
-        continued = line[:1].isspace() and line.strip()
-        found = None if continued else _KEY.match(line)
-        if found:
-            keeping = found[1].upper() not in said
+        bare, depth = line.strip(), len(line) - len(line.lstrip())
+        if not bare or bare[0] in "#;":
+            indent = None
+            above += [line] * (not bare or bare not in theirs)
+        elif indent is not None and depth > indent:
+            kept += [line] * keeping
+        elif found := _KEY.match(line):
+            keeping, indent = found[1].upper() not in said, depth
             kept += [*above, line] if keeping else []
             above = []
-        elif continued:
-            kept += [line] * keeping
         elif not _HEADER.match(line):
             above.append(line)
-    return "\n".join([experiment.strip("\n"), *kept])
+    return "\n".join([experiment.strip("\n"), *kept, *above])

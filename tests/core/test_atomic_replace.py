@@ -131,3 +131,15 @@ def test_a_folder_that_takes_no_file_is_named_with_the_file(
         atomic_file(tmp_path / "table.csv"),
     ):
         raise AssertionError("no draft was made")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o664, 0o464])
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "settings.ini"
+    file.touch()
+    file.chmod(mode)
+    with atomic_file(file) as draft:
+        draft.write_text("new")
+    assert file.read_text() == "new"
+    assert file.stat().st_mode & 0o777 == mode

@@ -13,7 +13,7 @@ import pytest
 
 from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.exclusive_writing import exclusive
+from deeplabstream.core.exclusive_writing import exclusive, is_locked
 from deeplabstream.core.paths import ROOT
 
 HOLD = """
@@ -53,6 +53,7 @@ def test_a_second_program_waits_and_a_killed_one_holds_nothing(
     file = tmp_path / "list.json"
     first = started(HOLD, file)
     assert first.stdout is not None and first.stdout.readline() == "locked\n"
+    assert is_locked(file)
     monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 0.0)
     with (
         pytest.raises(DeviceError, match="is being written by another program"),
@@ -61,9 +62,10 @@ def test_a_second_program_waits_and_a_killed_one_holds_nothing(
         pass
     first.kill()
     first.communicate()
+    assert not is_locked(file)
     with exclusive(file):
         pass
-    assert not [*tmp_path.iterdir()]
+    assert not is_locked(file) and not [*tmp_path.iterdir()]
 
 
 def test_nothing_that_several_programs_add_is_lost(tmp_path: Path) -> None:
@@ -177,6 +179,20 @@ def test_on_windows_the_file_is_open_to_nobody_else_and_deleted_with_the_handle(
     assert name == str(tmp_path / ".list.json.lock")
     assert (access, shared) == (0x40010000, 0)
     assert (made, flags) == (4, 0x04000000), "OPEN_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE"
+
+
+@pytest.mark.parametrize(("number", "held"), [(5, False), (32, True)])
+def test_on_windows_a_lock_file_that_is_read_only_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, held: bool
+) -> None:
+    """One that a power failure left; "in use" means that a program has it open alone."""
+    on_windows(monkeypatch, *[number] * 1000)
+    monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 0.0)
+    (tmp_path / ".run.json.lock").touch()
+    assert is_locked(tmp_path / "run.json") is held
+    said = "is being written by another program" if held else "can't be locked: The"
+    with pytest.raises(DeviceError, match=said), exclusive(tmp_path / "run.json"):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,13 @@ def encoded(suffix: str) -> bytes:
     return cv2.imencode(suffix, PICTURE)[1].tobytes()
 
 
+def with_orientation(data: bytes, orientation: int, order: str) -> bytes:
+    """Return a JPEG with EXIF data that turn it."""
+    words = struct.pack(f"{order}HIHHHIHHI", 42, 8, 1, 274, 3, 1, orientation, 0, 0)
+    exif = b"Exif\0\0" + (b"II" if order == "<" else b"MM") + words
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + data[2:]
+
+
 def declaring(width: int, height: int) -> bytes:
     """Return a JPEG of another size than its header says."""
     data = bytearray(encoded(".jpg"))
@@ -29,6 +36,26 @@ def test_every_format_tells_its_size(suffix: str) -> None:
     assert declared_size(data) == (31, 47)
     for length in range(0, len(data), 7):
         assert declared_size(data[:length]) in (None, (31, 47))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_of_a_turned_jpeg_is_that_of_the_decoded_image(
+    orientation: int, order: str
+) -> None:
+    data = with_orientation(encoded(".jpg"), orientation, order)
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert declared_size(data) == decoded.shape[:2]
+    assert decoded.shape[:2] == ((47, 31) if orientation > 4 else (31, 47))
+    for length in range(0, len(data), 7):
+        assert declared_size(data[:length]) in (None, decoded.shape[:2])
+
+
+@pytest.mark.parametrize("damaged", [b"II*\0\xff\xff\0\0", b"XX*\0\x08\0\0\0"])
+def test_damaged_exif_data_turn_nothing(damaged: bytes) -> None:
+    data = with_orientation(encoded(".jpg"), 6, "<")
+    at = data.index(b"II*\0")
+    assert declared_size(data[:at] + damaged + data[at + 8 :]) == (31, 47)
 
 
 def test_a_large_webp_with_and_without_loss_tells_its_size() -> None:

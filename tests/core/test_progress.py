@@ -68,6 +68,14 @@ def test_several_pieces_have_one_share_and_one_remaining_time(
     assert [left.after(*each) for each in ((5, 10, 0), (5, 10, 9), (6, 10, 10))] == [
         *(0.0, 0.0, 40.0)
     ]
+    quick = Overall([100, 100], clock)
+    for number in (0, 1):
+        with quick.bar(number, "film") as bar:
+            for done in (0, 1, 2):
+                bar.show(done, 2)
+    lines = capsys.readouterr().out.splitlines()
+    shares = [share for line in lines if (share := parse_overall(line)) is not None]
+    assert shares == [0.0, 0.5, 1.0], "the end of a piece, however quick it was"
     with Overall([7]).bar(0, "film") as bar:
         bar.show(1, 2)
     assert "overall" not in capsys.readouterr().out, "one video is all"

@@ -60,6 +60,14 @@ def test_values_over_several_lines_are_replaced_whole() -> None:
     assert set_value(text, "A", "b", None) == "[A]\nC = 4\n"
 
 
+def test_a_comment_ends_a_value() -> None:
+    text = "[A]\nB = 1,\n  2\n# set by Anna\n  C = 4\n"
+    assert read_sections(text).words == {"A": {"B": "1, 2", "C": "4"}}
+    changed = "[A]\nB = 5\n# set by Anna\n  C = 4\n"
+    assert set_value(text, "A", "b", "5") == changed
+    assert set_value(text, "A", "c", None) == "[A]\nB = 1,\n  2\n# set by Anna\n"
+
+
 def test_an_example_in_a_comment_shows_where_a_key_belongs() -> None:
     text = set_value("[A]\n# B = 1\n\nC = 4\n", "A", "B", "5")
     assert text == "[A]\n# B = 1\nB = 5\n\nC = 4\n"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.ready_made import CONFIGS, combine_with_rig, find, load_with
 
@@ -85,6 +86,29 @@ def test_what_is_joined_twice_is_the_same() -> None:
     text = (CONFIGS / "stages.ini").read_text("utf-8")
     once = combine_with_rig(RIG, text)
     assert combine_with_rig(once, text) == once
+
+
+@pytest.mark.parametrize("indent", ["", "    "])
+def test_what_only_the_rig_says_of_an_experiment_stays(indent: str) -> None:
+    rig = RIG.replace(
+        "EXP_TIME_S = 5\n",
+        "EXP_TIME_S = 5\nLOST_MS = 120\n\n# Set by Anna.\nRECORD_EXP =\n    no\n"
+        "# RECORD_EXP = yes\n; Ask Bob.\n",
+    )
+    lines = rig.split("\n")
+    first, end = lines.index("[Experiment]") + 1, lines.index("# Above the arena.")
+    lines[first:end] = [f"{indent}{line}".rstrip() for line in lines[first:end]]
+    rig = "\n".join(lines)
+    before = read_sections(rig).words["Experiment"]
+    text = (CONFIGS / "conditional.ini").read_text("utf-8")
+    found = combine_with_rig(rig, text)
+    assert read_sections(found).words["Experiment"] == {
+        **before,
+        **read_sections(text).words["Experiment"],
+    }
+    for comment in ("# Set by Anna.", "# RECORD_EXP = yes", "; Ask Bob."):
+        assert found.count(comment) == 1
+    assert combine_with_rig(found, text) == found
 
 
 def test_one_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:

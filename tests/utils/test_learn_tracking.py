@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.engine.pose_filtering import filtered_poses
+from deeplabstream.engine.replay.rerun import filtered_poses
 from deeplabstream.recording import run_opening
 from deeplabstream.settings.loading import parse
 from tests.training.walker import PLACE, RIG, run

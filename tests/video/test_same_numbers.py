@@ -17,7 +17,7 @@ import utils.CheckNetwork
 from cameras.video import VideoFile
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.offline.frame_selection import write_images
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.pose_drawing import Look
@@ -124,9 +124,9 @@ def quantising(path: Path, _: Path) -> Numbered:
 
 
 def run_review(path: Path, _: Path) -> Numbered:
-    thread = RunPictures()
+    thread = RunFrames()
     for row in some(len(open_video(path))):
-        image = thread._picture(path, row)
+        image = thread._image(path, row)
         assert image is not None
         yield row, image
 

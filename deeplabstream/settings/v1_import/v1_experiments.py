@@ -22,7 +22,7 @@ CODED = {
     "bsoidbehaviorpoolexperiment": "behaviour",
 }
 """Experiments in Python that came with it, and the ready-made files that do the same."""
-_DEFAULT_PICTURE, _DEFAULT_RATE = "640, 480", 30.0
+_DEFAULT_SIZE, _DEFAULT_RATE = "640, 480", 30.0
 
 
 class ExperimentFile:
@@ -33,7 +33,7 @@ class ExperimentFile:
         self._old, self._made = old, made
         size = rig.take("Streaming", "RESOLUTION") if rig else None
         rate = rig.take("Streaming", "FRAMERATE") if rig else None
-        self._picture = format_list(size.word) if size else _DEFAULT_PICTURE
+        self._size = format_list(size.word) if size else _DEFAULT_SIZE
         self._rate = (numbers(rate.word) if rate else []) or [_DEFAULT_RATE]
 
     def carry(self, name: str) -> None:
@@ -63,7 +63,7 @@ class ExperimentFile:
 
     def _trigger(self, section: str, key: str) -> str:
         name = self._old.word(section, key)
-        place = (self._old, self._made, name, self._rate[0], self._picture)
+        place = (self._old, self._made, name, self._rate[0], self._size)
         return carry_trigger(*place) if name else ""
 
     def _process(self, section: str) -> tuple[str, Stimulation]:
