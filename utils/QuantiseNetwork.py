@@ -25,6 +25,7 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.paths import paths_below
 from deeplabstream.pose.runtimes.runtime_comparison import (
     SAMPLE_IMAGES,
     images_of,
@@ -91,7 +92,7 @@ def _of_video(file: Path, count: int) -> Iterator[Image]:
 
 def _of_folder(folder: Path, count: int) -> Iterator[Image]:
     """Yield images spread over a folder and those in it."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg"))
+    files = [p for p in paths_below(folder) if p.suffix.lower() in (".png", ".jpg")]
     if not files:
         raise DeviceError(f"{folder} contains no .png or .jpg file")
     for place in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int):

@@ -1,6 +1,8 @@
-"""Folders of the program itself."""
+"""Folders of the program, and paths that may be missing."""
 
+import os
 import sys
+from fnmatch import filter as matching
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -28,6 +30,19 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def paths_below(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the files and folders below a folder whose names match, sorted.
+
+    What another process removes meanwhile is left out; `Path.rglob` raises
+    FileNotFoundError then. Links to folders are not followed.
+    """
+    return sorted(
+        Path(place, name)
+        for place, folders, files in os.walk(folder)
+        for name in matching((*folders, *files), pattern)
+    )
 
 
 def make_plugins_importable(*, first: bool = False) -> None:

@@ -21,7 +21,7 @@ import yaml
 from torch import nn
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import is_folder
+from deeplabstream.core.paths import is_folder, paths_below
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.ensemble import members
@@ -193,8 +193,9 @@ def _with_weights(model: ModelFolder, how: Architecture) -> PoseNetwork:
 
 def _is_lightning_pose(folder: Path) -> bool:
     """Return whether it is the folder of a training of Lightning Pose."""
-    there = is_folder(folder) and not (folder / DESCRIPTION).is_file()
-    return there and (folder / "config.yaml").is_file() and any(folder.rglob("*.ckpt"))
+    if not is_folder(folder) or (folder / DESCRIPTION).is_file():
+        return False
+    return (folder / "config.yaml").is_file() and bool(paths_below(folder, "*.ckpt"))
 
 
 def _of_lightning_pose(path: Path) -> StartNetwork:

@@ -30,7 +30,7 @@ from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import would_overwrite
-from deeplabstream.core.paths import ROOT
+from deeplabstream.core.paths import ROOT, paths_below
 from deeplabstream.core.rig_folder import MANIFEST, PLUGIN_FOLDERS, current, use
 from deeplabstream.engine.latency_test.latency_result import (
     FOLDER,
@@ -174,7 +174,7 @@ def _write(
 def _copy_run(source: RunFolder, into: Path) -> None:
     """Copy the files of a run, without exports and unfinished files."""
     into.mkdir(parents=True)
-    for file in sorted(source.path.rglob("*")):
+    for file in paths_below(source.path):
         inner = file.relative_to(source.path)
         hidden = any(part.startswith(".") for part in inner.parts)
         if file.is_file() and inner.parts[0] != _EXPORT and not hidden:

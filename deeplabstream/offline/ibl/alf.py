@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.numpy_files import read_array
+from deeplabstream.core.paths import paths_below
 from deeplabstream.offline.video_files import ENDINGS
 
 RAW = "raw_video_data"
@@ -115,8 +116,12 @@ def session_videos(session: Path) -> dict[str, Path]:
 
 
 def sessions_under(root: Path) -> Iterator[Path]:
-    """Yield the sessions of a tree, SUBJECT/DATE/NUMBER with raw videos, in order."""
-    for raw in sorted(root.glob(f"**/????-??-??/*/{RAW}")):
+    """Yield the sessions of a tree, SUBJECT/DATE/NUMBER with raw videos, in order.
+
+    Other workers may write and remove files in the tree meanwhile.
+    """
+    dates = paths_below(root, "????-??-??")
+    for raw in sorted(raw for date in dates for raw in date.glob(f"*/{RAW}")):
         if raw.is_dir() and raw.parent.name.isdigit():
             yield raw.parent
 

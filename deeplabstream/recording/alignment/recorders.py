@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.numpy_files import read_array
+from deeplabstream.core.paths import paths_below
 from deeplabstream.recording.alignment.recording_data import (
     Recording,
     RecordingOptions,
@@ -60,7 +61,7 @@ def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
     """
     folder = path.parent if path.is_file() else path
     found = sorted(
-        folder.rglob("structure.oebin"), key=lambda file: _natural(str(file))
+        paths_below(folder, "structure.oebin"), key=lambda file: _natural(str(file))
     )
     if not found:
         raise ValueError("there is no structure.oebin below it")

@@ -14,6 +14,7 @@ from deeplabstream.core import atomic_replace
 from deeplabstream.core.arguments import quoted
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.exclusive_writing import WINDOW_PATIENCE_S, exclusive
+from deeplabstream.core.paths import paths_below
 from deeplabstream.pose.image_files import SUFFIXES
 from deeplabstream.training.data.dlc_config import write_individuals
 from deeplabstream.training.data.label_files import (
@@ -439,7 +440,7 @@ def open_book(
     tables = {each: _read_tables(each) for each in (folder, *videos)}  # before the rest
     found = sorted(
         file.relative_to(folder).as_posix()
-        for file in (folder / LABELED_DATA).rglob("*")
+        for file in paths_below(folder / LABELED_DATA)
         if file.suffix.lower() in SUFFIXES
     )
     project = (folder / DLC_CONFIG).is_file() and not (folder / FILE).exists()

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.paths import paths_below
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
@@ -258,7 +259,7 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
 
 def _checkpoint(source: Path) -> Path:
     """Return the checkpoint: a converted one, else the best, else the newest."""
-    found = sorted(source.rglob("*.ckpt"), key=lambda file: file.stat().st_mtime)
+    found = sorted(paths_below(source, "*.ckpt"), key=lambda file: file.stat().st_mtime)
     for mark in (".tensors.ckpt", "-best.ckpt", ".ckpt"):
         if marked := [file for file in found if file.name.endswith(mark)]:
             return marked[-1]
