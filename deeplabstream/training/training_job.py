@@ -14,6 +14,7 @@ from deeplabstream.core.errors import DeepLabStreamError, ModelError, counted
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.pose.model.model_folder import (
@@ -401,10 +402,22 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
         say(f"seed {seed}:")
         own = replace(run, settings=replace(run.settings, seed=seed))
         trained[folder] = _one(own, folder, config, say, second).errors
-    say(f"{config.output} is an ensemble: give it as --model")
+    say(_ensemble_sentence(config))
     return Trained(
         config.output, tuple(trained), tuple(trained.values()), run.test_videos
     )
+
+
+def _ensemble_sentence(config: TrainConfig) -> str:
+    """Return how the ensemble is used, and which of its networks were trained earlier."""
+    sentence = f"{config.output} is an ensemble: give it as --model"
+    earlier = [each for each in members(config.output) if each not in _folders(config)]
+    if earlier:
+        names = ", ".join(each.name for each in earlier)
+        sentence += (
+            f". It includes {names} of an earlier training; remove what you do not want"
+        )
+    return sentence
 
 
 def _prepared(run: "Run", config: TrainConfig) -> "Run":

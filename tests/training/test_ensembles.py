@@ -72,6 +72,17 @@ def test_what_was_trained_is_not_trained_again(
     assert load_model_folder(ensemble / "seed3").sha256 == before
 
 
+def test_networks_of_an_earlier_training_are_named(
+    ensemble: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "many"
+    shutil.copytree(ensemble / "seed3", folder / "seed3")
+    words = ["--data", str(labelled), "--output", str(folder), "--seeds", "0,1"]
+    assert TrainNetwork.main([*words, *SMALL, "--channels", "8"]) == 0
+    assert "It includes seed3 of an earlier training" in capsys.readouterr().out
+    assert [each.name for each in members(folder)] == ["seed0", "seed1", "seed3"]
+
+
 def test_together_they_say_the_median(ensemble: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
     both = open_estimator(ensemble, "cpu")
