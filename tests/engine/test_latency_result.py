@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Sensed
+from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine.latency_test import latency_test
 from deeplabstream.engine.latency_test.flashes import Events, pair
 from deeplabstream.engine.latency_test.latency_result import (
@@ -24,7 +26,10 @@ from deeplabstream.engine.latency_test.settings_of_test import (
     settings_for_loop,
     wiring_of,
 )
+from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session.session import Session
 from deeplabstream.pose.led_detector import Led
+from deeplabstream.recording.run_folder import ModelFacts, NetworkFacts
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.settings.loading import Settings, parse
 from tests.engine.test_latency_flashes import rig
@@ -134,6 +139,27 @@ def test_a_changed_setting_is_named(settings: Settings, tmp_path: Path) -> None:
         "[Camera back] was added",
         SIDE.replace("side", "back"),
     ]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_run_compares_the_network_of_the_deciding_camera(
+    settings: Settings, own: bool
+) -> None:
+    """The test runs that one: the camera's own, else the one of all cameras."""
+    result(settings, "2026-11-01T10:00:00+00:00").save(settings.folder)
+    used = NetworkFacts("used", "abc", 0.5, "CPUExecutionProvider")
+    facts = ModelFacts("usual", "def", 0.5, "CPUExecutionProvider", {"top": used})
+    if not own:
+        facts = replace(facts, sha256="abc", cameras={"side": replace(used, sha256="")})
+    session = Session(settings)
+    network = say.NetworkReady(Skeleton(("snout",)), facts)
+    session.state = replace(session.state, network=network)
+    written: list[object] = []
+    processes = SimpleNamespace(send_recorder=written.append)
+    session._open_run(processes)  # type: ignore[arg-type]
+    (message,) = (each for each in written if isinstance(each, say.OpenRun))
+    (timing,) = message.facts["timing"]
+    assert timing["changed"] == [SIDE]
 
 
 def test_what_did_not_run_in_the_test_is_named(tmp_path: Path) -> None:

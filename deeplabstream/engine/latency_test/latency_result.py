@@ -220,7 +220,7 @@ def timing_facts(settings: Settings, network_sha256: str) -> list[dict[str, Any]
     """Return what `run.json` says: the newest result for each output, and its validity.
 
     The newest result without an output is one of its own. Results that can't be read are
-    left out. `network_sha256`: of the network that runs.
+    left out. `network_sha256`: of the deciding camera's network that runs.
     """
     newest: dict[str, dict[str, Any]] = {}
     for path in sorted((settings.folder / FOLDER).glob("*.json")):

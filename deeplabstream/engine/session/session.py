@@ -478,7 +478,8 @@ class Session:
     def _timing(self, used: Settings) -> list[dict[str, object]]:
         """Return what `run.json` says of the latency tests; note what has changed since."""
         network = self.state.network.facts if self.state.network else None
-        timing = timing_facts(used, network.sha256 if network else "")
+        own = network.cameras.get(used.deciding_camera, network) if network else None
+        timing = timing_facts(used, own.sha256 if own else "")
         for each in timing:
             if each["changed"]:
                 self.note("latency", timing_sentence(each))
