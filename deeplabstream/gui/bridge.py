@@ -43,6 +43,8 @@ class Bridge(QObject):
     """Frame, valid until the slot returns, and the Step about it or None."""
     control_changed = pyqtSignal(object)
     """ControlChanged: the answer of a camera to a live change."""
+    blockers_changed = pyqtSignal()
+    """A program that keeps streams from starting has begun or ended."""
     settings_changed = pyqtSignal()
     """The rig is another one: cameras, outputs, triggers may be new."""
     looked_back = pyqtSignal(object)

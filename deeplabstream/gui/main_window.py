@@ -215,6 +215,7 @@ class MainWindow(QMainWindow):
         self.document.checked.connect(self._show_document)
         self.document.saved.connect(self._show_document)
         self.bridge.status_changed.connect(self._take_document)
+        self.bridge.blockers_changed.connect(self._show_document)
         self.bridge.status_changed.connect(self._note_run)
         self.bridge.status_changed.connect(self._follow)
         self.bridge.settings_changed.connect(self._renew)
@@ -316,7 +317,9 @@ class MainWindow(QMainWindow):
         return f"The rig of {name} is running. Stop the stream, then open another file."
 
     def _why_blocked(self) -> str:
-        """Return why no stream may start: the file that is open can't be used."""
+        """Return why no stream may start: another program has the rig, or a mistake."""
+        for view in self._switching():
+            return f"Can't start: {view.title} runs. Wait until it ends, or stop it."
         count = len(self.document.problems)
         if not count:
             return ""

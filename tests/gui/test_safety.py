@@ -11,7 +11,7 @@ from PyQt5.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMessage
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core import rig_folder
-from deeplabstream.engine.session.session_state import Action
+from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
@@ -229,6 +229,28 @@ def test_a_latency_test_ends_where_all_outputs_go_off(
     assert latency_test.isVisible(), "its output can be read"
     assert latency_test.view.state.text() == "Stopped."
     assert latency_test.panel.begin.isEnabled()
+
+
+@pytest.mark.parametrize("way", ["Stop", "ends by itself", "close"])
+def test_no_stream_starts_during_a_latency_test(
+    window: MainWindow, latency_test: FormWindow, qtbot: QtBot, way: str
+) -> None:
+    told: list[str] = []
+    window.bridge.failed.connect(told.append)
+    window.bridge.do(Action.START_STREAM)
+    window.bridge.begin()
+    assert told == 2 * [
+        "Can't start: Measure latency runs. Wait until it ends, or stop it."
+    ]
+    assert window.bridge.session.state.phase is Phase.IDLE
+    with qtbot.waitSignal(window.bridge.blockers_changed, timeout=60_000):
+        if way == "Stop":
+            latency_test.view.stop.click()
+        elif way == "close":
+            latency_test.close()
+        else:
+            latency_test.view.program.process.write(b"\n")
+    qtbot.waitUntil(lambda: window.bridge.blocked == "", timeout=60_000)
 
 
 def test_stop_leaves_programs_that_switch_no_output(

@@ -49,4 +49,8 @@ class LatencyTestButton(QPushButton):
                 "--output": [] if values.get("--screen") else output
             },
         )
-        FormWindow(program, words, settings.folder / "models", self).show()
+        window = FormWindow(program, words, settings.folder / "models", self)
+        view = window.view
+        for signal in (view.started, view.ended, view.stopped, window.destroyed):
+            signal.connect(lambda *_: self._bridge.blockers_changed.emit())
+        window.show()
