@@ -142,18 +142,15 @@ class NetworkStream(Camera):
         patience_ns, seen_ns, damaged = self.patience_s * 1e9, clock.now_ns(), 0
         for packet in container.demux():
             arrived_ns = clock.now_ns()
-            if arrived_ns - seen_ns > patience_ns:
-                break
-            if packet.stream is not container.streams.video[0]:
-                continue
-            decoded = _decoded(codec, packet)
-            if decoded is None:
-                damaged += 1
-                continue
-            for frame in decoded:
+            shown = packet.stream is container.streams.video[0]
+            decoded = _decoded(codec, packet) if shown else []
+            for frame in decoded or ():
                 yield arrived_ns, frame, damaged
                 patience_ns, seen_ns = _SILENCE_S * 1e9, clock.now_ns()
                 damaged = 0
+            damaged += decoded is None
+            if arrived_ns - seen_ns > patience_ns:  # and there was no frame in it
+                break
         else:
             raise DeviceError(f"{self.address} gives no more frames")
         seconds = f"{patience_ns / 1e9:g} s"

@@ -36,6 +36,10 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+class _NoAnswerError(DeviceError):
+    """A driver did not answer in time."""
+
+
 class TimeoutCaller(Generic[T]):
     """Caller with a time-out: repeats one call in a thread, for drivers without one.
 
@@ -54,7 +58,7 @@ class TimeoutCaller(Generic[T]):
     def result(self, patience_s: float) -> T:
         """Call, and return or raise what the call does; DeviceError: no answer in time.
 
-        Must not be called again after a DeviceError.
+        Must not be called again when no answer came in time.
         """
         return self._made(self._call, patience_s, "gave no frame")
 
@@ -67,7 +71,7 @@ class TimeoutCaller(Generic[T]):
         try:
             result: U | Exception = self._results.get(timeout=patience_s)
         except Empty:
-            raise DeviceError(f"{else_} for {patience_s:g} s") from None
+            raise _NoAnswerError(f"{else_} for {patience_s:g} s") from None
         if isinstance(result, Exception):
             raise result
         return result
@@ -140,9 +144,12 @@ def _list_on_linux(folder: Path, links: Path) -> tuple[ListedWebcam, ...]:
     own = {link.resolve().name: str(link) for link in links.glob("*")}
     found = []
     for node in sorted(folder.glob("video*"), key=lambda node: int(node.name[5:])):
-        if (node / "index").read_text().strip() != "0":
+        try:
+            index, name = ((node / k).read_text().strip() for k in ("index", "name"))
+        except OSError:
+            continue  # it was unplugged meanwhile
+        if index != "0":
             continue  # a second node of the same camera, with metadata instead of frames
-        name = (node / "name").read_text().strip()
         found.append(ListedWebcam(int(node.name[5:]), name, own.get(node.name, "")))
     return tuple(found)
 
@@ -332,16 +339,18 @@ class FrameReader:
         DeviceError: none came in time, or damaged ones only.
         """
         end_ns, damaged = self._clock.now_ns() + round(patience_s * 1e9), 0
-        while (left_s := (end_ns - self._clock.now_ns()) / 1e9) > 0:
+        left_s = patience_s
+        while left_s > 0:
             try:
-                image, grabbed_ns = self.waiting.result(round(left_s, 2))
-            except DeviceError:
-                if not damaged:
-                    raise
+                image, grabbed_ns = self.waiting.result(left_s)
+            except _NoAnswerError:
                 break
             if image is not None:
                 return image, grabbed_ns, damaged
             damaged += 1
+            left_s = (end_ns - self._clock.now_ns()) / 1e9
+        if not damaged:
+            raise DeviceError(f"gave no frame for {patience_s:g} s")
         raise DeviceError(
             f"gave {damaged} damaged frames and no intact one for {patience_s:g} s"
         )

@@ -180,20 +180,26 @@ class BoardConnection:
     def _listen(self) -> None:
         try:
             while not self._closing:
+                asked_ns = time.perf_counter_ns()
                 data = self._read()
                 heard_ns = time.perf_counter_ns()
                 for coded in self._splitter.packets(data):
                     self._heard(decode_packet(coded, self.session), heard_ns)
-                self._check_timeout(heard_ns)
+                self._check_timeout(asked_ns)
                 if heard_ns - self._sent_ns > COMPARE_NS and not self.broken:
                     self.send(MessageType.ASK_STATE, b"")
         except Exception as error:  # a callback may fail in any way
             self._break(str(error) or type(error).__name__)
 
-    def _check_timeout(self, now_ns: int) -> None:
+    def _check_timeout(self, asked_ns: int) -> None:
+        """Raise a DeviceError if an answer that was late at `asked_ns` is still missing.
+
+        The port was read after `asked_ns`: an answer that waited there while this process
+        was held up is not missing.
+        """
         with self._lock:
             oldest = next(iter(self._unanswered.values()), None)
-        if oldest is not None and now_ns - oldest.sent_ns > ANSWER_S * 1e9:
+        if oldest is not None and asked_ns - oldest.sent_ns > ANSWER_S * 1e9:
             raise DeviceError(self._silence)
 
     @property

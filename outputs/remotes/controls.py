@@ -284,21 +284,22 @@ class ZmqStart(_Listener):
                 heard_s, started = time.perf_counter(), False
                 done = "ok", *_BUSY.values()  # it may do it, or be doing it
                 while not ended.is_set():
-                    silent = time.perf_counter() - heard_s
-                    if started and 0 < self.silent_s < silent:
+                    asked_s = time.perf_counter()
+                    if link.poll(round(_TURN_S * 1e3)):
+                        parts = link.recv_multipart()
+                        text = b" ".join(parts).decode("utf-8", "replace")
+                        command, answer = _ask(text, token, place, hear)
+                        if command is not None:
+                            heard_s = time.perf_counter()
+                        if command in ("start", "stop") and answer.startswith(done):
+                            started = command == "start"
+                        with suppress(zmq.ZMQError):  # the sender may be gone
+                            link.send_string(answer)
+                    # what came while this process was held up has been read by now
+                    if started and 0 < self.silent_s < asked_s - heard_s:
                         started = False
-                        text = f"no message came for {self.silent_s:g} s"
-                        hear(RemoteLost(text, place))
-                    if not link.poll(round(_TURN_S * 1e3)):
-                        continue
-                    text = b" ".join(link.recv_multipart()).decode("utf-8", "replace")
-                    command, answer = _ask(text, token, place, hear)
-                    if command is not None:
-                        heard_s = time.perf_counter()
-                    if command in ("start", "stop") and answer.startswith(done):
-                        started = command == "start"
-                    with suppress(zmq.ZMQError):  # the sender may be gone
-                        link.send_string(answer)
+                        lost = f"no message came for {self.silent_s:g} s"
+                        hear(RemoteLost(lost, place))
 
             thread = threading.Thread(target=serve, daemon=True)
             thread.start()

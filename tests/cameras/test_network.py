@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from fractions import Fraction
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import cv2
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from cameras import network
 from cameras.network import NetworkStream
-from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.clock import ManualClock, SystemClock
 from deeplabstream.core.errors import DeviceError
 from tests.cameras import servers
 from tests.cameras.rtsp import rtsp_camera
@@ -29,13 +31,16 @@ def test_a_frame_that_is_too_large_is_not_decoded(
     with (
         servers.http_camera() as server,
         pytest.raises(DeviceError, match="more than 67 million pixels"),
-        NetworkStream(url=server.url).opened(),
+        NetworkStream(url=server.url, patience_s=60).opened(),
     ):
         pass
 
 
 def test_frames_come_one_after_the_other() -> None:
-    with http_camera() as server, NetworkStream(url=server.url).opened() as stream:
+    with (
+        http_camera() as server,
+        NetworkStream(url=server.url, patience_s=60).opened() as stream,
+    ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         levels, times = [], []
         for index in range(6):
@@ -55,7 +60,7 @@ def test_frames_come_one_after_the_other() -> None:
 def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
     with (
         http_camera(servers.every_other_cut_off) as server,
-        NetworkStream(url=server.url).opened() as stream,
+        NetworkStream(url=server.url, patience_s=60).opened() as stream,
     ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         frames = [stream.read(image) for _ in range(5)]
@@ -72,7 +77,10 @@ def test_an_incomplete_jpeg_image_is_left_out_and_counts(
     data = cv2.imencode(".jpg", noise)[1].tobytes()
     parts = {4: data[: len(data) // 2], 5: data[: len(data) // 2] + data[-200:]}
     monkeypatch.setattr(servers, "jpeg", lambda n: parts.get(n) or whole(n))
-    with http_camera() as server, NetworkStream(url=server.url).opened() as stream:
+    with (
+        http_camera() as server,
+        NetworkStream(url=server.url, patience_s=60).opened() as stream,
+    ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         indices = []
         for _ in range(8):
@@ -84,8 +92,11 @@ def test_an_incomplete_jpeg_image_is_left_out_and_counts(
         assert sorted(gaps) == [1, 1, 1, 1, 1, 1, 3]
 
 
-def test_rtsp_tells_the_times_of_its_frames_and_falls_silent() -> None:
-    with rtsp_camera() as server, NetworkStream(url=server.url).opened() as stream:
+def test_rtsp_tells_the_times_of_its_frames() -> None:
+    with (
+        rtsp_camera() as server,
+        NetworkStream(url=server.url, patience_s=60).opened() as stream,
+    ):
         assert stream.format.shape == (48, 64, 3)
         assert stream.format.rate == 50
         assert stream.clock == "device"
@@ -102,6 +113,15 @@ def test_rtsp_tells_the_times_of_its_frames_and_falls_silent() -> None:
         times = [shot.exposed_ns or 0 for shot in shots if shot]
         assert (np.diff(times) > 0).all()
         assert times[-1] < now_ns
+
+
+@pytest.mark.usefixtures("usual_limits")
+def test_silence_of_rtsp_is_seen_within_a_second() -> None:
+    with (
+        rtsp_camera() as server,
+        NetworkStream(url=server.url, patience_s=60).opened() as stream,
+    ):
+        image = np.zeros(stream.format.shape, stream.format.dtype)
         server.silent.set()
         with pytest.raises(DeviceError, match=r"gave no frame for 0\.85 s"):
             while True:
@@ -138,6 +158,28 @@ def stamped(arrivals: Iterable[int]) -> Iterator[tuple[int, av.VideoFrame, int]]
         yield arrived_ns, frame, 0
 
 
+@pytest.mark.usefixtures("usual_limits")
+def test_a_frame_that_waited_while_this_process_was_held_up_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was there all the time; sound alone for so long is the loss of the camera."""
+    clock, video = ManualClock(), SimpleNamespace(codec_context=None)
+    monkeypatch.setattr(network, "SystemClock", lambda: clock)
+    monkeypatch.setattr(network, "_decoded", lambda codec, packet: [packet.frame])
+
+    def demux() -> Iterator[SimpleNamespace]:
+        for stream in (video, video, "sound"):
+            clock.set(clock.now_ns() + 20 * SECOND)
+            yield SimpleNamespace(stream=stream, frame="frame")
+
+    streams = SimpleNamespace(video=[video])
+    container: Any = SimpleNamespace(streams=streams, demux=demux)
+    frames = NetworkStream(url="rtsp://127.0.0.1/stream")._frames(container)
+    assert [next(frames)[0], next(frames)[0]] == [20 * SECOND, 40 * SECOND]
+    with pytest.raises(DeviceError, match=r"gave no frame for 0\.85 s"):
+        next(frames)
+
+
 def container_of(protocol: str) -> SimpleNamespace:
     streams = SimpleNamespace(video=[SimpleNamespace(average_rate=50)])
     return SimpleNamespace(format=SimpleNamespace(name=protocol), streams=streams)
@@ -146,7 +188,7 @@ def container_of(protocol: str) -> SimpleNamespace:
 def test_times_of_a_sender_without_a_clock_are_not_used() -> None:
     with (
         rtsp_camera() as server,
-        NetworkStream(url=server.url, stamps=False).opened() as stream,
+        NetworkStream(url=server.url, stamps=False, patience_s=60).opened() as stream,
     ):
         assert (stream.clock, stream.format.rate) == ("host", 50)
         clock = SystemClock()
@@ -158,10 +200,13 @@ def test_times_of_a_sender_without_a_clock_are_not_used() -> None:
             assert before_ns < (frame.exposed_ns or 0) <= clock.now_ns()
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_silence_is_seen_within_a_second() -> None:
-    with http_camera() as server, NetworkStream(url=server.url).opened() as stream:
+    with (
+        http_camera() as server,
+        NetworkStream(url=server.url, patience_s=60).opened() as stream,
+    ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
-        stream.read(image)
         server.silent.set()
         with pytest.raises(DeviceError, match=r"gave no frame for 0\.85 s"):
             while True:
@@ -170,7 +215,7 @@ def test_silence_is_seen_within_a_second() -> None:
 
 def test_a_server_that_stops_is_seen_and_opened_again_when_it_is_back() -> None:
     with http_camera() as server:
-        camera = NetworkStream(url=server.url)
+        camera = NetworkStream(url=server.url, patience_s=60)
         with camera.opened() as stream:
             image = np.zeros(stream.format.shape, stream.format.dtype)
             stream.read(image)

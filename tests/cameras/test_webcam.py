@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from cameras.webcam import (
+    FrameReader,
     ListedWebcam,
     Webcam,
     _list_on_linux,
@@ -136,18 +137,51 @@ def test_what_a_driver_can_not_do_is_told(tmp_path: Path) -> None:
         assert stream.remarks == ("does not let its exposure be set",)
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_one_that_stalls_is_seen_within_a_second() -> None:
     with (
         http_camera() as server,
         Webcam(source=server.url, backend="ffmpeg").opened() as stream,
     ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
-        stream.read(image)
         server.silent.set()
         with pytest.raises(DeviceError, match=r"gave no frame for 0\.95 s"):
             while True:
                 stream.read(image)
         server.over.set()  # the driver lets go, and it can be closed
+
+
+class HeldUp:
+    """A clock of a process that is held up for 100 s between any two lines."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def now_ns(self) -> int:
+        self.now += 100 * 10**9
+        return self.now
+
+
+def test_a_process_that_is_held_up_still_takes_the_frame_that_waits(
+    tmp_path: Path,
+) -> None:
+    device = cv2.VideoCapture(str(write_video(tmp_path / "film.avi")))
+    frames = FrameReader(device, jpeg=False)
+    frames._clock = HeldUp()  # type: ignore[assignment]
+    image, _, damaged = frames.next(60.0)
+    assert np.array_equal(image, numbered_image(0))
+    assert damaged == 0
+    frames.waiting.end(60.0)
+
+
+def test_a_driver_that_hangs_gave_no_frame_for_the_whole_time() -> None:
+    lets_go = threading.Event()
+    device: Any = SimpleNamespace(grab=lets_go.wait, release=lambda: None)
+    frames = FrameReader(device, jpeg=False)
+    with pytest.raises(DeviceError, match=r"^gave no frame for 0\.1 s$"):
+        frames.next(0.1)
+    lets_go.set()
+    frames.waiting.end(60.0)
 
 
 def test_what_linux_lists_is_found_by_its_own_link(tmp_path: Path) -> None:
@@ -163,6 +197,8 @@ def test_what_linux_lists_is_found_by_its_own_link(tmp_path: Path) -> None:
         pytest.skip("links need a right here that we do not have")
     listed = _list_on_linux(tmp_path / "sys", tmp_path / "by-id")
     link = str(tmp_path / "by-id" / "usb-A-123")
+    (tmp_path / "sys" / "video2").symlink_to(tmp_path / "unplugged")
+    assert listed == _list_on_linux(tmp_path / "sys", tmp_path / "by-id")
     assert listed == (ListedWebcam(0, "Cam A", link), ListedWebcam(10, "Cam B"))
     by_id = ListedWebcam(0, "Cam A", "/dev/v4l/by-id/usb-A-123")
     first, second = describe((by_id, listed[1]))
@@ -312,6 +348,7 @@ def test_a_damaged_frame_of_an_address_is_dropped_and_counted() -> None:
         assert [frame.index for frame in frames] == [1, 3, 5, 7]
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_a_webcam_with_damaged_frames_alone_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
