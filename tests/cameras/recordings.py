@@ -169,7 +169,7 @@ def write_recording(
     for index in indices:
         source.send(index)
         for _ in images(index):
-            queue.wait_for_frame(1000)
+            queue.wait_for_frame(60_000)
     for sensor in sensors:
         sensor.stop()
         sensor.close()

@@ -21,14 +21,14 @@ from tests.cameras.servers import free_port, http_camera, zmq_sender
 @contextmanager
 def network_stream() -> Iterator[Camera]:
     with http_camera() as server:
-        yield NetworkStream(url=server.url)
+        yield NetworkStream(url=server.url, patience_s=60)
 
 
 @contextmanager
 def zmq_camera() -> Iterator[Camera]:
     port = free_port()
     with zmq_sender(port):
-        yield ZmqCamera(port=port)
+        yield ZmqCamera(port=port, patience_s=60)
 
 
 @contextmanager
@@ -44,7 +44,10 @@ def realsense() -> Iterator[Camera]:
 @contextmanager
 def genicam_camera() -> Iterator[Camera]:
     yield GenICam(
-        cti=Path(genicam.__file__).with_name("viky.cti"), serial="0", rate=200
+        cti=Path(genicam.__file__).with_name("viky.cti"),
+        serial="0",
+        rate=200,
+        patience_s=60,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cameras.basler.camera import Basler
 from cameras.basler.features import feature
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.plugins.camera import NOTHING_YET, CapturedFrame
 from deeplabstream.simulation.arena import Arena
@@ -74,6 +75,7 @@ def test_damaged_frames_count_even_before_the_first_good_one() -> None:
         assert shot.index == 3
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_nothing_but_damaged_frames_is_a_lost_camera() -> None:
     with at_hand() as (camera, stream):
         fail(camera, 1024)
@@ -81,6 +83,7 @@ def test_nothing_but_damaged_frames_is_a_lost_camera() -> None:
             stream.read(slot(stream))
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_a_camera_that_is_gone_is_lost_as_unplugged() -> None:
     with at_hand() as (camera, stream):
         image = slot(stream)
@@ -90,20 +93,22 @@ def test_a_camera_that_is_gone_is_lost_as_unplugged() -> None:
             stream.read(image)
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_a_free_camera_that_stalls_is_lost_within_a_second() -> None:
     with at_hand() as (camera, stream):
         image = slot(stream)
-        stream.read(image)
-        feature(camera, "TriggerSelector").SetValue("FrameStart")
-        feature(camera, "TriggerMode").SetValue("On")
         with pytest.raises(DeviceError, match="gave no frame for 1 s"):
-            for _ in range(20):
+            stream.read(image)
+            feature(camera, "TriggerSelector").SetValue("FrameStart")
+            feature(camera, "TriggerMode").SetValue("On")
+            while True:  # as many frames may wait as there are buffers
                 stream.read(image)
 
 
 # triggers
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_a_follower_is_armed_and_waits_for_its_pulses() -> None:
     with at_hand(trigger="line", line="Line2", edge="falling") as (camera, stream):
         assert camera.IsGrabbing()
@@ -121,6 +126,7 @@ def test_a_follower_is_armed_and_waits_for_its_pulses() -> None:
         assert stream.read(image) == CapturedFrame(0, None, 0)
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_a_follower_that_is_gone_is_lost() -> None:
     with at_hand(trigger="line") as (camera, stream):
         camera.DestroyDevice()
@@ -139,11 +145,13 @@ def test_a_trigger_that_was_left_on_is_switched_off() -> None:
 
 def test_the_computer_asks_for_frames_at_a_rate() -> None:
     with Basler(**{**FAST, "trigger": "software", "rate": 50}).opened() as stream:
-        image = slot(stream)
+        image, start_ns = slot(stream), SystemClock().now_ns()
         shots = [stream.read(image) for _ in range(20)]
-    times = [shot.exposed_ns for shot in shots if shot and shot.exposed_ns]
-    assert [shot.index for shot in shots if shot] == list(range(20))
-    assert np.median(np.diff(times)) > 0.8 * 20e6  # longer on a busy computer
+    indices = [shot.index for shot in shots if shot]
+    assert (np.diff(indices) >= 1).all()  # a busy computer's emulator loses exposures
+    times = np.array([shot.exposed_ns for shot in shots if shot and shot.exposed_ns])
+    assert len(times) == 20
+    assert (times >= start_ns + 20_000_000 * np.arange(20)).all(), "none too early"
 
 
 def test_a_closed_loop_through_the_real_sdk(tmp_path: Path) -> None:

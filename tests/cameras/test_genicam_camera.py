@@ -91,8 +91,9 @@ def test_frames_that_are_lost_are_gaps_in_the_count() -> None:
         assert len(indices) == 20
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_silence_is_seen_within_a_second() -> None:
-    slow = GenICam(cti=VIKY, serial="0", rate=1, patience_s=3)
+    slow = GenICam(cti=VIKY, serial="0", rate=1, patience_s=60)
     for _ in range(10):  # on a busy computer an image is there before the first read
         with slow.opened() as stream:
             try:

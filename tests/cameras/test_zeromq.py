@@ -24,7 +24,10 @@ from tests.core.test_image_header import declaring
 @pytest.mark.parametrize("base64", [False, True])
 def test_frames_come_as_files_and_as_smoothstream_sends_them(base64: bool) -> None:
     port = free_port()
-    with zmq_sender(port, base64=base64), ZmqCamera(port=port).opened() as stream:
+    with (
+        zmq_sender(port, base64=base64),
+        ZmqCamera(port=port, patience_s=60).opened() as stream,
+    ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         times = []
         for index in range(3):
@@ -41,7 +44,10 @@ def test_frames_come_as_files_and_as_smoothstream_sends_them(base64: bool) -> No
 def test_grey_stays_grey() -> None:
     port = free_port()
     data = cv2.imencode(".jpg", numbered_image(5, grey=True))[1].tobytes()
-    with zmq_sender(port, data=data), ZmqCamera(port=port).opened() as stream:
+    with (
+        zmq_sender(port, data=data),
+        ZmqCamera(port=port, patience_s=60).opened() as stream,
+    ):
         assert stream.format.shape == (48, 64)
 
 
@@ -51,7 +57,7 @@ def test_a_first_frame_that_declares_too_much_is_not_decoded(side: int) -> None:
     with (
         zmq_sender(port, data=declaring(side, side)),
         pytest.raises(DeviceError, match=f"declares {side}×{side} pixels"),
-        ZmqCamera(port=port).opened(),
+        ZmqCamera(port=port, patience_s=60).opened(),
     ):
         pass
 
@@ -62,7 +68,7 @@ def test_another_size_than_the_first_is_not_decoded() -> None:
     with (
         pytest.MonkeyPatch.context() as patch,
         zmq_sender(port) as over,
-        ZmqCamera(port=port).opened() as stream,
+        ZmqCamera(port=port, patience_s=60).opened() as stream,
     ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         over.set()
@@ -82,7 +88,10 @@ def test_another_size_than_the_first_is_not_decoded() -> None:
 def test_grey_after_colour_is_told_as_such() -> None:
     port = free_port()
     grey = cv2.imencode(".jpg", numbered_image(5, grey=True))[1].tobytes()
-    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as stream:
+    with (
+        zmq_sender(port) as over,
+        ZmqCamera(port=port, patience_s=60).opened() as stream,
+    ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         over.set()
         with (
@@ -96,7 +105,7 @@ def test_grey_after_colour_is_told_as_such() -> None:
 def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
     port = free_port()
     sender = zmq_sender(port, make=every_other_cut_off)
-    with sender, ZmqCamera(port=port).opened() as stream:
+    with sender, ZmqCamera(port=port, patience_s=60).opened() as stream:
         image = np.zeros(stream.format.shape, stream.format.dtype)
         frames = []
         while sum(frame.damaged for frame in frames) < 5:
@@ -107,9 +116,13 @@ def test_a_jpeg_that_was_cut_off_is_dropped_and_counted() -> None:
         assert frames[-1].index == len(frames) - 1 + 5
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_nothing_but_cut_off_files_is_a_lost_camera() -> None:
     port = free_port()
-    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as stream:
+    with (
+        zmq_sender(port) as over,
+        ZmqCamera(port=port, patience_s=60).opened() as stream,
+    ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         over.set()
         with (
@@ -120,9 +133,13 @@ def test_nothing_but_cut_off_files_is_a_lost_camera() -> None:
                 stream.read(image)
 
 
+@pytest.mark.usefixtures("usual_limits")
 def test_silence_is_seen_within_a_second() -> None:
     port = free_port()
-    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as stream:
+    with (
+        zmq_sender(port) as over,
+        ZmqCamera(port=port, patience_s=60).opened() as stream,
+    ):
         image = np.zeros(stream.format.shape, stream.format.dtype)
         over.set()
         with pytest.raises(DeviceError, match="gave no frame for 1 s"):
@@ -136,7 +153,7 @@ def test_what_is_no_frame_is_not_looked_into(data: bytes) -> None:
     with (
         zmq_sender(port, data=data),
         pytest.raises(DeviceError, match="not a JPEG image"),
-        ZmqCamera(port=port).opened(),
+        ZmqCamera(port=port, patience_s=60).opened(),
     ):
         pass
 
@@ -165,7 +182,7 @@ def test_others_may_send_only_with_a_password() -> None:
 
 def test_a_port_that_is_taken_is_a_sentence() -> None:
     port = free_port()
-    camera = ZmqCamera(port=port)
+    camera = ZmqCamera(port=port, patience_s=60)
     with (
         zmq_sender(port),
         camera.opened(),

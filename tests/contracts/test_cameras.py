@@ -22,6 +22,7 @@ from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.frame import Image
 from deeplabstream.plugins.camera import Camera, CapturedFrame
 from deeplabstream.plugins.discovery import discover
+from tests.cameras.patient_cameras import use_patient_cameras
 from tests.cameras.stand_ins import STAND_INS
 from tests.cameras.videos import write_video
 
@@ -38,8 +39,11 @@ def settings_of(kind: type[Camera]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def camera(kind: type[Camera], tmp_path: Path) -> Iterator[Camera]:
+def camera(
+    kind: type[Camera], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Camera]:
     """A camera that gives at least six small frames."""
+    use_patient_cameras(monkeypatch)
     if kind.__name__ in STAND_INS:
         with STAND_INS[kind.__name__]() as stand_in:
             yield stand_in
