@@ -48,6 +48,7 @@ def output(kind: type[Output], monkeypatch: pytest.MonkeyPatch) -> Iterator[Outp
         return
     if kind is BoardPin and sys.platform == "linux":
         with powered() as board:
+            board.slow_down(20)
             yield BoardPin(port=board.port, pin=9, watchdog_ms=1000)
         return
     wanted = {name for name, info in settings_of(kind).items() if info.is_required()}

@@ -128,6 +128,7 @@ def test_a_slow_camera_does_not_starve_the_board(
         late = [after - before > 200 * MS for before, after in pairwise(fed)]
         assert sum(late) < 4  # not once a frame
         it.stop()
+    board.now()
     assert board.level(PIN) == 0
 
 

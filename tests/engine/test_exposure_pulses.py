@@ -69,6 +69,7 @@ def test_a_board_triggers_two_cameras_from_the_first_pulse_on(
         assert [f for f in it.of(Failed) if "video" not in str(f)] == []
         folder = it.session.state.run_folder
     assert folder is not None
+    board.now()
     assert board.level("B0") == 0
     for name in ("trigger", "exposures"):
         own = [

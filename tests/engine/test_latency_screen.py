@@ -126,6 +126,7 @@ def test_a_photodiode_tells_when_the_patch_was_lit(tmp_path: Path) -> None:
                 result = run_latency_test(settings, wiring, flashes=20, every_s=1.0)
             except DeviceError as error:
                 problem = error
+        board.now()
         assert board.level(OUTPUT_PIN) == 0
         edges = board.edges_of(OUTPUT_PIN)
     behind_s += [edge.wall_ns / 1e9 - edge.cycle / HERTZ for edge in edges]

@@ -31,6 +31,7 @@ def test_the_delay_is_measured_and_kept_and_a_run_names_it(
         assert "The LED is at 33, 23 px" in said and "20 flashes" in said
         (path,) = (rig.folder / "latency").iterdir()
         assert f"written: {path}" in said
+        rig.board.now()
         assert rig.board.level(OUTPUT_PIN) == rig.board.level(LED_PIN) == 0
         found = json.loads(path.read_text("utf-8"))
         parts = found["ms"]
@@ -74,6 +75,7 @@ def test_a_camera_that_cannot_see_the_led_is_a_sentence(
         settings = load(rig.settings)
         with pytest.raises(DeviceError, match=said):
             run_latency_test(settings, wiring_of(settings))
+        rig.board.now()
         assert rig.board.level(OUTPUT_PIN) == 0
 
 
@@ -96,6 +98,7 @@ def test_a_wrong_pin_is_a_sentence(tmp_path: Path, source: str, said: str) -> No
         settings = load(rig.settings)
         with pytest.raises(DeviceError, match=said):
             run_latency_test(settings, wiring_of(settings))
+        rig.board.now()
         assert rig.board.level(OUTPUT_PIN) == 0
 
 

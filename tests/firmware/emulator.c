@@ -10,6 +10,7 @@
  *   now              a line `now CYCLE`
  *   wire PORT BIT PORT BIT    a wire from the first pin to the second: wire B 1 D 2
  *   watch PORT BIT FILE       the pin's last edges in a file: see watch_pin
+ *   slow TIMES       (with --pty) its clock runs so many times slower than the wall's
  *   lag US           (with --pty) a board that was paused for less than US catches up; more,
  *                    5000 at first, and its clock stood still meanwhile
  *   peek ADDRESS     what a register holds (hexadecimal), then a line `now CYCLE`
@@ -44,7 +45,7 @@
 
 enum { LINE = 8192, QUEUE = 65536, BITS_PER_BYTE = 10, EIFR = 0x3C };
 static const long SLICE_US = 200;
-static long most_lag_us = 5000;
+static long most_lag_us = 5000, times_slower = 1;
 
 static avr_t *avr;
 static avr_irq_t *uart_in;
@@ -155,6 +156,8 @@ static void obey(char *line) {
     avr_connect_irq(pin_of(port, bit), pin_of(port2, bit2));
   } else if (sscanf(line, "lag %u", &level) == 1) {
     most_lag_us = level;
+  } else if (sscanf(line, "slow %u", &level) == 1) {
+    times_slower = level;
   } else if (sscanf(line, "watch %c %u %s", &port, &bit, path) == 3) {
     watch_pin(port, bit, path);
   } else if (sscanf(line, "run %llu", &cycles) == 1) {
@@ -223,7 +226,10 @@ static void run_live(void) {
     ssize_t got = read(pty, bytes, sizeof bytes);
     for (ssize_t i = 0; i < got; i++) give(bytes[i]);
     run(avr->cycle + slice);
-    if (replied && write(pty, reply, replied) >= 0) replied = 0;
+    if (replied && (got = write(pty, reply, replied)) > 0) {
+      replied -= got; /* a line that is full takes a part */
+      memmove(reply, reply + got, replied);
+    }
     char letter;
     while ((got = read(STDIN_FILENO, &letter, 1)) == 1)
       if (letter != '\n' && length < LINE - 1) {
@@ -235,7 +241,7 @@ static void run_live(void) {
       }
     if (got == 0) _exit(0);
     fflush(stdout);
-    due_ns += SLICE_US * 1000;
+    due_ns += SLICE_US * 1000 * times_slower;
     const long long now_ns = wall_ns(), left_ns = due_ns - now_ns;
     if (left_ns > 0) {
       const struct timespec rest = {0, left_ns};

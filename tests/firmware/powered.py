@@ -54,6 +54,13 @@ class Powered(Trace):
         """Keep its clock at the pace of the wall's over pauses of so many seconds."""
         self._tell(f"lag {round(seconds * 1e6)}")
 
+    def slow_down(self, times: int) -> None:
+        """Have its clock run so many times slower than the wall's.
+
+        A program that is held up then starves its watchdog much later.
+        """
+        self._tell(f"slow {times}")
+
     def watch(self, pin: str, file: Path) -> None:
         """Write the last edges of a pin into a file: `tests.firmware.led_camera` reads it."""
         self._tell(f"watch {pin[0]} {pin[1]} {file}")

@@ -9,13 +9,7 @@ from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Note
 from deeplabstream.engine.output_bank import LOOK_NS, opened
 from deeplabstream.plugins.output import AcknowledgingWrite, Output
 from outputs.background_writer import background_write
-from tests.outputs.patient_writers import use_patient_writers
 from tests.outputs.stubborn import LAMP, LASER
-
-
-@pytest.fixture(autouse=True)
-def patient_writers(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_patient_writers(monkeypatch)
 
 
 class Device:

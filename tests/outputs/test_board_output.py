@@ -12,6 +12,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, Pulse, Train, off, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
+from deeplabstream.engine import output_bank
 from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import InputBroken, InputLevel
 from outputs.board.output import BoardInput, BoardPin, BoardSync, link_to
@@ -89,10 +90,12 @@ def acks(heard: Heard[Edge | Acknowledged | Note]) -> list[Acknowledged]:
 def test_every_write_is_acknowledged_with_its_time(
     board: Powered, heard: Heard[Edge | Acknowledged | Note]
 ) -> None:
+    board.slow_down(10)
     with opened(pins(board), CLOCK, heard.hear) as bank, Feeder(bank):
         for command in (on(LASER), on(VALVE), off(LASER)):
             bank.apply([command], CLOCK.now_ns())
         heard.until(lambda: len(acks(heard)) == 5)
+    board.now()
     edges = [entry for entry in heard if isinstance(entry, Edge)][:5]
     for edge, ack in zip(edges, acks(heard), strict=False):
         assert (ack.output, ack.level) == (edge.output, edge.level)
@@ -103,8 +106,12 @@ def test_every_write_is_acknowledged_with_its_time(
 
 
 def test_the_board_makes_pulses_and_trains_itself(
-    board: Powered, heard: Heard[Edge | Acknowledged | Note]
+    board: Powered,
+    heard: Heard[Edge | Acknowledged | Note],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(output_bank, "BACKSTOP_NS", 60 * 10**9)  # the board alone ends
+    board.slow_down(10)
     with (
         opened(pins(board), CLOCK, heard.hear) as bank,
         PulseTimer(bank, CLOCK),
@@ -122,6 +129,7 @@ def test_the_board_makes_pulses_and_trains_itself(
         assert bank.levels == {"laser": 0, "valve": 0}
         bank.apply([on(LASER)], CLOCK.now_ns())  # known to be off: it is written
         board.until_level("B1", 1)
+    board.now()
     widths = board.widths_us("B1")
     assert all(abs(width - 500) < 50 for width in widths[:12:2])
     assert all(abs(width - (1e6 / 130 - 500)) < 50 for width in widths[1:11:2])

@@ -18,7 +18,8 @@ pytestmark = needs_simavr
 
 
 @pytest.fixture
-def board() -> Iterator[Powered]:
+def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Powered]:
+    monkeypatch.setattr("outputs.board.watchdog_check._PATIENCE_S", 60.0)
     with powered() as board:
         yield board
 
@@ -26,6 +27,7 @@ def board() -> Iterator[Powered]:
 @pytest.mark.parametrize("watchdog_ms", [100, 300])
 def test_the_proof_is_what_the_pin_did(board: Powered, watchdog_ms: int) -> None:
     proof = run_watchdog_test(board.port, watchdog_ms=watchdog_ms)
+    board.now()
     (width,) = board.widths_us("B5")
     assert abs(width / 1000 - proof.off_after_ms) < 0.1
     assert proof.holds and abs(proof.off_after_ms - watchdog_ms) < 1
@@ -48,8 +50,10 @@ def test_a_proof_that_is_stopped_switches_the_pin_off_at_once(board: Powered) ->
         asked.append(0.0)
         return len(asked) > 5
 
+    board.slow_down(10)
     with pytest.raises(DeviceError, match="was ended early"):
         run_watchdog_test(board.port, watchdog_ms=1000, stopped=stopped)
+    board.now()
     (width,) = board.widths_us("B5")
     assert width / 1000 < 900
 
@@ -58,6 +62,7 @@ def test_a_board_in_use_is_let_alone(board: Powered) -> None:
     pin = BoardPin(port=board.port, pin=9)
     with pin.opened(), pytest.raises(DeviceError, match="is in use; stop the rig"):
         run_watchdog_test(board.port)
+    board.now()
     assert board.edges_of("B5") == []
 
 

@@ -1,6 +1,8 @@
 import os
+import select
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,13 @@ def test_pyfirmata2_takes_the_played_board_for_a_real_one(
     """What is played speaks Firmata by another's judgement too."""
     pyfirmata2 = pytest.importorskip("pyfirmata2")
     monkeypatch.setattr("pyfirmata2.pyfirmata2.BOARD_SETUP_WAIT_TIME", 0.0)
+
+    def answered(other: Any, seconds: float) -> None:
+        """Wait for the answer itself; pyfirmata2 sleeps and then looks once."""
+        if seconds:
+            assert select.select([other.sp], [], [], 60)[0]
+
+    monkeypatch.setattr(pyfirmata2.Board, "_Board__pass_time", answered)
     other = pyfirmata2.Board(board.address)
     other.digital[7].write(1)
     other.digital[7].write(0)

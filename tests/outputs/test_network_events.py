@@ -15,6 +15,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
 from deeplabstream.plugins.output import Output
+from outputs import network_events
 from outputs.network_events import LslEvents, OscEvents, UdpEvents, ZmqEvents
 from outputs.simulated_output import SimulatedOutput
 
@@ -88,10 +89,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_zeromq() -> None:
+def test_zeromq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_events, "SUBSCRIBING_S", 60.0)
+    monkeypatch.setattr(network_events, "LINGER_MS", 60_000)
     port = free_port()
     with zmq.Context() as context, context.socket(zmq.SUB) as ear:
-        ear.rcvtimeo = 20_000
+        ear.rcvtimeo = 60_000
         ear.subscribe("laser")
         ear.connect(f"tcp://127.0.0.1:{port}")
         with bank_with(ZmqEvents(port=port)) as bank:
@@ -115,10 +118,16 @@ def test_lab_streaming_layer() -> None:
         found = pylsl.resolve_byprop("name", "a test of DeepLabStream", timeout=60)
         inlet = pylsl.StreamInlet(found[0])
         inlet.open_stream(timeout=60)
+        while inlet.pull_sample(timeout=0.1)[0] is None:  # it is not connected yet
+            bank.apply([Mark("is anybody there")], 0)
         before_s = pylsl.local_clock()
         bank.apply([on(LASER, 0.5), Mark("trial 1")], 0)
-        heard = [inlet.pull_sample(timeout=60) for _ in range(2)]
+        heard = [inlet.pull_sample(timeout=60)]
+        while heard[-1][0] != ["mark trial 1"]:
+            heard.append(inlet.pull_sample(timeout=60))
+            assert heard[-1][0]
         inlet.close_stream()
+    heard = [each for each in heard if each[0] != ["mark is anybody there"]]
     assert [words for words, _ in heard] == [["laser 0.5"], ["mark trial 1"]]
     assert heard[1][1] >= before_s
 

@@ -5,15 +5,9 @@ from pydantic import ValidationError
 
 from deeplabstream.core.errors import DeviceError, error_context
 from outputs.nidaq import NiAnalog, NiDigital
-from tests.outputs.patient_writers import use_patient_writers
 from tests.outputs.players import Player, playing
 
 LINE = "Dev1/port0/line3"
-
-
-@pytest.fixture(autouse=True)
-def patient_writers(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_patient_writers(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,7 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from deeplabstream.core.errors import DeviceError
 from outputs.raspberry_pi import RaspberryPin
-from tests.outputs.patient_writers import use_patient_writers
 from tests.outputs.players import Player, playing
-
-
-@pytest.fixture(autouse=True)
-def patient_writers(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_patient_writers(monkeypatch)
 
 
 @pytest.fixture(scope="module")

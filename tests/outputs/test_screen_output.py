@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.errors import DeviceError
 from outputs.screen.output import Screen
 from tests.outputs.films import write_film
+from tests.outputs.patient_writers import use_patient_writers
 
 RED, WHITE, GREEN = "#ff0000", "#ffffff", "#00ff00"
 BLUE, BLACK = "#0000ff", "#000000"
@@ -119,6 +120,7 @@ def test_an_image_and_a_video_at_once_are_refused() -> None:
 
 
 def _hold_on(ready: Connection) -> None:
+    use_patient_writers(pytest.MonkeyPatch())
     with Screen(size=(100, 100), background=RED).opened() as write:
         write(1.0)
         ready.send("on")

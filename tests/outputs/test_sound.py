@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from deeplabstream.core.errors import DeviceError
 from outputs.sound import Sound
 from outputs.sound_player import Voice, opened_source, read_wave
+from tests.outputs.patient_writers import use_patient_writers
 from tests.outputs.players import Player, playing
 
 linux = pytest.mark.skipif(
@@ -37,6 +38,7 @@ def test_a_tone_is_heard_while_it_is_on(speaker: Player) -> None:
 
 
 def _hold_on(ready: Connection) -> None:
+    use_patient_writers(pytest.MonkeyPatch())
     with Sound().opened() as write:
         write(1.0)
         ready.send("on")
