@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,15 @@ def _settings(folder: Path) -> tuple[Path, str]:
 
 
 def _first_posed_ns(folder: Path) -> int | None:
-    """Return when the first pose of the run was there; None: there is none yet."""
+    """Return when the first pose of the run was there; None: there is none yet.
+
+    The table is being written: a line without its end is not complete.
+    """
     for table in folder.glob("output/*/arena.csv"):
-        with table.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row["posed_ns"]:
-                    return int(row["posed_ns"])
+        lines = table.read_text("utf-8").splitlines(keepends=True)
+        for row in csv.DictReader(line for line in lines if line.endswith("\n")):
+            if row["posed_ns"]:
+                return int(row["posed_ns"])
     return None
 
 
@@ -108,9 +112,10 @@ def _loading_torch(pid: int) -> list[str]:
     app = psutil.Process(pid)
     found = []
     for process in (app, *app.children(recursive=True)):
-        paths = (each.path for each in process.memory_maps())
-        if any(word in path.replace(os.sep, "/") for path in paths for word in HEAVY):
-            found.append(" ".join(process.cmdline()[-3:]))
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            paths = [each.path.replace(os.sep, "/") for each in process.memory_maps()]
+            if any(word in path for path in paths for word in HEAVY):
+                found.append(" ".join(process.cmdline()[-3:]))
     return found
 
 

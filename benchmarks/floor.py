@@ -63,19 +63,16 @@ def drained_terminal() -> Iterator[str]:
     name = os.ttyname(theirs)
 
     def drain() -> None:
-        try:
-            while os.read(ours, 4096) not in (b"", b"\x04"):
-                pass
-        except OSError:
-            return
+        while (said := os.read(ours, 4096)) and b"\x04" not in said:
+            continue
 
     thread = threading.Thread(target=drain, daemon=True)
     thread.start()
     try:
         yield name
     finally:
-        os.write(theirs, b"\x04\n")
-        thread.join(1)
+        os.write(theirs, b"\x04")
+        thread.join()
         os.close(theirs)
         os.close(ours)
 

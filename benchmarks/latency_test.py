@@ -146,6 +146,7 @@ def true_delays(
         [int(n) for n in line.split()] for line in log.read_text("utf-8").splitlines()
     ]
     shown = {index: (exposed_ns, lit) for index, exposed_ns, lit in lines}
+    rig.board.now()
     edges = rig.board.edges_of(OUTPUT_PIN)
     seen = np.array([[e.wall_ns, e.wall_ns - e.cycle * CYCLE_NS] for e in edges])
     rising = [edge for edge in edges if edge.level]

@@ -67,7 +67,7 @@ def recorded(folder: Path, seconds: float, model: str, analyse: bool) -> dict[st
     wanted = [Action.START_STREAM, Action.START_RECORDING]
     if analyse:
         wanted.insert(1, Action.START_ANALYSIS)
-    said: list[str] = []
+    said: list[Failed] = []
     memory: dict[str, list[float]] = {}
     with Session(settings) as session:
         until, next_look, before = float("inf"), 0.0, {}
@@ -78,7 +78,7 @@ def recorded(folder: Path, seconds: float, model: str, analyse: bool) -> dict[st
                     until = time.perf_counter() + seconds
                     before = cpu(session)
             session.rest(0.05)
-            said += [news.text for news in session.poll() if isinstance(news, Failed)]
+            said += [news for news in session.poll() if isinstance(news, Failed)]
             if said and session.state.phase is Phase.IDLE:
                 break
             if not wanted and time.perf_counter() >= next_look:
@@ -98,7 +98,8 @@ def recorded(folder: Path, seconds: float, model: str, analyse: bool) -> dict[st
         "bytes": files,
         "accounting": facts.get("accounting", []),
         "skew": facts.get("skew", []),
-        "failed": said,
+        "failed": [each.text for each in said if each.grave],
+        "warnings": [each.text for each in said if not each.grave],
     }
 
 
@@ -178,6 +179,7 @@ def table(result: dict[str, Any]) -> str:
         f"  {name}: {size / 1e6:.1f} MB" for name, size in result["bytes"].items()
     ]
     lines += [f"  skew {s['cameras']}: {s['ms']}" for s in result["skew"]]
+    lines += [f"  warning: {text}" for text in result["warnings"]]
     return "\n".join(lines + [f"  FAILED: {text}" for text in result["failed"]])
 
 

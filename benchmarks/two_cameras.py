@@ -50,7 +50,7 @@ EXP_NAME =
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; return 1 when the program failed."""
+    """Measure and print; return 1 when the program failed or reported a problem."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
     add("--model", default="arena")
@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             check=False,
         )
         runs = sorted((Path(folder) / "runs").glob("*/run.json"))
-        if ran.returncode or not runs:
+        ended = [json.loads(run.read_text("utf-8"))["how"] for run in runs]
+        if ended != ["stopped"]:
             print(ran.stdout, ran.stderr, sep="\n", file=sys.stderr)
             return 1
         result = {name: measured(runs[0].parent, name) for name in ("left", "right")}
@@ -84,9 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{row['posed']} posed ({row['share']:.1%}); exposure to decision "
             f"p50 {row['p50_ms']:.1f} ms, p99 {row['p99_ms']:.1f} ms"
         )
+    print(*(s for s in ran.stdout.splitlines() if s.startswith("Problem:")), sep="\n")
     if asked.json:
         asked.json.write_text(json.dumps(result, indent=2), encoding="utf-8")
-    return 0
+    return ran.returncode
 
 
 def measured(folder: Path, camera: str) -> dict[str, Any]:

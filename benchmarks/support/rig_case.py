@@ -93,6 +93,8 @@ class Watch:
         self.analysed: list[Times] = []
         """The frames analysed in the measurement, known at its end."""
         self.problems: list[str] = []
+        self.failed = False
+        """Whether one of the problems ends the run."""
         self.began_ns = self.ended_ns = 0
         self.finished = False
         self.window: WindowWatch | None = None
@@ -109,6 +111,7 @@ class Watch:
         """Note what the rig tells."""
         if isinstance(news, Failed):
             self.problems.append(news.text)
+            self.failed = self.failed or news.grave
 
     def tick(self) -> None:
         """Begin and end the measurement in time; to be called often."""
@@ -119,7 +122,7 @@ class Watch:
             self.problems.append("the rig did not get ready")
             self.finished = True
         elif not self.session.state.experimenting:
-            if self.began_ns or self.problems:
+            if self.began_ns or self.failed:
                 self.problems.append("the experiment ended")
                 self.finished = True
         elif not self.began_ns:
@@ -229,7 +232,11 @@ def _in_window(session: Session, agenda: RequestQueue, watch: Watch) -> None:
             window.hide()  # a visible one asks first, because an experiment runs
             window.close()
 
-    bridge.failed.connect(watch.problems.append)
+    def fail(text: str) -> None:
+        watch.problems.append(text)
+        watch.failed = True
+
+    bridge.failed.connect(fail)
     bridge.ticked.connect(tick)
     bridge.start()
     run_until_closed(window)
