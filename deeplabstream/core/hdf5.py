@@ -6,12 +6,13 @@ library. Every file is therefore first read in a process of its own with limits 
 memory; links and sizes are checked again where it is read. All HDF5 files are opened here.
 """
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,9 @@ TIMES_THE_FILE = 64
 """Largest ratio of an array's declared bytes to the bytes of its (compressed) file."""
 PATIENCE_S = 30.0
 BYTES_PER_S = 5e6
-"""Time limit for a file: `PATIENCE_S`, and more for large ones."""
+"""Limit of CPU time for a file: `PATIENCE_S`, and more for large ones."""
+WAIT_S = 120.0
+"""Limit of time for a file: a busy computer delays a process, a pipe delays it for ever."""
 _PIECE = 16 * 2**20
 _MEMORY = 8 * 2**30
 
@@ -132,21 +135,22 @@ def _datasets(content: "h5py.File") -> "Iterator[h5py.Dataset]":
 def _try(file: Path, size: int, changed_ns: int) -> None:
     """Read all of the file in another process; `changed_ns` is for the cache alone."""
     patience_s = PATIENCE_S + size / BYTES_PER_S
+    too_long = "it is damaged: reading it by HDF5 did not end within {:.0f} s"
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__, str(file)],
+            [sys.executable, "-m", __name__, str(file), str(patience_s)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=patience_s,
+            timeout=WAIT_S + size / BYTES_PER_S,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise ValueError(
-            f"it is damaged: reading it by HDF5 did not end within {patience_s:.0f} s"
-        ) from None
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(too_long.format(error.timeout)) from None
+    if done.returncode == _OUT_OF_TIME:
+        raise ValueError(too_long.format(patience_s))
     if done.returncode in (_WRONG, _CANT):
         kind = ValueError if done.returncode == _WRONG else OSError
         raise kind(done.stderr.strip())
@@ -155,6 +159,8 @@ def _try(file: Path, size: int, changed_ns: int) -> None:
 
 
 _WRONG, _CANT = 3, 4
+_OUT_OF_TIME = -getattr(signal, "SIGXCPU", 0) or None
+"""Exit status of a process that the system ended at its limit of CPU time."""
 
 
 def _read_through(file: Path) -> None:
@@ -173,14 +179,30 @@ def _read_through(file: Path) -> None:
         content.visititems(lambda _, item: dict(item.attrs).clear())
 
 
-def main(file: Path) -> int:
-    """Read a file within limits; write the error to stderr and return the exit status."""
+def _limit(what: int, most: int) -> None:
+    """Set a limit of this process, unless a lower one holds already."""
     if sys.platform != "win32":
         import resource
 
-        most = _MEMORY + 2 * file.stat().st_size
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _, highest = resource.getrlimit(what)
+        if highest == resource.RLIM_INFINITY or most < highest:
+            resource.setrlimit(what, (most, highest))
+
+
+def main(file: Path, patience_s: float) -> int:
+    """Read a file within limits; write the error to stderr and return the exit status.
+
+    The CPU time until here, which Python takes to start, is not counted.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        _limit(resource.RLIMIT_AS, _MEMORY + 2 * file.stat().st_size)
+        _limit(resource.RLIMIT_CORE, 0)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(
+            resource.RLIMIT_CPU, ceil(used.ru_utime + used.ru_stime + patience_s) + 1
+        )
     try:
         _read_through(file)
     except OSError as error:
@@ -199,4 +221,4 @@ def main(file: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2])))

@@ -142,10 +142,27 @@ def test_a_file_that_is_never_read_through_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "a.h5")  # who opens it waits for ever
-    monkeypatch.setattr(hdf5, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(hdf5, "WAIT_S", 0.5)
     with (
         pytest.raises(ValueError, match="did not end within 0 s"),
         open_hdf5(tmp_path / "a.h5"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_time_that_the_computer_was_busy_with_other_work_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5, "PATIENCE_S", 0.0)  # no process starts within it
+    with open_hdf5(table(tmp_path / "a.h5")) as content:
+        assert KEY in content
+    with h5py.File(tmp_path / "long.h5", "w") as content:
+        for number in range(1000):  # 62 GB: more than a second of CPU time
+            content.create_dataset(f"{number}", (2**26,), np.uint8, chunks=(2**24,))
+    with (
+        pytest.raises(ValueError, match="did not end within 0 s"),
+        open_hdf5(tmp_path / "long.h5"),
     ):
         pass
 
