@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -83,8 +84,10 @@ def test_animals_of_several_clips_are_placed_by_name(tmp_path: Path) -> None:
     assert np.array_equal(labels.points[:, 1, 0], [2, 3]), "a is a in both clips"
 
 
-def test_a_deeplabcut_project_of_several_animals_is_read(pairs: Path) -> None:
-    folder = pairs.parent / "dlc"
+def test_a_deeplabcut_project_of_several_animals_is_read(
+    pairs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dlc"
     clip = folder / "labeled-data" / "film"
     clip.mkdir(parents=True)
     rows = (pairs / "CollectedData.csv").read_text().splitlines()
@@ -108,14 +111,18 @@ def test_a_deeplabcut_project_of_several_animals_is_read(pairs: Path) -> None:
         open_project(folder, folder)
 
 
-def test_unique_body_parts_beside_animals_are_left_out(pairs: Path) -> None:
+def test_unique_body_parts_beside_animals_are_left_out(
+    pairs: Path, tmp_path: Path
+) -> None:
     plain = read_labels(pairs, several=True)
-    table = pairs / "CollectedData.csv"
+    own = Path(shutil.copytree(pairs, tmp_path / "own"))
+    table = own / "CollectedData.csv"
     ends = ("me,me", "single,single", "corner,corner", "x,y")
     rows = table.read_text().splitlines()
     head = [f"{row},{end}" for row, end in zip(rows[:4], ends, strict=True)]
     table.write_text("\n".join([*head, *(f"{row},1,2" for row in rows[4:])]))
-    labels = read_labels(pairs, several=True)
+    labels = read_labels(own, several=True)
+    assert labels.left_out == ("corner",)
     assert labels.skeleton == plain.skeleton
     np.testing.assert_array_equal(labels.points, plain.points)
 
