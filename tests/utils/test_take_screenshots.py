@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.tolerant import shipped_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
 def test_a_signal_ends_the_screenshots_during_the_experiment(tmp_path: Path) -> None:
-    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
     runs = tmp_path / "runs"
-    text = text.replace("= output", f"= {runs}").replace(
-        "FRAMERATE = 30", "FRAMERATE = 5"
-    )
+    text = shipped_settings(OUTPUT_DIRECTORY=str(runs), FRAMERATE="5")
     (tmp_path / "settings.ini").write_text(text, encoding="utf-8")
     program = [sys.executable, str(ROOT / "utils/TakeScreenshots.py")]
     options = ["--settings", str(tmp_path / "settings.ini"), "--after", "3600"]
