@@ -9,6 +9,7 @@ from deeplabstream.engine.checks.output_test import OutputTestProcess, Told
 from deeplabstream.engine.session.messages import ProblemReport, ProcessFailed
 from outputs.serial_line import SerialLine
 from outputs.simulated_output import SimulatedOutput
+from tests.engine.patient_guards import use_patient_guards_of_output_tests
 from tests.outputs.patient_writers import patient_test
 from tests.outputs.players import playing
 from tests.outputs.stand_ins import STAND_INS
@@ -16,6 +17,11 @@ from tests.outputs.stand_ins import STAND_INS
 posix = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no pseudo-terminals"
 )
+
+
+@pytest.fixture(autouse=True)
+def patient_guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_patient_guards_of_output_tests(monkeypatch)
 
 
 def all_told(test: OutputTestProcess) -> list[Told]:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.patient_guards import use_patient_guards_of_output_tests
 from utils.TestOutput import main
 
 RIG = """
@@ -16,7 +17,8 @@ PORT = COM99
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> str:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    use_patient_guards_of_output_tests(monkeypatch)
     file = tmp_path / "rig.ini"
     file.write_text(RIG, "utf-8")
     return str(file)
