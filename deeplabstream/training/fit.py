@@ -1,7 +1,9 @@
 """Fitting of a network to a dataset, with Lightning."""
 
+import atexit
 import logging
 import math
+import os
 import signal
 import threading
 import warnings
@@ -9,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import lightning.pytorch as lightning
@@ -21,6 +24,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
+from torch.distributed import FileStore  # type: ignore[attr-defined]
 
 from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import ModelError
@@ -108,9 +112,11 @@ def fit(
     looks = HeldOutBatches(held_out, settings) if held_out is not None else None
     last = folder / CHECKPOINTS / LAST if folder else None
     start = str(last) if resume and last is not None and last.is_file() else None
-    with _quiet():
+    with _quiet(), _meeting_file(settings.devices) as meeting:
         watching = Watching(watch, held_out, looked)
-        trainer = _trainer(settings, watching, folder, device, looks is not None)
+        trainer = _trainer(
+            settings, watching, folder, device, looks is not None, meeting
+        )
         with _interruptible(trainer):
             trainer.fit(
                 module,
@@ -155,6 +161,7 @@ def _trainer(
     folder: Path | None,
     device: torch.device,
     looks: bool,
+    meeting: Path,
 ) -> lightning.Trainer:
     callbacks: list[Callback] = [watching, ChildSignalKeeper()]
     logger = TensorBoardLogger(folder, name=LOGS) if folder else None
@@ -172,7 +179,7 @@ def _trainer(
     return lightning.Trainer(
         accelerator="gpu" if on_gpu else device.type,
         devices=_gpu_numbers(settings, device) if on_gpu else settings.devices,
-        strategy=_strategy(device) if settings.devices > 1 else "auto",
+        strategy=_Processes(device, meeting) if settings.devices > 1 else "auto",
         precision=_precision(settings, device),
         min_steps=settings.least_steps or None,
         max_steps=settings.steps,
@@ -212,16 +219,58 @@ def _precision(
     return "bf16-mixed" if fast or settings.precision == "mixed" else "32-true"
 
 
-def _strategy(device: torch.device) -> DDPStrategy:
-    """Return the strategy for several processes, each spawned anew, on any system.
+class _Processes(DDPStrategy):
+    """Several processes of one computer, each spawned anew, on any system.
 
+    They meet by a file. Lightning's way is a TCP port that was free some seconds before the
+    first process listens there; another program may have taken it meanwhile.
     While the backbone is frozen its parameters are unused, which must be allowed.
     """
-    return DDPStrategy(
-        start_method="spawn",
-        process_group_backend="nccl" if device.type == "cuda" else "gloo",
-        find_unused_parameters=True,
-    )
+
+    def __init__(self, device: torch.device, meeting: Path) -> None:
+        self._backend = "nccl" if device.type == "cuda" else "gloo"
+        self._meeting = meeting
+        super().__init__(
+            start_method="spawn",
+            process_group_backend=self._backend,
+            find_unused_parameters=True,
+        )
+
+    def setup_distributed(self) -> None:
+        """Meet the other processes; Lightning then finds that this is done."""
+        self.set_world_ranks()
+        torch.distributed.init_process_group(
+            self._backend,
+            store=FileStore(str(self._meeting), self.world_size),
+            rank=self.global_rank,
+            world_size=self.world_size,
+            device_id=self.root_device if self._backend == "nccl" else None,
+        )
+        if self._backend == "nccl":  # which warns at the end otherwise
+            atexit.register(torch.distributed.destroy_process_group)
+        super().setup_distributed()
+
+
+@contextmanager
+def _meeting_file(devices: int) -> Iterator[Path]:
+    """Give a file, not there yet, for several `_Processes`.
+
+    Lightning leaves its port in the environment, where the next training would find it.
+    """
+    if devices == 1:
+        yield Path()
+        return
+    before = os.environ.get(_PORT)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            yield Path(folder) / "processes"
+        finally:
+            os.environ.pop(_PORT, None)
+            if before is not None:
+                os.environ[_PORT] = before
+
+
+_PORT = "MASTER_PORT"
 
 
 class _Saving(Callback):

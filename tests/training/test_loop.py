@@ -1,5 +1,7 @@
 """What the training loop promises: seeds, resuming, freezing, unlabelled video, DDP."""
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -268,12 +270,16 @@ class Gpus:
     [("cuda", 1, [0]), ("cuda:1", 1, [1]), ("cuda", 2, [0, 1]), ("cuda:0", 2, [0, 1])],
 )
 def test_training_uses_the_gpus_that_are_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, devices: int, numbers: list[int]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    devices: int,
+    numbers: list[int],
 ) -> None:
     gpus = Gpus(monkeypatch, brain=True)
     settings = replace(SETTINGS, device=name, devices=devices)
     device = open_device(name, devices)
-    _trainer(settings, Callback(), None, device, looks=False)
+    _trainer(settings, Callback(), None, device, False, tmp_path)
     made = gpus.made
     assert (made["accelerator"], made["devices"]) == ("gpu", numbers)
     assert (made["benchmark"], made["deterministic"]) == (True, False)
@@ -282,7 +288,7 @@ def test_training_uses_the_gpus_that_are_named(
 
 
 def test_precision_and_the_number_of_gpus_follow_the_computer(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     gpus = Gpus(monkeypatch, brain=False)
     one = replace(SETTINGS, device="cuda:1")
@@ -290,7 +296,7 @@ def test_precision_and_the_number_of_gpus_follow_the_computer(
         (one, "16-mixed"),
         (replace(one, precision="full"), "32-true"),
     ):
-        _trainer(settings, Callback(), None, open_device("cuda:1"), looks=False)
+        _trainer(settings, Callback(), None, open_device("cuda:1"), False, tmp_path)
         assert gpus.made["precision"] == precision
     with pytest.raises(ModelError, match=r"2 GPUs are to train .* from GPU 1 on"):
         open_device("cuda:1", 2)
@@ -329,10 +335,14 @@ def test_neighbours_of_a_picture_have_its_last_number(labelled: Path) -> None:
     np.testing.assert_array_equal(data.context[0, 0], data.images[0])
 
 
-@pytest.mark.timeout(300)  # two processes that import torch and Lightning anew
-def test_two_processes_learn_together(data: Dataset) -> None:
+def test_two_processes_learn_together(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever port Lightning takes for free: another program may listen there by then."""
     alone = fit(data, replace(SETTINGS, steps=2), ignore)
-    pair = fit(data, replace(SETTINGS, steps=2, devices=2), ignore)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("MASTER_PORT", str(other.getsockname()[1]))
+        pair = fit(data, replace(SETTINGS, steps=2, devices=2), ignore)
     for (name, a), b in zip(
         alone.state_dict().items(), pair.state_dict().values(), strict=True
     ):
@@ -340,11 +350,11 @@ def test_two_processes_learn_together(data: Dataset) -> None:
             torch.testing.assert_close(a, b, atol=2e-2, rtol=0.2)
 
 
-@pytest.mark.timeout(300)  # two processes that import torch and Lightning anew
 def test_two_processes_ship_the_best_weights(data: Dataset, tmp_path: Path) -> None:
     """Only the weights of the first process's network come back from it."""
     wild = replace(SETTINGS, steps=6, learning_rate=0.5, keep="best", devices=2)
     shipped = fit(data, wild, ignore, data, folder=tmp_path).state_dict()
+    assert "MASTER_PORT" not in os.environ, "the next training would listen there"
     file = tmp_path / CHECKPOINTS / LAST
     saved = torch.load(file, "cpu", weights_only=True)
     best = saved["callbacks"]["_Best"]["weights"]
