@@ -198,9 +198,14 @@ class JournalReader:
         return self.read()
 
     def _newest(self) -> tuple[int, int]:
-        """Return the last written slot and the number of its entry."""
-        written = self._journal.words[_WRITTEN]
-        return written, self._number_at(written) or self._journal.words[_ENTRIES]
+        """Return the last written slot and the number of its entry.
+
+        The count of entries is not it: the writer may be between entry and slot.
+        """
+        while written := self._journal.words[_WRITTEN]:
+            if number := self._number_at(written):
+                return written, number
+        return 0, 0
 
     def _number_at(self, sequence: int) -> int:
         """Return the number of the entry in a slot; 0: overwritten."""

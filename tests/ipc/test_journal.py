@@ -268,11 +268,11 @@ def test_a_reader_that_is_overtaken_never_gets_a_torn_entry() -> None:
     chance = np.random.default_rng(2)
     sizes = [int(size) for size in chance.integers(0, 6000, 20_000)]
     journal = create_journal(slots=32)
+    reader, seen = JournalReader(journal), list[Entry]()
     spawn = multiprocessing.get_context("spawn")
     process = spawn.Process(target=write_many, args=(journal.spec, sizes))
     process.start()
     try:
-        reader, seen = JournalReader(journal), []
         while process.is_alive():
             seen += reader.read()
         seen += reader.read()
@@ -289,6 +289,22 @@ def test_a_reader_that_is_overtaken_never_gets_a_torn_entry() -> None:
         process.close()
         journal.close()
         journal.unlink()
+
+
+@pytest.mark.parametrize("before", [0, 1, 20])
+def test_a_reader_that_begins_while_an_entry_is_written_reads_it(
+    journal: Journal, before: int
+) -> None:
+    """The writer is held up at each of its steps; the last is to count the slots."""
+    writer, readers = JournalWriter(journal), list[JournalReader]()
+    for number in range(before):
+        writer.write(note(number))
+    writer._fence = lambda: readers.append(JournalReader(journal))
+    writer.write(note(before))
+    assert len(readers) == 3
+    for reader in readers:
+        assert reader.read() == [note(before)]
+        assert reader.missed == 0
 
 
 def test_a_reader_from_the_start_reads_what_was_written_before(
