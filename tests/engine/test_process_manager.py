@@ -95,7 +95,7 @@ def test_cameras_share_the_shared_memory_that_is_free(
     not hasattr(os, "posix_fallocate"), reason="the system reserves memory itself"
 )
 def test_memory_that_is_not_there_is_refused_when_it_is_made(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, shared_memory_made: list[str]
 ) -> None:
     ring = create_ring("top", ImageFormat((480, 640), 30.0), 8)
     memory = Path("/dev/shm")
@@ -108,12 +108,16 @@ def test_memory_that_is_not_there_is_refused_when_it_is_made(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    before = set(memory.glob("psm_*"))
+    before = len(shared_memory_made)
     with pytest.raises(OSError, match="No space left"):
         create_ring("top", ImageFormat((480, 640), 30.0), 8)
     with pytest.raises(OSError, match="No space left"):
         create_journal()
-    assert set(memory.glob("psm_*")) <= before
+    refused = shared_memory_made[before:]  # by this process: others make some, too
+    assert len(refused) == 2
+    for name in refused:
+        with pytest.raises(FileNotFoundError):
+            SharedMemory(name)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
