@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Frame
 from deeplabstream.ipc.ring import Ring, RingReader
 from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
 from deeplabstream.recording.run_folder import RunFolder
@@ -114,7 +115,7 @@ class VideoRecording:
 
     def _catch_up(self) -> None:
         missed = self._reader.missed
-        while (frame := self._reader.following(self._last)) is not None:
+        while (frame := self._following()) is not None:
             self._frame_counter.add(frame.index, self._reader.missed - missed)
             missed = self._reader.missed
             video = self._videos[-1]
@@ -127,6 +128,14 @@ class VideoRecording:
                 frame.arrived_ns,
                 frame.device_id,
             )
+
+    def _following(self) -> Frame | None:
+        """Return the next frame; none that was published after `stop`.
+
+        The count of frames is read first: `stop` may be called before it is used.
+        """
+        newest = self._ring.published
+        return self._reader.following(newest if self._last is None else self._last)
 
     def _open(self) -> VideoWriter:
         return VideoWriter(

@@ -9,7 +9,6 @@ table does not depend on when it was written.
 import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from math import isnan, nan
 from pathlib import Path
 
@@ -75,9 +74,12 @@ class Table:
 
     def sync(self) -> None:
         """Write all rows to the disk itself; OSError also when the file is gone."""
-        with suppress(ValueError):  # closed in the meantime: `close` has synced it
+        try:
             os.fsync(self._file.fileno())
             self.path.stat()
+        except (OSError, ValueError):
+            if not self._file.closed:  # else `close` has synced it in the meantime
+                raise
 
     def close(self) -> OSError | None:
         """Sync and close; return the error of a disk that may not have the last rows."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.ipc.ring import Ring, RingReader, RingWriter, create_ring
 from deeplabstream.recording.camera_recording import VideoRecording
 from deeplabstream.recording.video_writer import VideoWriter
@@ -82,3 +82,23 @@ def test_what_came_after_the_end_is_no_loss_of_the_take(
     assert account.recorded == 1
     assert account.recording_losses == 19
     assert account.is_balanced()
+
+
+def test_a_frame_that_comes_after_the_end_is_not_in_a_take_that_is_held_up(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end is asked for, and a frame comes, just before the thread reads on."""
+    following = RingReader.following
+
+    def held_up(reader: RingReader, last: int | None = None) -> Frame | None:
+        if reader.place == ring.published == 3:
+            one.stop()
+            published(ring, 3)
+        return following(reader, last)
+
+    monkeypatch.setattr(RingReader, "following", held_up)
+    one = film(ring, tmp_path)
+    published(ring, 0, 1, 2)
+    account = one.accounts()
+    assert account.is_balanced()
+    assert (account.delivered, account.recorded) == (3, 3)

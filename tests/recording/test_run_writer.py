@@ -234,6 +234,21 @@ def test_a_vanished_folder_is_noticed_by_sync(tmp_path: Path) -> None:
             run.sync()
 
 
+def test_a_table_that_is_closed_while_it_is_saved_is_no_error_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording ends in its own thread, and the sync thread is held up before its call."""
+    table = csv_tables.Table(tmp_path / "top.frames.csv", ["frame"])
+
+    def late(_handle: int) -> None:
+        monkeypatch.undo()
+        assert table.close() is None
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(os, "fsync", late)
+    table.sync()
+
+
 def test_folders_never_meet(tmp_path: Path) -> None:
     names = [new_run(tmp_path / "deep" / "er").path.name for _ in range(3)]
     assert names == [
