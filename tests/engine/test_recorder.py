@@ -1,11 +1,13 @@
 """What a recorder writes of a stream, and how it accounts for every frame."""
 
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import av
 import pytest
@@ -21,6 +23,7 @@ from deeplabstream.recording import run_opening
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import goes_on, open_run_folder
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.recording_options import RecordingOptions
 from tests.engine.stream import TICK_NS, listed, open_run, recording, step
 from tests.recording.written_rows import rows
@@ -159,7 +162,8 @@ def test_the_first_frame_of_each_video_is_reported_at_once(tmp_path: Path) -> No
         open_run(rig)
         rig.tell(say.StartRecording(("top", "side"), number=3))
         for camera in ("side", "top"):
-            rig.recorder._progress_ns = 2**62  # the next regular report is far away
+            far_away = 2**62  # the next regular report
+            rig.recorder._progress_ns = far_away
             rig.expose(0, camera=camera)
             video = rig.recorder._takes._recordings[camera]
             give_up = perf_counter() + 60
@@ -170,15 +174,26 @@ def test_the_first_frame_of_each_video_is_reported_at_once(tmp_path: Path) -> No
             (progress,) = rig.of(say.RecordingProgress)
             assert isinstance(progress, say.RecordingProgress)
             assert (progress.recorded[camera], progress.number) == (1, 3)
+            rig.recorder._progress_ns = far_away
             rig.tell()
             assert len(rig.of(say.RecordingProgress)) == 1
 
 
-def test_a_ring_that_goes_round_is_a_counted_loss(tmp_path: Path) -> None:
+def test_a_ring_that_goes_round_is_a_counted_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exposed, write = threading.Event(), VideoWriter.write
+
+    def slowly(video: VideoWriter, *frame: Any) -> None:
+        exposed.wait()
+        write(video, *frame)
+
+    monkeypatch.setattr(VideoWriter, "write", slowly)
     with recording(tmp_path, slots=8) as rig:
         open_run(rig)
         rig.tell(say.StartRecording(("top",)))
         rig.expose(*range(1000))
+        exposed.set()
         rig.tell(say.StopRecording())
         (account,) = rig.accounting
         assert account["delivered"] == 1000
@@ -286,6 +301,8 @@ def test_a_run_in_which_nothing_happens_just_now_is_seen_to_go_on(
         monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     else:
         monkeypatch.setattr(run_opening, "is_locked", lambda file: False)
+        monkeypatch.setattr(run_opening, "OBSERVED_S", 60.0)  # a disk may be slow
+        monkeypatch.setattr(run_opening, "OBSERVATIONS", 1200)
     with recording(tmp_path) as rig:
         open_run(rig)
         assert goes_on(rig.folder.path)

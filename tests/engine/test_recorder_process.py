@@ -66,8 +66,7 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         ours.close()
         assert process.exitcode == 0
         process.close()
-    closed = told[-1]
-    assert isinstance(closed, say.RunClosed)
+    (closed,) = (each for each in told if isinstance(each, say.RunClosed))
     assert all(account.is_balanced() for account in closed.accounts)
     assert len(list(RunFolder(opened.path).steps("top"))) == 40
 

@@ -19,6 +19,13 @@ from deeplabstream.engine.processes.windows_events import (
 )
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a program on a slow computer switch off before Windows would end it."""
+    for name in ("CONSOLE_S", "SLEEP_S"):
+        monkeypatch.setattr(windows_events, name, 60.0)
+
+
 def answered(message: int, word: int) -> tuple[int | None, Termination]:
     """Answer a message while a program switches off as soon as it is asked to."""
     asked, over = Termination(), threading.Event()
