@@ -5,12 +5,16 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import psutil
+import pytest
 
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.session.session import Session
@@ -18,7 +22,11 @@ from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
+from tests.engine.patient_guards import use_real_guards
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
+
+Guards: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+"""What chooses the guards of a session: a function of tests/engine/patient_guards.py."""
 
 SETTINGS = """
 [Streaming]
@@ -62,6 +70,7 @@ def run_a_rig(
     said: Connection,
     print_pids: bool = False,
     environment: Mapping[str, str] | None = None,
+    guards: Guards = use_real_guards,
 ) -> None:
     """Run until killed or until the stream ends; tell when the laser is on, then all news.
 
@@ -69,6 +78,7 @@ def run_a_rig(
     """
     os.setpgid(0, 0)
     os.environ.update(environment or {})
+    guards(pytest.MonkeyPatch())
     asked: list[int] = []
     signal.signal(signal.SIGUSR1, lambda number, _frame: asked.append(number))
     parent = multiprocessing.parent_process()
@@ -121,8 +131,25 @@ class KillableRig:
     """What the main process told before and after the kill."""
 
     def kill(self, *names: str, number: int = signal.SIGKILL) -> None:
+        """Signal processes. Several are killed as if at once: none acts on another's end.
+
+        Guards are stopped first, for they watch the others.
+        """
+        if len(names) > 1:
+            for name in sorted(names, key=lambda name: "guard" not in name):
+                self._freeze(self.pids[name])
         for name in names:
-            os.kill(self.pids[name], number)
+            with suppress(
+                ProcessLookupError
+            ):  # the main process has ended a stopped one
+                os.kill(self.pids[name], number)
+
+    def _freeze(self, pid: int) -> None:
+        """Stop a process, and wait until it is stopped."""
+        os.kill(pid, signal.SIGSTOP)
+        give_up_s = perf_counter() + GIVE_UP_S
+        while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+            assert perf_counter() < give_up_s, f"process {pid} was not stopped"
 
     def kill_group(self, number: int = signal.SIGKILL) -> None:
         os.killpg(self.pids["main"], number)
@@ -175,12 +202,13 @@ class KillableRig:
 
 
 def heard(board: int, length: int = 1) -> bytes:
+    """Wait for what a laser hears next, so many bytes; later ones stay for the next call."""
     said = b""
     while len(said) < length:
         assert select.select([board], [], [], GIVE_UP_S)[0], (
             f"the laser heard {said!r} only"
         )
-        said += os.read(board, 100)
+        said += os.read(board, length - len(said))
     return said
 
 
@@ -195,11 +223,12 @@ def laser_on(
     network_ms: int = 0,
     unplugged: bool = False,
     environment: Mapping[str, str] | None = None,
+    guards: Guards = use_real_guards,
 ) -> Iterator[KillableRig]:
     """Yield a rig whose laser is on; whatever is left afterwards is killed.
 
     `unplugged`: its port has vanished by the name that the settings give it. `environment`
-    is added to that of its processes.
+    is added to that of its processes. `guards` says which guards it has.
     """
     import tty
 
@@ -209,7 +238,7 @@ def laser_on(
     ears, mouth = spawn.Pipe(duplex=False)
     port = str(root / "port")
     Path(port).symlink_to(os.ttyname(line))
-    arguments = root, port, network_ms, mouth, False, environment
+    arguments = root, port, network_ms, mouth, False, environment, guards
     main = spawn.Process(target=run_a_rig, args=arguments)
     main.start()
     mouth.close()

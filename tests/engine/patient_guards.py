@@ -1,4 +1,4 @@
-"""Guards that wait long for the engine, so that a machine that stalls fails no test."""
+"""Guards and sessions that wait long for the engine: a machine that stalls fails no test."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +10,51 @@ if TYPE_CHECKING:
     import pytest
 
 PATIENCE_S = 60.0
+NOTICING_S = 5.0
+"""For tests in which the guards must notice an engine that hangs."""
 GUARD, SECOND_GUARD = process_manager.GUARD, process_manager.SECOND_GUARD
+ENGINE_S = process_manager.ENGINE_S
+HERE = "tests.engine.patient_guards"
 
 
 def patient_guard(*arguments: Any) -> None:
-    guard.watch.__defaults__ = (PATIENCE_S,)
-    guard.guard_main(*arguments)
+    _guard(PATIENCE_S, *arguments)
 
 
 def patient_second_guard(*arguments: Any) -> None:
-    second_guard.HANG_S = PATIENCE_S
+    _second_guard(PATIENCE_S, *arguments)
+
+
+def noticing_guard(*arguments: Any) -> None:
+    _guard(NOTICING_S, *arguments)
+
+
+def noticing_second_guard(*arguments: Any) -> None:
+    _second_guard(NOTICING_S, *arguments)
+
+
+def _guard(patience_s: float, *arguments: Any) -> None:
+    guard.watch.__defaults__ = (patience_s,)
+    guard.guard_main(*arguments)
+
+
+def _second_guard(patience_s: float, *arguments: Any) -> None:
+    second_guard.HANG_S = patience_s
     second_guard.second_guard_main(*arguments)
 
 
 def use_patient_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
-    """Let the sessions of a test have such guards."""
-    here = "tests.engine.patient_guards"
-    monkeypatch.setattr(process_manager, "GUARD", f"{here}:patient_guard")
-    second = f"{here}:patient_second_guard"
+    """Let the sessions of a test have such guards, and not kill a slow engine at the end."""
+    monkeypatch.setattr(process_manager, "ENGINE_S", PATIENCE_S)
+    monkeypatch.setattr(process_manager, "GUARD", f"{HERE}:patient_guard")
+    monkeypatch.setattr(process_manager, "SECOND_GUARD", f"{HERE}:patient_second_guard")
+
+
+def use_noticing_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
+    """Let the sessions of a test have guards that wait for `NOTICING_S`."""
+    monkeypatch.setattr(process_manager, "ENGINE_S", PATIENCE_S)
+    monkeypatch.setattr(process_manager, "GUARD", f"{HERE}:noticing_guard")
+    second = f"{HERE}:noticing_second_guard"
     monkeypatch.setattr(process_manager, "SECOND_GUARD", second)
 
 
@@ -38,6 +65,7 @@ def use_patient_guards_of_output_tests(monkeypatch: "pytest.MonkeyPatch") -> Non
 
 
 def use_real_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
-    """Let the sessions of a test have the guards that users have."""
+    """Let the sessions of a test have the guards that users have, and kill as theirs."""
+    monkeypatch.setattr(process_manager, "ENGINE_S", ENGINE_S)
     monkeypatch.setattr(process_manager, "GUARD", GUARD)
     monkeypatch.setattr(process_manager, "SECOND_GUARD", SECOND_GUARD)

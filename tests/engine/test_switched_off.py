@@ -30,6 +30,7 @@ from deeplabstream.recording.run_repair import repair
 from deeplabstream.settings.loading import parse
 from outputs.simulated_output import SimulatedOutput
 from tests.engine.killable import laser_on, settings_of
+from tests.engine.patient_guards import use_noticing_guards, use_patient_guards
 from tests.engine.tolerant import GIVE_UP_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,8 @@ pytestmark = pytest.mark.skipif(
 def test_the_engine_switches_off_when_the_main_process_is_killed(
     tmp_path: Path,
 ) -> None:
-    with laser_on(tmp_path, network_ms=400) as rig:  # off in mid-frame, not after it
+    """In mid-frame, not after it."""
+    with laser_on(tmp_path, guards=use_patient_guards, network_ms=400) as rig:
         rig.kill("main")
         assert rig.heard() == b"L"
         rig.wait_for_end()
@@ -151,7 +153,7 @@ def test_guards_ignore_silence_while_a_trigger_generator_opens(tmp_path: Path) -
 )
 def test_guards_have_priority_above_the_engine_and_the_cameras(tmp_path: Path) -> None:
     """An engine that computes without pause cannot keep them from noticing it."""
-    with laser_on(tmp_path) as rig:
+    with laser_on(tmp_path, guards=use_patient_guards) as rig:
         names = ("engine", "camera top", "guard", "second guard")
         of = {name: os.sched_getparam(rig.pids[name]).sched_priority for name in names}
         assert of["guard"] == of["second guard"] == GUARD
@@ -195,7 +197,7 @@ def test_the_threads_that_switch_off_in_the_engine_s_place_get_the_guards_priori
 def test_the_second_guard_acts_when_engine_and_guard_are_killed(
     tmp_path: Path,
 ) -> None:
-    with laser_on(tmp_path) as rig:
+    with laser_on(tmp_path, guards=use_patient_guards) as rig:
         rig.kill("engine", "guard")
         assert rig.heard() == b"L"
         rig.listen()
@@ -211,7 +213,7 @@ def test_the_second_guard_acts_when_engine_and_guard_are_killed(
 def test_the_main_process_acts_when_all_its_children_are_killed(
     tmp_path: Path,
 ) -> None:
-    with laser_on(tmp_path) as rig:
+    with laser_on(tmp_path, guards=use_patient_guards) as rig:
         rig.kill(*(name for name in rig.pids if name != "main"))
         assert rig.heard() == b"L"
         rig.listen()
@@ -225,7 +227,7 @@ def test_the_main_process_acts_when_all_its_children_are_killed(
 def test_an_output_that_nobody_can_open_is_never_said_to_be_off(
     tmp_path: Path,
 ) -> None:
-    with laser_on(tmp_path, unplugged=True) as rig:
+    with laser_on(tmp_path, guards=use_patient_guards, unplugged=True) as rig:
         rig.kill("engine", "guard", "second guard")
         rig.listen()
         rig.wait_for_end()
@@ -239,7 +241,7 @@ def test_an_output_that_nobody_can_open_is_never_said_to_be_off(
 def test_a_guard_records_what_it_switched_off_and_a_repair_keeps_it(
     tmp_path: Path,
 ) -> None:
-    with laser_on(tmp_path) as rig:
+    with laser_on(tmp_path, guards=use_patient_guards) as rig:
         rig.kill("engine", "main")
         assert rig.heard() == b"L"
         rig.wait_for_end()
@@ -251,7 +253,7 @@ def test_a_guard_records_what_it_switched_off_and_a_repair_keeps_it(
 def test_the_second_guard_acts_when_the_whole_process_group_is_killed(
     tmp_path: Path,
 ) -> None:
-    with laser_on(tmp_path) as rig:
+    with laser_on(tmp_path, guards=use_patient_guards) as rig:
         rig.kill_group()
         assert rig.heard() == b"L"
         rig.wait_for_end()
@@ -263,7 +265,7 @@ def test_the_second_guard_acts_when_the_whole_process_group_is_killed(
 def test_the_second_guard_acts_when_the_whole_process_group_is_suspended(
     tmp_path: Path,
 ) -> None:
-    with laser_on(tmp_path) as rig:
+    with laser_on(tmp_path, guards=use_noticing_guards) as rig:
         rig.kill_group(signal.SIGSTOP)
         assert rig.heard() == b"L"
         rig.kill_group(signal.SIGCONT)
@@ -273,7 +275,7 @@ def test_the_second_guard_acts_when_the_whole_process_group_is_suspended(
 
 
 def test_a_rig_that_ends_well_leaves_no_second_guard(tmp_path: Path) -> None:
-    with laser_on(tmp_path) as rig:
+    with laser_on(tmp_path, guards=use_patient_guards) as rig:
         rig.kill("main", number=signal.SIGUSR1)
         assert set(rig.heard()) == set(b"L")
         rig.listen()
@@ -292,9 +294,11 @@ import sys
 from pathlib import Path
 from multiprocessing import Pipe
 from tests.engine.killable import run_a_rig
+from tests.engine.patient_guards import use_patient_guards
 if __name__ == "__main__":
     ours, theirs = Pipe(duplex=False)
-    run_a_rig(Path(sys.argv[1]), sys.argv[2], 0, theirs, print_pids=True)
+    root, port = Path(sys.argv[1]), sys.argv[2]
+    run_a_rig(root, port, 0, theirs, print_pids=True, guards=use_patient_guards)
 """
 
 

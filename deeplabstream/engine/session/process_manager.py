@@ -61,6 +61,8 @@ LARGER = (
     "--shm-size=2g"
 )
 
+ENGINE_S = CAMERAS_S = 3.0
+"""Times to wait for an engine, and for cameras, that were told to end."""
 SAVING_S = 60.0
 """Time to wait for a recorder that is ending and reports no progress."""
 
@@ -299,12 +301,12 @@ class ProcessManager:
 
     def _engine_ending(self) -> Iterator[None]:
         self.send_engine(say.Stop())
-        yield from _until_ended([self.engine], 3.0, self._cut_short)
+        yield from _until_ended([self.engine], ENGINE_S, self._cut_short)
 
     def _cameras_ending(self) -> Iterator[None]:
         for camera in self.cameras.values():
             camera.send(say.Stop())
-        yield from _until_ended([*self.cameras.values()], 3.0)
+        yield from _until_ended([*self.cameras.values()], CAMERAS_S)
         yield from _until_ended([self.guard], 20.0)
 
     def _recorder_ending(
