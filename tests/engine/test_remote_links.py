@@ -30,12 +30,16 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.plugins.remote import RemoteCommand
 from deeplabstream.settings.loading import parse
+from outputs.remotes import controls
+from outputs.remotes.open_ephys import OpenEphysServer
+from outputs.remotes.recorders import OpenEphysRecorder
 from tests.engine.small_rig import RIG, problems
 from tests.engine.test_experiment_start import ProcessesFake
 from tests.outputs.fake_recorders import open_ephys, spike_glx
 from tests.outputs.test_remotes import free_port
 from tests.outputs.test_remotes import say as tell
 
+PATIENCE_S = 60.0
 CHOSEN = "[Experiment]\nEXP_NAME = light\n"
 TTL = """
 [Input ttl]
@@ -83,7 +87,7 @@ class Rig:
         self.told += self.session.poll()
 
     def until(self, what: Callable[[], bool]) -> None:
-        give_up_s = time.perf_counter() + 60
+        give_up_s = time.perf_counter() + PATIENCE_S
         while not what():
             assert time.perf_counter() < give_up_s, self.told
             self.poll()
@@ -131,7 +135,12 @@ class Rig:
 def rigs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Callable[..., Rig]]:
-    """Return a function that makes a rig with these sections; it streams and analyses."""
+    """Return a function that makes a rig with these sections; it streams and analyses.
+
+    A computer that stalls makes no start too late, and no answer.
+    """
+    monkeypatch.setattr(session_module, "START_WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(controls, "ANSWER_S", PATIENCE_S)
     with ExitStack() as open_rigs:
 
         def make(text: str, whole: str = RIG + CHOSEN) -> Rig:
@@ -166,6 +175,16 @@ def rigs(
             return rig
 
         yield make
+
+
+@pytest.fixture
+def patient_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let TIMEOUT_S of Open Ephys limit its start, not the single requests."""
+
+    def server(it: OpenEphysRecorder) -> OpenEphysServer:
+        return OpenEphysServer(it.host, it.port, PATIENCE_S)
+
+    monkeypatch.setattr(OpenEphysRecorder, "_server", property(server))
 
 
 def videos(rig: Rig) -> None:
@@ -238,7 +257,7 @@ def test_an_armed_rig_starts_and_stops_by_the_line(rigs: Callable[..., Rig]) -> 
 def test_a_start_that_waited_too_long_starts_nothing(rigs: Callable[..., Rig]) -> None:
     rig = rigs(TTL)
     rig.session.do(Action.ARM)
-    rig.ttl(True, 1, age_s=6.0)
+    rig.ttl(True, 1, age_s=PATIENCE_S + 1)
     assert rig.session.state.armed
     assert rig.experiments == []
     assert rig.notes()[-1].endswith("s ago: too late")
@@ -736,6 +755,7 @@ def test_a_recorder_that_is_not_needed_is_a_warning(rigs: Callable[..., Rig]) ->
     assert any("no answer" in text for text in rig.failures)
 
 
+@pytest.mark.usefixtures("patient_requests")
 @pytest.mark.parametrize("words", ["", "NEEDED = no\n"])
 def test_an_experiment_does_not_start_beside_a_recorder_that_did_not(
     rigs: Callable[..., Rig], words: str
@@ -788,6 +808,7 @@ def test_a_lost_recorder_with_nothing_to_stop_is_a_whole_sentence(
     assert rig.failures == [f"{text}: nothing was stopped (IF_LOST = stop)"]
 
 
+@pytest.mark.usefixtures("patient_requests")
 def test_a_recorder_that_does_not_start_cancels_the_experiment(
     rigs: Callable[..., Rig],
 ) -> None:
