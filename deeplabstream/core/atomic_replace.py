@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         yield drafts / path.name
-        if path.exists():
+        with suppress(FileNotFoundError):  # it is new, or was removed meanwhile
             shutil.copymode(path, drafts / path.name)
         others = sorted(each for each in drafts.iterdir() if each.name != path.name)
         for draft in (*others, drafts / path.name):

@@ -24,14 +24,18 @@ _DENIED, _IN_USE = 5, 32
 """Windows' numbers for "access denied", also while it is deleted, and "in use"."""
 
 
+class BeingWrittenError(DeviceError):
+    """Another program has the file."""
+
+
 @contextmanager
 def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
     """Keep other programs that ask likewise from changing a file, for the block.
 
     A hidden file beside it is locked by the system, which ends the lock when a program is
     killed. Where the file system can't lock files, the block runs without a lock.
-    DeviceError: another program has it for `patience_s` (default: `PATIENCE_S`), or the
-    hidden file can't be made.
+    BeingWrittenError: another program has it for `patience_s` (default: `PATIENCE_S`).
+    DeviceError: the hidden file can't be made.
     """
     patience_s = PATIENCE_S if patience_s is None else patience_s
     lock = _lock_of(file)
@@ -43,7 +47,7 @@ def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
                 text = f"{file} is being written by another program"
                 if sys.platform == "win32":  # the errors are the same
                     text += ", or its folder can't be written to: check its permissions"
-                raise DeviceError(text)
+                raise BeingWrittenError(text)
             rest(0.01)
     except OSError as error:
         reason = error.strerror or error
@@ -57,18 +61,43 @@ def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
 def is_locked(file: Path) -> bool:
     """Return whether a program has the file exclusively, without waiting.
 
-    False also where that can't be known: the file system can't lock files.
+    False also where that can't be known: the file system can't lock files. Several
+    programs may ask at the same time. The hidden file of a killed program stays.
     """
     lock = _lock_of(file)
     try:
-        if not lock.exists():
-            return False
-        if (handle := _locked(lock)) is None:
-            return True
-    except OSError:
+        while (held := _is_held(lock)) is None:
+            pass
+    except OSError:  # most often there is none
         return False
-    _release(lock, handle)  # a killed program left the file behind
-    return False
+    return held
+
+
+def discard_lock(file: Path) -> None:
+    """Remove the hidden file of a killed program; no program may write `file` any more."""
+    with suppress(OSError):
+        _lock_of(file).unlink()
+
+
+def _is_held(lock: Path) -> bool | None:
+    """Return whether a program has the hidden file; None: it was deleted meanwhile.
+
+    Others who ask at the same time do not count: they share the lock that is tried.
+    """
+    if sys.platform == "win32":
+        try:
+            with lock.open("rb"):
+                return False
+        except PermissionError:
+            return True
+    import fcntl
+
+    with lock.open("rb") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False if os.fstat(opened.fileno()).st_nlink else None
 
 
 def _lock_of(file: Path) -> Path:

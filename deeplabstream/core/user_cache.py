@@ -6,11 +6,13 @@ It can be deleted at any time; entries are made again when needed.
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.atomic_replace import replace
-from deeplabstream.core.errors import ModelError
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.errors import DeviceError, ModelError
+from deeplabstream.core.exclusive_writing import exclusive
 
 VARIABLE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
 """Environment variable with the user's cache folder, if set."""
@@ -48,17 +50,14 @@ def add_entries(
 ) -> None:
     """Add entries to a JSON file in the cache; errors of writing are ignored.
 
-    Above `most` entries, the oldest are removed.
+    Above `most` entries, the oldest are removed. Nothing is lost when several programs add.
     """
-    known = read_entries(file)
-    for key in entries:
-        known.pop(key, None)  # the newest come last
-    known |= entries
-    if most is not None:
-        known = dict(list(known.items())[-most:])
-    draft = file.with_suffix(f".{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(known, indent=1), "utf-8")
-        replace(draft, file)
-    except OSError:
-        draft.unlink(missing_ok=True)
+    with suppress(OSError, DeviceError), exclusive(file):
+        known = read_entries(file)
+        for key in entries:
+            known.pop(key, None)  # the newest come last
+        known |= entries
+        if most is not None:
+            known = dict(list(known.items())[-most:])
+        with atomic_file(file) as draft:
+            draft.write_text(json.dumps(known, indent=1), "utf-8")

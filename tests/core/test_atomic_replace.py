@@ -1,5 +1,6 @@
 """Files that somebody looks into while they are to be replaced, as on Windows."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,22 @@ def test_after_an_error_the_file_of_before_is_there_and_nothing_else(
         fail()
     assert path.read_text("utf-8") == "of before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_removed_while_another_is_written_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, copy = tmp_path / "poses.csv", shutil.copymode
+
+    def late(source: Path, target: Path) -> None:
+        file.unlink()
+        copy(source, target)
+
+    file.touch()
+    monkeypatch.setattr(shutil, "copymode", late)
+    with atomic_file(file) as draft:
+        draft.write_text("new", "utf-8")
+    assert file.read_text("utf-8") == "new"
 
 
 def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:

@@ -62,10 +62,49 @@ def test_a_second_program_waits_and_a_killed_one_holds_nothing(
         pass
     first.kill()
     first.communicate()
-    assert not is_locked(file)
+    assert not is_locked(file) and [*tmp_path.iterdir()], "its hidden file stays"
     with exclusive(file):
         pass
     assert not is_locked(file) and not [*tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows opens files exclusively")
+def test_programs_that_ask_at_the_same_time_do_not_see_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    lock, file = fcntl.flock, tmp_path / "run.json"
+    (tmp_path / ".run.json.lock").touch()
+    asked: list[bool] = []
+
+    def meet(handle: int, operation: int) -> None:
+        lock(handle, operation)
+        if not asked:
+            asked.append(True)
+            asked.append(is_locked(file))
+
+    monkeypatch.setattr(fcntl, "flock", meet)
+    assert not is_locked(file)
+    assert asked == [True, False]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows opens files exclusively")
+def test_a_lock_that_is_given_back_meanwhile_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    lock, file = fcntl.flock, tmp_path / "run.json"
+    hidden = tmp_path / ".run.json.lock"
+    hidden.touch()
+
+    def late(handle: int, operation: int) -> None:
+        hidden.unlink(missing_ok=True)
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert not is_locked(file)
 
 
 def test_nothing_that_several_programs_add_is_lost(tmp_path: Path) -> None:
@@ -189,6 +228,12 @@ def test_on_windows_a_lock_file_that_is_read_only_is_not_held(
     on_windows(monkeypatch, *[number] * 1000)
     monkeypatch.setattr(exclusive_writing, "PATIENCE_S", 0.0)
     (tmp_path / ".run.json.lock").touch()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "another process uses it")
+
+    if held:
+        monkeypatch.setattr(Path, "open", refuse)
     assert is_locked(tmp_path / "run.json") is held
     said = "is being written by another program" if held else "can't be locked: The"
     with pytest.raises(DeviceError, match=said), exclusive(tmp_path / "run.json"):

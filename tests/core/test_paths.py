@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deeplabstream.core.paths import paths_below
 from deeplabstream.offline.ibl.alf import sessions_under
+from deeplabstream.offline.ibl.trial_activity import signals
 from deeplabstream.training.data.label_book import open_book
 
 
@@ -62,6 +64,19 @@ def test_sessions_are_found_while_another_worker_writes(
     (session / "raw_video_data").mkdir(parents=True)
     vanished = removed(tmp_path / "queue" / ".status.draft")
     assert list(sessions_under(tmp_path)) == [session]
+    assert not vanished.exists()
+
+
+def test_a_wheel_is_found_while_another_worker_writes(
+    tmp_path: Path, removed: Callable[[Path], Path]
+) -> None:
+    alf = tmp_path / "alf"
+    (alf / "task_00").mkdir(parents=True)
+    for name in ("position", "timestamps"):
+        np.save(alf / "task_00" / f"_ibl_wheel.{name}.npy", np.arange(5.0))
+    vanished = removed(alf / ".features.draft")
+    (wheel,) = signals(tmp_path)
+    assert wheel.name == "wheel velocity"
     assert not vanished.exists()
 
 

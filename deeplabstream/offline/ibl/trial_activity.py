@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.numpy_files import read_array
+from deeplabstream.core.paths import paths_below
 from deeplabstream.core.peri_event import Signal
 from deeplabstream.offline.ibl.alf import CameraFiles
 
@@ -47,7 +48,7 @@ def signals(session: Path) -> Iterator[Signal]:
 
 
 def _wheel(alf: Path) -> Iterator[Signal]:
-    found = sorted(alf.glob("**/_ibl_wheel.position.npy"))
+    found = paths_below(alf, "_ibl_wheel.position.npy")
     if not found:
         return
     position = _loaded(found[0])
