@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.recording.run_opening import goes_on
+from deeplabstream.recording.run_opening import ended, repair_killed
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import table_warnings
@@ -32,9 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = 0
     for folder in parser.parse_args(argv).folder:
         try:
-            if goes_on(folder):
-                raise ValueError("the run is still being written")
-            report = repair(folder)
+            report = repair(folder) if ended(folder) else repair_killed(folder)
             broken = table_warnings(RunFolder(folder).tables())
         except (DeepLabStreamError, OSError, ValueError) as error:
             print(f"Can't repair {folder}: {error}")

@@ -9,6 +9,7 @@ from csv import reader
 from pathlib import Path
 
 from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Note
 from deeplabstream.recording.cell_formats import text_cell
 from deeplabstream.recording.csv_tables import Table
@@ -98,8 +99,14 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
     """Append the events of entries that the recorder may not have written.
 
     Rows of frames and triggers are not appended: their tables end with the recorder.
-    Errors of the disk are ignored. A run that has ended is not changed.
+    Errors of the disk are ignored. A run that has ended is not changed, nor one that
+    another program repairs.
     """
+    with suppress(DeviceError), RunFolder(path).repairing():
+        _complete(path, entries)
+
+
+def _complete(path: Path, entries: Iterable[Entry]) -> None:
     folder = RunFolder(path)
     try:
         facts = folder.facts

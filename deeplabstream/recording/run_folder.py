@@ -10,7 +10,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distributions, version
@@ -20,6 +20,7 @@ from typing import Any
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import check_new
@@ -306,8 +307,25 @@ class RunFolder:
         """Write time and manner of the run's end, and the frame accounts."""
         self.update(ended=_utc(ended), how=how, accounting=accounting(accounts))
 
+    @contextmanager
+    def repairing(self) -> Iterator[None]:
+        """Keep other programs from repairing the run, for the block.
+
+        DeviceError: one still does, or the folder can't be written to.
+        """
+        with ExitStack() as alone:
+            try:
+                alone.enter_context(exclusive(self.path / "repair"))
+            except DeviceError as error:
+                raise DeviceError(
+                    f"{self.path} was killed and can't be repaired: {error}"
+                ) from error
+            yield
+
     def _begin(self, started: datetime, settings_text: str, facts: RunFacts) -> None:
-        (self.path / "settings.ini").write_text(settings_text, "utf-8", newline="\n")
+        settings = self.path / "settings.ini"
+        with settings.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(settings_text)  # another program may make the same folder
         self._write_json(
             {
                 "schema": VERSION,

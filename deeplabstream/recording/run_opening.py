@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.exclusive_writing import is_locked
+from deeplabstream.core.exclusive_writing import discard_lock, is_locked
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
-from deeplabstream.recording.run_repair import repair
+from deeplabstream.recording.run_repair import RepairReport, check_run_folder, repair
 from deeplabstream.recording.run_schema import check_schema
 from deeplabstream.recording.table_reader import table_warnings
 
@@ -35,11 +35,9 @@ def open_run_folder(
         OSError, ValueError, TypeError
     ):  # a damaged run.json is repaired below
         check_schema(path, RunFolder(path).facts)
-    if not ended(path) or not _is_valid(path):
-        if goes_on(path):
-            raise DeviceError(f"{path} is still being written; end that run first")
+    if not _is_complete(path):
         try:
-            done = repair(path).done
+            done = repair_killed(path).done
         except (OSError, ValueError) as error:
             raise DeviceError(
                 f"{path} was killed and can't be repaired: {error}"
@@ -57,9 +55,30 @@ def open_run_folder(
     return folder
 
 
-def _is_valid(path: Path) -> bool:
-    """Return whether all entries of `run.json` are valid."""
-    return not validate_facts(RunFolder(path).facts)[1]
+def repair_killed(path: Path) -> RepairReport:
+    """Repair a run that was not closed, or whose `run.json` is damaged.
+
+    Of programs that do so at the same time one repairs it, and the others wait. DeviceError:
+    it is still being written, or another program is still at it. OSError, ValueError: it
+    can't be repaired.
+    """
+    check_run_folder(path)
+    being_written = f"{path} is still being written; end that run first"
+    if is_locked(path / "run.json"):
+        raise DeviceError(being_written)
+    with RunFolder(path).repairing():
+        if _is_complete(path):
+            return RepairReport()
+        if goes_on(path):
+            raise DeviceError(being_written)
+        report = repair(path)
+        discard_lock(path / "run.json")
+    return report
+
+
+def _is_complete(path: Path) -> bool:
+    """Return whether `run.json` has the end of the run and only valid entries."""
+    return ended(path) and not validate_facts(RunFolder(path).facts)[1]
 
 
 def goes_on(path: Path) -> bool:

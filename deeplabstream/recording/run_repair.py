@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.atomic_replace import atomic_file, replace
 from deeplabstream.core.errors import counted
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
@@ -19,6 +20,7 @@ from deeplabstream.recording.table_repair import (
     cut_to,
     free_backup_path,
     half_written_bytes,
+    keep_original,
 )
 from deeplabstream.recording.video_repair import (
     copy_complete_frames,
@@ -50,13 +52,18 @@ class _Video:
     frames: int
 
 
+def check_run_folder(path: Path) -> None:
+    """Raise ValueError unless a folder is one of a run."""
+    if not (path / "settings.ini").is_file():
+        raise ValueError(f"{path} is not a run folder: it has no settings.ini")
+
+
 def repair(path: Path) -> RepairReport:
-    """Repair a run folder that was not closed.
+    """Repair a run folder that was not closed; other programs are not kept from it.
 
     ValueError: not a run folder. DeviceError: a newer program wrote it.
     """
-    if not (path / "settings.ini").is_file():
-        raise ValueError(f"{path} is not a run folder: it has no settings.ini")
+    check_run_folder(path)
     report = RepairReport()
     facts = _facts(path, report)
     queue = [file for file in [RunFolder(path).queue_path] if file.exists()]
@@ -96,14 +103,15 @@ def _facts(path: Path, report: RepairReport) -> Facts:
     except FileNotFoundError:
         report.done.append("run.json: was missing; versions and cameras are not known")
     except ValueError:
-        report.done.append(f"run.json: could not be read (kept as {_kept(file)})")
+        kept = keep_original(file)
+        report.done.append(f"run.json: could not be read (kept as {kept.name})")
     check_schema(path, found)
     facts, bad = validate_facts(found)
     if not bad:
         return facts
     if not report.done:
-        names = ", ".join(bad)
-        report.done.append(f"run.json: {names} can't be used (kept as {_kept(file)})")
+        names, kept = ", ".join(bad), keep_original(file)
+        report.done.append(f"run.json: {names} can't be used (kept as {kept.name})")
     if "cameras" in bad:
         tables = {name: path / f"{name}.csv" for name in _stems(path)}
         facts["cameras"] = {
@@ -118,19 +126,14 @@ def _facts(path: Path, report: RepairReport) -> Facts:
         bodyparts = list(first.bodyparts)
         facts["skeleton"] = {"bodyparts": bodyparts, "bones": [], "animals": []}
         report.done.append("run.json: the body parts are those of the table's header")
-    file.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    with atomic_file(file) as draft:
+        draft.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     return facts
 
 
 def _size(video: Path) -> list[int]:
     """Return height and width of a video; 1, 1 when it is missing."""
     return list(size_of(video)) if video.exists() else [1, 1]
-
-
-def _kept(file: Path) -> str:
-    kept = free_backup_path(file)
-    replace(file, kept)
-    return kept.name
 
 
 @dataclass(frozen=True)
@@ -278,5 +281,10 @@ def _ended(folder: RunFolder, facts: Facts, videos: list[_Video]) -> str:
     if facts.get("started") and "started_ns" in facts and max(times):
         passed = timedelta(microseconds=(max(times) - facts["started_ns"]) // 1000)
         return (datetime.fromisoformat(facts["started"]) + passed).isoformat()
-    ended_s = max(file.stat().st_mtime for file in folder.path.iterdir())
-    return datetime.fromtimestamp(ended_s, UTC).isoformat()
+    changed_s = [0.0]
+    for file in folder.path.iterdir():
+        if file.name.startswith("."):  # drafts and locks
+            continue
+        with suppress(FileNotFoundError):  # another program has removed it meanwhile
+            changed_s.append(file.stat().st_mtime)
+    return datetime.fromtimestamp(max(changed_s), UTC).isoformat()

@@ -20,6 +20,15 @@ def free_backup_path(path: Path) -> Path:
     return kept
 
 
+def keep_original(path: Path) -> Path:
+    """Copy a file that will be repaired, whole or not at all; return the copy."""
+    kept = free_backup_path(path)
+    draft = path.with_name(path.name + ".copying")
+    shutil.copy2(path, draft)
+    replace(draft, kept)
+    return kept
+
+
 def half_written_bytes(path: Path) -> int:
     """Return how many bytes at the end of a table are no complete rows."""
     with path.open("rb") as file:
@@ -42,10 +51,7 @@ def half_written_bytes(path: Path) -> int:
 
 def cut_to(path: Path, size: int) -> Path:
     """Shorten a file, keeping the original; return where it is kept."""
-    kept = free_backup_path(path)
-    draft = path.with_name(path.name + ".copying")
-    shutil.copy2(path, draft)
-    replace(draft, kept)
+    kept = keep_original(path)
     with path.open("r+b") as file:
         file.truncate(size)
         os.fsync(file.fileno())

@@ -285,7 +285,7 @@ def test_a_run_that_goes_on_is_let_alone(
     assert main([str(folder)]) == 1
     over.set()
     writer.join()
-    assert "the run is still being written" in capsys.readouterr().out
+    assert "is still being written; end that run first" in capsys.readouterr().out
     assert main([str(folder)]) == 0
 
 

@@ -324,7 +324,9 @@ def test_a_copy_of_a_run_and_a_failed_run_are_not_being_written(
         hidden = shutil.ignore_patterns(".*")
         copy = shutil.copytree(rig.folder.path, tmp_path / "copy", ignore=hidden)
         (copy / ".run.json.lock").touch()
-        assert not goes_on(copy) and not [*copy.glob(".*")]
+        assert not goes_on(copy)
+        assert open_run_folder(copy, lambda told: None).facts["how"] == "killed"
+        assert not [*copy.glob(".*")]
         rig.recorder._fail("the disk is full")
         assert rig.folder.facts["how"] == "failed: the disk is full"
         assert not [*rig.folder.path.glob(".*")]
