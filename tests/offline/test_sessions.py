@@ -3,8 +3,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from uuid import UUID
 
 import numpy as np
@@ -17,7 +19,8 @@ from deeplabstream.offline import run_queue, run_session
 from deeplabstream.offline.ibl import session_processing
 from deeplabstream.offline.ibl.alf import CameraFiles, session_videos
 from deeplabstream.offline.ibl.pipeline import PIPELINES
-from deeplabstream.offline.queue.file_lock import claim, is_stale, latest
+from deeplabstream.offline.queue import file_lock, session_queue
+from deeplabstream.offline.queue.file_lock import Claim, claim, is_stale, latest
 from deeplabstream.offline.queue.session_queue import open_queue
 from deeplabstream.settings.loading import load as load_settings
 from tests.offline.sessions import Finders, write_camera
@@ -230,6 +233,55 @@ def test_a_claim_is_one_processes_alone(tmp_path: Path) -> None:
     assert mine.holds()
     claim(tmp_path, "a", 3, "three")
     assert not mine.holds()
+
+
+def test_the_last_table_of_the_queue_is_of_its_last_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker ends while this one writes what it knew before."""
+    sessions = [made(tmp_path, number=number) for number in range(2)]
+    mine, other = open_queue(tmp_path, "mine"), open_queue(tmp_path, "other")
+    atomic, busy = session_queue.atomic_file, [True]
+
+    def slowly(path: Path) -> AbstractContextManager[Path]:
+        if busy:
+            busy.clear()
+            assert all(other.attempt(session, live) for session in sessions)
+            other.write_last_status()
+        return atomic(path)
+
+    monkeypatch.setattr(session_queue, "atomic_file", slowly)
+    path = mine.write_last_status()
+    assert path.read_text("utf-8").count(",done,other,") == 2
+
+
+def test_a_failure_after_the_work_was_taken_over_does_not_count(tmp_path: Path) -> None:
+    session = made(tmp_path)
+    queue = open_queue(tmp_path)
+
+    def suspended(session: Path) -> None:
+        assert claim(queue.folder, queue.name(session), 2, "other") is not None
+        raise OSError("the disk was away")
+
+    assert queue.attempt(session, suspended)
+    assert not [*queue.folder.glob("*.failed.*")]
+    assert queue.state(session) == "running"
+
+
+def test_a_claim_is_renewed_after_the_disk_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched, tried = threading.Event(), [0]
+
+    def touch(path: Path) -> None:
+        tried[0] += 1
+        if tried[0] == 1:
+            raise OSError(116, "Stale file handle")
+        touched.set()
+
+    monkeypatch.setattr(file_lock, "os", SimpleNamespace(utime=touch))
+    with Claim(tmp_path / "a.claim.1", touch_s=0.001):
+        assert touched.wait(300)
 
 
 def worker(root: Path, name: str, sessions: int, how: str) -> "subprocess.Popen[bytes]":

@@ -59,7 +59,7 @@ def run_on(
             for session in left
         ]
         worked += sum(client.gather(futures))  # type: ignore[no-untyped-call]
-    queue.write_status()
+    queue.write_last_status()
     return worked
 
 

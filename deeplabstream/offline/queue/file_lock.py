@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,10 +44,8 @@ class Claim:
 
     def _touch(self) -> None:
         while not self._over.wait(self.touch_s):
-            try:
+            with suppress(OSError):  # the disk of another machine may come back
                 os.utime(self.path)
-            except OSError:
-                return
 
 
 def claim(

@@ -8,7 +8,7 @@ import csv
 import json
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,7 +94,8 @@ class Queue:
             except Exception as error:  # any reason is a reason to go on with the next
                 reason = str(error) or type(error).__name__
                 _log.error("%s: %s", session, reason)
-                self._fail(name, reason, mine.path)
+                if mine.holds():
+                    self._fail(name, reason, mine.path)
                 return True
             if mine.holds():
                 self._tell(f"{name}.done", "", mine.path)
@@ -126,6 +127,20 @@ class Queue:
 
     def write_status(self) -> Path:
         """Write the table of all sessions."""
+        return self._write(self.rows())
+
+    def write_last_status(self) -> Path:
+        """Write the table of all sessions; again where one has changed meanwhile.
+
+        Another worker's table, which was newer, may have been replaced.
+        """
+        rows = list(self.rows())
+        while True:
+            path, written = self._write(rows), rows
+            if (rows := list(self.rows())) == written:
+                return path
+
+    def _write(self, rows: Iterable[dict[str, str]]) -> Path:
         path = self.folder / "status.csv"
         with (
             atomic_file(path) as making,
@@ -133,7 +148,7 @@ class Queue:
         ):
             table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             table.writeheader()
-            table.writerows(self.rows())
+            table.writerows(rows)
         return path
 
     def _failures(self, name: str) -> int:
@@ -220,5 +235,5 @@ def run_queue(
                 worked.add(session)
                 again = True
                 queue.write_status()
-    queue.write_status()
+    queue.write_last_status()
     return len(worked)
