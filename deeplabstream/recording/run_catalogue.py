@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
@@ -107,21 +107,12 @@ class RunCatalogue:
         """
         query = query or RunQuery()
         found: list[RunSummary] = []
-        columns = ", ".join(f'"{name}"' for name in _SUMMARY)
-        index = self._updated()
-        try:
-            rows = index.execute(
-                f"SELECT {columns} FROM runs ORDER BY newest DESC, path DESC"
-            )
-            for cells in rows:
-                if most is not None and len(found) >= most:
-                    break
-                run = self._summary(cells)
-                if fits(query, run):
-                    found.append(run)
-        finally:
-            if index is not self._memory:
-                index.close()
+        for cells in self._rows():
+            if most is not None and len(found) >= most:
+                break
+            run = self._summary(cells)
+            if fits(query, run):
+                found.append(run)
         return found
 
     def rebuild(self) -> int:
@@ -137,13 +128,14 @@ class RunCatalogue:
             (self.folder / INDEX).unlink()
         return len(self.runs())
 
-    def _updated(self) -> sqlite3.Connection:
-        """Return the index, up to date."""
+    def _rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows of the index, brought up to date; the newest run first."""
         for _ in range(2):
             if self._memory is not None or not self._is_used():
                 break
             try:
-                return self._update(_opened(self.folder / INDEX))
+                with closing(_opened(self.folder / INDEX)) as index:
+                    return self._updated(index)
             except (
                 sqlite3.OperationalError
             ):  # it can't be written, or is in use for long
@@ -153,30 +145,33 @@ class RunCatalogue:
                     (self.folder / INDEX).unlink()
         if self._memory is None:
             self._memory = _with_table(sqlite3.connect(":memory:"))
-        return self._update(self._memory)
+        return self._updated(self._memory)
 
     def _is_used(self) -> bool:
         """Return whether there is an index, or a run to be listed in it."""
         return (self.folder / INDEX).is_file() or any(self._stamps())
 
-    def _update(self, index: sqlite3.Connection) -> sqlite3.Connection:
+    def _updated(self, index: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        """Return the rows after `_update`."""
+        self._update(index)
+        columns = ", ".join(f'"{name}"' for name in _SUMMARY)
+        return index.execute(
+            f"SELECT {columns} FROM runs ORDER BY newest DESC, path DESC"
+        ).fetchall()
+
+    def _update(self, index: sqlite3.Connection) -> None:
         """Read the runs that are new or have changed; leave out those that are gone."""
-        try:
-            known = dict(index.execute("SELECT path, stamp FROM runs"))
-            there = dict(self._stamps())
-            changed = [name for name in there if there[name] != known.get(name)]
-            with index:
-                gone = [(name,) for name in known if name not in there]
-                index.executemany("DELETE FROM runs WHERE path = ?", gone)
-                marks = ", ".join("?" * (2 + len(_SUMMARY)))
-                index.executemany(
-                    f"INSERT OR REPLACE INTO runs VALUES ({marks})",
-                    (self._row(name, there[name]) for name in changed),
-                )
-        except sqlite3.Error:
-            index.close()
-            raise
-        return index
+        known = dict(index.execute("SELECT path, stamp FROM runs"))
+        there = dict(self._stamps())
+        changed = [name for name in there if there[name] != known.get(name)]
+        with index:
+            gone = [(name,) for name in known if name not in there]
+            index.executemany("DELETE FROM runs WHERE path = ?", gone)
+            marks = ", ".join("?" * (2 + len(_SUMMARY)))
+            index.executemany(
+                f"INSERT OR REPLACE INTO runs VALUES ({marks})",
+                (self._row(name, there[name]) for name in changed),
+            )
 
     def _stamps(self) -> Iterator[tuple[str, str]]:
         """Yield name and state of each run folder."""
@@ -246,25 +241,36 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise sqlite3.OperationalError(f"no folder {path.parent}")
     index = sqlite3.connect(path, timeout=_BUSY_S)
     try:
-        (version,) = index.execute("PRAGMA user_version").fetchone()
-        return index if version == _VERSION else _with_table(index)
+        return index if _version(index) == _VERSION else _with_table(index)
     except sqlite3.Error:
         index.close()
         raise
 
 
 def _with_table(index: sqlite3.Connection) -> sqlite3.Connection:
+    """Make the table, unless another program has made it meanwhile."""
     with index:
-        index.execute("DROP TABLE IF EXISTS runs")
-        index.execute(_TABLE)
-        index.execute(f"PRAGMA user_version = {_VERSION}")
+        index.execute("BEGIN IMMEDIATE")
+        if _version(index) != _VERSION:
+            index.execute("DROP TABLE IF EXISTS runs")
+            index.execute(_TABLE)
+            index.execute(f"PRAGMA user_version = {_VERSION}")
     return index
 
 
+def _version(index: sqlite3.Connection) -> int:
+    (version,) = index.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
 def _stamp(file: Path) -> str:
-    """Return size and time of a file; empty: it is not there."""
+    """Return size, time and number of a file; empty: it is not there.
+
+    Two files that replace each other within a tick of the file system's clock have the
+    same time, not the same number.
+    """
     try:
         facts = file.stat()
     except OSError:
         return ""
-    return f"{facts.st_size}:{facts.st_mtime_ns}"
+    return f"{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ino}"

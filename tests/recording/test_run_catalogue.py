@@ -1,12 +1,15 @@
 """The index of run folders always says what the folders say."""
 
+import os
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from deeplabstream.recording import run_catalogue
 from deeplabstream.recording.run_catalogue import (
     INDEX,
     RunCatalogue,
@@ -16,6 +19,7 @@ from deeplabstream.recording.run_catalogue import (
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import (
     NOT_ENDED,
+    NOTES,
     UNREADABLE,
     change_notes,
     summarise,
@@ -89,6 +93,32 @@ def test_changes_of_the_folders_are_seen(runs: Path) -> None:
     found = {run.path.name: run for run in catalogue.runs()}
     assert set(found) == {"b", "c"}
     assert (found["b"].excluded, found["c"].animal) == ("escaped", "M9")
+
+
+def test_notes_of_equal_length_within_a_tick_of_the_clock_are_seen(runs: Path) -> None:
+    change_notes(runs / "b", notes="good")
+    times = (runs / "b" / NOTES).stat()
+    assert names(runs, words="good") == ["b"]
+    change_notes(runs / "b", notes="evil")
+    os.utime(runs / "b" / NOTES, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert names(runs, words="evil") == ["b"]
+
+
+def test_two_programs_that_make_the_index_list_all_runs(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other found no table either; it makes one after this has filled its own."""
+    other = sqlite3.connect(runs / INDEX)
+    update = RunCatalogue._update
+
+    def overtaken(catalogue: RunCatalogue, index: sqlite3.Connection) -> object:
+        updated = update(catalogue, index)
+        run_catalogue._with_table(other)
+        return updated
+
+    monkeypatch.setattr(RunCatalogue, "_update", overtaken)
+    with closing(other):
+        assert names(runs) == ["c", "b", "a"]
 
 
 def test_a_damaged_index_is_made_anew(runs: Path) -> None:
