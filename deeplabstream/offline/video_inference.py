@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.exclusive_writing import BeingWrittenError, exclusive
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
@@ -121,7 +122,10 @@ class PrecomputedEstimator(EstimatorWrapper):
 
 
 class PartialRows(Closing):
-    """Rows of `shape` float32 that belong to `facts`; older ones of the same are kept."""
+    """Rows of `shape` float32 that belong to `facts`; older ones of the same are kept.
+
+    Where another program writes the same file, the rows are in a temporary one.
+    """
 
     def __init__(
         self, path: Path, facts: Mapping[str, object], shape: tuple[int, ...]
@@ -130,13 +134,22 @@ class PartialRows(Closing):
         self._shape = shape
         self._head = (json.dumps({**facts, "shape": list(shape)}) + "\n").encode()
         self._row_bytes = 4 * int(np.prod(shape))
-        self.rows = self._kept()
-        """Number of stored rows."""
-        self._file = path.open("r+b" if self.rows else "wb", buffering=0)
-        if not self.rows:
-            self._file.write(self._head)
-        self._file.truncate(len(self._head) + self.rows * self._row_bytes)
-        self._file.seek(0, 2)
+        with ExitStack() as opened:
+            try:
+                opened.enter_context(exclusive(path, 0.0))
+            except BeingWrittenError:
+                own = TemporaryDirectory(ignore_cleanup_errors=True)
+                self.path = Path(opened.enter_context(own), "rows")
+            self.rows = self._kept()
+            """Number of stored rows."""
+            self._file = opened.enter_context(
+                self.path.open("r+b" if self.rows else "w+b", buffering=0)
+            )
+            if not self.rows:
+                self._file.write(self._head)
+            self._file.truncate(len(self._head) + self.rows * self._row_bytes)
+            self._file.seek(0, 2)
+            self._until_closed = opened.pop_all()
 
     def append(self, rows: NDArray[np.float32]) -> None:
         """Append rows (row, *shape); OSError: it failed, and part of them may be there."""
@@ -147,7 +160,8 @@ class PartialRows(Closing):
 
     def read(self) -> NDArray[np.float32]:
         """Return all rows (row, *shape)."""
-        data = self.path.read_bytes()[len(self._head) :]
+        self._file.seek(len(self._head))
+        data = self._file.readall()  # also where another program removed the file
         return np.frombuffer(data, np.float32).reshape(-1, *self._shape)
 
     def close(self, done: bool = False) -> None:
@@ -155,6 +169,7 @@ class PartialRows(Closing):
         self._file.close()
         if done:
             self.path.unlink(missing_ok=True)
+        self._until_closed.close()
 
     def _kept(self) -> int:
         try:

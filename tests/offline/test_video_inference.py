@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -306,6 +307,26 @@ def test_a_full_disk_is_an_error_before_rows_are_missing(
             kept.append(np.ones((2, 2), np.float32))
     with PartialRows(tmp_path / "rows", {}, (2,)) as kept:
         assert kept.read().tolist() == [[0, 0], [0, 0], [1, 1]]
+
+
+def test_two_programs_that_predict_one_video_mix_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "film.partial"
+    with PartialRows(path, {}, (2,)) as first:
+        first.append(np.full((3, 2), 1, np.float32))
+        with PartialRows(path, {}, (2,)) as second:
+            assert second.rows == 0
+            first.append(np.full((2, 2), 2, np.float32))
+            second.append(np.full((1, 2), 7, np.float32))
+            assert second.read().tolist() == [[7, 7]]
+            if sys.platform != "win32":
+                path.unlink()  # a third is done
+        assert first.read().tolist() == [[1, 1]] * 3 + [[2, 2]] * 2
+    path.unlink(missing_ok=True)
+    assert not [*tmp_path.iterdir()]
+    with PartialRows(path, {}, (2,)) as first:
+        first.append(np.full((3, 2), 1, np.float32))
+    with PartialRows(path, {}, (2,)) as again:
+        assert again.rows == 3
 
 
 def test_a_disk_that_is_full_at_the_end_names_the_video_and_the_others_are_written(
