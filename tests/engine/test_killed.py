@@ -19,6 +19,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Phase
+from deeplabstream.recording import run_opening
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.table_reader import read_events
@@ -268,7 +269,10 @@ def a_finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_that_goes_on_is_let_alone(
-    tmp_path: Path, a_finished_run: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    a_finished_run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(a_finished_run, folder)
@@ -282,7 +286,10 @@ def test_a_run_that_goes_on_is_let_alone(
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert main([str(folder)]) == 1
+    with monkeypatch.context() as patch:  # the writer may be late
+        patch.setattr(run_opening, "OBSERVED_S", 300.0)
+        patch.setattr(run_opening, "OBSERVATIONS", 3000)
+        assert main([str(folder)]) == 1
     over.set()
     writer.join()
     assert "is still being written; end that run first" in capsys.readouterr().out
