@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.frame import Image
 from deeplabstream.core.progress import progress
 from deeplabstream.video.video_reader import VideoReader, sample_rows
@@ -179,6 +180,7 @@ def write_images(
         if not path.exists():
             good, data = cv2.imencode(".png", image.image)
             if good:
-                path.write_bytes(data.tobytes())
+                with atomic_file(path) as draft:
+                    draft.write_bytes(data.tobytes())
                 written.append(path)
     return written

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.frame_selection import (
     appearance,
@@ -57,9 +58,9 @@ def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImage
             source = folder.queue_path.parent / frame.image
             own = f"{run.resolve().name}_{stem(frame.camera)}_queue"
             paths[frame] = path = into / LABELED_DATA / own / source.name
-            path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                shutil.copyfile(source, path)
+                with atomic_file(path) as draft:
+                    shutil.copyfile(source, draft)
                 new += 1
     for video, wanted in by_video.items():
         rows = open_video(video)

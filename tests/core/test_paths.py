@@ -86,6 +86,9 @@ def test_labels_are_opened_while_another_program_saves(
     clip = tmp_path / "labeled-data" / "clip"
     clip.mkdir(parents=True)
     (clip / "img001.png").touch()
+    draft = clip / ".img002.draft"
+    draft.mkdir()
+    (draft / "img002.png").touch()
     vanished = removed(clip / ".CollectedData.draft")
     book = open_book(tmp_path, ["nose"])
     assert [Path(name).name for name in book.names] == ["img001.png"]

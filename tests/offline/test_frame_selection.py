@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.offline.frame_selection import cover, pick, postures
+from deeplabstream.offline.frame_selection import (
+    cover,
+    pick,
+    postures,
+    write_images,
+)
+from deeplabstream.pose.image_files import read_image
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.training.data.label_book import open_book
@@ -34,6 +40,26 @@ def test_one_frame_of_each_scene_is_picked(tmp_path: Path) -> None:
     assert sorted(picked // 12) == [0, 1, 2, 3, 4]
     assert pick(rows, 5).tolist() == picked.tolist(), "the same seed, the same frames"
     assert pick(rows, 100).tolist() == list(range(60)), "there are no more"
+
+
+def test_an_image_that_was_half_written_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images that are there stay, so a half one would stay for ever."""
+    rows, into = open_video(film(tmp_path / "scenes.mkv")), tmp_path / "images"
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[:10])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space"):
+            write_images(rows, np.array([3]), into)
+    assert [*into.iterdir()] == []
+    (path,) = write_images(rows, np.array([3]), into)
+    assert read_image(path) is not None
 
 
 def test_frames_cover_clusters_before_outliers_and_not_what_is_labelled() -> None:

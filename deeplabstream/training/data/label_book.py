@@ -438,10 +438,12 @@ def open_book(
     """
     videos = (folder / LABELED_DATA).glob("*")
     tables = {each: _read_tables(each) for each in (folder, *videos)}  # before the rest
+    below = (file.relative_to(folder) for file in paths_below(folder / LABELED_DATA))
     found = sorted(
-        file.relative_to(folder).as_posix()
-        for file in paths_below(folder / LABELED_DATA)
-        if file.suffix.lower() in SUFFIXES
+        name.as_posix()
+        for name in below
+        if name.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in name.parts)  # drafts
     )
     project = (folder / DLC_CONFIG).is_file() and not (folder / FILE).exists()
     given = _Names((), tuple(individuals), scorer)
