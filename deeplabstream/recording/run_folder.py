@@ -343,7 +343,7 @@ class RunFolder:
         )
 
     def _write_json(self, facts: Mapping[str, object]) -> None:
-        draft = self.path / "run.json.new"
+        draft = self.path / f".run.json.{os.getpid()}.new"  # of this program alone
         with draft.open("w", encoding="utf-8", newline="\n") as file:
             json.dump(facts, file, indent=2, ensure_ascii=False, default=str)
             file.write("\n")

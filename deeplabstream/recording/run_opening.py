@@ -111,7 +111,7 @@ def _files(path: Path) -> dict[str, tuple[int, int]]:
     """Return size and time of each file; of an open file, because folders list older ones."""
     found = {}
     for file in path.iterdir():
-        with suppress(OSError):  # run.json.new and the lock come and go
+        with suppress(OSError):  # drafts and the lock come and go
             try:
                 with file.open("rb") as opened:
                     facts = os.fstat(opened.fileno())

@@ -1,6 +1,9 @@
 """Killed runs that several programs open at the same time."""
 
+import json
+import os
 from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 
@@ -68,7 +71,7 @@ def test_a_file_that_vanishes_during_a_repair_is_passed_over(
 ) -> None:
     listed = Path.iterdir
     monkeypatch.setattr(
-        Path, "iterdir", lambda folder: [*listed(folder), folder / "run.json.new"]
+        Path, "iterdir", lambda folder: [*listed(folder), folder / "top.csv.copying"]
     )
     assert repair(killed).done
     assert RunFolder(killed).facts["how"] == "killed"
@@ -89,6 +92,26 @@ def test_a_damaged_run_json_is_there_while_it_is_made_again(
     monkeypatch.setattr(run_repair, "_stems", stems)
     open_run_folder(killed, lambda sentence: None)
     assert seen and all(seen)
+
+
+def test_two_programs_that_change_run_json_leave_it_whole(
+    killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump, begun = json.dump, []
+
+    def slow(facts: object, file: TextIO, **options: Any) -> None:
+        if not begun:
+            begun.append(True)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", lambda: 1)
+                RunFolder(killed).update(note="a long note of the other program")
+        dump(facts, file, **options)
+
+    monkeypatch.setattr(json, "dump", slow)
+    RunFolder(killed).update(how="by this program")
+    assert begun
+    assert RunFolder(killed).facts["how"] == "by this program"
+    assert not [*killed.glob(".*.new")]
 
 
 def test_of_two_programs_that_make_the_same_folder_one_is_refused(
