@@ -142,6 +142,18 @@ class InTerminal:
             if select.select([self.terminal], [], [], seconds)[0]:
                 self.said += os.read(self.terminal, 10_000)
 
+    def listen_to_the_end(self) -> None:
+        """Read all that it printed, until none of its processes has the terminal open.
+
+        The last words of a program may be read only after its end.
+        """
+        with contextlib.suppress(OSError):  # EIO: nobody can write any more
+            while select.select([self.terminal], [], [], WAIT_S)[0]:
+                if not (said := os.read(self.terminal, 10_000)):
+                    return
+                self.said += said
+            raise AssertionError("a process of the program has the terminal open")
+
     def ended(self) -> bool:
         if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)

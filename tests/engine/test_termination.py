@@ -2,11 +2,13 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 
 import psutil
 import pytest
@@ -21,7 +23,14 @@ from deeplabstream.engine.processes.termination import (
 )
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
-from tests.engine.ended_rig import ROOT, SETTINGS, SHELL, InTerminal, Laser
+from tests.engine.ended_rig import (
+    ROOT,
+    SETTINGS,
+    SHELL,
+    WAIT_S,
+    InTerminal,
+    Laser,
+)
 
 pytestmark = pytest.mark.timeout(400)
 APP = [str(ROOT / "app.py"), "--headless", "--seconds", "600", "--settings", "rig.ini"]
@@ -72,6 +81,8 @@ def ends(program: InTerminal, laser: Laser) -> None:
     assert laser.heard  # it was on
     assert not laser.on, program.said.decode()
     program.until("all processes ended", lambda: not psutil.wait_procs(family, 0)[1])
+    if program.terminal >= 0:
+        program.listen_to_the_end()
     assert [path for path in mapped if path.exists()] == []
 
 
@@ -151,6 +162,7 @@ def test_after_ctrl_z_and_fg_nothing_goes_on_by_itself(
         laser.heard = b""
         shell.type(b"\n")
         shell.until("it ended", shell.ended)
+        shell.listen_to_the_end()
         assert not laser.on
         assert b"H" not in laser.heard
         assert b"Ctrl-Z (SIGTSTP)" in shell.said
@@ -207,18 +219,23 @@ def test_a_run_goes_on_when_nobody_reads_its_output(
 ) -> None:
     """As with `app.py --headless | head -1`."""
     (tmp_path / "rig.ini").write_text(SETTINGS.format(port=laser.port), "utf-8")
-    command = [sys.executable, *APP]
-    command[command.index("600")] = "2"
     with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, *APP],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         run.stdout.close()
+        give_up_s = perf_counter() + WAIT_S
+        while not laser.on and run.poll() is None and perf_counter() < give_up_s:
+            select.select([laser.ours], [], [], 0.1)
+        run.terminate()
         assert b"Traceback" not in run.stderr.read()
-    assert run.returncode == 0
-    assert not laser.on
+    assert run.returncode == 128 + signal.SIGTERM
     assert b"H" in laser.heard
+    assert not laser.on
     check_record(tmp_path)
 
 
