@@ -76,7 +76,7 @@ def test_what_can_not_be_switched_off_is_left_to_the_guard() -> None:
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     name = os.ttyname(theirs)
-    with OutputTestProcess("laser", SerialLine(port=name), seconds=0.2) as test:
+    with OutputTestProcess("laser", SerialLine(port=name), seconds=5.0) as test:
         assert os.read(ours, 1) == b"L"
         assert os.read(ours, 1) == b"H"
         os.close(ours)
