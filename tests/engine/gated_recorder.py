@@ -15,6 +15,7 @@ from time import sleep
 from typing import Any
 
 from deeplabstream.engine.processes import recorder_process
+from deeplabstream.engine.processes.child_process import UnblockedPipe
 from deeplabstream.engine.processes.recorder_process import (
     StreamRecorder,
     recorder_main,
@@ -34,6 +35,7 @@ process number) and `go N` (it may continue)."""
 def gated_recorder(
     pipe: Connection, wake: Semaphore, journal: JournalSpec, zero_ns: int
 ) -> None:
+    """A recorder that has sent all that it says before it waits."""
     gate, numbers, closing = Path(os.environ[GATE]), count(), list[bool]()
     fsync, close_run = os.fsync, StreamRecorder._close_run
 
@@ -52,9 +54,14 @@ def gated_recorder(
         close_run(self, how, **facts)
 
     os.fsync = waiting_fsync
+    UnblockedPipe.send = sent_now  # type: ignore[method-assign]
     StreamRecorder._close_run = closing_run  # type: ignore[method-assign]
     recorder_process.SYNC_S = 0.0  # progress is reported each time
     recorder_main(pipe, wake, journal, zero_ns)
+
+
+def sent_now(self: UnblockedPipe, message: object) -> None:
+    self._pipe.send(message)
 
 
 def stuck_recorder(

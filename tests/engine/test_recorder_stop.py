@@ -51,10 +51,11 @@ def test_a_slow_disk_is_waited_for_as_long_as_the_recorder_makes_progress(
 
         def ended() -> bool:
             nonlocal clock_s, number, waited_from_s
+            waits = (gate / f"at {number}").exists()  # what it said before is there
             for news in session.poll():
                 assert not isinstance(news, Failed), news.text
                 notes.extend([news.text] if isinstance(news, Note) else [])
-            if (gate / f"at {number}").exists():
+            if waits:
                 if processes.saved_s == clock_s:  # it has reported progress
                     waited_from_s = waited_from_s or clock_s
                     clock_s += process_manager.SAVING_S - 5
