@@ -12,18 +12,24 @@ import psutil
 import pytest
 
 from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.settings.loading import parse
 from tests.cameras.emulation import emulated, feature_file, numbered
+from tests.engine.patient_guards import use_patient_guards
 from tests.engine.test_session import Watched, pictures
+from tests.engine.tolerant import GIVE_UP_S, TOLERANT, hold_frames_longer
 
-SETTINGS = """
+# Both Basler cameras give 10 frames a second: their 64 buffers hold those of 6 s, so that a
+# computer that stalls loses none.
+SETTINGS = f"""
 [Streaming]
 OUTPUT_DIRECTORY = runs
 [Pose Estimation]
 MODEL = stand-in:0
-[Recording]
+[Experiment]
+{TOLERANT}[Recording]
 CODEC = ffv1
 [Camera drawn]
 KIND = SimulatedCamera
@@ -33,19 +39,19 @@ RATE = 50
 [Camera top]
 KIND = Basler
 SERIAL = 0815-0000
-CONFIG = {config}
+CONFIG = {{config}}
 REGION = 0, 0, 64, 48
 EXPOSURE_US = 2000
-RATE = 60
+RATE = 10
 ANALYSE = no
 [Camera side]
 KIND = Basler
 SERIAL = 0815-0001
 PIXEL_FORMAT = bgr
 REGION = 0, 0, 80, 64
-EXPOSURE_US = 20000
+EXPOSURE_US = 100000
 RATE = 100
-TRIGGER = {trigger}
+TRIGGER = {{trigger}}
 ANALYSE = no
 """
 
@@ -58,6 +64,14 @@ def rig(folder: Path, trigger: str = "free") -> Iterator[Watched]:
         yield Watched(session)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill no process, and lose no frame, because the computer is slow."""
+    use_patient_guards(monkeypatch)
+    monkeypatch.setattr(process_manager, "CAMERAS_S", GIVE_UP_S)
+    hold_frames_longer(monkeypatch)
+
+
 def delivered(it: Watched, camera: str) -> int:
     counts = it.session.state.counts.get(camera)
     return counts.delivered if counts else 0
@@ -67,8 +81,8 @@ def test_cameras_of_two_makers_in_one_run(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_RECORDING)
         it.until(lambda it: len(it.of(Step)) > 60)
-        before = {name: delivered(it, name) for name in ("drawn", "top", "side")}
-        it.until(lambda it: all(delivered(it, n) > before[n] + 60 for n in before))
+        for name in ("drawn", "top", "side"):
+            it.until(lambda it, n=name: it.session.state.counts[n].recorded > 10)  # type: ignore[misc]
         it.stop()
         folder = it.session.state.run_folder
         notes = " ".join(n.text for n in it.told if isinstance(n, Note))

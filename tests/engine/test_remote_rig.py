@@ -8,6 +8,7 @@ import pytest
 
 from DeepLabStream import main
 from deeplabstream.core.journal_entries import Edge, Sensed
+from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -17,9 +18,10 @@ from deeplabstream.engine.session.session_state import (
 )
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
+from outputs.remotes import controls
 from tests.engine.test_remote_links import EPHYS, GLX, TCP
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, rig
-from tests.engine.tolerant import GIVE_UP_S
+from tests.engine.tolerant import GIVE_UP_S, hold_frames_longer
 from tests.firmware.emulation import needs_simavr
 from tests.firmware.powered import powered
 from tests.outputs.fake_recorders import open_ephys, spike_glx
@@ -37,6 +39,14 @@ DEBOUNCE_MS = 1
 KIND = InputStart
 INPUT = ttl
 """
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no start come too late, and no frame be lost, on a computer that stalls."""
+    monkeypatch.setattr(session_module, "START_WITHIN_S", GIVE_UP_S)
+    monkeypatch.setattr(controls, "ANSWER_S", GIVE_UP_S)
+    hold_frames_longer(monkeypatch)
 
 
 def lit(it: Watched) -> bool:

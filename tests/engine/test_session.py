@@ -28,8 +28,8 @@ from deeplabstream.engine.session.session_state import (
 )
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
-from tests.engine.patient_guards import use_real_guards
-from tests.engine.tolerant import GIVE_UP_S, TOLERANT
+from tests.engine.patient_guards import use_noticing_guards
+from tests.engine.tolerant import GIVE_UP_S, TOLERANT, hold_frames_longer
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
@@ -63,6 +63,11 @@ MAX_ON_S = 60
 """
 SIMULATED = "[Output light]\nKIND = SimulatedOutput\n"
 SERIAL = "[Output light]\nKIND = SerialLine\nPORT = {port}\n"
+
+
+@pytest.fixture(autouse=True)
+def tolerant(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold_frames_longer(monkeypatch)
 
 
 @dataclass
@@ -329,7 +334,7 @@ def test_a_killed_process_ends_everything(tmp_path: Path, name: str) -> None:
 def test_the_laser_is_off_when_the_engine_dies_or_hangs(
     tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_real_guards(monkeypatch)
+    use_noticing_guards(monkeypatch)
     board, port = os.openpty()
     try:
         os.set_blocking(board, False)

@@ -22,6 +22,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.stream import listed
 from tests.engine.test_killed import SETTINGS
+from tests.engine.tolerant import hold_frames_longer
 
 GIVE_UP_S = 300.0
 """A rig starts in two minutes on a machine that computes ten other things."""
@@ -90,6 +91,7 @@ def run_until_told(root: Path, told: Any) -> None:
     """Run a rig with small pipes and a small journal until told to stop."""
     process_manager.create_journal = small_journal  # type: ignore[assignment]
     process_manager.opened_pipe = small_pipe
+    hold_frames_longer(pytest.MonkeyPatch())
     with rig(root) as session:
         started(session)
         told.send(session.state.run_folder)

@@ -4,6 +4,10 @@ Tests of the limits themselves set these by their own words.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANT = """\
@@ -15,6 +19,11 @@ STALE_MS = 60000
 """Keys of [Experiment]: how late frames may come before the outputs go off."""
 GIVE_UP_S = 150.0
 """A loaded computer takes its time to start seven processes."""
+
+
+def hold_frames_longer(monkeypatch: "pytest.MonkeyPatch") -> None:
+    """Let rings of small frames hold those of 10 s: a recorder that stalls loses none."""
+    monkeypatch.setattr("deeplabstream.engine.session.process_manager.RING_S", 10.0)
 
 
 class Failures(list[str]):
