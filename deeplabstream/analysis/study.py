@@ -20,6 +20,7 @@ from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.progress import progress
+from deeplabstream.ipc.parent_watch import end_with_parent
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ def _in_processes(
     runs: Sequence[Path], each_run: Callable[[Path], _Done], cores: int
 ) -> Iterator[tuple[int, _Done]]:
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(cores, len(runs)), context)
+    pool = ProcessPoolExecutor(
+        min(cores, len(runs)), context, initializer=end_with_parent
+    )
     try:
         futures = {pool.submit(each_run, run): at for at, run in enumerate(runs)}
         for future in as_completed(list(futures)):

@@ -11,6 +11,8 @@ from pathlib import Path
 from PyQt5.QtCore import QObject, QProcess, QSettings, QStandardPaths, QTimer
 from PyQt5.QtWidgets import QApplication
 
+from deeplabstream.core.atomic_replace import atomic_file
+
 REPEAT_MS = 10_000
 _MUTED = "alarm_sound_off"
 _RATE = 44_100
@@ -34,8 +36,8 @@ def _tone_file() -> Path | None:
     file = Path(QStandardPaths.writableLocation(place)) / "alarm.wav"
     try:
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_tones(file)
+            with atomic_file(file) as draft:
+                write_tones(draft)
     except OSError:
         return None
     return file

@@ -3,10 +3,8 @@
 import codecs
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 from PyQt5.QtCore import (
     QObject,
     QProcess,
@@ -19,8 +17,13 @@ from deeplabstream.core.arguments import quoted
 from deeplabstream.core.paths import INSTALLED, ROOT
 from deeplabstream.core.program import CANT
 from deeplabstream.core.progress import VARIABLE
+from deeplabstream.gui.process_marks import VARIABLE as MARKS
+from deeplabstream.gui.process_marks import await_end, new_mark, with_own_marks
 
 _PATIENCE_MS = 2000
+"""How long to wait for what was asked to end."""
+_KILLED_MS = 10_000
+"""How long to wait for what was killed; only one that waits for a driver takes long."""
 _Decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -60,7 +63,9 @@ class ProgramProcess(QObject):
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(self._ended)
         self.process.errorOccurred.connect(self._take_error)
+        self._mark = new_mark()
         environment = QProcessEnvironment.systemEnvironment()
+        environment.insert(MARKS, with_own_marks(self._mark))
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
         if progress:
@@ -87,29 +92,18 @@ class ProgramProcess(QObject):
         if not self.running:
             return
         self.process.finished.disconnect(self._ended)
-        tree = self._children()
+        self.process.waitForStarted(_KILLED_MS)  # before that, asking has no effect
         if sys.platform == "win32":  # asking would close windows: it has none
             self.process.kill()
         else:
             self.process.terminate()
         if not self.process.waitForFinished(_PATIENCE_MS):
-            tree |= self._children()
             self.process.kill()
-            self.process.waitForFinished(_PATIENCE_MS)
+            self.process.waitForFinished(_KILLED_MS)
         # those that hold outputs switch them off once the program is gone
-        _, left = psutil.wait_procs(tree, _PATIENCE_MS / 1000)
-        for child in left:
-            with suppress(psutil.Error):  # it has ended meanwhile
-                child.kill()
+        if not await_end(self._mark, _PATIENCE_MS / 1000):
+            await_end(self._mark, _KILLED_MS / 1000, kill=True)
         self.process.finished.connect(self._ended)
-
-    def _children(self) -> set[psutil.Process]:
-        """Return the processes that it started, and those that they started."""
-        try:
-            program = psutil.Process(self.process.processId())
-            return set(program.children(recursive=True))
-        except psutil.Error:
-            return set()
 
     def _read(self) -> None:
         """Emit what has come; a letter of which only some bytes have come waits."""

@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias, get_args
 from PyQt5.QtCore import QSettings
 from PyQt5.QtWidgets import QMenu
 
+from deeplabstream.core.paths import is_file, is_folder
+
 Kind: TypeAlias = Literal["settings", "runs", "labels"]
 MOST = 8
 
@@ -31,8 +33,8 @@ class Recent:
             self._memory.setValue(f"recent/{kind}", words)
 
     def there(self, kind: Kind) -> list[Path]:
-        """Return those that are still on the disk."""
-        return [path for path in self._paths[kind] if path.exists()]
+        """Return those that are still on the disk; one that can't be reached is not."""
+        return [each for each in self._paths[kind] if is_file(each) or is_folder(each)]
 
     def menu(
         self, title: str, kind: Kind, parent: QMenu, do: Callable[[Path], object]

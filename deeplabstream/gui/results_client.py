@@ -145,16 +145,12 @@ class ResultsClient(QObject):
         self.busy_changed.emit()
 
     def _end(self) -> None:
-        """End the process and all processes that it started."""
+        """End the process; those that it started end with it."""
         process, self._process, self.current = self._process, None, None
         self._number += 1
         self._pipe = None  # closed by the thread that reads, once the process is gone
         if process is None or process.pid is None:
             return
-        with suppress(psutil.Error):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    child.kill()
         process.kill()
         process.join(_PATIENCE_S)
 
@@ -163,14 +159,19 @@ def lower_priority(pid: int) -> None:
     """Give a process, and those that it started, the lowest priority of processor and disk."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error, OSError):
-                if sys.platform == "win32":
-                    each.nice(psutil.IDLE_PRIORITY_CLASS)
-                    each.ionice(psutil.IOPRIO_VERYLOW)
-                elif sys.platform == "linux":
-                    each.ionice(psutil.IOPRIO_CLASS_IDLE)
-                    for thread in each.threads():
-                        os.setpriority(os.PRIO_PROCESS, thread.id, _LOWEST)
-                else:
-                    each.nice(_LOWEST)
+        _lower(process)  # first: those that it starts from now on inherit it
+        for child in process.children(recursive=True):
+            _lower(child)
+
+
+def _lower(process: psutil.Process) -> None:
+    with suppress(psutil.Error, OSError):
+        if sys.platform == "win32":
+            process.nice(psutil.IDLE_PRIORITY_CLASS)
+            process.ionice(psutil.IOPRIO_VERYLOW)
+        elif sys.platform == "linux":
+            process.ionice(psutil.IOPRIO_CLASS_IDLE)
+            for thread in process.threads():
+                os.setpriority(os.PRIO_PROCESS, thread.id, _LOWEST)
+        else:
+            process.nice(_LOWEST)

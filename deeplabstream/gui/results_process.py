@@ -6,15 +6,12 @@ analysis. It imports no Qt.
 """
 
 import io
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +22,7 @@ from deeplabstream.analysis.study_report import StudyOptions
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.progress import VARIABLE, parse_progress
+from deeplabstream.ipc.parent_watch import end_with_parent
 from deeplabstream.ipc.pipe import Connection
 
 if TYPE_CHECKING:
@@ -288,24 +286,7 @@ def _set_up() -> None:
                 own.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             os.nice(_STEPS)
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch(sentinel: int = parent.sentinel) -> None:
-        wait([sentinel])
-        _end_children()
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent watch", daemon=True).start()
-
-
-def _end_children() -> None:
-    import psutil
-
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            child.kill()
+    end_with_parent()
 
 
 class _ProgressLines(io.TextIOBase):

@@ -246,7 +246,8 @@ class Document(QObject):
             for file in self.path.parent.iterdir():
                 other = name.fullmatch(file.name) and file != self._draft
                 if other and self._differs(file):
-                    found[file] = file.stat().st_mtime_ns
+                    with suppress(OSError):  # its window has saved it meanwhile
+                        found[file] = file.stat().st_mtime_ns
         return max(found, key=found.__getitem__, default=None)
 
     def _differs(self, draft: Path) -> bool:

@@ -1,13 +1,21 @@
 """Several runs become one table, whatever process analyses each of them."""
 
+import multiprocessing
+import os
 import shutil
+import threading
+from functools import partial
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
+import psutil
 import pytest
 
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.study import (
+    _in_processes,
     analyse_runs,
     find_runs,
     read_table,
@@ -19,6 +27,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import change_notes
 from utils.AnalyseRuns import main
 
+SOON_S = 300.0
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"
 
 
@@ -46,6 +55,33 @@ def test_processes_side_by_side_give_the_same_table(output: Path) -> None:
     assert [path.name for path, _ in several.failed] == ["run2"]
     assert alone.failed == several.failed
     assert len(several.table) == 5 * 4
+
+
+def stay(address: str, _run: Path) -> NoReturn:
+    with Client(address) as link:
+        link.send(os.getpid())
+    threading.Event().wait()
+    raise AssertionError
+
+
+def stay_in_processes(address: str) -> None:
+    runs = [Path("one"), Path("two")]
+    list(_in_processes(runs, partial(stay, address), len(runs)))
+
+
+def test_processes_of_a_study_end_with_the_one_that_started_them() -> None:
+    with Listener() as listener:
+        context = multiprocessing.get_context("spawn")
+        started = context.Process(target=stay_in_processes, args=(listener.address,))
+        started.start()
+        workers = []
+        for _ in range(2):
+            with listener.accept() as link:
+                workers.append(psutil.Process(link.recv()))
+    started.kill()
+    started.join()
+    for worker in workers:
+        worker.wait(SOON_S)
 
 
 def test_the_runs_of_a_folder_are_chosen_and_excluded_ones_left_out(

@@ -40,6 +40,7 @@ def page(
         monkeypatch.setattr(kind, "found", found, raising=False)
     kinds = {kind.__name__: kind for kind in devices}
     monkeypatch.setattr(camera_preview, "camera_kinds", lambda: kinds)
+    monkeypatch.setattr(camera_preview, "PATIENCE_MS", SOON)
     file = tmp_path / "rig.ini"
     file.write_text("[Camera arena]\nKIND = SimulatedCamera\nFPS = 30\n", "utf-8")
     made = SettingsPage(Document(file), Bridge(rig))

@@ -14,6 +14,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.settings.loading import load
+from tests.engine.patient_guards import use_patient_guards_of_output_tests
 from tests.gui.fake_session import FakeSession
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +22,10 @@ SOON = 300_000  # ms
 
 
 @pytest.fixture
-def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
+def window(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MainWindow]:
+    use_patient_guards_of_output_tests(monkeypatch)
     file = tmp_path / "rig.ini"
     file.write_bytes((ROOT / "settings.ini").read_bytes())
     rig = FakeSession()
@@ -85,10 +89,13 @@ def test_a_rig_that_runs_tests_its_own_outputs(window: MainWindow) -> None:
     assert not window.live.outputs.tests["right stimulus"].isEnabled()
 
 
-def test_what_a_device_said_last_stands_beside_its_plate(window: MainWindow) -> None:
+def test_what_a_device_said_last_stands_beside_its_plate(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     now_ns = SystemClock().now_ns()
+    monkeypatch.setattr(SystemClock, "now_ns", lambda _: now_ns)
 
     def said() -> str:
         for _ in range(8):

@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.paths import ROOT
-from deeplabstream.gui import file_opening, main_window, program_process
+from deeplabstream.gui import file_opening, main_window, process_marks, program_process
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.program_process import ProgramProcess, command_line
@@ -49,6 +49,7 @@ from deeplabstream.settings.loading import load
 from deeplabstream.simulation.arena import Arena
 from deeplabstream.training.command_line import train_parser
 from tests.gui.fake_session import FakeSession
+from tests.gui.test_process_marks import START_ENDLESS, has_ended
 from tests.offline.films import write_film
 from tests.pose.importers.test_described import HEATMAPS, described, network
 
@@ -287,9 +288,10 @@ def parent(qtbot: QtBot) -> Iterator[QWidget]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="starts a shell")
 def test_stop_ends_the_processes_that_a_program_started(
-    parent: QWidget, qtbot: QtBot
+    parent: QWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shell that ignores being asked to end, and its child."""
+    monkeypatch.setattr(program_process, "_KILLED_MS", SOON)
     process = ProgramProcess(parent)
     process.process.start("sh", ["-c", "trap '' TERM; sleep 600 & wait; wait"])
     assert process.process.waitForStarted()
@@ -298,8 +300,25 @@ def test_stop_ends_the_processes_that_a_program_started(
     (child,) = psutil.Process(pid).children()
     process.stop()
     assert not process.running
-    child.wait(30)
+    assert has_ended(child)
     assert not psutil.pid_exists(pid)
+
+
+def test_stop_ends_processes_whose_own_parent_has_ended(
+    parent: QWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_process, "_KILLED_MS", SOON)
+    program = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', "
+        f"{START_ENDLESS!r}], stdin=subprocess.DEVNULL); print('ended'); input()"
+    )
+    process, said = ProgramProcess(parent), list[str]()
+    process.said.connect(said.append)
+    process.process.start(sys.executable, ["-c", program])
+    qtbot.waitUntil(lambda: "ended" in "".join(said), timeout=SOON)
+    orphan = psutil.Process(int("".join(said).split()[0]))
+    process.stop()
+    assert has_ended(orphan)
 
 
 def test_processes_that_hold_outputs_may_switch_them_off_once_the_program_is_gone(
@@ -319,7 +338,38 @@ def test_processes_that_hold_outputs_may_switch_them_off_once_the_program_is_gon
     with qtbot.waitSignal(process.said, timeout=SOON):
         process.process.start(sys.executable, ["-c", program])
     process.stop()
-    qtbot.waitUntil(off.exists, timeout=SOON)
+    assert off.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no program is asked to end there")
+def test_stop_waits_for_a_process_that_a_program_starts_when_it_is_asked_to_end(
+    parent: QWidget, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process switches off when `stop` has found it, and not before."""
+    monkeypatch.setattr(program_process, "_PATIENCE_MS", SOON)
+    found, off = tmp_path / "found", tmp_path / "off"
+    monkeypatch.setattr(process_marks, "rest", lambda _: found.touch())
+    child = (
+        "import pathlib, time\n"
+        f"while not pathlib.Path({str(found)!r}).exists(): time.sleep(0.01)\n"
+        f"pathlib.Path({str(off)!r}).touch()\n"
+    )
+    program = (
+        "import os, signal, subprocess, sys\n"
+        "def end(*_):\n"
+        f"    subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('begun', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    process = ProgramProcess(parent)
+    with qtbot.waitSignal(process.said, timeout=SOON):
+        process.process.start(sys.executable, ["-c", program])
+    process.stop()
+    there = off.exists()
+    found.touch()  # ends it in any case
+    assert there
 
 
 @pytest.fixture
@@ -365,6 +415,26 @@ def test_a_dropped_network_is_imported_offered_to_the_next_steps_and_used(
     assert using.words.text() == "The settings use mouse."
 
 
+def hold(panel: ProgramPanel, folder: Path) -> Path:
+    """Keep the program from writing `film.csv`, its result, while a file exists."""
+    held, site = folder / "held", folder / "site"
+    held.touch()
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import os, sys, time\n"
+        "def wait(event, words):\n"
+        "    if event == 'os.rename' and str(words[1]).endswith('film.csv'):\n"
+        f"        while os.path.exists({str(held)!r}): time.sleep(0.05)\n"
+        "sys.addaudithook(wait)\n",
+        "utf-8",
+    )
+    process = panel.view.program.process
+    environment = process.processEnvironment()
+    environment.insert("PYTHONPATH", str(site))
+    process.setProcessEnvironment(environment)
+    return held
+
+
 def test_a_stopped_prediction_continues_and_closing_the_window_asks(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,6 +445,7 @@ def test_a_stopped_prediction_continues_and_closing_the_window_asks(
     panel = page.predicting.panel(PREDICT)
     assert panel.form.values()["Videos"] == [str(video)]
     panel.form.show_values({"--model": [ARENA]})
+    held = hold(panel, tmp_path)
     qtbot.mouseClick(panel.begin, LEFT)
     asked: list[str] = []
 
@@ -389,6 +460,7 @@ def test_a_stopped_prediction_continues_and_closing_the_window_asks(
     qtbot.mouseClick(panel.view.stop, LEFT)
     assert panel.view.state.text() == "Stopped. Predict continues where it was."
     assert not panel.view.program.running
+    held.unlink()
     with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
         qtbot.mouseClick(panel.begin, LEFT)
     assert ended.args == [0]

@@ -42,6 +42,8 @@ def test_the_newest_come_first_and_what_is_gone_is_left_out(
     again.note("runs", tmp_path)
     memory.sync()
     assert Recent(memory).there("runs") == [tmp_path], "one alone comes as a word"
+    again.note("runs", tmp_path / ("x" * 300))  # an error, as a server that is away
+    assert again.there("runs") == [tmp_path]
 
 
 def titles(window: MainWindow, title: str) -> list[str]:

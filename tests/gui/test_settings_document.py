@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,17 @@ def test_the_newest_draft_is_offered_whatever_its_number(document: Document) -> 
     again.restore_draft(other.draft)
     assert again.text == other.text
     assert again.lost == document.draft, "offered next"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_draft_that_vanishes_hides_no_other(
+    document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listed = document.path.parent, Path.iterdir
+    (folder / "rig.unsaved.ini").symlink_to(folder / "nowhere")
+    (folder / "rig.unsaved_2.ini").write_text("[Streaming]\n", "utf-8")
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter(sorted(listed(path))))
+    assert document.lost == folder / "rig.unsaved_2.ini"
 
 
 @pytest.mark.parametrize(

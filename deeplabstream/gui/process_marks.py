@@ -1,0 +1,77 @@
+"""Process marks: words in the environment of a process, which all that it starts inherit.
+
+Parents do not tell what a program started. A process whose parent has ended gets another one
+on Linux; a program may start a process after its children were listed; and psutil leaves out
+children that seem older than their parent, as after the computer's clock was set back.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from uuid import uuid4
+
+import psutil
+
+from deeplabstream.core.clock import SystemClock, rest
+
+VARIABLE = "DEEPLABSTREAM_MARKS"
+"""Environment variable with the marks of a process."""
+_PAUSE_S = 0.02
+
+
+def new_mark() -> str:
+    """Return a mark that no process has."""
+    return uuid4().hex
+
+
+def with_own_marks(mark: str) -> str:
+    """Return the value of `VARIABLE` for a process with this mark and those of this one."""
+    return f"{os.environ.get(VARIABLE, '')} {mark}".strip()
+
+
+def await_end(mark: str, patience_s: float, *, kill: bool = False) -> bool:
+    """Wait until all processes with this mark have ended; with `kill`, end them.
+
+    False: after `patience_s` some are left.
+    """
+    clock, ended = SystemClock(), set[int]()
+    until_ns = clock.now_ns() + round(patience_s * 1e9)
+    while True:
+        marked, are_all = _find(mark, ended)
+        if are_all and not marked:
+            return True
+        for process in marked if kill else ():
+            with suppress(psutil.Error):  # it has ended meanwhile
+                process.kill()
+        if clock.now_ns() > until_ns:
+            return False
+        rest(_PAUSE_S)
+
+
+def _find(mark: str, ended: set[int]) -> tuple[list[psutil.Process], bool]:
+    """Return the processes with this mark, and whether there can be no others.
+
+    A process that ended after the list of processes was made may have started another one:
+    `ended` collects the numbers of those that were found ended.
+    """
+    marked, are_all = [], True
+    for pid in psutil.pids():
+        try:
+            process = psutil.Process(pid)
+            if mark in process.environ().get(VARIABLE, "").split():
+                marked.append(process)
+            elif _is_being_replaced(process):
+                are_all = False
+        except psutil.NoSuchProcess:
+            are_all &= pid in ended
+            ended.add(pid)
+        except (psutil.Error, OSError):  # of another account
+            continue
+    return marked, are_all
+
+
+def _is_being_replaced(process: psutil.Process) -> bool:
+    """Return whether a process runs another program (exec) and has no environment yet."""
+    if sys.platform != "linux" or process.environ() or process.cmdline():
+        return False
+    return bool(process.exe())  # the kernel's own have none

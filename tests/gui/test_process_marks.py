@@ -1,0 +1,109 @@
+"""Process marks: all that a program started is found, whoever started it and when."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from deeplabstream.gui import process_marks
+from deeplabstream.gui.process_marks import (
+    VARIABLE,
+    await_end,
+    new_mark,
+    with_own_marks,
+)
+
+SOON_S = 300.0
+ENDLESS = "import threading; threading.Event().wait()"
+START_ENDLESS = (
+    "import subprocess, sys; nothing = subprocess.DEVNULL; print(subprocess.Popen("
+    f"[sys.executable, '-c', {ENDLESS!r}], stdin=nothing, stdout=nothing).pid)"
+)
+"""A program that starts an endless process, prints its number, and ends."""
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Return whether a process has ended, also where nobody asks for its exit code."""
+    with suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+@pytest.fixture
+def mark() -> str:
+    return new_mark()
+
+
+@pytest.fixture
+def orphan(mark: str) -> Iterator[psutil.Process]:
+    """An endless process with a mark, whose parent has ended."""
+    started = subprocess.run(
+        [sys.executable, "-c", START_ENDLESS],
+        env={**os.environ, VARIABLE: with_own_marks(mark)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    made = psutil.Process(int(started.stdout))
+    yield made
+    with suppress(psutil.NoSuchProcess):
+        made.kill()
+
+
+def test_a_process_whose_parent_has_ended_is_found_and_ended(
+    mark: str, orphan: psutil.Process
+) -> None:
+    assert not await_end(mark, 0)
+    assert not has_ended(orphan)
+    assert await_end(new_mark(), SOON_S, kill=True), "others are left alone"
+    assert not has_ended(orphan)
+    assert await_end(mark, SOON_S, kill=True)
+    assert has_ended(orphan)
+
+
+def test_a_process_that_began_after_the_others_were_listed_is_found(
+    mark: str, orphan: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that started it was in the list, but had ended when it was looked at."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    lists = [[ended.pid]]
+    usual = psutil.pids
+    monkeypatch.setattr(psutil, "pids", lambda: lists.pop() if lists else usual())
+    assert await_end(mark, SOON_S, kill=True)
+    assert has_ended(orphan)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="is about Linux' exec")
+def test_a_process_that_is_being_replaced_by_a_program_is_found(
+    mark: str, orphan: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile it has neither environment nor command line."""
+    environ, cmdline = psutil.Process.environ, psutil.Process.cmdline
+    pauses: list[float] = []
+
+    def replaced(process: psutil.Process) -> bool:
+        return process == orphan and len(pauses) < 3
+
+    monkeypatch.setattr(process_marks, "rest", pauses.append)
+    monkeypatch.setattr(
+        psutil.Process, "environ", lambda self: {} if replaced(self) else environ(self)
+    )
+    monkeypatch.setattr(
+        psutil.Process, "cmdline", lambda self: [] if replaced(self) else cmdline(self)
+    )
+    assert await_end(mark, SOON_S, kill=True)
+    assert has_ended(orphan)
+
+
+def test_a_program_has_the_marks_of_the_one_that_started_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert with_own_marks("one") == "one"
+    monkeypatch.setenv(VARIABLE, "one")
+    assert with_own_marks("two") == "one two"
