@@ -1,6 +1,5 @@
 """Cameras in the network, played by the test on 127.0.0.1."""
 
-import socket
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -135,9 +134,3 @@ def zmq_sender(
     finally:
         over.set()
         thread.join()
-
-
-def free_port() -> int:
-    """Return a port of this computer at which nobody waits."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -15,7 +15,8 @@ from cameras.realsense.camera import RealSense
 from cameras.zeromq import ZmqCamera
 from deeplabstream.plugins.camera import Camera
 from tests.cameras.emulation import emulated
-from tests.cameras.servers import free_port, http_camera, zmq_sender
+from tests.cameras.servers import http_camera, zmq_sender
+from tests.free_ports import free_port
 
 
 @contextmanager

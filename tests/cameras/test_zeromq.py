@@ -13,12 +13,12 @@ from cameras.zeromq import ZmqCamera
 from deeplabstream.core.errors import DeviceError
 from tests.cameras.servers import (
     every_other_cut_off,
-    free_port,
     jpeg,
     zmq_sender,
 )
 from tests.cameras.videos import numbered_image
 from tests.core.test_image_header import declaring
+from tests.free_ports import free_port
 
 
 @pytest.mark.parametrize("base64", [False, True])

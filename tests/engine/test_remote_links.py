@@ -35,8 +35,8 @@ from outputs.remotes.open_ephys import OpenEphysServer
 from outputs.remotes.recorders import OpenEphysRecorder
 from tests.engine.small_rig import RIG, problems
 from tests.engine.test_experiment_start import ProcessesFake
+from tests.free_ports import free_port
 from tests.outputs.fake_recorders import open_ephys, spike_glx
-from tests.outputs.test_remotes import free_port
 from tests.outputs.test_remotes import say as tell
 
 PATIENCE_S = 60.0

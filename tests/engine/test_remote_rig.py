@@ -24,8 +24,9 @@ from tests.engine.test_session import SETTINGS, SIMULATED, Watched, rig
 from tests.engine.tolerant import GIVE_UP_S, hold_frames_longer
 from tests.firmware.emulation import needs_simavr
 from tests.firmware.powered import powered
+from tests.free_ports import free_port
 from tests.outputs.fake_recorders import open_ephys, spike_glx
-from tests.outputs.test_remotes import free_port, say
+from tests.outputs.test_remotes import say
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 

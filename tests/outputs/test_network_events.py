@@ -18,6 +18,7 @@ from deeplabstream.plugins.output import Output
 from outputs import network_events
 from outputs.network_events import LslEvents, OscEvents, UdpEvents, ZmqEvents
 from outputs.simulated_output import SimulatedOutput
+from tests.free_ports import free_port
 
 LASER, SYNC = OutputName("laser"), OutputName("sync")
 
@@ -81,12 +82,6 @@ def test_only_its_own_level_if_asked_so(ear: socket.socket) -> None:
         bank.apply([on(LASER), Mark("go"), on(SYNC)], 0)
     heard = [json.loads(ear.recv(1000)) for _ in range(3)]
     assert [(e["name"], e["value"]) for e in heard] == [("level", v) for v in (0, 1, 0)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_zeromq(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ from outputs.remotes.recorders import (
     TcpRecorder,
     ZmqRecorder,
 )
+from tests.free_ports import free_port
 from tests.outputs.fake_recorders import (
     FakeOpenEphys,
     FakeSpikeGLX,
@@ -44,12 +45,6 @@ from tests.outputs.fake_recorders import (
 
 LIMIT_S = 60.0
 TOKEN = "3f2a9c7700d1"
-
-
-def free_port() -> int:
-    with socket.socket() as link:
-        link.bind(("127.0.0.1", 0))
-        return int(link.getsockname()[1])
 
 
 def _has_ipv6() -> bool:
