@@ -52,6 +52,7 @@ class ResultsClient(QObject):
         """Whether the process has the lowest priority; it can't be raised again."""
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._reader: threading.Thread | None = None
         self._number = 0
         """Of the process: answers of earlier ones are passed over."""
         self.current: Request | None = None
@@ -117,9 +118,13 @@ class ResultsClient(QObject):
         self.give_way()
         theirs.close()
         self._number += 1
-        threading.Thread(
-            target=self._read, args=(self._pipe, self._number), daemon=True
-        ).start()
+        self._reader = threading.Thread(
+            target=self._read,
+            args=(self._pipe, self._number),
+            name="results reader",
+            daemon=True,
+        )
+        self._reader.start()
 
     def _read(self, pipe: Connection, number: int) -> None:
         """Emit what the process sends; runs in a thread of its own."""
@@ -145,14 +150,20 @@ class ResultsClient(QObject):
         self.busy_changed.emit()
 
     def _end(self) -> None:
-        """End the process; those that it started end with it."""
+        """End the process; those that it started end with it.
+
+        The thread that reads has ended then: it could emit while this object is deleted.
+        """
         process, self._process, self.current = self._process, None, None
+        reader, self._reader = self._reader, None
         self._number += 1
         self._pipe = None  # closed by the thread that reads, once the process is gone
         if process is None or process.pid is None:
             return
         process.kill()
         process.join(_PATIENCE_S)
+        if reader is not None:
+            reader.join(_PATIENCE_S)
 
 
 def lower_priority(pid: int) -> None:

@@ -13,8 +13,9 @@ from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Phase
 from deeplabstream.gui import application
 from deeplabstream.gui.main_window import MainWindow
+from tests.engine.patient_guards import use_patient_guards
+from tests.engine.tolerant import shipped_settings
 
-ROOT = Path(__file__).resolve().parents[2]
 SOON = 300_000  # ms
 
 
@@ -31,11 +32,15 @@ def test_all_problems_of_the_settings_are_told(
 
 @pytest.mark.parametrize(("model", "code"), [("stand-in:5", 0), ("nowhere", 1)])
 def test_headless_ends_with_a_summary(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, code: int
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    code: int,
 ) -> None:
-    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    use_patient_guards(monkeypatch)
     file = tmp_path / "rig.ini"
-    file.write_text(text.replace("MODEL = arena", f"MODEL = {model}"), encoding="utf-8")
+    file.write_text(shipped_settings(MODEL=model), encoding="utf-8")
     assert app.main(["--settings", str(file), "--headless", "--seconds", "1"]) == code
     *_, last = capsys.readouterr().out.splitlines()
     folders = [str(folder) for folder in tmp_path.glob("output/*")]

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.analysis.study import read_table
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
+from deeplabstream.gui import results_client
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
 from deeplabstream.gui.main_window import MainWindow
@@ -34,6 +36,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
 from deeplabstream.gui.widgets import run_regions
 from deeplabstream.gui.widgets.plot_view import PlotView
+from deeplabstream.ipc.pipe import Connection
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import change_notes, read_notes
 from tests.gui.fake_session import FakeSession
@@ -510,6 +513,36 @@ def test_work_is_cancelled_and_goes_on_with_the_next_run(
     assert page.state.text() == "Cancelled."
     page.table.choose(1)
     assert await_measures(qtbot, page)["duration"] == "3.9"
+
+
+def test_nothing_is_emitted_once_the_process_has_been_ended(
+    tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window may be deleted then. The thread that reads goes on when it is waited for."""
+    awaited, ended = threading.Event(), threading.Event()
+    receive, join = results_client.receive, threading.Thread.join
+
+    def late(pipe: Connection) -> object:
+        message = receive(pipe)
+        if message is None:
+            awaited.wait()
+            ended.set()
+        return message
+
+    def noted(thread: threading.Thread, timeout: float | None = None) -> None:
+        awaited.set()
+        join(thread, timeout)
+
+    monkeypatch.setattr(results_client, "receive", late)
+    monkeypatch.setattr(results_client, "_PATIENCE_S", SOON / 1000)
+    client = ResultsClient()
+    client.ask(Analyse(tmp_path, AnalysisOptions()))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", noted)
+        client.finish()
+    there = ended.is_set()
+    awaited.set()  # the thread ends in any case
+    assert there
 
 
 def test_a_double_click_in_the_run_table_shows_results_and_frames_go_back(
