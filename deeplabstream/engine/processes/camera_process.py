@@ -100,6 +100,8 @@ class _CameraProcess:
         """Reasons reported since the camera was lost."""
         self._requested: tuple[ChangeControl, Camera] | None = None
         """A change for which the camera must be opened again."""
+        self._refused = ""
+        """Why the camera was not opened with that change."""
         self.stopped = False
 
     def deliver(self, camera: Camera) -> None:
@@ -112,16 +114,19 @@ class _CameraProcess:
                 self._fill(stream)
 
     def reopen(self) -> None:
-        """Open the camera again: with a requested change, or because it was lost."""
+        """Open the camera again: with a requested change, or because it was lost.
+
+        A change that is refused is answered when the camera is open as before: until then
+        the session starts no run.
+        """
         if self._requested is None:
             self._open_again()
             return
-        request, camera = self._requested
+        _, camera = self._requested
         try:
             self.deliver(camera)
         except DeviceError as error:
-            self._requested = None
-            self._answer(request, None, str(error))
+            self._refused = str(error)
             self.deliver(self._camera)
 
     @contextmanager
@@ -161,7 +166,8 @@ class _CameraProcess:
         self._from, self._last, self._last_ns = 0, -1, 0
         if self._requested is not None:
             request, self._requested = self._requested[0], None
-            self._answer(request, stream)
+            problem, self._refused = self._refused, ""
+            self._answer(request, stream, problem)
         return True
 
     def _fill(self, stream: CameraStream) -> None:
