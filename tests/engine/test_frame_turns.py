@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from deeplabstream.engine.processes.engine_process import OTHERS_EVERY, FrameTur
 from deeplabstream.engine.processes.guard import BEAT_EVERY_S, HANG_S, Heartbeat
 from deeplabstream.ipc.ring import RingReader, RingWriter
 from tests.engine.stream import memory
-from tests.engine.test_attached_rings import engine_of
+from tests.engine.test_attached_rings import WRITE, engine_of
 
 
 def analysed(*cameras: str, busy: tuple[str, ...], turns: int) -> list[str]:
@@ -100,6 +101,45 @@ def test_waiting_for_a_frame_does_not_count_as_hanging(
     longest_s = max(after - before for before, after in pairwise(beats))
     assert len(beats) > 12
     assert longest_s < max(analysis_s, wait_s + analysis_s / 2) + BEAT_EVERY_S < HANG_S
+
+
+class _Wake:
+    """The semaphore that wakes the engine: nobody releases it, and time passes."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def acquire(self, block: bool = True, timeout: float = 0.0) -> bool:
+        self._clock.set(self._clock.now_ns() + round(timeout * 1e9))
+        return False
+
+
+@pytest.mark.parametrize("analysing", [True, False])
+def test_a_board_is_fed_between_the_frames_of_a_slow_camera(
+    tmp_path: Path, analysing: bool
+) -> None:
+    """Four frames a second of 5 ms each, or none."""
+    it = _Timeline()
+    with memory("top") as (_, journal), engine_of(tmp_path, journal) as engine:
+        substitute: Any = it
+        wake: Any = _Wake(it.clock)
+        engine.clock, engine.heart = substitute.clock, it
+        engine.loop = engine.garbage = substitute
+        engine.links = replace(engine.links, wake=wake)
+        fed, shown_ns = len(WRITE.beats), 0
+        for ready in engine.frames():
+            if ready:
+                it.note("frame", 0.005)
+            now_ns = it.clock.now_ns()
+            due = analysing and now_ns - shown_ns >= 250_000_000
+            shown_ns = now_ns if due else shown_ns
+            frames: Any = ["frame"] if due else []
+            engine.newest = lambda frames=frames: frames  # type: ignore[misc,method-assign]
+            engine.stopped = now_ns > 2_000_000_000
+        beats_ms = [at / 1e6 for at in WRITE.beats[fed:]]
+    assert sum(what == "frame" for what, _ in it.events) == (7 if analysing else 0)
+    pauses_ms = [after - before for before, after in pairwise(beats_ms)]
+    assert len(pauses_ms) > 90 and max(pauses_ms) <= 25, "20 ms, and a frame"
 
 
 def test_an_engine_whose_frames_take_no_time_beats_after_the_outputs(
