@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from pytest import MonkeyPatch
 
-from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session import messages as say
@@ -118,8 +117,8 @@ def start(session: Session, processes: Processes, monkeypatch: MonkeyPatch) -> N
 
 
 def turn(session: Session, processes: Processes, after_s: float = 0.0) -> None:
-    """What `poll` does with a stream, some seconds later."""
-    now_s = SystemClock().now_ns() / 1e9 + after_s
+    """What `poll` does with a stream, some seconds after the recording was requested."""
+    now_s = (session._requested_s or 0.0) + after_s
     session._check_begun(processes, now_s)  # type: ignore[arg-type]
     session._begin_experiment(processes)  # type: ignore[arg-type]
 
