@@ -2,7 +2,11 @@
 
 import contextlib
 import multiprocessing
+import os
+import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any
 
 import pytest
 
@@ -10,32 +14,47 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, on
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.output_bank import opened
-from deeplabstream.engine.processes.guard import Heartbeat, guard_main
+from deeplabstream.engine.processes import guard
+from deeplabstream.engine.processes.guard import Heartbeat
 from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.plugins.output import Output
+from tests.engine.patient_guards import PATIENCE_S, patient_guard
 from tests.outputs.patient_writers import use_patient_writers
+
+FREEZE = "freeze"
+
+
+def tireless_guard(*arguments: Any) -> None:
+    """A patient guard that also waits long for outputs to open."""
+    guard.OPENING_S = guard.ANSWER_S = PATIENCE_S
+    patient_guard(*arguments)
 
 
 def pretend_engine(
     outputs: dict[str, Output], heart: Connection, told: Connection
 ) -> None:
-    """Switch everything on, say so, and beat until told to stop."""
+    """Switch everything on, say so, and beat until told to stop or to freeze."""
     clock, heartbeat = SystemClock(), Heartbeat(heart)
     use_patient_writers(pytest.MonkeyPatch())
     with opened(outputs, clock, lambda entry: None) as bank:
         bank.apply([on(OutputName(name)) for name in outputs], clock.now_ns())
+        told.send("on")  # a guard judges silence from the first beat on
         heartbeat.beat(clock.now_ns())
-        told.send("on")
         while not told.poll(0.1):
             heartbeat.beat(clock.now_ns())
+        if told.recv() == FREEZE:
+            os.kill(os.getpid(), signal.SIGSTOP)
     heartbeat.goodbye()
-    told.recv()
 
 
 class Rig:
-    """A pretended engine and its guard."""
+    """A pretended engine and its guard, by default one that waits long for the engine."""
 
-    def __init__(self, outputs: dict[str, Output]) -> None:
+    def __init__(
+        self,
+        outputs: dict[str, Output],
+        guard_body: Callable[..., None] = patient_guard,
+    ) -> None:
         spawn = multiprocessing.get_context("spawn")
         heart_out, heart_in = spawn.Pipe(duplex=False)
         self.reports, reports = spawn.Pipe()
@@ -47,11 +66,16 @@ class Rig:
         heart_in.close()
         told.close()
         watched = outputs, heart_out, self.engine.pid, reports
-        self.guard = spawn.Process(target=guard_main, args=watched)
+        self.guard = spawn.Process(target=guard_body, args=watched)
         self.guard.start()
         heart_out.close()
         reports.close()
         assert self.engine_pipe.recv() == "on"
+
+    def freeze(self) -> None:
+        """Stop the engine, between two beats; its guard may have ended it already."""
+        with contextlib.suppress(OSError):
+            self.engine_pipe.send(FREEZE)
 
     def told(self) -> list[Edge | ProblemReport]:
         """Return all that the guard told; wait for its end."""

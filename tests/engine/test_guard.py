@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from multiprocessing.connection import Connection
 
 import pytest
@@ -15,14 +15,21 @@ import pytest
 from deeplabstream.core.command import OutputName
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.processes import guard
-from deeplabstream.engine.processes.guard import GuardLinks, Heartbeat, killer, watch
+from deeplabstream.engine.processes.guard import (
+    GuardLinks,
+    Heartbeat,
+    guard_main,
+    killer,
+    watch,
+)
 from deeplabstream.engine.processes.real_time import GUARD
 from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.ipc.pipe import has_message
 from outputs.screen.output import Screen
 from outputs.serial_line import SerialLine
 from outputs.simulated_output import SimulatedOutput
-from tests.engine.pretended import Rig
+from tests.engine.patient_guards import patient_guard
+from tests.engine.pretended import Rig, tireless_guard
 from tests.outputs.stand_ins import STAND_INS
 
 LASER = OutputName("laser")
@@ -62,22 +69,31 @@ def rig(board: tuple[int, SerialLine]) -> Iterator[Rig]:
 
 @posix
 @pytest.mark.parametrize(
-    ("name", "what"), [("SIGKILL", "ended"), ("SIGSTOP", "did not answer")]
+    ("guard_body", "harm", "what"),
+    [
+        (patient_guard, lambda rig: rig.engine.kill(), "ended"),
+        (guard_main, Rig.freeze, "did not answer"),
+    ],
+    ids=["dead", "frozen"],
 )
 def test_what_a_dead_or_frozen_engine_left_on_goes_off(
-    rig: Rig, board: tuple[int, SerialLine], name: str, what: str
+    board: tuple[int, SerialLine],
+    guard_body: Callable[..., None],
+    harm: Callable[[Rig], None],
+    what: str,
 ) -> None:
-    assert heard(board[0], 2) == b"LH"
-    assert rig.engine.pid is not None
-    os.kill(rig.engine.pid, getattr(signal, name))
-    assert heard(board[0]) == b"L"
-    complaint, *edges = rig.told()
-    assert isinstance(complaint, ProblemReport)
-    assert complaint.text.startswith(f"The engine {what}")
-    offs = {(e.output, e.level, e.cause) for e in edges if isinstance(e, Edge)}
-    assert offs == {("laser", 0, "guard"), ("lamp", 0, "guard")}
-    rig.engine.join()
-    assert rig.engine.exitcode == -signal.SIGKILL
+    outputs = {"laser": board[1], "lamp": SimulatedOutput()}
+    with closing(Rig(outputs, guard_body)) as rig:
+        assert heard(board[0], 2) == b"LH"
+        harm(rig)
+        assert heard(board[0]) == b"L"
+        complaint, *edges = rig.told()
+        assert isinstance(complaint, ProblemReport)
+        assert complaint.text.startswith(f"The engine {what}")
+        offs = {(e.output, e.level, e.cause) for e in edges if isinstance(e, Edge)}
+        assert offs == {("laser", 0, "guard"), ("lamp", 0, "guard")}
+        rig.engine.join()
+        assert rig.engine.exitcode == -signal.SIGKILL
 
 
 @posix
@@ -197,7 +213,8 @@ def test_every_kind_goes_off_when_the_engine_is_killed() -> None:
             name: playing.enter_context(stand_in())
             for name, stand_in in STAND_INS.items()
         }
-        rig = Rig({name: stand_in.output for name, stand_in in played.items()})
+        outputs = {name: stand_in.output for name, stand_in in played.items()}
+        rig = Rig(outputs, tireless_guard)
         playing.callback(rig.close)
         for stand_in in played.values():
             stand_in.player.heard_until(stand_in.on)
