@@ -9,7 +9,7 @@ import pytest
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
@@ -68,7 +68,7 @@ def test_a_change_is_made_told_and_recorded_while_all_goes_on(tmp_path: Path) ->
         assert "SimulatedCamera cannot change WIDTH while it streams" in answer.text
         it.stop()
         folder = it.session.state.run_folder
-        failed = [each.text for each in it.of(Failed) if isinstance(each, Failed)]
+        failed = it.failures
     assert failed == [
         "[Camera top] is not streaming",
         "[Camera top] GAIN = much: expected a number",
@@ -84,7 +84,8 @@ def test_a_change_is_made_told_and_recorded_while_all_goes_on(tmp_path: Path) ->
     assert notes[0] == "[Camera top] GAIN is 6 now, as requested", "told before the run"
     assert any("EXPOSURE_US is 40000" in note for note in notes)
     scheduling = [row["text"] for row in events if row["name"] == "scheduling"]
-    assert len(scheduling) == 1 and scheduling[0].startswith("real-time priority")
+    of_engine = [text for text in scheduling if text.startswith("real-time priority")]
+    assert len(of_engine) == 1
 
 
 def test_before_a_run_another_size_is_taken_and_all_processes_follow(
@@ -110,7 +111,7 @@ def test_before_a_run_another_size_is_taken_and_all_processes_follow(
         frame = it.session.newest("top")
         it.stop()
         folder = it.session.state.run_folder
-        assert it.of(Failed) == []
+        assert it.failures == []
     assert frame is not None
     assert frame.image.shape == (90, 100, 3)
     assert folder is not None
@@ -139,4 +140,4 @@ def test_a_basler_camera_says_what_it_took(tmp_path: Path) -> None:
         assert now(it, "top", "exposure_us") == 20_000, "kept when it is opened anew"
         it.until(lambda it: it.session.newest("top") is not None)
         assert not [n for n in it.told if isinstance(n, Note) and "lost" in n.text]
-        assert it.of(Failed) == []
+        assert it.failures == []

@@ -12,13 +12,16 @@ import pytest
 from cameras.video import VideoFile
 from cameras.webcam import Webcam
 from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import PoseEstimation
 from tests.engine.faulty_camera import FaultyCamera
+from tests.engine.patient_guards import ENGINE_S
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment
+from tests.engine.tolerant import Failures
 from tests.recording.written_rows import rows
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -37,6 +40,14 @@ def sentences(it: Watched) -> str:
     )
 
 
+def alarms_of_camera(it: Watched) -> list[str]:
+    """Return the alarms, but for frames that a busy computer skips or loses."""
+    alarms = Failures()
+    for alarm in it.session.state.alarms:
+        alarms.take(alarm.text)
+    return [text for text in alarms if "of the frames are skipped" not in text]
+
+
 def test_a_camera_that_returns_with_another_size_raises_one_alarm(
     tmp_path: Path,
 ) -> None:
@@ -47,18 +58,18 @@ def test_a_camera_that_returns_with_another_size_raises_one_alarm(
         it = Watched(session)
         experiment(it)
         now.touch()
-        it.until(lambda it: it.session.state.alarms != ())
-        assert [alarm.text for alarm in it.session.state.alarms] == [
+        it.until(lambda it: alarms_of_camera(it) != [])
+        assert alarms_of_camera(it) == [
             "[Camera top] was opened again, but delivers 40×60 grey 8 bit at 100/s; the "
             "run needs 80×60 grey 8 bit at 100/s. Restore that format, or press Stop "
             "Stream. The camera is tried again every 10 s at the latest"
         ]
-        assert it.session.state.levels["light"] == 0
+        it.until(lambda it: it.session.state.levels["light"] == 0)
         told = "[Camera top] cannot be opened again: there is no such device"
         assert sentences(it).count(told) == 1
         smaller.unlink()
         it.until(lambda it: "is back after" in sentences(it))
-        assert len(it.session.state.alarms) == 1
+        assert len(alarms_of_camera(it)) == 1
         it.stop()
         folder = it.session.state.run_folder
     assert folder is not None
@@ -82,7 +93,7 @@ def test_an_unplugged_camera_is_told_safe_and_taken_back(
         it.until(lambda it: len(it.of(Step)) > seen + 20)
         filmed = it.session.state.counts["top"].recorded
         it.until(lambda it: it.session.state.counts["top"].recorded > filmed)
-        assert it.of(Failed) == []
+        assert it.failures == []
         lost = it.session.state.counts["top"].lost
         assert lost is not None
         assert lost >= 20  # 0.25 s at 100/s at the least
@@ -108,11 +119,11 @@ def test_a_broken_video_ends_and_is_not_replayed_from_its_start(tmp_path: Path) 
         it = Watched(session)
         it.do(Action.START_STREAM)
         it.until(lambda it: "[Camera top] has no more frames" in sentences(it))
-        (alarm,) = it.session.state.alarms
-        assert alarm.text.startswith("[Camera top] ends here: ")
-        assert "changes its size within the video" in alarm.text
+        (alarm,) = alarms_of_camera(it)
+        assert alarm.startswith("[Camera top] ends here: ")
+        assert "changes its size within the video" in alarm
         assert "trying to open it again" not in sentences(it)
-        assert it.session.state.counts["top"].delivered == 12
+        it.until(lambda it: it.session.state.counts["top"].delivered == 12)
         it.stop()
 
 
@@ -204,9 +215,10 @@ def test_silence_is_noticed_while_another_camera_keeps_the_engine_busy(
 
 
 def test_a_camera_that_fails_while_the_network_loads_is_all_that_is_told(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loading takes so long that the engine has to be killed; that is no second failure."""
+    monkeypatch.setattr(process_manager, "ENGINE_S", ENGINE_S)
     camera = Webcam(source=str(tmp_path / "nothing.avi"), backend="ffmpeg")
     with rig_with(camera, tmp_path) as session:
         loading = PoseEstimation(model="stand-in:10000")
