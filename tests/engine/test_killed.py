@@ -18,7 +18,7 @@ import pytest
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import repair
@@ -63,10 +63,10 @@ FRAMES = 1
 [Output light]
 KIND = SimulatedOutput
 """.replace("TOLERANT\n", TOLERANT)
-ALLOWED_S = float(os.environ.get("KILL_ALLOWED_S", "3.5"))
-"""Between the last frame that was filmed and the last that plays.
+MOST_MISSING = int(os.environ.get("KILL_MOST_MISSING", "175"))
+"""Frames that have a row and are not in a video: 3.5 s of the faster camera.
 
-0.5 where nothing stalls the disk or the processor: benchmarks/faults.py measures that."""
+25 where nothing stalls the disk or the processor: benchmarks/faults.py measures that."""
 PATIENCE_S = float(os.environ.get("KILL_PATIENCE_S", "30"))
 """Between the kill and the last frame: a busy machine lags behind its cameras."""
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
@@ -108,12 +108,20 @@ def run_a_rig(root: Path, codec: str, said: Connection) -> None:
             for news in session.poll():
                 if isinstance(news, Edge):
                     said.send(news)
-            counts = session.state.counts.get("top")
-            if not started and counts and counts.recorded > 0:
+                if isinstance(news, Failed) and not started and not wanted:
+                    wanted = [Action.START_EXPERIMENT]  # refused on a busy computer
+            if not started and recorded(session) > 0:
                 started = True
                 pids = {p.name: p.pid for p in session.processes()}
                 said.send((session.state.run_folder, {**pids, "session": os.getpid()}))
     said.send(None)
+
+
+def recorded(session: Session) -> int:
+    """Return how many frames each camera has in its video, at least."""
+    counts = session.state.counts
+    found = [counts[name].recorded for name in ("top", "side") if name in counts]
+    return min(found) if len(found) == 2 else 0
 
 
 def killed_run(
@@ -190,7 +198,7 @@ def test_a_killed_run_is_made_whole(
     report = repair(folder)
     assert report.done
     check_videos(folder, killed_ns)
-    assert report.missing_s < ALLOWED_S
+    assert report.missing < MOST_MISSING
 
     known = [edge.written_ns for edge in edges]
     kept = written(folder)
@@ -254,15 +262,14 @@ def a_finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Session(parse(text, root)) as session:
         give_up = perf_counter() + GIVE_UP_S
         wanted = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
-        while (
-            session.state.counts.get("top") is None
-            or session.state.counts["top"].recorded < 60
-        ):
+        while recorded(session) < 40:
             assert perf_counter() < give_up
             if wanted and wanted[0] in session.state.allowed:
                 session.do(wanted.pop(0))
             session.rest(0.02)
-            session.poll()
+            refused = any(isinstance(news, Failed) for news in session.poll())
+            if refused and not wanted:  # on a busy computer
+                wanted = [Action.START_EXPERIMENT]
     assert session.state.run_folder is not None
     assert repair(session.state.run_folder).done == []
     return session.state.run_folder
