@@ -19,8 +19,8 @@ from deeplabstream.plugins.camera import (
     SynchronisedCamera,
 )
 
-WATCHED = 64
-"""Edges that the file holds: emulator.c."""
+WATCHED = 4096
+"""Edges that the file holds, emulator.c: at 100 edges/s a reader may be held up for 40 s."""
 
 
 @settings(frozen=True, kw_only=True)

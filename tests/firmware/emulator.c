@@ -71,7 +71,7 @@ static void on_pin(struct avr_irq_t *irq, uint32_t value, void *where) {
 
 /* Another process sees a pin as a camera sees an LED: FILE holds a count of edges, odd while
  * it is written, and the last WATCHED edges, WALL_NS and LEVEL, number N in place N % WATCHED. */
-enum { WATCHED = 64 };
+enum { WATCHED = 4096 };
 struct watched {
   uint64_t count;
   struct {

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import Camera, CameraStream, CapturedFrame, Image, ImageFormat
 
-WATCHED = 64
+WATCHED = 4096
 """Edges that the file holds: emulator.c."""
 
 
