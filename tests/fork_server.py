@@ -3,7 +3,7 @@
 A rig starts seven processes; by `spawn`, as users have it, each imports everything anew.
 Tests of what a rig does, not of how it starts, take this shorter way. Arguments are pickled
 in both. Tests of signals, of killed processes and of programs use `spawn`. Their guards wait
-long, see tests/engine/patient_guards.py.
+long, see tests/engine/patient_guards.py, and their engine too: tests/engine/patient_engine.py.
 """
 
 import multiprocessing
@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from deeplabstream.engine.session import process_manager
+from tests.engine.patient_engine import use_patient_engine
 from tests.engine.patient_guards import use_patient_guards
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +29,7 @@ PRELOADED = [
     "cameras.simulated",
     "experiments.conditional",
     "outputs.serial_line",
+    "tests.engine.patient_engine",
     "tests.engine.patient_guards",
 ]
 
@@ -35,6 +37,7 @@ PRELOADED = [
 def use_fork_server(patch: pytest.MonkeyPatch) -> None:
     """Have rigs start their processes from the fork server of this process."""
     use_patient_guards(patch)
+    use_patient_engine(patch)
     if sys.platform == "win32":
         return
     context = multiprocessing.get_context("forkserver")

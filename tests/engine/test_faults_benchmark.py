@@ -18,8 +18,11 @@ def test_a_killed_engine_leaves_no_laser_on(
 ) -> None:
     file = tmp_path / "faults.json"
     words = ["--quick", "--only", "main + engine", "--files", "8", "--json", str(file)]
-    assert main(words) == 0
-    found = json.loads(file.read_text("utf-8"))
+    for _ in range(3):  # on a busy computer a rig may refuse to start
+        assert main(words) == 0
+        found = json.loads(file.read_text("utf-8"))
+        if found["faults"]:
+            break
     (row,) = found["faults"]["kill main + engine"]
     assert row["ms"] > 0
     assert row["left"] == 0

@@ -13,6 +13,8 @@ from deeplabstream.engine.latency_test.latency_test import run_latency_test
 from deeplabstream.engine.latency_test.settings_of_test import Wiring, wiring_of
 from deeplabstream.settings.loading import load
 from outputs import helper_process
+from tests.engine.patient_engine import use_patient_engine
+from tests.engine.patient_guards import use_patient_guards
 from tests.engine.screen_rig import screen_rig, watched_patch
 from tests.firmware.emulation import HERTZ, needs_simavr
 from tests.firmware.led_rig import ANSWER_PIN, OUTPUT_PIN
@@ -31,7 +33,9 @@ LATE_S = 0.05
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a loaded computer the window takes its time."""
+    """On a loaded computer the window takes its time, and so do engine and board."""
+    use_patient_guards(monkeypatch)
+    use_patient_engine(monkeypatch)
     monkeypatch.setattr(helper_process, "OPENING_S", 120.0)
     monkeypatch.setattr(helper_process, "HANG_S", 60.0)
 

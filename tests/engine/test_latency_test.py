@@ -12,12 +12,21 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.latency_test.latency_test import run_latency_test
 from deeplabstream.engine.latency_test.settings_of_test import wiring_of
 from deeplabstream.settings.loading import load
+from tests.engine.patient_engine import use_patient_engine
+from tests.engine.patient_guards import use_patient_guards
 from tests.engine.tolerant import ROOT
 from tests.firmware.emulation import needs_simavr
 from tests.firmware.led_rig import ANSWER_PIN, LED_PIN, OUTPUT_PIN, led_rig
 from utils.MeasureLatency import main
 
 pytestmark = [needs_simavr, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a loaded computer, engine and board take their time."""
+    use_patient_guards(monkeypatch)
+    use_patient_engine(monkeypatch)
 
 
 def test_the_delay_is_measured_and_kept_and_a_run_names_it(

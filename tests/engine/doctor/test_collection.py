@@ -23,8 +23,11 @@ from deeplabstream.engine.doctor.summary import summary
 SYSTEM = collection._system()
 
 
-def test_this_computer_is_seen(tmp_path: Path) -> None:
-    environment = collect(tmp_path / "runs", whole_s=120)
+def test_this_computer_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        collection, "CHILD_S", 240.0
+    )  # all libraries are loaded at once
+    environment = collect(tmp_path / "runs", whole_s=240)
     assert environment.os.system == SYSTEM
     assert environment.python.version == tuple(sys.version_info[:3])
     assert environment.packages.installed["numpy"]
