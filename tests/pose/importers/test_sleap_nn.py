@@ -89,7 +89,7 @@ def test_sleap_nns_top_down_pair(unpacked: dict[str, Path], tmp_path: Path) -> N
     with np.load(source / "reference.npz") as theirs:
         both, confidences = estimated(many, frames_of(theirs))
     assert both.shape == (12, 2, 2, 2)
-    np.testing.assert_array_equal(both[:, 0], points)
+    np.testing.assert_allclose(both[:, 0], points, atol=1e-3)  # windows in a batch
     assert (np.isnan(both[:, 1, :, 0]) == (confidences[:, 1] == 0)).all()
     assert np.isnan(both[:, 1]).mean() > 0.5  # there is one animal
     assert main([*words[:2], str(tmp_path / "more"), *words[3:], "9"]) == 2
