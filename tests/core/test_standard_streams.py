@@ -7,8 +7,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
-from deeplabstream.core.program import prepare
-prepare()
 sys.stdin.readline()
 for word in ("one", "two"):
     print(word, flush=True)
@@ -17,11 +15,24 @@ sys.exit(7)
 """
 
 
+PROCESSES = {
+    "program": "from deeplabstream.core.program import prepare; prepare()",
+    "child": "from deeplabstream.engine.processes.child_process import set_up_child; "
+    "set_up_child(lambda: None)",
+    "guard": "from deeplabstream.engine.processes.guard import settle_guard; "
+    "from multiprocessing import Pipe; ends = Pipe(); settle_guard({}, None, ends[0])",
+}
+"""What a process does before it works. Outputs and cameras of the user may print in each."""
+
+
+@pytest.mark.parametrize("prepared", PROCESSES.values(), ids=list(PROCESSES))
 @pytest.mark.parametrize("options", [[], ["-u"]], ids=["buffered", "unbuffered"])
-def test_a_program_goes_on_when_nobody_reads_what_it_prints(options: list[str]) -> None:
+def test_a_process_goes_on_when_nobody_reads_what_it_prints(
+    options: list[str], prepared: str
+) -> None:
     end = subprocess.PIPE
     with subprocess.Popen(
-        [sys.executable, *options, "-c", PROGRAM],
+        [sys.executable, *options, "-c", prepared + PROGRAM],
         cwd=ROOT,
         stdin=end,
         stdout=end,
@@ -39,7 +50,7 @@ def test_a_program_goes_on_when_nobody_reads_what_it_prints(options: list[str]) 
 
 def test_what_can_be_read_is_printed() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROCESSES["program"] + PROGRAM],
         cwd=ROOT,
         input="\n",
         capture_output=True,
@@ -54,7 +65,7 @@ def test_what_can_be_read_is_printed() -> None:
 def test_a_full_disk_is_an_error_as_ever() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         ran = subprocess.run(
-            [sys.executable, "-c", PROGRAM],
+            [sys.executable, "-c", PROCESSES["program"] + PROGRAM],
             cwd=ROOT,
             input="\n",
             stdout=full,

@@ -241,6 +241,7 @@ def test_a_guard_says_that_it_lacks_the_priority_it_asked_for(
 ) -> None:
     monkeypatch.setattr(guard, "RealTime", Refused)
     monkeypatch.setattr(guard, "leave_to_parent", lambda: None)
+    monkeypatch.setattr(guard, "outlive_readers", lambda: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     ready = multiprocessing.get_context("spawn").Semaphore(0)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()

@@ -324,14 +324,15 @@ def test_stop_ends_processes_whose_own_parent_has_ended(
 def test_processes_that_hold_outputs_may_switch_them_off_once_the_program_is_gone(
     parent: QWidget, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Such a process says all at once: its output is closed with the program."""
     monkeypatch.setattr(program_process, "_PATIENCE_MS", SOON)
     off = tmp_path / "off"
     child = (
-        "import pathlib, sys, time; print('begun', flush=True); sys.stdin.read(); "
+        "import os, pathlib, sys, time; os.write(1, b'begun'); sys.stdin.read(); "
         f"time.sleep(0.2); pathlib.Path({str(off)!r}).touch()"
     )
     program = (
-        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', "
+        "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', "
         f"{child!r}], stdin=subprocess.PIPE); input()"
     )
     process = ProgramProcess(parent)

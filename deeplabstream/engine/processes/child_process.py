@@ -14,6 +14,7 @@ from multiprocessing.synchronize import Semaphore
 from typing import Any
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.standard_streams import outlive_readers
 from deeplabstream.engine.processes.real_time import raise_priority
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import ProcessFailed
@@ -102,10 +103,12 @@ def set_up_child(
 ) -> None:
     """Leave signals to the parent; call `orphaned` when the parent dies.
 
+    What is printed when nobody reads any more is dropped: a plug-in may print while it closes.
     `orphaned` runs in a thread of its own. `asked`, by default the same, is called on SIGTERM,
     between two instructions of the main thread: it must not take a lock.
     """
     leave_to_parent()
+    outlive_readers()
     terminated = asked or orphaned
     signal.signal(signal.SIGTERM, lambda _number, _frame: terminated())
     parent = multiprocessing.parent_process()

@@ -18,6 +18,7 @@ from typing import Protocol
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
+from deeplabstream.core.standard_streams import outlive_readers
 from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.real_time import GUARD, RealTime
 from deeplabstream.engine.processes.termination import leave_to_parent
@@ -197,6 +198,7 @@ def settle_guard(
     would keep the guard from noticing it. `reports` get a `GuardRemark` if it is not.
     """
     leave_to_parent()
+    outlive_readers()  # an output that prints must not fail where nobody reads
     for name in ("SIGTERM", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
