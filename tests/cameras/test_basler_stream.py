@@ -79,7 +79,9 @@ def test_damaged_frames_count_even_before_the_first_good_one() -> None:
 def test_nothing_but_damaged_frames_is_a_lost_camera() -> None:
     with at_hand() as (camera, stream):
         fail(camera, 1024)
-        with pytest.raises(DeviceError, match=r"no complete frame for 1 s: The buffer"):
+        with pytest.raises(
+            DeviceError, match=r"no complete frame for \d+ s: The buffer"
+        ):
             stream.read(slot(stream))
 
 
@@ -97,11 +99,11 @@ def test_a_camera_that_is_gone_is_lost_as_unplugged() -> None:
 def test_a_free_camera_that_stalls_is_lost_within_a_second() -> None:
     with at_hand() as (camera, stream):
         image = slot(stream)
-        with pytest.raises(DeviceError, match="gave no frame for 1 s"):
+        with pytest.raises(DeviceError, match=r"gave no frame for \d+ s"):
             stream.read(image)
             feature(camera, "TriggerSelector").SetValue("FrameStart")
             feature(camera, "TriggerMode").SetValue("On")
-            while True:  # as many frames may wait as there are buffers
+            for _ in range(200):  # as many frames may wait as there are buffers, 64
                 stream.read(image)
 
 
