@@ -246,7 +246,9 @@ class MainWindow(QMainWindow):
     def _switching(self) -> list[ProgramView]:
         """Return the programs that run now and switch outputs."""
         views = self.findChildren(ProgramView)
-        return [each for each in views if each.switches_outputs and each.running]
+        return [
+            each for each in views if each.program.switches_outputs and each.running
+        ]
 
     def _stop_outputs(self) -> None:
         self.test.stop()

@@ -34,12 +34,14 @@ def await_end(mark: str, patience_s: float, *, kill: bool = False) -> bool:
 
     False: after `patience_s` some are left.
     """
-    clock, ended = SystemClock(), set[int]()
+    clock, none_before = SystemClock(), False
     until_ns = clock.now_ns() + round(patience_s * 1e9)
     while True:
-        marked, are_all = _find(mark, ended)
-        if are_all and not marked:
+        marked, unknown, ended = _find(mark)
+        none = not marked and not unknown
+        if none and (none_before or not ended):
             return True
+        none_before = none
         for process in marked if kill else ():
             with suppress(psutil.Error):  # it has ended meanwhile
                 process.kill()
@@ -48,26 +50,25 @@ def await_end(mark: str, patience_s: float, *, kill: bool = False) -> bool:
         rest(_PAUSE_S)
 
 
-def _find(mark: str, ended: set[int]) -> tuple[list[psutil.Process], bool]:
-    """Return the processes with this mark, and whether there can be no others.
+def _find(mark: str) -> tuple[list[psutil.Process], bool, bool]:
+    """Return the processes with this mark, and whether there may be others now or soon.
 
-    A process that ended after the list of processes was made may have started another one:
-    `ended` collects the numbers of those that were found ended.
+    Now: a process is being replaced by another program. Soon: a process ended after the list
+    of processes was made; it may have started another one, which the next list has.
     """
-    marked, are_all = [], True
+    marked, unknown, ended = [], False, False
     for pid in psutil.pids():
         try:
             process = psutil.Process(pid)
             if mark in process.environ().get(VARIABLE, "").split():
                 marked.append(process)
             elif _is_being_replaced(process):
-                are_all = False
+                unknown = True
         except psutil.NoSuchProcess:
-            are_all &= pid in ended
-            ended.add(pid)
+            ended = True
         except (psutil.Error, OSError):  # of another account
             continue
-    return marked, are_all
+    return marked, unknown, ended
 
 
 def _is_being_replaced(process: psutil.Process) -> bool:

@@ -22,6 +22,8 @@ from deeplabstream.gui.process_marks import await_end, new_mark, with_own_marks
 
 _PATIENCE_MS = 2000
 """How long to wait for what was asked to end."""
+_SWITCHING_OFF_MS = 10_000
+"""The same for processes that may hold outputs: the second guard acts after the first."""
 _KILLED_MS = 10_000
 """How long to wait for what was killed; only one that waits for a driver takes long."""
 _Decoder = codecs.getincrementaldecoder("utf-8")
@@ -63,6 +65,8 @@ class ProgramProcess(QObject):
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(self._ended)
         self.process.errorOccurred.connect(self._take_error)
+        self.switches_outputs = False
+        """Whether the program switches outputs of the rig; its guards switch them off."""
         self._mark = new_mark()
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert(MARKS, with_own_marks(self._mark))
@@ -101,7 +105,8 @@ class ProgramProcess(QObject):
             self.process.kill()
             self.process.waitForFinished(_KILLED_MS)
         # those that hold outputs switch them off once the program is gone
-        if not await_end(self._mark, _PATIENCE_MS / 1000):
+        patience_ms = _SWITCHING_OFF_MS if self.switches_outputs else _PATIENCE_MS
+        if not await_end(self._mark, patience_ms / 1000):
             await_end(self._mark, _KILLED_MS / 1000, kill=True)
         self.process.finished.connect(self._ended)
 

@@ -78,6 +78,16 @@ def test_a_process_that_began_after_the_others_were_listed_is_found(
     assert has_ended(orphan)
 
 
+def test_processes_of_others_that_end_all_the_time_do_not_matter(
+    mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, pauses = psutil.pids, list[float]()
+    monkeypatch.setattr(psutil, "pids", lambda: [*usual(), 2**22 + len(pauses)])
+    monkeypatch.setattr(process_marks, "rest", pauses.append)
+    assert await_end(mark, 5)
+    assert 1 <= len(pauses) < 50, "it looked again, not until its patience ended"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="is about Linux' exec")
 def test_a_process_that_is_being_replaced_by_a_program_is_found(
     mark: str, orphan: psutil.Process, monkeypatch: pytest.MonkeyPatch

@@ -122,7 +122,7 @@ class ProgramPanel(QWidget):
         self.consequence = QLabel()
         self.consequence.setWordWrap(True)
         self.view = ProgramView()
-        self.view.switches_outputs = program.switches_outputs
+        self.view.program.switches_outputs = program.switches_outputs
         self.plot = PlotView()
         """The image that the program has drawn."""
         self.plot.hide()

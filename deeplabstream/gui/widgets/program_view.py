@@ -115,8 +115,6 @@ class ProgramView(QWidget):
         self.show_folder.clicked.connect(lambda: _open(self._folder))
         self.cancelled = "Stopped."
         """What is shown after Stop."""
-        self.switches_outputs = False
-        """Whether the program switches outputs of the rig: STOP ends it."""
         self._command: tuple[str, tuple[str, ...]] = ("", ())
         self._outcomes: Mapping[int, str] = {}
         self._page_file: Path | None = None
