@@ -46,6 +46,7 @@ class VideoRecording:
         self._last: int | None = None
         self._broken = False
         self._frame_counter = FrameCounter(knows_losses)
+        self._counted_losses = 0
         self._poll_s = min(POLL_S, ring.spec.slots / 4 / (ring.spec.format.rate or 30))
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._record, name=ring.spec.camera)
@@ -114,10 +115,10 @@ class VideoRecording:
         return self._last is not None and self._reader.place >= self._last
 
     def _catch_up(self) -> None:
-        missed = self._reader.missed
         while (frame := self._following()) is not None:
-            self._frame_counter.add(frame.index, self._reader.missed - missed)
-            missed = self._reader.missed
+            missed = self._reader.missed  # some before a call that returned no frame
+            self._frame_counter.add(frame.index, missed - self._counted_losses)
+            self._counted_losses = missed
             video = self._videos[-1]
             if self._recording_options.ends_file(video.seconds, video.size):
                 video = self._next_file()

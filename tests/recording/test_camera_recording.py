@@ -102,3 +102,30 @@ def test_a_frame_that_comes_after_the_end_is_not_in_a_take_that_is_held_up(
     account = one.accounts()
     assert account.is_balanced()
     assert (account.delivered, account.recorded) == (3, 3)
+
+
+def test_frames_that_were_overwritten_while_a_take_was_held_up_are_no_losses_of_the_camera(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has read how many frames there are, and the camera fills the ring anew."""
+    following = RingReader.following
+    ready, resumed = threading.Event(), threading.Event()
+
+    def held_up(reader: RingReader, last: int | None = None) -> Frame | None:
+        ready.wait()
+        if (reader.place, last) == (1, 3):
+            published(ring, *range(3, 603))
+        frame = following(reader, last)
+        if frame is not None and frame.index > 2:
+            resumed.set()
+        return frame
+
+    monkeypatch.setattr(RingReader, "following", held_up)
+    one = film(ring, tmp_path)
+    published(ring, 0, 1, 2)
+    ready.set()
+    resumed.wait()
+    one.stop()
+    account = one.accounts()
+    assert account.is_balanced()
+    assert (account.delivered, account.lost) == (603, 0)
