@@ -64,3 +64,22 @@ def test_a_refused_change_is_answered_when_the_camera_is_open_again() -> None:
     said = "[Camera top] REGION = 65 was refused: REGION does not lie on the sensor"
     assert answer.text == said
     assert answer.controls == told[1].controls
+
+
+def test_a_failure_after_the_answer_refuses_no_later_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The camera is lost, and then can't be closed either."""
+    ours, theirs = Pipe()
+    process = _CameraProcess("top", _Sensor(), theirs, None, False)
+    process._requested = say.ChangeControl("region", 32, True), _Sensor(region=32)
+
+    def deliver(camera: Camera) -> None:
+        if process._requested is not None:
+            process._requested = None  # it has been answered
+            raise DeviceError("the camera can't be closed")
+
+    monkeypatch.setattr(process, "deliver", deliver)
+    with ours, theirs:
+        process.reopen()
+    assert process._refused == ""

@@ -126,7 +126,8 @@ class _CameraProcess:
         try:
             self.deliver(camera)
         except DeviceError as error:
-            self._refused = str(error)
+            if self._requested is not None:  # else the camera failed after its answer
+                self._refused = str(error)
             self.deliver(self._camera)
 
     @contextmanager
