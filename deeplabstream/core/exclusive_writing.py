@@ -15,6 +15,8 @@ PATIENCE_S = 10.0
 """Time after which another program's lock is an error."""
 WINDOW_PATIENCE_S = 1.0
 """The same where a window waits meanwhile."""
+_LOOKS = 100
+"""So often a hidden file may be deleted while it is looked at."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Errors of file systems that lock no files: some mounts of NFS and CIFS."""
 _GENERIC_WRITE, _DELETE = 0x40000000, 0x10000
@@ -66,11 +68,12 @@ def is_locked(file: Path) -> bool:
     """
     lock = _lock_of(file)
     try:
-        while (held := _is_held(lock)) is None:
-            pass
+        for _ in range(_LOOKS):
+            if (held := _is_held(lock)) is not None:
+                return held
     except OSError:  # most often there is none
         return False
-    return held
+    return True  # one program after the other has it
 
 
 def discard_lock(file: Path) -> None:
