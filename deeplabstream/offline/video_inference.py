@@ -124,7 +124,7 @@ class PrecomputedEstimator(EstimatorWrapper):
 class PartialRows(Closing):
     """Rows of `shape` float32 that belong to `facts`; older ones of the same are kept.
 
-    Where another program writes the same file, the rows are in a temporary one.
+    Where another program writes the same file, the rows are in a temporary one beside it.
     """
 
     def __init__(
@@ -138,7 +138,11 @@ class PartialRows(Closing):
             try:
                 opened.enter_context(exclusive(path, 0.0))
             except BeingWrittenError:
-                own = TemporaryDirectory(ignore_cleanup_errors=True)
+                own = TemporaryDirectory(
+                    prefix=f".{path.stem[:40]}.",
+                    dir=path.parent,  # which is an error where it can't be written to
+                    ignore_cleanup_errors=True,
+                )
                 self.path = Path(opened.enter_context(own), "rows")
             self.rows = self._kept()
             """Number of stored rows."""
@@ -166,10 +170,10 @@ class PartialRows(Closing):
 
     def close(self, done: bool = False) -> None:
         """Close the file; `done`: it is no longer needed."""
-        self._file.close()
-        if done:
-            self.path.unlink(missing_ok=True)
-        self._until_closed.close()
+        with self._until_closed:
+            self._file.close()
+            if done:
+                self.path.unlink(missing_ok=True)
 
     def _kept(self) -> int:
         try:

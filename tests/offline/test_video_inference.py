@@ -9,8 +9,10 @@ import pytest
 
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.exclusive_writing import BeingWrittenError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
+from deeplabstream.offline import video_inference
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.prefetch import ahead
 from deeplabstream.offline.video_files import stems, video_files
@@ -327,6 +329,36 @@ def test_two_programs_that_predict_one_video_mix_no_rows(tmp_path: Path) -> None
         first.append(np.full((3, 2), 1, np.float32))
     with PartialRows(path, {}, (2,)) as again:
         assert again.rows == 3
+
+
+def test_a_folder_that_seems_in_use_because_it_cannot_be_written_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows the errors are the same; hours later the poses could not be saved."""
+
+    def refuse(*_: object) -> None:
+        raise BeingWrittenError(
+            "it is being written, or its folder can't be written to"
+        )
+
+    monkeypatch.setattr(video_inference, "exclusive", refuse)
+    with pytest.raises(OSError, match="none"):
+        PartialRows(tmp_path / "none" / "film.partial", {}, (2,))
+
+
+def test_rows_that_can_not_be_removed_are_left_to_other_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path, missing_ok: bool = False) -> None:
+        raise PermissionError("another program has it open")
+
+    path = tmp_path / "film.partial"
+    kept = PartialRows(path, {}, (2,))
+    with monkeypatch.context() as patch, pytest.raises(PermissionError):
+        patch.setattr(Path, "unlink", refuse)
+        kept.close(done=True)
+    with PartialRows(path, {}, (2,)) as again:
+        assert again.path == path
 
 
 def test_a_disk_that_is_full_at_the_end_names_the_video_and_the_others_are_written(
