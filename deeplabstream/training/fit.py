@@ -24,7 +24,6 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from torch.distributed import FileStore  # type: ignore[attr-defined]
 
 from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import ModelError
@@ -239,9 +238,12 @@ class _Processes(DDPStrategy):
     def setup_distributed(self) -> None:
         """Meet the other processes; Lightning then finds that this is done."""
         self.set_world_ranks()
+        store = torch.distributed.FileStore(  # type: ignore[attr-defined]
+            str(self._meeting), self.world_size
+        )
         torch.distributed.init_process_group(
             self._backend,
-            store=FileStore(str(self._meeting), self.world_size),
+            store=store,
             rank=self.global_rank,
             world_size=self.world_size,
             device_id=self.root_device if self._backend == "nccl" else None,
