@@ -58,9 +58,9 @@ def open_run_folder(
 def repair_killed(path: Path) -> RepairReport:
     """Repair a run that was not closed, or whose `run.json` is damaged.
 
-    Of programs that do so at the same time one repairs it, and the others wait. DeviceError:
-    it is still being written, or another program is still at it. OSError, ValueError: it
-    can't be repaired.
+    Of programs that do so at the same time one repairs it, and the others wait, no longer
+    than `exclusive` does. DeviceError: the run is still being written or repaired by another
+    program, or its folder can't be written to. OSError, ValueError: it can't be repaired.
     """
     check_run_folder(path)
     being_written = f"{path} is still being written; end that run first"
