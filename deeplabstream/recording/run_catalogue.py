@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _VERSION = 2
 """Of the table below; an index of another version is made anew."""
 _BUSY_S = 5.0
 """Another program writes the index for less time."""
+_NEW_S = 60.0
+"""Within this time of its last change, a file may change again with the same time."""
 _LISTS = ("tags", "cameras", "repaired")
 _SUMMARY = [field.name for field in fields(RunSummary)]
 _TABLE = f"""CREATE TABLE runs (
@@ -264,13 +266,16 @@ def _version(index: sqlite3.Connection) -> int:
 
 
 def _stamp(file: Path) -> str:
-    """Return size, time and number of a file; empty: it is not there.
+    """Return size and time of a file, and its number if it is new; empty: it is not there.
 
     Two files that replace each other within a tick of the file system's clock have the
-    same time, not the same number.
+    same time, not the same number. A copy has another number, and on some file systems
+    (exFAT, FAT, SSHFS) the number changes by itself: of an older file it says nothing.
     """
     try:
         facts = file.stat()
     except OSError:
         return ""
-    return f"{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ino}"
+    is_new = datetime.now(UTC).timestamp() - facts.st_mtime < _NEW_S
+    number = f":{facts.st_ino}" if is_new else ""
+    return f"{facts.st_size}:{facts.st_mtime_ns}{number}"

@@ -95,13 +95,31 @@ def test_changes_of_the_folders_are_seen(runs: Path) -> None:
     assert (found["b"].excluded, found["c"].animal) == ("escaped", "M9")
 
 
-def test_notes_of_equal_length_within_a_tick_of_the_clock_are_seen(runs: Path) -> None:
+def test_notes_of_equal_length_within_a_tick_of_the_clock_are_seen(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_catalogue, "_NEW_S", float("inf"))
     change_notes(runs / "b", notes="good")
     times = (runs / "b" / NOTES).stat()
     assert names(runs, words="good") == ["b"]
     change_notes(runs / "b", notes="evil")
     os.utime(runs / "b" / NOTES, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert names(runs, words="evil") == ["b"]
+
+
+def test_copied_runs_are_listed_without_reading_them_again(
+    runs: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A copy has other numbers of files; where it is read-only, no index can be made."""
+    for file in (*runs.glob("*/run.json"), *runs.glob(f"*/{NOTES}")):
+        os.utime(file, (1e9, 1e9))
+    assert names(runs) == ["c", "b", "a"]
+    copy = tmp_path_factory.mktemp("copy") / "runs"
+    shutil.copytree(runs, copy)
+    monkeypatch.setattr(run_catalogue, "summarise", lambda path: pytest.fail(str(path)))
+    assert names(copy) == ["c", "b", "a"]
 
 
 def test_two_programs_that_make_the_index_list_all_runs(
