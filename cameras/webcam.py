@@ -43,33 +43,33 @@ class _NoAnswerError(DeviceError):
 class TimeoutCaller(Generic[T]):
     """Caller with a time-out: repeats one call in a thread, for drivers without one.
 
-    A call that timed out stays in the thread until the driver returns; nothing else can
-    be called meanwhile, and its result is dropped. `close` is called in the same thread,
+    A call that timed out stays in the thread until the driver returns: later calls wait
+    for that, and its result is dropped. `close` is called in the same thread,
     so that no device is closed during a call.
     """
 
     def __init__(self, call: Callable[[], T], close: Callable[[], None]) -> None:
         self._call, self._close = call, close
-        self._orders: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
-        self._results: SimpleQueue[Any] = SimpleQueue()
+        self._orders: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[Any]] | None] = (
+            SimpleQueue()
+        )
+        """Calls, each with the queue for its own result."""
         self._thread = Thread(target=self._work, name="waiting", daemon=True)
         self._thread.start()
 
     def result(self, patience_s: float) -> T:
-        """Call, and return or raise what the call does; DeviceError: no answer in time.
-
-        Must not be called again when no answer came in time.
-        """
+        """Call, and return or raise what the call does; DeviceError: no answer in time."""
         return self._made(self._call, patience_s, "gave no frame")
 
     def other(self, call: Callable[[], U], patience_s: float) -> U:
-        """Make another call in the same thread, with the same rules as `result`."""
+        """Make another call in the same thread, likewise."""
         return self._made(call, patience_s, "did not answer")
 
     def _made(self, call: Callable[[], U], patience_s: float, else_: str) -> U:
-        self._orders.put(call)
+        answer: SimpleQueue[U | Exception] = SimpleQueue()
+        self._orders.put((call, answer))
         try:
-            result: U | Exception = self._results.get(timeout=patience_s)
+            result = answer.get(timeout=patience_s)
         except Empty:
             raise _NoAnswerError(f"{else_} for {patience_s:g} s") from None
         if isinstance(result, Exception):
@@ -83,12 +83,12 @@ class TimeoutCaller(Generic[T]):
 
     def _work(self) -> None:
         try:
-            while (call := self._orders.get()) is not None:
+            while (order := self._orders.get()) is not None:
+                call, answer = order
                 try:
-                    result = call()
+                    answer.put(call())
                 except Exception as error:  # it is raised where the result is read
-                    result = error
-                self._results.put(result)
+                    answer.put(error)
         finally:
             self._close()
 

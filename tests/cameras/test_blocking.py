@@ -28,3 +28,14 @@ def test_a_call_that_hangs_is_given_up_and_closed_behind_it() -> None:
     assert not closed.is_set()
     lets_go.set()
     assert closed.wait(60)
+
+
+def test_a_late_answer_is_not_taken_for_that_of_the_next_call() -> None:
+    """A setting that the driver changes late; the next frame is a frame."""
+    lets_go, closed = Event(), Event()
+    waiting = TimeoutCaller(lambda: "frame", closed.set)
+    with pytest.raises(DeviceError, match="did not answer"):
+        waiting.other(lets_go.wait, 0.01)
+    lets_go.set()
+    assert waiting.result(60) == "frame"
+    waiting.end(60)
