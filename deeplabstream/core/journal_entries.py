@@ -145,6 +145,8 @@ class Measured(Packed):
     belong to no animal (empty); those of an animal itself have an empty third word."""
 
 
+ANALYSIS_STARTED = "analysis", "started"
+"""Kind and text of the note with which each analysis begins; others of the kind are alarms."""
 LAST_NOTE = "engine"
 """Kind of the note that is the last entry of every engine that was not killed."""
 

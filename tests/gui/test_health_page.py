@@ -4,7 +4,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.command import on
-from deeplabstream.core.journal_entries import Note
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note
 from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -110,9 +110,12 @@ def test_the_computer_and_alarms_are_told(page: HealthPage, rig: FakeSession) ->
     ]
     page.bridge.noted.emit(Note("camera", "[Camera arena] is silent", 0))
     page.bridge.noted.emit(Note("experiment", "started", 0))
+    page.bridge.noted.emit(Note(*ANALYSIS_STARTED, 0))
+    page.bridge.noted.emit(Note("analysis", "no frame was analysed for 3 s", 0))
     page.bridge.failed.emit("The engine ended unexpectedly")
     told = page.alarms.page.toPlainText()
     assert "[Camera arena] is silent" in told
+    assert "no frame was analysed for 3 s" in told
     assert "ended unexpectedly" in told
     assert "started" not in told
 

@@ -14,7 +14,13 @@ import numpy as np
 from deeplabstream.analysis.live_measures import measuring
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Intent, Note
+from deeplabstream.core.journal_entries import (
+    ANALYSIS_STARTED,
+    LAST_NOTE,
+    Entry,
+    Intent,
+    Note,
+)
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.checks.board_watchdogs import proofs
 from deeplabstream.engine.device_manager import DeviceManager
@@ -376,7 +382,7 @@ class _Engine:
             reader.skip()
         if active:
             self.loop.ask(self.settings.new_triggers())
-            self.write(Note("analysis", "started", self.clock.now_ns()))
+            self.write(Note(*ANALYSIS_STARTED, self.clock.now_ns()))
         else:
             self.loop.end()
         self.analysing = active

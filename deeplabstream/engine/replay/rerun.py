@@ -18,7 +18,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
 from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Frame, Image
-from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.progress import progress
 from deeplabstream.engine.loop import Loop
@@ -182,7 +182,7 @@ def _notes(folder: RunFolder, start_ns: int) -> Iterator[tuple[int, _BoundaryKin
         time_ns = start_ns + round(float(time_s) * 1e9)
         if is_experiment_boundary(*event):
             yield time_ns, "experiment" if event[-1] == "started" else "end"
-        elif event == ["note", "analysis", "started"]:
+        elif event == ["note", *ANALYSIS_STARTED]:
             yield time_ns, "analysis"
 
 

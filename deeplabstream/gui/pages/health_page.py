@@ -18,7 +18,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.engine.checks.preflight import WARNING
 from deeplabstream.engine.identity_reporting import sentence
 from deeplabstream.engine.session.session_state import (
@@ -232,7 +232,7 @@ class HealthPage(QWidget):
         if note.kind == "preflight":
             bad = note.text.startswith(WARNING)
             self.checks.add_line(note.text, tone="amber" if bad else "text")
-        if note.kind in _ALARMS:
+        if note.kind in _ALARMS and (note.kind, note.text) != ANALYSIS_STARTED:
             start_ns = self.bridge.session.state.start_ns
             since = (note.time_ns - start_ns) / 1e9 if start_ns else None
             error = note.kind == "error"
