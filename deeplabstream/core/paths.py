@@ -15,6 +15,8 @@ ROOT = PACKAGE / "rig" if INSTALLED else PACKAGE.parent
 It is the checkout, or the folder `rig` of an installed package.
 """
 
+_PASSED_OVER = FileNotFoundError, NotADirectoryError, PermissionError
+
 
 def is_folder(path: Path) -> bool:
     """Return whether a folder exists; False for a name that is too long."""
@@ -36,11 +38,17 @@ def paths_below(folder: Path, pattern: str = "*") -> list[Path]:
     """Return the files and folders below a folder whose names match, sorted.
 
     What another process removes meanwhile is left out; `Path.rglob` raises
-    FileNotFoundError then. Links to folders are not followed.
+    FileNotFoundError then. So are folders that may not be read, as by `Path.rglob`. Links to
+    folders are not followed. OSError: the disk fails.
     """
+
+    def pass_over(error: OSError) -> None:
+        if not isinstance(error, _PASSED_OVER):
+            raise error
+
     return sorted(
         Path(place, name)
-        for place, folders, files in os.walk(folder)
+        for place, folders, files in os.walk(folder, onerror=pass_over)
         for name in matching((*folders, *files), pattern)
     )
 

@@ -1,8 +1,10 @@
 """Searching folders that other processes change."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -55,6 +57,19 @@ def test_a_folder_that_vanishes_is_passed_over(
     vanished = removed(tmp_path / "draft")
     assert tmp_path / "kept" in paths_below(tmp_path)
     assert not vanished.exists()
+
+
+def test_a_disk_that_fails_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise files of a run would be missing in its copy without a word."""
+
+    def fail(_: object) -> NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        paths_below(tmp_path)
 
 
 def test_sessions_are_found_while_another_worker_writes(
