@@ -73,6 +73,16 @@ def heard(
         yield news
 
 
+@contextmanager
+def requesting(port: int) -> Iterator["zmq.Socket[bytes]"]:
+    """A connected ZeroMQ socket that sends requests and waits long for answers."""
+    with zmq.Context() as context, context.socket(zmq.REQ) as link:
+        link.linger = 0
+        link.rcvtimeo = round(LIMIT_S * 1e3)
+        link.connect(f"tcp://127.0.0.1:{port}")
+        yield link
+
+
 def line_of(link: socket.socket) -> bytes:
     """Return the next line; it may come in pieces."""
     said = b""
@@ -315,12 +325,8 @@ def test_zeromq_requests_are_answered() -> None:
     port = free_port()
     with (
         heard(ZmqStart(port=port)) as news,
-        zmq.Context() as context,
-        context.socket(zmq.REQ) as link,
+        requesting(port) as link,
     ):
-        link.linger = 0
-        link.rcvtimeo = round(LIMIT_S * 1e3)
-        link.connect(f"tcp://127.0.0.1:{port}")
         link.send_string("start trial 5")
         assert link.recv_string() == "ok"
         link.send_multipart([b"stop", b"now"])
@@ -338,11 +344,8 @@ def test_zeromq_silence_after_a_start_is_a_lost_connection() -> None:
     port = free_port()
     with (
         heard(ZmqStart(port=port, silent_s=0.05)) as news,
-        zmq.Context() as context,
-        context.socket(zmq.REQ) as link,
+        requesting(port) as link,
     ):
-        link.linger = 0
-        link.connect(f"tcp://127.0.0.1:{port}")
         link.send_string("start")
         assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
         lost = news.get(timeout=LIMIT_S)
@@ -373,12 +376,8 @@ def test_a_message_that_waited_while_this_computer_was_held_up_is_a_sign_of_life
     monkeypatch.setattr(controls, "time", clock)
     with (
         heard(ZmqStart(port=port, silent_s=80.0)) as news,
-        zmq.Context() as context,
-        context.socket(zmq.REQ) as link,
+        requesting(port) as link,
     ):
-        link.linger = 0
-        link.rcvtimeo = round(LIMIT_S * 1e3)
-        link.connect(f"tcp://127.0.0.1:{port}")
         link.send_string("start")
         assert link.recv_string() == "ok"
         started.set()
@@ -406,12 +405,8 @@ def test_messages_without_the_token_are_no_sign_of_life(tmp_path: Path) -> None:
     control = ZmqStart(port=port, silent_s=0.2, token_file=file)
     with (
         heard(control) as news,
-        zmq.Context() as context,
-        context.socket(zmq.REQ) as link,
+        requesting(port) as link,
     ):
-        link.linger = 0
-        link.rcvtimeo = round(LIMIT_S * 1e3)
-        link.connect(f"tcp://127.0.0.1:{port}")
         link.send_string(f"token {TOKEN} start")
         assert link.recv_string() == "ok"
         assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
@@ -450,12 +445,8 @@ def test_a_start_that_a_busy_rig_may_still_do_can_be_lost(
     port, news = free_port(), queue.Queue[RemoteCommand | RemoteLost]()
     with (
         ZmqStart(port=port, silent_s=0.05).listening(news.put),
-        zmq.Context() as context,
-        context.socket(zmq.REQ) as link,
+        requesting(port) as link,
     ):
-        link.linger = 0
-        link.rcvtimeo = round(LIMIT_S * 1e3)
-        link.connect(f"tcp://127.0.0.1:{port}")
         link.send_string("start")
         assert "may be starting now, but does not start later" in link.recv_string()
         assert isinstance(news.get(timeout=LIMIT_S), RemoteCommand)
