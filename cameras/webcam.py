@@ -62,7 +62,7 @@ class TimeoutCaller(Generic[T]):
         return self._made(self._call, patience_s, "gave no frame")
 
     def other(self, call: Callable[[], U], patience_s: float) -> U:
-        """Make another call in the same thread, likewise."""
+        """Make another call in the same thread; DeviceError: no answer in time."""
         return self._made(call, patience_s, "did not answer")
 
     def _made(self, call: Callable[[], U], patience_s: float, else_: str) -> U:

@@ -1,4 +1,4 @@
-"""Ports of this computer at which nobody listens, and which no program gets by chance."""
+"""Ports of this computer that are free, outside the range from which the system assigns ports."""
 
 import random
 import socket

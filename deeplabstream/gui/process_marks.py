@@ -60,9 +60,10 @@ def _find(mark: str) -> tuple[list[psutil.Process], bool, bool]:
     for pid in psutil.pids():
         try:
             process = psutil.Process(pid)
-            if mark in process.environ().get(VARIABLE, "").split():
+            environment = process.environ()
+            if mark in environment.get(VARIABLE, "").split():
                 marked.append(process)
-            elif _is_being_replaced(process):
+            elif not environment and _is_being_replaced(process):
                 unknown = True
         except psutil.NoSuchProcess:
             ended = True
@@ -72,7 +73,7 @@ def _find(mark: str) -> tuple[list[psutil.Process], bool, bool]:
 
 
 def _is_being_replaced(process: psutil.Process) -> bool:
-    """Return whether a process runs another program (exec) and has no environment yet."""
-    if sys.platform != "linux" or process.environ() or process.cmdline():
+    """Return whether a process without environment is about to run another program (exec)."""
+    if sys.platform != "linux" or process.cmdline():
         return False
     return bool(process.exe())  # the kernel's own have none

@@ -103,7 +103,7 @@ def set_up_child(
 ) -> None:
     """Leave signals to the parent; call `orphaned` when the parent dies.
 
-    What is printed when nobody reads any more is dropped: a plug-in may print while it closes.
+    Text that is printed without a reader is dropped: a plug-in may print while it closes.
     `orphaned` runs in a thread of its own. `asked`, by default the same, is called on SIGTERM,
     between two instructions of the main thread: it must not take a lock.
     """

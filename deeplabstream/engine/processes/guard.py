@@ -198,7 +198,7 @@ def settle_guard(
     would keep the guard from noticing it. `reports` get a `GuardRemark` if it is not.
     """
     leave_to_parent()
-    outlive_readers()  # an output that prints must not fail where nobody reads
+    outlive_readers()  # an output that prints must not fail without a reader
     for name in ("SIGTERM", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
