@@ -1,6 +1,6 @@
 """Command-line program: camera test, pose test, benchmark and recording test of a rig."""
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from deeplabstream.core.arguments import ProgramParser
     from deeplabstream.engine.latency_statistics import Timings
     from deeplabstream.engine.processes.termination import Termination
     from deeplabstream.engine.session.frame_counting_session import (
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     )
     from deeplabstream.engine.session.request_queue import RequestQueue
     from deeplabstream.settings.loading import Settings
+    from deeplabstream.startup.arguments import ProgramParser
 
 BENCHMARK_FRAMES = 3000
 
@@ -31,7 +31,7 @@ BENCHMARK_FRAMES = 3000
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program."""
-    from deeplabstream.core.overwriting import check_free
+    from deeplabstream.files.overwriting import check_free
     from deeplabstream.settings.ready_made import load_with
 
     asked = _parser().parse_args(argv)
@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> "ProgramParser":
-    from deeplabstream.core.arguments import ProgramParser, at_least
-    from deeplabstream.core.overwriting import add_overwrite
+    from deeplabstream.files.overwriting import add_overwrite
+    from deeplabstream.startup.arguments import ProgramParser, at_least
 
     parser = ProgramParser(prog="DeepLabStream.py", description=__doc__)
     add = parser.add_argument

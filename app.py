@@ -1,6 +1,6 @@
 """The desktop application: a rig in a window, or headless where there is no screen."""
 
-from deeplabstream.core.program import prepare
+from deeplabstream.startup.program import prepare
 
 prepare()
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from deeplabstream.core.arguments import ProgramParser
     from deeplabstream.core.errors import SettingsError
     from deeplabstream.engine.session.request_queue import RequestQueue
     from deeplabstream.engine.session.session_state import Action
     from deeplabstream.settings.sections import Settings
+    from deeplabstream.startup.arguments import ProgramParser
 
 _SHOWN_MS = 400
 """Time after which the window is painted."""
@@ -124,8 +124,8 @@ def _tell_problems(path: Path, error: "SettingsError", *, headless: bool) -> int
 
 
 def _parser() -> "ProgramParser":
-    from deeplabstream.core.arguments import ProgramParser
     from deeplabstream.engine.session.request_queue import AGENDAS
+    from deeplabstream.startup.arguments import ProgramParser
 
     parser = ProgramParser(prog="app.py", description=__doc__)
     parser.add_settings()

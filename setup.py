@@ -1,7 +1,7 @@
 """Build of the package: the library, and below `deeplabstream/rig/` what is at the root.
 
 pyproject.toml has all else. A wheel holds the same programs, plug-ins, networks and pages as
-a checkout; `deeplabstream.core.paths.ROOT` finds them in both.
+a checkout; `deeplabstream.files.paths.ROOT` finds them in both.
 """
 
 import shutil

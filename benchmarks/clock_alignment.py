@@ -231,7 +231,7 @@ def of_camera(rate: float, minutes: float = 10.0) -> dict[str, float]:
     Its clock drifts by 50 ppm. A frame arrives 0.3 ms after its stamp at the earliest, on
     average 2 ms later; the 0.3 ms can't be known, and are not counted.
     """
-    from deeplabstream.core.clock_sync import ClockSync
+    from deeplabstream.numerics.clock_sync import ClockSync
 
     draw, sync = np.random.default_rng(0), ClockSync()
     true_ns = 10**12 + np.arange(round(60 * minutes * rate)) * (1e9 / rate)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.support.drawn import crops, frames
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.user_cache import cache_folder
+from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from benchmarks.inference import ON_GPU, measure, random_network
 from benchmarks.offline import film, predicting
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import ModelError
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import Network
 from deeplabstream.pose.runtimes.compute_packages import package

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from deeplabstream.core.paths import make_plugins_importable
+from deeplabstream.files.paths import make_plugins_importable
 
 if TYPE_CHECKING:
     from deeplabstream.analysis.analyse import RunResults as RunResults
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from deeplabstream.api.recorded_run import open_run as open_run
     from deeplabstream.core.clock import Pacer as Pacer
     from deeplabstream.core.clock import SystemClock as SystemClock
-    from deeplabstream.core.clock_sync import ClockSync as ClockSync
-    from deeplabstream.core.clock_sync import CounterUnwrapper as CounterUnwrapper
     from deeplabstream.core.command import Command as Command
     from deeplabstream.core.command import InputName as InputName
     from deeplabstream.core.command import Mark as Mark
@@ -58,17 +56,19 @@ if TYPE_CHECKING:
     from deeplabstream.core.geometry import angle_between as angle_between
     from deeplabstream.core.geometry import middle as middle
     from deeplabstream.core.geometry import turn as turn
-    from deeplabstream.core.image_header import declared_size as declared_size
-    from deeplabstream.core.image_header import is_cut_off as is_cut_off
-    from deeplabstream.core.image_header import too_large as too_large
     from deeplabstream.core.journal_entries import Edge as Edge
     from deeplabstream.core.journal_entries import Sensed as Sensed
     from deeplabstream.core.journal_entries import Step as Step
     from deeplabstream.core.pose import Pose as Pose
-    from deeplabstream.core.rig_folder import plugin_path as plugin_path
+    from deeplabstream.files.image_header import declared_size as declared_size
+    from deeplabstream.files.image_header import is_cut_off as is_cut_off
+    from deeplabstream.files.image_header import too_large as too_large
+    from deeplabstream.files.rig_folder import plugin_path as plugin_path
     from deeplabstream.ipc.pipe import Connection as Connection
     from deeplabstream.ipc.pipe import has_message as has_message
     from deeplabstream.ipc.pipe import opened_pipe as opened_pipe
+    from deeplabstream.numerics.clock_sync import ClockSync as ClockSync
+    from deeplabstream.numerics.clock_sync import CounterUnwrapper as CounterUnwrapper
     from deeplabstream.offline.run_import import ImportedRun as ImportedRun
     from deeplabstream.offline.run_import import ImportOptions as ImportOptions
     from deeplabstream.offline.run_import import import_run as import_run
@@ -185,7 +185,7 @@ _PUBLIC = {
         "Pacer",
         "SystemClock",
     ),
-    "deeplabstream.core.clock_sync": (
+    "deeplabstream.numerics.clock_sync": (
         "ClockSync",
         "CounterUnwrapper",
     ),
@@ -213,7 +213,7 @@ _PUBLIC = {
         "middle",
         "turn",
     ),
-    "deeplabstream.core.image_header": (
+    "deeplabstream.files.image_header": (
         "declared_size",
         "is_cut_off",
         "too_large",
@@ -224,7 +224,7 @@ _PUBLIC = {
         "Step",
     ),
     "deeplabstream.core.pose": ("Pose",),
-    "deeplabstream.core.rig_folder": ("plugin_path",),
+    "deeplabstream.files.rig_folder": ("plugin_path",),
     "deeplabstream.offline.run_import": (
         "ImportOptions",
         "ImportedRun",

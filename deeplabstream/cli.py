@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
-from deeplabstream.core.paths import make_plugins_importable
-from deeplabstream.core.program import CANT, prepare
+from deeplabstream.files.paths import make_plugins_importable
+from deeplabstream.startup.program import CANT, prepare
 
 COMMAND = "deeplabstream"
 

@@ -16,9 +16,9 @@ import cv2  # noqa: F401  (its import sets what the next lines take away)
 import pytest
 from hypothesis import settings
 
-from deeplabstream.core.rig_folder import VARIABLE
-from deeplabstream.core.telemetry import turn_off_telemetry
+from deeplabstream.files.rig_folder import VARIABLE
 from deeplabstream.gui.qt_environment import free_qt_of_opencv, has_screen
+from deeplabstream.startup.telemetry import turn_off_telemetry
 
 TESTS = Path(__file__).resolve().parent
 

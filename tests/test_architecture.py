@@ -28,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 """
 BEGINNING = """
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 """
@@ -274,7 +274,7 @@ def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
     telling = ("onnxruntime", "openvino")
     allowed = {
         ROOT / "deeplabstream/pose/runtimes/compute_packages.py",
-        ROOT / "deeplabstream/core/telemetry.py",
+        ROOT / "deeplabstream/startup/telemetry.py",
     }
     importing = []
     for file in [*product_files(), *ROOT.glob("benchmarks/*.py")]:
@@ -309,7 +309,7 @@ HDF5 = ("h5py", "NWBHDF5IO", "read_hdf", "HDFStore")
 def test_hdf5_of_others_is_opened_in_one_place() -> None:
     reading = []
     for file in product_files():
-        if file == ROOT / "deeplabstream/core/hdf5.py":
+        if file == ROOT / "deeplabstream/files/hdf5.py":
             continue
         if not any(name in text_of(file) for name in HDF5):
             continue

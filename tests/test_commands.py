@@ -93,7 +93,7 @@ PARSED = {
     "utils/DesignExperiment.py": "asks questions; tests/utils/test_design_experiment",
     "utils/TestOutput.py": "needs an output of the wiring; tests/utils/test_test_output",
     "utils/AlignRecording.py": "needs a recording of another program; tests/recording/alignment",
-    "utils/MeasureLatency.py": "needs a board or a camera; tests/engine/test_latency_test, _screen",
+    "utils/MeasureLatency.py": "needs a board or a camera; tests/latency_test",
     "utils/MatchPulses.py": "needs a run with pulses; tests/recording/test_match_pulses",
     "utils/TestBoard.py": "needs a board; tests/firmware runs it on an emulated one",
     "utils/VideoAnalyzer.py --video mouse.mp4": "opens a window; tests/engine",

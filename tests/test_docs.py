@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.core import rig_folder
+from deeplabstream.files import rig_folder
 from deeplabstream.settings.loading import parse
 
 ROOT = Path(__file__).resolve().parents[1]

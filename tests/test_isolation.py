@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplabstream.core.program import ROOT
+from deeplabstream.startup.program import ROOT
 from tests.engine.tolerant import shipped_settings
 from tests.offline.films import write_film
 

@@ -11,14 +11,14 @@ import pytest
 
 import cameras
 from deeplabstream import cli
-from deeplabstream.core import rig_folder
-from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files import rig_folder
+from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings.example_rig import is_example, make_rig
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.ready_made import find, ready_made
+from deeplabstream.startup.arguments import ProgramParser
 
 TRIGGER = '''\
 """A trigger of this lab."""
@@ -347,9 +347,7 @@ def test_the_installed_command_runs_a_rig_folder(
 ) -> None:
     command = str(installed)
     assert "analyse-video" in _run(command, "--help", cwd=tmp_path)
-    where = (
-        "import deeplabstream.core.paths as p, cameras; print(p.ROOT, cameras.__file__)"
-    )
+    where = "import deeplabstream.files.paths as p, cameras; print(p.ROOT, cameras.__file__)"
     python = str(installed.with_name(installed.name.replace("deeplabstream", "python")))
     assert _run(python, "-c", where, cwd=tmp_path).count("site-packages") == 2
     assert "rig folder" in _run(command, "new", "my rig", cwd=tmp_path)

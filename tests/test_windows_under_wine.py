@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files.paths import ROOT
 
 SCRIPT = ROOT / "tools/windows_under_wine.sh"
 TOOLS = (

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -24,10 +24,10 @@ from collections.abc import Sequence
 
 from deeplabstream.analysis.alignment_plot import alignment_plot
 from deeplabstream.analysis.plots import save_plot
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import package_missing
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.progress import window_progress
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.progress import window_progress
 from deeplabstream.recording.alignment.aligned_run import (
     PLOTS,
     align_run,

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -49,10 +49,10 @@ from deeplabstream.analysis.study import (
     write_table,
 )
 from deeplabstream.analysis.study_report import StudyOptions
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, counted
-from deeplabstream.core.program import CANT
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.startup.program import CANT
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.core.regions import parse_region
 from deeplabstream.recording.run_folder import stem
 from deeplabstream.recording.run_catalogue import RunQuery

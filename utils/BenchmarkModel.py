@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -20,9 +20,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from deeplabstream.core.progress import progress_bar
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.startup.progress import progress_bar
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.pose.runtimes.runtime_selection import (
     RuntimeMeasurement,
     choose,

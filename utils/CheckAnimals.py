@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.pose_matching import nearest_px
 from deeplabstream.pose.model.model_opening import open_estimator

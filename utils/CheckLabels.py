@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -24,8 +24,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.training.data.label_checks import (
     Suspicion,
     suspicious_labels,

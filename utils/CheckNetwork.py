@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Image
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES

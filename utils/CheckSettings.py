@@ -5,15 +5,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser, rig_settings
+from deeplabstream.startup.arguments import ProgramParser, rig_settings
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.engine.checks.settings_check import rig_problems
 from deeplabstream.settings.settings_docs import describe
 from deeplabstream.settings.loading import load

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -27,8 +27,8 @@ from deeplabstream.analysis.group_statistics import (
     in_words,
 )
 from deeplabstream.analysis.study import check_ending, read_table, write_table
-from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser
+from deeplabstream.files.overwriting import add_overwrite, check_free
 
 
 @ending()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -13,9 +13,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
-from deeplabstream.core.overwriting import check_new
+from deeplabstream.files.overwriting import check_new
 from deeplabstream.pose.behaviour.classifier_folder import read_features
 from deeplabstream.training.behaviour_classifier import write_classifier
 

@@ -17,14 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 import tempfile
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser, quoted
+from deeplabstream.startup.arguments import ProgramParser, quoted
 from deeplabstream.core.errors import counted
 from deeplabstream.recording.exporters.slp import PACKAGE, SLEAP
 from deeplabstream.training.data.labels import Labels, LabelsError

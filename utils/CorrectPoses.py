@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -25,7 +25,7 @@ import argparse
 from collections.abc import Sequence
 
 from deeplabstream.api.corrections import correct, frames_between, undo_correction
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.pose_corrections import in_force, read_corrections
 from deeplabstream.recording.run_opening import open_run_folder

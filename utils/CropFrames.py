@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deeplabstream.core.path_containment import inside, inside_for_writing
+from deeplabstream.files.path_containment import inside, inside_for_writing
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.arguments import ProgramParser, at_least
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser, at_least
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.offline.bounding_boxes import (
     MOST_PX,
     Boxes,
@@ -39,7 +39,7 @@ from deeplabstream.offline.bounding_boxes import (
     smoothed,
     write_boxes,
 )
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.pose_file_reading import read_dlc_csv
 from deeplabstream.offline.video_files import ENDINGS
 from deeplabstream.pose.image_files import read_image

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -17,9 +17,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.core.overwriting import add_overwrite
+from deeplabstream.files.overwriting import add_overwrite
 from deeplabstream.settings.experiment_design import Design, design
 from deeplabstream.settings.experiment_design import Question
 from deeplabstream.settings.loading import check_against, parse

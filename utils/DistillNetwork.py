@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -22,7 +22,7 @@ import json
 import shlex
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.distillation.distillation import (
     DistillConfig,

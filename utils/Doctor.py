@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -21,14 +21,14 @@ from collections.abc import Sequence
 from configparser import Error as ConfigError
 from configparser import RawConfigParser
 
-from deeplabstream.core import rig_folder
-from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.paths import ROOT
-from deeplabstream.engine.doctor.collection import collect
-from deeplabstream.engine.doctor.diagnosis import diagnose
-from deeplabstream.engine.doctor.findings import has_problem
-from deeplabstream.engine.doctor.summary import summary
+from deeplabstream.files import rig_folder
+from deeplabstream.startup.arguments import ProgramParser
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.files.paths import ROOT
+from deeplabstream.doctor.collection import collect
+from deeplabstream.doctor.diagnosis import diagnose
+from deeplabstream.doctor.findings import has_problem
+from deeplabstream.doctor.summary import summary
 from deeplabstream.gui.qt_environment import has_screen, missing_packages
 
 

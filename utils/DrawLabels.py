@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from deeplabstream.core.frame import Image
-from deeplabstream.core.overwriting import check_new
+from deeplabstream.files.overwriting import check_new
 from deeplabstream.pose.tracking.pose_matching import nearest_px
 from deeplabstream.training.data.label_files import write_labels
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.model.model_opening import find_model

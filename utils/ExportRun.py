@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -25,10 +25,10 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.core.overwriting import add_overwrite
-from deeplabstream.engine.replay.evidence_bundle import BUNDLE, write_bundle
+from deeplabstream.files.overwriting import add_overwrite
+from deeplabstream.evidence.evidence_bundle import BUNDLE, write_bundle
 from deeplabstream.recording.exporters.exports import (
     EXPORTED_BEFORE,
     EXPORTS,

@@ -15,14 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import ModelError, counted
 from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
 from deeplabstream.pose.importers.sleap_nn_metadata import METADATA

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.offline.run_import import ImportOptions, import_run
 
 WORDS = {

@@ -9,16 +9,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.rig_folder import SETTINGS
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser
+from deeplabstream.files.rig_folder import SETTINGS
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.settings.experiment_design import SIMULATED
 from deeplabstream.settings.v1_import.conversion import Imported, import_file
 from deeplabstream.settings.ini_reading import read_text

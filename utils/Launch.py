@@ -232,8 +232,8 @@ def _check_folder() -> None:
     """Windows: raise _NotReadyError where paths in .venv would be too long."""
     if os.name != "nt":
         return
-    from deeplabstream.engine.doctor.diagnosis import LONG_FOLDER
-    from deeplabstream.engine.doctor.windows import long_paths
+    from deeplabstream.doctor.diagnosis import LONG_FOLDER
+    from deeplabstream.doctor.windows import long_paths
 
     if len(str(ROOT)) > LONG_FOLDER and not long_paths():
         raise _NotReadyError(

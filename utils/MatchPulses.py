@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -21,9 +21,9 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.recording.exposure_pulses import (
     match_run,
     pulse_facts,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -29,14 +29,14 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import fields
 
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.latency_test.latency_test import (
+from deeplabstream.latency_test.measurement import (
     EVERY_S,
     LEAST_FLASHES,
     run_latency_test,
 )
-from deeplabstream.engine.latency_test.settings_of_test import Wiring, wiring_of
+from deeplabstream.latency_test.led_rig import Wiring, wiring_of
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.settings.loading import load
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -21,12 +21,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.progress import progress_bar
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.progress import progress_bar
 from deeplabstream.video.video_reader import open_video
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError, counted
-from deeplabstream.core.arguments import ProgramParser, at_least
+from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.frame_selection import (
     candidates,

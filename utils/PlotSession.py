@@ -10,19 +10,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, counted
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.peri_event import Around, Signal, around
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.numerics.peri_event import Around, Signal, around
 from deeplabstream.offline.ibl.trial_activity import signals
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.session_trials import Trials, read_trials
 
 

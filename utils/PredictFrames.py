@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -21,9 +21,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deeplabstream.core.arguments import ProgramParser, at_least, quoted
+from deeplabstream.startup.arguments import ProgramParser, at_least, quoted
 from deeplabstream.core.errors import DeepLabStreamError, counted
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.image_files import SUFFIXES
 from deeplabstream.pose.model.model_opening import find_model, open_estimator

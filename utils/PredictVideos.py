@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -28,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.arguments import ProgramParser, at_least
-from deeplabstream.core.overwriting import check_free
-from deeplabstream.core.progress import Overall
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.startup.arguments import ProgramParser, at_least
+from deeplabstream.files.overwriting import check_free
+from deeplabstream.startup.progress import Overall
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import overall_progress, stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions

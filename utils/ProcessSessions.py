@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -20,7 +20,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.offline import run_queue, run_session
 from deeplabstream.offline.ibl.pipeline import PIPELINES
 from deeplabstream.offline.queue.session_queue import open_queue

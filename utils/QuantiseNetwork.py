@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -21,11 +21,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.paths import paths_below
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.files.paths import paths_below
 from deeplabstream.pose.runtimes.runtime_comparison import (
     SAMPLE_IMAGES,
     images_of,

@@ -11,15 +11,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 import tempfile
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.training.data.project_conversion import write_config
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.projects import open_project

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -16,7 +16,7 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.settings.ready_made import load_with

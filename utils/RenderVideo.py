@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError, counted
-from deeplabstream.core.arguments import ProgramParser, at_least
-from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.startup.arguments import ProgramParser, at_least
+from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.core.progress import progress_bar
+from deeplabstream.startup.progress import progress_bar
 from deeplabstream.offline.ibl.alf import files_of, read_times
 from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.pose_drawing import MARKS

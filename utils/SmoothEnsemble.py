@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -36,11 +36,11 @@ from functools import partial
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
-from deeplabstream.core.arguments import ProgramParser, at_least
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.progress import Overall
+from deeplabstream.startup.arguments import ProgramParser, at_least
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.progress import Overall
 from deeplabstream.offline.ibl.alf import read_times
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import overall_progress, stems, video_files
 from deeplabstream.offline.smoothing.ensemble_members import Members, read_members
 from deeplabstream.offline.parallel import open_parallel

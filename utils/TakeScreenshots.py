@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.session import Session

@@ -9,19 +9,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 from collections.abc import Mapping, Sequence
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.settings.validation_messages import guess
 from deeplabstream.settings.loading import load
 from deeplabstream.engine.processes.termination import termination
-from deeplabstream.engine.checks.output_test import PULSE_S, OutputTestProcess
+from deeplabstream.engine.checks.output_pulse import PULSE_S, OutputTestProcess
 from deeplabstream.plugins.output import Output
 
 LOOK_S = 0.05

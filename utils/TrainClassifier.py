@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.core.overwriting import check_new
+from deeplabstream.files.overwriting import check_new
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.replay.rerun import filtered_poses
 from deeplabstream.offline.pose_file_reading import read_poses

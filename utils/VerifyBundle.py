@@ -12,15 +12,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.engine.replay.evidence_bundle import verify_bundle
+from deeplabstream.startup.arguments import ProgramParser
+from deeplabstream.evidence.evidence_bundle import verify_bundle
 
 
 @ending()

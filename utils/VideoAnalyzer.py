@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.program import ending, prepare
+from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from deeplabstream.core.arguments import ProgramParser, rig_settings
+from deeplabstream.startup.arguments import ProgramParser, rig_settings
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.progress import progress
+from deeplabstream.files.overwriting import add_overwrite, check_free
+from deeplabstream.startup.progress import progress
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.engine.network_loading import (
     network_ready_message,

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from benchmarks.support.drawn import Drawn, crops, frames
 from benchmarks.support.training_programs import existing
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.user_cache import cache_folder
+from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.importers.script_export import SCRIPTS, import_exported
 from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
 from deeplabstream.pose.model.model_folder import ModelFolder

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import h5py
 import numpy as np
 
-from deeplabstream.core import hdf5
+from deeplabstream.files import hdf5
 
 VALUES: list[Any] = [
     None, True, -1, 0, 10**30, 2.5, float("nan"), float("inf"), "", "x", "../..", "\x00",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.queue.session_queue import run_queue
 
 SIZE = 200_000

@@ -15,7 +15,7 @@ from benchmarks.support.file_damage import (
     damaged_values,
     read_damaged_hdf5,
 )
-from deeplabstream.core.numpy_files import read_array
+from deeplabstream.files.numpy_files import read_array
 from deeplabstream.recording.alignment.clock_map import map_clocks
 from deeplabstream.recording.alignment.recording_data import RecordingOptions
 from deeplabstream.recording.alignment.recordings import read_recording

@@ -21,10 +21,10 @@ from deeplabstream.analysis.kinematics import mean_direction, turns
 from deeplabstream.analysis.measures import Target
 from deeplabstream.analysis.region_list import RegionOfInterest
 from deeplabstream.analysis.tracks import Bools, Floats, SpanClock, Spans, joined
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.peri_event import Around, Signal, around
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.numerics.peri_event import Around, Signal, around
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

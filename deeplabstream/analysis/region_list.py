@@ -11,10 +11,10 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal
 
-from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.regions import Region, parse_region
+from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.recording.run_schema import REGIONS
 from deeplabstream.settings.ini_reading import read_sections
 

@@ -10,8 +10,8 @@ from deeplabstream.analysis.report_html import html_of
 from deeplabstream.analysis.report_pdf import pdf_of
 from deeplabstream.analysis.run_report import run_document
 from deeplabstream.analysis.study_report import StudyOptions, study_document
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.recording.run_catalogue import RunQuery
 
 ENDINGS = (".html", ".pdf")

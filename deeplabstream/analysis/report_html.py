@@ -14,7 +14,7 @@ from deeplabstream.analysis.report_document import (
     Table,
     Text,
 )
-from deeplabstream.core.html_page import data_uri, page, table
+from deeplabstream.files.html_page import data_uri, page, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

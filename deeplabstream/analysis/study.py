@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.core.atomic_replace import atomic_file
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.progress import progress
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.ipc.parent_watch import end_with_parent
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery
+from deeplabstream.startup.progress import progress
 
 if TYPE_CHECKING:
     from pandas import DataFrame

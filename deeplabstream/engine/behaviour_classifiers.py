@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deeplabstream.core.errors import ModelError, SettingsError
-from deeplabstream.core.paths import is_folder
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.paths import is_folder
 from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
 from deeplabstream.pose.behaviour.classifier_folder import (
     ClassifierFolder,

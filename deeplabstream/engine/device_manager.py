@@ -12,7 +12,7 @@ from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.core.journal_entries import Entry, Note, Pulsed, Sensed
-from deeplabstream.engine.checks.output_test import PULSE_S
+from deeplabstream.engine.checks.output_pulse import PULSE_S
 from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import (
     Input,

@@ -11,7 +11,7 @@ from pathlib import Path
 from PyQt5.QtCore import QObject, QProcess, QSettings, QStandardPaths, QTimer
 from PyQt5.QtWidgets import QApplication
 
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.files.atomic_replace import atomic_file
 
 REPEAT_MS = 10_000
 _MUTED = "alarm_sound_off"

@@ -15,9 +15,9 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.core.overwriting import free_path
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.dialogs.questions import CANCEL, ask, ask_folder, place_to_write
 from deeplabstream.pose.importers.script_export import WORDS

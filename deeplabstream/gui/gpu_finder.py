@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
-from deeplabstream.engine.doctor.collection import TrainingGpus, training_gpus
+from deeplabstream.doctor.collection import TrainingGpus, training_gpus
 
 _EVERY_MS = 100
 

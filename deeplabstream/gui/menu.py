@@ -17,11 +17,11 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core import rig_folder
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.core.overwriting import free_path
 from deeplabstream.engine.session.session_state import Action, SessionState
+from deeplabstream.files import rig_folder
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.dialogs.help_window import CONTENTS, HelpWindow, about
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.dialogs.questions import ask, place_to_write

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplabstream.core.rig_folder import model_places
+from deeplabstream.files.rig_folder import model_places
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 

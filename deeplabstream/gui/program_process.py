@@ -13,12 +13,12 @@ from PyQt5.QtCore import (
     pyqtSignal,
 )
 
-from deeplabstream.core.arguments import quoted
-from deeplabstream.core.paths import INSTALLED, ROOT
-from deeplabstream.core.program import CANT
-from deeplabstream.core.progress import VARIABLE
+from deeplabstream.files.paths import INSTALLED, ROOT
 from deeplabstream.gui.process_marks import VARIABLE as MARKS
 from deeplabstream.gui.process_marks import await_end, new_mark, with_own_marks
+from deeplabstream.startup.arguments import quoted
+from deeplabstream.startup.program import CANT
+from deeplabstream.startup.progress import VARIABLE
 
 _PATIENCE_MS = 2000
 """How long to wait for what was asked to end."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from deeplabstream.core.overwriting import free_path
+from deeplabstream.files.overwriting import free_path
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.recording.alignment.aligned_run import PLOTS, aligned_folder
 from deeplabstream.recording.alignment.recordings import UNITS

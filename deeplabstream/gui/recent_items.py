@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from PyQt5.QtCore import QSettings
 from PyQt5.QtWidgets import QMenu
 
-from deeplabstream.core.paths import is_file, is_folder
+from deeplabstream.files.paths import is_file, is_folder
 
 Kind: TypeAlias = Literal["settings", "runs", "labels"]
 MOST = 8

@@ -21,9 +21,9 @@ from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.study_report import StudyOptions
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.progress import VARIABLE, parse_progress
 from deeplabstream.ipc.parent_watch import end_with_parent
 from deeplabstream.ipc.pipe import Connection
+from deeplabstream.startup.progress import VARIABLE, parse_progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from PyQt5.QtCore import QAbstractTableModel, QModelIndex, Qt, QThread, pyqtSignal
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.exclusive_writing import WINDOW_PATIENCE_S
+from deeplabstream.files.exclusive_writing import WINDOW_PATIENCE_S
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery, fits
 from deeplabstream.recording.run_list import RunSummary, change_notes, summarise
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeviceError, SettingsError
-from deeplabstream.core.overwriting import free_path
 from deeplabstream.engine.checks.settings_check import rig_problems
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.undo_history import History
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.example_rig import is_example

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from deeplabstream.core.progress import in_words
+from deeplabstream.startup.progress import in_words
 
 Points: TypeAlias = Sequence[Sequence[float] | None]
 """x, y of each body part; None: not found."""

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from deeplabstream.core.atomic_replace import atomic_file
-from deeplabstream.core.progress import progress_bar
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.pose_drawing import Look, Shown
@@ -14,6 +13,7 @@ from deeplabstream.offline.video_files import stems
 from deeplabstream.offline.video_inference import predict
 from deeplabstream.pose.model.model_opening import open_for_videos
 from deeplabstream.recording.exporters.pose_files import WRITERS
+from deeplabstream.startup.progress import progress_bar
 from deeplabstream.training.lightning_pose.project import TestVideos
 
 

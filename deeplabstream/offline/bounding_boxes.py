@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
+from deeplabstream.files.delimited_text import read_delimited
 
 COLUMNS = ("x", "y", "h", "w")
 MOST_PX = 1e6

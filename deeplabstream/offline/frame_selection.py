@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.frame import Image
-from deeplabstream.core.progress import progress
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.startup.progress import progress
 from deeplabstream.video.video_reader import VideoReader, sample_rows
 
 _SIDE = 32

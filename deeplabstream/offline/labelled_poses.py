@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.pose_pca import multi_view_error, single_view_error
+from deeplabstream.numerics.pose_pca import multi_view_error, single_view_error
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.smoothing.camera_smoothing import views_by_ending
 

@@ -2,7 +2,7 @@
 
 One row per frame, one column per body part, in pixels. Source: Biderman et al., Nature
 Methods 2024 (temporal difference norm); errors of principal components:
-`deeplabstream.core.pose_pca`.
+`deeplabstream.numerics.pose_pca`.
 """
 
 from collections.abc import Sequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.pandas_hdf5 import LEVELS, read_hdf5_table
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.delimited_text import read_delimited
+from deeplabstream.files.pandas_hdf5 import LEVELS, read_hdf5_table
 from deeplabstream.offline.sleap_pose_reading import (
     is_analysis_csv,
     is_analysis_file,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.frame_selection import (
     appearance,
     cover,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.pose_drawing import Drawing, Look, Shown
 from deeplabstream.offline.prefetch import ahead
 from deeplabstream.offline.video_inference import Watch

@@ -18,13 +18,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.core.progress import progress
+from deeplabstream.files.delimited_text import read_delimited
+from deeplabstream.files.overwriting import check_new
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.sleap_pose_reading import SCORER as SLEAP
 from deeplabstream.recording.csv_tables import Table
@@ -36,6 +35,7 @@ from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import FORMS, SEXES
+from deeplabstream.startup.progress import progress
 from deeplabstream.video.decoding import open_container
 from deeplabstream.video.video_reader import VideoReader, open_video
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.delimited_text import read_delimited
+from deeplabstream.files.hdf5 import open_hdf5, whole
 from deeplabstream.recording.pose_table import PoseTable, pose_table
 from deeplabstream.training.data.sleap_packages import (
     USER,

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.progress import progress
 from deeplabstream.offline.frame_selection import cover, features
 from deeplabstream.offline.video_inference import estimate_batches
 from deeplabstream.pose.ensemble import Ensemble
@@ -16,6 +15,7 @@ from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.recording.frame_queue import HALF
 from deeplabstream.recording.recorded_frames import recorded_parts
 from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.startup.progress import progress
 from deeplabstream.training.evaluation.image_prediction import (
     Found,
     disagreement,

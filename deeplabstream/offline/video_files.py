@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.progress import Overall
+from deeplabstream.startup.progress import Overall
 
 ENDINGS = frozenset(
     f".{kind}"

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.exclusive_writing import BeingWrittenError, exclusive
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
 from deeplabstream.offline.metrics import METRICS
 from deeplabstream.offline.parallel import at_once, reach_of

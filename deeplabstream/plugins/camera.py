@@ -139,7 +139,7 @@ class CameraStream:
     knows_losses: bool = False
     """Whether a gap in `index` shows every frame lost at the device."""
     clock: Literal["device", "host"] = "host"
-    """Clock of `exposed_ns`: the device's (mapped by `deeplabstream.core.clock_sync`), or
+    """Clock of `exposed_ns`: the device's (mapped by `deeplabstream.numerics.clock_sync`), or
     the computer's, because the device gives no time."""
     device: str = ""
     """Model and serial number, for the record."""

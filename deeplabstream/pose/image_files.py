@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.image_header import declared_size, too_large
+from deeplabstream.files.image_header import declared_size, too_large
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Of the image files that are read, in lower case."""
@@ -15,7 +15,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
     """Return the image as OpenCV decodes it (BGR without `flags`), None when it can't.
 
-    What declares no size, or more than `deeplabstream.core.image_header.MOST_PIXELS`,
+    What declares no size, or more than `deeplabstream.files.image_header.MOST_PIXELS`,
     is not decoded.
     """
     import cv2

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.recording.alignment.pulse_matching import (
     EARLY_S,
     NO_PULSE,

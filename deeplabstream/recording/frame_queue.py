@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplabstream.core.atomic_replace import replace as replace_file
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import AMBIGUOUS, Pose, Thresholds, is_rejected
+from deeplabstream.files.atomic_replace import replace as replace_file
 from deeplabstream.recording.cell_formats import text_cell
 from deeplabstream.recording.csv_tables import Table, time_cell
 from deeplabstream.recording.recorded_frames import analysed_cameras

@@ -17,9 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.pose import (
     AMBIGUOUS,
     REJECTED,
@@ -27,6 +25,8 @@ from deeplabstream.core.pose import (
     is_rejected,
     part_names,
 )
+from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.recording.cell_formats import flags_text, identity_of, parse_flags
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_schema import CORRECTIONS

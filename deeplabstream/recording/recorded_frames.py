@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.path_containment import inside
 from deeplabstream.core.pose import Skeleton, part_names
+from deeplabstream.files.path_containment import inside
 from deeplabstream.recording.cell_formats import identity_of, parse_flags
 from deeplabstream.recording.pose_corrections import (
     Correction,

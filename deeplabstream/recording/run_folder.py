@@ -18,14 +18,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.overwriting import check_new
-from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton, Thresholds
+from deeplabstream.files.atomic_replace import replace
+from deeplabstream.files.exclusive_writing import exclusive
+from deeplabstream.files.overwriting import check_new
+from deeplabstream.files.paths import ROOT
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_json import skeleton_facts, skeleton_from
 from deeplabstream.recording.run_reader import read_steps

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.atomic_replace import write_json
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.exclusive_writing import exclusive
+from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 

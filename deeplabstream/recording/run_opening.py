@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.exclusive_writing import discard_lock, is_locked
+from deeplabstream.files.exclusive_writing import discard_lock, is_locked
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_repair import RepairReport, check_run_folder, repair

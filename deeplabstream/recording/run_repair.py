@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deeplabstream.core.atomic_replace import atomic_file, replace
 from deeplabstream.core.errors import counted
+from deeplabstream.files.atomic_replace import atomic_file, replace
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
 from deeplabstream.recording.run_json import Facts, validate_facts

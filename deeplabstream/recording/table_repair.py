@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.files.atomic_replace import replace
 
 _TAIL = 1 << 20
 

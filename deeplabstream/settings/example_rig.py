@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.paths import ROOT
-from deeplabstream.core.rig_folder import CONFIGS, MODELS, PLUGIN_FOLDERS, SETTINGS
+from deeplabstream.files.paths import ROOT
+from deeplabstream.files.rig_folder import CONFIGS, MODELS, PLUGIN_FOLDERS, SETTINGS
 from deeplabstream.settings.ini_reading import read_text
 
 EXAMPLE = ROOT / SETTINGS

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from deeplabstream.core import rig_folder
 from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files import rig_folder
+from deeplabstream.files.overwriting import check_free
 from deeplabstream.plugins.debounce import DebounceSettings
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.pose.model.model_folder import load_model_folder

@@ -11,7 +11,7 @@ import experiments
 import outputs
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.core.rig_folder import use_for_settings
+from deeplabstream.files.rig_folder import use_for_settings
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.discovery import Found, discover
 from deeplabstream.plugins.experiment import Experiment

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deeplabstream.core import rig_folder
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files import rig_folder
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.settings.example_rig import make_rig
 

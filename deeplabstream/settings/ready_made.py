@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.core.paths import ROOT
-from deeplabstream.core.rig_folder import config_places
+from deeplabstream.files.paths import ROOT
+from deeplabstream.files.rig_folder import config_places
 from deeplabstream.settings.ini_reading import read_sections, read_text
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.sections import Settings

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.core.paths import is_folder
+from deeplabstream.files.paths import is_folder
 from deeplabstream.plugins.camera import Camera, SynchronisedCamera
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input, PulseInput

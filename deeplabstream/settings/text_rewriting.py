@@ -8,7 +8,7 @@ from secrets import randbelow
 from typing import Any
 
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
-from deeplabstream.core.paths import is_folder
+from deeplabstream.files.paths import is_folder
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.random_seed import DRAWN
 from deeplabstream.pose.model.model_opening import MODELS

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.pose import Pose
+from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
 from deeplabstream.pose.behaviour.classifier_folder import (
     MODEL,

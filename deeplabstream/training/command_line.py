@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.overwriting import add_overwrite
+from deeplabstream.files.overwriting import add_overwrite
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.training.data.input_size import parse_size
 from deeplabstream.training.training_job import LIMITS, TrainConfig
 

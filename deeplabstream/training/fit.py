@@ -25,8 +25,8 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import ModelError
+from deeplabstream.files import atomic_replace
 from deeplabstream.training.callbacks import (
     ChildSignalKeeper,
     Looked,

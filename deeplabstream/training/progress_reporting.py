@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.clock import Clock, SystemClock
-from deeplabstream.core.progress import Bar, window_progress
+from deeplabstream.startup.progress import Bar, window_progress
 from deeplabstream.training.callbacks import Epoch, Look
 from deeplabstream.training.training_run import Run
 

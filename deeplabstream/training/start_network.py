@@ -21,8 +21,8 @@ import yaml
 from torch import nn
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import is_folder, paths_below
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.paths import is_folder, paths_below
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import (

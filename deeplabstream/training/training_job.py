@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError, ModelError, counted
-from deeplabstream.core.overwriting import check_free
-from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.overwriting import check_free
+from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX

@@ -13,7 +13,7 @@ import numpy as np
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.core.image_header import MOST_PIXELS
+from deeplabstream.files.image_header import MOST_PIXELS
 
 if TYPE_CHECKING:
     from av import VideoCodecContext, VideoFrame, VideoStream

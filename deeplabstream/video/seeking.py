@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
+from deeplabstream.files.user_cache import add_entries, cache_folder, read_entries
 from deeplabstream.video.decoding import Converter, decode_frames, packets_of
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from deeplabstream.analysis.region_list import (
     write_places,
 )
 from deeplabstream.analysis.run_data import read_run
-from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
+from deeplabstream.files import exclusive_writing
 from tests.analysis.made import body_at, made_run, run_of_two_experiments
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/runs"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from deeplabstream.engine.checks import output_test
+from deeplabstream.engine.checks import output_pulse
 from deeplabstream.engine.processes import guard, second_guard
 from deeplabstream.engine.session import process_manager
 
@@ -60,8 +60,8 @@ def use_noticing_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
 
 def use_patient_guards_of_output_tests(monkeypatch: "pytest.MonkeyPatch") -> None:
     """Let tests of one output have such guards."""
-    monkeypatch.setattr(output_test, "guard_main", patient_guard)
-    monkeypatch.setattr(output_test, "second_guard_main", patient_second_guard)
+    monkeypatch.setattr(output_pulse, "guard_main", patient_guard)
+    monkeypatch.setattr(output_pulse, "second_guard_main", patient_second_guard)
 
 
 def use_real_guards(monkeypatch: "pytest.MonkeyPatch") -> None:

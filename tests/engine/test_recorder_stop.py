@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
+from deeplabstream.files.paths import ROOT
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import repair
 from tests.engine.gated_recorder import GATE, GATED

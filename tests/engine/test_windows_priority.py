@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.processes import real_time, windows_priority
 from deeplabstream.engine.processes.real_time import ENGINE, GUARD, RealTime
+from deeplabstream.files.paths import ROOT
 
 OWN_PROCESS, OWN_THREAD = 2**64 - 1, 2**64 - 2
 """Handles that Windows gives: all 64 bits count."""

@@ -8,7 +8,7 @@ import numpy as np
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.doctor.collection import TrainingGpus
+from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge

@@ -13,7 +13,7 @@ from deeplabstream.gui.programs import MEASURE_LATENCY
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_view import ProgramView
 from deeplabstream.settings.loading import parse
-from tests.engine.test_latency_result import TEXT
+from tests.engine.test_measured_latency import TEXT
 from tests.gui.fake_session import FakeSession
 
 

@@ -12,7 +12,7 @@ from PyQt5.QtGui import QFontInfo, QShowEvent
 from PyQt5.QtWidgets import QApplication, QFileDialog, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.dialogs import pick_frames, questions
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.file_opening import kind_of

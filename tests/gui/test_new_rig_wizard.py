@@ -16,9 +16,9 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from cameras.video import VideoFile
 from cameras.webcam import Webcam
-from deeplabstream.core import rig_folder
 from deeplabstream.core.command import OutputName, off, on
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files import rig_folder
+from deeplabstream.files.paths import ROOT
 from deeplabstream.gui import camera_preview, file_opening
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard

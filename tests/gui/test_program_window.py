@@ -10,7 +10,6 @@ from PyQt5.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.progress import MARK, OVERALL
 from deeplabstream.gui.dialogs import program_window
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.dialogs.questions import REPLACE
@@ -19,6 +18,7 @@ from deeplabstream.gui.programs import PREDICT
 from deeplabstream.gui.widgets import program_view
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.gui.widgets.program_view import ProgramView
+from deeplabstream.startup.progress import MARK, OVERALL
 from tests.offline.films import write_film
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Image
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files.paths import ROOT
 from deeplabstream.gui import file_opening, main_window, process_marks, program_process
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow

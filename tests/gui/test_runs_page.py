@@ -13,9 +13,8 @@ from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.core import exclusive_writing
 from deeplabstream.core.pose import Thresholds
-from deeplabstream.core.progress import MARK
+from deeplabstream.files import exclusive_writing
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.pages import runs_page
 from deeplabstream.gui.pages.runs_page import RunsPage
@@ -35,6 +34,7 @@ from deeplabstream.recording.run_list import (
     summarise,
 )
 from deeplabstream.recording.run_review import review
+from deeplabstream.startup.progress import MARK
 from tests.gui.fake_session import close_to
 from tests.recording.alignment.recorder import Recorder
 from tests.recording.alignment.synced_run import made

@@ -10,8 +10,8 @@ from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtWidgets import QAbstractButton, QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.core import rig_folder
 from deeplabstream.engine.session.session_state import Action, Phase
+from deeplabstream.files import rig_folder
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow

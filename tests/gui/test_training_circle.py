@@ -14,9 +14,9 @@ from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton, Thresholds
-from deeplabstream.engine.doctor.collection import TrainingGpus
+from deeplabstream.doctor.collection import TrainingGpus
+from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages import checking_tab
 from deeplabstream.gui.pages.network_page import NetworkPage

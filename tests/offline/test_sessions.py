@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files.paths import ROOT
 from deeplabstream.offline import run_queue, run_session
 from deeplabstream.offline.ibl import session_processing
 from deeplabstream.offline.ibl.alf import CameraFiles, session_videos

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deeplabstream.core.peri_event import Signal, around
+from deeplabstream.numerics.peri_event import Signal, around
 from deeplabstream.offline.ibl.trial_activity import signals
 from utils.PlotSession import main
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.exclusive_writing import BeingWrittenError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.exclusive_writing import BeingWrittenError
 from deeplabstream.offline import video_inference
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.prefetch import ahead

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from deeplabstream.engine.checks import output_test
+from deeplabstream.engine.checks import output_pulse
 from outputs import background_writer, firmata, helper_process, nidaq, raspberry_pi
 from outputs.board import connection
 
 PATIENCE_S = 60.0
-TEST = output_test._test
+TEST = output_pulse._test
 LIMITS = (
     (background_writer, "HANG_S"),
     (connection, "START_S"),

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.assignment import assign
 from deeplabstream.core.frame import Image
-from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.files.hdf5 import open_hdf5, whole
+from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.pose_matching import distances
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 from deeplabstream.video.video_reader import open_video

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from deeplabstream.core import user_cache
 from deeplabstream.core.errors import ModelError
+from deeplabstream.files import user_cache
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.network_estimator import Network

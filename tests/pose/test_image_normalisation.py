@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deeplabstream.core.user_cache import VARIABLE
+from deeplabstream.files.user_cache import VARIABLE
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.pose.network_estimator import Network, NetworkEstimator

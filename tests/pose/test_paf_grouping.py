@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from deeplabstream.core.assignment import assign
+from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files import exclusive_writing
 from deeplabstream.recording.cell_formats import identity_of, parse_flags
 from deeplabstream.recording.pose_corrections import (
     CorrectedPoses,

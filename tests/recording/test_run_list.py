@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.files import exclusive_writing
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_list import (
     NOTES,

@@ -7,16 +7,16 @@ from typing import Any, TextIO
 
 import pytest
 
-from deeplabstream.core import exclusive_writing
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.journal_entries import Note
+from deeplabstream.files import exclusive_writing
+from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.recording import run_folder, run_opening, run_repair
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_repair import RepairReport, repair
-from tests.core.meanwhile import Meanwhile
+from tests.files.meanwhile import Meanwhile
 from tests.recording.recorded import STARTED, record
 
 

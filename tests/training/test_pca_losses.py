@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
+from deeplabstream.numerics.pose_pca import (
+    fit_pose_pca,
+    multi_view_rows,
+    single_view_rows,
+)
 from deeplabstream.training.losses.unsupervised import PcaLoss
 from tests.training.from_lightning_pose.seeded import poses
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.clock import ManualClock
-from deeplabstream.core.progress import MARK, VARIABLE
+from deeplabstream.startup.progress import MARK, VARIABLE
 from deeplabstream.training.callbacks import Epoch, Look
 from deeplabstream.training.progress_reporting import JsonProgressReporter, Progress
 

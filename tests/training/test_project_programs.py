@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import yaml
 
-from deeplabstream.core.arguments import quoted
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import ModelError
+from deeplabstream.startup.arguments import quoted
 from deeplabstream.training.callbacks import Epoch
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.label_files import write_joined, write_labels

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.api.evaluation import evaluate
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.image_files import read_image
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.projects import (

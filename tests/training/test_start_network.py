@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx

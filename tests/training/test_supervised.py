@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
+from deeplabstream.numerics.pose_pca import (
+    fit_pose_pca,
+    multi_view_rows,
+    single_view_rows,
+)
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.training.data.augmentation import Augmentation, apply, augment_clip
 from deeplabstream.training.losses.soft_argmax import (

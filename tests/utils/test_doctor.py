@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.engine.doctor.environment import Environment
-from tests.engine.doctor.computers import LINUX, LINUX_GPU, change
+from deeplabstream.doctor.environment import Environment
+from tests.doctor.computers import LINUX, LINUX_GPU, change
 from utils import Doctor
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from deeplabstream.engine.doctor import windows as doctor_of_windows
+from deeplabstream.doctor import windows as doctor_of_windows
 from utils import Launch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
         "deeplabstream/gui/__init__.py",
         "deeplabstream/__init__.py",
         "deeplabstream/core/__init__.py",
-        "deeplabstream/core/paths.py",
+        "deeplabstream/files/paths.py",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

@@ -16,7 +16,7 @@ import pytest
 
 from cameras.video import VideoFile
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.user_cache import VARIABLE, cache_folder
+from deeplabstream.files.user_cache import VARIABLE, cache_folder
 from deeplabstream.video import seeking
 from deeplabstream.video.decoding import (
     Converter,

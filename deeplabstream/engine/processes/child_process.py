@@ -14,12 +14,12 @@ from multiprocessing.synchronize import Semaphore
 from typing import Any
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.standard_streams import outlive_readers
 from deeplabstream.engine.processes.real_time import raise_priority
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import ProcessFailed
 from deeplabstream.ipc.journal import JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, message_check
+from deeplabstream.startup.standard_streams import outlive_readers
 
 FLUSH_S = 60.0
 """How long a process that ends waits for a reader that lives but does not read."""

@@ -18,7 +18,6 @@ from typing import Protocol
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
-from deeplabstream.core.standard_streams import outlive_readers
 from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.real_time import GUARD, RealTime
 from deeplabstream.engine.processes.termination import leave_to_parent
@@ -31,6 +30,7 @@ from deeplabstream.engine.session.messages import (
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
 from deeplabstream.ipc.pipe import Connection, has_message
 from deeplabstream.plugins.output import Output
+from deeplabstream.startup.standard_streams import outlive_readers
 
 HANG_S = 1.0
 """An engine without a heartbeat for this long hangs."""

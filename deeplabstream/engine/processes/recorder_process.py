@@ -19,7 +19,6 @@ import numpy as np
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.core.exclusive_writing import exclusive
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Note, Pulsed, Step
 from deeplabstream.engine.processes.child_process import (
@@ -32,6 +31,7 @@ from deeplabstream.engine.processes.real_time import (
     raise_priority,
 )
 from deeplabstream.engine.session import messages as say
+from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import Ring, RingReader

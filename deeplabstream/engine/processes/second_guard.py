@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from multiprocessing.synchronize import Semaphore
 from typing import assert_never
 
-from deeplabstream.core.shared_memory_cleanup import remove_shared_memory
 from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.guard import (
     GuardLinks,
@@ -30,6 +29,7 @@ from deeplabstream.engine.session.messages import (
 )
 from deeplabstream.ipc.journal import Journal, JournalReader
 from deeplabstream.ipc.pipe import Connection, has_message, receive
+from deeplabstream.ipc.shared_memory_cleanup import remove_shared_memory
 from deeplabstream.plugins.output import Output
 
 HANG_S = 3.0

@@ -18,7 +18,6 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Edge, Entry, Step
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.core.progress import progress
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.recording.run_folder import ModelFacts, RunFolder
@@ -28,6 +27,7 @@ from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.settings.validation_messages import guess
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
+from deeplabstream.startup.progress import progress
 
 FLIGHT = 4.0
 """How much faster than by itself an animal runs that flees."""

@@ -20,7 +20,6 @@ from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Step
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.core.progress import progress
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import FilteredPose, pose_filter_of
@@ -33,6 +32,7 @@ from deeplabstream.recording.run_schema import IMPORTED
 from deeplabstream.recording.table_reader import events_table, is_experiment_boundary
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
+from deeplabstream.startup.progress import progress
 from outputs.simulated_output import simulated
 
 _NO_FRAME: Image = np.zeros((1, 1), np.uint8)

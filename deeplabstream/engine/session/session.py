@@ -20,7 +20,7 @@ from deeplabstream.engine.checks.analysis_watchdog import AnalysisWatchdog
 from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog, FrameRateMeter
 from deeplabstream.engine.checks.preflight import inspect
 from deeplabstream.engine.checks.system_monitor import SystemMonitor
-from deeplabstream.engine.latency_test.latency_result import (
+from deeplabstream.engine.measured_latency import (
     timing_facts,
     timing_sentence,
 )

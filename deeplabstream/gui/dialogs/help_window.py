@@ -32,7 +32,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.paths import ROOT
+from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.theme import palette
 from deeplabstream.recording.run_folder import application_version
 

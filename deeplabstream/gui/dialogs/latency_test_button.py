@@ -5,12 +5,12 @@ from dataclasses import replace
 from PyQt5.QtWidgets import QPushButton
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.latency_test.settings_of_test import wiring_of
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import FormWindow
 from deeplabstream.gui.programs import MEASURE_LATENCY
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.latency_test.led_rig import wiring_of
 
 
 class LatencyTestButton(QPushButton):

@@ -26,9 +26,9 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.overwriting import check_new, free_path
-from deeplabstream.core.paths import ROOT
-from deeplabstream.core.rig_folder import MODELS
+from deeplabstream.files.overwriting import check_new, free_path
+from deeplabstream.files.paths import ROOT
+from deeplabstream.files.rig_folder import MODELS
 from deeplabstream.gui.bridge import PERIOD_MS
 from deeplabstream.gui.camera_preview import (
     CameraFinder,

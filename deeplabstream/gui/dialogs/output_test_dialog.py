@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.engine.checks.output_test import OutputTestProcess
+from deeplabstream.engine.checks.output_pulse import OutputTestProcess
 from deeplabstream.plugins.output import Output
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PyQt5.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox, QWidget
 
-from deeplabstream.core.overwriting import free_path, would_overwrite
+from deeplabstream.files.overwriting import free_path, would_overwrite
 
 REPLACE = "Replace it"
 CANCEL = "Cancel"

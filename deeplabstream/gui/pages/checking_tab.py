@@ -23,7 +23,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.overwriting import would_overwrite
+from deeplabstream.files.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.pages.training_tab import labels_of

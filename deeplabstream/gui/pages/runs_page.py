@@ -18,7 +18,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.engine.replay.evidence_bundle import BUNDLE
+from deeplabstream.evidence.evidence_bundle import BUNDLE
 from deeplabstream.gui.dialogs.program_window import (
     FormWindow,
     ProgramWindow,

@@ -24,8 +24,8 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.overwriting import would_overwrite
-from deeplabstream.engine.doctor.collection import TrainingGpus
+from deeplabstream.doctor.collection import TrainingGpus
+from deeplabstream.files.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.gpu_finder import GpuFinder
 from deeplabstream.gui.pages.using_tab import models_of

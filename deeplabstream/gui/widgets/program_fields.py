@@ -24,7 +24,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.engine.doctor.collection import TrainingGpus
+from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.gui.file_opening import paths_of
 from deeplabstream.gui.model_list import Found, found_models
 from deeplabstream.gui.programs import Field

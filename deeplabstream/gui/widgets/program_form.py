@@ -15,7 +15,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.engine.doctor.collection import TrainingGpus
+from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.gui.programs import Field, Program
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.plot_view import PlotView

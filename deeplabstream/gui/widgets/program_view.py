@@ -18,17 +18,17 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.program import CANT
-from deeplabstream.core.progress import (
+from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
+from deeplabstream.gui.program_process import ProgramProcess, command_line
+from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.startup.program import CANT
+from deeplabstream.startup.progress import (
     MARK,
     RemainingTime,
     in_words,
     parse_overall,
     parse_progress,
 )
-from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
-from deeplabstream.gui.program_process import ProgramProcess, command_line
-from deeplabstream.gui.widgets.buttons import StopButton
 
 _OVERWRITE = "--overwrite"
 _TRACEBACK = "Traceback (most recent call last)"

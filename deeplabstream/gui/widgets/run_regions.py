@@ -26,8 +26,8 @@ from deeplabstream.analysis.region_list import (
     change_places,
 )
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.exclusive_writing import WINDOW_PATIENCE_S
 from deeplabstream.core.regions import parse_region
+from deeplabstream.files.exclusive_writing import WINDOW_PATIENCE_S
 from deeplabstream.gui.results_process import Measured
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
 from deeplabstream.gui.undo_history import History

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.core.pose_pca import single_view_error
+from deeplabstream.numerics.pose_pca import single_view_error
 from deeplabstream.offline.distillation.teacher import COPIES, VIEWS, Opinions
 from deeplabstream.pose.ensemble import median
 from deeplabstream.pose.filters.edge_lengths import measured_edges

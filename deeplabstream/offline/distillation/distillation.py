@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.overwriting import check_new
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.overwriting import check_new
 from deeplabstream.offline.checked_points import rows_by_video, with_images
 from deeplabstream.offline.distillation.labelling import (
     HAND,

@@ -10,10 +10,9 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.core.progress import progress
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.checked_points import frame_numbers
 from deeplabstream.offline.distillation.agreement import Agreement, agreement
 from deeplabstream.offline.distillation.teacher import Teacher, Teachers
@@ -24,6 +23,7 @@ from deeplabstream.offline.frame_selection import (
     write_images,
 )
 from deeplabstream.offline.video_inference import PartialRows
+from deeplabstream.startup.progress import progress
 from deeplabstream.training.data.dataset import split
 from deeplabstream.training.data.label_files import with_visibility, write_labels
 from deeplabstream.training.data.labels import LABELED_DATA, TABLE, Labels

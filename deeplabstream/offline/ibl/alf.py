@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.numpy_files import read_array
-from deeplabstream.core.paths import paths_below
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.numpy_files import read_array
+from deeplabstream.files.paths import paths_below
 from deeplabstream.offline.video_files import ENDINGS
 
 RAW = "raw_video_data"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.alf import CameraFiles, save_array
 from deeplabstream.offline.ibl.pipeline import Pipeline
 from deeplabstream.offline.ibl.pose_signals import (

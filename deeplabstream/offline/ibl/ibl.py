@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.alf import files_of, save_array
 from deeplabstream.offline.ibl.camera_prediction import Networks, Tracked, track
 from deeplabstream.offline.ibl.camera_regions import Place, mean_places, motion_box

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
-from deeplabstream.core.numpy_files import read_array
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.numpy_files import read_array
 from deeplabstream.offline.ibl.pipeline import load_pipeline
 from deeplabstream.pose.runtimes.compute_packages import package
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.rig_folder import settings_file
+from deeplabstream.files.rig_folder import settings_file
 from deeplabstream.offline.ibl.alf import CameraFiles, save_json, session_videos
 from deeplabstream.offline.ibl.camera_prediction import Networks
 from deeplabstream.offline.ibl.derived_features import derive, lick_times

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.delimited_text import read_delimited
 
 if TYPE_CHECKING:
     from pandas import DataFrame

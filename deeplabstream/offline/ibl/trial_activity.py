@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.numpy_files import read_array
-from deeplabstream.core.paths import paths_below
-from deeplabstream.core.peri_event import Signal
+from deeplabstream.files.numpy_files import read_array
+from deeplabstream.files.paths import paths_below
+from deeplabstream.numerics.peri_event import Signal
 from deeplabstream.offline.ibl.alf import CameraFiles
 
 Numbers = NDArray[np.float64]

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.alf import sessions_under
 from deeplabstream.offline.ibl.camera_prediction import Networks
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline

@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.pupil import places_of_sides, smooth_pupil
 from deeplabstream.offline.smoothing.ensemble_kalman import (
     Ensemble,

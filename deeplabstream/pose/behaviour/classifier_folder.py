@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import pydantic
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import is_folder
+from deeplabstream.files.paths import is_folder
 from deeplabstream.pose.behaviour.pose_features import (
     PARTS,
     Feature,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.assignment import assign
+from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.decoders.part_affinity_fields import WORST, paf_line_scores
 
 Places = NDArray[np.intp]

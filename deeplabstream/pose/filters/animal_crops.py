@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.assignment import assign
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
+from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator, WarmsUp
 from deeplabstream.pose.filters.live_crop import (
     BOX,

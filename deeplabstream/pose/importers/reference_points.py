@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.numpy_files import read_arrays
+from deeplabstream.files.numpy_files import read_arrays
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.importers.network_description import Description
 from deeplabstream.pose.model.model_folder import ModelFolder

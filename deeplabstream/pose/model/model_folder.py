@@ -21,10 +21,10 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.atomic_replace import replace
+from deeplabstream.files.overwriting import check_new
 from deeplabstream.pose.decoders.decoder import DecodedPoses, Decoder
 from deeplabstream.pose.decoders.registry import decoder_from_json
 from deeplabstream.pose.image_fitting import Fitting

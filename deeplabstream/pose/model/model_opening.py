@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import ROOT, is_folder
-from deeplabstream.core.rig_folder import model_places
+from deeplabstream.files.paths import ROOT, is_folder
+from deeplabstream.files.rig_folder import model_places
 from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.animal_crops import EVERY, AnimalCrops

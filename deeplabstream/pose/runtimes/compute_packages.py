@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from deeplabstream.core.errors import ModelError, package_missing
-from deeplabstream.core.telemetry import turn_off_events, turn_off_telemetry
+from deeplabstream.startup.telemetry import turn_off_events, turn_off_telemetry
 
 
 def package(name: str, purpose: str) -> Any:

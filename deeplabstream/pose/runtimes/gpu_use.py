@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.user_cache import cache_folder, read_entries
+from deeplabstream.files.user_cache import cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.runtimes.onnx_runtime import nvidia_gpu_name
 from deeplabstream.pose.runtimes.runtime_list import Runtime

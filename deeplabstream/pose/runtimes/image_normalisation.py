@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import replace
-from deeplabstream.core.user_cache import cache_folder
+from deeplabstream.files.atomic_replace import replace
+from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.runtimes.compute_packages import package
 
 _VERSION = 1

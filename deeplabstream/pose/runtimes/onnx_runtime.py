@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.user_cache import cache_folder
+from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.image_fitting import LEAST
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import NetworkEstimator

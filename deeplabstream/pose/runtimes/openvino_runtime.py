@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.user_cache import cache_folder
+from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.runtimes.compute_packages import package
 from deeplabstream.pose.runtimes.image_normalisation import rewrite_openvino

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.progress import progress
+from deeplabstream.files.atomic_replace import replace
 from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 from deeplabstream.pose.runtimes.compute_packages import package
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
@@ -30,6 +29,7 @@ from deeplabstream.pose.runtimes.runtime_comparison import (
     outputs,
 )
 from deeplabstream.pose.runtimes.runtime_list import REFERENCE, load_network
+from deeplabstream.startup.progress import progress
 
 METHODS = ("MinMax", "Percentile")
 MIN_IMAGES = 8

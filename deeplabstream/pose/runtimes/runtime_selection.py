@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import PACKAGE
-from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
+from deeplabstream.files.paths import PACKAGE
+from deeplabstream.files.user_cache import add_entries, cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.network_estimator import Network
 from deeplabstream.pose.runtimes.onnx_runtime import layers, nvidia_gpu_name

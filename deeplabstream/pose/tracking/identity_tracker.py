@@ -21,9 +21,9 @@ from typing import Literal
 
 import numpy as np
 
-from deeplabstream.core.assignment import assign
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.numerics.assignment import assign
 from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
 from deeplabstream.pose.tracking.detections import Detections, detections
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.assignment import assign
+from deeplabstream.numerics.assignment import assign
 
 Points = NDArray[np.float32]
 NEAR = 0.25

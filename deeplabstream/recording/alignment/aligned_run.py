@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from deeplabstream.core.atomic_replace import atomic_file, write_json
 from deeplabstream.core.errors import DeviceError, counted
-from deeplabstream.core.overwriting import check_free
-from deeplabstream.core.progress import progress
+from deeplabstream.files.atomic_replace import atomic_file, write_json
+from deeplabstream.files.overwriting import check_free
 from deeplabstream.recording.alignment.clock_map import (
     MOST_ERROR_S,
     ClockMap,
@@ -29,6 +28,7 @@ from deeplabstream.recording.alignment.sync_signals import Edges, Floats
 from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_schema import CAMERA, EVENTS, PULSES, VIDEO
 from deeplabstream.recording.table_reader import RunTable, cells_of, events_table
+from deeplabstream.startup.progress import progress
 
 ALIGNED = "aligned"
 FACTS, CLOCK, RESIDUALS = (

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.hdf5 import open_hdf5, whole
-from deeplabstream.core.numpy_files import read_array
-from deeplabstream.core.paths import paths_below
+from deeplabstream.files.hdf5 import open_hdf5, whole
+from deeplabstream.files.numpy_files import read_array
+from deeplabstream.files.paths import paths_below
 from deeplabstream.recording.alignment.recording_data import (
     Recording,
     RecordingOptions,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deeplabstream.core.delimited_text import DECIMAL_COMMA, read_delimited
 from deeplabstream.core.errors import DeviceError, package_missing
+from deeplabstream.files.delimited_text import DECIMAL_COMMA, read_delimited
 from deeplabstream.recording.alignment.recorders import (
     read_nwb,
     read_open_ephys,

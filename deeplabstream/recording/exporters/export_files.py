@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplabstream.core.atomic_replace import atomic_file
-from deeplabstream.core.progress import progress
+from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.startup.progress import progress
 
 
 @dataclass(frozen=True, slots=True)

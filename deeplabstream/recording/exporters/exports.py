@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.overwriting import check_free
+from deeplabstream.files.overwriting import check_free
 from deeplabstream.recording.exporters.export_files import ExportFile, write_files
 from deeplabstream.recording.exporters.labelled_video import labelled_video
 from deeplabstream.recording.exporters.nwb import NwbSubject

@@ -10,7 +10,6 @@ import numpy as np
 
 from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.core.pose import is_rejected
-from deeplabstream.core.progress import progress
 from deeplabstream.recording.cell_formats import parse_flags
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.overlay import draw_overlay
@@ -18,6 +17,7 @@ from deeplabstream.recording.recorded_frames import RecordedFrames, recorded_par
 from deeplabstream.recording.run_folder import LABELLED, RunFolder
 from deeplabstream.recording.run_schema import TRIGGER_STATE, keypoint_columns, members
 from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.startup.progress import progress
 from deeplabstream.video.decoding import Converter
 from deeplabstream.video.video_reader import open_video
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.pandas_hdf5 import write_hdf5_table
 from deeplabstream.core.pose import part_names
+from deeplabstream.files.pandas_hdf5 import write_hdf5_table
 from deeplabstream.recording.exporters.nwb import NwbPoses, NwbSession, write_nwb
 from deeplabstream.recording.exporters.sleap_analysis import write_sleap
 from deeplabstream.recording.exporters.slp import write_slp

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.pose.image_files import image_size, read_image
 from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.pose_table import PoseTable

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.files.atomic_replace import replace
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.projects import read_yaml, words_of
 

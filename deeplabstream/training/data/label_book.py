@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core import atomic_replace
-from deeplabstream.core.arguments import quoted
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.exclusive_writing import WINDOW_PATIENCE_S, exclusive
-from deeplabstream.core.paths import paths_below
+from deeplabstream.files import atomic_replace
+from deeplabstream.files.exclusive_writing import WINDOW_PATIENCE_S, exclusive
+from deeplabstream.files.paths import paths_below
 from deeplabstream.pose.image_files import SUFFIXES
+from deeplabstream.startup.arguments import quoted
 from deeplabstream.training.data.dlc_config import write_individuals
 from deeplabstream.training.data.label_files import (
     UniqueParts,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core import atomic_replace
-from deeplabstream.core.pandas_hdf5 import write_hdf5_table
+from deeplabstream.files import atomic_replace
+from deeplabstream.files.pandas_hdf5 import write_hdf5_table
 from deeplabstream.training.data.labels import SINGLE, TABLE, VISIBLE, Labels
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.delimited_text import read_delimited
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.image_header import MOST_PIXELS
-from deeplabstream.core.pandas_hdf5 import read_hdf5_table
-from deeplabstream.core.path_containment import inside
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.delimited_text import read_delimited
+from deeplabstream.files.image_header import MOST_PIXELS
+from deeplabstream.files.pandas_hdf5 import read_hdf5_table
+from deeplabstream.files.path_containment import inside
 from deeplabstream.pose.image_files import image_size
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.overwriting import check_new
+from deeplabstream.files.overwriting import check_new
 from deeplabstream.recording.exporters.slp import write_slp_labels
 from deeplabstream.training.data.label_files import (
     with_visibility,

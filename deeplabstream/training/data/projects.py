@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.arguments import quoted
-from deeplabstream.core.paths import is_file
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.paths import is_file
+from deeplabstream.startup.arguments import quoted
 from deeplabstream.training.data.labels import (
     LABELED_DATA,
     TABLE,

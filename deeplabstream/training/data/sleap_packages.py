@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.hdf5 import open_hdf5, whole
-from deeplabstream.core.image_header import too_large
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.hdf5 import open_hdf5, whole
+from deeplabstream.files.image_header import too_large
 from deeplabstream.pose.image_files import SUFFIXES, decode, read_image
 from deeplabstream.training.data.labels import SINGLE, LabelsError
 from deeplabstream.video.decoding import as_bgr

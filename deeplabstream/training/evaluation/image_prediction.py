@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.progress import progress
 from deeplabstream.pose.ensemble import Ensemble, aligned, median
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.image_files import SUFFIXES, read_image
 from deeplabstream.pose.tracking.pose_matching import animal_length
+from deeplabstream.startup.progress import progress
 from deeplabstream.training.data.labels import Labels, LabelsError
 
 TOGETHER = 8

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.pose_pca import multi_view_error, single_view_error
+from deeplabstream.numerics.pose_pca import multi_view_error, single_view_error
 from deeplabstream.training.evaluation.animal_matching import Counted
 from deeplabstream.training.evaluation.evaluate import (
     Reliability,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.errors import counted
-from deeplabstream.core.html_page import STYLE, table
+from deeplabstream.files.html_page import STYLE, table
 from deeplabstream.training.evaluation.evaluate import Reliability
 from deeplabstream.training.evaluation.point_errors import (
     ANIMALS,

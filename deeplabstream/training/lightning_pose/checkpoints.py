@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import paths_below
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.paths import paths_below
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.importers.script_export import SCRIPTS, typed

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.files.atomic_replace import replace
 from deeplabstream.training.callbacks import Epoch, Watch
 
 STATUS = "train_status.json"

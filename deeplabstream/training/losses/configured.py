@@ -5,7 +5,11 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
+from deeplabstream.numerics.pose_pca import (
+    fit_pose_pca,
+    multi_view_rows,
+    single_view_rows,
+)
 from deeplabstream.training.camera_geometry import read_calibration
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset

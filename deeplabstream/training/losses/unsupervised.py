@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import relu
 
-from deeplabstream.core.pose_pca import Centring, PosePca
+from deeplabstream.numerics.pose_pca import Centring, PosePca
 
 
 def loss_weight(log_weight: float, anneal: float) -> float:

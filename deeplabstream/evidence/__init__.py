@@ -1,0 +1,1 @@
+"""Evidence: a run with everything that its decisions depend on, and its verification."""

@@ -1,0 +1,137 @@
+"""The rig folder: the settings, plug-ins, networks and experiments of one rig.
+
+A rig folder holds `settings.ini` and, where the lab has its own, `cameras/`, `experiments/`,
+`outputs/` and `models/`. The folder of the program itself (ROOT) is one too. The rig in use is
+
+1. the folder that `--rig` names, or that a settings file was loaded from,
+2. else the working directory, if it holds a `settings.ini`,
+3. else ROOT.
+
+The environment variable DEEPLABSTREAM_RIG holds the first, so that child processes and
+programs that the window starts use the same rig.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from deeplabstream.files.paths import INSTALLED, ROOT
+
+VARIABLE = "DEEPLABSTREAM_RIG"
+SETTINGS = "settings.ini"
+MODELS = "models"
+CONFIGS = Path("experiments", "configs")
+PLUGIN_FOLDERS = ("cameras", "experiments", "outputs")
+"""The folders of plug-ins that a rig may have."""
+_PACKAGES = ("cameras", "experiments", "experiments.triggers", "outputs")
+MANIFEST = "manifest-sha256.txt"
+_RECORDS = ("run.json", MANIFEST)
+"""A folder with one of these is a run folder or an evidence bundle, not a rig."""
+
+
+def current() -> Path:
+    """Return the rig folder in use."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory was deleted
+        return ROOT
+    rig = (here / SETTINGS).is_file() and not _is_record(here)
+    return here if rig else ROOT
+
+
+def _is_record(folder: Path) -> bool:
+    """Return whether a folder is of a run: its code is never executed."""
+    return any((folder / name).exists() for name in _RECORDS)
+
+
+def settings_file() -> Path | None:
+    """Return the settings file of the rig in use; None: there is no rig.
+
+    An installed program has no rig of its own: runs would be written into the folder of
+    the installed packages.
+    """
+    folder = current()
+    return None if INSTALLED and folder == ROOT else folder / SETTINGS
+
+
+def model_places() -> list[Path]:
+    """Return the folders that are searched for networks by name, the rig's first."""
+    return list(dict.fromkeys([current() / MODELS, ROOT / MODELS]))
+
+
+def config_places(folder: Path | None = None) -> list[Path]:
+    """Return the folders of ready-made experiments: those of a rig, then the built-in ones.
+
+    `folder` is the rig's; None: the rig in use.
+    """
+    own = (current() if folder is None else folder) / CONFIGS
+    return list(dict.fromkeys([own, ROOT / CONFIGS]))
+
+
+def use(folder: Path) -> None:
+    """Make a folder the rig in use, in this process and those that it starts."""
+    os.environ[VARIABLE] = str(folder.resolve())
+    refresh_plugins()
+
+
+def use_for_settings(folder: Path) -> None:
+    """Use the plug-ins in `folder`, which holds the loaded settings.
+
+    A folder without plug-ins, a run folder and an evidence bundle do not change the rig in
+    use: the code in them is never executed.
+    """
+    own = any((folder / name).is_dir() for name in PLUGIN_FOLDERS)
+    if own and not _is_record(folder):
+        use(folder)
+    else:
+        refresh_plugins()
+
+
+_own_folders: dict[str, str] = {}
+"""The folder of the rig that a loaded package of plug-ins extends over, by package."""
+
+
+def plugin_path(built_in: Iterable[str], package: str) -> list[str]:
+    """Return the `__path__` of a package of plug-ins: the built-in folder, then the rig's.
+
+    Other folders that the package extends over stay.
+
+    >>> plugin_path(["/nowhere/cameras"], "no_such_family")
+    ['/nowhere/cameras']
+    """
+    first, *others = built_in
+    others = [each for each in others if each != _own_folders.get(package)]
+    own = current().joinpath(*package.split("."))
+    if Path(first).resolve() == own.resolve() or not own.is_dir():
+        _own_folders.pop(package, None)
+        return [first, *others]
+    _own_folders[package] = str(own)
+    return [first, str(own), *others]
+
+
+def refresh_plugins() -> None:
+    """Update the loaded packages of plug-ins to the rig in use.
+
+    Modules of another rig's folder are unloaded, because files here may have the same names.
+    """
+    for name in _PACKAGES:
+        package = sys.modules.get(name)
+        if package is None:
+            continue
+        before = list(package.__path__)
+        path = plugin_path(before, name)
+        if path == before:
+            continue
+        package.__path__[:] = path
+        gone = [Path(each) for each in before if each not in path]
+        for module in [each for each in sys.modules if each.startswith(f"{name}.")]:
+            file = getattr(sys.modules[module], "__file__", None)
+            if file and any(Path(file).is_relative_to(each) for each in gone):
+                del sys.modules[module]
+    importlib.invalidate_caches()

@@ -1,0 +1,264 @@
+"""Flashes of the latency test: light, frame, command, output and answer, brought together."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from sys import maxsize
+from typing import TypeVar, cast
+
+from deeplabstream.core.command import Set
+from deeplabstream.core.journal_entries import Acknowledged, Sensed, Step
+from deeplabstream.engine.latency_statistics import spread
+from deeplabstream.latency_test.led_rig import (
+    ANSWER,
+    PATCH,
+    Wiring,
+)
+
+T = TypeVar("T")
+
+EARLY_NS = 50_000_000
+"""A frame that shows a flash, and its answer, seem to come at most so long before it: the
+board's clock is known on the run's with an error."""
+
+
+CLOCKS_NS = 5_000_000
+"""The photodiode seems to see the patch at most so long before it was painted."""
+
+
+@dataclass(frozen=True)
+class Flash:
+    """One flash that the rig answered. Times of the run's clock in ns, the board's in us.
+
+    The light is an LED's or a screen patch's; see `Wiring`.
+    """
+
+    frame: int
+    """Index of the first frame on which the detector saw it."""
+    led_us: int
+    """When it was lit, by the board's clock; of a patch without a photodiode `led_ns`, in us."""
+    led_ns: int
+    """When it was lit, by the board's clock on the run's; of a patch without a photodiode when
+    the patch was painted."""
+    exposed_ns: int
+    arrived_ns: int
+    posed_ns: int
+    decided_ns: int
+    written_ns: int
+    acted_ns: int
+    """When the device reports to have acted; 0: it reports nothing."""
+    answer_ns: int
+    answer_us: int
+    """When the board read the output's edge, by the clock of `led_us`; both 0: no output was
+    switched, the flash ends with the decision."""
+
+    @property
+    def half(self) -> bool:
+        """Whether it ends with the decision."""
+        return not self.answer_ns
+
+    @property
+    def parts_ms(self) -> dict[str, float]:
+        """From the light to the answer, ms; the sum of the parts is `led_to_output_ms`.
+
+        Without an output to the decision: the sum is `led_to_decision_ms`.
+        """
+        chain = [self.led_ns, self.exposed_ns, self.arrived_ns, self.posed_ns]
+        chain += [self.decided_ns]
+        if not self.half:
+            chain += [self.acted_ns or self.written_ns, self.answer_ns]
+        lasted = [(after - before) / 1e6 for before, after in pairwise(chain)]
+        return dict(zip(PARTS, lasted, strict=False))
+
+    @property
+    def led_to_decision_ms(self) -> float:
+        """From the light to the decision."""
+        return (self.decided_ns - self.led_ns) / 1e6
+
+    @property
+    def exposure_to_decision_ms(self) -> float:
+        """From the exposure to the decision."""
+        return (self.decided_ns - self.exposed_ns) / 1e6
+
+    @property
+    def led_to_output_ms(self) -> float:
+        """From the LED to the answer, by the board's clock alone if that saw both."""
+        return (self.answer_us - self.led_us) / 1e3
+
+    @property
+    def exposure_to_output_ms(self) -> float:
+        """From the exposure to the answer; the exposure is by the frame's own time."""
+        return self.led_to_output_ms - (self.exposed_ns - self.led_ns) / 1e6
+
+
+PARTS: Mapping[str, str] = {
+    "led_to_exposure": "light to exposure of the first frame analysed with it",
+    "transport": "exposure to arrival in the computer",
+    "network": "arrival to pose, waiting for the network included",
+    "decision": "pose to decision",
+    "serial": "decision to output, as its device reports (else to the end of the write)",
+    "pin": "output to its edge at the board",
+}
+"""Parts of the delay and their meaning, in their order; without an output the first four."""
+
+
+@dataclass
+class Events:
+    """Entries of the journal that matter to the test, in their order."""
+
+    wiring: Wiring
+    steps: list[Step] = field(default_factory=list)
+    """Frames on which the output was commanded on."""
+    acted: list[Acknowledged] = field(default_factory=list)
+    led: list[Sensed] = field(default_factory=list)
+    """The LED or patch, each time it was lit; a photodiode, each time it saw light."""
+    painted: list[Sensed] = field(default_factory=list)
+    """The patch, each time it was painted lit, where a photodiode saw it too."""
+    answers: list[Sensed] = field(default_factory=list)
+    """The output's line, each time it became active."""
+    round_trip_ns: int | None = None
+    """The shortest from a command to its device's answer; None: there was no answer."""
+
+    @property
+    def flashes(self) -> list[Sensed]:
+        """The flashes; of a patch the first light after each painting, not its flicker."""
+        if not self.wiring.photodiode_pin:
+            return self.led
+        return [seen for _, seen in self.seen_patches()]
+
+    def seen_patches(self) -> Iterator[tuple[Sensed, Sensed]]:
+        """Yield each painting of the patch with the photodiode's first edge after it."""
+        lit = [each.began_ns for each in self.led]
+        ends = [each.began_ns - CLOCKS_NS for each in self.painted[1:]]
+        for painted, end in zip(self.painted, [*ends, maxsize], strict=False):
+            seen = _within(self.led, lit, painted.began_ns - CLOCKS_NS, end)
+            if seen is not None:
+                yield painted, seen
+
+    def take(self, entry: object) -> None:
+        """Keep an entry if it matters."""
+        output = self.wiring.switched
+        match entry:
+            case Step():
+                if any(
+                    isinstance(c, Set) and c.output == output and c.level > 0
+                    for c in entry.commands
+                ):
+                    self.steps.append(entry)
+            case Acknowledged(level=level) if (
+                entry.output == output and not entry.cause
+            ):
+                length_ns = entry.heard_ns - entry.sent_ns
+                self.round_trip_ns = min(self.round_trip_ns or length_ns, length_ns)
+                if level > 0:
+                    self.acted.append(entry)
+            case Sensed(active=True):
+                kept = {ANSWER: self.answers, PATCH: self.painted}
+                kept[self.wiring.flash_input] = self.led
+                if entry.input in kept and (
+                    entry.device_us >= 0 or entry.input == PATCH
+                ):
+                    kept[entry.input].append(entry)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """All flashes of a test but the last, which may not be over."""
+
+    flashes: tuple[Flash, ...]
+    unseen: int
+    """Flashes that no frame showed."""
+    unanswered: int
+    """Flashes that switched the output, without an edge at the answer's pin."""
+
+
+def pair(events: Events) -> Paired:
+    """Bring flashes, frames and answers together.
+
+    A flash belongs to the first frame after it that switched the output on, and to the
+    first answer after it, by the board's clock if that saw both; both before the next
+    flash.
+    """
+    found, unseen, unanswered = [], 0, 0
+    half = events.wiring.half
+    by_board = events.wiring.flash_input != PATCH
+    steps = [step for step in events.steps if step.written_ns]
+    exposed = [step.exposed_ns for step in steps]
+    sent = [each.sent_ns for each in events.acted]
+    answered = [_time_us(each, by_board) for each in events.answers]
+    for flash, following in pairwise(events.flashes):
+        span = flash.began_ns - EARLY_NS, following.began_ns - EARLY_NS
+        step = _within(steps, exposed, *span)
+        if step is None:
+            unseen += 1
+            continue
+        if half:
+            found.append(_flash(flash, step, None, None, by_board))
+            continue
+        lit = _time_us(flash, by_board), _time_us(following, by_board)
+        answer = _within(events.answers, answered, *lit)
+        if answer is None or answer.began_ns < step.decided_ns - EARLY_NS:
+            unanswered += 1
+            continue
+        acted = _within(events.acted, sent, step.decided_ns, following.began_ns)
+        found.append(_flash(flash, step, acted, answer, by_board))
+    return Paired(tuple(found), unseen, unanswered)
+
+
+def _time_us(edge: Sensed, by_board: bool) -> int:
+    """Return when an edge was, by the board's clock or the run's."""
+    return edge.device_us if by_board else edge.began_ns // 1000
+
+
+def _flash(
+    flash: Sensed,
+    step: Step,
+    acted: Acknowledged | None,
+    answer: Sensed | None,
+    by_board: bool,
+) -> Flash:
+    return Flash(
+        frame=step.index,
+        led_us=_time_us(flash, by_board),
+        led_ns=flash.began_ns,
+        exposed_ns=step.exposed_ns,
+        arrived_ns=step.arrived_ns,
+        posed_ns=step.posed_ns,
+        decided_ns=step.decided_ns,
+        written_ns=step.written_ns,
+        acted_ns=acted.acted_ns if acted else 0,
+        answer_ns=answer.began_ns if answer else 0,
+        answer_us=_time_us(answer, by_board) if answer else 0,
+    )
+
+
+def _within(
+    entries: Sequence[T], times: Sequence[int], begin: int, end: int
+) -> T | None:
+    """Return the first entry within a span of time; None: there is none."""
+    place = bisect_left(times, begin)
+    return entries[place] if place < len(times) and times[place] < end else None
+
+
+def statistics(flashes: Sequence[Flash]) -> dict[str, dict[str, float]]:
+    """Return the statistics of the delay and of its parts, in ms."""
+    parts = [each.parts_ms for each in flashes]
+    end = "decision" if flashes[0].half else "output"
+    wholes = f"exposure_to_{end}", f"led_to_{end}"
+    columns = {
+        name: [getattr(each, f"{name}_ms") for each in flashes] for name in wholes
+    }
+    columns |= {name: [each[name] for each in parts] for name in parts[0]}
+    return {name: spread_ms(values) for name, values in columns.items()}
+
+
+def patch_delays_ms(events: Events) -> list[float]:
+    """Return the times from painting the patch until the photodiode saw it, ms."""
+    return [(seen.began_ns - at.began_ns) / 1e6 for at, seen in events.seen_patches()]
+
+
+def spread_ms(ms: Sequence[float]) -> dict[str, float]:
+    """Return median, 95th and 99th percentile, maximum and standard deviation."""
+    known = cast("Mapping[str, float]", spread(ms) or {})
+    return {name: round(value, 4) for name, value in known.items()}

@@ -1,0 +1,146 @@
+"""Result of a latency test: a file beside the settings, and its lines for a person."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from platform import platform
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.measured_latency import FOLDER, Sections, settings_hash
+from deeplabstream.files.atomic_replace import write_json
+from deeplabstream.latency_test.flashes import PARTS, Flash, statistics
+from deeplabstream.latency_test.led_rig import Wiring
+from deeplabstream.recording.run_folder import application_version
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class LatencyResult:
+    """Result of a latency test; without an output it ends with the decision."""
+
+    measured: str
+    """Date and time, UTC."""
+    camera: str
+    output: str
+    """Empty: none was switched; half the loop was measured."""
+    board: Mapping[str, object]
+    """`Wiring`."""
+    network: str
+    """The network that ran; empty: none, the LED detector alone."""
+    network_sha256: str
+    exposure_known: bool
+    """Whether the camera reports times of exposure; if not, they are those of arrival."""
+    unseen: int
+    unanswered: int
+    clock_error_ms: float | None
+    """Largest constant error of the board's clock on the run's: half the shortest round trip;
+    None: not known."""
+    settings: Sections
+    """Values of the sections on which the delay depends."""
+    flashes: Sequence[Flash] = field(repr=False)
+    remarks: tuple[str, ...] = ()
+    patch_ms: Mapping[str, float] | None = None
+    """From painting the patch until the photodiode saw it, ms; None: there was none."""
+
+    @property
+    def ms(self) -> dict[str, dict[str, float]]:
+        """The statistics of all flashes, in ms."""
+        return statistics(self.flashes)
+
+    def save(self, rig: Path) -> Path:
+        """Write a new file into the rig folder; DeviceError: it can't be written."""
+        rows = [asdict(each) for each in self.flashes]
+        facts = {
+            "schema": SCHEMA,
+            "application": application_version(),
+            "system": platform(),
+            **{name: value for name, value in vars(self).items() if name != "flashes"},
+            "settings_sha256": settings_hash(self.settings),
+            "ms": self.ms,
+            "columns": [*rows[0]],
+            "flashes": [[*row.values()] for row in rows],
+        }
+        name = datetime.fromisoformat(self.measured).strftime("%Y-%m-%d_%H-%M-%S")
+        path = rig / FOLDER / f"{name}.json"
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DeviceError(f"Can't make {path.parent}: {error.strerror}") from error
+        write_json(path, facts)
+        return path
+
+    def lines(self) -> Iterator[str]:
+        """Yield the result for a person."""
+        figures, word = self.ms, word_of(Wiring(**self.board))  # type: ignore[arg-type]
+        end = f"[Output {self.output}]" if self.output else "the decision"
+        yield (
+            f"[Camera {self.camera}] to {end}, {len(self.flashes)} flashes"
+            f" ({self.unseen} unseen, {self.unanswered} unanswered); "
+            f"network: {self.network or 'none, the LED alone'}"
+        )
+        yield f"{'ms':22}" + "".join(
+            f"{key:>9}" for key in next(iter(figures.values()))
+        )
+        if self.patch_ms is not None:
+            figures["screen_to_light"] = dict(self.patch_ms)
+        for name, values in figures.items():
+            numbers = "".join(f"{value:9.2f}" for value in values.values())
+            what = f"  {_MEANINGS[name]}" if name in _MEANINGS else ""
+            yield f"{name.replace('_', ' ').replace('led', word):22}{numbers}{what}"
+        error = "the error between the clocks of board and computer is not known"
+        if self.clock_error_ms is not None:
+            error = (
+                f"with a constant error of at most {self.clock_error_ms:.2f} ms between the "
+                "clocks of board and computer, around which single times scatter"
+            )
+        yield from _clocks(word, self.output, error)
+        yield from self.remarks
+
+
+_MEANINGS = {
+    **PARTS,
+    "screen_to_light": "painting of the patch to its light, by the photodiode",
+}
+
+
+def word_of(wiring: Wiring) -> str:
+    """Return the word for the beginning of a flash: `led`, `light` or `screen`."""
+    if wiring.screen is None:
+        return "led"
+    return "light" if wiring.photodiode_pin else "screen"
+
+
+def _clocks(word: str, output: str, error: str) -> Iterator[str]:
+    """Yield which clocks the figures are by, and what they lack; `word` as `word_of`."""
+    if not output:
+        begin = "the light" if word == "light" else "the painting of the patch"
+        yield (
+            f"HALF THE LOOP: from {begin} to the decision. No output was switched: its time "
+            "and that of its device are not in these figures"
+        )
+        if word == "screen":
+            yield (
+                "screen to exposure contains the screen's own delay (compositor, refresh, "
+                "panel), which only a photodiode can tell from the camera's; all times are "
+                "by the computer's clock"
+            )
+        else:
+            yield f"light to decision uses the times of board and computer, {error}"
+        return
+    if word == "screen":
+        yield (
+            "screen to output is from painting, by the computer's clock, to the output's "
+            f"edge by the board's, {error}; it contains the screen's own delay"
+        )
+        return
+    yield (
+        f"{word} to output is by the board's clock alone; exposure to output and the parts "
+        f"use the camera's times, {error}"
+    )
+
+
+def now() -> str:
+    """Return this moment for `LatencyResult.measured`."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""Numerics on plain arrays: assignment, clock synchronisation, PCA, peri-event averages."""

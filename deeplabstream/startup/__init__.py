@@ -1,0 +1,1 @@
+"""Start of a program: environment checks, command line, progress, standard streams."""

@@ -1,0 +1,130 @@
+"""Command line of a program: the options that all programs share, and checked numbers."""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files import rig_folder
+
+COMMAND = "deeplabstream"
+"""The installed command; `deeplabstream.cli` starts programs as `deeplabstream NAME`."""
+NO_RIG = (
+    "there is no rig folder: start inside one, name one by --rig FOLDER, or make one by "
+    "`deeplabstream new FOLDER`"
+)
+
+
+def quoted(word: object) -> str:
+    """Return a word of a command to show, in quotes where a console needs them.
+
+    On Windows these suit Command Prompt and PowerShell.
+    """
+    text = str(word)
+    if sys.platform != "win32":
+        return shlex.quote(text)
+    if re.fullmatch(r"[\w.:\\/=+-]+", text):
+        return text
+    # programs read \" as a quotation mark, and \\ as a backslash before one
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'
+
+
+class ProgramParser(argparse.ArgumentParser):
+    """An argument parser with the option `--rig`, which chooses the rig folder.
+
+    `rig=False`: the program has an option of that name itself.
+    """
+
+    def __init__(
+        self, *, prog: str | None = None, rig: bool = True, **more: Any
+    ) -> None:
+        started = sys.argv[0].startswith(f"{COMMAND} ")
+        if started and not (prog or "").startswith(COMMAND):  # no sub-command's parser
+            prog = sys.argv[0]
+        super().__init__(prog=prog, **more)
+        if rig:
+            self.add_argument(
+                "--rig",
+                action=_UseRig,
+                type=_rig,
+                metavar="FOLDER",
+                default=argparse.SUPPRESS,
+                help="the rig folder: its settings, plug-ins and networks (default: this "
+                "folder if it holds a settings.ini, else that of the program)",
+            )
+
+    def add_settings(self, *names: str, **more: Any) -> None:
+        """Add the option `--settings`; its default is that of the rig folder."""
+        given: dict[str, Any] = {
+            "type": _settings,
+            "default": "",
+            "metavar": "FILE",
+            "help": "the settings file (default: settings.ini of the rig folder)",
+        }
+        self.add_argument(*(names or ("--settings",)), **given | more)
+
+
+class _UseRig(argparse.Action):
+    """Make the folder the rig in use."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | Sequence[str] | None = None,
+    ) -> None:
+        rig_folder.use(values)
+
+
+def _rig(word: str) -> Path:
+    folder = Path(word)
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {word}")
+    if not (folder / rig_folder.SETTINGS).is_file():
+        raise argparse.ArgumentTypeError(
+            f"{word} is not a rig folder: it has no settings.ini"
+        )
+    return folder
+
+
+def _settings(word: str) -> Path:
+    """Return the settings file of that path; empty: that of the rig folder.
+
+    argparse reads a default that is a string as late as after all options, so `--rig` counts.
+    """
+    try:
+        return Path(word) if word else rig_settings()
+    except DeepLabStreamError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def rig_settings() -> Path:
+    """Return the settings file of the rig folder; DeepLabStreamError: there is no rig."""
+    path = rig_folder.settings_file()
+    if path is None:
+        raise DeepLabStreamError(NO_RIG)
+    return path
+
+
+def at_least(least: float, kind: type = int) -> Callable[[str], Any]:
+    """Return what reads an option's number, which is `least` or more."""
+
+    def read(word: str) -> Any:
+        try:
+            number = kind(word)
+        except ValueError:
+            number = None
+        if number is None or not number >= least:
+            whole = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(
+                f"{word!r}: expected {whole}, {least:g} or more"
+            )
+        return number
+
+    return read

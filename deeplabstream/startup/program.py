@@ -1,0 +1,119 @@
+"""Program start and end: environment checks, error messages and exit codes.
+
+Any Python version that a user starts reads this file. It must be valid in old ones and
+import only the standard library.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from deeplabstream.files.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+CANT, STOPPED = 2, 130
+"""Exit codes: an error with a message, as for wrong options; Ctrl-C."""
+OLDEST = (3, 11)
+Main = TypeVar("Main", bound="Callable[..., int]")
+
+
+def prepare() -> None:
+    """Prepare the process; called before a program imports anything else.
+
+    Missing packages are then reported in a sentence. Characters that the console lacks, and
+    a closed console, are no error. Telemetry of libraries is off. A Python that is too old
+    ends here.
+    """
+    if sys.version_info < OLDEST:
+        asked, present = (".".join(map(str, v[:2])) for v in (OLDEST, sys.version_info))
+        raise SystemExit(
+            f"DeepLabStream needs Python {asked} or newer, not {present}{_where_it_is()}"
+        )
+    from deeplabstream.startup.telemetry import turn_off_telemetry
+
+    turn_off_telemetry()
+    sys.excepthook = _report_exception
+    from deeplabstream.startup.standard_streams import outlive_readers
+
+    outlive_readers()
+
+
+def ending(stopped: str = "stopped") -> Callable[[Main], Main]:
+    """Return what makes a program's `main` end with a sentence and an exit code.
+
+    What the user can mend is written to the error stream, the code is 2; after Ctrl-C the
+    sentence is `stopped`, the code 130. Mistakes of ours stay tracebacks.
+    """
+
+    def around(main: Main) -> Main:
+        from deeplabstream.core.errors import DeepLabStreamError
+
+        @wraps(main)
+        def wrapped(*given: Any, **named: Any) -> int:
+            try:
+                return main(*given, **named)
+            except DeepLabStreamError as error:
+                _print_error(str(error))
+            except OSError as error:
+                of = f"{error.filename} can't be used: " if error.filename else ""
+                _print_error(f"{of}{error.strerror or error}")
+            except KeyboardInterrupt:
+                _print_error(stopped)
+                return STOPPED
+            return CANT
+
+        return cast("Main", wrapped)
+
+    return around
+
+
+def _print_error(text: str) -> None:
+    if sys.stderr is not None:  # pythonw has none
+        sys.stderr.write(f"{text}\n")
+
+
+def _report_exception(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Name what can't be imported; show all that is no user's affair as Python does."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    library, lacking, _ = str(error).partition(": cannot open shared object file")
+    if isinstance(error, ModuleNotFoundError) and name and not (ROOT / name).is_dir():
+        from deeplabstream.core.errors import package_missing
+
+        _print_error(
+            f"{Path(sys.argv[0]).name} {package_missing(name)}{_where_it_is()}"
+        )
+    elif isinstance(error, ImportError) and lacking:
+        _print_error(
+            f"The system library {library} is missing; see README.md for what to install"
+        )
+    elif isinstance(error, KeyboardInterrupt):  # while it was still loading
+        _print_error("stopped")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _where_it_is() -> str:
+    """Return the sentence about our own environment, which has what is needed."""
+    windows = sys.platform == "win32"
+    folder = ROOT / ".venv"
+    python = folder / ("Scripts/python.exe" if windows else "bin/python")
+    if Path(sys.prefix).resolve() == folder:
+        update = "py -3 utils\\Launch.py update" if windows else "make update"
+        whole = f"{update} --all" if windows else f"{update} ARGS=--all"
+        return (
+            f"\nAll of requirements.txt is installed by `{update}` in {ROOT}, the optional "
+            f"packages of requirements-dev.txt too by `{whole}`"
+        )
+    current = f"\nThis Python is {sys.executable}. "
+    if python.exists():
+        return f"{current}Use the program's own Python: {python} {' '.join(sys.argv)}"
+    run = "run.bat" if windows else "make run"
+    return f"{current}The program's own, {python}, is made by `{run}` in {ROOT}"
