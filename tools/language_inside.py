@@ -19,7 +19,7 @@ from types import MappingProxyType
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.list_sentences import PRODUCT, Sentence, product_files
+from tools.list_sentences import PRODUCT, Sentence, product_files  # noqa: E402
 
 IDENTIFIERS: Mapping[str, str] = MappingProxyType(
     {
@@ -71,8 +71,8 @@ def prose(path: Path) -> Iterator[Sentence]:
     file = path.relative_to(ROOT).as_posix()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(text := node.value.value, str):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
                 yield Sentence(file, node.lineno, text)
     with tokenize.open(path) as stream:
         for token in tokenize.generate_tokens(stream.readline):
