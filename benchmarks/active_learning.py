@@ -42,9 +42,9 @@ from deeplabstream.training.data.dataset import Dataset, load_dataset
 from deeplabstream.training.data.labels import Labels, read_labels
 from deeplabstream.training.evaluation.evaluate import held_out_error, predict
 from deeplabstream.training.fit import fit
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.networks.pose_network import PoseNetwork, build_network
 from deeplabstream.training.start_network import open_start, take_over
-from deeplabstream.training.train_config import FitSettings
 from deeplabstream.video.video_reader import VideoReader, open_video
 from utils.DrawLabels import draw
 

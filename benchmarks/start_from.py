@@ -120,7 +120,7 @@ def train_start(case: Case, places: Sequence[int]) -> None:
 def settings_of(case: Case, seed: int, steps: int) -> Any:
     """Return the settings of TrainNetwork."""
     from deeplabstream.training.data.augmentation import Augmentation
-    from deeplabstream.training.train_config import FitSettings
+    from deeplabstream.training.fit_settings import FitSettings
 
     turns, mirror = case.turns
     changes = Augmentation(rotation_deg=turns, mirror=mirror)

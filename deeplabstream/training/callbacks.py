@@ -14,35 +14,37 @@ from deeplabstream.training.data.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """Progress after a step: the argument of `watch`."""
+class StepProgress:
+    """Progress of training after one optimisation step."""
 
     step: int
-    """Counts from 1."""
+    """Number of the step, from 1."""
     loss: float
-    """Running mean."""
+    """Running mean of the training loss."""
 
 
-Watch: TypeAlias = Callable[[Epoch], object]
+StepHook: TypeAlias = Callable[[StepProgress], object]
+"""Called after each optimisation step."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """Poses in the held-out images during training."""
+class ValidationResult:
+    """Result of one validation: poses predicted in the held-out images."""
 
     step: int
-    """The step after which they were found."""
+    """Number of the last step before the validation."""
     points: NDArray[np.float32]
     """(image, bodypart, 2), px of the original images."""
     error_px: float
-    """Median distance to the labels, px; NaN: none is labelled."""
+    """Median distance to the labels, px; NaN: no point is labelled."""
 
 
-Looked: TypeAlias = Callable[[Look], object]
+ValidationHook: TypeAlias = Callable[[ValidationResult], object]
+"""Called after each validation."""
 
 
-def unseen(_look: Look) -> None:
-    """Ignore a validation."""
+def ignore_validation(_result: ValidationResult) -> None:
+    """Do nothing: the default validation hook."""
 
 
 class ChildSignalKeeper(Callback):
@@ -60,12 +62,21 @@ class ChildSignalKeeper(Callback):
             connector._original_handlers.pop(number, None)  # noqa: SLF001
 
 
-class Watching(Callback):
-    """Lightning callback that calls `watch` after each step and `looked` after each validation."""
+class ProgressCallback(Callback):
+    """Lightning progress callback: calls one hook after each step, one after each validation.
 
-    def __init__(self, watch: Watch, held_out: Dataset | None, looked: Looked) -> None:
-        self.watch, self.held_out, self.looked = watch, held_out, looked
-        self.mean: float | None = None
+    Only the first of several training processes reports.
+    """
+
+    def __init__(
+        self,
+        on_step: StepHook,
+        held_out: Dataset | None,
+        on_validation: ValidationHook,
+    ) -> None:
+        self.on_step, self.on_validation = on_step, on_validation
+        self.held_out = held_out
+        self.mean_loss: float | None = None
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, *rest: Any
@@ -73,25 +84,35 @@ class Watching(Callback):
         """Report the step."""
         if not trainer.is_global_zero:
             return
-        now = float(outputs["loss"])
-        self.mean = now if self.mean is None else 0.98 * self.mean + 0.02 * now
-        self.watch(Epoch(trainer.global_step, self.mean))
+
+        # The loss of a single batch is too noisy for a progress bar.
+        loss = float(outputs["loss"])
+        if self.mean_loss is None:
+            self.mean_loss = loss
+        else:
+            self.mean_loss = 0.98 * self.mean_loss + 0.02 * loss
+
+        self.on_step(StepProgress(trainer.global_step, self.mean_loss))
 
     def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Report the poses."""
+        """Report the poses in the held-out images, and their median error."""
         data = self.held_out
-        if data is None or self.looked is unseen or not trainer.is_global_zero:
+        ignored = self.on_validation is ignore_validation
+        if data is None or ignored or not trainer.is_global_zero:
             return
-        found = data.in_camera_px(module.found.numpy())
-        away = np.linalg.norm(found - data.in_camera_px(data.points), axis=2)
-        there = away[np.isfinite(away)]
-        error = float(np.median(there)) if len(there) else float("nan")
-        self.looked(Look(trainer.global_step, found, error))
+
+        # Labels and predictions are in pixels of the network's input; users see images.
+        points = data.in_camera_px(module.found.numpy())
+        distance = np.linalg.norm(points - data.in_camera_px(data.points), axis=2)
+        labelled = distance[np.isfinite(distance)]
+        error_px = float(np.median(labelled)) if len(labelled) else float("nan")
+
+        self.on_validation(ValidationResult(trainer.global_step, points, error_px))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state for a resumed run."""
-        return {"mean": self.mean}
+        """Return the state for a checkpoint; its keys stand in checkpoints of users."""
+        return {"mean": self.mean_loss}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state."""
-        self.mean = state["mean"]
+        """Restore the state from a checkpoint."""
+        self.mean_loss = state["mean"]

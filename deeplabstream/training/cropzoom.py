@@ -38,13 +38,13 @@ from deeplabstream.training.evaluation.animal_matching import (
     matched,
 )
 from deeplabstream.training.evaluation.image_prediction import predict_images
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_pose.result_tables import (
     write_metric,
     write_predictions,
 )
 from deeplabstream.training.networks.pose_network import Architecture
 from deeplabstream.training.start_network import detector_start
-from deeplabstream.training.train_config import FitSettings
 from deeplabstream.training.training_run import (
     Run,
     TrainingResult,
@@ -68,13 +68,16 @@ CENTRE = "centre"
 
 
 def run_cropzoom_training(
-    run: Run, folder: Path, watch: Callable[[int], Callable[..., object]], resume: bool
+    run: Run,
+    folder: Path,
+    step_hook_of: Callable[[int], Callable[..., object]],
+    resume: bool,
 ) -> TrainingResult:
     """Train the detector, then the network on its windows; write one model folder.
 
     The network is trained in windows around the labels, and evaluated in windows around
     the detector's points. Of several animals the detector finds all, and the network is
-    one for a single animal. `watch` gives the callback for steps of the detector (0) and
+    one for a single animal. `step_hook_of` gives the callback for steps of the detector (0) and
     of the network (1).
     """
     detector = folder / DETECTOR
@@ -85,9 +88,9 @@ def run_cropzoom_training(
         first = replace(run, settings=settings, data=data, unlabelled=None)
         if several:
             first = detector_run(first)
-        run_training(first, detector, watch(0), resume)
+        run_training(first, detector, step_hook_of(0), resume)
     if several:
-        return _train_for_animals(run, folder, watch(1), resume)
+        return _train_for_animals(run, folder, step_hook_of(1), resume)
     finds = open_estimator(detector)
     found = predict_images(finds, run.labels.images, run.labels.names)
     seen = np.where(
@@ -100,7 +103,7 @@ def run_cropzoom_training(
     data = load_dataset(run.labels, run.data.fitting, context, boxed)
     more = run.unlabelled and replace(run.unlabelled, find=Finder(detector))
     closer = replace(run, data=data, unlabelled=more)
-    return run_training(closer, folder, watch(1), resume)
+    return run_training(closer, folder, step_hook_of(1), resume)
 
 
 def detector_run(run: Run) -> Run:
@@ -149,7 +152,7 @@ def _for_detector(settings: FitSettings) -> FitSettings:
 
 
 def _train_for_animals(
-    run: Run, folder: Path, watch: Callable[..., object], resume: bool
+    run: Run, folder: Path, on_step: Callable[..., object], resume: bool
 ) -> TrainingResult:
     """Train the network on one window per labelled animal; evaluate all animals.
 
@@ -184,7 +187,7 @@ def _train_for_animals(
         parts=parts,
         settings=replace(run.settings, network=network),
     )
-    outcome = run_training(closer, folder, watch, resume)
+    outcome = run_training(closer, folder, on_step, resume)
     return _evaluated(run, folder, outcome)
 
 

@@ -29,16 +29,17 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.files import atomic_replace
 from deeplabstream.training.callbacks import (
     ChildSignalKeeper,
-    Looked,
-    Watch,
-    Watching,
-    unseen,
+    ProgressCallback,
+    StepHook,
+    ValidationHook,
+    ignore_validation,
 )
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.batches import Batches, HeldOutBatches
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.clips import Find, Read, Video, read_clip
 from deeplabstream.training.data.dataset import Dataset
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_module import PoseModule
 from deeplabstream.training.losses.unsupervised import UnsupervisedLoss
 from deeplabstream.training.networks.pose_network import (
@@ -47,7 +48,6 @@ from deeplabstream.training.networks.pose_network import (
     check_size,
 )
 from deeplabstream.training.start_network import open_start, take_over
-from deeplabstream.training.train_config import FitSettings
 
 LAST = "last.ckpt"
 CHECKPOINTS = "checkpoints"
@@ -69,13 +69,13 @@ class Unlabelled:
 def fit(
     data: Dataset,
     settings: FitSettings,
-    watch: Watch,
+    on_step: StepHook,
     held_out: Dataset | None = None,
     unlabelled: Unlabelled | None = None,
     folder: Path | None = None,
     resume: bool = False,
     cameras: CameraLosses | None = None,
-    looked: Looked = unseen,
+    on_validation: ValidationHook = ignore_validation,
 ) -> PoseNetwork:
     """Return a network trained on `data`, in evaluation mode, on the CPU.
 
@@ -83,7 +83,7 @@ def fit(
     network, bit for bit; on a GPU, to rounding: cuDNN chooses its fastest algorithms.
     With a `folder`, curves go to `tb_logs/` and
     checkpoints to `checkpoints/` in it. `resume` continues from the last checkpoint and
-    ends with the same weights as without an interruption. `looked` gets the poses in
+    ends with the same weights as without an interruption. `on_validation` gets the poses in
     the images of `held_out` after each validation.
     """
     device = open_device(settings.device, settings.devices)
@@ -108,19 +108,26 @@ def fit(
         find=unlabelled.find if unlabelled else None,
         read=unlabelled.read if unlabelled else read_clip,
     )
-    looks = HeldOutBatches(held_out, settings) if held_out is not None else None
+    held_out_batches = (
+        HeldOutBatches(held_out, settings) if held_out is not None else None
+    )
     last = folder / CHECKPOINTS / LAST if folder else None
     start = str(last) if resume and last is not None and last.is_file() else None
     with _quiet(), _meeting_file(settings.devices) as meeting:
-        watching = Watching(watch, held_out, looked)
+        progress_callback = ProgressCallback(on_step, held_out, on_validation)
         trainer = _trainer(
-            settings, watching, folder, device, looks is not None, meeting
+            settings,
+            progress_callback,
+            folder,
+            device,
+            held_out_batches is not None,
+            meeting,
         )
         with _interruptible(trainer):
             trainer.fit(
                 module,
                 batches,
-                looks,
+                held_out_batches,
                 ckpt_path=start,
                 weights_only=True if start else None,
             )
@@ -156,21 +163,21 @@ class _Rankless(Batches):
 
 def _trainer(
     settings: FitSettings,
-    watching: Callback,
+    progress_callback: Callback,
     folder: Path | None,
     device: torch.device,
-    looks: bool,
+    validates: bool,
     meeting: Path,
 ) -> lightning.Trainer:
-    callbacks: list[Callback] = [watching, ChildSignalKeeper()]
+    callbacks: list[Callback] = [progress_callback, ChildSignalKeeper()]
     logger = TensorBoardLogger(folder, name=LOGS) if folder else None
     if logger:
         callbacks.append(LearningRateMonitor())
     if folder:
         callbacks.append(_Saving(folder / CHECKPOINTS / LAST, settings.check_epochs))
-    if looks and settings.keep == "best":
+    if validates and settings.keep == "best":
         callbacks.append(_Best())
-    if looks and settings.patience:
+    if validates and settings.patience:
         callbacks.append(
             EarlyStopping("val_supervised_loss", patience=settings.patience)
         )

@@ -12,6 +12,7 @@ from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.training.data.batches import Batch
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.evaluation.animal_matching import match
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.losses.soft_argmax import (
     decode,
     decode_with_centroid_gradient,
@@ -31,7 +32,6 @@ from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.multiview import MultiviewNetwork, masked_share
 from deeplabstream.training.networks.pose_network import PoseNetwork
 from deeplabstream.training.networks.regression import RegressionNetwork
-from deeplabstream.training.train_config import FitSettings
 
 SHOWN = 4
 """Held-out images shown in TensorBoard."""

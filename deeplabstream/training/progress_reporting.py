@@ -14,38 +14,38 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.startup.progress import Bar, window_progress
-from deeplabstream.training.callbacks import Epoch, Look
+from deeplabstream.training.callbacks import StepProgress, ValidationResult
 from deeplabstream.training.training_run import Run
 
 
 @dataclass
 class Progress:
-    """Shows each `Epoch` on one line; can be sent to another process."""
+    """Shows each `StepProgress` on one line; can be sent to another process."""
 
     steps: int
     quiet: bool = False
     _bar: Any = field(default=None, init=False, repr=False)
     _window: Bar | None = field(default=None, init=False, repr=False)
 
-    def __call__(self, epoch: Epoch) -> None:
+    def __call__(self, progress: StepProgress) -> None:
         """Show one step more."""
         if self._bar is None and not self.quiet:
             self._window = self._window or window_progress("training", self.steps)
         if self._window is not None:
-            self._window.show(epoch.step)
+            self._window.show(progress.step)
             return
         if self._bar is None:
             from tqdm import tqdm
 
             self._bar = tqdm(
                 total=self.steps,
-                initial=epoch.step - 1,
+                initial=progress.step - 1,
                 unit="step",
                 disable=self.quiet,
             )
-        self._bar.set_postfix_str(f"loss {epoch.loss:.3g}", refresh=False)
+        self._bar.set_postfix_str(f"loss {progress.loss:.3g}", refresh=False)
         self._bar.update()
-        if epoch.step >= self.steps:
+        if progress.step >= self.steps:
             self._bar.close()
 
 
@@ -62,7 +62,7 @@ class JsonProgressReporter:
 
     steps: int
     names: tuple[str, ...]
-    """Names of the held-out images, in the order of `Look.points`."""
+    """Names of the held-out images, in the order of `ValidationResult.points`."""
     clock: Clock = field(default_factory=SystemClock)
     _reported_ns: int = field(default=0, init=False)
     _began: tuple[int, int] | None = field(default=None, init=False)
@@ -75,32 +75,32 @@ class JsonProgressReporter:
         names = [run.labels.names[place] for place in run.parts.validation]
         return cls(run.settings.steps, () if run.views else tuple(names))
 
-    def __call__(self, epoch: Epoch) -> None:
+    def __call__(self, progress: StepProgress) -> None:
         """Report a step, unless the last report was just before."""
         now = self.clock.now_ns()
-        self._first = self._first or epoch.step
-        if self._began is None and epoch.step >= self._first + _WARM:
-            self._began = epoch.step, now
-        if now - self._reported_ns < _EVERY_NS and epoch.step < self.steps:
+        self._first = self._first or progress.step
+        if self._began is None and progress.step >= self._first + _WARM:
+            self._began = progress.step, now
+        if now - self._reported_ns < _EVERY_NS and progress.step < self.steps:
             return
         self._reported_ns = now
         words: dict[str, Any] = {
-            "step": epoch.step,
+            "step": progress.step,
             "steps": self.steps,
-            "loss": _short(epoch.loss),
+            "loss": _short(progress.loss),
         }
-        if self._began is not None and epoch.step > self._began[0]:
-            each_s = (now - self._began[1]) / 1e9 / (epoch.step - self._began[0])
-            words["left_s"] = round(each_s * (self.steps - epoch.step), 1)
+        if self._began is not None and progress.step > self._began[0]:
+            each_s = (now - self._began[1]) / 1e9 / (progress.step - self._began[0])
+            words["left_s"] = round(each_s * (self.steps - progress.step), 1)
         _write_line(words)
 
-    def report_validation(self, look: Look) -> None:
+    def report_validation(self, result: ValidationResult) -> None:
         """Report the points in some of the held-out images."""
         some = np.linspace(0, len(self.names) - 1, SHOWN).round().astype(int)
         places = sorted(set(some.tolist())) if self.names else []
-        found = {self.names[place]: _points(look.points[place]) for place in places}
-        error = None if np.isnan(look.error_px) else _short(look.error_px)
-        _write_line({"step": look.step, "error_px": error, "found": found})
+        found = {self.names[place]: _points(result.points[place]) for place in places}
+        error = None if np.isnan(result.error_px) else _short(result.error_px)
+        _write_line({"step": result.step, "error_px": error, "found": found})
 
 
 def _points(points: NDArray[np.float32]) -> list[list[float] | None]:

@@ -525,7 +525,7 @@ def _from_data(
     from deeplabstream.training.data.augmentation import Augmentation
     from deeplabstream.training.data.rotation_range import turns_and_mirror
     from deeplabstream.training.fit import batch_and_rate
-    from deeplabstream.training.train_config import FitSettings
+    from deeplabstream.training.fit_settings import FitSettings
     from deeplabstream.training.training_run import Run
 
     poses = labels.points.reshape(-1, len(labels.skeleton.bodyparts), 2)

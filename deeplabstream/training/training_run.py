@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.pose.model.model_opening import CONTEXT
-from deeplabstream.training.callbacks import Looked, Watch, unseen
+from deeplabstream.training.callbacks import StepHook, ValidationHook, ignore_validation
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
@@ -48,6 +48,7 @@ from deeplabstream.training.evaluation.evaluate import (
     summary,
 )
 from deeplabstream.training.fit import Unlabelled, fit, open_device
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_pose.project import TestVideos
 from deeplabstream.training.lightning_pose.result_tables import (
     write_metric,
@@ -66,7 +67,6 @@ from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.multiview import MultiviewNetwork
 from deeplabstream.training.networks.pose_network import PoseNetwork
 from deeplabstream.training.start_network import WEIGHTS, check_resumed
-from deeplabstream.training.train_config import FitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,11 @@ class TrainingResult:
 
 
 def run_training(
-    run: Run, folder: Path, watch: Watch, resume: bool = False, looked: Looked = unseen
+    run: Run,
+    folder: Path,
+    on_step: StepHook,
+    resume: bool = False,
+    on_validation: ValidationHook = ignore_validation,
 ) -> TrainingResult:
     """Train, evaluate, calibrate and export a network; write the folder."""
     open_device(run.settings.device, run.settings.devices)  # before anything is written
@@ -152,21 +156,21 @@ def run_training(
             )
     if resume:
         check_resumed(folder, run.settings.start_from)
-    status = Status(folder, run.settings.steps, watch)
+    status = Status(folder, run.settings.steps, on_step)
     with status.watched():
         _write_config(run, folder)
-        outcome = _train_and_export(run, folder, status, resume, looked)
+        outcome = _train_and_export(run, folder, status, resume, on_validation)
         status.write("COMPLETED", run.settings.steps)
     return outcome
 
 
 def _train_and_export(
-    run: Run, folder: Path, status: Status, resume: bool, looked: Looked
+    run: Run, folder: Path, status: Status, resume: bool, on_validation: ValidationHook
 ) -> TrainingResult:
     data, parts = run.data, run.parts
     network = fit(
         data.pick(parts.train), run.settings, status, data.pick(parts.validation),
-        run.unlabelled, folder, resume, run.cameras, looked,
+        run.unlabelled, folder, resume, run.cameras, on_validation,
     )  # fmt: skip
     weights = BytesIO()
     torch.save(network.state_dict(), weights)

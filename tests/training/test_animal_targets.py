@@ -25,8 +25,8 @@ from deeplabstream.training.data.batches import Batches
 from deeplabstream.training.data.dataset import Dataset
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.evaluation.animal_matching import claims, match, padded
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.networks.pose_network import Architecture
-from deeplabstream.training.train_config import FitSettings
 from utils import EvaluateNetwork, PredictFrames, TrainNetwork
 
 MICE = 2

@@ -33,9 +33,9 @@ from deeplabstream.training.data.dataset import Parts, load_dataset
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.evaluation.animal_matching import match, padded
 from deeplabstream.training.evaluation.held_out_sets import predict_others
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.model_export import ModelMetadata, export
 from deeplabstream.training.networks.pose_network import Architecture
-from deeplabstream.training.train_config import FitSettings
 from deeplabstream.training.training_run import Run
 from utils import PredictFrames, TrainNetwork
 

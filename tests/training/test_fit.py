@@ -16,7 +16,7 @@ from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.training import training_run
-from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.callbacks import StepProgress
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.dataset import Dataset, Parts, load_dataset
@@ -28,6 +28,7 @@ from deeplabstream.training.evaluation.evaluate import (
     summary,
 )
 from deeplabstream.training.fit import fit
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.model_export import ModelMetadata, compare, export
 from deeplabstream.training.networks.pose_network import (
     Architecture,
@@ -35,7 +36,6 @@ from deeplabstream.training.networks.pose_network import (
     build_network,
 )
 from deeplabstream.training.networks.regression import RegressionNetwork
-from deeplabstream.training.train_config import FitSettings
 
 SETTINGS = FitSettings(
     steps=16,
@@ -56,16 +56,16 @@ def decoder_of(data: Dataset) -> Decoder:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Dataset) -> tuple[PoseNetwork, list[Epoch]]:
-    epochs: list[Epoch] = []
+def trained(data: Dataset) -> tuple[PoseNetwork, list[StepProgress]]:
+    epochs: list[StepProgress] = []
     return fit(data, SETTINGS, epochs.append), epochs
 
 
 def test_training_finds_the_dots(
-    data: Dataset, trained: tuple[PoseNetwork, list[Epoch]]
+    data: Dataset, trained: tuple[PoseNetwork, list[StepProgress]]
 ) -> None:
     network, epochs = trained
-    assert [epoch.step for epoch in epochs] == list(range(1, 17))
+    assert [progress.step for progress in epochs] == list(range(1, 17))
     assert epochs[-1].loss < epochs[0].loss
     told = held_out_error(network, data, decoder_of(data))
     distance, confidence = told.distance, told.confidence
@@ -77,16 +77,16 @@ def test_training_finds_the_dots(
 
 def test_a_seed_decides_everything(data: Dataset) -> None:
     short = replace(SETTINGS, steps=2, batch=2)
-    runs: list[list[Epoch]] = [[], [], []]
+    runs: list[list[StepProgress]] = [[], [], []]
     for run, settings in zip(runs, [short, short, replace(short, seed=1)], strict=True):
         fit(data, settings, run.append)
-    losses = [[epoch.loss for epoch in run] for run in runs]
+    losses = [[progress.loss for progress in run] for run in runs]
     assert losses[0] == losses[1]
     assert abs(losses[0][1] - losses[2][1]) > 1e-3
 
 
 def test_an_exported_network_says_what_torch_says(
-    data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
+    data: Dataset, trained: tuple[PoseNetwork, list[StepProgress]], tmp_path: Path
 ) -> None:
     network, _ = trained
     metadata = ModelMetadata(
@@ -136,7 +136,7 @@ def test_what_can_not_be_exported_is_told_in_a_sentence(
 
 
 def test_a_network_that_differs_is_refused(
-    data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
+    data: Dataset, trained: tuple[PoseNetwork, list[StepProgress]], tmp_path: Path
 ) -> None:
     network, _ = trained
     metadata = ModelMetadata(data.skeleton, data.fitting, decoder_of(data), 0.0, {})

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.image_fitting import Fitting, whole
-from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.callbacks import StepProgress
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.batches import Batches, clip_geometry
 from deeplabstream.training.data.clips import draw_clip, look_at, read_clip
@@ -36,10 +36,10 @@ from deeplabstream.training.fit import (
     fit,
     open_device,
 )
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.losses.unsupervised import Anneal, TemporalLoss
 from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
-from deeplabstream.training.train_config import FitSettings
 
 SETTINGS = FitSettings(
     steps=8,
@@ -56,8 +56,8 @@ def data(labelled: Path) -> Dataset:
     return load_dataset(read_labels(labelled), Fitting(48, 64))
 
 
-def ignore(epoch: Epoch) -> None:
-    del epoch
+def ignore(progress: StepProgress) -> None:
+    del progress
 
 
 def same(one: PoseNetwork, other: PoseNetwork) -> bool:
@@ -70,8 +70,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 ) -> None:
     whole = fit(data, SETTINGS, ignore, data)
 
-    def killed(epoch: Epoch) -> None:
-        if epoch.step == 5:
+    def killed(progress: StepProgress) -> None:
+        if progress.step == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -79,7 +79,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert (tmp_path / CHECKPOINTS / LAST).is_file()
     steps: list[int] = []
     rest = fit(
-        data, SETTINGS, lambda epoch: steps.append(epoch.step), data,
+        data, SETTINGS, lambda progress: steps.append(progress.step), data,
         folder=tmp_path, resume=True,
     )  # fmt: skip
     assert steps == [5, 6, 7, 8]
@@ -305,7 +305,7 @@ def test_precision_and_the_number_of_gpus_follow_the_computer(
 def test_training_stops_when_nothing_improves(data: Dataset) -> None:
     steps: list[int] = []
     still = replace(SETTINGS, steps=40, learning_rate=1e-12, patience=1)
-    fit(data, still, lambda epoch: steps.append(epoch.step), data)
+    fit(data, still, lambda progress: steps.append(progress.step), data)
     assert 4 <= len(steps) < 20
     least = len(steps) + 3
     steps.clear()
@@ -321,7 +321,7 @@ def test_other_kinds_learn(labelled: Path, kind: str) -> None:
     settings = replace(SETTINGS, network=how, learning_rate=2e-3)
     if kind == "regression":
         data = replace(data, context=None)
-    fit(data, settings, lambda epoch: losses.append(epoch.loss), data)
+    fit(data, settings, lambda progress: losses.append(progress.loss), data)
     assert losses[-1] < losses[0]
 
 

@@ -7,16 +7,16 @@ import torch
 
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.callbacks import StepProgress
 from deeplabstream.training.camera_geometry import project, read_calibration
 from deeplabstream.training.data.camera_views import join_views
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.fit import fit
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_pose.project import read_pose_project
 from deeplabstream.training.losses.configured import losses_of_cameras
 from deeplabstream.training.networks.multiview import MultiviewNetwork, hide_patches
 from deeplabstream.training.networks.pose_network import Architecture
-from deeplabstream.training.train_config import FitSettings
 from utils import TrainNetwork
 
 CONFIG = """
@@ -156,8 +156,8 @@ def test_a_killed_training_hides_the_same_patches_when_it_goes_on(
     )
     whole = fit(data, how, lambda epoch: None)
 
-    def killed(epoch: Epoch) -> None:
-        if epoch.step == 3:
+    def killed(progress: StepProgress) -> None:
+        if progress.step == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ import yaml
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import ModelError
 from deeplabstream.startup.arguments import quoted
-from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.callbacks import StepProgress
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.data.label_files import write_joined, write_labels
 from deeplabstream.training.data.labels import LabelsError, read_labels
@@ -416,7 +416,7 @@ def test_several_label_files_are_sets_of_their_own(
 
 
 def test_the_app_sees_how_far_training_is(tmp_path: Path) -> None:
-    told: list[Epoch] = []
+    told: list[StepProgress] = []
     clock = ManualClock()
     (tmp_path / STATUS).write_text('{"pid": 12, "status": "STARTED", "more": 1}')
     status = Status(tmp_path, 300, told.append, clock)
@@ -425,11 +425,11 @@ def test_the_app_sees_how_far_training_is(tmp_path: Path) -> None:
         words = json.loads((tmp_path / STATUS).read_text())
         return {**words, "done": words["progress"]["completed"]}
 
-    status(Epoch(1, 0.5))
-    status(Epoch(2, 0.5))
+    status(StepProgress(1, 0.5))
+    status(StepProgress(2, 0.5))
     assert read()["done"] == 1
     clock.set(2_000_000_000)
-    status(Epoch(40, 0.4))
+    status(StepProgress(40, 0.4))
     assert read()["done"] == 40
     assert (read()["pid"], read()["status"], read()["more"]) == (
         os.getpid(), "TRAINING", 1
@@ -443,4 +443,4 @@ def test_the_app_sees_how_far_training_is(tmp_path: Path) -> None:
             status.write("TRAINING", 40)
             raise fault
         assert (read()["status"], read()["done"]) == (word, 40)
-    assert [epoch.step for epoch in told] == [1, 2, 40]
+    assert [progress.step for progress in told] == [1, 2, 40]

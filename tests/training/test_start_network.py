@@ -25,6 +25,7 @@ from deeplabstream.training.evaluation.comparison import (
     learned_images,
 )
 from deeplabstream.training.fit import fit
+from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_pose.result_tables import (
     PREDICTIONS,
     read_sets,
@@ -33,7 +34,6 @@ from deeplabstream.training.lightning_pose.result_tables import (
 from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, build_network
 from deeplabstream.training.start_network import StartNetwork, open_start, take_over
-from deeplabstream.training.train_config import FitSettings
 from tests.training.test_project import CONFIG
 from utils import EvaluateNetwork, TrainNetwork
 

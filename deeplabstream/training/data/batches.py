@@ -26,7 +26,7 @@ from deeplabstream.training.data.clips import (
     read_clip,
 )
 from deeplabstream.training.data.dataset import Dataset
-from deeplabstream.training.train_config import FitSettings
+from deeplabstream.training.fit_settings import FitSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.files.atomic_replace import replace
-from deeplabstream.training.callbacks import Epoch, Watch
+from deeplabstream.training.callbacks import StepHook, StepProgress
 
 STATUS = "train_status.json"
 Word: TypeAlias = Literal[
@@ -32,20 +32,20 @@ class Status:
 
     folder: Path
     steps: int
-    then: Watch
+    then: StepHook
     clock: Clock = field(default_factory=SystemClock)
     pid: int = field(default_factory=os.getpid)
     """The process that trains; of several, the first."""
     _written_ns: int | None = field(default=None, init=False)
     _done: int = field(default=0, init=False)
 
-    def __call__(self, epoch: Epoch) -> None:
+    def __call__(self, progress: StepProgress) -> None:
         """Record a step."""
         now = self.clock.now_ns()
         if self._written_ns is None or now - self._written_ns >= _EVERY_NS:
             self._written_ns = now
-            self.write("TRAINING", epoch.step)
-        self.then(epoch)
+            self.write("TRAINING", progress.step)
+        self.then(progress)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
