@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from deeplabstream.analysis.group_statistics import Comparison as Comparison
     from deeplabstream.analysis.group_statistics import compare_groups as compare_groups
     from deeplabstream.analysis.options import AnalysisOptions as AnalysisOptions
-    from deeplabstream.analysis.plots import PlotOptions as PlotOptions
+    from deeplabstream.analysis.plot_style import PlotOptions as PlotOptions
+    from deeplabstream.analysis.plot_style import save_plot as save_plot
     from deeplabstream.analysis.plots import group_plot as group_plot
     from deeplabstream.analysis.plots import plot as plot
-    from deeplabstream.analysis.plots import save_plot as save_plot
     from deeplabstream.analysis.report import write_run_report as write_run_report
     from deeplabstream.analysis.report import write_study_report as write_study_report
     from deeplabstream.analysis.study import Study as Study
@@ -149,11 +149,13 @@ _PUBLIC = {
         "compare_groups",
     ),
     "deeplabstream.analysis.options": ("AnalysisOptions",),
-    "deeplabstream.analysis.plots": (
+    "deeplabstream.analysis.plot_style": (
         "PlotOptions",
+        "save_plot",
+    ),
+    "deeplabstream.analysis.plots": (
         "group_plot",
         "plot",
-        "save_plot",
     ),
     "deeplabstream.analysis.report": (
         "write_run_report",

@@ -43,7 +43,7 @@ UNCHECKED_INSIDE = frozenset(
     {
         "deeplabstream/__init__.py", "deeplabstream/analysis", "deeplabstream/api",
         "deeplabstream/cli.py", "deeplabstream/core", "deeplabstream/doctor",
-        "deeplabstream/engine", "deeplabstream/evidence", "deeplabstream/files",
+        "deeplabstream/engine", "deeplabstream/files",
         "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",
         "deeplabstream/numerics", "deeplabstream/offline", "deeplabstream/plugins",
         "deeplabstream/pose", "deeplabstream/recording", "deeplabstream/settings",

@@ -153,7 +153,7 @@ printf '[pytest]\npythonpath = Z:%s\naddopts = --import-mode=importlib -p no:cac
 for module in core/{exclusive_writing,atomic_replace,standard_streams} \
     engine/{guard,faults,recorder,windows_events,windows_priority,termination,process_manager} \
     outputs/remotes engine/{remote_links,remote_rig} \
-    engine/{evidence_bundle,exposure_pulses,latency_result} \
+    evidence/evidence_bundle engine/{exposure_pulses,latency_result} \
     recording/{pose_corrections,run_folder,run_catalogue,alignment/align_recording}; do
     step "tests of $module" 900 "windows_python -m pytest -q -c '$folder/pytest.ini' --rootdir '$root' '$root/tests/${module%/*}/test_${module##*/}.py'"
 done

@@ -23,7 +23,7 @@ import argparse
 from collections.abc import Sequence
 
 from deeplabstream.analysis.alignment_plot import alignment_plot
-from deeplabstream.analysis.plots import save_plot
+from deeplabstream.analysis.plot_style import save_plot
 from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import package_missing
 from deeplabstream.files.overwriting import add_overwrite, check_free

@@ -35,7 +35,8 @@ from typing import Any
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.group_statistics import add_comparison
 from deeplabstream.analysis.options import AnalysisOptions, descriptions
-from deeplabstream.analysis.plots import FORMATS, PLOTS, PlotOptions, plot, save_plot
+from deeplabstream.analysis.plot_style import FORMATS, PlotOptions, save_plot
+from deeplabstream.analysis.plots import PLOTS, plot
 from deeplabstream.analysis.region_list import RegionOfInterest, change_places
 from deeplabstream.analysis.report import (
     check_report_name,

@@ -20,7 +20,7 @@ import argparse
 from collections.abc import Sequence
 
 from deeplabstream.startup.arguments import ProgramParser
-from deeplabstream.evidence.evidence_bundle import verify_bundle
+from deeplabstream.evidence.bundle_verification import verify_bundle
 
 
 @ending()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deeplabstream.analysis.plots import PALETTE, figure_style
+from deeplabstream.analysis.plot_style import PALETTE, figure_style
 from deeplabstream.recording.alignment.clock_map import ClockMap
 
 if TYPE_CHECKING:

@@ -17,19 +17,7 @@ from deeplabstream.analysis.kinematics import (
     speeds,
     velocities,
 )
-from deeplabstream.analysis.measures import (
-    MEASURES,
-    AnimalTrack,
-    BoutPart,
-    Measure,
-    OutputPart,
-    RegionPart,
-    Subject,
-    Target,
-    TargetPart,
-    TrackPart,
-    TrialPart,
-)
+from deeplabstream.analysis.measures import MEASURES, Measure, Subject
 from deeplabstream.analysis.options import (
     AnalysisOptions,
     plain_name,
@@ -40,6 +28,16 @@ from deeplabstream.analysis.options import (
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.analysis.run_data import OpenedRun, RunData, read_run
 from deeplabstream.analysis.spans import Span, spans_of
+from deeplabstream.analysis.totals import (
+    AnimalTrack,
+    BoutPart,
+    OutputPart,
+    RegionPart,
+    Target,
+    TargetPart,
+    TrackPart,
+    TrialPart,
+)
 from deeplabstream.analysis.tracking_quality import Quality, tracking_quality
 from deeplabstream.analysis.tracks import (
     Bools,

@@ -231,7 +231,7 @@ class Mobility:
 
 
 class _LiveRegion:
-    """Totals of one region and animal; `RegionTotals`."""
+    """Totals of one region and animal, as of a `RegionPart`."""
 
     def __init__(
         self,
@@ -309,7 +309,7 @@ class _LiveRegion:
 
 
 class _LiveTrack:
-    """Totals of one animal; `TrackTotals`."""
+    """Totals of one animal, as of a `TrackPart`."""
 
     def __init__(self, plan: LivePlan, zero_s: float) -> None:
         options, skeleton = plan.options, plan.skeleton
@@ -413,7 +413,7 @@ def _mean(places: Sequence[Place]) -> Place:
 
 @dataclass(slots=True)
 class _PulseTotals:
-    """Totals of pulses; `BoutTotals`."""
+    """Totals of pulses, as of a `BoutPart`."""
 
     count: float = 0.0
     total_s: float = 0.0
@@ -421,7 +421,7 @@ class _PulseTotals:
 
 
 class RunningPulses:
-    """Pulses of one output, from its edges; `OutputTotals`. Times in ns."""
+    """Pulses of one output, from its edges, as of an `OutputPart`. Times in ns."""
 
     def __init__(self, gap_s: float = AnalysisOptions.stimulus_gap_s) -> None:
         self._gap_ns = (gap_s - _TOLERANCE_S) * 1e9

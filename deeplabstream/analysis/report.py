@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.analysis.plots import PlotOptions
+from deeplabstream.analysis.plot_style import PlotOptions
 from deeplabstream.analysis.report_document import Document
 from deeplabstream.analysis.report_html import html_of
 from deeplabstream.analysis.report_pdf import pdf_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
-from deeplabstream.analysis.plots import figure_style, is_dense
+from deeplabstream.analysis.plot_style import figure_style, is_dense
 from deeplabstream.analysis.report_document import (
     Block,
     Document,

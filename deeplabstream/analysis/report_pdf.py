@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from deeplabstream.analysis.fonts import MONO, OWN, fallbacks, legible, make_legible
-from deeplabstream.analysis.plots import figure_style, is_dense, png_of
+from deeplabstream.analysis.plot_style import figure_style, is_dense, png_of
 from deeplabstream.analysis.report_document import (
     Block,
     Document,

@@ -16,13 +16,8 @@ from deeplabstream.analysis.camera_account import (
     losses,
 )
 from deeplabstream.analysis.options import AnalysisOptions, described
-from deeplabstream.analysis.plots import (
-    PLOTS,
-    PlotOptions,
-    plot,
-    signals_of,
-    stimulations_of,
-)
+from deeplabstream.analysis.plot_style import PlotOptions
+from deeplabstream.analysis.plots import PLOTS, plot
 from deeplabstream.analysis.report_document import (
     Block,
     Document,
@@ -33,6 +28,7 @@ from deeplabstream.analysis.report_document import (
     number,
 )
 from deeplabstream.analysis.spans import Span
+from deeplabstream.analysis.time_plots import signals_of, stimulations_of
 from deeplabstream.analysis.tracking_quality import RULES
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.exposure_pulses import pulse_sentences

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from deeplabstream.analysis.measures import TrackPart
 from deeplabstream.analysis.run_data import RunData
+from deeplabstream.analysis.totals import TrackPart
 from deeplabstream.analysis.tracks import Bools
 
 

@@ -330,7 +330,7 @@ class _Work:
                 write_table(file, self._of(run, options).table())
                 return Written((file,))
             case WriteReport(run, options, chosen, file):
-                from deeplabstream.analysis.plots import PlotOptions
+                from deeplabstream.analysis.plot_style import PlotOptions
                 from deeplabstream.analysis.report import write_run_report
 
                 plots = PlotOptions(**chosen)
@@ -353,7 +353,7 @@ class _Work:
             case Compare():
                 return self._compared(request)
             case SaveGroups(compared, file):
-                from deeplabstream.analysis.plots import save_plot
+                from deeplabstream.analysis.plot_style import save_plot
 
                 _, figure = self._groups(compared)
                 return Written((save_plot(figure, file),))
@@ -370,7 +370,7 @@ class _Work:
 
     def _measured(self, results: "RunResults") -> Measured:
         from deeplabstream.analysis.arena_image import arena_image
-        from deeplabstream.analysis.plots import signals_of
+        from deeplabstream.analysis.time_plots import signals_of
 
         data = results.data
         zero_s = results.spans[0].start_s
@@ -417,7 +417,8 @@ class _Work:
         name: str,
         chosen: Mapping[str, Any],
     ) -> "Figure":
-        from deeplabstream.analysis.plots import PlotOptions, plot
+        from deeplabstream.analysis.plot_style import PlotOptions
+        from deeplabstream.analysis.plots import plot
 
         return plot(self._of(run, options), name, PlotOptions(**chosen))
 
@@ -428,7 +429,7 @@ class _Work:
         chosen: Mapping[str, Any],
         files: Mapping[str, Path],
     ) -> Written:
-        from deeplabstream.analysis.plots import save_plot
+        from deeplabstream.analysis.plot_style import save_plot
 
         written, problems = [], []
         for name, file in files.items():
@@ -513,7 +514,7 @@ def _heading(span: "Span", zero_s: float) -> str:
 
 def _png(figure: "Figure", size: tuple[int, int]) -> bytes:
     """Return a figure as PNG that fits into a size, px."""
-    from deeplabstream.analysis.plots import png_of
+    from deeplabstream.analysis.plot_style import png_of
 
     width, height = figure.get_size_inches()
     return png_of(figure, max(20.0, min(size[0] / width, size[1] / height)))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from deeplabstream.analysis import fonts
 from deeplabstream.analysis.fonts import OWN, legible, make_legible
-from deeplabstream.analysis.plots import png_of
+from deeplabstream.analysis.plot_style import png_of
 from deeplabstream.analysis.report_document import Document, Section, Table, Text
 from deeplabstream.analysis.report_pdf import pdf_of
 

@@ -19,9 +19,9 @@ from deeplabstream.analysis.live_measures import (
     LivePlan,
     RunningPulses,
 )
-from deeplabstream.analysis.measures import OutputPart
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.region_list import PlacesOfRun, RegionOfInterest
+from deeplabstream.analysis.totals import OutputPart
 from deeplabstream.analysis.tracks import SpanClock, joined
 from deeplabstream.core.calibration import Calibration, from_marks, parse_mark
 from deeplabstream.core.errors import ExperimentError

@@ -9,7 +9,8 @@ import pytest
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.events import on_spans, trials_of
-from deeplabstream.analysis.measures import MEASURES, with_description
+from deeplabstream.analysis.measures import MEASURES
+from deeplabstream.analysis.measures_page import with_description
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.region_list import (
     PlacesOfRun,

@@ -11,19 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplabstream.analysis.analyse import RunResults, analyse
+from deeplabstream.analysis.arena_plots import occupancy
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.analysis.plots import (
-    PLOTS,
-    PlotOptions,
-    group_plot,
-    label_of,
-    occupancy,
-    plot,
-    save_plot,
-    signal_of,
-    signals_of,
-)
+from deeplabstream.analysis.plot_style import PlotOptions, save_plot
+from deeplabstream.analysis.plots import PLOTS, group_plot, label_of, plot
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
+from deeplabstream.analysis.time_plots import signal_of, signals_of
 from deeplabstream.core.calibration import from_scale
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region

@@ -17,11 +17,8 @@ from hypothesis import strategies as st
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.measured_latency import timing_settings
 from deeplabstream.evidence import evidence_bundle
-from deeplabstream.evidence.evidence_bundle import (
-    METADATA,
-    verify_bundle,
-    write_bundle,
-)
+from deeplabstream.evidence.bundle_verification import verify_bundle
+from deeplabstream.evidence.evidence_bundle import METADATA, write_bundle
 from deeplabstream.files import atomic_replace
 from deeplabstream.files.paths import ROOT
 from deeplabstream.files.rig_folder import MANIFEST, VARIABLE

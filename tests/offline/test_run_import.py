@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 import deeplabstream as dls
 from deeplabstream.analysis.arena_image import arena_image
-from deeplabstream.analysis.plots import plot, save_plot
+from deeplabstream.analysis.plot_style import save_plot
+from deeplabstream.analysis.plots import plot
 from deeplabstream.analysis.region_list import RegionOfInterest, write_places
 from deeplabstream.analysis.report import write_run_report
 from deeplabstream.core.errors import DeepLabStreamError

@@ -1,0 +1,153 @@
+"""Style of plots: colours, fonts, options, and saving as SVG, PDF or PNG.
+
+Colours are distinct for colour-blind readers and in grey print: Okabe and Ito's palette for
+categories, cividis and viridis for numbers. Text stays text in SVG and PDF files.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from deeplabstream.analysis.fonts import OWN, fallbacks, make_legible
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.atomic_replace import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PALETTE = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442",
+    "#000000",
+)  # fmt: skip
+"""Okabe and Ito's colours (jfly.uni-koeln.de/color)."""
+STIMULUS = "#56B4E9"
+FORMATS = ("svg", "pdf", "png")
+_STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,  # names may have a $
+    "svg.fonttype": "none",
+    "svg.hashsalt": "deeplabstream",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+    "figure.dpi": 100,
+}
+_DENSE = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotOptions:
+    """What a plot shows.
+
+    Attributes
+    ----------
+    animal : str
+        Empty: the first one.
+    colour : {"time", "speed"}
+        Colour of the track.
+    image : bool
+        Whether the track is drawn on the image of the arena.
+    bin_size : float
+        Side of an occupancy bin in the unit of the map; 0: a fiftieth of its width.
+    smoothing : float
+        Standard deviation of the occupancy's smoothing, in bins; 0: none.
+    output : str
+        Output of the peri-stimulus average; empty: the first one that was on.
+    signal : str
+        What is averaged: `speed`, a region (share of stimulations with the animal inside),
+        a behaviour (probability), `immobile`, `freezing`, `turning_speed`,
+        `point_distance.NAME`, `point_head_angle.NAME`, `animal_distance.NAME`,
+        `animal_head_angle.NAME`, `contact.NAME` or `wall_distance`; with `approach_speed`
+        also `point_approach.NAME` and `animal_approach.NAME`.
+    before_s : float
+        Time before the onset.
+    after_s : float
+        Time after the onset.
+    """
+
+    animal: str = ""
+    colour: Literal["time", "speed"] = "time"
+    image: bool = True
+    bin_size: float = 0.0
+    smoothing: float = 1.0
+    output: str = ""
+    signal: str = "speed"
+    before_s: float = 5.0
+    after_s: float = 10.0
+
+
+def save_plot(figure: "Figure", path: str | Path) -> Path:
+    """Write a figure as SVG, PDF or PNG; text stays text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What `plot` returned.
+    path : str or pathlib.Path
+        Its ending is the format: .svg, .pdf or .png. An existing file is replaced.
+
+    Raises
+    ------
+    DeepLabStreamError
+        Another ending, or the file can't be written.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    path = Path(path)
+    if path.suffix.lower().lstrip(".") not in FORMATS:
+        raise DeepLabStreamError(f"{path}: expected the ending .svg, .pdf or .png")
+    fixed: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    try:
+        with figure_style(), atomic_file(path) as draft:
+            if path.suffix.lower() != ".svg":  # its reader has fonts of its own
+                make_legible(figure)
+            figure.savefig(draft, metadata=fixed.get(path.suffix.lower()))
+    except OSError as error:
+        reason = error.strerror or error
+        raise DeepLabStreamError(f"Can't write {path}: {reason}") from error
+    return path
+
+
+def png_of(figure: "Figure", dpi: float) -> bytes:
+    """Return a figure as PNG.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What `plot` returned.
+    dpi : float
+        Pixels per inch.
+
+    Returns
+    -------
+    bytes
+        The content of a PNG file.
+    """
+    content = BytesIO()
+    with figure_style():
+        make_legible(figure)
+        figure.savefig(content, format="png", dpi=dpi)
+    return content.getvalue()
+
+
+def figure_style() -> AbstractContextManager[Any]:
+    """Return the context in which figures are drawn and written: fonts, text as text."""
+    from matplotlib import rc_context
+
+    return rc_context(_STYLE | {"font.family": [OWN, *fallbacks()]})
+
+
+def is_dense(figure: "Figure") -> bool:
+    """Return whether a figure has so many lines that reports have them as an image."""
+    from matplotlib.collections import LineCollection
+
+    return any(
+        len(lines.get_paths()) > _DENSE for lines in figure.findobj(LineCollection)
+    )
