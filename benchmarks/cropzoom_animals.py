@@ -70,7 +70,8 @@ def some_of(chosen: argparse.Namespace, folder: Path) -> Path:
 
 def trained(folder: Path, chosen: argparse.Namespace, steps: int, crop: bool) -> Path:
     """Train a network in `folder`, unless it is there; return it."""
-    from deeplabstream.training.training_job import TrainConfig, train
+    from deeplabstream.training.train_config import TrainConfig
+    from deeplabstream.training.training_job import train
 
     if (folder / "predictions.csv").is_file():
         return folder

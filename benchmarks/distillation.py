@@ -46,7 +46,8 @@ from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 from deeplabstream.training.data.label_files import write_labels
 from deeplabstream.training.evaluation.image_prediction import predict_images
-from deeplabstream.training.training_job import TrainConfig, train
+from deeplabstream.training.train_config import TrainConfig
+from deeplabstream.training.training_job import train
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.recording_options import RecordingOptions
 from deeplabstream.video.video_reader import open_video, sample_rows

@@ -130,7 +130,7 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.trigger import TriggerContext as TriggerContext
     from deeplabstream.recording.run_catalogue import RunCatalogue as RunCatalogue
     from deeplabstream.recording.run_catalogue import RunQuery as RunQuery
-    from deeplabstream.training.training_job import TrainConfig as TrainConfig
+    from deeplabstream.training.train_config import TrainConfig as TrainConfig
     from deeplabstream.training.training_job import Trained as Trained
     from deeplabstream.training.training_job import train as train
     from deeplabstream.video.decoding import Converter as Converter
@@ -311,8 +311,8 @@ _PUBLIC = {
         "RunCatalogue",
         "RunQuery",
     ),
+    "deeplabstream.training.train_config": ("TrainConfig",),
     "deeplabstream.training.training_job": (
-        "TrainConfig",
         "Trained",
         "train",
     ),

@@ -275,7 +275,7 @@ def test_a_network_is_trained_and_evaluated(labelled: Path, tmp_path: Path) -> N
         channels=8,
         progress="none",
     )
-    trained = dls.train(config, say=said.append)
+    trained = dls.train(config, report=said.append)
     assert trained.folder == tmp_path / "tiny"
     assert trained.model.skeleton.bodyparts == ("leftear", "rightear")
     assert [error.bodypart for error in trained.errors[0]] == ["leftear", "rightear"]
@@ -312,9 +312,7 @@ def test_what_can_not_be_trained_is_told_before(
 def test_the_command_line_has_the_defaults_of_the_library() -> None:
     parser = train_parser("")
     arguments = parser.parse_args(["--data", "a", "--output", "b"])
-    assert config_of(arguments, "") == dls.TrainConfig(
-        data=Path("a"), output=Path("b"), overrides=[], edges=[]
-    )
+    assert config_of(arguments, "") == dls.TrainConfig(data=Path("a"), output=Path("b"))
 
 
 def test_the_reference_page_is_what_the_docstrings_say() -> None:

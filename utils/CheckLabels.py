@@ -93,7 +93,7 @@ def _print_second(second: SecondLabels) -> None:
     print(f"distance between two persons' labels, px ({files}):")
     for person in second.summary():
         unlike = f"   visible for one only: {person.unlike}" if person.unlike else ""
-        print(f"  {person.bodypart:<12} {person.told}{unlike}")
+        print(f"  {person.bodypart:<12} {person.text}{unlike}")
     for problem in second.problems:
         print(f"not compared: {problem}")
 

@@ -10,9 +10,10 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.files.overwriting import add_overwrite
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.settings.option_fields import limits, option_fields
 from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.training.data.input_size import parse_size
-from deeplabstream.training.training_job import LIMITS, TrainConfig
+from deeplabstream.training.train_config import TrainConfig
 
 
 def train_parser(description: str) -> ProgramParser:
@@ -45,7 +46,7 @@ def train_parser(description: str) -> ProgramParser:
         "models/",
     )  # fmt: skip
     add(
-        "--within", type=number(*LIMITS["within"]), default=RIGHT_PX,
+        "--within", type=_limited("within"), default=RIGHT_PX,
         help="distance in px up to which a point is correct, for the confidence calibration",
     )  # fmt: skip
     add("--resume", action="store_true", help="continue a training that was stopped")
@@ -79,7 +80,7 @@ def train_parser(description: str) -> ProgramParser:
     add("--batch", type=count_or_0, default=8, help="images per step; 0: automatic")
     add("--seed", type=int, default=0)
     add(
-        "--held-out", type=number(*LIMITS["held_out"]), default=0.15,
+        "--held-out", type=_limited("held_out"), default=0.15,
         help="share of held-out images",
     )  # fmt: skip
     add(
@@ -95,11 +96,11 @@ def train_parser(description: str) -> ProgramParser:
     )
     add("--channels", type=count, help="channels of the head; default: 32")
     add(
-        "--sigma", type=number(*LIMITS["sigma"]),
+        "--sigma", type=_limited("sigma"),
         help="width of a peak, in cells of 4 pixels; default: 1.25",
     )  # fmt: skip
     add(
-        "--rotation", type=number(*LIMITS["rotation"]), metavar="DEGREES",
+        "--rotation", type=_limited("rotation"), metavar="DEGREES",
         help="largest rotation of training images; default: from the labelled poses",
     )  # fmt: skip
     add(
@@ -107,11 +108,11 @@ def train_parser(description: str) -> ProgramParser:
         help="mirror half of the images; default: if mirrored poses resemble the labelled ones",
     )  # fmt: skip
     add(
-        "--light", type=number(*LIMITS["light"]), default=1.0,
+        "--light", type=_limited("light"), default=1.0,
         help="strength of brightness changes, 0 to 1",
     )  # fmt: skip
     add(
-        "--moved", type=number(*LIMITS["moved"]), default=0.0,
+        "--moved", type=_limited("moved"), default=0.0,
         help="share of images whose animal is moved to another position (still camera only)",
     )  # fmt: skip
     add(
@@ -173,6 +174,12 @@ def number(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def _limited(name: str) -> Callable[[str], float]:
+    """Return a parser of a number within the limits of a field of `TrainConfig`."""
+    low, high = limits(option_fields(TrainConfig)[name])
+    return number(-math.inf if low is None else low, math.inf if high is None else high)
 
 
 def count(text: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.training import training_job
-from deeplabstream.training.training_job import TrainConfig
+from deeplabstream.training.train_config import TrainConfig
 from tests.training.test_projects import deeplabcut, sleap
 from utils import CheckNetwork, EvaluateNetwork, PredictFrames, TrainNetwork
 
@@ -116,7 +116,7 @@ def test_only_a_resumed_training_continues_from_what_the_folder_holds(
         begun.append(folder)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_job, "_one", stopped)
+    monkeypatch.setattr(training_job, "_train_network", stopped)
     config = TrainConfig(
         data=labelled, output=output, seeds=seeds, size="64x48", imagenet=False,
         overwrite=overwrite, resume=not overwrite, progress="none",
@@ -140,7 +140,7 @@ def test_a_network_that_a_training_over_it_starts_from_stays(
     def stopped(run: object, folder: Path, *rest: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_job, "_one", stopped)
+    monkeypatch.setattr(training_job, "_train_network", stopped)
     config = TrainConfig(
         data=labelled, output=output, size="64x48", start_from=output,
         overwrite=True, progress="none",

@@ -25,7 +25,8 @@ from deeplabstream.training.lightning_pose.result_tables import read_sets
 from deeplabstream.training.losses.configured import losses_on_video
 from deeplabstream.training.losses.unsupervised import PcaLoss, TemporalLoss
 from deeplabstream.training.networks.resnet import ResNet
-from deeplabstream.training.training_job import TrainConfig, _from_config
+from deeplabstream.training.run_preparation import run_from_config
+from deeplabstream.training.train_config import TrainConfig
 from deeplabstream.video.video_reader import open_video
 from utils import TrainNetwork
 
@@ -124,7 +125,7 @@ def test_every_key_without_effect_is_named_once_at_the_start(project: Path) -> N
     ]
     said: list[str] = []
     config = TrainConfig(config=project, output=project.parent / "m", overrides=words)
-    _from_config(config, project, said.append)
+    run_from_config(config, project, said.append)
     (sentence,) = [each for each in said if "without effect" in each]
     assert set(sentence.partition("here: ")[2].split(", ")) == {
         "data.image_resize_dims.depth",
@@ -185,7 +186,7 @@ def test_pca_errors_are_written_whenever_columns_are_named(project: Path) -> Non
         ],
     )
     said: list[str] = []
-    run = _from_config(config, project, said.append)
+    run = run_from_config(config, project, said.append)
     assert run.unlabelled is None
     assert set(run.pca) == {"pca_singleview", "pca_multiview"}
     few = TrainConfig(
@@ -194,7 +195,7 @@ def test_pca_errors_are_written_whenever_columns_are_named(project: Path) -> Non
         overrides=["training.train_prob=0.2"],
     )
     said.clear()
-    assert not _from_config(few, project, said.append).pca
+    assert not run_from_config(few, project, said.append).pca
     assert "no predictions_pca_multiview_error.csv: PCA of 4" in said[-1]
 
 
@@ -221,7 +222,7 @@ def test_the_file_says_how_many_gpus_train_unless_the_user_does(
         device=device,
         devices=given,
     )
-    run = _from_config(config, project, lambda text: None)
+    run = run_from_config(config, project, lambda text: None)
     assert run.settings.devices == devices
 
 
@@ -238,7 +239,7 @@ def test_the_file_says_how_many_threads_prepare_batches_unless_the_user_does(
         overrides=[f"+{key}.num_workers=3"],
         workers=given,
     )
-    run = _from_config(config, project, lambda text: None)
+    run = run_from_config(config, project, lambda text: None)
     assert run.settings.workers == workers
 
 
@@ -397,7 +398,7 @@ def test_weights_come_from_a_file_of_mmpose_or_torchvision(
     words = ["model.backbone=resnet50_animal_ap10k", "model.backbone_pretrained=true"]
     words += ["+model.backbone_checkpoint=res50_ap10k.pth"]
     config = TrainConfig(config=project, output=project.parent / "m", overrides=words)
-    run = _from_config(config, project, lambda text: None)
+    run = run_from_config(config, project, lambda text: None)
     assert run.settings.network.backbone == "resnet50"
     assert run.settings.backbone_file == file
     short = replace(run.settings, steps=1, learning_rate=1e-12)

@@ -60,7 +60,8 @@ from deeplabstream.pose.model.model_folder import (
 )
 from deeplabstream.training.data.labels import Labels, read_labels
 from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
-from deeplabstream.training.training_job import TrainConfig, train
+from deeplabstream.training.train_config import TrainConfig
+from deeplabstream.training.training_job import train
 from deeplabstream.video.video_reader import open_video
 
 WORK = "distillation"
@@ -363,7 +364,7 @@ def _train(
         say(f"{folder} is already trained")
         return folder
     start = candidate.start_from
-    edges = [f"{one}:{other}" for one, other in teachers.skeleton.edges]
+    edges = tuple(f"{one}:{other}" for one, other in teachers.skeleton.edges)
     train(
         TrainConfig(
             data=config.work / "labels" / LABELS,

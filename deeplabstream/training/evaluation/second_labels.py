@@ -37,8 +37,8 @@ class PersonDistance:
     """Labels that one person placed, and the other marked as not visible."""
 
     @property
-    def told(self) -> str:
-        """The distance, for people."""
+    def text(self) -> str:
+        """The distance as text for users."""
         if not self.labels:
             return "none labelled by both"
         return (
