@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.offline.checked_points import with_images
+from deeplabstream.offline.distillation.distill_config import DistillConfig
 from deeplabstream.offline.distillation.distillation import (
-    DistillConfig,
     Distilled,
     conclusion,
     distil,

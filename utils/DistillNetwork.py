@@ -24,8 +24,8 @@ from collections.abc import Sequence
 
 from deeplabstream.startup.arguments import ProgramParser, at_least
 from deeplabstream.core.errors import ModelError
+from deeplabstream.offline.distillation.distill_config import DistillConfig
 from deeplabstream.offline.distillation.distillation import (
-    DistillConfig,
     conclusion,
     distil,
     table,
@@ -47,8 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked["videos"] = video_files(asked["videos"])
     teachers = open_teachers(asked.pop("teacher"))
     asked.pop("rig", None)
-    if any(not each.backbone for each in asked["students"]) and not asked["start_from"]:
-        raise ModelError("--students: a size without a backbone needs --start-from")
     config = DistillConfig(
         command=shlex.join(["python", "utils/DistillNetwork.py", *given]), **asked
     )

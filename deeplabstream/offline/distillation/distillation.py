@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.offline.checked_points import rows_by_video, with_images
+from deeplabstream.offline.distillation.distill_config import DistillConfig
 from deeplabstream.offline.distillation.labelling import (
     HAND,
     HELD_OUT,
@@ -64,75 +65,10 @@ from deeplabstream.training.train_config import TrainConfig
 from deeplabstream.training.training_job import train
 from deeplabstream.video.video_reader import open_video
 
-WORK = "distillation"
 _TIMED = 40
 """Frames on which times are measured."""
 _RANGES = 100
 """Frames with which ranges of 8-bit networks are found, of those to learn from."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DistillConfig:
-    """What to distil, from which videos, and the limits.
-
-    Attributes
-    ----------
-    videos : sequence of pathlib.Path
-        Videos without labels.
-    output : pathlib.Path
-        The model folder to write.
-    within : float
-        Largest median distance of the student to the teacher in held-out frames, px.
-    at_most_ms : float
-        Longest time per frame.
-    count : int
-        Frames that the teacher labels, of all videos together.
-    agree : float
-        Largest spread of the teacher's opinions on one point, px.
-    labels : pathlib.Path, optional
-        Labels made by hand, to learn from and to measure with.
-    check : pathlib.Path, optional
-        Points placed by hand in frames of the videos, to measure with only.
-    students : tuple of Candidate
-        Students in this order; empty: those of the ladder, the fastest first.
-    start_from : str, optional
-        Network whose backbone and weights the students start with.
-    threads, runtime : int, str
-        How the student will run, and is measured. Labelling and training use all cores.
-    held_out : float
-        Share of the labels with which students are measured.
-    steps, batch, seed, device, precision, workers, licence, progress
-        As in `TrainConfig`.
-    """
-
-    videos: Sequence[Path]
-    output: Path
-    within: float
-    at_most_ms: float
-    count: int = 300
-    agree: float = 5.0
-    labels: Path | None = None
-    check: Path | None = None
-    students: tuple[Candidate, ...] = ()
-    start_from: str | None = None
-    threads: int = 1
-    runtime: str = "auto"
-    held_out: float = 0.15
-    steps: int = 1500
-    batch: int = 8
-    seed: int = 0
-    device: str = "cpu"
-    precision: Literal["auto", "full", "mixed"] = "auto"
-    workers: int = 1
-    licence: str = ""
-    command: str = ""
-    progress: Literal["bar", "json", "none"] = "bar"
-    resume: bool = False
-
-    @property
-    def work(self) -> Path:
-        """Folder of all that is made on the way."""
-        return self.output / WORK
 
 
 @dataclass(frozen=True, slots=True)
