@@ -46,7 +46,7 @@ UNCHECKED_INSIDE = frozenset(
         "deeplabstream/engine", "deeplabstream/files",
         "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",
         "deeplabstream/numerics", "deeplabstream/offline", "deeplabstream/plugins",
-        "deeplabstream/pose", "deeplabstream/recording", "deeplabstream/settings",
+        "deeplabstream/pose", "deeplabstream/settings",
         "deeplabstream/simulation", "deeplabstream/startup", "deeplabstream/training",
         "deeplabstream/video", "cameras", "outputs", "experiments", "utils", "app.py",
         "DeepLabStream.py",

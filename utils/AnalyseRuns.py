@@ -57,7 +57,7 @@ from deeplabstream.files.overwriting import add_overwrite, check_free
 from deeplabstream.core.regions import parse_region
 from deeplabstream.recording.run_folder import stem
 from deeplabstream.recording.run_catalogue import RunQuery
-from deeplabstream.recording.run_list import read_notes
+from deeplabstream.recording.run_summary import read_notes
 
 WORDS = ("--position", "--head", "--phases")
 """Options that take several words."""
@@ -148,7 +148,7 @@ def _query(asked: argparse.Namespace) -> RunQuery:
         tags=asked.tag,
         first=asked.since,
         last=asked.until,
-        words=asked.words,
+        text=asked.words,
         excluded=asked.with_excluded,
     )
 

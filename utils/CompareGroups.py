@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from deeplabstream.analysis.group_statistics import (
     add_comparison,
     compare_groups,
-    in_words,
+    results_sentence,
 )
 from deeplabstream.analysis.study import check_ending, read_table, write_table
 from deeplabstream.startup.arguments import ProgramParser
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked.test,
     )
     for row in found.table.to_dict("records"):
-        print(in_words(row))
+        print(results_sentence(row))
     for note in found.notes:
         print(note, file=sys.stderr)
     if asked.output is not None:

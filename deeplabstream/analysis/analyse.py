@@ -58,7 +58,7 @@ from deeplabstream.analysis.visits import (
 )
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import Polygon
-from deeplabstream.recording.run_list import summarise
+from deeplabstream.recording.run_summary import summarise
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -160,11 +160,11 @@ class RunResults:
             There is no such number.
         """
         animal = animal or next(iter(self.tracks), "")
-        for each in self.values:
-            if (each.measure.name, each.of) == (measure, of) and (
-                each.animal, each.span.name
+        for value in self.values:
+            if (value.measure.name, value.of) == (measure, of) and (
+                value.animal, value.span.name
             ) == (animal, span):  # fmt: skip
-                return each.value
+                return value.value
         raise DeepLabStreamError(
             f"{self.data.folder.path.name} has no {measure} of {of or 'the animal'} for "
             f"{animal!r} in {span!r}"
@@ -173,14 +173,14 @@ class RunResults:
     @cached_property
     def info(self) -> dict[str, str]:
         """Run, start, experiment, group and camera: the first columns of the table."""
-        said = summarise(self.data.folder.path)
+        summary = summarise(self.data.folder.path)
         return {
             "run": self.data.folder.path.name,
-            "started": said.started.isoformat(timespec="seconds")
-            if said.started
+            "started": summary.started.isoformat(timespec="seconds")
+            if summary.started
             else "",
-            "experiment": said.experiment,
-            "group": said.group,
+            "experiment": summary.experiment,
+            "group": summary.group,
             "camera": self.data.camera,
         }
 
@@ -209,9 +209,9 @@ class RunResults:
         """Yield a row per animal and span, each measure a column."""
         start_s = self.spans[0].start_s
         by_row: dict[tuple[str, Span], dict[str, Any]] = {}
-        for each in self.values:
-            row = by_row.setdefault((each.animal, each.span), {})
-            row[each.column] = each.value
+        for value in self.values:
+            row = by_row.setdefault((value.animal, value.span), {})
+            row[value.column] = value.value
         for (animal, span), numbers in by_row.items():
             yield {
                 **self.info,
@@ -250,15 +250,15 @@ class RunResults:
         return pd.DataFrame(
             {
                 **self.info,
-                "animal": self.subject_of(each.animal),
-                "span": each.span.name,
-                "kind": each.span.kind,
-                "measure": each.measure.name,
-                "of": each.of,
-                "value": each.value,
-                "unit": each.unit,
+                "animal": self.subject_of(value.animal),
+                "span": value.span.name,
+                "kind": value.span.kind,
+                "measure": value.measure.name,
+                "of": value.of,
+                "value": value.value,
+                "unit": value.unit,
             }
-            for each in self.values
+            for value in self.values
         )
 
 
@@ -350,10 +350,10 @@ class _Analysis:
         try:
             return self.data.skeleton.indices(parts)
         except KeyError as error:
-            there = ", ".join(self.data.skeleton.bodyparts)
+            names = ", ".join(self.data.skeleton.bodyparts)
             raise DeepLabStreamError(
                 f"{option}: {self.data.folder.path.name} has no body part {error}; its body "
-                f"parts: {there}"
+                f"parts: {names}"
             ) from error
 
     def _position(self) -> list[int]:
@@ -393,7 +393,9 @@ class _Analysis:
         for at, (name, track) in enumerate(tracks.items()):
             targets = self._targets(at, tracks)
             for subject, found in targets.items():
-                everything |= {(name, subject, of): each for of, each in found.items()}
+                everything |= {
+                    (name, subject, of): target for of, target in found.items()
+                }
             own_visits = {r.name: visits[name, r.name] for r in self.regions}
             for span in spans:
                 parts = self._parts(track, own_visits, targets, SpanClock(span.spans))
@@ -415,7 +417,7 @@ class _Analysis:
             for at, (name, track) in enumerate(tracks.items())
         }
         for shares in quality.values():
-            self.notes += [f"{POOR}{each}" for each in shares if each.is_poor]
+            self.notes += [f"{POOR}{share}" for share in shares if share.is_poor]
         return RunResults(
             self.data, self.options, self.unit, spans, tuple(values), tracks, visits,
             {name: bouts for name, (bouts, _) in self.behaviours.items()}, everything,
@@ -482,8 +484,8 @@ class _Analysis:
         if not region.bodyparts:
             points = points.mean(axis=1, keepdims=True)
         margins = [
-            own if asked is None else asked
-            for asked, own in (
+            own if option is None else option
+            for option, own in (
                 (options.enter_margin, region.enter_margin),
                 (options.exit_margin, region.exit_margin),
             )
@@ -527,11 +529,11 @@ class _Analysis:
 
     def _wall(self, animal: int, own: AnimalTrack) -> Target:
         name = self.options.arena
-        arena = next((each for each in self.regions if each.name == name), None)
+        arena = next((region for region in self.regions if region.name == name), None)
         if arena is None:
-            there = ", ".join(each.name for each in self.regions) or "none"
+            names = ", ".join(region.name for region in self.regions) or "none"
             raise DeepLabStreamError(
-                f"arena = {name}: no such region; regions: {there}"
+                f"arena = {name}: no such region; regions: {names}"
             )
         region, calibration = arena.region, self.data.calibration
         if arena.unit != self.unit and calibration is not None:
@@ -588,7 +590,8 @@ class _Analysis:
         if track.heading is not None:
             parts["head"] = {"": part}
         parts["region"] = {
-            name: RegionPart(part, each) for name, each in visits.items()
+            name: RegionPart(part, region_visits)
+            for name, region_visits in visits.items()
         }
         for subject, found in targets.items():
             parts[subject] = {

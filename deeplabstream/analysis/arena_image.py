@@ -33,12 +33,12 @@ def arena_image(data: RunData) -> Image | None:
         return None
     try:
         reader = open_video(video)
-        wanted = np.unique(np.linspace(0, len(reader) - 1, FRAMES).astype(np.int64))
-        found = [each.image for each in reader.images_at(wanted)]
+        numbers = np.unique(np.linspace(0, len(reader) - 1, FRAMES).astype(np.int64))
+        found = [frame.image for frame in reader.images_at(numbers)]
     except (DeepLabStreamError, OSError):
         return None
     images = [
-        each for each in found if each is not None and each.shape[:2] == data.size
+        image for image in found if image is not None and image.shape[:2] == data.size
     ]
     if not images:
         return None

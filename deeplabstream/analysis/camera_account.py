@@ -59,7 +59,7 @@ def counted_frames(folder: RunFolder) -> Iterator[dict[str, Any]]:
     """
     facts = folder.facts
     yield from facts.get("accounting") or ()
-    named = {each["camera"] for each in facts.get("accounting") or ()}
+    named = {account["camera"] for account in facts.get("accounting") or ()}
     for camera in facts["cameras"]:
         if camera in named:
             continue
@@ -99,8 +99,8 @@ def latencies(
         for name in ("exposed", "arrived", "posed", "decided", "written")
     }
     for first, last in INTERVALS:
-        there = times[last] > 0
-        took = times[last][there] - times[first][there]
+        timed = times[last] > 0
+        took = times[last][timed] - times[first][timed]
         if len(took):
             yield _latency(camera, f"{first} to {last}", took)
     for output, pairs in acted.items():
@@ -123,8 +123,8 @@ def acted_times(
         if row["kind"] != "ack" or row["camera"] != camera:
             continue
         if row["exposed_ns"] and row.get("acted_ns"):
-            each = int(row["exposed_ns"]), int(row["acted_ns"])
-            found.setdefault(row["name"], []).append(each)
+            pair = int(row["exposed_ns"]), int(row["acted_ns"])
+            found.setdefault(row["name"], []).append(pair)
     return found
 
 

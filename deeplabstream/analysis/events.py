@@ -79,12 +79,14 @@ def trials_of(
     done: dict[int, tuple[float, str]] = {}
     for time_s, text in marks:
         if found := _TRIAL.fullmatch(text):
-            number, words = int(found[1]), (found[2] or "").strip()
-            (done if number in begun else begun).setdefault(number, (time_s, words))
+            number, label = int(found[1]), (found[2] or "").strip()
+            (done if number in begun else begun).setdefault(number, (time_s, label))
     trials = []
     starts = sorted(time_s for time_s, _ in begun.values())
-    for number, (start_s, stimulus) in sorted(begun.items(), key=lambda each: each[1]):
-        later = [each for each in starts if each > start_s]
+    for number, (start_s, stimulus) in sorted(
+        begun.items(), key=lambda trial: trial[1]
+    ):
+        later = [start for start in starts if start > start_s]
         until_s, outcome = done.get(number, (min([*later, end_s]), ""))
         reaction_s = _first_true(answers, start_s, until_s) - start_s
         trials.append(
@@ -111,13 +113,13 @@ def stages_of(statuses: Sequence[str], t: Floats) -> Mapping[str, Spans]:
         Time of each frame, s. A status lasts to the next frame.
     """
     found: dict[str, list[tuple[float, float]]] = {}
-    words = np.asarray(statuses, object)
-    if len(words) < 2:
+    texts = np.asarray(statuses, object)
+    if len(texts) < 2:
         return {}
-    changes = np.flatnonzero(np.concatenate([[True], words[1:] != words[:-1]]))
+    changes = np.flatnonzero(np.concatenate([[True], texts[1:] != texts[:-1]]))
     for at, start in enumerate(changes):
-        end = changes[at + 1] if at + 1 < len(changes) else len(words) - 1
-        name = str(words[start]).removeprefix("back to ")
+        end = changes[at + 1] if at + 1 < len(changes) else len(texts) - 1
+        name = str(texts[start]).removeprefix("back to ")
         if name and not _NO_STAGE.fullmatch(name) and end > start:
             found.setdefault(name, []).append((t[start], t[end]))
     return {name: np.array(spans) for name, spans in found.items()}

@@ -31,8 +31,8 @@ def fallbacks() -> tuple[str, ...]:
     """Return those of the other fonts that this computer has."""
     from matplotlib.font_manager import fontManager
 
-    there = {font.name for font in fontManager.ttflist}
-    return tuple(name for name in _OTHERS if name in there)
+    installed = {font.name for font in fontManager.ttflist}
+    return tuple(name for name in _OTHERS if name in installed)
 
 
 def legible(text: str) -> str:
@@ -40,14 +40,16 @@ def legible(text: str) -> str:
     if text.isascii():
         return text
     known = _letters()
-    lacking = "".join({each for each in text if ord(each) not in known} - {"\n", "\t"})
+    lacking = "".join(
+        {letter for letter in text if ord(letter) not in known} - {"\n", "\t"}
+    )
     if not lacking:
         return text
     return re.sub(f"[{re.escape(lacking)}]+", _numbers, text)
 
 
 def _numbers(found: "re.Match[str]") -> str:
-    return f"[{' '.join(f'U+{ord(each):04X}' for each in found[0])}]"
+    return f"[{' '.join(f'U+{ord(letter):04X}' for letter in found[0])}]"
 
 
 @lru_cache(maxsize=1)
@@ -67,8 +69,8 @@ def make_legible(figure: "Figure") -> None:
     from matplotlib.text import Text
     from matplotlib.ticker import FuncFormatter
 
-    for each in figure.findobj(Text):
-        each.set_text(legible(each.get_text()))
+    for text in figure.findobj(Text):
+        text.set_text(legible(text.get_text()))
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = axis.get_major_formatter()

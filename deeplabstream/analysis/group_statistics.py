@@ -125,9 +125,9 @@ def compare_groups(
     levels = list(levels) or [word for word in dict.fromkeys(rows[by]) if word]
     missing = [level for level in levels if level not in set(rows[by])]
     if missing or len(set(levels)) < 2:
-        there = ", ".join(dict.fromkeys(rows[by].replace("", "(empty)"))) or "nothing"
+        groups = ", ".join(dict.fromkeys(rows[by].replace("", "(empty)"))) or "nothing"
         what = f"no {', '.join(missing)}" if missing else "fewer than two groups"
-        raise DeepLabStreamError(f"column {by}: {what}; it contains {there}")
+        raise DeepLabStreamError(f"column {by}: {what}; it contains {groups}")
     rows = rows[rows[by].isin(levels)]
     notes: list[str] = []
     found: list[dict[str, Any]] = []
@@ -136,32 +136,36 @@ def compare_groups(
         _check_pairing(wide, by, paired)
         if paired:
             whole = wide.dropna()
-            if out := [str(each) for each in wide.index if each not in whole.index]:
+            if out := [
+                str(animal) for animal in wide.index if animal not in whole.index
+            ]:
                 notes.append(f"{measure}: not in all groups: {', '.join(out)}")
             wide = whole
         found += _Measure(measure, wide, paired, test, notes).rows()
     return Comparison(_corrected(pd.DataFrame(found)), tuple(dict.fromkeys(notes)))
 
 
-def in_words(row: Mapping[str, object]) -> str:
+def results_sentence(row: Mapping[str, object]) -> str:
     """Return a row of a comparison as in the results section of a paper."""
-    words = f"{row['measure']}, {row['comparison']} (n = {row['n']}): "
+    sentence = f"{row['measure']}, {row['comparison']} (n = {row['n']}): "
     if not row["test"]:
-        return f"{words}not tested"
+        return f"{sentence}not tested"
     if row["of"]:
-        words += (
+        sentence += (
             f"difference of {row['of']} {row['difference']:.4g} "
             f"[{row['ci_low']:.4g}, {row['ci_high']:.4g}], "
         )
-    words += f"{row['effect_size']} {row['effect']:.3g}, {row['test']}: "
-    return f"{words}p = {row['p']:.3g}, p (Holm) = {row['p_holm']:.3g}; {row['reason']}"
+    sentence += f"{row['effect_size']} {row['effect']:.3g}, {row['test']}: "
+    return (
+        f"{sentence}p = {row['p']:.3g}, p (Holm) = {row['p_holm']:.3g}; {row['reason']}"
+    )
 
 
 def _rows_of(table: "DataFrame", by: str, measures: Sequence[str]) -> "DataFrame":
     for name in ("animal", "span", by, *measures):
         if name not in table:
-            there = ", ".join(str(each) for each in table.columns)
-            raise DeepLabStreamError(f"no column {name}; the table has: {there}")
+            columns = ", ".join(str(column) for column in table.columns)
+            raise DeepLabStreamError(f"no column {name}; the table has: {columns}")
     for name in measures:
         if table[name].dtype.kind not in "fiu":
             raise DeepLabStreamError(f"column {name} does not contain numbers")
@@ -221,17 +225,21 @@ class _Measure:
                 f"{a} - {b}": self.values[a] - self.values[b]
                 for a, b in combinations(self.values, 2)
             }
-        if equal := [name for name, each in samples.items() if self._are_equal(each)]:
+        if equal := [
+            name for name, sample in samples.items() if self._are_equal(sample)
+        ]:
             return False, f"all values of {equal[0]} are equal"
         tested = {
-            name: each for name, each in samples.items() if len(each) >= _FEWEST_SHAPIRO
+            name: sample
+            for name, sample in samples.items()
+            if len(sample) >= _FEWEST_SHAPIRO
         }
         if not tested:
             return True, "too few animals for a test of normality"
         import scipy.stats
 
-        for name, each in tested.items():
-            p = float(scipy.stats.shapiro(each).pvalue)
+        for name, sample in tested.items():
+            p = float(scipy.stats.shapiro(sample).pvalue)
             if p < _ALPHA:
                 return False, f"{name} is not normal (Shapiro-Wilk, p = {p:.3g})"
         return True, "no deviation from normality (Shapiro-Wilk)"
@@ -246,13 +254,13 @@ class _Measure:
         The ranks of three or more phases can, unless the amount is 0.
         """
         changes = [a - b for a, b in combinations(values, 2)]
-        if not all(self._are_equal(each) for each in changes):
+        if not all(self._are_equal(change) for change in changes):
             return False
         is_zero = bool((np.abs(changes) <= self.rounding).all())
         return self.is_means or len(values) == 2 or is_zero
 
     def _row(self, comparison: str, groups: Sequence[str]) -> dict[str, Any]:
-        counts = ", ".join(f"{each}: {len(self.values[each])}" for each in groups)
+        counts = ", ".join(f"{group}: {len(self.values[group])}" for group in groups)
         row: dict[str, Any] = {"measure": self.name, "comparison": comparison}
         row |= {"n": counts, "test": "", "reason": ""}
         numbers = (
@@ -263,13 +271,13 @@ class _Measure:
         return row
 
     def _can_be_tested(self, comparison: str, groups: Sequence[str]) -> bool:
-        values = [self.values[each] for each in groups]
-        equal = [each for each in groups if self._are_equal(self.values[each])]
+        values = [self.values[group] for group in groups]
+        equal = [group for group in groups if self._are_equal(self.values[group])]
         # Welch's ANOVA divides by each variance, Welch's t-test by their sum.
         most_equal = 1 if len(groups) == 2 else 0
         is_repeated = self.paired and self.is_means and len(groups) > 2
         fewest = _FEWEST_REPEATED if is_repeated else _FEWEST
-        if any(len(each) < fewest for each in values):
+        if any(len(sample) < fewest for sample in values):
             why = f"fewer than {fewest} animals in a group"
         elif self._are_equal(np.concatenate(values)):
             why = "all values are equal"
@@ -374,10 +382,10 @@ def _pingouin() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide what pingouin and SciPy say without need.
+    """Hide warnings of pingouin and SciPy that need no action.
 
-    pingouin uses what a later pandas will not have: it is pinned. SciPy doubts the variance
-    of a group with equal values; it is 0.
+    pingouin uses what a later pandas will not have: it is pinned. SciPy warns of
+    a group with equal values, whose variance is 0.
     """
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)

@@ -32,7 +32,7 @@ from deeplabstream.settings.sections import Settings, effective
 Place = tuple[float, float]
 
 LIVE: Mapping[Subject, tuple[Measure, ...]] = {
-    of: tuple(each for each in MEASURES if each.live and each.of == of)
+    of: tuple(measure for measure in MEASURES if measure.live and measure.of == of)
     for of in ("track", "mobility", "region", "output")
 }
 """Measures that are computed during a run, by what they are computed of."""
@@ -313,9 +313,11 @@ class _LiveTrack:
 
     def __init__(self, plan: LivePlan, zero_s: float) -> None:
         options, skeleton = plan.options, plan.skeleton
-        asked = options.position
+        position = options.position
         self._position = (
-            skeleton.indices(asked) if asked else usual_position(skeleton.bodyparts)
+            skeleton.indices(position)
+            if position
+            else usual_position(skeleton.bodyparts)
         )
         self._max_gap_s = options.max_gap_s + _TOLERANCE_S
         to_mm = plan.calibration.place_mm if plan.calibration is not None else None
@@ -609,13 +611,19 @@ class LiveMeasures:
     def _check(self, measure: str, of: str, region: str) -> None:
         """Raise ExperimentError unless a measure of this name and region is computed."""
         subjects: tuple[Subject, ...] = ("region",) if of else ("track", "mobility")
-        known = [each.name for subject in subjects for each in LIVE[subject]]
+        known = [
+            known_measure.name
+            for subject in subjects
+            for known_measure in LIVE[subject]
+        ]
         if measure not in known:
             what = f"of the region {of!r}" if of else "of an animal itself"
             raise ExperimentError(
                 f"there is no live measure {measure!r} {what}; there are {', '.join(known)}"
             )
-        if of and all(each.name != region for each in self._plan.regions):
+        if of and all(
+            known_region.name != region for known_region in self._plan.regions
+        ):
             known_regions = ", ".join(self._plan.names) or "none"
             raise ExperimentError(
                 f"measure {measure}: no trigger {of!r} with a region on the deciding camera; "

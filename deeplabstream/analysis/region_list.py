@@ -78,15 +78,17 @@ class PlacesOfRun:
     ) -> "PlacesOfRun":
         """Return these and others; of equal names the last one counts."""
         return PlacesOfRun(
-            tuple({each.name: each for each in (*self.regions, *regions)}.values()),
-            tuple({each.name: each for each in (*self.points, *points)}.values()),
+            tuple(
+                {region.name: region for region in (*self.regions, *regions)}.values()
+            ),
+            tuple({point.name: point for point in (*self.points, *points)}.values()),
         )
 
     def of(self, camera: str) -> "PlacesOfRun":
         """Return those of one camera."""
         return PlacesOfRun(
-            tuple(each for each in self.regions if each.camera in ("", camera)),
-            tuple(each for each in self.points if each.camera in ("", camera)),
+            tuple(region for region in self.regions if region.camera in ("", camera)),
+            tuple(point for point in self.points if point.camera in ("", camera)),
         )
 
 
@@ -100,10 +102,10 @@ def trigger_settings(
     recorded = facts.get("triggers")
     if isinstance(recorded, Mapping):
         return {str(k): dict(v) for k, v in recorded.items() if isinstance(v, Mapping)}
-    words = read_sections(settings_text).words
+    sections = read_sections(settings_text).words
     return {
         title.partition(" ")[2]: dict(keys)
-        for title, keys in words.items()
+        for title, keys in sections.items()
         if title.startswith("Trigger ")
     }
 
@@ -119,9 +121,11 @@ def places_of_triggers(
     points: list[PointOfInterest] = []
     for name, keys in triggers.items():
         found = _region_of(name, keys, deciding_camera)
-        if found is not None and all(_shape(found) != _shape(each) for each in regions):
+        if found is not None and all(
+            _shape(found) != _shape(known) for known in regions
+        ):
             regions.append(found)
-        numbers = [_number(word) for word in _words(keys.get("POINT"))]
+        numbers = [_number(word) for word in _names(keys.get("POINT"))]
         if len(numbers) == 2 and all(map(isfinite, numbers)):
             x, y = numbers
             camera, unit = _view(keys, deciding_camera)
@@ -138,7 +142,9 @@ def region_names(
     for name, keys in triggers.items():
         if (found := _region_of(name, keys, deciding_camera)) is not None:
             shape = _shape(found)
-            names[name] = next(each.name for each in known if _shape(each) == shape)
+            names[name] = next(
+                region.name for region in known if _shape(region) == shape
+            )
     return names
 
 
@@ -154,18 +160,18 @@ def _region_of(
     name: str, keys: Mapping[str, Any], deciding_camera: str
 ) -> RegionOfInterest | None:
     """Return the region of a trigger; None: it has none, or one that can't be read."""
-    words = keys.get("REGION")
+    region = keys.get("REGION")
     usual = "any" if keys.get("KIND") == "OutsideRegion" else "all"
     camera, unit = _view(keys, deciding_camera)
-    if not words:
+    if not region:
         return None
     try:
         return RegionOfInterest(
             name,
-            parse_region(words),
+            parse_region(region),
             camera,
             unit,
-            _words(keys.get("BODYPARTS")),
+            _names(keys.get("BODYPARTS")),
             "any" if str(keys.get("INSIDE") or usual) == "any" else "all",
             float(keys.get("ENTER_MARGIN") or 0),
             float(keys.get("EXIT_MARGIN") or 0),
@@ -179,7 +185,7 @@ def _shape(region: RegionOfInterest) -> dict[str, Any]:
     return {**asdict(region), "name": "", "region": str(region.region)}
 
 
-def _words(value: object) -> tuple[str, ...]:
+def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(word.strip() for word in value.split(",") if word.strip())
     return tuple(map(str, value)) if isinstance(value, Iterable) else ()
@@ -202,16 +208,16 @@ def read_places(run: Path) -> PlacesOfRun:
         regions = tuple(
             RegionOfInterest(
                 **{
-                    **each,
-                    "region": parse_region(each["region"]),
-                    "bodyparts": tuple(each.get("bodyparts", ())),
+                    **entry,
+                    "region": parse_region(entry["region"]),
+                    "bodyparts": tuple(entry.get("bodyparts", ())),
                     "source": "added",
                 }
             )
-            for each in found["regions"]
+            for entry in found["regions"]
         )
         points = tuple(
-            PointOfInterest(**{**each, "source": "added"}) for each in found["points"]
+            PointOfInterest(**{**entry, "source": "added"}) for entry in found["points"]
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DeviceError(
@@ -254,8 +260,8 @@ def _write(
     regions: Sequence[RegionOfInterest],
     points: Sequence[PointOfInterest],
 ) -> None:
-    for each in (regions, points):
-        names = [place.name for place in each]
+    for places in (regions, points):
+        names = [place.name for place in places]
         if "" in names or len(set(names)) < len(names):
             raise DeepLabStreamError(
                 f"{run / REGIONS}: each region and each point needs a name of its own, "
@@ -263,8 +269,8 @@ def _write(
             )
     content = {
         "schema": 1,
-        "regions": [_plain(each, str(each.region)) for each in regions],
-        "points": [_plain(each) for each in points],
+        "regions": [_plain(region, str(region.region)) for region in regions],
+        "points": [_plain(point) for point in points],
     }
     write_json(run / REGIONS, content)
 
@@ -272,6 +278,6 @@ def _write(
 def _plain(
     place: RegionOfInterest | PointOfInterest, region: str = ""
 ) -> dict[str, Any]:
-    words = {**asdict(place), "region": region} if region else asdict(place)
-    words.pop("source")
-    return words
+    entry = {**asdict(place), "region": region} if region else asdict(place)
+    entry.pop("source")
+    return entry

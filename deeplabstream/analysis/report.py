@@ -95,11 +95,11 @@ def write_study_report(
     """
     check_report_name(Path(file))
     document = study_document(
-        [Path(each) for each in folders],
+        [Path(folder) for folder in folders],
         options or AnalysisOptions(),
         study or StudyOptions(),
         query,
-        [Path(each) for each in excluded],
+        [Path(folder) for folder in excluded],
         processes,
     )
     return _write(document, Path(file))

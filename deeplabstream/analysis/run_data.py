@@ -188,14 +188,14 @@ def _read(
     notes: list[str],
 ) -> RunData:
     facts, text = run.facts, run.settings_text
-    words = read_sections(text).words
-    deciding = words.get("Experiment", {}).get("CAMERA", "")
+    sections = read_sections(text).words
+    deciding = sections.get("Experiment", {}).get("CAMERA", "")
     camera = _camera(run, camera or deciding, bool(camera))
     frames = read_frames(run, camera).of_analysis()
     t = np.round(frames.times_s, 6)  # as the tables have it
     keep = np.concatenate([[True], np.diff(t) > 0]) if len(t) else np.zeros(0, bool)
     poses = frames.poses
-    notes += _said_of_corrections(run, frames)
+    notes += _correction_notes(run, frames)
     threshold = run.thresholds.of(camera) if threshold is None else threshold
     points = poses.seen(threshold).astype(np.float64)
     flags = frames.rows["flags"].fillna("")
@@ -234,7 +234,7 @@ def _read(
             f"{ran} experiments ran: results span from the start of the first one to the "
             "end of the last one; choose a part with start_s and end_s"
         )
-    answer = _experiment_keys(facts, words).get("ANSWER", "")
+    answer = _experiment_keys(facts, sections).get("ANSWER", "")
     added = read_places(run.path)
     known = places_of_triggers(trigger_settings(facts, text), deciding or camera)
     return RunData(
@@ -248,7 +248,7 @@ def _read(
         animals=_animals(facts, poses.animals),
         threshold=threshold,
         size=poses.size,
-        calibration=_calibration(words.get(f"Camera {camera}", {}), notes),
+        calibration=_calibration(sections.get(f"Camera {camera}", {}), notes),
         places=known.of(camera).with_added(
             added.of(camera).regions, added.of(camera).points
         ),
@@ -266,22 +266,22 @@ def _read(
     )
 
 
-def _camera(run: RunFolder, camera: str, was_asked: bool) -> str:
+def _camera(run: RunFolder, camera: str, is_chosen: bool) -> str:
     found = analysed_cameras(run)
     if camera in found:
         return camera
-    if was_asked or not found:
-        there = ", ".join(found) or "none"
-        of = f" of camera {camera}" if was_asked else ""
-        raise DeviceError(f"{run.path} has no poses{of}; cameras with poses: {there}")
+    if is_chosen or not found:
+        names = ", ".join(found) or "none"
+        of = f" of camera {camera}" if is_chosen else ""
+        raise DeviceError(f"{run.path} has no poses{of}; cameras with poses: {names}")
     return found[0]
 
 
-def _said_of_corrections(run: RunFolder, frames: RecordedFrames) -> Iterator[str]:
+def _correction_notes(run: RunFolder, frames: RecordedFrames) -> Iterator[str]:
     """Yield which poses the results use, where there are corrections."""
-    if said := poses_in_use(run.path, run.corrected, frames.camera):
+    if sentence := poses_in_use(run.path, run.corrected, frames.camera):
         share = frames.corrected.any(axis=(1, 2)).mean() if len(frames) else 0
-        yield f"{said}, on {share:.1%} of the frames" if run.corrected else said
+        yield f"{sentence}, on {share:.1%} of the frames" if run.corrected else sentence
 
 
 def _animals(facts: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -289,11 +289,11 @@ def _animals(facts: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...
     return (own,) if len(names) == 1 and own else names
 
 
-def _calibration(words: Words, notes: list[str]) -> Calibration | None:
-    scale, marks = words.get("MM_PER_PIXEL", ""), words.get("MARKS", "")
+def _calibration(keys: Words, notes: list[str]) -> Calibration | None:
+    scale, marks = keys.get("MM_PER_PIXEL", ""), keys.get("MARKS", "")
     try:
         if marks:
-            return from_marks([parse_mark(each) for each in marks.split(",")])
+            return from_marks([parse_mark(mark) for mark in marks.split(",")])
         return from_scale(float(scale)) if scale else None
     except ValueError as error:
         notes.append(f"settings.ini: the calibration can't be used: {error}")
@@ -301,13 +301,13 @@ def _calibration(words: Words, notes: list[str]) -> Calibration | None:
 
 
 def _experiment_keys(
-    facts: Mapping[str, Any], words: Mapping[str, Words]
+    facts: Mapping[str, Any], sections: Mapping[str, Words]
 ) -> Mapping[str, Any]:
     recorded = facts.get("experiment")
     if isinstance(recorded, Mapping):
         return recorded
-    name = words.get("Experiment", {}).get("EXP_NAME", "")
-    return words.get(f"Experiment {name}", {})
+    name = sections.get("Experiment", {}).get("EXP_NAME", "")
+    return sections.get(f"Experiment {name}", {})
 
 
 def _output_spans(
@@ -316,8 +316,8 @@ def _output_spans(
     edges: dict[str, list[tuple[float, float]]] = {}
     for row in events:
         if row["kind"] == "edge":
-            each = float(row["time_s"]), float(row["level"])
-            edges.setdefault(row["name"], []).append(each)
+            edge = float(row["time_s"]), float(row["level"])
+            edges.setdefault(row["name"], []).append(edge)
     found = {}
     for name, found_edges in edges.items():
         ordered = sorted(found_edges, key=lambda edge: edge[0])
@@ -329,11 +329,11 @@ def _output_spans(
 def _trigger_spans(table: RunTable, end_s: float) -> dict[str, Spans]:
     changes: dict[str, list[tuple[float, float]]] = {}
     for row in table.rows():
-        each = float(row["time_s"]), float(row["answer"] == "1")
-        changes.setdefault(row["trigger"], []).append(each)
+        change = float(row["time_s"]), float(row["answer"] == "1")
+        changes.setdefault(row["trigger"], []).append(change)
     return {
-        name: on_spans([time for time, _ in each], [on for _, on in each], end_s)
-        for name, each in changes.items()
+        name: on_spans([time for time, _ in change], [on for _, on in change], end_s)
+        for name, change in changes.items()
     }
 
 

@@ -39,9 +39,9 @@ from deeplabstream.recording.recorded_frames import (
 )
 from deeplabstream.recording.run_folder import RunFolder, application_version
 from deeplabstream.recording.run_json import validate_facts
-from deeplabstream.recording.run_list import RunSummary, summarise
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import IMPORTED
+from deeplabstream.recording.run_summary import RunSummary, summarise
 from deeplabstream.recording.table_reader import is_experiment_boundary
 from deeplabstream.settings.ini_reading import read_sections
 
@@ -108,11 +108,11 @@ def run_document(
         *_events(read),
     ]
     summary = read.summary
-    words = [summary.animal, summary.group, summary.experiment]
+    parts = [summary.animal, summary.group, summary.experiment]
     written = f"written by DeepLabStream {application_version()}"
     return Document(
         f"Run {run.resolve().name}",
-        " · ".join([*filter(None, words), written]),
+        " · ".join([*filter(None, parts), written]),
         list(_warnings(read)),
         sections,
     )
@@ -122,11 +122,11 @@ def _read(run: Path, options: AnalysisOptions) -> _Run:
     notes: list[str] = []
     folder = open_run_folder(run, notes.append)
     cameras = analysed_cameras(folder) if folder.facts.get("skeleton") else []
-    wanted = [options.camera] if options.camera else cameras
+    selected = [options.camera] if options.camera else cameras
     results: dict[str, RunResults] = {}
     failed: dict[str, str] = {}
     frames: dict[str, RecordedFrames] = {}
-    for camera in wanted:
+    for camera in selected:
         own = replace(options, camera=camera)
         try:
             results[camera] = analyse(folder, own)
@@ -155,9 +155,9 @@ def _warnings(run: _Run) -> Iterator[str]:
     for camera, results in run.results.items():
         where = f"camera {camera}: " if len(run.results) > 1 else ""
         for shares in results.quality.values():
-            for each in shares:
-                if each.is_poor:
-                    yield f"Poor tracking: {where}{each}"
+            for share in shares:
+                if share.is_poor:
+                    yield f"Poor tracking: {where}{share}"
     if not run.results and not run.failed:
         yield "No poses: nothing was analysed, so there are no measures and no plots."
     for camera, error in run.failed.items():
@@ -197,14 +197,14 @@ def _who(run: _Run) -> Table:
         ("cameras", "; ".join(_camera(run, name) for name in facts["cameras"])),
         *((
             f"network {camera}".strip(),
-            f"{each.get('name')}, confidence threshold {each.get('threshold'):g}, "
-            f"{each.get('provider') or 'provider not known'}"
-            + (f", SHA-256 {each['sha256'][:16]}…" if each.get("sha256") else ""),
-        ) for camera, each in networks.items() if each),
+            f"{network.get('name')}, confidence threshold {network.get('threshold'):g}, "
+            f"{network.get('provider') or 'provider not known'}"
+            + (f", SHA-256 {network['sha256'][:16]}…" if network.get("sha256") else ""),
+        ) for camera, network in networks.items() if network),
         ("program", f"DeepLabStream {facts.get('application') or 'of unknown version'}, "
          f"Python {facts.get('python') or 'not known'}, {facts.get('system') or ''}"),
     ]  # fmt: skip
-    return Table(("", ""), [(name, words) for name, words in rows if words])
+    return Table(("", ""), [(name, text) for name, text in rows if text])
 
 
 def _camera(run: _Run, name: str) -> str:
@@ -235,8 +235,8 @@ def _quality(run: _Run) -> Iterator[Section]:
     rows = []
     for at, rule in enumerate(RULES):
         found = [shares[at] for _, shares in columns]
-        words = [f"{number(each.share)}{' POOR' * each.is_poor}" for each in found]
-        rows.append((rule.name, *words, number(rule.limit), _plain(rule.definition)))
+        cells = [f"{number(share.share)}{' POOR' * share.is_poor}" for share in found]
+        rows.append((rule.name, *cells, number(rule.limit), _plain(rule.definition)))
     parts = [
         row
         for camera, found in run.results.items()
@@ -262,10 +262,10 @@ def _quality(run: _Run) -> Iterator[Section]:
                 ),
                 [
                     (
-                        each.camera, str(each.frames), str(each.analysed), str(each.times),
-                        number(each.total_s), number(each.longest_s),
+                        loss.camera, str(loss.frames), str(loss.analysed), str(loss.times),
+                        number(loss.total_s), number(loss.longest_s),
                     )
-                    for each in lost
+                    for loss in lost
                 ],
             ),
         ]  # fmt: skip
@@ -308,32 +308,34 @@ def _measures(run: _Run) -> Iterator[Section]:
                 ]
                 yield Section(f"Bins and phases{where}{of}", tables, 3, is_folded=True)
         if len(others) > _MOST_SPANS:
-            words = f"{len(others)} bins and phases: AnalyseRuns.py --table has them."
-            yield Section(f"Bins and phases{where}", [Text(words)], 3)
+            sentence = (
+                f"{len(others)} bins and phases: AnalyseRuns.py --table has them."
+            )
+            yield Section(f"Bins and phases{where}", [Text(sentence)], 3)
 
 
 def _values(
-    results: RunResults, spans: Sequence[Span], with_words: bool, animal: str = ""
+    results: RunResults, spans: Sequence[Span], with_definitions: bool, animal: str = ""
 ) -> Table:
     """Return a row per measure, and a column per animal, or per span of one animal."""
     animals = [animal] if animal else list(results.tracks)
-    columns = [(each, span) for each in animals for span in spans]
+    columns = [(name, span) for name in animals for span in spans]
     by_row: dict[tuple[str, str], dict[tuple[str, str], Value]] = {}
     for value in results.values:
         key = value.measure.name, value.of
         by_row.setdefault(key, {})[value.animal, value.span.name] = value
     rows = []
     for (name, of), values in by_row.items():
-        cells = [values.get((each, span.name)) for each, span in columns]
+        cells = [values.get((animal_name, span.name)) for animal_name, span in columns]
         first = next(iter(values.values()))
         unit = "" if first.unit == "count" else first.unit
-        numbers = [number(np.nan if each is None else each.value) for each in cells]
-        words = [_plain(first.measure.definition)] if with_words else []
-        if any(each is not None for each in cells):
-            rows.append([name, of, unit, *numbers, *words])
+        numbers = [number(np.nan if cell is None else cell.value) for cell in cells]
+        definition = [_plain(first.measure.definition)] if with_definitions else []
+        if any(cell is not None for cell in cells):
+            rows.append([name, of, unit, *numbers, *definition])
     heads = [span.name for _, span in columns] if animal else animals
     return Table(
-        ["measure", "of", "unit", *heads, *(["definition"] if with_words else [])], rows
+        ["measure", "of", "unit", *heads, *["definition"] * with_definitions], rows
     )
 
 
@@ -349,11 +351,11 @@ def _trials(run: _Run) -> Iterator[Section]:
     zero_s = results.spans[0].start_s
     rows = [
         (
-            str(each.experiment), str(each.number),
-            number(each.start_s - zero_s), number(each.end_s - zero_s),
-            each.stimulus, each.outcome, number(each.reaction_s),
+            str(trial.experiment), str(trial.number),
+            number(trial.start_s - zero_s), number(trial.end_s - zero_s),
+            trial.stimulus, trial.outcome, number(trial.reaction_s),
         )
-        for each in results.data.trials
+        for trial in results.data.trials
     ]  # fmt: skip
     times = "start (s)", "end (s)"
     heads = "experiment", "trial", *times, "stimulus", "outcome", "reaction time (s)"
@@ -375,11 +377,11 @@ def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]
     Signals that never change, such as freezing of an animal that never froze, are not drawn
     around stimulations.
     """
-    for name, each in PLOTS.items():
+    for name, kind in PLOTS.items():
         if name == "peri-stimulus":
             continue
         try:
-            yield Plot(each.title, plot(results, name, options))
+            yield Plot(kind.title, plot(results, name, options))
         except DeepLabStreamError as error:
             yield Text(f"No plot {name}: {error}")
         if name == "track" and options.colour == "time":
@@ -395,25 +397,25 @@ def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]
         for name, spans in results.data.outputs.items()
         if len(spans) and options.output in ("", name)
     ]
-    wanted = [
+    candidates = [
         (output, name, signal)
         for name, signal in signals_of(results, options.animal).items()
         for output in outputs
         if len(set(signal.values[np.isfinite(signal.values)].tolist())) > 1
     ]
-    for output, name, signal in wanted[:_MOST_SIGNALS]:
+    for output, name, signal in candidates[:_MOST_SIGNALS]:
         own = replace(options, output=output, signal=name)
         try:
             figure = plot(results, "peri-stimulus", own)
         except DeepLabStreamError:
             continue  # it was on outside of the period only
         yield Plot(f"{signal.name} around {output}", figure)
-    if left := wanted[_MOST_SIGNALS:]:
+    if left := candidates[_MOST_SIGNALS:]:
         named = ", ".join(f"{name} ({output})" for output, name, _ in left)
         yield Text(f"Not drawn around stimulations: {named}")
 
 
-def _said_of_import(imported: Mapping[str, Any]) -> str:
+def _import_source(imported: Mapping[str, Any]) -> str:
     video, poses = (Path(str(imported.get(word))).name for word in ("video", "poses"))
     return (
         f"Imported: the video {video} with the poses of {poses} (SHA-256 "
@@ -424,17 +426,19 @@ def _said_of_import(imported: Mapping[str, Any]) -> str:
 
 def _frames(run: _Run) -> Iterator[Block]:
     if run.facts.get(IMPORTED):
-        yield Text(_said_of_import(run.facts[IMPORTED]))
+        yield Text(_import_source(run.facts[IMPORTED]))
         return
     names = (
         "exposed", "delivered", "lost", "dropped", "analysed", "skipped", "recorded",
     )  # fmt: skip
     rows = []
-    for each in counted_frames(run.folder):
-        counts = [_count(each.get(name)) for name in names]
-        losses_of_video = _count(each.get("recording_losses"))
-        closes = {"True": "yes", "False": "NO"}.get(str(each.get("closes")), "–")
-        rows.append((each["camera"], each["span"], *counts, losses_of_video, closes))
+    for account in counted_frames(run.folder):
+        counts = [_count(account.get(name)) for name in names]
+        losses_of_video = _count(account.get("recording_losses"))
+        closes = {"True": "yes", "False": "NO"}.get(str(account.get("closes")), "–")
+        rows.append(
+            (account["camera"], account["span"], *counts, losses_of_video, closes)
+        )
     yield Text(
         "exposed = delivered + lost at the device; delivered = analysed + skipped; "
         "delivered = recorded + recording losses. dropped: known to be missing where the "
@@ -451,9 +455,9 @@ def _frames(run: _Run) -> Iterator[Block]:
         yield Text("A simulation: its times are simulated, so there is no latency.")
         return
     found = [
-        each
+        latency
         for camera, frames in run.frames.items()
-        for each in latencies(camera, frames.rows, acted_times(run.events, camera))
+        for latency in latencies(camera, frames.rows, acted_times(run.events, camera))
     ]
     if found:
         yield Text(
@@ -464,10 +468,10 @@ def _frames(run: _Run) -> Iterator[Block]:
             ("camera", "latency", "n", "p50 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)"),
             [
                 (
-                    each.camera, each.what, str(each.count),
-                    *map(number, (each.p50, each.p95, each.p99, each.longest)),
+                    latency.camera, latency.what, str(latency.count),
+                    *map(number, (latency.p50, latency.p95, latency.p99, latency.longest)),
                 )
-                for each in found
+                for latency in found
             ],
         )  # fmt: skip
     skew = run.facts.get("skew") or ()
@@ -477,10 +481,10 @@ def _frames(run: _Run) -> Iterator[Block]:
             ("cameras", "p50", "p95", "max"),
             [
                 (
-                    " and ".join(each["cameras"]),
-                    *(number(float(each["ms"][name])) for name in ("p50", "p95", "max")),
+                    " and ".join(entry["cameras"]),
+                    *(number(float(entry["ms"][name])) for name in ("p50", "p95", "max")),
                 )
-                for each in skew
+                for entry in skew
             ],
         )  # fmt: skip
     if pulses := validate_facts(run.facts)[0].get("pulses"):
@@ -512,16 +516,16 @@ def _exclusions(run: _Run) -> Iterator[Block]:
                 ("points that [Tracking] rejected", data.rejected[:, at]),
                 ("frames with ambiguous identity", data.ambiguous[:, at]),
             )
-            for words, flags in reasons:
-                if flags.any() or words.startswith("points with"):
+            for reason, flags in reasons:
+                if flags.any() or reason.startswith("points with"):
                     cell = f"{int(flags.sum())} of {flags.size}"
-                    rows.append((camera, animal, words, cell))
+                    rows.append((camera, animal, reason, cell))
             track = results.tracks[animal]
             gap_s = results.options.max_gap_s
             unknown = track.t[1:][~track.known] - track.t[:-1][~track.known]
             cell = f"{unknown.sum():.1f} s"
-            words = f"gaps longer than {gap_s:g} s, not interpolated"
-            rows.append((camera, animal, words, cell))
+            reason = f"gaps longer than {gap_s:g} s, not interpolated"
+            rows.append((camera, animal, reason, cell))
     if rows:
         yield Text("What does not count in the measures:")
         yield Table(("camera", "animal", "left out", "how much"), rows)
@@ -546,18 +550,18 @@ def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
     if run.results:
         table = Table(("option", "value", ""), rows)
         yield Section("Options of the measures", [table], is_folded=True)
-    words = read_sections(text).words
+    sections = read_sections(text).words
     first = {name: at for at, name in enumerate(_FIRST_SECTIONS)}
 
     def place(title: str) -> int:
         kind = title if title in first else title.partition(" ")[0]
         return first.get(kind, len(first))
 
-    ordered = sorted(words, key=place)
+    ordered = sorted(sections, key=place)
     rows = [
         (f"[{title}]", key, value)
         for title in ordered
-        for key, value in words[title].items()
+        for key, value in sections[title].items()
     ]
     yield Section(
         "Settings", [Table(("section", "key", "value"), rows)], is_folded=True

@@ -83,10 +83,10 @@ def _phase(
     kind, _, output = phase.partition(":")
     if kind in ("stimulation", "light"):
         if output not in data.outputs:
-            there = ", ".join(data.outputs) or "none"
+            names = ", ".join(data.outputs) or "none"
             raise DeepLabStreamError(
                 f"phases = {phase}: {data.folder.path.name} has no output {output!r}; its "
-                f"outputs: {there}"
+                f"outputs: {names}"
             )
         on = joined(data.outputs[output], options.stimulus_gap_s)
         if kind == "light":
@@ -96,8 +96,8 @@ def _phase(
     if phase == "trials":
         if not data.trials:
             return []
-        each = np.array([(t.start_s, t.end_s) for t in data.trials])
-        inside = _united(each)
+        trials = np.array([(t.start_s, t.end_s) for t in data.trials])
+        inside = _united(trials)
         return [("in trials", inside), ("between trials", outside_of(inside, *period))]
     if phase == "stages":
         return list(data.stages.items())

@@ -119,35 +119,35 @@ def analyse_runs(
     cores = processes or os.cpu_count() or 1
     several = _in_processes if min(cores, len(runs)) > 1 and len(runs) > _FEW else _here
     done: dict[int, _Done] = {}
-    each_run = partial(_analyse, options=options, is_long=is_long, also=also)
-    work = several(runs, each_run, cores)
-    for at, each in progress(work, "results", len(runs), "runs"):
-        done[at] = each
+    analyse_run = partial(_analyse, options=options, is_long=is_long, also=also)
+    work = several(runs, analyse_run, cores)
+    for at, analysis in progress(work, "results", len(runs), "runs"):
+        done[at] = analysis
     ordered = [(runs[at], done[at]) for at in sorted(done)]
-    tables = [each.table for _, each in ordered if each.table is not None]
+    tables = [analysis.table for _, analysis in ordered if analysis.table is not None]
     return Study(
         pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
-        tuple((run, each.error) for run, each in ordered if each.error),
-        tuple((run, note) for run, each in ordered for note in each.notes),
+        tuple((run, analysis.error) for run, analysis in ordered if analysis.error),
+        tuple((run, note) for run, analysis in ordered for note in analysis.notes),
     )
 
 
 def _here(
-    runs: Sequence[Path], each_run: Callable[[Path], _Done], cores: int
+    runs: Sequence[Path], analyse_run: Callable[[Path], _Done], cores: int
 ) -> Iterator[tuple[int, _Done]]:
     for at, run in enumerate(runs):
-        yield at, each_run(run)
+        yield at, analyse_run(run)
 
 
 def _in_processes(
-    runs: Sequence[Path], each_run: Callable[[Path], _Done], cores: int
+    runs: Sequence[Path], analyse_run: Callable[[Path], _Done], cores: int
 ) -> Iterator[tuple[int, _Done]]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         min(cores, len(runs)), context, initializer=end_with_parent
     )
     try:
-        futures = {pool.submit(each_run, run): at for at, run in enumerate(runs)}
+        futures = {pool.submit(analyse_run, run): at for at, run in enumerate(runs)}
         for future in as_completed(list(futures)):
             yield futures.pop(future), future.result()
     finally:

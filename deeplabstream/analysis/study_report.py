@@ -25,7 +25,7 @@ from deeplabstream.analysis.study import Study, analyse_runs, find_runs
 from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_folder import application_version
-from deeplabstream.recording.run_list import read_notes
+from deeplabstream.recording.run_summary import read_notes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -40,7 +40,7 @@ _MOST_POOR = 15
 _COLUMNS = 5
 """Measures side by side in the table of values."""
 _MEASURE_OF: Mapping[str, Measure] = {
-    each.column(length): each for each in MEASURES for length in ("px", "mm")
+    measure.column(length): measure for measure in MEASURES for length in ("px", "mm")
 }
 
 
@@ -73,7 +73,7 @@ class StudyOptions:
 def study_document(
     folders: Sequence[Path],
     options: AnalysisOptions,
-    asked: StudyOptions,
+    design: StudyOptions,
     query: RunQuery | None = None,
     excluded: Sequence[Path] = (),
     processes: int = 0,
@@ -86,7 +86,7 @@ def study_document(
         Run folders, and folders with run folders.
     options : AnalysisOptions
         How the measures are computed.
-    asked : StudyOptions
+    design : StudyOptions
         What is compared.
     query : RunQuery, optional
         Which runs of the folders are wanted; excluded ones are left out and listed.
@@ -115,22 +115,24 @@ def study_document(
         errors = dict.fromkeys(error for _, error in study.failed)
         raise DeepLabStreamError(f"no run could be analysed: {'; '.join(errors)}")
     rows = study.table
-    rows = rows if asked.by == "span" else rows[rows["span"] == "whole"]
-    measures = list(asked.measures) or _usual(rows)
-    for name in (asked.by, *measures):
+    rows = rows if design.by == "span" else rows[rows["span"] == "whole"]
+    measures = list(design.measures) or _usual(rows)
+    for name in (design.by, *measures):
         if name not in rows:
-            there = ", ".join(map(str, rows.columns))
-            raise DeepLabStreamError(f"no column {name}; the table has: {there}")
-    rows = rows.assign(**{asked.by: rows[asked.by].fillna("").astype(str)})
+            columns = ", ".join(map(str, rows.columns))
+            raise DeepLabStreamError(f"no column {name}; the table has: {columns}")
+    rows = rows.assign(**{design.by: rows[design.by].fillna("").astype(str)})
     sections = [
-        Section("Study", [_facts(rows, runs, asked, options)]),
-        Section("Groups", list(_groups(study, rows, measures, asked))),
+        Section("Study", [_facts(rows, runs, design, options)]),
+        Section("Groups", list(_groups(study, rows, measures, design))),
         Section("Runs", [_runs(study)]),
         Section("Exclusions", list(_exclusions(left_out, study))),
         *_details(study, rows, measures, options),
     ]
-    words = f"{counted(len(runs), 'run')} · written by DeepLabStream {application_version()}"
-    return Document(_title(folders), words, list(_warnings(study, left_out)), sections)
+    subtitle = f"{counted(len(runs), 'run')} · written by DeepLabStream {application_version()}"
+    return Document(
+        _title(folders), subtitle, list(_warnings(study, left_out)), sections
+    )
 
 
 def _title(folders: Sequence[Path]) -> str:
@@ -172,11 +174,11 @@ def _warnings(study: Study, excluded: Sequence[tuple[str, str]]) -> Iterator[str
 def _facts(
     rows: "DataFrame",
     runs: Sequence[Path],
-    asked: StudyOptions,
+    design: StudyOptions,
     options: AnalysisOptions,
 ) -> Table:
-    groups = rows.groupby(asked.by)["animal"].nunique()
-    days = sorted(str(each)[:10] for each in rows["started"] if each)
+    groups = rows.groupby(design.by)["animal"].nunique()
+    days = sorted(str(started)[:10] for started in rows["started"] if started)
     usual = described(AnalysisOptions())
     changed = {
         name: value
@@ -187,7 +189,7 @@ def _facts(
         ("runs", str(len(runs))),
         ("animals", str(rows["animal"].nunique())),
         (
-            f"animals per {asked.by}",
+            f"animals per {design.by}",
             ", ".join(f"{name or '(empty)'}: {n}" for name, n in groups.items()),
         ),
         ("experiments", ", ".join(sorted({str(e) for e in rows["experiment"] if e}))),
@@ -197,29 +199,32 @@ def _facts(
             ", ".join(f"{name} = {value}" for name, value in changed.items()) or "none",
         ),
     ]
-    return Table(("", ""), [(name, words) for name, words in found if words])
+    return Table(("", ""), [(name, text) for name, text in found if text])
 
 
 def _groups(
-    study: Study, rows: "DataFrame", measures: Sequence[str], asked: StudyOptions
+    study: Study,
+    rows: "DataFrame",
+    measures: Sequence[str],
+    design: StudyOptions,
 ) -> Iterator[Block]:
     """Yield a plot of each measure, the numbers, and the tests."""
     yield Text(
         "Every point is an animal: the mean of its runs. Beside the points: mean ± s.e.m."
     )
-    shown = rows[rows[asked.by].isin(asked.levels)] if asked.levels else rows
+    shown = rows[rows[design.by].isin(design.levels)] if design.levels else rows
     for column in measures:
         try:
-            yield Plot(_of(column), group_plot(shown, column, asked.by))
+            yield Plot(_of(column), group_plot(shown, column, design.by))
         except DeepLabStreamError as error:
             yield Text(f"No plot of {column}: {error}")
     yield Table(
-        ("measure", asked.by, "n", "mean", "s.d.", "median", "lowest", "highest"),
-        list(_described(shown, measures, asked.by)),
+        ("measure", design.by, "n", "mean", "s.d.", "median", "lowest", "highest"),
+        list(_described(shown, measures, design.by)),
     )
     try:
         compared = compare_groups(
-            study.table, measures, asked.by, asked.levels, asked.paired, asked.test
+            study.table, measures, design.by, design.levels, design.paired, design.test
         )
     except DeepLabStreamError as error:
         yield Text(f"Groups are not tested: {error}", "warning")
@@ -238,11 +243,17 @@ def _described(
     for column in measures:
         means = rows.dropna(subset=[column]).groupby([by, "animal"])[column].mean()
         for group, values in means.groupby(level=0):
-            each = values.to_numpy(np.float64)
-            spread = float(each.std(ddof=1)) if len(each) > 1 else np.nan
-            numbers = (each.mean(), spread, np.median(each), each.min(), each.max())
-            cells = (number(float(one)) for one in numbers)
-            yield (column, str(group) or "(empty)", str(len(each)), *cells)
+            means_of = values.to_numpy(np.float64)
+            spread = float(means_of.std(ddof=1)) if len(means_of) > 1 else np.nan
+            middle, lowest, highest = (
+                np.median(means_of),
+                means_of.min(),
+                means_of.max(),
+            )
+            cells = map(
+                number, (float(means_of.mean()), spread, middle, lowest, highest)
+            )
+            yield (column, str(group) or "(empty)", str(len(means_of)), *cells)
 
 
 def _tests(compared: Comparison) -> Iterator[Block]:
@@ -271,10 +282,10 @@ def _tests(compared: Comparison) -> Iterator[Block]:
 
 
 def _interval(row: Mapping[Any, Any], value: str, low: str, high: str) -> str:
-    words = number(float(row[value]))
+    text = number(float(row[value]))
     if np.isfinite(row[low]) and np.isfinite(row[high]):
-        words += f" [{number(float(row[low]))}, {number(float(row[high]))}]"
-    return words
+        text += f" [{number(float(row[low]))}, {number(float(row[high]))}]"
+    return text
 
 
 def _p(value: float) -> str:
@@ -286,10 +297,10 @@ def _p(value: float) -> str:
 def _definitions(measures: Sequence[str]) -> Iterator[tuple[str, str]]:
     for column in measures:
         measure = _measure_of(column)
-        words = (
+        definition = (
             measure.definition.replace("`", "") if measure else "column of the table"
         )
-        yield column, words
+        yield column, definition
 
 
 def _runs(study: Study) -> Table:

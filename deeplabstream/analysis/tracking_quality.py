@@ -46,7 +46,7 @@ RULES = (
     ),
 )  # fmt: skip
 """Shares from 0 to 1, of the period of the results."""
-_WORDS: Mapping[str, str] = {
+_SENTENCES: Mapping[str, str] = {
     "interpolated": "the position of {animal} is interpolated for {share:.0%} of the tracked "
     "time",
     "low_confidence": "{share:.0%} of the points of {animal} are below the confidence "
@@ -93,7 +93,7 @@ def tracking_quality(
         Body parts that make its position.
     """
     counted = part.clock.holds(data.t)
-    words: dict[str, Any] = {
+    values: dict[str, Any] = {
         "animal": data.animals[animal],
         "camera": data.camera,
         "threshold": data.threshold,
@@ -105,7 +105,7 @@ def tracking_quality(
         sentence = (
             _missing(data, animal, position, counted, share)
             if rule.name == "missing"
-            else _WORDS[rule.name].format(share=share, **words)
+            else _SENTENCES[rule.name].format(share=share, **values)
         )
         found.append(Quality(rule, share, sentence))
     return tuple(found)
@@ -132,21 +132,21 @@ def _mean(flags: Bools) -> float:
 def not_analysed(facts: Mapping[str, Any], camera: str) -> float:
     """Return the share of a camera's exposed frames that were not analysed; NaN: not known."""
     spans = [
-        each
-        for each in facts.get("accounting") or ()
-        if (each["camera"], each["span"]) == (camera, "analysis")
+        account
+        for account in facts.get("accounting") or ()
+        if (account["camera"], account["span"]) == (camera, "analysis")
     ]
     exposed = sum(
-        each["delivered"] + (each["lost"] or each.get("dropped") or 0) for each in spans
+        span["delivered"] + (span["lost"] or span.get("dropped") or 0) for span in spans
     )
-    analysed = sum(each["analysed"] or 0 for each in spans)
+    analysed = sum(span["analysed"] or 0 for span in spans)
     return 1 - analysed / exposed if exposed else np.nan
 
 
 def _missing(
     data: RunData, animal: int, position: list[int], counted: Bools, share: float
 ) -> str:
-    """Return how long the position is not known, and because of which body part."""
+    """Return how long the position is not known, and the body part that causes it."""
     known = np.isfinite(data.points[counted][:, animal, position, 0])
     found = known.mean(axis=0) if len(known) else np.full(len(position), np.nan)
     worst = int(found.argmin())

@@ -470,7 +470,10 @@ class _Work:
         return table, group_plot(table, asked.column, asked.by)
 
     def _compared(self, asked: Compare) -> Compared:
-        from deeplabstream.analysis.group_statistics import compare_groups, in_words
+        from deeplabstream.analysis.group_statistics import (
+            compare_groups,
+            results_sentence,
+        )
 
         table, figure = self._groups(asked)
         png = _png(figure, asked.size)
@@ -481,7 +484,7 @@ class _Work:
         except DeepLabStreamError as error:  # there may be one group only
             return Compared(png, (), (str(error),))
         rows = found.table.to_dict("records")
-        return Compared(png, tuple(map(in_words, rows)), tuple(found.notes))
+        return Compared(png, tuple(map(results_sentence, rows)), tuple(found.notes))
 
 
 def _places(data: "RunData") -> Iterator[Place]:

@@ -9,7 +9,7 @@ from PyQt5.QtCore import QAbstractTableModel, QModelIndex, Qt, QThread, pyqtSign
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.files.exclusive_writing import WINDOW_PATIENCE_S
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery, fits
-from deeplabstream.recording.run_list import RunSummary, change_notes, summarise
+from deeplabstream.recording.run_summary import RunSummary, change_notes, summarise
 
 COLUMNS = (
     "Start (local time)",

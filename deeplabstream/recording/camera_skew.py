@@ -53,9 +53,9 @@ def recorded_skews(
 ) -> list[dict[str, object]]:
     """Return the skew of each pair of recorded cameras, as `run.json` holds it."""
     tables: dict[str, list[str]] = {}
-    for each in accounts:
-        names = [name for name in each.files if name.endswith(".frames.csv")]
-        tables.setdefault(each.camera, []).extend(names)
+    for account in accounts:
+        names = [name for name in account.files if name.endswith(".frames.csv")]
+        tables.setdefault(account.camera, []).extend(names)
     times = {
         camera: np.sort(np.concatenate([_exposed(folder, name) for name in names]))
         for camera, names in tables.items()

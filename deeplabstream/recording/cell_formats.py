@@ -33,7 +33,7 @@ def parse_state(cell: str) -> bool | None:
 
 
 def flags_text(flags: Mapping[str, str]) -> str:
-    """Return flags by name as one text: `snout jump; tail bone+held`."""
+    """Return flags by name as one text: `snout jump; tail jump+held`."""
     return "; ".join(f"{name} {flag}" for name, flag in flags.items())
 
 

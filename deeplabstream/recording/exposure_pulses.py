@@ -97,15 +97,15 @@ def match_run(
     done()
     start_ns = int(folder.facts["start_ns"])
     matched = []
-    for name, words in settings.items():
+    for name, keys in settings.items():
         parts = trains.get(name, [])
-        for camera in words.get("cameras", ()):
+        for camera in keys.get("cameras", ()):
             counts, exposed_ns, begins = _frames(folder, camera, start_ns)
             done()
             if not parts or not len(counts):
                 continue
-            most_s = (most_delay_ms or float(words["most_delay_ms"])) / 1e3
-            generated = bool(words.get("generates"))
+            most_s = (most_delay_ms or float(keys["most_delay_ms"])) / 1e3
+            generated = bool(keys.get("generates"))
             starts_ns = [(times[0] - EARLY_S) * 1e9 for _, times in parts]
             edges = [0, *np.searchsorted(exposed_ns, starts_ns[1:]), len(counts)]
             made = []
@@ -134,13 +134,13 @@ def write_matches(
 
     `done` is called after each table.
     """
-    for camera in {each.camera: None for each in matched}:
+    for camera in {pulses.camera: None for pulses in matched}:
         lines = [",".join(MATCHES.names)]
-        for each in matched:
-            if each.camera == camera:
-                name = text_cell(each.input)
+        for pulses in matched:
+            if pulses.camera == camera:
+                name = text_cell(pulses.input)
                 lines += [
-                    f"{name},{row}" for part in each.parts for row in _lines(part)
+                    f"{name},{row}" for part in pulses.parts for row in _lines(part)
                 ]
         with atomic_file(folder.matches_path(camera)) as path:
             path.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
@@ -152,43 +152,43 @@ def pulse_facts(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the summary as `run.json` holds it."""
     return {
-        "cameras": [_summary(each) for each in matched],
+        "cameras": [_summary(pulses) for pulses in matched],
         "skew": [*_frame_skews(matched), *_pulse_skews(folder)],
     }
 
 
 def pulse_sentences(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the summary says, one sentence per camera and per pair of cameras."""
-    for each in facts["cameras"]:
-        delay = each["delay_ms"]
+    for camera in facts["cameras"]:
+        delay = camera["delay_ms"]
         text = (
-            f"[Camera {each['camera']}] {each['matched']} of {each['frames']} frames have a "
-            f"pulse of {each['input']}; {each['lost']} pulses have no frame, "
-            f"{each['no_pulse']} frames no pulse; {each['refused']} frames are refused"
+            f"[Camera {camera['camera']}] {camera['matched']} of {camera['frames']} frames have a "
+            f"pulse of {camera['input']}; {camera['lost']} pulses have no frame, "
+            f"{camera['no_pulse']} frames no pulse; {camera['refused']} frames are refused"
         )
-        if each["unplaced"]:
-            text += f"; {each['unplaced']} more pulses have no frame, which ones is not certain"
-        if each["silent"]:
-            text += f"; {each['silent']} pulses while no frames came, or between two recordings"
+        if camera["unplaced"]:
+            text += f"; {camera['unplaced']} more pulses have no frame, which ones is not certain"
+        if camera["silent"]:
+            text += f"; {camera['silent']} pulses while no frames came, or between two recordings"
         if delay:
             text += f". Delay {delay['p50']:g} ms (p95 {delay['p95']:g})"
-        if each["unlisted"]:
+        if camera["unlisted"]:
             text += (
-                f". {each['unlisted']} frames arrived but are in no table: as many losses are "
+                f". {camera['unlisted']} frames arrived but are in no table: as many losses are "
                 "not the camera's"
             )
-        for why in each["why"]:
+        for why in camera["why"]:
             text += f". Refused: {why}"
-        if each["lost"]:
-            first = ", ".join(map(str, each["lost_pulses"][:10]))
-            text += f". Lost: pulse {first}{' …' if each['lost'] > 10 else ''}"
+        if camera["lost"]:
+            first = ", ".join(map(str, camera["lost_pulses"][:10]))
+            text += f". Lost: pulse {first}{' …' if camera['lost'] > 10 else ''}"
         yield text
-    for each in facts["skew"]:
-        ms = each["ms"]
+    for skew in facts["skew"]:
+        ms = skew["ms"]
         yield (
-            f"{' and '.join(each['cameras'])}: exposures of the same pulse {ms['p50']:g} ms "
-            f"apart (p95 {ms['p95']:g}, max {ms['max']:g}), by {each['by']}, "
-            f"{each['pulses']} pulses"
+            f"{' and '.join(skew['cameras'])}: exposures of the same pulse {ms['p50']:g} ms "
+            f"apart (p95 {ms['p95']:g}, max {ms['max']:g}), by {skew['by']}, "
+            f"{skew['pulses']} pulses"
         )
 
 
@@ -248,9 +248,10 @@ def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints, 
             found[int(frame)] = int(exposed)
     table = np.array(sorted(found.items()), np.int64).reshape(-1, 2)
     videos = [
-        each["files"][0]
-        for each in folder.facts.get("accounting") or ()
-        if (each["camera"], each["span"]) == (camera, "recording") and each.get("files")
+        account["files"][0]
+        for account in folder.facts.get("accounting") or ()
+        if (account["camera"], account["span"]) == (camera, "recording")
+        and account.get("files")
     ]
     first = listed[listed["video"].isin(videos)].groupby("video")["frame"].min()
     begins = np.sort(first.to_numpy(np.int64))
@@ -262,13 +263,13 @@ def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints, 
 def _unlisted(folder: RunFolder, camera: str) -> int:
     """Return how many frames arrived and are in no table; those of analysis list all."""
     accounts = [
-        each
-        for each in folder.facts.get("accounting") or ()
-        if each["camera"] == camera
+        account
+        for account in folder.facts.get("accounting") or ()
+        if account["camera"] == camera
     ]
-    analysed = [each for each in accounts if each["span"] == "analysis"]
+    analysed = [account for account in accounts if account["span"] == "analysis"]
     key = "unlisted" if analysed else "recording_losses"
-    return sum(each[key] or 0 for each in analysed or accounts)
+    return sum(account[key] or 0 for account in analysed or accounts)
 
 
 def _lines(part: PulsePart) -> list[str]:
@@ -330,34 +331,34 @@ def _silent(part: PulsePart) -> set[int]:
     return numbers
 
 
-def _summary(each: CameraPulses) -> dict[str, Any]:
-    pulses = np.concatenate([part.matching.pulses for part in each.parts])
+def _summary(camera: CameraPulses) -> dict[str, Any]:
+    pulses = np.concatenate([part.matching.pulses for part in camera.parts])
     lost, silent = [], 0
-    for part in each.parts:
+    for part in camera.parts:
         quiet = _silent(part)
         own = [n for n in part.matching.lost.tolist() if n not in quiet]
         lost += own
         silent += len(quiet)
-    delays_ms = np.concatenate([_delays_ms(part) for part in each.parts])
-    stretches = [s for part in each.parts for s in part.matching.stretches]
+    delays_ms = np.concatenate([_delays_ms(part) for part in camera.parts])
+    stretches = [s for part in camera.parts for s in part.matching.stretches]
     period_s = float(
-        np.nanmedian([p.matching.period_s for p in each.parts] or [np.nan])
+        np.nanmedian([p.matching.period_s for p in camera.parts] or [np.nan])
     )
     return {
-        "camera": each.camera,
-        "input": each.input,
+        "camera": camera.camera,
+        "input": camera.input,
         "frames": len(pulses),
         "matched": int((pulses >= 0).sum()),
         "no_pulse": int((pulses == NO_PULSE).sum()),
         "refused": int((pulses == REFUSED).sum()),
         "lost": len(lost),
         "lost_pulses": lost[:NAMED],
-        "unplaced": sum(part.matching.unplaced for part in each.parts),
+        "unplaced": sum(part.matching.unplaced for part in camera.parts),
         "silent": silent,
-        "unlisted": each.unlisted,
+        "unlisted": camera.unlisted,
         "untimed": sum(
             int(np.diff(part.train.numbers).sum()) - len(part.train.numbers) + 1
-            for part in each.parts
+            for part in camera.parts
         ),
         "period_ms": None if np.isnan(period_s) else round(1e3 * period_s, 6),
         "delay_ms": percentiles_ms(delays_ms) if len(delays_ms) else None,
@@ -380,11 +381,10 @@ def _frame_skews(matched: Sequence[CameraPulses]) -> Iterator[dict[str, Any]]:
             continue
         apart = []
         for mine, theirs in zip(one.parts, other.parts, strict=True):
-            here, there = (_by_pulse(part) for part in (mine, theirs))
-            both = sorted(here.keys() & there.keys())
-            apart.append(
-                np.array([there[n] - here[n] for n in both], np.int64).reshape(-1)
-            )
+            times, other_times = _by_pulse(mine), _by_pulse(theirs)
+            both = sorted(times.keys() & other_times.keys())
+            later_ns = [other_times[pulse] - times[pulse] for pulse in both]
+            apart.append(np.array(later_ns, np.int64))
         later_ms = np.concatenate(apart) / 1e6
         if len(later_ms):
             yield {
@@ -405,9 +405,9 @@ def _by_pulse(part: PulsePart) -> dict[int, int]:
 def _pulse_skews(folder: RunFolder) -> Iterator[dict[str, Any]]:
     """Yield for each two cameras that one board counts how far their exposures are apart."""
     counted = {
-        name: words
-        for name, words in pulse_settings(folder).items()
-        if not words.get("generates") and len(words.get("cameras", ())) == 1
+        name: keys
+        for name, keys in pulse_settings(folder).items()
+        if not keys.get("generates") and len(keys.get("cameras", ())) == 1
     }
     times: dict[str, list[int]] = {name: [] for name in counted}
     for name, device_us in pulses_table(folder.pulses_path).select(

@@ -80,5 +80,5 @@ class FrameCounter:
 
     @property
     def dropped(self) -> int | None:
-        """Gaps in the numbers of a camera that does not know all its losses."""
+        """Gaps in the frame numbers of a camera that can't report all its losses."""
         return None if self._knows_losses else self._gaps

@@ -75,18 +75,23 @@ class UncertaintyMeter:
         jumped and that `[Tracking]` rejected, 1 for an ambiguous identity and 1 where the
         networks of an ensemble differ.
         """
-        told = [*self._confidence(step.pose), *self._jumped(step), *_flagged(step)]
+        reasons = [*self._confidence(step.pose), *self._jumped(step), *_flagged(step)]
         if self._differ(step.pose.spread_px):
-            told.append((1.0, f"the networks differ by {step.pose.spread_px:.1f} px"))
+            reasons.append(
+                (1.0, f"the networks differ by {step.pose.spread_px:.1f} px")
+            )
         self._seen += 1
-        return sum(much for much, _ in told), "; ".join(why for _, why in told)
+        return sum(much for much, _ in reasons), "; ".join(why for _, why in reasons)
 
     def _confidence(self, pose: Pose) -> Iterator[tuple[float, str]]:
         """Yield that an animal is not found, or the point with the lowest confidence."""
         found: list[tuple[float, str]] = []
         parts = pose.skeleton.bodyparts
         for animal, row in enumerate(pose.confidence.tolist()):
-            sure = [0.0 if isnan(each) else min(max(each, 0.0), 1.0) for each in row]
+            sure = [
+                0.0 if isnan(confidence) else min(max(confidence, 0.0), 1.0)
+                for confidence in row
+            ]
             if max(sure) >= self._threshold:
                 found += zip(sure, pose.names[animal * len(parts) :], strict=False)
             elif len(pose.points) > 1:
@@ -184,12 +189,12 @@ class FrameQueue:
         rivals = self._rivals(frame)
         if rivals is None:
             return len(self.frames) - self._first < self._per_hour
-        return any(frame.rank > each.rank for each in rivals)
+        return any(frame.rank > rival.rank for rival in rivals)
 
     def add(self, frame: QueuedFrame) -> QueuedFrame | None:
         """Add a frame that is taken; return the one that leaves for it."""
         rivals = self._rivals(frame)
-        leaves = min(rivals, key=lambda each: each.rank) if rivals else None
+        leaves = min(rivals, key=lambda rival: rival.rank) if rivals else None
         if leaves is not None:
             self.frames.remove(leaves)
         self.frames.append(frame)
@@ -198,7 +203,7 @@ class FrameQueue:
         return leaves
 
     def _rivals(self, frame: QueuedFrame) -> list[QueuedFrame] | None:
-        """Return the frames of which it may replace one; None: there is room."""
+        """Return the frames from which one is replaced; None: the queue has room."""
         own = self.frames[self._first :]
         if frame.time_s - self._since_s < APART_S:
             return own[-1:]
@@ -219,7 +224,7 @@ class QueueImages:
 
     def save(self, camera: str, frame: int, image: Image) -> str:
         """Begin to save an image; return its file name, or "" where too many wait."""
-        self._waiting = [each for each in self._waiting if not each.done()]
+        self._waiting = [writing for writing in self._waiting if not writing.done()]
         if len(self._waiting) >= _MOST_WAITING:
             return ""
         ending = ".jpg" if image.dtype == np.uint8 else ".png"
@@ -347,7 +352,7 @@ def read_queue(folder: RunFolder, per_hour: int | None = None) -> list[QueuedFra
         if queue.takes(frame):
             queue.add(frame)
     chosen = [frame for queue in queues.values() for frame in queue.frames]
-    return sorted(chosen, key=lambda each: each.rank, reverse=True)
+    return sorted(chosen, key=lambda frame: frame.rank, reverse=True)
 
 
 def count_queued(run: Path) -> int:
@@ -375,8 +380,8 @@ def _written(folder: RunFolder) -> list[QueuedFrame]:
             row["image"],
         )
         kept[frame.camera, frame.frame] = frame
-    there = {path.name for path in folder.queue_path.parent.iterdir()}
-    return [each for each in kept.values() if not each.image or each.image in there]
+    names = {path.name for path in folder.queue_path.parent.iterdir()}
+    return [frame for frame in kept.values() if not frame.image or frame.image in names]
 
 
 def _computed(folder: RunFolder) -> Iterator[QueuedFrame]:

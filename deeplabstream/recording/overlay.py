@@ -78,11 +78,11 @@ def draw_overlay(
                 colour = _COLOURS[part % len(_COLOURS)]
                 radius = 4 << _FRACTION
                 cv2.circle(drawn, centre, radius, colour, -1, cv2.LINE_AA, _FRACTION)
-        there = pose.points[animal][np.isfinite(pose.points[animal]).all(axis=1)]
-        if names and len(there):
+        visible = pose.points[animal][np.isfinite(pose.points[animal]).all(axis=1)]
+        if names and len(visible):
             ambiguous = pose.is_ambiguous(animal)
             name = f"{names[animal]}{'?' if ambiguous else ''}"
-            x, y = int(there[:, 0].min()), int(there[:, 1].min())
+            x, y = int(visible[:, 0].min()), int(visible[:, 1].min())
             _write(drawn, name, (x, max(y - 6, 12)), _UNKNOWN if ambiguous else edge)
     _write(drawn, text, (6, drawn.shape[0] - 8), (255, 255, 255))
     return drawn

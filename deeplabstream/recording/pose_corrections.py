@@ -1,4 +1,4 @@
-"""Pose corrections: what a person changed in the poses of a run, beside the recorded data.
+"""Pose corrections: changes by a user to the poses of a run, beside the recorded data.
 
 `corrections.json` in the run folder is a list to which entries are only added; undoing one
 is an entry too. The recorded tables never change. Results use corrected poses.
@@ -125,7 +125,7 @@ def read_corrections(run: Path) -> tuple[Correction, ...]:
         found = json.loads(path.read_text("utf-8"))
         if found["schema"] != SCHEMA:
             raise ValueError(f"schema = {found['schema']}, this program reads {SCHEMA}")
-        return tuple(_parsed(each) for each in found["corrections"])
+        return tuple(_parsed(entry) for entry in found["corrections"])
     except (OSError, ValueError, TypeError, KeyError, DeepLabStreamError) as error:
         raise DeviceError(
             f"{path} can't be read: {error}; correct it, or rename it to use the poses as "
@@ -133,18 +133,18 @@ def read_corrections(run: Path) -> tuple[Correction, ...]:
         ) from error
 
 
-def _parsed(words: Mapping[str, Any]) -> Correction:
-    first, last = words["frames"]
-    position = words.get("position")
+def _parsed(entry: Mapping[str, Any]) -> Correction:
+    first, last = entry["frames"]
+    position = entry.get("position")
     if position is not None:
         x, y = position
         position = float(x), float(y)
     return Correction(
         **{
-            **words,
+            **entry,
             "frames": (int(first), int(last)),
-            "animals": tuple(map(str, words["animals"])),
-            "bodyparts": tuple(map(str, words["bodyparts"])),
+            "animals": tuple(map(str, entry["animals"])),
+            "bodyparts": tuple(map(str, entry["bodyparts"])),
             "position": position,
         }
     )
@@ -154,20 +154,24 @@ def in_force(corrections: Sequence[Correction]) -> dict[int, Correction]:
     """Return the corrections that count by their numbers, without undone ones and undos."""
     undone: set[int] = set()
     for number in range(len(corrections), 0, -1):
-        each = corrections[number - 1]
-        if each.kind == "undo" and number not in undone:
-            undone.add(each.undoes)
+        correction = corrections[number - 1]
+        if correction.kind == "undo" and number not in undone:
+            undone.add(correction.undoes)
     return {
-        number: each
-        for number, each in enumerate(corrections, start=1)
-        if number not in undone and each.kind != "undo"
+        number: correction
+        for number, correction in enumerate(corrections, start=1)
+        if number not in undone and correction.kind != "undo"
     }
 
 
 def corrections_of(run: Path, camera: str) -> dict[int, Correction]:
     """Return the corrections of a camera that count, by their numbers."""
     found = in_force(read_corrections(run))
-    return {number: each for number, each in found.items() if each.camera == camera}
+    return {
+        number: correction
+        for number, correction in found.items()
+        if correction.camera == camera
+    }
 
 
 def poses_in_use(run: Path, corrected: bool, camera: str = "") -> str:
@@ -182,7 +186,7 @@ def poses_in_use(run: Path, corrected: bool, camera: str = "") -> str:
         if corrected:
             raise
         return f"recorded poses: {error}"
-    count = sum(camera in ("", each.camera) for each in found)
+    count = sum(camera in ("", correction.camera) for correction in found)
     if not count:
         return ""
     corrections = "1 correction" if count == 1 else f"{count} corrections"
@@ -219,7 +223,7 @@ def append_correction(run: Path, correction: Correction) -> int:
             )
         content = {
             "schema": SCHEMA,
-            "corrections": [asdict(each) for each in (*known, correction)],
+            "corrections": [asdict(entry) for entry in (*known, correction)],
         }
         write_json(run / CORRECTIONS, content)
     return len(known) + 1
@@ -257,7 +261,7 @@ def apply_corrections(
     table : PoseTable
         The recorded poses of one camera.
     flags : sequence
-        Flags of each row, as in the column `flags` of `CAMERA.csv`; what is no text is empty.
+        Flags of each row, as in the column `flags` of `CAMERA.csv`; other values count as empty.
     threshold : float
         Confidence from which on a point is known; interpolation begins and ends at such
         points.
@@ -277,9 +281,9 @@ def apply_corrections(
         A correction does not fit the poses; the message names it.
     """
     poses = _Poses(table, flags, threshold)
-    for number, each in corrections.items():
+    for number, correction in corrections.items():
         try:
-            poses.apply(each)
+            poses.apply(correction)
         except DeepLabStreamError as error:
             raise DeepLabStreamError(f"correction {number}: {error}") from error
     return poses.result()
@@ -379,8 +383,8 @@ class _Poses:
         numbers = self._table.frames
         rows = np.flatnonzero((numbers >= first) & (numbers <= last) & self._analysed)
         if not len(rows):
-            there = numbers[self._analysed]
-            has = f"{there[0]} to {there[-1]}" if len(there) else "none"
+            analysed = numbers[self._analysed]
+            has = f"{analysed[0]} to {analysed[-1]}" if len(analysed) else "none"
             raise DeepLabStreamError(
                 f"no analysed frame from {first} to {last}; camera {self._table.camera} "
                 f"has {has}"
@@ -388,9 +392,9 @@ class _Poses:
         return rows
 
     def _swap(self, rows: Indices, animals: Indices) -> None:
-        there, back = np.ix_(rows, animals), np.ix_(rows, animals[::-1])
+        forward, back = np.ix_(rows, animals), np.ix_(rows, animals[::-1])
         for array in (self._points, self._confidence, self._rejected):
-            array[there] = array[back]
+            array[forward] = array[back]
         count = len(self._table.skeleton.bodyparts)
         first, second = ([*range(at * count, (at + 1) * count)] for at in animals)
         names = {

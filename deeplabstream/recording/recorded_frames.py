@@ -50,7 +50,7 @@ class RecordedFrames:
     """Sentence about broken lines of `CAMERA.csv`; empty: there are none."""
     corrections: int = 0
     """Corrections that the points in `rows` have. The columns `corrected_KEYPOINT` of
-    `rows`, which frames with corrections have, say of which points."""
+    `rows`, which frames with corrections have, name the points."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -2,7 +2,7 @@
 
 The index `runs.sqlite` is beside the run folders. It holds nothing that they do not hold,
 and each use brings it up to date: a run is read again when its `run.json` or `notes.json`
-has changed. A missing or damaged index is made anew. Where none can be written, it is kept
+has changed. A missing or damaged index is built again. Where none can be written, it is kept
 in memory.
 """
 
@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.recording.run_list import (
+from deeplabstream.recording.run_summary import (
     NOT_ENDED,
     NOTES,
     UNREADABLE,
@@ -26,7 +26,7 @@ from deeplabstream.recording.run_list import (
 
 INDEX = "runs.sqlite"
 _VERSION = 2
-"""Of the table below; an index of another version is made anew."""
+"""Of the table below; an index of another version is built again."""
 _BUSY_S = 5.0
 """Another program writes the index for less time."""
 _NEW_S = 60.0
@@ -40,7 +40,7 @@ _TABLE = f"""CREATE TABLE runs (
 
 @dataclass(frozen=True, kw_only=True)
 class RunQuery:
-    """Which runs of a catalogue are wanted; an empty condition is no condition.
+    """Conditions for runs of a catalogue; empty conditions do not count.
 
     Attributes
     ----------
@@ -58,8 +58,8 @@ class RunQuery:
         Runs that started on this day or later, in local time.
     last : datetime.date, optional
         Runs that started on this day or earlier.
-    words : str
-        Runs in which each of these words is found: animal, group, experiment, outcome,
+    text : str
+        Runs with all of these words in any of: animal, group, experiment, outcome,
         notes, tags, day, name of the folder.
     excluded : bool
         Whether runs that are excluded from results are among them.
@@ -72,7 +72,7 @@ class RunQuery:
     outcome: str = ""
     first: date | None = None
     last: date | None = None
-    words: str = ""
+    text: str = ""
     excluded: bool = True
 
 
@@ -118,7 +118,7 @@ class RunCatalogue:
         return found
 
     def rebuild(self) -> int:
-        """Make the index anew.
+        """Build the index again.
 
         Returns
         -------
@@ -164,15 +164,15 @@ class RunCatalogue:
     def _update(self, index: sqlite3.Connection) -> None:
         """Read the runs that are new or have changed; leave out those that are gone."""
         known = dict(index.execute("SELECT path, stamp FROM runs"))
-        there = dict(self._stamps())
-        changed = [name for name in there if there[name] != known.get(name)]
+        stamps = dict(self._stamps())
+        changed = [name for name in stamps if stamps[name] != known.get(name)]
         with index:
-            gone = [(name,) for name in known if name not in there]
+            gone = [(name,) for name in known if name not in stamps]
             index.executemany("DELETE FROM runs WHERE path = ?", gone)
             marks = ", ".join("?" * (2 + len(_SUMMARY)))
             index.executemany(
                 f"INSERT OR REPLACE INTO runs VALUES ({marks})",
-                (self._row(name, there[name]) for name in changed),
+                (self._row(name, stamps[name]) for name in changed),
             )
 
     def _stamps(self) -> Iterator[tuple[str, str]]:
@@ -191,7 +191,7 @@ class RunCatalogue:
         run = summarise(self.folder / name)
         cells: dict[str, object] = dict(zip(_SUMMARY, astuple(run), strict=True))
         cells |= {"path": name, "started": run.started and run.started.isoformat()}
-        cells |= {each: json.dumps(getattr(run, each)) for each in _LISTS}
+        cells |= {field: json.dumps(getattr(run, field)) for field in _LISTS}
         if run.outcome in (NOT_ENDED, UNREADABLE):
             stamp = ""  # its tables may tell more later, without a change of run.json
         return stamp, run.newest, *cells.values()
@@ -201,8 +201,8 @@ class RunCatalogue:
         values["path"] = self.folder / values["path"]
         if values["started"]:
             values["started"] = datetime.fromisoformat(values["started"])
-        for each in _LISTS:
-            values[each] = tuple(json.loads(values[each]))
+        for name in _LISTS:
+            values[name] = tuple(json.loads(values[name]))
         return RunSummary(**values)
 
 
@@ -222,13 +222,13 @@ def fits(query: RunQuery, run: RunSummary) -> bool:
         tags = {tag.casefold() for tag in run.tags}
         if any(tag.casefold() not in tags for tag in query.tags):
             return False
-    if query.words:
-        said = (
+    if query.text:
+        texts = (
             *(run.animal, run.group, run.experiment, run.outcome, run.notes),
             *(*run.tags, run.excluded, day, run.path.name),
         )
-        told = " ".join(said).casefold()
-        if any(word not in told for word in query.words.casefold().split()):
+        text = " ".join(texts).casefold()
+        if any(word not in text for word in query.text.casefold().split()):
             return False
     return (
         (query.first is None or day >= query.first.isoformat())
@@ -238,7 +238,7 @@ def fits(query: RunQuery, run: RunSummary) -> bool:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """Open an index; one of another version is made anew."""
+    """Open an index; one of another version is built again."""
     if not path.parent.is_dir():
         raise sqlite3.OperationalError(f"no folder {path.parent}")
     index = sqlite3.connect(path, timeout=_BUSY_S)

@@ -28,7 +28,6 @@ from deeplabstream.files.overwriting import check_new
 from deeplabstream.files.paths import ROOT
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_json import skeleton_facts, skeleton_from
-from deeplabstream.recording.run_reader import read_steps
 from deeplabstream.recording.run_schema import (
     IMPORTED,
     PULSES,
@@ -36,6 +35,7 @@ from deeplabstream.recording.run_schema import (
     VERSION,
     current_facts,
 )
+from deeplabstream.recording.step_reader import read_steps
 from deeplabstream.recording.table_reader import (
     RunTable,
     camera_table,
@@ -190,24 +190,24 @@ class RunFolder:
 
     @property
     def videos(self) -> list[Path]:
-        """The videos of the run without drawings; else that of which it is an analysis.
+        """Videos of the run without drawings; else the video that it was computed from.
 
         Only files that exist; of a damaged `run.json` those in the folder.
         """
         found = {*self.path.glob("*.mkv")}
         analysed = ""
         with suppress(OSError, ValueError, TypeError, KeyError):
-            found |= {self.video_of(each) for each in self.path.glob("*.frames.csv")}
+            found |= {self.video_of(table) for table in self.path.glob("*.frames.csv")}
             analysed = str(self.facts.get("video") or "")
-        own = [each for each in found if not each.name.endswith(LABELLED)]
+        own = [video for video in found if not video.name.endswith(LABELLED)]
         if not own and analysed:
             own = [Path(analysed)]
-        return sorted(each for each in own if each.is_file())
+        return sorted(video for video in own if video.is_file())
 
     def new_video_path(self, camera: str) -> Path:
         """Return the path of the next video of a camera; no other camera has its name."""
         name = stem(camera)
-        others = {stem(each).lower() for each in self.facts["cameras"]}
+        others = {stem(other).lower() for other in self.facts["cameras"]}
         for number in count(1):
             path = self.path / (f"{name}_{number}.mkv" if number > 1 else f"{name}.mkv")
             if number > 1 and path.stem.lower() in others:
@@ -222,7 +222,9 @@ class RunFolder:
         `NAME_2.frames.csv` is of the camera `NAME_2`, if the run has one.
         """
         name, ending = self.stem(camera), ".frames.csv"
-        others = {self.stem(each) for each in self.facts.get("cameras") or ()} - {name}
+        others = {self.stem(other) for other in self.facts.get("cameras") or ()} - {
+            name
+        }
         of_camera = re.compile(re.escape(name) + r"(?:_(\d+))?" + re.escape(ending))
         found = []
         for path in self.path.glob(f"*{ending}"):
@@ -268,7 +270,7 @@ class RunFolder:
         own = model.get("cameras", {}).items()
         return Thresholds(
             float(model["threshold"]),
-            {camera: float(each["threshold"]) for camera, each in own},
+            {camera: float(facts["threshold"]) for camera, facts in own},
         )
 
     def steps(self, camera: str) -> Iterator[Step]:
@@ -355,8 +357,8 @@ class RunFolder:
 def accounting(accounts: Sequence[FrameCounts]) -> list[dict[str, object]]:
     """Return the accounts as `run.json` holds them."""
     return [
-        {**asdict(each), "exposed": each.exposed, "closes": each.is_balanced()}
-        for each in accounts
+        {**asdict(account), "exposed": account.exposed, "closes": account.is_balanced()}
+        for account in accounts
     ]
 
 
@@ -399,7 +401,7 @@ def _versions() -> dict[str, object]:
 
     The program's is None where its `pyproject.toml` was not copied along.
     """
-    packages = {each.name: each.version for each in distributions()}
+    packages = {package.name: package.version for package in distributions()}
     return {
         "application": application_version(),
         "python": sys.version.split()[0],

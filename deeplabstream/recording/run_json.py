@@ -34,7 +34,7 @@ def stream_start(facts: Mapping[str, Any]) -> datetime:
 
 
 def skeleton_facts(skeleton: Skeleton) -> dict[str, Any]:
-    """Return a skeleton as in `run.json`; `bones` are its edges."""
+    """Return a skeleton as in `run.json`, where its edges have an old name."""
     return {
         "bodyparts": skeleton.bodyparts,
         "bones": skeleton.edges,
@@ -42,10 +42,10 @@ def skeleton_facts(skeleton: Skeleton) -> dict[str, Any]:
     }
 
 
-def skeleton_from(words: Mapping[str, Any]) -> Skeleton:
+def skeleton_from(facts: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton that `run.json` describes."""
-    edges = tuple((first, second) for first, second in words["bones"])
-    return Skeleton(tuple(words["bodyparts"]), edges, tuple(words.get("animals", ())))
+    edges = tuple((first, second) for first, second in facts["bones"])
+    return Skeleton(tuple(facts["bodyparts"]), edges, tuple(facts.get("animals", ())))
 
 
 def measure_facts(measured: Sequence[Measured], start_ns: int) -> list[dict[str, Any]]:
@@ -53,14 +53,14 @@ def measure_facts(measured: Sequence[Measured], start_ns: int) -> list[dict[str,
 
     Times in s since Start Stream; a value that is not defined is null.
     """
-    chosen = [each for each in measured if each.experiment] or measured[-1:]
+    chosen = [delay for delay in measured if delay.experiment] or measured[-1:]
     return [
         {
-            "experiment": each.experiment,
-            "camera": each.camera,
-            "start_s": (each.start_ns - start_ns) / 1e9,
-            "end_s": (each.time_ns - start_ns) / 1e9,
-            "unit": each.unit,
+            "experiment": delay.experiment,
+            "camera": delay.camera,
+            "start_s": (delay.start_ns - start_ns) / 1e9,
+            "end_s": (delay.time_ns - start_ns) / 1e9,
+            "unit": delay.unit,
             "values": [
                 {
                     "animal": animal,
@@ -68,10 +68,10 @@ def measure_facts(measured: Sequence[Measured], start_ns: int) -> list[dict[str,
                     "of": of,
                     "value": value if isfinite(value) else None,
                 }
-                for animal, measure, of, value in each.values
+                for animal, measure, of, value in delay.values
             ],
         }
-        for each in chosen
+        for delay in chosen
     ]
 
 
@@ -95,7 +95,7 @@ def _is_time(value: object) -> bool:
 
 
 def _is_list_of_text(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _is_skeleton(value: object) -> bool:
@@ -174,8 +174,8 @@ def _are_accounts(value: object) -> bool:
 
 def _are_measures(value: object) -> bool:
     return isinstance(value, list) and all(
-        isinstance(each, Mapping) and isinstance(each.get("values"), list)
-        for each in value
+        isinstance(entry, Mapping) and isinstance(entry.get("values"), list)
+        for entry in value
     )
 
 
@@ -214,11 +214,11 @@ def _are_timings(value: object) -> bool:
 
 def _are_pulse_inputs(value: object) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(each, Mapping)
-        and _is_list_of_text(each.get("cameras"))
-        and type(each.get("most_delay_ms")) in (int, float)
-        and each["most_delay_ms"] > 0
-        for each in value.values()
+        isinstance(entry, Mapping)
+        and _is_list_of_text(entry.get("cameras"))
+        and type(entry.get("most_delay_ms")) in (int, float)
+        and entry["most_delay_ms"] > 0
+        for entry in value.values()
     )
 
 
@@ -232,22 +232,22 @@ def _are_pulses(value: object) -> bool:
     return (
         isinstance(cameras, list)
         and all(
-            isinstance(each, Mapping)
-            and all(_is_whole_number(each.get(name)) for name in counts)
-            and all(isinstance(each.get(name), str) for name in ("camera", "input"))
-            and isinstance(each.get("lost_pulses"), list)
-            and _is_list_of_text(each.get("why"))
-            and (each.get("delay_ms") is None or _are_ms(each["delay_ms"]))
-            for each in cameras
+            isinstance(camera, Mapping)
+            and all(_is_whole_number(camera.get(name)) for name in counts)
+            and all(isinstance(camera.get(name), str) for name in ("camera", "input"))
+            and isinstance(camera.get("lost_pulses"), list)
+            and _is_list_of_text(camera.get("why"))
+            and (camera.get("delay_ms") is None or _are_ms(camera["delay_ms"]))
+            for camera in cameras
         )
         and isinstance(skew, list)
         and all(
-            isinstance(each, Mapping)
-            and _is_list_of_text(each.get("cameras"))
-            and isinstance(each.get("by"), str)
-            and _is_whole_number(each.get("pulses"))
-            and _are_ms(each.get("ms"))
-            for each in skew
+            isinstance(entry, Mapping)
+            and _is_list_of_text(entry.get("cameras"))
+            and isinstance(entry.get("by"), str)
+            and _is_whole_number(entry.get("pulses"))
+            and _are_ms(entry.get("ms"))
+            for entry in skew
         )
     )
 

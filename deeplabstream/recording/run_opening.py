@@ -1,4 +1,4 @@
-"""Run opening: a killed run is repaired before it is read."""
+"""Run opening: repairs a killed run before it is read."""
 
 import os
 import time
@@ -20,11 +20,11 @@ OBSERVATIONS = 10
 
 
 def open_run_folder(
-    path: Path, say: Callable[[str], object], check_tables: bool = True
+    path: Path, report: Callable[[str], object], check_tables: bool = True
 ) -> RunFolder:
-    """Return the run; a run that was not closed is repaired, and `say` gets each repair.
+    """Return the run; a run that was not closed is repaired, and `report` gets each repair.
 
-    With `check_tables` all tables are read, and `say` gets a sentence about each with broken
+    With `check_tables` all tables are read, and `report` gets a sentence about each with broken
     lines. Nothing is deleted: the original of a changed file is kept beside it as NAME.damaged.
     DeviceError: not a run folder, a newer program wrote it, it is still being written,
     or it can't be repaired.
@@ -43,13 +43,13 @@ def open_run_folder(
                 f"{path} was killed and can't be repaired: {error}"
             ) from error
         for sentence in done:
-            say(f"repaired: {sentence}")
+            report(f"repaired: {sentence}")
     folder = RunFolder(path)
     if not check_tables:
         return folder
     try:
         for warning in table_warnings(folder.tables()):
-            say(warning)
+            report(warning)
     except OSError as error:
         raise DeviceError(f"{path} can't be read: {error}") from error
     return folder

@@ -228,9 +228,9 @@ def _analysed(
         if not table.exists():
             continue
         closed = sum(
-            each["delivered"] - (each["unlisted"] or 0)
-            for each in facts["accounting"]
-            if (each["camera"], each["span"]) == (camera, "analysis")
+            account["delivered"] - (account["unlisted"] or 0)
+            for account in facts["accounting"]
+            if (account["camera"], account["span"]) == (camera, "analysis")
         )
         listed = camera_table(table, None)
         seen = [
@@ -252,7 +252,7 @@ def _analysed(
 
 def _recorded(videos: list[_Video], facts: Facts) -> Iterator[FrameCounts]:
     """Yield the accounts of recordings that had not ended."""
-    closed = {name for each in facts["accounting"] for name in each["files"]}
+    closed = {name for account in facts["accounting"] for name in account["files"]}
     for camera in dict.fromkeys(video.camera for video in videos):
         own = [f for f in videos if f.camera == camera and f.files[0] not in closed]
         if not own:

@@ -96,7 +96,9 @@ class TableSchema:
     @property
     def fixed(self) -> dict[str, Column]:
         """Columns that are no family, by name."""
-        return {each.name: each for each in self.columns if "{" not in each.name}
+        return {
+            column.name: column for column in self.columns if "{" not in column.name
+        }
 
 
 _NOT_ANALYSED = "frame not analysed"
@@ -341,7 +343,9 @@ UPGRADES: Mapping[int, Upgrade] = {
 def current_names(columns: Sequence[str]) -> tuple[str, ...]:
     """Return column names of any earlier schema as names of this one."""
     names = {
-        old: new for each in UPGRADES.values() for old, new in each.columns.items()
+        old: new
+        for upgrade in UPGRADES.values()
+        for old, new in upgrade.columns.items()
     }
     return tuple(names.get(name, name) for name in columns)
 
@@ -351,12 +355,16 @@ def current_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     upgraded = dict(facts)
     counts = facts.get("identity")
     if isinstance(counts, Mapping):
-        names = {o: n for each in UPGRADES.values() for o, n in each.identity.items()}
+        names = {
+            old: new
+            for upgrade in UPGRADES.values()
+            for old, new in upgrade.identity.items()
+        }
         upgraded["identity"] = {
-            camera: {names.get(name, name): count for name, count in each.items()}
-            if isinstance(each, Mapping)
-            else each
-            for camera, each in counts.items()
+            camera: {names.get(name, name): count for name, count in totals.items()}
+            if isinstance(totals, Mapping)
+            else totals
+            for camera, totals in counts.items()
         }
     return upgraded
 
@@ -432,8 +440,10 @@ def keypoints_of(columns: Sequence[str]) -> tuple[str, ...]:
     names = tuple(
         name.removesuffix(suffix) for name in points[:: len(KEYPOINT_COLUMNS)]
     )
-    wanted = [c.name.format(keypoint=name) for name in names for c in KEYPOINT_COLUMNS]
-    return names if wanted == list(points) else ()
+    expected = [
+        c.name.format(keypoint=name) for name in names for c in KEYPOINT_COLUMNS
+    ]
+    return names if expected == list(points) else ()
 
 
 def row_pattern(
@@ -520,10 +530,10 @@ def _table(table: TableSchema) -> Iterator[str]:
     yield ""
     yield "| column | type | unit | meaning | an empty cell means |"
     yield "|---|---|---|---|---|"
-    for each in table.columns:
-        name = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), each.name)
-        empty = each.empty or "–"
-        yield f"| `{name}` | {each.type.dtype} | {each.unit} | {each.meaning} | {empty} |"
+    for column in table.columns:
+        name = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), column.name)
+        empty = column.empty or "–"
+        yield f"| `{name}` | {column.type.dtype} | {column.unit} | {column.meaning} | {empty} |"
     yield ""
 
 

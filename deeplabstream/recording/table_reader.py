@@ -119,7 +119,9 @@ class RunTable:
 
         `options` are those of `pandas.read_csv`.
         """
-        texts = [name for name, each in self.schema.fixed.items() if each.type is TEXT]
+        texts = [
+            name for name, column in self.schema.fixed.items() if column.type is TEXT
+        ]
         dtype = dict.fromkeys((n for n in texts if n in self.columns), "string")
         options["dtype"] = {**dtype, **options.get("dtype", {})}
         if self._has_no_broken_lines():
@@ -276,7 +278,11 @@ class RunTable:
             raw.decode("utf-8-sig", errors="replace").rstrip("\r\n").replace("\0", "")
         )
         found = current_names(cells_of(text))
-        lines = [line for each in following if (line := _decoded(each)) is not None]
+        lines = [
+            line
+            for line_bytes in following
+            if (line := _decoded(line_bytes)) is not None
+        ]
         counts = Counter(len(cells_of(line)) for line in lines)
         count = counts.most_common(1)[0][0] if counts else len(found)
         if len(found) == len(set(found)) == count and self._fits(found, expected):
@@ -313,7 +319,7 @@ def events_table(path: Path) -> RunTable:
 def is_experiment_boundary(kind: str, name: str, text: str) -> bool:
     """Return whether an event says that an experiment was started or has ended.
 
-    The text is `started`, or how it ended; a start that was refused is no boundary.
+    The text is `started`, or how it ended; a start that was refused is not a boundary.
     """
     return (kind, name) == ("note", "experiment") and not text.startswith("not started")
 

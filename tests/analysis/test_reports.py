@@ -32,7 +32,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
-from deeplabstream.recording.run_list import change_notes
+from deeplabstream.recording.run_summary import change_notes
 from tests.analysis.made import body_at, made_run, run_of_two_experiments
 from tests.recording import recorded, small_run
 from utils.AnalyseRuns import main

@@ -24,7 +24,7 @@ from deeplabstream.analysis.study import (
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import change_notes
+from deeplabstream.recording.run_summary import change_notes
 from utils.AnalyseRuns import main
 
 SOON_S = 300.0

@@ -38,7 +38,7 @@ from deeplabstream.gui.widgets import run_regions
 from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.ipc.pipe import Connection
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import change_notes, read_notes
+from deeplabstream.recording.run_summary import change_notes, read_notes
 from tests.gui.fake_session import FakeSession
 from tests.recording.recorded import SETTINGS, record
 

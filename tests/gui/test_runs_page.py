@@ -21,19 +21,19 @@ from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.run_listing import COLUMNS, RunListModel
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import bodypart_colour
-from deeplabstream.recording import run_list, run_opening
+from deeplabstream.recording import run_opening, run_summary
 from deeplabstream.recording.alignment.sync_signals import random_pulses
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.run_catalogue import RunCatalogue
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import (
+from deeplabstream.recording.run_review import review
+from deeplabstream.recording.run_summary import (
     RunNotes,
     RunSummary,
     change_notes,
     read_notes,
     summarise,
 )
-from deeplabstream.recording.run_review import review
 from deeplabstream.startup.progress import MARK
 from tests.gui.fake_session import close_to
 from tests.recording.alignment.recorder import Recorder
@@ -182,7 +182,7 @@ def test_exclusion_waits_only_once_for_programs_that_hold_the_notes(
         patience.append(patience_s)
         return waiting(file, 0.0)
 
-    monkeypatch.setattr(run_list, "exclusive", exclusive)
+    monkeypatch.setattr(run_summary, "exclusive", exclusive)
     with waiting(runs[0] / "notes.json"), waiting(runs[1] / "notes.json"):
         model.exclude(runs, "fell asleep")
     assert [read_notes(run).excluded for run in runs] == ["", "", "fell asleep"]

@@ -17,7 +17,7 @@ from deeplabstream.recording.run_catalogue import (
     list_runs,
 )
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import (
+from deeplabstream.recording.run_summary import (
     NOT_ENDED,
     NOTES,
     UNREADABLE,
@@ -79,7 +79,7 @@ def test_runs_are_found_by_what_is_said_of_them(runs: Path) -> None:
     assert names(runs, tags=["pilot"]) == ["a"]
     assert names(runs, first=date(2026, 11, 21)) == ["c", "b"]
     assert names(runs, last=date(2026, 11, 21)) == ["b", "a"]
-    assert names(runs, words="calm m1 11-22") == ["c"]
+    assert names(runs, text="calm m1 11-22") == ["c"]
     assert names(runs, excluded=False) == ["c", "b"]
     assert names(runs, animal="M") == []
 
@@ -101,10 +101,10 @@ def test_notes_of_equal_length_within_a_tick_of_the_clock_are_seen(
     monkeypatch.setattr(run_catalogue, "_NEW_S", float("inf"))
     change_notes(runs / "b", notes="good")
     times = (runs / "b" / NOTES).stat()
-    assert names(runs, words="good") == ["b"]
+    assert names(runs, text="good") == ["b"]
     change_notes(runs / "b", notes="evil")
     os.utime(runs / "b" / NOTES, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert names(runs, words="evil") == ["b"]
+    assert names(runs, text="evil") == ["b"]
 
 
 def test_copied_runs_are_listed_without_reading_them_again(

@@ -12,7 +12,6 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.recording.exporters.exports import export
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import NOTES
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
@@ -29,6 +28,7 @@ from deeplabstream.recording.run_schema import (
     camera_columns,
     with_description,
 )
+from deeplabstream.recording.run_summary import NOTES
 from tests.recording.recorded import SKELETON, record
 from tests.recording.written_rows import rows
 from utils.RepairRun import main as repair_run

@@ -51,7 +51,7 @@ from deeplabstream.gui.widgets.run_regions import RunRegions
 from deeplabstream.gui.widgets.run_table import RunSearch, RunTable
 from deeplabstream.gui.widgets.study_view import GroupsView, StudyTableView
 from deeplabstream.gui.widgets.values_table import ValuesTable
-from deeplabstream.recording.run_list import RunSummary, summarise
+from deeplabstream.recording.run_summary import RunSummary, summarise
 
 _COLUMNS = (0, 1, 2, EXCLUDED)
 _CHOOSE = "Choose a run. Ctrl and Shift choose several."

@@ -33,13 +33,13 @@ from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
 from deeplabstream.recording.frame_queue import count_queued
 from deeplabstream.recording.run_catalogue import RunQuery
-from deeplabstream.recording.run_list import (
+from deeplabstream.recording.run_opening import ended, goes_on
+from deeplabstream.recording.run_review import Review
+from deeplabstream.recording.run_summary import (
     NOT_ENDED,
     UNREADABLE,
     summarise,
 )
-from deeplabstream.recording.run_opening import ended, goes_on
-from deeplabstream.recording.run_review import Review
 
 _DELETE = "Move to trash"
 _LISTING = "Listing the runs …"
@@ -166,7 +166,7 @@ class RunsPage(QWidget):
         self.table.opened.connect(self.results_asked)
         self.table.listed.connect(self._take_list)
         self.search.textChanged.connect(
-            lambda text: self.table.filter(RunQuery(words=text))
+            lambda text: self.table.filter(RunQuery(text=text))
         )
         self.results.clicked.connect(lambda: self.results_asked.emit(self.chosen))
         self.other.clicked.connect(self._ask_folder)

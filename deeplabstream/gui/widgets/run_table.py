@@ -34,7 +34,7 @@ from deeplabstream.gui.run_listing import (
     RunListModel,
 )
 from deeplabstream.recording.run_catalogue import RunQuery
-from deeplabstream.recording.run_list import RunSummary, summarise
+from deeplabstream.recording.run_summary import RunSummary, summarise
 
 _WIDTHS = (150, 80, 80, 120, 75, 110, 180, 100, 100, 150)
 
@@ -279,7 +279,7 @@ class RunSearch(QWidget):
             tags=(tag,) if tag else (),
             first=_day(self.first),
             last=_day(self.last),
-            words=self.words.text(),
+            text=self.words.text(),
         )
 
     def offer(self, runs: Sequence[RunSummary]) -> None:

@@ -136,30 +136,31 @@ def run_signal(folder: RunFolder, name: str = "") -> RunSignal:
         There is none of this name, or several could be meant.
     """
     signals = run_signals(folder)
-    there = ", ".join(
-        f"{each.name} ({counted(len(each.edges), 'edge')})" for each in signals.values()
+    names = ", ".join(
+        f"{signal.name} ({counted(len(signal.edges), 'edge')})"
+        for signal in signals.values()
     )
     if name:
         if name not in signals or not len(signals[name].edges):
             raise DeviceError(
-                f"the run has no edges of {name}; it has {there or 'none at all'}"
+                f"the run has no edges of {name}; it has {names or 'none at all'}"
             )
         return signals[name]
-    inputs = {each.name for each in signals.values() if each.kind == "input"}
+    inputs = {signal.name for signal in signals.values() if signal.kind == "input"}
     syncs = [
         own
         for name in sync_inputs(folder)
         for own in (name, f"input {name}")
         if own in inputs
     ]
-    meant = syncs or [each.name for each in signals.values() if len(each.edges)]
+    meant = syncs or [signal.name for signal in signals.values() if len(signal.edges)]
     if len(meant) == 1:
         return signals[meant[0]]
     if not meant:
         raise DeviceError(
             f"{folder.path} has no sync signal: no input or output changed; see docs/alignment.md"
         )
-    raise DeviceError(f"which signal did the recorder see? Give --signal: {there}")
+    raise DeviceError(f"which signal did the recorder see? Give --signal: {names}")
 
 
 def sync_inputs(folder: RunFolder) -> list[str]:
@@ -307,7 +308,7 @@ def _segment(clocks: ClockMap, number: int) -> dict[str, Any]:
 
 
 def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what `alignment.json` says, for a person."""
+    """Yield the content of `alignment.json` as sentences."""
     edges, residual = facts["edges"], facts["residual_ms"]
     inverted = ", the line is inverted" if facts["inverted"] else ""
     yield (
@@ -315,13 +316,13 @@ def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
         f"{edges['recording']} of the recording, by {facts['identified_by']}{inverted}; "
         f"{edges['outliers']} outliers"
     )
-    for number, each in enumerate(facts["segments"]):
-        low, middle, high = each["drift_ppm"]
+    for number, segment in enumerate(facts["segments"]):
+        low, middle, high = segment["drift_ppm"]
         yield (
-            f"segment {number}: {each['first_edge_s']:.1f} to {each['last_edge_s']:.1f} s of "
-            f"the run, offset {each['offset_s']:.6f} s, drift {middle:.2f} ppm ({low:.2f} to "
-            f"{high:.2f}), {each['lost_edges']} edges lost, longest gap "
-            f"{each['longest_gap_s']:.1f} s"
+            f"segment {number}: {segment['first_edge_s']:.1f} to {segment['last_edge_s']:.1f} s of "
+            f"the run, offset {segment['offset_s']:.6f} s, drift {middle:.2f} ppm ({low:.2f} to "
+            f"{high:.2f}), {segment['lost_edges']} edges lost, longest gap "
+            f"{segment['longest_gap_s']:.1f} s"
         )
     yield (
         f"residuals: 50 % below {residual['p50']:.4f} ms, 95 % below {residual['p95']:.4f} "
@@ -388,9 +389,13 @@ def _cells(at_s: float, error_s: float, segment: int) -> tuple[str, str, str]:
 
 def _clock_rows(clocks: ClockMap) -> Iterator[tuple[object, ...]]:
     yield "segment", "time_s", "recording_s", "drift_ppm", "error_ms"
-    for number, each in enumerate(clocks.segments):
+    for number, segment in enumerate(clocks.segments):
         for at, offset, drift, error in zip(
-            each.times_s, each.offsets_s, each.drifts, each.errors_s, strict=True
+            segment.times_s,
+            segment.offsets_s,
+            segment.drifts,
+            segment.errors_s,
+            strict=True,
         ):
             yield (
                 number,
@@ -403,13 +408,13 @@ def _clock_rows(clocks: ClockMap) -> Iterator[tuple[object, ...]]:
 
 def _residual_rows(clocks: ClockMap) -> Iterator[tuple[object, ...]]:
     yield "segment", "time_s", "recording_s", "rising", "residual_ms"
-    for (run, there, number), residual in zip(
+    for (run, recording, number), residual in zip(
         clocks.used.tolist(), clocks.residuals_s.tolist(), strict=True
     ):
         yield (
             number,
             f"{clocks.run.times_s[run]:.7f}",
-            f"{clocks.recording.times_s[there]:.7f}",
+            f"{clocks.recording.times_s[recording]:.7f}",
             int(clocks.run.rising[run]),
             f"{residual * 1e3:.5f}",
         )

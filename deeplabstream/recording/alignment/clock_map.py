@@ -156,12 +156,14 @@ class ClockMap:
         segments = np.full(len(times_s), -1, np.int64)
         claims = np.zeros(len(times_s), int)
         for number, segment in enumerate(self.segments):
-            there = times_s + segment.offset(times_s)
+            recording_s = times_s + segment.offset(times_s)
             error = _P95 * np.interp(times_s, segment.times_s, segment.errors_s)
-            valid = (there >= segment.span_s[0]) & (there <= segment.span_s[1])
+            valid = (recording_s >= segment.span_s[0]) & (
+                recording_s <= segment.span_s[1]
+            )
             valid &= (times_s >= segment.times_s[0]) & (times_s <= segment.times_s[-1])
             valid &= error <= most_error_s
-            aligned[valid], errors[valid] = there[valid], error[valid]
+            aligned[valid], errors[valid] = recording_s[valid], error[valid]
             segments[valid] = number
             claims += valid
         twice = claims > 1

@@ -140,8 +140,8 @@ def match_edges(
             return better
         if len(better):  # pulses of one length, seen on one side only
             return replace(better, matches=(), ambiguous_s=_spans(run, better))
-        best = min(best, found, inverted, key=lambda each: each.distinctive)
-        best = next((each for each in (found, inverted) if each.ambiguous_s), best)
+        best = min(best, found, inverted, key=lambda match: match.distinctive)
+        best = next((match for match in (found, inverted) if match.ambiguous_s), best)
     return best
 
 
@@ -323,7 +323,7 @@ class _Matcher:
             close = off <= self.tolerance_s
             pairs.append((ours[mine][close], theirs[near[close]], off[close]))
         run, recording, off = (
-            np.concatenate(each) for each in zip(*pairs, strict=True)
+            np.concatenate(arrays) for arrays in zip(*pairs, strict=True)
         )
         order = np.lexsort((off, recording))  # an edge belongs to the nearest one
         run, recording = run[order], recording[order]
@@ -479,7 +479,7 @@ def _triples(edges: Edges, side: bool) -> _Triples:
             )
     if not found:
         return _Triples(np.empty(0, np.int64), np.empty(0), np.empty(0))
-    return _Triples(*(np.concatenate(each) for each in zip(*found, strict=True)))
+    return _Triples(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
 
 def _ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
@@ -489,16 +489,16 @@ def _ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
     return start + np.arange(len(index)), index
 
 
-def _nearest(times: Floats, wanted: Floats) -> tuple[Ints, Floats]:
+def _nearest(times: Floats, moments: Floats) -> tuple[Ints, Floats]:
     """Return the index of the nearest time for each wanted one, and its distance."""
     if not len(times):
-        return np.zeros(len(wanted), np.int64), np.full(len(wanted), np.inf)
-    after = np.clip(np.searchsorted(times, wanted), 1, max(1, len(times) - 1))
+        return np.zeros(len(moments), np.int64), np.full(len(moments), np.inf)
+    after = np.clip(np.searchsorted(times, moments), 1, max(1, len(times) - 1))
     after = np.minimum(after, len(times) - 1)
     before = np.maximum(after - 1, 0)
-    nearer = np.abs(times[after] - wanted) < np.abs(times[before] - wanted)
+    nearer = np.abs(times[after] - moments) < np.abs(times[before] - moments)
     index = np.where(nearer, after, before)
-    return index, np.abs(times[index] - wanted)
+    return index, np.abs(times[index] - moments)
 
 
 def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:

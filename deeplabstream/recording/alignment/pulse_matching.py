@@ -263,11 +263,11 @@ def _without_collisions(places: Ints) -> Ints:
     chosen = np.flatnonzero(places > _UNKNOWN)
     values = places[chosen]
     back = np.flatnonzero(np.diff(values) <= 0)
-    for each in back:
+    for index in back:
         low = np.searchsorted(
-            np.maximum.accumulate(values[: each + 1]), values[each + 1]
+            np.maximum.accumulate(values[: index + 1]), values[index + 1]
         )
-        high = each + 1 + np.searchsorted(values[each + 1 :], values[each], "right")
+        high = index + 1 + np.searchsorted(values[index + 1 :], values[index], "right")
         places[chosen[low : high + 1]] = _UNKNOWN
     return places
 
@@ -342,9 +342,9 @@ class _Tracker:
     def _step(self, pending: list[int], level: float) -> int | None:
         """Return by how many slots the last frames are later; None: they don't agree."""
         off = [self._rest[at] - level for at in pending[-_CONFIRM:]]
-        wholes = [round(each) for each in off]
+        wholes = [round(rest) for rest in off]
         step = min(wholes, key=abs)
-        agree = [abs(each - step) < _ON_TIME for each in off]
+        agree = [abs(rest - step) < _ON_TIME for rest in off]
         return step if step and sum(agree) >= 0.75 * len(off) else None
 
     def _levels(self, pending: list[int], level: float, step: int) -> list[float]:

@@ -37,27 +37,27 @@ _PIECE = 2_000_000
 """Samples that are read at once."""
 
 
-def chosen_line(lines: Mapping[str, Any], wanted: str) -> str:
-    """Return the line that is meant; ValueError: it is not there, or several could be."""
-    there = ", ".join([*lines][:_MOST_NAMED]) + (
+def chosen_line(lines: Mapping[str, Any], option: str) -> str:
+    """Return the line that an option names; ValueError: there is none, or several fit."""
+    names = ", ".join([*lines][:_MOST_NAMED]) + (
         " …" if len(lines) > _MOST_NAMED else ""
     )
-    if not wanted:
+    if not option:
         if len(lines) == 1:
             return next(iter(lines))
-        raise ValueError(f"which line? Give --line: {there or 'none has edges'}")
-    ends = [name for name in lines if name == wanted or name.endswith(f"/{wanted}")]
-    if len(ends) != 1 and wanted not in lines:
-        raise ValueError(f"line {wanted}: expected one of {there or 'none'}")
-    return wanted if wanted in lines else ends[0]
+        raise ValueError(f"which line? Give --line: {names or 'none has edges'}")
+    ends = [name for name in lines if name == option or name.endswith(f"/{option}")]
+    if len(ends) != 1 and option not in lines:
+        raise ValueError(f"line {option}: expected one of {names or 'none'}")
+    return option if option in lines else ends[0]
 
 
 def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
     """Read TTL events of Open Ephys' binary format, versions 0.5 and later.
 
     The folder is of a recording, or one above; each recording is a part, also one without
-    edges. Lines are named
-    `PROCESSOR.STREAM/NUMBER`; the number alone is enough where it is the only one.
+    edges. Lines are named `NODE.STREAM/NUMBER`; the number alone is enough where it is the
+    only one.
     """
     folder = path.parent if path.is_file() else path
     found = sorted(
@@ -69,8 +69,8 @@ def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
         part for file in found for part in file.parts if part.startswith("Record Node")
     }
     if len(nodes) > 1:
-        there = ", ".join(sorted(nodes))
-        raise ValueError(f"it has several recorders; name the folder of one: {there}")
+        names = ", ".join(sorted(nodes))
+        raise ValueError(f"it has several recorders; name the folder of one: {names}")
     parts = [dict(_open_ephys_lines(file)) for file in found]
     lines = list(dict.fromkeys(name for part in parts for name in part))
     line = chosen_line(dict.fromkeys(lines), options.line)
@@ -87,7 +87,7 @@ def _open_ephys_lines(
 ) -> Iterator[tuple[str, tuple[Edges, tuple[float, float], float]]]:
     """Yield name, edges, span and rate of each line of one recording."""
     facts = json.loads(file.read_text("utf-8"))
-    streams = {_folder_name(each): each for each in facts["continuous"]}
+    streams = {_folder_name(stream): stream for stream in facts["continuous"]}
     for events in facts["events"]:
         folder = file.parent / "events" / _folder_name(events)
         states = folder / "states.npy"
@@ -343,7 +343,7 @@ def _above(values: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
 
 
 def _checked_rate(value: Any) -> float:
-    """Return samples per second; ValueError: it is no positive number."""
+    """Return samples per second; ValueError: it is not a positive number."""
     rate = float(value)
     if not 0 < rate < 1e12:
         raise ValueError(f"a sampling rate of {value} is not possible")
@@ -364,5 +364,5 @@ def _is_number(text: str) -> bool:
 
 def _natural(text: str) -> list[tuple[int, str]]:
     """Return a key that sorts numbers in texts by size."""
-    words = re.findall(r"\d+|\D+", text)
-    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+    parts = re.findall(r"\d+|\D+", text)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

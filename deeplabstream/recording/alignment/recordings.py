@@ -151,20 +151,20 @@ def _check_commas(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _csv_columns(
-    header: Sequence[str], rows: Sequence[Sequence[str]], wanted: str
+    header: Sequence[str], rows: Sequence[Sequence[str]], time_column: str
 ) -> tuple[int, int | None]:
-    """Return the columns of times and levels; `wanted` names that of the times."""
+    """Return the columns of times and levels; `time_column` names that of the times."""
     names = [name.lower() for name in header]
-    if wanted and wanted.lower() not in names:
+    if time_column and time_column.lower() not in names:
         raise ValueError(
-            f"no column {wanted}; the columns are {', '.join(header) or 'unnamed'}"
+            f"no column {time_column}; the columns are {', '.join(header) or 'unnamed'}"
         )
     if not names:
         wide = bool(rows) and all(len(row) > 1 for row in rows)
         is_level = wide and all(row[1].lower() in _HIGH | _LOW for row in rows)
         return 0, 1 if is_level else None
-    found = [n for n, name in enumerate(names) if any(word in name for word in _TIMES)]
-    time = names.index(wanted.lower()) if wanted else next(iter(found), 0)
+    times = [n for n, name in enumerate(names) if any(word in name for word in _TIMES)]
+    time = names.index(time_column.lower()) if time_column else next(iter(times), 0)
     levels = [
         n
         for n, name in enumerate(names)

@@ -206,10 +206,10 @@ def _code(edges: Edges, start: int, stop: int, tolerance: float) -> int | None:
 def joined(parts: Sequence[Edges]) -> Edges:
     """Return the edges of several parts of a recording, each part with its number."""
     return Edges(
-        np.concatenate([each.times_s for each in parts] or [np.empty(0)]),
-        np.concatenate([each.rising for each in parts] or [np.empty(0, bool)]),
+        np.concatenate([part.times_s for part in parts] or [np.empty(0)]),
+        np.concatenate([part.rising for part in parts] or [np.empty(0, bool)]),
         np.concatenate(
-            [np.full(len(each), n, np.int64) for n, each in enumerate(parts)]
+            [np.full(len(part), n, np.int64) for n, part in enumerate(parts)]
             or [np.empty(0, np.int64)]
         ),
     )

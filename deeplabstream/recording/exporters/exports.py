@@ -128,7 +128,7 @@ def export(
     path: Path,
     kinds: Sequence[str],
     into: Path | None = None,
-    say: Callable[[str], object] = lambda sentence: None,
+    report: Callable[[str], object] = lambda sentence: None,
     overwrite: bool = False,
     subject: NwbSubject | None = None,
     corrected: bool = False,
@@ -137,11 +137,11 @@ def export(
 
     DeepLabStreamError says why the run can't be exported. ExportedBeforeError names a file
     that exists already; then nothing is written. A run that was killed is repaired first.
-    Each file gets its name when it is complete. `say` gets the repairs, and each file when
+    Each file gets its name when it is complete. `report` gets the repairs, and each file when
     it is written. `subject` is the animal, for NWB. The poses are the recorded ones; with
     `corrected`, they have the corrections of the run.
     """
-    folder = open_run_folder(path, say)
+    folder = open_run_folder(path, report)
     folder.corrected = corrected
     if not analysed_cameras(folder):
         raise DeepLabStreamError(f"no poses in {path}")
@@ -149,8 +149,8 @@ def export(
     exports: dict[str, Export] = {**EXPORTS, "nwb": partial(nwb, subject=subject)}
     planned = [file for kind in kinds for file in exports[kind](folder, into)]
     check_free([file.path for file in planned], overwrite, fault=ExportedBeforeError)
-    if said := poses_in_use(path, corrected):
-        say(said)
+    if sentence := poses_in_use(path, corrected):
+        report(sentence)
     into.mkdir(parents=True, exist_ok=True)
-    write_files(planned, say)
+    write_files(planned, report)
     return [file.path for file in planned]

@@ -51,8 +51,8 @@ def _draw(folder: RunFolder, video: Path, frames: RecordedFrames, path: Path) ->
                 pose.points.reshape(-1, 2)[place] = np.nan
             true = [name for name, column in triggers.items() if row[column] == 1]
             status = row["status"] if isinstance(row["status"], str) else ""
-            words = [f"{row['time_s']:.3f} s", status, *true]
-            text = "  ".join(word for word in words if word)
+            parts = [f"{row['time_s']:.3f} s", status, *true]
+            text = "  ".join(word for word in parts if word)
             at, arrived = int(row["exposed_ns"]), int(row["arrived_ns"])
             file.write(
                 draw_overlay(image, pose, {}, text), int(row["frame"]), at, arrived

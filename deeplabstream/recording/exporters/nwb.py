@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from deeplabstream.recording.pose_table import PoseTable
 
 ANY_ANIMAL = "http://purl.obolibrary.org/obo/NCBITaxon_33208"
-"""Species of animals of which no species is known: Metazoa, all animals."""
+"""Species of animals whose species is not known: Metazoa, all animals."""
 ANY_AGE = "P0D/"
-"""Age of animals of which no age is known: 0 days or more."""
+"""Age of animals whose age is not known: 0 days or more."""
 UNKNOWN_SEX = "U"
 
 
@@ -107,7 +107,7 @@ def write_nwb(
         Cameras or videos, at least one. Each animal becomes one pose estimation. Points
         that are NaN stay NaN; confidences that are NaN become 0.
     add : callable
-        Gets the `pynwb.NWBFile` before it is written, to add what is no pose.
+        Gets the `pynwb.NWBFile` before it is written, to add other data.
 
     Raises
     ------
@@ -194,13 +194,13 @@ def _subject(known: NwbSubject, animals: Sequence[str]) -> Any:
     from pynwb.file import Subject
 
     about = f"{len(animals)} animals: {', '.join(animals)}" if len(animals) > 1 else ""
-    words = [about, f"group {known.group}" if known.group else ""]
+    parts = [about, f"group {known.group}" if known.group else ""]
     return Subject(
         subject_id=(known.animal or "-".join(animals)).replace("/", "_"),
         species=known.species or ANY_ANIMAL,
         sex=known.sex or UNKNOWN_SEX,
         age=known.age or ANY_AGE,
-        description="; ".join(word for word in words if word) or "one animal",
+        description="; ".join(word for word in parts if word) or "one animal",
     )
 
 

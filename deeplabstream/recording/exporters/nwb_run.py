@@ -133,7 +133,7 @@ def _videos(frames: RecordedFrames) -> dict[str, Any]:
 
 
 def _add_run(run: Review, into: Path, file: Any) -> None:
-    """Add to an `NWBFile` what is no pose."""
+    """Add events, videos and settings to an `NWBFile`."""
     for camera in run.facts["cameras"]:
         _add_videos(run, camera, into, file)
     _add_triggers(run, file)
@@ -165,7 +165,7 @@ def _add_videos(run: Review, camera: str, into: Path, file: Any) -> None:
             description=f"recorded frames of camera {camera}, at their times of exposure",
             unit="n.a.",
             format="external",
-            external_file=[_relative(folder.path / each, into) for each in names],
+            external_file=[_relative(folder.path / name, into) for name in names],
             starting_frame=[int(start) for start in starts],
             dimension=[int(width), int(height)],
             device=camera_device(file, name),

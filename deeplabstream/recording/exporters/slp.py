@@ -77,9 +77,11 @@ def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
 
     points, confidence = poses.points, poses.confidence
     frames, instances, at = _tables(points)
-    there, sure = np.isfinite(points).all(axis=-1)[at], confidence[at]
+    visible, sure = np.isfinite(points).all(axis=-1)[at], confidence[at]
     instances["instance_type"] = PREDICTED
-    instances["score"] = (sure * there).sum(axis=1) / np.maximum(1, there.sum(axis=1))
+    instances["score"] = (sure * visible).sum(axis=1) / np.maximum(
+        1, visible.sum(axis=1)
+    )
     placed = _placed(points[at], _PREDICTED_POINT)
     placed["score"] = np.nan_to_num(sure).reshape(-1)
     none = np.zeros(0, _POINT)
@@ -141,15 +143,15 @@ def write_slp_labels(
     none = np.zeros(0, _PREDICTED_POINT)
     with atomic_file(path) as draft, h5py.File(draft, "w") as file:
         _save(file, frames, instances, placed, none, skeleton, tracks)
-        said = []
+        notes = []
         for video, ((_, size), own) in enumerate(groups.items()):
             source = _image_video([images[number] for number in own], size)
             if path.name.lower().endswith(PACKAGE):
                 group = file.create_group(f"video{video}")
-                said.append(_embedded(group, [images[n] for n in own], size, source))
+                notes.append(_embedded(group, [images[n] for n in own], size, source))
             else:
-                said.append(source)
-        file["videos_json"] = _lines(said)
+                notes.append(source)
+        file["videos_json"] = _lines(notes)
     return len(frames)
 
 

@@ -10,7 +10,7 @@ import pytest
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.files import exclusive_writing
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_list import (
+from deeplabstream.recording.run_summary import (
     NOTES,
     RunNotes,
     change_notes,

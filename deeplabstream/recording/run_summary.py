@@ -1,4 +1,4 @@
-"""Run list: what is said of each run without reading its tables, and the notes on it.
+"""Run summary: animal, start, duration and outcome of a run without its tables, and notes.
 
 `notes.json` in a run folder holds what a user writes about the run later: notes, tags, and
 why the run is excluded from results. The recorded files never change.
@@ -29,7 +29,7 @@ class RunNotes:
     """What a user has written about a run."""
 
     notes: str | None = None
-    """None: nobody has written notes."""
+    """None: there are no notes."""
     tags: tuple[str, ...] = ()
     excluded: str = ""
     """Why the run is excluded from results; empty: it is not."""
@@ -67,7 +67,7 @@ def summarise(path: Path) -> RunSummary:
     """Return what `run.json` and `notes.json` say of a run; a damaged file says nothing."""
     read = _read(path / "run.json")
     facts = validate_facts(read)[0]
-    session, experiment = _words(facts, "session"), _words(facts, "experiment")
+    session, experiment = _table(facts, "session"), _table(facts, "experiment")
     written = read_notes(path)
     outcome = facts["how"] or NOT_ENDED
     if facts.get("rehearsal"):
@@ -90,10 +90,10 @@ def summarise(path: Path) -> RunSummary:
 
 def read_notes(path: Path) -> RunNotes:
     """Return what a user has written about a run; a damaged file says nothing."""
-    words = _read(path / NOTES)
-    notes, tags = words.get("notes"), words.get("tags", [])
-    excluded = words.get("excluded", "")
-    good = isinstance(tags, list) and all(isinstance(each, str) for each in tags)
+    content = _read(path / NOTES)
+    notes, tags = content.get("notes"), content.get("tags", [])
+    excluded = content.get("excluded", "")
+    good = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
     return RunNotes(
         notes if isinstance(notes, str) else None,
         tuple(tags if good else ()),
@@ -119,21 +119,21 @@ def change_notes(
     file = path / NOTES
     with exclusive(file, patience_s):
         try:
-            there = json.loads(file.read_text("utf-8")) if file.exists() else {}
-            words = {"tags": [], **there}
+            known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+            content = {"tags": [], **known}
         except (OSError, ValueError, TypeError) as error:
             raise DeviceError(
                 f"{file} can't be read: {error}; correct it, or delete it with its notes"
             ) from error
         if notes is not None:
-            words["notes"] = notes
+            content["notes"] = notes
         if tags is not None:
-            words["tags"] = list(dict.fromkeys(tags))
+            content["tags"] = list(dict.fromkeys(tags))
         if excluded is not None:
-            words["excluded"] = excluded
-        if not words.get("excluded"):
-            words.pop("excluded", None)
-        write_json(file, words)
+            content["excluded"] = excluded
+        if not content.get("excluded"):
+            content.pop("excluded", None)
+        write_json(file, content)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _read(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _words(facts: dict[str, Any], name: str) -> dict[str, Any]:
+def _table(facts: dict[str, Any], name: str) -> dict[str, Any]:
     found = facts.get(name)
     return found if isinstance(found, dict) else {}
 

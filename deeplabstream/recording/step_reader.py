@@ -1,4 +1,4 @@
-"""Run reader: steps of a run exactly as they were written, of all earlier schemas."""
+"""Step reader: steps of a run exactly as they were written, of all earlier schemas."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -84,7 +84,9 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             pose=Pose(
                 skeleton, values[..., :2].copy(), values[..., 2].copy(), identity
             ),
-            triggers={name: parse_state(row[each]) for name, each in triggers.items()},
+            triggers={
+                name: parse_state(row[column]) for name, column in triggers.items()
+            },
             commands=tuple(commands[exposed_ns]),
             status=row["status"],
             lost=row["lost"] == "1",
@@ -96,7 +98,7 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
 
 
 def _numbers(row: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, float]:
-    return {name: float(row[each] or "nan") for name, each in columns.items()}
+    return {name: float(row[column] or "nan") for name, column in columns.items()}
 
 
 def _commands(path: Path, camera: str) -> dict[int, list[Command]]:
