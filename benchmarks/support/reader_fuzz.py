@@ -70,7 +70,8 @@ ANIMALS = (
 
 def label_csv(folder: Path) -> TryOne:
     """Read label tables of one animal and of several, and the label book of the window."""
-    from deeplabstream.training.data.label_book import BONES, PROPOSALS, open_book
+    from deeplabstream.training.data.label_book import open_book
+    from deeplabstream.training.data.label_folder import EDGES_FILE, PROPOSALS
     from deeplabstream.training.data.labels import read_labels
 
     _images(folder / "labeled-data", ())
@@ -83,7 +84,7 @@ def label_csv(folder: Path) -> TryOne:
         file.write_bytes(damaged_bytes(content, rng) if rng.random() < 0.1 else content)
         if rng.random() < 0.7:
             return read_labels(folder, several=True)
-        waiting = folder / rng.choice([PROPOSALS, BONES])
+        waiting = folder / rng.choice([PROPOSALS, EDGES_FILE])
         waiting.write_bytes(file.read_bytes())
         if rng.random() < 0.5:
             file.write_text(LABELS, "utf-8")

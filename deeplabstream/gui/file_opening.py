@@ -31,7 +31,7 @@ from deeplabstream.settings.v1_import.conversion import (
     import_file,
     is_version_1,
 )
-from deeplabstream.training.data.label_book import FILE
+from deeplabstream.training.data.label_folder import FILE
 from deeplabstream.training.data.labels import LABELED_DATA
 from deeplabstream.training.data.projects import DLC_CONFIG
 

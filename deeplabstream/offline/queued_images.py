@@ -20,7 +20,7 @@ from deeplabstream.recording.frame_queue import QueuedFrame, read_queue
 from deeplabstream.recording.recorded_frames import video_frames
 from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.training.data.label_book import write_uncertain
+from deeplabstream.training.data.label_folder import write_uncertain
 from deeplabstream.training.data.labels import LABELED_DATA
 from deeplabstream.video.video_reader import open_video
 

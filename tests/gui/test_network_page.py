@@ -23,8 +23,8 @@ from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, animal_colour, bodypart_colour
 from deeplabstream.training.data import label_book
-from deeplabstream.training.data.label_book import write_uncertain
 from deeplabstream.training.data.label_files import write_labels
+from deeplabstream.training.data.label_folder import write_uncertain
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.lightning_pose.result_tables import (
     read_predictions,

@@ -14,7 +14,8 @@ from deeplabstream.gui.undo_history import LabelHistory
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.training.data import label_book
-from deeplabstream.training.data.label_book import FILE, open_book
+from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.data.label_folder import FILE
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.projects import open_project

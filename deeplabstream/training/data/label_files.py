@@ -1,7 +1,11 @@
-"""The files that labels are written to: one table of a folder, or DeepLabCut's own."""
+"""The files that labels are written to: one table of a folder, or DeepLabCut's own.
+
+`write_individuals` changes the `config.yaml` of a project and keeps its comments.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +15,14 @@ from numpy.typing import NDArray
 
 from deeplabstream.files import atomic_replace
 from deeplabstream.files.pandas_hdf5 import write_hdf5_table
-from deeplabstream.training.data.labels import SINGLE, TABLE, VISIBLE, Labels
+from deeplabstream.training.data.labels import (
+    SINGLE,
+    TABLE,
+    VISIBLE,
+    Labels,
+    LabelsError,
+)
+from deeplabstream.training.data.projects import read_yaml, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +200,46 @@ def write_dlc_video(
     else:
         file.unlink(missing_ok=True)
         table.unlink(missing_ok=True)
+
+
+_INDIVIDUALS = "individuals"
+_INDIVIDUALS_BLOCK = re.compile(
+    rf"^{_INDIVIDUALS}:.*\n(?:(?:[ \t]+\S.*|-.*)\n)*", re.MULTILINE
+)
+"""The key with its list: in brackets, perhaps over several lines, or one name a line."""
+
+
+def write_individuals(config: Path, names: Sequence[str]) -> None:
+    """Replace the names of the animals; nothing else of the file changes.
+
+    LabelsError: the file is written in a way that this can't change; OSError: it can't be
+    written.
+    """
+    import yaml
+
+    before = read_yaml(config)
+    if words_of(before, _INDIVIDUALS) == tuple(names):
+        return
+    text = config.read_bytes().decode("utf-8")
+    listed = yaml.safe_dump(
+        {_INDIVIDUALS: [*names]}, allow_unicode=True, sort_keys=False
+    )
+    lines = text.replace("\r\n", "\n").rstrip("\n") + "\n"
+    changed = _INDIVIDUALS_BLOCK.sub(lambda _: listed, lines, count=1)
+    if "\r\n" in text:
+        changed = changed.replace("\n", "\r\n")
+    draft = config.with_name(f"{config.name}.new")
+    draft.write_bytes(changed.encode("utf-8"))
+    try:
+        same = read_yaml(draft) == {**before, _INDIVIDUALS: [*names]}
+    except LabelsError:
+        same = False
+    if not same:
+        draft.unlink()
+        raise LabelsError(
+            [
+                f"{config}: write the names of the animals into {_INDIVIDUALS} yourself: "
+                f"{', '.join(names)}"
+            ]
+        )
+    atomic_replace.replace(draft, config)

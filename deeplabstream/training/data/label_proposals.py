@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.pose_matching import match_animals
 from deeplabstream.recording.pose_table import PoseTable
-from deeplabstream.training.data.label_book import LabelBook, open_book, write_uncertain
+from deeplabstream.training.data.label_book import LabelBook, open_book
+from deeplabstream.training.data.label_folder import write_uncertain
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.evaluation.image_prediction import (
     disagreement,
