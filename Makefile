@@ -1,20 +1,14 @@
-# `make run` starts the application, `make test` all checks and tests; `make test-fast` the
-# tests that take little time; `make test-gpu` the tests and figures of an NVIDIA GPU.
-# `make update` installs requirements.txt anew, with ARGS=--all what tests and exports need too. On Windows: run.bat and test.bat.
-# ARGS goes on to the program, as in: make run ARGS="--headless --seconds 5"
-.PHONY: run test test-fast test-gpu update
+# `make run` starts the application. ARGS goes on to the program, as in:
+# make run ARGS="--headless --seconds 5". On Windows: run.bat, and test.bat with the same words.
+# check       lint, format, import contracts and types, no tests
+# format      formats the code, and repairs what ruff can repair
+# test-unit   unit tests that need few packages: the first ones run within a minute of a clone
+# test-fast   all tests that take little time
+# test        all checks and all tests
+# test-long   random search of all properties, 1,000 kills, 100,000 damaged files: hours
+# test-gpu    tests and figures of an NVIDIA GPU
+# update      installs requirements.txt again; with ARGS=--all all lists
+.PHONY: run check format test test-unit test-fast test-long test-gpu update
 
-run:
-	@python3 utils/Launch.py run $(ARGS)
-
-test:
-	@python3 utils/Launch.py test $(ARGS)
-
-test-fast:
-	@python3 utils/Launch.py test-fast $(ARGS)
-
-test-gpu:
-	@python3 utils/Launch.py test-gpu $(ARGS)
-
-update:
-	@python3 utils/Launch.py update $(ARGS)
+run check format test test-unit test-fast test-long test-gpu update:
+	@python3 utils/Launch.py $@ $(ARGS)

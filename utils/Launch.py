@@ -1,18 +1,22 @@
 """Create the environment, then run or test; called by `make` and the .bat files.
 
     python3 utils/Launch.py run         the application, with its experiment started
+    python3 utils/Launch.py check       lint, format, import contracts and types; no tests
+    python3 utils/Launch.py format      format the code and repair what ruff can repair
     python3 utils/Launch.py test        all checks and all tests
-    python3 utils/Launch.py test-fast   unit and architecture tests alone, no checks
+    python3 utils/Launch.py test-unit   unit tests that need few packages, no checks
+    python3 utils/Launch.py test-fast   all tests that take little time, no checks
+    python3 utils/Launch.py test-long   random search and 1,000 kills: hours, no checks
     python3 utils/Launch.py test-gpu    tests of an NVIDIA GPU; its figures go to docs/models.md
     python3 utils/Launch.py update      install requirements.txt again; --all: all lists
     python3 utils/Launch.py shortcut    Windows: make a shortcut to run.bat on the desktop
 
 The environment is the folder .venv. It is created when it is missing, and updated when a list
-changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
-requirements-alone.txt. Arguments after `run` go to app.py, arguments after `test` and
-`test-fast` and `test-gpu` go to pytest. `test` runs the tests in several processes, then those
-that run in real time one after the other; with arguments for pytest, it runs pytest once, in
-one process.
+changed: requirements.txt for `run`; requirements-unit.txt for `test-unit` and `format`; all
+lists for `check` and the other tests. Arguments after `run` go to app.py, arguments after
+`format` to ruff, arguments after `test-long` to benchmarks/faults.py, and arguments after the
+other tests to pytest. `test` runs the tests in several processes, then those that run in real
+time one after the other; with arguments for pytest, it runs pytest once, in one process.
 The program needs only Python, and reports if Python is too old.
 """
 
@@ -36,10 +40,13 @@ from deeplabstream.gui.qt_environment import has_screen, missing_packages
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
+UNIT = ROOT / "requirements-unit.txt"
+"""What unit tests and the formatter need."""
 ALONE = ROOT / "requirements-alone.txt"
 """What must be installed without its own requirements."""
 TO_RUN = (REQUIREMENTS,)
-TO_TEST = (REQUIREMENTS, ROOT / "requirements-dev.txt", ALONE)
+TO_UNIT = (UNIT,)
+TO_TEST = (REQUIREMENTS, UNIT, ROOT / "requirements-dev.txt", ALONE)
 GPU_TABLE = ROOT / "benchmarks" / "gpu_table.py"
 STAMP = ENVIRONMENT / "requirements.sha256"
 """The lists that are installed, each with the hash of its text."""
@@ -59,7 +66,15 @@ CHECKS = (
 
 IN_PARALLEL = ("--dist", "loadfile", "-m", "not realtime")
 IN_SEQUENCE = ("-m", "realtime")
-"""Words for pytest: the tests that need no core to themselves, and those that do."""
+"""Arguments for pytest: the tests that need no core to themselves, and those that do."""
+UNIT_FOLDERS = (
+    *("tests/contracts", "tests/core", "tests/doctor", "tests/experiments"),
+    *("tests/files", "tests/firmware", "tests/ipc", "tests/numerics", "tests/plugins"),
+    *("tests/settings", "tests/simulation", "tests/startup", "tests/video"),
+    *("deeplabstream/core", "deeplabstream/files", "deeplabstream/numerics"),
+)
+"""Folders whose tests need no package but those of requirements-unit.txt."""
+FAULTS = ROOT / "benchmarks" / "faults.py"
 MOST_WORKERS = 4
 """Each loads PyTorch, ONNX Runtime and Qt: about 1 GB of memory."""
 
@@ -68,8 +83,12 @@ def main(argv: Sequence[str]) -> int:
     """Do what the first argument says with the others; return the exit code."""
     tasks = {
         "run": _run,
+        "check": _check,
+        "format": _format,
         "test": _test,
+        "test-unit": _test_unit,
         "test-fast": _test_fast,
+        "test-long": _test_long,
         "test-gpu": _test_gpu,
         "update": _update,
         "shortcut": _shortcut,
@@ -97,6 +116,24 @@ def _run(extra: Sequence[str]) -> int:
         _offer_shortcut()
     command = [_program("python"), str(ROOT / "app.py")]
     return _become([*command, "--start", "experiment", *extra])
+
+
+def _check(extra: Sequence[str]) -> int:
+    if extra:
+        raise _NotReadyError("`check` takes no arguments")
+    _install(TO_TEST)
+    failed = _failed_checks()
+    print(f"\nFAILED: {'; '.join(failed)}" if failed else "\nAll checks passed.")
+    return int(bool(failed))
+
+
+def _format(extra: Sequence[str]) -> int:
+    _install(TO_UNIT)
+    files = list(extra) or ["."]
+    ruff = _program("ruff")
+    repaired = subprocess.run([ruff, "check", "--fix", *files], cwd=ROOT).returncode
+    formatted = subprocess.run([ruff, "format", *files], cwd=ROOT).returncode
+    return int(bool(repaired or formatted))
 
 
 def _test(extra: Sequence[str]) -> int:
@@ -128,12 +165,32 @@ def _failed_tests() -> list[str]:
     return failed
 
 
+def _test_unit(extra: Sequence[str]) -> int:
+    """Run the tests of UNIT_FOLDERS that are not marked slow."""
+    _install(TO_UNIT)
+    workers = [] if extra else ["-n", str(_workers()), "--dist", "loadfile"]
+    return _pytest(["-m", "not slow", *workers, *extra, *UNIT_FOLDERS])
+
+
 def _test_fast(extra: Sequence[str]) -> int:
     """Run the tests that are not marked slow: tests/slow_modules.txt lists those."""
     _look_for_libraries()
     _install(TO_TEST)
     workers = [] if extra else ["-n", str(_workers()), "--dist", "loadfile"]
     return _pytest(["-m", "not slow", *workers, *extra])
+
+
+def _test_long(extra: Sequence[str]) -> int:
+    """Try new examples for each property, then 1,000 kills and 100,000 damaged files.
+
+    The marker `hypothesis` is set on all properties by the plug-in of that package.
+    """
+    _look_for_libraries()
+    _install(TO_TEST)
+    search = ["-m", "hypothesis", "--hypothesis-profile=search", "--timeout=7200"]
+    properties = _pytest([*search, "-n", str(_workers()), "--dist", "loadfile"])
+    faults = [_program("python"), str(FAULTS), *(extra or ["--long"])]
+    return int(bool(subprocess.run(faults, cwd=ROOT).returncode or properties))
 
 
 def _test_gpu(extra: Sequence[str]) -> int:

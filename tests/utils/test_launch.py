@@ -15,7 +15,7 @@ from deeplabstream.doctor import windows as doctor_of_windows
 from utils import Launch
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTS = ("requirements.txt", "requirements-dev.txt", "requirements-alone.txt")
+LISTS = tuple(f"requirements{part}.txt" for part in ("", "-unit", "-dev", "-alone"))
 APP = "import sys\nprint('app.py got', *sys.argv[1:])\nsys.exit(7)\n"
 
 
@@ -92,13 +92,14 @@ def test_run_installs_what_a_rig_needs_and_test_what_tests_need(
     assert given[-1].endswith("--no-deps")
     Launch._install(Launch.TO_TEST)
     Launch._install(Launch.TO_RUN)
-    assert len(given) == 4
+    Launch._install(Launch.TO_UNIT)
+    assert len(given) == 1 + len(LISTS)
     assert Launch.main(["update"]) == 0, "what tests need stays in line too"
-    assert len(given) == 7
+    assert len(given) == 1 + 2 * len(LISTS)
 
 
 def test_a_rig_does_without_what_tests_need() -> None:
-    rig, dev, _ = ((ROOT / name).read_text(encoding="utf-8") for name in LISTS)
+    rig, unit, dev, _ = ((ROOT / name).read_text(encoding="utf-8") for name in LISTS)
     names = {line.partition("==")[0] for line in rig.splitlines() if "==" in line}
     asked = {
         *("PyQt5", "opencv-python", "pypylon", "pyrealsense2", "torch"),
@@ -106,7 +107,7 @@ def test_a_rig_does_without_what_tests_need() -> None:
     }
     assert asked <= names
     assert not names & {"pytest", "ruff", "mypy", "dask", "matplotlib", "pynwb"}
-    assert "-r requirements.txt" in dev.splitlines()
+    assert {"-r requirements.txt", "-r requirements-unit.txt"} <= set(dev.splitlines())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     parts = project["project"]
     extras = parts[
@@ -118,8 +119,63 @@ def test_a_rig_does_without_what_tests_need() -> None:
     packages = {re.split(r"[\[;\s]", each)[0] for each in named}
     listed = {line.partition("==")[0].partition("[")[0] for line in (rig + dev).split()}
     assert packages <= listed, "pip install -c requirements-dev.txt pins each of them"
-    needed = {name.partition("[")[0] for name in names}
-    assert needed - packages == {"PyQt5-Qt5", "configparser"}
+    of_nidaqmx = {
+        *("grpcio", "ni-grpcdevice-v1-proto", "ni-protobuf-types", "nitlsconfig"),
+        "protobuf",
+    }
+    assert names - packages == {"PyQt5-Qt5", "configparser"} | of_nidaqmx
+    to_run = unit.partition("# to run")[2].partition("# to test")[0].split()[3:]
+    assert "numpy" in to_run
+    assert set(to_run) <= packages, "requirements.txt holds the version of each"
+
+
+def test_pip_accepts_the_install_command_of_the_readme(tmp_path: Path) -> None:
+    """Every part of it exists, and requirements.txt can limit versions.
+
+    pip only plans here; `make release` runs the command in bare environments.
+    """
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.search(
+        r'^pip install "\.\[([\w,]+)\]" -c (\S+)$', readme, re.MULTILINE
+    )
+    assert command is not None
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(command[1].split(",")) <= set(
+        project["project"]["optional-dependencies"]
+    )
+    package = tmp_path / "package"
+    package.mkdir()
+    text = '[project]\nname = "planned"\nversion = "1"\n'
+    (package / "pyproject.toml").write_text(text, encoding="utf-8")
+    plan = ["--dry-run", "--no-index", "--no-build-isolation", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "install", *plan, str(package)]
+    planned = subprocess.run(
+        [*pip, "-c", str(ROOT / command[2])], capture_output=True, text=True
+    )
+    assert planned.returncode == 0, planned.stderr
+    assert "Would install planned-1" in planned.stdout
+
+
+def test_unit_tests_need_only_the_packages_of_their_list(tmp_path: Path) -> None:
+    """The modules of UNIT_FOLDERS import while the larger packages are missing."""
+    missing = (
+        *("PyQt5", "torch", "onnx", "onnxruntime", "zmq", "tables", "matplotlib"),
+        *("pypylon", "pyrealsense2", "genicam", "nidaqmx", "gpiozero", "sklearn"),
+    )
+    plugin = tmp_path / "without_packages.py"
+    plugin.write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({missing!r}))\n", "utf-8"
+    )
+    words = ["-q", "--collect-only", "-m", "not slow", "-p", "without_packages"]
+    command = [sys.executable, "-m", "pytest", *words, *Launch.UNIT_FOLDERS]
+    collected = subprocess.run(
+        [*command, "-p", "no:pytest-qt", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert collected.returncode == 0, collected.stdout[-3000:]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -235,6 +291,72 @@ def test_words_after_test_go_to_one_pytest(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(subprocess, "run", run)
     assert Launch.main(["test", "-k", "ring"]) == 1
     assert ran == [["-m", "pytest", "-k", "ring"]]
+
+
+def test_format_repairs_first_and_formats_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append(words[1:])
+        return SimpleNamespace(returncode=len(ran) % 2)
+
+    monkeypatch.setattr(Launch, "_install", lambda lists: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["format"]) == 1, "what ruff cannot repair is an error"
+    assert ran == [["check", "--fix", "."], ["format", "."]]
+
+
+@pytest.mark.parametrize(("failed", "code"), [([], 0), (["ruff check ."], 1)])
+def test_check_runs_no_test(
+    failed: list[str],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Launch, "_install", lambda lists: None)
+    monkeypatch.setattr(Launch, "_failed_checks", lambda: failed)
+    monkeypatch.setattr(Launch, "_pytest", lambda words: pytest.fail("a test ran"))
+    assert Launch.main(["check"]) == code
+    assert ("All checks passed." in capsys.readouterr().out) == (not failed)
+    assert Launch.main(["check", "tests"]) == 1
+
+
+def test_test_long_searches_examples_and_injects_faults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append(words[1:])
+        return SimpleNamespace(returncode=2 - len(ran))
+
+    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
+    monkeypatch.setattr(Launch, "_install", lambda lists: None)
+    monkeypatch.setattr(Launch.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["test-long"]) == 1, "the failure of the first part counts"
+    search, faults = ran
+    assert search[2:5] == ["-m", "hypothesis", "--hypothesis-profile=search"]
+    assert faults == [str(Launch.FAULTS), "--long"]
+    assert Launch.FAULTS.is_file()
+
+
+def test_test_unit_runs_folders_that_exist_and_no_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append(words[1:])
+        return SimpleNamespace(returncode=3)
+
+    installed: list[object] = []
+    monkeypatch.setattr(Launch, "_install", installed.append)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["test-unit", "-x"]) == 3
+    assert ran == [["-m", "pytest", "-m", "not slow", "-x", *Launch.UNIT_FOLDERS]]
+    assert installed == [Launch.TO_UNIT]
+    assert all((ROOT / folder).is_dir() for folder in Launch.UNIT_FOLDERS)
 
 
 def test_test_fast_leaves_slow_tests_out_and_runs_no_check(
