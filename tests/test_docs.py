@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import deeplabstream as dls
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.loading import parse
 
@@ -75,6 +76,18 @@ def test_every_block_of_code_runs(
             assert parse(code, tmp_path).text
 
 
+def test_every_public_name_in_an_example_of_a_docstring_exists() -> None:
+    names = {
+        name
+        for file in sorted((ROOT / "deeplabstream").rglob("*.py"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.lstrip().startswith((">>> ", "... "))
+        for name in re.findall(r"\bdls\.(\w+)", line)
+    }
+    assert names
+    assert sorted(name for name in names if not hasattr(dls, name)) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
@@ -84,9 +97,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_exists(page: Path) -> None:
-    targets = re.findall(
-        r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
-    )
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = re.findall(r"^([\w -]+):", makefile, re.MULTILINE)[0].split()
     for command in commands(page):
         words = command.split()
         if words[:1] == ["make"]:

@@ -429,7 +429,7 @@ def _rising(numbers: Sequence[int], strict: bool = True) -> set[int]:
     """Return the places of the longest rising part of a sequence, from 0 on.
 
     >>> sorted(_rising([0, 1, 905, 2, 2, 3]))
-    [0, 1, 3, 5]
+    [0, 1, 4, 5]
     """
     find = bisect_left if strict else bisect_right
     tails: list[int] = []

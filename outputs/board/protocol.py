@@ -129,7 +129,7 @@ def encode_packet(
     """Return a packet as COBS bytes with the closing zero.
 
     >>> encode_packet(1, MessageType.SET, bytes([9, 255]), 0xFFFF).hex(" ")
-    '07 01 03 09 ff e9 c3 00'
+    '07 01 03 09 ff 4c 0f 00'
     """
     plain = bytes([sequence & 0xFF, kind]) + payload
     start = HELLO_CHECKSUM if kind is MessageType.HELLO else session
