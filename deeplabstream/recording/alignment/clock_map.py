@@ -66,6 +66,8 @@ class ClockSegment:
     def offset(self, times_s: Floats) -> Floats:
         """Return the offset at times of the run's clock: cubic between the knots."""
         times, offsets, drifts = self.times_s, self.offsets_s, self.drifts
+
+        # Hermite's cubic: the filter gives the slope at each knot, so no kink is left.
         at = np.clip(np.searchsorted(times, times_s) - 1, 0, len(times) - 2)
         step = times[at + 1] - times[at]
         u = (times_s - times[at]) / step
@@ -75,6 +77,8 @@ class ClockSegment:
             + drifts[at] * step * u * (1 - u) ** 2
             - drifts[at + 1] * step * u**2 * (1 - u)
         )
+
+        # Beyond the knots the last known drift goes on.
         early = offsets[0] + drifts[0] * (times_s - times[0])
         late = offsets[-1] + drifts[-1] * (times_s - times[-1])
         return np.asarray(
@@ -151,6 +155,7 @@ class ClockMap:
             NaN where no segment is valid, or two are.
         """
         times_s = np.asarray(times_s, np.float64)
+
         aligned = np.full(len(times_s), np.nan)
         errors = np.full(len(times_s), np.nan)
         segments = np.full(len(times_s), -1, np.int64)
@@ -158,14 +163,17 @@ class ClockMap:
         for number, segment in enumerate(self.segments):
             recording_s = times_s + segment.offset(times_s)
             error = _P95 * np.interp(times_s, segment.times_s, segment.errors_s)
-            valid = (recording_s >= segment.span_s[0]) & (
-                recording_s <= segment.span_s[1]
-            )
+
+            # A time is given only while the recorder ran, near edges, and well enough known.
+            start_s, end_s = segment.span_s
+            valid = (recording_s >= start_s) & (recording_s <= end_s)
             valid &= (times_s >= segment.times_s[0]) & (times_s <= segment.times_s[-1])
             valid &= error <= most_error_s
             aligned[valid], errors[valid] = recording_s[valid], error[valid]
             segments[valid] = number
             claims += valid
+
+        # Where the recorder's clock was set back, two segments may contain a moment.
         twice = claims > 1
         aligned[twice], errors[twice], segments[twice] = np.nan, np.nan, -1
         return AlignedTimes(aligned, errors, segments)
@@ -203,10 +211,12 @@ def map_clocks(
     matching = match_edges(run, recording, resolution_s)
     if not matching.matches:
         raise DeviceError(_refusal(run, recording, matching))
+
     segments: list[ClockSegment] = []
     used: list[NDArray[np.int64]] = []
     outliers = 0
     for match in matching.matches:
+        # A match lies in one part; a jump of the clock inside it makes more segments.
         part = int(recording.parts[match.recording[0]])
         times = run.times_s[match.run]
         offsets = recording.times_s[match.recording] - times
@@ -225,6 +235,8 @@ def map_clocks(
             outliers += piece.rejected
     if not segments:
         raise DeviceError(_refusal(run, recording, matching))
+
+    # How well the map explains the edges that it was made of: residuals.csv has them.
     pairs_of = np.concatenate(used)
     residuals = np.concatenate(
         [
@@ -253,10 +265,14 @@ def _apart(segments: list[ClockSegment], run: Edges, used: Ints) -> list[ClockSe
     cut = []
     for number, segment in enumerate(segments):
         low, high = float(segment.times_s[0]), float(segment.times_s[-1])
-        for other, own in enumerate(segments):
+        for other, neighbour in enumerate(segments):
             if other == number:
                 continue
-            is_known = own.part != segment.part and math.isfinite(segment.span_s[0])
+            # With known spans the moment of the restart is known, else it may be anywhere
+            # between the last edge before it and the first one after it.
+            is_known = neighbour.part != segment.part and math.isfinite(
+                segment.span_s[0]
+            )
             if other < number:
                 low = max(low, ends[other][1] if is_known else ends[number][0])
             else:
@@ -310,12 +326,16 @@ def _pieces(times: Floats, offsets: Floats, resolution_s: float) -> list[_Piece]
     start, end = 0, len(times)
     while end - start >= _LEAST_EDGES:
         piece, jump = _piece(times[start:end], offsets[start:end], resolution_s)
+
+        # Fit again without the edges behind the jump: they have bent the filter's estimate.
         if jump is not None:
             end = start + jump
             if jump >= _LEAST_EDGES:
                 continue
         elif piece is not None:
             pieces.append(_Piece(piece.segment, piece.good + start, piece.rejected))
+
+        # Go on behind this segment, with all edges again.
         start, end = max(end, start + 1), len(times)
     return pieces
 
@@ -328,11 +348,15 @@ def _piece(
         return None, None
     good = np.arange(len(times))
     jump = None
+
+    # Twice: outliers are found against a fit that they took part in, then left out.
     for _ in range(2):
         fit = _Fit(times[good], offsets[good], resolution_s)
         segment = fit.smoothed()
         if jump is None and fit.jump is not None:
             return None, int(good[fit.jump]) or 1
+
+        # The median absolute deviation, as a standard deviation of a normal distribution.
         off = np.abs(offsets - segment.offset(times))
         spread = 1.4826 * float(np.median(off[good]))
         good = np.flatnonzero(off <= max(_GATE * spread, resolution_s, 5e-5))
@@ -345,21 +369,32 @@ class _Fit:
     """Kalman filter and smoother over steps of equal length."""
 
     def __init__(self, times: Floats, offsets: Floats, resolution_s: float) -> None:
+        # Steps of the filter: short ones for short recordings, and some beyond the edges.
         length = times[-1] - times[0]
         self.step = float(np.clip(length / 20, 0.5, _STEP_S))
         self.beyond = math.ceil(EXTRAPOLATE_S / self.step)
         self.origin = float(times[0]) - self.beyond * self.step
+
+        # A straight line takes the large numbers away: quartzes differ by seconds in a day,
+        # and the filter's variances are squares of microseconds.
         self.slope = (offsets[-1] - offsets[0]) / max(length, 1e-9)
         self.level = float(np.median(offsets - self.slope * (times - times[0])))
         rest = offsets - self.level - self.slope * (times - times[0])
+
         count = int((times[-1] - self.origin) / self.step) + 1 + self.beyond
         place = ((times - self.origin) / self.step).astype(int)
+
+        # Noise of an edge: from neighbours within a step, which drift hardly separates.
         pairs = np.abs(np.diff(rest))[np.diff(place) == 0]
         pairs = pairs if len(pairs) > 10 else np.abs(np.diff(rest))
         spread = 1.4826 * float(np.median(pairs)) / math.sqrt(2)
         noise = max(spread, resolution_s / math.sqrt(12), _LEAST_NOISE_S)
+
+        # The first edge of each step: assigned backwards, the first one is written last.
         self.first = np.full(count, -1)
         self.first[place[::-1]] = np.arange(len(times))[::-1]
+
+        # One measurement per step: the median of its edges, at their mean time.
         number = np.bincount(place, minlength=count)
         begins = np.flatnonzero(np.diff(place, prepend=-1))
         groups = np.split(np.arange(len(times)), begins[1:])
@@ -368,15 +403,21 @@ class _Fit:
             bin_ = place[group[0]]
             self.at[bin_] = times[group].mean() - self.origin - (bin_ + 0.5) * self.step
             self.value[bin_] = np.median(rest[group])
+
+        # Variance of a median of n values: pi / 2 times that of their mean. What rounding to
+        # samples adds is counted with it.
         self.variance = noise**2 * math.pi / 2 / np.maximum(number, 1)
         self.variance += resolution_s**2 / 12 / np.maximum(number, 1)
         self.jump: int | None = None
 
     def smoothed(self) -> ClockSegment:
         """Return the segment; `jump` is the edge at which it ends early, if it does."""
+        # How fast the drift of this oscillator walks: by maximum likelihood over a grid.
         rated = [(self._forward(walk)[1], walk) for walk in _WALKS]
         states, _, jump = self._forward(max(rated)[1])
         self.jump = int(self.first[jump]) if jump is not None else None
+
+        # Add the straight line again that was taken away before the filter.
         means, variances = self._backward(states, max(rated)[1])
         steps = np.arange(len(self.value), dtype=np.float64)
         centres = self.origin + (steps + 0.5) * self.step
@@ -389,6 +430,8 @@ class _Fit:
 
     def _forward(self, walk: float) -> tuple[list[_State], float, int | None]:
         """Return the filtered states, the log likelihood, and the step of a jump."""
+        # Noise of a random walk of the drift over one step, and a wide prior. Plain floats:
+        # arrays of two by two cost many times more.
         h = self.step
         q00, q01, q11 = walk * h**3 / 3, walk * h**2 / 2, walk * h
         x0 = x1 = 0.0
@@ -403,16 +446,20 @@ class _Fit:
                 strict=True,
             )
         ):
+            # Prediction.
             if step:
                 x0 += h * x1
                 p00 += h * (2 * p01 + h * p11) + q00
                 p01 += h * p11 + q01
                 p11 += q11
+
+            # Update; a step without edges is NaN, and only predicted.
             if value == value:
                 innovation = value - x0 - at * x1
                 k0, k1 = p00 + at * p01, p01 + at * p11
                 total = k0 + at * k1 + noise
                 ratio = innovation * innovation / total
+                # The gate bounds what one outlier can change in the choice of the walk.
                 likelihood -= 0.5 * (math.log(total) + min(ratio, _GATE**2))
                 if ratio <= _GATE**2:
                     off = 0
@@ -422,6 +469,7 @@ class _Fit:
                     p01 -= k0 * k1 / total
                     p11 -= k1 * k1 / total
                 else:
+                    # Outliers come alone; a clock that was set stays where it is.
                     off += 1
                     first_off = step if off == 1 else first_off
                     if off == _STEPS_OFF and jump is None:
@@ -439,13 +487,17 @@ class _Fit:
         means[-1], variances[-1] = (s0, s1), v00
         for step in range(len(states) - 2, -1, -1):
             x0, x1, p00, p01, p11 = states[step]
-            # covariance with the next step, and the next step's prediction
+            # Covariance with the next step (c), and the next step's prediction (n).
             c00, c01, c10, c11 = p00 + h * p01, p01, p01 + h * p11, p11
             n00 = p00 + h * (2 * p01 + h * p11) + q00
             n01, n11 = p01 + h * p11 + q01, p11 + q11
+
+            # Gain of the smoother: C N^-1.
             det = n00 * n11 - n01 * n01
             g00, g01 = (c00 * n11 - c01 * n01) / det, (c01 * n00 - c00 * n01) / det
             g10, g11 = (c10 * n11 - c11 * n01) / det, (c11 * n00 - c10 * n01) / det
+
+            # Correct this step by what the later steps know.
             d0, d1 = s0 - (x0 + h * x1), s1 - x1
             s0, s1 = x0 + g00 * d0 + g01 * d1, x1 + g10 * d0 + g11 * d1
             e00, e01, e11 = v00 - n00, v01 - n01, v11 - n11

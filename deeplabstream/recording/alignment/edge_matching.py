@@ -1,11 +1,16 @@
-"""Edge matching: which edges of a recording are which edges of a run, without a guess.
+"""Edge matching: pairs of edges of one TTL line on two clocks, none of them guessed.
 
-Two clocks see the same TTL line. Their offset is unknown, and it drifts; edges are lost on
-either side, and the clock of the recording may start again. Candidates are pairs of equal
-barcodes, or of equal intervals between three rising (or falling) edges. True candidates
-lie on lines of slowly varying offset, false ones are scattered. Each line is followed over
-the edges between its candidates. A line counts only if chance can't explain it, and only
-where no other line explains the same edges.
+The run and the recorder time the same line, each on its own clock. The offset of the clocks
+is unknown, and it drifts; edges are lost on either side, and the clock of the recording may
+start again. The steps:
+
+1. Candidates: pairs of equal barcodes, or of equal intervals between three rising (or
+   falling) edges.
+2. True candidates lie on lines of slowly varying offset, false ones are scattered: cluster
+   them into lines.
+3. Follow each line over the edges between its candidates.
+4. Test each line: a binomial bound, and the same line shifted.
+5. Leave out where two lines explain the same edges.
 """
 
 from collections.abc import Sequence
@@ -122,26 +127,35 @@ def match_edges(
     Matching
         Without matches when the edges do not belong together.
     """
+    # Sampling moves each end of an interval by up to half a sample; half a sample in reserve.
     tolerance_s = jitter_s + 1.5 * resolution_s
     best = Matching(())
+
+    # A wide range of rates accepts more false candidates: the narrow one comes first.
     for ppm in CLOCK_PPM:
-        tried = [
-            _Matcher(run, seen, tolerance_s, resolution_s, 1e-6 * ppm)
-            for seen in (recording, recording.inverted())
-        ]
-        found = tried[0].match()
-        if tried[0].has_both_edges(found):
-            return found
+        upright_matcher, inverted_matcher = (
+            _Matcher(run, edges, tolerance_s, resolution_s, 1e-6 * ppm)
+            for edges in (recording, recording.inverted())
+        )
+        # Edges of both directions can't all fit a line that the recorder inverts.
+        upright = upright_matcher.match()
+        if upright_matcher.has_both_edges(upright):
+            return upright
+
         inverted = Matching(())
         if recording.rising.any() and not recording.rising.all():
-            inverted = replace(tried[1].match(), inverted=True)
-        better, other = sorted((found, inverted), key=len, reverse=True)
+            inverted = replace(inverted_matcher.match(), inverted=True)
+
+        better, other = sorted((upright, inverted), key=len, reverse=True)
         if len(better) > _BETTER * len(other):
             return better
-        if len(better):  # pulses of one length, seen on one side only
+        # Pulses of one length whose edges were kept on one side fit with both polarities,
+        # a pulse's length apart: either answer would be a guess.
+        if len(better):
             return replace(better, matches=(), ambiguous_s=_spans(run, better))
-        best = min(best, found, inverted, key=lambda match: match.distinctive)
-        best = next((match for match in (found, inverted) if match.ambiguous_s), best)
+
+        best = min(best, upright, inverted, key=lambda match: match.distinctive)
+        best = next((match for match in (upright, inverted) if match.ambiguous_s), best)
     return best
 
 
@@ -154,18 +168,20 @@ def _spans(run: Edges, found: Matching) -> tuple[tuple[float, float], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Votes:
+class _Candidates:
     """Candidates: indices of edges that may be the same."""
 
     run: Ints
     recording: Ints
 
-    def at(self, chosen: NDArray[np.generic]) -> "_Votes":
-        return _Votes(self.run[chosen], self.recording[chosen])
+    def at(self, chosen: NDArray[np.generic]) -> "_Candidates":
+        return _Candidates(self.run[chosen], self.recording[chosen])
 
 
 @dataclass(frozen=True, slots=True)
 class _Matcher:
+    """Matching with one polarity and one range of rates."""
+
     run: Edges
     recording: Edges
     tolerance_s: float
@@ -174,22 +190,29 @@ class _Matcher:
     """Largest relative difference of the clocks' rates."""
 
     def match(self) -> Matching:
+        """Return the matches of this polarity; the steps of the file's docstring."""
         if min(len(self.run), len(self.recording)) < _LEAST_EDGES:
             return Matching(())
+
+        # Barcodes are unique for hours; intervals only where they vary.
         kind, distinctive = "barcodes", 1.0
         ours = read_codes(self.run)
         if len(ours.values) >= _LEAST_CODES:
-            votes = self._equal_codes(ours)
+            candidates = self._equal_codes(ours)
         else:
             kind = "intervals"
-            votes, distinctive = self._equal_intervals()
-        lines = [self._follow(line) for line in self._lines(votes)]
+            candidates, distinctive = self._equal_intervals()
+
+        # Equal barcodes at a wrong offset are not expected, so shifts prove nothing there.
+        lines = [self._follow(line) for line in self._lines(candidates)]
         lines = [
             line
             for line in lines
             if self._is_significant(line, kind)
             and (kind == "barcodes" or self._is_better_than_shifted(line))
         ]
+
+        # Longer lines first: `_distinct` keeps the first of those that share edges.
         lines.sort(key=len, reverse=True)
         return self._without_ambiguous(_distinct(lines), kind, distinctive)
 
@@ -199,28 +222,36 @@ class _Matcher:
         share = float(np.concatenate(rising).mean()) if rising else 0.0
         return 0.3 < share < 0.7
 
-    def _equal_codes(self, ours: Codes) -> _Votes:
+    def _equal_codes(self, ours: Codes) -> _Candidates:
         """Return the edges that begin equal barcodes."""
         theirs = read_codes(self.recording, self.resolution_s)
+
+        # Every pair of equal values: a barcode may repeat when the generator starts again.
         order = np.argsort(ours.values, kind="stable")
         values = ours.values[order]
         first = np.searchsorted(values, theirs.values, "left")
         count = np.searchsorted(values, theirs.values, "right") - first
         at, code = _ranges(first, count)
-        return _Votes(ours.edges[order][at], theirs.edges[code])
+        return _Candidates(ours.edges[order][at], theirs.edges[code])
 
-    def _equal_intervals(self) -> tuple[_Votes, float]:
+    def _equal_intervals(self) -> tuple[_Candidates, float]:
         """Return edges that begin equal intervals, and the share of distinctive ones."""
+        # The recorder may keep edges of one direction only.
         side = bool(self.recording.rising.mean() >= 0.5)
         ours, theirs = _triples(self.run, side), _triples(self.recording, side)
+
+        # Pairs with equal first intervals, by bisection.
         order = np.argsort(ours.first_s)
         ours = ours.at(order)
         low, high = self._range(theirs.first_s)
         first = np.searchsorted(ours.first_s, low)
         count = np.searchsorted(ours.first_s, high) - first
+        # A regular signal has a pair for nearly all triples: every n-th is enough for a line.
         if (total := int(count.sum())) > _MOST_PAIRS:
             some = np.arange(0, len(count), -(-total // _MOST_PAIRS))
             theirs, first, count = theirs.at(some), first[some], count[some]
+
+        # Of these, pairs with equal second intervals; in pieces that fit into memory.
         kept_ours, kept_theirs = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         step = max(1, int(len(count) * 2e6 / max(1, total)))
         for start in range(0, len(count), step):
@@ -232,41 +263,62 @@ class _Matcher:
             kept_ours.append(at[fits])
             kept_theirs.append(index[fits] + start)
         at, index = np.concatenate(kept_ours), np.concatenate(kept_theirs)
+
+        # Intervals with many like them say nothing about the place, and cost most time.
         likes = np.bincount(index, minlength=len(count))
         few = (likes > 0) & (likes <= _MOST_LIKE)
         seen = int((likes > 0).sum())
         kept = few[index]
-        votes = _Votes(ours.edge[at[kept]], theirs.edge[index[kept]])
-        return votes, float(few.sum() / seen) if seen else 1.0
+        candidates = _Candidates(ours.edge[at[kept]], theirs.edge[index[kept]])
+        return candidates, float(few.sum() / seen) if seen else 1.0
 
     def _range(self, interval_s: Floats) -> tuple[Floats, Floats]:
+        """Return the limits of intervals that may be equal on the other clock."""
         off = self.tolerance_s + self.rate * interval_s
         return interval_s - off, interval_s + off
 
-    def _offsets(self, votes: _Votes) -> Floats:
-        return self.recording.times_s[votes.recording] - self.run.times_s[votes.run]
+    def _offsets(self, candidates: _Candidates) -> Floats:
+        """Return the recorder's minus the run's time of candidates, s."""
+        return (
+            self.recording.times_s[candidates.recording]
+            - self.run.times_s[candidates.run]
+        )
 
-    def _lines(self, votes: _Votes) -> list[_Votes]:
-        """Return the candidates that lie on lines, the longest lines first."""
-        if not len(votes.run):
+    def _lines(self, candidates: _Candidates) -> list[_Candidates]:
+        """Return the candidates that lie on lines, the longest lines first.
+
+        Candidates of a minute with about the same offset are a node; nodes that follow each
+        other with about the same offset are a line.
+        """
+        if not len(candidates.run):
             return []
-        key = votes.run * len(self.recording) + votes.recording
-        votes = votes.at(np.unique(key, return_index=True)[1])
-        part = self.recording.parts[votes.recording]
-        times, offset = self.run.times_s[votes.run], self._offsets(votes)
+
+        # A pair of edges is a candidate once, however many intervals begin there.
+        key = candidates.run * len(self.recording) + candidates.recording
+        candidates = candidates.at(np.unique(key, return_index=True)[1])
+
+        # Sort by part, window and offset, so that the members of a node are neighbours.
+        part = self.recording.parts[candidates.recording]
+        times, offset = self.run.times_s[candidates.run], self._offsets(candidates)
         window = np.floor(times / _WINDOW_S).astype(np.int64)
         order = np.lexsort((offset, window, part))
-        votes, part = votes.at(order), part[order]
+        candidates, part = candidates.at(order), part[order]
         times, offset, window = times[order], offset[order], window[order]
+
+        # Within a window the offset can't change by more than the largest drift.
         cell_s = self.tolerance_s + self.rate * _WINDOW_S
         new = (np.diff(window) != 0) | (np.diff(part) != 0) | (np.diff(offset) > cell_s)
         begins = np.concatenate([[0], np.flatnonzero(new) + 1])
+
+        # The middle candidate stands for its node: sorted by offset, it is the median.
         middle = (begins + np.append(begins[1:], len(offset))) // 2
         line_of = self._linked(part[middle], times[middle], offset[middle])
         line = np.repeat(line_of, np.diff(np.append(begins, len(offset))))
+
+        # False candidates make very many short lines.
         sizes = np.bincount(line)
         longest = np.argsort(-sizes, kind="stable")[:_MOST_LINES]
-        return [votes.at(line == number) for number in longest]
+        return [candidates.at(line == number) for number in longest]
 
     def _linked(self, parts: Ints, times: Floats, offsets: Floats) -> Ints:
         """Return the number of the line of each node; nodes are in the order of time."""
@@ -276,6 +328,8 @@ class _Matcher:
         for node, (part, at, offset) in enumerate(
             zip(parts, times, offsets, strict=True)
         ):
+            # The nearest line in offset of those that this node may continue. How far the
+            # offset may be off grows with the time since the line's last node.
             ended_part, ended_at, ended = last[:, :count]
             wait = at - ended_at
             off = np.abs(offset - ended)
@@ -289,15 +343,19 @@ class _Matcher:
             last[:, line] = part, at, offset
         return lines
 
-    def _follow(self, line: _Votes) -> Match:
+    def _follow(self, line: _Candidates) -> Match:
         """Return all edges along a line of candidates."""
         times = self.run.times_s[line.run]
         order = np.argsort(times, kind="stable")
         times, offset = times[order], self._offsets(line)[order]
+
+        # The trend is made of medians, so single false candidates do not move it.
         trend = _trend(times, offset)
         good = np.abs(offset - np.interp(times, *trend)) <= self.tolerance_s
         if good.sum() < 3:
             return Match(np.empty(0, np.int64), np.empty(0, np.int64))
+
+        # The candidates give a first trend; the edges along it a better one.
         part = int(self.recording.parts[line.recording[0]])
         match = self._along(_trend(times[good], offset[good]), part)
         if len(match) >= _LEAST_EDGES:
@@ -313,6 +371,8 @@ class _Matcher:
         )
         at_s = self.run.times_s[ours]
         expected = at_s + np.interp(at_s, *trend)
+
+        # A rising edge is never the same as a falling one, however near it is.
         pairs = []
         for rising in (True, False):
             mine = self.run.rising[ours] == rising
@@ -325,7 +385,9 @@ class _Matcher:
         run, recording, off = (
             np.concatenate(arrays) for arrays in zip(*pairs, strict=True)
         )
-        order = np.lexsort((off, recording))  # an edge belongs to the nearest one
+
+        # Two edges of the run can be near one edge of the recording: the nearest has it.
+        order = np.lexsort((off, recording))
         run, recording = run[order], recording[order]
         once = np.concatenate([[True], np.diff(recording) > 0])[: len(run)]
         run, recording = run[once], recording[once]
@@ -340,16 +402,22 @@ class _Matcher:
         """
         if len(line) < _LEAST_EDGES:
             return False
+
+        # How probable is it that an edge of the recording is near any given time?
         first, last = line.run[0], line.run[-1]
         tried = last - first + 1
         begin, end = line.recording[0], line.recording[-1]
         length_s = self.recording.times_s[end] - self.recording.times_s[begin]
         density = (end - begin + 1) / 2 / max(length_s, 1e-9)
         chance = 2 * self.tolerance_s * density
+
+        # Every pair of edges is an offset that could have been tried (Bonferroni).
         offsets = np.log10(float(len(self.run)) * len(self.recording))
         log10 = offsets + _chance_log10(tried, len(line) - 1, chance)
         if kind == "barcodes" or log10 >= _CHANCE_LOG10:
             return bool(log10 < _CHANCE_LOG10)
+
+        # Edges of one pulse train fit or fail together: count groups instead.
         times = self.run.times_s[first : last + 1]
         group = np.cumsum(np.diff(times, prepend=times[0]) > _APART_S)
         groups = int(group[-1]) + 1
@@ -369,6 +437,8 @@ class _Matcher:
         ours = ours[self.run.rising[ours] == side]
         if len(ours) < 3:
             return False
+
+        # Where the line expects its edges in the recording.
         times = self.run.times_s[line.run]
         offset = self.recording.times_s[line.recording] - times
         at_s = self.run.times_s[ours]
@@ -377,6 +447,9 @@ class _Matcher:
         theirs = self.recording.times_s[
             (self.recording.parts == part) & (self.recording.rising == side)
         ]
+
+        # Wrong offsets of a repeating signal are intervals of that signal. The generator
+        # has a fixed seed, so that an alignment gives the same result each time.
         draw = np.random.default_rng(len(line))
         shifts = np.concatenate(
             [
@@ -386,6 +459,8 @@ class _Matcher:
             ]
         )
         shifts = shifts[np.abs(shifts) >= _LEAST_SHIFT * self.tolerance_s]
+
+        # One shift that explains half as many edges makes the line uncertain.
         allowed = (
             int((_nearest(theirs, expected)[1] <= self.tolerance_s).sum()) * _RIVAL
         )
@@ -407,14 +482,18 @@ class _Matcher:
             if sure.all():
                 matches.append(line)
                 continue
+
+            # The rest of the line must stand on its own.
             kept = np.flatnonzero(sure)
-            whole = slice(kept[0], kept[-1] + 1) if len(kept) else slice(0, 0)
-            cut = Match(line.run[whole], line.recording[whole])
+            rest = slice(kept[0], kept[-1] + 1) if len(kept) else slice(0, 0)
+            cut = Match(line.run[rest], line.recording[rest])
             times = self.run.times_s[line.run]
             if not self._is_significant(cut, kind):
                 ambiguous.append((float(times[0]), float(times[-1])))
                 continue
             matches.append(cut)
+
+            # Report what was cut off on each side.
             if kept[0] > 0:
                 ambiguous.append((float(times[0]), float(times[kept[0]])))
             if kept[-1] < len(times) - 1:
@@ -458,7 +537,8 @@ def _chance_log10(tried: int, found: int, chance: float) -> float:
 def _triples(edges: Edges, side: bool) -> _Triples:
     """Return the intervals after each rising edge, or each falling one.
 
-    Also those that leave out an edge.
+    Also those that leave out an edge: one that the other side lost must not cost all
+    intervals around it.
     """
     chosen = np.flatnonzero(edges.rising == side)
     times, parts = edges.times_s[chosen], edges.parts[chosen]
@@ -468,6 +548,7 @@ def _triples(edges: Edges, side: bool) -> _Triples:
             end = one + two
             if len(chosen) <= end:
                 continue
+            # An interval over a restart of the clock has no length.
             same = parts[end:] == parts[:-end]
             middle = times[one : len(times) - two]
             found.append(
@@ -490,9 +571,10 @@ def _ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
 
 
 def _nearest(times: Floats, moments: Floats) -> tuple[Ints, Floats]:
-    """Return the index of the nearest time for each wanted one, and its distance."""
+    """Return the index of the nearest time to each moment, and its distance."""
     if not len(times):
         return np.zeros(len(moments), np.int64), np.full(len(moments), np.inf)
+    # One time alone has no neighbour: it is its own.
     after = np.clip(np.searchsorted(times, moments), 1, max(1, len(times) - 1))
     after = np.minimum(after, len(times) - 1)
     before = np.maximum(after - 1, 0)
@@ -506,6 +588,7 @@ def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:
 
     Medians of nine neighbours; for few values, the line of Theil and Sen.
     """
+    # A slope from all pairs: up to 29 % of wrong values do not move its median.
     if len(times) < _LONG:
         one, two = np.triu_indices(len(times), 1)
         apart = times[two] - times[one]
@@ -514,9 +597,13 @@ def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:
         level = float(np.median(offsets - slope * times))
         ends = np.array([times[0] - _BEYOND_S, times[-1] + _BEYOND_S])
         return ends, level + slope * ends
+
+    # Knots at medians follow the drift; the last group overlaps, so no value is left out.
     starts = np.append(np.arange(0, len(times) - 17, 9), len(times) - 9)
     groups = starts[:, None] + np.arange(9)
     at, offset = np.median(times[groups], axis=1), np.median(offsets[groups], axis=1)
+
+    # Beyond the knots, the slope at the end goes on.
     slopes = np.diff(offset)[[0, -1]] / np.diff(at)[[0, -1]]
     ends = np.array([times[0] - _BEYOND_S, times[-1] + _BEYOND_S])
     outer = offset[[0, -1]] + slopes * (ends - at[[0, -1]])
@@ -548,6 +635,8 @@ def _contested(line: Match, rival: Match) -> Bools:
         low, high = max(mine[0], theirs[0]), min(mine[-1], theirs[-1])
         if low > high:
             continue
+
+        # A rival with a few chance edges in between does not count.
         inside = (mine >= low) & (mine <= high)
         other = int(((theirs >= low) & (theirs <= high)).sum())
         if other >= _RIVAL * inside.sum():

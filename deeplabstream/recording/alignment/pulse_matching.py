@@ -1,4 +1,4 @@
-"""Pulse matching: which numbered pulse belongs to which frame of a camera, without a guess.
+"""Pulse matching: the numbered exposure pulse of each camera frame, none of them guessed.
 
 Pulses and frames come at the same regular rate, so `edge_matching` can't tell them apart.
 The order decides: each exposure has one slot in the train of pulses. A frame that is missing
@@ -148,30 +148,35 @@ def match_pulses(
     if len(train.numbers) < _LEAST_FRAMES or len(counts) < _LEAST_FRAMES:
         whole = Stretch(0, len(counts) - 1, "", TOO_FEW)
         return PulseMatching(pulses, (whole,), none, float("nan"))
+
     slots = _slots(train)
-    found, lost = [], [none]
+    stretches, lost = [], [none]
     for first, places in _stretches(slots, counts, times_s):
         last = first + len(places) - 1
         part = slice(first, last + 1)
         stretch, shift = _shift(
             slots, train, places, times_s[part], first, most_delay_s
         )
-        found.append(stretch)
+        stretches.append(stretch)
         if not stretch.how:
             continue
+
+        # Exposures before the first or after the last pulse have none.
         known = places > _UNKNOWN
-        own = places[known] - shift
-        inside = (own >= 0) & (own < len(slots.numbers))
-        numbers = np.full(len(own), NO_PULSE, np.int64)
-        numbers[inside] = slots.numbers[own[inside]]
+        shifted = places[known] - shift
+        inside = (shifted >= 0) & (shifted < len(slots.numbers))
+        numbers = np.full(len(shifted), NO_PULSE, np.int64)
+        numbers[inside] = slots.numbers[shifted[inside]]
         pulses[part][known] = numbers
         lost.append(_lost(slots, places, shift))
+
+    # In order and once: the slots of two stretches may overlap.
     return PulseMatching(
         pulses,
-        tuple(found),
+        tuple(stretches),
         np.unique(np.concatenate(lost)),
         slots.period_s,
-        _unplaced(pulses, found),
+        _unplaced(pulses, stretches),
     )
 
 
@@ -182,6 +187,7 @@ def _unplaced(pulses: Ints, stretches: list[Stretch]) -> int:
         part = pulses[stretch.first : stretch.last + 1]
         known = np.flatnonzero(part >= 0)
         frames, numbers = np.diff(known), np.diff(part[known])
+        # Between two certain frames with refused ones: more numbers than frames are losses.
         refused = np.add.reduceat(part == REFUSED, known)[:-1] if len(known) else frames
         count += int((numbers - frames)[(refused > 0) & (numbers > frames)].sum())
     return count
@@ -221,21 +227,31 @@ def _slots(train: PulseTrain) -> _Slots:
     more = np.diff(train.numbers)
     intervals = np.diff(train.times_s)
     period = float(np.median(intervals / more))
+
+    # Dithered trains have no whole periods: only regular ones show where pulses are missing.
     wholes = np.round(intervals / period).astype(np.int64)
     off = np.abs(intervals / period - wholes)
     regular = np.mean((wholes == more) & (off < _REGULAR)) > 0.8
+
+    # A pulse that the input missed has no number, but its exposure happened: it needs a slot.
+    # A generator misses none. A pause of a minute is a pause, not a thousand losses.
     steps = more
     if regular and not train.generated:
         holes = (wholes > more) & (off < _REGULAR) & (intervals < _LONGEST_HOLE_S)
         steps = np.where(holes, wholes, more)
+
     places = np.concatenate([[0], np.cumsum(steps)])
     numbers = np.full(places[-1] + 1, NO_PULSE, np.int64)
     numbers[places] = train.numbers
+
+    # Numbers go on over pulses without times. Where slots without numbers lie in between
+    # too, it is not known which slot has which number.
     for at in np.flatnonzero(more > 1):
         between = slice(places[at] + 1, places[at + 1])
-        is_whole = steps[at] == more[at]
-        own = np.arange(train.numbers[at] + 1, train.numbers[at + 1])
-        numbers[between] = own if is_whole else REFUSED
+        is_certain = steps[at] == more[at]
+        skipped = np.arange(train.numbers[at] + 1, train.numbers[at + 1])
+        numbers[between] = skipped if is_certain else REFUSED
+
     index = np.arange(len(numbers))
     return _Slots(np.interp(index, places, train.times_s), numbers, period)
 
@@ -244,6 +260,7 @@ def _stretches(
     slots: _Slots, counts: Ints, times_s: Floats
 ) -> Iterator[tuple[int, Ints]]:
     """Yield the first frame and the slots of each stretch, up to a common shift."""
+    # Constant as long as nothing is lost and no frame is late.
     rest = slots.position(times_s) - counts
     tracker = _Tracker(rest.tolist(), times_s.tolist(), slots.period_s)
     first = 0
@@ -264,6 +281,8 @@ def _without_collisions(places: Ints) -> Ints:
     values = places[chosen]
     back = np.flatnonzero(np.diff(values) <= 0)
     for index in back:
+        # All frames from the first that the later slot contradicts to the last that the
+        # earlier one does: one of both is wrong, and it is not known which.
         low = np.searchsorted(
             np.maximum.accumulate(values[: index + 1]), values[index + 1]
         )
@@ -273,7 +292,12 @@ def _without_collisions(places: Ints) -> Ints:
 
 
 class _Tracker:
-    """Follows the delay of frames in slots, and finds steps: losses."""
+    """Follows the delay of frames in slots, and finds steps: losses.
+
+    A frame is on time within `_ON_TIME` of a period. Frames that are not wait (pending) until
+    a frame is on time again (they were late), until `_CONFIRM` of them agree on a step
+    (frames were lost), or until there are too many (the stretch ends).
+    """
 
     def __init__(
         self, rest: list[float], times_s: list[float], period_s: float
@@ -299,16 +323,21 @@ class _Tracker:
         early = False
         for at in range(first, len(self._rest)):
             off = self._rest[at] - offset - phase
+
+            # On time: the frames in between were late, nothing was lost.
             if abs(off) < _ON_TIME and not early:
                 steps += [offset] * (len(pending) + 1)
                 self._late += len(pending)
                 pending.clear()
+                # The delay of a camera drifts with its exposure and the load of the bus.
                 phase += _FOLLOW * off
                 continue
+
             pending.append(at)
             early |= off < -_ON_TIME
             if len(pending) < _CONFIRM:
                 continue
+
             if (step := self._step(pending, offset + phase)) is not None:
                 levels = self._levels(pending, offset + phase, step)
                 steps += [offset + level for level in levels]
@@ -318,6 +347,9 @@ class _Tracker:
             elif len(pending) > _MOST_PENDING:
                 break
         steps += [float("nan")] * len(pending)
+
+        # With many late frames, one of them will by chance look as if it were on time
+        # behind a loss: then the first frame behind each loss is not certain.
         if self._late / len(steps) * 2 * self._width > _CHANCE:
             for at in self._anchors:
                 steps[at - first] = float("nan")
@@ -325,16 +357,22 @@ class _Tracker:
 
     def _begin(self, first: int) -> tuple[float, float]:
         """Return a whole offset, and the delay in slots of frames that are on time."""
+        # The delay modulo a period: the mode of a histogram on a circle. Late frames are
+        # scattered over the period, so they do not move the mode.
         rest = np.array(self._rest[first : first + _MOST_PENDING])
         bins = 32
         share = np.bincount((rest % 1 * bins).astype(int) % bins, minlength=bins)
         near = share + np.roll(share, 1) + np.roll(share, -1)
         centre = (int(np.argmax(near)) + 0.5) / bins
+
+        # Its exact place, and how far frames on time scatter around it.
         away = (rest - centre + 0.5) % 1 - 0.5
         on_time = np.abs(away) < _ON_TIME / 2
         spread = float(np.median(np.abs(away[on_time] - np.median(away[on_time]))))
         self._width = min(_ON_TIME, max(0.02, 8 * spread))
         phase = centre + float(np.median(away[on_time]))
+
+        # The whole offset: of the earliest frame, as a frame can be late but not early.
         begin = rest[:_CONFIRM][on_time[:_CONFIRM]]
         level = float(begin.min()) if len(begin) else float(rest.min())
         return float(np.round(level - phase)), phase
@@ -343,6 +381,7 @@ class _Tracker:
         """Return by how many slots the last frames are later; None: they don't agree."""
         off = [self._rest[at] - level for at in pending[-_CONFIRM:]]
         wholes = [round(rest) for rest in off]
+        # Late frames show too large a step: the smallest one is that of the frames on time.
         step = min(wholes, key=abs)
         agree = [abs(rest - step) < _ON_TIME for rest in off]
         return step if step and sum(agree) >= 0.75 * len(off) else None
@@ -356,18 +395,21 @@ class _Tracker:
         were held up come together.
         """
         off = np.array([self._rest[at] for at in pending]) - level
+
+        # Earlier than before: the counts have a gap without a lost exposure. All frames up
+        # to the last that was at the old level are uncertain.
         if step < 0:
             place = int(np.flatnonzero(off > step + _ON_TIME)[-1:].sum()) + 1
             return [float("nan")] * place + [float(step)] * (len(off) - place)
         stairs = np.round(np.minimum.accumulate(off[::-1])[::-1]).astype(int)
         levels = []
         now = 0
-        for at, own, stair in zip(pending, off.tolist(), stairs.tolist(), strict=True):
+        for at, late, stair in zip(pending, off.tolist(), stairs.tolist(), strict=True):
             alone = at == 0 or (
                 self._times[at] - self._times[at - 1]
                 > (1 - 2 * _ON_TIME) * self._period
             )
-            if stair > now and abs(own - stair) < self._width and alone:
+            if stair > now and abs(late - stair) < self._width and alone:
                 now = stair
                 self._anchors.append(at)
             levels.append(float(now) if stair == now else float("nan"))
@@ -385,12 +427,14 @@ def _shift(
     """Return how a stretch was matched, and by how many slots its places are too late."""
     last = first + len(places) - 1
     known = places > _UNKNOWN
-    own, times = places[known], times_s[known]
-    if len(own) < _LEAST_FRAMES:
-        return Stretch(
-            first, last, "", UNSTEADY if len(places) > 2 * len(own) else TOO_FEW
-        ), 0
-    expected = slots.position(times) - own
+    certain, times = places[known], times_s[known]
+    if len(certain) < _LEAST_FRAMES:
+        why = UNSTEADY if len(places) > 2 * len(certain) else TOO_FEW
+        return Stretch(first, last, "", why), 0
+
+    # Shifts that the delay allows: no frame before its pulse, none later than `most_delay_s`.
+    # Medians of blocks, as single late frames must not exclude the true shift.
+    expected = slots.position(times) - certain
     parts = np.array_split(expected, max(1, len(expected) // 64))
     levels = np.array([np.median(part) for part in parts]) * slots.period_s
     low = int(np.ceil((-EARLY_S - levels.min()) / slots.period_s))
@@ -398,21 +442,26 @@ def _shift(
     possible = [
         shift
         for shift in range(low, high + 1)
-        if not (_is_before(slots, train, own - shift))
+        if not _is_before(slots, train, certain - shift)
     ]
     if not possible:
         return Stretch(first, last, "", TOO_LATE, shifts=0), 0
+
+    # Irregular intervals identify the shift. A few impossible shifts compete too: if one of
+    # them fits best, MOST_DELAY_MS is too small, and the best of the others would be wrong.
     tried = [*range(low - _BEYOND, high + _BEYOND + 1)]
-    best = _clearly_best(slots, own, times, tried)
+    best = _clearly_best(slots, certain, times, tried)
     if best is not None and best not in possible:
         return Stretch(first, last, "", TOO_LATE, shifts=len(possible)), 0
+
     if len(possible) == 1:
         how, shift = "delay" if low == high else "first pulse", possible[0]
     elif best is not None:
         how, shift = "intervals", best
     else:
         return Stretch(first, last, "", AMBIGUOUS, shifts=len(possible)), 0
-    delay_s = float(np.nanmedian(slots.delays(own - shift, times)))
+
+    delay_s = float(np.nanmedian(slots.delays(certain - shift, times)))
     return Stretch(first, last, how, "", delay_s, len(possible)), shift
 
 
@@ -431,18 +480,25 @@ def _clearly_best(
     little. Their differences are compared block by block, as errors of neighbours depend
     on each other.
     """
+    # Too few frames in a block give no useful standard error.
     length = len(places) // _BLOCKS
     if length < _LEAST_IN_BLOCK:
         return None
     delays = [_detrended(slots.delays(places - shift, times_s)) for shift in shifts]
+
+    # All shifts are compared with the same frames, or those at the ends would decide.
     usable = ~np.isnan(np.array(delays)).any(axis=0)
     if usable.sum() < _BLOCKS * _LEAST_IN_BLOCK:
         return None
     chosen = np.array(delays)[:, usable]
+
+    # The scale of the best shift for all: with its own, a bad shift with a large scale would cost little.
     scale = max(1.4826 * float(np.median(np.abs(chosen), axis=1).min()), 2e-6)
     costs = 2 * np.log1p((chosen / scale) ** 2 / 3)
     blocks = [part.mean(axis=1) for part in np.array_split(costs, _BLOCKS, axis=1)]
     table = np.array(blocks)
+
+    # Every other shift must be worse by more than its paired difference varies.
     best = int(np.argmin(table.mean(axis=0)))
     for other in range(len(shifts)):
         more = table[:, other] - table[:, best]
@@ -466,6 +522,8 @@ def _detrended(delays_s: Floats) -> Floats:
 def _lost(slots: _Slots, places: Ints, shift: int) -> Ints:
     """Return the numbers of pulses without a frame, between frames that are certain."""
     numbers = []
+
+    # Beside an uncertain frame it is not known which of the pulses is lost: `_unplaced`.
     certain = places > _UNKNOWN
     gaps = certain[:-1] & certain[1:]
     gaps[gaps] = np.diff(places)[gaps] > 1
