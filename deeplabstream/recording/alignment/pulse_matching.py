@@ -492,7 +492,8 @@ def _clearly_best(
         return None
     chosen = np.array(delays)[:, usable]
 
-    # The scale of the best shift for all: with its own, a bad shift with a large scale would cost little.
+    # The scale of the best shift for all: with a large scale of its own, a bad shift would
+    # cost little.
     scale = max(1.4826 * float(np.median(np.abs(chosen), axis=1).min()), 2e-6)
     costs = 2 * np.log1p((chosen / scale) ** 2 / 3)
     blocks = [part.mean(axis=1) for part in np.array_split(costs, _BLOCKS, axis=1)]
