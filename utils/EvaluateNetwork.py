@@ -39,8 +39,11 @@ from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.training.data.labels import Labels
-from deeplabstream.training.evaluation.animal_matching import matched, told
-from deeplabstream.training.evaluation.image_prediction import Found, together
+from deeplabstream.training.evaluation.animal_matching import matched, recall_sentence
+from deeplabstream.training.evaluation.image_prediction import (
+    ImagePredictions,
+    together,
+)
 from deeplabstream.training.evaluation.comparison import compare, learned_before
 from deeplabstream.training.evaluation.network_errors import (
     evaluate_network,
@@ -122,7 +125,7 @@ def _evaluate(arguments: argparse.Namespace, unpacked: Path) -> None:
         for problem in done.second.problems:
             print(f"not compared: {problem}")
     if evidence.counted is not None:
-        print(told(matched(together(every), labels, done.threshold)))
+        print(recall_sentence(matched(together(every), labels, done.threshold)))
     sure = evidence.reliability(within)
     right = share_within(_held_out(evidence, "error_px"), within)
     print(
@@ -149,7 +152,10 @@ def _compare_networks(arguments: argparse.Namespace, unpacked: Path) -> None:
 
 
 def _compare_members(
-    every: Sequence[Found], labels: Labels, evidence: "Evidence", threshold: float
+    every: Sequence[ImagePredictions],
+    labels: Labels,
+    evidence: "Evidence",
+    threshold: float,
 ) -> None:
     """Say what the networks' disagreement tells of their error, in held-out images."""
     away, apart = (_held_out(evidence, name) for name in ("error_px", "spread_px"))
@@ -216,7 +222,7 @@ def _report(
 
 
 def _videos(file: Path, poses: "Poses") -> "list[VideoMeasures]":
-    """Return what can be told of the points of a video, animal by animal."""
+    """Return what can be recall_sentence of the points of a video, animal by animal."""
     from deeplabstream.training.evaluation.point_errors import VideoMeasures
 
     rows = read_poses(file)

@@ -31,7 +31,7 @@ from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.training.evaluation.animal_matching import (
     check_animals,
     matched,
-    told,
+    recall_sentence,
 )
 from deeplabstream.training.data.labels import Labels, has_labels
 from deeplabstream.training.data.projects import DLC_CONFIG, VIDEOS, open_project
@@ -115,7 +115,7 @@ def _predict(
     )  # fmt: skip
     print(f"{counted(len(images), 'image')}: {written}")
     if labels is not None and found.animals > 1:
-        print(f"  {told(matched(found, labels, estimator.threshold))}")
+        print(f"  {recall_sentence(matched(found, labels, estimator.threshold))}")
     elif labels is not None:
         distance = found.distance(labels)
         write_metric(folder / ERRORS, parts, names, distance)

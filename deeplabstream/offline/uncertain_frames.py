@@ -17,7 +17,7 @@ from deeplabstream.recording.recorded_frames import recorded_parts
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.startup.progress import progress
 from deeplabstream.training.evaluation.image_prediction import (
-    Found,
+    ImagePredictions,
     disagreement,
     together,
 )
@@ -162,7 +162,7 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
 
 def _found(
     rows: VideoReader, wanted: NDArray[np.int64], estimator: PoseEstimator
-) -> Found:
+) -> ImagePredictions:
     """Return what one network finds in rows of a video, which give the names."""
     seen, points, confidence = [], [], []
     images = progress(rows.images_at(wanted), "finding poses", len(wanted))
@@ -177,7 +177,7 @@ def _found(
     parts = estimator.skeleton.bodyparts
     animals = len(points[0]) // len(parts)
     values = np.stack(points), np.stack(confidence)
-    return Found(parts, tuple(seen), *values, animals)
+    return ImagePredictions(parts, tuple(seen), *values, animals)
 
 
 def of_run(path: Path) -> Iterator[FrameUncertainty]:

@@ -15,7 +15,10 @@ from deeplabstream.offline.uncertain_frames import (
     uncertainty,
 )
 from deeplabstream.pose.ensemble import Ensemble
-from deeplabstream.training.evaluation.image_prediction import Found, disagreement
+from deeplabstream.training.evaluation.image_prediction import (
+    ImagePredictions,
+    disagreement,
+)
 from deeplabstream.video.video_reader import VideoReader, open_video
 from tests.offline.films import dot_at, write_film
 from tests.offline.test_frame_selection import film
@@ -199,7 +202,9 @@ def test_a_point_that_one_network_alone_finds_is_an_animals_length_apart() -> No
     lacking = points.copy()
     lacking[1, 1] = np.nan
     sure = np.ones((2, 2), np.float32)
-    each = [Found(("a", "b"), ("0", "1"), own, sure) for own in (points, lacking)]
+    each = [
+        ImagePredictions(("a", "b"), ("0", "1"), own, sure) for own in (points, lacking)
+    ]
     assert disagreement(each).tolist() == [0, 25]
     lacking[1, 0] = points[1] = np.nan
     assert disagreement(each).tolist() == [0, 0], "nobody finds anything"

@@ -115,7 +115,7 @@ def test_what_is_learned_from_is_what_is_read() -> None:
         own = truth.numpy().reshape(3, 2, 2)
         matched = match(found, sure, own[None])
         counted = matched.counted
-        assert counted.labelled == counted.found == counted.told
+        assert counted.labelled == counted.found == counted.predicted
         np.testing.assert_allclose(matched.points[0], own, atol=0.5)
 
 
@@ -136,13 +136,13 @@ def test_animals_are_counted_as_a_person_would() -> None:
     counted = matched.counted
     assert counted.labelled.tolist() == [2, 1]
     assert counted.found.tolist() == [1, 1]
-    assert counted.told.tolist() == [2, 1]
+    assert counted.predicted.tolist() == [2, 1]
     assert counted.recall == pytest.approx(2 / 3)
     assert counted.of([False, True]).precision == 1
     assert matched.distance[0, 1, 0] == pytest.approx(1)
     assert matched.distance[1, 2].tolist() == [3, 3]
     assert np.isnan(matched.distance[0, 0]).all()
-    assert not match(found, sure, labels, 0.95).counted.told.any()
+    assert not match(found, sure, labels, 0.95).counted.predicted.any()
 
 
 def test_who_is_nobodys_takes_a_row_without_a_label() -> None:

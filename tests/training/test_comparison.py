@@ -10,7 +10,7 @@ import pytest
 
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.evaluation import comparison
-from deeplabstream.training.evaluation.image_prediction import Found
+from deeplabstream.training.evaluation.image_prediction import ImagePredictions
 from deeplabstream.training.lightning_pose.result_tables import write_predictions
 from utils import EvaluateNetwork, TrainNetwork
 
@@ -33,14 +33,16 @@ def folders(
             labels.points, np.ones((8, 2), np.float32), sets,
         )  # fmt: skip
 
-    def found(folder: Path, images: object, names: tuple[str, ...]) -> list[Found]:
+    def found(
+        folder: Path, images: object, names: tuple[str, ...]
+    ) -> list[ImagePredictions]:
         rows = [labels.names.index(name) for name in names]
         points = labels.points[rows] + np.float32([away[folder.name], 0])
         sure = np.ones(points.shape[:2], np.float32)
-        return [Found(labels.skeleton.bodyparts, names, points, sure)]
+        return [ImagePredictions(labels.skeleton.bodyparts, names, points, sure)]
 
     monkeypatch.setattr(comparison, "open_estimator", lambda folder, *rest: folder)
-    monkeypatch.setattr(comparison, "predict_by_each", found)
+    monkeypatch.setattr(comparison, "predict_by_network", found)
     return tmp_path / "new", tmp_path / "old"
 
 
@@ -103,7 +105,7 @@ def test_the_program_compares_two_trained_networks(
 
 
 def test_few_images_do_not_say_which_network_is_better() -> None:
-    one = comparison.Comparison(1, 4, 19.6, 0.0, (19.6, 19.6), 0, 0)
+    one = comparison.NetworkComparison(1, 4, 19.6, 0.0, (19.6, 19.6), 0, 0)
     assert one.verdict == (
         "1 image that neither network learned from: median error 0.00 px of the present "
         "network, 19.60 px of the new one; at least 6 images are needed to say which is "

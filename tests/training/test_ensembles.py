@@ -16,7 +16,7 @@ from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.evaluation.image_prediction import (
     disagreement,
-    predict_by_each,
+    predict_by_network,
 )
 from utils import (
     EvaluateNetwork,
@@ -118,7 +118,7 @@ def test_frames_are_picked_and_ordered_by_how_far_they_differ(
     assert PickFrames.main([*words, "--model", str(ensemble)]) == 0
     book = open_book(tmp_path)
     files = [book.path(place) for place in range(2)]
-    each = predict_by_each(open_estimator(ensemble), files, book.names)
+    each = predict_by_network(open_estimator(ensemble), files, book.names)
     first, second = disagreement(each)
     assert first > second > 0
     assert list(book.reasons) == book.names

@@ -10,7 +10,7 @@ import pytest
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.labels import Labels, LabelsError
-from deeplabstream.training.evaluation.image_prediction import Found, spread
+from deeplabstream.training.evaluation.image_prediction import ImagePredictions, spread
 from deeplabstream.training.evaluation.point_errors import (
     Evidence,
     Poses,
@@ -43,10 +43,10 @@ def labels_in(folder: Path) -> Labels:
     )  # fmt: skip
 
 
-def found_in(labels: Labels, right: object = AWAY) -> Found:
+def found_in(labels: Labels, right: object = AWAY) -> ImagePredictions:
     points = np.nan_to_num(labels.points, nan=5.0)
     points[..., 0] += np.nan_to_num(np.array(right, np.float32))
-    return Found(PARTS, labels.names, points, np.array(SURE, np.float32))
+    return ImagePredictions(PARTS, labels.names, points, np.array(SURE, np.float32))
 
 
 @pytest.fixture

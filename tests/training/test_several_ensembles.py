@@ -16,7 +16,7 @@ from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.evaluation.image_prediction import (
-    Found,
+    ImagePredictions,
     LabelsError,
     alike,
     spread,
@@ -96,7 +96,7 @@ def labels_of(pairs: Path) -> Labels:
     )  # fmt: skip
 
 
-def found_of(labels: Labels, off: float = 2.0) -> Found:
+def found_of(labels: Labels, off: float = 2.0) -> ImagePredictions:
     """The second of the first picture, and somebody who is not there; all of the second."""
     points = np.full((2, 4, 2), np.nan, np.float32)
     points[0, 2:] = labels.points[0, 2:] + [off, 0]
@@ -104,7 +104,7 @@ def found_of(labels: Labels, off: float = 2.0) -> Found:
     points[1, 2:] = labels.points[1, :2] + [0, 2 * off]
     points[1, 3] = np.nan
     sure = np.where(np.isfinite(points).all(axis=2), 0.8, 0.0).astype(np.float32)
-    return Found(PARTS, labels.names, points, sure, 2)
+    return ImagePredictions(PARTS, labels.names, points, sure, 2)
 
 
 @pytest.fixture
@@ -164,7 +164,9 @@ def test_networks_are_as_far_apart_as_the_animals_they_share(pairs: Path) -> Non
     np.testing.assert_allclose(rows[0, 1], [3, 3])
     assert np.isnan(rows[0, [0, 2, 3]]).all()
     assert together([one, other]).animals == 2
-    single = Found(PARTS, one.names, one.points[:, :2], one.confidence[:, :2])
+    single = ImagePredictions(
+        PARTS, one.names, one.points[:, :2], one.confidence[:, :2]
+    )
     with pytest.raises(LabelsError, match="networks of equal numbers of animals"):
         alike([one, single])
 

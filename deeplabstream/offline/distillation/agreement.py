@@ -17,7 +17,7 @@ from deeplabstream.numerics.pose_pca import single_view_error
 from deeplabstream.offline.distillation.teacher import COPIES, VIEWS, Opinions
 from deeplabstream.pose.ensemble import median
 from deeplabstream.pose.filters.edge_lengths import measured_edges
-from deeplabstream.training.evaluation.image_prediction import Found, spread
+from deeplabstream.training.evaluation.image_prediction import ImagePredictions, spread
 
 SEEN, UNSEEN = 0.75, 0.25
 """Shares of the views in which a point is visible: from the first on it is a point, up to
@@ -93,7 +93,7 @@ def agreement(
     flat = points[:, :, kept].reshape(len(points), -1, *points.shape[3:])
     flat = np.moveaxis(flat, 1, 0)  # (opinion, frame, body part, 2)
     none = np.zeros(flat.shape[1:-1], np.float32)
-    members = [Found(skeleton.bodyparts, (), own, none) for own in flat]
+    members = [ImagePredictions(skeleton.bodyparts, (), own, none) for own in flat]
     apart = spread(members)
     middle = median(flat)
     share = np.isfinite(flat[..., 0]).mean(axis=0)

@@ -21,7 +21,10 @@ from deeplabstream.pose.runtimes.runtime_list import Runtime, check_runtime, pre
 from deeplabstream.pose.runtimes.runtime_selection import choose, measure
 from deeplabstream.training.data.input_size import SIZES, fitting_like, parse_size
 from deeplabstream.training.data.labels import Labels
-from deeplabstream.training.evaluation.image_prediction import Found, predict_images
+from deeplabstream.training.evaluation.image_prediction import (
+    ImagePredictions,
+    predict_images,
+)
 
 TINY = Fitting(height=128, width=160)
 """About the pixels of the smallest input."""
@@ -234,7 +237,7 @@ def time_per_frame(
     return Timing(computed if single else p50_ms, p50_ms)
 
 
-def errors(found: Found, labels: Labels, threshold: float) -> Errors:
+def errors(found: ImagePredictions, labels: Labels, threshold: float) -> Errors:
     """Return the distances to the labels that name a point."""
     away = found.distance(labels)
     there = np.isfinite(away)

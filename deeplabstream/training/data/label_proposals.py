@@ -15,7 +15,7 @@ from deeplabstream.training.data.label_folder import write_uncertain
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.evaluation.image_prediction import (
     disagreement,
-    predict_by_each,
+    predict_by_network,
     together,
 )
 
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"(\d+)$")
 def propose(folder: Path, estimator: PoseEstimator) -> int:
     """Propose the points that a network finds in all images that are not yet reviewed.
 
-    Images in which a person has placed points or changed a proposal stay as they are.
+    Images in which a user has placed points or changed a proposal stay as they are.
     Points below its threshold are left out. A folder without labels gets the network's
     body parts, and as many animals as it finds in an image at most. Several animals get
     the places of those nearest to them in the frame before. Of an ensemble, images in
@@ -43,8 +43,8 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
         return 0
     paths = [book.path(int(image)) for image in waiting]
     names = [book.names[p] for p in waiting]
-    each = predict_by_each(estimator, paths, names)
-    found = together(each)
+    predictions = predict_by_network(estimator, paths, names)
+    found = together(predictions)
     shape = len(waiting), found.animals, len(skeleton.bodyparts)
     sure = found.confidence.reshape(shape) >= estimator.threshold
     points = np.where(sure[..., None], found.points.reshape(*shape, 2), np.nan)
@@ -54,18 +54,18 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
         if book.fault:
             raise LabelsError([book.fault])
     for _, image, own in sorted(
-        zip(names, waiting.tolist(), points, strict=True), key=lambda each: each[0]
+        zip(names, waiting.tolist(), points, strict=True), key=lambda item: item[0]
     ):
-        _take(
+        _set_points(
             book,
             image,
             skeleton.bodyparts,
             _ordered(book, image, skeleton.bodyparts, own),
         )
-    if len(each) > 1:
-        apart = disagreement(each)
+    if len(predictions) > 1:
+        apart = disagreement(predictions)
         reasons = {
-            names[place]: f"{len(each)} networks differ by {apart[place]:.1f} px"
+            names[place]: f"{len(predictions)} networks differ by {apart[place]:.1f} px"
             for place in np.argsort(-apart, kind="stable").tolist()
         }
         write_uncertain(folder, reasons)
@@ -112,7 +112,7 @@ def propose_tracks(
         for place, track in zip(order or [0], points[row], strict=False):
             if place < book.animals:
                 own[place] = track
-        _take(book, image, parts, own)
+        _set_points(book, image, parts, own)
     return _propose(book, np.array(list(of)))
 
 
@@ -138,8 +138,8 @@ def _ordered(
     With as many animals as the book has: the surest come first, and are kept.
     """
     own = np.full((book.animals, *found.shape[1:]), np.nan, np.float32)
-    there = found[np.isfinite(found).any(axis=(1, 2))][: book.animals]
-    own[: len(there)] = there
+    animals = found[np.isfinite(found).any(axis=(1, 2))][: book.animals]
+    own[: len(animals)] = animals
     before = book.frame_before(image)
     if book.animals == 1 or before is None or bodyparts != book.bodyparts:
         return own
@@ -149,10 +149,10 @@ def _ordered(
     return ordered
 
 
-def _take(
+def _set_points(
     book: LabelBook, image: int, bodyparts: Sequence[str], points: Points
 ) -> None:
-    """Put the points (animal, bodypart, 2) of known body parts into a book."""
+    """Set the points (animal, bodypart, 2) of an image, of the body parts of the book."""
     for name in set(bodyparts) & set(book.bodyparts):
         place = book.bodyparts.index(name)
         book.of_animals(image)[:, place] = points[:, bodyparts.index(name)]

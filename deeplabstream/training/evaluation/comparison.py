@@ -14,15 +14,15 @@ from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.evaluation.animal_matching import check_animals, matched
 from deeplabstream.training.evaluation.image_prediction import (
-    Found,
-    predict_by_each,
+    ImagePredictions,
+    predict_by_network,
     together,
 )
 from deeplabstream.training.evaluation.point_errors import TRAINED
 from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, read_sets
 
 RESAMPLED = 2000
-"""Resamplings of the images, for the interval of the difference."""
+"""Bootstrap samples of the images, for the interval of the difference."""
 LEARNED = "held_out_images_learned"
 """Entry of `started_from` in `model.json`: held-out images that start networks learned."""
 FEWEST = 6
@@ -30,7 +30,7 @@ FEWEST = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class NetworkComparison:
     """Errors of two networks in the same images, px."""
 
     images: int
@@ -59,14 +59,14 @@ class Comparison:
             what = "the new network is worse"
         else:
             what = "no difference is certain"
-        told = (
+        sentence = (
             f"{self.images} image{'s' * (self.images != 1)} that neither network learned "
             f"from: median error {self.old_px:.2f} px of the present network, {self.new_px:.2f} "
             f"px of the new one; {what}{interval}"
         )
         if self.new_missed or self.old_missed:
-            told += f"; labels not found: {self.old_missed} and {self.new_missed}"
-        return told
+            sentence += f"; labels not found: {self.old_missed} and {self.new_missed}"
+        return sentence
 
 
 def compare(
@@ -75,7 +75,7 @@ def compare(
     labels: Labels,
     runtime: str = "auto",
     threads: int = 0,
-) -> Comparison:
+) -> NetworkComparison:
     """Return the errors of two networks in labelled images that neither learned from.
 
     What a network learned from is in its `predictions.csv`, and in its `model.json` what
@@ -93,20 +93,23 @@ def compare(
             ]
         )
     some = labels.of_images(rows)
-    away, missed = zip(
+    distances, missed = zip(
         *(_errors(folder, some, runtime, threads) for folder in folders), strict=True
     )
-    both = np.isfinite(away[0]) & np.isfinite(away[1])
+    # Points that one network alone finds would compare different points.
+    both = np.isfinite(distances[0]) & np.isfinite(distances[1])
     if not both.any():
         raise LabelsError(
             [
                 f"{folders[0].name} and {folders[1].name} find no labelled body part in common"
             ]
         )
-    errors = [np.where(both, each, np.nan) for each in away]
-    new_px, old_px = (float(np.nanmedian(each)) for each in errors)
+    errors = [np.where(both, distance, np.nan) for distance in distances]
+    new_px, old_px = (float(np.nanmedian(error)) for error in errors)
     interval = _interval(errors, both)
-    return Comparison(len(rows), int(both.sum()), new_px, old_px, interval, *missed)
+    return NetworkComparison(
+        len(rows), int(both.sum()), new_px, old_px, interval, *missed
+    )
 
 
 def learned_images(folder: Path) -> set[str]:
@@ -115,16 +118,16 @@ def learned_images(folder: Path) -> set[str]:
     Of a checkpoint of Lightning Pose, the table of its training is read.
     """
     learned: set[str] = set()
-    for each in members(folder) or (folder,):
-        if each.suffix == ".ckpt":
-            tables = (above / PREDICTIONS for above in each.parents)
+    for network in members(folder) or (folder,):
+        if network.suffix == ".ckpt":
+            tables = (parent / PREDICTIONS for parent in network.parents)
             table = next((file for file in tables if file.is_file()), None)
         else:
-            table = each / PREDICTIONS
+            table = network / PREDICTIONS
         if table is not None and table.is_file():
             sets = read_sets(table).items()
             learned.update(name for name, own in sets if own in TRAINED)
-        learned.update(_learned_before(each))
+        learned.update(_learned_before(network))
     return learned
 
 
@@ -154,7 +157,7 @@ def _errors(
 ) -> tuple[NDArray[np.float64], int]:
     """Return (image, animal · body part of the labels) distances, and labels not found."""
     estimator = open_estimator(folder, runtime, threads)
-    found = together(predict_by_each(estimator, labels.images, labels.names))
+    found = together(predict_by_network(estimator, labels.images, labels.names))
     check_animals(found, labels)
     parts = labels.skeleton.bodyparts
     away = np.full((len(labels.names), labels.animals, len(parts)), np.nan)
@@ -166,30 +169,32 @@ def _errors(
     for place, name in enumerate(found.bodyparts):
         if name in parts:
             away[..., parts.index(name)] = own[..., place]
-    told = _told(found, labels)
-    missed = int((told & ~np.isfinite(away)).sum())
+    missed = int((_comparable(found, labels) & ~np.isfinite(away)).sum())
     return away.reshape(len(away), -1), missed
 
 
-def _told(found: Found, labels: Labels) -> NDArray[np.bool_]:
+def _comparable(found: ImagePredictions, labels: Labels) -> NDArray[np.bool_]:
     """Return (image, animal, body part): labelled, and known to the network."""
     parts = labels.skeleton.bodyparts
     shape = len(labels.names), labels.animals, len(parts)
-    there = np.isfinite(labels.points).all(axis=2).reshape(shape)
+    labelled = np.isfinite(labels.points).all(axis=2).reshape(shape)
     known = np.array([name in found.bodyparts for name in parts])
-    return np.asarray(there & known)
+    return np.asarray(labelled & known)
 
 
 def _interval(
     errors: Sequence[NDArray[np.float64]], both: NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of medians; whole images are resampled."""
-    there = np.flatnonzero(both.any(axis=1))
-    new, old = (each[there] for each in errors)
+    """Return the 95 % bootstrap interval of the difference of medians.
+
+    Whole images are resampled: points of one image are not independent.
+    """
+    images = np.flatnonzero(both.any(axis=1))
+    new, old = (error[images] for error in errors)
     rng = np.random.default_rng(0)
     differences = []
     for _ in range(RESAMPLED):
-        rows = rng.integers(len(there), size=len(there))
+        rows = rng.integers(len(images), size=len(images))
         differences.append(np.nanmedian(new[rows]) - np.nanmedian(old[rows]))
     low, high = np.percentile(differences, [2.5, 97.5])
     return float(low), float(high)

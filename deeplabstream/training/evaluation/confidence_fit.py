@@ -1,4 +1,4 @@
-"""Calibration of confidences on held-out images."""
+"""Calibration of confidences on held-out images: Platt scaling, cross-fitted."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,12 @@ Points = NDArray[np.float32]
 ENOUGH = 20
 """Fewest points; with fewer, confidences are not calibrated."""
 SURE = 0.02
-"""Whoever is this unsure is held to be wrong, this far from 1 to be right, until the images
-say otherwise: held-out images in which all points are right must not teach that a
-body part which is not visible is right too."""
+"""Confidence of two prior points: one this low is wrong, one this far below 1 is right.
+
+Held-out images in which all points are right would otherwise fit a scale by which a body
+part that is not visible is right too."""
 ANCHORS = 4.0
-"""Weight of each of the two, in points."""
+"""Weight of each prior point, in labelled points."""
 STIFF = 0.5
 """Strength of the prior that leaves confidences unchanged."""
 FOLDS = 5
@@ -28,17 +29,17 @@ def fit_scale(
     """Return the scale that makes what happened most likely; None: too few points.
 
     `distance` (image, bodypart) px of the original images; NaN: the body part was not
-    to be seen, so whatever was found is wrong. Only what is `known` counts. Source: logistic
-    regression of right and wrong on the logit (Platt 1999), by Newton's steps.
+    visible, so any prediction is wrong. Only what is `known` counts. Source: logistic
+    regression of right and wrong on the logit (Platt 1999), by Newton's method.
     """
     if known.sum() < ENOUGH:
         return None
     right = (distance <= within_px)[known].astype(np.float64)  # NaN is not
-    said = logit(confidence[known])
+    logits = logit(confidence[known])
     end = float(logit(np.array(SURE)))
-    x = np.concatenate([said, [end, -end]])
+    x = np.concatenate([logits, [end, -end]])
     y = np.concatenate([right, [0.0, 1.0]])
-    weight = np.concatenate([np.ones(len(said)), [ANCHORS, ANCHORS]])
+    weight = np.concatenate([np.ones(len(logits)), [ANCHORS, ANCHORS]])
     columns = np.stack([x, np.ones_like(x)], axis=1)
     found, start = np.array([1.0, 0.0]), np.array([1.0, 0.0])
     for _ in range(50):
@@ -73,8 +74,8 @@ def calibrated(
     scale = fit_scale(distance, confidence, known, within_px)
     fitted = cross_fitted(distance, confidence, known, within_px, clips)
     before, after = (
-        reliability(distance, each, known, within_px).error()
-        for each in (confidence, fitted)
+        reliability(distance, values, known, within_px).error()
+        for values in (confidence, fitted)
     )
     return (scale, fitted) if after < before else (None, confidence)
 
@@ -86,10 +87,10 @@ def cross_fitted(
     within_px: float,
     clips: Sequence[str],
 ) -> Points:
-    """Return confidences, each calibrated by a scale that did not see its image.
+    """Return confidences, each calibrated by a scale fitted without its image.
 
-    Whole clips stay together where there are enough of them, so that no neighbour of a
-    image tells of it.
+    Whole clips stay together where there are enough of them: neighbouring frames are
+    nearly the same image.
     """
     names = sorted(set(clips))
     groups = (

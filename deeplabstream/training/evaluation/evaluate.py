@@ -1,4 +1,4 @@
-"""Evaluation of a network: distances to labels, reliability, confidence threshold."""
+"""Evaluation of a network: distances to labels, PCK, reliability, confidence threshold."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PartError:
     """Errors of one body part."""
 
     bodypart: str
-    pictures: int  # the name in model.json
+    pictures: int  # the name of the key in model.json
     """Number of images in which it was labelled."""
     median_px: float
     """Distance to the label, pixels of the original images."""
@@ -76,32 +76,32 @@ def network_outputs(
 def choose_variant(network: PoseNetwork, data: Dataset, decoder: Decoder) -> Decoder:
     """Return the variant of a decoder that finds the animals in `data` best.
 
-    The best has the highest harmonic mean of recall and precision; of equal ones the last.
-    Part affinity fields are the weaker, the less sure the network is of an edge.
+    The best has the highest F1 score (harmonic mean of recall and precision); of equal
+    ones the last. Part affinity fields are weaker where the network is less sure of an edge.
     """
     variants = decoder.variants()
     if len(variants) < 2 or not len(data):
         return decoder
     labels = data.points.reshape(len(data), data.animals, -1, 2)
     outputs = list(network_outputs(network, data.images))
-    best, most = decoder, 0.0
+    best, highest = decoder, 0.0
     for variant in variants:
-        each = [variant.decode(output) for output in outputs]
-        found = match(
-            np.concatenate([points for points, _ in each]),
-            np.concatenate([sure for _, sure in each]),
+        decoded = [variant.decode(output) for output in outputs]
+        counts = match(
+            np.concatenate([points for points, _ in decoded]),
+            np.concatenate([sure for _, sure in decoded]),
             labels,
         ).counted
-        sums = found.labelled.sum() + found.told.sum()
-        good = 2 * int(found.found.sum()) / max(1, int(sums))
-        if good >= most and good > 0:
-            best, most = variant, good
+        total = int(counts.labelled.sum() + counts.predicted.sum())
+        f1_score = 2 * int(counts.found.sum()) / max(1, total)
+        if f1_score >= highest and f1_score > 0:
+            best, highest = variant, f1_score
     return best
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutPoints:
-    """Points that a network finds in labelled images."""
+    """Points that a network predicts in labelled images."""
 
     distance: Points
     """(image, animal · bodypart), px of the original images; NaN: no label, or of
@@ -111,8 +111,8 @@ class HeldOutPoints:
     """(image, animal · bodypart, 2), px of the original images. Several animals stand in
     the order of the labels' as `match` finds it; what was not found is NaN, with 0."""
     claimed: tuple[Points, Points, NDArray[np.bool_]]
-    """What calibration learns from, (image, …): distances and confidences of what the
-    network told, found or not, and of which of it is known whether it is right."""
+    """Input of calibration, (image, …): distances and confidences of all predicted points,
+    and whether the labels decide if a point is right; see `claims`."""
 
 
 def held_out_error(
@@ -141,16 +141,17 @@ def held_out_error(
     labels = data.in_camera_px(data.points)
     known = data.known if known is None else known
     images = data.images if data.context is None else data.context
-    given, sure = predict(network, decoder, images)
+    by_animal, sure = predict(network, decoder, images)
     flat = data.points.shape
-    found = data.in_camera_px(given.reshape(flat))
+    points = data.in_camera_px(by_animal.reshape(flat))
     if decoder.animals == 1:
         sure = sure.reshape(flat[:2])
-        away = np.linalg.norm(found - labels, axis=2).astype(np.float32)
-        return HeldOutPoints(away, sure, found, (away, sure, known))
-    found, truth = found.reshape(given.shape), labels.reshape(given.shape)
-    ordered = match(found, sure, truth, near_px=near_px)
-    claimed = claims(found, sure, truth, known.reshape(sure.shape), near_px)
+        distance = np.linalg.norm(points - labels, axis=2).astype(np.float32)
+        return HeldOutPoints(distance, sure, points, (distance, sure, known))
+
+    points, truth = points.reshape(by_animal.shape), labels.reshape(by_animal.shape)
+    ordered = match(points, sure, truth, near_px=near_px)
+    claimed = claims(points, sure, truth, known.reshape(sure.shape), near_px)
     return HeldOutPoints(
         ordered.distance.reshape(flat[:2]),
         ordered.confidence.reshape(flat[:2]),
@@ -168,21 +169,23 @@ def summary(
 ) -> tuple[PartError, ...]:
     """Return one `PartError` per body part; NaN where it was never labelled.
 
-    `labelled` says where there is a label although nothing was found, which several
-    animals allow; otherwise it is where there is a distance.
+    `labelled`: where there is a label; default: where there is a distance. With several
+    animals a label may have no distance, as its animal was not found.
     """
     parts = []
     if labelled is None:
         labelled = np.isfinite(distance)
-    for name, away, sure, own in zip(
-        skeleton.bodyparts, distance.T, confidence.T, labelled.T, strict=True
-    ):
-        there = np.isfinite(away)
+    columns = zip(skeleton.bodyparts, distance.T, confidence.T, labelled.T, strict=True)
+    for name, part_distance, sure, has_label in columns:
+        values = part_distance[np.isfinite(part_distance)]
         median, p95 = (
-            np.percentile(away[there], [50, 95]) if there.any() else (np.nan, np.nan)
+            np.percentile(values, [50, 95]) if len(values) else (np.nan, np.nan)
         )
-        below = float(np.mean(sure[own] < threshold)) if own.any() else np.nan
-        parts.append(PartError(name, int(own.sum()), float(median), float(p95), below))
+        below = (
+            float(np.mean(sure[has_label] < threshold)) if has_label.any() else np.nan
+        )
+        count = int(has_label.sum())
+        parts.append(PartError(name, count, float(median), float(p95), below))
     return tuple(parts)
 
 
@@ -201,8 +204,8 @@ class Reliability:
 
     def error(self) -> float:
         """Return the expected calibration error, 0 to 1."""
-        there = self.points > 0
-        gap = np.abs(self.confidence - self.right)[there] * self.points[there]
+        filled = self.points > 0  # the means of empty bins are NaN
+        gap = np.abs(self.confidence - self.right)[filled] * self.points[filled]
         return float(gap.sum() / max(1, self.points.sum()))
 
     def write(self, file: Path) -> None:
@@ -220,14 +223,14 @@ def reliability(
     within_px: float = RIGHT_PX,
     tenths: int = 10,
 ) -> Reliability:
-    """Return how often points (image, bodypart) of each confidence were right.
+    """Return the reliability diagram: how often points of each confidence were right.
 
-    A point is right when it is within `within_px` of its label. One without a label is
-    wrong: there was nothing to be found. What is not `known` does not count.
+    Arrays are (image, bodypart). A point is right when it is within `within_px` of its
+    label, and wrong where there is no label. Points that are not `known` do not count.
     """
-    asked = np.ones(distance.shape, bool) if known is None else known
-    good = (np.isfinite(distance) & (distance <= within_px))[asked].astype(float)
-    sure = confidence[asked]
+    decidable = np.ones(distance.shape, bool) if known is None else known
+    good = (np.isfinite(distance) & (distance <= within_px))[decidable].astype(float)
+    sure = confidence[decidable]
     which = np.clip((sure * tenths).astype(int), 0, tenths - 1)
     counts = np.bincount(which, minlength=tenths)
     with np.errstate(invalid="ignore"):
@@ -237,9 +240,12 @@ def reliability(
 
 
 def share_within(distance: Points, radius_px: float) -> float:
-    """Return the share of labelled points within `radius_px` (PCK); NaN: none."""
-    there = distance[np.isfinite(distance)]
-    return float(np.mean(there <= radius_px)) if len(there) else float("nan")
+    """Return the PCK: percentage of correct keypoints, within `radius_px`, as a share.
+
+    NaN: no point is labelled.
+    """
+    labelled = distance[np.isfinite(distance)]
+    return float(np.mean(labelled <= radius_px)) if len(labelled) else float("nan")
 
 
 def choose_threshold(
@@ -249,18 +255,20 @@ def choose_threshold(
 
     Half of what 98 in 100 labelled points reach; higher, if body parts known to be
     absent reach that: then halfway between the two. Where absent ones reach more than
-    labelled ones, the confidence that tells most of both correctly.
+    labelled ones, the confidence with the fewest errors for both together.
     """
-    there = np.isfinite(distance)
-    asked = np.ones(distance.shape, bool) if known is None else known
-    if not there.any():
+    labelled = np.isfinite(distance)
+    decidable = np.ones(distance.shape, bool) if known is None else known
+    if not labelled.any():
         return 0.5
-    sure = float(np.percentile(confidence[there], 2))
-    absent = confidence[~there & asked]
+
+    # Percentiles, not extremes: a few wrong labels must not decide.
+    sure = float(np.percentile(confidence[labelled], 2))
+    absent = confidence[~labelled & decidable]
     absent_confidence = float(np.percentile(absent, 98)) if absent.size else 0.0
     if absent_confidence > sure:
         tried = np.arange(10, 61) / 100
-        wrong = (confidence[there] < tried[:, None]).sum(axis=1)
+        wrong = (confidence[labelled] < tried[:, None]).sum(axis=1)
         wrong += (absent >= tried[:, None]).sum(axis=1)
         return float(tried[wrong.argmin()])
     threshold = max(

@@ -19,8 +19,8 @@ TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """Points that a network found in some images."""
+class ImagePredictions:
+    """Points that a network predicts in images."""
 
     bodyparts: tuple[str, ...]
     names: tuple[str, ...]
@@ -50,12 +50,14 @@ class Found:
                     f"finds {self.animals}: such a comparison needs several animals in both"
                 ]
             )
-        away = np.full(self.confidence.shape, np.nan, np.float32)
+        distance = np.full(self.confidence.shape, np.nan, np.float32)
         for place, name in enumerate(self.bodyparts):
             if name in labels.skeleton.bodyparts:
-                own = labels.points[:, labels.skeleton.bodyparts.index(name)]
-                away[:, place] = np.linalg.norm(self.points[:, place] - own, axis=1)
-        return away
+                truth = labels.points[:, labels.skeleton.bodyparts.index(name)]
+                distance[:, place] = np.linalg.norm(
+                    self.points[:, place] - truth, axis=1
+                )
+        return distance
 
 
 def find_images(path: Path) -> tuple[Path, ...]:
@@ -72,7 +74,7 @@ def find_images(path: Path) -> tuple[Path, ...]:
 
 def predict_images(
     estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
-) -> Found:
+) -> ImagePredictions:
     """Return the points in images; LabelsError names every image that can't be read."""
     problems, points, confidence = [], [], []
     starts = range(0, len(images), TOGETHER)
@@ -90,7 +92,7 @@ def predict_images(
                 confidence.append(pose.confidence.ravel())
     if problems:
         raise LabelsError(problems)
-    return Found(
+    return ImagePredictions(
         estimator.skeleton.bodyparts,
         tuple(names),
         np.stack(points),
@@ -99,15 +101,15 @@ def predict_images(
     )
 
 
-def predict_by_each(
+def predict_by_network(
     estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
-) -> list[Found]:
-    """Return what each network of an ensemble finds in images; of one network, its own."""
-    own = estimator.estimators if isinstance(estimator, Ensemble) else (estimator,)
-    return [predict_images(each, images, names) for each in own]
+) -> list[ImagePredictions]:
+    """Return the predictions of each network of an ensemble, or of the one network."""
+    networks = estimator.estimators if isinstance(estimator, Ensemble) else (estimator,)
+    return [predict_images(network, images, names) for network in networks]
 
 
-def together(members: Sequence[Found]) -> Found:
+def together(members: Sequence[ImagePredictions]) -> ImagePredictions:
     """Return the prediction of an ensemble: the median of its points, the mean confidence.
 
     LabelsError: the networks find other body parts.
@@ -115,13 +117,13 @@ def together(members: Sequence[Found]) -> Found:
     first = members[0]
     if len(members) == 1:
         return first
-    each = alike(members)
-    points = median(np.stack([found.points for found in each]))
-    sure = np.mean([found.confidence for found in each], axis=0)
-    return replace(each[0], points=points, confidence=sure.astype(np.float32))
+    members = alike(members)
+    points = median(np.stack([member.points for member in members]))
+    sure = np.mean([member.confidence for member in members], axis=0)
+    return replace(members[0], points=points, confidence=sure.astype(np.float32))
 
 
-def check_alike(first: Found, others: Sequence[Found]) -> None:
+def check_alike(first: ImagePredictions, others: Sequence[ImagePredictions]) -> None:
     """Raise LabelsError unless all find the same body parts, and as many animals."""
     for other in others:
         if other.bodyparts != first.bodyparts:
@@ -136,20 +138,20 @@ def check_alike(first: Found, others: Sequence[Found]) -> None:
             )  # fmt: skip
 
 
-def alike(members: Sequence[Found]) -> list[Found]:
-    """Return what networks found, with the same animals in the same rows.
+def alike(members: Sequence[ImagePredictions]) -> list[ImagePredictions]:
+    """Return the predictions of several networks, with the same animals in the same rows.
 
-    LabelsError: they know other body parts, or tell of more or fewer animals.
+    LabelsError: the networks differ in body parts, or in the number of animals.
     """
     first = members[0]
     check_alike(first, members[1:])
-    images = zip(*(zip(*each.by_animal, strict=True) for each in members), strict=True)
-    told = [aligned(image) for image in images]
-    points = np.stack([each for each, _ in told], axis=1)
-    sure = np.stack([each for _, each in told], axis=1)
+    by_image = (zip(*member.by_animal, strict=True) for member in members)
+    poses = [aligned(image) for image in zip(*by_image, strict=True)]
+    points = np.stack([image_points for image_points, _ in poses], axis=1)
+    sure = np.stack([image_confidence for _, image_confidence in poses], axis=1)
     count, animals = points.shape[1:3]
     return [
-        Found(
+        ImagePredictions(
             first.bodyparts, first.names, own.reshape(count, -1, 2),
             confidence.reshape(count, -1), animals,
         )
@@ -157,32 +159,32 @@ def alike(members: Sequence[Found]) -> list[Found]:
     ]  # fmt: skip
 
 
-def spread(members: Sequence[Found]) -> NDArray[np.float64]:
+def spread(members: Sequence[ImagePredictions]) -> NDArray[np.float64]:
     """Return (image, bodypart): root mean square distance to the members' mean, px.
 
     NaN: fewer than two members found it. Several animals must be in the same rows: see
     `alike`.
     """
-    points = np.stack([each.points for each in members]).astype(np.float64)
-    there: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=-1))
-    count = np.maximum(there.sum(axis=0), 1)
-    kept = np.where(there[..., None], points, 0.0)
-    away = kept - kept.sum(axis=0) / count[..., None]
-    squares = np.where(there, (away**2).sum(axis=-1), 0.0).sum(axis=0)
-    apart = np.sqrt(squares / count)
-    return np.asarray(np.where(there.sum(axis=0) > 1, apart, np.nan))
+    points = np.stack([member.points for member in members]).astype(np.float64)
+    found: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=-1))
+    count = np.maximum(found.sum(axis=0), 1)
+    filled = np.where(found[..., None], points, 0.0)
+    offset = filled - filled.sum(axis=0) / count[..., None]
+    squares = np.where(found, (offset**2).sum(axis=-1), 0.0).sum(axis=0)
+    return np.asarray(np.where(found.sum(axis=0) > 1, np.sqrt(squares / count), np.nan))
 
 
-def disagreement(members: Sequence[Found]) -> NDArray[np.float64]:
-    """Return (image,): how far networks are apart, px; the mean over all points.
+def disagreement(members: Sequence[ImagePredictions]) -> NDArray[np.float64]:
+    """Return (image,): disagreement of an ensemble, px; the mean over all points.
 
     A point that some networks find and others do not counts as apart by an animal's
     length; one that none finds does not count.
     """
-    each = alike(members)
-    there = np.stack([np.isfinite(found.points).all(axis=-1) for found in each])
-    length = animal_length(np.concatenate([found.by_animal[0] for found in each]))
-    apart = np.where(there.all(axis=0), np.nan_to_num(spread(each)), length)
-    told = there.any(axis=0)
-    total = np.where(told, np.nan_to_num(apart), 0.0).sum(axis=1)
-    return np.asarray(total / np.maximum(told.sum(axis=1), 1))
+    members = alike(members)
+    found = np.stack([np.isfinite(member.points).all(axis=-1) for member in members])
+    length = animal_length(np.concatenate([member.by_animal[0] for member in members]))
+    apart = np.where(found.all(axis=0), np.nan_to_num(spread(members)), length)
+
+    by_any = found.any(axis=0)
+    total = np.where(by_any, np.nan_to_num(apart), 0.0).sum(axis=1)
+    return np.asarray(total / np.maximum(by_any.sum(axis=1), 1))

@@ -15,7 +15,7 @@ from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.projects import ALL, read_label_sets
 from deeplabstream.training.evaluation.animal_matching import check_animals
 from deeplabstream.training.evaluation.image_prediction import (
-    Found,
+    ImagePredictions,
     predict_images,
     together,
 )
@@ -37,7 +37,7 @@ class Evaluation:
     folder: Path
     """The model folder."""
     labels: Labels
-    found: tuple[Found, ...]
+    found: tuple[ImagePredictions, ...]
     """Points of the network; of an ensemble, those of each of its networks."""
     threshold: float
     evidence: "Evidence"
@@ -104,13 +104,15 @@ def labels_of(
 
 def _predicted(
     folders: Sequence[Path], labels: Labels, runtime: str, threads: int
-) -> tuple[list[Found], list[PoseEstimator]]:
+) -> tuple[list[ImagePredictions], list[PoseEstimator]]:
     """Return what networks find in the labelled images, and the networks."""
-    opened = [open_estimator(each, runtime, threads) for each in folders]
-    found = [predict_images(each, labels.images, labels.names) for each in opened]
-    for each in found:
-        check_animals(each, labels)
-    return found, opened
+    networks = [open_estimator(folder, runtime, threads) for folder in folders]
+    found = [
+        predict_images(network, labels.images, labels.names) for network in networks
+    ]
+    for predictions in found:
+        check_animals(predictions, labels)
+    return found, networks
 
 
 def _own_labels(folder: Path) -> Labels:
@@ -142,9 +144,9 @@ def _pose_columns(
     data = read_pose_project(file, trained=True).config.data
 
     def parts(key: str, columns: Sequence[int]) -> list[str]:
-        if wrong := [each for each in columns if not 0 <= each < len(names)]:
+        if wrong := [column for column in columns if not 0 <= column < len(names)]:
             raise LabelsError([f"{file}: data.{key}: no column {wrong[0]}"])
-        return [names[each] for each in columns]
+        return [names[column] for column in columns]
 
     views = [
         parts("mirrored_column_matches", view)

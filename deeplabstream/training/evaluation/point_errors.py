@@ -1,4 +1,4 @@
-"""Measures of error for each point, one row per point, and tables of them."""
+"""Measures of error for each point (distance, PCK, PCA errors), and their tables."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -34,6 +34,7 @@ MEASURES = {
 }
 """Measures of each point, by the name of their column."""
 ANIMALS = ("labelled", "found", "told", "recall", "precision")
+"""Columns of the table of animals; `told`: all predicted animals."""
 FIGURES = ("labels", "median_px", "mean_px", "p95_px", "within")
 
 
@@ -59,8 +60,8 @@ class Evidence:
     measures: dict[str, Numbers]
     """(row, bodypart) by its name in `MEASURES`, `error_px` at least; NaN: not known."""
     known: NDArray[np.bool_] | None = None
-    """(row, bodypart): whether a point is told of which it is known where it is, or that it
-    is not; None: all."""
+    """(row, bodypart): whether the labels decide if the predicted point is right; None: for
+    all of them."""
     raw: NDArray[np.float32] | None = None
     """Confidences before calibration; None: not calibrated."""
     animals: int = 1
@@ -138,12 +139,12 @@ class Poses:
 
 def figures(away: NDArray[np.floating], within: float) -> tuple[object, ...]:
     """Return `FIGURES`: how many, median, mean, 95th percentile, share within `within` px."""
-    there = away[np.isfinite(away)]
-    if not there.size:
+    values = away[np.isfinite(away)]
+    if not values.size:
         return 0, np.nan, np.nan, np.nan, np.nan
-    median, p95 = np.percentile(there, [50, 95])
-    share = share_within(there.astype(np.float32), within)
-    return there.size, float(median), float(there.mean()), float(p95), share
+    median, p95 = np.percentile(values, [50, 95])
+    share = share_within(values.astype(np.float32), within)
+    return values.size, float(median), float(values.mean()), float(p95), share
 
 
 def figure_rows(evidence: Evidence, within: float) -> Iterator[tuple[object, ...]]:
@@ -159,9 +160,10 @@ def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
     if (counted := evidence.counted) is None:
         return
     for name in evidence.set_names():
-        own = counted.of([each == name for each in evidence.sets])
-        found = own.labelled, own.found, own.told
-        yield (name, *(int(each.sum()) for each in found), own.recall, own.precision)
+        of_set = counted.of([set_name == name for set_name in evidence.sets])
+        counts = of_set.labelled, of_set.found, of_set.predicted
+        totals = (int(count.sum()) for count in counts)
+        yield (name, *totals, of_set.recall, of_set.precision)
 
 
 def video_rows(video: VideoMeasures, within: float) -> Iterator[tuple[object, ...]]:

@@ -14,7 +14,7 @@ from deeplabstream.training.evaluation.animal_matching import (
     matched,
 )
 from deeplabstream.training.evaluation.image_prediction import (
-    Found,
+    ImagePredictions,
     alike,
     check_alike,
     spread,
@@ -26,8 +26,8 @@ from deeplabstream.training.evaluation.point_errors import Evidence, Numbers, Po
 def gather(
     labels: Labels,
     sets: Sequence[str],
-    found: Found,
-    members: Sequence[Found] = (),
+    found: ImagePredictions,
+    members: Sequence[ImagePredictions] = (),
     views: Sequence[Sequence[str]] = (),
     single: Sequence[str] | None = None,
     scale: ConfidenceScale | None = None,
@@ -72,7 +72,7 @@ def gather(
 
 
 def _rows(
-    labels: Labels, found: Found, threshold: float
+    labels: Labels, found: ImagePredictions, threshold: float
 ) -> tuple[
     NDArray[np.float32],
     NDArray[np.float32],
@@ -98,16 +98,18 @@ def _rows(
     )
 
 
-def _spread(labels: Labels, members: Sequence[Found], threshold: float) -> Numbers:
+def _spread(
+    labels: Labels, members: Sequence[ImagePredictions], threshold: float
+) -> Numbers:
     """Return (row, bodypart): how far networks are apart, px.
 
     Of several animals, of those that they found together; the other rows are NaN.
     """
-    each = alike(members)
-    apart = spread(each)
-    if each[0].animals == 1:
+    networks = alike(members)
+    apart = spread(networks)
+    if networks[0].animals == 1:
         return apart
     which = matched(together(members), labels, threshold)
-    placed = which.placed(apart.reshape(len(apart), each[0].animals, -1))
+    placed = which.placed(apart.reshape(len(apart), networks[0].animals, -1))
     placed[~np.isfinite(which.labels).all(axis=3)] = np.nan
     return placed.reshape(-1, placed.shape[2])

@@ -33,7 +33,7 @@ def frames(evidence: Evidence) -> Iterator[str]:
     worst = worst.reshape(-1, evidence.animals).max(axis=1)
     amiss = np.zeros(len(worst), np.intp)
     if (counted := evidence.counted) is not None:
-        amiss += counted.labelled + counted.told - 2 * counted.found
+        amiss += counted.labelled + counted.predicted - 2 * counted.found
     for image in np.lexsort((-worst, -amiss)).tolist():
         yield _frame(evidence, image)
 
@@ -50,10 +50,9 @@ def _frame(evidence: Evidence, image: int) -> str:
     name, of_set = evidence.names[image], evidence.sets[image]
     amiss = ""
     if (counted := evidence.counted) is not None:
-        labelled, found, told = (
-            int(each[image]) for each in (counted.labelled, counted.found, counted.told)
-        )
-        amiss = f' data-missed="{labelled - found}" data-wrong="{told - found}"'
+        missed = int(counted.labelled[image] - counted.found[image])
+        wrong = int(counted.predicted[image] - counted.found[image])
+        amiss = f' data-missed="{missed}" data-wrong="{wrong}"'
     return (
         f'<figure data-set="{escape(of_set)}" data-name="{escape(name)}"{amiss}>'
         f'<svg viewBox="0 0 {width} {height}"><image width="{width}" height="{height}" '
@@ -66,16 +65,17 @@ def _frame(evidence: Evidence, image: int) -> str:
 def _lines(evidence: Evidence, row: int, size: int) -> str:
     """Return the edges of one animal, as found or, where it was missed, as labelled."""
     points, labels = evidence.points[row] + 0.5, evidence.labels[row] + 0.5
-    there = np.isfinite(points).all(axis=1)
-    wanted = np.isfinite(labels).all(axis=1)
-    colour, dashed = (FOUND, "") if (there & wanted).any() else (WRONG, "")
-    if not there.any():
-        if wanted.sum() < LEAST_PARTS:
+    visible = np.isfinite(points).all(axis=1)
+    labelled = np.isfinite(labels).all(axis=1)
+    colour, dashed = (FOUND, "") if (visible & labelled).any() else (WRONG, "")
+    if not visible.any():
+        if labelled.sum() < LEAST_PARTS:
             return ""
         step = size / 60
-        points, there = labels, wanted
+        points, visible = labels, labelled
         colour, dashed = MISSED, f' stroke-dasharray="{step:.2f} {step / 2:.2f}"'
-    ends = [points[[a, b]].ravel() for a, b in evidence.edges if there[a] and there[b]]
+    edges = [(a, b) for a, b in evidence.edges if visible[a] and visible[b]]
+    ends = [points[[a, b]].ravel() for a, b in edges]
     way = "".join(f"M{a:.2f} {b:.2f}L{c:.2f} {d:.2f}" for a, b, c, d in ends)
     width = size / 300
     return f'<path d="{way}" stroke="{colour}" stroke-width="{width:.2f}"{dashed}/>'
@@ -89,10 +89,10 @@ def _mark(evidence: Evidence, row: int, place: int, part: str, size: int) -> str
     error = float(evidence.measures["error_px"][row, place])
     sure = float(np.clip(evidence.confidence[row, place], 0, 1))
     radius, colour = size / 130, part_colour(place)
-    told = [f"{part}: confidence {sure:.2f}"]
+    lines = [f"{part}: confidence {sure:.2f}"]
     for name, values in evidence.measures.items():
         if np.isfinite(values[row, place]):
-            told.append(f"{MEASURES[name]} {values[row, place]:.1f} px")
+            lines.append(f"{MEASURES[name]} {values[row, place]:.1f} px")
     shapes = []
     if np.isfinite([x, y]).all():
         shapes.append(
@@ -108,7 +108,7 @@ def _mark(evidence: Evidence, row: int, place: int, part: str, size: int) -> str
     known = f"{error:.3f}" if np.isfinite(error) else ""
     return (
         f'<g data-part="{escape(part)}" data-confidence="{sure:.4f}" '
-        f'data-error="{known}"><title>{escape(", ".join(told))}</title>'
+        f'data-error="{known}"><title>{escape(", ".join(lines))}</title>'
         f"{''.join(shapes)}</g>"
     )
 

@@ -49,7 +49,7 @@ def write_page(
     LabelsError names an image that can't be read any more.
     """
     sure = evidence.reliability(within)
-    told = {
+    parts = {
         "style": STYLE,
         "title": escape(title),
         "summary": _summary(evidence, sure, within)
@@ -68,7 +68,7 @@ def write_page(
         "lines": "" if evidence.counted is None else LINES,
     }
     page = TEMPLATE.read_text(encoding="utf-8")
-    for name, text in told.items():
+    for name, text in parts.items():
         page = page.replace("{{" + name + "}}", text)
     file.write_text(page, encoding="utf-8")
 
@@ -100,8 +100,8 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
 
 def _plots(evidence: Evidence, sure: Reliability, within: float) -> Iterator[str]:
     error = evidence.measures["error_px"]
-    there = error[np.isfinite(error)]
-    most = max(1.0, float(np.percentile(there, 98))) if there.size else 1.0
+    finite = error[np.isfinite(error)]
+    most = max(1.0, float(np.percentile(finite, 98))) if finite.size else 1.0
     sets = [(name, evidence.of_set(name)) for name in evidence.set_names()]
     yield plot(
         "PCK: points within a distance", "distance to the label, px", "share",
@@ -140,9 +140,9 @@ def _plots(evidence: Evidence, sure: Reliability, within: float) -> Iterator[str
         middle = running_median("median", values.ravel(), error.ravel())
         known = values[np.isfinite(values)]
         end = float(np.percentile(known, 98)) if known.size else None
-        words = MEASURES[name]
+        measure = MEASURES[name]
         yield plot(
-            f"Error against {words}", f"{words}, px", "distance to the label, px",
+            f"Error against {measure}", f"{measure}, px", "distance to the label, px",
             [*clouds, middle], end or None, most,
         )  # fmt: skip
 
@@ -157,9 +157,9 @@ def _video_plots(videos: Sequence[VideoMeasures]) -> Iterator[str]:
                 for part, column in zip(video.bodyparts, values.T, strict=True)
                 if np.isfinite(column).any()
             ]
-            words = MEASURES[name]
+            measure = MEASURES[name]
             yield plot(
-                f"{video.name}: {words}", f"{words}, px", "share", curves, most, 1
+                f"{video.name}: {measure}", f"{measure}, px", "share", curves, most, 1
             )
 
 
@@ -193,8 +193,8 @@ def _animals(evidence: Evidence) -> str:
     )
 
 
-def _options(words: Sequence[str]) -> str:
-    return "".join(f"<option>{escape(word)}</option>" for word in words)
+def _options(names: Sequence[str]) -> str:
+    return "".join(f"<option>{escape(name)}</option>" for name in names)
 
 
 def _short(cell: object) -> str:

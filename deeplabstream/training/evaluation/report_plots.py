@@ -37,9 +37,9 @@ def plot(
     y_most: float | None = None,
 ) -> str:
     """Return an `<svg>`; both axes begin at 0 and end at the given or the largest value."""
-    kept = [_finite(each) for each in series]
-    x_end = x_most or _largest([each.x for each in kept])
-    y_end = y_most or _largest([each.y for each in kept])
+    kept = [_finite(one) for one in series]
+    x_end = x_most or _largest([one.x for one in kept])
+    y_end = y_most or _largest([one.y for one in kept])
     across, up = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
@@ -57,22 +57,22 @@ def plot(
         y = TOP + up * (1 - tick / y_end)
         parts.append(f'<path class="g" d="M{LEFT} {y:.1f}h{across}"/>')
         parts.append(_text(LEFT - 5, y + 4, f"{tick:g}", "end"))
-    for place, each in enumerate(kept):
+    for place, one in enumerate(kept):
         colour = _colour(place, len(kept))
-        x = LEFT + across * np.clip(each.x / x_end, 0, 1)
-        y = TOP + up * (1 - np.clip(each.y / y_end, 0, 1))
+        x = LEFT + across * np.clip(one.x / x_end, 0, 1)
+        y = TOP + up * (1 - np.clip(one.y / y_end, 0, 1))
         pairs = list(zip(x.tolist(), y.tolist(), strict=True))
-        if each.line and pairs:
+        if one.line and pairs:
             way = "L".join(f"{a:.1f} {b:.1f}" for a, b in pairs)
             parts.append(f'<path class="l" stroke="{colour}" d="M{way}"/>')
-        if not each.line or len(pairs) <= FEW:
+        if not one.line or len(pairs) <= FEW:
             step = -(-len(pairs) // MOST) or 1
             parts += [
                 f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="{colour}"/>'
                 for a, b in pairs[::step]
             ]
     if len(kept) > 1:
-        parts.append(_key([each.name for each in kept], y_most == 1))
+        parts.append(_key([one.name for one in kept], y_most == 1))
     return "".join([*parts, "</svg>"])
 
 
@@ -102,39 +102,40 @@ def _colour(place: int, of: int) -> str:
 
 
 def cumulative(name: str, values: NDArray[np.floating], most: float) -> Series:
-    """Return which share of the values is no larger than each x of 0 to `most`.
+    """Return the cumulative distribution: the share of values up to each x from 0 to `most`.
 
     >>> cumulative("a", np.array([1.0, 3.0, np.nan]), 4.0).y[[0, 50, 100]].tolist()
     [0.0, 0.5, 1.0]
     """
-    there = np.sort(values[np.isfinite(values)])
+    ordered = np.sort(values[np.isfinite(values)])
     x = np.linspace(0, most, 101)
-    return Series(name, x, np.searchsorted(there, x, "right") / max(1, len(there)))
+    return Series(name, x, np.searchsorted(ordered, x, "right") / max(1, len(ordered)))
 
 
 def running_median(
     name: str, x: NDArray[np.floating], y: NDArray[np.floating], groups: int = 10
 ) -> Series:
     """Return the median of y in groups of equal size, at the median of their x."""
-    there = np.isfinite(x) & np.isfinite(y)
-    order = np.argsort(x[there])
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y = x[finite], y[finite]
+    order = np.argsort(x)
     several = [
         part for part in np.array_split(order, groups) if len(part) and len(order)
     ]
     return Series(
         name,
-        np.array([np.median(x[there][part]) for part in several]),
-        np.array([np.median(y[there][part]) for part in several]),
+        np.array([np.median(x[part]) for part in several]),
+        np.array([np.median(y[part]) for part in several]),
     )
 
 
 def _finite(series: Series) -> Series:
-    there = np.isfinite(series.x) & np.isfinite(series.y)
-    return Series(series.name, series.x[there], series.y[there], series.line)
+    finite = np.isfinite(series.x) & np.isfinite(series.y)
+    return Series(series.name, series.x[finite], series.y[finite], series.line)
 
 
 def _largest(values: Sequence[NDArray[np.floating]]) -> float:
-    most = max((float(each.max()) for each in values if each.size), default=1.0)
+    most = max((float(array.max()) for array in values if array.size), default=1.0)
     return most if most > 0 else 1.0
 
 
@@ -150,6 +151,6 @@ def _ticks(end: float) -> list[float]:
     return [round(float(i * step), 10) for i in range(int(end / step + 1e-6) + 1)]
 
 
-def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
+def _text(x: float, y: float, content: str, anchor: str, kind: str = "") -> str:
     named = f' class="{kind}"' if kind else ""
-    return f'<text{named} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    return f'<text{named} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(content)}</text>'

@@ -1,7 +1,6 @@
-"""A second person's labels of the same images: how far two persons are apart.
+"""Second labels of the same images: inter-annotator distance, the human limit.
 
-That distance is the human limit: a network whose error is as small cannot be shown to be
-better with these labels.
+A network whose error is as small cannot be shown to be better with these labels.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from deeplabstream.training.data.labels import (
     read_labels,
 )
 from deeplabstream.training.evaluation.animal_matching import matched
-from deeplabstream.training.evaluation.image_prediction import Found
+from deeplabstream.training.evaluation.image_prediction import ImagePredictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +65,14 @@ class SecondLabels:
         """Return the distances of each body part; NaN where there are none."""
         parts = []
         for place, name in enumerate(self.bodyparts):
-            own = self.distance[..., place]
-            there = own[np.isfinite(own)]
+            column = self.distance[..., place]
+            values = column[np.isfinite(column)]
             median, p95 = (
-                np.percentile(there, [50, 95]) if there.size else (np.nan, np.nan)
+                np.percentile(values, [50, 95]) if values.size else (np.nan, np.nan)
             )
             unlike = int(self.unlike[..., place].sum())
             parts.append(
-                PersonDistance(name, there.size, float(median), float(p95), unlike)
+                PersonDistance(name, values.size, float(median), float(p95), unlike)
             )
         return tuple(parts)
 
@@ -108,7 +107,7 @@ def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | 
     groups = [[file] for file in files] or _beside(labels)
     compared: list[Path] = []
     problems: list[str] = []
-    each, unlike = [], []
+    distances, unlike = [], []
     for group in groups:
         try:
             away, differs = _compare(labels, group)
@@ -118,11 +117,11 @@ def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | 
             problems += error.problems
             continue
         compared += group
-        each.append(away)
+        distances.append(away)
         unlike.append(differs)
     if not compared:
         return None
-    stack = np.stack(each)
+    stack = np.stack(distances)
     count = np.isfinite(stack).sum(axis=0)
     total = np.nansum(stack, axis=0)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
@@ -139,7 +138,7 @@ def _beside(labels: Labels) -> list[list[Path]]:
     """Return the tables of other persons, those of one person together."""
     folders = [labels.file.parent, *(image.parent for image in labels.images)]
     found: dict[str, list[Path]] = {}
-    for folder in dict.fromkeys(each.resolve() for each in folders):
+    for folder in dict.fromkeys(path.resolve() for path in folders):
         for file in sorted(folder.glob(f"{TABLE}*.csv")):
             own = file.name == labels.file.with_suffix(".csv").name
             if not own and not file.stem.endswith(APART):
@@ -166,9 +165,11 @@ def _compare(
         own = labels.points.reshape(*shape, 2)[at]
         if labels.animals == other.animals == 1:
             away[at] = np.linalg.norm(theirs - own, axis=3)
-            told = known_of(other, parts)[rows, None] & labels.known.reshape(shape)[at]
-            one, two = (np.isfinite(each).all(axis=3) for each in (own, theirs))
-            unlike[at] = told & (one != two)
+            known = known_of(other, parts)[rows, None] & labels.known.reshape(shape)[at]
+            visible, their_visible = (
+                np.isfinite(points).all(axis=3) for points in (own, theirs)
+            )
+            unlike[at] = known & (visible != their_visible)
         else:
             away[at] = _matched(labels, at, theirs)
     names = ", ".join(map(str, files))
@@ -189,7 +190,7 @@ def _matched(
     flat = theirs.reshape(len(at), -1, 2)
     sure = np.asarray(np.isfinite(flat).all(axis=2), np.float32)
     parts = labels.skeleton.bodyparts
-    found = Found(parts, some.names, flat, sure, theirs.shape[1])
+    found = ImagePredictions(parts, some.names, flat, sure, theirs.shape[1])
     return matched(found, some, 0.0).distance[:, : labels.animals]
 
 
