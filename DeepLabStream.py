@@ -151,7 +151,7 @@ def _list_cameras() -> int:
     for name, kind in found.classes.items():
         try:
             with error_context(f"Camera NAME, KIND = {name}"):
-                devices += kind.found()
+                devices += kind.connected_devices()
         except DeepLabStreamError as error:
             print(error)
     for device in devices:

@@ -176,7 +176,7 @@ def of_board(minutes: float) -> dict[str, float | str | int]:
         board.send(board.frame(MessageType.SYNC, payload))
         reports = []
         for _ in range(round(minutes * 600)):  # as the driver asks without commands
-            board.send(board.frame(MessageType.ASK_STATE))
+            board.send(board.frame(MessageType.GET_STATE))
             board.run(100)
             reports += board.heard()
         pin = board.edges_of("B0")

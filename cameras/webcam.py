@@ -155,19 +155,19 @@ def _list_on_linux(folder: Path, links: Path) -> tuple[ListedWebcam, ...]:
 
 
 def describe(found: tuple[ListedWebcam, ...]) -> tuple[Device, ...]:
-    """Return the webcams with the SOURCE that selects each: path, name or number.
+    """Return the webcams with the SOURCE that selects webcam: path, name or number.
 
     Linux's link comes first, because it stays with the camera; elsewhere a name that no
     other camera has.
     """
-    names = [each.name for each in found]
+    names = [webcam.name for webcam in found]
     devices = []
-    for each in found:
-        link = each.path if each.path.startswith("/dev/") else ""
-        unique = names.count(each.name) == 1 and not each.name.isdigit()
-        source = link or (each.name if unique else each.path) or each.number
-        serial = Path(link).name or each.path
-        devices.append(Device("Webcam", serial, f"SOURCE = {source}", each.name))
+    for webcam in found:
+        link = webcam.path if webcam.path.startswith("/dev/") else ""
+        unique = names.count(webcam.name) == 1 and not webcam.name.isdigit()
+        source = link or (webcam.name if unique else webcam.path) or webcam.number
+        serial = Path(link).name or webcam.path
+        devices.append(Device("Webcam", serial, f"SOURCE = {source}", webcam.name))
     return tuple(devices)
 
 
@@ -181,19 +181,19 @@ def number_of(source: str, found: tuple[ListedWebcam, ...] | None) -> int:
             f"SOURCE = {source}: names need the package cv2-enumerate-cameras (python -m "
             "pip install -r requirements.txt) and BACKEND = auto; or enter a number"
         )
-    for each in found:
-        if each.path and each.path.casefold() == source.casefold():
-            return each.number
-    named = [each for each in found if each.name.casefold() == source.casefold()]
+    for webcam in found:
+        if webcam.path and webcam.path.casefold() == source.casefold():
+            return webcam.number
+    named = [webcam for webcam in found if webcam.name.casefold() == source.casefold()]
     if len(named) == 1:
         return named[0].number
     if named:
-        paths = "; ".join(each.path or str(each.number) for each in named)
+        paths = "; ".join(webcam.path or str(webcam.number) for webcam in named)
         raise DeviceError(
             f"SOURCE = {source}: {len(named)} webcams have this name; enter one of: "
             f"{paths}"
         )
-    listed = "; ".join(each.name or str(each.number) for each in found) or "none"
+    listed = "; ".join(webcam.name or str(webcam.number) for webcam in found) or "none"
     raise DeviceError(f"SOURCE = {source}: no such webcam; connected: {listed}")
 
 
@@ -231,7 +231,7 @@ def _backend_number(backend: Backend) -> int:
 
 
 _FASTEST = 10_000.0
-"""Some drivers report a higher number, which is no rate."""
+"""Some drivers report a higher number, which is not a rate."""
 _PROPERTIES = {"exposure": "EXPOSURE", "gain": "GAIN", "rate": "FPS"}
 _BY_HAND = 1.0 if sys.platform == "linux" else 0.25
 """Manual mode of CAP_PROP_AUTO_EXPOSURE: V4L2 has menu entry 1, DirectShow 0.25."""
@@ -359,10 +359,10 @@ class FrameReader:
         if not self._capture.grab():
             raise DeviceError("gives no more frames")
         grabbed_ns = self._clock.now_ns()
-        there, image = self._capture.retrieve()
-        if there and self._decoder is not None and 1 in image.shape[:2]:  # a file
+        retrieved, image = self._capture.retrieve()
+        if retrieved and self._decoder is not None and 1 in image.shape[:2]:  # a file
             return self._decoder.image(image.tobytes()), grabbed_ns
-        return (image if there else None), grabbed_ns
+        return (image if retrieved else None), grabbed_ns
 
 
 _WITH_MJPG: tuple[Backend, ...] = ("v4l2", "dshow", "msmf")
@@ -445,7 +445,7 @@ class Webcam(Camera):
             frames.waiting.end(_SILENCE_S)
 
     @classmethod
-    def found(cls) -> tuple[Device, ...]:
+    def connected_devices(cls) -> tuple[Device, ...]:
         """Return the webcams that the system lists, or that can be opened."""
         listed = list_webcams(_USUAL.get(sys.platform, "any"))
         return probe_numbers() if listed is None else describe(listed)
@@ -482,18 +482,18 @@ class Webcam(Camera):
         import cv2
 
         mjpg = self.mjpg and self._backend in _WITH_MJPG
-        wanted: list[tuple[int, float]] = []
+        properties: list[tuple[int, float]] = []
         if mjpg:
             code = cv2.VideoWriter.fourcc(*"MJPG")
-            wanted.append((cv2.CAP_PROP_FOURCC, code))
+            properties.append((cv2.CAP_PROP_FOURCC, code))
         if self.resolution is not None:
-            wanted.append((cv2.CAP_PROP_FRAME_WIDTH, self.resolution[0]))
-            wanted.append((cv2.CAP_PROP_FRAME_HEIGHT, self.resolution[1]))
+            properties.append((cv2.CAP_PROP_FRAME_WIDTH, self.resolution[0]))
+            properties.append((cv2.CAP_PROP_FRAME_HEIGHT, self.resolution[1]))
         if self.rate is not None:
-            wanted.append((cv2.CAP_PROP_FPS, self.rate))
+            properties.append((cv2.CAP_PROP_FPS, self.rate))
         if self._backend == "dshow":
-            wanted.reverse()  # height and width may come in either order
-        for key, value in wanted:
+            properties.reverse()  # height and width may come in either order
+        for key, value in properties:
             capture.set(key, value)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         sent = pixel_format_of(capture) if mjpg and capture.isOpened() else "MJPG"

@@ -164,7 +164,7 @@ class ZmqCamera(Camera):
 
 
 def _guard(context: "Context[Socket[bytes]]", password: str) -> "ThreadAuthenticator":
-    """Return what turns away senders that don't know the password, at work."""
+    """Start and return the authenticator that refuses senders without the password."""
     from zmq.auth.thread import ThreadAuthenticator
 
     guard = ThreadAuthenticator(context)

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from deeplabstream.offline.run_import import ImportedRun as ImportedRun
     from deeplabstream.offline.run_import import ImportOptions as ImportOptions
     from deeplabstream.offline.run_import import import_run as import_run
-    from deeplabstream.plugins.camera import NOTHING_YET as NOTHING_YET
+    from deeplabstream.plugins.camera import NO_FRAME_YET as NO_FRAME_YET
     from deeplabstream.plugins.camera import Area as Area
     from deeplabstream.plugins.camera import Camera as Camera
     from deeplabstream.plugins.camera import CameraControl as CameraControl
@@ -95,24 +95,24 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.experiment import until as until
     from deeplabstream.plugins.experiment import until_known as until_known
     from deeplabstream.plugins.experiment import wait as wait
-    from deeplabstream.plugins.input import Hear as Hear
     from deeplabstream.plugins.input import Input as Input
     from deeplabstream.plugins.input import InputBroken as InputBroken
+    from deeplabstream.plugins.input import InputChange as InputChange
     from deeplabstream.plugins.input import InputLevel as InputLevel
-    from deeplabstream.plugins.input import InputNews as InputNews
+    from deeplabstream.plugins.input import InputListener as InputListener
     from deeplabstream.plugins.input import InputPulse as InputPulse
     from deeplabstream.plugins.input import PulseInput as PulseInput
     from deeplabstream.plugins.output import AcknowledgingWrite as AcknowledgingWrite
     from deeplabstream.plugins.output import DeviceReport as DeviceReport
     from deeplabstream.plugins.output import Output as Output
     from deeplabstream.plugins.output import Write as Write
-    from deeplabstream.plugins.random_seed import SEED_WORDS as SEED_WORDS
+    from deeplabstream.plugins.random_seed import SEED_DESCRIPTION as SEED_DESCRIPTION
     from deeplabstream.plugins.random_seed import Seed as Seed
     from deeplabstream.plugins.remote import MOST_LETTERS as MOST_LETTERS
-    from deeplabstream.plugins.remote import HearRemote as HearRemote
     from deeplabstream.plugins.remote import InputControl as InputControl
     from deeplabstream.plugins.remote import RemoteCommand as RemoteCommand
     from deeplabstream.plugins.remote import RemoteControl as RemoteControl
+    from deeplabstream.plugins.remote import RemoteListener as RemoteListener
     from deeplabstream.plugins.remote import RemoteLost as RemoteLost
     from deeplabstream.plugins.remote import RemoteRecorder as RemoteRecorder
     from deeplabstream.plugins.remote import WrongTokenError as WrongTokenError
@@ -244,7 +244,7 @@ _PUBLIC = {
         "CameraStream",
         "CapturedFrame",
         "Device",
-        "NOTHING_YET",
+        "NO_FRAME_YET",
         "SynchronisedCamera",
         "Value",
         "copy_frame",
@@ -265,11 +265,11 @@ _PUBLIC = {
         "wait",
     ),
     "deeplabstream.plugins.input": (
-        "Hear",
+        "InputListener",
         "Input",
         "InputBroken",
         "InputLevel",
-        "InputNews",
+        "InputChange",
         "InputPulse",
         "PulseInput",
     ),
@@ -280,11 +280,11 @@ _PUBLIC = {
         "Write",
     ),
     "deeplabstream.plugins.random_seed": (
-        "SEED_WORDS",
+        "SEED_DESCRIPTION",
         "Seed",
     ),
     "deeplabstream.plugins.remote": (
-        "HearRemote",
+        "RemoteListener",
         "InputControl",
         "MOST_LETTERS",
         "RemoteCommand",

@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    SEED_WORDS,
+    SEED_DESCRIPTION,
     Experiment,
     ExperimentError,
     Mark,
@@ -23,7 +23,7 @@ from deeplabstream import (
     wait,
 )
 
-from .trial_order import INTERVAL_WORDS, IntervalSetting, Uniform, in_blocks
+from .trial_order import INTERVAL_SYNTAX, IntervalSetting, Uniform, in_blocks
 
 Count = Annotated[int, Field(gt=0)]
 
@@ -46,9 +46,11 @@ class ClassicalConditioning(Experiment):
         3, ge=0, description="maximum of equal trials in a row; 0: no limit"
     )
     interval: IntervalSetting = Field(
-        Uniform((10.0, 41.0)), description=f"time between trials, {INTERVAL_WORDS}"
+        Uniform((10.0, 41.0)), description=f"time between trials, {INTERVAL_SYNTAX}"
     )
-    seed: Seed = Field(0, description=f"seed of order and intervals; {SEED_WORDS}")
+    seed: Seed = Field(
+        0, description=f"seed of order and intervals; {SEED_DESCRIPTION}"
+    )
 
     def __post_init__(self) -> None:
         try:

@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    SEED_WORDS,
+    SEED_DESCRIPTION,
     Experiment,
     Mark,
     OutputName,
@@ -19,7 +19,7 @@ from deeplabstream import (
     wait,
 )
 
-from .trial_order import INTERVAL_WORDS, Choice, IntervalSetting
+from .trial_order import INTERVAL_SYNTAX, Choice, IntervalSetting
 
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
@@ -34,9 +34,9 @@ class RewardPreTraining(Experiment):
         120.0, gt=0, description="seconds without a visit until a free reward"
     )
     interval: IntervalSetting = Field(
-        Choice((10.0,)), description=f"pause after a reward, {INTERVAL_WORDS}"
+        Choice((10.0,)), description=f"pause after a reward, {INTERVAL_SYNTAX}"
     )
-    seed: Seed = Field(0, description=f"seed of the intervals; {SEED_WORDS}")
+    seed: Seed = Field(0, description=f"seed of the intervals; {SEED_DESCRIPTION}")
 
     def plan(self) -> Plan[None]:
         """Reward by reward."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    SEED_WORDS,
+    SEED_DESCRIPTION,
     Experiment,
     Mark,
     ObservationRequest,
@@ -22,7 +22,7 @@ from deeplabstream import (
     wait,
 )
 
-from .trial_order import INTERVAL_WORDS, Choice, IntervalSetting, drawn
+from .trial_order import INTERVAL_SYNTAX, Choice, IntervalSetting, drawn
 
 Weight = Annotated[float, Field(gt=0)]
 
@@ -58,9 +58,11 @@ class TrialBased(Experiment):
     )
     trials: int = Field(40, gt=0, description="maximum number of trials")
     interval: IntervalSetting = Field(
-        Choice((40.0,)), description=f"time between trials, {INTERVAL_WORDS}"
+        Choice((40.0,)), description=f"time between trials, {INTERVAL_SYNTAX}"
     )
-    seed: Seed = Field(0, description=f"seed of order and intervals; {SEED_WORDS}")
+    seed: Seed = Field(
+        0, description=f"seed of order and intervals; {SEED_DESCRIPTION}"
+    )
 
     def __post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.stimuli):

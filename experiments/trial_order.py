@@ -115,15 +115,15 @@ class Exponential(Interval):
         return low
 
 
-def parse_interval(words: object) -> Interval:
+def parse_interval(text: object) -> Interval:
     """Return the interval that one line describes; a single number is constant.
 
     >>> parse_interval("uniform 10 41")
     Uniform(seconds=(10.0, 41.0))
     """
-    if isinstance(words, Interval):
-        return words
-    parts = str(words).replace(",", " ").split()
+    if isinstance(text, Interval):
+        return text
+    parts = str(text).replace(",", " ").split()
     name = parts.pop(0) if parts and parts[0].isalpha() else "choice"
     try:
         numbers = tuple(float(part) for part in parts)
@@ -141,6 +141,6 @@ def parse_interval(words: object) -> Interval:
 
 
 _EXPECTED = "seconds, choice S1 S2 …, uniform MIN MAX or exponential MEAN MIN MAX"
-INTERVAL_WORDS = f"seconds: {_EXPECTED.removeprefix('seconds, ')}, or one number"
+INTERVAL_SYNTAX = f"seconds: {_EXPECTED.removeprefix('seconds, ')}, or one number"
 IntervalSetting = Annotated[Interval, BeforeValidator(parse_interval)]
 """An `Interval` that is written in one line of settings.ini."""

@@ -88,16 +88,18 @@ class _BackgroundWriter:
                 self._change.wait_for(lambda: self._waiting or self._ended)
                 if not self._waiting:
                     return
-                level, asked_ns = self._waiting.popleft()
+                level, requested_ns = self._waiting.popleft()
                 self._writing_since_ns = time.perf_counter_ns()
-                late = self._writing_since_ns - asked_ns > LATE_NS
+                late = self._writing_since_ns - requested_ns > LATE_NS
             error: Exception | None = None
             try:
                 if level > 0 and (late or self._failed):
                     raise DeviceError("is too slow for the rate of its commands")
                 self._write(level)
                 now_ns = time.perf_counter_ns()
-                self.watched.hear(DeviceReport(level, asked_ns, now_ns, now_ns))
+                self.watched.on_report(
+                    DeviceReport(level, requested_ns, now_ns, now_ns)
+                )
             except Exception as failure:
                 error = failure
             with self._change:

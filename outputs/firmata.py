@@ -16,7 +16,7 @@ from .serial_line import Port, shared_port
 
 START_S = 8.0
 """Opening the port restarts many boards; StandardFirmata answers 2 to 5 s later."""
-ASK_EVERY_S = 0.2
+POLL_PERIOD_S = 0.2
 
 # The protocol, version 2: github.com/firmata/protocol
 _REPORT_VERSION = 0xF9
@@ -90,12 +90,12 @@ class _Board:
 
 def _answering(port: Port) -> _Board:
     """Wait until StandardFirmata reports its version."""
-    heard = b""
+    received = b""
     give_up_s = time.perf_counter() + START_S
     while time.perf_counter() < give_up_s:
         port.write(bytes([_REPORT_VERSION]))
-        heard += port.read(64, ASK_EVERY_S)
-        if _VERSION.search(heard):
+        received += port.read(64, POLL_PERIOD_S)
+        if _VERSION.search(received):
             return _Board(port)
     raise DeviceError(
         f"{port.name} is open, but no board answers by Firmata; is StandardFirmata on "

@@ -56,13 +56,13 @@ class _HelperConnection:
         self._what = what
         self._undone: deque[int] = deque()
         """Times of the levels that are not answered yet."""
-        self._heard_ns = 0
+        self._received_ns = 0
 
     def write(self, level: float) -> None:
         """Request a level; the helper sets it soon after."""
         now_ns = time.perf_counter_ns()
         if not self._undone:
-            self._heard_ns = now_ns
+            self._received_ns = now_ns
         try:
             self._pipe.send(level)
         except OSError as error:
@@ -76,26 +76,26 @@ class _HelperConnection:
         try:
             while has_message(self._pipe):
                 level, done_ns = self._pipe.recv()
-                self._heard_ns = now_ns
+                self._received_ns = now_ns
                 sent_ns = self._undone.popleft() if self._undone else done_ns
-                self.watched.hear(DeviceReport(level, sent_ns, done_ns, now_ns))
+                self.watched.on_report(DeviceReport(level, sent_ns, done_ns, now_ns))
         except (OSError, EOFError) as error:
             raise DeviceError(f"{self._what} was closed") from error
-        if self._undone and now_ns - self._heard_ns > HANG_S * 1e9:
+        if self._undone and now_ns - self._received_ns > HANG_S * 1e9:
             raise DeviceError(f"{self._what} does not answer")
 
 
 def _wait_until_ready(pipe: Connection, what: str, hint: str) -> None:
     try:
-        said = (
+        reply = (
             pipe.recv()
             if has_message(pipe, OPENING_S)
             else f"{what} did not open in time"
         )
     except (EOFError, OSError) as error:
         raise DeviceError(f"{what} can't be opened; {hint}") from error
-    if isinstance(said, str):
-        raise DeviceError(said)
+    if isinstance(reply, str):
+        raise DeviceError(reply)
 
 
 def _end(process: BaseProcess) -> None:

@@ -49,18 +49,20 @@ def play(settings: Sound, pipe: Connection) -> None:
         )
         with stream:
             pipe.send((0.0, time.perf_counter_ns()))
-            _obey(voice, pipe)
+            _follow_levels(voice, pipe)
     except (ValueError, OSError, sounddevice.PortAudioError) as error:
         found = sounddevice.query_devices()
         names = [d["name"] for d in found if d["max_output_channels"]]
-        there = f"available: {', '.join(names)}" if names else "no sound device found"
-        asked = (
+        available = (
+            f"available: {', '.join(names)}" if names else "no sound device found"
+        )
+        device = (
             f"DEVICE = {settings.device}" if settings.device else "the default device"
         )
-        pipe.send(f"{asked} can't be opened ({error}); {there}")
+        pipe.send(f"{device} can't be opened ({error}); {available}")
 
 
-def _obey(voice: "Voice", pipe: Connection) -> None:
+def _follow_levels(voice: "Voice", pipe: Connection) -> None:
     try:
         while True:
             voice.level = level = pipe.recv()
@@ -85,17 +87,17 @@ class Voice:
 
     def fill(self, out: NDArray[np.float32]) -> None:
         """Fill (sample, channel) with the next samples; each onset starts from the beginning."""
-        wanted = self.level * self._settings.volume
+        target = self.level * self._settings.volume
         if self._gain == 0:
             self._place = 0
-            if wanted == 0:
+            if target == 0:
                 out[:] = 0
                 return
         way = np.arange(1, len(out) + 1, dtype=np.float32) * self._step
-        if wanted >= self._gain:
-            gains = np.minimum(self._gain + way, wanted)
+        if target >= self._gain:
+            gains = np.minimum(self._gain + way, target)
         else:
-            gains = np.maximum(self._gain - way, wanted)
+            gains = np.maximum(self._gain - way, target)
         self._gain = float(gains[-1])
         samples = self._source(self._place, len(out)) * gains
         self._place += len(out)

@@ -62,6 +62,8 @@ IDENTIFIERS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Parts of identifiers that are not used, and what to write instead."""
+FIELDS_OF_FILES = frozenset({"in_doubt", "picture"})
+"""Fields of settings whose names are keys of users' files (IN_DOUBT, PICTURE): they stay."""
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _DIRECTIVE = re.compile(r"#\s*(noqa|type:|fmt:|pragma|mypy:|!|-\*-)")
 
@@ -99,6 +101,8 @@ def identifiers(path: Path) -> Iterator[Sentence]:
     """Yield the identifiers of a Python file with a part of `IDENTIFIERS`."""
     file = path.relative_to(ROOT).as_posix()
     for line, name in bound_names(path):
+        if name in FIELDS_OF_FILES:
+            continue
         for part in _PARTS.findall(name):
             if instead := IDENTIFIERS.get(part.lower()):
                 yield Sentence(file, line, f"{name}  <- {part}: {instead}")

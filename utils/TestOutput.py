@@ -78,7 +78,7 @@ def _run(test: OutputTestProcess) -> int:
                     print(told.text, flush=True)
                     off = off and isinstance(told, Note)  # written before it failed
                 else:
-                    began_ns = began_ns or told.asked_ns
+                    began_ns = began_ns or told.requested_ns
                     print(_sentence(told, began_ns), flush=True)
                     seen_on |= told.level > 0
                     off = told.level == 0
@@ -92,7 +92,7 @@ def _run(test: OutputTestProcess) -> int:
 
 
 def _answer(told: Acknowledged) -> str:
-    heard_ms = (told.heard_ns - told.sent_ns) / 1e6
+    heard_ms = (told.received_ns - told.sent_ns) / 1e6
     if told.cause:
         return (
             f"             the device reports: {told.output} = {told.level:g} "
@@ -103,7 +103,7 @@ def _answer(told: Acknowledged) -> str:
 
 def _sentence(told: Edge, began_ns: int) -> str:
     after_ms = (told.written_ns - began_ns) / 1e6
-    took_ms = (told.written_ns - told.asked_ns) / 1e6
+    took_ms = (told.written_ns - told.requested_ns) / 1e6
     return (
         f"{after_ms:8.1f} ms  {told.output} = {told.level:g}"
         f"  ({told.cause}, written within {took_ms:.3f} ms)"

@@ -69,6 +69,6 @@ class Basler(GenicamTriggers):
             yield stream
 
     @classmethod
-    def found(cls) -> tuple[Device, ...]:
+    def connected_devices(cls) -> tuple[Device, ...]:
         """Return the Basler cameras that are there; opens each for a moment."""
         return tuple(describe(info, cls.__name__) for info in list_devices())

@@ -44,9 +44,9 @@ class PylonControls:
                 return False
             if key == "rate" and not self.free:
                 return False
-            for said in _SETTERS[key](self.camera, float(value)):
-                if "can't be set" in said:
-                    raise DeviceError(said)
+            for remark in _SETTERS[key](self.camera, float(value)):
+                if "can't be set" in remark:
+                    raise DeviceError(remark)
             return True
 
     def _read(self) -> Iterator[CameraControl]:

@@ -1,7 +1,7 @@
 """Set-up of a Basler camera: features in the order that works, each read back.
 
 Names of features differ between models. ExposureTimeAbs goes before ExposureTime: where
-both are there, the second does nothing.
+both are formats, the second does nothing.
 """
 
 from collections.abc import Iterator
@@ -41,13 +41,13 @@ def feature(camera: Any, *names: str) -> Any:
     return None
 
 
-def set_up(camera: Any, wanted: "Basler") -> tuple[str, ...]:
-    """Set all that is wanted; return a sentence for each thing that turned out otherwise.
+def set_up(camera: Any, settings: "Basler") -> tuple[str, ...]:
+    """Apply the settings; return a sentence for each one that the camera set otherwise.
 
     DeviceError: it cannot stream with these settings.
     """
     with translate_pylon_errors():
-        return tuple(_set_up(camera, wanted))
+        return tuple(_set_up(camera, settings))
 
 
 def rate_of(camera: Any) -> float:
@@ -62,22 +62,22 @@ def rate_of(camera: Any) -> float:
         return float(min(resulting.GetValue(), longest))
 
 
-def _set_up(camera: Any, wanted: "Basler") -> Iterator[str]:
-    if wanted.config is not None:
-        _load(camera, wanted.config)
+def _set_up(camera: Any, settings: "Basler") -> Iterator[str]:
+    if settings.config is not None:
+        _load(camera, settings.config)
     _triggers_off(camera)
-    _choose_format(camera, wanted.pixel_format)
-    if wanted.region is not None:
-        yield from _set_region(camera, wanted.region)
-    elif wanted.resolution is not None:
-        yield from _set_resolution(camera, wanted.resolution)
-    if wanted.exposure_us is not None:
-        yield from set_exposure(camera, wanted.exposure_us)
-    if wanted.gain is not None:
-        yield from set_gain(camera, wanted.gain)
-    if wanted.trigger == "free" and wanted.rate is not None:
-        yield from set_rate(camera, wanted.rate)
-    wanted.arm(partial(_choose, camera), partial(_try_choose, camera))
+    _choose_format(camera, settings.pixel_format)
+    if settings.region is not None:
+        yield from _set_region(camera, settings.region)
+    elif settings.resolution is not None:
+        yield from _set_resolution(camera, settings.resolution)
+    if settings.exposure_us is not None:
+        yield from set_exposure(camera, settings.exposure_us)
+    if settings.gain is not None:
+        yield from set_gain(camera, settings.gain)
+    if settings.trigger == "free" and settings.rate is not None:
+        yield from set_rate(camera, settings.rate)
+    settings.arm(partial(_choose, camera), partial(_try_choose, camera))
 
 
 def _load(camera: Any, config: Path) -> None:
@@ -87,14 +87,14 @@ def _load(camera: Any, config: Path) -> None:
         pylon.FeaturePersistence.Load(str(config), camera.GetNodeMap(), True)
 
 
-def _choose_format(camera: Any, asked: str) -> None:
-    there, node = supported_formats(camera), feature(camera, "PixelFormat")
-    names = SHORT_NAMES.get(asked.lower(), (asked or node.GetValue(),))
-    chosen = next((name for name in names if name in there), None)
+def _choose_format(camera: Any, requested: str) -> None:
+    formats, node = supported_formats(camera), feature(camera, "PixelFormat")
+    names = SHORT_NAMES.get(requested.lower(), (requested or node.GetValue(),))
+    chosen = next((name for name in names if name in formats), None)
     if chosen is None:
         raise DeviceError(
-            f"PIXEL_FORMAT = {asked or names[0]} can't be had from it; "
-            f"there are: {', '.join(there)}"
+            f"PIXEL_FORMAT = {requested or names[0]} can't be had from it; "
+            f"formats are: {', '.join(formats)}"
         )
     _choose(camera, "PixelFormat", chosen, "PIXEL_FORMAT")
 
@@ -189,11 +189,11 @@ def _triggers_off(camera: Any) -> None:
 def _choose(camera: Any, name: str, value: str, key: str) -> None:
     """Set an enumeration and read it back; DeviceError: the camera has not accepted it."""
     node = feature(camera, name)
-    there = node.GetSettableValues() if node is not None else ()
-    if value in there and node.GetValue() != value:
+    formats = node.GetSettableValues() if node is not None else ()
+    if value in formats and node.GetValue() != value:
         node.SetValue(value)
     if node is None or node.GetValue() != value:
-        listed = ", ".join(there) or "nothing"
+        listed = ", ".join(formats) or "nothing"
         raise DeviceError(f"{key}: {name} {value} can't be had; available: {listed}")
 
 
@@ -215,12 +215,12 @@ def _put(node: Any, value: float) -> float:
     return taken
 
 
-def _differ(taken: float, asked: float) -> bool:
-    return abs(taken - asked) > max(_OFF_BY * abs(asked), 1e-3)
+def _differ(taken: float, requested: float) -> bool:
+    return abs(taken - requested) > max(_OFF_BY * abs(requested), 1e-3)
 
 
-def _otherwise(key: str, asked: str, taken: str) -> str:
-    return f"{key} = {asked} was requested; the camera set {taken}"
+def _otherwise(key: str, requested: str, taken: str) -> str:
+    return f"{key} = {requested} was requested; the camera set {taken}"
 
 
 def _listed(values: tuple[float, ...]) -> str:

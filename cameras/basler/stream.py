@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from deeplabstream import (
-    NOTHING_YET,
+    NO_FRAME_YET,
     CameraStream,
     CapturedFrame,
     ClockSync,
@@ -37,30 +37,32 @@ _BUFFERS = 8, 64
 
 
 @contextmanager
-def acquire(camera: Any, wanted: "Basler") -> Iterator[CameraStream]:
+def acquire(camera: Any, settings: "Basler") -> Iterator[CameraStream]:
     """Set an open camera up; yield its stream. A triggered camera is armed by then."""
     from pypylon import genicam
 
-    remarks = set_up(camera, wanted)
+    remarks = set_up(camera, settings)
     with translate_pylon_errors():
         info = camera.GetDeviceInfo()
         layout = _layout(camera)
-        form = _format(camera, wanted, layout)
+        form = _format(camera, settings, layout)
         count, ticks = BlockIdCounter.of(camera), ticks_per_second(camera)
         fewest, most = _BUFFERS
         buffers = min(max(_BUFFER_BYTES // form.nbytes, fewest), most)
         camera.MaxNumBuffer.SetValue(buffers)
-    grabber = _Grabber(camera, wanted.trigger, form.rate, layout.copier(), count, ticks)
-    controls = PylonControls(camera, wanted.trigger == "free")
+    grabber = _Grabber(
+        camera, settings.trigger, form.rate, layout.copier(), count, ticks
+    )
+    controls = PylonControls(camera, settings.trigger == "free")
 
     def set_control(key: str, value: Value) -> bool:
         done = controls.set_control(key, value)
-        if done and wanted.trigger == "free":
+        if done and settings.trigger == "free":
             grabber.expect(rate_of(camera))
         return done
 
     try:
-        if wanted.trigger != "free":
+        if settings.trigger != "free":
             grabber.start()
         yield CameraStream(
             form,
@@ -84,9 +86,9 @@ def _layout(camera: Any) -> Layout:
     return layout
 
 
-def _format(camera: Any, wanted: "Basler", layout: Layout) -> ImageFormat:
+def _format(camera: Any, settings: "Basler", layout: Layout) -> ImageFormat:
     height, width = (feature(camera, name).GetValue() for name in ("Height", "Width"))
-    rate = rate_of(camera) if wanted.trigger == "free" else wanted.rate or 0.0
+    rate = rate_of(camera) if settings.trigger == "free" else settings.rate or 0.0
     return ImageFormat(layout.shape(height, width), rate, layout.dtype)
 
 
@@ -128,7 +130,7 @@ class _Grabber:
         self._started = True
 
     def read(self, image: Image) -> CapturedFrame:
-        """Return the next frame, or `NOTHING_YET`; see `CameraStream.read`."""
+        """Return the next frame, or `NO_FRAME_YET`; see `CameraStream.read`."""
         if not self._started:
             self.start()
         with translate_pylon_errors():
@@ -164,7 +166,7 @@ class _Grabber:
             raise DeviceError(f"gave no complete frame for {silent_s:.0f} s: {failure}")
         if self.trigger != "line" and silent_s >= self._patience_s - 0.01:
             raise DeviceError(f"gave no frame for {silent_s:.0f} s")
-        return NOTHING_YET
+        return NO_FRAME_YET
 
     def _shot(self, result: Any, image: Image, arrived_ns: int) -> CapturedFrame:
         index = self.count.index(result.BlockID)

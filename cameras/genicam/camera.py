@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from deeplabstream import (
-    NOTHING_YET,
+    NO_FRAME_YET,
     CameraStream,
     CapturedFrame,
     ClockSync,
@@ -45,7 +45,7 @@ _LAST_NUMBER = 65_535
 _MOST_LOST = 1000
 """Frames that may be lost where the count starts again; beyond, the device restarted it."""
 _PRODUCERS = "GENICAM_GENTL64_PATH"
-"""Makers' software names its folders there; that is GenTL's own custom."""
+"""Makers' software names its folders devices; that is GenTL's own custom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,8 @@ class GenICam(GenicamTriggers):
         "GENICAM_GENTL64_PATH names",
     )
     serial: str = Field(
-        "", description="serial number of the camera; empty: the only one that is there"
+        "",
+        description="serial number of the camera; empty: the only one that is devices",
     )
     pixel_format: str | None = Field(
         None, description="Mono8, BayerRG8, Mono12, …; empty: as the camera is set"
@@ -132,7 +133,7 @@ class GenICam(GenicamTriggers):
                     if self.trigger != "line":
                         raise
                     _check_presence(nodes)
-                    return NOTHING_YET
+                    return NO_FRAME_YET
                 with taken as buffer:
                     part = buffer.payload.components[0]
                     if (part.height, part.width) != image.shape[:2]:
@@ -167,7 +168,7 @@ class GenICam(GenicamTriggers):
             )
 
     @classmethod
-    def found(cls) -> tuple[Device, ...]:
+    def connected_devices(cls) -> tuple[Device, ...]:
         """Return the cameras of all producers that GENICAM_GENTL64_PATH names."""
         files = _installed()
         if not files:
@@ -196,11 +197,11 @@ def _files(cti: Path | None) -> list[Path]:
     files = [cti] if cti else _installed()
     if not files:
         raise DeviceError(
-            f"there is no GenTL producer: install the maker's software, which sets "
+            f"devices is no GenTL producer: install the maker's software, which sets "
             f"{_PRODUCERS}, or give its .cti file as CTI"
         )
     if cti and not cti.is_file():
-        raise DeviceError(f"there is no GenTL producer {cti}")
+        raise DeviceError(f"devices is no GenTL producer {cti}")
     return files
 
 
@@ -233,16 +234,16 @@ def _keep_loaded(producer: Path) -> CDLL | None:
         return None
 
 
-def _chosen(there: list[Any], serial: str) -> Any:
-    serials = ", ".join(about.serial_number for about in there)
-    matching = [about for about in there if serial in ("", about.serial_number)]
+def _chosen(devices: list[Any], serial: str) -> Any:
+    serials = ", ".join(about.serial_number for about in devices)
+    matching = [about for about in devices if serial in ("", about.serial_number)]
     if len(matching) == 1:
         return matching[0]
-    if not there:
+    if not devices:
         raise DeviceError("the GenTL producer sees no camera; is it plugged in?")
     if not matching:
-        raise DeviceError(f"SERIAL = {serial}: there are only {serials}")
-    raise DeviceError(f"there are several cameras, choose one by SERIAL: {serials}")
+        raise DeviceError(f"SERIAL = {serial}: devices are only {serials}")
+    raise DeviceError(f"devices are several cameras, choose one by SERIAL: {serials}")
 
 
 def _name(about: Any) -> str:
@@ -293,7 +294,7 @@ def _check_presence(nodes: Any) -> None:
 
 
 def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
-    """Return the next complete buffer, to be used in a `with`, and when it was there."""
+    """Return the next complete buffer, to be used in a `with`, and when it was devices."""
     clock = SystemClock()
     end_ns = clock.now_ns() + round(patience_s * 1e9)
     while (left_ns := end_ns - clock.now_ns()) > 0:
@@ -304,7 +305,7 @@ def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
 
 
 def _first_frame(camera: Any, patience_s: float) -> tuple[bool, int | None, int]:
-    """Return whether the device counts frames, and a frame's time there and here in ns."""
+    """Return whether the device counts frames, and a frame's time devices and here in ns."""
     taken, arrived_ns = _fetched(camera, patience_s)
     with taken as buffer:
         number, stamp_ns = _number(buffer), _stamp(buffer)

@@ -21,7 +21,7 @@ def value_of(nodes: Any, name: str) -> Any:
     return None if node is None else node.value
 
 
-def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
+def adjusted(nodes: Any, settings: "GenICam") -> tuple[str, ...]:
     """Set what the settings ask for, and return a sentence for all that is otherwise.
 
     The pixel format comes first and the rate last: the one limits the other. Features of
@@ -29,21 +29,23 @@ def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
     an earlier program left on are off before all else.
     """
     _triggers_off(nodes)
-    asked: list[tuple[str, Any]] = []
-    for feature in wanted.features:
+    requested: list[tuple[str, Any]] = []
+    for feature in settings.features:
         name, equals, value = (part.strip() for part in feature.partition("="))
         if not (name and equals):
             raise DeviceError(f"FEATURES: {feature} is not written as Name=value")
-        asked.append((name, value))
-    asked.append(("PixelFormat", wanted.pixel_format))
-    width, height = wanted.resolution or (None, None)
-    asked += [("Width", width), ("Height", height)]
-    asked += [("ExposureTime", wanted.exposure_us), ("Gain", wanted.gain)]
-    if wanted.rate is not None and wanted.trigger == "free":
+        requested.append((name, value))
+    requested.append(("PixelFormat", settings.pixel_format))
+    width, height = settings.resolution or (None, None)
+    requested += [("Width", width), ("Height", height)]
+    requested += [("ExposureTime", settings.exposure_us), ("Gain", settings.gain)]
+    if settings.rate is not None and settings.trigger == "free":
         if hasattr(nodes, "AcquisitionFrameRateEnable"):
-            asked.append(("AcquisitionFrameRateEnable", True))
-        asked.append(("AcquisitionFrameRate", wanted.rate))
-    remarks = (_put(nodes, name, value) for name, value in asked if value is not None)
+            requested.append(("AcquisitionFrameRateEnable", True))
+        requested.append(("AcquisitionFrameRate", settings.rate))
+    remarks = (
+        _put(nodes, name, value) for name, value in requested if value is not None
+    )
     return tuple(sentence for sentence in remarks if sentence)
 
 

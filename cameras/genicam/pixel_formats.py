@@ -17,7 +17,7 @@ class Layout:
     """What a pixel format becomes."""
 
     to_image: Callable[[NDArray[Any]], Image]
-    """From (height, width, samples) as they come to an `Image`."""
+    """From (height, width, samples) to an `Image`."""
     colour: bool
     dtype: str = "uint8"
 

@@ -119,6 +119,6 @@ class RealSense(SynchronisedCamera):
                 yield frames
 
     @classmethod
-    def found(cls) -> tuple[Device, ...]:
+    def connected_devices(cls) -> tuple[Device, ...]:
         """Return the RealSense cameras that are plugged in."""
         return tuple(describe(device, cls.__name__) for device in present())

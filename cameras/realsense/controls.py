@@ -26,16 +26,16 @@ class SensorControls:
     def apply(self, camera: "RealSense") -> Iterator[str]:
         """Set exposure and gain as requested; yield a sentence for each difference."""
         for key in _OPTIONS:
-            wanted = getattr(camera, key)
-            if wanted is None:
+            value = getattr(camera, key)
+            if value is None:
                 continue
-            asked = f"{key.upper()} = {wanted:g} was requested"
-            if not self.set_control(key, wanted):
-                yield f"{asked}; it cannot be set on this sensor or recording"
+            request = f"{key.upper()} = {value:g} was requested"
+            if not self.set_control(key, value):
+                yield f"{request}; it cannot be set on this sensor or recording"
                 continue
-            now = next(each.now for each in self.read() if each.key == key)
-            if isinstance(now, float) and abs(now - wanted) > _CLOSE * abs(wanted):
-                yield f"{asked}; the camera set {now:g}"
+            now = next(control.now for control in self.read() if control.key == key)
+            if isinstance(now, float) and abs(now - value) > _CLOSE * abs(value):
+                yield f"{request}; the camera set {now:g}"
 
     def read(self) -> tuple[CameraControl, ...]:
         """Return the controls that this sensor has, with their limits."""

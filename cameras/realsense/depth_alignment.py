@@ -38,7 +38,7 @@ class Alignment:
     def __call__(self, depth: Any) -> Any:
         """Return the aligned depth frame; 0 where nothing is known."""
         self._pair.invoke(depth)
-        there, pair = self._pairs.try_wait_for_frame(500)
-        if not there:
+        arrived, pair = self._pairs.try_wait_for_frame(500)
+        if not arrived:
             raise DeviceError("depth could not be aligned to colour")
         return self._align.process(pair.as_frameset()).get_depth_frame()

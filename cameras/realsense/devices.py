@@ -92,18 +92,22 @@ def choose(
 
     DeviceError lists what there is when nothing fits.
     """
-    there = profiles(device, kind)
+    available = profiles(device, kind)
     fitting = [
         (sensor, profile)
-        for sensor, profile in there
+        for sensor, profile in available
         if size in (None, (profile.width(), profile.height()))
         and rate in (None, profile.fps())
     ]
     if not fitting:
-        asked = f"{size[0]}×{size[1]}" if size else ""
-        asked += f" at {rate:g}/s" if rate else ""
-        listed = "; ".join(_listed(kind, [p for _, p in there])) or "none of that kind"
-        raise DeviceError(f"has no stream {kind} {asked.strip()}; there are: {listed}")
+        request = f"{size[0]}×{size[1]}" if size else ""
+        request += f" at {rate:g}/s" if rate else ""
+        listed = (
+            "; ".join(_listed(kind, [p for _, p in available])) or "none of that kind"
+        )
+        raise DeviceError(
+            f"has no stream {kind} {request.strip()}; there are: {listed}"
+        )
 
     def rank(choice: tuple[Any, Any]) -> tuple[float, ...]:
         profile = choice[1]

@@ -83,8 +83,8 @@ class LiveFrames:
         halt(self._sensor)
 
     def _wait(self, at_most_ms: int) -> Any:
-        there, frame = self._queue.try_wait_for_frame(at_most_ms)
-        if not there:
+        arrived, frame = self._queue.try_wait_for_frame(at_most_ms)
+        if not arrived:
             raise DeviceError(f"gave no frame for {at_most_ms / 1000:g} s")
         return frame
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deeplabstream import (
-    NOTHING_YET,
+    NO_FRAME_YET,
     CameraStream,
     CapturedFrame,
     DeviceError,
@@ -51,13 +51,13 @@ def stream(device: Any, camera: "RealSense") -> Iterator[CameraStream]:
     def read(image: Image) -> CapturedFrame | None:
         nonlocal number, index
         try:
-            there = frames.next()
-            if there is None and mode == GENLOCK:
+            received = frames.next()
+            if received is None and mode == GENLOCK:
                 set_mode(device, GENLOCK)  # RuntimeError: it was unplugged
-                return NOTHING_YET
-            if there is None:
+                return NO_FRAME_YET
+            if received is None:
                 return None
-            frame, time_ns = there
+            frame, time_ns = received
             before, number = number, frame.get_frame_number()
             index += number - before if 0 <= before < number else 1
             _put(frame if alignment is None else alignment(frame), image)
@@ -93,24 +93,24 @@ def _frames(
     return PlayedFrames(playback, sensor, profile, camera.paced, camera.repeat)
 
 
-def _emitter(device: Any, wanted: bool | None) -> tuple[str, ...]:
+def _emitter(device: Any, requested: bool | None) -> tuple[str, ...]:
     """Switch the projector; return a sentence if it did not switch."""
     import pyrealsense2 as rs
 
-    if wanted is None:
+    if requested is None:
         return ()
-    asked = "on" if wanted else "off"
+    state = "on" if requested else "off"
     option = rs.option.emitter_enabled
     for sensor in device.query_sensors():
         if not sensor.supports(option):
             continue
         if sensor.is_option_read_only(option):
-            return (f"EMITTER: a recording can't be lit; requested: {asked}",)
-        sensor.set_option(option, float(wanted))
-        if bool(sensor.get_option(option)) != wanted:
-            return (f"EMITTER: the projector did not switch {asked}",)
+            return (f"EMITTER: a recording can't be lit; requested: {state}",)
+        sensor.set_option(option, float(requested))
+        if bool(sensor.get_option(option)) != requested:
+            return (f"EMITTER: the projector did not switch {state}",)
         return ()
-    return (f"EMITTER: has no projector that could be switched {asked}",)
+    return (f"EMITTER: has no projector that could be switched {state}",)
 
 
 def _usb(device: Any) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def set_mode(device: Any, mode: int) -> tuple[str, ...]:
     import pyrealsense2 as rs
 
     option = rs.option.inter_cam_sync_mode
-    sensors = [each for each in device.query_sensors() if each.supports(option)]
+    sensors = [s for s in device.query_sensors() if s.supports(option)]
     if not sensors or sensors[0].is_option_read_only(option):
         if mode == FREE:
             return ()

@@ -68,7 +68,7 @@ class Edge(Packed):
     level: float
     cause: str
     """plan, pulse end, limit, lost, silence, stop, error, open, guard …"""
-    asked_ns: int
+    requested_ns: int
     written_ns: int
 
 
@@ -79,11 +79,11 @@ class Acknowledged(Packed):
     output: str
     level: float
     sent_ns: int
-    """Time at which the command was sent: between `asked_ns` and `written_ns` of its edge.
+    """Time at which the command was sent: between `requested_ns` and `written_ns` of its edge.
     Time at which the device acted, if it acted by itself."""
     acted_ns: int
     """Time of the change by the device's clock, converted to the run's clock."""
-    heard_ns: int
+    received_ns: int
     cause: str = ""
     """Why the device acted by itself; empty: a command was carried out."""
 
@@ -98,7 +98,7 @@ class Sensed(Packed):
     """Activations since Start Stream."""
     began_ns: int
     """Time of the change by the device's clock, converted to the run's clock."""
-    heard_ns: int
+    received_ns: int
     device_us: int = -1
     """Time of the change by the device's own clock, us; -1: not known."""
 
@@ -112,7 +112,7 @@ class Pulsed(Packed):
     """From 0 since the input was opened; a gap: pulses whose times are not known."""
     began_ns: int
     """Time by the device's clock, converted to the run's clock."""
-    heard_ns: int
+    received_ns: int
     device_us: int
     """Time by the device's own clock, us."""
 

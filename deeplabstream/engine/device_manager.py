@@ -17,7 +17,7 @@ from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import (
     Input,
     InputBroken,
-    InputNews,
+    InputChange,
     InputPulse,
     PulseInput,
 )
@@ -43,7 +43,7 @@ class Inputs:
         with self._lock:
             return dict(self._known)
 
-    def hear(self, name: str, news: InputNews) -> None:
+    def hear(self, name: str, news: InputChange) -> None:
         """Take note of what a device tells of an input."""
         if isinstance(news, InputBroken):
             with self._lock:
@@ -54,7 +54,7 @@ class Inputs:
         if isinstance(news, InputPulse):
             with self._lock:
                 self._known |= {name: 1.0, f"{name}.count": float(news.number + 1)}
-            when = news.began_ns, news.heard_ns, news.device_us
+            when = news.began_ns, news.received_ns, news.device_us
             self._write(Pulsed(name, news.number, *when))
             return
         with self._lock:
@@ -62,7 +62,7 @@ class Inputs:
             count = 0 if count != count else int(count)
             count += news.active and not news.first
             self._known |= {name: float(news.active), f"{name}.count": float(count)}
-        times = news.began_ns, news.heard_ns, news.device_us
+        times = news.began_ns, news.received_ns, news.device_us
         self._write(Sensed(name, news.active, count, *times))
 
 

@@ -132,9 +132,9 @@ class TriggerEvaluator:
             context = TriggerContext(
                 named, self.behaviours(time_s), inputs, self.measures
             )
-            return trigger.ask(context, time_s)
+            return trigger.answer(context, time_s)
         if isinstance(trigger, BodyPartTrigger):
-            return trigger.ask(filtered.in_unit(trigger.unit), time_s)
+            return trigger.answer(filtered.in_unit(trigger.unit), time_s)
         return None
 
     def known(self, time_s: float, names: Iterable[str] | None = None) -> Answers:

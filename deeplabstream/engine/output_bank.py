@@ -135,7 +135,7 @@ class OutputChannel:
         if self.failed or self.autonomous is None:
             return False
         with suppress(DeviceError):  # `raise_on_fault` raises it
-            self.autonomous.beat(now_ns)
+            self.autonomous.heartbeat(now_ns)
         return True
 
     def begin(self, command: Pulse | Train, began_ns: int) -> None:
@@ -283,7 +283,7 @@ class AcknowledgementRouter:
     def listen_to(self, channel: OutputChannel) -> None:
         """Hear what this output's device says, if it says anything."""
         if channel.reporting is not None:
-            channel.reporting.hear = lambda done: self._heard(channel, done)
+            channel.reporting.on_report = lambda done: self._heard(channel, done)
 
     def follow(self, channels: Mapping[str, OutputChannel]) -> Iterator[Edge]:
         """Take note of outputs that went off by themselves, and yield that."""
@@ -302,7 +302,7 @@ class AcknowledgementRouter:
             channel.acknowledged_off_ns = sent_ns
         if done.cause:
             self._ended.append((name, done))
-        times = sent_ns, done.acted_ns, done.heard_ns
+        times = sent_ns, done.acted_ns, done.received_ns
         self.watch(Acknowledged(name, level, *times, done.cause))
 
 
@@ -532,7 +532,7 @@ class OutputBank:
         try:
             for entry in told:
                 if not isinstance(entry, Note):
-                    self._event_senders.tell(entry)
+                    self._event_senders.send_event(entry)
         except BaseException as error:
             self._fault = self._fault or str(error)
             self._event_senders = EventSenders()
@@ -617,11 +617,11 @@ class OutputBank:
 
     def _follow(self, channel: OutputChannel) -> None:
         """Pulse the output that another one names."""
-        asked_ns, channel.follow_up_ns = channel.follow_up_ns, NEVER
+        requested_ns, channel.follow_up_ns = channel.follow_up_ns, NEVER
         taker = self._channels.get(channel.output.then or "")
         if taker is not None and not self._fault:
             pulse = Pulse(OutputName(taker.name), channel.output.then_s)
-            taker.begin(pulse, self._write(taker, 1.0, asked_ns, "then", pulse))
+            taker.begin(pulse, self._write(taker, 1.0, requested_ns, "then", pulse))
             self._expect(taker)
 
     def _all_off(self, now_ns: int, cause: str) -> list[str]:
@@ -663,7 +663,7 @@ class OutputBank:
         self,
         channel: OutputChannel,
         level: float,
-        asked_ns: int,
+        requested_ns: int,
         cause: str,
         pulses: Pulse | Train | None = None,
     ) -> int:
@@ -681,7 +681,7 @@ class OutputBank:
             channel.limit_ns = written_ns + channel.longest_ns
         channel.level = level
         channel.pulses.edge(written_ns, level)
-        self._untold.append(Edge(channel.name, level, cause, asked_ns, written_ns))
+        self._untold.append(Edge(channel.name, level, cause, requested_ns, written_ns))
         return written_ns
 
 

@@ -188,15 +188,15 @@ class BehaviourSource(Protocol):
 
     @property
     def unit(self) -> Literal["px", "mm"]:
-        """What it wants the pose in."""
+        """Unit of the poses that it expects."""
         ...
 
-    def look(self, pose: Pose, time_s: float) -> Mapping[str, float]:
+    def classify(self, pose: Pose, time_s: float) -> Mapping[str, float]:
         """Return the probability of each behaviour; NaN: unknown."""
         ...
 
-    def forget(self) -> None:
-        """Forget all that was seen."""
+    def reset(self) -> None:
+        """Discard the earlier poses."""
         ...
 
 
@@ -224,7 +224,7 @@ class PoseFilter:
         self._filters.clear()
         for classifiers in self._classifiers.values():
             for classifier in classifiers:
-                classifier.forget()
+                classifier.reset()
 
     def see(
         self, camera: str, pose: Pose, time_s: float, age_s: float = 0.0
@@ -254,7 +254,7 @@ class PoseFilter:
         filtered = FilteredPose(seen, on_floor, flags)
         behaviours: dict[str, float] = {}
         for classifier in self._classifiers.get(camera, ()):
-            behaviours |= classifier.look(filtered.in_unit(classifier.unit), time_s)
+            behaviours |= classifier.classify(filtered.in_unit(classifier.unit), time_s)
         return replace(filtered, behaviours=behaviours) if behaviours else filtered
 
     def _motion(self, camera: str) -> PointSmoother | None:

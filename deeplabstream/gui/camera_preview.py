@@ -39,7 +39,7 @@ class CameraFinder(QThread):
         """Ask all kinds; one whose package is missing or fails has no devices."""
         for kind in camera_kinds().values():
             try:
-                devices: tuple[Device, ...] = kind.found()
+                devices: tuple[Device, ...] = kind.connected_devices()
             except Exception:  # a vendor's package may fail in any way
                 continue
             self.found.emit(devices)

@@ -112,7 +112,7 @@ def _serial_ports() -> Suggested:
 def _devices(kind: Any, key: str) -> Suggested:
     """Return the devices of a kind of camera that are connected now."""
     try:
-        devices = kind.found()
+        devices = kind.connected_devices()
     except (DeepLabStreamError, ImportError, OSError):
         return {}
     return dict(_chosen(devices, key))

@@ -149,7 +149,7 @@ class Events:
             case Acknowledged(level=level) if (
                 entry.output == output and not entry.cause
             ):
-                length_ns = entry.heard_ns - entry.sent_ns
+                length_ns = entry.received_ns - entry.sent_ns
                 self.round_trip_ns = min(self.round_trip_ns or length_ns, length_ns)
                 if level > 0:
                     self.acted.append(entry)

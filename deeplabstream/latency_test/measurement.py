@@ -220,7 +220,7 @@ def _driven(wiring: Wiring, edges: Mapping[str, Sequence[Sensed]]) -> Sequence[S
         return edges[PATCH]
     if not edges[LED]:
         return ()
-    open_ns = edges[LED][0].heard_ns
+    open_ns = edges[LED][0].received_ns
     return [each for each in edges[PATCH] if each.began_ns > open_ns]
 
 

@@ -33,7 +33,7 @@ class ScreenPatch:
         self._edges: deque[Sensed] = deque()
         self._problem: Exception | None = None
         self._count = 0
-        write.hear = self._hear
+        write.on_report = self._hear
 
     @contextmanager
     def flashing(self, every_s: float) -> Iterator[News]:
@@ -76,7 +76,7 @@ class ScreenPatch:
     def _hear(self, report: DeviceReport) -> None:
         active = report.level > 0
         self._count += active
-        times = report.acted_ns, report.heard_ns
+        times = report.acted_ns, report.received_ns
         self._edges.append(Sensed(PATCH, active, self._count, *times))
 
 

@@ -1,7 +1,7 @@
 """Camera contract: settings of a camera, its stream of frames, and live controls."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -54,10 +54,10 @@ def no_controls() -> tuple[CameraControl, ...]:
     return ()
 
 
-def written(value: Value) -> str:
+def format_value(value: Value) -> str:
     """Return a value as settings.ini has it.
 
-    >>> written((0, 8, 640, 480)), written(33.333), written(None)
+    >>> format_value((0, 8, 640, 480)), format_value(33.333), format_value(None)
     ('0, 8, 640, 480', '33.333', '')
     """
     if isinstance(value, tuple):
@@ -65,13 +65,13 @@ def written(value: Value) -> str:
     return "" if value is None else f"{value:.6g}" if value % 1 else f"{value:.0f}"
 
 
-def same(now: Value, asked: Value) -> bool:
+def matches_request(now: Value, requested: Value) -> bool:
     """Return whether the value of a device is the requested one, apart from rounding."""
-    if now is None or asked is None:
-        return asked is None
-    if isinstance(now, tuple) or isinstance(asked, tuple):
-        return now == asked
-    return abs(now - asked) <= max(0.005 * abs(asked), 1e-3)
+    if now is None or requested is None:
+        return requested is None
+    if isinstance(now, tuple) or isinstance(requested, tuple):
+        return now == requested
+    return abs(now - requested) <= max(0.005 * abs(requested), 1e-3)
 
 
 def copy_frame(frame: NDArray[Any], image: Image) -> None:
@@ -91,8 +91,8 @@ def copy_frame(frame: NDArray[Any], image: Image) -> None:
     """
     if frame.shape != image.shape or frame.dtype != image.dtype:
         before, now = (
-            ImageFormat(each.shape, 0.0, str(each.dtype)).pixels
-            for each in (image, frame)
+            ImageFormat(array.shape, 0.0, str(array.dtype)).pixels
+            for array in (image, frame)
         )
         raise DeviceError(f"changed its frames from {before} to {now}")
     np.copyto(image, frame)
@@ -121,8 +121,8 @@ class CapturedFrame:
     (`ClockSync.jump_ns`). The camera process reports it."""
 
 
-NOTHING_YET = CapturedFrame(-1)
-"""What `CameraStream.read` returns each second while a camera waits for its pulses."""
+NO_FRAME_YET = CapturedFrame(-1)
+"""Returned by `CameraStream.read` each second while a camera waits for its pulses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class CameraStream:
     """Wait for the next frame and write it into the image given, which has `format`'s
     shape and type (a slot of the ring: nothing is copied twice). None: the stream has ended.
     Raises DeviceError when the camera fails, or gives no frame for a second; a camera
-    that waits for pulses returns `NOTHING_YET` each second instead."""
+    that waits for pulses returns `NO_FRAME_YET` each second instead."""
     knows_losses: bool = False
     """Whether a gap in `index` shows every frame lost at the device."""
     clock: Literal["device", "host"] = "host"
@@ -171,6 +171,8 @@ class Device:
 class Camera(ABC):
     """A camera of the rig: its fields are its settings; `with` opens it."""
 
+    former_methods: ClassVar[Mapping[str, str]] = {"found": "connected_devices"}
+    """Methods by their names in earlier versions."""
     reopens: ClassVar[bool] = True
     """Whether a camera that fails can be opened again and continues. False: a file, which
     would start again at its beginning."""
@@ -237,8 +239,8 @@ class Camera(ABC):
         """
 
     @classmethod
-    def found(cls) -> tuple[Device, ...]:
-        """Return the devices of this kind that are there now.
+    def connected_devices(cls) -> tuple[Device, ...]:
+        """Return the connected devices of this kind.
 
         Imports the vendor's package, and may take a second; not for the GUI's thread.
         Empty for kinds without a device.

@@ -8,7 +8,7 @@ from random import Random
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugins.random_seed import SEED_WORDS, Seed
+from deeplabstream.plugins.random_seed import SEED_DESCRIPTION, Seed
 
 MINUTE_S = 60.0
 
@@ -126,7 +126,7 @@ class DebounceSettings:
         description="stimulation probability: share of onsets that are real; the others are "
         "sham: false, with a note in events",
     )
-    seed: Seed = Field(0, description=f"seed of the sham onsets; {SEED_WORDS}")
+    seed: Seed = Field(0, description=f"seed of the sham onsets; {SEED_DESCRIPTION}")
     _debouncer: Debouncer | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -137,7 +137,7 @@ class DebounceSettings:
             self._debouncer = Debouncer(self)
         return self._debouncer.answer(raw, time_s)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Reset the memory of earlier poses; called when the animal is lost."""
 
     @property

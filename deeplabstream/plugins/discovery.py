@@ -8,24 +8,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from deeplabstream.plugins.former_names import outdated_names
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Found(Generic[T]):
+class DiscoveredPlugins(Generic[T]):
     """The plug-ins of one folder, by class name, and the files that could not be read."""
 
     classes: dict[str, type[T]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     unusable: dict[str, str] = field(default_factory=dict)
-    """Why a class in one of the files is no plug-in of this kind, by class name."""
+    """Why a class in one of the files cannot be used, by class name."""
     clashes: tuple[str, ...] = ()
     """Files and classes of a rig folder that have the name of another one."""
 
 
-def discover(package: ModuleType, contract: type[T]) -> Found[T]:
+def discover(package: ModuleType, contract: type[T]) -> DiscoveredPlugins[T]:
     """Import every file of a folder and return its concrete subclasses of `contract`.
 
     A file that can't be imported is a problem with a sentence, not a crash; files import
@@ -37,10 +39,13 @@ def discover(package: ModuleType, contract: type[T]) -> Found[T]:
     clashes = []
     start = f"{package.__name__}."
     for info in pkgutil.walk_packages(package.__path__, start, lambda name: None):
+        place = info.name.replace(".", "/") + ".py"
+        if outdated := "; ".join(outdated_names(_source_file(info))):
+            problems.append(f"{place} was written for an earlier version: {outdated}")
+            continue
         try:
             module = importlib.import_module(info.name)
         except Exception as error:  # a lab's own file may fail in any way
-            place = info.name.replace(".", "/") + ".py"
             problems.append(f"{place} can't be read: {type(error).__name__}: {error}")
             continue
         for name, member in inspect.getmembers(module, inspect.isclass):
@@ -54,6 +59,8 @@ def discover(package: ModuleType, contract: type[T]) -> Found[T]:
             elif inspect.isabstract(member):
                 methods = " and ".join(sorted(vars(member)["__abstractmethods__"]))
                 unusable[name] = f"its class needs the method {methods}"
+            elif renamed := _former_methods(member, info.name):
+                unusable[name] = f"its class is of an earlier version: {renamed}"
             elif name in classes:
                 clashes.append(
                     f"{inspect.getfile(member)}: the class {name} has the name of a class in "
@@ -61,7 +68,32 @@ def discover(package: ModuleType, contract: type[T]) -> Found[T]:
                 )
             else:
                 classes[name] = member
-    return Found(classes, tuple(problems), unusable, (*_files_twice(package), *clashes))
+    return DiscoveredPlugins(
+        classes, tuple(problems), unusable, (*_files_twice(package), *clashes)
+    )
+
+
+def _source_file(info: pkgutil.ModuleInfo) -> Path:
+    finder: Any = info.module_finder
+    return Path(finder.path, info.name.rpartition(".")[2]).with_suffix(".py")
+
+
+def _former_methods(kind: type, module: str) -> str:
+    """Return which methods of a class have names of earlier versions; empty: none.
+
+    Base classes in the same file count, as they are the user's too.
+    """
+    former: dict[str, str] = getattr(kind, "former_methods", {})
+    defined = {
+        name
+        for base in kind.__mro__
+        if base.__module__ == module
+        for name in vars(base)
+    }
+    renamed = [
+        f"{old}() is {new}() now" for old, new in former.items() if old in defined
+    ]
+    return ", ".join(renamed)
 
 
 def _files_twice(package: ModuleType) -> Iterator[str]:

@@ -18,12 +18,12 @@ from deeplabstream.plugins.output import Output, Write
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is told."""
+    """An event that is sent to other programs."""
 
     name: str
-    """Of the output; `mark` for a word of the plan."""
+    """Name of the output; `mark` for a mark of the plan."""
     value: float | str
-    """The level, or the word."""
+    """The level, or the text of the mark."""
     cause: str
     """As in `events.csv`; empty for a mark."""
     time_ns: int
@@ -63,7 +63,7 @@ class EventOutput(Output):
             yield (
                 _BroadcastSender(send, self.word)
                 if self.everything
-                else _Own(send, self.word)
+                else _LevelSender(send, self.word)
             )
 
 
@@ -74,12 +74,12 @@ class EventSender(Protocol):
     def __call__(self, level: float) -> object:
         """Set its own level."""
 
-    def tell(self, event: Edge | Mark) -> object:
+    def send_event(self, event: Edge | Mark) -> object:
         """Send an event, right after it happened."""
 
 
 @dataclass(frozen=True)
-class _Own:
+class _LevelSender:
     send: Send
     word: str
 
@@ -87,8 +87,8 @@ class _Own:
         self.send(Event(self.word, level, "own", 0))
 
 
-class _BroadcastSender(_Own):
-    def tell(self, event: Edge | Mark) -> None:
+class _BroadcastSender(_LevelSender):
+    def send_event(self, event: Edge | Mark) -> None:
         match event:
             case Edge():
                 sent = Event(event.output, event.level, event.cause, event.written_ns)
@@ -108,9 +108,9 @@ class EventSenders:
         if isinstance(write, EventSender):
             self._event_senders[name] = write
 
-    def tell(self, event: Edge | Mark) -> None:
+    def send_event(self, event: Edge | Mark) -> None:
         """Send an event by all outputs except its own; DeviceError: one failed."""
         for name, sender in self._event_senders.items():
             if isinstance(event, Mark) or event.output != name:
                 with error_context(f"Output {name}"):
-                    sender.tell(event)
+                    sender.send_event(event)

@@ -26,7 +26,7 @@ class InputLevel:
     active: bool
     began_ns: int
     """On the run's clock, by the device's own if it has one."""
-    heard_ns: int
+    received_ns: int
     first: bool
     """The level at opening, not a change."""
     device_us: int = -1
@@ -41,13 +41,13 @@ class InputPulse:
     """From 0 since opening; a gap: pulses whose times are not known."""
     began_ns: int
     """On the run's clock, by the device's own."""
-    heard_ns: int
+    received_ns: int
     device_us: int
     """Time of the pulse by the device's own clock, us."""
 
 
-InputNews: TypeAlias = InputLevel | InputPulse | InputBroken
-Hear: TypeAlias = Callable[[InputNews], object]
+InputChange: TypeAlias = InputLevel | InputPulse | InputBroken
+InputListener: TypeAlias = Callable[[InputChange], object]
 """Called with each change in order, from any thread. After `InputBroken` the level is unknown."""
 
 
@@ -56,15 +56,15 @@ class Input(ABC):
     """A digital input of the rig, such as a lick sensor, a lever or a beam."""
 
     @abstractmethod
-    def opened(self, hear: Hear) -> AbstractContextManager[None]:
-        """Open the device; `hear` is called with the level at opening, then with each change."""
+    def opened(self, listener: InputListener) -> AbstractContextManager[None]:
+        """Open the device; `listener` gets the level at opening, then each change."""
 
 
 @settings(frozen=True, kw_only=True)
 class PulseInput(Input):
     """Pulses of exposures, numbered by a device; frames are matched to them.
 
-    `hear` is called with an `InputPulse` for each.
+    `listener` is called with an `InputPulse` for each.
     """
 
     generates: ClassVar[bool] = False

@@ -17,15 +17,15 @@ Write: TypeAlias = Callable[[float], object]
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """A level that a device has set, in its own words."""
+    """Report of a device: the level that it has set, and when."""
 
     level: float
     sent_ns: int
     """When the command left; when the device acted, if it did so by itself."""
     acted_ns: int
     """When the level changed, by the device's clock, on the run's."""
-    heard_ns: int
-    """When the device's answer came."""
+    received_ns: int
+    """When the device's answer arrived."""
     device_us: int = 0
     """Time of the change on the device's clock, unconverted."""
     cause: str = ""
@@ -39,7 +39,7 @@ class AcknowledgingWrite:
     write: Write
     check: Callable[[], object]
     """Raises a failure since the last call; called ten times a second."""
-    hear: Callable[[DeviceReport], object] = lambda done: None
+    on_report: Callable[[DeviceReport], object] = lambda done: None
     """Called when the device reports that it set a level; set by the output bank."""
 
     def __call__(self, level: float) -> None:
@@ -51,7 +51,7 @@ class AcknowledgingWrite:
 class AutonomousWrite(Protocol):
     """A `Write` to a device with its own pulses, reports and watchdog."""
 
-    hear: Callable[[DeviceReport], object]
+    on_report: Callable[[DeviceReport], object]
     """Called with each report of the device, in another thread; set by the output bank."""
 
     def __call__(self, level: float) -> object:
@@ -62,7 +62,7 @@ class AutonomousWrite(Protocol):
     ) -> object:
         """Start pulses; the device ends them, or `__call__` does."""
 
-    def beat(self, now_ns: int) -> object:
+    def heartbeat(self, now_ns: int) -> object:
         """Report that the loop is running; without that the device switches off."""
 
     def check(self) -> object:

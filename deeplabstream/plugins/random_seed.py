@@ -17,4 +17,4 @@ Seed = Annotated[int, BeforeValidator(_drawn_later)]
 
 `new` is 0 until one is drawn: see `deeplabstream.settings.text_rewriting`.
 """
-SEED_WORDS = "new: drawn before each run and recorded"
+SEED_DESCRIPTION = "new: drawn before each run and recorded"

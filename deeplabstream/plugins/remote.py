@@ -18,22 +18,22 @@ from deeplabstream.core.journal_entries import Sensed
 
 Command: TypeAlias = Literal["start", "stop", "status"]
 MOST_LETTERS = 1000
-"""Of one message; a longer one is refused."""
+"""Longest message; a longer one is refused."""
 _LEAST_LETTERS = 8
-"""Of a token."""
+"""Shortest token."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteCommand:
-    """What a remote asks for."""
+    """Request of a remote."""
 
     command: Command
     time_ns: int
     """When it arrived; of an input, when its level changed. On the run's clock."""
     sender: str = ""
     """Address or line that it came from."""
-    words: str = ""
-    """What the sender wrote behind the command, such as its own time."""
+    arguments: str = ""
+    """Text that the sender wrote after the command, such as its own time."""
     answer: Callable[[str], object] = lambda text: None
     """Called once with one line for the sender, from another thread; does not block."""
 
@@ -46,8 +46,8 @@ class RemoteLost:
     sender: str = ""
 
 
-HearRemote: TypeAlias = Callable[[RemoteCommand | RemoteLost], object]
-"""Called with what a remote asks for, from any thread; returns at once."""
+RemoteListener: TypeAlias = Callable[[RemoteCommand | RemoteLost], object]
+"""Called with each request of a remote, from any thread; returns at once."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -80,10 +80,10 @@ class RemoteControl(Remote, ABC):
     )
 
     @abstractmethod
-    def listening(self, hear: HearRemote) -> AbstractContextManager[None]:
+    def listening(self, listener: RemoteListener) -> AbstractContextManager[None]:
         """Listen, in threads of its own, until the `with` is left; raises DeviceError.
 
-        What `hear` is called with later is ignored.
+        Calls of `listener` after that are ignored.
         """
 
 
@@ -93,7 +93,7 @@ class InputControl(RemoteControl):
 
     input: InputName = Field(description="NAME of the [Input NAME] of the line")
 
-    def listening(self, hear: HearRemote) -> AbstractContextManager[None]:
+    def listening(self, listener: RemoteListener) -> AbstractContextManager[None]:
         """Do nothing: the engine reads the input."""
         return nullcontext()
 
@@ -104,7 +104,7 @@ class InputControl(RemoteControl):
 
     @abstractmethod
     def command_of(self, seen: Sensed, was: bool) -> RemoteCommand | None:
-        """Return what a change of an input asks for; None: nothing.
+        """Return the request that a change of an input stands for; None: none.
 
         `was`: its last known level of this stream, also from before it was opened again.
         """
@@ -149,7 +149,7 @@ class RemoteRecorder(Remote, ABC):
 
 
 class WrongTokenError(ValueError):
-    """A message without the token: it is no sign of life of a sender."""
+    """A message without the token; it does not count as activity of the sender."""
 
 
 def is_loopback(host: str) -> bool:
@@ -188,9 +188,9 @@ def read_token(token_file: Path | None) -> str:
 
 
 def parse_command(text: str, token: str) -> tuple[Command, str]:
-    """Return the command and the sender's words; ValueError has the answer to the sender.
+    """Return the command and the sender's arguments; ValueError has the answer to the sender.
 
-    A message is `start`, `stop` or `status` and any words behind it, and before it
+    A message is `start`, `stop` or `status` and any arguments behind it, and before it
     `token TOKEN` if there is one.
     """
     given, rest = "", text.strip()
@@ -200,10 +200,10 @@ def parse_command(text: str, token: str) -> tuple[Command, str]:
         raise WrongTokenError("wrong token; begin with: token TOKEN")
     if len(text) > MOST_LETTERS:
         raise ValueError(f"a message has at most {MOST_LETTERS} letters")
-    word, _, words = rest.strip().partition(" ")
+    word, _, arguments = rest.strip().partition(" ")
     for command in _commands():
         if word.lower() == command:
-            return command, "".join(c for c in words.strip() if c.isprintable())
+            return command, "".join(c for c in arguments.strip() if c.isprintable())
     raise ValueError("unknown command; expected start, stop or status")
 
 

@@ -39,6 +39,13 @@ class Trigger(DebounceSettings, ABC):
 
     former_keys: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Keys that earlier versions had, and the values with which they are ignored."""
+    former_methods: ClassVar[Mapping[str, str]] = {
+        "forget": "reset",
+        "ask": "answer",
+        "sees": "bodyparts_visible",
+        "selected": "select_pose",
+    }
+    """Methods by their names in earlier versions."""
 
     camera: str = Field(
         "",
@@ -49,7 +56,7 @@ class Trigger(DebounceSettings, ABC):
         """Refuse a pose trigger that was written for an earlier version."""
         super().__init_subclass__()
         fields = [vars(kind).get("__annotations__", {}) for kind in cls.__mro__]
-        if "holds" in vars(cls) and not any("bodyparts" in each for each in fields):
+        if "holds" in vars(cls) and not any("bodyparts" in names for names in fields):
             raise TypeError(
                 f"class {cls.__name__}(Trigger) has no body parts: "
                 "derive it from PoseTrigger"
@@ -94,23 +101,23 @@ class BodyPartTrigger(Trigger):
         suffice, such as for a speed on the first frame.
         """
 
-    def selected(self, pose: Pose) -> Pose | None:
+    def select_pose(self, pose: Pose) -> Pose | None:
         """Return the pose that `holds` gets; None: the animal is not known."""
         return pose
 
-    def sees(self, pose: Pose) -> bool:
+    def bodyparts_visible(self, pose: Pose) -> bool:
         """Return whether all of `bodyparts` were seen."""
         if not len(pose.points):
             return False
         return all(x == x and y == y for x, y in pose.places(self.bodyparts))
 
-    def ask(self, pose: Pose, time_s: float) -> Answer:
+    def answer(self, pose: Pose, time_s: float) -> Answer:
         """Return the debounced answer; None: unknown."""
-        own = self.selected(pose)
-        if own is not None and self.sees(own):
-            answer = self.holds(own, time_s)
+        selected = self.select_pose(pose)
+        if selected is not None and self.bodyparts_visible(selected):
+            answer = self.holds(selected, time_s)
         else:
-            self.forget()
+            self.reset()
             answer = None
         return self.debounced(None if answer is None else bool(answer), time_s)
 
@@ -134,7 +141,7 @@ class PoseTrigger(BodyPartTrigger):
         """The animals that its settings name, by key."""
         return {"ANIMAL": (self.animal,)} if self.animal else {}
 
-    def selected(self, pose: Pose) -> Pose | None:
+    def select_pose(self, pose: Pose) -> Pose | None:
         """Return ANIMAL's pose; None: its identity is not known."""
         if len(pose.points) == 1 and self.animal == "1":
             return pose
@@ -173,7 +180,7 @@ class ContextTrigger(Trigger):
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
         """Return the answer; None when `context` does not suffice."""
 
-    def ask(self, context: TriggerContext, time_s: float) -> Answer:
+    def answer(self, context: TriggerContext, time_s: float) -> Answer:
         """Return the debounced answer; None: unknown."""
         return self.debounced(self.evaluate(context, time_s), time_s)
 

@@ -112,7 +112,7 @@ class EventRows:
             name=text_cell(edge.output),
             level=repr(edge.level),
             cause=text_cell(edge.cause),
-            decided_ns=edge.asked_ns,
+            decided_ns=edge.requested_ns,
             written_ns=edge.written_ns,
         )
 
@@ -140,7 +140,7 @@ class EventRows:
     def _write_ack(self, done: Acknowledged, edge: Edge | None, frame: str) -> None:
         chain = dict(self._chains.get(frame, {}))
         if edge is not None:
-            chain |= {"decided_ns": edge.asked_ns, "written_ns": edge.written_ns}
+            chain |= {"decided_ns": edge.requested_ns, "written_ns": edge.written_ns}
         self._write(
             "ack",
             done.acted_ns,
@@ -150,7 +150,7 @@ class EventRows:
             level=repr(done.level),
             cause=text_cell(edge.cause if edge is not None else done.cause),
             acted_ns=done.acted_ns,
-            acked_ns=done.heard_ns,
+            acked_ns=done.received_ns,
         )
 
     def sensed(self, seen: Sensed) -> None:
@@ -161,7 +161,7 @@ class EventRows:
             name=text_cell(seen.input),
             level=repr(float(seen.active)),
             acted_ns=seen.began_ns,
-            acked_ns=seen.heard_ns,
+            acked_ns=seen.received_ns,
             device_us=seen.device_us if seen.device_us >= 0 else "",
             text=f"count {seen.count}",
         )
@@ -176,7 +176,7 @@ class EventRows:
         """Return the edge that a device acknowledges, and the frame that caused it."""
         for edge, frame in reversed(self._edges):
             same = edge.output == done.output and edge.level == done.level
-            if same and edge.asked_ns <= done.sent_ns <= edge.written_ns:
+            if same and edge.requested_ns <= done.sent_ns <= edge.written_ns:
                 return edge, frame
         return None, ""
 

@@ -83,7 +83,12 @@ class _ContinuedEvents(EventRows):
 
     def acknowledged(self, done: Acknowledged) -> None:
         """Write an acknowledgement that is new."""
-        if (done.output, done.level, done.acted_ns, done.heard_ns) not in self._acked:
+        if (
+            done.output,
+            done.level,
+            done.acted_ns,
+            done.received_ns,
+        ) not in self._acked:
             super().acknowledged(done)
 
 

@@ -119,7 +119,7 @@ class RunWriter(Closing):
                 "pulse": pulse.number,
                 "time_s": time_cell(pulse.began_ns, self._start_ns),
                 "acted_ns": pulse.began_ns,
-                "acked_ns": pulse.heard_ns,
+                "acked_ns": pulse.received_ns,
                 "device_us": pulse.device_us,
             }
         )

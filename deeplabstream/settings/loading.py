@@ -13,7 +13,7 @@ from deeplabstream.core.command import CameraName, InputName, OutputName, Trigge
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files.rig_folder import use_for_settings
 from deeplabstream.plugins.camera import Camera
-from deeplabstream.plugins.discovery import Found, discover
+from deeplabstream.plugins.discovery import DiscoveredPlugins, discover
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
@@ -101,7 +101,7 @@ class _Reading:
         found = read_sections(text)
         self._words = found.words
         self._problems = list(found.problems)
-        self._found: dict[str, Found[Any]] = {
+        self._found: dict[str, DiscoveredPlugins[Any]] = {
             family: discover(folder, kind)
             for family, (folder, kind) in FAMILIES.items()
         }

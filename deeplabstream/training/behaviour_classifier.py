@@ -168,7 +168,7 @@ def examples(
     window = FeatureWindow(features)
     numbers, names, times = [], [], []
     for time_s, pose in poses:
-        found = window.look(pose, time_s)
+        found = window.update(pose, time_s)
         middle_s = time_s - features.window_s / 2
         name = next(
             (

@@ -48,7 +48,7 @@ class Behaviour(Hysteresis, ContextTrigger):
         name = of_animal(self.animal, self.behaviour)
         share = context.behaviours.get(name, context.behaviours.get(self.behaviour))
         if share is None or share != share:
-            self.forget()
+            self.reset()
             return None
         over = share - self.threshold
         return self.update(over if self.when == "above" else -over)

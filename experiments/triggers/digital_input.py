@@ -18,7 +18,7 @@ class InputTrigger(ContextTrigger):
     input: InputName = Field(description="NAME of the [Input NAME]")
 
     @abstractmethod
-    def tells(self, active: bool, count: int, time_s: float) -> bool:
+    def is_true(self, active: bool, count: int, time_s: float) -> bool:
         """Return the answer; `count` is how often it became active since the beginning."""
 
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
@@ -26,9 +26,9 @@ class InputTrigger(ContextTrigger):
         level = context.inputs.get(self.input, nan)
         count = context.inputs.get(f"{self.input}.count", nan)
         if level != level or count != count:
-            self.forget()
+            self.reset()
             return None
-        return self.tells(level > 0, int(count), time_s)
+        return self.is_true(level > 0, int(count), time_s)
 
 
 @settings(kw_only=True)
@@ -37,13 +37,13 @@ class InputIs(InputTrigger):
 
     _before: int | None = field(default=None, init=False, repr=False, compare=False)
 
-    def tells(self, active: bool, count: int, time_s: float) -> bool:
+    def is_true(self, active: bool, count: int, time_s: float) -> bool:
         """Return whether it is active or became so: the shortest lick is not missed."""
         before, self._before = self._before, count
         return active or (before is not None and count > before)
 
-    def forget(self) -> None:
-        """Forget what was counted."""
+    def reset(self) -> None:
+        """Discard the counts."""
         self._before = None
 
 
@@ -57,7 +57,7 @@ class InputCount(InputTrigger):
         default_factory=deque, init=False, repr=False, compare=False
     )
 
-    def tells(self, active: bool, count: int, time_s: float) -> bool:
+    def is_true(self, active: bool, count: int, time_s: float) -> bool:
         """Return whether it was counted often enough since `within_s` ago."""
         counts = self._counts
         counts.append((time_s, count))
@@ -65,6 +65,6 @@ class InputCount(InputTrigger):
             counts.popleft()
         return count - counts[0][1] >= self.times
 
-    def forget(self) -> None:
-        """Forget what was counted."""
+    def reset(self) -> None:
+        """Discard the counts."""
         self._counts.clear()

@@ -122,5 +122,5 @@ class HeadDirectionRegion(HeadDirection):
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether both conditions hold; False if one is known to fail."""
         inside = [self.region.has(x, y) for x, y in pose.places(self.bodyparts)]
-        there = all(inside) if self.head == "inside" else not any(inside)
-        return self.faces(pose, self.point) if there else False
+        in_place = all(inside) if self.head == "inside" else not any(inside)
+        return self.faces(pose, self.point) if in_place else False

@@ -32,7 +32,7 @@ class Hysteresis(DebounceSettings):
         self._over = by >= (-self.exit_margin if self._over else self.enter_margin)
         return self._over
 
-    def forget(self) -> None:
-        """Forget the last answer."""
+    def reset(self) -> None:
+        """Discard the last answer."""
         self._over = False
-        super().forget()
+        super().reset()

@@ -46,8 +46,8 @@ class LineCrossing(PoseTrigger):
             return False
         return self.to in ("both", "right" if self._side(here) > 0 else "left")
 
-    def forget(self) -> None:
-        """Forget where it was."""
+    def reset(self) -> None:
+        """Discard the last position."""
         self._before = None
 
     def _side(self, point: tuple[float, float]) -> float:

@@ -41,8 +41,8 @@ class LocomotionTrigger(PoseTrigger):
             return None
         return time_s - then_s, x - then_x, y - then_y
 
-    def forget(self) -> None:
-        """Forget where it was."""
+    def reset(self) -> None:
+        """Discard the last position."""
         self._past.clear()
 
 
@@ -100,8 +100,8 @@ class Freezing(PoseTrigger):
             return True
         return False if self._moved else None
 
-    def forget(self) -> None:
-        """Forget where it was."""
+    def reset(self) -> None:
+        """Discard the last position."""
         self._since, self._moved = None, False
 
 

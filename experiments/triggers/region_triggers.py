@@ -33,8 +33,8 @@ class RegionTrigger(PoseTrigger):
     )
     _inside: bool | None = field(default=None, init=False, repr=False, compare=False)
 
-    def forget(self) -> None:
-        """Forget where it was."""
+    def reset(self) -> None:
+        """Discard the last position."""
         self._inside = None
 
     def inside_now(self, pose: Pose, how: Literal["all", "any"], first: bool) -> bool:

@@ -46,7 +46,7 @@ class Distance(Hysteresis, BodyPartTrigger):
         """ANIMALS."""
         return {"ANIMALS": self.animals}
 
-    def selected(self, pose: Pose) -> Pose | None:
+    def select_pose(self, pose: Pose) -> Pose | None:
         """Return the pose if the identities are known or make no difference."""
         one, other = (pose.animal(word) for word in self.animals)
         if one is None or other is None:
@@ -59,7 +59,7 @@ class Distance(Hysteresis, BodyPartTrigger):
                 return None
         return pose
 
-    def sees(self, pose: Pose) -> bool:
+    def bodyparts_visible(self, pose: Pose) -> bool:
         """Return whether both body parts were seen."""
         return _known(self._places(pose))
 
@@ -90,7 +90,7 @@ class AnyAnimalInside(BodyPartTrigger):
         "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
     )
 
-    def sees(self, pose: Pose) -> bool:
+    def bodyparts_visible(self, pose: Pose) -> bool:
         """Return whether the body parts of an animal were seen."""
         return len(pose.points) > 0 and pose.knows(self.bodyparts)
 

@@ -104,7 +104,7 @@ void obey(const Frame &frame) {
     Quiet quiet;
     heard_us = time_us;
   }
-  if (frame.kind == BEAT && frame.length == 0) {
+  if (frame.kind == HEARTBEAT && frame.length == 0) {
     time_us = outputs_beat();
     status = OK;
   } else if (frame.kind == SET && frame.length == 2) {
@@ -124,7 +124,7 @@ void obey(const Frame &frame) {
   } else if (frame.kind == GENERATE && frame.length == 13) {
     status = pulses_generate(payload[0], read32(payload + 1), read32(payload + 5),
                              read16(payload + 9), read16(payload + 11));
-  } else if (frame.kind == ASK_STATE && frame.length == 0) {
+  } else if (frame.kind == GET_STATE && frame.length == 0) {
     tell_state(frame.sequence);
     return;
   }

@@ -21,8 +21,8 @@ enum Kind : uint8_t {
   SET = 0x03,        // pin u8, level u8
   TRAIN = 0x04,      // pin u8, level u8, width_us u32, period_us u32, count u32
   ALL_OFF = 0x05,
-  BEAT = 0x06,       // heartbeat of the program's loop: the only message that resets the watchdog
-  ASK_STATE = 0x07,
+  HEARTBEAT = 0x06,  // heartbeat of the program's loop: the only message that resets the watchdog
+  GET_STATE = 0x07,
   SYNC = 0x08,       // pin u8, pattern u8, first u32: number of the first code, or seed;
                      // period_us u32: from code to code, or mean interval. Since 1.1;
                      // FLASHES, which end when no command arrives for SILENCE_US, since 1.2
@@ -64,7 +64,7 @@ enum Cause : uint8_t {
   NONE = 0,
   TRAIN_END = 1,
   LIMIT = 2,         // longer on than CONFIGURE allows
-  WATCHDOG = 3,      // no BEAT for too long
+  WATCHDOG = 3,      // no HEARTBEAT for too long
   GARBLED = 4,       // a frame with a wrong checksum or length
   SEQUENCE = 5,      // a frame is missing, or came twice
   OVERFLOW_ = 6,     // more events than could be sent

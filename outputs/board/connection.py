@@ -121,11 +121,11 @@ class BoardConnection:
             yield self
         finally:
             with suppress(DeviceError):  # the cause was reported before
-                self.ask(MessageType.ALL_OFF, b"")
+                self.request(MessageType.ALL_OFF, b"")
             self._closing = True
             thread.join()
 
-    def ask(self, kind: MessageType, payload: bytes, pin: int = -1) -> None:
+    def request(self, kind: MessageType, payload: bytes, pin: int = -1) -> None:
         """Send a command and wait until the board has answered it."""
         sequence = self.send(kind, payload, pin)
         with self._answered:
@@ -139,7 +139,7 @@ class BoardConnection:
     def _is_closed(self, kind: MessageType) -> bool:
         """Return whether commands are refused; a board that tripped still reports its state."""
         return bool(self.broken) and not (
-            self.tripped and kind is MessageType.ASK_STATE
+            self.tripped and kind is MessageType.GET_STATE
         )
 
     def send(
@@ -180,26 +180,28 @@ class BoardConnection:
     def _listen(self) -> None:
         try:
             while not self._closing:
-                asked_ns = time.perf_counter_ns()
+                requested_ns = time.perf_counter_ns()
                 data = self._read()
-                heard_ns = time.perf_counter_ns()
+                received_ns = time.perf_counter_ns()
                 for coded in self._splitter.packets(data):
-                    self._heard(decode_packet(coded, self.session), heard_ns)
-                self._check_timeout(asked_ns)
-                if heard_ns - self._sent_ns > COMPARE_NS and not self.broken:
-                    self.send(MessageType.ASK_STATE, b"")
+                    self._process_packet(
+                        decode_packet(coded, self.session), received_ns
+                    )
+                self._check_timeout(requested_ns)
+                if received_ns - self._sent_ns > COMPARE_NS and not self.broken:
+                    self.send(MessageType.GET_STATE, b"")
         except Exception as error:  # a callback may fail in any way
             self._break(str(error) or type(error).__name__)
 
-    def _check_timeout(self, asked_ns: int) -> None:
-        """Raise a DeviceError if an answer that was late at `asked_ns` is still missing.
+    def _check_timeout(self, requested_ns: int) -> None:
+        """Raise a DeviceError if an answer that was late at `requested_ns` is still missing.
 
-        The port was read after `asked_ns`: an answer that waited there while this process
+        The port was read after `requested_ns`: an answer that waited there while this process
         was held up is not missing.
         """
         with self._lock:
             oldest = next(iter(self._unanswered.values()), None)
-        if oldest is not None and asked_ns - oldest.sent_ns > ANSWER_S * 1e9:
+        if oldest is not None and requested_ns - oldest.sent_ns > ANSWER_S * 1e9:
             raise DeviceError(self._silence)
 
     @property
@@ -212,13 +214,13 @@ class BoardConnection:
                 return
             self.broken = text
             self._answered.notify_all()
-        for hear in [*self.listeners.values()]:
+        for listener in [*self.listeners.values()]:
             with suppress(
                 Exception
             ):  # it can't be recorded; the connection has failed anyway
-                hear(InputBroken(text))
+                listener(InputBroken(text))
 
-    def _heard(self, frame: Packet, heard_ns: int) -> None:
+    def _process_packet(self, frame: Packet, received_ns: int) -> None:
         if frame.kind == MessageType.IDENTITY:  # an answer to one of several HELLOs
             self._expected = (frame.sequence + 1) % 256
             return
@@ -228,31 +230,31 @@ class BoardConnection:
         match frame.kind:
             case MessageType.ACK:
                 sequence, status, board_us = frame.numbers("BBI")
-                self._acknowledged(sequence, Status(status), board_us, heard_ns)
+                self._acknowledged(sequence, Status(status), board_us, received_ns)
             case MessageType.STATE:
                 self.last_state = frame.numbers("BBBI")
                 if sent := self._take(self.last_state[0]):
-                    self._clock.learn(self.last_state[3], heard_ns, sent.sent_ns)
+                    self._clock.learn(self.last_state[3], received_ns, sent.sent_ns)
             case MessageType.INPUT_CHANGED:
                 pin, high, board_us = frame.numbers("BBI")
                 first = pin not in self.seen
                 self.seen.add(pin)
-                moment_ns = min(self._clock.moment(board_us), heard_ns)
+                moment_ns = min(self._clock.moment(board_us), received_ns)
                 count_us = self._clock.unwrapped(board_us)
-                change = PinChange(bool(high), moment_ns, heard_ns, first, count_us)
-                self._tell(pin, change)
+                change = PinChange(bool(high), moment_ns, received_ns, first, count_us)
+                self._notify(pin, change)
             case MessageType.PULSE:
                 pin, number, board_us = frame.numbers("BII")
-                self._pulsed(pin, number, board_us, heard_ns)
+                self._pulsed(pin, number, board_us, received_ns)
             case MessageType.WENT_OFF:
                 pin, cause, board_us = frame.numbers("BBI")
-                moment_ns = min(self._clock.moment(board_us), heard_ns)
+                moment_ns = min(self._clock.moment(board_us), received_ns)
                 moment_ns = max(moment_ns, self._acted_ns.get(pin, 0))
                 why = CAUSES.get(Cause(cause), "board")
                 self.tripped |= cause == Cause.WATCHDOG
-                self._tell(
+                self._notify(
                     pin,
-                    DeviceReport(0.0, moment_ns, moment_ns, heard_ns, board_us, why),
+                    DeviceReport(0.0, moment_ns, moment_ns, received_ns, board_us, why),
                 )
                 if cause != Cause.TRAIN_END:
                     self._break(trip_text(self.port.name, cause))
@@ -260,17 +262,17 @@ class BoardConnection:
                 self.tripped = True
                 self._break(trip_text(self.port.name, frame.numbers("B")[0]))
 
-    def _pulsed(self, pin: int, number: int, board_us: int, heard_ns: int) -> None:
+    def _pulsed(self, pin: int, number: int, board_us: int, received_ns: int) -> None:
         if number == TOO_MANY_PULSES:
-            self._tell(pin, InputBroken(noise_text(self.port.name, pin)))
+            self._notify(pin, InputBroken(noise_text(self.port.name, pin)))
             return
-        moment_ns = min(self._clock.moment(board_us), heard_ns)
+        moment_ns = min(self._clock.moment(board_us), received_ns)
         unwrapped_us = self._clock.unwrapped(board_us)
-        self._tell(pin, PinPulse(number, moment_ns, heard_ns, unwrapped_us))
+        self._notify(pin, PinPulse(number, moment_ns, received_ns, unwrapped_us))
 
-    def _tell(self, pin: int, news: News) -> None:
-        if hear := self.listeners.get(pin):
-            hear(news)
+    def _notify(self, pin: int, news: News) -> None:
+        if listener := self.listeners.get(pin):
+            listener(news)
 
     def _take(self, sequence: int) -> _Sent | None:
         with self._answered:
@@ -279,7 +281,7 @@ class BoardConnection:
         return sent
 
     def _acknowledged(
-        self, sequence: int, status: Status, board_us: int, heard_ns: int
+        self, sequence: int, status: Status, board_us: int, received_ns: int
     ) -> None:
         with self._lock:
             sent = self._unanswered.get(sequence)
@@ -287,10 +289,12 @@ class BoardConnection:
             raise DeviceError(f"{self.port.name} answered a command that was not sent")
         if status is not Status.OK:
             raise DeviceError(refusal(self.port.name, status, sent.pin))
-        self._clock.learn(board_us, heard_ns, sent.sent_ns)
+        self._clock.learn(board_us, received_ns, sent.sent_ns)
         if sent.kind in (MessageType.SET, MessageType.TRAIN):
-            acted_ns = min(max(self._clock.moment(board_us), sent.sent_ns), heard_ns)
+            acted_ns = min(max(self._clock.moment(board_us), sent.sent_ns), received_ns)
             self._acted_ns[sent.pin] = acted_ns
-            done = DeviceReport(sent.level, sent.sent_ns, acted_ns, heard_ns, board_us)
-            self._tell(sent.pin, done)
+            done = DeviceReport(
+                sent.level, sent.sent_ns, acted_ns, received_ns, board_us
+            )
+            self._notify(sent.pin, done)
         self._take(sequence)

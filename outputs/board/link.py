@@ -24,7 +24,7 @@ from .status_messages import News, old_firmware_text
 class BoardLink(BoardConnection):
     """An open board. Commands may be sent from any thread."""
 
-    _beat_ns = 0
+    _heartbeat_ns = 0
 
     @contextmanager
     def pin(
@@ -32,12 +32,12 @@ class BoardLink(BoardConnection):
         number: int,
         mode: Mode,
         value_s: float,
-        hear: Callable[[News], object],
+        listener: Callable[[News], object],
         watchdog_ms: int = 0,
     ) -> Iterator[None]:
         """Use a pin; `value_s` is its maximum on-time, or its debounce time.
 
-        Waits for the board's answer; DeviceError: it refuses. `hear` is called with each
+        Waits for the board's answer; DeviceError: it refuses. `listener` is called with each
         message about this pin, by the thread that reads.
         """
         payload = struct.pack("<BBI", number, mode, round(value_s * 1e6))
@@ -45,10 +45,10 @@ class BoardLink(BoardConnection):
             payload += struct.pack("<H", watchdog_ms)
         if number in self.listeners:
             raise DeviceError(f"pin {number} of {self.port.name} is used twice")
-        self.listeners[number] = hear
+        self.listeners[number] = listener
         self.seen.discard(number)
         try:
-            self.ask(MessageType.CONFIGURE, payload, number)
+            self.request(MessageType.CONFIGURE, payload, number)
             yield
         finally:
             del self.listeners[number]
@@ -60,9 +60,9 @@ class BoardLink(BoardConnection):
         pattern: Pattern,
         first: int,
         period_s: float,
-        hear: Callable[[News], object],
+        listener: Callable[[News], object],
     ) -> Iterator[None]:
-        """Emit a sync signal on a pin; `hear` is called with each edge.
+        """Emit a sync signal on a pin; `listener` is called with each edge.
 
         `first` is the number of the first barcode, or the seed of random pulses or flashes.
         DeviceError: the firmware is too old, or the board refuses.
@@ -75,17 +75,17 @@ class BoardLink(BoardConnection):
             raise DeviceError(old_firmware_text(*version, what, needed))
         if number in self.listeners:
             raise DeviceError(f"pin {number} of {self.port.name} is used twice")
-        self.listeners[number] = hear
+        self.listeners[number] = listener
         self.seen.add(number)
         period_us = round(period_s * 1e6)
         start = struct.pack("<BBII", number, pattern, first, period_us)
         try:
-            self.ask(MessageType.SYNC, start, number)
+            self.request(MessageType.SYNC, start, number)
             yield
         finally:
             with suppress(DeviceError):  # the cause was reported before
                 stop = struct.pack("<BBII", number, Pattern.NONE, 0, 0)
-                self.ask(MessageType.SYNC, stop, number)
+                self.request(MessageType.SYNC, stop, number)
             del self.listeners[number]
 
     @contextmanager
@@ -94,16 +94,16 @@ class BoardLink(BoardConnection):
         number: int,
         side: PulseSide,
         dead_s: float,
-        hear: Callable[[News], object],
+        listener: Callable[[News], object],
     ) -> Iterator[None]:
-        """Count the pulses at a pin from 0 on; `hear` is called with each.
+        """Count the pulses at a pin from 0 on; `listener` is called with each.
 
         Edges within `dead_s` of a pulse are ignored. DeviceError: the firmware is too old,
         or the board refuses, such as a pin without an interrupt.
         """
         start = struct.pack("<BBH", number, side, round(dead_s * 1e6))
         stop = struct.pack("<BBH", number, PulseSide.NO_COUNT, 0)
-        with self._pulses(number, MessageType.COUNT_PULSES, start, stop, hear):
+        with self._pulses(number, MessageType.COUNT_PULSES, start, stop, listener):
             yield
 
     @contextmanager
@@ -113,9 +113,9 @@ class BoardLink(BoardConnection):
         rate: float,
         width_s: float,
         dither_s: float,
-        hear: Callable[[News], object],
+        listener: Callable[[News], object],
     ) -> Iterator[None]:
-        """Generate pulses at a pin; `hear` is called with each.
+        """Generate pulses at a pin; `listener` is called with each.
 
         Each pulse is up to `dither_s` later than regular, at random. The board stops by
         itself when this program dies.
@@ -124,7 +124,7 @@ class BoardLink(BoardConnection):
         numbers = round(1e9 / rate), width_us, dither_us, secrets.randbelow(65535) + 1
         start = struct.pack("<BIIHH", number, *numbers)
         stop = struct.pack("<BIIHH", number, 0, 0, 0, 0)
-        with self._pulses(number, MessageType.GENERATE, start, stop, hear):
+        with self._pulses(number, MessageType.GENERATE, start, stop, listener):
             yield
 
     @contextmanager
@@ -134,7 +134,7 @@ class BoardLink(BoardConnection):
         kind: MessageType,
         start: bytes,
         stop: bytes,
-        hear: Callable[[News], object],
+        listener: Callable[[News], object],
     ) -> Iterator[None]:
         if self.firmware < PULSE_FIRMWARE:
             version = self.port.name, self.firmware
@@ -143,13 +143,13 @@ class BoardLink(BoardConnection):
             )
         if number in self.listeners:
             raise DeviceError(f"pin {number} of {self.port.name} is used twice")
-        self.listeners[number] = hear
+        self.listeners[number] = listener
         try:
-            self.ask(kind, start, number)
+            self.request(kind, start, number)
             yield
         finally:
             with suppress(DeviceError):  # the cause was reported before
-                self.ask(kind, stop, number)
+                self.request(kind, stop, number)
             del self.listeners[number]
 
     def set(self, pin: int, level: float) -> None:
@@ -168,11 +168,11 @@ class BoardLink(BoardConnection):
         numbers = struct.pack(layout, pin, duty, width_us, period_us, count)
         self.send(MessageType.TRAIN, numbers, pin, level)
 
-    def beat(self, now_ns: int, every_ns: int) -> None:
+    def heartbeat(self, now_ns: int, every_ns: int) -> None:
         """Send a heartbeat of the loop, at most every `every_ns`."""
-        if now_ns - self._beat_ns >= every_ns:
-            self._beat_ns = now_ns
-            self.send(MessageType.BEAT, b"")
+        if now_ns - self._heartbeat_ns >= every_ns:
+            self._heartbeat_ns = now_ns
+            self.send(MessageType.HEARTBEAT, b"")
 
     @property
     def used(self) -> bool:
@@ -181,5 +181,5 @@ class BoardLink(BoardConnection):
 
     def state(self) -> tuple[Cause, int]:
         """Return why the board switched off, and which of its outputs are high."""
-        self.ask(MessageType.ASK_STATE, b"")
+        self.request(MessageType.GET_STATE, b"")
         return Cause(self.last_state[1]), self.last_state[2]

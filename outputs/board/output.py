@@ -13,10 +13,10 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream import (
     DeviceError,
     DeviceReport,
-    Hear,
     Input,
     InputBroken,
     InputLevel,
+    InputListener,
     Output,
     Write,
 )
@@ -27,7 +27,7 @@ from .link import BoardLink
 from .protocol import BAUDRATE, LONGEST_ON_S, Mode, Pattern
 from .status_messages import News, PinChange
 
-BEAT_EVERY_NS = 20_000_000
+HEARTBEAT_EVERY_NS = 20_000_000
 """Minimum time between heartbeats."""
 GRACE_S = 0.1
 """The board's own limit is this much longer than MAX_ON_S of the program."""
@@ -75,7 +75,7 @@ class BoardPin(Output):
         with link_to(self.port) as link:
             write = _BoardWrite(link, self.pin)
             limit_s = self.max_on_s + GRACE_S
-            with link.pin(self.pin, mode, limit_s, write.heard, self.watchdog_ms):
+            with link.pin(self.pin, mode, limit_s, write.receive, self.watchdog_ms):
                 yield write
 
 
@@ -85,7 +85,7 @@ class _BoardWrite:
 
     link: BoardLink
     pin: int
-    hear: Callable[[DeviceReport], object] = lambda done: None
+    on_report: Callable[[DeviceReport], object] = lambda done: None
 
     def __call__(self, level: float) -> None:
         self.link.set(self.pin, level)
@@ -93,16 +93,16 @@ class _BoardWrite:
     def train(self, level: float, width_s: float, period_s: float, count: int) -> None:
         self.link.train(self.pin, level, width_s, period_s, count)
 
-    def beat(self, now_ns: int) -> None:
-        self.link.beat(now_ns, BEAT_EVERY_NS)
+    def heartbeat(self, now_ns: int) -> None:
+        self.link.heartbeat(now_ns, HEARTBEAT_EVERY_NS)
 
     def check(self) -> None:
         if self.link.broken:
             raise DeviceError(self.link.broken)
 
-    def heard(self, news: News) -> None:
+    def receive(self, news: News) -> None:
         if isinstance(news, DeviceReport):
-            self.hear(news)
+            self.on_report(news)
 
 
 @settings(frozen=True, kw_only=True)
@@ -126,21 +126,21 @@ class BoardInput(Input):
     )
 
     @contextmanager
-    def opened(self, hear: Hear) -> Iterator[None]:
+    def opened(self, listener: InputListener) -> Iterator[None]:
         """Open the board, or join its outputs."""
 
-        def heard(news: News) -> None:
+        def receive(news: News) -> None:
             if isinstance(news, PinChange):
                 active = news.high is not self.active_low
-                times = news.began_ns, news.heard_ns
-                hear(InputLevel(active, *times, news.first, news.board_us))
+                times = news.began_ns, news.received_ns
+                listener(InputLevel(active, *times, news.first, news.board_us))
             elif isinstance(news, InputBroken):
-                hear(news)
+                listener(news)
 
         mode = Mode.PULLED_UP_IN if self.pull_up else Mode.DIGITAL_IN
         with (
             link_to(self.port) as link,
-            link.pin(self.pin, mode, self.debounce_ms / 1e3, heard),
+            link.pin(self.pin, mode, self.debounce_ms / 1e3, receive),
         ):
             yield
 
@@ -173,22 +173,22 @@ class BoardSync(Input):
             raise ValueError(f"EVERY_S: must be {least:g} or more with this PATTERN")
 
     @contextmanager
-    def opened(self, hear: Hear) -> Iterator[None]:
+    def opened(self, listener: InputListener) -> Iterator[None]:
         """Open the board, or join its outputs; start the signal."""
 
-        def heard(news: News) -> None:
+        def receive(news: News) -> None:
             if isinstance(news, PinChange):
-                times = news.began_ns, news.heard_ns
-                hear(InputLevel(news.high, *times, news.first, news.board_us))
+                times = news.began_ns, news.received_ns
+                listener(InputLevel(news.high, *times, news.first, news.board_us))
             elif isinstance(news, InputBroken):
-                hear(news)
+                listener(news)
 
         pattern = Pattern[_PATTERNS[self.pattern]]
         first = secrets.randbelow(2**31) + 1
         with link_to(self.port) as link:
             now_ns = time.perf_counter_ns()
-            hear(InputLevel(False, now_ns, now_ns, True))
-            with link.sync(self.pin, pattern, first, self.every_s, heard):
+            listener(InputLevel(False, now_ns, now_ns, True))
+            with link.sync(self.pin, pattern, first, self.every_s, receive):
                 yield
 
 

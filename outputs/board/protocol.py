@@ -33,8 +33,8 @@ class MessageType(IntEnum):
     SET = 0x03
     TRAIN = 0x04
     ALL_OFF = 0x05
-    BEAT = 0x06
-    ASK_STATE = 0x07
+    HEARTBEAT = 0x06
+    GET_STATE = 0x07
     SYNC = 0x08
     COUNT_PULSES = 0x10
     GENERATE = 0x11

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Hear, InputBroken, InputPulse, PulseInput
+from deeplabstream import InputBroken, InputListener, InputPulse, PulseInput
 
 from .output import link_to
 from .protocol import PulseSide
@@ -39,12 +39,12 @@ class BoardPulses(PulseInput):
     )
 
     @contextmanager
-    def opened(self, hear: Hear) -> Iterator[None]:
+    def opened(self, listener: InputListener) -> Iterator[None]:
         """Open the board, or join its outputs; count from 0."""
         side = PulseSide[self.edge.upper()]
         with (
             link_to(self.port) as link,
-            link.counter(self.pin, side, self.dead_ms / 1e3, _passed_on(hear)),
+            link.counter(self.pin, side, self.dead_ms / 1e3, _forward_pulses(listener)),
         ):
             yield
 
@@ -86,23 +86,25 @@ class BoardTrigger(PulseInput):
         return min(0.065, self.dither / 100 / self.rate)
 
     @contextmanager
-    def opened(self, hear: Hear) -> Iterator[None]:
+    def opened(self, listener: InputListener) -> Iterator[None]:
         """Open the board, or join its outputs; generate pulses until the end."""
         numbers = self.pin, self.rate, self.width_ms / 1e3, self._dither_s
         with (
             link_to(self.port) as link,
-            link.generator(*numbers, _passed_on(hear)),
+            link.generator(*numbers, _forward_pulses(listener)),
         ):
             yield
 
 
-def _passed_on(hear: Hear) -> Callable[[News], None]:
-    """Return a listener of a pin that tells `hear` about its pulses."""
+def _forward_pulses(listener: InputListener) -> Callable[[News], None]:
+    """Return a listener of a pin that passes its pulses to `listener`."""
 
-    def heard(news: News) -> None:
+    def receive(news: News) -> None:
         if isinstance(news, PinPulse):
-            hear(InputPulse(news.number, news.began_ns, news.heard_ns, news.board_us))
+            listener(
+                InputPulse(news.number, news.began_ns, news.received_ns, news.board_us)
+            )
         elif isinstance(news, InputBroken):
-            hear(news)
+            listener(news)
 
-    return heard
+    return receive

@@ -15,7 +15,7 @@ class PinChange:
     high: bool
     began_ns: int
     """Start of the change, from the board's clock, on the run's clock."""
-    heard_ns: int
+    received_ns: int
     first: bool
     """The level at configuration, not a change."""
     board_us: int
@@ -30,7 +30,7 @@ class PinPulse:
     """From 0 since counting began; a gap: pulses whose times are not known."""
     began_ns: int
     """Its start, from the board's clock, on the run's clock."""
-    heard_ns: int
+    received_ns: int
     board_us: int
     """Its start by the board's clock, from its first message on."""
 
@@ -77,9 +77,9 @@ def old_firmware_text(
     port: str, firmware: tuple[int, int], what: str, needed: tuple[int, int]
 ) -> str:
     """Return the message about a board whose firmware is too old: "sync signals need"."""
-    has, wanted = (".".join(map(str, each)) for each in (firmware, needed))
+    has, requires = (".".join(map(str, v)) for v in (firmware, needed))
     return (
-        f"the board at {port} has firmware {has}; {what} {wanted}: "
+        f"the board at {port} has firmware {has}; {what} {requires}: "
         "upload the firmware of this program (docs/board.md)"
     )
 
@@ -121,14 +121,16 @@ class BoardClock:
         """Minimum delay of answers; 0 before the first one."""
         return (self._round_trip_ns or 0) // 2
 
-    def learn(self, board_us: int, heard_ns: int, sent_ns: int | None = None) -> None:
-        """Compare the clocks: the board sent `board_us`, and it arrived at `heard_ns`."""
+    def learn(
+        self, board_us: int, received_ns: int, sent_ns: int | None = None
+    ) -> None:
+        """Compare the clocks: the board sent `board_us`, and it arrived at `received_ns`."""
         if sent_ns is not None:
-            shortest_ns = heard_ns - sent_ns
+            shortest_ns = received_ns - sent_ns
             if self._round_trip_ns is not None:
                 shortest_ns = min(shortest_ns, self._round_trip_ns)
             self._round_trip_ns = shortest_ns
-        self._synchroniser.moment(self._unwrap.number(board_us) * 1000, heard_ns)
+        self._synchroniser.moment(self._unwrap.number(board_us) * 1000, received_ns)
 
     def moment(self, board_us: int) -> int:
         """Return a moment of the board on the run's clock, in ns."""

@@ -67,7 +67,7 @@ def run_watchdog_test(
     with link_to(port) as link:
         if link.used:
             raise DeviceError(f"{port} is in use; stop the rig first")
-        with link.pin(pin, Mode.DIGITAL_OUT, LONGEST_S, events.hear, watchdog_ms):
+        with link.pin(pin, Mode.DIGITAL_OUT, LONGEST_S, events.receive, watchdog_ms):
             link.set(pin, 1.0)
             on = events.until(lambda done: done.level > 0)
             off = events.until(lambda done: done.cause == "board watchdog")
@@ -94,13 +94,13 @@ class _PinEvents:
 
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self._stopped = stopped
-        self._heard: list[DeviceReport] = []
+        self._reports: list[DeviceReport] = []
         self._change = threading.Condition()
 
-    def hear(self, news: News) -> None:
+    def receive(self, news: News) -> None:
         if isinstance(news, DeviceReport):
             with self._change:
-                self._heard.append(news)
+                self._reports.append(news)
                 self._change.notify_all()
 
     def until(self, which: Callable[[DeviceReport], bool]) -> DeviceReport | None:
@@ -108,6 +108,8 @@ class _PinEvents:
         give_up_s = time.perf_counter() + _PATIENCE_S
         with self._change:
             while not (self._stopped() or time.perf_counter() > give_up_s):
-                if self._change.wait_for(lambda: any(map(which, self._heard)), _LOOK_S):
+                if self._change.wait_for(
+                    lambda: any(map(which, self._reports)), _LOOK_S
+                ):
                     break
-            return next(filter(which, self._heard), None)
+            return next(filter(which, self._reports), None)

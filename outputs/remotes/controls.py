@@ -18,10 +18,10 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream import (
     MOST_LETTERS,
     DeviceError,
-    HearRemote,
     InputControl,
     RemoteCommand,
     RemoteControl,
+    RemoteListener,
     RemoteLost,
     Sensed,
     WrongTokenError,
@@ -67,7 +67,7 @@ class InputStart(InputControl):
         return self.stops == "next"
 
     def command_of(self, seen: Sensed, was: bool) -> RemoteCommand | None:
-        """Return start or stop; the level at opening is no start."""
+        """Return start or stop; the level at opening does not start anything."""
         times = seen.began_ns, f"[Input {self.input}]", f"activation {seen.count}"
         if not seen.active:
             stops = self.stops == "off" and was
@@ -105,8 +105,8 @@ class _Listener(RemoteControl):
         check_listener(self.host, self.token_file)
 
 
-def _ask(
-    text: str, token: str, sender: str, hear: HearRemote
+def _execute_request(
+    text: str, token: str, sender: str, listener: RemoteListener
 ) -> tuple[str | None, str]:
     """Pass a message on; return its command and the answer to its sender.
 
@@ -114,13 +114,13 @@ def _ask(
     """
     now_ns = time.perf_counter_ns()
     try:
-        command, words = parse_command(text, token)
+        command, arguments = parse_command(text, token)
     except WrongTokenError as error:
         return None, f"error: {error}"
     except ValueError as error:
         return "", f"error: {error}"
     answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-    hear(RemoteCommand(command, now_ns, sender, words, answers.put))
+    listener(RemoteCommand(command, now_ns, sender, arguments, answers.put))
     try:
         return command, answers.get(timeout=ANSWER_S)
     except queue.Empty:
@@ -132,11 +132,11 @@ class TcpStart(_Listener):
     """Listens for lines over TCP: `start`, `stop` or `status`; answers each with one line."""
 
     @contextmanager
-    def listening(self, hear: HearRemote) -> Iterator[None]:
+    def listening(self, listener: RemoteListener) -> Iterator[None]:
         """Open the port."""
         token = read_token(self.token_file)
         try:
-            server = _Server((self.host, self.port), token, self.silent_s, hear)
+            server = _Server((self.host, self.port), token, self.silent_s, listener)
         except OSError as error:
             raise DeviceError(
                 f"HOST = {self.host}, PORT = {self.port} can't be used: "
@@ -158,11 +158,15 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = sys.platform != "win32"  # there it would share the port
 
     def __init__(
-        self, place: tuple[str, int], token: str, silent_s: float, hear: HearRemote
+        self,
+        place: tuple[str, int],
+        token: str,
+        silent_s: float,
+        listener: RemoteListener,
     ) -> None:
         if ":" in place[0]:
             self.address_family = socket.AF_INET6
-        self.token, self.silent_s, self.hear = token, silent_s, hear
+        self.token, self.silent_s, self.listener = token, silent_s, listener
         self.links: dict[socket.socket, bool] = {}
         """Open connections, oldest first: whether each has sent a valid command."""
         self.closed = False
@@ -228,7 +232,9 @@ class _Lines(socketserver.StreamRequestHandler):
                     break  # half a line: the connection broke
                 if not text:
                     continue
-                command, answer = _ask(text, server.token, sender, server.hear)
+                command, answer = _execute_request(
+                    text, server.token, sender, server.listener
+                )
                 with server.lock:
                     if command and link in server.links:
                         server.links[link] = True
@@ -240,7 +246,7 @@ class _Lines(socketserver.StreamRequestHandler):
         finally:
             with server.lock:
                 server.links.pop(link, None)
-            server.hear(RemoteLost(lost, sender))
+            server.listener(RemoteLost(lost, sender))
 
     def _refuse(self, line: bytes) -> None:
         """Answer after the end of the line, so that its sender gets the answer."""
@@ -262,7 +268,7 @@ class ZmqStart(_Listener):
             )
 
     @contextmanager
-    def listening(self, hear: HearRemote) -> Iterator[None]:
+    def listening(self, listener: RemoteListener) -> Iterator[None]:
         """Open the port."""
         import zmq
 
@@ -281,25 +287,25 @@ class ZmqStart(_Listener):
             ended = threading.Event()
 
             def serve() -> None:
-                heard_s, started = time.perf_counter(), False
+                received_s, started = time.perf_counter(), False
                 done = "ok", *_BUSY.values()  # it may do it, or be doing it
                 while not ended.is_set():
-                    asked_s = time.perf_counter()
+                    requested_s = time.perf_counter()
                     if link.poll(round(_TURN_S * 1e3)):
                         parts = link.recv_multipart()
                         text = b" ".join(parts).decode("utf-8", "replace")
-                        command, answer = _ask(text, token, place, hear)
+                        command, answer = _execute_request(text, token, place, listener)
                         if command is not None:
-                            heard_s = time.perf_counter()
+                            received_s = time.perf_counter()
                         if command in ("start", "stop") and answer.startswith(done):
                             started = command == "start"
                         with suppress(zmq.ZMQError):  # the sender may be gone
                             link.send_string(answer)
                     # what came while this process was held up has been read by now
-                    if started and 0 < self.silent_s < asked_s - heard_s:
+                    if started and 0 < self.silent_s < requested_s - received_s:
                         started = False
                         lost = f"no message came for {self.silent_s:g} s"
-                        hear(RemoteLost(lost, place))
+                        listener(RemoteLost(lost, place))
 
             thread = threading.Thread(target=serve, daemon=True)
             thread.start()
@@ -335,7 +341,7 @@ class OpenEphysStart(RemoteControl):
     )
 
     @contextmanager
-    def listening(self, hear: HearRemote) -> Iterator[None]:
+    def listening(self, listener: RemoteListener) -> Iterator[None]:
         """Ask the GUI for its mode again and again; it need not run yet."""
         server = OpenEphysServer(self.host, self.port, self.lost_s)
         ended = threading.Event()
@@ -348,7 +354,7 @@ class OpenEphysStart(RemoteControl):
                 except (DeviceError, OSError) as error:
                     if not lost and time.perf_counter() - answered_s >= self.lost_s:
                         lost = True
-                        hear(RemoteLost(f"Open Ephys does not answer: {error}"))
+                        listener(RemoteLost(f"Open Ephys does not answer: {error}"))
                     continue
                 now_ns, lost = time.perf_counter_ns(), False
                 silent_s = now_ns / 1e9 - answered_s
@@ -360,8 +366,8 @@ class OpenEphysStart(RemoteControl):
                     command: Literal["start", "stop"] = (
                         "start" if mode == "RECORD" else "stop"
                     )
-                    words = f"mode {before} to {mode}"
-                    hear(RemoteCommand(command, now_ns, server.place, words))
+                    arguments = f"mode {before} to {mode}"
+                    listener(RemoteCommand(command, now_ns, server.place, arguments))
                 before = mode
 
         threading.Thread(target=follow, daemon=True).start()

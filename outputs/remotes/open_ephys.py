@@ -36,13 +36,15 @@ class OpenEphysServer:
 
     def get(self, path: str) -> Mapping[str, Any]:
         """Return an answer; DeviceError: there is none, or it is none of Open Ephys."""
-        return self._ask("GET", path, None)
+        return self._send_request("GET", path, None)
 
-    def put(self, path: str, words: Mapping[str, str]) -> Mapping[str, Any]:
+    def put(self, path: str, options: Mapping[str, str]) -> Mapping[str, Any]:
         """Send a change, return the answer."""
-        return self._ask("PUT", path, json.dumps(words).encode())
+        return self._send_request("PUT", path, json.dumps(options).encode())
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Mapping[str, Any]:
+    def _send_request(
+        self, method: str, path: str, body: bytes | None
+    ) -> Mapping[str, Any]:
         link = HTTPConnection(self.host, self.port, timeout=self.timeout_s)
         try:
             link.request(method, path, body, {"Content-Type": "application/json"})

@@ -68,12 +68,12 @@ class OpenEphysRecorder(RemoteRecorder):
         before = server.mode()
         if before == "RECORD":
             raise DeviceError("Open Ephys is recording already; stop it there")
-        words = {"start_new_directory": "true"}
+        options = {"start_new_directory": "true"}
         if self.directory:
-            words["parent_directory"] = self.directory
+            options["parent_directory"] = self.directory
         if self.base_text:
-            words["base_text"] = self.base_text.replace("{run}", run)
-        where = server.put("/api/recording", words)
+            options["base_text"] = self.base_text.replace("{run}", run)
+        where = server.put("/api/recording", options)
         try:
             mode = server.set_mode("RECORD")
             _wait(
@@ -121,9 +121,9 @@ class SpikeGLXRecorder(RemoteRecorder):
 
     def check(self, recording: bool) -> str:
         """Ask for version, run and files."""
-        with self._linked() as ask:
-            version = ask("GETVERSION")
-            running, saving = ask("ISRUNNING") == "1", ask("ISSAVING") == "1"
+        with self._linked() as query:
+            version = query("GETVERSION")
+            running, saving = query("ISRUNNING") == "1", query("ISSAVING") == "1"
         if recording:
             if not saving:
                 raise DeviceError("SpikeGLX no longer writes files")
@@ -142,49 +142,49 @@ class SpikeGLXRecorder(RemoteRecorder):
         name = re.sub(r'[/\\\[\]<>*":;,?|=]', "_", self.run_name.replace("{run}", run))
         undo: list[str] = []
         try:
-            with self._linked() as ask:
-                return self._begin(ask, name, undo)
+            with self._linked() as query:
+                return self._begin(query, name, undo)
         except Exception:  # it may have obeyed without an answer
             for command in undo:
-                with suppress(DeviceError), self._linked() as ask:
-                    ask(command)
+                with suppress(DeviceError), self._linked() as query:
+                    query(command)
             raise
 
-    def _begin(self, ask: Callable[[str], str], name: str, undo: list[str]) -> str:
+    def _begin(self, query: Callable[[str], str], name: str, undo: list[str]) -> str:
         """Write files; `undo` gets the commands that end what was asked for."""
-        if ask("ISSAVING") == "1":
+        if query("ISSAVING") == "1":
             raise DeviceError("SpikeGLX is writing files already; stop it there")
         if name:
-            ask(f"SETRUNNAME {name}")
-        if self.start_run and ask("ISRUNNING") != "1":
+            query(f"SETRUNNAME {name}")
+        if self.start_run and query("ISRUNNING") != "1":
             undo.append("STOPRUN")
-            ask("STARTRUN")
+            query("STARTRUN")
             _wait(
-                lambda: ask("ISRUNNING") == "1",
+                lambda: query("ISRUNNING") == "1",
                 self.timeout_s,
                 "the run of SpikeGLX did not start",
             )
         undo.insert(0, "SETRECORDENAB 0")
-        ask("SETRECORDENAB 1")
+        query("SETRECORDENAB 1")
         _wait(
-            lambda: ask("ISSAVING") == "1",
+            lambda: query("ISSAVING") == "1",
             self.timeout_s,
             "SpikeGLX has enabled recording but writes no file; are its gate and "
             "trigger immediate?",
         )
-        return f"SpikeGLX writes files, run name {ask('GETRUNNAME')}"
+        return f"SpikeGLX writes files, run name {query('GETRUNNAME')}"
 
     def stop(self) -> str:
         """Write no more files."""
-        with self._linked() as ask:
-            if ask("ISRUNNING") != "1":
+        with self._linked() as query:
+            if query("ISRUNNING") != "1":
                 return "the run of SpikeGLX had stopped before"
-            ask("SETRECORDENAB 0")
+            query("SETRECORDENAB 0")
             if self.start_run:
-                ask("STOPRUN")
+                query("STOPRUN")
             what = "ISRUNNING" if self.start_run else "ISSAVING"
             _wait(
-                lambda: ask(what) == "0",
+                lambda: query(what) == "0",
                 self.timeout_s,
                 "SpikeGLX still writes files; stop it there",
             )
@@ -205,7 +205,7 @@ class SpikeGLXRecorder(RemoteRecorder):
                 link.makefile("rw", encoding="utf-8", newline="\n") as lines,
             ):
 
-                def ask(command: str) -> str:
+                def query(command: str) -> str:
                     lines.write(f"{command}\n")
                     lines.flush()
                     found: list[str] = []
@@ -217,7 +217,7 @@ class SpikeGLXRecorder(RemoteRecorder):
                         found.append(line)
                     return found[0] if found else ""
 
-                yield ask
+                yield query
         except (OSError, UnicodeDecodeError) as error:
             raise DeviceError(
                 f"no answer from {where} ({_reason(error)}); is SpikeGLX open, and its "

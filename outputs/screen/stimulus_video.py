@@ -39,7 +39,7 @@ class StimulusVideo:
     def image(self, time_s: float) -> RGB | None:
         """Return the image of that time; None: it was already returned.
 
-        Images that nobody asked for in time are skipped.
+        Images whose time has passed are skipped.
         """
         found = None
         while self.due_s <= time_s:

@@ -50,7 +50,7 @@ def test_absent_cameras_are_a_sentence() -> None:
 
 def test_what_is_there_is_listed_with_its_formats() -> None:
     with emulated(2):
-        found = Basler.found()
+        found = Basler.connected_devices()
     assert [device.choose for device in found] == [
         "SERIAL = 0815-0000",
         "SERIAL = 0815-0001",

@@ -11,7 +11,7 @@ from cameras.basler.camera import Basler
 from cameras.basler.features import feature
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.plugins.camera import NOTHING_YET, CapturedFrame
+from deeplabstream.plugins.camera import NO_FRAME_YET, CapturedFrame
 from deeplabstream.simulation.arena import Arena
 from tests.cameras.emulation import (
     FAST,
@@ -121,7 +121,7 @@ def test_a_follower_is_armed_and_waits_for_its_pulses() -> None:
         assert state == ["On", "Line2", "FallingEdge"]
         assert feature(camera, "AcquisitionFrameRateEnable").GetValue() is False
         image = slot(stream)
-        assert stream.read(image) is NOTHING_YET
+        assert stream.read(image) is NO_FRAME_YET
         feature(camera, "TriggerSource").SetValue("Software")  # a pulse, at last
         camera.WaitForFrameTriggerReady(1000)
         camera.ExecuteSoftwareTrigger()

@@ -15,7 +15,7 @@ from cameras.genicam.pixel_formats import layout_of
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import NOTHING_YET, CameraStream, CapturedFrame
+from deeplabstream.plugins.camera import NO_FRAME_YET, CameraStream, CapturedFrame
 from tests.cameras.genicam_model import ModelCamera, no_frame_in_time, producers_of
 
 VIKY = Path(genicam.__file__).with_name("viky.cti")
@@ -139,9 +139,9 @@ def test_cameras_are_found_where_makers_put_their_producers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("GENICAM_GENTL64_PATH", raising=False)
-    assert GenICam.found() == ()
+    assert GenICam.connected_devices() == ()
     monkeypatch.setenv("GENICAM_GENTL64_PATH", str(VIKY.parent))
-    found = GenICam.found()
+    found = GenICam.connected_devices()
     assert [device.choose for device in found] == [f"SERIAL = {n}" for n in range(3)]
     assert found[0].formats == ("RGBa8", "Mono8")
     with GenICam(serial="1", rate=200).opened() as stream:
@@ -193,14 +193,14 @@ def test_a_follower_delivers_one_frame_per_pulse(model: ModelCamera) -> None:
         assert (nodes.LineSelector.value, nodes.LineMode.value) == ("Line2", "Input")
         assert not nodes.AcquisitionFrameRateEnable.value, "it would limit the pulses"
         assert stream.format.rate == 100
-        assert read(stream) is NOTHING_YET
+        assert read(stream) is NO_FRAME_YET
         model.pulse("Line1")
-        assert read(stream) is NOTHING_YET, "another input"
+        assert read(stream) is NO_FRAME_YET, "another input"
         for _ in range(3):
             model.pulse("Line2")
         shots = [read(stream) for _ in range(3)]
         assert [shot.index for shot in shots if shot] == [0, 1, 2]
-        assert read(stream) is NOTHING_YET
+        assert read(stream) is NO_FRAME_YET
         assert (stream.knows_losses, stream.clock) == (True, "device")
         assert not stream.set_control("rate", 20.0)
         assert "rate" not in {control.key for control in stream.controls()}
@@ -327,7 +327,7 @@ def test_a_leader_gives_a_pulse_for_each_exposure(model: ModelCamera) -> None:
 
 def test_a_follower_that_is_unplugged_is_lost_not_waiting(model: ModelCamera) -> None:
     with GenICam(cti=VIKY, trigger="line").opened() as stream:
-        assert read(stream) is NOTHING_YET
+        assert read(stream) is NO_FRAME_YET
         model.unplugged = True
         model.nodes.TriggerMode.gone = True
         with pytest.raises(DeviceError, match="does not answer: TimeoutException"):

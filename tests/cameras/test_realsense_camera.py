@@ -14,7 +14,7 @@ from cameras.realsense.camera import RealSense
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import NOTHING_YET, CameraStream, CapturedFrame
+from deeplabstream.plugins.camera import NO_FRAME_YET, CameraStream, CapturedFrame
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.video_reader import open_video
 
@@ -222,7 +222,7 @@ def test_no_device_is_told() -> None:
             RealSense(serial=serial).opened(),
         ):
             pass
-    assert RealSense.found() == ()
+    assert RealSense.connected_devices() == ()
 
 
 def test_devices_are_listed_by_serial_number() -> None:
@@ -360,7 +360,7 @@ def test_one_frame_per_external_pulse() -> None:
         assert modes(device) == ["start", ("inter_cam_sync_mode", 4.0), "start"]
         stop.set()  # the pulses end
         image = np.empty(frames.format.shape, frames.format.dtype)
-        while frames.read(image) is not NOTHING_YET:
+        while frames.read(image) is not NO_FRAME_YET:
             continue
         made.send(500)
         shot = frames.read(image)

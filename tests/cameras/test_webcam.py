@@ -236,7 +236,7 @@ def test_windows_and_macos_list_webcams_without_opening_them(
     assert list_webcams("dshow") == ON_WINDOWS
     assert asked == [cv2.CAP_DSHOW]
     assert list_webcams("ffmpeg") is None
-    assert [device.choose for device in Webcam.found()] == [
+    assert [device.choose for device in Webcam.connected_devices()] == [
         f"SOURCE = {USB.format('1a')}",
         "SOURCE = OBS Virtual Camera",
         f"SOURCE = {USB.format('2b')}",

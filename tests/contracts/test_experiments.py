@@ -147,10 +147,10 @@ def test_a_trigger_knows_nothing_of_a_lost_animal(
         points = np.reshape(numbers, (1, 4, 2)).astype(np.float32)
         pose = Pose(MOUSE, points, np.ones((1, 4), np.float32))
         before = points.copy()
-        answer = first.ask(pose, frame / 10)
+        answer = first.answer(pose, frame / 10)
         assert answer in (True, False, None)
         assert isinstance(answer, bool | None)
-        assert answer is second.ask(pose, frame / 10)
+        assert answer is second.answer(pose, frame / 10)
         if np.isnan(pose.select(first.bodyparts)).any():
             assert answer is None
         np.testing.assert_array_equal(points, before)

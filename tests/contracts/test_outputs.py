@@ -113,7 +113,7 @@ def test_it_works_in_a_bank(output: Output) -> None:
     edges = [entry for entry in heard if isinstance(entry, Edge)]
     causes = ["open", "plan", "plan", "pulse end", "close"]
     assert [edge.cause for edge in edges] == causes
-    assert all(edge.written_ns >= edge.asked_ns for edge in edges[:3])
+    assert all(edge.written_ns >= edge.requested_ns for edge in edges[:3])
 
 
 def test_looking_into_the_folder_loads_no_driver() -> None:

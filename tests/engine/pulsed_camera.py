@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.plugins.camera import (
-    NOTHING_YET,
+    NO_FRAME_YET,
     CameraStream,
     CapturedFrame,
     SynchronisedCamera,
@@ -53,7 +53,7 @@ class PulsedCamera(SynchronisedCamera):
                     index += 1
                     image[:] = index % 256
                     return CapturedFrame(index, wall_ns + 3_000_000, exposures)
-            return NOTHING_YET
+            return NO_FRAME_YET
 
         form = ImageFormat((60, 80), self.rate or 0.0)
         yield CameraStream(form, read, clock="device")

@@ -74,7 +74,7 @@ def test_each_trigger_hears_of_its_own_animal() -> None:
         )
         told = seeing.see("arena", pose, time_s).behaviours
         known = TriggerContext(behaviours=told)
-        answers = {n: each.ask(known, time_s) for n, each in triggers.items()}  # type: ignore[attr-defined]
+        answers = {n: each.answer(known, time_s) for n, each in triggers.items()}  # type: ignore[attr-defined]
         if index == 43:
             assert answers == {"anna rests": True, "bob rests": False}
     assert set(told) == {

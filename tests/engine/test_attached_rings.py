@@ -1,4 +1,4 @@
-"""Which rings an engine maps when a camera was opened again, and what boards hear meanwhile."""
+"""Which rings an engine maps when a camera was opened again, and what boards report meanwhile."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ class _FedWrite:
 
     def __init__(self) -> None:
         self.beats: list[int] = []
-        self.hear: Callable[[DeviceReport], object] = lambda done: None
+        self.on_report: Callable[[DeviceReport], object] = lambda done: None
 
     def __call__(self, level: float) -> None:
         return
@@ -34,7 +34,7 @@ class _FedWrite:
     def train(self, level: float, width_s: float, period_s: float, count: int) -> None:
         return
 
-    def beat(self, now_ns: int) -> None:
+    def heartbeat(self, now_ns: int) -> None:
         self.beats.append(now_ns)
 
     def check(self) -> None:

@@ -9,7 +9,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.device_manager import DeviceManager
-from deeplabstream.plugins.input import Hear, Input, PulseInput
+from deeplabstream.plugins.input import Input, InputListener, PulseInput
 from deeplabstream.plugins.output import Output
 from outputs.simulated_output import SimulatedOutput
 from tests.outputs.stubborn import LASER, Stubborn, Watcher
@@ -23,7 +23,7 @@ class Trigger(PulseInput):
     opens: ClassVar[list[int]] = [0]
 
     @contextmanager
-    def opened(self, hear: Hear) -> Iterator[None]:
+    def opened(self, hear: InputListener) -> Iterator[None]:
         if self.faults:
             raise DeviceError(self.faults.pop())
         self.opens[0] += 1

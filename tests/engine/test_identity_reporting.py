@@ -150,7 +150,7 @@ def test_triggers_are_unknown_while_identity_is_ambiguous_and_only_then(
         at_ns = int(time_s * 1e9)
         pose = trackers.tell(Frame("top", index, at_ns, at_ns, image), raw)
         ambiguous += pose.is_ambiguous(1)
-        answers = {"near": near.ask(pose, time_s), "left": left.ask(pose, time_s)}
+        answers = {"near": near.answer(pose, time_s), "left": left.answer(pose, time_s)}
         for name, answer in answers.items():
             unknown[name] += answer is None
         assert not pose.is_ambiguous(1) or answers["left"] is None

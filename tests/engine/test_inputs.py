@@ -12,7 +12,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.journal_entries import Note, Sensed
 from deeplabstream.engine.device_manager import open_inputs
-from deeplabstream.plugins.input import Hear, Input, InputBroken, InputLevel
+from deeplabstream.plugins.input import Input, InputBroken, InputLevel, InputListener
 from deeplabstream.settings.loading import parse
 
 RIG = "[Camera top]\nKIND = SimulatedCamera\n"
@@ -26,7 +26,7 @@ class Played(Input):
     told: tuple[InputLevel | InputBroken, ...] = ()
 
     @contextmanager
-    def opened(self, hear: Hear) -> Iterator[None]:
+    def opened(self, hear: InputListener) -> Iterator[None]:
         for news in self.told:
             hear(news)
         yield

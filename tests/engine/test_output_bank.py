@@ -58,7 +58,7 @@ def test_a_pulse_ends_by_the_clock() -> None:
         assert laser.levels == [0, 1, 0]
     pulse_end = heard[2]
     assert isinstance(pulse_end, Edge)
-    assert (pulse_end.cause, pulse_end.asked_ns) == ("pulse end", 200_000_000)
+    assert (pulse_end.cause, pulse_end.requested_ns) == ("pulse end", 200_000_000)
     assert pulse_end.written_ns == 200_500_000
 
 
@@ -97,7 +97,7 @@ class OwnPulses(Output):
 class _OwnPulses:
     def __init__(self, requests: list[tuple[float, ...]]) -> None:
         self.requests = requests
-        self.hear: Callable[[DeviceReport], object] = lambda done: None
+        self.on_report: Callable[[DeviceReport], object] = lambda done: None
 
     def __call__(self, level: float) -> None:
         self.requests.append((level,))
@@ -105,7 +105,7 @@ class _OwnPulses:
     def train(self, level: float, width_s: float, period_s: float, count: int) -> None:
         self.requests.append((level, width_s, period_s, count))
 
-    def beat(self, now_ns: int) -> None:
+    def heartbeat(self, now_ns: int) -> None:
         """Has no watchdog."""
 
     def check(self) -> None:

@@ -550,7 +550,7 @@ def test_lines_over_tcp_are_answered_with_what_becomes_of_them(
     assert ask("stop") == "ok nothing ran"
     facts = rig.session.state.requests
     assert len(facts) == 6  # of them one by the user; questions for the status are none
-    assert [(each.command, each.words) for each in facts if each.words] == [
+    assert [(each.command, each.arguments) for each in facts if each.arguments] == [
         ("start", "trial 4 at 12:30"),
         ("stop", "enough"),
     ]
@@ -613,7 +613,7 @@ def test_open_ephys_starts_and_stops_the_rig(rigs: Callable[..., Rig]) -> None:
         gui.mode = "IDLE"
         rig.until(lambda: rig.experiments == [True, False])
     asked = [r for r in rig.session.state.requests if r.remote == "gui"]
-    assert [each.words for each in asked] == [
+    assert [each.arguments for each in asked] == [
         "mode ACQUIRE to RECORD",
         "mode RECORD to IDLE",
     ]

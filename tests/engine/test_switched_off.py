@@ -24,7 +24,7 @@ from deeplabstream.engine.processes.guard import _BEAT, _PAUSE, switch_off
 from deeplabstream.engine.processes.real_time import GUARD, may_run_real_time
 from deeplabstream.ipc.journal import JournalReader, create_journal
 from deeplabstream.ipc.pipe import Connection
-from deeplabstream.plugins.input import Hear, PulseInput
+from deeplabstream.plugins.input import InputListener, PulseInput
 from deeplabstream.plugins.output import Write
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.settings.loading import parse
@@ -116,7 +116,7 @@ class SlowTrigger(PulseInput):
         object.__setattr__(self, "heard", [])
 
     @contextmanager
-    def opened(self, hear: Hear) -> Iterator[None]:
+    def opened(self, hear: InputListener) -> Iterator[None]:
         while self.heart.poll():
             self.heard.append(self.heart.recv_bytes())
         yield

@@ -29,7 +29,7 @@ def test_a_pulse_ends_although_nobody_calls() -> None:
             bank.apply([Pulse(LASER, 0.02)], clock.now_ns())
             assert signal.wait(60)
     assert len(ended) == 3
-    assert all(edge.written_ns >= edge.asked_ns for edge in ended)
+    assert all(edge.written_ns >= edge.requested_ns for edge in ended)
     assert laser.levels == [0, 1, 0, 1, 0, 1, 0, 0]
 
 

@@ -19,10 +19,10 @@ class Sure:
 
     unit = "px"
 
-    def look(self, pose: Pose, time_s: float) -> dict[str, float]:
+    def classify(self, pose: Pose, time_s: float) -> dict[str, float]:
         return {"walk": 0.9}
 
-    def forget(self) -> None: ...
+    def reset(self) -> None: ...
 
 
 def test_a_behaviour_seen_by_another_camera_counts_until_it_is_stale() -> None:
@@ -56,7 +56,7 @@ def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
 
 
 class Faulty(InsideRegion):
-    def ask(self, pose: Pose, time_s: float) -> bool | None:
+    def answer(self, pose: Pose, time_s: float) -> bool | None:
         raise KeyError("snout")
 
 

@@ -27,17 +27,17 @@ def looks(point: Any, angle: float = 30) -> HeadDirection:
 
 def test_a_head_between_two_ears_points_where_the_nose_is() -> None:
     right = pose((0, -5), (0, 5), (10, 0))
-    assert looks((100, 0)).ask(right, 0) is True
-    assert looks((100, 57)).ask(right, 0) is True
-    assert looks((100, 58)).ask(right, 0) is False
-    assert looks((-100, 0)).ask(right, 0) is False
-    assert looks((-100, 0), angle=180).ask(right, 0) is True
+    assert looks((100, 0)).answer(right, 0) is True
+    assert looks((100, 57)).answer(right, 0) is True
+    assert looks((100, 58)).answer(right, 0) is False
+    assert looks((-100, 0)).answer(right, 0) is False
+    assert looks((-100, 0), angle=180).answer(right, 0) is True
 
 
 def test_no_direction_is_no_answer() -> None:
-    assert looks((100, 0)).ask(pose((0, -5), (0, 5), (0, 0)), 0) is None
-    assert looks((0, 0)).ask(pose((0, -5), (0, 5), (9, 0)), 0) is None
-    assert looks((0, 9)).ask(pose((0, -5), (0, np.nan), (9, 0)), 0) is None
+    assert looks((100, 0)).answer(pose((0, -5), (0, 5), (0, 0)), 0) is None
+    assert looks((0, 0)).answer(pose((0, -5), (0, 5), (9, 0)), 0) is None
+    assert looks((0, 9)).answer(pose((0, -5), (0, np.nan), (9, 0)), 0) is None
 
 
 @given(POINT, POINT, POINT, st.floats(1, 179), st.floats(0, 360), st.booleans())
@@ -56,9 +56,9 @@ def test_turning_head_and_target_together_changes_nothing(
     turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     turn[0] *= -1 if mirrored else 1
     there = pose(turn @ back, turn @ back, turn @ nose)
-    answer = looks(target, angle).ask(pose(back, back, nose), 0)
+    answer = looks(target, angle).answer(pose(back, back, nose), 0)
     assert answer is (apart < angle)
-    assert looks(turn @ target, angle).ask(there, 0) is answer
+    assert looks(turn @ target, angle).answer(there, 0) is answer
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_from_the_middle_a_head_looks_at_one_edge(edge: Any, nose: Any) -> None:
     noses = [(310, 240), (330, 240), (320, 230), (320, 250)]
     values: Any = {"bodyparts": MOUSE.bodyparts, "edge": edge, "picture": (640, 480)}
     screen = ScreenDirection(**values)
-    assert [n for n in noses if screen.ask(pose(mid, mid, n), 0)] == [nose]
+    assert [n for n in noses if screen.answer(pose(mid, mid, n), 0)] == [nose]

@@ -25,13 +25,13 @@ def made(kind: Any, *bodyparts: str, **values: Any) -> Any:
 def test_it_moves_towards_what_lies_before_it() -> None:
     for point, expected in (((900, 0), True), ((-900, 0), False), ((0, 900), False)):
         towards = made(MovingTowards, point=point)
-        answers = [towards.ask(pose(100 * t), t) for t in (0.0, 0.125, 0.25, 0.375)]
+        answers = [towards.answer(pose(100 * t), t) for t in (0.0, 0.125, 0.25, 0.375)]
         assert answers == [None, None, expected, expected]
 
 
 def test_who_stands_moves_nowhere() -> None:
     towards = made(MovingTowards, point=(900, 0), min_speed=50)
-    assert [towards.ask(pose(40 * t), t) for t in (0.0, 0.5, 1.0)] == [
+    assert [towards.answer(pose(40 * t), t) for t in (0.0, 0.5, 1.0)] == [
         None,
         False,
         False,
@@ -47,22 +47,24 @@ def test_skipped_frames_change_no_direction(gaps: list[int], way: float) -> None
     for time_s in times.tolist():
         known = time_s - times[0] >= 0.2
         here = pose(x * time_s, y * time_s)
-        assert there.ask(here, time_s) is (True if known else None)
-        assert elsewhere.ask(here, time_s) is (False if known else None)
+        assert there.answer(here, time_s) is (True if known else None)
+        assert elsewhere.answer(here, time_s) is (False if known else None)
 
 
 def test_freezing_is_that_nothing_moves_for_a_while() -> None:
     freezing = made(Freezing, "body", "tail", radius=3, window_s=2)
     course = [(0, 0), (2, 0), (1, 0), (2, 9), (2, 9), (2, 9), (9, 9)]
-    answers = [freezing.ask(pose(x, tail=(0, y)), t) for t, (x, y) in enumerate(course)]
+    answers = [
+        freezing.answer(pose(x, tail=(0, y)), t) for t, (x, y) in enumerate(course)
+    ]
     assert answers == [None, None, True, False, False, True, False]
-    assert freezing.ask(pose(np.nan), 7) is None
-    assert freezing.ask(pose(9, tail=(0, 9)), 8) is None
+    assert freezing.answer(pose(np.nan), 7) is None
+    assert freezing.answer(pose(9, tail=(0, 9)), 8) is None
 
 
 def crossings(walk: list[tuple[float, float]], **values: Any) -> list[int]:
     line = made(LineCrossing, line=(0, -10, 0, 10), **values)
-    return [t for t, (x, y) in enumerate(walk) if line.ask(pose(x, y), t)]
+    return [t for t, (x, y) in enumerate(walk) if line.answer(pose(x, y), t)]
 
 
 def test_a_crossing_is_seen_once_on_the_side_it_leads_to() -> None:

@@ -31,25 +31,25 @@ def test_skipped_frames_change_nothing(
     for time_s in times:
         x, y = time_s * px_per_s * np.cos(way), time_s * px_per_s * np.sin(way)
         known = time_s - times[0] >= 0.2
-        assert slower.ask(pose(x, y), time_s) is (True if known else None)
-        assert faster.ask(pose(x, y), time_s) is (False if known else None)
+        assert slower.answer(pose(x, y), time_s) is (True if known else None)
+        assert faster.answer(pose(x, y), time_s) is (False if known else None)
 
 
 def test_below_is_the_other_way_round() -> None:
     still = speed(speed=10, when="below", window_s=1)
-    assert [still.ask(pose(0), t) for t in (0, 0.5, 1.0, 1.5)] == [
+    assert [still.answer(pose(0), t) for t in (0, 0.5, 1.0, 1.5)] == [
         None,
         None,
         True,
         True,
     ]
-    assert still.ask(pose(100), 2.0) is False
+    assert still.answer(pose(100), 2.0) is False
 
 
 def test_a_lost_animal_starts_afresh() -> None:
     run = speed(speed=10, window_s=0.1)
-    assert run.ask(pose(0), 0.0) is None
-    assert run.ask(pose(5), 0.125) is True
-    assert run.ask(pose(np.nan), 0.25) is None
-    assert run.ask(pose(500), 0.375) is None
-    assert run.ask(pose(500), 0.5) is False
+    assert run.answer(pose(0), 0.0) is None
+    assert run.answer(pose(5), 0.125) is True
+    assert run.answer(pose(np.nan), 0.25) is None
+    assert run.answer(pose(500), 0.375) is None
+    assert run.answer(pose(500), 0.5) is False

@@ -23,7 +23,7 @@ def test_it_holds_from_its_threshold_on(
 ) -> None:
     trigger = Behaviour(behaviour="walk", threshold=0.7, when=when)
     known = TriggerContext(behaviours={} if share is None else {"walk": share})
-    assert trigger.ask(known, 1.0) is answer
+    assert trigger.answer(known, 1.0) is answer
 
 
 def test_margins_keep_it_from_flickering() -> None:
@@ -32,7 +32,7 @@ def test_margins_keep_it_from_flickering() -> None:
     )
     shares = (0.6, 0.75, 0.6, 0.45, 0.35, 0.6, 0.75, float("nan"), 0.6)
     answers = [
-        trigger.ask(TriggerContext(behaviours={"walk": share}), n)
+        trigger.answer(TriggerContext(behaviours={"walk": share}), n)
         for n, share in enumerate(shares)
     ]
     assert answers == [False, True, True, True, False, False, True, None, False]
@@ -41,5 +41,5 @@ def test_margins_keep_it_from_flickering() -> None:
 def test_it_is_calmed_as_every_trigger() -> None:
     trigger = Behaviour(behaviour="walk", min_dwell_s=0.5)
     known = TriggerContext(behaviours={"walk": 0.9})
-    answers = [trigger.ask(known, n / 4) for n in range(4)]
+    answers = [trigger.answer(known, n / 4) for n in range(4)]
     assert answers == [False, False, True, True]

@@ -18,7 +18,9 @@ def ask(
 ) -> list[bool | None]:
     """Return the answers on frames that show these levels and counts."""
     frames = enumerate({"lick": level, "lick.count": count} for level, count in course)
-    return [trigger.ask(TriggerContext(inputs=seen), n * step_s) for n, seen in frames]
+    return [
+        trigger.answer(TriggerContext(inputs=seen), n * step_s) for n, seen in frames
+    ]
 
 
 def test_an_input_is_active_or_was_since_the_frame_before() -> None:
@@ -30,7 +32,7 @@ def test_an_input_is_active_or_was_since_the_frame_before() -> None:
 def test_an_input_that_is_unknown_is_not_inactive() -> None:
     course = [(0, 0), (nan, nan), (0, 5), (1, 6)]
     assert ask(InputIs(input=LICK), *course) == [False, None, False, True]
-    assert InputIs(input=LICK).ask(TriggerContext(), 0.0) is None
+    assert InputIs(input=LICK).answer(TriggerContext(), 0.0) is None
     other = InputIs(input=InputName("lever"))
     assert ask(other, (1, 1)) == [None]
 

@@ -42,7 +42,7 @@ def test_it_begins_and_ends_at_its_margins(
     for n, way in enumerate(np.float32(ways).tolist()):
         past = 50 - way if when == "nearer" else way - 50
         held = past >= (-leave if held else enter)
-        assert trigger.ask(pose((0, 0), (9, 9), (way, 0)), n) is held
+        assert trigger.answer(pose((0, 0), (9, 9), (way, 0)), n) is held
 
 
 def turned(degrees: float) -> Pose:
@@ -65,7 +65,7 @@ def turned(degrees: float) -> Pose:
     ],
 )
 def test_angles_have_margins(trigger: Trigger) -> None:
-    answers = [trigger.ask(turned(d), d) for d in (20, 35, 39, 41, 35, 45, 35, 29)]
+    answers = [trigger.answer(turned(d), d) for d in (20, 35, 39, 41, 35, 45, 35, 29)]
     if isinstance(trigger, HeadDirection):
         assert answers == [True, True, True, False, False, False, False, True]
     else:
@@ -82,8 +82,8 @@ def test_speeds_and_directions_have_margins() -> None:
         turn = np.radians(degrees)
         way = way + px_s * np.array([np.cos(turn), np.sin(turn)])
         here = pose((way[0], way[1]), (0, 0), (0, 0))
-        answers.append((speed.ask(here, n), toward.ask(here, n)))
+        answers.append((speed.answer(here, n), toward.answer(here, n)))
     assert answers == [(None, None), (True, True), (True, True), (False, False)]
-    assert speed.ask(pose((np.nan, 0), (0, 0), (0, 0)), 5) is None
-    assert speed.ask(pose((0, 0), (0, 0), (0, 0)), 6) is None
-    assert speed.ask(pose((90, 0), (0, 0), (0, 0)), 7) is False, "it starts afresh"
+    assert speed.answer(pose((np.nan, 0), (0, 0), (0, 0)), 5) is None
+    assert speed.answer(pose((0, 0), (0, 0), (0, 0)), 6) is None
+    assert speed.answer(pose((90, 0), (0, 0), (0, 0)), 7) is False, "it starts afresh"

@@ -38,15 +38,15 @@ def test_an_answer_is_known_if_it_is_the_same_whatever_the_unknown_is(
     for kind, python in ((AllOf, all), (AnyOf, any)):
         possible = {python(world) for world in worlds(answers)}
         expected = possible.pop() if len(possible) == 1 else None
-        assert made(kind, *names).ask(TriggerContext(known), 0) is expected
-    opposite = Not(trigger="0").ask(TriggerContext(known), 0)  # type: ignore[arg-type]
+        assert made(kind, *names).answer(TriggerContext(known), 0) is expected
+    opposite = Not(trigger="0").answer(TriggerContext(known), 0)  # type: ignore[arg-type]
     assert opposite is (None if answers[0] is None else not answers[0])
 
 
 def course(first: str, second: str, within_s: float = 2) -> str:
     sequence = made(Sequence, "a", "b", within_s=within_s)
     given = [
-        sequence.ask(TriggerContext({"a": WORD[a], "b": WORD[b]}), time_s)
+        sequence.answer(TriggerContext({"a": WORD[a], "b": WORD[b]}), time_s)
         for time_s, (a, b) in enumerate(zip(first, second, strict=True))
     ]
     return "".join(LETTER[answer] for answer in given)
@@ -75,7 +75,7 @@ def test_a_sequence_holds_when_one_begins_soon_after_the_other(
 def test_hygiene_counts_for_combinations_too() -> None:
     slow = made(AllOf, "a", min_dwell_s=2)
     given = [
-        slow.ask(TriggerContext({"a": answer}), t)
+        slow.answer(TriggerContext({"a": answer}), t)
         for t, answer in enumerate([True] * 4)
     ]
     assert given == [False, False, True, True]

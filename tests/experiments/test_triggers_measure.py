@@ -30,7 +30,7 @@ class Told:
 
 
 def ask(trigger: Measure, told: Told) -> Answer:
-    return trigger.ask(TriggerContext(measures=told), 0.0)
+    return trigger.answer(TriggerContext(measures=told), 0.0)
 
 
 @pytest.mark.parametrize(

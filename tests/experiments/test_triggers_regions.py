@@ -36,20 +36,20 @@ def both(region: object, how: str) -> tuple[InsideRegion, OutsideRegion]:
 @given(POINTS, HOW)
 def test_inside_and_outside_never_agree(points: NDArray[Any], how: str) -> None:
     inside, outside = both("polygon -90 -90 100 -90 100 120 0 30", how)
-    assert inside.ask(pose(points), 0) is (not outside.ask(pose(points), 0))
+    assert inside.answer(pose(points), 0) is (not outside.answer(pose(points), 0))
 
 
 @given(POINTS, HOW, st.integers(0, 3))
 def test_a_lost_animal_is_neither(points: NDArray[Any], how: str, gone: int) -> None:
     points.flat[gone] = np.nan
     for trigger in both("circle 0 0 400", how):
-        assert trigger.ask(pose(points), 0) is None
+        assert trigger.answer(pose(points), 0) is None
 
 
 def test_no_animal_is_neither() -> None:
     none = Pose(MOUSE, np.empty((0, 2, 2), np.float32), np.empty((0, 2), np.float32))
     for trigger in both("circle 0 0 400", "any"):
-        assert trigger.ask(none, 0) is None
+        assert trigger.answer(none, 0) is None
 
 
 @given(POINTS, HOW, st.tuples(PX, PX, st.floats(1, 400)), TURNS, st.booleans())
@@ -62,7 +62,7 @@ def test_turning_pose_and_circle_together_changes_nothing(
     first, _ = both(Circle(x, y, r), how)
     second, _ = both(Circle(*there, r), how)
     moved = turned(points, degrees, mirrored)
-    assert first.ask(pose(points), 0) is second.ask(pose(moved), 0)
+    assert first.answer(pose(points), 0) is second.answer(pose(moved), 0)
 
 
 @given(
@@ -84,7 +84,7 @@ def test_turning_pose_and_polygon_together_changes_nothing(
     first, _ = both(Polygon(tuple(corners)), how)
     second, _ = both(Polygon(tuple((x, y) for x, y in moved.tolist())), how)
     there = turned(points, degrees, mirrored)
-    assert first.ask(pose(points), 0) is second.ask(pose(there), 0)
+    assert first.answer(pose(points), 0) is second.answer(pose(there), 0)
 
 
 def border_distance(point: Any, corners: Any) -> float:
@@ -100,8 +100,8 @@ def test_a_walk_along_a_line_enters_and_leaves_where_geometry_says() -> None:
     inside, _ = both("rectangle 100 0 50 10", "all")
     some, _ = both("rectangle 100 0 50 10", "any")
     walk = [pose([(x, 5), (x - 20, 5)]) for x in range(80, 200)]
-    whole = [x for x, here in enumerate(walk, 80) if inside.ask(here, 0)]
-    parts = [x for x, here in enumerate(walk, 80) if some.ask(here, 0)]
+    whole = [x for x, here in enumerate(walk, 80) if inside.answer(here, 0)]
+    parts = [x for x, here in enumerate(walk, 80) if some.answer(here, 0)]
     assert (whole[0], whole[-1]) == (120, 150)
     assert (parts[0], parts[-1]) == (100, 170)
 
@@ -114,10 +114,10 @@ def test_between_its_margins_the_last_answer_stands() -> None:
     left = "#####....###"
     for kind, holds in ((InsideRegion, entered), (OutsideRegion, left)):
         trigger = kind(**margins)
-        answers = [trigger.ask(pose([(x, 0), (x, 0)]), 0) for x in walk]
+        answers = [trigger.answer(pose([(x, 0), (x, 0)]), 0) for x in walk]
         assert "".join("#" if answer else "." for answer in answers) == holds
-    assert InsideRegion(**margins).ask(pose([(46, 0), (0, 0)]), 0) is False
-    assert OutsideRegion(**margins).ask(pose([(59, 0), (0, 0)]), 0) is False
+    assert InsideRegion(**margins).answer(pose([(46, 0), (0, 0)]), 0) is False
+    assert OutsideRegion(**margins).answer(pose([(59, 0), (0, 0)]), 0) is False
 
 
 @given(st.floats(0, 30), st.floats(0, 30), st.lists(st.tuples(PX, PX), max_size=40))
@@ -129,7 +129,7 @@ def test_inside_and_outside_never_both_hold(
     inside, outside = InsideRegion(**margins), OutsideRegion(**margins)
     for place in walk:
         here = pose([place, place])
-        assert not (inside.ask(here, 0) and outside.ask(here, 0))
+        assert not (inside.answer(here, 0) and outside.answer(here, 0))
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_there_are_eight_outputs_and_eight_inputs(board: Board) -> None:
     [
         (MessageType.SET, bytes([7, 255]), Status.NOT_CONFIGURED),
         (MessageType.SET, bytes([LASER]), Status.UNKNOWN),
-        (MessageType.BEAT, b"x", Status.UNKNOWN),
+        (MessageType.HEARTBEAT, b"x", Status.UNKNOWN),
         (MessageType.ACK, b"", Status.UNKNOWN),
         (MessageType.TRAIN, train(0, 10_000, 5), Status.BAD_VALUE),
         (MessageType.TRAIN, train(10_000, 10_000, 5), Status.BAD_VALUE),
@@ -125,7 +125,7 @@ def test_what_can_not_be_done_is_refused(
 
 def test_the_state_tells_what_is_high(board: Board) -> None:
     put(board, LED, 255)
-    sequence, latched, high, _ = board.ask(MessageType.ASK_STATE).numbers("BBBI")
+    sequence, latched, high, _ = board.ask(MessageType.GET_STATE).numbers("BBBI")
     assert (sequence, latched, high) == (board.sequence, Cause.NONE, 0b10)
 
 
@@ -141,7 +141,7 @@ def test_forty_commands_in_a_row_are_all_answered(board: Board) -> None:
 
 
 def test_more_than_can_be_answered_switches_off(board: Board) -> None:
-    beats = (board.frame(MessageType.BEAT) for _ in range(150))
+    beats = (board.frame(MessageType.HEARTBEAT) for _ in range(150))
     put(board, LED, 255)
     board.send(b"".join(beats))
     board.run(60)
@@ -161,7 +161,7 @@ def test_a_program_of_another_time_is_identities_set_we_are_and_no_more(
     board.send(b"\0" + encode_packet(0, MessageType.HELLO, payload, 0))
     board.run(5)
     assert board.heard()[-1].kind == MessageType.IDENTITY
-    board.send(board.frame(MessageType.BEAT))
+    board.send(board.frame(MessageType.HEARTBEAT))
     board.run(5)
     assert board.heard() == []
 

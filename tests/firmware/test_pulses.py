@@ -81,7 +81,7 @@ def generate(
 def run(board: Board, ms: float) -> None:
     """Let it run, with a sign of life from the program now and then."""
     for _ in range(round(ms / 100)):
-        board.send(board.frame(MessageType.ASK_STATE))
+        board.send(board.frame(MessageType.GET_STATE))
         board.run(100)
         OTHERS.extend(board.heard())
 
@@ -159,7 +159,7 @@ def test_pulses_keep_their_numbers_while_the_line_is_busy(idle: Board) -> None:
     numbers = []
     for _ in range(12):
         for _ in range(12):  # 33 bytes of answers each
-            idle.send(idle.frame(MessageType.ASK_STATE))
+            idle.send(idle.frame(MessageType.GET_STATE))
         for _ in range(20):
             expose(idle, 40, 100)
             numbers.append(len(numbers))
@@ -315,7 +315,7 @@ def test_pulses_and_outputs_do_not_disturb_each_other(laser: Board) -> None:
     board.edges.clear()
     board.send(board.frame(MessageType.TRAIN, train(1000, 5000, 40)))
     for _ in range(4):
-        board.send(board.frame(MessageType.BEAT))
+        board.send(board.frame(MessageType.HEARTBEAT))
         board.run(50)
         OTHERS.extend(board.heard())
     widths = np.array(board.widths_us(LASER_PIN))[:79]

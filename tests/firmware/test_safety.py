@@ -54,7 +54,7 @@ def test_pins_go_off_when_the_loop_stops(switched_on: Board, watchdog_ms: int) -
     switch_on(board)
     for _ in range(6):  # going on
         board.run(40)
-        beat = board.ask(MessageType.BEAT, ms=1)
+        beat = board.ask(MessageType.HEARTBEAT, ms=1)
         assert beat.payload[1] == Status.OK
     assert board.level("B1") == 1
     board.run(watchdog_ms + 20)
@@ -97,7 +97,7 @@ def test_after_a_trip_nothing_goes_on_until_the_next_hello(switched_on: Board) -
     ):
         assert board.ask(kind, payload).payload[1] == Status.LATCHED
     assert board.ask(MessageType.SET, bytes([VALVE, 0])).payload[1] == Status.OK
-    assert board.ask(MessageType.ASK_STATE).numbers("BBBI")[1:3] == (Cause.WATCHDOG, 0)
+    assert board.ask(MessageType.GET_STATE).numbers("BBBI")[1:3] == (Cause.WATCHDOG, 0)
     board.run(20)
     assert board.edges == []
     begin(board)
@@ -125,8 +125,8 @@ def test_no_pin_stays_on_for_longer_than_it_may(
     switch_on(board)
     for _ in range(8):
         payload = bytes([LASER, 255]) if again and board.level("B1") else b""
-        kind = MessageType.SET if payload else MessageType.BEAT
-        board.send(board.frame(kind, payload) + board.frame(MessageType.BEAT))
+        kind = MessageType.SET if payload else MessageType.HEARTBEAT
+        board.send(board.frame(kind, payload) + board.frame(MessageType.HEARTBEAT))
         board.run(9)
     (width,) = board.widths_us("B1")
     assert abs(width - LIMIT_MS * 1000) < 100
@@ -175,7 +175,9 @@ def test_a_frame_missing_or_sent_twice_switches_all_off(
     switch_on(board, VALVE)  # its sequence is 3
     if sequence == 4:
         board.sequence = sequence
-        assert board.ask(MessageType.BEAT).kind == MessageType.FAULT  # 5 instead of 4
+        assert (
+            board.ask(MessageType.HEARTBEAT).kind == MessageType.FAULT
+        )  # 5 instead of 4
     else:
         payload = bytes([LASER, 255])
         board.send(encode_packet(sequence, MessageType.SET, payload, board.session))
@@ -250,7 +252,9 @@ orders = st.one_of(
             st.integers(0, 10_000),
         ),
     ),
-    st.tuples(st.sampled_from([MessageType.BEAT, MessageType.ALL_OFF]), st.just(b"")),
+    st.tuples(
+        st.sampled_from([MessageType.HEARTBEAT, MessageType.ALL_OFF]), st.just(b"")
+    ),
 )
 acts = st.one_of(
     orders,

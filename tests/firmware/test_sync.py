@@ -70,7 +70,7 @@ def told(board: Board) -> list[tuple[int, ...]]:
 
 def live_on(board: Board, ms: float) -> None:
     """Let the board run after a command of a program that is alive."""
-    board.send(board.frame(MessageType.ASK_STATE))
+    board.send(board.frame(MessageType.GET_STATE))
     board.run(ms)
     REPORTS.extend(board.heard())
 
@@ -213,7 +213,7 @@ def test_a_train_beside_the_signal_is_as_exact_as_alone(
     assert start(board, pattern, 0xAAAAAAAA, 2.1) is Status.OK
     assert asked(board, MessageType.TRAIN, train(500, 1000, 1500)) is Status.OK
     for _ in range(30):  # feeds the watchdog
-        board.send(board.frame(MessageType.BEAT))
+        board.send(board.frame(MessageType.HEARTBEAT))
         board.run(50)
     highs = [edge.cycle / 16 for edge in board.edges_of(LASER_PIN) if edge.level]
     assert len(highs) >= 1490
@@ -226,7 +226,7 @@ def test_a_train_beside_the_signal_is_as_exact_as_alone(
 
 def test_the_watchdog_is_as_quick_beside_the_signal(board: Board) -> None:
     start(board, Pattern.BARCODES, 0xAAAAAAAA, 2.1)
-    board.send(board.frame(MessageType.BEAT))
+    board.send(board.frame(MessageType.HEARTBEAT))
     board.run(2)
     board.edges.clear()
     assert asked(board, MessageType.SET, bytes([LASER, 255])) is Status.OK

@@ -37,7 +37,7 @@ def page(
     }
     for kind, device in devices.items():
         found = classmethod(lambda _, device=device: (device,))
-        monkeypatch.setattr(kind, "found", found, raising=False)
+        monkeypatch.setattr(kind, "connected_devices", found, raising=False)
     kinds = {kind.__name__: kind for kind in devices}
     monkeypatch.setattr(camera_preview, "camera_kinds", lambda: kinds)
     monkeypatch.setattr(camera_preview, "PATIENCE_MS", SOON)

@@ -266,7 +266,7 @@ def test_a_second_search_lists_each_camera_once(
     wizard: NewRigWizard, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Device("Webcam", "", "SOURCE = 3", "Brio 4K")
-    monkeypatch.setattr(Webcam, "found", classmethod(lambda cls: (device,)))
+    monkeypatch.setattr(Webcam, "connected_devices", classmethod(lambda cls: (device,)))
     wizard.next()
     page = wizard.camera
     assert page._finder is not None
@@ -334,7 +334,7 @@ def test_connected_cameras_are_offered_with_the_key_that_selects_them(
     wizard: NewRigWizard, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Device("Webcam", "", "SOURCE = 3", "Brio 4K")
-    monkeypatch.setattr(Webcam, "found", classmethod(lambda cls: (device,)))
+    monkeypatch.setattr(Webcam, "connected_devices", classmethod(lambda cls: (device,)))
     wizard.next()
     page = wizard.camera
     qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)

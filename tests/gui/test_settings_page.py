@@ -282,7 +282,7 @@ def test_ports_and_cameras_are_looked_for_when_the_menu_opens(
     assert offered(port) == ["nothing found"]
     webcam = kinds_of("Camera")["Webcam"]
     found = (Device("Webcam", "A1", "SOURCE = usb-cam-A1", "C920"),)
-    monkeypatch.setattr(webcam, "found", classmethod(lambda _cls: found))
+    monkeypatch.setattr(webcam, "connected_devices", classmethod(lambda _cls: found))
     page.add_section("Camera", "Webcam", "top")
     assert offered(line_of(page, "SOURCE")) == ["usb-cam-A1   C920"]
 

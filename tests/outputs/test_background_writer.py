@@ -53,7 +53,7 @@ def test_nobody_waits_for_a_slow_device() -> None:
 def test_when_it_was_done_in_fact_is_told() -> None:
     device, heard = Device(), []
     with background_write(device.write) as write:
-        write.hear = heard.append
+        write.on_report = heard.append
         device.may.clear()
         write(1.0)
         assert device.asked.acquire(timeout=60)
@@ -61,7 +61,7 @@ def test_when_it_was_done_in_fact_is_told() -> None:
         device.may.set()
     (done,) = heard
     assert done.level == 1
-    assert done.sent_ns < asked_ns < done.acted_ns <= done.heard_ns
+    assert done.sent_ns < asked_ns < done.acted_ns <= done.received_ns
 
 
 def test_what_waited_too_long_is_not_switched_on(
@@ -228,4 +228,4 @@ def test_an_acknowledgement_on_closing_follows_its_edge(remote: Remote) -> None:
     assert isinstance(edge, Edge)
     assert isinstance(done, Acknowledged)
     assert edge.cause == "close"
-    assert edge.asked_ns <= done.sent_ns <= edge.written_ns
+    assert edge.requested_ns <= done.sent_ns <= edge.written_ns

@@ -83,7 +83,7 @@ def test_an_answer_that_waited_while_this_process_was_held_up_is_no_silence(
 
     board = connected(BoardLine(once), monkeypatch)
     with board.listening():
-        board.ask(MessageType.BEAT, b"")
+        board.request(MessageType.HEARTBEAT, b"")
     assert board.broken == ""
 
 
@@ -99,6 +99,6 @@ def test_a_board_that_does_not_answer_has_failed(
     board, broken = connected(line, monkeypatch), threading.Event()
     board.listeners[9] = lambda news: broken.set()
     with board.listening():
-        board.send(MessageType.BEAT, b"")
+        board.send(MessageType.HEARTBEAT, b"")
         assert broken.wait(60)
     assert board.broken.startswith("the board at COM3 did not answer for")

@@ -18,9 +18,9 @@ from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.journal_entries import Sensed
 from deeplabstream.engine.session.session import START_WITHIN_S
 from deeplabstream.plugins.remote import (
-    HearRemote,
     RemoteCommand,
     RemoteControl,
+    RemoteListener,
     RemoteLost,
     parse_command,
     read_token,
@@ -68,7 +68,7 @@ def heard(
             each.answer(answer)
         news.put(each)
 
-    listen: HearRemote = hear
+    listen: RemoteListener = hear
     with control.listening(listen):
         yield news
 
@@ -191,7 +191,7 @@ def test_lines_over_tcp_are_answered_one_by_one() -> None:
         first, second, lost = (news.get(timeout=LIMIT_S) for _ in range(3))
     assert isinstance(first, RemoteCommand)
     assert isinstance(second, RemoteCommand)
-    assert (first.command, first.words) == ("start", "trial 4")
+    assert (first.command, first.arguments) == ("start", "trial 4")
     assert second.command == "stop"
     assert first.sender.startswith("127.0.0.1:")
     assert 0 < first.time_ns <= second.time_ns
@@ -335,9 +335,9 @@ def test_zeromq_requests_are_answered() -> None:
         assert link.recv_string().startswith("error: unknown command")
         first, second = (news.get(timeout=LIMIT_S) for _ in range(2))
     assert isinstance(first, RemoteCommand)
-    assert (first.command, first.words) == ("start", "trial 5")
+    assert (first.command, first.arguments) == ("start", "trial 5")
     assert isinstance(second, RemoteCommand)
-    assert (second.command, second.words) == ("stop", "now")
+    assert (second.command, second.arguments) == ("stop", "now")
 
 
 def test_zeromq_silence_after_a_start_is_a_lost_connection() -> None:
@@ -477,7 +477,7 @@ def test_an_input_starts_and_stops_by_its_changes(
     assert [each and each.command for each in found] == expected
     assert found[2] is not None
     assert found[2].time_ns == 1001
-    assert (found[2].sender, found[2].words) == ("[Input ttl]", "activation 1")
+    assert (found[2].sender, found[2].arguments) == ("[Input ttl]", "activation 1")
 
 
 def test_the_rig_follows_open_ephys_recording() -> None:
@@ -502,7 +502,7 @@ def test_the_rig_follows_open_ephys_recording() -> None:
             if mode == "RECORD" or (words and words[-1].startswith("start")):
                 each = news.get(timeout=LIMIT_S)
                 assert isinstance(each, RemoteCommand)
-                words.append(f"{each.command} {each.words}")
+                words.append(f"{each.command} {each.arguments}")
         assert news.empty()
     assert words == [
         "start mode ACQUIRE to RECORD",
@@ -838,7 +838,7 @@ def test_one_rig_starts_another() -> None:
             while len(commands) < 2:
                 each = news.get(timeout=LIMIT_S)
                 if isinstance(each, RemoteCommand):
-                    commands.append((each.command, each.words))
+                    commands.append((each.command, each.arguments))
         assert commands == [("status", ""), ("start", "monday")]
 
 

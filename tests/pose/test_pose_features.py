@@ -42,7 +42,7 @@ def runner(time_s: float) -> Pose:
 def looked(times: list[float]) -> np.ndarray | None:
     window, found = FeatureWindow(FEATURES), None
     for time_s in times:
-        found = window.look(runner(time_s), time_s)
+        found = window.update(runner(time_s), time_s)
     return found
 
 
@@ -86,18 +86,18 @@ def test_a_gap_makes_it_unknown_until_it_is_past() -> None:
 def test_a_body_part_that_is_lost_makes_it_unknown() -> None:
     window = FeatureWindow(FEATURES)
     for n in range(50):
-        found = window.look(runner(n / 50), n / 50)
+        found = window.update(runner(n / 50), n / 50)
     assert found is not None
-    assert window.look(pose((np.nan, 0), (0, 0), (1, 1)), 1.0) is None
-    assert window.look(runner(1.02), 1.02) is not None, "a short loss is bridged"
-    window.forget()
-    assert window.look(runner(1.04), 1.04) is None
+    assert window.update(pose((np.nan, 0), (0, 0), (1, 1)), 1.0) is None
+    assert window.update(runner(1.02), 1.02) is not None, "a short loss is bridged"
+    window.reset()
+    assert window.update(runner(1.04), 1.04) is None
 
 
 def test_a_long_run_keeps_to_its_memory() -> None:
     window = FeatureWindow(FEATURES)
     for n in range(5000):
-        found = window.look(runner(n / 500), n / 500)
+        found = window.update(runner(n / 500), n / 500)
     np.testing.assert_allclose(found, [*found[:3], 0, 100], atol=0.5)
     assert len(window._times) < 2000
 
@@ -110,7 +110,7 @@ def test_body_parts_of_several_animals_may_be_named() -> None:
     points = np.zeros((2, 3, 2), np.float32)
     points[1] = 30, 40
     for n in range(5):
-        found = window.look(Pose(SKELETON, points, np.ones((2, 3), np.float32)), n / 20)
+        found = window.update(Pose(SKELETON, points, np.ones((2, 3), np.float32)), n / 20)
     assert found == pytest.approx([50])
 
 

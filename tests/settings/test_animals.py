@@ -171,23 +171,23 @@ def test_a_trigger_looks_at_its_animal_by_name_or_number() -> None:
     place = {"bodyparts": ("snout",), "region": "circle 10 10 5"}
     pose = posed((10, 10), (90, 90))
     for animal, answer in (("anna", True), (1, True), ("bob", False), ("2", False)):
-        assert InsideRegion(**place, animal=animal).ask(pose, 0) is answer
+        assert InsideRegion(**place, animal=animal).answer(pose, 0) is answer
     doubted = posed((10, 10), (90, 90), identity=("doubt1", "doubt1"))
-    assert InsideRegion(**place, animal="anna").ask(doubted, 0) is None
+    assert InsideRegion(**place, animal="anna").answer(doubted, 0) is None
     asked = InsideRegion(**place, animal="anna", in_doubt="asked")
-    assert asked.ask(doubted, 0) is True
-    assert AnyAnimalInside(**place).ask(doubted, 0) is True
-    assert InsideRegion(**place, animal="carl").ask(pose, 0) is None
+    assert asked.answer(doubted, 0) is True
+    assert AnyAnimalInside(**place).answer(doubted, 0) is True
+    assert InsideRegion(**place, animal="carl").answer(pose, 0) is None
 
 
 def test_how_far_two_are_apart_is_known_whoever_is_who() -> None:
     near = {"animals": ("anna", "bob"), "distance": 20}
     doubted = posed((10, 10), (20, 10), identity=("doubt1", "doubt1"))
     same = Distance(bodyparts=("snout", "snout"), **near)
-    assert same.ask(doubted, 0) is True
-    assert Distance(bodyparts=("snout", "tail"), **near).ask(doubted, 0) is None
+    assert same.answer(doubted, 0) is True
+    assert Distance(bodyparts=("snout", "tail"), **near).answer(doubted, 0) is None
     other = posed((10, 10), (20, 10), identity=("doubt1", "doubt2"))
-    assert same.ask(other, 0) is None
+    assert same.answer(other, 0) is None
 
 
 @pytest.mark.parametrize(

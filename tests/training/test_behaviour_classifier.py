@@ -292,7 +292,7 @@ def test_a_model_of_one_s_own_is_converted(features: Path, tmp_path: Path) -> No
     folder = load_classifier_folder(tmp_path / "mine")
     assert folder.behaviours == ("walk",)
     assert folder.features == read_features(features / "features.json")
-    assert open_classifier(folder).look(Animal(1).estimate([])[0], 0.0).keys() == {
+    assert open_classifier(folder).classify(Animal(1).estimate([])[0], 0.0).keys() == {
         "walk"
     }
 

@@ -36,7 +36,7 @@ from deeplabstream.engine.session.messages import (
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import Ring, RingWriter
 from deeplabstream.plugins.camera import (
-    NOTHING_YET,
+    NO_FRAME_YET,
     SIZING,
     Area,
     Camera,
@@ -44,8 +44,8 @@ from deeplabstream.plugins.camera import (
     CameraStream,
     CapturedFrame,
     Value,
-    same,
-    written,
+    format_value,
+    matches_request,
 )
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
@@ -182,7 +182,7 @@ class _CameraProcess:
                 captured = stream.read(self._ring.slot())
                 if captured is None:
                     break
-                if captured is NOTHING_YET:
+                if captured is NO_FRAME_YET:
                     self._ring.await_trigger()
                     continue
                 arrived_ns = self._clock.now_ns()
@@ -321,14 +321,14 @@ class _CameraProcess:
         controls = stream.controls() if stream is not None else ()
         now = next((c.now for c in controls if c.key == request.key), request.value)
         title, key = f"[Camera {self._name}]", request.key.upper()
-        asked = f"{key} = {written(request.value)}"
+        asked = f"{key} = {format_value(request.value)}"
         if problem:
             problem = problem.removeprefix(f"{title} ")
             text = f"{title} {asked} was refused: {problem}"
-        elif same(now, request.value):
-            text = f"{title} {key} is {written(now)} now, as requested"
+        elif matches_request(now, request.value):
+            text = f"{title} {key} is {format_value(now)} now, as requested"
         else:
-            text = f"{title} {asked} was requested; the camera set {written(now)}"
+            text = f"{title} {asked} was requested; the camera set {format_value(now)}"
         done = not problem
         answer = ControlChanged(self._name, request.key, text, done, controls)
         send_message(self._pipe, answer)

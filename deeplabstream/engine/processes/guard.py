@@ -332,13 +332,13 @@ def _switch_off(
 
 def _switch_one_off(name: str, output: Output, process: str) -> Edge | ProblemReport:
     clock = SystemClock()
-    asked_ns = clock.now_ns()
+    requested_ns = clock.now_ns()
     while True:
         try:
             with error_context(f"Output {name}"), output.opened() as write:
                 write(0.0)
-                return Edge(name, 0.0, process, asked_ns, clock.now_ns())
+                return Edge(name, 0.0, process, requested_ns, clock.now_ns())
         except DeviceError as error:
-            if clock.now_ns() - asked_ns > OPENING_S * 1e9:
+            if clock.now_ns() - requested_ns > OPENING_S * 1e9:
                 return ProblemReport(f"{error}; it may still be on")
             time.sleep(0.02)

@@ -62,11 +62,11 @@ class _RecordedBehaviours:
     behaviours: Mapping[str, float] = field(default_factory=dict)
     inputs: Mapping[str, float] = field(default_factory=dict)
 
-    def look(self, pose: Pose, time_s: float) -> Mapping[str, float]:
+    def classify(self, pose: Pose, time_s: float) -> Mapping[str, float]:
         return self.behaviours
 
-    def forget(self) -> None:
-        """Remember nothing."""
+    def reset(self) -> None:
+        """Do nothing: there is no state."""
 
 
 def rerun_decisions(

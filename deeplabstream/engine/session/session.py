@@ -682,13 +682,18 @@ class Session:
             stopped = self._stop_for(processes)
             result = f"ok {stopped} stopped" if stopped else "ok nothing ran"
         asked.answer(result)
-        said = f" ({asked.words})" if asked.words else ""
+        said = f" ({asked.arguments})" if asked.arguments else ""
         source = f" from {asked.sender}" if asked.sender else ""
         text = f"[Remote {name}] {asked.command}{source}{said}: {result}"
         self._write_note(Note("remote", text, asked.time_ns))
         self._change(
             change.Requested(
-                name, asked.command, result, asked.time_ns, asked.sender, asked.words
+                name,
+                asked.command,
+                result,
+                asked.time_ns,
+                asked.sender,
+                asked.arguments,
             )
         )
 

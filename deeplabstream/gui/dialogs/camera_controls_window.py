@@ -16,7 +16,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.plugins.camera import CameraControl, Value, written
+from deeplabstream.plugins.camera import CameraControl, Value, format_value
 
 _NAMES = {
     "exposure_us": ("Exposure", "µs"),
@@ -99,7 +99,7 @@ class CameraWindow(QDialog):
 
     def _add(self, grid: QGridLayout, row: int, control: CameraControl) -> None:
         name, unit = _NAMES.get(control.key, (control.key.upper(), ""))
-        line = QLineEdit(written(control.now))
+        line = QLineEdit(format_value(control.now))
         line.setToolTip(_HELP.get(control.key, "") or _range_text(control))
         line.setMinimumWidth(150)
         line.returnPressed.connect(partial(self._ask, control.key))
@@ -150,10 +150,10 @@ class CameraWindow(QDialog):
         """Show what the device says, in the line too unless a person may be writing."""
         if control.key not in self.lines:
             return
-        self.now[control.key].setText(f"now {written(control.now) or 'unknown'}")
+        self.now[control.key].setText(f"now {format_value(control.now) or 'unknown'}")
         line = self.lines[control.key]
         if rewrite or not line.hasFocus():
-            line.setText(written(control.now))
+            line.setText(format_value(control.now))
             line.setProperty("shown", line.text())
 
     def _keep(self) -> None:
@@ -168,11 +168,13 @@ class CameraWindow(QDialog):
 
 def _range_text(control: CameraControl) -> str:
     if isinstance(control.low, float | int) and isinstance(control.high, float | int):
-        return f"{written(control.low)} to {written(control.high)}"
+        return f"{format_value(control.low)} to {format_value(control.high)}"
     return ""
 
 
 def _settings_value(control: CameraControl) -> str:
     """Return the word for the settings; a crop that is the whole image is none."""
     value: Value = control.now
-    return "" if control.key == "crop" and value == control.high else written(value)
+    return (
+        "" if control.key == "crop" and value == control.high else format_value(value)
+    )

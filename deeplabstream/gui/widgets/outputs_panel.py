@@ -107,7 +107,7 @@ def _acknowledgement_text(
             tip += f", {after_ms:.2f} ms after the command, by the device's clock"
         else:
             first, tip = "ack", f"{tip} at the end of the commanded duration"
-        return f"{first}\n{_ago(now_ns - answer.heard_ns)}", tip
+        return f"{first}\n{_ago(now_ns - answer.received_ns)}", tip
     if edge is not None:
         tip = f"set to {edge.level:.0%} ({edge.cause}); this kind does not acknowledge"
         return f"written\n{_ago(now_ns - edge.written_ns)}", tip

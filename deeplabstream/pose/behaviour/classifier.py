@@ -46,19 +46,19 @@ class Classifier:
         """Unit of the pose."""
         return self.folder.features.unit
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Forget all previous poses."""
-        self._window.forget()
+        self._window.reset()
 
-    def look(self, pose: Pose, time_s: float) -> dict[str, float]:
+    def classify(self, pose: Pose, time_s: float) -> dict[str, float]:
         """Return the probability of each behaviour; NaN while it is unknown."""
         if len(pose.points) > 1:
             place = pose.animal(self._animal)
             if place is None or pose.is_ambiguous(place):
-                self.forget()
+                self.reset()
                 return dict(self._unknown)
             pose = pose.of(place)
-        numbers = self._window.look(pose, time_s)
+        numbers = self._window.update(pose, time_s)
         if numbers is None:
             return dict(self._unknown)
         (shares,) = self.classify(numbers[None])

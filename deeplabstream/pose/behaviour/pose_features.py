@@ -70,15 +70,15 @@ class FeatureWindow:
         self._ago_s = np.arange(features.moments)[::-1] / features.rate
         self._columns = _Columns(features)
         self._places: dict[tuple[str, ...], list[int]] = {}
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Forget all previous poses."""
         self._times: NDArray[np.float64] = np.empty(64)
         self._points: NDArray[np.float64] = np.empty((64, len(self._set.bodyparts), 2))
         self._first = self._end = 0
 
-    def look(self, pose: Pose, time_s: float) -> NDArray[np.float32] | None:
+    def update(self, pose: Pose, time_s: float) -> NDArray[np.float32] | None:
         """Return the current features (feature,); None when the window has a gap.
 
         `pose` is in the set's unit; `time_s` must be later than in the call before.

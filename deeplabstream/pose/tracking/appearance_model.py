@@ -50,7 +50,7 @@ class AppearanceModel:
         self._mean[animal] += share * off
         self._spread[animal] += share * (off * off * (1 - share) - self._spread[animal])
 
-    def forget(self, animals: list[int]) -> None:
+    def reset(self, animals: list[int]) -> None:
         """Forget the appearance of these animals."""
         for values in (self._count, self._mean, self._spread):
             values[animals] = 0.0

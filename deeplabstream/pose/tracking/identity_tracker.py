@@ -303,7 +303,7 @@ class IdentityTracker:
         pair = list(animals)
         self._margins[np.ix_(pair, pair)] = np.inf
         if min((self._counts[n] for n in pair), default=0) < VIEWS:
-            self._looks.forget(pair)
+            self._looks.reset(pair)
         elif len(pair) == 2:
             costs = self._looks.costs(self._views)[np.ix_(pair, pair)]
             if 2 * np.trace(costs) > costs.sum():
