@@ -272,7 +272,7 @@ def write_classifier(
     )
     save_classifier(folder)
     written: Classifier = open_classifier(load_classifier_folder(path))
-    away = float(np.abs(written.classify(trial) - wanted).max())
+    away = float(np.abs(written.predict(trial) - wanted).max())
     if away > LARGEST_ERROR:
         (path / MODEL).unlink()
         raise ModelError(

@@ -129,8 +129,8 @@ def test_a_camera_with_the_former_list_of_devices_is_refused(
             "from deeplabstream import Hear\n",
             "line 1: Hear is InputListener now",
         ),
-        (Output, OUTPUT.format(method="beat"), "line 8: beat is heartbeat now"),
-        (Output, OUTPUT.format(method="tell"), "line 8: tell is send_event now"),
+        (Output, OUTPUT.format(method="beat"), "line 9: beat is heartbeat now"),
+        (Output, OUTPUT.format(method="tell"), "line 9: tell is send_event now"),
         (Output, ACKNOWLEDGED, "hear is on_report now"),
     ],
 )

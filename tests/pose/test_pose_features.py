@@ -110,7 +110,9 @@ def test_body_parts_of_several_animals_may_be_named() -> None:
     points = np.zeros((2, 3, 2), np.float32)
     points[1] = 30, 40
     for n in range(5):
-        found = window.update(Pose(SKELETON, points, np.ones((2, 3), np.float32)), n / 20)
+        found = window.update(
+            Pose(SKELETON, points, np.ones((2, 3), np.float32)), n / 20
+        )
     assert found == pytest.approx([50])
 
 

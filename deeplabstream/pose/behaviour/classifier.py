@@ -61,11 +61,11 @@ class Classifier:
         numbers = self._window.update(pose, time_s)
         if numbers is None:
             return dict(self._unknown)
-        (shares,) = self.classify(numbers[None])
+        (shares,) = self.predict(numbers[None])
         return {name: float(shares[n]) for n, name in self._named}
 
-    def classify(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, class) for features (n, feature)."""
+    def predict(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities (n, class) of features (n, feature)."""
         found: Any = self._session.run([self._output], {self._input: numbers})
         return np.asarray(found[0], np.float32)
 
@@ -86,7 +86,7 @@ def open_classifier(
         )
         classifier = Classifier(folder, session, animal, names)
         count = len(folder.features.features)
-        shares = classifier.classify(np.zeros((1, count), np.float32))
+        shares = classifier.predict(np.zeros((1, count), np.float32))
     except ModelError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
