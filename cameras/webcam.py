@@ -155,7 +155,7 @@ def _list_on_linux(folder: Path, links: Path) -> tuple[ListedWebcam, ...]:
 
 
 def describe(found: tuple[ListedWebcam, ...]) -> tuple[Device, ...]:
-    """Return the webcams with the SOURCE that selects webcam: path, name or number.
+    """Return the webcams with the SOURCE that selects each: path, name or number.
 
     Linux's link comes first, because it stays with the camera; elsewhere a name that no
     other camera has.

@@ -45,10 +45,10 @@ UNCHECKED_INSIDE = frozenset(
         "deeplabstream/cli.py", "deeplabstream/core", "deeplabstream/doctor",
         "deeplabstream/engine", "deeplabstream/files",
         "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",
-        "deeplabstream/numerics", "deeplabstream/offline", "deeplabstream/plugins",
+        "deeplabstream/numerics", "deeplabstream/offline",
         "deeplabstream/pose", "deeplabstream/settings",
         "deeplabstream/simulation", "deeplabstream/startup", "deeplabstream/training",
-        "deeplabstream/video", "cameras", "outputs", "experiments", "utils", "app.py",
+        "deeplabstream/video", "utils", "app.py",
         "DeepLabStream.py",
     }
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Set-up of a Basler camera: features in the order that works, each read back.
 
 Names of features differ between models. ExposureTimeAbs goes before ExposureTime: where
-both are formats, the second does nothing.
+both are there, the second does nothing.
 """
 
 from collections.abc import Iterator
@@ -88,13 +88,13 @@ def _load(camera: Any, config: Path) -> None:
 
 
 def _choose_format(camera: Any, requested: str) -> None:
-    formats, node = supported_formats(camera), feature(camera, "PixelFormat")
+    available, node = supported_formats(camera), feature(camera, "PixelFormat")
     names = SHORT_NAMES.get(requested.lower(), (requested or node.GetValue(),))
-    chosen = next((name for name in names if name in formats), None)
+    chosen = next((name for name in names if name in available), None)
     if chosen is None:
         raise DeviceError(
             f"PIXEL_FORMAT = {requested or names[0]} can't be had from it; "
-            f"formats are: {', '.join(formats)}"
+            f"there are: {', '.join(available)}"
         )
     _choose(camera, "PixelFormat", chosen, "PIXEL_FORMAT")
 
@@ -189,11 +189,11 @@ def _triggers_off(camera: Any) -> None:
 def _choose(camera: Any, name: str, value: str, key: str) -> None:
     """Set an enumeration and read it back; DeviceError: the camera has not accepted it."""
     node = feature(camera, name)
-    formats = node.GetSettableValues() if node is not None else ()
-    if value in formats and node.GetValue() != value:
+    available = node.GetSettableValues() if node is not None else ()
+    if value in available and node.GetValue() != value:
         node.SetValue(value)
     if node is None or node.GetValue() != value:
-        listed = ", ".join(formats) or "nothing"
+        listed = ", ".join(available) or "nothing"
         raise DeviceError(f"{key}: {name} {value} can't be had; available: {listed}")
 
 

@@ -45,7 +45,7 @@ _LAST_NUMBER = 65_535
 _MOST_LOST = 1000
 """Frames that may be lost where the count starts again; beyond, the device restarted it."""
 _PRODUCERS = "GENICAM_GENTL64_PATH"
-"""Makers' software names its folders devices; that is GenTL's own custom."""
+"""Makers' software names its folders there; that is GenTL's own custom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,7 @@ class GenICam(GenicamTriggers):
         "GENICAM_GENTL64_PATH names",
     )
     serial: str = Field(
-        "",
-        description="serial number of the camera; empty: the only one that is devices",
+        "", description="serial number of the camera; empty: the only one that is there"
     )
     pixel_format: str | None = Field(
         None, description="Mono8, BayerRG8, Mono12, …; empty: as the camera is set"
@@ -197,11 +196,11 @@ def _files(cti: Path | None) -> list[Path]:
     files = [cti] if cti else _installed()
     if not files:
         raise DeviceError(
-            f"devices is no GenTL producer: install the maker's software, which sets "
+            f"there is no GenTL producer: install the maker's software, which sets "
             f"{_PRODUCERS}, or give its .cti file as CTI"
         )
     if cti and not cti.is_file():
-        raise DeviceError(f"devices is no GenTL producer {cti}")
+        raise DeviceError(f"there is no GenTL producer {cti}")
     return files
 
 
@@ -242,8 +241,8 @@ def _chosen(devices: list[Any], serial: str) -> Any:
     if not devices:
         raise DeviceError("the GenTL producer sees no camera; is it plugged in?")
     if not matching:
-        raise DeviceError(f"SERIAL = {serial}: devices are only {serials}")
-    raise DeviceError(f"devices are several cameras, choose one by SERIAL: {serials}")
+        raise DeviceError(f"SERIAL = {serial}: there are only {serials}")
+    raise DeviceError(f"there are several cameras, choose one by SERIAL: {serials}")
 
 
 def _name(about: Any) -> str:
@@ -294,7 +293,7 @@ def _check_presence(nodes: Any) -> None:
 
 
 def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
-    """Return the next complete buffer, to be used in a `with`, and when it was devices."""
+    """Return the next complete buffer, to be used in a `with`, and when it was there."""
     clock = SystemClock()
     end_ns = clock.now_ns() + round(patience_s * 1e9)
     while (left_ns := end_ns - clock.now_ns()) > 0:
@@ -305,7 +304,7 @@ def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
 
 
 def _first_frame(camera: Any, patience_s: float) -> tuple[bool, int | None, int]:
-    """Return whether the device counts frames, and a frame's time devices and here in ns."""
+    """Return whether the device counts frames, and a frame's time there and here in ns."""
     taken, arrived_ns = _fetched(camera, patience_s)
     with taken as buffer:
         number, stamp_ns = _number(buffer), _stamp(buffer)
