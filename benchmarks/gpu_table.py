@@ -1,4 +1,4 @@
-"""Figures of an NVIDIA GPU for docs/models.md: ResNet-50 256×256, live and offline.
+"""Figures of an NVIDIA GPU for docs/models_measurements.md: ResNet-50 256×256, live and offline.
 
 Live: a frame of 640×480 in the computer's memory to points, host to host, beside the forward
 pass alone: the same network with its input and output in the GPU's memory. Offline: frames/s
@@ -42,7 +42,7 @@ from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
 from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs" / "models.md"
+DOCS = ROOT / "docs" / "models_measurements.md"
 BEGIN, END = "<!-- GPU table: benchmarks/gpu_table.py -->", "<!-- end of GPU table -->"
 SIZE = 256
 VIDEO = 640, 480

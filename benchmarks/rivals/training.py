@@ -10,7 +10,7 @@ ours imports what Lightning Pose has trained. Last, our best recipe (EfficientNe
 ImageNet taught) learns for as long as Lightning Pose's whole command took.
 
 `--data` is a folder of Lightning Pose's with `CollectedData.csv` and `videos/`; how to
-install the other program in an environment of its own is in docs/training.md. Without
+install the other program in an environment of its own is in docs/training_measurements.md. Without
 `--rival` only ours is measured. `--quick` takes two to three minutes on two cores, the whole
 benchmark some seven.
 """
