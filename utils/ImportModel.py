@@ -7,7 +7,7 @@
 The first is the folder of a Lightning Pose model. The second is an export of SLEAP-NN, or the
 output of a script of `pose/importers/scripts`, which runs where DeepLabCut or Lightning Pose is
 installed. The third is any ONNX network, with a short file that describes its inputs and
-outputs. docs/models.md lists the tested networks. Only tensors are unpickled.
+outputs. docs/importing_networks.md lists the tested networks. Only tensors are unpickled.
 """
 
 import sys
@@ -140,7 +140,7 @@ def _compared(model: ModelFolder) -> list[str]:
         return [
             "its points were NOT compared with the program that trained it, "
             "because there are no reference points of that program (see "
-            "docs/models.md). Check them on your own frames with "
+            "docs/importing_networks.md). Check them on your own frames with "
             "utils/CheckNetwork.py"
         ]
     lines = [
@@ -236,12 +236,12 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
         raise ModelError(
             f"{source}: expected an .onnx file, an export of SLEAP-NN, the "
             f"output of a script of {SCRIPTS}, or the folder of a Lightning Pose "
-            "model. For others see docs/models.md"
+            "model. For others see docs/importing_networks.md"
         )
     if options.description is None:
         raise ModelError(
             f"{source}: --description is needed: a short file that describes "
-            "inputs and outputs of the network (example in docs/models.md)"
+            "inputs and outputs of the network (example in docs/importing_networks.md)"
         )
     words = read_description(options.description)
     about: dict[str, object] = {

@@ -7,7 +7,7 @@
     python3 utils/Launch.py test-unit   unit tests that need few packages, no checks
     python3 utils/Launch.py test-fast   all tests that take little time, no checks
     python3 utils/Launch.py test-long   random search and 1,000 kills: hours, no checks
-    python3 utils/Launch.py test-gpu    tests of an NVIDIA GPU; its figures go to docs/models_measurements.md
+    python3 utils/Launch.py test-gpu    tests and figures of an NVIDIA GPU
     python3 utils/Launch.py update      install requirements.txt again; --all: all lists
     python3 utils/Launch.py shortcut    Windows: make a shortcut to run.bat on the desktop
 

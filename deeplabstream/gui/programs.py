@@ -424,7 +424,7 @@ TRAIN = Program(
         _DEVICE,
         Field(
             "--backbone", "Backbone",
-            "the network that finds features; docs/training.md compares them", "choice",
+            "the network that finds features; docs/training_reference.md compares them", "choice",
             advanced=True,
             choices={
                 "automatic": "",

@@ -148,7 +148,7 @@ def advise(facts: ProjectFacts) -> list[Advice]:
             "model.losses_to_use",
             [],
             f"to try against the labels alone: {losses}. They double the time, and what "
-            "they gave in one example is in docs/training.md"
+            "they gave in one example is in docs/training_measurements.md"
             if losses
             else "no videos for unsupervised losses",
         )

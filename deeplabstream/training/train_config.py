@@ -166,7 +166,7 @@ class TrainConfig:
         default=None,
         description=(
             "backbone that finds features: efficientnet_lite0, resnet18, unet and "
-            "others, see docs/training.md; None: that of `start_from`, else "
+            "others, see docs/training_reference.md; None: that of `start_from`, else "
             "efficientnet_lite0"
         ),
         title="Backbone",
