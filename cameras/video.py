@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     Camera,
     CameraStream,
     CapturedFrame,

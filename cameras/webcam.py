@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     Camera,
     CameraControl,
     CameraStream,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     Camera,
     CameraStream,
     CapturedFrame,

@@ -5,7 +5,7 @@ from itertools import cycle
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     Experiment,
     ObservationRequest,
     OutputName,

@@ -5,7 +5,7 @@ from math import ceil
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     Command,
     Experiment,
     ObservationRequest,

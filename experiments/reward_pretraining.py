@@ -5,7 +5,7 @@ from random import Random
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     SEED_DESCRIPTION,
     Experiment,
     Mark,

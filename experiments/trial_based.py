@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     SEED_DESCRIPTION,
     Experiment,
     Mark,

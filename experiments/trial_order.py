@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator
 
-from deeplabstream import ExperimentError
+from deeplabstream.plugin import ExperimentError
 
 T = TypeVar("T")
 _TRIES = 1000

@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     Experiment,
     Mark,
     OutputName,

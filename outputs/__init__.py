@@ -1,5 +1,5 @@
 """Drivers of output devices, one kind per file."""
 
-from deeplabstream import plugin_path
+from deeplabstream.plugin import plugin_path
 
 __path__ = plugin_path(__path__, __name__)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deeplabstream import AcknowledgingWrite, DeviceError, DeviceReport, Write
+from deeplabstream.plugin import AcknowledgingWrite, DeviceError, DeviceReport, Write
 
 HANG_S = 1.0
 """Time without completing a write after which a device counts as hung."""

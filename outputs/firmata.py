@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import AcknowledgingWrite, DeviceError, Output, Write
+from deeplabstream.plugin import AcknowledgingWrite, DeviceError, Output, Write
 
 from .serial_line import Port, shared_port
 

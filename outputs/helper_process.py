@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     AcknowledgingWrite,
     Connection,
     DeviceError,

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import DeviceError, Event, EventOutput, Send
+from deeplabstream.plugin import DeviceError, Event, EventOutput, Send
 
 SUBSCRIBING_S = 0.5
 """Maximum time that opening a ZeroMQ port waits for a subscriber."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import DeviceError, Output, Write
+from deeplabstream.plugin import DeviceError, Output, Write
 
 from .background_writer import HANG_S, background_write
 

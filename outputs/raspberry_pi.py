@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import DeviceError, Output, Write
+from deeplabstream.plugin import DeviceError, Output, Write
 
 from .background_writer import background_write
 from .shared_devices import shared

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import AcknowledgingWrite, DeviceError, Output, Write
+from deeplabstream.plugin import AcknowledgingWrite, DeviceError, Output, Write
 
 from .shared_devices import shared
 

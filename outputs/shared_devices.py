@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from deeplabstream import DeviceError
+from deeplabstream.plugin import DeviceError
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Output, Write
+from deeplabstream.plugin import Output, Write
 
 
 @settings(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream import Connection
+from deeplabstream.plugin import Connection
 
 from .sound import Sound
 

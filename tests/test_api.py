@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import deeplabstream as dls
-from deeplabstream.api.api_docs import LIBRARY, describe
+from deeplabstream import plugin
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError, ModelError
 from deeplabstream.simulation.arena import Arena
 from deeplabstream.training.command_line import config_of, train_parser
@@ -30,6 +30,7 @@ from tests.recording.recorded import (
 )
 from tests.test_architecture import ROOT, python
 from tests.training.conftest import labelled as labelled
+from tools.api_docs import LIBRARY, describe
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
@@ -60,6 +61,34 @@ def test_importing_the_library_loads_nothing_heavy() -> None:
         "assert 2 * own < len(set(sys.modules) - before), own"
     )
     assert python(code) == ""
+
+
+def test_the_page_describes_every_function_for_notebooks() -> None:
+    assert sorted([*LIBRARY, "Step"]) == dls.__all__  # Step: what Session.events yields
+
+
+def test_names_for_plugins_can_be_imported_as_in_earlier_versions() -> None:
+    code = (
+        "import sys, deeplabstream; from deeplabstream import Trigger\n"
+        "from deeplabstream import plugin\n"
+        "assert Trigger is plugin.Trigger\n"
+        "names = [n for n in vars(plugin) if not n.startswith('_')]\n"
+        "assert len(names) >= 89\n"
+        "from deeplabstream import NOTHING_YET, SEED_WORDS, Hear\n"
+        "assert NOTHING_YET is plugin.NO_FRAME_YET\n"
+        "assert all(getattr(deeplabstream, n) is vars(plugin)[n] for n in names)\n"
+        "print(*(n for n in ('torch', 'PyQt5', 'cv2') if n in sys.modules))"
+    )
+    assert python(code) == ""
+
+
+def test_no_name_is_declared_for_both_audiences() -> None:
+    assert not set(dls.__all__) & set(vars(plugin))
+
+
+def test_a_name_that_does_not_exist_is_refused_by_the_package() -> None:
+    with pytest.raises(AttributeError, match="'deeplabstream' has no attribute 'Foo'"):
+        vars(dls)["__getattr__"]("Foo")
 
 
 def test_opening_a_run_loads_neither_torch_nor_qt() -> None:
@@ -317,7 +346,7 @@ def test_the_command_line_has_the_defaults_of_the_library() -> None:
 
 def test_the_reference_page_is_what_the_docstrings_say() -> None:
     page = (ROOT / "docs/api.md").read_text("utf-8")
-    assert page == describe(), "python -m deeplabstream.api.api_docs docs/api.md"
+    assert page == describe(), "python -m tools.api_docs docs/api.md"
 
 
 def public_functions() -> list[Any]:

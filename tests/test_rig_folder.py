@@ -25,7 +25,7 @@ TRIGGER = '''\
 
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, PoseTrigger
+from deeplabstream.plugin import Pose, PoseTrigger
 
 
 @settings(kw_only=True)
@@ -44,6 +44,7 @@ from contextlib import contextmanager
 
 from pydantic.dataclasses import dataclass
 
+# earlier versions had the names for plug-ins here, so labs' files import them from here
 from deeplabstream import Camera, CameraStream, CapturedFrame, Image, ImageFormat, Pacer
 
 

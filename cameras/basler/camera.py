@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from cameras.genicam.triggers import GenicamTriggers
-from deeplabstream import CameraStream, Device
+from deeplabstream.plugin import CameraStream, Device
 
 from .devices import connected, describe, find, list_devices
 from .stream import acquire

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deeplabstream import Area, CameraControl, DeviceError, Value
+from deeplabstream.plugin import Area, CameraControl, DeviceError, Value
 
 from .devices import translate_pylon_errors
 from .features import (

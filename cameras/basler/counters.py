@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from deeplabstream import CounterUnwrapper, DeviceError
+from deeplabstream.plugin import CounterUnwrapper, DeviceError
 
 from .features import feature
 

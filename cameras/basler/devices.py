@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from deeplabstream import Device, DeviceError
+from deeplabstream.plugin import Device, DeviceError
 
 from .pixel_formats import layout_of
 

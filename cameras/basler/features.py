@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeplabstream import DeviceError
+from deeplabstream.plugin import DeviceError
 
 from .devices import supported_formats, translate_pylon_errors
 from .pixel_formats import SHORT_NAMES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream import Image
+from deeplabstream.plugin import Image
 
 _NAME = re.compile(r"(Mono)(8|10|12|16)|(BGR|RGB)8(?:Packed)?|Bayer(RG|GR|GB|BG)8")
 _TILES = {"RG": "RGGB", "GR": "GRBG", "GB": "GBRG", "BG": "BGGR"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     NO_FRAME_YET,
     CameraStream,
     CapturedFrame,

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     NO_FRAME_YET,
     CameraStream,
     CapturedFrame,

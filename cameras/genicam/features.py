@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from deeplabstream import CameraControl, DeviceError, Value
+from deeplabstream.plugin import CameraControl, DeviceError, Value
 
 if TYPE_CHECKING:
     from .camera import GenICam

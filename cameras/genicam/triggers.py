@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import SynchronisedCamera
+from deeplabstream.plugin import SynchronisedCamera
 
 
 @dataclass(frozen=True, kw_only=True)

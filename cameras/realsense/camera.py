@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import CameraStream, Device, SynchronisedCamera
+from deeplabstream.plugin import CameraStream, Device, SynchronisedCamera
 
 from .devices import describe, find, play, present
 from .stream import stream

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deeplabstream import CameraControl, DeviceError, Value
+from deeplabstream.plugin import CameraControl, DeviceError, Value
 
 from .devices import about
 

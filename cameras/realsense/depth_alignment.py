@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deeplabstream import DeviceError
+from deeplabstream.plugin import DeviceError
 
 
 class Alignment:

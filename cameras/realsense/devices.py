@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deeplabstream import Device, DeviceError
+from deeplabstream.plugin import Device, DeviceError
 
 LAYOUTS = {"color": ("bgr8", "rgb8"), "infrared": ("y8",), "depth": ("z16",)}
 """The pixel formats that are read, by stream; the first is the best."""

@@ -7,7 +7,7 @@ frame once.
 from collections.abc import Callable
 from typing import Any
 
-from deeplabstream import ClockSync, CounterUnwrapper, DeviceError, SystemClock
+from deeplabstream.plugin import ClockSync, CounterUnwrapper, DeviceError, SystemClock
 
 _SILENT_MS, _FIRST_MS = 1000, 5000
 _HELD = 10

@@ -9,7 +9,7 @@ from queue import Empty, Full, Queue
 from threading import Event
 from typing import Any
 
-from deeplabstream import DeviceError, Pacer, SystemClock
+from deeplabstream.plugin import DeviceError, Pacer, SystemClock
 
 from .live import halt
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     NO_FRAME_YET,
     CameraStream,
     CapturedFrame,

@@ -6,7 +6,7 @@ the device is unplugged, and the SDK refuses to change it while the module strea
 
 from typing import TYPE_CHECKING, Any
 
-from deeplabstream import DeviceError
+from deeplabstream.plugin import DeviceError
 
 if TYPE_CHECKING:
     from .camera import RealSense

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import AnimalName, Answer, ContextTrigger, TriggerContext
+from deeplabstream.plugin import AnimalName, Answer, ContextTrigger, TriggerContext
 
 from .hysteresis import Hysteresis
 

@@ -8,7 +8,7 @@ from math import nan
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Answer, ContextTrigger, InputName, TriggerContext
+from deeplabstream.plugin import Answer, ContextTrigger, InputName, TriggerContext
 
 
 @settings(kw_only=True)

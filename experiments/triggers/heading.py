@@ -5,7 +5,14 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, PoseTrigger, RegionSetting, angle_between, middle, turn
+from deeplabstream.plugin import (
+    Pose,
+    PoseTrigger,
+    RegionSetting,
+    angle_between,
+    middle,
+    turn,
+)
 
 from .hysteresis import Hysteresis
 

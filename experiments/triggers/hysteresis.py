@@ -5,7 +5,7 @@ from dataclasses import field
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import DebounceSettings
+from deeplabstream.plugin import DebounceSettings
 
 
 @settings(kw_only=True)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, PoseTrigger, angle_between, middle
+from deeplabstream.plugin import Pose, PoseTrigger, angle_between, middle
 
 from .hysteresis import Hysteresis
 

@@ -6,7 +6,7 @@ from dataclasses import field
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Answer, TriggerCombination, TriggerName
+from deeplabstream.plugin import Answer, TriggerCombination, TriggerName
 
 
 @settings(kw_only=True)

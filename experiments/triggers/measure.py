@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     AnimalName,
     Answer,
     ContextTrigger,

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, PoseTrigger, RegionSetting
+from deeplabstream.plugin import Pose, PoseTrigger, RegionSetting
 
 
 @settings(kw_only=True)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import AnimalName, BodyPartTrigger, Pose, RegionSetting
+from deeplabstream.plugin import AnimalName, BodyPartTrigger, Pose, RegionSetting
 
 from .hysteresis import Hysteresis
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-from deeplabstream import DeviceError, DeviceReport, InputBroken
+from deeplabstream.plugin import DeviceError, DeviceReport, InputBroken
 
 from ..serial_line import Port
 from .protocol import (

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from deeplabstream import DeviceError
+from deeplabstream.plugin import DeviceError
 
 from .connection import BoardConnection
 from .protocol import (

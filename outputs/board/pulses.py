@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import InputBroken, InputListener, InputPulse, PulseInput
+from deeplabstream.plugin import InputBroken, InputListener, InputPulse, PulseInput
 
 from .output import link_to
 from .protocol import PulseSide

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deeplabstream import ClockSync, CounterUnwrapper, DeviceReport, InputBroken
+from deeplabstream.plugin import ClockSync, CounterUnwrapper, DeviceReport, InputBroken
 
 from .protocol import PROTOCOL, Cause, Status
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deeplabstream import DeviceError, DeviceReport
+from deeplabstream.plugin import DeviceError, DeviceReport
 
 from .output import link_to
 from .protocol import Cause, Mode

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import (
+from deeplabstream.plugin import (
     MOST_LETTERS,
     DeviceError,
     InputControl,

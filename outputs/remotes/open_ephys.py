@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from deeplabstream import DeviceError
+from deeplabstream.plugin import DeviceError
 
 PORT = 37497
 """EPHYS on a telephone's keys: the port of every GUI from version 0.6."""

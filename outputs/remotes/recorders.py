@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import DeviceError, RemoteRecorder
+from deeplabstream.plugin import DeviceError, RemoteRecorder
 from outputs.remotes.open_ephys import PORT, OpenEphysServer
 
 _PAUSE_S = 0.05

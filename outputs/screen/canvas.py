@@ -6,7 +6,7 @@ Qt is imported in the functions: looking for outputs in this folder must not loa
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deeplabstream import DeviceError
+from deeplabstream.plugin import DeviceError
 
 from .output import Screen
 from .stimulus_video import RGB, StimulusVideo

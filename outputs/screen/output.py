@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Connection, DeviceError, Output, Write
+from deeplabstream.plugin import Connection, DeviceError, Output, Write
 
 from ..helper_process import helper_process
 

@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream import Converter, DeviceError, sequential, video_format
+from deeplabstream.plugin import Converter, DeviceError, sequential, video_format
 
 RGB = NDArray[np.uint8]
 """(height, width, 3), RGB."""

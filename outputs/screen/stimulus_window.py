@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from deeplabstream import Connection, DeviceError
+from deeplabstream.plugin import Connection, DeviceError
 
 from .canvas import Canvas
 from .output import Screen

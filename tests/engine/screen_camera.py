@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Camera, CameraStream, CapturedFrame, Image, ImageFormat
+from deeplabstream.plugin import Camera, CameraStream, CapturedFrame, Image, ImageFormat
 
 STEP = 4
 """Of the screen's pixels, in each direction, one is a pixel of the frame."""

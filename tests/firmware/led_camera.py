@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Camera, CameraStream, CapturedFrame, Image, ImageFormat
+from deeplabstream.plugin import Camera, CameraStream, CapturedFrame, Image, ImageFormat
 
 WATCHED = 4096
 """Edges that the file holds: emulator.c."""

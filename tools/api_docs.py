@@ -1,6 +1,6 @@
 """Documentation of the library: its reference page, from the docstrings.
 
-python -m deeplabstream.api.api_docs docs/api.md
+python -m tools.api_docs docs/api.md
 """
 
 import inspect
@@ -50,7 +50,7 @@ LIBRARY = (
 _HEAD = """\
 # The library for notebooks
 
-This page is written by `python -m deeplabstream.api.api_docs docs/api.md` from the
+This page is written by `python -m tools.api_docs docs/api.md` from the
 docstrings; a test compares it with them.
 
 `import deeplabstream as dls` loads neither torch nor Qt: each function loads what it needs
