@@ -34,7 +34,7 @@ from typing import Any
 
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.group_statistics import add_comparison
-from deeplabstream.analysis.options import AnalysisOptions, descriptions
+from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.plot_style import FORMATS, PlotOptions, save_plot
 from deeplabstream.analysis.plots import PLOTS, plot
 from deeplabstream.analysis.region_list import RegionOfInterest, change_places
@@ -58,6 +58,7 @@ from deeplabstream.core.regions import parse_region
 from deeplabstream.recording.run_folder import stem
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_summary import read_notes
+from deeplabstream.settings.option_fields import option_fields
 
 WORDS = ("--position", "--head", "--phases")
 """Options that take several words."""
@@ -260,7 +261,10 @@ def _parser() -> ProgramParser:
     add("--words", default="", metavar="TEXT", help="that contain all of these words")
     add("--with-excluded", action="store_true", help="also those that are excluded")
     group = parser.add_argument_group("how the measures are computed").add_argument
-    help_of = {name: text.replace("%", "%%") for name, text in descriptions().items()}
+    help_of = {
+        name: str(info.description).replace("%", "%%")
+        for name, info in option_fields(AnalysisOptions).items()
+    }
     group("--unit", choices=["auto", "px", "mm"], help=help_of["unit"])
     kinds: dict[tuple[str, ...], dict[str, Any]] = {
         TEXTS: {"metavar": "NAME"},

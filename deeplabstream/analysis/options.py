@@ -1,155 +1,198 @@
 """Options of results: which body parts, limits, thresholds, time bins and phases."""
 
-import inspect
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, InstanceOf
+from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.settings.option_fields import option_fields, raises
 
 MM_SPEEDS = {"start_speed": 20.0, "stop_speed": 17.5, "freezing_speed": 10.0}
 """Thresholds in mm/s where none are given and the camera is calibrated."""
 
+_MOST = 1e12
+"""Numbers reach this only by mistake."""
+_LIMITS = Field(ge=0, lt=_MOST)
+Number: TypeAlias = Annotated[float, _LIMITS]
+OptionalNumber: TypeAlias = Annotated[float | None, _LIMITS]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+OptionalShare: TypeAlias = Annotated[float | None, Field(ge=0, le=1)]
 _CENTRES = {
     "body", "centre", "center", "centroid", "bodycentre", "bodycenter", "midbody",
     "thorax",
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@raises(DeepLabStreamError)
+@settings(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class AnalysisOptions:
-    """How results are computed. Lengths and speeds are in `unit`.
+    """How results are computed. Lengths and speeds are in `unit`."""
 
-    Attributes
-    ----------
-    camera : str
-        Camera with poses; empty: the deciding camera.
-    unit : {"auto", "px", "mm"}
-        Unit of lengths; auto: mm where the camera is calibrated, else px.
-    threshold : float, optional
-        Confidence below which a point counts as not found; None: that of the network.
-    use_ambiguous : bool
-        Whether positions count while the identity of an animal is ambiguous.
-    raw : bool
-        Whether the corrections of the run are left out: the poses as they were recorded.
-    position : tuple of str
-        Body parts whose mean is the animal's position; empty: a body part named body,
-        centre, center, centroid, bodycentre, bodycenter, midbody or thorax, else all.
-    head : tuple of str
-        Back of the head (one body part or several), then its tip; empty: ears or neck, and
-        snout or nose.
-    max_gap_s : float
-        Gaps in the track up to this time are interpolated linearly; longer ones are missing.
-    smoothing_s : float
-        Window of a centred moving mean of the positions; 0: no smoothing.
-    speed_window_s : float
-        Speed is the net displacement over this time; 0: between successive frames.
-    start_s : float, optional
-        Start of the part of the run that counts, from the start of its period on; None: 0.
-    end_s : float, optional
-        End of that part; None: the end of the period.
-    bin_s : float
-        Duration of time bins; 0: none.
-    phases : tuple of str
-        `stimulation:OUTPUT` (before, during, after), `light:OUTPUT` (on, off), `trials` (in
-        trials, between trials), `stages` (each status of the experiment).
-    before_s : float
-        Time before a stimulation.
-    after_s : float
-        Time after a stimulation.
-    start_speed : float, optional
-        Speed from which on the animal moves; None: 20 mm/s, in pixels none.
-    stop_speed : float, optional
-        Speed below which it no longer moves; None: 17.5 mm/s, in pixels none.
-    min_immobile_s : float
-        Shortest immobile bout.
-    freezing_speed : float, optional
-        Speed from which on a body part moves; None: 10 mm/s, in pixels none.
-    min_freezing_s : float
-        Shortest freezing bout.
-    regions : tuple of RegionOfInterest
-        Regions besides those of the run.
-    points : tuple of PointOfInterest
-        Points besides those of the run.
-    enter_margin : float, optional
-        Distance inside the border at which an animal has entered, in the unit of the
-        region; None: as in the trigger.
-    exit_margin : float, optional
-        Distance outside the border at which it has left; None: as in the trigger.
-    min_visit_s : float
-        Shortest visit.
-    min_absence_s : float
-        Shortest absence that ends a visit.
-    start_counts : bool
-        Whether an animal that is inside at the start has entered then.
-    arena : str
-        Name of the region whose border is the wall.
-    wall_distance : float
-        Thigmotaxis: nearer to the wall than this.
-    facing_angle : float
-        Largest angle, in degrees, between the head and the direction to a target it faces.
-    contact_distance : float, optional
-        Distance of two animals' positions that is a contact; None: contacts are left out.
-    approach_speed : float, optional
-        Speed towards a target from which on an animal approaches; None: left out.
-    behaviour_threshold : float
-        Probability from which on a behaviour is shown.
-    min_behaviour_s : float
-        Shortest bout of a behaviour.
-    stimulus_gap_s : float
-        Pulses that are less than this apart are one stimulation.
-    """
-
-    camera: str = ""
-    unit: Literal["auto", "px", "mm"] = "auto"
-    threshold: float | None = None
-    use_ambiguous: bool = False
-    raw: bool = False
-    position: tuple[str, ...] = ()
-    head: tuple[str, ...] = ()
-    max_gap_s: float = 0.5
-    smoothing_s: float = 0.0
-    speed_window_s: float = 0.2
-    start_s: float | None = None
-    end_s: float | None = None
-    bin_s: float = 0.0
-    phases: tuple[str, ...] = ()
-    before_s: float = 5.0
-    after_s: float = 5.0
-    start_speed: float | None = None
-    stop_speed: float | None = None
-    min_immobile_s: float = 1.0
-    freezing_speed: float | None = None
-    min_freezing_s: float = 1.0
-    regions: tuple[RegionOfInterest, ...] = ()
-    points: tuple[PointOfInterest, ...] = ()
-    enter_margin: float | None = None
-    exit_margin: float | None = None
-    min_visit_s: float = 0.0
-    min_absence_s: float = 0.0
-    start_counts: bool = False
-    arena: str = ""
-    wall_distance: float = 0.0
-    facing_angle: float = 30.0
-    contact_distance: float | None = None
-    approach_speed: float | None = None
-    behaviour_threshold: float = 0.5
-    min_behaviour_s: float = 0.0
-    stimulus_gap_s: float = 0.5
+    camera: str = Field(
+        default="", title="Camera",
+        description="camera with poses; empty: the deciding camera",
+    )  # fmt: skip
+    unit: Literal["auto", "px", "mm"] = Field(
+        default="auto", title="Unit of lengths",
+        description="unit of lengths; auto: mm where the camera is calibrated, else px",
+    )  # fmt: skip
+    threshold: OptionalShare = Field(
+        default=None, title="Confidence threshold",
+        description="confidence below which a point counts as not found; None: that of the "
+        "network",
+    )  # fmt: skip
+    use_ambiguous: bool = Field(
+        default=False, title="Use ambiguous positions",
+        description="whether positions count while the identity of an animal is ambiguous",
+    )  # fmt: skip
+    raw: bool = Field(
+        default=False, title="Poses as recorded",
+        description="whether the corrections of the run are left out: the poses as they were "
+        "recorded",
+    )  # fmt: skip
+    position: tuple[str, ...] = Field(
+        default=(), title="Position",
+        description="body parts whose mean is the animal's position; empty: a body part named"
+        " body, centre, center, centroid, bodycentre, bodycenter, midbody or "
+        "thorax, else all",
+    )  # fmt: skip
+    head: tuple[str, ...] = Field(
+        default=(), title="Head",
+        description="back of the head (one body part or several), then its tip; empty: ears "
+        "or neck, and snout or nose",
+    )  # fmt: skip
+    max_gap_s: Number = Field(
+        default=0.5, title="Longest gap (s)",
+        description="gaps in the track up to this time are interpolated linearly; longer ones"
+        " are missing",
+    )  # fmt: skip
+    smoothing_s: Number = Field(
+        default=0.0, title="Smoothing (s)",
+        description="window of a centred moving mean of the positions; 0: no smoothing",
+    )  # fmt: skip
+    speed_window_s: Number = Field(
+        default=0.2, title="Speed window (s)",
+        description="speed is the net displacement over this time; 0: between successive "
+        "frames",
+    )  # fmt: skip
+    start_s: OptionalNumber = Field(
+        default=None, title="Start (s)",
+        description="start of the part of the run that counts, from the start of its period "
+        "on; None: 0",
+    )  # fmt: skip
+    end_s: OptionalNumber = Field(
+        default=None, title="End (s)",
+        description="end of that part; None: the end of the period",
+    )  # fmt: skip
+    bin_s: Number = Field(
+        default=0.0, title="Time bins (s)",
+        description="duration of time bins; 0: none",
+    )  # fmt: skip
+    phases: tuple[str, ...] = Field(
+        default=(), title="Phases",
+        description="stimulation:OUTPUT (before, during, after), light:OUTPUT (on, off), "
+        "trials (in trials, between trials), stages (each status of the "
+        "experiment)",
+    )  # fmt: skip
+    before_s: Number = Field(
+        default=5.0, title="Before a stimulation (s)",
+        description="time before a stimulation",
+    )  # fmt: skip
+    after_s: Number = Field(
+        default=5.0, title="After a stimulation (s)",
+        description="time after a stimulation",
+    )  # fmt: skip
+    start_speed: OptionalNumber = Field(
+        default=None, title="Start speed",
+        description="speed from which on the animal moves; None: 20 mm/s, in pixels none",
+    )  # fmt: skip
+    stop_speed: OptionalNumber = Field(
+        default=None, title="Stop speed",
+        description="speed below which it no longer moves; None: 17.5 mm/s, in pixels none",
+    )  # fmt: skip
+    min_immobile_s: Number = Field(
+        default=1.0, title="Shortest immobile bout (s)",
+        description="shortest immobile bout",
+    )  # fmt: skip
+    freezing_speed: OptionalNumber = Field(
+        default=None, title="Freezing speed",
+        description="speed from which on a body part moves; None: 10 mm/s, in pixels none",
+    )  # fmt: skip
+    min_freezing_s: Number = Field(
+        default=1.0, title="Shortest freezing bout (s)",
+        description="shortest freezing bout",
+    )  # fmt: skip
+    regions: tuple[InstanceOf[RegionOfInterest], ...] = Field(
+        default=(), title="Regions",
+        description="regions besides those of the run",
+    )  # fmt: skip
+    points: tuple[InstanceOf[PointOfInterest], ...] = Field(
+        default=(), title="Points",
+        description="points besides those of the run",
+    )  # fmt: skip
+    enter_margin: OptionalNumber = Field(
+        default=None, title="Enter margin",
+        description="distance inside the border at which an animal has entered, in the unit "
+        "of the region; None: as in the trigger",
+    )  # fmt: skip
+    exit_margin: OptionalNumber = Field(
+        default=None, title="Exit margin",
+        description="distance outside the border at which it has left; None: as in the "
+        "trigger",
+    )  # fmt: skip
+    min_visit_s: Number = Field(
+        default=0.0, title="Shortest visit (s)",
+        description="shortest visit",
+    )  # fmt: skip
+    min_absence_s: Number = Field(
+        default=0.0, title="Shortest absence (s)",
+        description="shortest absence that ends a visit",
+    )  # fmt: skip
+    start_counts: bool = Field(
+        default=False, title="Count a start inside",
+        description="whether an animal that is inside at the start has entered then",
+    )  # fmt: skip
+    arena: str = Field(
+        default="", title="Arena",
+        description="name of the region whose border is the wall",
+    )  # fmt: skip
+    wall_distance: Number = Field(
+        default=0.0, title="Wall distance",
+        description="thigmotaxis: positions nearer to the wall than this",
+    )  # fmt: skip
+    facing_angle: Number = Field(
+        default=30.0, title="Facing angle (°)",
+        description="largest angle, in degrees, between the head and the direction to a "
+        "target it faces",
+    )  # fmt: skip
+    contact_distance: OptionalNumber = Field(
+        default=None, title="Contact distance",
+        description="distance of two animals' positions that is a contact; None: contacts are"
+        " left out",
+    )  # fmt: skip
+    approach_speed: OptionalNumber = Field(
+        default=None, title="Approach speed",
+        description="speed towards a target from which on an animal approaches; None: left "
+        "out",
+    )  # fmt: skip
+    behaviour_threshold: Share = Field(
+        default=0.5, title="Behaviour threshold",
+        description="probability from which on a behaviour is shown",
+    )  # fmt: skip
+    min_behaviour_s: Number = Field(
+        default=0.0, title="Shortest behaviour bout (s)",
+        description="shortest bout of a behaviour",
+    )  # fmt: skip
+    stimulus_gap_s: Number = Field(
+        default=0.5, title="Stimulus gap (s)",
+        description="pulses that are less than this apart are one stimulation",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, float | int) and not 0 <= value < 1e12:
-                raise DeepLabStreamError(f"{each.name} = {value:g}: must be 0 or more")
-        if self.unit not in ("auto", "px", "mm"):
-            raise DeepLabStreamError(f"unit = {self.unit}: expected auto, px or mm")
-        if self.threshold is not None and self.threshold > 1:
-            raise DeepLabStreamError(
-                f"threshold = {self.threshold:g}: must be from 0 to 1"
-            )
         start, stop = self.start_speed, self.stop_speed
         if start is not None and stop is not None and stop > start:
             raise DeepLabStreamError(
@@ -174,25 +217,27 @@ def speed_limits(options: AnalysisOptions, unit: str) -> dict[str, float | None]
 def with_recorded(
     options: AnalysisOptions, facts: Mapping[str, Any], is_usual_unit: bool
 ) -> AnalysisOptions:
-    """Return the options with what [Measures] of a run says, where they say nothing.
+    """Return the options with those of [Measures] of a run, where they have defaults.
 
     `facts` is the content of `run.json`. Speeds are taken only in the unit of the live
     measures: mm where the camera is calibrated, else px (`is_usual_unit`).
     """
-    said = facts.get("measuring")
-    if not isinstance(said, Mapping):
+    recorded = facts.get("measuring")
+    if not isinstance(recorded, Mapping):
         return options
     found: dict[str, Any] = {}
-    parts = said.get("POSITION")
+    parts = recorded.get("POSITION")
     if isinstance(parts, list) and parts and not options.position:
         found["position"] = tuple(map(str, parts))
+
+    # A speed in px means nothing in mm.
     names = ["min_immobile_s"]
     if is_usual_unit and options.start_speed is None and options.stop_speed is None:
         names += ["start_speed", "stop_speed"]
     usual = AnalysisOptions()
     for name in names:
-        value = said.get(name.upper())
-        is_number = type(value) in (int, float) and 0 <= float(str(value)) < 1e12
+        value = recorded.get(name.upper())
+        is_number = type(value) in (int, float) and 0 <= float(str(value)) < _MOST
         if is_number and getattr(options, name) == getattr(usual, name):
             found[name] = value
     return replace(options, **found)
@@ -213,19 +258,27 @@ def plain_name(part: str) -> str:
     return part.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
-def described(options: AnalysisOptions) -> dict[str, Any]:
-    """Return all options as plain values, for reports and files."""
-    words = asdict(options)
-    words["regions"] = [f"{each.name}: {each.region}" for each in options.regions]
-    words["points"] = [f"{each.name}: {each.x:g} {each.y:g}" for each in options.points]
-    return words
+def described(options: AnalysisOptions) -> dict[str, str]:
+    """Return the text of each option, for reports; `–`: none."""
+    places: dict[str, Any] = {
+        "regions": [f"{region.name}: {region.region}" for region in options.regions],
+        "points": [
+            f"{point.name}: {point.x:g} {point.y:g}" for point in options.points
+        ],
+    }
+    return {
+        name: _text(places.get(name, getattr(options, name)))
+        for name in option_fields(AnalysisOptions)
+    }
 
 
-def descriptions() -> dict[str, str]:
-    """Return the description of each option, from the docstring of AnalysisOptions."""
-    found: dict[str, str] = {}
-    text = (inspect.getdoc(AnalysisOptions) or "").partition("----------\n")[2]
-    for names, words in re.findall(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", text, re.M):
-        plain = " ".join(words.split()).replace("`", "")
-        found.update(dict.fromkeys(names.split(", "), plain))
-    return found
+def _text(value: object) -> str:
+    match value:
+        case bool():
+            return str(value)
+        case float():
+            return f"{value:g}"
+        case tuple() | list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value or "–")

@@ -540,16 +540,16 @@ def _exclusions(run: _Run) -> Iterator[Block]:
 
 
 def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
-    text = _PASSWORD.sub(r"\1:…@", run.folder.settings_text)
     usual = described(AnalysisOptions())
     rows = [
-        (name, _word(value), "" if value == usual[name] else "changed")
-        for name, value in described(options).items()
+        (name, text, "" if text == usual[name] else "changed")
+        for name, text in described(options).items()
     ]
     rows.sort(key=lambda row: not row[2])
     if run.results:
         table = Table(("option", "value", ""), rows)
         yield Section("Options of the measures", [table], is_folded=True)
+    text = _PASSWORD.sub(r"\1:…@", run.folder.settings_text)
     sections = read_sections(text).words
     first = {name: at for at, name in enumerate(_FIRST_SECTIONS)}
 
@@ -567,12 +567,6 @@ def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
         "Settings", [Table(("section", "key", "value"), rows)], is_folded=True
     )
     yield Section("settings.ini as used", [Text(text, "file")], is_folded=True)
-
-
-def _word(value: object) -> str:
-    if value is None or value == "":
-        return "–"
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _events(run: _Run) -> Iterator[Section]:

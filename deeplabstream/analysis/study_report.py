@@ -351,7 +351,7 @@ def _details(
         ]  # fmt: skip
         tables.append(Table(("run", "animal", "span", *chosen), cells))
     yield Section("Values", tables, is_folded=True)
-    used = [(name, str(value)) for name, value in described(options).items()]
+    used = list(described(options).items())
     yield Section(
         "Options of the measures", [Table(("option", "value"), used)], is_folded=True
     )

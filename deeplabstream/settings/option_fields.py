@@ -5,7 +5,7 @@ from functools import wraps
 from pathlib import Path
 from textwrap import wrap
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -118,6 +118,8 @@ def _type_name(info: FieldInfo) -> str:
 def _plain_name(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "{" + ", ".join(f'"{choice}"' for choice in get_args(kind)) + "}"
+    if get_origin(kind) is Annotated:
+        return _plain_name(kind.__origin__)
     if get_origin(kind) is tuple:
         return f"tuple of {_plain_name(get_args(kind)[0])}"
     return "pathlib.Path" if kind is Path else str(kind.__name__)

@@ -82,7 +82,10 @@ def test_regions_that_are_added_are_kept_beside_the_recorded_files(runs: Path) -
         (["output/conditional", "--phases", "dusk"], "expected stimulation:OUTPUT"),
         (["output/conditional", "--position", "tail"], "no body part 'tail'"),
         (["output/conditional", "--arena", "box"], "arena = box: no such region"),
-        (["output/conditional", "--max-gap-s", "-1"], "max_gap_s = -1: must be"),
+        (
+            ["output/conditional", "--max-gap-s", "-1"],
+            "max_gap_s = -1.0: expected 0 or more",
+        ),
         (["output/conditional", "--start-s", "100"], "start_s = 100"),
         (["output/conditional", "--region", "circle 1 2 3"], "expected NAME = "),
         (["output/conditional", "--region", "a = circle 1 2"], "expected circle X Y R"),

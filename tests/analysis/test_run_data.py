@@ -329,7 +329,7 @@ def test_a_damaged_list_of_regions_is_named(run: Path, content: object) -> None:
 def test_too_many_bins_and_other_units_are_refused(run: Path) -> None:
     with pytest.raises(DeepLabStreamError, match="more than 10000 bins"):
         analyse(run, AnalysisOptions(bin_s=0.001))
-    with pytest.raises(DeepLabStreamError, match="expected auto, px or mm"):
+    with pytest.raises(DeepLabStreamError, match="expected one of auto, px, mm"):
         AnalysisOptions(unit="cm")  # type: ignore[arg-type]
     with pytest.raises(DeepLabStreamError, match="max_gap_s = nan"):
         AnalysisOptions(max_gap_s=float("nan"))

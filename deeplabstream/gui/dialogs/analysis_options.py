@@ -1,9 +1,9 @@
 """Dialog of all options of results: limits, thresholds, gaps, regions, head."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import Field, fields
 from typing import Any
 
+from pydantic.fields import FieldInfo
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (
     QCheckBox,
@@ -18,16 +18,18 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.analysis.options import AnalysisOptions, descriptions
+from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.settings.option_fields import option_fields
 
 _DRAWN = {"regions", "points"}
 """Options that the page has in another form."""
 _SIZE = (520, 560)
+_OPTIONS = option_fields(AnalysisOptions)
 
 
 class OptionsDialog(QDialog):
-    """Edits options as words; `chosen` has those that differ from the defaults."""
+    """Edits options as text; `chosen` has those that differ from the defaults."""
 
     def __init__(
         self, chosen: Mapping[str, Any], left_out: Collection[str], parent: QWidget
@@ -40,15 +42,16 @@ class OptionsDialog(QDialog):
         self.problem.setObjectName("problem")
         self.problem.setWordWrap(True)
         self.problem.hide()
-        content, told = QWidget(), descriptions()
+
+        content = QWidget()
         form = QFormLayout(content)
-        for each in fields(AnalysisOptions):
-            if each.name in _DRAWN or each.name in left_out:
+        for name, option in _OPTIONS.items():
+            if name in _DRAWN or name in left_out:
                 continue
-            value = chosen.get(each.name, each.default)
-            self.fields[each.name] = field = _field(each, value)
-            field.setToolTip(told.get(each.name, each.name))
-            label = QLabel(each.name.replace("_", " "))
+            self.fields[name] = field = _field(option, chosen.get(name, option.default))
+            text = option.description or ""
+            field.setToolTip(f"{text[:1].upper()}{text[1:]}.")
+            label = QLabel(option.title or name)
             label.setToolTip(field.toolTip())
             form.addRow(label, field)
         area = QScrollArea()
@@ -74,29 +77,27 @@ class OptionsDialog(QDialog):
         cancel.clicked.connect(self.reject)
 
     def _restore(self) -> None:
-        for each in fields(AnalysisOptions):
-            if each.name in self.fields:
-                _show(self.fields[each.name], each.default)
+        for name, field in self.fields.items():
+            _show(field, _OPTIONS[name].default)
 
     def _use(self) -> None:
-        """Take the options; one that can't be is told, and the dialog stays."""
-        found: dict[str, Any] = {}
+        """Accept the options; the dialog stays open and names one that is not possible."""
+        chosen: dict[str, Any] = {}
         try:
-            for each in fields(AnalysisOptions):
-                if each.name in self.fields:
-                    value = _value(each, self.fields[each.name])
-                    if value != each.default:
-                        found[each.name] = value
-            AnalysisOptions(**found)
+            for name, field in self.fields.items():
+                value = _value(name, _OPTIONS[name], field)
+                if value != _OPTIONS[name].default:
+                    chosen[name] = value
+            AnalysisOptions(**chosen)
         except DeepLabStreamError as error:
             self.problem.setText(str(error))
             self.problem.show()
             return
-        self.chosen = found
+        self.chosen = chosen
         self.accept()
 
 
-def _field(option: "Field[Any]", value: Any) -> QLineEdit | QCheckBox:
+def _field(option: FieldInfo, value: Any) -> QLineEdit | QCheckBox:
     field = QCheckBox() if isinstance(option.default, bool) else QLineEdit()
     if isinstance(field, QLineEdit) and option.default is None:
         field.setPlaceholderText("usual")
@@ -113,8 +114,8 @@ def _show(field: QLineEdit | QCheckBox, value: Any) -> None:
         field.setText(f"{value:g}" if isinstance(value, float) else str(value or ""))
 
 
-def _value(option: "Field[Any]", field: QLineEdit | QCheckBox) -> Any:
-    """Return the value of a field; DeepLabStreamError: it is no number."""
+def _value(name: str, option: FieldInfo, field: QLineEdit | QCheckBox) -> Any:
+    """Return the value of a field; DeepLabStreamError: it is not a number."""
     if isinstance(field, QCheckBox):
         return field.isChecked()
     text = field.text().strip()
@@ -127,4 +128,4 @@ def _value(option: "Field[Any]", field: QLineEdit | QCheckBox) -> Any:
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        raise DeepLabStreamError(f"{option.name} = {text}: expected a number") from None
+        raise DeepLabStreamError(f"{name} = {text}: expected a number") from None
