@@ -15,36 +15,36 @@ SHAPE = np.array([[0, 0], [8, -6], [8, 6], [40, 0]], np.float32)
 
 
 def test_doubts_spread_and_end() -> None:
-    doubts = IdentityAmbiguities(4)
-    doubts.known(range(4))
-    assert not doubts
-    assert doubts.begin(0, 1, 1.0) == [0, 1]
-    assert doubts.begin(1, 2, 2.0) == [0, 1, 2]
-    assert doubts.words({3: "believed"}) == ["doubt1"] * 3 + ["believed"]
-    assert doubts.words({0: "swapped"})[0] == "doubt1+swapped"
-    doubts.exchanged([1, 0, 2, 3])
-    doubts.known([2])
-    doubts.end(0, 1)
-    assert not doubts
-    assert doubts.settle(3.0, 0.0) == {0: "exchanged", 1: "exchanged"}
-    assert doubts.settle(4.0, 0.0) == {}
+    ambiguities = IdentityAmbiguities(4)
+    ambiguities.confirm(range(4))
+    assert not ambiguities
+    assert ambiguities.begin(0, 1, 1.0) == [0, 1]
+    assert ambiguities.begin(1, 2, 2.0) == [0, 1, 2]
+    assert ambiguities.flags({3: "believed"}) == ["doubt1"] * 3 + ["believed"]
+    assert ambiguities.flags({0: "swapped"})[0] == "doubt1+swapped"
+    ambiguities.swap([1, 0, 2, 3])
+    ambiguities.confirm([2])
+    ambiguities.end(0, 1)
+    assert not ambiguities
+    assert ambiguities.resolve(3.0, 0.0) == {0: "exchanged", 1: "exchanged"}
+    assert ambiguities.resolve(4.0, 0.0) == {}
 
 
 def test_patience_counts_from_when_a_doubt_began() -> None:
-    doubts = IdentityAmbiguities(3)
-    doubts.known(range(3))
+    ambiguities = IdentityAmbiguities(3)
+    ambiguities.confirm(range(3))
     for began_s in (1.0, 9.0):
-        doubts.begin(0, 1, began_s)
-        doubts.begin(0, 1, began_s + 0.4)  # the same doubt still
-        assert doubts.settle(began_s + 0.49, 0.5) == {}
-        assert doubts.settle(began_s + 100, 0.0) == {}
-        assert doubts.all() == (0, 1)
-        assert doubts.settle(began_s + 0.5, 0.5) == {0: "believed", 1: "believed"}
-        assert not doubts
-    doubts.begin(0, 1, 200.0)
-    doubts.begin(1, 2, 200.4)  # the third has been in doubt for a moment only
-    assert doubts.settle(200.6, 0.5) == {}
-    assert set(doubts.settle(200.9, 0.5)) == {0, 1, 2}
+        ambiguities.begin(0, 1, began_s)
+        ambiguities.begin(0, 1, began_s + 0.4)  # the same doubt still
+        assert ambiguities.resolve(began_s + 0.49, 0.5) == {}
+        assert ambiguities.resolve(began_s + 100, 0.0) == {}
+        assert ambiguities.ambiguous_animals() == (0, 1)
+        assert ambiguities.resolve(began_s + 0.5, 0.5) == {0: "believed", 1: "believed"}
+        assert not ambiguities
+    ambiguities.begin(0, 1, 200.0)
+    ambiguities.begin(1, 2, 200.4)  # the third has been in doubt for a moment only
+    assert ambiguities.resolve(200.6, 0.5) == {}
+    assert set(ambiguities.resolve(200.9, 0.5)) == {0, 1, 2}
 
 
 class Scene:

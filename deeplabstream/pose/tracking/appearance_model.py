@@ -1,7 +1,7 @@
 """Appearance model of each animal: brightness and colour along its body, learned online.
 
 It uses coats, not marks: quartiles of the pixels under a few lines of the body. Two
-animals are told apart when these differ by much more than those of one animal differ
+animals are distinguished when these differ by much more than those of one animal differ
 from frame to frame.
 """
 
@@ -45,24 +45,25 @@ class AppearanceModel:
             self._mean = np.zeros((len(self._mean), len(view)))
             self._spread = np.zeros_like(self._mean)
         self._count[animal] += views
+        # A running mean until `LONG` views, then an exponential one: light and fur change
         share = views / min(self._count[animal], LONG)
         off = view - self._mean[animal]
         self._mean[animal] += share * off
         self._spread[animal] += share * (off * off * (1 - share) - self._spread[animal])
 
     def reset(self, animals: list[int]) -> None:
-        """Forget the appearance of these animals."""
+        """Discard the appearance of these animals."""
         for values in (self._count, self._mean, self._spread):
             values[animals] = 0.0
 
-    def exchange(self, one: int, other: int) -> None:
-        """Exchange the appearance of two animals."""
+    def swap(self, one: int, other: int) -> None:
+        """Swap the appearance of two animals."""
         for values in (self._count, self._mean, self._spread):
             values[[one, other]] = values[[other, one]]
 
     @property
     def differences(self) -> Array:
-        """(animal, animal): how different they look: the cost of one as the other."""
+        """(animal, animal): difference of their appearance, as the cost of one as the other."""
         return self.costs(self._mean)
 
     def costs(self, views: Array) -> Array:
@@ -75,6 +76,8 @@ class AppearanceModel:
         learned = self._spread[self.learned]
         usual = learned.mean(axis=0) if len(learned) else 0.0
         off = views[:, None] - self._mean[None]
+        # One spread for all animals: one that was seen in one place only would have a
+        # small one of its own, and nothing would be like it
         return np.asarray((off * off / (usual + FLOOR**2)).mean(axis=-1))
 
 
@@ -89,8 +92,8 @@ def body_points(points: Array, seen: Mask, skeleton: Skeleton) -> Array:
     if usable.any():
         one, other = points[ends[usable, 0]], points[ends[usable, 1]]
         return np.asarray(one + shares[usable] * (other - one))
-    there = points[seen]
-    return np.asarray((there + there.mean(axis=0)) / 2)
+    visible = points[seen]
+    return np.asarray((visible + visible.mean(axis=0)) / 2)
 
 
 def view(image: Image, places: Array) -> Array:
@@ -101,6 +104,7 @@ def view(image: Image, places: Array) -> Array:
     height, width = image.shape[:2]
     x, y = places.round().astype(np.intp).T
     x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    # Quartiles, not a mean: a few pixels beside the body must not change them
     pixels = np.sort(image[y, x].reshape(len(x), -1), axis=0)
     if image.dtype != np.uint8:
         pixels = pixels / (np.iinfo(image.dtype).max / 255)

@@ -1,4 +1,4 @@
-"""The animals found in one frame, before their identity is known."""
+"""Detections: the animals found in one frame, before their identity is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from deeplabstream.pose.tracking.motion_model import Array, Mask
 
 CLEAR = 0.4
 """Lengths between a pixel of an animal and all others' points and edges."""
-SAID = ("swapped", "confirmed")
-"""Words of `Pose.identity` that a user set."""
+USER_FLAGS = ("swapped", "confirmed")
+"""Flags of `Pose.identity` that a user set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """The animals of one frame of which any body part is visible."""
+    """The animals of one frame with at least one visible body part."""
 
     pose: Pose
     """The pose as the network gave it."""
@@ -34,7 +34,7 @@ class Detections:
     def clear_views(
         self, image: Image, hidden: Sequence[Array], length: float, least: float
     ) -> dict[int, Array]:
-        """Return the features of each animal of which a share of `least` is clear.
+        """Return the features of each animal whose clear share is at least `least`.
 
         Clear are pixels `CLEAR` lengths (px) from the points and edges of all others. An
         animal is not used within a length of the last position of one that is `hidden`.
@@ -43,7 +43,7 @@ class Detections:
             body_points(points, seen, self.pose.skeleton)
             for points, seen in zip(self.points, self.seen, strict=True)
         ]
-        whole = [
+        occupied = [
             np.concatenate([body, points[seen]])
             for body, points, seen in zip(bodies, self.points, self.seen, strict=True)
         ]
@@ -51,13 +51,16 @@ class Detections:
         for one, (body, seen) in enumerate(zip(bodies, self.seen, strict=True)):
             if seen.sum() < min(2, len(seen)):
                 continue
+
+            # An animal that is not visible may stand below this one: its pixels may show
             away = [np.hypot(*(self.middles[one] - place)) for place in hidden]
             if min(away, default=np.inf) < length:
                 continue
+
             apart = np.ones(len(body), bool)
-            for other, there in enumerate(whole):
+            for other, pixels in enumerate(occupied):
                 if other != one:
-                    off = body[:, None] - there[None]
+                    off = body[:, None] - pixels[None]
                     nearest = (off * off).sum(axis=-1).min(axis=1)
                     apart &= nearest > (CLEAR * length) ** 2
             if apart.sum() >= least * len(body):
@@ -65,26 +68,28 @@ class Detections:
         return views
 
     def in_order(
-        self, of: dict[int, int], words: list[str]
+        self, of: dict[int, int], flags: list[str]
     ) -> tuple[list[int], list[str]]:
-        """Return the rows of the pose in the animals' order, and their identity words.
+        """Return the rows of the pose in the animals' order, and their identity flags.
 
         `of`: the detection of each animal. A detection without an animal takes the row
-        of an animal that was not found, and has the word `stray`.
+        of an animal that was not found, and has the flag `stray`.
         """
         rows = {animal: self.rows[one] for animal, one in of.items()}
         taken = set(rows.values())
+
+        # Every row of the pose is used once, so that no detection is lost from the record
         left = [row for row in range(len(self.pose.points)) if row not in taken]
         strays = [row for row in left if row in self.rows]
-        free = [animal for animal in range(len(words)) if animal not in rows]
+        free = [animal for animal in range(len(flags)) if animal not in rows]
         others = [*strays, *(row for row in left if row not in strays)]
         for animal, row in zip(free, others, strict=False):
             rows[animal] = row
-        called = [
-            _stray(word) if rows[animal] in strays else word
-            for animal, word in enumerate(words)
+        flagged = [
+            _stray(flag) if rows[animal] in strays else flag
+            for animal, flag in enumerate(flags)
         ]
-        return [rows[animal] for animal in range(len(words))], called
+        return [rows[animal] for animal in range(len(flags))], flagged
 
 
 def detections(pose: Pose, threshold: float) -> Detections:
@@ -98,7 +103,7 @@ def detections(pose: Pose, threshold: float) -> Detections:
     return Detections(pose, rows, points, seen, middles)
 
 
-def _stray(word: str) -> str:
-    """Return the word for a stray detection; a word set by the user stays."""
-    said = word.rpartition("+")[2]
-    return f"stray+{said}" if said in SAID else "stray"
+def _stray(flag: str) -> str:
+    """Return the flag of a stray detection; a flag set by the user stays."""
+    last = flag.rpartition("+")[2]
+    return f"stray+{last}" if last in USER_FLAGS else "stray"

@@ -1,105 +1,120 @@
-"""Identity ambiguity: which animals may be exchanged, since when, and their names before."""
+"""Identity ambiguity: which animals may have been swapped, since when, and their former names.
+
+Two animals are ambiguous while another assignment of detections to animals is nearly as
+likely as the best one. Ambiguity is transitive when it begins: an animal that becomes
+ambiguous with one of a group is ambiguous with the whole group. It ends pair by pair.
+"""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+RENAMED = "exchanged"
+"""Flag: an ambiguity ended, and the animal has another name than before it."""
+TIMED_OUT = "believed"
+"""Flag: an ambiguity ended unresolved, because its time limit is over."""
+
 
 class IdentityAmbiguities:
-    """The ambiguities of one camera. At first any animal may be any other."""
+    """Identity ambiguities of one camera. At first any animal may be any other."""
 
     def __init__(self, animals: int) -> None:
         self._others = [set(range(animals)) - {n} for n in range(animals)]
-        """By animal: the animals that it may be."""
+        """By animal: the animals with which it may have been swapped."""
         self._since_s = [-np.inf] * animals
-        self._came_from = list(range(animals))
+        """By animal: when its ambiguity began."""
+        self._former = list(range(animals))
         """By animal: its name before the ambiguity."""
 
     def __bool__(self) -> bool:
         return any(self._others)
 
-    def all(self) -> tuple[int, ...]:
+    def ambiguous_animals(self) -> tuple[int, ...]:
         """Return all animals whose identity is ambiguous."""
         return tuple(n for n, others in enumerate(self._others) if others)
 
-    def about(self, animal: int) -> bool:
+    def is_ambiguous(self, animal: int) -> bool:
         """Return whether an animal's identity is ambiguous."""
         return bool(self._others[animal])
 
-    def between(self, one: int, other: int) -> bool:
-        """Return whether one animal may be the other."""
+    def is_between(self, one: int, other: int) -> bool:
+        """Return whether two animals may have been swapped."""
         return other in self._others[one]
 
     def group(self, animal: int) -> list[int]:
-        """Return an animal and all that it may be."""
-        known, waiting = {animal}, [animal]
-        while waiting:
-            more = self._others[waiting.pop()] - known
-            known |= more
-            waiting += more
-        return sorted(known)
+        """Return an animal and all animals that are ambiguous with it, also via others."""
+        members, unvisited = {animal}, [animal]
+        while unvisited:
+            more = self._others[unvisited.pop()] - members
+            members |= more
+            unvisited += more
+        return sorted(members)
 
     def begin(self, one: int, other: int, time_s: float) -> list[int]:
-        """Doubt who of two is who, and so of all that were in doubt with them: all these."""
-        whole = sorted({*self.group(one), *self.group(other)})
-        for each in whole:
-            if self._since_s[each] == -np.inf:
-                self._since_s[each] = time_s
-            self._others[each] = set(whole) - {each}
-        return whole
+        """Mark two animals, and the groups of both, as ambiguous; return all of these."""
+        # If A may be B, and B may be C, then A may be C: the groups become one
+        members = sorted({*self.group(one), *self.group(other)})
+        for animal in members:
+            if self._since_s[animal] == -np.inf:
+                self._since_s[animal] = time_s
+            self._others[animal] = set(members) - {animal}
+        return members
 
     def end(self, one: int, other: int) -> None:
-        """Know that neither of two is the other."""
+        """End the ambiguity between two animals; others of their group stay ambiguous."""
         self._others[one].discard(other)
         self._others[other].discard(one)
 
-    def known(self, animals: Iterable[int]) -> None:
-        """Know for certain who these are: they are nobody else, and nobody else is they."""
+    def confirm(self, animals: Iterable[int]) -> None:
+        """End all ambiguities of these animals: their present names are correct."""
         for animal in animals:
             for other in list(self._others[animal]):
                 self.end(animal, other)
-            self._came_from[animal], self._since_s[animal] = animal, -np.inf
+            self._former[animal], self._since_s[animal] = animal, -np.inf
 
     def reorder(self, order: Sequence[int]) -> None:
-        """Let animal `order[n]` be the n-th one from now on; the names before stay."""
+        """Make animal `order[n]` the n-th one; no animal's former name changes."""
         self._since_s = [self._since_s[n] for n in order]
         new = {old: n for n, old in enumerate(order)}
-        self._others = [{new[each] for each in self._others[n]} for n in order]
+        self._others = [{new[animal] for animal in self._others[n]} for n in order]
 
-    def exchanged(self, order: Sequence[int]) -> None:
-        """Do so, and remember whose names they had."""
+    def swap(self, order: Sequence[int]) -> None:
+        """Make animal `order[n]` the n-th one, with its former name: an identity switch."""
         self.reorder(order)
-        self._came_from = [self._came_from[n] for n in order]
+        self._former = [self._former[n] for n in order]
 
-    def settle(self, time_s: float, patience_s: float) -> dict[int, str]:
-        """Return the words of those about whom there was doubt until now.
+    def resolve(self, time_s: float, timeout_s: float) -> dict[int, str]:
+        """Return how ambiguities ended since the last call, as a flag by animal.
 
-        After `patience_s` doubts are no longer entertained; 0: they are for ever. Of animals
-        that are in doubt together the last one's counts.
+        `TIMED_OUT`: after `timeout_s` (0: never), counted from the last ambiguity that
+        joined the group. `RENAMED`: an identity switch was undone.
         """
-        told: dict[int, str] = {}
+        ends: dict[int, str] = {}
         for animal, others in enumerate(self._others):
-            since_s = max(self._since_s[each] for each in self.group(animal))
-            if others and 0 < patience_s <= time_s - since_s:
-                told[animal] = "believed"
-        for animal in told:
+            since_s = max(self._since_s[member] for member in self.group(animal))
+            if others and 0 < timeout_s <= time_s - since_s:
+                ends[animal] = TIMED_OUT
+        # Only now: `group` of the animals above must still see the whole group
+        for animal in ends:
             self._others[animal] = set()
-        for animal, came in enumerate(self._came_from):
+
+        for animal, former in enumerate(self._former):
             if self._others[animal]:
                 continue
             self._since_s[animal] = -np.inf
-            self._came_from[animal] = animal
-            if came != animal:
-                told[animal] = "exchanged"
-        return told
+            self._former[animal] = animal
+            if former != animal:
+                ends[animal] = RENAMED
+        return ends
 
-    def words(self, told: dict[int, str]) -> list[str]:
-        """Return a word for each animal: `doubt1`, what there is `told` of it, or both."""
-        words = [told.get(animal, "") for animal in range(len(self._others))]
+    def flags(self, ends: dict[int, str]) -> list[str]:
+        """Return `Pose.identity`: for each animal `doubtN` of its group, its end, or both."""
+        flags = [ends.get(animal, "") for animal in range(len(self._others))]
         numbers: dict[int, int] = {}
         for animal, others in enumerate(self._others):
             if others:
+                # Groups are numbered in the order of their first animals
                 first = self.group(animal)[0]
-                doubt = f"doubt{numbers.setdefault(first, len(numbers) + 1)}"
-                words[animal] = "+".join(filter(None, [doubt, words[animal]]))
-        return words
+                ambiguity = f"doubt{numbers.setdefault(first, len(numbers) + 1)}"
+                flags[animal] = "+".join(filter(None, [ambiguity, flags[animal]]))
+        return flags

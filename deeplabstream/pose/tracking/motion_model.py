@@ -2,8 +2,8 @@
 
 Each coordinate has a position and a velocity (constant velocity, Bar-Shalom, Li &
 Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001, chapter
-6). A part that is not visible moves on for a moment, with growing variance; all lengths
-are in those of the animal.
+6). A part that is not visible moves on for a moment, with growing variance. Lengths are in units of
+the animal's length. Assignments beyond `FARTHEST` are gated: their cost is `NEVER`.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 FRESH_S = 0.5
 """Seconds since a part was visible for which it counts; after that only the animal's
 centre does."""
-SLOWS_S = 0.25
+SLOWING_S = 0.25
 """Rate at which a part that is not visible comes to rest, 1/s."""
 ACCELERATION = 60.0
 """Typical acceleration, lengths/s²: a head that turns."""
@@ -30,7 +30,7 @@ FARTHEST = 16.0
 MEDIAN = 2 * np.log(2)
 """Median squared distance in a plane, in variances of one axis."""
 NEVER = 1e6
-"""Cost of assigning a detection to an animal that can't be there."""
+"""Gate: cost of assigning a detection to an animal that cannot be at that place."""
 
 
 class MotionModel:
@@ -40,11 +40,12 @@ class MotionModel:
         shape = animals, bodyparts
         self._place: Array = np.zeros((*shape, 2))
         self._speed: Array = np.zeros((*shape, 2))
-        self._doubt: Array = np.zeros((3, *shape))
+        self._variance: Array = np.zeros((3, *shape))
         """Variance of position and of velocity, and their covariance."""
         self._seen_s: Array = np.full(shape, -np.inf)
+        """Time of the last visible point."""
         self._middle: Array = np.full((animals, 2), np.nan)
-        """Time of the last visible point; NaN: none yet."""
+        """Last position of each animal; NaN: none yet."""
         self._time_s = -np.inf
         self._measured = 0.0
         """Variance of a visible point on one axis, px²."""
@@ -63,6 +64,7 @@ class MotionModel:
 
     def measure(self, points: Array, usual: float) -> None:
         """Update the typical length of an animal; `usual` px with a single body part."""
+        # The longest animal of a frame: the others may be curled up or partly covered
         low = np.fmin.reduce(points, axis=1, initial=np.inf)
         high = np.fmax.reduce(points, axis=1, initial=-np.inf)
         sizes = high - low
@@ -86,15 +88,19 @@ class MotionModel:
         self._time_s = time_s
         if gone_s == 0.0:
             return
+
+        # Constant velocity with white-noise acceleration: the covariance after `gone_s`
         push = (ACCELERATION * self.length) ** 2
-        place, speed, both = self._doubt
+        place, speed, both = self._variance
         self._place += gone_s * self._speed
         place += gone_s * (2 * both + gone_s * speed) + push * gone_s**4 / 4
         both += gone_s * speed + push * gone_s**3 / 2
         speed += push * gone_s**2
+
+        # A part that is not visible comes to rest, and is within reach of its last place
         unseen = self._seen_s < time_s - 1.5 * gone_s
         if unseen.any():
-            self._speed[unseen] *= np.exp(-gone_s / SLOWS_S)
+            self._speed[unseen] *= np.exp(-gone_s / SLOWING_S)
             limit = (SPEED * self.length) ** 2
             np.minimum(speed, limit, out=speed)
             np.minimum(place, (3 * self.length) ** 2, out=place)
@@ -109,9 +115,11 @@ class MotionModel:
         """
         noise = self._noise
         fresh = self._seen_s > self._time_s - FRESH_S
-        spread = self._doubt[0] + noise
+        spread = self._variance[0] + noise
         off = points[None] - self._place[:, None]
         far = (off * off).sum(axis=-1) / spread[:, None]
+
+        # Only parts that both have; outliers count like 5 standard deviations at most
         both = fresh[:, None] & seen[None]
         count = both.sum(axis=-1)
         shares = 1.0 / np.maximum(count, 1)
@@ -120,12 +128,13 @@ class MotionModel:
         weight = np.minimum(seen.sum(axis=1), 2)  # the same for all animals
         costs = weight * (mean + wide)
         costs[mean > FARTHEST] = NEVER
-        vague = count == 0
-        if vague.any():
-            costs = np.where(vague, weight * self._vague(middles), costs)
+        without_parts = count == 0
+        if without_parts.any():
+            by_centre = weight * self._costs_by_centre(middles)
+            costs = np.where(without_parts, by_centre, costs)
         return costs, weight * mean
 
-    def _vague(self, middles: Array) -> Array:
+    def _costs_by_centre(self, middles: Array) -> Array:
         """Return the costs by the centre alone, for animals long not visible or never."""
         last_s = self._seen_s.max(axis=1, initial=-np.inf)
         gone_s = np.minimum(self._time_s - last_s, 1e3)
@@ -141,27 +150,32 @@ class MotionModel:
         noise = self._noise
         old = self._seen_s[animals] <= self._time_s - FRESH_S
         begins, follows = seen & old, seen & ~old
-        place, speed, both = self._doubt[:, animals]
+        place, speed, both = self._variance[:, animals]
+
+        # Kalman gains of position and velocity; a part that reappears starts again
         near, fast = place / (place + noise), both / (place + noise)
         off = np.where(follows[..., None], points - self._place[animals], 0.0)
+
+        # The noise of the network is measured: the median is robust against wrong points
         if follows.any():
             far = (off * off).sum(axis=-1)[follows]
             usual = float(np.median(far) / MEDIAN - np.median(place[follows]))
             self._measured += 0.02 * (usual - self._measured)
+
         places = self._place[animals] + near[..., None] * off
         speeds = self._speed[animals] + fast[..., None] * off
         places[begins], speeds[begins] = points[begins], 0.0
         far = (SPEED * self.length) ** 2
         after = np.stack([place * (1 - near), speed - fast * both, both * (1 - near)])
         begun = np.array([noise, far, 0.0])[:, None, None]
-        doubt = np.where(follows, after, np.where(begins, begun, (place, speed, both)))
+        unchanged = np.where(begins, begun, (place, speed, both))
         self._place[animals], self._speed[animals] = places, speeds
-        self._doubt[:, animals] = doubt
+        self._variance[:, animals] = np.where(follows, after, unchanged)
         self._seen_s[animals] = np.where(seen, self._time_s, self._seen_s[animals])
         self._middle[animals] = middles
 
     def reorder(self, order: list[int]) -> None:
         """Reorder the animals: `order[n]` becomes the n-th."""
         self._place, self._speed = self._place[order], self._speed[order]
-        self._doubt, self._seen_s = self._doubt[:, order], self._seen_s[order]
+        self._variance, self._seen_s = self._variance[:, order], self._seen_s[order]
         self._middle = self._middle[order]

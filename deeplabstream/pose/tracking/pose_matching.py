@@ -1,4 +1,4 @@
-"""Matching of the animals in two poses of one frame."""
+"""Matching of the animals in two poses of one frame, by linear assignment of distances."""
 
 import math
 import warnings
@@ -11,14 +11,13 @@ from deeplabstream.numerics.assignment import assign
 
 Points = NDArray[np.float32]
 NEAR = 0.25
-"""Two poses are of one animal where their points are, in the mean, within this share of an
-animal's length of each other."""
+"""Gate: largest mean distance of the points of one animal in two poses, in animal lengths."""
 
 
 def distances(points: Points, others: Points) -> Points:
     """Return (animal, other): mean distance of the parts that both have, px; NaN: none.
 
-    `points` (animal, bodypart, 2) and `others` likewise; NaN: not there.
+    `points` (animal, bodypart, 2) and `others` likewise; NaN: not found.
     """
     away = np.linalg.norm(points[:, None] - others[None], axis=-1)
     with warnings.catch_warnings():
@@ -29,7 +28,7 @@ def distances(points: Points, others: Points) -> Points:
 def same_animals(points: Points, others: Points, near: float) -> list[tuple[int, int]]:
     """Return pairs (animal, other), none farther apart than `near`, px; NaN: no pair.
 
-    As many as there can be, and those that together are nearest.
+    As many pairs as possible; among these, those with the smallest sum of distances.
     """
     costs = distances(points, others)
     return assign(np.where(costs <= near, costs, np.nan))
@@ -38,11 +37,12 @@ def same_animals(points: Points, others: Points, near: float) -> list[tuple[int,
 def match_animals(points: Points, others: Points) -> list[int]:
     """Return for each animal the matching one, so that all are used.
 
-    Both have as many animals. Those near each other match; the rest keeps its order.
+    Both have the same number of animals. The nearest pairs match; the others keep their order.
     """
     pairs = dict(assign(distances(points, others)))
     left = [other for other in range(len(others)) if other not in pairs.values()]
-    return [pairs[own] if own in pairs else left.pop(0) for own in range(len(points))]
+    animals = range(len(points))
+    return [pairs[n] if n in pairs else left.pop(0) for n in animals]
 
 
 def nearest_px(points: Points) -> float:
@@ -60,8 +60,8 @@ def nearest_px(points: Points) -> float:
 def animal_length(points: Points) -> float:
     """Return the median length of animals (…, bodypart, 2); NaN: none has two points."""
     lengths = animal_lengths(points)
-    there = lengths[lengths > 0]
-    return float(np.median(there)) if there.size else float("nan")
+    known = lengths[lengths > 0]
+    return float(np.median(known)) if known.size else float("nan")
 
 
 def animal_lengths(points: Points) -> Points:
