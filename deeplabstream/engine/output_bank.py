@@ -28,60 +28,77 @@ from deeplabstream.plugins.output import (
 
 NEVER = 2**63 - 1
 RETRY_NS = 200_000_000
-"""An output that could not be written is told to go off again and again, so often."""
-LOOK_NS = 100_000_000
-"""How often an output is asked whether it went wrong by itself."""
+"""Interval at which 0 is written again to an output whose write failed."""
+DEVICE_CHECK_NS = 100_000_000
+"""Interval at which devices that report are checked for faults of their own."""
 SHORTEST_S = 0.002
-"""Pulses and pauses of a train that the bank makes itself, an edge at a time."""
+"""Shortest pulse or pause of a train whose edges the bank writes itself."""
 BACKSTOP_NS, BACKSTOP_SHARE = 100_000_000, 0.02
-"""A device that ends its pulses itself is told to be off if it has not said so by then."""
+"""Margin after which the bank writes 0 to a device that should have ended its pulses."""
 
 
 @dataclass(slots=True)
 class OutputChannel:
-    """State of one open output: level, next pulse edge, on-time limit, fault."""
+    """State of one open output: level, next pulse edge, on-time limit, fault.
+
+    ::
+
+                 Set, Pulse or Train above 0
+          off ──────────────────────────────────► on ◄───────┐
+           ▲                                      │  │       │ next pulse
+           │◄── 0 commanded, pulse end, ──────────┘  ▼       │ of the train
+           │    limit, silence, lost           pause of a train
+           │◄─────────────────────────────────────┘
+           │
+           │   a write or the device fails (from any state)
+           └─►  failed: `level` is the worst case; 0 is written every RETRY_NS
+
+    `limited` goes beside these: MAX_ON_S switched the output off, and commands of the plan
+    that only continue the same "on" are refused until the plan commands 0 or its last pulse
+    would have ended. `failed` is final: a new bank is opened for the next attempt.
+    """
 
     name: str
     output: Output
     device: AbstractContextManager[Write]
     write: Write
     level: float = 0.0
-    """The worst that it may be, where a write failed."""
+    """Present level; the highest possible one after a write failed."""
     pulses: RunningPulses = field(default_factory=RunningPulses)
     """Pulses since the experiment began, for its measures."""
     next_edge_ns: int = NEVER
-    """When it is to go to `next_edge_level`: its pulse ends, or a pulse of its train."""
+    """When `next_edge_level` is due: the end of a pulse, or a pulse of a train."""
     next_edge_level: float = 0.0
     pending_edges: Iterator[tuple[int, float]] = field(default_factory=lambda: iter(()))
-    """What comes after that: moments and levels."""
-    begun: Pulse | Train | None = None
-    """The pulse or train that was begun last; None: it was replaced or broken off."""
-    begun_end_ns: int = NEVER
-    """When it ends, without the margin for a device's clock."""
-    put_ns: int = 0
-    """When it was last about to be written."""
-    raised: float = 0.0
+    """Times and levels of the edges after the next one."""
+    active_pulses: Pulse | Train | None = None
+    """The last pulse or train that began; None: it was replaced or stopped."""
+    active_end_ns: int = NEVER
+    """When `active_pulses` ends, without the margin for a device's clock."""
+    write_started_ns: int = 0
+    """When the last write began."""
+    peak_level: float = 0.0
     """The highest level since the last 0 that its device acknowledged."""
-    raised_ns: int = 0
-    """When a level above 0 was last about to be written."""
+    on_started_ns: int = 0
+    """When the last write of a level above 0 began."""
     acknowledged_off_ns: int = NEVER
-    """When that 0 was sent, as the device's thread heard; NEVER: no 0 was acknowledged yet."""
+    """When the last acknowledged 0 was sent; NEVER: no 0 was acknowledged yet."""
     limit_ns: int = NEVER
-    """When it will have been on for too long, or is to be tried again."""
+    """When MAX_ON_S is reached; after a fault: when 0 is written again."""
     commanded_until_ns: int = 0
-    """When what the plan commanded last ends; NEVER: not before it commands 0."""
+    """When the last command of the plan ends; NEVER: at its next 0."""
     limited: bool = False
-    """Whether it reached its on-time limit, and what was commanded has not ended since."""
+    """Whether MAX_ON_S was reached by a command that has not ended since."""
     follow_up_ns: int = NEVER
-    """When the output that it names is to be pulsed."""
+    """When the output named by THEN is to be pulsed."""
     failed: bool = False
     autonomous: AutonomousWrite | None = field(init=False)
     """`write`, if its device makes pulses itself."""
     reporting: AcknowledgingWrite | AutonomousWrite | None = field(init=False)
-    """`write`, if its device reports what it does."""
+    """`write`, if its device reports its actions."""
 
     def __post_init__(self) -> None:
-        """Look once what `write` can do: each look costs 60 µs."""
+        """Find out what the device can do, once: `isinstance` of a Protocol takes 60 µs."""
         write = self.write
         self.autonomous = write if isinstance(write, AutonomousWrite) else None
         self.reporting = (
@@ -90,33 +107,37 @@ class OutputChannel:
 
     @property
     def due_ns(self) -> int:
-        """When something is to be done."""
+        """When the next edge, limit or follow-up pulse is due."""
         return min(self.next_edge_ns, self.limit_ns, self.follow_up_ns)
 
     @property
-    def going(self) -> bool:
+    def active(self) -> bool:
         """Whether it is on, or between two pulses."""
         return self.level > 0 or self.next_edge_ns < NEVER
 
     @property
     def unacknowledged(self) -> float:
-        """The highest level that it may have if the 0 written last was not carried out."""
-        return self.raised if self.acknowledged_off_ns <= self.raised_ns else 0.0
+        """The level that it may still have if the device did not carry out the last 0."""
+        off_is_known = self.acknowledged_off_ns > self.on_started_ns
+        return 0.0 if off_is_known else self.peak_level
 
     @property
-    def longest_ns(self) -> int:
+    def max_on_ns(self) -> int:
         """How long it may be on."""
         return round(self.output.max_on_s * 1e9)
 
-    def went_off(self, at_ns: int, cause: str = "pulse end") -> None:
-        """Have the output that it names pulsed, later, if it went off as planned."""
+    def record_off(self, at_ns: int, cause: str = "pulse end") -> None:
+        """Schedule the follow-up pulse if it went off as planned; note a limit."""
         self.limited = self.limited or cause in ("limit", "board limit")
+        # an off by a limit, a fault or a stop is no event that another output follows
         if self.output.then and cause == "pulse end":
             self.follow_up_ns = at_ns + round(self.output.then_after_s * 1e9)
 
     def refuses(self, command: Set | Pulse | Train, now_ns: int) -> bool:
-        """Return whether a command only goes on with what reached the on-time limit."""
+        """Return whether a command only continues an "on" that reached MAX_ON_S."""
+        # the limit holds only as long as the command that reached it would have lasted
         self.limited = self.limited and now_ns <= self.commanded_until_ns
+
         if command.level == 0:
             self.limited, self.commanded_until_ns = False, 0
         elif isinstance(command, Set):
@@ -126,82 +147,93 @@ class OutputChannel:
         return self.limited
 
     @property
-    def watched(self) -> bool:
-        """Whether it is to be looked after."""
+    def needs_checks(self) -> bool:
+        """Whether its device has to be checked for faults of its own."""
         return not self.failed and self.reporting is not None
 
-    def beat(self, now_ns: int) -> bool:
-        """Tell the device that the loop has come round; return whether it wants to know."""
+    def heartbeat(self, now_ns: int) -> bool:
+        """Reset the device's watchdog; return whether it has one."""
         if self.failed or self.autonomous is None:
             return False
         with suppress(DeviceError):  # `raise_on_fault` raises it
             self.autonomous.heartbeat(now_ns)
         return True
 
-    def begin(self, command: Pulse | Train, began_ns: int) -> None:
-        """Expect the edges of a pulse or a train that has begun."""
-        self.begun = command
-        self.begun_end_ns = began_ns + round(command.seconds * 1e9)
+    def begin(self, pulses: Pulse | Train, began_ns: int) -> None:
+        """Schedule the edges of a pulse or a train that has begun."""
+        self.active_pulses = pulses
+        self.active_end_ns = began_ns + round(pulses.seconds * 1e9)
+        # a device that makes its pulses itself needs one deadline only, as a backstop
         self.pending_edges = (
-            _pulse_edges(command, began_ns)
+            _pulse_edges(pulses, began_ns)
             if self.autonomous is None
-            else _device_pulse_deadline(command, began_ns)
+            else _device_pulse_deadline(pulses, began_ns)
         )
         self.advance_edge()
 
     def advance_edge(self) -> bool:
-        """Expect the next edge instead of this one; return whether there is one."""
+        """Schedule the next edge instead of this one; return whether there is one."""
         self.next_edge_ns, self.next_edge_level = next(self.pending_edges, (NEVER, 0.0))
         return self.next_edge_ns < NEVER
 
-    def take_due_edge(self, may_go_on: bool) -> tuple[float, str] | None:
-        """Return what is due now, and its cause; None: nothing after all."""
+    def pop_due_edge(self, may_switch_on: bool) -> tuple[float, str] | None:
+        """Return the level that is due now, and its cause; None: the train was stopped."""
         level = self.next_edge_level
-        if self.next_edge_ns > self.limit_ns or (level > 0 and not may_go_on):
-            late = self.next_edge_ns > self.limit_ns
-            self.halt()
-            return (0.0, "limit") if late else None
+
+        # A limit before the edge ends the train, also in a pause. While outputs are faulty
+        # a train stops in its pause: its next pulse would switch on.
+        limit_reached = self.next_edge_ns > self.limit_ns
+        if limit_reached or (level > 0 and not may_switch_on):
+            self.cancel_pulses()
+            return (0.0, "limit") if limit_reached else None
+
         return level, "train" if self.advance_edge() else "pulse end"
 
-    def halt(self) -> None:
-        """Expect no more edges."""
+    def cancel_pulses(self) -> None:
+        """Discard all edges that are still to come."""
         self.pending_edges = iter(())
-        self.begun, self.begun_end_ns = None, NEVER
+        self.active_pulses, self.active_end_ns = None, NEVER
         self.advance_edge()
 
-    def lowered(
+    def lowering_part(
         self, command: Set | Pulse | Train, now_ns: int
     ) -> Set | Pulse | Train | None:
         """Return the part of an "on" that raises and prolongs nothing; None: there is none.
 
-        It has the lower level and the earlier end; what would change a running train ends it.
+        It has the lower level and the earlier end. A command that would change a running
+        train ends it.
         """
-        train = self.begun if isinstance(self.begun, Train) else None
-        present = train.level if train is not None and self.going else self.level
+        train = self.active_pulses if isinstance(self.active_pulses, Train) else None
+        # in its pause a train has level 0, but it is on all the same
+        present = train.level if train is not None and self.active else self.level
         if present == 0:
             return None
         check(command, self.output.exact)
-        level, wanted_ns = min(command.level, present), NEVER
+
+        level, commanded_end_ns = min(command.level, present), NEVER
         if not isinstance(command, Set):
-            wanted_ns = now_ns + round(command.seconds * 1e9)
-        end_ns = min(wanted_ns, self.begun_end_ns)
-        if level == present and end_ns == self.begun_end_ns:
+            commanded_end_ns = now_ns + round(command.seconds * 1e9)
+        end_ns = min(commanded_end_ns, self.active_end_ns)
+
+        if level == present and end_ns == self.active_end_ns:
             return None
         if train is not None or end_ns <= now_ns:
             return Set(command.output, 0.0)
-        if end_ns == wanted_ns:
+        if end_ns == commanded_end_ns:
             return replace(command, level=level)
         return Pulse(command.output, (end_ns - now_ns) / 1e9, level)
 
-    def makes(self, pulses: Pulse | Train | None) -> bool:
+    def delegates(self, pulses: Pulse | Train | None) -> bool:
         """Return whether the device makes these pulses itself."""
         return pulses is not None and self.autonomous is not None
 
-    def put(self, level: float, pulses: Pulse | Train | None = None) -> None:
-        """Write a level; a device that can is given all the pulses that are to begin."""
+    def send(self, level: float, pulses: Pulse | Train | None = None) -> None:
+        """Write a level; an autonomous device is given all pulses that begin with it."""
+        # noted before the write: a write that fails may have reached the device all the same
         if level > 0:
-            self.raised = max(level, self.unacknowledged)
-            self.raised_ns = self.put_ns
+            self.peak_level = max(level, self.unacknowledged)
+            self.on_started_ns = self.write_started_ns
+
         if pulses is None or self.autonomous is None:
             self.write(level)
         elif isinstance(pulses, Pulse):
@@ -211,13 +243,13 @@ class OutputChannel:
             self.autonomous.train(level, pulses.width_s, period_s, pulses.count)
 
     def raise_on_fault(self) -> None:
-        """Raise a DeviceError if it went wrong by itself."""
+        """Raise a DeviceError if the device has a fault of its own."""
         if not self.failed and self.reporting is not None:
             with error_context(f"Output {self.name}"):
                 self.reporting.check()
 
     def close(self, problems: list[str]) -> None:
-        """Close the device; add what goes wrong, if it is new."""
+        """Close the device; add an error to `problems` unless one was reported before."""
         try:
             with error_context(f"Output {self.name}"):
                 self.device.__exit__(None, None, None)
@@ -271,44 +303,46 @@ def check(command: Set | Pulse | Train, exact: bool) -> None:
 
 
 class AcknowledgementRouter:
-    """Routes acknowledgements at once; keeps for the bank what a device did by itself.
+    """Passes acknowledgements on at once; queues for the bank what a device did by itself.
 
     A device's thread never waits for the bank, which may be waiting for the device.
     """
 
     def __init__(self, watch: Callable[[Acknowledged], object]) -> None:
         self.watch = watch
-        self._ended: deque[tuple[str, DeviceReport]] = deque()
+        self._device_actions: deque[tuple[str, DeviceReport]] = deque()
 
-    def listen_to(self, channel: OutputChannel) -> None:
-        """Hear what this output's device says, if it says anything."""
+    def register(self, channel: OutputChannel) -> None:
+        """Receive the reports of this output's device, if it sends any."""
         if channel.reporting is not None:
-            channel.reporting.on_report = lambda done: self._heard(channel, done)
+            channel.reporting.on_report = lambda report: self._receive(channel, report)
 
-    def follow(self, channels: Mapping[str, OutputChannel]) -> Iterator[Edge]:
-        """Take note of outputs that went off by themselves, and yield that."""
-        while self._ended:
-            name, done = self._ended.popleft()
-            channel, at_ns = channels.get(name), done.acted_ns
-            if channel is not None and channel.put_ns <= at_ns:
-                channel.halt()
+    def apply_reports(self, channels: Mapping[str, OutputChannel]) -> Iterator[Edge]:
+        """Update outputs that their device switched off; yield an edge for each."""
+        while self._device_actions:
+            name, report = self._device_actions.popleft()
+            channel, at_ns = channels.get(name), report.acted_ns
+            # a report from before the last write is stale: the output may be on again
+            if channel is not None and channel.write_started_ns <= at_ns:
+                channel.cancel_pulses()
                 channel.level, channel.limit_ns = 0.0, NEVER
-                channel.went_off(at_ns, done.cause)
-                yield Edge(name, 0.0, done.cause, at_ns, at_ns)
+                channel.record_off(at_ns, report.cause)
+                yield Edge(name, 0.0, report.cause, at_ns, at_ns)
 
-    def _heard(self, channel: OutputChannel, done: DeviceReport) -> None:
-        name, level, sent_ns = channel.name, done.level, done.sent_ns
+    def _receive(self, channel: OutputChannel, report: DeviceReport) -> None:
+        """Pass a report on, in the thread of the device."""
+        name, level, sent_ns = channel.name, report.level, report.sent_ns
         if level == 0:
             channel.acknowledged_off_ns = sent_ns
-        if done.cause:
-            self._ended.append((name, done))
-        times = sent_ns, done.acted_ns, done.received_ns
-        self.watch(Acknowledged(name, level, *times, done.cause))
+        if report.cause:  # only what the device did by itself has a cause
+            self._device_actions.append((name, report))
+        times = sent_ns, report.acted_ns, report.received_ns
+        self.watch(Acknowledged(name, level, *times, report.cause))
 
 
 Watch = Callable[[Edge | Acknowledged | Note], object]
-"""Told of all that was written, right afterwards, by the thread that wrote it, and of what
-devices acknowledge, by theirs."""
+"""Receives what was written, immediately afterwards in the thread that wrote it, and what
+devices acknowledge, in theirs."""
 
 
 @contextmanager
@@ -317,8 +351,8 @@ def opened(
 ) -> Iterator["OutputBank"]:
     """Open all outputs, switched off; they go off and are closed on every way out.
 
-    What goes wrong while closing is a DeviceError, or a `Note` where another error is
-    already on its way.
+    An error while closing is a DeviceError, or a `Note` if another error is already being
+    raised.
     """
     bank = OutputBank(clock, watch)
     try:
@@ -336,41 +370,40 @@ def opened(
 class OutputBank:
     """Thread-safe bank of the open outputs of a run.
 
-    One lock guards them all: a write is short, and what was written is told in its order.
-    A write that fails switches everything off, is tried again by `tick` until it is off,
+    One lock guards all outputs: a write is short, and writes are reported in their order.
+    A write that fails switches everything off, is repeated by `tick` until it succeeds,
     and from then on nothing can be switched on; switching off is never refused.
     """
 
     def __init__(self, clock: Clock, watch: Watch) -> None:
         self.condition = threading.Condition()
-        """The lock; notified when something falls due before `tick` said."""
+        """The lock; notified when something falls due before the next tick."""
         self.left_on: tuple[str, ...] = ()
         """After closing: outputs that may still be on, because a 0 could not be written, or
         their device failed before it acknowledged it."""
         self._clock = clock
         self._watch = watch
         self._channels: dict[str, OutputChannel] = {}
-        self._acknowledgements, self._event_senders = (
-            AcknowledgementRouter(watch),
-            EventSenders(),
-        )
-        self._untold: list[Edge | Note | Mark] = []
-        self._said_ns = NEVER
+        self._acknowledgements = AcknowledgementRouter(watch)
+        self._event_senders = EventSenders()
+        self._unreported: list[Edge | Note | Mark] = []
+        self._next_tick_ns = NEVER
         self._fault = ""
 
     @property
     def levels(self) -> Mapping[str, float]:
-        """The level of every output; the worst it may be where a write failed."""
+        """The level of every output; the highest possible one where a write failed."""
         with self.condition:
             return {name: channel.level for name, channel in self._channels.items()}
 
     def restart_totals(self, now_ns: int) -> None:
-        """Begin an experiment: end what a test began, count pulses anew, forget limits."""
+        """Begin an experiment: end pulses of a test, reset the totals and the limits."""
         with self._transaction(now_ns):
             channels = self._channels.values()
-            begun = [each for each in channels if each.due_ns < NEVER or each.level > 0]
-            for problem in self._off(begun, now_ns, "stop"):
-                self._untold.append(Note("error", problem, now_ns))
+            active = [it for it in channels if it.due_ns < NEVER or it.level > 0]
+            for problem in self._off(active, now_ns, "stop"):
+                self._unreported.append(Note("error", problem, now_ns))
+
             for channel in channels:
                 channel.limited = False
                 channel.pulses.restart(now_ns)
@@ -396,68 +429,75 @@ class OutputBank:
         cause: str = "plan",
         only_lower: str = "",
     ) -> int | None:
-        """Do what was due by `now_ns`, then the commands in their order.
+        """Apply the edges due by `now_ns`, then the commands in their order.
 
-        Returns when the last write was over, None if nothing had to be written: a level
-        that an output has already is not written again, but 0 always is. Whatever goes
-        wrong, a device or a command that can't be carried out, switches everything off.
-        With `only_lower`, a reason, commands can only lower levels and end pulses earlier;
-        a note gives the reason where they ask for more.
+        Returns when the last write ended, None if nothing was written: a level that an
+        output has already is not written again, but 0 always is. Any error, of a device or
+        of a command, switches everything off. With `only_lower`, a reason, commands can
+        only lower levels and end pulses earlier; a note gives the reason for the rest.
         """
         written_ns = None
         with self._transaction(now_ns):
+            # first, so that a pulse that ended before this command is recorded as ended
             self._apply_due_edges(now_ns)
+
             for command in commands:
                 if isinstance(command, Mark):
-                    self._untold.append(command)
+                    self._unreported.append(command)
                     continue
                 if only_lower:
-                    at_ns = self._lower(command, now_ns, cause, only_lower)
+                    at_ns = self._execute_lowering(command, now_ns, cause, only_lower)
                 else:
-                    at_ns = self._obey(command, now_ns, cause)
+                    at_ns = self._execute(command, now_ns, cause)
                 written_ns = written_ns if at_ns is None else at_ns
         return written_ns
 
     def tick(self, now_ns: int) -> int | None:
-        """Switch off what is due; return when to come again, None: nothing is pending.
+        """Switch off what is due; return when to call again, None: nothing is pending.
 
-        Outputs that went wrong by themselves are noticed here: all are switched off.
+        Detects faults of devices: one switches all outputs off.
         """
         with self._transaction(now_ns):
             self._apply_due_edges(now_ns)
             channels = self._channels.values()
             for channel in channels:
-                self._look_after(channel)
-            self._said_ns = min((channel.due_ns for channel in channels), default=NEVER)
-            if any(channel.watched for channel in channels):
-                self._said_ns = min(self._said_ns, now_ns + LOOK_NS)
-            return None if self._said_ns == NEVER else self._said_ns
+                self._check_device(channel)
+
+            deadlines = [channel.due_ns for channel in channels]
+            if any(channel.needs_checks for channel in channels):
+                deadlines.append(now_ns + DEVICE_CHECK_NS)
+            self._next_tick_ns = min(deadlines, default=NEVER)
+            return None if self._next_tick_ns == NEVER else self._next_tick_ns
 
     def all_off(self, now_ns: int, cause: str) -> None:
-        """Do what was due by `now_ns`; then write 0 to all, each even if another fails."""
+        """Apply the edges due by `now_ns`; then write 0 to all, even if some fail."""
         with self._transaction(now_ns):
             self._apply_due_edges(now_ns)
             problems = self._all_off(now_ns, cause)
         if problems:
             raise DeviceError("\n".join(problems))
 
-    def beat(self, now_ns: int) -> bool:
-        """Tell devices with a watchdog, if there are any, that the loop has come round."""
-        fed = [channel.beat(now_ns) for channel in [*self._channels.values()]]
-        return any(fed)
+    def heartbeat(self, now_ns: int) -> bool:
+        """Reset the watchdogs of all devices; return whether there are any."""
+        # All are reset, so no `any` over a generator. Without the lock: a slow write must
+        # not delay the watchdogs of the other devices.
+        have_watchdog = [
+            channel.heartbeat(now_ns) for channel in [*self._channels.values()]
+        ]
+        return any(have_watchdog)
 
     def fail(self, why: str, now_ns: int) -> None:
-        """Refuse to switch anything on from now on, and tell why."""
+        """Refuse to switch anything on from now on, and report why."""
         with self.condition:
             self._fault = self._fault or why
             self._watch(Note("error", why, now_ns))
 
     def switch_off_and_latch(self, why: str, now_ns: int, cause: str) -> None:
-        """Write 0 to all outputs, then refuse to switch anything on, and tell why."""
+        """Write 0 to all outputs, then refuse to switch anything on, and report why."""
         with self._transaction(now_ns):
             self._fault = self._fault or why
             problems = self._all_off(now_ns, cause)
-            self._untold.append(Note("error", "\n".join([why, *problems]), now_ns))
+            self._unreported.append(Note("error", "\n".join([why, *problems]), now_ns))
 
     def open(self, name: str, output: Output) -> None:
         """Open one more output and write 0 to it."""
@@ -467,103 +507,126 @@ class OutputBank:
                 device = output.opened()
                 write = device.__enter__()
             channel = OutputChannel(name, output, device, write)
+            # before the first write, so that a failure of that write closes the device too
             self._channels[name] = channel
-            self._acknowledgements.listen_to(channel)
+            self._acknowledgements.register(channel)
             self._write(channel, 0.0, now_ns, "open")
             self._event_senders.add(name, write)
 
     def close(self) -> list[str]:
-        """Switch everything off, close it, and return what is not yet known to fail."""
+        """Switch everything off and close it; return the errors not reported before.
+
+        The order matters: 0 is written to all first. Then devices that report are closed,
+        which waits for the acknowledgement of their 0. Then the edges are reported, since
+        only now it is known which outputs are off. The others close last: some of them send
+        these edges as events.
+        """
         now_ns = self._clock.now_ns()
         problems: list[str] = []
         acknowledged: list[Acknowledged] = []
-        with self.condition, ExitStack() as afterwards:
+        with self.condition, ExitStack() as closing:
             channels, self._channels = self._channels, {}
-            reporting = [each for each in channels.values() if each.reporting]
-            others = [each for each in channels.values() if not each.reporting]
-            for channel in others:  # they send the events of the reporting ones
-                afterwards.callback(channel.close, problems)
-            afterwards.callback(self._tell_closed, channels, acknowledged)
-            for channel in reporting:  # closing waits for a 0 that is under way
-                afterwards.callback(channel.close, problems)
+            reporting = [it for it in channels.values() if it.reporting]
+            others = [it for it in channels.values() if not it.reporting]
+
+            # an ExitStack calls the last one first, and all of them even if some raise
+            for channel in others:
+                closing.callback(channel.close, problems)
+            closing.callback(self._report_closing, channels, acknowledged)
+            for channel in reporting:
+                closing.callback(channel.close, problems)
+
             self._fault = self._fault or "the outputs are closed"
-            self._acknowledgements.watch = acknowledged.append  # told after their edges
+            # an acknowledgement is reported after the edge that it acknowledges
+            self._acknowledgements.watch = acknowledged.append
             problems += self._off(channels.values(), now_ns, "close")
         return problems
 
-    def _tell_closed(
+    def _report_closing(
         self, channels: Mapping[str, OutputChannel], acknowledged: list[Acknowledged]
     ) -> None:
-        """Tell what was written on closing, except to outputs that may still be on."""
+        """Report what was written on closing, except to outputs that may still be on."""
         self.left_on = tuple(
             name for name, channel in channels.items() if channel.level > 0
         )
-        self._untold = [
+        self._unreported = [
             entry
-            for entry in self._untold
+            for entry in self._unreported
             if not (isinstance(entry, Edge) and entry.output in self.left_on)
         ]
-        self._tell()
-        for done in acknowledged:
-            self._watch(done)
+        self._report()
+        for acknowledgement in acknowledged:
+            self._watch(acknowledgement)
 
     @contextmanager
     def _transaction(self, now_ns: int) -> Iterator[None]:
+        """Hold the lock; switch everything off on an error; report at the end."""
         with self.condition:
             try:
                 yield
             except BaseException:
                 for problem in self._all_off(now_ns, "error"):
-                    self._untold.append(Note("error", problem, now_ns))
+                    self._unreported.append(Note("error", problem, now_ns))
                 raise
             finally:
-                self._tell()
+                self._report()
 
-    def _tell(self) -> None:
-        told, self._untold = self._untold, []
+    def _report(self) -> None:
+        """Pass what was written to the journal, then to the outputs that send events."""
+        entries, self._unreported = self._unreported, []
         try:
-            for entry in told:
+            for entry in entries:
                 if not isinstance(entry, Mark):
                     self._watch(entry)
-        except BaseException:  # what can't be recorded must not go on
+        except BaseException:
+            # an experiment whose outputs can't be recorded must not go on
             self._all_off(self._clock.now_ns(), "error")
-            self._untold.clear()
+            self._unreported.clear()  # the journal would raise again
             raise
+
         try:
-            for entry in told:
+            for entry in entries:
                 if not isinstance(entry, Note):
                     self._event_senders.send_event(entry)
         except BaseException as error:
             self._fault = self._fault or str(error)
+            # without senders, so that reporting the edges of this "off" can't fail again
             self._event_senders = EventSenders()
             self._all_off(self._clock.now_ns(), "error")
-            self._tell()
+            self._report()
             raise
 
-    def _lower(
+    def _execute_lowering(
         self, command: Set | Pulse | Train, now_ns: int, cause: str, why: str
     ) -> int | None:
-        """Carry out the part of a command that raises and prolongs nothing; note the rest."""
+        """Execute the part of a command that raises and prolongs nothing; note the rest."""
         channel = self._channels.get(command.output)
-        kept: Set | Pulse | Train | None = command
+        lowering: Set | Pulse | Train | None = command
         if command.level != 0:
-            kept = channel.lowered(command, now_ns) if channel is not None else None
-        if kept != command:
-            not_done = "switched on" if kept is None else "raised or kept on longer"
-            text = f"{command.output} was not {not_done}: {why}"
-            self._untold.append(Note("output", text, now_ns))
-        return None if kept is None else self._obey(kept, now_ns, cause, from_now=True)
+            lowering = None
+            if channel is not None:
+                lowering = channel.lowering_part(command, now_ns)
 
-    def _obey(
+        if lowering != command:
+            refused = "switched on" if lowering is None else "raised or kept on longer"
+            text = f"{command.output} was not {refused}: {why}"
+            self._unreported.append(Note("output", text, now_ns))
+        if lowering is None:
+            return None
+        return self._execute(lowering, now_ns, cause, from_now=True)
+
+    def _execute(
         self,
         command: Set | Pulse | Train,
         now_ns: int,
         cause: str,
         from_now: bool = False,
     ) -> int | None:
-        """Carry out a command; its pulses begin when they are written, or `from_now`."""
+        """Execute a command; its pulses begin when they are written, or `from_now`."""
         channel = self._channels.get(command.output)
         level = command.level
+
+        # 0 passes every check below: switching off is never refused and never delayed
         if self._fault and (level > 0 or channel is None):
             raise DeviceError(self._fault)
         if channel is None:
@@ -571,58 +634,74 @@ class OutputBank:
         check(command, channel.output.exact)
         if cause == "plan" and channel.refuses(command, now_ns):
             return None
-        was_on, written_ns = channel.going, None
+
+        was_active, written_ns = channel.active, None
         pulses = None if isinstance(command, Set) or level == 0 else command
-        channel.halt()
-        if level == 0 or level != channel.level or channel.makes(pulses):
+        channel.cancel_pulses()
+
+        # a repeated 0 is written all the same: the device may have missed the first one
+        if level == 0 or level != channel.level or channel.delegates(pulses):
             written_ns = self._write(channel, level, now_ns, cause, pulses)
+
         if level > 0:
             channel.follow_up_ns = NEVER
-        elif was_on and written_ns is not None:
-            channel.went_off(written_ns)
+        elif was_active and written_ns is not None:
+            channel.record_off(written_ns)
+
         if pulses is not None:
             began_ns = now_ns if written_ns is None or from_now else written_ns
             channel.begin(pulses, began_ns)
-        self._expect(channel)
+        self._reschedule(channel)
         return written_ns
 
-    def _expect(self, channel: OutputChannel) -> None:
-        if channel.due_ns < self._said_ns:
-            self._said_ns = channel.due_ns
+    def _reschedule(self, channel: OutputChannel) -> None:
+        """Wake the timer if this output is due before its next tick."""
+        if channel.due_ns < self._next_tick_ns:
+            self._next_tick_ns = channel.due_ns
             self.condition.notify_all()
 
     def _apply_due_edges(self, now_ns: int) -> None:
-        self._untold += self._acknowledgements.follow(self._channels)
+        # what a device ended by itself must not be ended again here
+        self._unreported += self._acknowledgements.apply_reports(self._channels)
+
         for channel in self._channels.values():
             if channel.due_ns > now_ns:
                 continue
             if channel.failed:
                 self._off([channel], channel.due_ns, "error")
+            # several edges may be due: the bank was busy, or the computer slept
             while channel.due_ns <= now_ns and not channel.failed:
                 self._apply_next_edge(channel)
 
     def _apply_next_edge(self, channel: OutputChannel) -> None:
         due_ns = channel.due_ns
         if channel.follow_up_ns <= due_ns:
-            self._follow(channel)
-        elif edge := channel.take_due_edge(may_go_on=not self._fault):
-            written_ns = self._write(channel, edge[0], due_ns, edge[1])
-            channel.went_off(written_ns, edge[1])
-            if edge[1] == "limit":
-                text = f"[Output {channel.name}] MAX_ON_S = {channel.output.max_on_s:g}: off "
-                text += (
-                    "until the experiment commands 0, or its pulses would have ended"
-                )
-                self._untold.append(Note("output", text, written_ns))
+            self._pulse_follower(channel)
+            return
 
-    def _follow(self, channel: OutputChannel) -> None:
-        """Pulse the output that another one names."""
+        edge = channel.pop_due_edge(may_switch_on=not self._fault)
+        if edge is None:
+            return
+        level, cause = edge
+        written_ns = self._write(channel, level, due_ns, cause)
+        channel.record_off(written_ns, cause)
+        if cause == "limit":
+            text = (
+                f"[Output {channel.name}] MAX_ON_S = {channel.output.max_on_s:g}: off "
+                "until the experiment commands 0, or its pulses would have ended"
+            )
+            self._unreported.append(Note("output", text, written_ns))
+
+    def _pulse_follower(self, channel: OutputChannel) -> None:
+        """Pulse the output that THEN of this one names."""
         requested_ns, channel.follow_up_ns = channel.follow_up_ns, NEVER
-        taker = self._channels.get(channel.output.then or "")
-        if taker is not None and not self._fault:
-            pulse = Pulse(OutputName(taker.name), channel.output.then_s)
-            taker.begin(pulse, self._write(taker, 1.0, requested_ns, "then", pulse))
-            self._expect(taker)
+        follower = self._channels.get(channel.output.then or "")
+        if follower is None or self._fault:
+            return
+        pulse = Pulse(OutputName(follower.name), channel.output.then_s)
+        written_ns = self._write(follower, 1.0, requested_ns, "then", pulse)
+        follower.begin(pulse, written_ns)
+        self._reschedule(follower)
 
     def _all_off(self, now_ns: int, cause: str) -> list[str]:
         return self._off(self._channels.values(), now_ns, cause)
@@ -633,30 +712,32 @@ class OutputBank:
         """Write 0 to all; return the failures of those that had not failed before."""
         problems = []
         for channel in channels:
-            known, channel.follow_up_ns = channel.failed, NEVER
-            channel.halt()
+            failed_before, channel.follow_up_ns = channel.failed, NEVER
+            channel.cancel_pulses()
             try:
                 self._write(channel, 0.0, now_ns, cause)
             except Exception as error:
-                if not known:
+                # one broken device must not keep the others on: go on with the next
+                if not failed_before:
                     problems.append(str(error))
         return problems
 
-    def _look_after(self, channel: OutputChannel) -> None:
+    def _check_device(self, channel: OutputChannel) -> None:
         try:
             channel.raise_on_fault()
         except DeviceError as error:
-            self._note_failure(channel, channel.level, error)
+            self._latch_failure(channel, channel.level, error)
             raise
 
-    def _note_failure(
+    def _latch_failure(
         self, channel: OutputChannel, level: float, error: BaseException
     ) -> None:
+        """Assume the worst of an output that failed, and refuse every "on" from now on."""
         channel.failed = True
         channel.level = max(channel.level, level, channel.unacknowledged)
-        channel.halt()
+        channel.cancel_pulses()
         channel.limit_ns = self._clock.now_ns() + RETRY_NS
-        self._expect(channel)
+        self._reschedule(channel)
         self._fault = self._fault or str(error) or type(error).__name__
 
     def _write(
@@ -667,21 +748,28 @@ class OutputBank:
         cause: str,
         pulses: Pulse | Train | None = None,
     ) -> int:
-        channel.put_ns = self._clock.now_ns()
+        """Write a level, keep its on-time limit, queue its edge; return when it was over."""
+        channel.write_started_ns = self._clock.now_ns()
         try:
             with error_context(f"Output {channel.name}"):
-                channel.put(level, pulses)
+                channel.send(level, pulses)
         except BaseException as error:
-            self._note_failure(channel, level, error)
+            self._latch_failure(channel, level, error)
             raise
         written_ns = self._clock.now_ns()
+
+        # The limit counts from the first "on", pauses of a train included: a train must not
+        # prolong itself beyond MAX_ON_S by its pauses.
         if level == 0 and channel.next_edge_ns == NEVER:
             channel.limit_ns = NEVER
         elif channel.limit_ns == NEVER:
-            channel.limit_ns = written_ns + channel.longest_ns
+            channel.limit_ns = written_ns + channel.max_on_ns
+
         channel.level = level
         channel.pulses.edge(written_ns, level)
-        self._untold.append(Edge(channel.name, level, cause, requested_ns, written_ns))
+        self._unreported.append(
+            Edge(channel.name, level, cause, requested_ns, written_ns)
+        )
         return written_ns
 
 
@@ -689,12 +777,12 @@ LONGEST_WAIT_S = 3600.0
 
 
 class PulseTimer:
-    """Timer thread of a bank: sleeps to the next deadline and ticks the bank.
+    """Timer thread of a bank: sleeps until the next deadline, then ticks the bank.
 
     Use: `with PulseTimer(bank, clock): …`.
 
-    An output that fails meanwhile becomes a `Note("error", …)`, and the bank refuses to
-    switch anything on, so that the loop learns of it with its next command.
+    An output that fails in a tick becomes a `Note("error", …)`, and the bank refuses to
+    switch anything on, so the next command of the loop raises the fault.
     """
 
     def __init__(self, bank: OutputBank, clock: Clock) -> None:
@@ -705,19 +793,21 @@ class PulseTimer:
 
     def __enter__(self) -> "PulseTimer":
         """Start the thread."""
-        _set_timer(fine=True)
+        _set_timer_resolution(fine=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the thread; what is still pending stays pending."""
+        """End the thread; pending edges stay pending."""
         with self._bank.condition:
             self._stopped = True
             self._bank.condition.notify_all()
         self._thread.join()
-        _set_timer(fine=False)
+        _set_timer_resolution(fine=False)
 
     def _run(self) -> None:
+        # The condition is held from tick to wait, so a command that falls due earlier can't
+        # notify in between and be missed.
         with self._bank.condition:
             while not self._stopped:
                 due_ns = self._tick()
@@ -732,12 +822,13 @@ class PulseTimer:
         try:
             return self._bank.tick(now_ns)
         except Exception as error:
+            # the thread must survive: it repeats the 0 of the failed output
             self._bank.fail(str(error) or type(error).__name__, now_ns)
             return now_ns + RETRY_NS
 
 
 def catch_up(bank: OutputBank, clock: ManualClock, until_ns: int) -> None:
-    """Put a manual clock forward, and do on the way what falls due, when it is due.
+    """Advance a manual clock, and apply on the way each edge at its time.
 
     It does for a replay what a `PulseTimer` does for a live run; to be called before a frame.
     """
@@ -746,7 +837,7 @@ def catch_up(bank: OutputBank, clock: ManualClock, until_ns: int) -> None:
     clock.set(until_ns)
 
 
-def _set_timer(fine: bool) -> None:
+def _set_timer_resolution(fine: bool) -> None:
     """Let waits on Windows end within 1 ms instead of 16 ms, or no longer."""
     if sys.platform == "win32":
         import ctypes

@@ -6,7 +6,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import off, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Note
-from deeplabstream.engine.output_bank import LOOK_NS, opened
+from deeplabstream.engine.output_bank import DEVICE_CHECK_NS, opened
 from deeplabstream.plugins.output import AcknowledgingWrite, Output
 from outputs.background_writer import background_write
 from tests.outputs.stubborn import LAMP, LASER
@@ -125,7 +125,7 @@ def test_a_device_that_goes_wrong_by_itself_switches_all_off() -> None:
                 now_ns = clock.now_ns()
                 due_ns = bank.tick(now_ns)
                 assert due_ns is not None
-                assert due_ns <= now_ns + LOOK_NS
+                assert due_ns <= now_ns + DEVICE_CHECK_NS
         assert bank.fault == "[Output laser] the cable is out"
     assert lamp.levels[-1] == device.levels[-1] == 0
     assert [e for e in heard if isinstance(e, Note)] == []

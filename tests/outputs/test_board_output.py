@@ -62,7 +62,7 @@ class Feeder:
 
     def _run(self) -> None:
         while not self._over.wait(0.01):
-            self._bank.beat(CLOCK.now_ns())
+            self._bank.heartbeat(CLOCK.now_ns())
 
 
 @pytest.fixture

@@ -193,7 +193,7 @@ def _test(
             bank.apply([pulse], clock.now_ns(), "test")
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
             heartbeat.beat(clock.now_ns())
-            bank.beat(clock.now_ns())
+            bank.heartbeat(clock.now_ns())
             if stopped or has_message(pipe, _BEAT_S):
                 break
     if bank is None or not bank.left_on:

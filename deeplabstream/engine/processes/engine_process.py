@@ -301,7 +301,7 @@ class _Engine:
         now_ns = self.clock.now_ns()
         self.heart.beat(now_ns)
         bank = self.device_manager.bank
-        self.fed = bank is not None and bank.beat(now_ns)
+        self.fed = bank is not None and bank.heartbeat(now_ns)
         return now_ns
 
     def newest(self) -> list[Frame]:
