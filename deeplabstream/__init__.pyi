@@ -5,7 +5,7 @@ Each name is declared here only: `deeplabstream/__init__.py` reads this file.
 
 from deeplabstream.analysis.analyse import RunResults as RunResults
 from deeplabstream.analysis.analyse import analyse as analyse
-from deeplabstream.analysis.group_statistics import Comparison as Comparison
+from deeplabstream.analysis.group_statistics import GroupComparison as GroupComparison
 from deeplabstream.analysis.group_statistics import compare_groups as compare_groups
 from deeplabstream.analysis.options import AnalysisOptions as AnalysisOptions
 from deeplabstream.analysis.plot_style import PlotOptions as PlotOptions

@@ -23,7 +23,7 @@ LIBRARY = (
     "analyse_runs",
     "Study",
     "compare_groups",
-    "Comparison",
+    "GroupComparison",
     "plot",
     "PlotOptions",
     "save_plot",
@@ -73,7 +73,7 @@ def describe() -> str:
             "PoseArrays",
             "RunResults",
             "Study",
-            "Comparison",
+            "GroupComparison",
             "Trained",
             "ImportedRun",
         )

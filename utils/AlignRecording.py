@@ -35,7 +35,7 @@ from deeplabstream.recording.alignment.aligned_run import (
     sentences,
     write_aligned,
 )
-from deeplabstream.recording.alignment.recording_data import RecordingOptions
+from deeplabstream.recording.alignment.recording_data import RecorderOptions
 from deeplabstream.recording.alignment.recordings import (
     READERS,
     UNITS,
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     into = aligned_folder(folder.path, asked.recording, asked.name)
     plots = [into / name for name in PLOTS]
     check_free(plots, asked.overwrite)
-    options = RecordingOptions(
+    options = RecorderOptions(
         asked.line, asked.unit, asked.rate, asked.both_edges, asked.threshold
     )
     _announce(f"reading {asked.recording.name}")

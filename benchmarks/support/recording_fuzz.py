@@ -17,7 +17,7 @@ from benchmarks.support.file_damage import (
 )
 from deeplabstream.files.numpy_files import read_array
 from deeplabstream.recording.alignment.clock_map import map_clocks
-from deeplabstream.recording.alignment.recording_data import RecordingOptions
+from deeplabstream.recording.alignment.recording_data import RecorderOptions
 from deeplabstream.recording.alignment.recordings import read_recording
 from deeplabstream.recording.alignment.sync_signals import random_pulses
 from tests.recording.alignment.recording_files import (
@@ -36,7 +36,7 @@ _LINE = Line(_RUN.times_s, 41_000)
 
 
 def _align(path: Path, line: str = "", kind: str = "") -> object:
-    found = read_recording(path, kind, RecordingOptions(line))
+    found = read_recording(path, kind, RecorderOptions(line))
     return map_clocks(_RUN, found.edges, found.spans_s, found.resolution_s)
 
 

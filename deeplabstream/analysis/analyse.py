@@ -17,7 +17,7 @@ from deeplabstream.analysis.kinematics import (
     speeds,
     velocities,
 )
-from deeplabstream.analysis.measures import MEASURES, Measure, Subject
+from deeplabstream.analysis.measures import MEASURES, MeasureDefinition, Subject
 from deeplabstream.analysis.options import (
     AnalysisOptions,
     plain_name,
@@ -27,7 +27,7 @@ from deeplabstream.analysis.options import (
 )
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.analysis.run_data import OpenedRun, RunData, read_run
-from deeplabstream.analysis.spans import Span, spans_of
+from deeplabstream.analysis.spans import TimeSpan, spans_of
 from deeplabstream.analysis.totals import (
     AnimalTrack,
     BoutPart,
@@ -76,8 +76,8 @@ class Value:
     """One number of the results."""
 
     animal: str
-    span: Span
-    measure: Measure
+    span: TimeSpan
+    measure: MeasureDefinition
     of: str
     """Region, point, other animal, behaviour, output or outcome; empty: the animal itself."""
     value: float
@@ -124,7 +124,7 @@ class RunResults:
     data: RunData
     options: AnalysisOptions
     unit: str
-    spans: tuple[Span, ...]
+    spans: tuple[TimeSpan, ...]
     values: tuple[Value, ...]
     tracks: Mapping[str, AnimalTrack]
     visits: Mapping[tuple[str, str], Visits]
@@ -208,7 +208,7 @@ class RunResults:
     def _rows(self) -> Iterator[dict[str, Any]]:
         """Yield a row per animal and span, each measure a column."""
         start_s = self.spans[0].start_s
-        by_row: dict[tuple[str, Span], dict[str, Any]] = {}
+        by_row: dict[tuple[str, TimeSpan], dict[str, Any]] = {}
         for value in self.values:
             row = by_row.setdefault((value.animal, value.span), {})
             row[value.column] = value.value

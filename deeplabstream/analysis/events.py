@@ -15,7 +15,7 @@ _NO_STAGE = re.compile(r"running|(trial|pulse|reward|drop|contact|entry|exit) \d
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TrialRecord:
     """A trial, from the marks of the experiment."""
 
     number: int
@@ -61,7 +61,7 @@ def trials_of(
     answers: Floats,
     end_s: float,
     experiment: int = 1,
-) -> tuple[Trial, ...]:
+) -> tuple[TrialRecord, ...]:
     """Return the trials that one experiment marked.
 
     Parameters
@@ -90,7 +90,9 @@ def trials_of(
         until_s, outcome = done.get(number, (min([*later, end_s]), ""))
         reaction_s = _first_true(answers, start_s, until_s) - start_s
         trials.append(
-            Trial(number, start_s, until_s, stimulus, outcome, reaction_s, experiment)
+            TrialRecord(
+                number, start_s, until_s, stimulus, outcome, reaction_s, experiment
+            )
         )
     return tuple(trials)
 

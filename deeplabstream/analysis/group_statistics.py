@@ -60,7 +60,7 @@ def add_comparison(add: Callable[..., object]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class GroupComparison:
     """Groups compared in several measures.
 
     Attributes
@@ -87,7 +87,7 @@ def compare_groups(
     levels: Sequence[str] = (),
     paired: bool = False,
     test: Kind = "auto",
-) -> Comparison:
+) -> GroupComparison:
     """Compare groups of animals, or phases of the same animals.
 
     Parameters
@@ -110,7 +110,7 @@ def compare_groups(
 
     Returns
     -------
-    Comparison
+    GroupComparison
         A row per measure and test, and notes.
 
     Raises
@@ -142,7 +142,7 @@ def compare_groups(
                 notes.append(f"{measure}: not in all groups: {', '.join(out)}")
             wide = whole
         found += _Measure(measure, wide, paired, test, notes).rows()
-    return Comparison(_corrected(pd.DataFrame(found)), tuple(dict.fromkeys(notes)))
+    return GroupComparison(_corrected(pd.DataFrame(found)), tuple(dict.fromkeys(notes)))
 
 
 def results_sentence(row: Mapping[str, object]) -> str:

@@ -12,7 +12,7 @@ from math import hypot, inf, isfinite, nan
 
 import numpy as np
 
-from deeplabstream.analysis.measures import MEASURES, Measure, Subject
+from deeplabstream.analysis.measures import MEASURES, MeasureDefinition, Subject
 from deeplabstream.analysis.options import (
     AnalysisOptions,
     speed_limits,
@@ -31,7 +31,7 @@ from deeplabstream.settings.sections import Settings, effective
 
 Place = tuple[float, float]
 
-LIVE: Mapping[Subject, tuple[Measure, ...]] = {
+LIVE: Mapping[Subject, tuple[MeasureDefinition, ...]] = {
     of: tuple(measure for measure in MEASURES if measure.live and measure.of == of)
     for of in ("track", "mobility", "region", "output")
 }

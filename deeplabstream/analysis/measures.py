@@ -44,7 +44,7 @@ def _freezing(part: TrackPart) -> BoutPart:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureDefinition:
     """One measure."""
 
     name: str
@@ -87,95 +87,95 @@ _TARGETS: tuple[tuple[Subject, str, str], ...] = (
     ("point", "the point", _ZONE),
     ("animal", "the other animal", _SOCIAL),
 )
-MEASURES: tuple[Measure, ...] = (
-    Measure(
+MEASURES: tuple[MeasureDefinition, ...] = (
+    MeasureDefinition(
         "duration", "s", "track", "time of the span", _APPARATUS, lambda p: p.duration_s,
         live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "tracked", "s", "track", "time in which the position is known", _OURS,
         lambda p: p.tracked_s, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "missing", "share", "track", "1 − tracked / duration", _OURS,
         lambda p: 1 - ratio(p.tracked_s, p.duration_s), live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "interpolated", "share", "track",
         "time with an interpolated position / tracked", _OURS,
         lambda p: ratio(float(p.seconds[p.track.interpolated].sum()), p.tracked_s),
     ),
-    Measure(
+    MeasureDefinition(
         "corrected", "share", "track", "time with a corrected position / tracked", _OURS,
         lambda p: ratio(float(p.seconds[p.track.corrected].sum()), p.tracked_s),
     ),
-    Measure(
+    MeasureDefinition(
         "distance", "length", "track", "Σ ‖p(i+1) − p(i)‖ over the known intervals",
         f"{_APPARATUS}; {_MOVEMENT}: path length", lambda p: p.distance, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "mean_speed", "length/s", "track", "distance / tracked", _APPARATUS,
         lambda p: ratio(p.distance, p.tracked_s), live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "median_speed", "length/s", "track",
         "speed below which the animal was for half of the tracked time", _MOVEMENT,
         lambda p: median_speed(p.track.speed, p.seconds),
     ),
-    Measure(
+    MeasureDefinition(
         "max_speed", "length/s", "track", "highest speed", _APPARATUS,
         lambda p: highest(p.track.speed[(p.seconds > 0) & np.isfinite(p.track.speed)]),
     ),
-    Measure(
+    MeasureDefinition(
         "mobile_time", "s", "mobility", "tracked − immobile_time", _ETHOVISION,
         lambda p: p.tracked_s - p.immobile.total_s, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "immobile_time", "s", "mobility",
         "time of immobile bouts: slower than `stop_speed` until `start_speed` is reached, for "
         "`min_immobile_s` or longer", f"{_ETHOVISION}; {_IMMOBILITY}",
         lambda p: p.immobile.total_s, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "immobile_bouts", "count", "mobility", "immobile bouts that begin in the span",
         _IMMOBILITY, lambda p: p.immobile.count, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "freezing_time", "s", "freezing",
         "time of freezing bouts: every body part slower than `freezing_speed`, for "
         "`min_freezing_s` or longer", _FANSELOW, lambda p: _freezing(p).total_s,
     ),
-    Measure(
+    MeasureDefinition(
         "freezing_share", "share", "freezing", "freezing_time / tracked", _FANSELOW,
         lambda p: ratio(_freezing(p).total_s, p.tracked_s),
     ),
-    Measure(
+    MeasureDefinition(
         "freezing_bouts", "count", "freezing", "freezing bouts that begin in the span",
         _FANSELOW, lambda p: _freezing(p).count,
     ),
-    Measure(
+    MeasureDefinition(
         "mean_freezing_bout", "s", "freezing",
         "mean duration of freezing bouts, of each the part in the span", _FANSELOW,
         lambda p: mean(_freezing(p).durations),
     ),
-    Measure(
+    MeasureDefinition(
         "longest_freezing_bout", "s", "freezing", "the longest of these", _FANSELOW,
         lambda p: highest(_freezing(p).durations),
     ),
-    Measure(
+    MeasureDefinition(
         "latency_to_freezing", "s", "freezing",
         "time until the first freezing bout begins; empty: none", _FANSELOW,
         lambda p: _freezing(p).latency_s,
     ),
-    Measure(
+    MeasureDefinition(
         "turning", "deg", "head", "Σ absolute turn of the head", f"{_APPARATUS}: turn angle",
         lambda p: weighted_sum(np.abs(p.turn_seconds[0]), p.turn_seconds[1]),
     ),
-    Measure(
+    MeasureDefinition(
         "net_turning", "deg", "head", "Σ turn of the head; clockwise on the screen is positive",
         _APPARATUS, lambda p: weighted_sum(*p.turn_seconds),
     ),
-    Measure(
+    MeasureDefinition(
         "turning_speed", "deg/s", "head", "turning / time with known head direction",
         _APPARATUS,
         lambda p: ratio(
@@ -183,65 +183,65 @@ MEASURES: tuple[Measure, ...] = (
             float(p.turn_seconds[1].sum()),
         ),
     ),
-    Measure(
+    MeasureDefinition(
         "mean_heading", "deg", "head",
         "circular mean of the head direction; 0 is right, 90 is down", _CIRCULAR,
         lambda p: mean_direction(p.track.heading, p.seconds)[0],
     ),
-    Measure(
+    MeasureDefinition(
         "heading_concentration", "share", "head",
         "mean resultant length of the head direction: 0 all directions, 1 one direction",
         _CIRCULAR, lambda p: mean_direction(p.track.heading, p.seconds)[1],
     ),
-    Measure(
+    MeasureDefinition(
         "region_time", "s", "region", "time in the region", _ZONE, lambda p: p.time_s,
         live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "region_share", "share", "region",
         "region_time / time in which it is known whether the animal is inside", _ZONE,
         lambda p: ratio(p.time_s, p.known_s), live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "region_entries", "count", "region",
         "changes from outside to inside; a start inside counts with `start_counts`", _ZONE,
         lambda p: p.entries, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "region_exits", "count", "region", "changes from inside to outside", _ZONE,
         lambda p: p.exits, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "region_latency", "s", "region", "time until the first entry; empty: none", _ZONE,
         lambda p: p.latency_s, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "region_mean_visit", "s", "region",
         "mean duration of visits, of each the part in the span", _ZONE,
         lambda p: mean(p.durations),
     ),
-    Measure(
+    MeasureDefinition(
         "region_longest_visit", "s", "region", "the longest of these", _ZONE,
         lambda p: highest(p.durations),
     ),
-    Measure(
+    MeasureDefinition(
         "region_distance", "length", "region", "distance while inside", _ZONE,
         lambda p: p.distance, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "region_mean_speed", "length/s", "region", "region_distance / region_time", _ZONE,
         lambda p: ratio(p.distance, p.tracked_s), live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "wall_time", "s", "wall",
         "thigmotaxis: time nearer to the border of `arena` than `wall_distance`", _SIMON,
         lambda p: p.near_wall_s,
     ),
-    Measure(
+    MeasureDefinition(
         "wall_share", "share", "wall", "wall_time / time with known position", _SIMON,
         lambda p: ratio(p.near_wall_s, p.known_s),
     ),
-    Measure(
+    MeasureDefinition(
         "mean_wall_distance", "length", "wall", "mean distance to the border of `arena`",
         _SIMON, lambda p: p.mean_distance,
     ),
@@ -249,108 +249,108 @@ MEASURES: tuple[Measure, ...] = (
         measure
         for of, target, source in _TARGETS
         for measure in (
-            Measure(
+            MeasureDefinition(
                 f"{of}_mean_distance", "length", of,
                 f"mean distance to {target}", source,
                 lambda p: p.mean_distance,
             ),
-            Measure(
+            MeasureDefinition(
                 f"{of}_min_distance", "length", of,
                 f"shortest distance to {target}", source,
                 lambda p: p.min_distance,
             ),
-            Measure(
+            MeasureDefinition(
                 f"{of}_approach_time", "s", of,
                 f"time in which the speed towards {target} is `approach_speed` or higher",
                 source,
                 lambda p: p.approach_s(1), "approach",
             ),
-            Measure(
+            MeasureDefinition(
                 f"{of}_withdrawal_time", "s", of,
                 f"time in which the speed away from {target} is `approach_speed` or higher",
                 source,
                 lambda p: p.approach_s(-1), "approach",
             ),
-            Measure(
+            MeasureDefinition(
                 f"{of}_head_angle", "deg", of,
                 f"mean unsigned angle between the head and the direction to {target}",
                 f"{_ZONE}: heading",
                 lambda p: p.head_angle, "angle",
             ),
-            Measure(
+            MeasureDefinition(
                 f"{of}_facing_time", "s", of,
                 "time in which that angle is `facing_angle` or less", f"{_ZONE}: heading",
                 lambda p: p.facing_s, "angle",
             ),
         )
     ),
-    Measure(
+    MeasureDefinition(
         "contact_time", "s", "animal",
         "time in which the other animal is at `contact_distance` or nearer", _SOCIAL,
         lambda p: p.contact.total_s, "contacts",
     ),
-    Measure(
+    MeasureDefinition(
         "contacts", "count", "animal", "contacts that begin in the span", _SOCIAL,
         lambda p: p.contact.count, "contacts",
     ),
-    Measure(
+    MeasureDefinition(
         "behaviour_time", "s", "behaviour",
         "time of bouts: probability `behaviour_threshold` or higher for `min_behaviour_s` or "
         "longer", "[triggers.md](triggers.md)", lambda p: p.total_s,
     ),
-    Measure(
+    MeasureDefinition(
         "behaviour_share", "share", "behaviour",
         "behaviour_time / time in which the probability is known", _OURS,
         lambda p: ratio(p.total_s, p.known_s),
     ),
-    Measure(
+    MeasureDefinition(
         "behaviour_bouts", "count", "behaviour", "bouts that begin in the span", _OURS,
         lambda p: p.count,
     ),
-    Measure(
+    MeasureDefinition(
         "behaviour_mean_bout", "s", "behaviour",
         "mean duration of bouts, of each the part in the span", _OURS,
         lambda p: mean(p.durations),
     ),
-    Measure(
+    MeasureDefinition(
         "behaviour_latency", "s", "behaviour", "time until the first bout; empty: none", _OURS,
         lambda p: p.latency_s,
     ),
-    Measure(
+    MeasureDefinition(
         "stimuli", "count", "output",
         "stimulations that begin in the span: on-times less than `stimulus_gap_s` apart are "
         "one", _OURS, lambda p: p.stimuli.count, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "pulses", "count", "output", "changes from off to on", _OURS, lambda p: p.count,
         live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "on_time", "s", "output", "time in which the output is on", _OURS,
         lambda p: p.total_s, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "duty", "share", "output", "on_time / duration", _OURS,
         lambda p: ratio(p.total_s, p.known_s), live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "stimulus_latency", "s", "output", "time until the first stimulation; empty: none",
         _OURS, lambda p: p.latency_s, live=True,
     ),
-    Measure(
+    MeasureDefinition(
         "trials", "count", "trial", "trials that begin in the span, of this outcome or all",
         _OURS, lambda p: float(len(p.trials)),
     ),
-    Measure(
+    MeasureDefinition(
         "trial_share", "share", "trial", "trials of this outcome / all trials", _OURS,
         lambda p: ratio(len(p.trials), p.all_trials),
     ),
-    Measure(
+    MeasureDefinition(
         "mean_reaction_time", "s", "trial",
         "mean time from the start of a trial to the first frame on which its answer trigger "
         "is true", _OURS, lambda p: mean(p.reactions),
     ),
-    Measure(
+    MeasureDefinition(
         "median_reaction_time", "s", "trial", "median of the same", _OURS,
         lambda p: float(np.median(p.reactions)) if len(p.reactions) else np.nan,
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.plot_style import PlotOptions
-from deeplabstream.analysis.report_document import Document
+from deeplabstream.analysis.report_document import ReportDocument
 from deeplabstream.analysis.report_html import html_of
 from deeplabstream.analysis.report_pdf import pdf_of
 from deeplabstream.analysis.run_report import run_document
@@ -113,7 +113,7 @@ def check_report_name(file: Path) -> None:
         )
 
 
-def _write(document: Document, file: Path) -> Path:
+def _write(document: ReportDocument, file: Path) -> Path:
     try:
         with atomic_file(file) as draft:
             if file.suffix.casefold() == ".pdf":

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class ReportText:
     """A paragraph, or lines of a file as they are written."""
 
     text: str
@@ -17,7 +17,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReportTable:
     """A table of texts; columns of numbers are aligned to the right."""
 
     heads: Sequence[str]
@@ -32,18 +32,18 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plot:
+class ReportPlot:
     """A figure and its caption."""
 
     caption: str
     figure: "Figure"
 
 
-Block: TypeAlias = Text | Table | Plot
+Block: TypeAlias = ReportText | ReportTable | ReportPlot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Section:
+class ReportSection:
     """A heading and what follows it."""
 
     title: str
@@ -54,14 +54,14 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Document:
+class ReportDocument:
     """A report."""
 
     title: str
     subtitle: str
     warnings: Sequence[str] = ()
     """What a reader must know before anything else."""
-    sections: Sequence[Section] = field(default_factory=tuple)
+    sections: Sequence[ReportSection] = field(default_factory=tuple)
 
 
 def _is_number(cell: str) -> bool:

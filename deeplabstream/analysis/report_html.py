@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from deeplabstream.analysis.plot_style import figure_style, is_dense
 from deeplabstream.analysis.report_document import (
     Block,
-    Document,
-    Plot,
-    Section,
-    Table,
-    Text,
+    ReportDocument,
+    ReportPlot,
+    ReportSection,
+    ReportTable,
+    ReportText,
 )
 from deeplabstream.files.html_page import data_uri, page, table
 
@@ -42,7 +42,7 @@ nav { font-size: 13px; margin: .8em 0 } nav a { margin-right: 1em }
 """
 
 
-def html_of(document: Document) -> str:
+def html_of(document: ReportDocument) -> str:
     """Return the page."""
     parts = [f"<h1>{escape(document.title)}</h1>"]
     parts.append(f'<p class="subtitle">{escape(document.subtitle)}</p>')
@@ -60,15 +60,15 @@ def html_of(document: Document) -> str:
     return page(document.title, "\n".join(parts), _STYLE)
 
 
-def _section(section: Section, name: str) -> Iterator[str]:
+def _section(section: ReportSection, name: str) -> Iterator[str]:
     title = escape(section.title)
     if section.is_folded:
         yield f'<details id="{name}"><summary>{title}</summary>'
     else:
         yield f'<h{section.level} id="{name}">{title}</h{section.level}>'
-    plots: list[Plot] = []
+    plots: list[ReportPlot] = []
     for block in section.blocks:
-        if isinstance(block, Plot):
+        if isinstance(block, ReportPlot):
             plots.append(block)
             continue
         yield from _plots(plots)
@@ -80,18 +80,18 @@ def _section(section: Section, name: str) -> Iterator[str]:
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Table):
+    if isinstance(block, ReportTable):
         return (
             f'<div class="scroll">{table(block.heads, block.rows, block.numbers)}</div>'
         )
-    if isinstance(block, Text):
+    if isinstance(block, ReportText):
         kind = {"warning": ' class="warning"'}.get(block.kind, "")
         tag = "pre" if block.kind == "file" else "p"
         return f"<{tag}{kind}>{escape(block.text)}</{tag}>"
     return "".join(_plots([block]))
 
 
-def _plots(plots: list[Plot]) -> Iterator[str]:
+def _plots(plots: list[ReportPlot]) -> Iterator[str]:
     if not plots:
         return
     yield '<div class="plots">'

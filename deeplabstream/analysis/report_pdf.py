@@ -11,11 +11,11 @@ from deeplabstream.analysis.fonts import MONO, OWN, fallbacks, legible, make_leg
 from deeplabstream.analysis.plot_style import figure_style, is_dense, png_of
 from deeplabstream.analysis.report_document import (
     Block,
-    Document,
-    Plot,
-    Section,
-    Table,
-    Text,
+    ReportDocument,
+    ReportPlot,
+    ReportSection,
+    ReportTable,
+    ReportText,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _BODY, _CELL, _SMALL = Font(8.5), Font(7), Font(6)
 _FILE = Font(6, family="mono")
 
 
-def pdf_of(document: Document) -> bytes:
+def pdf_of(document: ReportDocument) -> bytes:
     """Return the file."""
     from matplotlib.backends.backend_pdf import PdfPages
 
@@ -73,7 +73,7 @@ def pdf_of(document: Document) -> bytes:
 class _Layout:
     """Puts blocks one below the other, on as many pages as they need."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: ReportDocument) -> None:
         self.pages: list[Figure] = []
         self._begin()
         self._lines(document.title, _TITLE)
@@ -142,17 +142,17 @@ class _Layout:
             self._write(_SIDE + 0.2, self._y + 0.05 + at * _BODY.line, line, _BODY)
         self._y += height + 0.05
 
-    def _section(self, section: Section) -> None:
+    def _section(self, section: ReportSection) -> None:
         font = _HEADING if section.level == 2 else _SUBHEADING
         first = next(iter(section.blocks), None)
         self._y += 0.2 if self._y > _TOP else 0
-        keep = _size_of([first])[1] if isinstance(first, Plot) else 0.5
+        keep = _size_of([first])[1] if isinstance(first, ReportPlot) else 0.5
         self._need(font.line + keep)
         self._lines(section.title, font)
         self._y += 0.05
-        row: list[Plot] = []
+        row: list[ReportPlot] = []
         for block in section.blocks:
-            if isinstance(block, Plot):
+            if isinstance(block, ReportPlot):
                 if row and _size_of([*row, block])[0] * _SMALLEST > INNER:
                     self._plots(row)
                     row = []
@@ -164,16 +164,16 @@ class _Layout:
         self._plots(row)
 
     def _block(self, block: Block, is_folded: bool) -> None:
-        if isinstance(block, Table):
+        if isinstance(block, ReportTable):
             self._table(block, _SMALL if is_folded else _CELL)
-        elif isinstance(block, Text) and block.kind == "warning":
+        elif isinstance(block, ReportText) and block.kind == "warning":
             self._warning(block.text)
-        elif isinstance(block, Text):
+        elif isinstance(block, ReportText):
             for line in block.text.splitlines():
                 self._lines(line, _FILE if block.kind == "file" else _BODY)
         self._y += _GAP
 
-    def _table(self, table: Table, font: Font) -> None:
+    def _table(self, table: ReportTable, font: Font) -> None:
         widths = column_widths(table, font)
         numbers = table.numbers
         head = Font(font.size, "bold")
@@ -207,7 +207,7 @@ class _Layout:
             x += width
         self._y += height
 
-    def _plots(self, row: Sequence[Plot]) -> None:
+    def _plots(self, row: Sequence[ReportPlot]) -> None:
         """Put figures side by side, captions above them."""
         if not row:
             return
@@ -266,10 +266,10 @@ def _place(page: "Figure", figure: "Figure", corner: tuple[float, float]) -> Non
     page.add_artist(Placed())
 
 
-def _is_file(section: Section) -> bool:
+def _is_file(section: ReportSection) -> bool:
     """Return whether a section quotes a file: a PDF leaves it out."""
     return all(
-        isinstance(each, Text) and each.kind == "file" for each in section.blocks
+        isinstance(each, ReportText) and each.kind == "file" for each in section.blocks
     )
 
 
@@ -286,7 +286,7 @@ def _cells(
     ]
 
 
-def column_widths(table: Table, font: Font) -> list[float]:
+def column_widths(table: ReportTable, font: Font) -> list[float]:
     """Return the width of each column: that of its cells, or wide ones share what is left."""
     bold = Font(font.size, "bold")
     natural = [

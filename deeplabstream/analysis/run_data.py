@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.analysis.events import Trial, on_spans, stages_of, trials_of
+from deeplabstream.analysis.events import TrialRecord, on_spans, stages_of, trials_of
 from deeplabstream.analysis.region_list import (
     PlacesOfRun,
     places_of_triggers,
@@ -41,7 +41,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import BEHAVIOUR, members
 from deeplabstream.recording.table_reader import (
-    RunTable,
+    RecordedTable,
     events_table,
     is_experiment_boundary,
     triggers_table,
@@ -121,7 +121,7 @@ class RunData:
     outputs: Mapping[str, Spans]
     triggers: Mapping[str, Spans]
     marks: Sequence[tuple[float, str]]
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialRecord, ...]
     stages: Mapping[str, Spans]
     period: tuple[float, float]
     rejected: Bools
@@ -326,7 +326,7 @@ def _output_spans(
     return found
 
 
-def _trigger_spans(table: RunTable, end_s: float) -> dict[str, Spans]:
+def _trigger_spans(table: RecordedTable, end_s: float) -> dict[str, Spans]:
     changes: dict[str, list[tuple[float, float]]] = {}
     for row in table.rows():
         change = float(row["time_s"]), float(row["answer"] == "1")
@@ -339,7 +339,7 @@ def _trigger_spans(table: RunTable, end_s: float) -> dict[str, Spans]:
 
 def _trials(
     events: Sequence[Mapping[str, str]], answers: Spans, end_s: float
-) -> Iterator[Trial]:
+) -> Iterator[TrialRecord]:
     """Yield the trials of each experiment; each one counts its trials from 1.
 
     Rows decide which marks are of an experiment, not times: a mark has the time of its

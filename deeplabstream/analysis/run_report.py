@@ -20,14 +20,14 @@ from deeplabstream.analysis.plot_style import PlotOptions
 from deeplabstream.analysis.plots import PLOTS, plot
 from deeplabstream.analysis.report_document import (
     Block,
-    Document,
-    Plot,
-    Section,
-    Table,
-    Text,
+    ReportDocument,
+    ReportPlot,
+    ReportSection,
+    ReportTable,
+    ReportText,
     number,
 )
-from deeplabstream.analysis.spans import Span
+from deeplabstream.analysis.spans import TimeSpan
 from deeplabstream.analysis.time_plots import signals_of, stimulations_of
 from deeplabstream.analysis.tracking_quality import RULES
 from deeplabstream.core.errors import DeepLabStreamError
@@ -78,7 +78,7 @@ class _Run:
 
 def run_document(
     run: Path, options: AnalysisOptions, plots: PlotOptions | None = None
-) -> Document:
+) -> ReportDocument:
     """Return the report of a run.
 
     Parameters
@@ -97,20 +97,20 @@ def run_document(
     """
     read = _read(run, options)
     sections = [
-        Section("Run", [_who(read)]),
+        ReportSection("Run", [_who(read)]),
         *_quality(read),
         *_measures(read),
         *_trials(read),
         *_plots(read, plots or PlotOptions()),
-        Section("Frames and latency", list(_frames(read))),
-        Section("Exclusions", list(_exclusions(read))),
+        ReportSection("Frames and latency", list(_frames(read))),
+        ReportSection("Exclusions", list(_exclusions(read))),
         *_settings(read, options),
         *_events(read),
     ]
     summary = read.summary
     parts = [summary.animal, summary.group, summary.experiment]
     written = f"written by DeepLabStream {application_version()}"
-    return Document(
+    return ReportDocument(
         f"Run {run.resolve().name}",
         " · ".join([*filter(None, parts), written]),
         list(_warnings(read)),
@@ -175,7 +175,7 @@ def _warnings(run: _Run) -> Iterator[str]:
             )
 
 
-def _who(run: _Run) -> Table:
+def _who(run: _Run) -> ReportTable:
     summary, facts = run.summary, run.facts
     session = facts.get("session") or {}
     experiment = facts.get("experiment") or {}
@@ -204,7 +204,7 @@ def _who(run: _Run) -> Table:
         ("program", f"DeepLabStream {facts.get('application') or 'of unknown version'}, "
          f"Python {facts.get('python') or 'not known'}, {facts.get('system') or ''}"),
     ]  # fmt: skip
-    return Table(("", ""), [(name, text) for name, text in rows if text])
+    return ReportTable(("", ""), [(name, text) for name, text in rows if text])
 
 
 def _camera(run: _Run, name: str) -> str:
@@ -223,7 +223,7 @@ def _camera(run: _Run, name: str) -> str:
     return f"{name}, {width} × {height} px{rate}{scale}"
 
 
-def _quality(run: _Run) -> Iterator[Section]:
+def _quality(run: _Run) -> Iterator[ReportSection]:
     """Yield the tables of lost tracking."""
     if not run.results:
         return
@@ -243,8 +243,10 @@ def _quality(run: _Run) -> Iterator[Section]:
         for row in _body_parts(camera, found)
     ]
     blocks: list[Block] = [
-        Table(("share", *(name for name, _ in columns), "limit", "definition"), rows),
-        Table(
+        ReportTable(
+            ("share", *(name for name, _ in columns), "limit", "definition"), rows
+        ),
+        ReportTable(
             ("camera", "animal", "body part", "found (share)", "median confidence"),
             parts,
         ),
@@ -252,10 +254,10 @@ def _quality(run: _Run) -> Iterator[Section]:
     lost = [losses(camera, frames.rows) for camera, frames in run.frames.items()]
     if any(is_experiment_boundary(e["kind"], e["name"], e["text"]) for e in run.events):
         blocks += [
-            Text(
+            ReportText(
                 "Lost: analysed frames on which a trigger of the experiment was unknown."
             ),
-            Table(
+            ReportTable(
                 (
                     "camera", "lost frames", "analysed frames", "losses", "lost (s)",
                     "longest (s)",
@@ -269,7 +271,7 @@ def _quality(run: _Run) -> Iterator[Section]:
                 ],
             ),
         ]  # fmt: skip
-    yield Section("Tracking", blocks)
+    yield ReportSection("Tracking", blocks)
 
 
 def _body_parts(
@@ -286,7 +288,7 @@ def _body_parts(
             )  # fmt: skip
 
 
-def _measures(run: _Run) -> Iterator[Section]:
+def _measures(run: _Run) -> Iterator[ReportSection]:
     for camera, results in run.results.items():
         where = f" (camera {camera})" if len(run.results) > 1 else ""
         whole, *others = results.spans
@@ -294,8 +296,8 @@ def _measures(run: _Run) -> Iterator[Section]:
             f"From {whole.start_s:.2f} s to {whole.end_s:.2f} s after Start Stream. Lengths "
             f"are in {results.unit}. share: from 0 to 1; –: not defined."
         )
-        yield Section(
-            f"Measures{where}", [Text(period), _values(results, [whole], True)]
+        yield ReportSection(
+            f"Measures{where}", [ReportText(period), _values(results, [whole], True)]
         )
         for animal in results.tracks:
             if 0 < len(others) <= _MOST_SPANS:
@@ -306,17 +308,22 @@ def _measures(run: _Run) -> Iterator[Section]:
                     )
                     for at in range(0, len(others), _SPANS_SIDE_BY_SIDE)
                 ]
-                yield Section(f"Bins and phases{where}{of}", tables, 3, is_folded=True)
+                yield ReportSection(
+                    f"Bins and phases{where}{of}", tables, 3, is_folded=True
+                )
         if len(others) > _MOST_SPANS:
             sentence = (
                 f"{len(others)} bins and phases: AnalyseRuns.py --table has them."
             )
-            yield Section(f"Bins and phases{where}", [Text(sentence)], 3)
+            yield ReportSection(f"Bins and phases{where}", [ReportText(sentence)], 3)
 
 
 def _values(
-    results: RunResults, spans: Sequence[Span], with_definitions: bool, animal: str = ""
-) -> Table:
+    results: RunResults,
+    spans: Sequence[TimeSpan],
+    with_definitions: bool,
+    animal: str = "",
+) -> ReportTable:
     """Return a row per measure, and a column per animal, or per span of one animal."""
     animals = [animal] if animal else list(results.tracks)
     columns = [(name, span) for name in animals for span in spans]
@@ -334,7 +341,7 @@ def _values(
         if any(cell is not None for cell in cells):
             rows.append([name, of, unit, *numbers, *definition])
     heads = [span.name for _, span in columns] if animal else animals
-    return Table(
+    return ReportTable(
         ["measure", "of", "unit", *heads, *["definition"] * with_definitions], rows
     )
 
@@ -344,7 +351,7 @@ def _plain(text: str) -> str:
     return text.replace("`", "")
 
 
-def _trials(run: _Run) -> Iterator[Section]:
+def _trials(run: _Run) -> Iterator[ReportSection]:
     results = next(iter(run.results.values()), None)
     if results is None or not results.data.trials:
         return
@@ -359,19 +366,21 @@ def _trials(run: _Run) -> Iterator[Section]:
     ]  # fmt: skip
     times = "start (s)", "end (s)"
     heads = "experiment", "trial", *times, "stimulus", "outcome", "reaction time (s)"
-    yield Section("Trials", [Table(heads, rows)])
+    yield ReportSection("Trials", [ReportTable(heads, rows)])
 
 
-def _plots(run: _Run, options: PlotOptions) -> Iterator[Section]:
+def _plots(run: _Run, options: PlotOptions) -> Iterator[ReportSection]:
     several = sum(len(results.tracks) for results in run.results.values()) > 1
     for camera, results in run.results.items():
         for animal in results.tracks:
             where = f": {animal}, camera {camera}" if several else ""
             own = replace(options, animal=animal)
-            yield Section(f"Plots{where}", list(plots_of(results, own)))
+            yield ReportSection(f"Plots{where}", list(plots_of(results, own)))
 
 
-def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]:
+def plots_of(
+    results: RunResults, options: PlotOptions
+) -> Iterator[ReportPlot | ReportText]:
     """Yield all plots of one animal; a sentence for each that can't be drawn.
 
     Signals that never change, such as freezing of an animal that never froze, are not drawn
@@ -381,16 +390,16 @@ def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]
         if name == "peri-stimulus":
             continue
         try:
-            yield Plot(kind.title, plot(results, name, options))
+            yield ReportPlot(kind.title, plot(results, name, options))
         except DeepLabStreamError as error:
-            yield Text(f"No plot {name}: {error}")
+            yield ReportText(f"No plot {name}: {error}")
         if name == "track" and options.colour == "time":
             by_speed = replace(options, colour="speed")
-            yield Plot("Track, by speed", plot(results, name, by_speed))
+            yield ReportPlot("Track, by speed", plot(results, name, by_speed))
     try:
         stimulations_of(results, options.output)
     except DeepLabStreamError as error:
-        yield Text(f"No plot peri-stimulus: {error}")
+        yield ReportText(f"No plot peri-stimulus: {error}")
         return
     outputs = [
         name
@@ -409,10 +418,10 @@ def plots_of(results: RunResults, options: PlotOptions) -> Iterator[Plot | Text]
             figure = plot(results, "peri-stimulus", own)
         except DeepLabStreamError:
             continue  # it was on outside of the period only
-        yield Plot(f"{signal.name} around {output}", figure)
+        yield ReportPlot(f"{signal.name} around {output}", figure)
     if left := candidates[_MOST_SIGNALS:]:
         named = ", ".join(f"{name} ({output})" for output, name, _ in left)
-        yield Text(f"Not drawn around stimulations: {named}")
+        yield ReportText(f"Not drawn around stimulations: {named}")
 
 
 def _import_source(imported: Mapping[str, Any]) -> str:
@@ -426,7 +435,7 @@ def _import_source(imported: Mapping[str, Any]) -> str:
 
 def _frames(run: _Run) -> Iterator[Block]:
     if run.facts.get(IMPORTED):
-        yield Text(_import_source(run.facts[IMPORTED]))
+        yield ReportText(_import_source(run.facts[IMPORTED]))
         return
     names = (
         "exposed", "delivered", "lost", "dropped", "analysed", "skipped", "recorded",
@@ -439,20 +448,22 @@ def _frames(run: _Run) -> Iterator[Block]:
         rows.append(
             (account["camera"], account["span"], *counts, losses_of_video, closes)
         )
-    yield Text(
+    yield ReportText(
         "exposed = delivered + lost at the device; delivered = analysed + skipped; "
         "delivered = recorded + recording losses. dropped: known to be missing where the "
         "camera does not report its losses. –: not known, or does not apply."
     )
     heads = "camera", "span", *names, "recording losses", "closes"
-    yield Table(heads, rows)
+    yield ReportTable(heads, rows)
     if any(row[1] == "tables" for row in rows):
-        yield Text(
+        yield ReportText(
             "span tables: counted from the rows of the tables, because the run has no "
             "frame accounts."
         )
     if run.facts.get("rehearsal"):
-        yield Text("A simulation: its times are simulated, so there is no latency.")
+        yield ReportText(
+            "A simulation: its times are simulated, so there is no latency."
+        )
         return
     found = [
         latency
@@ -460,11 +471,11 @@ def _frames(run: _Run) -> Iterator[Block]:
         for latency in latencies(camera, frames.rows, acted_times(run.events, camera))
     ]
     if found:
-        yield Text(
+        yield ReportText(
             "Latency in ms. exposed: time of exposure, or of arrival where the camera does not "
             "report it; posed: pose ready; written: last output written."
         )
-        yield Table(
+        yield ReportTable(
             ("camera", "latency", "n", "p50 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)"),
             [
                 (
@@ -476,8 +487,8 @@ def _frames(run: _Run) -> Iterator[Block]:
         )  # fmt: skip
     skew = run.facts.get("skew") or ()
     if skew:
-        yield Text("Time between the frames of two cameras, ms.")
-        yield Table(
+        yield ReportText("Time between the frames of two cameras, ms.")
+        yield ReportTable(
             ("cameras", "p50", "p95", "max"),
             [
                 (
@@ -488,9 +499,9 @@ def _frames(run: _Run) -> Iterator[Block]:
             ],
         )  # fmt: skip
     if pulses := validate_facts(run.facts)[0].get("pulses"):
-        yield Text("Frames and the numbered pulses of their exposures.")
+        yield ReportText("Frames and the numbered pulses of their exposures.")
         for sentence in pulse_sentences(pulses):
-            yield Text(sentence)
+            yield ReportText(sentence)
 
 
 def _count(value: Any) -> str:
@@ -499,7 +510,7 @@ def _count(value: Any) -> str:
 
 def _exclusions(run: _Run) -> Iterator[Block]:
     excluded = run.summary.excluded
-    yield Text(
+    yield ReportText(
         f"The run is excluded from results: {excluded}"
         if excluded
         else "The run is not excluded."
@@ -527,8 +538,8 @@ def _exclusions(run: _Run) -> Iterator[Block]:
             reason = f"gaps longer than {gap_s:g} s, not interpolated"
             rows.append((camera, animal, reason, cell))
     if rows:
-        yield Text("What does not count in the measures:")
-        yield Table(("camera", "animal", "left out", "how much"), rows)
+        yield ReportText("What does not count in the measures:")
+        yield ReportTable(("camera", "animal", "left out", "how much"), rows)
     notes = [
         f"{camera}: {note}" if len(run.results) > 1 else note
         for camera, results in run.results.items()
@@ -536,10 +547,10 @@ def _exclusions(run: _Run) -> Iterator[Block]:
         if not note.startswith(POOR)
     ]
     if notes:
-        yield Text("Notes: " + "; ".join(notes))
+        yield ReportText("Notes: " + "; ".join(notes))
 
 
-def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
+def _settings(run: _Run, options: AnalysisOptions) -> Iterator[ReportSection]:
     usual = described(AnalysisOptions())
     rows = [
         (name, text, "" if text == usual[name] else "changed")
@@ -547,8 +558,8 @@ def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
     ]
     rows.sort(key=lambda row: not row[2])
     if run.results:
-        table = Table(("option", "value", ""), rows)
-        yield Section("Options of the measures", [table], is_folded=True)
+        table = ReportTable(("option", "value", ""), rows)
+        yield ReportSection("Options of the measures", [table], is_folded=True)
     text = _PASSWORD.sub(r"\1:…@", run.folder.settings_text)
     sections = read_sections(text).words
     first = {name: at for at, name in enumerate(_FIRST_SECTIONS)}
@@ -563,21 +574,23 @@ def _settings(run: _Run, options: AnalysisOptions) -> Iterator[Section]:
         for title in ordered
         for key, value in sections[title].items()
     ]
-    yield Section(
-        "Settings", [Table(("section", "key", "value"), rows)], is_folded=True
+    yield ReportSection(
+        "Settings", [ReportTable(("section", "key", "value"), rows)], is_folded=True
     )
-    yield Section("settings.ini as used", [Text(text, "file")], is_folded=True)
+    yield ReportSection(
+        "settings.ini as used", [ReportText(text, "file")], is_folded=True
+    )
 
 
-def _events(run: _Run) -> Iterator[Section]:
+def _events(run: _Run) -> Iterator[ReportSection]:
     rows = [
         (f"{float(row['time_s']):.3f}", row["kind"], row["name"], row["text"])
         for row in run.events
         if row["kind"] in ("note", "mark")
     ]
     blocks: list[Block] = [
-        Table(("time (s)", "kind", "subject", "text"), rows[:_MOST_EVENTS])
+        ReportTable(("time (s)", "kind", "subject", "text"), rows[:_MOST_EVENTS])
     ]
     if len(rows) > _MOST_EVENTS:
-        blocks.append(Text(f"{len(rows) - _MOST_EVENTS} more are in events.csv."))
-    yield Section(f"Notes and marks ({len(rows)})", blocks, is_folded=True)
+        blocks.append(ReportText(f"{len(rows) - _MOST_EVENTS} more are in events.csv."))
+    yield ReportSection(f"Notes and marks ({len(rows)})", blocks, is_folded=True)

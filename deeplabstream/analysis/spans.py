@@ -16,7 +16,7 @@ MOST_BINS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Span:
+class TimeSpan:
     """A part of a run for which measures are computed."""
 
     name: str
@@ -36,7 +36,7 @@ class Span:
         return float(self.spans[-1, 1])
 
 
-def spans_of(data: RunData, options: AnalysisOptions) -> tuple[Span, ...]:
+def spans_of(data: RunData, options: AnalysisOptions) -> tuple[TimeSpan, ...]:
     """Return the whole run, its bins and its phases; phases that never occur are left out.
 
     DeepLabStreamError: an option does not fit the run.
@@ -50,7 +50,7 @@ def spans_of(data: RunData, options: AnalysisOptions) -> tuple[Span, ...]:
             f"{end_s - start_s:g} s"
         )
     whole = np.array([[first_s, last_s]])
-    found = [Span("whole", "whole", whole)]
+    found = [TimeSpan("whole", "whole", whole)]
     if options.bin_s and (last_s - first_s) / options.bin_s > MOST_BINS:
         raise DeepLabStreamError(
             f"bin_s = {options.bin_s:g}: more than {MOST_BINS} bins in "
@@ -63,18 +63,18 @@ def spans_of(data: RunData, options: AnalysisOptions) -> tuple[Span, ...]:
             clipped = np.clip(spans, first_s, last_s)
             clipped = clipped[clipped[:, 1] > clipped[:, 0]]
             if len(clipped):
-                found.append(Span(name, "phase", joined(clipped, 0)))
+                found.append(TimeSpan(name, "phase", joined(clipped, 0)))
     return tuple(found)
 
 
-def _bins(first_s: float, last_s: float, bin_s: float) -> Iterator[Span]:
+def _bins(first_s: float, last_s: float, bin_s: float) -> Iterator[TimeSpan]:
     """Yield the time bins; the last one ends with the run."""
     for number in count(1):
         begin_s = first_s + (number - 1) * bin_s
         if begin_s >= last_s - 1e-9:
             return
         piece = np.array([[begin_s, min(first_s + number * bin_s, last_s)]])
-        yield Span(f"bin {number}", "bin", piece)
+        yield TimeSpan(f"bin {number}", "bin", piece)
 
 
 def _phase(

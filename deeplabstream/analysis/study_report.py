@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deeplabstream.analysis.analyse import POOR
-from deeplabstream.analysis.group_statistics import Comparison, Kind, compare_groups
-from deeplabstream.analysis.measures import MEASURES, Measure
+from deeplabstream.analysis.group_statistics import (
+    GroupComparison,
+    Kind,
+    compare_groups,
+)
+from deeplabstream.analysis.measures import MEASURES, MeasureDefinition
 from deeplabstream.analysis.options import AnalysisOptions, described
 from deeplabstream.analysis.plots import group_plot
 from deeplabstream.analysis.report_document import (
     Block,
-    Document,
-    Plot,
-    Section,
-    Table,
-    Text,
+    ReportDocument,
+    ReportPlot,
+    ReportSection,
+    ReportTable,
+    ReportText,
     number,
 )
 from deeplabstream.analysis.study import Study, analyse_runs, find_runs
@@ -39,7 +43,7 @@ _MOST_POOR = 15
 """Sentences on poor tracking at the top."""
 _COLUMNS = 5
 """Measures side by side in the table of values."""
-_MEASURE_OF: Mapping[str, Measure] = {
+_MEASURE_OF: Mapping[str, MeasureDefinition] = {
     measure.column(length): measure for measure in MEASURES for length in ("px", "mm")
 }
 
@@ -77,7 +81,7 @@ def study_document(
     query: RunQuery | None = None,
     excluded: Sequence[Path] = (),
     processes: int = 0,
-) -> Document:
+) -> ReportDocument:
     """Return the report of several runs.
 
     Parameters
@@ -123,14 +127,14 @@ def study_document(
             raise DeepLabStreamError(f"no column {name}; the table has: {columns}")
     rows = rows.assign(**{design.by: rows[design.by].fillna("").astype(str)})
     sections = [
-        Section("Study", [_facts(rows, runs, design, options)]),
-        Section("Groups", list(_groups(study, rows, measures, design))),
-        Section("Runs", [_runs(study)]),
-        Section("Exclusions", list(_exclusions(left_out, study))),
+        ReportSection("Study", [_facts(rows, runs, design, options)]),
+        ReportSection("Groups", list(_groups(study, rows, measures, design))),
+        ReportSection("Runs", [_runs(study)]),
+        ReportSection("Exclusions", list(_exclusions(left_out, study))),
         *_details(study, rows, measures, options),
     ]
     subtitle = f"{counted(len(runs), 'run')} · written by DeepLabStream {application_version()}"
-    return Document(
+    return ReportDocument(
         _title(folders), subtitle, list(_warnings(study, left_out)), sections
     )
 
@@ -151,7 +155,7 @@ def _usual(rows: "DataFrame") -> list[str]:
     ]
 
 
-def _measure_of(column: str) -> Measure | None:
+def _measure_of(column: str) -> MeasureDefinition | None:
     return _MEASURE_OF.get(column.partition(".")[0])
 
 
@@ -176,7 +180,7 @@ def _facts(
     runs: Sequence[Path],
     design: StudyOptions,
     options: AnalysisOptions,
-) -> Table:
+) -> ReportTable:
     groups = rows.groupby(design.by)["animal"].nunique()
     days = sorted(str(started)[:10] for started in rows["started"] if started)
     usual = described(AnalysisOptions())
@@ -199,7 +203,7 @@ def _facts(
             ", ".join(f"{name} = {value}" for name, value in changed.items()) or "none",
         ),
     ]
-    return Table(("", ""), [(name, text) for name, text in found if text])
+    return ReportTable(("", ""), [(name, text) for name, text in found if text])
 
 
 def _groups(
@@ -209,16 +213,16 @@ def _groups(
     design: StudyOptions,
 ) -> Iterator[Block]:
     """Yield a plot of each measure, the numbers, and the tests."""
-    yield Text(
+    yield ReportText(
         "Every point is an animal: the mean of its runs. Beside the points: mean ± s.e.m."
     )
     shown = rows[rows[design.by].isin(design.levels)] if design.levels else rows
     for column in measures:
         try:
-            yield Plot(_of(column), group_plot(shown, column, design.by))
+            yield ReportPlot(_of(column), group_plot(shown, column, design.by))
         except DeepLabStreamError as error:
-            yield Text(f"No plot of {column}: {error}")
-    yield Table(
+            yield ReportText(f"No plot of {column}: {error}")
+    yield ReportTable(
         ("measure", design.by, "n", "mean", "s.d.", "median", "lowest", "highest"),
         list(_described(shown, measures, design.by)),
     )
@@ -227,10 +231,10 @@ def _groups(
             study.table, measures, design.by, design.levels, design.paired, design.test
         )
     except DeepLabStreamError as error:
-        yield Text(f"Groups are not tested: {error}", "warning")
+        yield ReportText(f"Groups are not tested: {error}", "warning")
     else:
         yield from _tests(compared)
-    yield Table(("measure", "definition"), list(_definitions(measures)))
+    yield ReportTable(("measure", "definition"), list(_definitions(measures)))
 
 
 def _of(column: str) -> str:
@@ -256,8 +260,8 @@ def _described(
             yield (column, str(group) or "(empty)", str(len(means_of)), *cells)
 
 
-def _tests(compared: Comparison) -> Iterator[Block]:
-    yield Text(
+def _tests(compared: GroupComparison) -> Iterator[Block]:
+    yield ReportText(
         "The animal is the unit of observation. Difference: the first group minus the second, "
         "with its 95 % interval. p (Holm) is corrected for all measures, or for the pairs of "
         "groups."
@@ -276,9 +280,9 @@ def _tests(compared: Comparison) -> Iterator[Block]:
         "measure", "comparison", "n", "test", "difference [95 %]", "effect size [95 %]",
         "p", "p (Holm)", "why this test",
     )  # fmt: skip
-    yield Table(heads, rows)
+    yield ReportTable(heads, rows)
     if compared.notes:
-        yield Text("; ".join(compared.notes))
+        yield ReportText("; ".join(compared.notes))
 
 
 def _interval(row: Mapping[Any, Any], value: str, low: str, high: str) -> str:
@@ -303,10 +307,10 @@ def _definitions(measures: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield column, definition
 
 
-def _runs(study: Study) -> Table:
+def _runs(study: Study) -> ReportTable:
     whole = study.table[study.table["span"] == "whole"]
     poor = {run.name for run, note in study.notes if note.startswith(POOR)}
-    return Table(
+    return ReportTable(
         (
             "run", "started", "animal", "group", "experiment", "duration (s)",
             "missing (share)", "tracking",
@@ -324,13 +328,13 @@ def _runs(study: Study) -> Table:
 
 def _exclusions(
     excluded: Sequence[tuple[str, str]], study: Study
-) -> Iterator[Text | Table]:
+) -> Iterator[ReportText | ReportTable]:
     rows = [(name, "excluded", reason) for name, reason in excluded]
     rows += [(run.name, "can't be analysed", error) for run, error in study.failed]
     if rows:
-        yield Table(("run", "", "reason"), rows)
+        yield ReportTable(("run", "", "reason"), rows)
     else:
-        yield Text("No run was left out.")
+        yield ReportText("No run was left out.")
 
 
 def _details(
@@ -338,7 +342,7 @@ def _details(
     rows: "DataFrame",
     measures: Sequence[str],
     options: AnalysisOptions,
-) -> Iterator[Section]:
+) -> Iterator[ReportSection]:
     tables = []
     for at in range(0, len(measures), _COLUMNS):
         chosen = list(measures[at : at + _COLUMNS])
@@ -349,12 +353,16 @@ def _details(
             )
             for row in rows.to_dict("records")
         ]  # fmt: skip
-        tables.append(Table(("run", "animal", "span", *chosen), cells))
-    yield Section("Values", tables, is_folded=True)
+        tables.append(ReportTable(("run", "animal", "span", *chosen), cells))
+    yield ReportSection("Values", tables, is_folded=True)
     used = list(described(options).items())
-    yield Section(
-        "Options of the measures", [Table(("option", "value"), used)], is_folded=True
+    yield ReportSection(
+        "Options of the measures",
+        [ReportTable(("option", "value"), used)],
+        is_folded=True,
     )
     if study.notes:
         notes = [(run.name, note) for run, note in study.notes]
-        yield Section("Notes", [Table(("run", "note"), notes)], is_folded=True)
+        yield ReportSection(
+            "Notes", [ReportTable(("run", "note"), notes)], is_folded=True
+        )

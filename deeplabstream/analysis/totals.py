@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from deeplabstream.analysis.events import Trial
+from deeplabstream.analysis.events import TrialRecord
 from deeplabstream.analysis.kinematics import (
     step_lengths,
     turns,
@@ -296,7 +296,7 @@ class OutputPart(BoutPart):
 class TrialPart:
     """Trials that begin within the spans of a clock."""
 
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialRecord, ...]
     """Those of one outcome, or all."""
     all_trials: int
 

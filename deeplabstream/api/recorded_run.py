@@ -21,7 +21,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import keypoint_columns
 from deeplabstream.recording.table_reader import (
-    RunTable,
+    RecordedTable,
     events_table,
     triggers_table,
 )
@@ -339,7 +339,7 @@ class RecordedRun:
         table["analysed"] = False
         return RecordedFrames(self._folder, camera, table, Skeleton(()))
 
-    def _table(self, table: RunTable) -> "DataFrame":
+    def _table(self, table: RecordedTable) -> "DataFrame":
         """Return the cells of a table as they are written; broken lines are left out."""
         import pandas as pd
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from deeplabstream.analysis.analyse import RunResults
     from deeplabstream.analysis.run_data import RunData
-    from deeplabstream.analysis.spans import Span
+    from deeplabstream.analysis.spans import TimeSpan
     from deeplabstream.analysis.study import Study
 
 _STEPS = 10
@@ -375,7 +375,7 @@ class _Work:
         data = results.data
         zero_s = results.spans[0].start_s
         columns = dict.fromkeys((each.animal, each.span) for each in results.values)
-        found: dict[tuple[str, str], dict[tuple[str, Span], float]] = {}
+        found: dict[tuple[str, str], dict[tuple[str, TimeSpan], float]] = {}
         about: dict[tuple[str, str], tuple[str, str]] = {}
         for each in results.values:
             key = each.measure.name, each.of
@@ -508,7 +508,7 @@ def _places(data: "RunData") -> Iterator[Place]:
         yield Place(point.name, f"{x:.1f}, {y:.1f}", True, is_own)
 
 
-def _heading(span: "Span", zero_s: float) -> str:
+def _heading(span: "TimeSpan", zero_s: float) -> str:
     """Return the name of a span; of a time bin its times."""
     if span.kind != "bin":
         return span.name

@@ -26,7 +26,7 @@ from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.sleap_pose_reading import SCORER as SLEAP
-from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.csv_tables import CsvTable
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder, stem
 from deeplabstream.recording.run_schema import IMPORTED, VIDEO
@@ -444,7 +444,7 @@ def _write(
     name = _file_of(reader.path, options)
     if not name:
         return
-    frames = Table(folder.path / f"{stem(camera)}.frames.csv", VIDEO.names)
+    frames = CsvTable(folder.path / f"{stem(camera)}.frames.csv", VIDEO.names)
     try:
         frames.hold()
         for row, at in enumerate(exposed_ns):

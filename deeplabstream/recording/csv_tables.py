@@ -28,7 +28,7 @@ from deeplabstream.recording.run_schema import (
 )
 
 
-class Table:
+class CsvTable:
     """An append-only CSV file that is never opened over an older one."""
 
     def __init__(self, path: Path, columns: Iterable[str]) -> None:
@@ -104,7 +104,9 @@ class CameraTable:
         behaviours: Sequence[str] = (),
         inputs: Sequence[str] = (),
     ) -> None:
-        self.table = Table(path, camera_columns(skeleton, triggers, behaviours, inputs))
+        self.table = CsvTable(
+            path, camera_columns(skeleton, triggers, behaviours, inputs)
+        )
         self._keypoints = keypoint_columns(skeleton)
         self._triggers = tuple(triggers)
         self._behaviours, self._inputs = tuple(behaviours), tuple(inputs)

@@ -15,7 +15,7 @@ from deeplabstream.core.journal_entries import (
     Step,
 )
 from deeplabstream.recording.cell_formats import command_cells, text_cell
-from deeplabstream.recording.csv_tables import Table, time_cell
+from deeplabstream.recording.csv_tables import CsvTable, time_cell
 
 _REMEMBERED = 256
 
@@ -23,7 +23,7 @@ _REMEMBERED = 256
 class EventRows:
     """Writes events; every method raises OSError when the disk fails."""
 
-    def __init__(self, table: Table, start_ns: int) -> None:
+    def __init__(self, table: CsvTable, start_ns: int) -> None:
         self.table = table
         self._start_ns = start_ns
         self._acting = ""

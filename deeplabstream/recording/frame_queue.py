@@ -18,7 +18,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import AMBIGUOUS, Pose, Thresholds, is_rejected
 from deeplabstream.files.atomic_replace import replace as replace_file
 from deeplabstream.recording.cell_formats import text_cell
-from deeplabstream.recording.csv_tables import Table, time_cell
+from deeplabstream.recording.csv_tables import CsvTable, time_cell
 from deeplabstream.recording.recorded_frames import analysed_cameras
 from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_schema import QUEUE
@@ -273,7 +273,7 @@ class QueueWriter:
         self._thresholds, self._image_of = thresholds, image_of
         self._meters: dict[str, UncertaintyMeter] = {}
         self._queues: dict[str, FrameQueue] = {}
-        self.table: Table | None = None
+        self.table: CsvTable | None = None
         self.images: QueueImages | None = None
 
     def step(self, step: Step) -> None:
@@ -285,7 +285,7 @@ class QueueWriter:
         image = self._image_of(step)
         if self.table is None:
             self._folder.queue_path.parent.mkdir(exist_ok=True)
-            self.table = Table(self._folder.queue_path, QUEUE.names)
+            self.table = CsvTable(self._folder.queue_path, QUEUE.names)
             self.images = QueueImages(self._folder.queue_path.parent)
         name = ""
         if image is not None and self.images is not None:

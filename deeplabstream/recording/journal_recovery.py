@@ -12,7 +12,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Note
 from deeplabstream.recording.cell_formats import text_cell
-from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.csv_tables import CsvTable
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import EVENTS
@@ -21,7 +21,7 @@ from deeplabstream.recording.table_repair import cut_to, half_written_bytes
 _TAIL = 1 << 20
 
 
-class _ContinuedTable(Table):
+class _ContinuedTable(CsvTable):
     """Continues an existing table; rows that it has already are not repeated."""
 
     def __init__(self, path: Path) -> None:

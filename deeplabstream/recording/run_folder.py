@@ -37,7 +37,7 @@ from deeplabstream.recording.run_schema import (
 )
 from deeplabstream.recording.step_reader import read_steps
 from deeplabstream.recording.table_reader import (
-    RunTable,
+    RecordedTable,
     camera_table,
     events_table,
     matches_table,
@@ -281,7 +281,7 @@ class RunFolder:
         """Return the rows of the events by column."""
         return read_events(self.events_path)
 
-    def tables(self) -> Iterator[RunTable]:
+    def tables(self) -> Iterator[RecordedTable]:
         """Yield all tables of the run."""
         skeleton = self.skeleton if self.facts.get("skeleton") else None
         yield events_table(self.events_path)

@@ -27,7 +27,7 @@ from deeplabstream.recording.table_reader import triggers_table
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class StateSpan:
     """An interval with a constant value."""
 
     start_s: float
@@ -43,7 +43,7 @@ class Lane:
 
     name: str
     kind: Literal["trigger", "output"]
-    spans: Sequence[Span]
+    spans: Sequence[StateSpan]
     """In order; the value is not known in the gaps: not evaluated, or not open."""
 
     def at(self, time_s: float) -> float | None:
@@ -216,13 +216,13 @@ def _lane(
     end_s: float,
 ) -> Lane:
     """Return the spans between changes; equal neighbours are joined."""
-    spans: list[Span] = []
+    spans: list[StateSpan] = []
     for at, (start_s, value) in enumerate(changes):
         until_s = changes[at + 1][0] if at + 1 < len(changes) else end_s
         if spans and spans[-1].value == value:
-            spans[-1] = Span(spans[-1].start_s, until_s, value)
+            spans[-1] = StateSpan(spans[-1].start_s, until_s, value)
         else:
-            spans.append(Span(start_s, until_s, value))
+            spans.append(StateSpan(start_s, until_s, value))
     return Lane(name, kind, spans)
 
 

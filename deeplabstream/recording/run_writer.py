@@ -12,7 +12,7 @@ from deeplabstream.core.journal_entries import Entry, Measured, Pulsed, Step
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.cell_formats import STATES, text_cell
-from deeplabstream.recording.csv_tables import CameraTable, Table, time_cell
+from deeplabstream.recording.csv_tables import CameraTable, CsvTable, time_cell
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.frame_queue import QueueWriter
 from deeplabstream.recording.identity_totals import IdentityTotals
@@ -27,14 +27,14 @@ class RunWriter(Closing):
     def __init__(self, folder: RunFolder, start_ns: int) -> None:
         self.folder = folder
         self._start_ns = start_ns
-        self._triggers = Table(folder.triggers_path, TRIGGERS.names)
-        self._events = EventRows(Table(folder.events_path, EVENTS.names), start_ns)
+        self._triggers = CsvTable(folder.triggers_path, TRIGGERS.names)
+        self._events = EventRows(CsvTable(folder.events_path, EVENTS.names), start_ns)
         self._cameras: dict[str, CameraTable] = {}
         self._states: dict[tuple[str, str], bool | None] = {}
         self._identity = IdentityTotals()
         self._measured: dict[int, Measured] = {}
         """The last measures of each experiment, by its first frame; of the analysis too."""
-        self._pulses: Table | None = None
+        self._pulses: CsvTable | None = None
         self.errors: list[OSError] = []
         """Errors of the disk when the tables were closed: it may not have the last rows."""
         self.queue: QueueWriter | None = None
@@ -112,7 +112,7 @@ class RunWriter(Closing):
     def _pulse(self, pulse: Pulsed) -> None:
         """Write a pulse; the first makes the table."""
         if self._pulses is None:
-            self._pulses = Table(self.folder.pulses_path, PULSES.names)
+            self._pulses = CsvTable(self.folder.pulses_path, PULSES.names)
         self._pulses.write_cells(
             {
                 "input": text_cell(pulse.input),
@@ -163,7 +163,7 @@ class RunWriter(Closing):
                 self.errors.append(error)
             closed()
 
-    def _tables(self) -> list[Table]:
+    def _tables(self) -> list[CsvTable]:
         cameras = [camera.table for camera in list(self._cameras.values())]
         queue = self.queue.table if self.queue is not None else None
         return [

@@ -29,7 +29,7 @@ from deeplabstream.recording.run_schema import (
 from deeplabstream.recording.table_reader import camera_table, read_events
 
 
-class Run(Protocol):
+class RunPaths(Protocol):
     """The part of a run folder that reading needs."""
 
     @property
@@ -39,7 +39,7 @@ class Run(Protocol):
     def table_path(self, camera: str) -> Path: ...  # noqa: D102
 
 
-def read_steps(run: Run, camera: str) -> Iterator[Step]:
+def read_steps(run: RunPaths, camera: str) -> Iterator[Step]:
     """Yield the analysed frames of a camera in order.
 
     Poses are bit by bit those that were written. DeviceError: the table lacks body parts of

@@ -49,7 +49,7 @@ _SAMPLE = 20
 """Lines whose number of cells replaces that of a broken header."""
 
 
-class RunTable:
+class RecordedTable:
     """A table of a run, read line by line; a file that is missing has no lines.
 
     `columns` are the names of its columns in this program's schema. Where the header is
@@ -311,9 +311,9 @@ def read_events(path: Path) -> list[dict[str, str]]:
     return list(events_table(path).rows())
 
 
-def events_table(path: Path) -> RunTable:
+def events_table(path: Path) -> RecordedTable:
     """Return `events.csv`."""
-    return RunTable(path, EVENTS)
+    return RecordedTable(path, EVENTS)
 
 
 def is_experiment_boundary(kind: str, name: str, text: str) -> bool:
@@ -324,37 +324,37 @@ def is_experiment_boundary(kind: str, name: str, text: str) -> bool:
     return (kind, name) == ("note", "experiment") and not text.startswith("not started")
 
 
-def triggers_table(path: Path) -> RunTable:
+def triggers_table(path: Path) -> RecordedTable:
     """Return `triggers.csv`."""
-    return RunTable(path, TRIGGERS)
+    return RecordedTable(path, TRIGGERS)
 
 
-def queue_table(path: Path) -> RunTable:
+def queue_table(path: Path) -> RecordedTable:
     """Return `queue/frames.csv`."""
-    return RunTable(path, QUEUE)
+    return RecordedTable(path, QUEUE)
 
 
-def pulses_table(path: Path) -> RunTable:
+def pulses_table(path: Path) -> RecordedTable:
     """Return `pulses.csv`."""
-    return RunTable(path, PULSES)
+    return RecordedTable(path, PULSES)
 
 
-def matches_table(path: Path) -> RunTable:
+def matches_table(path: Path) -> RecordedTable:
     """Return `CAMERA.pulses.csv`."""
-    return RunTable(path, MATCHES)
+    return RecordedTable(path, MATCHES)
 
 
-def camera_table(path: Path, skeleton: Skeleton | None) -> RunTable:
+def camera_table(path: Path, skeleton: Skeleton | None) -> RecordedTable:
     """Return `CAMERA.csv`: rows of skipped frames have no points."""
-    return RunTable(path, CAMERA, keypoint_columns(skeleton) if skeleton else ())
+    return RecordedTable(path, CAMERA, keypoint_columns(skeleton) if skeleton else ())
 
 
-def video_table(path: Path) -> RunTable:
+def video_table(path: Path) -> RecordedTable:
     """Return `CAMERA.frames.csv`."""
-    return RunTable(path, VIDEO)
+    return RecordedTable(path, VIDEO)
 
 
-def table_warnings(tables: Iterable[RunTable]) -> list[str]:
+def table_warnings(tables: Iterable[RecordedTable]) -> list[str]:
     """Return a sentence for each table with broken lines."""
     return [warning for table in tables if (warning := table.warning())]
 

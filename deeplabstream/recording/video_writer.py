@@ -13,7 +13,7 @@ import av
 
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.csv_tables import CsvTable
 from deeplabstream.recording.run_schema import VIDEO
 from deeplabstream.video.encoding import encoder
 from deeplabstream.video.recording_options import RecordingOptions
@@ -47,7 +47,7 @@ class VideoWriter(Closing):
             self._encoder = encoder(
                 self._container, form, recording_options or RecordingOptions()
             )
-            self.table = Table(path.with_suffix(".frames.csv"), VIDEO.names)
+            self.table = CsvTable(path.with_suffix(".frames.csv"), VIDEO.names)
         except BaseException:
             self._container.close()
             raise

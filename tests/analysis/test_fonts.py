@@ -10,7 +10,12 @@ from matplotlib.figure import Figure
 from deeplabstream.analysis import fonts
 from deeplabstream.analysis.fonts import OWN, legible, make_legible
 from deeplabstream.analysis.plot_style import png_of
-from deeplabstream.analysis.report_document import Document, Section, Table, Text
+from deeplabstream.analysis.report_document import (
+    ReportDocument,
+    ReportSection,
+    ReportTable,
+    ReportText,
+)
 from deeplabstream.analysis.report_pdf import pdf_of
 
 WATER = "水"
@@ -54,12 +59,12 @@ def test_plots_and_reports_have_no_box(monkeypatch: pytest.MonkeyPatch) -> None:
     axes.set_title(f"of {WATER}")
     axes.set_xticks([0, 1], [WATER, "b"])
     words = f"group {WATER}"
-    table = Table(("animal", WATER), [(WATER, "2")])
-    sections = [Section(words, [Text(words), table])]
+    table = ReportTable(("animal", WATER), [(WATER, "2")])
+    sections = [ReportSection(words, [ReportText(words), table])]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         png_of(figure, 50)
-        content = pdf_of(Document(words, words, [words], sections))
+        content = pdf_of(ReportDocument(words, words, [words], sections))
     assert axes.get_title() == "of [U+6C34]"
     assert [each.get_text() for each in axes.get_xticklabels()] == ["[U+6C34]", "b"]
     assert io.BytesIO(content).read(4) == b"%PDF"

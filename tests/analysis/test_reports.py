@@ -18,7 +18,7 @@ from deeplabstream.analysis.camera_account import latencies, losses
 from deeplabstream.analysis.group_statistics import compare_groups
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.report import write_run_report, write_study_report
-from deeplabstream.analysis.report_document import Table, number
+from deeplabstream.analysis.report_document import ReportTable, number
 from deeplabstream.analysis.report_pdf import (
     INNER,
     Font,
@@ -268,7 +268,7 @@ def test_wrapped_lines_fit_and_lose_no_letter(text: str, width: float) -> None:
 
 def test_columns_of_a_table_fit_the_page() -> None:
     words = "a definition of many words " * 20
-    table = Table(
+    table = ReportTable(
         ["measure", "n", "definition"], [["region_entries.left", "12", words]]
     )
     widths = column_widths(table, Font(7))

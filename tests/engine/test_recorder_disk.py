@@ -19,7 +19,7 @@ from deeplabstream.engine.processes.recorder_process import recorder_main
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import JournalSpec, JournalWriter
 from deeplabstream.ipc.ring import RingWriter
-from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.csv_tables import CsvTable
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.video_writer import VideoWriter
@@ -81,9 +81,9 @@ def test_filming_ends_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Table.write
+    write = CsvTable.write
 
-    def refuse(table: Table, row: str) -> None:
+    def refuse(table: CsvTable, row: str) -> None:
         if table.path.name == "top.csv":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(table.path))
         write(table, row)
@@ -95,7 +95,7 @@ def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
         rig.decide(0, 1)
         rig.tell()
         with monkeypatch.context() as patch:
-            patch.setattr(Table, "write", refuse)
+            patch.setattr(CsvTable, "write", refuse)
             rig.expose(2)
             rig.decide(2)
             rig.tell()

@@ -17,7 +17,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.alignment.aligned_run import sync_inputs
-from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.csv_tables import CsvTable
 from deeplabstream.recording.exporters.exports import EXPORTS, export
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFolder
@@ -26,7 +26,7 @@ from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
 from deeplabstream.recording.run_schema import PULSES
 from deeplabstream.recording.table_reader import (
-    RunTable,
+    RecordedTable,
     camera_table,
     triggers_table,
     video_table,
@@ -134,7 +134,7 @@ def test_a_table_read_at_once_is_the_table_read_line_by_line(
     draw, file = random.Random(name), run / name
     good = file.read_bytes()
     skeleton = RunFolder(run).skeleton
-    tables: dict[str, Callable[[], RunTable]] = {
+    tables: dict[str, Callable[[], RecordedTable]] = {
         "top.csv": lambda: camera_table(file, skeleton),
         "top.frames.csv": lambda: video_table(file),
         "triggers.csv": lambda: triggers_table(file),
@@ -221,7 +221,7 @@ def test_a_run_json_that_is_lost_is_made_from_the_tables(run: Path) -> None:
 
 
 def test_numbered_pulses_are_no_camera_of_a_lost_run_json(run: Path) -> None:
-    pulses = Table(run / "pulses.csv", PULSES.names)
+    pulses = CsvTable(run / "pulses.csv", PULSES.names)
     pulses.close()
     (run / "run.json").unlink()
     repair(run)

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Edge, Step
-from deeplabstream.recording.run_review import Lane, Span
+from deeplabstream.recording.run_review import Lane, StateSpan
 
 Kind: TypeAlias = Literal["trigger", "output"]
 MEMORY_S = 120.0
@@ -17,7 +17,7 @@ class LiveLanes:
     """Grows with every step and edge; times are seconds since the stream began."""
 
     def __init__(self, triggers: Iterable[str], outputs: Iterable[str]) -> None:
-        self._spans: dict[tuple[Kind, str], deque[Span]] = {}
+        self._spans: dict[tuple[Kind, str], deque[StateSpan]] = {}
         for name in triggers:
             self._spans["trigger", name] = deque()
         for name in outputs:
@@ -59,7 +59,7 @@ class LiveLanes:
             if ended:
                 last = ended[-1]
                 until_s = max(self.now_s, last.start_s)
-                ended[-1] = Span(last.start_s, until_s, last.value)
+                ended[-1] = StateSpan(last.start_s, until_s, last.value)
             found.append(Lane(name, kind, ended))
         return found
 
@@ -71,7 +71,7 @@ class LiveLanes:
             return
         if spans:
             last = spans[-1]
-            spans[-1] = Span(last.start_s, max(time_s, last.start_s), last.value)
-        spans.append(Span(time_s, time_s, value))
+            spans[-1] = StateSpan(last.start_s, max(time_s, last.start_s), last.value)
+        spans.append(StateSpan(time_s, time_s, value))
         while len(spans) > 1 and spans[0].end_s < self.now_s - MEMORY_S:
             spans.popleft()

@@ -23,11 +23,11 @@ from deeplabstream.recording.alignment.clock_map import (
     ClockMap,
     map_clocks,
 )
-from deeplabstream.recording.alignment.recording_data import Recording
+from deeplabstream.recording.alignment.recording_data import RecordedLine
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats
 from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_schema import CAMERA, EVENTS, PULSES, VIDEO
-from deeplabstream.recording.table_reader import RunTable, cells_of, events_table
+from deeplabstream.recording.table_reader import RecordedTable, cells_of, events_table
 from deeplabstream.startup.progress import progress
 
 ALIGNED = "aligned"
@@ -74,7 +74,7 @@ class AlignedRun:
     """A run, a recording, and the map of their clocks."""
 
     folder: RunFolder
-    recording: Recording
+    recording: RecordedLine
     signal: RunSignal
     clocks: ClockMap
     most_error_s: float = MOST_ERROR_S
@@ -184,7 +184,7 @@ def sync_inputs(folder: RunFolder) -> list[str]:
 
 def align_run(
     folder: RunFolder,
-    recording: Recording,
+    recording: RecordedLine,
     signal: str = "",
     most_error_s: float = MOST_ERROR_S,
 ) -> AlignedRun:
@@ -211,7 +211,7 @@ def planned_files(folder: RunFolder, into: Path) -> list[Path]:
     ]
 
 
-def _tables(folder: RunFolder) -> list[RunTable]:
+def _tables(folder: RunFolder) -> list[RecordedTable]:
     """Return the tables of a run that have times."""
     return [
         table
@@ -341,7 +341,9 @@ def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _write_table(aligned: AlignedRun, table: RunTable, path: Path) -> dict[str, int]:
+def _write_table(
+    aligned: AlignedRun, table: RecordedTable, path: Path
+) -> dict[str, int]:
     """Write the rows of a table with their times on the recorder's clock."""
     keys = _KEYS[table.schema.file]
     keys = tuple(name for name in keys if name in table.columns)

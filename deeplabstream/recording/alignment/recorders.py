@@ -19,8 +19,8 @@ from deeplabstream.files.hdf5 import open_hdf5, whole
 from deeplabstream.files.numpy_files import read_array
 from deeplabstream.files.paths import paths_below
 from deeplabstream.recording.alignment.recording_data import (
-    Recording,
-    RecordingOptions,
+    RecordedLine,
+    RecorderOptions,
     level_edges,
 )
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats, joined
@@ -52,7 +52,7 @@ def chosen_line(lines: Mapping[str, Any], option: str) -> str:
     return option if option in lines else ends[0]
 
 
-def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
+def read_open_ephys(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read TTL events of Open Ephys' binary format, versions 0.5 and later.
 
     The folder is of a recording, or one above; each recording is a part, also one without
@@ -79,7 +79,7 @@ def read_open_ephys(path: Path, options: RecordingOptions) -> Recording:
     spans = tuple(span for _, span, _ in kept)
     rate = max(rate for _, _, rate in kept)
     edges = joined([edges for edges, _, _ in kept])
-    return Recording(path, "open-ephys", f"line {line}", edges, spans, 1 / rate)
+    return RecordedLine(path, "open-ephys", f"line {line}", edges, spans, 1 / rate)
 
 
 def _open_ephys_lines(
@@ -147,7 +147,7 @@ def _open_ephys_span(
     return (first, last + 1 / rate) if inside else (-np.inf, np.inf)
 
 
-def read_spikeglx(path: Path, options: RecordingOptions) -> Recording:
+def read_spikeglx(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read a bit of a digital word of SpikeGLX, or an analogue channel `XA0`.
 
     Lines are numbers of bits, of a NIDQ file in the digital words, else in the sync word: by
@@ -189,12 +189,12 @@ def read_spikeglx(path: Path, options: RecordingOptions) -> Recording:
     else:
         high = (column.view(np.uint16) >> (number % 16) & 1).astype(bool)
     edges = level_edges(high, 0.0, rate)
-    return Recording(
+    return RecordedLine(
         path, "spikeglx", f"line {line}", edges, ((0.0, samples / rate),), 1 / rate
     )
 
 
-def read_pyphotometry(path: Path, options: RecordingOptions) -> Recording:
+def read_pyphotometry(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read a digital input of a .ppd file of pyPhotometry; its lines are 1 and 2."""
     content = path.read_bytes()
     size = int.from_bytes(content[:2], "little")
@@ -214,12 +214,12 @@ def read_pyphotometry(path: Path, options: RecordingOptions) -> Recording:
     line = chosen_line(lines, options.line)
     edges = level_edges(lines[line], 0.0, rate)
     span = (0.0, len(lines[line]) / rate)
-    return Recording(
+    return RecordedLine(
         path, "pyphotometry", f"digital input {line}", edges, (span,), 1 / rate
     )
 
 
-def read_nwb(path: Path, options: RecordingOptions) -> Recording:
+def read_nwb(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read a TimeSeries, an IntervalSeries or a table of intervals of an NWB file.
 
     Lines are named by their place, such as `acquisition/sync`.
@@ -244,24 +244,26 @@ def read_nwb(path: Path, options: RecordingOptions) -> Recording:
             times = np.concatenate([starts, stops]).astype(np.float64)
             rising = np.repeat([True, False], [len(starts), len(stops)])
             order = np.argsort(times, kind="stable")
-            return Recording(path, "nwb", name, Edges(times[order], rising[order]))
+            return RecordedLine(path, "nwb", name, Edges(times[order], rising[order]))
         values = whole(item["data"]) if "data" in item else None
         if "starting_time" in item and values is not None:
             start = float(item["starting_time"][()])
             rate = _checked_rate(item["starting_time"].attrs["rate"])
             edges = level_edges(_above(values, options.threshold), start, rate)
             span = (start, start + len(values) / rate)
-            return Recording(path, "nwb", name, edges, (span,), 1 / rate)
+            return RecordedLine(path, "nwb", name, edges, (span,), 1 / rate)
         times = whole(item["timestamps"]).astype(np.float64)
         kind = item.attrs.get("neurodata_type", "")
         if values is None or not np.issubdtype(values.dtype, np.number):
-            return Recording(path, "nwb", name, Edges(times, np.ones(len(times), bool)))
+            return RecordedLine(
+                path, "nwb", name, Edges(times, np.ones(len(times), bool))
+            )
         if kind == "IntervalSeries":
-            return Recording(path, "nwb", name, Edges(times, values > 0))
+            return RecordedLine(path, "nwb", name, Edges(times, values > 0))
         return _sampled(path, "nwb", name, times, _above(values, options.threshold))
 
 
-def read_xdf(path: Path, options: RecordingOptions) -> Recording:
+def read_xdf(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read a stream of an XDF file of LabRecorder, on LSL's clock.
 
     A stream of numbers is a line of `--threshold`. In a stream of texts, such as that of
@@ -287,7 +289,7 @@ def read_xdf(path: Path, options: RecordingOptions) -> Recording:
     if is_sampled:
         return _sampled(path, "xdf", line, times, high)
     changed = np.concatenate([[bool(high[0])], np.diff(high)])
-    return Recording(path, "xdf", line, Edges(times[changed], high[changed]))
+    return RecordedLine(path, "xdf", line, Edges(times[changed], high[changed]))
 
 
 def _xdf_lines(
@@ -320,7 +322,7 @@ def _xdf_lines(
 
 def _sampled(
     path: Path, kind: str, line: str, times: Floats, high: NDArray[np.bool_]
-) -> Recording:
+) -> RecordedLine:
     """Return the edges of a line whose samples have times of their own."""
     steps = np.diff(times)
     if len(times) < 2 or len(times) != len(high):
@@ -330,7 +332,7 @@ def _sampled(
     edges = Edges(times[changes] - step / 2, high[changes], np.empty(0, np.int64))
     goes_on = bool(np.all(steps > 0))
     spans = ((float(times[0]), float(times[-1])),) if goes_on else ()
-    return Recording(path, kind, line, edges, spans, step)
+    return RecordedLine(path, kind, line, edges, spans, step)
 
 
 def _above(values: NDArray[Any], threshold: float) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from deeplabstream.recording.alignment.sync_signals import Edges
 
 
 @dataclass(frozen=True, slots=True)
-class RecordingOptions:
+class RecorderOptions:
     """What a user says about a recording.
 
     Attributes
@@ -36,7 +36,7 @@ class RecordingOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordedLine:
     """Edges of one line of a recording.
 
     Attributes

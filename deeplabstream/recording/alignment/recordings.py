@@ -20,8 +20,8 @@ from deeplabstream.recording.alignment.recorders import (
     read_xdf,
 )
 from deeplabstream.recording.alignment.recording_data import (
-    Recording,
-    RecordingOptions,
+    RecordedLine,
+    RecorderOptions,
 )
 from deeplabstream.recording.alignment.sync_signals import Edges
 
@@ -37,8 +37,8 @@ _HIGH, _LOW = (
 
 
 def read_recording(
-    path: Path, kind: str = "", options: RecordingOptions | None = None
-) -> Recording:
+    path: Path, kind: str = "", options: RecorderOptions | None = None
+) -> RecordedLine:
     """Read the edges of a recording.
 
     Parameters
@@ -52,7 +52,7 @@ def read_recording(
 
     Returns
     -------
-    Recording
+    RecordedLine
         With at least one edge.
 
     Raises
@@ -65,7 +65,7 @@ def read_recording(
         raise DeviceError(f"{path} does not exist")
     try:
         with np.errstate(all="ignore"):  # the times are checked below
-            recording = READERS[kind](path, options or RecordingOptions())
+            recording = READERS[kind](path, options or RecorderOptions())
     except ImportError as error:
         raise DeviceError(package_missing(error.name or str(error))) from error
     except OSError as error:
@@ -103,7 +103,7 @@ def kind_of(path: Path) -> str:
     )
 
 
-def _read_csv(path: Path, options: RecordingOptions) -> Recording:
+def _read_csv(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read a table of edges: a column of times, and one of levels if there is one.
 
     A header is optional. Columns are found by their names, or are the first two. Without
@@ -137,7 +137,7 @@ def _read_csv(path: Path, options: RecordingOptions) -> Recording:
     else:
         rising = np.ones(len(times), bool)
     resolution = 1 / options.rate if options.rate else 0.0
-    return Recording(path, "csv", "the file", Edges(times, rising), (), resolution)
+    return RecordedLine(path, "csv", "the file", Edges(times, rising), (), resolution)
 
 
 def _check_commas(rows: Sequence[Sequence[str]]) -> None:
@@ -199,7 +199,7 @@ def _is_high(row: Sequence[str], column: int, number: int) -> bool:
     )
 
 
-READERS: Mapping[str, Callable[[Path, RecordingOptions], Recording]] = {
+READERS: Mapping[str, Callable[[Path, RecorderOptions], RecordedLine]] = {
     "open-ephys": read_open_ephys,
     "spikeglx": read_spikeglx,
     "nwb": read_nwb,

@@ -16,7 +16,7 @@ from deeplabstream.recording.alignment.sync_signals import (
     barcodes,
     random_pulses,
 )
-from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.csv_tables import CsvTable
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.exporters.exports import export
 from deeplabstream.recording.run_folder import RunFolder
@@ -184,12 +184,12 @@ def test_the_nwb_export_keeps_names_that_look_like_missing_values(
 def test_pulses_get_times_and_the_queue_is_left_out(folder: Path) -> None:
     run = folder / "run"
     start_ns = int(json.loads((run / "run.json").read_text("utf-8"))["start_ns"])
-    with closing(Table(run / "pulses.csv", PULSES.names)) as table:
+    with closing(CsvTable(run / "pulses.csv", PULSES.names)) as table:
         for number in range(100):
             at_ns = start_ns + number * 10**9
             table.write(f"trigger,{number},{number:.6f},{at_ns},{at_ns},5")
     (run / "queue").mkdir()
-    Table(run / "queue" / "frames.csv", QUEUE.names).close()
+    CsvTable(run / "queue" / "frames.csv", QUEUE.names).close()
     assert main([str(run), str(folder / "edges.csv")]) == 0
     pulses = pd.read_csv(run / "aligned" / "edges" / "pulses.csv")
     assert pulses.pulse.tolist() == list(range(100))
@@ -216,7 +216,7 @@ def test_the_first_acknowledged_edge_of_an_output_counts(folder: Path) -> None:
     run = RunFolder(folder / "run")
     start_ns = int(run.facts["start_ns"])
     run.events_path.unlink()
-    with closing(Table(run.events_path, EVENTS.names)) as table:
+    with closing(CsvTable(run.events_path, EVENTS.names)) as table:
         events = EventRows(table, start_ns)
         for at_s, level in ((100, 1.0), (110, 0.0)):
             at_ns = start_ns + at_s * 10**9

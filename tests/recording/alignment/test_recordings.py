@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.recording.alignment.recording_data import RecordingOptions
+from deeplabstream.recording.alignment.recording_data import RecorderOptions
 from deeplabstream.recording.alignment.recordings import (
     kind_of,
     read_recording,
@@ -47,7 +47,7 @@ def test_a_csv_of_edges_is_read(
 ) -> None:
     path = tmp_path / "edges.csv"
     path.write_text(text, "utf-8")
-    found = read_recording(path, "", RecordingOptions(**options))  # type: ignore[arg-type]
+    found = read_recording(path, "", RecorderOptions(**options))  # type: ignore[arg-type]
     np.testing.assert_allclose(found.edges.times_s, TIMES)
     assert found.edges.rising.tolist() == LEVELS
     assert found.edges.parts.tolist() == [0] * 4
@@ -100,7 +100,7 @@ def test_a_recording_of_no_known_kind_is_refused(tmp_path: Path) -> None:
 def check(
     path: Path, kind: str = "", within_s: float = 0.5 / RATE, **options: object
 ) -> None:
-    found = read_recording(path, kind, RecordingOptions(**options))  # type: ignore[arg-type]
+    found = read_recording(path, kind, RecorderOptions(**options))  # type: ignore[arg-type]
     assert np.abs(found.edges.times_s - LINE.times_s).max() <= within_s + 1e-9
     assert found.edges.rising.tolist() == LINE.rising.tolist()
 
@@ -116,7 +116,7 @@ def test_open_ephys_binary_format(tmp_path: Path, is_new: bool) -> None:
     with pytest.raises(
         DeviceError, match="line 4: expected one of Acquisition_Board-100"
     ):
-        read_recording(folder, "", RecordingOptions(line="4"))
+        read_recording(folder, "", RecorderOptions(line="4"))
 
 
 @pytest.mark.parametrize(
@@ -180,14 +180,14 @@ def test_digital_words_of_spikeglx(tmp_path: Path) -> None:
         check(onebox, line=line)
     for line in ("XA2", "XD16", "16"):
         with pytest.raises(DeviceError, match=f"line {line} is not in the file"):
-            read_recording(onebox, "", RecordingOptions(line=line))
+            read_recording(onebox, "", RecorderOptions(line=line))
     imec = spikeglx(tmp_path, "imec", 6)
     with pytest.raises(DeviceError, match="line XA0 is not in the file"):
-        read_recording(imec, "", RecordingOptions(line="XA0"))
+        read_recording(imec, "", RecorderOptions(line="XA0"))
     with pytest.raises(DeviceError, match="line 17 is not in the file"):
-        read_recording(nidq, "", RecordingOptions(line="17"))
+        read_recording(nidq, "", RecorderOptions(line="17"))
     with pytest.raises(DeviceError, match="line 7 has no edges"):
-        read_recording(nidq, "", RecordingOptions(line="7"))
+        read_recording(nidq, "", RecorderOptions(line="7"))
     nidq.with_suffix(".meta").write_text("typeThis=nidq\n", "utf-8")
     with pytest.raises(DeviceError, match="nSavedChans is missing"):
         read_recording(nidq)
