@@ -47,7 +47,7 @@ UNCHECKED_INSIDE = frozenset(
         "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",
         "deeplabstream/numerics", "deeplabstream/offline",
         "deeplabstream/pose", "deeplabstream/settings",
-        "deeplabstream/simulation", "deeplabstream/startup", "deeplabstream/training",
+        "deeplabstream/simulation", "deeplabstream/startup",
         "deeplabstream/video", "utils", "app.py",
         "DeepLabStream.py",
     }

@@ -81,7 +81,7 @@ def read_intervals(
     except (ValueError, csv.Error) as error:
         raise DeepLabStreamError(f"{file} can't be read: {error}") from error
     head = [word.strip() for word in rows[0]] if rows else []
-    columns = next((each for each in _COLUMNS if set(each) <= set(head)), None)
+    columns = next((names for names in _COLUMNS if set(names) <= set(head)), None)
     if columns is None:
         raise DeepLabStreamError(
             f"{file} needs the columns {', '.join(_COLUMNS[0])} in its first line, or those "
@@ -97,10 +97,10 @@ def read_intervals(
         if row.get("Behavior type", "").strip().upper() != _POINT
     ]
     for name in ("Observation id", "Subject") if columns == _COLUMNS[1] else ():
-        words = sorted({row.get(name, "") for _, row in named})
-        if len(words) > 1:
+        values = sorted({row.get(name, "") for _, row in named})
+        if len(values) > 1:
             raise DeepLabStreamError(
-                f"{file} has several values of {name} ({', '.join(words)}): export one"
+                f"{file} has several values of {name} ({', '.join(values)}): export one"
             )
     found = [
         _interval(file, number, [row.get(name, "").strip() for name in columns])
@@ -111,11 +111,11 @@ def read_intervals(
     clock = _video_clock(run, camera)
     return [
         replace(
-            each,
-            start_s=float(np.interp(each.start_s, *clock)),
-            end_s=float(np.interp(each.end_s, *clock)),
+            interval,
+            start_s=float(np.interp(interval.start_s, *clock)),
+            end_s=float(np.interp(interval.end_s, *clock)),
         )
-        for each in found
+        for interval in found
     ]
 
 
@@ -172,9 +172,9 @@ def examples(
         middle_s = time_s - features.window_s / 2
         name = next(
             (
-                each.behaviour
-                for each in intervals
-                if each.start_s <= middle_s < each.end_s
+                interval.behaviour
+                for interval in intervals
+                if interval.start_s <= middle_s < interval.end_s
             ),
             None,
         )
@@ -189,9 +189,9 @@ def examples(
 def joined(several: Sequence[Examples]) -> Examples:
     """Return the examples of several runs as one."""
     return Examples(
-        np.concatenate([each.numbers for each in several]),
-        np.concatenate([each.behaviours for each in several]),
-        np.concatenate([each.times_s for each in several]),
+        np.concatenate([examples.numbers for examples in several]),
+        np.concatenate([examples.behaviours for examples in several]),
+        np.concatenate([examples.times_s for examples in several]),
     )
 
 
@@ -259,7 +259,7 @@ def write_classifier(
             initial_types=[("features", FloatTensorType([None, count]))],
             options={id(model): {"zipmap": False}},
         )
-        wanted = np.asarray(model.predict_proba(trial), np.float64)
+        expected = np.asarray(model.predict_proba(trial), np.float64)
     except Exception as error:  # whatever a model of a lab may do
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(
@@ -272,7 +272,7 @@ def write_classifier(
     )
     save_classifier(folder)
     written: Classifier = open_classifier(load_classifier_folder(path))
-    away = float(np.abs(written.predict(trial) - wanted).max())
+    away = float(np.abs(written.predict(trial) - expected).max())
     if away > LARGEST_ERROR:
         (path / MODEL).unlink()
         raise ModelError(

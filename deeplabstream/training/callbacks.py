@@ -50,9 +50,9 @@ def ignore_validation(_result: ValidationResult) -> None:
 class ChildSignalKeeper(Callback):
     """Lightning callback that keeps the handler of ended child processes.
 
-    After training, Lightning sets the handlers of all signals to those that Python knew. It
-    does not know Qt's handler and would replace it by none: `QProcess` would never notice
-    again that a program has ended.
+    After training, Lightning restores the handlers that Python has stored. Qt's handler is
+    not among them and would be removed: `QProcess` would no longer notice the end of a
+    program.
     """
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:

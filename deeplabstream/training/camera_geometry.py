@@ -42,10 +42,10 @@ def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera
     import cv2
 
     try:
-        words = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
-    sections = [part for part in words.values() if isinstance(part, dict)]
+    sections = [part for part in tables.values() if isinstance(part, dict)]
     named = {str(part.get("name")): part for part in sections if "matrix" in part}
     missing = [view for view in views if view not in named]
     if missing:
@@ -115,13 +115,15 @@ def triangulate(
             rows.append(rotation[axis] - along * rotation[2])
             values.append(along[..., 0] * translation[2] - translation[axis])
     a, b = torch.stack(rows, dim=-2), torch.stack(values, dim=-1)
-    there = torch.isfinite(b).all(dim=-1)
-    safe_a = torch.where(there[..., None, None], a, torch.eye(len(rows), 3).to(a))
-    safe_b = torch.where(there[..., None], b, torch.zeros_like(b))
+
+    # NaN would spread through the gradient of all points: replaced before, put back after.
+    finite = torch.isfinite(b).all(dim=-1)
+    safe_a = torch.where(finite[..., None, None], a, torch.eye(len(rows), 3).to(a))
+    safe_b = torch.where(finite[..., None], b, torch.zeros_like(b))
     normal = safe_a.transpose(-1, -2) @ safe_a
     right = (safe_a.transpose(-1, -2) @ safe_b[..., None])[..., 0]
     space = torch.linalg.solve(normal, right[..., None])[..., 0]
-    return torch.where(there[..., None], space, torch.full_like(space, torch.nan))
+    return torch.where(finite[..., None], space, torch.full_like(space, torch.nan))
 
 
 def pairwise(cameras: Sequence[CalibratedCamera], pixels: Tensor) -> Tensor:
@@ -142,9 +144,9 @@ def pairwise_projection_loss(
     `space` (…, 3) comes from the labels; NaN there, or in a view, is left out.
     """
     away = torch.linalg.vector_norm(_known(pairwise(cameras, pixels) - space), dim=-1)
-    there = torch.isfinite(pairwise(cameras, pixels.detach())).all(dim=-1)
-    there = there & torch.isfinite(space).all(dim=-1)
-    return torch.as_tensor((away * there).sum() / there.sum().clamp(min=1))
+    counts = torch.isfinite(pairwise(cameras, pixels.detach())).all(dim=-1)
+    counts = counts & torch.isfinite(space).all(dim=-1)
+    return torch.as_tensor((away * counts).sum() / counts.sum().clamp(min=1))
 
 
 def reprojection_heatmap_loss(
@@ -165,10 +167,10 @@ def reprojection_heatmap_loss(
     space = pairwise(cameras, pixels).nanmean(dim=0)
     height, width = targets.shape[-2:]
     total, count = targets.new_zeros(()), 0
-    each = zip(cameras, targets, cell.expand(len(cameras), 2), strict=True)
-    for camera, target, own in each:
+    views = zip(cameras, targets, cell.expand(len(cameras), 2), strict=True)
+    for camera, target, own in views:
         cells = (project(camera, space) + 0.5) / own - 0.5
-        there = torch.isfinite(cells).all(dim=-1) & (target.sum(dim=(-1, -2)) > 0)
+        visible = torch.isfinite(cells).all(dim=-1) & (target.sum(dim=(-1, -2)) > 0)
         cells = _known(cells)
         x = torch.arange(width, device=cells.device) - cells[..., :1]
         y = torch.arange(height, device=cells.device) - cells[..., 1:]
@@ -176,8 +178,8 @@ def reprojection_heatmap_loss(
         down = (-(y**2) / (2 * sigma**2)).softmax(dim=-1)
         drawn = down[..., :, None] * along[..., None, :]
         miss = ((drawn - target) ** 2).mean(dim=(-1, -2)) * (height * width)
-        total = total + (miss * there).sum()
-        count += int(there.sum())
+        total = total + (miss * visible).sum()
+        count += int(visible.sum())
     return total / max(1, count)
 
 

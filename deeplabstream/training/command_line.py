@@ -134,10 +134,10 @@ def train_parser(description: str) -> ProgramParser:
 def config_of(arguments: argparse.Namespace, command: str) -> TrainConfig:
     """Return the settings of the command line; ModelError says what is not possible."""
     given = vars(arguments)
-    quiet, tell = given.pop("quiet"), given.pop("tell")
+    quiet, as_json = given.pop("quiet"), given.pop("tell")
     given["imagenet"] = not given.pop("no_imagenet")
     progress: Literal["bar", "json", "none"] = "none" if quiet else "bar"
-    progress = "json" if tell else progress
+    progress = "json" if as_json else progress
     return TrainConfig(command=command, progress=progress, **given)
 
 
@@ -151,12 +151,14 @@ def size(text: str) -> Fitting | str:
 
 def seeds(text: str) -> tuple[int, ...]:
     """Return the numbers of `0,1,2`: two at least, each once."""
-    words = text.split(",")
-    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+    numbers = text.split(",")
+    if not all(number.isdigit() for number in numbers) or len(set(numbers)) < len(
+        numbers
+    ):
         raise argparse.ArgumentTypeError(f"{text!r}: expected numbers, as in 0,1,2")
-    if len(words) < 2:
+    if len(numbers) < 2:
         raise argparse.ArgumentTypeError(f"{text!r}: an ensemble needs two or more")
-    return tuple(int(word) for word in words)
+    return tuple(int(number) for number in numbers)
 
 
 def number(low: float, high: float) -> Callable[[str], float]:

@@ -5,7 +5,7 @@ and live. Points are always in pixels of the whole image.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import get_ident
 
@@ -49,7 +49,6 @@ from deeplabstream.training.training_run import (
     Run,
     TrainingResult,
     errors_of,
-    rounded,
     run_training,
 )
 
@@ -112,7 +111,7 @@ def detector_run(run: Run) -> Run:
     A centre is the mean of an animal's points. It is right within a quarter of an
     animal's length: the window around it has room.
     """
-    _, single = each_animal(run.labels)
+    _, single = one_row_per_animal(run.labels)
     near = NEAR * animal_length(single.points)
     shape = len(run.labels.images), run.labels.animals, -1
     skeleton = Skeleton((CENTRE,))
@@ -130,9 +129,9 @@ def detector_run(run: Run) -> Run:
 
 def centres_of(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean (…, 2) of points (…, bodypart, 2); NaN: fewer than `LEAST_PARTS`."""
-    there = np.isfinite(points).all(axis=-1, keepdims=True)
-    count = there.sum(axis=-2)
-    total = np.where(there, points, 0).sum(axis=-2)
+    visible = np.isfinite(points).all(axis=-1, keepdims=True)
+    count = visible.sum(axis=-2)
+    total = np.where(visible, points, 0).sum(axis=-2)
     middle = np.where(count >= LEAST_PARTS, total / np.maximum(count, 1), np.nan)
     return np.asarray(middle, np.float32)
 
@@ -159,7 +158,7 @@ def _train_for_animals(
     The errors are those of whole images: of detector and network together.
     """
     labels, out = run.labels, set(run.parts.validation) | set(run.parts.test)
-    images, single = each_animal(labels)
+    images, single = one_row_per_animal(labels)
     fitting = replace(run.data.fitting, window=usual_window(single))
     images, single, boxed = with_imitations(
         images, single, run.parts.train, fitting, run.settings.seed
@@ -191,15 +190,15 @@ def _train_for_animals(
     return _evaluated(run, folder, outcome)
 
 
-def each_animal(labels: Labels) -> tuple[list[int], Labels]:
+def one_row_per_animal(labels: Labels) -> tuple[list[int], Labels]:
     """Return labels with one row per animal, and the image of each row.
 
     Animals with fewer than `LEAST_PARTS` points have no row: no window shows them.
     """
     count = len(labels.skeleton.bodyparts)
     points = labels.points.reshape(len(labels.images), -1, count, 2)
-    there = np.isfinite(points).all(axis=3).sum(axis=2) >= LEAST_PARTS
-    images, animals = np.nonzero(there)
+    enough = np.isfinite(points).all(axis=3).sum(axis=2) >= LEAST_PARTS
+    images, animals = np.nonzero(enough)
     known = labels.known.reshape(points.shape[:3])
     rows = images.tolist()
     single = replace(
@@ -348,11 +347,11 @@ def _evaluated(run: Run, folder: Path, outcome: TrainingResult) -> TrainingResul
         again, labels.skeleton, outcome.threshold, distance, sure.reshape(len(at), -1)
     )
     model = load_model_folder(folder)
-    told = {
-        "held_out_error": [rounded(asdict(error)) for error in errors],
+    changes = {
+        "held_out_error": [error.to_json() for error in errors],
         "held_out_animals": animals,
     }
-    save_description(replace(model, about={**model.about, **told}))
+    save_description(replace(model, about={**model.about, **changes}))
     return replace(outcome, errors=errors, animals=animals)
 
 
@@ -363,9 +362,9 @@ def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     out = np.full((len(points), 2, 2), np.nan, np.float32)
     for place, own in enumerate(points):
-        there = own[np.isfinite(own).all(axis=1)]
-        if len(there):
-            low, high = there.min(axis=0), there.max(axis=0)
+        visible = own[np.isfinite(own).all(axis=1)]
+        if len(visible):
+            low, high = visible.min(axis=0), visible.max(axis=0)
             out[place] = around(low, high, MARGIN)
     return out
 

@@ -37,7 +37,7 @@ from deeplabstream.training.callbacks import (
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.batches import Batches, HeldOutBatches
 from deeplabstream.training.data.camera_views import CameraLosses
-from deeplabstream.training.data.clips import Find, Read, Video, read_clip
+from deeplabstream.training.data.clips import ClipVideo, Find, Read, read_clip
 from deeplabstream.training.data.dataset import Dataset
 from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_module import PoseModule
@@ -58,7 +58,7 @@ LOGS = "tb_logs"
 class Unlabelled:
     """Unlabelled videos and their losses."""
 
-    videos: tuple[Video, ...]
+    videos: tuple[ClipVideo, ...]
     losses: Mapping[str, UnsupervisedLoss]
     find: Find | None = None
     """Position of the animal in a clip, for cropzoom networks."""
@@ -226,10 +226,10 @@ def _precision(
 
 
 class _Processes(DDPStrategy):
-    """Several processes of one computer, each spawned anew, on any system.
+    """Distributed training (DDP) by spawned processes of one computer, on any system.
 
-    They meet by a file. Lightning's way is a TCP port that was free some seconds before the
-    first process listens there; another program may have taken it meanwhile.
+    Their rendezvous is a file. Lightning uses a TCP port that was free some seconds before
+    the first process listens there; another program may have taken it meanwhile.
     While the backbone is frozen its parameters are unused, which must be allowed.
     """
 
@@ -337,11 +337,11 @@ def open_device(name: str, count: int = 1) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ModelError(f"torch has no device {name!r} here: {reason}") from error
     if device.type == "cuda":
-        first, there = device.index or 0, torch.cuda.device_count()
-        if first + count > there:
+        first, available = device.index or 0, torch.cuda.device_count()
+        if first + count > available:
             raise ModelError(
                 f"{count} GPUs are to train (--devices, or training.num_gpus), from GPU "
-                f"{first} on; this computer has {there}"
+                f"{first} on; this computer has {available}"
             )
     return device
 

@@ -80,7 +80,7 @@ def export(
     _write_onnx(network, metadata.fitting, file)
     grown = isinstance(getattr(network, "body", None), GraphBackbone)
     if grown or isinstance(network, _Views):
-        # the exporter does not know the sides that some operations give
+        # the exporter leaves the output sizes of some operations open
         count, fitting = len(metadata.skeleton.bodyparts), metadata.fitting
         shapes = metadata.decoder.output_shapes(count, fitting.height, fitting.width)
         file.write_bytes(give_shape(load_graph(file), shapes[0]))
@@ -147,9 +147,8 @@ def compare(
     if model.animals > 1:
         worst_px, worst = _several(network, model, images)
     else:
-        points, confidence = (
-            each[:, 0] for each in predict(network, model.decoder, images)
-        )
+        all_points, all_confidences = predict(network, model.decoder, images)
+        points, confidence = all_points[:, 0], all_confidences[:, 0]
         scale = model.confidence
         scaled = confidence if scale is None else scale(confidence)
         raw = replace(model, confidence=None)

@@ -84,15 +84,15 @@ class JsonProgressReporter:
         if now - self._reported_ns < _EVERY_NS and progress.step < self.steps:
             return
         self._reported_ns = now
-        words: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "step": progress.step,
             "steps": self.steps,
             "loss": _short(progress.loss),
         }
         if self._began is not None and progress.step > self._began[0]:
-            each_s = (now - self._began[1]) / 1e9 / (progress.step - self._began[0])
-            words["left_s"] = round(each_s * (self.steps - progress.step), 1)
-        _write_line(words)
+            step_s = (now - self._began[1]) / 1e9 / (progress.step - self._began[0])
+            fields["left_s"] = round(step_s * (self.steps - progress.step), 1)
+        _write_line(fields)
 
     def report_validation(self, result: ValidationResult) -> None:
         """Report the points in some of the held-out images."""
@@ -106,7 +106,7 @@ class JsonProgressReporter:
 def _points(points: NDArray[np.float32]) -> list[list[float] | None]:
     rows = points.tolist()
     return [
-        None if np.isnan(row).any() else [round(each, 2) for each in row]
+        None if np.isnan(row).any() else [round(value, 2) for value in row]
         for row in rows
     ]
 
@@ -115,6 +115,6 @@ def _short(number: float) -> float:
     return float(f"{number:.4g}")
 
 
-def _write_line(words: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(words) + "\n")
+def _write_line(fields: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()

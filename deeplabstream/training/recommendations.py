@@ -66,7 +66,7 @@ def inspect_project(project: Project, gpu_gb: float) -> ProjectFacts:
             raise LabelsError([f"the image {file} can't be read"])
         shapes.append(image.shape[:2])
     height, width = np.median(shapes, axis=0).astype(int).tolist()
-    there = np.isfinite(labels.points).all(axis=2)
+    labelled = np.isfinite(labels.points).all(axis=2)
     return ProjectFacts(
         len(labels.images),
         len({file.parent for file in labels.images}),
@@ -74,7 +74,7 @@ def inspect_project(project: Project, gpu_gb: float) -> ProjectFacts:
         height,
         width,
         _extent(labels),
-        float(1 - there.mean()),
+        float(1 - labelled.mean()),
         tuple(video for video in project.videos if _opens(video)),
         gpu_gb,
         turns_and_mirror(labels.points, labels.skeleton)[0] == 180,
@@ -184,9 +184,9 @@ def _size(facts: ProjectFacts) -> dict[str, int]:
 def _extent(labels: Labels) -> float:
     sizes = []
     for own in labels.points:
-        there = own[np.isfinite(own).all(axis=1)]
-        if len(there) > 1:
-            sizes.append(float(np.ptp(there, axis=0).max()))
+        visible = own[np.isfinite(own).all(axis=1)]
+        if len(visible) > 1:
+            sizes.append(float(np.ptp(visible, axis=0).max()))
     return float(np.median(sizes)) if sizes else float("nan")
 
 

@@ -17,7 +17,7 @@ from deeplabstream.settings.option_fields import option_fields
 from deeplabstream.training.data.animal_targets import Edges, edges_of, refused
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.camera_views import join_views
-from deeplabstream.training.data.clips import look_at
+from deeplabstream.training.data.clips import open_clip_videos
 from deeplabstream.training.data.dataset import load_dataset, split, split_at_random
 from deeplabstream.training.data.gpu_clips import clip_reader
 from deeplabstream.training.data.input_size import SIZES, fitting_like
@@ -246,7 +246,7 @@ def run_from_config(config: TrainConfig, file: Path, report: Report) -> Run:
         _unlabelled(config, project, labels, train, settings.clip_length, report),
         losses_of_cameras(project, data),
         project.views,
-        project.words,
+        project.content,
         pca,
         test_videos=project.test_videos(),
     )
@@ -289,10 +289,10 @@ def _unlabelled(
     report: Report,
 ) -> Unlabelled | None:
     """Return the unlabelled videos and their losses, None without such losses."""
-    if not project.wanted():
+    if not project.video_losses():
         return None
     losses = losses_on_video(project, labels.skeleton, train)
-    videos = look_at(project.videos(), clip_length)
+    videos = open_clip_videos(project.videos(), clip_length)
     read, remark = clip_reader(config.device)
     if remark:
         report(remark)

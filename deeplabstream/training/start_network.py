@@ -141,13 +141,17 @@ def open_start(name: str | Path) -> StartNetwork:
             "another program first (utils/ImportModel.py)"
         )
     model = load_model_folder(folder)
-    said = _described(model)
+    described = _described(model)
     loss: Loss = "cross_entropy"
-    if said is None or not (folder / WEIGHTS).is_file():
+    if described is None or not (folder / WEIGHTS).is_file():
         network = _of_graph(model)
         head = network.how.head == "last"
     else:
-        network, loss, head = _with_weights(model, said.network), said.loss, True
+        network, loss, head = (
+            _with_weights(model, described.network),
+            described.loss,
+            True,
+        )
     about = model.about
     return StartNetwork(
         folder,
@@ -223,12 +227,12 @@ class _Settings(pydantic.BaseModel):
 def _described(model: ModelFolder) -> _Settings | None:
     """Return how the network is made; None: another program, or an old version, made it."""
     try:
-        said = _Settings.model_validate(model.about.get("settings"))
+        settings = _Settings.model_validate(model.about.get("settings"))
     except pydantic.ValidationError:
         return None
-    graph = said.network.backbone.startswith(GRAPH)
-    gone = not is_folder(Path(said.network.backbone.removeprefix(GRAPH)))
-    return None if graph and gone else said
+    graph = settings.network.backbone.startswith(GRAPH)
+    gone = not is_folder(Path(settings.network.backbone.removeprefix(GRAPH)))
+    return None if graph and gone else settings
 
 
 @torch.no_grad()
@@ -282,9 +286,9 @@ def _maps(how: Architecture, parts: tuple[str, ...]) -> dict[object, list[int]]:
     """Return the places of each body part, and of each edge, in the head's last layer."""
     if how.kind == "multiview":
         return {}
-    each = 3 if how.kind == "regression" else 1
+    count = 3 if how.kind == "regression" else 1
     maps: dict[object, list[int]] = {
-        part: [*range(n * each, (n + 1) * each)] for n, part in enumerate(parts)
+        part: [*range(n * count, (n + 1) * count)] for n, part in enumerate(parts)
     }
     for n, (one, other) in enumerate(how.edges):
         first = len(parts) + 2 * n
@@ -314,14 +318,14 @@ def _axes_of_maps(network: PoseNetwork) -> dict[str, tuple[int, ...]]:
 def check_resumed(folder: Path, start_from: Path | None) -> None:
     """Raise ModelError when the stopped training in a folder started from another network."""
     try:
-        words = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-        said = (words.get("model") or {}).get("checkpoint")
+        config = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+        before = (config.get("model") or {}).get("checkpoint")
     except (OSError, AttributeError, yaml.YAMLError):
         return
     given = str(start_from) if start_from else None
-    if said != given:
-        do = f"give --start-from {said}" if said else "leave --start-from out"
+    if before != given:
+        do = f"give --start-from {before}" if before else "leave --start-from out"
         raise ModelError(
             f"--resume: the training in {folder} started from "
-            f"{said or 'no other network'}; {do}"
+            f"{before or 'no other network'}; {do}"
         )

@@ -45,6 +45,7 @@ from deeplabstream.training.evaluation.evaluate import (
     choose_variant,
     held_out_error,
     reliability,
+    rounded,
     summary,
 )
 from deeplabstream.training.fit import Unlabelled, fit, open_device
@@ -71,7 +72,7 @@ from deeplabstream.training.start_network import WEIGHTS, check_resumed
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is trained on what, and how."""
+    """Everything that one training run needs: labels, images, split and settings."""
 
     labels: Labels
     data: Dataset
@@ -81,8 +82,8 @@ class Run:
     cameras: CameraLosses | None = None
     views: tuple[str, ...] = ()
     """The cameras' names, where there are several."""
-    words: Mapping[str, Any] = field(default_factory=dict)
-    """For `config.yaml`."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Content of the given configuration, for `config.yaml`."""
     pca: Mapping[str, PcaLoss] = field(default_factory=dict)
     """Components whose errors are written, by name."""
     about: Mapping[str, object] = field(default_factory=dict)
@@ -97,7 +98,7 @@ class Run:
     def label_files(self) -> dict[str, Path]:
         """Return the label file of each table `predictions<mark>.csv`, by mark."""
         if self.views:
-            files = self.words["data"]["csv_file"]
+            files = self.config["data"]["csv_file"]
             pairs = zip(self.views, files, strict=True)
             return {f"_{view}": Path(file) for view, file in pairs}
         file = self.labels.file
@@ -105,7 +106,7 @@ class Run:
         return {"": file, **apart}
 
     def known(self) -> NDArray[np.bool_]:
-        """Return of which points (image, bodypart) it is known where they are, or not."""
+        """Return (image, bodypart): whether the label of a point is known, visible or not."""
         if self.settings.missing == "absent":
             return self.data.known
         return self.data.known & np.isfinite(self.data.points).all(axis=2)
@@ -133,7 +134,7 @@ class TrainingResult:
     """Of the confidence, raw and as the network gives it: of `Run.decisive` images, each
     calibrated by what the others say. Equal: calibration did not lower it."""
     animals: Mapping[str, object] = field(default_factory=dict)
-    """Of several animals: how many were found, and how many of those told are there."""
+    """Of several animals: number, recall and precision."""
 
 
 def run_training(
@@ -207,7 +208,7 @@ def _train_and_export(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Evaluation:
-    """What is known of a network after its training."""
+    """Evaluation of a trained network: errors, calibration, predictions."""
 
     metadata: ModelMetadata
     result: TrainingResult
@@ -233,24 +234,31 @@ def _evaluate(run: Run, network: PoseNetwork) -> _Evaluation:
     Of a context network it is the head for five frames if the data has them.
     """
     data, parts = run.data, run.parts
+
+    # Decoder, calibration and threshold are chosen on images that were not trained on.
     decisive = run.decisive()
     decoder = training_decoder(data, run.settings.network)
     decoder = choose_variant(network, data.pick(decisive), decoder)
-    told = held_out_error(network, data, decoder, run.known(), run.near_px)
-    distance, confidence, points = told.distance, told.confidence, told.points
-    claimed, sure, asked = told.claimed
-    claimed, sure, asked = claimed[decisive], sure[decisive], asked[decisive]
-    before = reliability(claimed, sure, asked, run.right_px)
+    held_out = held_out_error(network, data, decoder, run.known(), run.near_px)
+    distance, confidence, points = (
+        held_out.distance,
+        held_out.confidence,
+        held_out.points,
+    )
+    claimed, sure, decidable = held_out.claimed
+    claimed, sure, decidable = claimed[decisive], sure[decisive], decidable[decisive]
+    before = reliability(claimed, sure, decidable, run.right_px)
     clips = [data.clips[place] for place in decisive]
-    scale, fitted = calibrated(claimed, sure, asked, run.right_px, clips)
-    after = reliability(claimed, fitted, asked, run.right_px)
+    scale, fitted = calibrated(claimed, sure, decidable, run.right_px, clips)
+    after = reliability(claimed, fitted, decidable, run.right_px)
     if scale is not None:
-        there = np.isfinite(points).all(axis=2)
-        confidence = np.where(there, scale(confidence), np.float32(0))
+        found = np.isfinite(points).all(axis=2)
+        confidence = np.where(found, scale(confidence), np.float32(0))
+
     known = run.known()[decisive]
     threshold = choose_threshold(distance[decisive], confidence[decisive], known)
     measured = list(parts.test or parts.validation)
-    errors, found = _measured(run, measured, distance, confidence, points, threshold)
+    errors, animals = _measured(run, measured, distance, confidence, points, threshold)
     about = {
         **run.about,
         "pictures": {
@@ -262,12 +270,12 @@ def _evaluate(run: Run, network: PoseNetwork) -> _Evaluation:
             "calibrated": round(after.error(), 4),
         },
         "settings": _plain(asdict(run.settings)),
-        "held_out_error": [rounded(asdict(error)) for error in errors],
-        **({"held_out_animals": found} if found else {}),
+        "held_out_error": [error.to_json() for error in errors],
+        **({"held_out_animals": animals} if animals else {}),
     }
     return _Evaluation(
         ModelMetadata(data.skeleton, data.fitting, decoder, threshold, about, scale),
-        TrainingResult(errors, threshold, (before.error(), after.error()), found),
+        TrainingResult(errors, threshold, (before.error(), after.error()), animals),
         (before, after),
         points,
         distance,
@@ -328,9 +336,9 @@ def errors_of(
         counts as found.
     """
     count = len(skeleton.bodyparts)
-    each = distance.reshape(-1, count), confidence.reshape(-1, count)
+    by_part = distance.reshape(-1, count), confidence.reshape(-1, count)
     labelled = np.isfinite(ordered.labels).all(axis=3).reshape(-1, count)
-    errors = summary(skeleton, *each, threshold, labelled)
+    errors = summary(skeleton, *by_part, threshold, labelled)
     counted = ordered.counted
     found: dict[str, object] = {
         "animals": int(counted.labelled.sum()),
@@ -354,12 +362,12 @@ def _write_tables(
     scorer = f"{run.settings.network.kind}_tracker"
     animals = run.data.animals
     count = animals * len(parts) // max(1, len(run.views))
-    each = [f"animal{n}_{part}" for n in range(1, animals + 1) for part in parts]
+    by_animal = [f"animal{n}_{part}" for n in range(1, animals + 1) for part in parts]
     for place, view in enumerate(run.views or ("",)):
         end = f"_{view}" if view else ""
         own = slice(place * count, (place + 1) * count)
         bare = [part.removesuffix(end) for part in parts[own]]
-        columns = bare if animals == 1 else each
+        columns = bare if animals == 1 else by_animal
         write_predictions(
             folder / f"predictions{end}.csv", scorer, bare, names, points[:, own],
             confidence[:, own], sets, animals,
@@ -380,21 +388,22 @@ def _write_tables(
 def _write_config(run: Run, folder: Path) -> None:
     import yaml
 
-    words = {**run.words, "data": {**_data_words(run), **run.words.get("data", {})}}
+    data = {**_data_config(run), **run.config.get("data", {})}
+    config = {**run.config, "data": data}
     absent = run.settings.missing == "absent"
-    words["training"] = {
+    config["training"] = {
         "uniform_heatmaps_for_nan_keypoints": absent,
-        **words.get("training", {}),
+        **config.get("training", {}),
     }
-    words["data"]["data_dir"] = str(run.labels.root.resolve())
+    config["data"]["data_dir"] = str(run.labels.root.resolve())
     if start := run.settings.start_from:
-        words["model"] = {**words.get("model", {}), "checkpoint": str(start)}
-    text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
+        config["model"] = {**config.get("model", {}), "checkpoint": str(start)}
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
 
 
-def _data_words(run: Run) -> dict[str, Any]:
-    """Return what a configuration says of the data."""
+def _data_config(run: Run) -> dict[str, Any]:
+    """Return the section `data` of a configuration."""
     labels, fitting = run.labels, run.data.fitting
     return {
         "image_resize_dims": {"height": fitting.height, "width": fitting.width},
@@ -402,12 +411,6 @@ def _data_words(run: Run) -> dict[str, Any]:
         "num_keypoints": len(labels.skeleton.bodyparts),
         "keypoint_names": list(labels.skeleton.bodyparts),
     }
-
-
-def rounded(words: dict[str, object]) -> dict[str, object]:
-    """Return figures that JSON can hold: short, and None for NaN."""
-    short = {k: round(v, 3) if isinstance(v, float) else v for k, v in words.items()}
-    return {k: None if v != v else v for k, v in short.items()}
 
 
 def _plain(value: Any) -> Any:

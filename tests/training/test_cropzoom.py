@@ -23,7 +23,7 @@ from deeplabstream.training.cropzoom import (
     boxes,
     detection,
     detector_run,
-    each_animal,
+    one_row_per_animal,
     seen_by,
     usual_window,
     with_imitations,
@@ -167,7 +167,7 @@ def test_each_labelled_animal_is_a_row_with_a_window_of_its_own(pairs: Path) -> 
     labels = read_labels(pairs, several=True)
     labels.points[3, :2] = np.nan
     labels.points[4, 3] = np.nan  # one part is no window
-    images, single = each_animal(labels)
+    images, single = one_row_per_animal(labels)
     assert images == [0, 0, 1, 1, 2, 2, 3, 4, *[n for n in range(5, 16) for _ in "ab"]]
     assert single.animals == 1
     np.testing.assert_array_equal(single.points[6], labels.points[3, 2:])
@@ -200,7 +200,7 @@ def test_an_imitated_detection_has_some_points_of_the_animal_and_few_of_others()
 
 def test_a_window_of_few_body_parts_shows_the_whole_animal(pairs: Path) -> None:
     labels = read_labels(pairs, several=True)
-    _, single = each_animal(labels)
+    _, single = one_row_per_animal(labels)
     fitting = Fitting(48, 64, window=usual_window(single))
     assert fitting.window == pytest.approx(2 * 26 / 96, abs=0.01)
     for points in single.points:
@@ -214,7 +214,7 @@ def test_a_window_of_few_body_parts_shows_the_whole_animal(pairs: Path) -> None:
 def test_images_to_train_on_have_several_windows_and_the_others_one(
     pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, single = each_animal(read_labels(pairs, several=True))
+    images, single = one_row_per_animal(read_labels(pairs, several=True))
     again, rows, boxed = with_imitations(images, single, [0, 2], Fitting(48, 64), 0)
     assert again == [*[0] * 8, 1, 1, *[2] * 8, *images[6:]]
     own = boxes(rows.points)
@@ -272,7 +272,7 @@ def test_windows_around_found_animals_are_matched_to_labelled_ones(
     pairs: Path, tmp_path: Path
 ) -> None:
     labels = padded(read_labels(pairs, several=True), 3)
-    images, single = each_animal(labels)
+    images, single = one_row_per_animal(labels)
     truth = labels.points.reshape(16, 3, 2, 2)[:, [2, 1, 0]]
     truth[0, 1] += 60  # this one is elsewhere
     seen = seen_by(_Finds(truth), labels, images, single.points, range(4))

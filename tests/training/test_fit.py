@@ -72,7 +72,7 @@ def test_training_finds_the_dots(
     assert np.median(distance) < 3
     errors = summary(data.skeleton, distance, confidence, 0.0)
     assert [error.bodypart for error in errors] == ["leftear", "rightear"]
-    assert all(error.pictures == 8 and error.below_threshold == 0 for error in errors)
+    assert all(error.images == 8 and error.below_threshold == 0 for error in errors)
 
 
 def test_a_seed_decides_everything(data: Dataset) -> None:
@@ -253,4 +253,4 @@ def test_a_threshold_does_not_hide_most_of_what_is_there() -> None:
 def test_without_a_label_there_is_no_error(data: Dataset) -> None:
     distance = np.full((3, 2), np.nan, np.float32)
     errors = summary(data.skeleton, distance, np.ones((3, 2), np.float32), 0.5)
-    assert all(error.pictures == 0 and np.isnan(error.median_px) for error in errors)
+    assert all(error.images == 0 and np.isnan(error.median_px) for error in errors)

@@ -17,7 +17,13 @@ import torch
 
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.training.data.augmentation import Augmentation
-from deeplabstream.training.data.clips import Read, Video, draw_clip, look_at, read_clip
+from deeplabstream.training.data.clips import (
+    ClipVideo,
+    Read,
+    draw_clip,
+    open_clip_videos,
+    read_clip,
+)
 from deeplabstream.training.data.gpu_clips import (
     OPEN,
     GpuReader,
@@ -121,7 +127,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
-def film(file: Path, frames: int = 20) -> Video:
+def film(file: Path, frames: int = 20) -> ClipVideo:
     """Return a video whose blue grows and whose red falls with the frame's number."""
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), 30, (96, 64))
     for index in range(frames):
@@ -130,7 +136,7 @@ def film(file: Path, frames: int = 20) -> Video:
         cv2.rectangle(picture, (index, 10), (index + 20, 30), (255, 255, 255), -1)
         writer.write(picture)
     writer.release()
-    (video,) = look_at([file], 4)
+    (video,) = open_clip_videos([file], 4)
     return video
 
 
@@ -160,7 +166,7 @@ def test_a_card_gives_the_frames_that_the_processor_gives(
     assert not caplog.records  # nothing came from the processor instead
 
 
-def clip(video: Video, read: Read) -> np.ndarray:
+def clip(video: ClipVideo, read: Read) -> np.ndarray:
     rng = np.random.default_rng(1)
     how = Augmentation(light=0)
     return draw_clip([video], 4, Fitting(32, 48), how, rng, read=read).images

@@ -22,7 +22,7 @@ from deeplabstream.pose.image_fitting import Fitting, whole
 from deeplabstream.training.callbacks import StepProgress
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.batches import Batches, clip_geometry
-from deeplabstream.training.data.clips import draw_clip, look_at, read_clip
+from deeplabstream.training.data.clips import draw_clip, open_clip_videos, read_clip
 from deeplabstream.training.data.dataset import Dataset, load_dataset, neighbour
 from deeplabstream.training.data.imgaug_sections import read_sections
 from deeplabstream.training.data.labels import read_labels
@@ -186,7 +186,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_clips_are_consecutive_frames_of_a_video(video: Path) -> None:
-    (found,) = look_at([video], 6)
+    (found,) = open_clip_videos([video], 6)
     assert (found.frames, found.shape) == (40, (96, 128))
     levels = np.stack(read_clip(found, 17, 6)).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(levels, 5 * np.arange(17, 23), atol=2)
@@ -198,22 +198,22 @@ def test_clips_are_consecutive_frames_of_a_video(video: Path) -> None:
     np.testing.assert_array_equal(drawn[0].images, drawn[1].images)
     assert clip_geometry(drawn[0].window) == ((0.5, 0.5), (0, 0))
     with pytest.raises(ModelError, match="no video has 41 frames; there is steps"):
-        look_at([video], 41)
+        open_clip_videos([video], 41)
     cut = video.parent / "cut.avi"  # the header still promises 40
     cut.write_bytes(video.read_bytes()[: video.stat().st_size * 6 // 10])
-    (short,) = look_at([cut], 6)
+    (short,) = open_clip_videos([cut], 6)
     assert 15 < short.frames < 30
     assert len(read_clip(short, short.frames - 6, 6)) == 6
     (video.parent / "none.avi").write_bytes(b"none")
     with pytest.raises(ModelError, match=r"none.avi is not a video that can be read"):
-        look_at([video.parent / "none.avi"], 4)
+        open_clip_videos([video.parent / "none.avi"], 4)
 
 
 def test_unlabelled_video_teaches_too(data: Dataset, video: Path) -> None:
     short = replace(SETTINGS, steps=3)
     settings = replace(short, clip_length=6, anneal=Anneal(1.0, frozen_until=0))
     losses = {"temporal": TemporalLoss(log_weight=-3, epsilon=0, prob_threshold=0)}
-    more = Unlabelled(look_at([video], 6), losses)
+    more = Unlabelled(open_clip_videos([video], 6), losses)
     taught = fit(data, settings, ignore, unlabelled=more)
     assert not same(taught, fit(data, short, ignore))
     assert same(taught, fit(data, settings, ignore, unlabelled=more))

@@ -163,7 +163,7 @@ def test_references_in_the_file_are_resolved(
     assert read.root.resolve() == place.resolve()
     assert read.config.training.max_epochs == 4
     assert [video.parent for video in read.videos()] == [place / "videos"]
-    assert read.words["data"]["video_dir"] == str(place / "videos")
+    assert read.content["data"]["video_dir"] == str(place / "videos")
     assert len(read.labels().names) == 8
     elsewhere = tmp_path / "elsewhere.yaml"
     elsewhere.write_text(text, "utf-8")

@@ -44,7 +44,7 @@ def edges_of(skeleton: Skeleton, points: Points) -> Edges:
 
     def join(a: int, b: int) -> None:
         old, new = group[b], group[a]
-        group[:] = [new if each == old else each for each in group]
+        group[:] = [new if number == old else number for number in group]
 
     for edge in edges:
         join(*edge)
@@ -65,10 +65,10 @@ def edges_of(skeleton: Skeleton, points: Points) -> Edges:
 
 def _lengths(points: Points, parts: int) -> dict[tuple[int, int], Points]:
     """Return all labelled lengths of each pair of body parts, where there are any."""
-    each = points.reshape(-1, parts, 2)
+    poses = points.reshape(-1, parts, 2)
     found = {}
     for a, b in combinations(range(parts), 2):
-        away = np.linalg.norm(each[:, a] - each[:, b], axis=1)
+        away = np.linalg.norm(poses[:, a] - poses[:, b], axis=1)
         if np.isfinite(away).any():
             found[a, b] = away[np.isfinite(away)]
     return found
@@ -98,9 +98,9 @@ def training_decoder(data: Dataset, network: Architecture) -> Decoder:
     )
 
 
-def refused(kind: str, words: Sequence[str]) -> None:
+def refused(kind: str, options: Sequence[str]) -> None:
     """Raise LabelsError where several animals can't be trained in this way."""
-    wrong = [*([f"--kind {kind}"] if kind != "heatmap" else []), *words]
+    wrong = [*([f"--kind {kind}"] if kind != "heatmap" else []), *options]
     if wrong:
         raise LabelsError(
             [

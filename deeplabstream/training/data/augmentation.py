@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.training.data.imgaug_sections import Section
+from deeplabstream.training.data.imgaug_sections import ImgaugTransform
 
 ImageArray = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -44,7 +44,7 @@ class Augmentation:
     background, the median of its clip. For cameras that stand still."""
     empty: float = 0.05
     """Share of images without an animal, where there is an empty background."""
-    sections: tuple[Section, ...] = ()
+    sections: tuple[ImgaugTransform, ...] = ()
     """Transforms of a Lightning Pose file, instead of rotation, scale and shift."""
 
 
@@ -59,8 +59,8 @@ def augment(
 ) -> tuple[ImageArray, Points, Known]:
     """Return a changed image (height, width, 3), its points (bodypart, 2), and `known`.
 
-    `known` (bodypart,) is False where nothing is said about a point; a mirror exchanges it
-    with the points. Of several animals, the points of one stand after another's. Points
+    `known` (bodypart,) is False where nothing is known of a point; a mirror image swaps it
+    like the points. Of several animals, the points of one stand after another's. Points
     outside the image stay outside; the decoder's `encode` leaves them out. `background` is
     the same camera's image without an animal, if there is one.
     """
@@ -98,24 +98,24 @@ def mirrored(skeleton: Skeleton) -> list[int]:
     """
     places = {name: place for place, name in enumerate(skeleton.bodyparts)}
     other = [
-        next((places[each] for each in _other_sides(name) if each in places), own)
+        next((places[side] for side in _other_sides(name) if side in places), own)
         for own, name in enumerate(skeleton.bodyparts)
     ]
     return [place if other[place] == own else own for own, place in enumerate(other)]
 
 
 def _other_sides(name: str) -> Iterator[str]:
-    """Yield what the body part of the other side may be called."""
-    words = _SIDES.sub(lambda word: _SWAPPED.get(word[0], word[0]), name)
-    if words != name:
-        yield words
+    """Yield possible names of the body part of the other side."""
+    swapped = _SIDES.sub(lambda side: _SWAPPED.get(side[0], side[0]), name)
+    if swapped != name:
+        yield swapped
         return
     if name[-1:] in _SWAPPED:
         yield name[:-1] + _SWAPPED[name[-1]]
     if name[:1] in _SWAPPED:
         yield _SWAPPED[name[0]] + name[1:]
-    for each in _INSIDE.finditer(name):
-        yield name[: each.start()] + _SWAPPED[each[0]] + name[each.end() :]
+    for letter in _INSIDE.finditer(name):
+        yield name[: letter.start()] + _SWAPPED[letter[0]] + name[letter.end() :]
 
 
 def augment_clip(

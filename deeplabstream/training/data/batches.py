@@ -19,9 +19,9 @@ from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.augmentation import apply, augment, augment_clip
 from deeplabstream.training.data.clips import (
     Clip,
+    ClipVideo,
     Find,
     Read,
-    Video,
     draw_clip,
     read_clip,
 )
@@ -53,7 +53,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Return the same on another device."""
-        there = [
+        optional = [
             None if it is None else it.to(device, non_blocking=True)
             for it in (self.clip, self.matrix)
         ]
@@ -62,8 +62,8 @@ class Batch:
             self.targets.to(device, non_blocking=True),
             self.points.to(device, non_blocking=True),
             self.weight.to(device, non_blocking=True),
-            there[0],
-            there[1],
+            optional[0],
+            optional[1],
             self.scale,
             self.corner,
         )
@@ -79,7 +79,7 @@ class Batches:
         self,
         data: Dataset,
         settings: FitSettings,
-        videos: tuple[Video, ...] = (),
+        videos: tuple[ClipVideo, ...] = (),
         rank: int = 0,
         world: int = 1,
         find: Find | None = None,
@@ -143,7 +143,7 @@ class Batches:
             self._changed(int(place), np.random.default_rng((settings.seed, step, own)))
             for own, place in mine
         ]
-        images, points, known = (np.stack(each) for each in zip(*changed, strict=True))
+        images, points, known = map(np.stack, zip(*changed, strict=True))
         clip = self._clip(step)
         return to_batch(data, self.decoder, images, points, known, clip)
 

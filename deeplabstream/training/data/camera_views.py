@@ -102,11 +102,11 @@ def join_views(
         labels.skeleton,
         fitting,
         own[0].images,
-        np.concatenate([each.points for each in own], axis=1),
+        np.concatenate([view.points for view in own], axis=1),
         labels.known,
         windows,
         own[0].clips,
-        np.stack([each.images for each in own], axis=1),
+        np.stack([view.images for view in own], axis=1),
         len(parts),
     )
     return labels, data

@@ -32,7 +32,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Video:
+class ClipVideo:
     """A video from which clips are taken."""
 
     reader: VideoReader
@@ -53,14 +53,14 @@ class Video:
         return self.reader.form.height, self.reader.form.width
 
 
-Read: TypeAlias = Callable[[Video, int, int], list[Image]]
+Read: TypeAlias = Callable[[ClipVideo, int, int], list[Image]]
 """Reader: video, first frame and count to consecutive frames, BGR."""
 
 
-def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
-    """Return the videos with at least `length` frames; ModelError names what is no video.
+def open_clip_videos(files: Sequence[Path], length: int) -> tuple[ClipVideo, ...]:
+    """Return the videos with at least `length` frames; ModelError: one can't be read.
 
-    It also checks whether frames can be sought: see `deeplabstream.video.seeking`.
+    It also checks whether seeking is possible: see `deeplabstream.video.seeking`.
     """
     videos = []
     for file in files:
@@ -72,14 +72,14 @@ def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
             ) from error
         if len(reader) >= length:
             reader.prepare_jumps()
-            videos.append(Video(reader))
+            videos.append(ClipVideo(reader))
     if not videos:
         names = ", ".join(file.name for file in files) or "none"
         raise ModelError(f"no video has {length} frames; there is {names}")
     return tuple(videos)
 
 
-def read_clip(video: Video, start: int, length: int) -> list[Image]:
+def read_clip(video: ClipVideo, start: int, length: int) -> list[Image]:
     """Return consecutive frames, BGR, decoded on the CPU.
 
     A frame that can't be decoded is replaced by the one before it, or at the beginning
@@ -101,7 +101,7 @@ def read_clip(video: Video, start: int, length: int) -> list[Image]:
 
 
 def draw_clip(
-    videos: Sequence[Video],
+    videos: Sequence[ClipVideo],
     length: int,
     fitting: Fitting,
     how: Augmentation,

@@ -207,8 +207,8 @@ def split(images: Sequence[PurePath], held_out: float, seed: int) -> Parts:
 
 def _in_order(image: PurePath) -> list[str | int]:
     """Return a key that sorts images by the numbers in their names."""
-    words = re.split(r"(\d+)", image.name)
-    return [int(word) if place % 2 else word for place, word in enumerate(words)]
+    parts = re.split(r"(\d+)", image.name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def split_at_random(
@@ -244,8 +244,8 @@ def split_at_random(
 
 def fingerprint(labels: Labels, views: NDArray[np.uint8] | None = None) -> str:
     """Return the sha256 of the labels and all their images; `views`: those of all cameras."""
-    words = repr((labels.skeleton.bodyparts, labels.names))
-    digest = hashlib.sha256(words.encode())
+    names = repr((labels.skeleton.bodyparts, labels.names))
+    digest = hashlib.sha256(names.encode())
     for part in (labels.points, labels.known, *([] if views is None else [views])):
         digest.update(part.tobytes())
     for image in labels.images:

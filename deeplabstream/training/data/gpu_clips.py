@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from deeplabstream.core.frame import Image
-from deeplabstream.training.data.clips import Read, Video, read_clip
+from deeplabstream.training.data.clips import ClipVideo, Read, read_clip
 from deeplabstream.video.video_reader import sample_rows
 
 OPEN = 8
@@ -75,7 +75,7 @@ class GpuReader:
         default_factory=threading.Lock, init=False, repr=False
     )
 
-    def __call__(self, video: Video, start: int, length: int) -> list[Image]:
+    def __call__(self, video: ClipVideo, start: int, length: int) -> list[Image]:
         """Return consecutive frames, BGR; a video that ends too early, its last again."""
         if video.file not in self._refused:
             try:
@@ -87,7 +87,7 @@ class GpuReader:
                 )
         return read_clip(video, start, length)
 
-    def _read(self, video: Video, start: int, length: int) -> list[Image]:
+    def _read(self, video: ClipVideo, start: int, length: int) -> list[Image]:
         with self._lock:
             decode = self._decoders.pop(video.file, None)
             if decode is None:
@@ -112,7 +112,9 @@ class GpuReader:
         return type(self), (self.device, self.opened)
 
 
-def _images(decode: Decoder, video: Video, start: int, stop: int) -> NDArray[np.uint8]:
+def _images(
+    decode: Decoder, video: ClipVideo, start: int, stop: int
+) -> NDArray[np.uint8]:
     """Return frames as BGR; ValueError: they have another size than the video."""
     frames = decode(start, stop)
     images = np.ascontiguousarray(frames.flip(-1).cpu().numpy(), np.uint8)
@@ -124,7 +126,7 @@ def _images(decode: Decoder, video: Video, start: int, stop: int) -> NDArray[np.
     return images
 
 
-def _check_numbers(decode: Decoder, video: Video) -> None:
+def _check_numbers(decode: Decoder, video: ClipVideo) -> None:
     """Raise ValueError when frame numbers differ from those on the CPU.
 
     In some places a frame must be most similar to the one of its number, not a

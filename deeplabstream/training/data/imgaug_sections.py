@@ -25,13 +25,13 @@ Transform: TypeAlias = Callable[
 MOST = 0.5
 """Probability of a transform where the file has none."""
 _WHOLE = ("k", "translate_px")
-"""Parameters of which only whole numbers are drawn, as in imgaug."""
+"""Parameters for which only whole numbers are drawn, as in imgaug."""
 _BY_AXIS = ("scale", "translate_percent", "translate_px")
 """Parameters of Affine that may have a range for each axis."""
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ImgaugTransform:
     """One transform."""
 
     name: str
@@ -51,13 +51,13 @@ class Section:
             value, is_whole = given[key], key in _WHOLE
             if not isinstance(value, dict):
                 return _drawn(value, is_whole, rng)
-            each = (value.get(axis, usual[key]) for axis in ("x", "y"))
-            return np.array([_drawn(one, is_whole, rng) for one in each])
+            by_axis = (value.get(axis, usual[key]) for axis in ("x", "y"))
+            return np.array([_drawn(one, is_whole, rng) for one in by_axis])
 
         return transform(image, points, drawn, rng)
 
 
-def read_sections(words: Mapping[str, Any]) -> tuple[Section, ...]:
+def read_sections(transforms: Mapping[str, Any]) -> tuple[ImgaugTransform, ...]:
     """Return the transforms of a section.
 
     Raises
@@ -66,15 +66,16 @@ def read_sections(words: Mapping[str, Any]) -> tuple[Section, ...]:
         A transform or a parameter is not known here; the message names it.
     """
     sections = []
-    for name, said in words.items():
+    for name, options in transforms.items():
         if name not in TRANSFORMS:
             known = ", ".join(sorted(TRANSFORMS))
             raise ValueError(f"there is no transform {name!r} here; known are {known}")
-        said = said or {}
-        odd = set(said) - {"p", "kwargs", "args"} if isinstance(said, dict) else {said}
-        if odd or said.get("args"):
+        options = options or {}
+        is_mapping = isinstance(options, dict)
+        odd = set(options) - {"p", "kwargs", "args"} if is_mapping else {options}
+        if odd or options.get("args"):
             raise ValueError(f"{name}: expected p and kwargs")
-        kwargs, p = said.get("kwargs") or {}, said.get("p", MOST)
+        kwargs, p = options.get("kwargs") or {}, options.get("p", MOST)
         if not isinstance(p, int | float) or not 0 <= p <= 1:
             raise ValueError(f"{name}: p = {p}: expected a number from 0 to 1")
         for key, value in kwargs.items():
@@ -86,7 +87,7 @@ def read_sections(words: Mapping[str, Any]) -> tuple[Section, ...]:
             by_axis = name == "Affine" and key in _BY_AXIS
             if not _is_range(value, by_axis):
                 raise ValueError(f"{name}: {key} = {value}: expected numbers")
-        sections.append(Section(name, float(p), tuple(sorted(kwargs.items()))))
+        sections.append(ImgaugTransform(name, float(p), tuple(sorted(kwargs.items()))))
     return tuple(sections)
 
 
@@ -95,8 +96,9 @@ def _is_range(value: Any, by_axis: bool) -> bool:
         axes = value.values()
         return set(value) <= {"x", "y"} and all(_is_range(it, False) for it in axes)
     flat = value if isinstance(value, list) else [value]
-    inner = [it for each in flat for it in (each if isinstance(each, list) else [each])]
-    return bool(inner) and all(isinstance(it, int | float) for it in inner)
+    nested = (item if isinstance(item, list) else [item] for item in flat)
+    numbers = [number for items in nested for number in items]
+    return bool(numbers) and all(isinstance(it, int | float) for it in numbers)
 
 
 def _drawn(value: Any, is_whole: bool, rng: np.random.Generator) -> Any:
@@ -183,9 +185,9 @@ def _elastic(
     away = np.asarray(cv2.GaussianBlur(noise, (0, 0), sigma)) * np.float32(alpha)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     out = cv2.remap(image, x + away[..., 0], y + away[..., 1], cv2.INTER_LINEAR)
-    there = np.isfinite(points).all(axis=1)
+    labelled = np.isfinite(points).all(axis=1)
     place = np.nan_to_num(points).round().astype(int)
-    inside = there & (place >= 0).all(axis=1) & (place < [width, height]).all(axis=1)
+    inside = labelled & (place >= 0).all(axis=1) & (place < [width, height]).all(axis=1)
     moved = points.copy()
     moved[inside] -= away[place[inside, 1], place[inside, 0]]
     return np.asarray(out, np.uint8), moved
@@ -245,16 +247,16 @@ def _emboss(image: ImageArray, of: Drawn, rng: np.random.Generator) -> NDArray[A
 
 def _equalised(image: ImageArray, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
     return np.dstack(
-        [cv2.equalizeHist(np.ascontiguousarray(it)) for it in _each(image)]
+        [cv2.equalizeHist(np.ascontiguousarray(it)) for it in _channels(image)]
     )
 
 
 def _clahe(image: ImageArray, of: Drawn, rng: np.random.Generator) -> NDArray[Any]:
     tool = cv2.createCLAHE(float(of("clip_limit")), (8, 8))
-    return np.dstack([tool.apply(np.ascontiguousarray(it)) for it in _each(image)])
+    return np.dstack([tool.apply(np.ascontiguousarray(it)) for it in _channels(image)])
 
 
-def _each(image: ImageArray) -> list[ImageArray]:
+def _channels(image: ImageArray) -> list[ImageArray]:
     return [image[..., channel] for channel in range(image.shape[2])]
 
 

@@ -335,11 +335,11 @@ class LabelBook(LabelFolder):
 
         # All arrays have a row for each image: points, known, done, proposed, copied.
         here = [row for row, _ in replaced]
-        from_there = [their_row for _, their_row in replaced]
+        replacing = [their_row for _, their_row in replaced]
         for name, values in vars(self).items():
             if isinstance(values, np.ndarray):
                 theirs = getattr(other, name)
-                values[here] = theirs[from_there]
+                values[here] = theirs[replacing]
                 setattr(self, name, np.concatenate([values, theirs[added]]))
 
         replaced += [(len(self.names) + n, row) for n, row in enumerate(added)]

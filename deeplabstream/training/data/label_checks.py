@@ -45,7 +45,7 @@ ONE_PLACE = 0.1
 animal's length of each other."""
 _SHOWN = 20
 LEAST_PX = 1.0
-"""People do not place points more precisely."""
+"""Precision of manual labels: smaller distances are never suspicious."""
 
 Shapes = NDArray[np.complex128]
 """(pose, body part): x + iy, px; NaN: not labelled."""
@@ -91,7 +91,7 @@ def suspicious_labels(labels: Labels) -> list[Suspicion]:
     skeleton = labels.skeleton
     points = labels.points.reshape(-1, len(skeleton.bodyparts), 2)
     found = [*_same_places(points), *unusual_points(points, skeleton)]
-    told = [
+    suspicions = [
         Suspicion(
             labels.names[pose // labels.animals],
             tuple(skeleton.bodyparts[part] for part in parts),
@@ -102,8 +102,8 @@ def suspicious_labels(labels: Labels) -> list[Suspicion]:
         )
         for pose, parts, kind, px, times in found
     ]
-    told += _same_animals(labels)
-    return sorted(told, key=lambda one: -one.times)
+    suspicions += _same_animals(labels)
+    return sorted(suspicions, key=lambda one: -one.times)
 
 
 def too_few(labels: Labels) -> str:
@@ -204,8 +204,9 @@ class _Expected:
         )
         self.shapes = shapes[self.compared]
         self.turned = turned
-        each = [self.distances(shapes[pose], pose) for pose in self.compared.tolist()]
-        away = np.array(each)
+        away = np.array(
+            [self.distances(shapes[pose], pose) for pose in self.compared.tolist()]
+        )
         self.usual = np.array(
             [
                 max(LEAST_PX, float(np.median(column[np.isfinite(column)])))
@@ -232,18 +233,18 @@ class _Expected:
         point also shifts where the others are expected.
         """
         times = self.distances(own, pose) / self.usual
-        there = np.flatnonzero(np.isfinite(times)).tolist()
-        if not there or np.nanmax(times) < LIKELY:
+        labelled = np.flatnonzero(np.isfinite(times)).tolist()
+        if not labelled or np.nanmax(times) < LIKELY:
             return None
-        least = float(np.mean(times[there]))
+        least = float(np.mean(times[labelled]))
         best: tuple[tuple[int, ...], float, float] | None = None
-        for part in there:
+        for part in labelled:
             after = own.copy()
             after[part] = np.nan
             if times[part] >= FAR and (rest := self._misfit(after, pose)) < least:
                 px = float(times[part] * self.usual[part])
                 least, best = rest, ((part,), px, float(times[part]))
-        for pair in combinations(there, 2):
+        for pair in combinations(labelled, 2):
             at, swapped = list(pair), list(pair[::-1])
             place = self.places(own, pose, at)
             away = np.abs(own[at] - place)
@@ -260,8 +261,8 @@ class _Expected:
     def _misfit(self, own: Shapes, pose: int) -> float:
         """Return the mean distance of a pose's points, in multiples of the usual."""
         times = self.distances(own, pose) / self.usual
-        there = times[np.isfinite(times)]
-        return float(there.mean()) if there.size else 0.0
+        finite = times[np.isfinite(times)]
+        return float(finite.mean()) if finite.size else 0.0
 
     def places(self, own: Shapes, pose: int, parts: Sequence[int]) -> Shapes:
         """Return the expected places of body parts of a pose; NaN: too few are similar."""

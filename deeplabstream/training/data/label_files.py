@@ -22,7 +22,7 @@ from deeplabstream.training.data.labels import (
     Labels,
     LabelsError,
 )
-from deeplabstream.training.data.projects import read_yaml, words_of
+from deeplabstream.training.data.projects import listed_names, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def _columns(
     unique: UniqueParts,
     axes: Sequence[str] = ("x", "y"),
 ) -> dict[str, list[str]]:
-    """Return the header: the words of each row, by its first cell."""
+    """Return the header rows by their first cell."""
     parts = [*bodyparts] * max(1, len(individuals)) + [*unique.bodyparts]
     owners = [name for name in individuals for _ in bodyparts]
     owners += [SINGLE] * len(unique.bodyparts)
@@ -77,8 +77,8 @@ def with_visibility(
     points
         (image, bodypart, 3): x, y, and 0 unknown, 1 not visible, 2 visible.
     """
-    there = np.isfinite(points).all(axis=2)
-    visible = np.where(known, 1 + there, 0).astype(np.float32)
+    placed = np.isfinite(points).all(axis=2)
+    visible = np.where(known, 1 + placed, 0).astype(np.float32)
     return np.concatenate([points, visible[..., None]], axis=2)
 
 
@@ -168,8 +168,8 @@ def write_dlc_table(
     """Write the HDF5 that DeepLabCut trains from, beside its CSV; see `write_labels`."""
     import pandas as pd
 
-    words = _columns(scorer, bodyparts, individuals, unique)
-    columns = pd.MultiIndex.from_arrays(list(words.values()), names=list(words))
+    header = _columns(scorer, bodyparts, individuals, unique)
+    columns = pd.MultiIndex.from_arrays(list(header.values()), names=list(header))
     index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in names])
     values = points.reshape(len(points), -1).astype(np.float64).round(2)
     more = [[float(cell or "nan") for cell in unique.row(name)] for name in names]
@@ -218,7 +218,7 @@ def write_individuals(config: Path, names: Sequence[str]) -> None:
     import yaml
 
     before = read_yaml(config)
-    if words_of(before, _INDIVIDUALS) == tuple(names):
+    if listed_names(before, _INDIVIDUALS) == tuple(names):
         return
     text = config.read_bytes().decode("utf-8")
     listed = yaml.safe_dump(

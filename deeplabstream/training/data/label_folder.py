@@ -39,9 +39,9 @@ from deeplabstream.training.data.projects import (
     DLC_CONFIG,
     arranged,
     body_parts,
+    listed_names,
     open_project,
     read_yaml,
-    words_of,
 )
 
 FILE = "CollectedData.csv"
@@ -323,12 +323,12 @@ def _of_project(folder: Path, given: _Names) -> _Known:
     individuals: tuple[str, ...] = ()
     unique = UniqueParts()
     if config.get("multianimalproject"):
-        individuals = words_of(config, "individuals")
+        individuals = listed_names(config, "individuals")
         if labels is not None and labels.animals > len(individuals):
             individuals = tuple(dict.fromkeys([*individuals, *labels.individuals]))
         if not individuals:
             raise LabelsError([f"{folder / DLC_CONFIG} names no individuals"])
-        unique = _unique(files, words_of(config, "uniquebodyparts"))
+        unique = _unique(files, listed_names(config, "uniquebodyparts"))
     elif labels is not None and labels.individuals:
         individuals = labels.individuals
 

@@ -115,12 +115,12 @@ def read_labels(
     Three header rows (scorer, bodyparts, coords), then one row per image, whose path
     is relative to `root` (the file's folder, or the DeepLabCut project that it lies in),
     must stay inside it, and may be spread over several columns, as newer DeepLabCut versions
-    do. A third column `visible` may say 0 (say nothing), 1 (not visible) or 2 (there). With
+    do. A third column `visible` holds 0 (unknown), 1 (not visible) or 2 (visible). With
     `several` there may be a header row `individuals` below the first, as DeepLabCut has
-    it for several animals; the columns of its individual `single`, which is no animal, are
-    left out. Without `empty`, rows in which all cells are empty are left out: DeepLabCut has
-    them for frames that were extracted and not labelled. LabelsError tells all faults at
-    once; with `images` an image that is not there is one, and so is a point outside of it.
+    it for several animals; the columns of its individual `single` (points of no
+    animal) are left out. Without `empty`, rows in which all cells are empty are left
+    out: DeepLabCut has them for extracted frames without labels. LabelsError lists all faults
+    at once; with `with_images` also missing images and points outside of an image.
     """
     file = _find(path)
     rows = read_rows(file)
@@ -146,7 +146,7 @@ def read_labels(
             problems.append(f"{where}: {error}")
             continue
         try:
-            xy, told = _points([row[place] for place in table.cells], table.step)
+            xy, row_known = _points([row[place] for place in table.cells], table.step)
         except ValueError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -158,7 +158,7 @@ def read_labels(
         images.append(image)
         names.append(name)
         points.append(xy)
-        known.append(told)
+        known.append(row_known)
     if len(problems) == len(images) > 1 and not any(map(Path.is_file, images)):
         problems = [
             f"{file}: there is no image {images[0]}, nor any of the {len(images) - 1} "
@@ -201,7 +201,7 @@ def has_points(cells: Sequence[str]) -> bool:
 def _points(
     cells: Sequence[str], step: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the points (bodypart, 2) of a row, and of which it says something."""
+    """Return the points (bodypart, 2) of a row, and which of them are known."""
     numbers = [_number(cell) for cell in cells]
     for cell, number in zip(cells, numbers, strict=True):
         if MOST_PX < abs(number) < np.inf:
@@ -276,10 +276,10 @@ def _find(path: Path) -> Path:
         found = [file for file in found if not file.stem.endswith(APART)]
     if not found:
         above = next(filter(has_labels, path.resolve().parents[:2]), None)
-        there = f"; the labels are in {above}" if above else ""
+        hint = f"; the labels are in {above}" if above else ""
         raise LabelsError(
             [
-                f"{path} holds no labels{there}. Name a folder with {TABLE}*.csv, a "
+                f"{path} holds no labels{hint}. Name a folder with {TABLE}*.csv, a "
                 "DeepLabCut project (the folder of its config.yaml), or a .slp file of SLEAP"
             ]
         )
@@ -297,7 +297,7 @@ def _find(path: Path) -> Path:
 def other_images(first: Path, tables: Sequence[Path]) -> bool:
     """Return whether one of the tables labels an image that `first` does not.
 
-    If none does, the others are second readings: another person's labels of the same images.
+    If none does, the others are second labels: another annotator's, of the same images.
     """
     own = _image_names(first)
     return any(_image_names(table) - own for table in tables if table != first)
@@ -339,8 +339,7 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
             [f"{file} does not begin with the rows scorer, bodyparts and coords"]
         )
     first = next((i for i, cell in enumerate(rows[1]) if i and cell), len(rows[1]))
-    named, told = rows[1 + grouped], rows[2 + grouped]
-    names, coords = named[first:], told[first:]
+    names, coords = rows[1 + grouped][first:], rows[2 + grouped][first:]
     axes = ["x", "y", VISIBLE] if VISIBLE in coords else ["x", "y"]
     step = len(axes)
     bodyparts = tuple(names[::step])
@@ -352,7 +351,7 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
         problems.append(f"{file}: each body part needs a column x and a column y")
     if problems:
         raise LabelsError(problems)
-    if not all(len(row) == len(named) for row in rows[: 3 + grouped]):
+    if not all(len(row) == len(rows[0]) for row in rows[: 3 + grouped]):
         problems.append(f"{file}: the rows of the header do not have as many columns")
     if problems:
         raise LabelsError(problems)

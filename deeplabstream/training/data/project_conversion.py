@@ -116,7 +116,7 @@ def convert_animals(project: Project, folder: Path, scorer: str = "me") -> Path:
             folder / video, scorer, parts, [names[n] for n in own],
             labels.points[own], individuals,
         )  # fmt: skip
-    words = {
+    config = {
         "Task": folder.resolve().name,
         "scorer": scorer,
         "date": f"{datetime.now(UTC):%b%d}",
@@ -135,10 +135,10 @@ def convert_animals(project: Project, folder: Path, scorer: str = "me") -> Path:
         "skeleton": [list(edge) for edge in labels.skeleton.edges],
         **deepcopy(_DEEPLABCUT),
     }
-    config = folder / CONFIG
-    text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
-    config.write_text(text, encoding="utf-8")
-    return config
+    file = folder / CONFIG
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    file.write_text(text, encoding="utf-8")
+    return file
 
 
 def convert_to_sleap(project: Project, file: Path) -> int:
@@ -195,7 +195,7 @@ def write_config(
     """Write a project's YAML file, settings by their dotted keys, and return it."""
     import yaml
 
-    words: dict[str, Any] = {
+    config: dict[str, Any] = {
         "data": {
             "num_keypoints": len(bodyparts),
             "keypoint_names": list(bodyparts),
@@ -212,16 +212,16 @@ def write_config(
         "model": {"model_type": "heatmap", "model_name": file.stem},
         **deepcopy(THEIRS),
     }
-    words["training"] |= THEIR_TRAINING
+    config["training"] |= THEIR_TRAINING
     for key, value in settings.items():
         *path, last = key.split(".")
-        place = words
+        place = config
         for name in path:
             place = place.setdefault(name, {})
         place[last] = value
-    if steps := words["training"].get("max_steps"):
-        words["training"]["min_steps"] = steps
-    text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
+    if steps := config["training"].get("max_steps"):
+        config["training"]["min_steps"] = steps
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     file.write_text(text, encoding="utf-8")
     return file
 

@@ -53,19 +53,19 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
             raise LabelsError([_several(sleap)])
         return Project(replace(labels, skeleton=skeleton), videos)
     if path.is_file() and path.suffix.lower() in YAML:
-        words = read_yaml(path)
-        if yaml_kind(words) != "deeplabcut":
-            raise LabelsError([_other_yaml(path, words)])
-        return _open_dlc(path.parent, words, several)
+        config = read_yaml(path)
+        if yaml_kind(config) != "deeplabcut":
+            raise LabelsError([_other_yaml(path, config)])
+        return _open_dlc(path.parent, config, several)
     folder = path if path.is_dir() else path.parent
     project, video = _dlc_project(folder)
     if path.is_dir() and project is not None:
-        config = project / DLC_CONFIG
-        words = read_yaml(config)
-        if yaml_kind(words) in ("", "deeplabcut"):
-            return _open_dlc(project, words, several, video or "*")
+        file = project / DLC_CONFIG
+        config = read_yaml(file)
+        if yaml_kind(config) in ("", "deeplabcut"):
+            return _open_dlc(project, config, several, video or "*")
         if project == path:
-            raise LabelsError([_other_yaml(config, words)])
+            raise LabelsError([_other_yaml(file, config)])
     labels = read_labels(path, several=several, empty=project is None)
     return Project(
         _with_images(labels, labels.unlabelled), find_videos(folder / "videos")
@@ -85,7 +85,7 @@ def _with_images(labels: Labels, unlabelled: int) -> Labels:
 
 
 def _sleap_file(path: Path) -> Path | None:
-    """Return the file of SLEAP's that `path` is, or that lies alone in this folder."""
+    """Return the SLEAP file at `path`, or the only one in this folder."""
     if path.is_file():
         return path if path.suffix.lower() == ".slp" else None
     found = sorted(path.glob("*.slp"))
@@ -115,15 +115,15 @@ def _dlc_project(folder: Path) -> tuple[Path | None, str]:
     return None, ""
 
 
-def yaml_kind(words: Mapping[str, Any]) -> str:
-    """Return which program a YAML file belongs to: its name in small letters, or nothing."""
-    if "data_config" in words and "model_config" in words:
+def yaml_kind(config: Mapping[str, Any]) -> str:
+    """Return the program of a YAML file, in lower case; empty: unknown."""
+    if "data_config" in config and "model_config" in config:
         return "sleap-nn"
-    if isinstance(words.get("data"), dict) and {"training", "model"} & set(words):
+    if isinstance(config.get("data"), dict) and {"training", "model"} & set(config):
         return "lightning pose"
-    if {"bodyparts", "multianimalbodyparts", "video_sets"} & set(words):
+    if {"bodyparts", "multianimalbodyparts", "video_sets"} & set(config):
         return "deeplabcut"
-    if "net_type" in words or "all_joints_names" in words:
+    if "net_type" in config or "all_joints_names" in config:
         return "deeplabcut network"
     return ""
 
@@ -141,16 +141,16 @@ def pose_config_at(path: Path, folders: bool) -> Path | None:
     return file if known == "lightning pose" or (not known and file == path) else None
 
 
-def _other_yaml(file: Path, words: Mapping[str, Any]) -> str:
-    """Return what a YAML file is that describes no labels, and what to give instead."""
-    kind = yaml_kind(words)
+def _other_yaml(file: Path, config: Mapping[str, Any]) -> str:
+    """Return what a YAML file without labels is, and what to give instead."""
+    kind = yaml_kind(config)
     if kind == "lightning pose":
         return (
             f"{file} is a Lightning Pose configuration: train with python "
             f"utils/TrainNetwork.py {quoted(file)}, or name the file of its labels (.csv)"
         )
     if kind == "sleap-nn":
-        given = words["data_config"]
+        given = config["data_config"]
         files = given.get("train_labels_path") if isinstance(given, dict) else None
         named = ", ".join(map(str, files)) if isinstance(files, list) else ""
         named = named or "a .slp file"
@@ -181,7 +181,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        words = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        config = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a 13th month
@@ -190,27 +190,27 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except Exception as error:  # from tags that do not fit what they stand before
         reason = f"{type(error).__name__}: {error}"
         raise LabelsError([f"{file} is not valid YAML: {reason}"]) from error
-    if not isinstance(words, dict):
+    if not isinstance(config, dict):
         raise LabelsError([f"{file} holds no settings"])
-    return words
+    return config
 
 
 def _open_dlc(
-    folder: Path, words: dict[str, Any], several: bool, video: str = "*"
+    folder: Path, config: dict[str, Any], several: bool, video: str = "*"
 ) -> Project:
     """Return a DeepLabCut project: all its clips, or those of one video, as one table.
 
     Frames without any label are left out, as DeepLabCut does.
     """
-    grouped = bool(words.get("multianimalproject"))
+    grouped = bool(config.get("multianimalproject"))
     if grouped and not several:
         raise LabelsError([_several(folder)])
     clips = sorted((folder / LABELED_DATA).glob("*"))
     clips = [clip for clip in clips if video in ("*", clip.name)]
     files = [file for clip in clips for file in sorted(clip.glob(f"{TABLE}*.csv"))]
     tables = [file for clip in clips for file in sorted(clip.glob(f"{TABLE}*.h5"))]
-    told = {file.parent for file in files}
-    files += [table for table in tables if table.parent not in told]
+    with_csv = {file.parent for file in files}
+    files += [table for table in tables if table.parent not in with_csv]
     if not files:
         raise LabelsError(
             [
@@ -220,26 +220,29 @@ def _open_dlc(
         )
     parts: list[Labels] = []
     problems: list[str] = []
-    scorer = str(words.get("scorer", ""))
+    scorer = str(config.get("scorer", ""))
+    # Several tables of a clip are second labels of the same images, or the work of several
+    # scorers on different images. Of the first kind the project's scorer counts.
     for clip in {file.parent for file in files}:
-        own = [file for file in files if file.parent == clip]
+        of_clip = [file for file in files if file.parent == clip]
         first = clip / f"{TABLE}_{scorer}.csv"
-        if len(own) == 1 or first not in own:
+        if len(of_clip) == 1 or first not in of_clip:
             continue
-        if other_images(first, own):
-            each = [file.name for file in own]
-            problems.append(f"{clip} holds the labels of several scorers: {each}")
-        else:  # of the same images: second readings
-            files = [file for file in files if file == first or file not in own]
+        if other_images(first, of_clip):
+            names = [file.name for file in of_clip]
+            problems.append(f"{clip} holds the labels of several scorers: {names}")
+        else:
+            files = [file for file in files if file == first or file not in of_clip]
+
     for file in files:
         try:
             parts.append(read_labels(file, root=folder, several=several, empty=False))
         except LabelsError as error:
             problems += error.problems
-    names = body_parts(folder / DLC_CONFIG, words)
-    names = names or (parts[0].skeleton.bodyparts if parts else ())
+    bodyparts = body_parts(folder / DLC_CONFIG, config)
+    bodyparts = bodyparts or (parts[0].skeleton.bodyparts if parts else ())
     for part in parts:
-        unlike = set(part.skeleton.bodyparts) ^ set(names)
+        unlike = set(part.skeleton.bodyparts) ^ set(bodyparts)
         if unlike:
             problems.append(
                 f"{part.file} and {DLC_CONFIG} do not name the same body parts: "
@@ -248,48 +251,54 @@ def _open_dlc(
     if problems:
         raise LabelsError(problems)
     edges = tuple(
-        (a, b) for a, b in _edges(folder / DLC_CONFIG, words) if {a, b} <= set(names)
+        (a, b)
+        for a, b in _edges(folder / DLC_CONFIG, config)
+        if {a, b} <= set(bodyparts)
     )
+
     unlabelled = sum(part.unlabelled for part in parts)
     _with_images(max(parts, key=lambda part: len(part.images)), unlabelled)
     labelled = [part for part in parts if part.images]
-    labels = replace(_joined(labelled, Skeleton(names, edges)), unlabelled=unlabelled)
-    said = words.get("video_sets") or {}
-    if not isinstance(said, dict | list):
+    labels = replace(
+        _joined(labelled, Skeleton(bodyparts, edges)), unlabelled=unlabelled
+    )
+    # Paths in `video_sets` are often those of another computer.
+    listed = config.get("video_sets") or {}
+    if not isinstance(listed, dict | list):
         raise LabelsError(
-            [f"{folder / DLC_CONFIG}: video_sets is {said!r}, and no list of videos"]
+            [f"{folder / DLC_CONFIG}: video_sets is {listed!r}, and no list of videos"]
         )
-    videos = [Path(str(video)) for video in said]
-    there = tuple(
+    videos = [Path(str(video)) for video in listed]
+    existing = tuple(
         video for video in videos if is_file(video) and video.suffix.lower() in VIDEOS
     )
-    return Project(labels, there or find_videos(folder / "videos"))
+    return Project(labels, existing or find_videos(folder / "videos"))
 
 
-def body_parts(config: Path, words: Mapping[str, Any]) -> tuple[str, ...]:
+def body_parts(file: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the body parts of a DeepLabCut project's file; empty: it names none."""
-    grouped = bool(words.get("multianimalproject"))
+    grouped = bool(config.get("multianimalproject"))
     key = "multianimalbodyparts" if grouped else "bodyparts"
-    names = words_of(words, key)  # of several animals `bodyparts` says MULTI!
+    names = listed_names(config, key)  # with several animals `bodyparts` holds MULTI!
     if len(set(names)) < len(names):
-        raise LabelsError([f"{config}: {key} names a body part twice"])
+        raise LabelsError([f"{file}: {key} names a body part twice"])
     return names
 
 
-def words_of(words: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def listed_names(config: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """Return the names that a project's file lists under a key; empty: none."""
-    listed = words.get(key)
+    listed = config.get(key)
     return tuple(str(name) for name in listed) if isinstance(listed, list) else ()
 
 
-def _edges(config: Path, words: dict[str, Any]) -> list[tuple[str, str]]:
+def _edges(file: Path, config: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the pairs of body parts that `skeleton` names."""
-    said = words.get("skeleton") or ()
-    pairs = said if isinstance(said, list | tuple) else (said,)
+    listed = config.get("skeleton") or ()
+    pairs = listed if isinstance(listed, list | tuple) else (listed,)
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise LabelsError(
-                [f"{config}: skeleton holds {pair!r}, and not a pair of body parts"]
+                [f"{file}: skeleton holds {pair!r}, and not a pair of body parts"]
             )
     return [(str(a), str(b)) for a, b in pairs]
 
@@ -303,9 +312,11 @@ def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
     individuals = max((part.individuals for part in parts), key=len)
     points, known = [], []
     for part in parts:
-        own, told = arranged(part, skeleton.bodyparts, individuals, animals)
-        points.append(own)
-        known.append(told)
+        part_points, part_known = arranged(
+            part, skeleton.bodyparts, individuals, animals
+        )
+        points.append(part_points)
+        known.append(part_known)
     return Labels(
         parts[0].file,
         skeleton,

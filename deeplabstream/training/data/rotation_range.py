@@ -48,7 +48,7 @@ def turns_and_mirror(
     for _ in range(ROUNDS):
         turn = np.array([_turn(pose, mean) for pose in poses])
         fitted = [
-            _onto(mean, pose, each) for pose, each in zip(poses, turn, strict=True)
+            _onto(mean, pose, angle) for pose, angle in zip(poses, turn, strict=True)
         ]
         mean = _mean(np.array(fitted))
     usual_turn = float(np.angle(np.exp(1j * turn).mean()))
@@ -97,7 +97,7 @@ def _middle(pose: Shape, of: NDArray[np.bool_]) -> complex:
 
 def _mean(poses: NDArray[np.complex128]) -> Shape:
     """Return the mean of (pose, bodypart); NaN where a part is in none."""
-    there = np.isfinite(poses)
-    count = there.sum(axis=0)
-    total = np.where(there, poses, 0).sum(axis=0)
+    labelled = np.isfinite(poses)
+    count = labelled.sum(axis=0)
+    total = np.where(labelled, poses, 0).sum(axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

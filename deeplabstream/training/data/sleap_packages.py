@@ -60,12 +60,12 @@ def _unpack(
 ) -> tuple[Skeleton, tuple[Path, ...]]:
     if "metadata" not in content:
         raise ValueError(_other_content(content))
-    words = json.loads(content["metadata"].attrs["json"])
-    if len(words["skeletons"]) != 1:
-        raise LabelsError([_several(file, words)])
-    skeleton = sleap_skeleton(words)
+    metadata = json.loads(content["metadata"].attrs["json"])
+    if len(metadata["skeletons"]) != 1:
+        raise LabelsError([_several(file, metadata)])
+    skeleton = sleap_skeleton(metadata)
     labelled, names = _in_tracks(
-        _labelled(content, len(skeleton.bodyparts)), track_names(content, words)
+        _labelled(content, len(skeleton.bodyparts)), track_names(content, metadata)
     )
     if not any(labelled.values()):
         predicted = len(content["frames"])
@@ -75,7 +75,7 @@ def _unpack(
     problems: list[str] = []
     videos: list[Path] = []
     for video, frames in labelled.items():
-        images = _images(file, content, words, video, sorted(frames), videos)
+        images = _images(file, content, metadata, video, sorted(frames), videos)
         try:
             for index, image in images:
                 name = f"labeled-data/video{video}/img{index:08}.png"
@@ -103,15 +103,17 @@ _ByFrame = dict[int, dict[int, list[_Cells]]]
 """By video and frame the cells of each animal."""
 
 
-def track_names(content: "h5py.File", words: Mapping[str, Any]) -> list[str]:
+def track_names(content: "h5py.File", metadata: Mapping[str, Any]) -> list[str]:
     """Return the names of the tracks."""
-    listed: Sequence[Any] = words.get("tracks") or ()
+    listed: Sequence[Any] = metadata.get("tracks") or ()
     if "tracks_json" in content:
         table = content["tracks_json"]
         if table.size > _MOST_TRACKS:
             return []
         listed = [json.loads(table[place]) for place in range(len(table))]
-    return [str(each[-1]) if isinstance(each, list) and each else "" for each in listed]
+    return [
+        str(entry[-1]) if isinstance(entry, list) and entry else "" for entry in listed
+    ]
 
 
 def _in_tracks(
@@ -127,8 +129,9 @@ def _in_tracks(
     used = sorted({track for frame in frames for track, _ in frame})
     names = [tracks[n] if 0 <= n < len(tracks) else "" for n in used]
     plain = {name.casefold() for name in names}
-    each_once = all(len({t for t, _ in frame}) == len(frame) for frame in frames)
-    good = len(plain) == len(used) == most and not plain & {"", SINGLE} and each_once
+    # A name stands for one animal only if no frame has it twice.
+    unique = all(len({t for t, _ in frame}) == len(frame) for frame in frames)
+    good = len(plain) == len(used) == most and not plain & {"", SINGLE} and unique
     width = max((len(cells) for frame in frames for _, cells in frame), default=0)
 
     def placed(frame: Sequence[tuple[int, _Cells]]) -> list[_Cells]:
@@ -189,16 +192,16 @@ def _cells(points: NDArray[Any], shift: float) -> list[object]:
     """Return x and y of each point, empty where it was not visible."""
     cells: list[object] = []
     for point in points:
-        there = bool(point["visible"]) and np.isfinite(point["x"])
+        visible = bool(point["visible"]) and np.isfinite(point["x"])
         xy = [float(point["x"]) - shift, float(point["y"]) - shift]
-        cells += xy if there else ["", ""]
+        cells += xy if visible else ["", ""]
     return cells
 
 
 def _images(
     file: Path,
     content: "h5py.File",
-    words: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     video: int,
     frames: Sequence[int],
     videos: list[Path],
@@ -216,7 +219,7 @@ def _images(
         if index in places:
             yield index, _embedded(group, index, places[index], _version(content))
     if others := [index for index in frames if index not in places]:
-        source = _source(content, words, video)
+        source = _source(content, metadata, video)
         yield from _named_images(file, source, others, videos)
 
 
@@ -238,8 +241,8 @@ def _embedded(group: "h5py.Group", index: int, place: int, version: float) -> Im
     if image is None:
         raise ValueError(f"the image {index} of {group.name} can't be decoded")
     order = "RGB" if version >= SINCE_ORDER else "BGR"
-    said = group["video"].attrs.get("channel_order", order)
-    return _reversed(image) if said in {"BGR", b"BGR"} else image
+    order = group["video"].attrs.get("channel_order", order)
+    return _reversed(image) if order in {"BGR", b"BGR"} else image
 
 
 def _reversed(image: Image) -> Image:
@@ -248,20 +251,20 @@ def _reversed(image: Image) -> Image:
 
 
 def _source(
-    content: "h5py.File", words: Mapping[str, Any], video: int
+    content: "h5py.File", metadata: Mapping[str, Any], video: int
 ) -> Mapping[str, Any]:
     """Return what the file says of a video: file names, dataset."""
-    listed: Sequence[Any] = words.get("videos") or ()
+    listed: Sequence[Any] = metadata.get("videos") or ()
     if "videos_json" in content:
         table = content["videos_json"]
         if table.size > _MOST_VIDEOS:
             raise ValueError(f"it names {table.size} videos")
         listed = [json.loads(table[place]) for place in range(len(table))]
-    said = listed[video] if video < len(listed) else None
-    if not isinstance(said, dict):
+    entry = listed[video] if video < len(listed) else None
+    if not isinstance(entry, dict):
         return {}
-    backend = said.get("backend")
-    return {**said, **(backend if isinstance(backend, dict) else {})}
+    backend = entry.get("backend")
+    return {**entry, **(backend if isinstance(backend, dict) else {})}
 
 
 def _named_images(
@@ -352,12 +355,13 @@ def _write_image(target: Path, image: Image) -> None:
     target.write_bytes(png.tobytes())
 
 
-def _several(file: Path, words: Mapping[str, Any]) -> str:
+def _several(file: Path, metadata: Mapping[str, Any]) -> str:
     """Return the sentence about a file of no skeleton, or of more than one."""
     graphs = [
-        each.get("nx_graph", each).get("graph", {}) for each in words["skeletons"]
+        skeleton.get("nx_graph", skeleton).get("graph", {})
+        for skeleton in metadata["skeletons"]
     ]
-    names = ", ".join(str(each.get("name") or "without a name") for each in graphs)
+    names = ", ".join(str(graph.get("name") or "without a name") for graph in graphs)
     return (
         f"{file} holds {len(graphs)} skeletons{f' ({names})' if names else ''}, and a "
         "network learns one: in SLEAP, save the instances of each skeleton as a file of "
@@ -365,10 +369,10 @@ def _several(file: Path, words: Mapping[str, Any]) -> str:
     )
 
 
-def sleap_skeleton(words: Mapping[str, Any]) -> Skeleton:
+def sleap_skeleton(metadata: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton; that of a template is in `nx_graph`."""
-    names = [node["name"] for node in words["nodes"]]
-    own = words["skeletons"][0]
+    names = [node["name"] for node in metadata["nodes"]]
+    own = metadata["skeletons"][0]
     own = own.get("nx_graph", own)
     bodyparts = tuple(str(names[int(node["id"])]) for node in own["nodes"])
     doubles = [name for name, times in Counter(bodyparts).items() if times > 1]

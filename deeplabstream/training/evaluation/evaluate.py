@@ -1,7 +1,7 @@
 """Evaluation of a network: distances to labels, PCK, reliability, confidence threshold."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,13 +26,19 @@ class PartError:
     """Errors of one body part."""
 
     bodypart: str
-    pictures: int  # the name of the key in model.json
+    images: int
     """Number of images in which it was labelled."""
     median_px: float
     """Distance to the label, pixels of the original images."""
     p95_px: float
     below_threshold: float
     """Share of those images in which it is below the threshold."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return the entry of `model.json`, with its key of earlier versions."""
+        values = asdict(self)
+        first = {"bodypart": values.pop("bodypart"), "pictures": values.pop("images")}
+        return rounded(first | values)
 
 
 def predict(
@@ -276,3 +282,9 @@ def choose_threshold(
         (sure + absent_confidence) / 2 if absent_confidence > sure / 2 else 0.0,
     )
     return round(float(np.clip(threshold, 0.1, 0.6)), 2)
+
+
+def rounded(values: dict[str, object]) -> dict[str, object]:
+    """Return figures that JSON can hold: short, and None for NaN."""
+    short = {k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()}
+    return {k: None if v != v else v for k, v in short.items()}

@@ -110,14 +110,14 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """
     folder = path
     if path.suffix == ".ckpt":
-        near = [each for each in path.parents if (each / "config.yaml").is_file()]
+        near = [folder for folder in path.parents if (folder / "config.yaml").is_file()]
         if not near:
             raise ModelError(
                 f"{path}: no folder above it has the config.yaml of its training"
             )
         folder = near[0]
-    words = read_yaml(folder / "config.yaml")
-    data, how = _section(folder, words, "data"), _section(folder, words, "model")
+    config = read_yaml(folder / "config.yaml")
+    data, how = _section(folder, config, "data"), _section(folder, config, "model")
     backbone = str(how.get("backbone"))
     if backbone not in BACKBONES:
         raise ModelError(
@@ -142,8 +142,8 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
 
     ModelError says what can't be imported, and what to do.
     """
-    words = read_yaml(source / "config.yaml")
-    data, how = _section(source, words, "data"), _section(source, words, "model")
+    config = read_yaml(source / "config.yaml")
+    data, how = _section(source, config, "data"), _section(source, config, "model")
     kind, backbone = str(how.get("model_type", "heatmap")), str(how.get("backbone"))
     if "multiview" in kind:
         raise ModelError(
@@ -266,8 +266,8 @@ def _checkpoint(source: Path) -> Path:
     raise ModelError(f"{source} has no .ckpt file in it")
 
 
-def _section(source: Path, words: Mapping[str, Any], name: str) -> dict[str, Any]:
-    section = words.get(name)
+def _section(source: Path, config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = config.get(name)
     if not isinstance(section, dict):
         raise ModelError(
             f"{source / 'config.yaml'} is none of Lightning Pose's: it has no section {name}"

@@ -10,16 +10,16 @@ from pydantic import Field
 from deeplabstream.training.data.labels import LabelsError
 
 
-class _Words(pydantic.BaseModel):
+class _ConfigSection(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow", protected_namespaces=())
 
 
-class _Size(_Words):
+class _Size(_ConfigSection):
     height: int | None = Field(default=None, ge=32, le=2048)
     width: int | None = Field(default=None, ge=32, le=2048)
 
 
-class _Data(_Words):
+class _Data(_ConfigSection):
     image_resize_dims: _Size = _Size()
     data_dir: str
     video_dir: str | None = None
@@ -33,28 +33,28 @@ class _Data(_Words):
     num_workers: int | None = Field(default=None, ge=0, le=256)
 
 
-class _MultiStep(_Words):
+class _MultiStep(_ConfigSection):
     milestones: list[int] = [150, 200, 250]
     milestone_steps: list[int] | None = None
     gamma: float = Field(default=0.5, gt=0, le=1)
 
 
-class _SchedulerParams(_Words):
+class _SchedulerParams(_ConfigSection):
     multisteplr: _MultiStep = _MultiStep()
 
 
-class _OptimizerParams(_Words):
+class _OptimizerParams(_ConfigSection):
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
 
 
-class _Mask(_Words):
+class _Mask(_ConfigSection):
     init_epoch: int = Field(default=40, ge=0)
     final_epoch: int = Field(default=300, ge=0)
     init_ratio: float = Field(default=0.0, ge=0, lt=1)
     final_ratio: float = Field(default=0.5, ge=0, lt=1)
 
 
-class _Training(_Words):
+class _Training(_ConfigSection):
     imgaug: str | dict[str, Any] = "dlc"
     imgaug_hflip: bool = False
     train_batch_size: int = Field(default=16, gt=0)
@@ -83,7 +83,7 @@ class _Training(_Words):
     patch_mask: _Mask = _Mask()
 
 
-class _Model(_Words):
+class _Model(_ConfigSection):
     losses_to_use: list[str] | str | None = None
     backbone: str = "resnet50_animal_ap10k"
     backbone_pretrained: bool = True
@@ -96,7 +96,7 @@ class _Model(_Words):
     head: Literal["light", "heatmap_cnn"] = "light"
 
 
-class LossWords(_Words):
+class LossConfig(_ConfigSection):
     """One of the losses on unlabelled video."""
 
     log_weight: float = 11.0
@@ -117,43 +117,43 @@ LOSSES = (*LOSSES_ON_VIDEO, *LOSSES_OF_CAMERAS)
 """Names below `losses` that are known."""
 
 
-class _AnnealWords(_Words):
+class _AnnealConfig(_ConfigSection):
     init_val: float = 0.0
     increase_factor: float = 0.01
     final_val: float = 1.0
     freeze_until_epoch: int = 60
 
 
-class _Callbacks(_Words):
-    anneal_weight: _AnnealWords = _AnnealWords()
+class _Callbacks(_ConfigSection):
+    anneal_weight: _AnnealConfig = _AnnealConfig()
 
 
-class _Eval(_Words):
+class _Eval(_ConfigSection):
     predict_vids_after_training: bool = False
     save_vids_after_training: bool = False
     test_videos_directory: str | None = None
     confidence_thresh_for_vid: float = Field(default=0.9, ge=0, le=1)
 
 
-class _Length(_Words):
+class _Length(_ConfigSection):
     sequence_length: int = Field(default=32, gt=2)
 
 
-class _TrainLength(_Words):
+class _TrainLength(_ConfigSection):
     train: _Length = _Length()
 
 
-class _Dali(_Words):
+class _Dali(_ConfigSection):
     base: _TrainLength = _TrainLength()
 
 
-class PoseConfig(_Words):
+class PoseConfig(_ConfigSection):
     """The whole file."""
 
     data: _Data
     training: _Training = _Training()
     model: _Model = _Model()
-    losses: dict[str, LossWords] = {}
+    losses: dict[str, LossConfig] = {}
     callbacks: _Callbacks = _Callbacks()
     dali: _Dali = _Dali()
     eval: _Eval = _Eval()
@@ -163,11 +163,11 @@ class PoseConfig(_Words):
         return [*_unused(self, "")]
 
 
-def _unused(words: _Words, place: str) -> Iterator[str]:
+def _unused(section: _ConfigSection, place: str) -> Iterator[str]:
     """Yield the keys below `place` that no field holds."""
-    for name in type(words).model_fields:
-        value = getattr(words, name)
-        if isinstance(value, _Words):
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, _ConfigSection):
             yield from _unused(value, f"{place}{name}.")
         elif name == "losses":
             for loss, own in value.items():
@@ -175,13 +175,13 @@ def _unused(words: _Words, place: str) -> Iterator[str]:
                     yield from _unused(own, f"{place}{name}.{loss}.")
                 else:
                     yield f"{place}{name}.{loss}"
-    yield from (f"{place}{key}" for key in words.model_extra or {})
+    yield from (f"{place}{key}" for key in section.model_extra or {})
 
 
-def parse_config(file: Path, words: dict[str, Any]) -> PoseConfig:
+def parse_config(file: Path, content: dict[str, Any]) -> PoseConfig:
     """Return the configuration; LabelsError lists all that is wrong with it."""
     try:
-        config = PoseConfig.model_validate(words)
+        config = PoseConfig.model_validate(content)
     except pydantic.ValidationError as error:
         raise LabelsError(
             [
@@ -189,13 +189,13 @@ def parse_config(file: Path, words: dict[str, Any]) -> PoseConfig:
                 for fault in error.errors()
             ]
         ) from error
-    problems = _disagreements(config, words)
+    problems = _disagreements(config, content)
     if problems:
         raise LabelsError([f"{file}: {problem}" for problem in problems])
     return config
 
 
-def _disagreements(config: PoseConfig, words: dict[str, Any]) -> list[str]:
+def _disagreements(config: PoseConfig, content: dict[str, Any]) -> list[str]:
     data, training = config.data, config.training
     problems = [
         f"data.{key} = {value}: nothing is known for ${{…}}; write the path"
@@ -210,7 +210,7 @@ def _disagreements(config: PoseConfig, words: dict[str, Any]) -> list[str]:
         )
     if training.train_prob + (training.val_prob or 0) > 1 + 1e-9:
         problems.append("training.train_prob and val_prob are more than 1 together")
-    given = words.get("training") or {}
+    given = content.get("training") or {}
     epochs = [
         k for k in ("max_epochs", "min_epochs", "unfreezing_epoch") if given.get(k)
     ]

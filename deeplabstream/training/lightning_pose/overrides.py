@@ -1,7 +1,7 @@
 """Single values of a YAML configuration: `--overrides KEY=VALUE …`, and `${…}` in the file.
 
 The grammar is that of Hydra, which Lightning Pose uses: `a.b=1` changes what is there, `+a.b=1`
-adds, `++a.b=1` does either, `~a.b` removes; values are numbers, words, quoted text, `null`,
+adds, `++a.b=1` does either, `~a.b` removes; values are numbers, text, quoted text, `null`,
 `[lists]` and `{maps: 1}`. Sweeps are not taken. `${a.b}` stands for another value of the file,
 `${LP_ROOT_PATH:}` for the folder of Lightning Pose's repository, `${oc.env:NAME}` for an
 environment variable.
@@ -18,8 +18,8 @@ from typing import Any
 from deeplabstream.training.data.labels import LabelsError
 
 
-def overridden(words: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return `words` with the overrides applied; LabelsError names all wrong ones.
+def overridden(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return `config` with the overrides applied; LabelsError names all wrong ones.
 
     >>> overridden({"a": {"b": 1}}, ["a.b=[2, x]", "+a.c=null", "~d.e"])
     Traceback (most recent call last):
@@ -28,19 +28,19 @@ def overridden(words: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, 
     >>> overridden({"a": {"b": 1, "d": 2}}, ["a.b=[2, x]", "+a.c=null", "~a.d"])
     {'a': {'b': [2, 'x'], 'c': None}}
     """
-    whole = deepcopy(dict(words))
+    changed = deepcopy(dict(config))
     problems = []
     for text in overrides:
-        problem = _apply(whole, text)
+        problem = _apply(changed, text)
         if problem:
             problems.append(f"override {text}: {problem}")
     if problems:
         raise LabelsError(problems)
-    return whole
+    return changed
 
 
-def _apply(whole: dict[str, Any], text: str) -> str | None:
-    """Apply one override to `whole`; return what is wrong with it, if anything is."""
+def _apply(config: dict[str, Any], text: str) -> str | None:
+    """Apply one override to `config`; return the problem, None: it has none."""
     import yaml
 
     sign = next((s for s in ("++", "+", "~") if text.startswith(s)), "")
@@ -48,7 +48,7 @@ def _apply(whole: dict[str, Any], text: str) -> str | None:
     *path, last = key.strip().split(".")
     if not last or not all(path):
         return "expected KEY=VALUE"
-    place: Any = whole
+    place: Any = config
     for name in path:
         if not isinstance(place, dict) or not isinstance(place.get(name, {}), dict):
             return f"{name} is not a group of settings"
@@ -84,8 +84,8 @@ _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 _ROOT = "LP_ROOT_PATH:"
 
 
-def resolved(words: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Return `words` with each `${…}` replaced, as far as it can be.
+def resolved(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Return `config` with each `${…}` replaced, as far as it can be.
 
     The repository is where the environment variable `LP_ROOT_PATH` says, or the nearest
     folder above `file` in which the rest of the path exists.
@@ -96,47 +96,46 @@ def resolved(words: Mapping[str, Any], file: Path) -> dict[str, Any]:
     {'a': {'b': '/data'}, 'c': '/data/videos', 'd': '${x}'}
     """
 
-    def whole(value: Any, depth: int = 0) -> Any:
+    def resolve(value: Any, depth: int = 0) -> Any:
         if isinstance(value, Mapping):
-            return {key: whole(each) for key, each in value.items()}
+            return {key: resolve(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [whole(each) for each in value]
+            return [resolve(item) for item in value]
         if not isinstance(value, str) or depth > _DEEPEST:
             return value
-        if alone := _REFERENCE.fullmatch(
-            value
-        ):  # keeps numbers and lists what they are
-            found = _value(words, alone[1])
-            return value if found is None else whole(found, depth + 1)
-        replaced = _REFERENCE.sub(lambda m: _text(words, file, value, m), value)
-        return value if replaced == value else whole(replaced, depth + 1)
+        # A reference alone keeps the type of its value: a number, a list.
+        if alone := _REFERENCE.fullmatch(value):
+            found = _value(config, alone[1])
+            return value if found is None else resolve(found, depth + 1)
+        replaced = _REFERENCE.sub(lambda m: _text(config, file, value, m), value)
+        return value if replaced == value else resolve(replaced, depth + 1)
 
-    return {key: whole(value) for key, value in words.items()}
+    return {key: resolve(value) for key, value in config.items()}
 
 
 _DEEPEST = 20
 
 
 def _text(
-    words: Mapping[str, Any], file: Path, value: str, match: re.Match[str]
+    config: Mapping[str, Any], file: Path, value: str, match: re.Match[str]
 ) -> str:
-    """Return what stands for a reference inside a text; itself if nothing does."""
+    """Return the text that replaces a reference; the reference itself if it is unknown."""
     if match[1] == _ROOT:
         rest = value[match.end() :].lstrip("/")
         roots = [Path(own)] if (own := os.environ.get("LP_ROOT_PATH")) else []
         roots += file.resolve().parents
         root = next((root for root in roots if (root / rest).exists()), None)
         return match[0] if root is None else str(root)
-    found = _value(words, match[1])
+    found = _value(config, match[1])
     return match[0] if found is None else str(found)
 
 
-def _value(words: Mapping[str, Any], key: str) -> Any:
+def _value(config: Mapping[str, Any], key: str) -> Any:
     """Return the value of a dotted key, or of an environment variable; None: there is none."""
     if key.startswith("oc.env:"):
         name, _, default = key.removeprefix("oc.env:").partition(",")
         return os.environ.get(name.strip(), default.strip() or None)
-    place: Any = words
+    place: Any = config
     for name in key.split("."):
         if not isinstance(place, Mapping) or name not in place:
             return None

@@ -74,7 +74,7 @@ class PoseProject:
 
     file: Path
     config: PoseConfig
-    words: dict[str, Any]
+    content: dict[str, Any]
     """As given, with overrides: the run's `config.yaml`."""
     remarks: tuple[str, ...]
     """Differences from Lightning Pose, for the user."""
@@ -142,19 +142,19 @@ class PoseProject:
         return tuple(parts)
 
     def videos(self) -> tuple[Path, ...]:
-        """Return the unlabelled videos, if a loss wants them."""
+        """Return the unlabelled videos, if a loss uses them."""
         folder = self.config.data.video_dir
-        if not self.wanted() or folder is None:
+        if not self.video_losses() or folder is None:
             return ()
         place = Path(folder) if Path(folder).is_absolute() else self.root / folder
         return find_videos(place)
 
     def test_videos(self) -> TestVideos | None:
         """Return the videos to predict after training; LabelsError: there are none."""
-        words = self.config.eval
-        if not words.predict_vids_after_training or self.views:
+        evaluation = self.config.eval
+        if not evaluation.predict_vids_after_training or self.views:
             return None
-        name = words.test_videos_directory
+        name = evaluation.test_videos_directory
         if not name:
             raise LabelsError(
                 [f"{self.file}: eval.predict_vids_after_training needs "
@@ -168,10 +168,12 @@ class PoseProject:
                     f"{self.file}: eval.test_videos_directory: there is no video in {folder}"
                 ]
             )
-        shown = words.save_vids_after_training
-        return TestVideos(videos, words.confidence_thresh_for_vid if shown else None)
+        rendered = evaluation.save_vids_after_training
+        return TestVideos(
+            videos, evaluation.confidence_thresh_for_vid if rendered else None
+        )
 
-    def wanted(self) -> tuple[str, ...]:
+    def video_losses(self) -> tuple[str, ...]:
         """Return the names of the losses on unlabelled video."""
         losses = self.config.model.losses_to_use or ()
         return (losses,) if isinstance(losses, str) else tuple(losses)
@@ -212,7 +214,7 @@ class PoseProject:
         """Return the settings for training on that many images."""
         training, model = self.config.training, self.config.model
         anneal = self.config.callbacks.anneal_weight
-        clips = bool(self.wanted())
+        clips = bool(self.video_losses())
         batch = training.train_batch_size
         least = 10 if clips else 1
         epoch = max(least, -(-images // batch))
@@ -295,8 +297,8 @@ def read_pose_project(
     `start_from` stands for the file's `model.checkpoint`; only one of them may be given.
     `trained`: the file is that of a trained network, which needs no weights to start from.
     """
-    words = resolved(overridden(read_yaml(file), overrides), file)
-    config = parse_config(file, words)
+    content = resolved(overridden(read_yaml(file), overrides), file)
+    config = parse_config(file, content)
     several = isinstance(config.data.csv_file, list)
     multi = config.model.model_type == "heatmap_multiview_transformer"
     if several != multi:
@@ -319,7 +321,7 @@ def read_pose_project(
         )  # fmt: skip
     start = _start(file, config.model.checkpoint, start_from)
     if trained:
-        return PoseProject(file, config, words, tuple(remarks), start)
+        return PoseProject(file, config, content, tuple(remarks), start)
     imgaug = config.training.imgaug
     try:
         if not isinstance(imgaug, str):
@@ -334,16 +336,16 @@ def read_pose_project(
         remarks.append("training.imgaug: a section changes nothing for several views")
     if several and config.training.imgaug_hflip:
         remarks.append("training.imgaug_hflip changes nothing for several views")
-    project = PoseProject(file, config, words, (), start)
+    project = PoseProject(file, config, content, (), start)
     if (file_of := project.backbone_file()) is not None:
         open_backbone(project.named_backbone()[0]).load_file(file_of)
     _, remark = project.named_backbone()
-    told = ([remark] if remark else []) + remarks
+    remarks = ([remark] if remark else []) + remarks
     if project.views and config.eval.predict_vids_after_training:
-        told.append(
+        remarks.append(
             "eval.predict_vids_after_training changes nothing for several views"
         )
-    return replace(project, remarks=tuple(told))
+    return replace(project, remarks=tuple(remarks))
 
 
 def _start(file: Path, checkpoint: str | None, given: str | Path | None) -> Path | None:
@@ -385,10 +387,10 @@ def backbone(
     timm = find_spec("timm") is not None
     known = TIMM.get(name if pretrained else own)
     if known and timm and not from_file:
-        words = f"{name}: timm:{known}" + (
+        remark = f"{name}: timm:{known}" + (
             "; timm downloads its weights, or has them" if pretrained else ""
         )
-        return f"timm:{known}", words
+        return f"timm:{known}", remark
     if own.startswith("vit") and not pretrained:
         return "vit_tiny", f"{name} is not available; a small ViT is used"
     advice = []

@@ -109,8 +109,8 @@ def read_predictions(file: Path) -> Predictions:
     """Read the file of `write_predictions`; LabelsError: it can't be read."""
     try:
         rows = read_rows(file)
-        told = rows[0][-1] == "set"
-        end = -1 if told else None
+        has_sets = rows[0][-1] == "set"
+        end = -1 if has_sets else None
         animals = 1
         if rows[1][0] == "individuals":
             animals = len(dict.fromkeys(rows.pop(1)[1:end]))
@@ -120,7 +120,7 @@ def read_predictions(file: Path) -> Predictions:
         values = np.array(cells, np.float32).reshape(-1, len(columns), 3)
     except (ValueError, IndexError) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
-    sets = tuple(row[-1] if told else "" for row in rows[3:])
+    sets = tuple(row[-1] if has_sets else "" for row in rows[3:])
     names = tuple(row[0] for row in rows[3:])
     points, sure = values[..., :2], values[..., 2]
     return Predictions(names, bodyparts, points, sure, sets, animals)

@@ -1,9 +1,9 @@
-"""How far a run is, in the file that Lightning Pose's app looks at: `train_status.json`.
+"""Progress of training in `train_status.json`, the file that Lightning Pose's app reads.
 
 {"status": "TRAINING", "pid": 4711, "progress": {"completed": 40, "total": 300, …}}
 
-The app shows a folder that has a `config.yaml` beside it, and calls a run failed when there
-is no process of that number any more.
+The app shows folders that also have a `config.yaml`. It reports a run as failed when the
+process `pid` has ended.
 """
 
 import json
@@ -63,7 +63,7 @@ class Status:
         self._done = done
         file = self.folder / STATUS
         self.folder.mkdir(parents=True, exist_ok=True)
-        words = {
+        content = {
             **_read(file),
             "status": status,
             "pid": self.pid,
@@ -74,13 +74,13 @@ class Status:
             },
         }
         draft = file.with_name(f"{file.name}.tmp")
-        draft.write_text(json.dumps(words, indent=4), "utf-8")
+        draft.write_text(json.dumps(content, indent=4), "utf-8")
         replace(draft, file)
 
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        words = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return words if isinstance(words, dict) else {}
+    return content if isinstance(content, dict) else {}

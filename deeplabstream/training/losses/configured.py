@@ -17,7 +17,7 @@ from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.lightning_pose.config import (
     LOSSES_OF_CAMERAS,
     LOSSES_ON_VIDEO,
-    LossWords,
+    LossConfig,
 )
 from deeplabstream.training.lightning_pose.project import PoseProject
 from deeplabstream.training.losses.unsupervised import (
@@ -36,23 +36,23 @@ def losses_on_video(
     through them.
     """
     given = project.config.losses
-    words = {name: given.get(name, LossWords()) for name in project.wanted()}
-    unknown = sorted(set(words) - set(LOSSES_ON_VIDEO))
+    configs = {name: given.get(name, LossConfig()) for name in project.video_losses()}
+    unknown = sorted(set(configs) - set(LOSSES_ON_VIDEO))
     if unknown:
         where = f"{project.file}: model.losses_to_use"
         raise LabelsError([f"{where}: there is no loss {name}" for name in unknown])
     return {
-        name: _temporal(own)
+        name: _temporal(config)
         if name == "temporal"
-        else _pca(project, name, own, skeleton, points)
-        for name, own in words.items()
+        else _pca(project, name, config, skeleton, points)
+        for name, config in configs.items()
     }
 
 
 def pca_of_columns(
     project: PoseProject, skeleton: Skeleton, points: NDArray[np.float32]
 ) -> tuple[dict[str, PcaLoss], list[str]]:
-    """Return the components for which the file names columns, and what hinders others.
+    """Return the PCA components for which the file names columns, and problems of others.
 
     They are for the tables of errors, whether the losses are in use or not. `points` are
     those of `losses_on_video`.
@@ -65,16 +65,16 @@ def pca_of_columns(
     found: dict[str, PcaLoss] = {}
     problems = []
     for name in [] if project.views else [n for n, own in columns.items() if own]:
-        words = project.config.losses.get(name, LossWords())
+        config = project.config.losses.get(name, LossConfig())
         try:
-            found[name] = _pca(project, name, words, skeleton, points)
+            found[name] = _pca(project, name, config, skeleton, points)
         except DeepLabStreamError as error:
             problems.append(f"no predictions_{name}_error.csv: {error}")
     return found, problems
 
 
 def losses_of_cameras(project: PoseProject, data: Dataset) -> CameraLosses | None:
-    """Return what calibrated views must agree on; None when nothing is asked."""
+    """Return the losses between calibrated views; None: the file names none of them."""
     given = project.config.losses
     pair, back = (
         given[name].log_weight if name in given else None for name in LOSSES_OF_CAMERAS
@@ -90,23 +90,23 @@ def losses_of_cameras(project: PoseProject, data: Dataset) -> CameraLosses | Non
     return CameraLosses(cameras, tuple(scales), pair, back)
 
 
-def _temporal(words: LossWords) -> TemporalLoss:
-    epsilon = words.epsilon
+def _temporal(config: LossConfig) -> TemporalLoss:
+    epsilon = config.epsilon
     return TemporalLoss(
-        words.log_weight,
+        config.log_weight,
         tuple(epsilon)
         if isinstance(epsilon, list)
         else 20.0
         if epsilon is None
         else epsilon,
-        words.prob_threshold,
+        config.prob_threshold,
     )
 
 
 def _pca(
     project: PoseProject,
     name: str,
-    words: LossWords,
+    config: LossConfig,
     skeleton: Skeleton,
     points: NDArray[np.float32],
 ) -> PcaLoss:
@@ -131,13 +131,13 @@ def _pca(
     if len(views) > 1:
         rows, keep = multi_view_rows(exact, views), 3.0
     else:
-        rows = single_view_rows(exact, views[0], words.centering_method)
-        keep = words.components_to_keep or 0.99
+        rows = single_view_rows(exact, views[0], config.centering_method)
+        keep = config.components_to_keep or 0.99
     plane = fit_pose_pca(
         rows,
         keep,
-        words.epsilon if isinstance(words.epsilon, float) else None,
-        words.empirical_epsilon_percentile,
-        words.empirical_epsilon_multiplier,
+        config.epsilon if isinstance(config.epsilon, float) else None,
+        config.empirical_epsilon_percentile,
+        config.empirical_epsilon_multiplier,
     )
-    return PcaLoss(plane, views, words.log_weight, words.centering_method)
+    return PcaLoss(plane, views, config.log_weight, config.centering_method)

@@ -48,10 +48,9 @@ def decode_with_centroid_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Return points and confidence as `decode`, with the gradient of the centroid.
 
-    A point on the wrong hill of its map is far from where it should be, and moving it
-    within that hill's cells does not help. So the gradient is that of the maps' centre of
-    mass, maps squared: it raises hills that lie where the loss wants the point, and lowers
-    the one that it is on.
+    A point on the wrong peak of its map is far from its target, and moving it within the
+    cells of that peak does not help. So the gradient is that of the centre of mass of the
+    squared maps: it raises peaks near the target and lowers the wrong one.
     """
     exact, confidence = decode(maps, stride, sigma)
     height, width = maps.shape[-2:]

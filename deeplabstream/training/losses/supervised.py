@@ -25,11 +25,11 @@ def heatmap_loss(
     """Return the cross entropy of each cell by itself, summed over cells, averaged over maps.
 
     Its minimum is the target itself, Gaussians and all, so the sigmoid of the logits is
-    a heat map that `Heatmaps.decode` reads, and its height says how sure the network is.
+    a heat map that `Heatmaps.decode` reads, and its height is the confidence.
     An absent body part has a target of zeros.
     """
-    each = binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return _mean(each.sum(dim=(2, 3)), weight)
+    by_cell = binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return _mean(by_cell.sum(dim=(2, 3)), weight)
 
 
 def as_mass(targets: Tensor) -> Tensor:
@@ -46,8 +46,8 @@ def heatmap_mse(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> T
     Both have a sum of 1 (Lightning Pose's heatmap_mse).
     """
     height, width = mass.shape[-2:]
-    each = ((mass - target) ** 2).mean(dim=(2, 3)) * (height * width)
-    return _mean(each, weight)
+    by_map = ((mass - target) ** 2).mean(dim=(2, 3)) * (height * width)
+    return _mean(by_map, weight)
 
 
 def heatmap_kl(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -80,13 +80,14 @@ def regression_loss(found: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """Return the loss of x, y and a logit (n, bodypart, 3), against shares (…, 2) or NaN.
 
     Far misses count linearly (Huber, from a twentieth of the side on), so that one frame
-    does not outweigh the rest. Whoever is absent teaches only the logit.
+    does not outweigh the rest. Absent body parts train only the logit.
     """
-    there = torch.isfinite(targets).all(dim=2)
-    wanted = torch.where(there[..., None], targets, found[..., :2].detach())
-    away = huber_loss(found[..., :2], wanted, reduction="none", delta=0.05).sum(dim=2)
+    visible = torch.isfinite(targets).all(dim=2)
+    # Without a label the prediction is its own target: a distance of 0 has no gradient.
+    goal = torch.where(visible[..., None], targets, found[..., :2].detach())
+    away = huber_loss(found[..., :2], goal, reduction="none", delta=0.05).sum(dim=2)
     sure = binary_cross_entropy_with_logits(
-        found[..., 2], there.to(found.dtype), reduction="none"
+        found[..., 2], visible.to(found.dtype), reduction="none"
     )
     return _mean(400 * away + sure, weight)
 
@@ -96,16 +97,16 @@ def field_loss(fields: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
     The mean over maps; `weight` (n, edge) is 0 where an end of the edge is unknown.
     """
-    each = ((fields - targets) ** 2).sum(dim=(2, 3))
-    both = weight.repeat_interleave(2, dim=1)
-    return (each * both).sum() / both.sum().clamp(min=1)
+    by_map = ((fields - targets) ** 2).sum(dim=(2, 3))
+    both = weight.repeat_interleave(2, dim=1)  # x and y of each edge
+    return (by_map * both).sum() / both.sum().clamp(min=1)
 
 
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
     return (p * (p.log() - q.log())).sum(dim=(2, 3))
 
 
-def _mean(each: Tensor, weight: Tensor | None) -> Tensor:
+def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
-        return each.mean()
-    return (each * weight).sum() / weight.sum().clamp(min=1)
+        return losses.mean()
+    return (losses * weight).sum() / weight.sum().clamp(min=1)

@@ -53,7 +53,7 @@ class ContextNetwork(PoseNetwork):
         return self._surest(*self.in_context(images))
 
     def along(self, images: Tensor) -> Tensor:
-        """Return what `surest` says of images (n, height, width, 3) in their order.
+        """Return the output of `surest` for images (n, height, width, 3) in their order.
 
         Each is the middle of five; neighbours that are not there are the image itself.
         """
@@ -63,12 +63,12 @@ class ContextNetwork(PoseNetwork):
         beside = []
         for by in range(-(FRAMES // 2), FRAMES // 2 + 1):
             place = here + by
-            there = (place >= 0) & (place < own.shape[0])
-            beside.append(own[torch.where(there, place, here)])
+            exists = (place >= 0) & (place < own.shape[0])
+            beside.append(own[torch.where(exists, place, here)])
         together = self.mix(torch.cat(beside, dim=1))
         return self._surest(alone, alone + self.more(together))
 
     def _surest(self, *logits: Tensor) -> Tensor:
-        alone, together = (self.as_maps(each) for each in logits)
+        alone, together = map(self.as_maps, logits)
         surer = together.amax(dim=(2, 3)) >= alone.amax(dim=(2, 3))
         return torch.where(surer[..., None, None], together, alone)

@@ -98,14 +98,14 @@ def _packaged(size: int) -> Path:
     return Path(file.get_model_file_path())
 
 
-def _channels(wanted: float) -> int:
+def _channels(exact: float) -> int:
     """Return the nearest multiple of 8, never more than a tenth below.
 
     >>> [_channels(width * 1.1) for width in (16, 24, 40, 80, 112)]
     [16, 24, 48, 88, 120]
     """
-    nearest = max(8, int(wanted + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * wanted else nearest
+    nearest = max(8, int(exact + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * exact else nearest
 
 
 class _Block(nn.Module):

@@ -77,7 +77,7 @@ class GraphBackbone(Backbone):
         """Return features of images (n, height, width, 3), uint8 BGR."""
         planned, count = self._planned(int(x.shape[1]), int(x.shape[2])), x.shape[0]
         held = {name: value.to(x.device) for name, value in planned.constants.items()}
-        for name in planned.each:
+        for name in planned.repeated:
             held[name] = held[name].expand(count, *held[name].shape[1:])
         for name, place in self._places.items():
             held[name] = self.weights[place]
@@ -89,7 +89,7 @@ class GraphBackbone(Backbone):
         try:
             with torch.no_grad():
                 found = self(_images((height, width)))
-            shapes = [tuple(each.shape[2:]) for each in found]
+            shapes = [tuple(feature.shape[2:]) for feature in found]
         except (ModelError, RuntimeError):
             shapes = []
         if shapes != [(height // stride, width // stride) for stride in self.strides]:
@@ -119,14 +119,14 @@ class GraphBackbone(Backbone):
                 replace(a, given=tuple(map(_per_image, a.given, b.given)))
                 for a, b in zip(one.steps, two.steps, strict=True)
             ]
-            each = _of_each_image(one.constants, two.constants)
+            repeated = _repeated_by_image(one.constants, two.constants)
         except ValueError as error:
             raise ModelError(
                 f"{self.folder} can't be started from: its layers depend on the number of "
                 f"images in a way that can't be exported again; {_ADVICE}"
             ) from error
         held = {k: it for k, it in _tensors(one).items() if k not in self._places}
-        return _Planned(steps, held, each)
+        return _Planned(steps, held, repeated)
 
     def _larger(self, size: tuple[int, int]) -> Plan | None:
         """Return the operations for two images of twice the size; None: not possible."""
@@ -143,7 +143,7 @@ class _Planned:
     steps: Sequence[Step]
     """Numbers in `given` that are `_PerImage` are multiplied by the number of images."""
     constants: Mapping[str, Tensor]
-    each: tuple[str, ...]
+    repeated: tuple[str, ...]
     """Constants that are repeated for each image."""
 
 
@@ -157,7 +157,7 @@ class _PerImage:
 def _per_image(one: Any, two: Any) -> Any:
     """Return a value of a plan for one image that also holds for more; see `_PerImage`.
 
-    `two` is its value for two images. ValueError: it can't be told for more.
+    `two` is its value for two images. ValueError: more images can't be derived.
     """
     if one == two:
         return one
@@ -173,13 +173,13 @@ def _for_batch(step: Step, count: int) -> Step:
 
     def of(value: Any) -> Any:
         if isinstance(value, list):
-            return [of(each) for each in value]
+            return [of(item) for item in value]
         return value.number * count if isinstance(value, _PerImage) else value
 
     return replace(step, given=tuple(of(value) for value in step.given))
 
 
-def _of_each_image(
+def _repeated_by_image(
     one: Mapping[str, NDArray[Any]], two: Mapping[str, NDArray[Any]]
 ) -> tuple[str, ...]:
     """Return the constants that two images have twice; ValueError: others differ."""
@@ -233,10 +233,10 @@ def _features(
 
 def _cut(graph: Any, outputs: Sequence[str]) -> None:
     """Leave only the operations that the outputs come from."""
-    wanted, kept = set(outputs), []
+    needed, kept = set(outputs), []
     for node in reversed(graph.node):
-        if wanted.intersection(node.output):
-            wanted.update(node.input)
+        if needed.intersection(node.output):
+            needed.update(node.input)
             kept.append(node)
     kept.reverse()
     del graph.node[:], graph.output[:]

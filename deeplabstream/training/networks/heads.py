@@ -36,11 +36,11 @@ class LightHead(nn.Module):
             stride //= 2
             out = channels * stride // STRIDE
             self.ups.append(nn.ConvTranspose2d(own, out, 4, 2, 1))
-            there = stride in sides
+            has_side = stride in sides
             self.sides.append(
-                nn.Conv2d(sides[stride], out, 1) if there else nn.Identity()
+                nn.Conv2d(sides[stride], out, 1) if has_side else nn.Identity()
             )
-            self.taken.append(strides.index(stride) if there else None)
+            self.taken.append(strides.index(stride) if has_side else None)
             self.norms.append(nn.BatchNorm2d(out))
             own = out
         self.maps = nn.Conv2d(own, bodyparts, 3, padding=1)

@@ -111,7 +111,7 @@ def weights_of(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     parts = ("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj")
     for place in {name.split(".")[1] for name in own if name.startswith("blocks.")}:
         for kind in ("weight", "bias"):
-            keys = [f"blocks.{place}.{each}.{kind}" for pair in parts for each in pair]
+            keys = [f"blocks.{place}.{part}.{kind}" for pair in parts for part in pair]
             held = [own.pop(key) for key in keys if key in own]
             if held:
                 own[f"blocks.{place}.qkv.{kind}"] = torch.cat(held)
