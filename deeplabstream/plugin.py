@@ -44,7 +44,6 @@ from deeplabstream.plugins.camera import Device as Device
 from deeplabstream.plugins.camera import SynchronisedCamera as SynchronisedCamera
 from deeplabstream.plugins.camera import Value as Value
 from deeplabstream.plugins.camera import copy_frame as copy_frame
-from deeplabstream.plugins.debounce import DebounceSettings as DebounceSettings
 from deeplabstream.plugins.event_output import Event as Event
 from deeplabstream.plugins.event_output import EventOutput as EventOutput
 from deeplabstream.plugins.event_output import Send as Send
@@ -83,6 +82,7 @@ from deeplabstream.plugins.trigger import AnimalName as AnimalName
 from deeplabstream.plugins.trigger import Answer as Answer
 from deeplabstream.plugins.trigger import BodyPartTrigger as BodyPartTrigger
 from deeplabstream.plugins.trigger import ContextTrigger as ContextTrigger
+from deeplabstream.plugins.trigger import DebounceSettings as DebounceSettings
 from deeplabstream.plugins.trigger import PoseTrigger as PoseTrigger
 from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
 from deeplabstream.plugins.trigger import Trigger as Trigger

@@ -1,4 +1,4 @@
-"""Trigger contract: conditions with three answers (true, false, unknown).
+"""Trigger contract: conditions with three answers (true, false, unknown), and debouncing.
 
 `PoseTrigger` is a condition on the pose of one animal, `BodyPartTrigger` one on body parts
 of several. `ContextTrigger` needs no pose: it gets behaviours, inputs, and the answers of
@@ -6,8 +6,11 @@ other triggers (`TriggerCombination`). All inherit `DebounceSettings`.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
+from random import Random
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
@@ -16,8 +19,8 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.command import TriggerName
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import Region, parse_region
-from deeplabstream.plugins.debounce import DebounceSettings
 from deeplabstream.plugins.experiment import NO_MEASURES, MeasuresSoFar
+from deeplabstream.plugins.random_seed import SEED_DESCRIPTION, Seed
 
 RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
 """A `Region` that is written in one line of settings.ini."""
@@ -27,6 +30,157 @@ AnimalName = Annotated[str, BeforeValidator(str)]
 
 Answer: TypeAlias = bool | None
 """None: unknown."""
+MINUTE_S = 60.0
+
+
+class Debouncer:
+    """Debouncer of one trigger: hold, dwell, exit delay, refractory period, rate limit, sham."""
+
+    def __init__(self, rules: "DebounceSettings") -> None:
+        self._rules = rules
+        delays = (rules.hold_ms, rules.min_dwell_s, rules.exit_delay_s)
+        limits = (rules.refractory_s, rules.max_rate_per_min, rules.max_total_s)
+        self._idle = rules.probability == 1 and not any((*delays, *limits))
+        self.sham = False
+        """Whether the present onset was drawn as sham."""
+        self.holding = False
+        """Whether the state is the last known one."""
+        self._random = Random(rules.seed)
+        self._known: tuple[float, bool] | None = None
+        """Last known raw state, and its time."""
+        self._run: tuple[float, bool] | None = None
+        """Present state, and since when it has not changed."""
+        self._settled = False
+        """The state after dwell and exit delay."""
+        self._on = False
+        """Whether an onset, real or sham, has not ended."""
+        self._before_s = 0.0
+        self._ended_s = -inf
+        self._onsets: deque[float] = deque()
+        """Times of the onsets within the last minute."""
+        self._total_s = 0.0
+
+    def answer(self, raw: bool | None, time_s: float) -> bool | None:
+        """Return the debounced answer; times never decrease."""
+        if self._idle:
+            return raw
+        if self._on and not self.sham:
+            self._total_s += time_s - self._before_s
+        self._before_s = time_s
+
+        held = self._held(raw, time_s)
+        self.holding = raw is None and held is not None
+        if held is None:
+            # Unknown for too long: dwell and exit delay start again
+            self._run, self._settled = None, False
+        else:
+            self._settle(held, time_s)
+
+        exhausted = 0 < self._rules.max_total_s <= self._total_s
+        if self._on and (exhausted or not self._settled):
+            self._on, self.sham, self._ended_s = False, False, time_s
+        # Only a raw True begins an onset: a held state is not evidence for a new one
+        elif (
+            raw
+            and self._settled
+            and not (self._on or exhausted)
+            and self._may_begin(time_s)
+        ):
+            self._on = True
+            self._onsets.append(time_s)
+            # Drawn once per onset, so that a sham does not flicker
+            self.sham = self._random.random() >= self._rules.probability
+        return None if held is None else self._on and not self.sham
+
+    def _held(self, raw: bool | None, time_s: float) -> bool | None:
+        """Return the raw state, or the last known one for HOLD_MS; None: unknown."""
+        if raw is not None:
+            self._known = time_s, raw
+        elif self._known and time_s - self._known[0] > self._rules.hold_ms / 1e3:
+            self._known = None
+        return self._known[1] if self._known else None
+
+    def _settle(self, held: bool, time_s: float) -> None:
+        """Accept `held` once it has lasted for the dwell, or the exit delay."""
+        if self._run is None or self._run[1] is not held:
+            self._run = time_s, held
+        needed_s = self._rules.min_dwell_s if held else self._rules.exit_delay_s
+        if time_s - self._run[0] >= needed_s:
+            self._settled = held
+
+    def _may_begin(self, time_s: float) -> bool:
+        while self._onsets and time_s - self._onsets[0] >= MINUTE_S:
+            self._onsets.popleft()
+        most = self._rules.max_rate_per_min
+        rested = time_s - self._ended_s >= self._rules.refractory_s
+        return rested and not 0 < most <= len(self._onsets)
+
+
+@settings(kw_only=True, config={"arbitrary_types_allowed": True})
+class DebounceSettings:
+    """Debounce settings of every trigger, applied to its raw state.
+
+    After HOLD_MS without a known state the trigger is unknown, and dwell and delay start
+    again. An onset needs a frame on which the raw state is true; one that is too early or
+    too frequent is false until it may begin. Sham is decided once per onset; a sham onset
+    counts for refractory period and rate.
+    """
+
+    hold_ms: float = Field(
+        0.0,
+        ge=0,
+        description="milliseconds for which the last state persists while the animal is "
+        "lost; unknown after that",
+    )
+    min_dwell_s: float = Field(
+        0.0, ge=0, description="minimum dwell: seconds true before the trigger is true"
+    )
+    exit_delay_s: float = Field(
+        0.0, ge=0, description="exit delay: seconds false before the trigger is false"
+    )
+    refractory_s: float = Field(
+        0.0,
+        ge=0,
+        description="refractory period after the trigger was true, in seconds",
+    )
+    max_rate_per_min: int = Field(
+        0, ge=0, description="maximum number of onsets in 60 seconds; 0: no limit"
+    )
+    max_total_s: float = Field(
+        0.0,
+        ge=0,
+        description="total seconds true, after which the trigger is false; 0: no limit",
+    )
+    probability: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="stimulation probability: share of onsets that are real; the others are "
+        "sham: false, with a note in events",
+    )
+    seed: Seed = Field(0, description=f"seed of the sham onsets; {SEED_DESCRIPTION}")
+    _debouncer: Debouncer | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def debounced(self, raw: bool | None, time_s: float) -> bool | None:
+        """Return the debounced answer for a raw one."""
+        if self._debouncer is None:
+            self._debouncer = Debouncer(self)
+        return self._debouncer.answer(raw, time_s)
+
+    def reset(self) -> None:
+        """Reset the memory of earlier poses; called when the animal is lost."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether the state is the last known one: HOLD_MS."""
+        return self._debouncer is not None and self._debouncer.holding
+
+    @property
+    def sham(self) -> bool:
+        """Whether it would be true now, had its onset not been drawn as sham."""
+        return self._debouncer is not None and self._debouncer.sham
 
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})

@@ -1,15 +1,24 @@
-"""Pose estimation with one network: fitting of frames, decoding, mapping of points."""
+"""Pose estimation with one network: letterbox, inference, decoding, confidence calibration."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.image_fitting import Placement
-from deeplabstream.pose.model.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from deeplabstream.pose.model.model_folder import ModelFolder
+
+RIGHT_PX = 5.0
+"""Pixels of the original frame within which a point is correct, by default."""
+LEAST = 1e-4
+"""Confidences are limited to this and 1 less this."""
 
 
 class Network(Protocol):
@@ -40,14 +49,75 @@ class Network(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ConfidenceScale:
+    """Platt scaling of confidences: the share of similar points that are correct.
+
+    The logit is multiplied by `slope` and shifted by `shift` (Platt 1999). The order of
+    confidences stays. `training` fits both on held-out frames.
+    """
+
+    slope: float
+    """Greater than 0."""
+    shift: float
+    within_px: float
+    """A point is correct within this distance, pixels of the original frame."""
+
+    def __call__(self, confidence: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return calibrated confidences, 0 to 1; NaN stays NaN.
+
+        >>> ConfidenceScale(1.0, 0.0, 5.0)(np.array([0.25, 0.5])).tolist()
+        [0.25, 0.5]
+        """
+        raised = self.slope * logit(confidence) + self.shift
+        return np.asarray(1 / (1 + np.exp(-raised)), np.float32)
+
+    def raw(self, confidence: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the confidence before calibration."""
+        before = (logit(confidence, 1e-12) - self.shift) / self.slope
+        return np.asarray(1 / (1 + np.exp(-before)), np.float32)
+
+
+def decode_poses(model: "ModelFolder", output: NDArray[np.float32]) -> DecodedPoses:
+    """Return the poses in a network's output, with calibrated confidences.
+
+    Parameters
+    ----------
+    model
+        The network's folder.
+    output
+        (n, *shape) with one of the model's `output_shapes`.
+
+    Returns
+    -------
+    points
+        (n, animal, bodypart, 2), pixels of the network's input; NaN: not found.
+    confidences
+        (n, animal, bodypart), 0 to 1; 0 where the point is NaN.
+    """
+    points, confidence = model.decoder.decode(output)
+    if model.confidence is None:
+        return points, confidence
+    located = np.isfinite(points).all(axis=-1)
+    return points, np.where(located, model.confidence(confidence), np.float32(0))
+
+
+def logit(
+    confidence: NDArray[np.floating], least: float = LEAST
+) -> NDArray[np.float64]:
+    """Return the logarithm of the odds."""
+    kept = np.clip(np.asarray(confidence, np.float64), least, 1 - least)
+    return np.asarray(np.log(kept / (1 - kept)))
+
+
 class NetworkEstimator:
     """A model folder whose network is loaded in one of the runtimes.
 
-    Images are brought to the network's size straight into the memory that it reads,
-    which is kept from call to call.
+    Images are brought to the network's size in its input buffer, which is kept from call
+    to call.
     """
 
-    def __init__(self, model: ModelFolder, network: Network) -> None:
+    def __init__(self, model: "ModelFolder", network: Network) -> None:
         self.model = model
         self.network = network
         self._inputs: dict[tuple[int, ...], NDArray[np.uint8]] = {}
@@ -55,17 +125,17 @@ class NetworkEstimator:
 
     @property
     def skeleton(self) -> Skeleton:
-        """The body parts that the network knows."""
+        """Body parts that the network finds."""
         return self.model.skeleton
 
     @property
     def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
+        """Confidence below which a point counts as not visible."""
         return self.model.threshold
 
     @property
     def provider(self) -> str:
-        """What really computes, as the runtime itself tells."""
+        """Execution provider, as the runtime reports it."""
         return self.network.provider
 
     @property
@@ -86,7 +156,9 @@ class NetworkEstimator:
             return []
         placements = [self._placement(image.shape) for image in images]
         first = placements[0].fitting
-        if len(images) == 1 or all(each.fitting is first for each in placements):
+        if len(images) == 1 or all(
+            placement.fitting is first for placement in placements
+        ):
             return self._of_one_size(images, placements)
         return [
             self._of_one_size([image], [placement])[0]
@@ -115,7 +187,7 @@ class NetworkEstimator:
             fitted = self.memory(len(images), fitting.height, fitting.width)
             for place, image in enumerate(images):
                 placements[place].place(image, fitted[place])
-        points, confidence = self.model.decode(self.network.run(fitted))
+        points, confidence = decode_poses(self.model, self.network.run(fitted))
         skeleton = self.model.skeleton
         return [
             Pose(skeleton, placement.to_image(xy), sure)
@@ -128,7 +200,7 @@ class NetworkEstimator:
         self.estimate([np.full(size, 127, np.uint8)] * batch)
 
     def memory(self, count: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Return what images are written into: the same each time for a shape."""
+        """Return the buffer of the network's input; the same one for each shape."""
         shape = count, height, width, 3
         if shape not in self._inputs:
             self._inputs[shape] = np.empty(shape, np.uint8)

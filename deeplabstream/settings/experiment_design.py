@@ -13,8 +13,8 @@ from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files import rig_folder
 from deeplabstream.files.overwriting import check_free
-from deeplabstream.plugins.debounce import DebounceSettings
 from deeplabstream.plugins.discovery import discover
+from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing

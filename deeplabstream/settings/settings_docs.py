@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from deeplabstream.plugins.debounce import DebounceSettings
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.plugins.output import Output
+from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED
 from deeplabstream.settings.validation_messages import wording

@@ -9,7 +9,7 @@ from typing import Literal
 from deeplabstream.core.errors import ModelError
 from deeplabstream.files.overwriting import add_overwrite
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.pose.network_estimator import RIGHT_PX
 from deeplabstream.settings.option_fields import limits, option_fields
 from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.training.data.input_size import parse_size

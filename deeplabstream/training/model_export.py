@@ -16,7 +16,6 @@ from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.importers.graph_operations import give_shape, load_graph
-from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
 from deeplabstream.pose.model.model_folder import (
     NETWORK,
     ModelFolder,
@@ -25,6 +24,7 @@ from deeplabstream.pose.model.model_folder import (
     save_description,
 )
 from deeplabstream.pose.model.model_opening import CONTEXT
+from deeplabstream.pose.network_estimator import ConfidenceScale
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.pose.runtimes.runtime_comparison import compare as compare_maps
 from deeplabstream.pose.runtimes.runtime_comparison import outputs, save_images

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from deeplabstream.core.errors import ModelError
 from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.pose.network_estimator import RIGHT_PX
 from deeplabstream.settings.option_fields import raises
 from deeplabstream.training.data.input_size import parse_size
 

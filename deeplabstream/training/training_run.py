@@ -29,8 +29,8 @@ import torch
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.pose.model.model_opening import CONTEXT
+from deeplabstream.pose.network_estimator import RIGHT_PX
 from deeplabstream.training.callbacks import StepHook, ValidationHook, ignore_validation
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses

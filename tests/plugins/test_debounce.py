@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.plugins.debounce import DebounceSettings
+from deeplabstream.plugins.trigger import DebounceSettings
 
 WORD = {"#": True, ".": False, "?": None}
 LETTER = {word: letter for letter, word in WORD.items()}

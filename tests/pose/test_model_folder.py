@@ -12,13 +12,13 @@ from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
 from deeplabstream.pose.model.model_folder import (
     ModelFolder,
     load_model_folder,
     network_hash,
     save_description,
 )
+from deeplabstream.pose.network_estimator import ConfidenceScale, decode_poses
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_calibrated_confidences_are_kept_and_read(model: ModelFolder) -> None:
     assert loaded == calibrated
     maps = np.zeros((1, 2, 60, 80), np.float32)
     maps[0, :, 30, 40] = [0.9, 0.2]
-    points, sure = loaded.decode(maps)
-    as_it_came = model.decode(maps)
+    points, sure = decode_poses(loaded, maps)
+    as_it_came = decode_poses(model, maps)
     np.testing.assert_array_equal(points, as_it_came[0])
     np.testing.assert_allclose(sure, scale(as_it_came[1]))
     text = (model.path / "model.json").read_text().replace('"slope": 0.8', '"slope": 0')
@@ -132,7 +132,7 @@ def test_a_network_of_several_animals_is_loaded_as_saved(several: ModelFolder) -
     assert loaded == several
     assert loaded.animals == 3
     assert loaded.output_shapes[0] == (3 + 2 * 2, 60, 80)
-    points, sure = loaded.decode(np.zeros((2, 7, 60, 80), np.float32))
+    points, sure = decode_poses(loaded, np.zeros((2, 7, 60, 80), np.float32))
     assert points.shape == (2, 3, 3, 2)
     assert np.isnan(points).all()
     assert not sure.any()

@@ -12,8 +12,7 @@ import torch
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
-from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
+from deeplabstream.pose.decoders.heatmaps import LINEAR_TO, Heatmaps
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.training.lightning_pose.checkpoints import load_tensors

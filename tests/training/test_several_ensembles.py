@@ -14,6 +14,7 @@ from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.ensemble import Ensemble, aligned, median, members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.network_estimator import decode_poses
 from deeplabstream.training.data.labels import Labels
 from deeplabstream.training.evaluation.image_prediction import (
     ImagePredictions,
@@ -178,7 +179,7 @@ def test_the_confidence_of_several_animals_is_calibrated(ensemble: Path) -> None
     error = raw["about"]["calibration_error"]
     assert {"raw", "calibrated"} == set(error)
     grey = np.zeros((1, *model.output_shapes[0]), np.float32)
-    points, sure = model.decode(grey)
+    points, sure = decode_poses(model, grey)
     assert np.isnan(points).all()
     assert not sure.any()  # nobody is no one, whatever the scale
     assert read_poses(folder / "predictions.csv").points.shape[1:] == (2, 2, 2)

@@ -21,7 +21,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.suggestions import suggestions_for
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.field_editors import Choice, Editor, editor_for
-from deeplabstream.plugins.debounce import DebounceSettings
+from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.fields import (
     former_keys,

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
-from deeplabstream.pose.model.confidence_calibration import confidence_of
+from deeplabstream.pose.decoders.heatmaps import Heatmaps, confidence_of
 
 REACH = 2
 """A peak is the highest of the cells up to this far along x and y."""

@@ -1,4 +1,4 @@
-"""Decoder of heat maps: a Gaussian for each body part.
+"""Decoder of heat maps: peak of each body part's Gaussian, with sub-pixel refinement.
 
 A map has one cell per `stride` × `stride` input pixels. Pixel and cell centres are whole
 numbers, so the centre of cell c is pixel (c + 0.5) · stride − 0.5, unless `origin` gives
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
-from deeplabstream.pose.model.confidence_calibration import confidence_of
 
 REACH = 2
 """Half the side of the square around a peak from which its centre is computed, in cells."""
@@ -23,6 +22,8 @@ MOST_REACH = 4
 """The largest, for a centroid."""
 LEAST = 1e-6
 """Values are raised to this before the logarithm."""
+LINEAR_TO = 0.8
+"""Scores without an upper bound are confidences up to here: see `confidence_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class Heatmaps(SectionDecoder):
         places = maps.reshape(len(maps), -1).argmax(axis=1).tolist()
         width = maps.shape[2]
         cells = [divmod(place, width) for place in places]
-        points, scores = self._centres(maps, range(len(maps)), cells, REACH)
+        points, scores = self._refine_subpixel(maps, range(len(maps)), cells, REACH)
         return points, self.confidences(scores)
 
     def confidences(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -155,18 +156,18 @@ class Heatmaps(SectionDecoder):
         Only the neighbouring cells count: another peak may be near.
         """
         cells = [*zip(rows.tolist(), columns.tolist(), strict=True)]
-        return self._centres(maps, which.tolist(), cells, reach=1)[0]
+        return self._refine_subpixel(maps, which.tolist(), cells, reach=1)[0]
 
-    def _centres(
+    def _refine_subpixel(
         self,
         maps: NDArray[np.float32],
         which: Sequence[int],
         cells: Sequence[tuple[int, int]],
         reach: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the centres (m, 2) in pixels, and the values (m,), of m peaks.
+        """Sub-pixel refinement: return points (m, 2), px, and values (m,), of m peaks.
 
-        `cells` are their rows and columns, `which` their places in `maps` (n, h, w).
+        `cells` are their rows and columns, `which` their indices in `maps` (n, h, w).
         The logarithm of a Gaussian is a plane once its known curvature is subtracted; the
         slope of that plane gives the centre. No symmetric neighbourhood is needed, so
         nothing is biased at the border of the map.
@@ -177,7 +178,7 @@ class Heatmaps(SectionDecoder):
         if self.centroid is not None:
             reach = self.centroid // 2
         near = _values(maps, which, cells, reach)
-        offsets = self._slopes(near, reach)
+        offsets = self._subpixel_offsets(near, reach)
         first, stride = self.first_px, self.stride
         points = [
             ((column + dx) * stride + first, (row + dy) * stride + first)
@@ -186,10 +187,10 @@ class Heatmaps(SectionDecoder):
         middle = near.shape[1] // 2
         return np.array(points, np.float32).reshape(-1, 2), near[:, middle]
 
-    def _slopes(
+    def _subpixel_offsets(
         self, near: NDArray[np.float32], reach: int
     ) -> Sequence[Sequence[float]]:
-        """Return, in cells, how far along x and y the centres of m squares (m, k) are."""
+        """Return the sub-pixel offsets along x and y, in cells, of m squares (m, k)."""
         if self.centroid is not None:
             dy, dx = _NEAR[reach]
             mass = near.sum(axis=1, dtype=np.float64)
@@ -198,11 +199,33 @@ class Heatmaps(SectionDecoder):
             return np.asarray(np.clip(off, -reach, reach)).tolist()  # type: ignore[no-any-return]
         count = near.shape[1]
         values = np.maximum(near, LEAST, dtype=np.float64)
+        # Weights are squared values: the noise of a logarithm is that of 1 / value
         weighted = np.empty((len(near), 2 * count))
         weight = np.multiply(values, values, out=weighted[:, :count])
         np.multiply(weight, np.log(values), out=weighted[:, count:])
-        sums = weighted @ _sums(reach, self.sigma)
-        return [_slope(*row) for row in sums.tolist()]
+        sums = weighted @ _moment_terms(reach, self.sigma)
+        return [_plane_slope(*row) for row in sums.tolist()]
+
+
+def confidence_of(
+    scores: NDArray[np.floating], linear_to: float | None
+) -> NDArray[np.float32]:
+    """Return confidences, 0 to 1, of the scores of peaks; NaN stays NaN.
+
+    None: scores are from 0 to 1. Otherwise they have no upper bound: up to `linear_to`
+    they are not changed; above it they approach 1 and never reach it, so that the higher
+    score always has the higher confidence.
+
+    >>> confidence_of(np.array([0.4, 0.8, 1.0, 2.6]), 0.8).round(3).tolist()
+    [0.4000000059604645, 0.800000011920929, 0.8999999761581421, 0.9800000190734863]
+    """
+    if linear_to is None:
+        # np.clip does the same in twice the time, which every frame takes
+        return np.asarray(np.minimum(np.maximum(scores, 0), 1), np.float32)
+    room = 1 - linear_to
+    above = np.maximum(scores - linear_to, 0)
+    bent = 1 - room**2 / (above + room)
+    return np.asarray(np.where(above > 0, bent, np.maximum(scores, 0)), np.float32)
 
 
 def _values(
@@ -245,8 +268,8 @@ def _offsets(reach: int, width: int) -> NDArray[np.intp]:
 
 
 @lru_cache
-def _sums(reach: int, sigma: float) -> NDArray[np.float64]:
-    """Return (2 k, 9): what the sums that `_slope` takes are made of.
+def _moment_terms(reach: int, sigma: float) -> NDArray[np.float64]:
+    """Return (2 k, 9): the terms of the sums that `_plane_slope` takes.
 
     The first k rows are for the weights, the others for weights times logarithms. A
     height is sigma² · log(value) + (dx² + dy²) / 2.
@@ -259,7 +282,7 @@ def _sums(reach: int, sigma: float) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.concatenate([upper, lower]))
 
 
-def _slope(
+def _plane_slope(
     m: float, mx: float, my: float, mxx: float, mxy: float, myy: float,
     p: float, px: float, py: float,
 ) -> tuple[float, float]:  # fmt: skip

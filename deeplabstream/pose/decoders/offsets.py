@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from deeplabstream.pose.decoders.decoder import DecodedPoses, SectionDecoder
-from deeplabstream.pose.model.confidence_calibration import confidence_of
+from deeplabstream.pose.decoders.heatmaps import confidence_of
 
 
 @dataclass(frozen=True, slots=True)

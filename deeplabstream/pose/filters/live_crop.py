@@ -17,7 +17,7 @@ from deeplabstream.pose.image_fitting import (
     whole,
     zoomed,
 )
-from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.network_estimator import NetworkEstimator, decode_poses
 
 Points = NDArray[np.float32]
 MARGIN = 0.5
@@ -124,7 +124,7 @@ def look(
         for row, place in enumerate(members):
             image, window = views[place]
             window.place(image, fitted[row])
-        points, sure = model.decode(estimator.network.run(fitted))
+        points, sure = decode_poses(model, estimator.network.run(fitted))
         for place, xy, one in zip(members, points, sure, strict=True):
             window = views[place][1]
             found[place] = Pose(model.skeleton, window.to_image(xy), one)

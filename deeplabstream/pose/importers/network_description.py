@@ -18,13 +18,13 @@ import pydantic
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.decoders.decoder import Decoder
+from deeplabstream.pose.decoders.heatmaps import LINEAR_TO
 from deeplabstream.pose.decoders.registry import (
     alternatives,
     decoder_from_json,
     decoder_sections,
 )
 from deeplabstream.pose.image_fitting import REST, Align, Fit, Fitting, Sampling
-from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
 
 Layout: TypeAlias = Literal["NCHW", "NHWC"]
 

@@ -1,1 +1,1 @@
-"""Model folders: description, opening, confidence calibration."""
+"""Model folders: description and opening."""

@@ -16,20 +16,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import pydantic
-from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files.atomic_replace import replace
 from deeplabstream.files.overwriting import check_new
-from deeplabstream.pose.decoders.decoder import DecodedPoses, Decoder
-from deeplabstream.pose.decoders.registry import decoder_from_json
-from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
-from deeplabstream.pose.model.model_description import Description
+from deeplabstream.pose.decoders.decoder import Decoder, Sections
+from deeplabstream.pose.decoders.registry import decoder_from_json, decoder_sections
+from deeplabstream.pose.image_fitting import REST, Align, Fit, Fitting, Sampling
+from deeplabstream.pose.network_estimator import ConfidenceScale
 
 DESCRIPTION = "model.json"
 NETWORK = "network.onnx"
@@ -37,6 +35,75 @@ IMPORTED = 2
 """Current version of the rules by which networks of other programs are imported."""
 DETECTOR = "detector"
 """Folder within a model folder: the network that finds the animal for it."""
+SIDE = pydantic.Field(ge=16, le=4096)
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+
+class _Skeleton(_Section):
+    bodyparts: list[str] = pydantic.Field(min_length=1)
+    bones: list[tuple[str, str]] = []
+
+
+class _Input(_Section):
+    height: int = SIDE
+    width: int = SIDE
+    colour: Literal["BGR"] = "BGR"
+    pixels: Literal["uint8"] = "uint8"
+    fit: Fit = "letterbox"
+    rest: int = pydantic.Field(REST, ge=0, le=255)
+    sampling: Sampling = "average"
+    align: Align = "centre"
+    area: tuple[int, int] | None = None
+    window: float = pydantic.Field(0.0, ge=0, le=1)
+
+    @pydantic.model_validator(mode="after")
+    def _area_inside(self) -> "_Input":
+        if self.area and not (
+            0 < self.area[0] <= self.height and 0 < self.area[1] <= self.width
+        ):
+            raise ValueError("area: expected rows and columns within height and width")
+        return self
+
+    def fitting(self) -> Fitting:
+        """Return how frames are brought to the input size."""
+        return Fitting(**self.model_dump(exclude={"colour", "pixels"}))
+
+
+class _Confidence(_Section):
+    slope: float = pydantic.Field(gt=0, le=100)
+    shift: float = pydantic.Field(ge=-100, le=100)
+    within_px: float = pydantic.Field(gt=0)
+
+
+class Description(_Section):
+    """`model.json`; the decoder's sections are the extra keys."""
+
+    model_config = pydantic.ConfigDict(extra="allow", strict=True)
+    format: int = pydantic.Field(ge=1, le=1)
+    skeleton: _Skeleton
+    input: _Input
+    frames: int = pydantic.Field(1, ge=1, le=99)
+    views: list[str] = []
+    confidence: _Confidence | None = None
+    imported: int | None = pydantic.Field(None, ge=1)
+    threshold: float = pydantic.Field(ge=0, le=1)
+    sha256: str
+    about: dict[str, pydantic.JsonValue] = {}
+
+    @pydantic.model_validator(mode="after")
+    def _known_keys(self) -> "Description":
+        for key in self.sections:
+            if key not in decoder_sections():
+                raise ValueError(f"{key}: there is no such key")
+        return self
+
+    @property
+    def sections(self) -> Sections:
+        """The decoder's sections."""
+        return self.model_extra or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +145,8 @@ class ModelFolder:
         if own := self.about.get("licence"):
             return str(own)
         made_from = (self.about.get("started_from"), self.about.get("distilled"))
-        named = [each.get("licence") for each in made_from if isinstance(each, Mapping)]
-        return "; ".join(dict.fromkeys(str(each) for each in named if each))
+        named = [made.get("licence") for made in made_from if isinstance(made, Mapping)]
+        return "; ".join(dict.fromkeys(str(licence) for licence in named if licence))
 
     @property
     def outdated(self) -> str:
@@ -103,27 +170,6 @@ class ModelFolder:
         size = self.fitting.height, self.fitting.width
         return self.decoder.output_shapes(len(self.skeleton.bodyparts), *size)
 
-    def decode(self, output: NDArray[np.float32]) -> DecodedPoses:
-        """Return the poses in the network's output, with calibrated confidences.
-
-        Parameters
-        ----------
-        output
-            (n, *shape) with one of `output_shapes`, as the network gives it.
-
-        Returns
-        -------
-        points
-            (n, animal, bodypart, 2), pixels of the network's input; NaN: not found.
-        confidences
-            (n, animal, bodypart), 0 to 1; 0 where the point is NaN.
-        """
-        points, sure = self.decoder.decode(output)
-        if self.confidence is None:
-            return points, sure
-        there = np.isfinite(points).all(axis=-1)
-        return points, np.where(there, self.confidence(sure), np.float32(0))
-
 
 def load_model_folder(path: Path) -> ModelFolder:
     """Return the model in a folder.
@@ -135,7 +181,7 @@ def load_model_folder(path: Path) -> ModelFolder:
     """
     file = path / DESCRIPTION
     try:
-        words = Description.model_validate_json(file.read_bytes())
+        description = Description.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise ModelError(
             f"{path} is not a model folder: it has no {DESCRIPTION}"
@@ -144,49 +190,51 @@ def load_model_folder(path: Path) -> ModelFolder:
         raise ModelError(f"{file} can't be read: {error.strerror}") from error
     except pydantic.ValidationError as error:
         raise ModelError(f"{file} is damaged: {_first(error)}") from error
-    names = words.skeleton.bodyparts
+    names = description.skeleton.bodyparts
     if len(set(names)) < len(names):
         raise ModelError(f"{file} is damaged: it names a body part twice")
-    if len(words.views) == 1 or len(set(words.views)) < len(words.views):
+    if len(description.views) == 1 or len(set(description.views)) < len(
+        description.views
+    ):
         raise ModelError(
             f"{file} is damaged: views: expected two names or more, or none"
         )
-    for edge in words.skeleton.bones:
+    for edge in description.skeleton.bones:
         for name in edge:
             if name not in names:
                 raise ModelError(
                     f"{file} is damaged: an edge ends at an unknown body part {name}"
                 )
     try:
-        decoder = decoder_from_json(words.sections, names)
+        decoder = decoder_from_json(description.sections, names)
     except ValueError as error:
         raise ModelError(f"{file} is damaged: {error}") from error
     digest = network_hash(path / NETWORK)
-    if digest != words.sha256:
+    if digest != description.sha256:
         raise ModelError(
             f"{path / NETWORK} is damaged, or not the network that {DESCRIPTION} "
-            f"describes: its sha256 begins with {digest[:8]}, not {words.sha256[:8]}"
+            f"describes: its sha256 begins with {digest[:8]}, not {description.sha256[:8]}"
         )
     return ModelFolder(
         path=path,
-        skeleton=Skeleton(tuple(names), tuple(words.skeleton.bones)),
-        fitting=words.input.fitting(),
+        skeleton=Skeleton(tuple(names), tuple(description.skeleton.bones)),
+        fitting=description.input.fitting(),
         decoder=decoder,
-        threshold=words.threshold,
+        threshold=description.threshold,
         sha256=digest,
-        about=words.about,
-        frames=words.frames,
-        views=tuple(words.views),
-        confidence=ConfidenceScale(**words.confidence.model_dump())
-        if words.confidence
+        about=description.about,
+        frames=description.frames,
+        views=tuple(description.views),
+        confidence=ConfidenceScale(**description.confidence.model_dump())
+        if description.confidence
         else None,
-        imported=words.imported,
+        imported=description.imported,
     )
 
 
 def save_description(model: ModelFolder) -> None:
     """Write `model.json` beside the network's file."""
-    words = {
+    description = {
         "format": 1,
         "skeleton": {
             "bodyparts": list(model.skeleton.bodyparts),
@@ -208,14 +256,14 @@ def save_description(model: ModelFolder) -> None:
         "sha256": model.sha256,
         "about": dict(model.about),
     }
-    text = json.dumps(words, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
     (model.path / DESCRIPTION).write_text(text, encoding="utf-8")
 
 
 def _unusual(fitting: Fitting) -> dict[str, object]:
     """Return the settings that differ from those of our own networks."""
     usual = asdict(Fitting(fitting.height, fitting.width))
-    return {key: said for key, said in asdict(fitting).items() if said != usual[key]}
+    return {key: value for key, value in asdict(fitting).items() if value != usual[key]}
 
 
 def network_hash(file: Path) -> str:

@@ -9,7 +9,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.image_files import read_image
 from deeplabstream.pose.model.model_folder import ModelFolder
-from deeplabstream.pose.network_estimator import Network
+from deeplabstream.pose.network_estimator import Network, decode_poses
 from deeplabstream.pose.tracking.pose_matching import match_animals
 
 SAMPLE_IMAGES = "pictures.jpg"
@@ -108,8 +108,8 @@ def compare(
     if reference.shape != other.shape or not np.isfinite(other).all():
         return Difference(1, 1, np.inf, np.inf, np.inf, 1.0, np.inf)
     (points, sure), (theirs, their_confidence) = (
-        model.decode(reference),
-        model.decode(other),
+        decode_poses(model, reference),
+        decode_poses(model, other),
     )
     if model.animals > 1:
         theirs, their_confidence = _in_order(points, theirs, their_confidence)

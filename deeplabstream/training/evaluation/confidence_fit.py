@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.pose.model.confidence_calibration import ConfidenceScale, logit
+from deeplabstream.pose.network_estimator import ConfidenceScale, logit
 from deeplabstream.training.evaluation.evaluate import reliability
 
 Points = NDArray[np.float32]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.decoder import DecodedPoses, Decoder
-from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.pose.network_estimator import RIGHT_PX
 from deeplabstream.training.data.dataset import Dataset
 from deeplabstream.training.evaluation.animal_matching import claims, match
 from deeplabstream.training.networks.context import ContextNetwork

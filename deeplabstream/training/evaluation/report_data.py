@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
+from deeplabstream.pose.network_estimator import ConfidenceScale
 from deeplabstream.training.data.labels import Labels, known_of
 from deeplabstream.training.evaluation.animal_matching import (
     Counted,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
+from deeplabstream.pose.decoders.heatmaps import LINEAR_TO
 from deeplabstream.training.networks.backbone import GRAPH, open_backbone
 from deeplabstream.training.networks.heads import (
     DeconvolutionHead,
@@ -43,7 +43,7 @@ class Architecture:
 
     @property
     def linear_to(self) -> float | None:
-        """Mapping from map scores to confidences: see `pose.model.confidence_calibration`."""
+        """Mapping from map scores to confidences: see `heatmaps.confidence_of`."""
         return LINEAR_TO if self.scale == "mass" else None
 
     edges: tuple[tuple[int, int], ...] = ()

@@ -21,12 +21,11 @@ from torch import nn
 from torch.nn import functional
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.heatmaps import LINEAR_TO, Heatmaps, confidence_of
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.importers.network_description import read_description
 from deeplabstream.pose.importers.onnx_import import import_onnx
 from deeplabstream.pose.importers.reference_points import Reference
-from deeplabstream.pose.model.confidence_calibration import LINEAR_TO, confidence_of
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import outdated
 from deeplabstream.pose.network_estimator import NetworkEstimator

@@ -11,9 +11,8 @@ import numpy as np
 import onnx
 import pytest
 
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.heatmaps import LINEAR_TO, Heatmaps, confidence_of
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
-from deeplabstream.pose.model.confidence_calibration import LINEAR_TO, confidence_of
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.pose.importers.estimated import estimated, frames_of, poses

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
+from deeplabstream.pose.network_estimator import ConfidenceScale
 
 scales = some.builds(
     ConfidenceScale, some.floats(0.05, 5), some.floats(-5, 5), some.just(5.0)
