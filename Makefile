@@ -7,8 +7,10 @@
 # test        all checks and all tests
 # test-long   random search of all properties, 1,000 kills, 100,000 damaged files: hours
 # test-gpu    tests and figures of an NVIDIA GPU
+# docs        builds the documentation as a site with search: site/index.html
+# release     wheel and source package, each tried in a bare environment: dist/
 # update      installs requirements.txt again; with ARGS=--all all lists
-.PHONY: run check format test test-unit test-fast test-long test-gpu update
+.PHONY: run check format test test-unit test-fast test-long test-gpu docs release update
 
-run check format test test-unit test-fast test-long test-gpu update:
+run check format test test-unit test-fast test-long test-gpu docs release update:
 	@python3 utils/Launch.py $@ $(ARGS)

@@ -5,6 +5,7 @@ import importlib
 import re
 import runpy
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import pytest
 import deeplabstream as dls
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.loading import parse
+from utils.Launch import DOCS_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[1]
+MKDOCS = DOCS_ENVIRONMENT / "bin" / "mkdocs"
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"[Ww]rite\s+`(\w+)/(\w+)\.py`.*?```python\n(.*?)```", re.DOTALL)
@@ -93,6 +96,35 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
     files = [link for link in links if not link.startswith(("http:", "https:"))]
     assert [link for link in files if not (page.parent / link).exists()] == []
+
+
+def test_every_page_has_a_line_in_the_contents() -> None:
+    """Site and help window take their order from these lists."""
+    for contents in (ROOT / "docs/README.md", ROOT / "docs/decisions/README.md"):
+        text = contents.read_text(encoding="utf-8")
+        lines = re.findall(r"^- \[[^]]+\]\(([\w.-]+\.md)\): ", text, re.MULTILINE)
+        pages = {file.name for file in contents.parent.glob("*.md")} - {contents.name}
+        assert set(lines) == pages
+        assert len(lines) == len(pages)
+
+
+@pytest.mark.skipif(not MKDOCS.exists(), reason="`make docs` has not been run")
+def test_the_site_builds_without_a_broken_link_and_loads_nothing_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    built = subprocess.run(
+        [str(MKDOCS), "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    sources = re.compile(r'(?:src|<link[^>]*href)="(https?:[^"]+)')
+    pages = [*tmp_path.rglob("*.html")]
+    assert len(pages) > len(PAGES) - 2
+    for page in pages:
+        assert sources.findall(page.read_text(encoding="utf-8")) == [], page
+    assert (tmp_path / "search").is_dir()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

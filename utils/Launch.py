@@ -8,15 +8,19 @@
     python3 utils/Launch.py test-fast   all tests that take little time, no checks
     python3 utils/Launch.py test-long   random search and 1,000 kills: hours, no checks
     python3 utils/Launch.py test-gpu    tests and figures of an NVIDIA GPU
+    python3 utils/Launch.py docs        the documentation as a site, in the folder site/
+    python3 utils/Launch.py release     wheel and source package, tried in bare environments
     python3 utils/Launch.py update      install requirements.txt again; --all: all lists
     python3 utils/Launch.py shortcut    Windows: make a shortcut to run.bat on the desktop
 
 The environment is the folder .venv. It is created when it is missing, and updated when a list
 changed: requirements.txt for `run`; requirements-unit.txt for `test-unit` and `format`; all
-lists for `check` and the other tests. Arguments after `run` go to app.py, arguments after
-`format` to ruff, arguments after `test-long` to benchmarks/faults.py, and arguments after the
-other tests to pytest. `test` runs the tests in several processes, then those that run in real
-time one after the other; with arguments for pytest, it runs pytest once, in one process.
+lists for `check` and the other tests. `docs` has an environment of its own, .venv-docs.
+Arguments after `run` go to app.py, after `format` to ruff, after `docs` to mkdocs, after
+`test-long` to benchmarks/faults.py, after `release` to tools/release.py, and after the other
+tests to pytest. `test` runs the tests
+in several processes, then those that run in real time one after the other; with arguments for
+pytest, it runs pytest once, in one process.
 The program needs only Python, and reports if Python is too old.
 """
 
@@ -47,6 +51,9 @@ ALONE = ROOT / "requirements-alone.txt"
 TO_RUN = (REQUIREMENTS,)
 TO_UNIT = (UNIT,)
 TO_TEST = (REQUIREMENTS, UNIT, ROOT / "requirements-dev.txt", ALONE)
+DOCS_REQUIREMENTS = ROOT / "requirements-docs.txt"
+DOCS_ENVIRONMENT = ROOT / ".venv-docs"
+RELEASE = ROOT / "tools" / "release.py"
 GPU_TABLE = ROOT / "benchmarks" / "gpu_table.py"
 STAMP = ENVIRONMENT / "requirements.sha256"
 """The lists that are installed, each with the hash of its text."""
@@ -90,6 +97,8 @@ def main(argv: Sequence[str]) -> int:
         "test-fast": _test_fast,
         "test-long": _test_long,
         "test-gpu": _test_gpu,
+        "docs": _docs,
+        "release": _release,
         "update": _update,
         "shortcut": _shortcut,
     }
@@ -238,6 +247,40 @@ def _failed_checks() -> list[str]:
         if check.returncode:
             failed.append(name)
     return failed
+
+
+def _docs(extra: Sequence[str]) -> int:
+    """Build the site; a link to a page or heading that does not exist is an error."""
+    wanted = DOCS_REQUIREMENTS.read_text(encoding="utf-8")
+    stamp = DOCS_ENVIRONMENT / "installed.txt"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        make = [_fitting_python(), "-m", "venv", "--clear", str(DOCS_ENVIRONMENT)]
+        install = [str(_in_docs("python")), "-m", "pip", "install", "-q"]
+        for command in (make, [*install, "-r", str(DOCS_REQUIREMENTS)]):
+            if subprocess.run(command).returncode:
+                raise _NotReadyError(
+                    f"{DOCS_ENVIRONMENT.name} could not be made; see the messages above."
+                )
+        stamp.write_text(wanted, encoding="utf-8")
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    build = [str(_in_docs("mkdocs")), "build", "--strict", *extra]
+    code = subprocess.run(build, cwd=ROOT, env=quiet).returncode
+    if not code and not extra:
+        print(f"Open {ROOT / 'site' / 'index.html'}")
+    return code
+
+
+def _release(extra: Sequence[str]) -> int:
+    _install(TO_TEST)
+    return subprocess.run(
+        [_program("python"), str(RELEASE), *extra], cwd=ROOT
+    ).returncode
+
+
+def _in_docs(program: str) -> Path:
+    """Return a program of the environment that builds the site."""
+    folder, suffix = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
+    return DOCS_ENVIRONMENT / folder / f"{program}{suffix}"
 
 
 def _update(extra: Sequence[str]) -> int:

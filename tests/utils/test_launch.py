@@ -341,6 +341,26 @@ def test_test_long_searches_examples_and_injects_faults(
     assert Launch.FAULTS.is_file()
 
 
+def test_docs_installs_its_list_once_and_builds_strictly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append([Path(words[0]).stem, *words[1:]])
+        Launch.DOCS_ENVIRONMENT.mkdir(exist_ok=True)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(Launch, "DOCS_ENVIRONMENT", tmp_path / "environment")
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["docs"]) == 0
+    assert [words[1:3] for words in ran[:2]] == [["-m", "venv"], ["-m", "pip"]]
+    assert ran[1][-1] == str(Launch.DOCS_REQUIREMENTS)
+    assert ran[2:] == [["mkdocs", "build", "--strict"]]
+    assert Launch.main(["docs"]) == 0
+    assert ran[3:] == [["mkdocs", "build", "--strict"]]
+
+
 def test_test_unit_runs_folders_that_exist_and_no_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
