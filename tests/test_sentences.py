@@ -41,7 +41,7 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
 
 UNCHECKED_INSIDE = frozenset(
     {
-        "deeplabstream/__init__.py", "deeplabstream/analysis", "deeplabstream/api",
+        "deeplabstream/__init__.py", "deeplabstream/api",
         "deeplabstream/cli.py", "deeplabstream/core", "deeplabstream/doctor",
         "deeplabstream/engine", "deeplabstream/files",
         "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",

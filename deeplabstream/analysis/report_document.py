@@ -27,8 +27,8 @@ class ReportTable:
     def numbers(self) -> list[bool]:
         """Which columns have numbers only."""
         columns = zip(*self.rows, strict=True) if self.rows else ()
-        found = [all(map(_is_number, column)) for column in columns]
-        return found or [False] * len(self.heads)
+        numeric = [all(map(_is_number, column)) for column in columns]
+        return numeric or [False] * len(self.heads)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class ReportSection:
     blocks: Sequence[Block]
     level: int = 2
     is_folded: bool = False
-    """A page shows it on a click; a PDF has it at its end, in small type."""
+    """An HTML page opens it on a click; a PDF has it at its end, in small type."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,16 +60,16 @@ class ReportDocument:
     title: str
     subtitle: str
     warnings: Sequence[str] = ()
-    """What a reader must know before anything else."""
+    """Warnings, above everything else."""
     sections: Sequence[ReportSection] = field(default_factory=tuple)
 
 
 def _is_number(cell: str) -> bool:
-    words = cell.replace("%", "").replace("−", "-").strip()
-    if words in ("", "–"):
+    text = cell.replace("%", "").replace("−", "-").strip()
+    if text in ("", "–"):
         return True
     try:
-        float(words)
+        float(text)
     except ValueError:
         return False
     return True
@@ -78,7 +78,7 @@ def _is_number(cell: str) -> bool:
 def number(value: float) -> str:
     """Return a number with four significant digits; NaN: a dash.
 
-    >>> [number(each) for each in (1234567.8, 0.012345, 3.0, float("nan"))]
+    >>> [number(value) for value in (1234567.8, 0.012345, 3.0, float("nan"))]
     ['1234568', '0.01235', '3', '–']
     """
     if value != value:

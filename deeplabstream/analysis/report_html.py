@@ -47,12 +47,12 @@ def html_of(document: ReportDocument) -> str:
     parts = [f"<h1>{escape(document.title)}</h1>"]
     parts.append(f'<p class="subtitle">{escape(document.subtitle)}</p>')
     if document.warnings:
-        lines = "".join(f"<li>{escape(each)}</li>" for each in document.warnings)
+        lines = "".join(f"<li>{escape(warning)}</li>" for warning in document.warnings)
         parts.append(f'<ul class="warning">{lines}</ul>')
-    named = [each for each in document.sections if each.level == 2]
+    main = [section for section in document.sections if section.level == 2]
     links = " ".join(
-        f'<a href="#s{document.sections.index(each)}">{escape(each.title)}</a>'
-        for each in named
+        f'<a href="#s{document.sections.index(section)}">{escape(section.title)}</a>'
+        for section in main
     )
     parts.append(f"<nav>{links}</nav>")
     for at, section in enumerate(document.sections):
@@ -95,10 +95,10 @@ def _plots(plots: list[ReportPlot]) -> Iterator[str]:
     if not plots:
         return
     yield '<div class="plots">'
-    for each in plots:
-        source = data_uri(_svg(each.figure), "image/svg+xml")
-        caption = escape(each.caption)
-        width, height = (round(96 * side) for side in each.figure.get_size_inches())
+    for plot in plots:
+        source = data_uri(_svg(plot.figure), "image/svg+xml")
+        caption = escape(plot.caption)
+        width, height = (round(96 * side) for side in plot.figure.get_size_inches())
         yield (
             f"<figure><figcaption>{caption}</figcaption>"
             f'<img src="{source}" alt="{caption}" width="{width}" height="{height}"></figure>'
@@ -110,8 +110,8 @@ def _svg(figure: "Figure") -> bytes:
     from matplotlib.collections import LineCollection
 
     if is_dense(figure):
-        for each in figure.findobj(LineCollection):
-            each.set_rasterized(True)
+        for lines in figure.findobj(LineCollection):
+            lines.set_rasterized(True)
     file = io.BytesIO()
     with figure_style():
         figure.savefig(file, format="svg", metadata={"Date": None})

@@ -71,7 +71,7 @@ def pdf_of(document: ReportDocument) -> bytes:
 
 
 class _Layout:
-    """Puts blocks one below the other, on as many pages as they need."""
+    """Page layout: blocks one below the other, on as many pages as they need."""
 
     def __init__(self, document: ReportDocument) -> None:
         self.pages: list[Figure] = []
@@ -79,13 +79,16 @@ class _Layout:
         self._lines(document.title, _TITLE)
         self._lines(document.subtitle, _BODY, colour="0.35")
         self._y += _GAP
-        for words in document.warnings:
-            self._warning(words)
-        open_sections = [each for each in document.sections if not each.is_folded]
-        folded = [each for each in document.sections if each.is_folded]
-        folded = [each for each in folded if not _is_file(each)]
-        for section in (*open_sections, *folded):
-            self._section(section)
+        for warning in document.warnings:
+            self._warning(warning)
+
+        # Details come last. Files are quoted in the HTML page only.
+        sections = sorted(document.sections, key=lambda section: section.is_folded)
+        for section in sections:
+            if not (section.is_folded and _is_file(section)):
+                self._section(section)
+
+        # The number of pages is known now.
         for number, page in enumerate(self.pages, 1):
             footer = f"{legible(document.title)} · page {number} of {len(self.pages)}"
             page.text(
@@ -107,11 +110,11 @@ class _Layout:
         self._begin()
         return True
 
-    def _write(self, x: float, y: float, words: str, font: Font, **more: Any) -> None:
+    def _write(self, x: float, y: float, text: str, font: Font, **more: Any) -> None:
         """Write a line whose upper edge is `y` below the upper edge of the page."""
         below = y + font.size * 0.98 / 72
         self._page.text(
-            x / _WIDTH, 1 - below / _HEIGHT, words, fontsize=font.size,
+            x / _WIDTH, 1 - below / _HEIGHT, text, fontsize=font.size,
             fontweight=font.weight, family=_families(font), va="baseline", **more,
         )  # fmt: skip
 
@@ -215,15 +218,16 @@ class _Layout:
         scale = min(1.0, INNER / width)
         self._need(height * scale)
         x = _SIDE
-        for each in row:
-            own_width, own_height = (
-                side * scale for side in each.figure.get_size_inches()
+        for plot in row:
+            figure = plot.figure
+            plot_width, plot_height = (
+                side * scale for side in figure.get_size_inches()
             )
-            self._write(x, self._y, legible(each.caption), _SUBHEADING)
-            below = self._y + _SUBHEADING.line + own_height
-            each.figure.set_size_inches(own_width, own_height)
-            _place(self._page, each.figure, (x, _HEIGHT - below))
-            x += own_width + _GAP
+            self._write(x, self._y, legible(plot.caption), _SUBHEADING)
+            below = self._y + _SUBHEADING.line + plot_height
+            figure.set_size_inches(plot_width, plot_height)
+            _place(self._page, figure, (x, _HEIGHT - below))
+            x += plot_width + _GAP
         self._y += height * scale + _GAP
 
 
@@ -233,7 +237,7 @@ def _families(font: Font) -> list[str]:
 
 def _size_of(row: Sequence[Any]) -> tuple[float, float]:
     """Return width and height of figures side by side, with captions."""
-    sizes = [each.figure.get_size_inches() for each in row]
+    sizes = [plot.figure.get_size_inches() for plot in row]
     width = sum(size[0] for size in sizes) + _GAP * (len(sizes) - 1)
     return float(width), float(max(size[1] for size in sizes)) + _SUBHEADING.line
 
@@ -252,9 +256,12 @@ def _place(page: "Figure", figure: "Figure", corner: tuple[float, float]) -> Non
         axes.imshow(imread(io.BytesIO(png_of(figure, _DPI))), aspect="auto")
         axes.set_axis_off()
         return
-    for each in figure.findobj():
-        each.set_rasterized(False)  # it would be misplaced
-    figure.set_dpi(72)  # of PDF
+    # A rasterized artist would be misplaced: matplotlib places it on a page of its own.
+    for artist in figure.findobj():
+        artist.set_rasterized(False)
+
+    # Lay out at the resolution of PDF, then move the figure to its place on the page.
+    figure.set_dpi(72)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     figure.bbox_inches.set(Bbox.from_bounds(*corner, width, height))
@@ -269,7 +276,8 @@ def _place(page: "Figure", figure: "Figure", corner: tuple[float, float]) -> Non
 def _is_file(section: ReportSection) -> bool:
     """Return whether a section quotes a file: a PDF leaves it out."""
     return all(
-        isinstance(each, ReportText) and each.kind == "file" for each in section.blocks
+        isinstance(block, ReportText) and block.kind == "file"
+        for block in section.blocks
     )
 
 
@@ -309,6 +317,9 @@ def column_widths(table: ReportTable, font: Font) -> list[float]:
         + 0.02
         for at in range(len(natural))
     ]
+
+    # Columns that need less than an equal share get what they need; the others share the
+    # rest, again and again until none is narrower than its share.
     left, wide = INNER, list(range(len(natural)))
     while wide:
         share = left / len(wide)
@@ -330,7 +341,7 @@ def column_widths(table: ReportTable, font: Font) -> list[float]:
 def wrapped(text: str, font: Font, width: float) -> Sequence[str]:
     """Return the lines of a text; a word that is too long is cut."""
     lines = [""]
-    for word in _words(text, font, width):
+    for word in _word_pieces(text, font, width):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if width_of(longer, font) <= width:
             lines[-1] = longer
@@ -339,8 +350,9 @@ def wrapped(text: str, font: Font, width: float) -> Sequence[str]:
     return lines[1:] if len(lines) > 1 and not lines[0] else lines
 
 
-def _words(text: str, font: Font, width: float) -> Iterator[str]:
-    printable = "".join(each if each.isprintable() else " " for each in text)
+def _word_pieces(text: str, font: Font, width: float) -> Iterator[str]:
+    """Yield the words of a text, those that are wider than a line in pieces."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
     for word in legible(printable).split():
         rest = word
         while width_of(rest, font) > width and len(rest) > 1:
