@@ -31,4 +31,4 @@ if __name__ == "__main__":
     parser.add_argument("tree", type=Path, metavar="TREE", help="folder of sessions")
     parser.add_argument("name", metavar="NAME", help="of this worker")
     given = parser.parse_args()
-    run_queue(given.tree, 1000, given.name, work=work, stale_s=60)
+    run_queue(given.tree, 1000, given.name, work=work)

@@ -1,12 +1,10 @@
 import csv
 import json
-import os
 import subprocess
 import sys
-import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from uuid import UUID
 
 import numpy as np
@@ -19,8 +17,12 @@ from deeplabstream.offline import run_queue, run_session
 from deeplabstream.offline.ibl import session_processing
 from deeplabstream.offline.ibl.alf import CameraFiles, session_videos
 from deeplabstream.offline.ibl.pipeline import PIPELINES
-from deeplabstream.offline.queue import file_lock, session_queue
-from deeplabstream.offline.queue.file_lock import Claim, claim, is_stale, latest
+from deeplabstream.offline.queue import session_queue
+from deeplabstream.offline.queue.claims import (
+    create_claim,
+    holder_is_alive,
+    latest_claim,
+)
 from deeplabstream.offline.queue.session_queue import open_queue
 from deeplabstream.settings.loading import load as load_settings
 from tests.offline.sessions import Finders, write_camera
@@ -220,19 +222,29 @@ def test_what_fails_is_tried_again_then_set_aside_with_the_reason(
 
 
 def test_a_claim_is_one_processes_alone(tmp_path: Path) -> None:
-    assert claim(tmp_path, "a", 1, "one") is not None
-    assert claim(tmp_path, "a", 1, "two") is None
-    number, held = latest(tmp_path, "a")
-    assert number == 1
-    assert held is not None
-    assert not is_stale(held, 60)
-    os.utime(held, (1, 1))
-    assert is_stale(held, 60)
-    mine = claim(tmp_path, "a", 2, "two")
-    assert mine is not None
-    assert mine.holds()
-    claim(tmp_path, "a", 3, "three")
-    assert not mine.holds()
+    claim = create_claim(tmp_path, "a", 1, "one")
+    assert claim is not None
+    assert create_claim(tmp_path, "a", 1, "two") is None
+    assert latest_claim(tmp_path, "a") == (1, claim)
+    assert holder_is_alive(claim)
+
+
+@pytest.mark.parametrize(
+    ("change", "alive"),
+    [
+        ({}, True),
+        ({"host": "another computer", "pid": 2**22 + 1}, True),
+        ({"pid": 2**22 + 1}, False),
+        ({"started": 1e9}, False),  # the number was given to another process since
+    ],
+)
+def test_a_claim_ends_with_its_process(
+    tmp_path: Path, change: dict[str, object], alive: bool
+) -> None:
+    claim = create_claim(tmp_path, "a", 1, "one")
+    assert claim is not None
+    claim.write_text(json.dumps({**json.loads(claim.read_text()), **change}))
+    assert holder_is_alive(claim) is alive
 
 
 def test_the_last_table_of_the_queue_is_of_its_last_state(
@@ -255,35 +267,6 @@ def test_the_last_table_of_the_queue_is_of_its_last_state(
     assert path.read_text("utf-8").count(",done,other,") == 2
 
 
-def test_a_failure_after_the_work_was_taken_over_does_not_count(tmp_path: Path) -> None:
-    session = made(tmp_path)
-    queue = open_queue(tmp_path)
-
-    def suspended(session: Path) -> None:
-        assert claim(queue.folder, queue.name(session), 2, "other") is not None
-        raise OSError("the disk was away")
-
-    assert queue.attempt(session, suspended)
-    assert not [*queue.folder.glob("*.failed.*")]
-    assert queue.state(session) == "running"
-
-
-def test_a_claim_is_renewed_after_the_disk_was_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    touched, tried = threading.Event(), [0]
-
-    def touch(path: Path) -> None:
-        tried[0] += 1
-        if tried[0] == 1:
-            raise OSError(116, "Stale file handle")
-        touched.set()
-
-    monkeypatch.setattr(file_lock, "os", SimpleNamespace(utime=touch))
-    with Claim(tmp_path / "a.claim.1", touch_s=0.001):
-        assert touched.wait(300)
-
-
 def worker(root: Path, name: str, sessions: int, how: str) -> "subprocess.Popen[bytes]":
     script = Path(__file__).with_name("queue_worker.py")
     words = [str(root), name, str(sessions), how]
@@ -299,9 +282,8 @@ def test_a_killed_workers_session_is_taken_over_at_once(tmp_path: Path) -> None:
     sessions = [made(tmp_path, number=number) for number in range(3)]
     assert worker(tmp_path, "mortal", 1, "die").wait() == 9
     queue = open_queue(tmp_path)
-    expected = "waiting" if os.name == "posix" else "running"
-    assert queue.state(sessions[0]) == expected
-    run_queue(tmp_path, 10, work=live, stale_s=120 if os.name == "posix" else 0)
+    assert queue.state(sessions[0]) == "waiting"
+    run_queue(tmp_path, 10, work=live)
     assert (sessions[0] / "worked").read_text() == "half\nwhole\n"
     assert (sessions[1] / "worked").read_text() == "whole\n"
     assert all(queue.state(session) == "done" for session in sessions)

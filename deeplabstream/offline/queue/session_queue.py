@@ -1,7 +1,8 @@
-"""A tree of sessions, worked through by any number of processes on any machines.
+"""A tree of sessions, processed by any number of processes of one computer.
 
 What is known of each session lies as small files in the tree's `queue/` folder: claims,
-failures, done, set aside. `queue/status.csv` is the table of them.
+failures, done, set aside. `queue/status.csv` is the table of them. For several computers
+see `cluster_queue`.
 """
 
 import csv
@@ -21,19 +22,18 @@ from deeplabstream.offline.ibl.camera_prediction import Networks
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
 from deeplabstream.offline.ibl.session_processing import CAMERAS, process, sessions_root
-from deeplabstream.offline.queue.file_lock import (
-    STALE_S,
-    claim,
-    facts_of,
-    is_stale,
-    latest,
+from deeplabstream.offline.queue.claims import (
+    create_claim,
+    holder_is_alive,
+    latest_claim,
+    read_entry,
 )
 
 Work: TypeAlias = Callable[[Path], object]
-"""Processes a session; what it raises is the reason why it failed."""
+"""Processes a session; the text of its exception is the reason of the failure."""
 
 RETRIES = 3
-"""So often a session is tried before it is set aside."""
+"""Number of failures after which a session is set aside."""
 COLUMNS = ("session", "state", "machine", "attempts", "when", "reason")
 _log = logging.getLogger("offline")
 
@@ -44,8 +44,9 @@ class Queue:
 
     root: Path
     machine: str
-    stale_s: float = STALE_S
     retries: int = RETRIES
+    scheduled: bool = False
+    """Whether a scheduler hands out the sessions: then every earlier claim has ended."""
 
     @property
     def folder(self) -> Path:
@@ -67,38 +68,38 @@ class Queue:
             return "done"
         if (self.folder / f"{name}.setaside").exists():
             return "set aside"
-        number, held = latest(self.folder, name)
+        number, claim = latest_claim(self.folder, name)
         failures = self._failures(name)
-        if held is not None and number > failures and not is_stale(held, self.stale_s):
+        if claim is not None and number > failures and self._holds(claim):
             return "running"
         return "failed" if failures else "waiting"
 
-    def attempt(self, session: Path, work: Work) -> bool:
-        """Claim a session and process it; False when somebody else has it, or had it.
+    def _holds(self, claim: Path) -> bool:
+        return not self.scheduled and holder_is_alive(claim)
 
-        A session that failed is tried again, by anybody, until it is set aside.
+    def attempt(self, session: Path, work: Work) -> bool:
+        """Claim a session and process it; False when another process has or had it.
+
+        A session that failed is tried again, by any process, until it is set aside.
         """
         name = self.name(session)
         if self.state(session) in ("done", "set aside", "running"):
             return False
-        number, held = latest(self.folder, name)
-        failed = number <= self._failures(name)
-        if held is not None and not failed and not is_stale(held, self.stale_s):
+        number, _ = latest_claim(self.folder, name)
+        claim = create_claim(self.folder, name, number + 1, self.machine)
+
+        # Another process may have finished the session between the two checks.
+        if claim is None or self.state_is_final(session):
             return False
-        mine = claim(self.folder, name, number + 1, self.machine, self.stale_s)
-        if mine is None or self.state_is_final(session):
-            return False
-        with mine:
-            try:
-                work(session)
-            except Exception as error:  # any reason is a reason to go on with the next
-                reason = str(error) or type(error).__name__
-                _log.error("%s: %s", session, reason)
-                if mine.holds():
-                    self._fail(name, reason, mine.path)
-                return True
-            if mine.holds():
-                self._tell(f"{name}.done", "", mine.path)
+
+        try:
+            work(session)
+        except Exception as error:  # the next sessions must be processed all the same
+            reason = str(error) or type(error).__name__
+            _log.error("%s: %s", session, reason)
+            self._record_failure(name, reason, claim)
+        else:
+            self._write_entry(f"{name}.done", "", claim)
         return True
 
     def state_is_final(self, session: Path) -> bool:
@@ -109,20 +110,20 @@ class Queue:
         """Yield `COLUMNS` for each session."""
         for session in self.sessions():
             name, state = self.name(session), self.state(session)
-            number, held = latest(self.folder, name)
-            told = facts_of(held) if held is not None else {}
+            number, claim = latest_claim(self.folder, name)
+            entry = read_entry(claim) if claim is not None else {}
             for ending in ("setaside", "done", f"failed.{self._failures(name)}"):
                 path = self.folder / f"{name}.{ending}"
                 if path.exists():
-                    told = facts_of(path)
+                    entry = read_entry(path)
                     break
             yield {
                 "session": session.relative_to(self.root).as_posix(),
                 "state": state,
-                "machine": str(told.get("machine", "")),
+                "machine": str(entry.get("machine", "")),
                 "attempts": str(number),
-                "when": str(told.get("when", "")),
-                "reason": str(told.get("reason", "")),
+                "when": str(entry.get("when", "")),
+                "reason": str(entry.get("reason", "")),
             }
 
     def write_status(self) -> Path:
@@ -153,21 +154,20 @@ class Queue:
 
     def _failures(self, name: str) -> int:
         """Return the number of the last claim that failed."""
-        found = self.folder.glob(f"{_literal(name)}.failed.*")
-        return max((int(path.suffix[1:]) for path in found), default=0)
+        failures = self.folder.glob(f"{_literal(name)}.failed.*")
+        return max((int(path.suffix[1:]) for path in failures), default=0)
 
-    def _fail(self, name: str, reason: str, claimed: Path) -> None:
-        number = claimed.suffix[1:]
-        self._tell(f"{name}.failed.{number}", reason, claimed)
-        failed = len(list(self.folder.glob(f"{_literal(name)}.failed.*")))
-        if failed >= self.retries:
-            self._tell(f"{name}.setaside", reason, claimed)
+    def _record_failure(self, name: str, reason: str, claim: Path) -> None:
+        self._write_entry(f"{name}.failed.{claim.suffix[1:]}", reason, claim)
+        failures = len(list(self.folder.glob(f"{_literal(name)}.failed.*")))
+        if failures >= self.retries:
+            self._write_entry(f"{name}.setaside", reason, claim)
 
-    def _tell(self, file: str, reason: str, claimed: Path) -> None:
+    def _write_entry(self, file: str, reason: str, claim: Path) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = {"machine": self.machine, "when": now, "reason": reason}
-        with atomic_file(self.folder / file) as making:
-            making.write_text(json.dumps({**facts, "claim": claimed.name}), "utf-8")
+        entry = {"machine": self.machine, "when": now, "reason": reason}
+        with atomic_file(self.folder / file) as draft:
+            draft.write_text(json.dumps({**entry, "claim": claim.name}), "utf-8")
 
 
 def _literal(name: str) -> str:
@@ -178,12 +178,13 @@ def open_queue(
     folder: str | Path | None,
     machine: str | None = None,
     pipeline: str | Path = "ibl",
-    stale_s: float = STALE_S,
     retries: int = RETRIES,
+    *,
+    scheduled: bool = False,
 ) -> Queue:
     """Return the queue of a tree; DeepLabStreamError when there is no such folder."""
     root = sessions_root(load_pipeline(pipeline), folder)
-    queue = Queue(root, machine or socket.gethostname(), stale_s, retries)
+    queue = Queue(root, machine or socket.gethostname(), retries, scheduled)
     queue.folder.mkdir(exist_ok=True)
     return queue
 
@@ -208,32 +209,30 @@ def run_queue(
     ckpts_path: str | Path | None = None,
     networks: Networks | None = None,
     work: Work | None = None,
-    stale_s: float = STALE_S,
     retries: int = RETRIES,
 ) -> int:
-    """Work at up to `n_sessions` sessions of a tree; return at how many was worked.
+    """Process up to `n_sessions` sessions of a tree; return how many were processed.
 
     `folder` is the tree; else the pipeline's SESSIONS, or that of settings.ini. Several
-    processes, on several machines that share the disk, may do so at once: each session
-    is done by one of them.
-    After a kill its session goes on where it was, in whoever comes next. What fails is
-    tried `retries` times, then set aside with the reason.
+    processes of this computer may do so at once: each session is processed by one of
+    them. After a process was killed, another one continues its session. A session that
+    fails is tried `retries` times, then set aside with the reason.
     """
-    queue = open_queue(folder, machine, pipeline, stale_s, retries)
+    queue = open_queue(folder, machine, pipeline, retries)
     if work is None:
         plan = load_pipeline(pipeline)
         opened = networks or networks_of(plan, Path(ckpts_path) if ckpts_path else None)
         work = whole_session(queue, plan, opened)
-    worked: set[Path] = set()
+    processed: set[Path] = set()
     again = True
     while again:
         again = False
         for session in queue.sessions():
-            if len(worked) >= n_sessions and session not in worked:
+            if len(processed) >= n_sessions and session not in processed:
                 continue
             if queue.attempt(session, work):
-                worked.add(session)
+                processed.add(session)
                 again = True
                 queue.write_status()
     queue.write_last_status()
-    return len(worked)
+    return len(processed)
