@@ -88,7 +88,7 @@ def _timed(
     for index, pose in enumerate(frames):
         time_s = index / 100
         start = now()
-        sight = seeing.see("top", pose, time_s)
+        sight = seeing.filter("top", pose, time_s)
         middle = now()
         asking.ask({}, "top", sight, time_s, too_old=False)
         asking.known(time_s)

@@ -13,31 +13,33 @@ from deeplabstream.settings.sections import Settings
 
 
 class CameraIdentityTrackers:
-    """Identity trackers of several animals, one per camera. `forget` before a new run."""
+    """Identity trackers of several animals, one per camera. `reset` before a new run."""
 
     def __init__(
         self, skeleton: Skeleton, thresholds: Thresholds, rules: IdentitySettings
     ) -> None:
         self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
-        self._of: dict[str, IdentityTracker] = {}
+        self._trackers: dict[str, IdentityTracker] = {}
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Discard all trackers."""
-        self._of.clear()
+        self._trackers.clear()
 
-    def say(self, camera: str, exchanged: tuple[int, int] | None) -> None:
+    def correct(self, camera: str, swapped: tuple[int, int] | None) -> None:
         """Apply a user's correction: None confirms the names, a pair swaps two names."""
-        if camera in self._of:
-            self._of[camera].apply_user_correction(exchanged)
+        if camera in self._trackers:
+            self._trackers[camera].apply_user_correction(swapped)
 
-    def tell(self, frame: Frame, pose: Pose) -> Pose:
+    def update(self, frame: Frame, pose: Pose) -> Pose:
         """Return the pose of a frame with the animals in the order of their names."""
-        if frame.camera not in self._of:
+        if frame.camera not in self._trackers:
             threshold = self._thresholds.of(frame.camera)
-            self._of[frame.camera] = IdentityTracker(
+            self._trackers[frame.camera] = IdentityTracker(
                 self._skeleton, threshold, self._rules
             )
-        return self._of[frame.camera].update(frame.image, pose, frame.time_ns / 1e9)
+        return self._trackers[frame.camera].update(
+            frame.image, pose, frame.time_ns / 1e9
+        )
 
 
 def identities_of(
@@ -57,36 +59,39 @@ class IdentityReporter:
     def __init__(self) -> None:
         self._before: dict[str, tuple[str, ...]] = {}
 
-    def forget(self) -> None:
-        """Discard the states of before."""
+    def reset(self) -> None:
+        """Discard the last states."""
         self._before.clear()
 
-    def news(self, camera: str, pose: Pose, time_s: float) -> Iterator[str]:
+    def changes(self, camera: str, pose: Pose, time_s: float) -> Iterator[str]:
         """Yield a message for identities that became ambiguous, or known again."""
         before = self._before.get(camera, ("",) * len(pose.identity))
-        pairs = zip(pose.identity, before, strict=True)
+        # a stray detection lasts a frame or two: it changes nothing that is worth a message
         now = tuple(
             [
-                old if word == "stray" else word.removeprefix("stray+")
-                for word, old in pairs
+                old if state == "stray" else state.removeprefix("stray+")
+                for state, old in zip(pose.identity, before, strict=True)
             ]
         )
         if now == before:
             return
         self._before[camera] = now
+
         begins, ends = list[str](), dict[str, list[str]]()
         names = pose.skeleton.named(len(now))
         for name, old, new in zip(names, before, now, strict=True):
             ambiguous = old.startswith("doubt")
             if new.startswith("doubt"):
                 begins += [] if ambiguous else [name]
+                # "doubt:1+swapped": ambiguous, and swapped by the user at the same time
                 new = new.partition("+")[2]
                 ambiguous = False
             if new or ambiguous:
                 ends.setdefault(new, []).append(name)
+
         where = f"[Camera {camera}] {time_s:.3f} s: "
-        for word, known in ends.items():
-            yield f"{where}{_listed(known)}: {_ENDS[word]}"
+        for end, ended in ends.items():
+            yield f"{where}{_listed(ended)}: {_ENDS[end]}"
         if begins:
             yield f"{where}{_listed(begins)}: identities are ambiguous"
 
@@ -105,7 +110,7 @@ def _listed(names: list[str]) -> str:
 
 
 _SHORT = 22
-"""Letters that a window has room for."""
+"""Longest state in the window, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,37 +118,38 @@ class IdentityState:
     """Identity states of the animals of one camera."""
 
     pose: Pose
-    """The last one."""
+    """The last pose of the camera."""
     totals: Mapping[str, int]
-    """How often, so far: see `deeplabstream.recording.identity_totals`."""
+    """Counts of the changes so far: see `deeplabstream.recording.identity_totals`."""
 
     def states(self, threshold: float) -> dict[str, str]:
         """Return a short identity state per animal, by name."""
-        pose, words = self.pose, self.pose.identity
-        names = pose.skeleton.named(len(words))
-        told = {}
-        for animal, (name, word) in enumerate(zip(names, words, strict=True)):
-            mates = [
+        pose, identities = self.pose, self.pose.identity
+        names = pose.skeleton.named(len(identities))
+        states = {}
+        for animal, (name, identity) in enumerate(zip(names, identities, strict=True)):
+            # animals of one ambiguous group have the same label before the "+"
+            group = identity.partition("+")[0]
+            others = [
                 other
-                for other, theirs in zip(names, words, strict=True)
-                if other != name and theirs.partition("+")[0] == word.partition("+")[0]
+                for other, label in zip(names, identities, strict=True)
+                if other != name and label.partition("+")[0] == group
             ]
-            if word.startswith("doubt"):
-                whole = f"or {' or '.join(mates)}?" if mates else "ambiguous?"
-                told[name] = (
-                    whole if len(whole) <= _SHORT else f"one of {len(mates) + 1}?"
-                )
-            elif word.startswith("stray"):
-                told[name] = "a stray?"
+            if identity.startswith("doubt"):
+                text = f"or {' or '.join(others)}?" if others else "ambiguous?"
+                short = f"one of {len(others) + 1}?"
+                states[name] = text if len(text) <= _SHORT else short
+            elif identity.startswith("stray"):
+                states[name] = "a stray?"
             else:
                 seen = bool((pose.confidence[animal] >= threshold).any())
-                told[name] = "known" if seen else "not seen"
-        return told
+                states[name] = "known" if seen else "not seen"
+        return states
 
     @property
     def ambiguous(self) -> bool:
         """Whether an identity is ambiguous now."""
-        return any(word.startswith("doubt") for word in self.pose.identity)
+        return any(state.startswith("doubt") for state in self.pose.identity)
 
 
 def sentence(camera: str, who: IdentityState) -> str:
@@ -151,8 +157,8 @@ def sentence(camera: str, who: IdentityState) -> str:
     names, totals = who.pose.skeleton.named(len(who.pose.identity)), who.totals
     ambiguous = [
         name
-        for name, word in zip(names, who.pose.identity, strict=True)
-        if word.startswith("doubt")
+        for name, state in zip(names, who.pose.identity, strict=True)
+        if state.startswith("doubt")
     ]
     now = f"{_listed(ambiguous)} ambiguous" if ambiguous else "all known"
     return (

@@ -48,7 +48,7 @@ _NEVER = -inf, None
 MEASURED_S = 0.25
 """Interval at which measures so far are written, in seconds of the frames' time."""
 _MEASURES = "computing the measures so far"
-"""What an error of the measures is reported for, in place of the trigger that reads them."""
+"""Name of the measures in an error that one of them raises while a trigger reads it."""
 
 
 class TriggerEvaluator:
@@ -85,7 +85,7 @@ class TriggerEvaluator:
         self._filtered.clear()
         self._shams.clear()
 
-    def ask(
+    def evaluate(
         self,
         answers: Answers,
         camera: str,
@@ -101,9 +101,13 @@ class TriggerEvaluator:
         """
         self.held = {}
         self._filtered[camera] = time_s, filtered
+
+        # sorted: a trigger that names others comes after them, and reads this frame's answers
         for name, trigger in self.triggers.items():
             if (trigger.camera or self._deciding) != camera:
                 continue
+
+            # `answers` is filled as we go: after an error the record keeps those before it
             if too_old:
                 answers[name] = None
             else:
@@ -112,9 +116,11 @@ class TriggerEvaluator:
                 except Exception as error:
                     _add_place(error, f"[Trigger {name}]")
                     raise
+
             if trigger.holding and answers[name] is not None:
                 self.held[f"[Trigger {name}]"] = "held"
             self._answers[name] = time_s, answers[name]
+
             if trigger.sham is not (name in self._shams):
                 self._shams ^= {name}
                 what = f"sham {'begins' if trigger.sham else 'ends'} at {time_s:.3f} s"
@@ -128,7 +134,7 @@ class TriggerEvaluator:
         inputs: Mapping[str, float],
     ) -> bool | None:
         if isinstance(trigger, ContextTrigger):
-            named = self.known(time_s, named_by(trigger))
+            named = self.recent_answers(time_s, named_by(trigger))
             context = TriggerContext(
                 named, self.behaviours(time_s), inputs, self.measures
             )
@@ -137,14 +143,16 @@ class TriggerEvaluator:
             return trigger.answer(filtered.in_unit(trigger.unit), time_s)
         return None
 
-    def known(self, time_s: float, names: Iterable[str] | None = None) -> Answers:
+    def recent_answers(
+        self, time_s: float, names: Iterable[str] | None = None
+    ) -> Answers:
         """Return the last answers, by default of all triggers; stale ones are unknown."""
         oldest_s = time_s - self._stale_s
-        wanted = self.triggers if names is None else names
-        found = [(name, self._answers.get(name, _NEVER)) for name in wanted]
-        return {
-            name: said if at_s >= oldest_s else None for name, (at_s, said) in found
-        }
+        recent: Answers = {}
+        for name in self.triggers if names is None else names:
+            at_s, answer = self._answers.get(name, _NEVER)
+            recent[name] = answer if at_s >= oldest_s else None
+        return recent
 
     def behaviours(self, time_s: float) -> dict[str, float]:
         """Return the last probabilities of all cameras; NaN for stale ones."""
@@ -157,18 +165,21 @@ class TriggerEvaluator:
 
 
 class DeferredMeasures:
-    """Measures so far that take in a frame when they are read, or when there is time."""
+    """Measures so far, updated lazily: when they are read, or after the outputs are written.
+
+    Measures that no trigger reads add nothing to the latency of a decision.
+    """
 
     def __init__(self, measures: LiveMeasures) -> None:
         self.live = measures
         self._frame: tuple[float, Pose, Mapping[str, str]] | None = None
 
     def defer(self, time_s: float, pose: Pose, flags: Mapping[str, str]) -> None:
-        """Take in a frame later; the one before was taken in."""
+        """Add a frame later; the one before was added."""
         self._frame = time_s, pose, flags
 
-    def take_in(self) -> None:
-        """Take in the frame that was deferred, if there is one."""
+    def update(self) -> None:
+        """Add the deferred frame, if there is one."""
         frame, self._frame = self._frame, None
         if frame is not None:
             try:
@@ -179,17 +190,21 @@ class DeferredMeasures:
 
     def value(self, measure: str, of: str = "", animal: str = "1") -> float:
         """Return a measure up to the present frame; see `MeasuresSoFar`."""
-        self.take_in()
+        self.update()
         return self.live.value(measure, of, animal)
 
     def is_known(self, of: str = "", animal: str = "1") -> bool:
         """Return whether a position is known on the present frame; see `MeasuresSoFar`."""
-        self.take_in()
+        self.update()
         return self.live.is_known(of, animal)
 
 
 class RunningExperiment:
-    """State of the running experiment: plan, outputs, and the permit to keep them on."""
+    """State of the running experiment: plan, outputs, and the permit to keep them on.
+
+    The permit is withdrawn (`revoked`) when the animal is lost for longer than LOST_MS, and
+    granted again on the first frame on which it is not.
+    """
 
     def __init__(
         self, stepper: PlanRunner, bank: OutputBank, named: frozenset[str]
@@ -209,7 +224,7 @@ class RunningExperiment:
         """Whether the permit was withdrawn: nothing may be switched on."""
         self._lost_since_s: float | None = None
 
-    def loses(self, lost: bool, time_s: float, allowed_s: float) -> bool:
+    def update_permit(self, lost: bool, time_s: float, allowed_s: float) -> bool:
         """Return whether the permit is withdrawn with this frame.
 
         The first frame that is not lost restores it; outputs stay off until the plan
@@ -218,8 +233,10 @@ class RunningExperiment:
         if not lost:
             self._lost_since_s, self.revoked = None, False
             return False
+
         if self._lost_since_s is None:
             self._lost_since_s = time_s
+        # True once only: the outputs are switched off once, not on every lost frame
         if self.revoked or time_s - self._lost_since_s < allowed_s:
             return False
         self.revoked = True
@@ -230,10 +247,11 @@ class Loop:
     """Processes every frame; keeps only the state that the next decision needs.
 
     Decisions use the frames' times. `clock` stamps actions, measures the age of a frame
-    and detects a silent camera. `whole` returns, after the pose was estimated, whether the
-    image was still complete; otherwise its pose is unknown. `pose_filter` filters poses before
-    the triggers. `inputs` returns the levels of the inputs. `identity_trackers` assigns
-    identities to several animals. `measuring` makes the measures of a new run.
+    and detects a silent camera. `is_intact` returns, after the pose was estimated, whether the
+    ring had not yet overwritten the image; if it had, the pose is unknown. `pose_filter`
+    filters poses before the triggers. `inputs` returns the levels of the inputs.
+    `identity_trackers` assigns identities to several animals. `measuring` makes the measures
+    of a new run.
     """
 
     def __init__(
@@ -244,14 +262,14 @@ class Loop:
         clock: Clock,
         write: Callable[[Entry], None],
         zero_ns: int,
-        whole: Callable[[Frame], bool] = lambda frame: True,
+        is_intact: Callable[[Frame], bool] = lambda frame: True,
         pose_filter: PoseFilter | None = None,
         inputs: Callable[[], Mapping[str, float]] = dict,
         identity_trackers: CameraIdentityTrackers | None = None,
         measuring: Callable[[], LiveMeasures] | None = None,
     ) -> None:
         self._estimator = estimator
-        self._whole = whole
+        self._is_intact = is_intact
         self._rules = rules
         self._deciding = deciding
         self._clock = clock
@@ -272,10 +290,10 @@ class Loop:
         """Whether an experiment runs."""
         return self._running is not None
 
-    def ask(self, triggers: Mapping[str, Trigger]) -> None:
+    def set_triggers(self, triggers: Mapping[str, Trigger]) -> None:
         """Evaluate these triggers from the next frame on; they must be new objects.
 
-        Measures begin again.
+        All state of earlier frames is discarded: measures, filters, identities.
         """
         self._measures = None
         if self._measuring is not None:
@@ -283,21 +301,21 @@ class Loop:
         self._measured_s = -inf
         self._evaluator.begin(triggers)
         self._evaluator.measures = self._measures or NO_MEASURES
-        self._pose_filter.forget()
-        self._identity_reporter.forget()
+        self._pose_filter.reset()
+        self._identity_reporter.reset()
         if self._identity_trackers is not None:
-            self._identity_trackers.forget()
+            self._identity_trackers.reset()
 
-    def set_identity(self, camera: str, exchanged: tuple[int, int] | None) -> None:
-        """Confirm the identities of a camera's animals, or exchange two of them."""
+    def set_identity(self, camera: str, swapped: tuple[int, int] | None) -> None:
+        """Confirm the identities of a camera's animals, or swap two of them."""
         if self._identity_trackers is not None:
-            self._identity_trackers.say(camera, exchanged)
+            self._identity_trackers.correct(camera, swapped)
 
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: OutputBank
     ) -> None:
         """Start an experiment; `triggers` are new objects."""
-        self.ask(triggers)
+        self.set_triggers(triggers)
         named = triggers_of(experiment)
         self._running = RunningExperiment(PlanRunner(experiment.plan()), bank, named)
         self._running.last_frame_ns = self._clock.now_ns()
@@ -317,63 +335,82 @@ class Loop:
 
     def step(self, frame: Frame) -> Step:
         """Process one frame, from image to written output."""
-        return self.together([frame])[0]
+        return self.process_batch([frame])[0]
 
-    def together(self, frames: Sequence[Frame]) -> list[Step]:
+    def process_batch(self, frames: Sequence[Frame]) -> list[Step]:
         """Process frames of several cameras; their poses are estimated as one batch."""
         images, cameras = [f.image for f in frames], [f.camera for f in frames]
         poses = self._estimator.estimate(images, cameras)
-        return [self._take(*pair) for pair in zip(frames, poses, strict=True)]
+        return [
+            self._process(frame, pose)
+            for frame, pose in zip(frames, poses, strict=True)
+        ]
 
-    def _take(self, frame: Frame, pose: Pose) -> Step:
-        if not self._whole(frame):
-            pose = pose.unknown()
-        if self._identity_trackers is not None:
-            pose = self._identity_trackers.tell(frame, pose)
+    def _process(self, frame: Frame, pose: Pose) -> Step:
+        """Take one frame from its estimated pose to written outputs and its record.
+
+        The order is that of urgency: decision and outputs first, then measures and record.
+        """
+        pose = self._identified(frame, pose)
         posed_ns = self._clock.now_ns()
         time_s = (frame.time_ns - self._zero_ns) / 1e9
         if pose.identity:
             self._note_identities(frame.camera, pose, time_s)
+
+        # Age on the monotonic clock, not the number of frames in between: a queue that grows
+        # anywhere before this line, the driver's included, is noticed here.
+        age_ns = posed_ns - frame.time_ns
         limit_ns = self._rules.max_age_ms * 1e6
-        too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
+        too_old = bool(limit_ns and age_ns > limit_ns)
+
+        is_deciding = frame.camera == self._deciding
+        running = self._running if is_deciding else None
+        # a fault from before this frame has its note already
+        reported_fault = running.bank.fault if running is not None else ""
+
         filtered, inputs = FilteredPose(pose), self._inputs()
         answers: Answers = {}
-        done = _Done(posed_ns)
-        running = self._running if frame.camera == self._deciding else None
-        noted = running.bank.fault if running is not None else ""
+        decision = _Decision(posed_ns)
         failure: Exception | None = None
         try:
-            age_s = (posed_ns - frame.time_ns) / 1e9
-            filtered = self._pose_filter.see(frame.camera, pose, time_s, age_s)
-            if self._measures is not None and frame.camera == self._deciding:
+            filtered = self._pose_filter.filter(
+                frame.camera, pose, time_s, age_ns / 1e9
+            )
+            if self._measures is not None and is_deciding:
                 self._measures.defer(time_s, pose, filtered.flags)
-            self._evaluator.ask(
+            self._evaluator.evaluate(
                 answers, frame.camera, filtered, time_s, too_old, inputs
             )
             if running is not None:
                 running.last_frame_ns, running.silent = posed_ns, False
                 running.stops = self._stops(time_s)
-                if running.stops:  # nothing is switched on any more
-                    done = _Done(posed_ns, status=running.status)
+                # the frame that ends the experiment switches nothing on any more
+                if running.stops:
+                    decision = _Decision(posed_ns, status=running.status)
                 else:
-                    done = self._decided(running, frame.index, time_s, too_old, inputs)
+                    decision = self._decide(
+                        running, frame.index, time_s, too_old, inputs
+                    )
         except Exception as error:
+            # kept, not raised: the frame that failed is the one that the record must show
             failure = error
-        unmeasured = self._take_in_measures()
-        failure = failure or unmeasured
+
+        measures_failure = self._update_measures()
+        failure = failure or measures_failure
+
         step = Step(
             frame.camera,
             frame.index,
             frame.time_ns,
             frame.arrived_ns,
             posed_ns,
-            done.decided_ns,
-            done.written_ns,
+            decision.decided_ns,
+            decision.written_ns,
             pose,
             answers,
-            done.commands,
-            done.status,
-            done.lost,
+            decision.commands,
+            decision.status,
+            decision.lost,
             too_old,
             {**filtered.flags, **self._evaluator.held},
             filtered.pose if filtered.changed else None,
@@ -381,24 +418,36 @@ class Loop:
             inputs,
         )
         self._write(step)
+
         if failure is not None:
-            self._break_off(failure, noted)
+            self._break_off(failure, reported_fault)
         elif running is not None:
-            self._end_in_time(running, time_s)
-        if frame.camera == self._deciding and time_s - self._measured_s >= MEASURED_S:
+            self._end_if_due(running, time_s)
+
+        if is_deciding and time_s - self._measured_s >= MEASURED_S:
             self._measured_s = time_s
+            # `self._running`, not `running`: the experiment may have ended just now
             self._write_measures(self._running.bank if self._running else None)
         return step
 
+    def _identified(self, frame: Frame, pose: Pose) -> Pose:
+        """Return the pose with its animals in the order of their names; unknown if torn."""
+        # Only after the estimation: the image lies in the ring, which the camera overwrites.
+        if not self._is_intact(frame):
+            pose = pose.unknown()
+        if self._identity_trackers is not None:
+            pose = self._identity_trackers.update(frame, pose)
+        return pose
+
     def _note_identities(self, camera: str, pose: Pose, time_s: float) -> None:
-        for sentence in self._identity_reporter.news(camera, pose, time_s):
+        for sentence in self._identity_reporter.changes(camera, pose, time_s):
             self._note("identity", sentence)
 
-    def _take_in_measures(self) -> Exception | None:
-        """Take the frame into the measures, if nothing has read them; return an error."""
+    def _update_measures(self) -> Exception | None:
+        """Add the frame to the measures unless a trigger has read them; return an error."""
         try:
             if self._measures is not None:
-                self._measures.take_in()
+                self._measures.update()
         except Exception as error:
             return error
         return None
@@ -415,16 +464,19 @@ class Loop:
             return None
         if running is None or running.silent:
             return None
+
         patience_ns = round(self._rules.patience_s * 1e9)
         now_ns = self._clock.now_ns()
         if now_ns - running.last_frame_ns < patience_ns:
             return running.last_frame_ns + patience_ns
+
+        # `silent` until the next frame: outputs are switched off once, not on every call
         running.silent = True
         running.bank.all_off(now_ns, "silence")
         self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
         return None
 
-    def _end_in_time(self, running: RunningExperiment, time_s: float) -> None:
+    def _end_if_due(self, running: RunningExperiment, time_s: float) -> None:
         limit_s = self._rules.exp_time_s
         if running.stepper.finished:
             self.end("finished", "finished")
@@ -437,7 +489,7 @@ class Loop:
     def _stops(self, time_s: float) -> bool:
         """Return whether STOP_TRIGGER is true: the experiment ends with this frame."""
         name = self._rules.stop_trigger
-        return bool(name and self._evaluator.known(time_s, [name])[name])
+        return bool(name and self._evaluator.recent_answers(time_s, [name])[name])
 
     def _write_measures(self, bank: OutputBank | None) -> None:
         """Write the measures so far; those of the outputs during an experiment only."""
@@ -463,68 +515,80 @@ class Loop:
             self._write_measures(bank)
             self._measures.live.ended = True
 
-    def _decided(
+    def _decide(
         self,
         running: RunningExperiment,
         index: int,
         time_s: float,
         too_old: bool,
         inputs: Mapping[str, float],
-    ) -> "_Done":
+    ) -> "_Decision":
+        """Step the plan with what is known, and apply its commands."""
         if running.bank.fault:
             raise DeviceError(running.bank.fault)
-        everything = self._evaluator.known(time_s)
+        answers = self._evaluator.recent_answers(time_s)
+
+        # Before the plan: a plan that waits for a trigger would keep its output on while
+        # the animal is lost.
+        lost = any(answers[name] is None for name in running.named)
+        if running.update_permit(lost, time_s, self._rules.lost_ms / 1e3):
+            running.bank.all_off(self._clock.now_ns(), "lost")
+            why = "lost: outputs are off until the experiment switches them on again"
+            self._note("tracking", why)
+
         observation = Observation(
             time_s,
-            everything,
+            answers,
             self._evaluator.poses,
             inputs=inputs,
             behaviours=self._evaluator.behaviours(time_s),
             measures=self._evaluator.measures,
         )
-        lost = any(everything[name] is None for name in running.named)
-        if running.loses(lost, time_s, self._rules.lost_ms / 1e3):
-            running.bank.all_off(self._clock.now_ns(), "lost")
-            why = "lost: outputs are off until the experiment switches them on again"
-            self._note("tracking", why)
         try:
             commands = running.stepper.step(observation)
         except Exception as error:
             _add_place(error, f"[Experiment {self._rules.exp_name}]")
             raise
         running.began_s = min(running.began_s, time_s)
+
         decided_ns = self._clock.now_ns()
         written_ns = 0
         if commands:
+            # The intent goes into the journal before the outputs change: after a crash the
+            # record shows what may have been written.
             self._write(Intent(index, decided_ns, commands))
-            lost_now = "the animal is lost" if running.revoked else ""
-            why = "the frame is too old" if too_old else lost_now
+            why_lost = "the animal is lost" if running.revoked else ""
+            only_lower = "the frame is too old" if too_old else why_lost
             bank = running.bank
-            written_ns = bank.apply(commands, decided_ns, only_lower=why) or 0
+            written_ns = bank.apply(commands, decided_ns, only_lower=only_lower) or 0
             texts = [it.text for it in commands if isinstance(it, Mark) and it.text]
             running.status = texts[-1] if texts else running.status
-        return _Done(decided_ns, written_ns, commands, running.status, lost)
+        return _Decision(decided_ns, written_ns, commands, running.status, lost)
 
-    def _break_off(self, error: Exception, noted: str) -> None:
+    def _break_off(self, error: Exception, reported_fault: str) -> None:
         """End the experiment because of an error of a plan, a trigger or an output.
 
-        After an output's error triggers are still evaluated. `noted` is the fault of the
-        outputs that was written as a note already.
+        `reported_fault` is the fault of the outputs that was written as a note already.
         """
         notes: Sequence[str] = getattr(error, "__notes__", ())
         text = str(error)
         if isinstance(error, ExperimentError) and notes:
             text = notes[-1]
-        fault = self._running.bank.fault if self._running is not None else ""
+        # other errors are bugs, of a plug-in or ours: their place is needed to fix them
         if not isinstance(error, DeepLabStreamError):
             text = "".join(traceback.format_exception(error)).strip()
+
+        # After an error of an output triggers are still evaluated; a trigger that failed
+        # would fail again on every frame.
+        fault = self._running.bank.fault if self._running is not None else ""
         if not fault or text != fault:
             self._evaluator.begin({})
+
         try:
             self.end(f"failed: {str(error) or type(error).__name__}", "error")
         except DeepLabStreamError as another:
             text += f"\n{another}"
-        if not noted or text != noted:
+        if not reported_fault or text != reported_fault:
             self._note("error", text)
 
     def _note(self, kind: str, text: str) -> None:
@@ -546,7 +610,7 @@ def _add_place(error: Exception, section: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _Decision:
     """Result of the decision on one frame."""
 
     decided_ns: int
@@ -567,5 +631,5 @@ def run(
         if not ready:
             loop.idle()
         else:
-            for step in loop.together(ready):
+            for step in loop.process_batch(ready):
                 watch(step)

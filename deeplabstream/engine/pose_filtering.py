@@ -22,7 +22,7 @@ from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.tracking import Tracking
 
 Points = NDArray[np.float32]
-"""(animal, bodypart, 2); NaN: not seen."""
+"""(animal, bodypart, 2); NaN: not detected."""
 Lengths = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 """(animal, bodypart)."""
@@ -31,8 +31,8 @@ Mask = NDArray[np.bool_]
 class OutlierFilter:
     """Outlier filter of one camera, with the last accepted position of each point.
 
-    A point is rejected when it is farther from there than it can have moved since. That
-    distance grows with time, so a correct point is accepted again. Of an edge that is too
+    A point is rejected when it is farther from that position than it can have moved since.
+    That distance grows with time, so a correct point is accepted again. Of an edge that is too
     short or too long, the end that violates more edges is rejected. If both violate as many,
     the end with the lower confidence is rejected.
     """
@@ -42,7 +42,7 @@ class OutlierFilter:
         self._hold_s = rules.hold_ms / 1e3 or -1.0
         self._edge_limits = _EdgeLimits(rules)
         self._shape: tuple[int, ...] = ()
-        self._places: Points
+        self._accepted: Points
         self._measured: Lengths
         self._times: Lengths
 
@@ -59,85 +59,97 @@ class OutlierFilter:
         measured = points.astype(np.float64)
         if self._rules.unit == "mm" and calibration is not None:
             measured = calibration.to_mm(points)
-        away_s = time_s - self._times
-        jumped = self._jumped(measured, away_s)
+
+        # Speed first: a point that jumped must not make its neighbours' edges look wrong.
+        since_accepted_s = time_s - self._times
+        jumped = self._jumped(measured, since_accepted_s)
         measured[jumped] = np.nan
-        bent = self._edge_limits.spoilt(seen, measured)
-        points[jumped | bent] = np.nan
-        believed = np.isfinite(points[..., 0])
-        self._places[believed] = points[believed]
-        self._measured[believed] = measured[believed]
-        self._times[believed] = time_s
-        held = ~believed & (away_s <= self._hold_s)
-        points[held] = self._places[held]
-        what = {"jump": jumped, "bone": bent, "held": held}
-        return points, dict(_flags_of(seen.names, what))
+        bad_edge = self._edge_limits.rejected_points(seen, measured)
+        points[jumped | bad_edge] = np.nan
+
+        accepted = np.isfinite(points[..., 0])
+        self._accepted[accepted] = points[accepted]
+        self._measured[accepted] = measured[accepted]
+        self._times[accepted] = time_s
+
+        # A held point keeps the time of its last acceptance: it is not held for ever.
+        held = ~accepted & (since_accepted_s <= self._hold_s)
+        points[held] = self._accepted[held]
+        masks = {"jump": jumped, "bone": bad_edge, "held": held}
+        return points, dict(_flags_of(seen.names, masks))
 
     def _begin(self, points: Points) -> None:
         self._shape = points.shape
-        self._places = np.full_like(points, np.nan)
+        self._accepted = np.full_like(points, np.nan)
         self._measured = np.full(points.shape, np.nan)
         self._times = np.full(points.shape[:2], -np.inf)
 
-    def _jumped(self, measured: Lengths, away_s: Lengths) -> Mask:
+    def _jumped(self, measured: Lengths, since_accepted_s: Lengths) -> Mask:
         if not self._rules.max_speed:
-            return np.zeros(away_s.shape, np.bool_)
+            return np.zeros(since_accepted_s.shape, np.bool_)
         step = measured - self._measured
-        gone = np.hypot(step[..., 0], step[..., 1])
-        return np.asarray(gone > self._rules.max_speed * away_s)
+        distance = np.hypot(step[..., 0], step[..., 1])
+        return np.asarray(distance > self._rules.max_speed * since_accepted_s)
 
 
 class _EdgeLimits:
-    """The edges that the settings measure."""
+    """Limits of the lengths of skeleton edges."""
 
     def __init__(self, rules: Tracking) -> None:
         self._edge_limits = rules.bones
 
-    def spoilt(self, seen: Pose, measured: Lengths) -> Mask:
-        """Return the points to refuse; `measured` (animal, bodypart, 2) has NaN for none."""
-        refused = np.zeros(measured.shape[:2], np.bool_)
+    def rejected_points(self, seen: Pose, measured: Lengths) -> Mask:
+        """Return the points to reject; `measured` (animal, bodypart, 2), NaN: unknown."""
+        rejected = np.zeros(measured.shape[:2], np.bool_)
         if self._edge_limits:
             ends = [
                 seen.skeleton.indices((edge.one, edge.other))
                 for edge in self._edge_limits
             ]
-            for animal, places in enumerate(measured.tolist()):
-                sure: list[float] = seen.confidence[animal].tolist()
-                while (worst := self._worst(ends, places, sure)) is not None:
-                    refused[animal, worst] = True
-                    places[worst] = [nan, nan]
-        return refused
+            for animal, positions in enumerate(measured.tolist()):
+                confidence: list[float] = seen.confidence[animal].tolist()
+                # One at a time: without the worst point, the other edges may be right.
+                while (worst := self._worst(ends, positions, confidence)) is not None:
+                    rejected[animal, worst] = True
+                    positions[worst] = [nan, nan]
+        return rejected
 
     def _worst(
-        self, ends: list[list[int]], places: list[list[float]], sure: list[float]
+        self,
+        ends: list[list[int]],
+        positions: list[list[float]],
+        confidence: list[float],
     ) -> int | None:
-        spoils: Counter[int] = Counter()
+        """Return the point with the most violated edges; None: no edge is violated."""
+        violations: Counter[int] = Counter()
         for (one, other), edge in zip(ends, self._edge_limits, strict=True):
-            length = dist(places[one], places[other])
+            length = dist(positions[one], positions[other])  # NaN violates no limit
             if length < edge.shortest or length > edge.longest:
-                spoils.update((one, other))
-        if not spoils:
+                violations.update((one, other))
+        if not violations:
             return None
-        return max(spoils, key=lambda part: (spoils[part], -sure[part]))
+        return max(violations, key=lambda part: (violations[part], -confidence[part]))
 
 
 def _flags_of(
-    names: tuple[str, ...], what: Mapping[str, Mask]
+    names: tuple[str, ...], masks: Mapping[str, Mask]
 ) -> Iterator[tuple[str, str]]:
-    found = {word: mask.ravel().tolist() for word, mask in what.items() if mask.any()}
-    if found:
-        for place, name in enumerate(names):
-            words = [word for word, mask in found.items() if mask[place]]
-            if words:
-                yield name, "+".join(words)
+    """Yield the name of each changed point, and what was done to it."""
+    # most frames change nothing: they must not pay for a loop over the points
+    used = {flag: mask.ravel().tolist() for flag, mask in masks.items() if mask.any()}
+    if used:
+        for index, name in enumerate(names):
+            flags = [flag for flag, mask in used.items() if mask[index]]
+            if flags:
+                yield name, "+".join(flags)
 
 
 EVERY = "every point"
-"""Under this name the record says what was done to all points of a frame."""
+"""Key of the flags that apply to all points of a frame."""
 
 
 class PointSmoother:
-    """The filters of one camera."""
+    """Smoothing (one-euro filter) and motion prediction of the points of one camera."""
 
     def __init__(self, rules: Tracking) -> None:
         self._smoothing = None
@@ -146,26 +158,26 @@ class PointSmoother:
         self._prediction = MotionPredictor() if rules.predict else None
         self._acts_after_s = rules.acts_after_ms / 1e3
         steps = [("smoothed", self._smoothing), ("predicted", self._prediction)]
-        self._done = {EVERY: "+".join(word for word, step in steps if step)}
+        self._flags = {EVERY: "+".join(name for name, step in steps if step)}
 
     def step(
         self, points: NDArray[np.float32], time_s: float, age_s: float
     ) -> tuple[NDArray[np.float32], dict[str, str]]:
-        """Return the points to see, NaN where they were, and what was done to them."""
+        """Return the filtered points, NaN where they were NaN, and the flags."""
         if self._smoothing is not None:
             points = self._smoothing.step(points, time_s)
         if self._prediction is not None:
             ahead_s = age_s + self._acts_after_s
             points = self._prediction.step(points, time_s, ahead_s)
-        return points, self._done
+        return points, self._flags
 
 
 @dataclass(frozen=True, slots=True)
 class FilteredPose:
-    """One frame as triggers see it."""
+    """Pose of one frame after filtering, as triggers get it."""
 
     pose: Pose
-    """In px; NaN where nothing is known."""
+    """In px; NaN: unknown."""
     on_floor: Pose | None = None
     """The same in mm; None: the camera has no calibration."""
     flags: Mapping[str, str] = field(default_factory=dict)
@@ -179,7 +191,7 @@ class FilteredPose:
 
     @property
     def changed(self) -> bool:
-        """Whether it is something else than the pose above the threshold."""
+        """Whether it differs from the pose above the threshold."""
         return bool(self.flags)
 
 
@@ -201,7 +213,7 @@ class BehaviourSource(Protocol):
 
 
 class PoseFilter:
-    """Filters the poses of a run, with a state per camera. `forget` before a new run."""
+    """Filters the poses of a run, with a state per camera. `reset` before a new run."""
 
     def __init__(
         self,
@@ -215,61 +227,65 @@ class PoseFilter:
         self._rules = rules or {}
         self._calibrations = calibrations or {}
         self._classifiers = classifiers or {}
-        self._gates: dict[str, OutlierFilter | None] = {}
-        self._filters: dict[str, PointSmoother | None] = {}
+        self._outlier_filters: dict[str, OutlierFilter | None] = {}
+        self._smoothers: dict[str, PointSmoother | None] = {}
 
-    def forget(self) -> None:
-        """Forget all that was seen."""
-        self._gates.clear()
-        self._filters.clear()
+    def reset(self) -> None:
+        """Discard the state of all cameras."""
+        self._outlier_filters.clear()
+        self._smoothers.clear()
         for classifiers in self._classifiers.values():
             for classifier in classifiers:
                 classifier.reset()
 
-    def see(
+    def filter(
         self, camera: str, pose: Pose, time_s: float, age_s: float = 0.0
     ) -> FilteredPose:
-        """Return what triggers see of the network's pose of one frame.
+        """Return the filtered pose of the network's pose of one frame.
 
-        `age_s` is how long ago it was exposed.
+        `age_s` is the time since its exposure.
         """
         seen, flags = pose.seen(self._thresholds.of(camera)), dict[str, str]()
-        if pose.identity and identity_switched(
-            pose.identity
-        ):  # what was followed was another animal
-            self._gates.pop(camera, None)
-            self._filters.pop(camera, None)
+        # after a swap the state of each animal's filters is that of another animal
+        if pose.identity and identity_switched(pose.identity):
+            self._outlier_filters.pop(camera, None)
+            self._smoothers.pop(camera, None)
+
         calibration = self._calibrations.get(camera)
-        if gate := self._gate(camera):
-            points, flags = gate.filter(seen, time_s, calibration)
+        if outlier_filter := self._outlier_filter(camera):
+            points, flags = outlier_filter.filter(seen, time_s, calibration)
             seen = pose.moved(points)
-        if motion := self._motion(camera):
-            points, done = motion.step(seen.points, time_s, age_s)
+
+        # after the outliers: smoothing would spread a jump over the frames that follow
+        if smoother := self._smoother(camera):
+            points, applied = smoother.step(seen.points, time_s, age_s)
             seen = pose.moved(points)
-            flags = {**flags, **done}
+            flags = {**flags, **applied}
+
         on_floor = None
         if calibration is not None:
-            places = calibration.to_mm(seen.points).astype(np.float32)
-            on_floor = pose.moved(places)
+            on_floor = pose.moved(calibration.to_mm(seen.points).astype(np.float32))
         filtered = FilteredPose(seen, on_floor, flags)
+
         behaviours: dict[str, float] = {}
         for classifier in self._classifiers.get(camera, ()):
             behaviours |= classifier.classify(filtered.in_unit(classifier.unit), time_s)
         return replace(filtered, behaviours=behaviours) if behaviours else filtered
 
-    def _motion(self, camera: str) -> PointSmoother | None:
-        if camera not in self._filters:
+    def _smoother(self, camera: str) -> PointSmoother | None:
+        if camera not in self._smoothers:
             rules = self._rules.get(camera) or self._rules.get("")
             active = rules is not None and (rules.smooth_hz or rules.predict)
-            self._filters[camera] = PointSmoother(rules) if rules and active else None
-        return self._filters[camera]
+            self._smoothers[camera] = PointSmoother(rules) if rules and active else None
+        return self._smoothers[camera]
 
-    def _gate(self, camera: str) -> OutlierFilter | None:
-        if camera not in self._gates:
+    def _outlier_filter(self, camera: str) -> OutlierFilter | None:
+        if camera not in self._outlier_filters:
             rules = self._rules.get(camera) or self._rules.get("")
             active = rules is not None and rules.active
-            self._gates[camera] = OutlierFilter(rules) if rules and active else None
-        return self._gates[camera]
+            outlier_filter = OutlierFilter(rules) if rules and active else None
+            self._outlier_filters[camera] = outlier_filter
+        return self._outlier_filters[camera]
 
 
 def pose_filter_of(

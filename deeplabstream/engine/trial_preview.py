@@ -34,19 +34,19 @@ class Row:
     """Outputs that are on, and since when."""
 
     @property
-    def words(self) -> str:
+    def outputs_text(self) -> str:
         """Outputs that switch on; equal neighbours are counted."""
-        counted = [(each, len([*group])) for each, group in groupby(self.outputs)]
-        return ", ".join(f"{n} × ({each})" if n > 1 else each for each, n in counted)
+        counted = [(output, len([*same])) for output, same in groupby(self.outputs)]
+        return ", ".join(f"{n} × ({text})" if n > 1 else text for text, n in counted)
 
-    def take(self, command: Command, now_s: float) -> None:
-        """Add what an output does."""
+    def add(self, command: Command, now_s: float) -> None:
+        """Add what a command does to an output."""
         match command:
             case Pulse(output, seconds):
                 self.outputs.append(f"{output} {_s(seconds)}")
             case Train(output, frequency, width_s, count):
-                each = f"{count} × {width_s * 1000:.3g} ms at {frequency:g} Hz"
-                self.outputs.append(f"{output} {each}")
+                pulses = f"{count} × {width_s * 1000:.3g} ms at {frequency:g} Hz"
+                self.outputs.append(f"{output} {pulses}")
             case Set(output, level) if level > 0:
                 self.open.setdefault(output, now_s)
 
@@ -64,7 +64,9 @@ class _ImmediateObservation(Observation):
         return self._left()
 
 
-class _Any(dict[str, Any]):
+class _SameForAll(dict[str, Any]):
+    """Mapping with one value for every key."""
+
     def __init__(self, value: object) -> None:
         self._value = value
 
@@ -72,26 +74,30 @@ class _Any(dict[str, Any]):
         return self._value
 
 
-class _Animal:
-    """Leaves `STAYS_S` after the plan first asks whether a trigger fails."""
+class _ScriptedAnimal:
+    """Satisfies every trigger; leaves `STAYS_S` after the plan begins to wait for that."""
 
     def __init__(self, period_s: float) -> None:
         self._frames = round(STAYS_S / period_s)
-        self._watched = 0
-        self._now = self._last = -1
+        self._waited_frames = 0
+        self._index = self._last_checked_index = -1
 
     def frame(self, index: int, time_s: float) -> Observation:
-        self._now = index
-        seen = _ImmediateObservation(time_s, _Any(True), {}, _Any(1.0), _Any(1.0))
+        self._index = index
+        seen = _ImmediateObservation(
+            time_s, _SameForAll(True), {}, _SameForAll(1.0), _SameForAll(1.0)
+        )
         object.__setattr__(seen, "_left", self.left)
         return seen
 
     def left(self) -> bool:
-        if self._now - self._last > 1:
-            self._watched = 0
-        self._watched += self._now != self._last
-        self._last = self._now
-        return self._watched > self._frames
+        """Whether it has left; each frame on which the plan checks this counts."""
+        # a gap: the plan waits for something new, and so the stay begins again
+        if self._index - self._last_checked_index > 1:
+            self._waited_frames = 0
+        self._waited_frames += self._index != self._last_checked_index
+        self._last_checked_index = self._index
+        return self._waited_frames > self._frames
 
 
 def preview_trials(
@@ -102,29 +108,34 @@ def preview_trials(
     `limit_s`: seconds after which any experiment ends, 0: when it does by itself. The last
     row says how it ended. ExperimentError: the plan needs a real animal.
     """
-    stepper, animal = PlanRunner(experiment.plan()), _Animal(1 / rate)
+    stepper, animal = PlanRunner(experiment.plan()), _ScriptedAnimal(1 / rate)
     rows: list[Row] = []
-    told, index, time_s = 0, 0, 0.0
+    n_rows, index, time_s = 0, 0, 0.0
     end_s = limit_s or _LONGEST_S
-    while told < MOST_ROWS and time_s < end_s:
+    while n_rows < MOST_ROWS and time_s < end_s:
         for command in _commands(stepper, animal.frame(index, time_s)):
             _note(rows, command, time_s)
+
+        # a row whose output is still on waits: its duration is not known yet
         while len(rows) > 1 and not rows[0].open:
             yield rows.pop(0)
-            told += 1
+            n_rows += 1
+
         if stepper.finished:
             break
         index += 1
         time_s = index / rate
         if index % _YIELD_EVERY == 0:
             yield None
-    for row in rows if told < MOST_ROWS else ():
+
+    for row in rows if n_rows < MOST_ROWS else ():
         for output in list(row.open):
             _close(rows, output, time_s)
         yield row
+
     if stepper.finished:
         yield Row(time_s, "it ends")
-    elif told >= MOST_ROWS:
+    elif n_rows >= MOST_ROWS:
         yield Row(time_s, "and so on")
     else:
         yield Row(time_s, "EXP_TIME_S ends it" if limit_s else "and so on")
@@ -149,7 +160,7 @@ def _note(rows: list[Row], command: Command, now_s: float) -> None:
         case _:
             if not rows or (rows[-1].outputs and not rows[-1].text):
                 rows.append(Row(now_s, ""))
-            rows[-1].take(command, now_s)
+            rows[-1].add(command, now_s)
 
 
 def _close(rows: list[Row], output: str, now_s: float) -> None:

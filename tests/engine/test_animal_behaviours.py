@@ -72,7 +72,7 @@ def test_each_trigger_hears_of_its_own_animal() -> None:
         pose = Pose(
             PAIR, points.astype(np.float32), np.ones((2, 4), np.float32), identity
         )
-        told = seeing.see("arena", pose, time_s).behaviours
+        told = seeing.filter("arena", pose, time_s).behaviours
         known = TriggerContext(behaviours=told)
         answers = {n: each.answer(known, time_s) for n, each in triggers.items()}  # type: ignore[attr-defined]
         if index == 43:

@@ -50,7 +50,7 @@ def pose(*words: str, sure: float = 1.0) -> Pose:
 
 def said(*poses: Pose) -> list[str]:
     whereabouts = IdentityReporter()
-    told = [each for pose in poses for each in whereabouts.news("top", pose, 1.0)]
+    told = [each for pose in poses for each in whereabouts.changes("top", pose, 1.0)]
     return [each.removeprefix("[Camera top] 1.000 s: ") for each in told]
 
 
@@ -123,8 +123,8 @@ def test_a_camera_that_saw_nobody_is_no_harm(camera: str) -> None:
     from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 
     identities = CameraIdentityTrackers(NAMES, Thresholds(0.5), IdentitySettings())
-    identities.say(camera, None)
-    assert identities._of == {}
+    identities.correct(camera, None)
+    assert identities._trackers == {}
 
 
 @pytest.mark.parametrize("apart_px", [67.0, 0.0])
@@ -148,7 +148,7 @@ def test_triggers_are_unknown_while_identity_is_ambiguous_and_only_then(
     ambiguous, unknown = 0, {"near": 0, "left": 0}
     for index, (time_s, image, raw, _) in enumerate(found.frames(300)):
         at_ns = int(time_s * 1e9)
-        pose = trackers.tell(Frame("top", index, at_ns, at_ns, image), raw)
+        pose = trackers.update(Frame("top", index, at_ns, at_ns, image), raw)
         ambiguous += pose.is_ambiguous(1)
         answers = {"near": near.answer(pose, time_s), "left": left.answer(pose, time_s)}
         for name, answer in answers.items():

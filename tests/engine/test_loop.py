@@ -75,7 +75,7 @@ def test_a_combination_sees_the_answers_of_its_own_frame() -> None:
     with rig([OUT, IN, LOST, OUT]) as it:
         place: Any = {"bodyparts": ("snout",), "region": Circle(50, 50, 9)}
         away: Any = {"trigger": "inside"}
-        it.loop.ask({"away": Not(**away), "inside": InsideRegion(**place)})
+        it.loop.set_triggers({"away": Not(**away), "inside": InsideRegion(**place)})
         it.show(4)
         answers = [(s.triggers["inside"], s.triggers["away"]) for s in it.steps]
         known = [(False, True), (True, False)]

@@ -29,15 +29,15 @@ def filter_with(**rules: float) -> PoseFilter:
 
 def test_without_rules_only_the_threshold_counts() -> None:
     pose_filter = PoseFilter(Thresholds(0.5))
-    filtered = pose_filter.see("top", pose((1, 2), (3, 4), sure=0.4), 0.0)
+    filtered = pose_filter.filter("top", pose((1, 2), (3, 4), sure=0.4), 0.0)
     assert np.isnan(filtered.pose.points).all()
     assert not filtered.changed
 
 
 def test_a_point_that_can_not_have_gone_so_far_is_refused() -> None:
     pose_filter = filter_with(max_speed=1000)
-    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
-    filtered = pose_filter.see("top", pose((15, 10), (150, 50)), 0.01)
+    pose_filter.filter("top", pose((10, 10), (50, 50)), 0.0)
+    filtered = pose_filter.filter("top", pose((15, 10), (150, 50)), 0.01)
     assert filtered.flags == {"tail": "jump"}
     assert np.isnan(filtered.pose.points[0, 1]).all()
     assert filtered.pose.points[0, 0].tolist() == [15, 10]
@@ -45,9 +45,9 @@ def test_a_point_that_can_not_have_gone_so_far_is_refused() -> None:
 
 def test_a_refused_point_that_was_right_is_believed_in_time() -> None:
     pose_filter = filter_with(max_speed=1000)
-    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
+    pose_filter.filter("top", pose((10, 10), (50, 50)), 0.0)
     refused = [
-        "tail" in pose_filter.see("top", pose((10, 10), (150, 50)), n / 100).flags
+        "tail" in pose_filter.filter("top", pose((10, 10), (150, 50)), n / 100).flags
         for n in range(1, 12)
     ]
     assert refused == [True] * 9 + [False] * 2
@@ -55,34 +55,34 @@ def test_a_refused_point_that_was_right_is_believed_in_time() -> None:
 
 def test_the_limit_goes_by_time_not_by_frames() -> None:
     pose_filter = filter_with(max_speed=1000)
-    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
-    assert not pose_filter.see("top", pose((90, 10), (50, 50)), 0.1).flags
+    pose_filter.filter("top", pose((10, 10), (50, 50)), 0.0)
+    assert not pose_filter.filter("top", pose((90, 10), (50, 50)), 0.1).flags
 
 
 def test_a_missing_point_is_held_and_then_unknown() -> None:
     pose_filter = filter_with(hold_ms=50)
-    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
+    pose_filter.filter("top", pose((10, 10), (50, 50)), 0.0)
     gone = pose((0, 0), (0, 0), sure=0.1)
-    held = pose_filter.see("top", gone, 0.05)
+    held = pose_filter.filter("top", gone, 0.05)
     assert held.flags == {"snout": "held", "tail": "held"}
     assert held.pose.points[0, 1].tolist() == [50, 50]
-    assert np.isnan(pose_filter.see("top", gone, 0.06).pose.points).all()
+    assert np.isnan(pose_filter.filter("top", gone, 0.06).pose.points).all()
 
 
 def test_a_refused_point_may_be_held_too() -> None:
     pose_filter = filter_with(hold_ms=50, max_speed=1000)
-    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
-    filtered = pose_filter.see("top", pose((10, 10), (250, 50)), 0.01)
+    pose_filter.filter("top", pose((10, 10), (50, 50)), 0.0)
+    filtered = pose_filter.filter("top", pose((10, 10), (250, 50)), 0.01)
     assert filtered.flags == {"tail": "jump+held"}
     assert filtered.pose.points[0, 1].tolist() == [50, 50]
 
 
 def test_cameras_have_memories_of_their_own_and_forget() -> None:
     pose_filter = filter_with(max_speed=1000)
-    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
-    assert not pose_filter.see("side", pose((300, 10), (350, 50)), 0.01).flags
-    pose_filter.forget()
-    assert not pose_filter.see("top", pose((300, 10), (350, 50)), 0.02).flags
+    pose_filter.filter("top", pose((10, 10), (50, 50)), 0.0)
+    assert not pose_filter.filter("side", pose((300, 10), (350, 50)), 0.01).flags
+    pose_filter.reset()
+    assert not pose_filter.filter("top", pose((300, 10), (350, 50)), 0.02).flags
 
 
 def test_one_camera_may_have_rules_of_its_own() -> None:
@@ -90,10 +90,10 @@ def test_one_camera_may_have_rules_of_its_own() -> None:
     side = "[Camera side]\nKIND = SimulatedCamera\n"
     pose_filter = pose_filter_of(parse(CAMERA + side + words, Path()), Thresholds(0.5))
     for camera in ("top", "side"):
-        pose_filter.see(camera, pose((10, 10), (50, 50)), 0.0)
+        pose_filter.filter(camera, pose((10, 10), (50, 50)), 0.0)
     far = pose((300, 10), (50, 50))
-    assert not pose_filter.see("top", far, 0.01).flags
-    assert pose_filter.see("side", far, 0.01).flags == {"snout": "jump"}
+    assert not pose_filter.filter("top", far, 0.01).flags
+    assert pose_filter.filter("side", far, 0.01).flags == {"snout": "jump"}
 
 
 MM = "MM_PER_PIXEL = 0.5\n"
@@ -102,14 +102,14 @@ MM = "MM_PER_PIXEL = 0.5\n"
 def test_speeds_may_be_told_in_millimetres() -> None:
     words = "[Tracking]\nMAX_SPEED = 1000\nUNIT = mm\n"
     pose_filter = pose_filter_of(parse(CAMERA + MM + words, Path()), Thresholds(0.5))
-    pose_filter.see("top", pose((10, 10), (50, 50)), 0.0)
-    filtered = pose_filter.see("top", pose((28, 10), (72, 50)), 0.01)
+    pose_filter.filter("top", pose((10, 10), (50, 50)), 0.0)
+    filtered = pose_filter.filter("top", pose((28, 10), (72, 50)), 0.01)
     assert filtered.flags == {"tail": "jump"}  # 9 mm and 11 mm in 10 ms
 
 
 def test_triggers_may_be_told_in_millimetres() -> None:
     pose_filter = pose_filter_of(parse(CAMERA + MM, Path()), Thresholds(0.5))
-    filtered = pose_filter.see("top", pose((10, 20), (50, 60), sure=0.9), 0.0)
+    filtered = pose_filter.filter("top", pose((10, 20), (50, 60), sure=0.9), 0.0)
     assert filtered.in_unit("mm").points.tolist() == [[[5, 10], [25, 30]]]
     assert filtered.in_unit("px").points.tolist() == [[[10, 20], [50, 60]]]
 
@@ -151,7 +151,7 @@ def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
 
     def doubts(*points: Place, sure: tuple[float, ...] = (1, 1, 1)) -> object:
         there = np.array([points], np.float32)
-        return pose_filter.see(
+        return pose_filter.filter(
             "top", Pose(skeleton, there, np.array([sure], np.float32)), 0.0
         ).flags
 

@@ -166,7 +166,7 @@ def _next_analysis(
 ) -> None:
     settings = parse(DWELLS, Path())
     loop.end()
-    loop.ask(settings.new_triggers())
+    loop.set_triggers(settings.new_triggers())
     writer.entry(Note("analysis", "started", clock.now_ns()))
 
 

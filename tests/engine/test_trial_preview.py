@@ -48,7 +48,7 @@ def test_trials_come_in_the_order_of_a_run_with_that_seed(seed: int) -> None:
     assert [row.text for row in told] == [*done, "it ends"]
     for row in told[:-1]:
         after = ", puff 1 s" if "red" in row.text else ""
-        assert row.words == f"{row.text.split()[-1]} 10 s{after}"
+        assert row.outputs_text == f"{row.text.split()[-1]} 10 s{after}"
     pauses = [b.time_s - a.time_s for a, b in pairwise(told)]
     assert min(pauses[:-1]) >= 20, "a cue of 10 s and an interval of 10 s at least"
     assert len({round(pause) for pause in pauses}) > 5
@@ -69,9 +69,11 @@ def test_another_seed_is_another_order() -> None:
 def test_an_animal_stays_for_a_while_and_leaves() -> None:
     told = rows(Triggered(trigger="here", output="light", pulses=3, rest_s=0))
     assert [row.text for row in told] == ["pulse 1", "pulse 2", "pulse 3", "it ends"]
-    assert told[0].words == "light 0.5 s"
+    assert told[0].outputs_text == "light 0.5 s"
     dose = rows(Optogenetic(trigger="here", output="light", max_total_s=30))
-    assert dose[0].words == "light 3 s", "1 s at the least, and then it stays for 2"
+    assert dose[0].outputs_text == "light 3 s", (
+        "1 s at the least, and then it stays for 2"
+    )
 
 
 @settings
@@ -92,7 +94,7 @@ def test_what_never_ends_is_cut_and_a_time_limit_is_told() -> None:
     told = rows(Endless())
     assert len(told) == MOST_ROWS + 1
     assert told[-1].text == "and so on"
-    assert told[0].words == "2 × (light 0.1 s)"
+    assert told[0].outputs_text == "2 × (light 0.1 s)"
     assert rows(Endless(), limit_s=2.0)[-1].text == "EXP_TIME_S ends it"
 
 
@@ -107,7 +109,7 @@ class LeavesItOn(Experiment):
 
 
 def test_an_output_that_is_left_on_goes_off_with_the_end() -> None:
-    assert rows(LeavesItOn())[0].words == "light 1 s"
+    assert rows(LeavesItOn())[0].outputs_text == "light 1 s"
 
 
 def test_what_hangs_on_where_the_animal_is_can_not_be_told() -> None:

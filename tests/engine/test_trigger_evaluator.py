@@ -32,8 +32,8 @@ def test_a_behaviour_seen_by_another_camera_counts_until_it_is_stale() -> None:
 
     def ask(camera: str, time_s: float) -> dict[str, bool | None]:
         answers: dict[str, bool | None] = {}
-        filtered = pose_filter.see(camera, NOWHERE, time_s)
-        evaluator.ask(answers, camera, filtered, time_s, too_old=False)
+        filtered = pose_filter.filter(camera, NOWHERE, time_s)
+        evaluator.evaluate(answers, camera, filtered, time_s, too_old=False)
         return answers
 
     assert ask("top", 0.0) == {"walking": None}
@@ -49,8 +49,8 @@ def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
     evaluator.begin({"inside": inside})
     answers: dict[str, bool | None] = {}
     for time_s, too_old in ((0.0, False), (0.1, True)):
-        filtered = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, time_s)
-        evaluator.ask(answers, "top", filtered, time_s, too_old)
+        filtered = PoseFilter(Thresholds(0.5)).filter("top", NOWHERE, time_s)
+        evaluator.evaluate(answers, "top", filtered, time_s, too_old)
     assert answers == {"inside": None}
     assert evaluator.held == {}
 
@@ -63,9 +63,9 @@ class Faulty(InsideRegion):
 def test_an_error_in_a_trigger_names_its_section() -> None:
     evaluator = TriggerEvaluator("top", 0.5, lambda kind, text: None)
     evaluator.begin({"left": Faulty(bodyparts=("snout",), region="circle 0 0 9")})
-    filtered = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
+    filtered = PoseFilter(Thresholds(0.5)).filter("top", NOWHERE, 0.0)
     with pytest.raises(KeyError) as caught:
-        evaluator.ask({}, "top", filtered, 0.0, too_old=False)
+        evaluator.evaluate({}, "top", filtered, 0.0, too_old=False)
     assert caught.value.__notes__ == ["[Trigger left] failed: KeyError: 'snout'"]
 
 
@@ -83,8 +83,8 @@ def test_a_trigger_that_changes_its_lists_changes_no_answer() -> None:
     place = {"bodyparts": ("snout",), "region": "circle 0 0 9"}
     evaluator.begin({"first": Shifting(**place), "second": InsideRegion(**place)})
     answers: dict[str, bool | None] = {}
-    filtered = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, 0.0)
-    evaluator.ask(answers, "top", filtered, 0.0, too_old=False)
+    filtered = PoseFilter(Thresholds(0.5)).filter("top", NOWHERE, 0.0)
+    evaluator.evaluate(answers, "top", filtered, 0.0, too_old=False)
     assert answers == {"first": True, "second": True}
     NOWHERE.skeleton.indices(("snout",)).clear()
     assert NOWHERE.skeleton.indices(("snout",)) == [0]

@@ -381,7 +381,7 @@ class _Engine:
         for reader in self.readers:
             reader.skip()
         if active:
-            self.loop.ask(self.settings.new_triggers())
+            self.loop.set_triggers(self.settings.new_triggers())
             self.write(Note(*ANALYSIS_STARTED, self.clock.now_ns()))
         else:
             self.loop.end()

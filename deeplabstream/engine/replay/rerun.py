@@ -107,14 +107,14 @@ def rerun_decisions(
             inputs=lambda: told.inputs,
             measuring=measuring(settings, folder.skeleton, folder.thresholds),
         )
-        loop.ask(settings.new_triggers())
+        loop.set_triggers(settings.new_triggers())
         boundaries = _Boundaries([] if throughout else _notes(folder, start_ns))
         for recorded in _in_order(settings, folder):
             runs = throughout or bool(recorded.status)
             for what in boundaries.before(recorded, recorded.camera == deciding, runs):
                 loop.end()
                 if what == "analysis":
-                    loop.ask(settings.new_triggers())
+                    loop.set_triggers(settings.new_triggers())
                 elif what == "experiment":
                     loop.begin(settings.new_experiment(), settings.new_triggers(), bank)
             catch_up(bank, clock, recorded.posed_ns)
@@ -133,7 +133,7 @@ def filtered_poses(
     for step in folder.steps(camera):
         time_s = (step.exposed_ns - start_ns) / 1e9
         age_s = (step.posed_ns - step.exposed_ns) / 1e9
-        yield time_s, pose_filter.see(camera, step.pose, time_s, age_s)
+        yield time_s, pose_filter.filter(camera, step.pose, time_s, age_s)
 
 
 _BoundaryKind: TypeAlias = Literal["analysis", "experiment", "end"]

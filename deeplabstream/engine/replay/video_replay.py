@@ -65,7 +65,7 @@ def replay(
         if experiment:
             loop.begin(settings.new_experiment(), triggers, bank)
         else:
-            loop.ask(triggers)
+            loop.set_triggers(triggers)
         try:
             yield from _steps(frames, loop, bank, clock)
         finally:

@@ -126,11 +126,11 @@ class TrialList(QFrame):
         place = self.table.rowCount()
         self.table.setRowCount(place + 1)
         minutes, seconds = divmod(row.time_s, 60)
-        texts = (f"{minutes:.0f}:{seconds:04.1f}", row.text or "–", row.words)
+        texts = (f"{minutes:.0f}:{seconds:04.1f}", row.text or "–", row.outputs_text)
         for column, text in enumerate(texts):
             item = QTableWidgetItem(text)
             item.setToolTip(text)
             self.table.setItem(place, column, item)
         room = self.table.columnWidth(len(_COLUMNS) - 1) - _PADDING
-        if self.table.fontMetrics().horizontalAdvance(row.words) > room:
+        if self.table.fontMetrics().horizontalAdvance(row.outputs_text) > room:
             self.table.resizeRowToContents(place)
