@@ -27,7 +27,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.training.behaviour_classifier import (
     Examples,
-    Interval,
+    BehaviourInterval,
     examples,
     fit,
     joined,
@@ -198,7 +198,7 @@ def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pos
         yield row / asked.rate, table.pose(row).seen(asked.threshold)
 
 
-def _intervals(source: Path, labels: Path, camera: str) -> list[Interval]:
+def _intervals(source: Path, labels: Path, camera: str) -> list[BehaviourInterval]:
     if not source.is_dir():
         return read_intervals(labels)
     run = RunFolder(source)

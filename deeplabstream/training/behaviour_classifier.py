@@ -41,7 +41,7 @@ LARGEST_ERROR = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class BehaviourInterval:
     """A behaviour of an animal from one time to another, in seconds."""
 
     start_s: float
@@ -65,7 +65,7 @@ class Examples:
 
 def read_intervals(
     file: Path, run: RunFolder | None = None, camera: str = ""
-) -> list[Interval]:
+) -> list[BehaviourInterval]:
     """Read a table with the columns start_s, end_s and behaviour, or aggregated events of BORIS.
 
     Of BORIS, state events are read; point events have no duration and are left out. Its
@@ -141,7 +141,7 @@ def _video_clock(
     return times_s - times_s[:1], times_s
 
 
-def _interval(file: Path, line: int, cells: Sequence[str]) -> Interval:
+def _interval(file: Path, line: int, cells: Sequence[str]) -> BehaviourInterval:
     try:
         start_s, end_s = float(cells[0]), float(cells[1])
     except ValueError:
@@ -152,12 +152,12 @@ def _interval(file: Path, line: int, cells: Sequence[str]) -> Interval:
         raise DeepLabStreamError(
             f"{file}, line {line}: expected the start below the end, and a behaviour"
         )
-    return Interval(start_s, end_s, cells[2])
+    return BehaviourInterval(start_s, end_s, cells[2])
 
 
 def examples(
     poses: Iterable[tuple[float, Pose]],
-    intervals: Sequence[Interval],
+    intervals: Sequence[BehaviourInterval],
     features: FeatureSet,
 ) -> Examples:
     """Return the moments inside of intervals, with features as in a running session.

@@ -90,14 +90,16 @@ def run_cropzoom_training(
         run_training(first, detector, step_hook_of(0), resume)
     if several:
         return _train_for_animals(run, folder, step_hook_of(1), resume)
-    finds = open_estimator(detector)
-    found = predict_images(finds, run.labels.images, run.labels.names)
-    seen = np.where(
-        (found.confidence >= finds.threshold)[..., None], found.points, np.nan
-    )
-    own = boxes(run.labels.points)
-    boxed = boxes(seen.astype(np.float32))
-    boxed[list(run.parts.train)] = own[list(run.parts.train)]
+
+    # Held-out images get the windows of the detector, as live: its misses count as errors.
+    # Training images get windows around the labels, which do not depend on the detector.
+    estimator = open_estimator(detector)
+    found = predict_images(estimator, run.labels.images, run.labels.names)
+    confident = (found.confidence >= estimator.threshold)[..., None]
+    boxed = boxes(np.where(confident, found.points, np.nan).astype(np.float32))
+    train = list(run.parts.train)
+    boxed[train] = boxes(run.labels.points)[train]
+
     context = run.data.context is not None
     data = load_dataset(run.labels, run.data.fitting, context, boxed)
     more = run.unlabelled and replace(run.unlabelled, find=Finder(detector))
@@ -166,15 +168,17 @@ def _train_for_animals(
     detector = open_estimator(folder / DETECTOR)
     held_out = [row for row, image in enumerate(images) if image in out]
     seen = seen_by(detector, labels, images, single.points, held_out)
-    boxed[held_out] = np.where(
-        np.isnan(boxes(seen)), boxed[held_out], boxes(seen)
-    )  # an animal that the detector misses is looked at where it is
+    # An animal that the detector misses gets the window around its labels: the network
+    # is measured on all animals here; the misses count in `_evaluated`.
+    boxed[held_out] = np.where(np.isnan(boxes(seen)), boxed[held_out], boxes(seen))
+
     parts = Parts(
         *(
             tuple(row for row, image in enumerate(images) if image in own)
             for own in map(set, (run.parts.train, run.parts.validation, run.parts.test))
         )
     )
+    # One animal per window needs no part affinity fields.
     usual = Architecture()
     network = replace(
         run.settings.network, edges=(), head=usual.head, scale=usual.scale
@@ -235,9 +239,12 @@ def with_imitations(
     The first is around all labelled points; the others imitate detections.
     """
     own = set(train)
+
+    # All windows are in memory at once, uncompressed.
     rows = [row for row, image in enumerate(images) if image in own]
     memory = max(1, len(rows)) * fitting.height * fitting.width * 3
     copies = max(0, min(IMITATIONS, MOST_MEMORY // memory - 1))
+
     rng = np.random.default_rng((seed, 3))
     points = single.points
     order = [
@@ -275,16 +282,21 @@ def detection(
         (point, 2), at least one of `own`.
     """
     own = own[np.isfinite(own).all(axis=1)]
+
+    # Detectors often find few of the body parts, but at least one, else nothing is cut out.
     length = float(animal_lengths(own))
     kept = rng.random(len(own)) < rng.uniform(0.1, 1)
     kept[rng.integers(len(own))] = True
     points = own[kept]
+
+    # Two animals in contact are often detected as one.
     beside = others.reshape(-1, 2)
     away = np.linalg.norm(beside - own.mean(axis=0), axis=1)
     beside = beside[away < length]
     if len(beside) and rng.random() < MIXED:
         count = rng.integers(1, max(2, len(points)))
         points = np.concatenate([points, rng.permutation(beside)[:count]])
+
     noise = rng.normal(0, INEXACT * max(length, 1.0), points.shape)
     shift = rng.normal(0, SHIFTED * max(length, 1.0), 2)
     return np.asarray(points + noise + shift, np.float32)

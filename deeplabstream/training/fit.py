@@ -88,6 +88,8 @@ def fit(
     """
     device = open_device(settings.device, settings.devices)
     check_size(settings.network, data.fitting.height, data.fitting.width)
+
+    # The seed comes before the network: its random weights are part of the run.
     torch.manual_seed(settings.seed)
     network = build_network(len(data.skeleton.bodyparts), settings.network)
     if settings.start_from is not None:
@@ -96,7 +98,9 @@ def fit(
         network.body.load_file(settings.backbone_file)
     elif settings.imagenet:
         network.load_imagenet()
+    # Convolutions are faster in this layout, on GPUs and with oneDNN on CPUs.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     steps = settings.epoch_steps(len(data))
     extra = unlabelled.losses if unlabelled else {}
     decoder = training_decoder(data, settings.network)
@@ -111,6 +115,7 @@ def fit(
     held_out_batches = (
         HeldOutBatches(held_out, settings) if held_out is not None else None
     )
+
     last = folder / CHECKPOINTS / LAST if folder else None
     start = str(last) if resume and last is not None and last.is_file() else None
     with _quiet(), _meeting_file(settings.devices) as meeting:
@@ -131,14 +136,18 @@ def fit(
                 ckpt_path=start,
                 weights_only=True if start else None,
             )
+
     network.freeze(False)
     return network.cpu().eval()
 
 
 @contextmanager
 def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
-    """Raise KeyboardInterrupt where Lightning would end the program."""
-    heeded = threading.current_thread() is threading.main_thread()
+    """Raise KeyboardInterrupt where Lightning would end the program.
+
+    Lightning also leaves its own handler of Ctrl-C behind, so that is restored.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -147,7 +156,7 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
             raise
         raise KeyboardInterrupt from error
     finally:
-        if heeded:
+        if in_main_thread:  # Python allows it nowhere else
             signal.signal(signal.SIGINT, handler)
 
 
@@ -189,18 +198,19 @@ def _trainer(
         precision=_precision(settings, device),
         min_steps=settings.least_steps or None,
         max_steps=settings.steps,
-        gradient_clip_val=5.0,
+        gradient_clip_val=5.0,  # one wrong label must not throw the weights off
         check_val_every_n_epoch=settings.check_epochs,
-        num_sanity_val_steps=0,
+        num_sanity_val_steps=0,  # they would report poses before the first step
         logger=logger or False,
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=settings.log_every,
+        # On a GPU cuDNN chooses its fastest algorithms, which differ by rounding.
         deterministic=False if on_gpu else "warn",
         benchmark=on_gpu,
-        use_distributed_sampler=False,
+        use_distributed_sampler=False,  # `Batches` divides each batch itself
         default_root_dir=folder,
     )
 
@@ -349,20 +359,20 @@ def open_device(name: str, count: int = 1) -> torch.device:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Suppress Lightning's messages."""
-    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning")]
-    levels = [talker.level for talker in talkers]
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning")]
+    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for talker in talkers:
-            talker.setLevel(logging.ERROR)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         try:
             yield
         finally:
-            for talker, level in zip(talkers, levels, strict=True):
-                talker.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
-PROCESSOR = 8
+CPU_BATCH = 8
 """Images per step on a CPU: more would not be faster, only fewer steps."""
 MOST = 64
 """Largest batch: with more, the steps are too few to learn as much."""
@@ -375,12 +385,14 @@ def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:
     last that fitted is taken. The given rate is for 8 images; it grows with the square
     root of the batch.
     """
-    batch = PROCESSOR
+    batch = CPU_BATCH
     if open_device(settings.device).type == "cuda":
         while batch < min(MOST, len(data)) and _fits(settings, data, 2 * batch):
             batch *= 2
     batch = max(1, min(batch, len(data)))
-    rate = settings.learning_rate * math.sqrt(batch / PROCESSOR)
+
+    # Square-root scaling: larger batches have less noise, so steps may be longer.
+    rate = settings.learning_rate * math.sqrt(batch / CPU_BATCH)
     return replace(settings, batch=batch, learning_rate=rate)
 
 
@@ -390,6 +402,7 @@ def _fits(settings: FitSettings, data: Dataset, batch: int) -> bool:
         settings, steps=2, batch=batch, devices=1, imagenet=False, start_from=None,
         backbone_file=None,
     )  # fmt: skip
+    # Two steps: the second also holds the state of the optimiser.
     twice = data.pick(np.resize(np.arange(len(data)), max(batch, len(data))).tolist())
     try:
         fit(twice, trial, lambda epoch: None)

@@ -49,7 +49,7 @@ class PoseModule(lightning.LightningModule):
         extra: Mapping[str, UnsupervisedLoss],
         cameras: CameraLosses | None = None,
     ) -> None:
-        """Store them; `decoder` finds the poses in held-out images."""
+        """Store the arguments; `decoder` finds the poses in held-out images."""
         super().__init__()
         self.cameras, self.decoder = cameras, decoder
         self.network, self.how, self.extra = network, settings, dict(extra)
@@ -73,6 +73,8 @@ class PoseModule(lightning.LightningModule):
             self.network.masked = masked_share(epoch, *self.how.masked)
             step = self.global_step, self.global_rank
             self.network.mask_seed = (self.how.seed, 3, *step)
+
+        # A random head would at first destroy the features of a pretrained backbone.
         frozen = self.global_step < self.how.schedule.unfreeze_at
         if frozen != self.network.frozen:
             self.network.freeze(frozen)
@@ -102,12 +104,14 @@ class PoseModule(lightning.LightningModule):
             found = network(batch.images)
             height, width = batch.images.shape[1:3]
             size = torch.tensor([width, height], device=found.device)
+            # Coordinates are shares of the input; augmentation moves some points outside.
             inside = (batch.points >= -0.5) & (batch.points <= size - 0.5)
             shares = (batch.points + 0.5) / size
             shares[~inside.all(dim=2)] = float("nan")
             loss = regression_loss(found.float(), shares, batch.weight)
             logits = found
         elif isinstance(network, ContextNetwork) and batch.images.ndim == 5:
+            # Both heads are trained: the one for a single frame is exported too.
             alone, logits = network.in_context(batch.images)
             loss = supervised_loss(
                 how.loss, alone.float(), batch.targets, batch.weight
@@ -115,6 +119,7 @@ class PoseModule(lightning.LightningModule):
         elif edges := network.how.edges:
             logits = network(batch.images)
             parts = network.bodyparts
+            # An edge is known only if both of its body parts are.
             both = batch.weight[:, [a for a, _ in edges]]
             both = both * batch.weight[:, [b for _, b in edges]]
             loss = supervised_loss(
@@ -138,6 +143,7 @@ class PoseModule(lightning.LightningModule):
         """Return the annealed losses of calibrated views of the same points."""
         sigma = self.how.network.sigma
         found, _ = decode(self.network.as_maps(logits), STRIDE, sigma)
+        # Triangulation needs more digits than the network's 16 bits have.
         with torch.autocast(found.device.type, enabled=False):
             return self._of_cameras(cameras, batch, found)
 
@@ -226,8 +232,8 @@ class PoseModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return optimiser and schedule, with separate rates for backbone and head."""
-        taught = {id(parameter) for parameter in self.network.backbone()}
-        rest = [p for p in self.network.parameters() if id(p) not in taught]
+        backbone = {id(parameter) for parameter in self.network.backbone()}
+        rest = [p for p in self.network.parameters() if id(p) not in backbone]
         groups = [
             {"params": self.network.backbone(), "name": "backbone"},
             {"params": rest, "name": "head"},
@@ -247,7 +253,7 @@ class PoseModule(lightning.LightningModule):
 
 
 def decoded(decoder: Decoder, output: Tensor, labels: Tensor) -> Tensor:
-    """Return the points that a decoder finds in a network's output.
+    """Return the decoded points of a network's output.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Learning-rate schedule: factors as functions of the step."""
+"""Learning-rate schedule: one-cycle (warm-up, cosine decay) or multi-step decay."""
 
 import math
 from collections.abc import Callable
@@ -28,9 +28,12 @@ class LearningRateSchedule:
         """Return the head's factor, 0 to 1, at `step` of `total`."""
         if self.kind == "multistep":
             return self.gamma ** sum(step >= milestone for milestone in self.milestones)
+
+        # Warm-up: the first steps of a random head are in arbitrary directions.
         warm = max(1.0, WARM * total)
         if step < warm:
             return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * step / warm))
+
         rest = (step - warm) / max(1.0, total - warm)
         return max(1e-5, 0.5 * (1 + math.cos(math.pi * min(1.0, rest))))
 

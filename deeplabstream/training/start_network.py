@@ -239,10 +239,11 @@ def _described(model: ModelFolder) -> _Settings | None:
 def take_over(
     network: PoseNetwork, skeleton: Skeleton, start: StartNetwork
 ) -> TakenOver:
-    """Copy what fits of a start network into a new one; say what that is.
+    """Transfer the weights of a start network that fit into a new one; return which.
 
-    `skeleton` has the body parts of the new network. ModelError when the backbones
-    differ.
+    The backbone is copied as a whole; of the head the maps of the body parts and edges that
+    both networks have. `skeleton` has the body parts of the new network. ModelError: the
+    backbones differ.
     """
     how, old = network.how, start.how
     if (how.backbone, how.stages) != (old.backbone, old.stages):
@@ -251,13 +252,18 @@ def take_over(
             f"not {how.backbone} of {how.stages}"
         )
     network.body.load_state_dict(start.network.body.state_dict())
+
     parts = skeleton.bodyparts
     if not start.head or _head_kind(how) != _head_kind(old):
         return TakenOver(False, (), parts)
+
+    # Maps to copy: of the start network `of`, into those of the new one `to`.
     mine, theirs = _maps(how, parts), _maps(old, start.bodyparts)
     common = [name for name in mine if name in theirs]
     to = torch.tensor([n for name in common for n in mine[name]], dtype=torch.int64)
     of = torch.tensor([n for name in common for n in theirs[name]], dtype=torch.int64)
+
+    # Weights without an axis of maps are shared by all body parts, and copied whole.
     axes, weights = _axes_of_maps(network), start.network.state_dict()
     for key, own in network.state_dict().items():
         if key.startswith("body.") or key not in weights:
@@ -271,6 +277,7 @@ def take_over(
             own[:, to] = value[:, of]
         else:
             own[to[:, None], to] = value[of[:, None], of]
+
     kept = tuple(part for part in parts if part in theirs)
     return TakenOver(True, kept, tuple(part for part in parts if part not in theirs))
 

@@ -55,7 +55,7 @@ from deeplabstream.training.lightning_pose.result_tables import (
     write_metric,
     write_predictions,
 )
-from deeplabstream.training.lightning_pose.train_status import Status
+from deeplabstream.training.lightning_pose.train_status import TrainStatusFile
 from deeplabstream.training.losses.unsupervised import PcaLoss
 from deeplabstream.training.model_export import (
     ModelMetadata,
@@ -157,7 +157,7 @@ def run_training(
             )
     if resume:
         check_resumed(folder, run.settings.start_from)
-    status = Status(folder, run.settings.steps, on_step)
+    status = TrainStatusFile(folder, run.settings.steps, on_step)
     with status.watched():
         _write_config(run, folder)
         outcome = _train_and_export(run, folder, status, resume, on_validation)
@@ -166,7 +166,11 @@ def run_training(
 
 
 def _train_and_export(
-    run: Run, folder: Path, status: Status, resume: bool, on_validation: ValidationHook
+    run: Run,
+    folder: Path,
+    status: TrainStatusFile,
+    resume: bool,
+    on_validation: ValidationHook,
 ) -> TrainingResult:
     data, parts = run.data, run.parts
     network = fit(

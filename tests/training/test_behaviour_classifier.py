@@ -28,8 +28,8 @@ from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.training.behaviour_classifier import (
+    BehaviourInterval,
     Examples,
-    Interval,
     read_intervals,
     split,
 )
@@ -79,7 +79,10 @@ def test_intervals_of_boris_are_read(tmp_path: Path) -> None:
         "one\tNo focal subject\trest\tSTATE\t10.250\t23.350\t13.100",
     ]
     file = tmp_path / "events.tsv"
-    wanted = [Interval(1.8, 8.125, "groom"), Interval(10.25, 23.35, "rest")]
+    wanted = [
+        BehaviourInterval(1.8, 8.125, "groom"),
+        BehaviourInterval(10.25, 23.35, "rest"),
+    ]
     text = "\n".join([head, *rows])
     file.write_text(text, "utf-8")
     assert read_intervals(file) == wanted
@@ -148,7 +151,7 @@ def test_times_of_boris_count_from_the_start_of_the_video(
     own = tmp_path / "own.csv"
     own.write_text("start_s,end_s,behaviour\n26.5,26.7,rest\n", "utf-8")
     assert read_intervals(own, RunFolder(source), "arena") == [
-        Interval(26.5, 26.7, "rest")
+        BehaviourInterval(26.5, 26.7, "rest")
     ]
     for ending in (".mkv", ".frames.csv"):
         shutil.copy(source / f"arena{ending}", source / f"arena_2{ending}")

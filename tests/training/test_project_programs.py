@@ -22,7 +22,7 @@ from deeplabstream.training.data.project_conversion import convert
 from deeplabstream.training.data.projects import Project, open_project, read_label_sets
 from deeplabstream.training.evaluation.network_errors import labels_of
 from deeplabstream.training.evaluation.second_labels import second_labels
-from deeplabstream.training.lightning_pose.train_status import STATUS, Status
+from deeplabstream.training.lightning_pose.train_status import STATUS, TrainStatusFile
 from deeplabstream.training.recommendations import (
     ProjectFacts,
     advise,
@@ -419,7 +419,7 @@ def test_the_app_sees_how_far_training_is(tmp_path: Path) -> None:
     told: list[StepProgress] = []
     clock = ManualClock()
     (tmp_path / STATUS).write_text('{"pid": 12, "status": "STARTED", "more": 1}')
-    status = Status(tmp_path, 300, told.append, clock)
+    status = TrainStatusFile(tmp_path, 300, told.append, clock)
 
     def read() -> dict[str, object]:
         words = json.loads((tmp_path / STATUS).read_text())

@@ -74,12 +74,15 @@ def augment(
         image, points = _move(how, image, points, background, rng)
     else:
         image, points = _warp(how, image, points, rng)
+
     if how.mirror and rng.random() < 0.5:
+        # Left and right body parts change their names in a mirror image.
         image = np.ascontiguousarray(image[:, ::-1])
         other = mirrored(skeleton)
         swapped = points.reshape(-1, len(other), 2)[:, other]
         points = swapped.reshape(-1, 2) * [-1, 1] + [image.shape[1] - 1, 0]
         known = known.reshape(-1, len(other))[:, other].reshape(-1)
+
     return relight(image, how.light, rng), points.astype(np.float32), known
 
 
@@ -152,8 +155,8 @@ def apply(matrix: NDArray[np.float64], points: Points) -> Points:
 def _warp(
     how: Augmentation, image: ImageArray, points: Points, rng: np.random.Generator
 ) -> tuple[ImageArray, Points]:
-    """Turn, scale and shift the whole image; its border is drawn out."""
-    if rng.random() < 0.15:  # some images as they are
+    """Rotate, scale and shift the whole image; its border is repeated outwards."""
+    if rng.random() < 0.15:  # some images stay as they are: live ones are like that
         return image, points
     matrix = _drawn(how, image.shape[:2], points, rng)
     constant, grey = rng.random() < 0.3, rng.uniform(0, 255)
@@ -168,9 +171,12 @@ def _drawn(
     middle = (size - 1) / 2
     inside = points[np.isfinite(points).all(axis=1)]
     centre = inside.mean(axis=0) if len(inside) else middle
+
+    # Half of the rotations are small, so that usual orientations stay frequent.
     turn = rng.uniform(-1, 1) * how.rotation_deg * (1 if rng.random() < 0.5 else 0.1)
     matrix = _similarity(turn, rng.uniform(*how.scale), middle, middle)
     goal = matrix[:, :2] @ centre + matrix[:, 2]
+
     # Where the turned animal would leave the image, bring it back.
     wish = goal + rng.normal(0, how.shift, 2) * size
     matrix[:, 2] += wish.clip(0.02 * size, 0.98 * size) - goal
@@ -197,13 +203,15 @@ def _move(
     background: ImageArray,
     rng: np.random.Generator,
 ) -> tuple[ImageArray, Points]:
-    """Cut the animal out and put it anywhere on the background."""
+    """Copy-paste augmentation: cut the animal out and put it anywhere on the background."""
     import cv2
 
     height, width = image.shape[:2]
     inside = points[np.isfinite(points).all(axis=1)]
     if not len(inside):
         return _warp(how, image, points, rng)
+
+    # The mask is where the image differs from the background, near the labelled points.
     centre = inside.mean(axis=0)
     radius = 1.5 * max(8.0, float(np.ptp(inside, axis=0).max()))
     difference = np.abs(image.astype(np.int16) - background).max(axis=2)
@@ -212,10 +220,13 @@ def _move(
     away = np.hypot(x - centre[0], y - centre[1]) / radius
     alpha = (alpha * ((1.25 - away) / 0.25).clip(0, 1)).astype(np.float32)
     alpha = cv2.GaussianBlur(cv2.dilate(alpha, np.ones((3, 3))), (0, 0), 0.7)
+
+    # Animals at the border are partly outside in live images too.
     goal = rng.uniform(-0.03, 1.03, 2) * [width, height]
     turn = rng.uniform(-1, 1) * how.rotation_deg
     matrix = _similarity(turn, rng.uniform(*how.scale), centre, goal)
     size = (width, height)
+
     scene = _scenery(background, rng).astype(np.float32)
     cover = cv2.warpAffine(alpha, matrix, size)[..., None]
     if rng.random() < 0.5:  # paste the animal itself …
@@ -274,20 +285,25 @@ def relight(
         return image
     height, width = image.shape[:2]
     out: NDArray[np.float32] = image.astype(np.float32)
+
+    # In the order of a real camera: focus, light, exposure, colour, noise.
     if rng.random() < 0.3 * strength:
         blur = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 1.2))
         out = np.asarray(blur, np.float32)
+
     light = np.ones((height, width), np.float32)
     if rng.random() < 0.5 * strength:
         light *= _gradient(height, width, rng)
     for _ in range(rng.poisson(0.5 * strength)):
         light *= _shadow(height, width, rng)
     out *= light[..., None]
+
     gamma = np.exp(rng.normal(0, 0.25) * strength)
     contrast = np.exp(rng.normal(0, 0.2) * strength)
     brightness = rng.normal(0, 20) * strength
     out = 255 * (out.clip(0, 255) / 255) ** gamma
     out = (out - 127) * contrast + 127 + brightness
+
     if rng.random() < 0.3 * strength:  # a grey camera's
         out[:] = out @ np.array([0.114, 0.587, 0.299], np.float32)[:, None]
     elif rng.random() < 0.3 * strength:  # a tint

@@ -109,6 +109,7 @@ class Batches:
         stop = (self.step // len(self) + 1) * len(self)
         workers = max(1, self.settings.workers)
         with ThreadPoolExecutor(workers) as pool:
+            # A few batches are ahead, not all: each holds its images in memory.
             ahead: deque[Future[Batch]] = deque()
             coming = iter(range(self.step, stop))
             for step in coming:
@@ -125,6 +126,8 @@ class Batches:
 
     def places(self, step: int) -> NDArray[np.int64]:
         """Return the images of a step: each occurs once before any occurs again."""
+        # Each pass has its own permutation, from its number: a resumed training continues
+        # with the same images without a stored random state.
         count, batch = len(self.data), self.settings.batch
         numbers = np.arange(step * batch, (step + 1) * batch)
         orders = {
@@ -138,6 +141,7 @@ class Batches:
     def make(self, step: int) -> Batch:
         """Return the batch of that number."""
         settings, data = self.settings, self.data
+        # The seed has the place in the whole batch, so results do not depend on `world`.
         mine = list(enumerate(self.places(step)))[self.rank :: self.world]
         changed = [
             self._changed(int(place), np.random.default_rng((settings.seed, step, own)))

@@ -188,19 +188,23 @@ def split(images: Sequence[PurePath], held_out: float, seed: int) -> Parts:
                 "least two images are needed, to train on and to measure with; label more"
             ]
         )
+    # The images of each clip, in the order of recording.
     members: dict[str, list[int]] = {}
     for place in sorted(range(len(images)), key=lambda at: _in_order(images[at])):
         members.setdefault(images[place].parent.as_posix(), []).append(place)
+
     names = sorted(members)
     if len(names) >= 5 or len(names) == len(images):
         order = np.random.default_rng(seed).permutation(len(names))
         count = min(len(names) - 1, max(1, round(held_out * len(names))))
         out = {place for i in order[:count] for place in members[names[i]]}
     else:
+        # The end of a clip is least like the images before it.
         out = set()
         for own in members.values():
             count = min(len(own) - 1, max(1, round(held_out * len(own))))
             out.update(own[len(own) - count :])
+
     train = [place for place in range(len(images)) if place not in out]
     return Parts(tuple(train), tuple(sorted(out)))
 
@@ -222,6 +226,7 @@ def split_at_random(
     """
     import torch
 
+    # Every rounding here is Lightning Pose's: the split must be the same.
     sizes = [int(train * count), int(validation * count)]
     rest = count - sum(sizes)
     sizes = [sizes[0] + (rest if rest < 5 else 0), sizes[1], rest if rest >= 5 else 0]

@@ -27,7 +27,7 @@ _EVERY_NS = 1_000_000_000
 
 
 @dataclass
-class Status:
+class TrainStatusFile:
     """Writes the file, once a second at most, and calls `then`; can be sent."""
 
     folder: Path
