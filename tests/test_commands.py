@@ -139,8 +139,12 @@ def written_as(begin: str) -> list[str]:
     return [command for command in every_command() if command.startswith(begin)]
 
 
+STUDY = "utils/AnalyseRuns.py output "
+"""Beginning of commands for all runs: they get a folder with one run, not with those of others."""
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, fork_server: None) -> Path:
     """What the commands name: settings, networks, short videos, a recorded run."""
     folder = tmp_path_factory.mktemp("user")
     arena, shape = Arena((480, 640, 3), 1), (480, 640, 3)
@@ -177,6 +181,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         shutil.copy("mouse.csv", "a.csv")
         shutil.copy("mouse.h5", "b.h5")
+        shutil.copytree(RUN, f"study/{RUN}")
     finally:
         os.chdir(before)
     return folder
@@ -195,6 +200,8 @@ def run(command: str, more: str) -> None:
 def test_a_command_of_the_docs_does_its_work_in_the_folder_of_the_user(
     begin: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if begin.startswith(STUDY):
+        folder = folder / "study"
     monkeypatch.chdir(folder)
     written = written_as(begin)
     assert written, "no page has it"

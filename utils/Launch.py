@@ -82,6 +82,7 @@ UNIT_FOLDERS = (
 )
 """Folders whose tests need no package but those of requirements-unit.txt."""
 FAULTS = ROOT / "benchmarks" / "faults.py"
+DAMAGED_RUNS = ROOT / "tests" / "recording" / "test_damaged_runs.py"
 MOST_WORKERS = 4
 """Each loads PyTorch, ONNX Runtime and Qt: about 1 GB of memory."""
 
@@ -190,16 +191,20 @@ def _test_fast(extra: Sequence[str]) -> int:
 
 
 def _test_long(extra: Sequence[str]) -> int:
-    """Try new examples for each property, then 1,000 kills and 100,000 damaged files.
+    """Try new examples for each property, damaged runs, 1,000 kills and damaged files.
 
     The marker `hypothesis` is set on all properties by the plug-in of that package.
     """
     _look_for_libraries()
     _install(TO_TEST)
-    search = ["-m", "hypothesis", "--hypothesis-profile=search", "--timeout=7200"]
-    properties = _pytest([*search, "-n", str(_workers()), "--dist", "loadfile"])
+    patient = ["-n", str(_workers()), "--dist", "loadfile", "--timeout=7200"]
+    search = ["-m", "hypothesis", "--hypothesis-profile=search"]
+    properties = _pytest([*search, *patient])
+    os.environ["DAMAGED_RUNS"] = "1000"
+    runs = _pytest([str(DAMAGED_RUNS), *patient])
     faults = [_program("python"), str(FAULTS), *(extra or ["--long"])]
-    return int(bool(subprocess.run(faults, cwd=ROOT).returncode or properties))
+    failed = subprocess.run(faults, cwd=ROOT).returncode
+    return int(bool(failed or properties or runs))
 
 
 def _test_gpu(extra: Sequence[str]) -> int:

@@ -36,7 +36,8 @@ from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, exposed_ns, reco
 from utils import AnalyseRuns
 from utils.RepairRun import main
 
-CASES = int(os.environ.get("DAMAGED_RUNS", "80"))
+CASES = int(os.environ.get("DAMAGED_RUNS", "20"))
+"""How many damaged runs are tried; `make test-long` tries 1,000."""
 FILES = (
     "run.json",
     "settings.ini",

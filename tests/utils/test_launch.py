@@ -34,6 +34,7 @@ def checkout(tmp_path: Path) -> Path:
         "deeplabstream/gui/qt_environment.py",
         "deeplabstream/gui/__init__.py",
         "deeplabstream/__init__.py",
+        "deeplabstream/__init__.pyi",
         "deeplabstream/core/__init__.py",
         "deeplabstream/files/paths.py",
     ):
@@ -328,15 +329,19 @@ def test_test_long_searches_examples_and_injects_faults(
 
     def run(words: list[str], **_: object) -> SimpleNamespace:
         ran.append(words[1:])
-        return SimpleNamespace(returncode=2 - len(ran))
+        return SimpleNamespace(returncode=int(len(ran) == 1))
 
     monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
     monkeypatch.setattr(Launch, "_install", lambda lists: None)
     monkeypatch.setattr(Launch.os, "cpu_count", lambda: 2)
+    monkeypatch.setenv("DAMAGED_RUNS", "20")
     monkeypatch.setattr(subprocess, "run", run)
     assert Launch.main(["test-long"]) == 1, "the failure of the first part counts"
-    search, faults = ran
+    search, runs, faults = ran
     assert search[2:5] == ["-m", "hypothesis", "--hypothesis-profile=search"]
+    assert runs[2] == str(Launch.DAMAGED_RUNS)
+    assert int(os.environ["DAMAGED_RUNS"]) == 1000
+    assert "DAMAGED_RUNS" in Launch.DAMAGED_RUNS.read_text(encoding="utf-8")
     assert faults == [str(Launch.FAULTS), "--long"]
     assert Launch.FAULTS.is_file()
 
