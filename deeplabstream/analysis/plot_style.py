@@ -115,6 +115,19 @@ def save_plot(figure: "Figure", path: str | Path) -> Path:
     return path
 
 
+def svg_of(figure: "Figure") -> bytes:
+    """Return a figure as SVG; very many lines are an image in it."""
+    from matplotlib.collections import LineCollection
+
+    if is_dense(figure):
+        for lines in figure.findobj(LineCollection):
+            lines.set_rasterized(True)
+    content = BytesIO()
+    with figure_style():
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()
+
+
 def png_of(figure: "Figure", dpi: float) -> bytes:
     """Return a figure as PNG.
 

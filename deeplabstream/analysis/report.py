@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.analysis.plot_style import PlotOptions
-from deeplabstream.analysis.report_document import ReportDocument
-from deeplabstream.analysis.report_html import html_of
+from deeplabstream.analysis.plot_style import PlotOptions, svg_of
 from deeplabstream.analysis.report_pdf import pdf_of
 from deeplabstream.analysis.run_report import run_document
 from deeplabstream.analysis.study_report import StudyOptions, study_document
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.report_document import ReportDocument
+from deeplabstream.files.report_html import html_of
 from deeplabstream.recording.run_catalogue import RunQuery
 
 ENDINGS = (".html", ".pdf")
@@ -119,7 +119,7 @@ def _write(document: ReportDocument, file: Path) -> Path:
             if file.suffix.casefold() == ".pdf":
                 draft.write_bytes(pdf_of(document))
             else:
-                draft.write_text(html_of(document), encoding="utf-8")
+                draft.write_text(html_of(document, svg_of), encoding="utf-8")
     except OSError as error:
         reason = error.strerror or error
         raise DeepLabStreamError(f"Can't write {file}: {reason}") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deeplabstream.analysis.fonts import MONO, OWN, fallbacks, legible, make_legible
 from deeplabstream.analysis.plot_style import figure_style, is_dense, png_of
-from deeplabstream.analysis.report_document import (
+from deeplabstream.files.report_document import (
     Block,
     ReportDocument,
     ReportPlot,

@@ -18,7 +18,11 @@ from deeplabstream.analysis.camera_account import (
 from deeplabstream.analysis.options import AnalysisOptions, described
 from deeplabstream.analysis.plot_style import PlotOptions
 from deeplabstream.analysis.plots import PLOTS, plot
-from deeplabstream.analysis.report_document import (
+from deeplabstream.analysis.spans import TimeSpan
+from deeplabstream.analysis.time_plots import signals_of, stimulations_of
+from deeplabstream.analysis.tracking_quality import RULES
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.report_document import (
     Block,
     ReportDocument,
     ReportPlot,
@@ -27,10 +31,6 @@ from deeplabstream.analysis.report_document import (
     ReportText,
     number,
 )
-from deeplabstream.analysis.spans import TimeSpan
-from deeplabstream.analysis.time_plots import signals_of, stimulations_of
-from deeplabstream.analysis.tracking_quality import RULES
-from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.exposure_pulses import pulse_sentences
 from deeplabstream.recording.recorded_frames import (
     RecordedFrames,

@@ -16,7 +16,9 @@ from deeplabstream.analysis.group_statistics import (
 from deeplabstream.analysis.measures import MEASURES, MeasureDefinition
 from deeplabstream.analysis.options import AnalysisOptions, described
 from deeplabstream.analysis.plots import group_plot
-from deeplabstream.analysis.report_document import (
+from deeplabstream.analysis.study import Study, analyse_runs, find_runs
+from deeplabstream.core.errors import DeepLabStreamError, counted
+from deeplabstream.files.report_document import (
     Block,
     ReportDocument,
     ReportPlot,
@@ -25,8 +27,6 @@ from deeplabstream.analysis.report_document import (
     ReportText,
     number,
 )
-from deeplabstream.analysis.study import Study, analyse_runs, find_runs
-from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_folder import application_version
 from deeplabstream.recording.run_summary import read_notes

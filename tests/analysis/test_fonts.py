@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from deeplabstream.analysis import fonts
 from deeplabstream.analysis.fonts import OWN, legible, make_legible
 from deeplabstream.analysis.plot_style import png_of
-from deeplabstream.analysis.report_document import (
+from deeplabstream.analysis.report_pdf import pdf_of
+from deeplabstream.files.report_document import (
     ReportDocument,
     ReportSection,
     ReportTable,
     ReportText,
 )
-from deeplabstream.analysis.report_pdf import pdf_of
 
 WATER = "水"
 

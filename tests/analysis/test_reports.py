@@ -18,7 +18,6 @@ from deeplabstream.analysis.camera_account import latencies, losses
 from deeplabstream.analysis.group_statistics import compare_groups
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.report import write_run_report, write_study_report
-from deeplabstream.analysis.report_document import ReportTable, number
 from deeplabstream.analysis.report_pdf import (
     INNER,
     Font,
@@ -30,6 +29,7 @@ from deeplabstream.analysis.study import analyse_runs
 from deeplabstream.analysis.tracking_quality import RULES
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
+from deeplabstream.files.report_document import ReportTable, number
 from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_summary import change_notes

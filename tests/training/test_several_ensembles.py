@@ -151,7 +151,8 @@ def test_the_page_shows_who_was_missed_and_who_is_not_there(
     assert 'data-name="img00.png" data-missed="1" data-wrong="1"' in first
     assert 'data-name="img01.png" data-missed="0" data-wrong="0"' in second
     assert first.count("stroke-dasharray") == 1
-    assert "<td>train</td><td>2</td><td>1</td><td>2</td><td>0.50</td>" in text
+    cells = "".join(f'<td class="n">{cell}</td>' for cell in ("2", "1", "2", "0.50"))
+    assert f"<td>train</td>{cells}" in text
     assert "missed and false animals first" in text
 
 

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from deeplabstream.core.errors import counted
-from deeplabstream.files.html_page import STYLE, table
+from deeplabstream.files.report_document import (
+    Block,
+    ReportDocument,
+    ReportMarkup,
+    ReportSection,
+    ReportTable,
+    ReportText,
+)
+from deeplabstream.files.report_html import html_of
 from deeplabstream.training.evaluation.evaluate import Reliability
 from deeplabstream.training.evaluation.point_errors import (
     ANIMALS,
@@ -33,7 +41,16 @@ _ORDERS = (
     '<option value="name">by name</option>'
 )
 _ANIMALS_FIRST = '<option value="animals">missed and false animals first</option>'
-TEMPLATE = Path(__file__).with_name("report_page.html")
+_FORM = """\
+<form>
+<label>set <select id="set"><option value="">every</option>{sets}</select></label>
+<label>body part <select id="part"><option value="">every</option>{parts}</select></label>
+<label>confidence from
+<input id="low" type="number" min="0" max="1" step="0.05" value="0"></label>
+<label>to <input id="high" type="number" min="0" max="1" step="0.05" value="1"></label>
+<label>order <select id="order">{orders}</select></label>
+<span id="count"></span>
+</form>"""
 
 
 def write_page(
@@ -49,27 +66,34 @@ def write_page(
     LabelsError names an image that can't be read any more.
     """
     sure = evidence.reliability(within)
-    parts = {
-        "style": STYLE,
-        "title": escape(title),
-        "summary": _summary(evidence, sure, within)
-        + (f" {escape(warning)}." if warning else ""),
-        "plots": "\n".join([*_plots(evidence, sure, within), *_video_plots(videos)]),
-        "table": _table(evidence, videos, within),
-        "sets": _options(evidence.set_names()),
-        "parts": _options(evidence.bodyparts),
-        "key": " ".join(
-            f'<span style="color:{part_colour(place)}">&#9679;&nbsp;{escape(part)}</span>'
-            for place, part in enumerate(evidence.bodyparts)
+    summary = _summary(evidence, sure, within) + (f" {warning}." if warning else "")
+    plots = "\n".join([*_plots(evidence, sure, within), *_video_plots(videos)])
+    sections = [
+        ReportSection(
+            "Plots",
+            [
+                ReportText(
+                    "Few values lie beyond the axes; they are drawn at the edge."
+                ),
+                ReportMarkup(f'<div class="plots">\n{plots}\n</div>'),
+            ],
         ),
-        "frames": "\n".join(frames(evidence)),
-        "orders": _ORDERS if evidence.counted is None else _ANIMALS_FIRST + _ORDERS,
-        "animals": _animals(evidence),
-        "lines": "" if evidence.counted is None else LINES,
-    }
-    page = TEMPLATE.read_text(encoding="utf-8")
-    for name, text in parts.items():
-        page = page.replace("{{" + name + "}}", text)
+        *_animals(evidence),
+        ReportSection(
+            "Figures",
+            [
+                ReportText("A click on a heading sorts."),
+                _table(evidence, videos, within),
+            ],
+        ),
+        ReportSection("Frames, the worst first", list(_frames(evidence))),
+    ]
+    folder = Path(__file__).parent
+    page = html_of(
+        ReportDocument(title, summary, sections=sections),
+        style=(folder / "report_page.css").read_text("utf-8"),
+        script=(folder / "report_page.js").read_text("utf-8"),
+    )
     file.write_text(page, encoding="utf-8")
 
 
@@ -82,7 +106,7 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
         if "all" in evidence.sets
         else " of images not trained on"
     )
-    return escape(
+    return (
         f"{counted(len(evidence.names), 'image')} ({sets}), "
         f"{counted(len(evidence.bodyparts), 'body part')}. "
         f"“within” is the share of labelled points within {within:g} px (PCK). Expected "
@@ -163,34 +187,57 @@ def _video_plots(videos: Sequence[VideoMeasures]) -> Iterator[str]:
             )
 
 
-def _table(evidence: Evidence, videos: Sequence[VideoMeasures], within: float) -> str:
-    heads = ("set", "body part", "measure", "points", *FIGURES[1:])
+def _table(
+    evidence: Evidence, videos: Sequence[VideoMeasures], within: float
+) -> ReportTable:
     rows = list(figure_rows(evidence, within))
     for video in videos:
         rows += video_rows(video, within)
-    lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
-    for row in rows:
-        cells = [*row[:2], MEASURES[str(row[2])], *row[3:]]
-        kind = ' class="all"' if row[1] == "together" else ""
-        lines.append(
-            f"<tr{kind}>"
-            + "".join(f"<td>{escape(_short(cell))}</td>" for cell in cells)
-            + "</tr>"
-        )
-    return "\n".join(lines)
-
-
-def _animals(evidence: Evidence) -> str:
-    """Return a table of how many animals were found; empty: there is one."""
-    if evidence.counted is None:
-        return ""
-    rows = [[_short(cell) for cell in row] for row in animal_rows(evidence)]
-    return (
-        "<h2>Animals</h2><p>Recall: share of the labelled animals (with two body parts "
-        "or more) that were found; precision: share of the found animals that are "
-        "labelled. All other figures apply to found animals.</p>"
-        f'<div class="scroll">{table(("set", *ANIMALS), rows)}</div>'
+    return ReportTable(
+        ("set", "body part", "measure", "points", *FIGURES[1:]),
+        [
+            [_short(c) for c in (*row[:2], MEASURES[str(row[2])], *row[3:])]
+            for row in rows
+        ],
+        [at for at, row in enumerate(rows) if row[1] == "together"],
     )
+
+
+def _animals(evidence: Evidence) -> Iterator[ReportSection]:
+    """Yield how many animals were found, where there are several."""
+    if evidence.counted is None:
+        return
+    rows = [[_short(cell) for cell in row] for row in animal_rows(evidence)]
+    text = (
+        "Recall: share of the labelled animals (with two body parts or more) that were "
+        "found; precision: share of the found animals that are labelled. All other figures "
+        "apply to found animals."
+    )
+    yield ReportSection(
+        "Animals", [ReportText(text), ReportTable(("set", *ANIMALS), rows)]
+    )
+
+
+def _frames(evidence: Evidence) -> Iterator[Block]:
+    """Yield the form that selects frames, the key of the colours, and the frames."""
+    several = evidence.counted is not None
+    key = " ".join(
+        f'<span style="color:{part_colour(place)}">&#9679;&nbsp;{escape(part)}</span>'
+        for place, part in enumerate(evidence.bodyparts)
+    )
+    yield ReportMarkup(
+        _FORM.format(
+            sets=_options(evidence.set_names()),
+            parts=_options(evidence.bodyparts),
+            orders=_ANIMALS_FIRST + _ORDERS if several else _ORDERS,
+        )
+    )
+    yield ReportText(
+        "Dot: found by the network. Cross: label. Points outside of the choice are not "
+        f"drawn; a click on an image enlarges it.{LINES if several else ''}"
+    )
+    yield ReportMarkup(f'<div class="key">{key}</div>')
+    yield ReportMarkup("\n".join(['<div class="frames">', *frames(evidence), "</div>"]))
 
 
 def _options(names: Sequence[str]) -> str:

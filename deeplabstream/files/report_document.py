@@ -1,6 +1,6 @@
-"""Report document: headings, texts, tables and plots, written as HTML or PDF."""
+"""Report document: headings, texts, tables and plots, of all reports, as HTML or PDF."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -22,6 +22,8 @@ class ReportTable:
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
+    bold_rows: Container[int] = ()
+    """Indices of rows in bold type, in HTML pages."""
 
     @property
     def numbers(self) -> list[bool]:
@@ -39,7 +41,14 @@ class ReportPlot:
     figure: "Figure"
 
 
-Block: TypeAlias = ReportText | ReportTable | ReportPlot
+@dataclass(frozen=True, slots=True)
+class ReportMarkup:
+    """HTML as it is, such as controls; HTML pages only."""
+
+    html: str
+
+
+Block: TypeAlias = ReportText | ReportTable | ReportPlot | ReportMarkup
 
 
 @dataclass(frozen=True, slots=True, eq=False)

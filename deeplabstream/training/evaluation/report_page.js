@@ -1,54 +1,3 @@
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{{title}}</title>
-<style>
-{{style}}
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(390px, 1fr)); gap: 1em }
-.plot { width: 100%; font-size: 11px } .plot .t { font-weight: bold; font-size: 12px }
-.plot .g { stroke: #ddd; fill: none } .plot .l { fill: none; stroke-width: 2 } .plot circle { opacity: .55 } .plot .k { opacity: 1 }
-.scroll { max-height: 32em; overflow: auto; border: 1px solid #ddd }
-th { position: sticky; top: 0; cursor: pointer }
-td:nth-child(n+4) { text-align: right; font-variant-numeric: tabular-nums } .all td { font-weight: bold }
-form { display: flex; flex-wrap: wrap; gap: .4em 1.2em; align-items: center; margin: .6em 0 } input[type=number] { width: 4.5em }
-.key { background: #222; padding: .3em .6em; display: flex; flex-wrap: wrap; gap: 0 1em }
-.frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: .8em; margin-top: .8em }
-figure { margin: 0; content-visibility: auto; contain-intrinsic-size: 300px 260px; cursor: zoom-in }
-figure.large { grid-column: 1 / -1; cursor: zoom-out } figure svg { width: 100%; background: #222; display: block; max-height: 90vh }
-figure path { fill: none } figcaption { font-size: 12px; overflow-wrap: anywhere }
-[hidden] { display: none !important }
-</style>
-</head>
-<body>
-<h1>{{title}}</h1>
-<p>{{summary}}</p>
-<h2>Plots</h2>
-<p>Few values lie beyond the axes; they are drawn at the edge.</p>
-<div class="plots">
-{{plots}}
-</div>
-{{animals}}
-<h2>Figures</h2>
-<p>A click on a heading sorts.</p>
-<div class="scroll"><table>
-{{table}}
-</table></div>
-<h2>Frames, the worst first</h2>
-<form>
-<label>set <select id="set"><option value="">every</option>{{sets}}</select></label>
-<label>body part <select id="part"><option value="">every</option>{{parts}}</select></label>
-<label>confidence from <input id="low" type="number" min="0" max="1" step="0.05" value="0"></label>
-<label>to <input id="high" type="number" min="0" max="1" step="0.05" value="1"></label>
-<label>order <select id="order">{{orders}}</select></label>
-<span id="count"></span>
-</form>
-<p>Dot: found by the network. Cross: label. Points outside of the choice are not drawn; a click on a picture enlarges it.{{lines}}</p>
-<div class="key">{{key}}</div>
-<div class="frames">
-{{frames}}
-</div>
-<script>
 const get = id => document.getElementById(id), frames = [...document.querySelectorAll("figure")];
 const grid = document.querySelector(".frames");
 function choose() {
@@ -88,6 +37,3 @@ document.querySelectorAll("th").forEach((head, column) => head.addEventListener(
   body.append(...rows);
 }));
 choose();
-</script>
-</body>
-</html>
