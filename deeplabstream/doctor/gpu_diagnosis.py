@@ -11,7 +11,7 @@ from deeplabstream.doctor.environment import (
     ProviderTrial,
     Version,
 )
-from deeplabstream.doctor.findings import Finding, Severity
+from deeplabstream.doctor.findings import PROBLEM, Finding, finding
 from deeplabstream.doctor.gpu_support import (
     CUDA_12,
     CUDA_13,
@@ -31,9 +31,6 @@ CUDA, DIRECTML_PROVIDER = "CUDAExecutionProvider", "DmlExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 LEAST_FREE_MB = 1000.0
 """GPU memory that a ResNet-50 with its CUDA libraries takes, with some room."""
-PROBLEM, WARNING, NOTE = Severity.PROBLEM, Severity.WARNING, Severity.NOTE
-AREA = "GPU"
-_ON_CPU = "Networks run on the CPU instead, which is much slower."
 _NO_MEMORY = ("out of memory", "alloc_failed", "cuda failure 2", "bad_alloc")
 _NO_KERNEL = ("no kernel image", "nokernelimage", "arch_mismatch")
 
@@ -56,14 +53,7 @@ def diagnose_gpu(environment: Environment) -> Iterator[Finding]:
     yield from _tensorrt(environment)
     yield from _nvenc(environment, gpu)
     if gpu.free_mb is not None and gpu.free_mb < LEAST_FREE_MB:
-        yield Finding(
-            "gpu-memory",
-            WARNING,
-            AREA,
-            f"Only {gpu.free_mb:.0f} MB of memory are free on {gpu.name}.",
-            "A network may not fit, and then runs on the CPU.",
-            "nvidia-smi (it lists the programs that use the memory; close them)",
-        )
+        yield finding("gpu-memory", gpu=gpu)
 
 
 def _driver(environment: Environment) -> Iterator[Finding]:
@@ -76,89 +66,39 @@ def _driver(environment: Environment) -> Iterator[Finding]:
         return
     low = error.lower()
     if environment.os.container and not graphics.driver_library:
-        yield Finding(
-            "gpu-container",
-            PROBLEM,
-            AREA,
-            f"{name} is not passed into this container.",
-            _ON_CPU,
-            cures.nvidia_driver(environment),
-        )
+        yield finding("gpu-container", name=name, cure=cures.nvidia_driver(environment))
     elif "version mismatch" in low:
-        yield Finding(
-            "gpu-driver-mismatch",
-            PROBLEM,
-            AREA,
-            "The NVIDIA driver was updated, and the old one is still running.",
-            _ON_CPU,
-            "sudo reboot",
-        )
+        yield finding("gpu-driver-mismatch")
     elif "no answer within" in low:
-        yield Finding(
+        yield finding(
             "gpu-driver-hangs",
-            PROBLEM,
-            AREA,
-            f"nvidia-smi gives {error}: the driver of {name} hangs.",
-            "A program that uses the GPU would hang too.",
-            "shutdown /r /t 0" if environment.os.system == "windows" else "sudo reboot",
+            error=error,
+            name=name,
+            cure="shutdown /r /t 0"
+            if environment.os.system == "windows"
+            else "sudo reboot",
         )
     elif graphics.kernel_driver == "nouveau":
-        yield Finding(
-            "gpu-nouveau",
-            PROBLEM,
-            AREA,
-            f"{name} runs with nouveau, which has no CUDA.",
-            _ON_CPU,
-            cures.nvidia_driver(environment),
-        )
+        yield finding("gpu-nouveau", name=name, cure=cures.nvidia_driver(environment))
     elif graphics.kernel_driver == "vfio-pci":
-        yield Finding(
-            "gpu-passed-through",
-            PROBLEM,
-            AREA,
-            f"{name} is reserved for virtual machines (vfio-pci).",
-            _ON_CPU,
-            "Remove vfio-pci for this GPU from /etc/modprobe.d and restart the computer.",
-        )
+        yield finding("gpu-passed-through", name=name)
     elif "communicate with the nvidia driver" in low:
-        yield Finding(
+        yield finding(
             "gpu-driver-stopped",
-            PROBLEM,
-            AREA,
-            f"The NVIDIA driver is installed and does not run for {name}.",
-            f"{_ON_CPU} After an update of the kernel it must be rebuilt; with "
-            "Secure Boot its module must be signed.",
-            "sudo modprobe nvidia"
+            name=name,
+            cure="sudo modprobe nvidia"
             if environment.os.package_manager != "apt"
             else "sudo dpkg-reconfigure nvidia-kernel-dkms && sudo modprobe nvidia"
             if environment.os.distribution == "debian"
             else "sudo ubuntu-drivers install && sudo reboot",
         )
     elif "no devices were found" in low:
-        yield Finding(
-            "gpu-not-served",
-            PROBLEM,
-            AREA,
-            f"The NVIDIA driver finds no GPU, although {name} is in the computer.",
-            "The driver is too new for it, or the GPU has failed or has no power.",
-            "Install driver branch 580 for GPUs before Turing, 470 for Kepler.",
-        )
+        yield finding("gpu-not-served", name=name)
     elif error and graphics.driver_library:
-        yield Finding(
-            "gpu-unreadable",
-            NOTE,
-            AREA,
-            f"nvidia-smi could not be read: {error}",
-            "The GPU may work; its driver version is not known.",
-        )
+        yield finding("gpu-unreadable", error=error)
     elif not graphics.nvidia:
-        yield Finding(
-            "gpu-driver-missing",
-            PROBLEM,
-            AREA,
-            f"{name} has no NVIDIA driver.",
-            _ON_CPU,
-            cures.nvidia_driver(environment),
+        yield finding(
+            "gpu-driver-missing", name=name, cure=cures.nvidia_driver(environment)
         )
 
 
@@ -168,14 +108,7 @@ def _no_driver_library(environment: Environment, name: str) -> Finding:
         cure = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility,video ..."
     elif environment.os.distribution == "debian":
         cure = "sudo apt-get install -y libcuda1"
-    return Finding(
-        "gpu-driver-library",
-        PROBLEM,
-        AREA,
-        f"The driver of {name} runs, but its CUDA library is missing.",
-        _ON_CPU,
-        cure,
-    )
+    return finding("gpu-driver-library", name=name, cure=cure)
 
 
 def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
@@ -185,14 +118,7 @@ def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
     if not found.version:
         return  # the packages' part names it
     if found.error:
-        yield Finding(
-            "gpu-not-tried",
-            WARNING,
-            AREA,
-            f"No network could be run by ONNX Runtime {found.version}: {found.error}",
-            f"Whether {gpu.name} computes is not known.",
-            "Close other programs, or restart the computer, and run this again.",
-        )
+        yield finding("gpu-not-tried", found=found, gpu=gpu)
         return
     if any(_works(trials.get(each)) for each in (CUDA, DIRECTML_PROVIDER)):
         return
@@ -201,14 +127,12 @@ def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
     best = best_generation(gpu.capability, driver, system)
     cure = cures.gpu_packages(environment, best or CUDA_13)
     if CUDA not in found.providers or generation is None:
-        yield Finding(
+        yield finding(
             "gpu-onnxruntime",
-            PROBLEM,
-            AREA,
-            f"ONNX Runtime {found.version} is built for "
-            f"{'CUDA ' + found.cuda if found.cuda else 'the CPU alone'}.",
-            f"{_ON_CPU} {gpu.name} stays unused.",
-            cure,
+            found=found,
+            built="CUDA " + found.cuda if found.cuda else "the CPU alone",
+            gpu=gpu,
+            cure=cure,
         )
         return
     yield from (
@@ -240,24 +164,15 @@ def _not_served(
     version = environment.computing.onnxruntime.version
     fits = best_generation(gpu.capability, None, environment.os.system)
     if fits is None:
-        return [
-            Finding(
-                "gpu-unsupported",
-                PROBLEM,
-                AREA,
-                f"No published build of ONNX Runtime runs on {named}.",
-                _ON_CPU,
-                "Set RUNTIME = openvino in [Pose Estimation], or use another GPU.",
-            )
-        ]
+        return [finding("gpu-unsupported", named=named)]
     return [
-        Finding(
+        finding(
             "gpu-packages",
-            PROBLEM,
-            AREA,
-            f"ONNX Runtime {version} for CUDA {generation.cuda} has no code for {named}.",
-            f"{_ON_CPU} The packages for CUDA {fits.cuda} serve this GPU.",
-            cures.gpu_packages(environment, fits),
+            version=version,
+            generation=generation,
+            named=named,
+            fits=fits,
+            cure=cures.gpu_packages(environment, fits),
         )
     ]
 
@@ -279,18 +194,16 @@ def _old_driver(
     if driver is None or driver >= least:
         return []
     fits = best_generation(gpu.capability, driver, system)
-    why = f"{_ON_CPU} CUDA {generation.cuda} needs driver {_dotted(least)} or newer"
+    remedy = f"; the packages for CUDA {fits.cuda} run with this one" if fits else ""
     return [
-        Finding(
+        finding(
             "gpu-driver-old",
-            PROBLEM,
-            AREA,
-            f"The NVIDIA driver {_dotted(driver)} is too old for ONNX Runtime "
-            f"{environment.computing.onnxruntime.version}.",
-            f"{why}; the packages for CUDA {fits.cuda} run with this one."
-            if fits
-            else f"{why}.",
-            cures.gpu_packages(environment, fits)
+            version=_dotted(driver),
+            onnxruntime=environment.computing.onnxruntime,
+            generation=generation,
+            least=_dotted(least),
+            remedy=remedy,
+            cure=cures.gpu_packages(environment, fits)
             if fits
             else cures.nvidia_driver(environment),
         )
@@ -305,13 +218,11 @@ def _old_cudnn(environment: Environment, gpu: NvidiaGpu) -> list[Finding]:
         return []
     pin = CUDA_12.wheels["nvidia-cudnn-cu12"]
     return [
-        Finding(
+        finding(
             "gpu-cudnn-new",
-            PROBLEM,
-            AREA,
-            f"cuDNN {text} no longer serves {_described(gpu)}.",
-            f"{_ON_CPU} cuDNN 9.10 is the last one that does.",
-            cures.pip(environment, f"nvidia-cudnn-cu12=={pin}"),
+            text=text,
+            described=_described(gpu),
+            cure=cures.pip(environment, f"nvidia-cudnn-cu12=={pin}"),
         )
     ]
 
@@ -334,14 +245,10 @@ def _missing_libraries(
     ]
     only_cudnn = [name for name, _ in missing] == ["cudnn"]
     return [
-        Finding(
+        finding(
             "gpu-cudnn" if only_cudnn else "gpu-cuda-libraries",
-            PROBLEM,
-            AREA,
-            f"{'cuDNN is' if only_cudnn else 'CUDA libraries are'} missing: "
-            f"{', '.join(words)}.",
-            f"{_ON_CPU} The package onnxruntime-gpu comes without them.",
-            cures.gpu_packages(environment, generation),
+            names=", ".join(words),
+            cure=cures.gpu_packages(environment, generation),
         )
     ]
 
@@ -354,51 +261,28 @@ def _failed(
         return []
     low = trial.error.lower().replace(" ", "")
     if any(word.replace(" ", "") in low for word in _NO_MEMORY):
-        return [
-            Finding(
-                "gpu-memory-full",
-                PROBLEM,
-                AREA,
-                f"The memory of {gpu.name} is full.",
-                _ON_CPU,
-                "nvidia-smi (it lists the programs that use the memory; close them)",
-            )
-        ]
+        return [finding("gpu-memory-full", gpu=gpu)]
     if any(word.replace(" ", "") in low for word in _NO_KERNEL):
         other = (
             CUDA_12 if environment.computing.onnxruntime.cuda[:2] == "13" else CUDA_13
         )
         return [
-            Finding(
+            finding(
                 "gpu-no-kernel",
-                PROBLEM,
-                AREA,
-                f"ONNX Runtime {environment.computing.onnxruntime.version} has no code for "
-                f"{_described(gpu)}.",
-                _ON_CPU,
-                cures.gpu_packages(environment, other),
+                environment=environment,
+                described=_described(gpu),
+                cure=cures.gpu_packages(environment, other),
             )
         ]
     if not trial.right:
-        return [
-            Finding(
-                "gpu-wrong-result",
-                PROBLEM,
-                AREA,
-                f"{gpu.name} computes a wrong result.",
-                "Poses would be wrong.",
-                "Update the NVIDIA driver; if that does not help, the GPU is faulty.",
-            )
-        ]
+        return [finding("gpu-wrong-result", gpu=gpu)]
     said = trial.error or f"it computed on {trial.used or 'nothing'}"
     return [
-        Finding(
+        finding(
             "gpu-provider-unused",
-            PROBLEM,
-            AREA,
-            f"ONNX Runtime was asked for {gpu.name} and did not use it: {said}",
-            _ON_CPU,
-            cures.gpu_packages(
+            gpu=gpu,
+            said=said,
+            cure=cures.gpu_packages(
                 environment,
                 generation_of(environment.computing.onnxruntime.cuda) or CUDA_13,
             ),
@@ -420,50 +304,23 @@ def _torch(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
         if old
         else cures.torch_with_cuda(environment, fits)
     )
-    slow = "Networks are trained on the CPU, which takes days instead of hours."
     built = generation_of(torch.cuda)
     if not torch.cuda:
-        yield Finding(
-            "torch-cpu",
-            WARNING,
-            "training",
-            f"torch {torch.version} is built for the CPU alone.",
-            slow,
-            cure,
-        )
+        yield finding("torch-cpu", torch=torch, cure=cure)
     elif (
         built is not None
         and gpu.capability is not None
         and not built.torch_kernels.serve(gpu.capability)
         and not torch.cuda.startswith("12.6")
     ):
-        yield Finding(
-            "torch-no-kernel",
-            WARNING,
-            "training",
-            f"torch {torch.version} for CUDA {torch.cuda} has no code for "
-            f"{_described(gpu)}.",
-            slow,
-            cure,
+        yield finding(
+            "torch-no-kernel", torch=torch, described=_described(gpu), cure=cure
         )
     elif torch.available is False:
-        yield Finding(
-            "torch-gpu-unused",
-            WARNING,
-            "training",
-            f"torch {torch.version} for CUDA {torch.cuda} finds no GPU.",
-            slow,
-            cure,
-        )
+        yield finding("torch-gpu-unused", torch=torch, cure=cure)
     elif _majors_differ(torch.cuda, environment.computing.onnxruntime.cuda):
-        yield Finding(
-            "torch-other-cuda",
-            WARNING,
-            "training",
-            f"torch is built for CUDA {torch.cuda}, ONNX Runtime for CUDA "
-            f"{environment.computing.onnxruntime.cuda}.",
-            "Each needs its own libraries; take both from one generation.",
-            cure,
+        yield finding(
+            "torch-other-cuda", torch=torch, environment=environment, cure=cure
         )
 
 
@@ -481,14 +338,11 @@ def _tensorrt(environment: Environment) -> Iterator[Finding]:
         each.major for each in environment.computing.libraries if each.name == "nvinfer"
     ]
     if majors and generation.tensorrt not in majors:
-        yield Finding(
+        yield finding(
             "tensorrt-version",
-            WARNING,
-            "TensorRT",
-            f"TensorRT {majors[0]} is installed; ONNX Runtime loads "
-            f"TensorRT {generation.tensorrt}.",
-            "RUNTIME = tensorrt does not work; auto takes another runtime.",
-            cures.pip(
+            majors=majors,
+            generation=generation,
+            cure=cures.pip(
                 environment,
                 f'"tensorrt-cu{generation.cuda}=={generation.tensorrt}.*"',
             ),
@@ -498,13 +352,7 @@ def _tensorrt(environment: Environment) -> Iterator[Finding]:
 def _nvenc(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
     encoder = environment.computing.nvenc
     if encoder.works is False:
-        yield Finding(
-            "nvenc",
-            NOTE,
-            "video encoder",
-            f"The video encoder of {gpu.name} does not work: {encoder.error}",
-            "CODEC = h264_nvenc cannot be used; CODEC = h264 works.",
-        )
+        yield finding("nvenc", gpu=gpu, encoder=encoder)
 
 
 def _without_nvidia(environment: Environment) -> Iterator[Finding]:
@@ -517,13 +365,10 @@ def _without_nvidia(environment: Environment) -> Iterator[Finding]:
         and found.openvino.version
         and "GPU" not in found.openvino.devices
     ):
-        yield Finding(
+        yield finding(
             "intel-gpu-unused",
-            NOTE,
-            AREA,
-            f"OpenVINO does not find {name}.",
-            "RUNTIME = openvino-gpu cannot be used; openvino runs on the CPU.",
-            "Install Intel's graphics driver from https://www.intel.com/support"
+            name=name,
+            cure="Install Intel's graphics driver from https://www.intel.com/support"
             if windows
             else "sudo apt-get install -y intel-opencl-icd",
         )
@@ -533,14 +378,7 @@ def _without_nvidia(environment: Environment) -> Iterator[Finding]:
             " install ", " uninstall -y onnxruntime-gpu"
         )
         add = cures.pip(environment, f"onnxruntime-directml=={DIRECTML}")
-        yield Finding(
-            "directml",
-            NOTE,
-            AREA,
-            f"{name} can run networks by DirectML.",
-            "The package onnxruntime-gpu serves NVIDIA GPUs alone.",
-            f"{remove} && {add}",
-        )
+        yield finding("directml", name=name, remove=remove, add=add)
 
 
 def _dotted(version: Version) -> str:
