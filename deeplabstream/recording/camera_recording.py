@@ -39,6 +39,8 @@ class VideoRecording:
             recording_options,
         )
         self._failed = failed
+
+        # A disk that can't be written is reported by the caller, before a thread runs.
         self._videos = [self._open()]
         self._closing: list[threading.Thread] = []
         self._reader = RingReader(ring)
@@ -47,6 +49,8 @@ class VideoRecording:
         self._broken = False
         self._frame_counter = FrameCounter(knows_losses)
         self._counted_losses = 0
+
+        # A small ring of a fast camera is read four times before it is full.
         self._poll_s = min(POLL_S, ring.spec.slots / 4 / (ring.spec.format.rate or 30))
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._record, name=ring.spec.camera)
@@ -85,6 +89,8 @@ class VideoRecording:
     def accounts(self) -> FrameCounts:
         """Wait after `stop` until the recording is complete; return its frame accounts."""
         self._thread.join()
+        # All frames from the first to the last must be accounted for: recorded or lost. A
+        # recording that failed has lost all frames that came afterwards.
         last = self._first if self._last is None else self._last
         delivered, recorded = last - self._first, self.recorded
         losses = delivered - recorded if self._broken else self._reader.missed
@@ -107,6 +113,8 @@ class VideoRecording:
                 self._catch_up()
         except Exception as error:
             self._fail(error)
+
+        # A video that failed is closed too: what was written stays readable.
         self._close(self._videos[-1])
         for thread in self._closing:
             thread.join()
@@ -119,6 +127,8 @@ class VideoRecording:
             missed = self._reader.missed  # some before a call that returned no frame
             self._frame_counter.add(frame.index, missed - self._counted_losses)
             self._counted_losses = missed
+
+            # A new file begins between two frames, so none is lost.
             video = self._videos[-1]
             if self._recording_options.ends_file(video.seconds, video.size):
                 video = self._next_file()
@@ -159,6 +169,7 @@ class VideoRecording:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
+        # One report per camera: the errors that follow have the same cause.
         if self._broken:
             return
         self._broken = True
@@ -192,6 +203,7 @@ class CameraRecordings:
 
         DeviceError: nothing can be recorded.
         """
+        # Check all cameras before the first file is made.
         rings = [ring for ring in rings if ring.spec.camera not in self._recordings]
         for ring in rings:
             recording_options.check_form(ring.spec.camera, ring.spec.format)
@@ -231,6 +243,8 @@ class CameraRecordings:
     ) -> tuple[FrameCounts, ...]:
         """Complete all recordings; return their accounts. `waits` is called while waiting."""
         recordings = self._recordings
+
+        # Stop all first: the videos of several cameras then end at the same time.
         for recording in recordings.values():
             recording.stop()
         for recording in recordings.values():

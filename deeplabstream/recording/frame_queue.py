@@ -99,6 +99,9 @@ class UncertaintyMeter:
                 yield NOT_FOUND, f"{name} is not found"
             else:
                 yield NOT_FOUND, "the animal is not found"
+
+        # One uncertain point is the reason, but all points weigh: a frame with several of
+        # them is worth more labels.
         lowest, name = min(found, default=(1.0, ""))
         if lowest < self._threshold:
             mean = sum(sure for sure, _ in found) / len(found)
@@ -109,11 +112,15 @@ class UncertaintyMeter:
         points: list[list[float]] = step.pose.points.reshape(-1, 2).tolist()
         before, self._points = self._points, points
         since_ns, self._time_ns = step.exposed_ns - self._time_ns, step.exposed_ns
+
+        # A network with another number of points has begun: nothing to compare with.
         if len(before) != len(points):
             self._usual = [_LEAST_PX] * len(points)
             return
         if since_ns > _LONG_S * 1e9:
             return
+
+        # The usual movement follows slowly, up and down by a factor: a running median.
         far = 0
         for place, moved in enumerate(map(dist, points, before)):
             usual = self._usual[place]
@@ -128,6 +135,8 @@ class UncertaintyMeter:
         """Return whether the networks differ much more than they usually do."""
         if not spread_px >= 0:  # NaN: it is one network
             return False
+
+        # As for the movement; the first spread begins it.
         usual = self._usual_spread
         if not usual >= 0:
             usual = max(spread_px, _LEAST_PX)
@@ -186,6 +195,7 @@ class FrameQueue:
         """Return whether `add` would take a frame."""
         if (hour := int(frame.time_s // 3600)) != self._hour:
             self._hour, self._first = hour, len(self.frames)
+
         rivals = self._rivals(frame)
         if rivals is None:
             return len(self.frames) - self._first < self._per_hour
@@ -205,8 +215,12 @@ class FrameQueue:
     def _rivals(self, frame: QueuedFrame) -> list[QueuedFrame] | None:
         """Return the frames from which one is replaced; None: the queue has room."""
         own = self.frames[self._first :]
+
+        # Neighbouring frames look alike: of those within `APART_S` the worst one stays.
         if frame.time_s - self._since_s < APART_S:
             return own[-1:]
+
+        # A replacement has moved the last frame close to this one.
         if self.frames and frame.time_s - self.frames[-1].time_s < APART_S:
             return []
         return own if len(own) >= self._per_hour else None
@@ -224,6 +238,7 @@ class QueueImages:
 
     def save(self, camera: str, frame: int, image: Image) -> str:
         """Begin to save an image; return its file name, or "" where too many wait."""
+        # A slow disk costs images, never memory or the pace of the recorder.
         self._waiting = [writing for writing in self._waiting if not writing.done()]
         if len(self._waiting) >= _MOST_WAITING:
             return ""
@@ -246,6 +261,7 @@ class QueueImages:
 
         try:
             good, data = cv2.imencode(path.suffix, image)
+            # Under its name the image is complete: `_written` takes each that it finds.
             if good:
                 draft = path.with_suffix(".new")
                 draft.write_bytes(data.tobytes())
@@ -283,10 +299,14 @@ class QueueWriter:
         if frame is None or not queue.takes(frame):
             return
         image = self._image_of(step)
+
+        # A run without uncertain frames has no queue folder.
         if self.table is None:
             self._folder.queue_path.parent.mkdir(exist_ok=True)
             self.table = CsvTable(self._folder.queue_path, QUEUE.names)
             self.images = QueueImages(self._folder.queue_path.parent)
+
+        # A frame that is neither recorded nor saved can't be labelled: leave it out.
         name = ""
         if image is not None and self.images is not None:
             if image.size:
@@ -307,6 +327,8 @@ class QueueWriter:
                 "image": text_cell(name),
             }
         )
+
+        # After its row: a killed program leaves an image too many, not a row without one.
         if leaves is not None and leaves.image and self.images is not None:
             self.images.remove(leaves.image)
 
@@ -341,6 +363,7 @@ def read_queue(folder: RunFolder, per_hour: int | None = None) -> list[QueuedFra
     without a queue is computed from its poses. Frames whose image was not saved before the
     program was killed are left out.
     """
+    # Passing the frames through a queue again applies another `per_hour`.
     written = folder.queue_path.exists()
     offered = _written(folder) if written else list(_computed(folder))
     most = PER_HOUR if per_hour is None else per_hour

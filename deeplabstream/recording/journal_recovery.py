@@ -28,6 +28,9 @@ class _ContinuedTable(CsvTable):
         self.path, self.columns = path, EVENTS.names
         self._held = None
         self._file = path.open("r+b", buffering=0)
+
+        # The recorder may have written some entries before it was killed: only its last
+        # rows can be among those that are left in the journal.
         end = self._file.seek(0, 2)
         self._file.seek(max(0, end - _TAIL))
         lines = self._file.read().decode(errors="replace").splitlines()
@@ -118,6 +121,8 @@ def _complete(path: Path, entries: Iterable[Entry]) -> None:
         ended, start_ns = facts["ended"], int(facts["start_ns"])
         if ended is not None:
             return
+
+        # A new row must not continue a half-written one.
         if half := half_written_bytes(folder.events_path):
             cut_to(folder.events_path, folder.events_path.stat().st_size - half)
         table = _ContinuedTable(folder.events_path)
@@ -130,6 +135,8 @@ def _complete(path: Path, entries: Iterable[Entry]) -> None:
             rows.entry(entry)
             last_ns = getattr(entry, "time_ns", last_ns)
         rows.finish()
+
+        # The end of the run stays open: `open_run_folder` then repairs videos and tables.
         text = "the recorder ended unexpectedly: this run is repaired when it is opened"
         rows.note(Note("recording", text, last_ns))
         folder.update(

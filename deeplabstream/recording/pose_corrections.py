@@ -342,8 +342,11 @@ class _Poses:
         parts = _indices("body part", correction.bodyparts, bodyparts)
         if correction.kind == "set" and len(animals) * len(parts) > 1:
             raise DeepLabStreamError("set: name one animal and one body part")
+
         if correction.kind == "swap":
             self._swap(rows, animals)
+
+        # Interpolation changes only points that are known on both sides; the others all.
         if correction.kind == "interpolate":
             changed = self._interpolate(rows, animals, parts)
         else:
@@ -354,6 +357,8 @@ class _Poses:
         if correction.kind == "set":
             self._points[changed], self._confidence[changed] = correction.position, 1.0
         self._corrected |= changed
+
+        # A flag tells about the recorded point or identity, which a user has now decided.
         if correction.kind in ("swap", "confirm"):
             self._ambiguous[np.ix_(rows, animals)] = False
             gone = [self._table.animals[at] for at in animals]
@@ -392,9 +397,12 @@ class _Poses:
         return rows
 
     def _swap(self, rows: Indices, animals: Indices) -> None:
+        # Whether a filter rejected a point goes with the point.
         forward, back = np.ix_(rows, animals), np.ix_(rows, animals[::-1])
         for array in (self._points, self._confidence, self._rejected):
             array[forward] = array[back]
+
+        # Flags name the animal: those of the two swap their names.
         count = len(self._table.skeleton.bodyparts)
         first, second = ([*range(at * count, (at + 1) * count)] for at in animals)
         names = {
@@ -408,8 +416,11 @@ class _Poses:
 
     def _interpolate(self, rows: Indices, animals: Indices, parts: Indices) -> Bools:
         """Interpolate each point that is known before and after; return which these are."""
+        # Imported poses may have no times: then frames count as evenly spaced.
         times_s = self._table.times_s
         t = times_s if np.isfinite(times_s).all() else self._table.frames
+
+        # Only points that a user would rely on may be the ends of an interpolation.
         known = np.isfinite(self._points).all(axis=-1)
         known &= (self._confidence >= self._threshold) & ~self._rejected
         known &= ~self._ambiguous[..., None]
@@ -420,12 +431,15 @@ class _Poses:
                 before, after = at[at < rows[0]], at[at > rows[-1]]
                 if not (len(before) and len(after)):
                     continue
+
                 ends = [before[-1], after[0]]
                 for axis in range(2):
                     values = self._points[ends, animal, part, axis]
                     self._points[rows, animal, part, axis] = np.interp(
                         t[rows], t[ends], values
                     )
+
+                # An interpolated point is no more certain than the worse of its ends.
                 confidence = self._confidence[ends, animal, part].min()
                 self._confidence[rows, animal, part] = confidence
                 changed[rows, animal, part] = True

@@ -66,6 +66,8 @@ def repair(path: Path) -> RepairReport:
     check_run_folder(path)
     report = RepairReport()
     facts = _facts(path, report)
+
+    # Half rows first: all that follows reads whole tables.
     queue = [file for file in [RunFolder(path).queue_path] if file.exists()]
     for table in (*sorted(path.glob("*.csv")), *queue):
         if half := half_written_bytes(table):
@@ -74,11 +76,14 @@ def repair(path: Path) -> RepairReport:
                 f"{table.name}: a half-written row was cut off ({half} bytes; the "
                 f"original is {kept.name})"
             )
+
     folder = RunFolder(path)
     cameras = list(facts["cameras"]) or _stems(path)
     videos = [
         video for camera in cameras for video in _repaired_videos(path, camera, report)
     ]
+
+    # The end of the run is written last: until then, a repair that is killed begins again.
     if facts["ended"] is None:
         spans = [*_analysed(folder, cameras, facts), *_recorded(videos, facts)]
         ended = _ended(folder, facts, videos)
@@ -105,6 +110,8 @@ def _facts(path: Path, report: RepairReport) -> Facts:
     except ValueError:
         kept = keep_original(file)
         report.done.append(f"run.json: could not be read (kept as {kept.name})")
+
+    # A newer program may have fields that this one would call damage.
     check_schema(path, found)
     facts, bad = validate_facts(found)
     if not bad:
@@ -112,6 +119,8 @@ def _facts(path: Path, report: RepairReport) -> Facts:
     if not report.done:
         names, kept = ", ".join(bad), keep_original(file)
         report.done.append(f"run.json: {names} can't be used (kept as {kept.name})")
+
+    # What the tables and videos still show replaces the invalid entries.
     if "cameras" in bad:
         tables = {name: path / f"{name}.csv" for name in _stems(path)}
         facts["cameras"] = {
@@ -175,6 +184,9 @@ def _repaired_videos(path: Path, camera: str, report: RepairReport) -> Iterator[
                 "video_frame", "exposed_ns"
             )
         }
+
+        # The row of a frame is written before its image: a killed recorder leaves rows
+        # whose frames the encoder still had.
         count = max(listed, default=-1) + 1
         yield _Video(camera, (video.name, table.name), count, shown)
         lacking = count - shown
@@ -207,6 +219,8 @@ def _repaired_frame_count(video: Path, report: RepairReport) -> int:
         replace(copy, video)  # an earlier repair was killed between its last two steps
     if not is_unfinished(video):
         return frame_count(video)
+
+    # Two renamings, in this order: at every moment one of the files has all frames.
     count = copy_complete_frames(video, copy)
     if count:
         kept = free_backup_path(video)
@@ -227,6 +241,8 @@ def _analysed(
         table = folder.table_path(camera)
         if not table.exists():
             continue
+
+        # Rows of accounts that are closed were counted when their analysis ended.
         closed = sum(
             account["delivered"] - (account["unlisted"] or 0)
             for account in facts["accounting"]
@@ -278,6 +294,8 @@ def _ended(folder: RunFolder, facts: Facts, videos: list[_Video]) -> str:
     for table in tables:
         arrived = [cell for (cell,) in table.select("arrived_ns")]
         times += [int(cell) for cell in arrived[-1:]]
+
+    # Frames have the run's own clock; the times of files are those of the disk's system.
     if facts.get("started") and "started_ns" in facts and max(times):
         passed = timedelta(microseconds=(max(times) - facts["started_ns"]) // 1000)
         return (datetime.fromisoformat(facts["started"]) + passed).isoformat()

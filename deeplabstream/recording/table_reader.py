@@ -122,8 +122,11 @@ class RecordedTable:
         texts = [
             name for name, column in self.schema.fixed.items() if column.type is TEXT
         ]
+        # A column of texts that look like numbers must stay text.
         dtype = dict.fromkeys((n for n in texts if n in self.columns), "string")
         options["dtype"] = {**dtype, **options.get("dtype", {})}
+
+        # Nearly all tables are whole: check them fast, and let pandas read the file itself.
         if self._has_no_broken_lines():
             with self.path.open("rb") as file:
                 found = _read_chunks(self.columns, self._ended(file), **options)
@@ -138,11 +141,14 @@ class RecordedTable:
         """
         if not (self._header_is_valid and self.path.is_file()) or self.schema is EVENTS:
             return False
+
+        # The pattern of the usual notation first: the full one of a float takes far longer.
         pattern = self._pattern.pattern.replace(FLOAT64.pattern, _USUAL_FLOAT)
         is_usual, is_valid = re.compile(pattern).fullmatch, self._pattern.fullmatch
         with self.path.open("rb") as file:
             end = len(file.readline())
             while raw := file.readlines(_CHUNK):
+                # The last line of a run that is being recorded may be half written.
                 if not raw[-1].endswith(b"\n"):
                     raw.pop()
                 try:
@@ -249,7 +255,12 @@ class RecordedTable:
             for number, line in self._valid_lines()
             if (cells := line.split(",", max(place, frame) + 1))[place]
         ]
+
+        # The longest rising sequence: the fewest lines that can be wrong are left out.
         kept = _rising([value for _, value, _ in found], strict=is_numbered)
+
+        # The device's count grows at least as fast as the rows; a row that is further
+        # ahead than the count is of another file or damaged.
         if is_numbered:
             last: tuple[int, int] | None = None
             for at in sorted(kept):
@@ -277,6 +288,8 @@ class RecordedTable:
         text = (
             raw.decode("utf-8-sig", errors="replace").rstrip("\r\n").replace("\0", "")
         )
+
+        # The header is trusted if most lines have as many cells as it.
         found = current_names(cells_of(text))
         lines = [
             line
@@ -287,6 +300,8 @@ class RecordedTable:
         count = counts.most_common(1)[0][0] if counts else len(found)
         if len(found) == len(set(found)) == count and self._fits(found, expected):
             return found, True
+
+        # Else the columns are the expected ones; more of them keep their names, made unique.
         rest = max(0, count - len(expected))
         others = list(found[-rest:]) if rest else []
         others = [*(f"column_{n}" for n in range(rest - len(others))), *others]

@@ -64,10 +64,13 @@ class VideoWriter(Closing):
 
         A frame that can't be encoded has no row.
         """
+        # Times in the file must grow, whatever a camera's clock does.
         if not self.frames:
             self._first_ns = time_ns
         ticks = (time_ns - self._first_ns) // 1000
         self._last = ticks if not self.frames else max(ticks, self._last + 1)
+
+        # The row first: of a frame without a row neither number nor time is known.
         self.table.write_cells(
             {
                 "video_frame": self.frames,
