@@ -39,7 +39,6 @@ from deeplabstream.pose.runtimes.onnx_runtime import (
 )
 from deeplabstream.pose.runtimes.runtime_comparison import images_of, outputs
 from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
-from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "models_measurements.md"
@@ -143,7 +142,7 @@ def forward_ms(
     Parameters
     ----------
     network : Network
-        Of ONNX Runtime or torch; on the CPU, nothing is copied either.
+        On the CPU, nothing is copied either.
     pictures : numpy.ndarray of uint8, shape (n, height, width, 3)
         Input of each pass.
     seconds : float
@@ -156,8 +155,6 @@ def forward_ms(
     """
     if isinstance(network, OnnxNetwork):
         call = _onnx_forward(network, pictures)
-    elif isinstance(network, TorchNetwork) and network.on_gpu:
-        call = _torch_forward(network, pictures)
     else:
         call = lambda: network.run(pictures)  # noqa: E731
     call()
@@ -186,21 +183,6 @@ def _onnx_forward(
     return call
 
 
-def _torch_forward(
-    network: TorchNetwork, pictures: NDArray[np.uint8]
-) -> Callable[[], object]:
-    import torch
-
-    network.run(pictures)  # records the graph of this shape
-    recorded = network.recorded(pictures.shape)[0]
-
-    def call() -> None:
-        recorded.replay()
-        torch.cuda.synchronize()
-
-    return call
-
-
 def measured(
     model: ModelFolder, video: Path, runtime: str, seconds: float, gpu: str
 ) -> Figures:
@@ -225,10 +207,8 @@ def measured(
 
 
 def _versions() -> str:
-    import torch
-
     ort = package("onnxruntime", ONNX_RUNTIME)
-    return f"ONNX Runtime {ort.__version__}, torch {torch.__version__}"
+    return f"ONNX Runtime {ort.__version__}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -65,7 +65,7 @@ BACKBONES = {"efficientnet": "efficientnet_lite0"} | {
     n: n for n in ("resnet50", "unet")
 }
 SHIPPED = ("arena", "arena_animals", "openfield")
-ON_GPU: tuple[Runtime, ...] = ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
+ON_GPU: tuple[Runtime, ...] = ("cuda", "tensorrt")
 BATCH = 8
 FRAME = (480, 640, 3)
 COMPARED = 6

@@ -21,7 +21,11 @@ from deeplabstream.plugins.input import Input, PulseInput
 from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.remote import Remote, RemoteControl
 from deeplabstream.plugins.trigger import AnimalName, Trigger
-from deeplabstream.pose.runtimes.runtime_list import Runtime
+from deeplabstream.pose.runtimes.runtime_list import (
+    FORMER_RUNTIMES,
+    Runtime,
+    former_runtime,
+)
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.subject import Subject
@@ -173,7 +177,9 @@ class PoseEstimation:
     @field_validator("runtime", mode="before")
     @classmethod
     def _read_removed_runtime(cls, word: object) -> object:
-        """Read MNN, a runtime of earlier versions, as `auto`."""
+        """Read MNN as `auto`; refuse other runtimes of earlier versions."""
+        if word in FORMER_RUNTIMES and word != "mnn":
+            raise ValueError(former_runtime(str(word)))
         return "auto" if word == "mnn" else word
 
 

@@ -80,7 +80,7 @@ def test_a_batch_of_sizes_and_colours_is_the_same_as_one_by_one(
         np.testing.assert_allclose(pose.points[order], alone.points, atol=0.1)
 
 
-@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize("runtime", ["openvino"])
 def test_every_runtime_gives_the_same_animals(model: ModelFolder, runtime: str) -> None:
     pictures, own = images_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)

@@ -83,7 +83,7 @@ def test_the_figures_of_each_runtime_go_into_the_document(
     docs.write_text(f"{BEGIN}\n{END}\n", "utf-8")
     assert main(["--docs", str(docs), "--json", str(tmp_path / "gpu.json")]) == 0
     found = [row.split(" | ")[1] for row in rows(docs.read_text("utf-8"))]
-    assert found == ["`cuda`", "`torch-cuda`", "`torch-cuda-fp16`"]
+    assert found == ["`cuda`"]
     assert "tensorrt: its libraries are missing" in capsys.readouterr().out
 
 

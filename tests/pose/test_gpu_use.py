@@ -77,10 +77,10 @@ def test_a_gpu_that_is_slower_is_told_with_both_times(model: ModelFolder) -> Non
 
 def test_poses_that_differ_are_told(model: ModelFolder) -> None:
     off = RuntimeMeasurement(
-        "torch-cuda", "torch NVIDIA", 2.0, 2.0, 1.0, RIGHT, accepted=False
+        "tensorrt", "TensorrtExecutionProvider", 2.0, 2.0, 1.0, RIGHT, accepted=False
     )
     remember(model, *HOW, [CPU_ROW, off])
-    assert "torch-cuda: its poses differ by more than TOLERANCE_PX" in remark(model)
+    assert "tensorrt: its poses differ by more than TOLERANCE_PX" in remark(model)
 
 
 def test_a_measurement_that_did_not_end_is_told(model: ModelFolder) -> None:
@@ -121,8 +121,6 @@ def test_a_gpu_that_fails_now_is_tried_once_and_its_error_is_told(
     [
         "CUDAExecutionProvider",
         "TensorrtExecutionProvider",
-        "torch NVIDIA L4 float32",
-        "torch Tesla T4 float32",
         "DmlExecutionProvider",
     ],
 )

@@ -28,8 +28,6 @@ from utils import TrainNetwork
 TOLERANCE_PX: dict[Runtime, float] = {
     "cuda": 0.02,
     "tensorrt": 1.0,
-    "torch-cuda": 0.02,
-    "torch-cuda-fp16": 1.0,
 }
 """Largest distance of 95 % of the points to those of full precision on the CPU."""
 OPTIONAL = ("tensorrt",)
@@ -47,8 +45,6 @@ def model(request: pytest.FixtureRequest) -> ModelFolder:
 
 def on_gpu(model: ModelFolder, runtime: Runtime) -> Network:
     """Return the network in a runtime of the GPU; skip what is not installed."""
-    if runtime.startswith("torch") and torch.version.cuda is None:
-        pytest.skip("this torch is built for the CPU alone")
     try:
         network = load_network(model, runtime)
     except ModelError as error:

@@ -42,7 +42,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "DeepLabStream" / "runtimes.json"
 
 
-@pytest.mark.parametrize("name", ["openvino", "torch"])
+@pytest.mark.parametrize("name", ["openvino"])
 def test_full_precision_is_the_same_in_every_runtime(
     model: ModelFolder, name: str
 ) -> None:
@@ -59,7 +59,7 @@ def test_full_precision_is_the_same_in_every_runtime(
     np.testing.assert_allclose(two, reference[:2], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cpu", "openvino", "torch"])
+@pytest.mark.parametrize("name", ["cpu", "openvino"])
 def test_other_sizes_give_the_same_maps_where_the_same_is_seen(
     model: ModelFolder, name: str
 ) -> None:
@@ -239,8 +239,6 @@ def test_a_runtime_that_cannot_run_is_told_and_passed_over(model: ModelFolder) -
     [
         ("cpu", "onnxruntime"),
         ("openvino", "openvino"),
-        ("torch", "onnx"),
-        ("torch", "torch"),
     ],
 )
 def test_a_missing_package_is_named(

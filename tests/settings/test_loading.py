@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.errors import ModelError, SettingsError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.runtimes.runtime_list import check_runtime
 from deeplabstream.settings.loading import Settings, check_against, load, parse
 from deeplabstream.settings.settings_docs import describe
 from experiments.example import ExampleExperiment
@@ -317,3 +318,19 @@ def test_an_output_may_name_another_but_not_in_a_chain() -> None:
 def test_the_removed_runtime_is_read_as_auto() -> None:
     rig = parse(RIG + "\n[Pose Estimation]\nRUNTIME = mnn\n", FOLDER)
     assert rig.pose.runtime == "auto"
+
+
+@pytest.mark.parametrize(
+    ("former", "instead"),
+    [
+        ("torch", "auto or cpu"),
+        ("torch-bf16", "auto or openvino-bf16"),
+        ("torch-cuda", "auto or cuda"),
+        ("torch-cuda-fp16", "auto or tensorrt"),
+    ],
+)
+def test_a_runtime_in_torch_is_answered_with_another(former: str, instead: str) -> None:
+    (problem,) = problems(f"{RIG}\n[Pose Estimation]\nRUNTIME = {former}\n")
+    assert f"{former} is no longer available as a runtime; choose {instead}" in problem
+    with pytest.raises(ModelError, match=f"choose {instead}"):
+        check_runtime(former)

@@ -1,1 +1,1 @@
-"""Runtimes for networks (ONNX Runtime, OpenVINO, torch), their selection and measurement."""
+"""Runtimes for networks (ONNX Runtime, OpenVINO), their selection and measurement."""

@@ -22,8 +22,6 @@ from deeplabstream.pose.runtimes.runtime_selection import (
 GPU_RUNTIMES: tuple[Runtime, ...] = (
     "cuda",
     "tensorrt",
-    "torch-cuda",
-    "torch-cuda-fp16",
     "directml",
 )
 _HINT = "`deeplabstream doctor` names the command that helps"

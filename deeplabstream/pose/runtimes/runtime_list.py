@@ -18,15 +18,20 @@ from deeplabstream.pose.runtimes.quantised_network import INT8, check_quantised
 
 Runtime: TypeAlias = Literal[
     "cpu", "cpu-int8", "openvino", "openvino-bf16", "openvino-int8", "openvino-gpu",
-    "torch", "torch-bf16", "cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16",
-    "directml",
+    "cuda", "tensorrt", "directml",
 ]  # fmt: skip
 """Names of runtimes; cpu, cuda, tensorrt and directml are ONNX Runtime's."""
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 REFERENCE: Runtime = "cpu"
 """The runtime that others are compared with: full precision, always installed."""
-
-_PACKAGES = {"openvino": "openvino", "torch": "torch"}
+FORMER_RUNTIMES = {
+    "mnn": "auto",
+    "torch": "cpu",
+    "torch-bf16": "openvino-bf16",
+    "torch-cuda": "cuda",
+    "torch-cuda-fp16": "tensorrt",
+}
+"""Runtimes of earlier versions, and what to choose instead."""
 
 
 def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Network:
@@ -35,19 +40,13 @@ def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Netw
 
 
 def present(model: ModelFolder) -> tuple[Runtime, ...]:
-    """Return the installed runtimes that can run this network here.
-
-    torch on the CPU is left out: it takes seconds to load and was never the fastest.
-    """
+    """Return the installed runtimes that can run this network here."""
     names = []
     for name in RUNTIMES:
-        package = _PACKAGES.get(name.split("-")[0])
-        on_gpu = name in ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
-        if package and find_spec(package) is None:
+        on_gpu = name in ("cuda", "tensorrt")
+        if name.startswith("openvino") and find_spec("openvino") is None:
             continue
         if on_gpu != cuda_driver() and (on_gpu or name == "openvino-gpu"):
-            continue
-        if name in ("torch", "torch-bf16"):
             continue
         if name == "openvino-gpu" and not has_gpu():
             continue
@@ -73,17 +72,6 @@ def _openvino(precision: str, device: str = "CPU") -> Callable[..., Network]:
     return load
 
 
-def _torch(
-    device: str, precision: Literal["float32", "float16", "bfloat16"]
-) -> Callable[..., Network]:
-    def load(model: ModelFolder, threads: int) -> Network:
-        from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
-
-        return TorchNetwork(model, device, threads, precision)
-
-    return load
-
-
 def _int8_in_onnx(model: ModelFolder, threads: int) -> Network:
     return OnnxNetwork(model, "cpu", threads, check_quantised(model))
 
@@ -102,10 +90,6 @@ _LOADERS: dict[Runtime, Callable[[ModelFolder, int], Network]] = {
     "openvino-bf16": _openvino("bf16"),
     "openvino-int8": _int8_in_openvino,
     "openvino-gpu": _openvino("f32", "GPU"),
-    "torch": _torch("cpu", "float32"),
-    "torch-bf16": _torch("cpu", "bfloat16"),
-    "torch-cuda": _torch("cuda", "float32"),
-    "torch-cuda-fp16": _torch("cuda", "float16"),
 }
 
 
@@ -114,6 +98,14 @@ def check_runtime(name: str) -> Runtime:
     for runtime in RUNTIMES:
         if name == runtime:
             return runtime
+    if name in FORMER_RUNTIMES:
+        raise ModelError(former_runtime(name))
     raise ModelError(
         f"there is no runtime {name!r}; there are auto, {', '.join(RUNTIMES)}"
     )
+
+
+def former_runtime(name: str) -> str:
+    """Return what to choose instead of a runtime of an earlier version, as a sentence."""
+    instead = dict.fromkeys(("auto", FORMER_RUNTIMES[name]))
+    return f"{name} is no longer available as a runtime; choose {' or '.join(instead)}"

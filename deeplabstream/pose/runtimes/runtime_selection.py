@@ -102,7 +102,7 @@ def _processor() -> str:
 
 
 _COMPUTE_PACKAGES = (
-    *("onnxruntime-gpu", "onnxruntime", "openvino", "torch", "onnxruntime-directml"),
+    *("onnxruntime-gpu", "onnxruntime", "openvino", "onnxruntime-directml"),
     *("nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cudnn-cu12"),
 )
 """A choice holds for their versions: with new CUDA libraries, `auto` measures again."""

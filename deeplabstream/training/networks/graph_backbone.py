@@ -21,10 +21,15 @@ from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
-from deeplabstream.pose.runtimes.torch_operations import OPERATIONS
-from deeplabstream.pose.runtimes.torch_plan import Graph, Plan, Step, computed
 from deeplabstream.training.networks.backbone import Backbone
 from deeplabstream.training.networks.heads import STRIDE
+from deeplabstream.training.networks.torch_operations import OPERATIONS
+from deeplabstream.training.networks.torch_plan import (
+    Graph,
+    GraphPlan,
+    GraphStep,
+    computed,
+)
 
 STRIDES = (4, 8, 16, 32)
 OURS = "ours/"
@@ -128,7 +133,7 @@ class GraphBackbone(Backbone):
         held = {k: it for k, it in _tensors(one).items() if k not in self._places}
         return _Planned(steps, held, repeated)
 
-    def _larger(self, size: tuple[int, int]) -> Plan | None:
+    def _larger(self, size: tuple[int, int]) -> GraphPlan | None:
         """Return the operations for two images of twice the size; None: not possible."""
         try:
             return self._graph.planned((2, 2 * size[0], 2 * size[1], 3), torch.float32)
@@ -140,7 +145,7 @@ class GraphBackbone(Backbone):
 class _Planned:
     """The operations for images of one size."""
 
-    steps: Sequence[Step]
+    steps: Sequence[GraphStep]
     """Numbers in `given` that are `_PerImage` are multiplied by the number of images."""
     constants: Mapping[str, Tensor]
     repeated: tuple[str, ...]
@@ -168,7 +173,7 @@ def _per_image(one: Any, two: Any) -> Any:
     raise ValueError(f"{one} for one image, {two} for two")
 
 
-def _for_batch(step: Step, count: int) -> Step:
+def _for_batch(step: GraphStep, count: int) -> GraphStep:
     """Return the step for a number of images."""
 
     def of(value: Any) -> Any:
@@ -191,7 +196,9 @@ def _repeated_by_image(
     return tuple(differ)
 
 
-def _fixed(names: Sequence[str], one: Plan, others: Sequence[Plan | None]) -> list[str]:
+def _fixed(
+    names: Sequence[str], one: GraphPlan, others: Sequence[GraphPlan | None]
+) -> list[str]:
     """Return the names of constants that are the same in all plans."""
     return [
         name
@@ -202,7 +209,7 @@ def _fixed(names: Sequence[str], one: Plan, others: Sequence[Plan | None]) -> li
 
 
 def _features(
-    model: ModelFolder, plan: Plan, result: str, size: tuple[int, int]
+    model: ModelFolder, plan: GraphPlan, result: str, size: tuple[int, int]
 ) -> tuple[dict[int, str], tuple[int, ...]]:
     """Return names of features by stride, and their channels; see the module."""
     with torch.inference_mode():
@@ -244,10 +251,10 @@ def _cut(graph: Any, outputs: Sequence[str]) -> None:
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
 
 
-def _before_last_layers(plan: Plan, result: str) -> set[str]:
+def _before_last_layers(plan: GraphPlan, result: str) -> set[str]:
     """Return the values that all of the last layers before the result are made from."""
     makers = {name: step for step in plan.steps for name in step.results}
-    last: list[Step] = []
+    last: list[GraphStep] = []
     seen, todo = set[str](), [result]
     while todo:
         name = todo.pop()
@@ -262,7 +269,7 @@ def _before_last_layers(plan: Plan, result: str) -> set[str]:
     return set.intersection(*(_origins(step, makers) for step in last), {*makers})
 
 
-def _origins(step: Step, makers: Mapping[str, Step]) -> set[str]:
+def _origins(step: GraphStep, makers: Mapping[str, GraphStep]) -> set[str]:
     """Return the values that a step's result is made from."""
     found, todo = set[str](), _names(step)
     while todo:
@@ -273,19 +280,21 @@ def _origins(step: Step, makers: Mapping[str, Step]) -> set[str]:
     return found
 
 
-def _names(step: Step) -> list[str]:
+def _names(step: GraphStep) -> list[str]:
     """Return the names of the values that a step takes."""
     return [name for name in step.given if isinstance(name, str)]
 
 
-def _last_layer(plan: Plan, result: str, features: str) -> tuple[Tensor, Tensor] | None:
+def _last_layer(
+    plan: GraphPlan, result: str, features: str
+) -> tuple[Tensor, Tensor] | None:
     """Return weight and bias of the convolution that makes the maps of the features.
 
     None: the result is not the sigmoid of a convolution of them with as many cells.
     """
     makers = {name: step for step in plan.steps for name in step.results}
 
-    def made(name: Any, by: str) -> Step | None:
+    def made(name: Any, by: str) -> GraphStep | None:
         step = makers.get(name)
         while step is not None and step.run is OPERATIONS["Cast"]:
             step = makers.get(step.given[0])
@@ -302,12 +311,12 @@ def _last_layer(plan: Plan, result: str, features: str) -> tuple[Tensor, Tensor]
     same = {"pads": [side // 2] * 4, "strides": [1, 1], "dilations": [1, 1], "group": 1}
     if side % 2 == 0 or weight.shape[-2] != side or weight.shape[0] != len(bias):
         return None
-    if any(step.said.get(key, value) != value for key, value in same.items()):
+    if any(step.attributes.get(key, value) != value for key, value in same.items()):
         return None
     return torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())
 
 
-def _taught(plan: Plan) -> list[str]:
+def _taught(plan: GraphPlan) -> list[str]:
     """Return the names of the weights: constants of layers, more than one number."""
     names: dict[str, None] = {}
     for step in plan.steps:
@@ -320,13 +329,13 @@ def _taught(plan: Plan) -> list[str]:
     return list(names)
 
 
-def _inputs(step: Step, known: Mapping[Any, tuple[int, ...]]) -> list[str]:
+def _inputs(step: GraphStep, known: Mapping[Any, tuple[int, ...]]) -> list[str]:
     places = known.get(step.run, ())
     given = [step.given[place] for place in places if place < len(step.given)]
     return [name for name in given if isinstance(name, str)]
 
 
-def _tensors(plan: Plan) -> dict[str, Tensor]:
+def _tensors(plan: GraphPlan) -> dict[str, Tensor]:
     return {name: torch.from_numpy(it.copy()) for name, it in plan.constants.items()}
 
 
@@ -335,7 +344,7 @@ def _images(size: tuple[int, int]) -> Tensor:
 
 
 def _run(
-    steps: Sequence[Step], images: Tensor, held: Mapping[str, Tensor]
+    steps: Sequence[GraphStep], images: Tensor, held: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Return all values of the graph, by name."""
     values = {"images": images, **held}

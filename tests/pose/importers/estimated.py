@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 
 from deeplabstream.pose.model.model_folder import (
+    ModelFolder,
     load_model_folder,
     network_hash,
     save_description,
 )
-from deeplabstream.pose.network_estimator import NetworkEstimator
-from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network
+from deeplabstream.pose.network_estimator import Network, NetworkEstimator
+from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.pose.tracking.pose_matching import match_animals
 
 
@@ -25,11 +26,13 @@ def frames_of(reference: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def estimated(
-    folder: Path, pictures: Sequence[np.ndarray], runtime: Runtime = "cpu"
+    folder: Path,
+    pictures: Sequence[np.ndarray],
+    load: Callable[[ModelFolder], Network] = lambda m: load_network(m, "cpu", 1),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return points (n, animal, part, 2) and confidences (n, animal, part)."""
     model = load_model_folder(folder)
-    estimator = NetworkEstimator(model, load_network(model, runtime, 1))
+    estimator = NetworkEstimator(model, load(model))
     found = [estimator.estimate([picture])[0] for picture in pictures]
     points = np.stack([pose.points for pose in found])
     return points, np.stack([pose.confidence for pose in found])

@@ -19,7 +19,7 @@ from deeplabstream.training.networks.backbone import GRAPH
 from deeplabstream.training.networks.graph_backbone import GraphBackbone
 from deeplabstream.training.networks.pose_network import Architecture
 from deeplabstream.training.start_network import open_start
-from tests.pose.importers.test_in_torch import ALL
+from tests.pose.importers.test_graph_in_torch import ALL
 from tests.training.conftest import labelled
 from utils import TrainNetwork
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.runtimes.torch_operations import (
+from deeplabstream.training.networks.torch_operations import (
     CONSTANT_INPUTS,
     OPERATIONS,
     Operation,
@@ -28,11 +28,11 @@ _SHAPES = ("Shape", "Size", "Constant")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class GraphStep:
     """One operation."""
 
     run: Operation
-    said: Mapping[str, Any]
+    attributes: Mapping[str, Any]
     """Its attributes."""
     given: tuple[Any, ...]
     """Names of values, Python numbers, or None for what is left out."""
@@ -42,10 +42,10 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class GraphPlan:
     """All operations in order, and the constants that they take."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[GraphStep, ...]
     constants: Mapping[str, NDArray[Any]]
 
 
@@ -64,7 +64,7 @@ class Graph:
         unknown = {node.op_type for node in graph.node} - {*OPERATIONS, *_SHAPES}
         if unknown:
             raise ModelError(
-                f"{network}: torch was not taught {', '.join(sorted(unknown))} here; "
+                f"{network}: torch has no operation {', '.join(sorted(unknown))} here; "
                 f"{advice}"
             )
         self.network, self._advice = network, advice
@@ -72,7 +72,7 @@ class Graph:
         self.weights = {it.name: _tensor(it) for it in graph.initializer}
         self._nodes = tuple((node, _attributes(node)) for node in graph.node)
 
-    def planned(self, shape: Sequence[int], precision: torch.dtype) -> Plan:
+    def planned(self, shape: Sequence[int], precision: torch.dtype) -> GraphPlan:
         """Return the operations for images (n, height, width, 3) of this shape.
 
         ModelError names the operation that torch cannot run.
@@ -103,7 +103,7 @@ class Graph:
                     f"{reason}; {self._advice}"
                 ) from error
             steps.append(step)
-        return Plan(_with_what_is_spent(steps, {self.result, *used}), used)
+        return GraphPlan(_with_what_is_spent(steps, {self.result, *used}), used)
 
     def _step(
         self,
@@ -111,7 +111,7 @@ class Graph:
         attributes: Mapping[str, Any],
         known: Mapping[str, Tensor],
         precision: torch.dtype | None,
-    ) -> Step:
+    ) -> GraphStep:
         """Return one operation; floating-point values are in a precision, None: unchanged."""
         given: list[Any] = []
         for place, name in enumerate(node.input):
@@ -121,31 +121,35 @@ class Graph:
                 given.append(known[name].tolist())
             else:
                 given.append(name or None)
-        said = dict(attributes)
+        values = dict(attributes)
         if node.op_type == "Cast":
-            to: torch.dtype = said["to"]
-            said["to"] = precision if precision and to.is_floating_point else to
+            to: torch.dtype = values["to"]
+            values["to"] = precision if precision and to.is_floating_point else to
         elif node.op_type == "Split":
-            said.setdefault("num_outputs", len(node.output))
-        return Step(OPERATIONS[node.op_type], said, tuple(given), tuple(node.output))
+            values.setdefault("num_outputs", len(node.output))
+        return GraphStep(
+            OPERATIONS[node.op_type], values, tuple(given), tuple(node.output)
+        )
 
 
-def computed(step: Step, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def computed(step: GraphStep, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the results of an operation, by name."""
     given = [values[it] if isinstance(it, str) else it for it in step.given]
-    found = step.run(step.said, *given)
+    found = step.run(step.attributes, *given)
     several = found if isinstance(found, tuple) else (found,)
     return dict(zip(step.results, several, strict=False))  # some may be left out
 
 
-def _with_what_is_spent(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
+def _with_what_is_spent(
+    steps: Sequence[GraphStep], kept: set[str]
+) -> tuple[GraphStep, ...]:
     """Return the steps, each with the values that are last used in it."""
-    later, told = set(kept), []
+    later, steps_with_uses = set(kept), []
     for step in reversed(steps):
         names = {it for it in (*step.given, *step.results) if isinstance(it, str)}
-        told.append(replace(step, spent=tuple(sorted(names - later))))
+        steps_with_uses.append(replace(step, spent=tuple(sorted(names - later))))
         later |= names
-    return tuple(reversed(told))
+    return tuple(reversed(steps_with_uses))
 
 
 def _shape(
@@ -163,16 +167,19 @@ def _shape(
 
 
 def _attributes(node: Any) -> dict[str, Any]:
-    said = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
-    for name, value in said.items():
+    attributes = {
+        attribute.name: onnx.helper.get_attribute_value(attribute)
+        for attribute in node.attribute
+    }
+    for name, value in attributes.items():
         if isinstance(value, bytes):
-            said[name] = value.decode()
+            attributes[name] = value.decode()
         elif isinstance(value, onnx.TensorProto):
-            said[name] = _tensor(value)
+            attributes[name] = _tensor(value)
     if node.op_type == "Cast":
-        kind = onnx.helper.tensor_dtype_to_np_dtype(said["to"])
-        said["to"] = torch.tensor(np.empty(0, kind)).dtype
-    return said
+        kind = onnx.helper.tensor_dtype_to_np_dtype(attributes["to"])
+        attributes["to"] = torch.tensor(np.empty(0, kind)).dtype
+    return attributes
 
 
 def _tensor(weight: Any) -> Tensor:

@@ -1,19 +1,17 @@
-"""Imported networks in torch, on the processor and on a card that is none."""
+"""Imported networks give in torch, from which they are fine-tuned, what ONNX Runtime gives."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
 from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.pose.importers.estimated import estimated, frames_of, rounding
 from tests.pose.importers.test_sleap_nn import SIZE
+from tests.training.torch_network import TorchNetwork
 
 ALL = {
     "deeplabcut2": (),
@@ -42,8 +40,8 @@ def test_a_faster_rcnn_is_refused_with_what_torch_lacks(
     imported: Callable[..., Path],
 ) -> None:
     folder = load_model_folder(imported("deeplabcut3_boxes") / "detector")
-    with pytest.raises(ModelError, match="NonMaxSuppression, RoiAlign here; choose"):
-        TorchNetwork(folder)
+    with pytest.raises(ModelError, match="NonMaxSuppression, RoiAlign"):
+        TorchNetwork(folder.network)
 
 
 @pytest.mark.parametrize("name", [*ALL, "deeplabcut3_axes/detector"])
@@ -55,7 +53,7 @@ def test_torch_sees_what_onnx_runtime_sees(
     with np.load(unpacked[name] / inner / "reference.npz") as theirs:
         pictures = frames_of(theirs)[:6]
     points, sure = estimated(folder, pictures)
-    ours, sures = estimated(folder, pictures, "torch")
+    ours, sures = estimated(folder, pictures, lambda model: TorchNetwork(model.network))
     assert np.isfinite(points).any()
     most_px, most = rounding(folder, pictures)
     assert most_px < 0.5  # else a peak jumps: an archive needs peaks that are unique
@@ -63,28 +61,3 @@ def test_torch_sees_what_onnx_runtime_sees(
         order = match_animals(points[place], ours[place])
         np.testing.assert_allclose(ours[place, order], points[place], atol=most_px)
         np.testing.assert_allclose(sures[place, order], sure[place], atol=most)
-
-
-@pytest.mark.parametrize(
-    ("name", "precision"),
-    [
-        *((name, "float16") for name in [*ALL, "deeplabcut3_axes/detector"]),
-        ("sleap_nn_top_down", "float32"),
-    ],
-)
-def test_the_whole_computation_stays_on_the_card(
-    imported: Callable[..., Path],
-    request: pytest.FixtureRequest,
-    name: str,
-    precision: Any,
-) -> None:
-    name, _, inner = name.partition("/")
-    folder = load_model_folder(imported(name, *ALL[name]) / inner)
-    request.getfixturevalue("no_numbers")
-    network = TorchNetwork(folder, "cuda", 0, precision)
-    size = folder.fitting.height, folder.fitting.width
-    images = torch.zeros((2, *size, 3), dtype=torch.uint8, device="cuda")
-    output = network._computed(images)
-    assert output.device.type == "cuda"
-    assert output.dtype == getattr(torch, precision)
-    assert output.shape[:2] == (2, folder.output_shapes[0][0])

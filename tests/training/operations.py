@@ -8,11 +8,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
-from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.model.model_folder import ModelFolder
-from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
+from tests.training.torch_network import TorchNetwork
 
 F32, I64 = np.float32, np.int64
 RNG = np.random.default_rng(0)
@@ -58,9 +54,7 @@ def both(
     session = ort.InferenceSession(
         str(file), options, providers=["CPUExecutionProvider"]
     )
-    fitting, skeleton = Fitting(*shape[:2]), Skeleton(("snout",))
-    model = ModelFolder(folder, skeleton, fitting, Heatmaps(1, 1.0), 0.5, "", {})
-    ours = TorchNetwork(model, "cpu", 1).run(pictures)
+    ours = TorchNetwork(file).run(pictures)
     (theirs,) = session.run(None, {"images": pictures})
     return ours, np.asarray(theirs, F32)
 
