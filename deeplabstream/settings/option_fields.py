@@ -1,6 +1,11 @@
-"""Options of a program: a settings dataclass whose errors and docstring come from its fields."""
+"""Options of a program: errors, docstring and command line of a settings dataclass.
 
-from collections.abc import Callable
+All come from its fields, so that an option is declared once.
+"""
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from textwrap import wrap
@@ -108,9 +113,7 @@ def _docstring(kind: type, fault: type[DeepLabStreamError]) -> str:
 
 def _type_name(info: FieldInfo) -> str:
     """Return the type as numpydoc writes it: `pathlib.Path, optional`, `tuple of int`."""
-    annotation = info.annotation
-    union = get_origin(annotation) in (Union, UnionType)
-    choices = get_args(annotation) if union else (annotation,)
+    choices = _choices(info)
     optional = ", optional" if NoneType in choices else ""
     return " or ".join(_plain_name(c) for c in choices if c is not NoneType) + optional
 
@@ -123,3 +126,69 @@ def _plain_name(kind: Any) -> str:
     if get_origin(kind) is tuple:
         return f"tuple of {_plain_name(get_args(kind)[0])}"
     return "pathlib.Path" if kind is Path else str(kind.__name__)
+
+
+def add_options(
+    parser: argparse._ActionsContainer, kind: type, *, without: Sequence[str] = ()
+) -> None:
+    """Add an option for each field of a settings dataclass to a parser.
+
+    Values stay text: the dataclass converts and checks them, as for a Python user. Entries
+    of `json_schema_extra` that count: `group` (heading of the options in the help),
+    `aliases` (other names of an option), `metavar`, `choices`, `separator` (a list is
+    one text).
+    """
+    groups: dict[str, argparse._ActionsContainer] = {"": parser}
+    for name, info in option_fields(kind).items():
+        if name in without:
+            continue
+        extra = info.json_schema_extra
+        extra = extra if isinstance(extra, dict) else {}
+        group = str(extra.get("group", ""))
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        names = [_option(name), *map(str, cast("list[str]", extra.get("aliases", [])))]
+        given = _action(info) | {"dest": name, "help": _help(info)}
+        if info.default is True:
+            names = [_option(f"no_{name}")]
+        if "separator" in extra:
+            given.pop("nargs", None)
+        given |= {key: extra[key] for key in ("choices", "metavar") if key in extra}
+        groups[group].add_argument(*names, **given)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _action(info: FieldInfo) -> dict[str, Any]:
+    """Return what argparse needs to read a field: action, number of values, choices."""
+    kinds = [choice for choice in _choices(info) if choice is not NoneType]
+    required = info.is_required()
+    given: dict[str, Any] = (
+        {"required": True} if required else {"default": info.default}
+    )
+    if kinds == [bool]:
+        if info.default is None:  # three answers: yes, no, automatic
+            return given | {"action": argparse.BooleanOptionalAction}
+        return given | {"action": "store_false" if info.default else "store_true"}
+    if get_origin(kinds[0]) is Literal:
+        return given | {"choices": get_args(kinds[0])}
+    if get_origin(kinds[0]) is tuple:
+        return given | {"nargs": "+" if required else "*"}
+    return given
+
+
+def _choices(info: FieldInfo) -> tuple[Any, ...]:
+    """Return the types of a union, or the one type of a field."""
+    union = get_origin(info.annotation) in (Union, UnionType)
+    return get_args(info.annotation) if union else (info.annotation,)
+
+
+def _help(info: FieldInfo) -> str:
+    """Return the help of an option: description, limits, default."""
+    text = re.sub(r"`(\w+)`", lambda name: _option(name[1]), info.description or "")
+    notes = [limits_text(info)] if None not in limits(info) else []
+    if info.default and isinstance(info.default, str | int | float):
+        notes += [] if info.default is True else [f"default: {info.default}"]
+    return (text + (f" ({'; '.join(notes)})" if notes else "")).replace("%", "%%")

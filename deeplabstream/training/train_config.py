@@ -20,6 +20,16 @@ _GROUP: dict[str, Any] = {"group": FROM_LABELS}
 _ADVANCED: dict[str, Any] = {"advanced": True}
 
 
+def _seeds(value: object) -> object:
+    """Return the numbers of a text `0,1,2`; ModelError: it has other content."""
+    if not isinstance(value, str):
+        return value
+    numbers = value.split(",")
+    if not all(number.isdigit() for number in numbers):
+        raise ModelError(f"seeds = {value!r}: expected numbers, as in 0,1,2")
+    return tuple(int(number) for number in numbers)
+
+
 def _size(value: object) -> object:
     """Return the input size that a text means; ModelError: it is none."""
     return parse_size(value) if isinstance(value, str) else value
@@ -39,7 +49,11 @@ class TrainConfig:
     Give either `data` or `config`.
     """
 
-    output: Path = Field(description="folder to write", title="Name")
+    output: Path = Field(
+        description="folder to write",
+        title="Name",
+        json_schema_extra={"aliases": ["--output_dir"]},
+    )
     data: Path | None = Field(
         default=None,
         description=(
@@ -55,7 +69,9 @@ class TrainConfig:
         ),
     )
     overrides: tuple[str, ...] = Field(
-        default=(), description="KEY=VALUE: change values of the configuration"
+        default=(),
+        description="change values of the configuration",
+        json_schema_extra={"metavar": "KEY=VALUE"},
     )
     cropzoom: bool = Field(
         default=False,
@@ -63,14 +79,14 @@ class TrainConfig:
         title="Cropzoom",
         json_schema_extra=_ADVANCED,
     )
-    seeds: tuple[int, ...] = Field(
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = Field(
         default=(),
         description=(
             "train an ensemble: one network per seed, two at least, each in its own "
             "folder; more precise, slower"
         ),
         title="Networks",
-        json_schema_extra=_ADVANCED,
+        json_schema_extra=_ADVANCED | {"metavar": "0,1,2", "separator": ","},
     )
     within: float = Field(
         default=RIGHT_PX,
@@ -88,6 +104,7 @@ class TrainConfig:
             "models/; its backbone and the maps of body parts of the same names are used"
         ),
         title="Start from",
+        json_schema_extra={"metavar": "MODEL"},
     )
     resume: bool = Field(
         default=False, description="continue a training that was stopped"
@@ -133,7 +150,7 @@ class TrainConfig:
             "images), or WIDTHxHEIGHT in pixels, both multiples of 16"
         ),
         title="Input size",
-        json_schema_extra=_GROUP,
+        json_schema_extra=_GROUP | {"metavar": "small|usual|fine|320x240"},
     )
     steps: int = Field(
         default=1500,
@@ -166,7 +183,7 @@ class TrainConfig:
         default=None,
         description=(
             "backbone that finds features: efficientnet_lite0, resnet18, unet and "
-            "others, see docs/training_reference.md; None: that of `start_from`, else "
+            "others, see docs/training_reference.md; default: that of `start_from`, else "
             "efficientnet_lite0"
         ),
         title="Backbone",
@@ -180,7 +197,7 @@ class TrainConfig:
         ge=4,
         le=5,
         description=(
-            "stages of the backbone; 4: smaller and faster; None: as in `start_from`, "
+            "stages of the backbone; 4: smaller and faster; default: as in `start_from`, "
             "else 5"
         ),
         json_schema_extra=_GROUP,
@@ -189,7 +206,7 @@ class TrainConfig:
         default=None,
         ge=1,
         lt=10**8,
-        description="channels of the head; None: as in `start_from`, else 32",
+        description="channels of the head; default: as in `start_from`, else 32",
         json_schema_extra=_GROUP,
     )
     sigma: float | None = Field(
@@ -197,7 +214,7 @@ class TrainConfig:
         ge=0.5,
         le=10,
         description=(
-            "width of a point's heat map, in cells of 4 pixels; None: as in "
+            "width of a point's heat map, in cells of 4 pixels; default: as in "
             "`start_from`, else 1.25"
         ),
         json_schema_extra=_GROUP,
@@ -207,15 +224,15 @@ class TrainConfig:
         ge=0,
         le=180,
         description=(
-            "largest rotation of training images, in degrees; None: from the labelled "
+            "largest rotation of training images, in degrees; default: from the labelled "
             "poses"
         ),
-        json_schema_extra=_GROUP,
+        json_schema_extra=_GROUP | {"metavar": "DEGREES"},
     )
     mirror: bool | None = Field(
         default=None,
         description=(
-            "mirror half of the images; None: if mirrored poses resemble the labelled "
+            "mirror half of the images; default: if mirrored poses resemble the labelled "
             "ones"
         ),
         json_schema_extra=_GROUP,
@@ -238,7 +255,9 @@ class TrainConfig:
         json_schema_extra=_GROUP,
     )
     edges: tuple[str, ...] = Field(
-        default=(), description="A:B: edges of the skeleton", json_schema_extra=_GROUP
+        default=(),
+        description="edges of the skeleton, as A:B",
+        json_schema_extra=_GROUP | {"metavar": "A:B", "aliases": ["--bones"]},
     )
     animals: int = Field(
         default=0,

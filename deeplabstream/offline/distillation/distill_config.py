@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.distillation.students import Candidate, parse_candidate
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.settings.option_fields import raises
 
 WORK = "distillation"
@@ -37,12 +38,14 @@ class DistillConfig:
             "in px"
         ),
         title="Within",
+        json_schema_extra={"metavar": "PX"},
     )
     at_most_ms: float = Field(
         ge=0.1,
         le=10_000,
         description="longest time from frame to pose on this computer, in ms",
         title="At most",
+        json_schema_extra={"metavar": "MS"},
     )
     labels: Path | None = Field(
         default=None,
@@ -58,6 +61,7 @@ class DistillConfig:
             "points placed by hand in frames of the videos, to measure with only: as "
             "for CheckNetwork --labels"
         ),
+        json_schema_extra={"metavar": "CSV"},
     )
     count: int = Field(
         default=300,
@@ -83,7 +87,7 @@ class DistillConfig:
             "six sizes with `start_from`, the fastest first"
         ),
         title="Students",
-        json_schema_extra=_ADVANCED,
+        json_schema_extra=_ADVANCED | {"metavar": "BACKBONE:320x240"},
     )
     start_from: str | None = Field(
         default=None,
@@ -104,6 +108,7 @@ class DistillConfig:
     )
     runtime: str = Field(
         default="auto",
+        json_schema_extra={"choices": ["auto", *RUNTIMES], "metavar": "NAME"},
         description=(
             "runtime of the student; auto: the fastest in full precision, 8 bits where "
             "that is too slow"
