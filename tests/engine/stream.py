@@ -11,7 +11,7 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.engine.processes.recorder_process import StreamRecorder
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import Journal, JournalWriter, create_journal
 from deeplabstream.ipc.ring import Ring, RingWriter, create_ring
 from deeplabstream.recording.run_folder import RunFolder
@@ -34,7 +34,7 @@ class Rig:
         self._theirs = theirs
         self.told: list[object] = []
         specs = tuple(ring.spec for ring in rings.values())
-        self.tell(say.AttachStream(specs, SKELETON, 0, dict.fromkeys(rings, True)))
+        self.tell(messages.AttachStream(specs, SKELETON, 0, dict.fromkeys(rings, True)))
 
     def tell(self, *messages: object) -> None:
         for message in messages:
@@ -61,8 +61,8 @@ class Rig:
 
     @property
     def folder(self) -> RunFolder:
-        opened = self.of(say.RunOpened)[0]
-        assert isinstance(opened, say.RunOpened)
+        opened = self.of(messages.RunOpened)[0]
+        assert isinstance(opened, messages.RunOpened)
         return RunFolder(opened.path)
 
     @property
@@ -111,7 +111,7 @@ def recording(
 
 
 def open_run(rig: Rig) -> None:
-    rig.tell(say.OpenRun(rig.root, "[Streaming]\n", {"seed": 4}))
+    rig.tell(messages.OpenRun(rig.root, "[Streaming]\n", {"seed": 4}))
 
 
 def listed(folder: RunFolder, camera: str = "top") -> list[tuple[int, int]]:

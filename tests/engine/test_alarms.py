@@ -9,9 +9,8 @@ from pytest import MonkeyPatch
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages, session_state
 from deeplabstream.engine.session import session as session_module
-from deeplabstream.engine.session import session_state as change
 from deeplabstream.engine.session.session import BEGIN_S, Session
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -63,9 +62,9 @@ def texts(session: Session) -> list[str]:
 
 def test_a_lost_recording_ends_the_experiment_and_stays_an_alarm() -> None:
     session, processes = experimenting()
-    session._handle(say.RecorderFailed(FULL, whole=True))
+    session._handle(messages.RecorderFailed(FULL, whole=True))
     (stop,) = processes.to_engine
-    assert isinstance(stop, say.RunExperiment)
+    assert isinstance(stop, messages.RunExperiment)
     assert not stop.active
     assert "ON_RECORDING_LOST" in stop.how
     assert not session.state.recording
@@ -76,7 +75,7 @@ def test_a_lost_recording_ends_the_experiment_and_stays_an_alarm() -> None:
 
 def test_with_go_on_the_experiment_continues_and_the_alarm_stays() -> None:
     session, processes = experimenting("ON_RECORDING_LOST = go on")
-    session._handle(say.RecorderFailed(FULL, whole=True))
+    session._handle(messages.RecorderFailed(FULL, whole=True))
     assert processes.to_engine == []
     assert texts(session) == [FULL]
     (failed,) = [news for news in session._news if isinstance(news, Failed)]
@@ -86,7 +85,7 @@ def test_with_go_on_the_experiment_continues_and_the_alarm_stays() -> None:
 @pytest.mark.parametrize("whole", [False, True])
 def test_video_that_the_experiment_did_not_ask_for_does_not_end_it(whole: bool) -> None:
     session, processes = experimenting("RECORD_EXP = no")
-    session._handle(say.RecorderFailed(FULL, whole))
+    session._handle(messages.RecorderFailed(FULL, whole))
     assert bool(processes.to_engine) is whole
 
 
@@ -112,7 +111,7 @@ def start(session: Session, processes: Processes, monkeypatch: MonkeyPatch) -> N
     """Ask for the experiment; the pre-flight check finds nothing."""
     monkeypatch.setattr(session_module, "inspect", lambda settings, state: [])
     rates = session.state.rates
-    session._start_experiment(processes)  # type: ignore[arg-type]
+    session._inspect_and_record(processes)  # type: ignore[arg-type]
     session.state = replace(session.state, rates=rates)
 
 
@@ -120,11 +119,11 @@ def turn(session: Session, processes: Processes, after_s: float = 0.0) -> None:
     """What `poll` does with a stream, some seconds after the recording was requested."""
     now_s = (session._requested_s or 0.0) + after_s
     session._check_begun(processes, now_s)  # type: ignore[arg-type]
-    session._begin_experiment(processes)  # type: ignore[arg-type]
+    session._run_when_ready(processes)  # type: ignore[arg-type]
 
 
-def in_videos(number: int = 1, **frames: int) -> say.RecordingProgress:
-    return say.RecordingProgress(frames, {}, {}, number)
+def in_videos(number: int = 1, **frames: int) -> messages.RecordingProgress:
+    return messages.RecordingProgress(frames, {}, {}, number)
 
 
 def test_an_experiment_waits_for_the_first_frame_of_every_video(
@@ -146,9 +145,9 @@ def test_an_experiment_waits_for_the_first_frame_of_every_video(
     session._handle(in_videos(arena=2, side=1))
     turn(session, processes)
     assert session.state.recording
-    assert processes.to_engine == [say.RunExperiment(True)]
+    assert processes.to_engine == [messages.RunExperiment(True)]
     assert session.state.experiment_starting
-    session._handle(say.ExperimentRunning(True))
+    session._handle(messages.ExperimentRunning(True))
     assert not session.state.experiment_starting
     turn(session, processes, 2 * BEGIN_S)
     assert texts(session) == []
@@ -163,10 +162,10 @@ def test_a_camera_that_waits_for_its_trigger_is_not_waited_for(
     start(session, processes, monkeypatch)
     session._handle(in_videos(arena=1))
     waiting = CameraReading(0, -1, None, awaits_trigger=True)
-    session._change(change.CamerasRead({"side": waiting}, {}))
+    session._change(session_state.CamerasRead({"side": waiting}, {}))
     turn(session, processes)
     assert session.state.recording
-    assert processes.to_engine == [say.RunExperiment(True)]
+    assert processes.to_engine == [messages.RunExperiment(True)]
 
 
 def test_an_experiment_without_its_recording_is_refused_with_the_cameras_name(
@@ -184,7 +183,7 @@ def test_an_experiment_without_its_recording_is_refused_with_the_cameras_name(
     assert text.endswith("[Camera side] delivers no frames")
     assert "arena" not in text
     assert processes.to_engine == []
-    assert isinstance(processes.to_recorder[-2], say.StopRecording)
+    assert isinstance(processes.to_recorder[-2], messages.StopRecording)
     assert not session.state.experiment_starting
     assert not session.state.recording_starting
     (failed,) = [news for news in session._news if isinstance(news, Failed)]
@@ -198,7 +197,7 @@ def test_an_experiment_that_may_go_on_without_video_also_starts_without(
     start(session, processes, monkeypatch)
     turn(session, processes, 2 * BEGIN_S)
     assert "[Camera side] has no frame in its video" in texts(session)[0]
-    assert processes.to_engine == [say.RunExperiment(True)]
+    assert processes.to_engine == [messages.RunExperiment(True)]
     assert session.state.recording_starting
 
 
@@ -207,7 +206,7 @@ def test_an_experiment_that_may_go_on_without_video_also_starts_without(
     [
         lambda session: session.do(Action.STOP_EXPERIMENT),
         lambda session: session.do(Action.STOP_RECORDING),
-        lambda session: session._handle(say.RecorderFailed(FULL)),
+        lambda session: session._handle(messages.RecorderFailed(FULL)),
     ],
 )
 def test_a_waiting_experiment_is_cancelled_and_never_starts(
@@ -243,7 +242,7 @@ def test_a_recording_that_never_begins_is_an_alarm() -> None:
 
 
 def test_a_recording_that_has_begun_or_was_refused_is_no_further_alarm() -> None:
-    for answer in (in_videos(arena=1, side=1), say.RecorderFailed(FULL)):
+    for answer in (in_videos(arena=1, side=1), messages.RecorderFailed(FULL)):
         session, processes = analysing()
         session.do(Action.START_RECORDING)
         session._handle(answer)
@@ -263,13 +262,13 @@ def test_a_recording_of_no_camera_is_refused() -> None:
 def test_a_video_without_a_frame_is_an_alarm() -> None:
     session, _ = experimenting()
     span = FrameCounts("top", "recording", 90, recorded=0, recording_losses=90)
-    session._handle(say.RunClosed((span,)))
+    session._handle(messages.RunClosed((span,)))
     assert "[Camera top] has no video" in texts(session)[0]
 
 
 def test_a_recorder_that_ends_before_the_run_is_saved_is_an_alarm() -> None:
     session, _ = experimenting()
-    session._handle(say.RunOpened(Path("run")))
+    session._handle(messages.RunOpened(Path("run")))
     session._check_saved()
     assert "The run was not saved whole" in texts(session)[0]
     assert session.state.run_folder is not None
@@ -282,6 +281,6 @@ def test_a_message_that_is_not_known_is_noted_as_a_bug_and_ends_nothing() -> Non
     assert note.kind == "bug"
     assert "unknown message (tuple)" in note.text
     (written,) = processes.to_recorder
-    assert written == say.WriteNote(note)
+    assert written == messages.WriteNote(note)
     assert session.state.experimenting
     assert texts(session) == []

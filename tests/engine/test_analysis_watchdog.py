@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.checks.analysis_watchdog import AnalysisWatchdog
+from deeplabstream.engine.checks.stream_watchdogs import AnalysisWatchdog
 from deeplabstream.engine.session.session_state import Counts, SessionState
 from deeplabstream.settings.sections import ExperimentRun
 from tests.gui.fake_session import make_step
@@ -27,8 +27,8 @@ def test_an_animal_that_is_lost_for_long_is_reported_once_each_time() -> None:
     watchdog, told = AnalysisWatchdog(), list[str]()
     for second in range(20):
         lost = second not in (10,)
-        watchdog.take(step_at(second, lost=lost))
-        told += watchdog.look(RULES, running(), second * S)
+        watchdog.add(step_at(second, lost=lost))
+        told += watchdog.check(RULES, running(), second * S)
     text = "[Camera arena] the animal has not been found for 5 s"
     assert told == [text, text]
 
@@ -36,8 +36,8 @@ def test_an_animal_that_is_lost_for_long_is_reported_once_each_time() -> None:
 def test_a_short_loss_is_no_alarm() -> None:
     watchdog = AnalysisWatchdog()
     for second in range(60):
-        watchdog.take(step_at(second, lost=second % 5 != 0))
-        assert not list(watchdog.look(RULES, running(), second * S))
+        watchdog.add(step_at(second, lost=second % 5 != 0))
+        assert not list(watchdog.check(RULES, running(), second * S))
 
 
 @pytest.mark.parametrize(("analysed", "alarms"), [(85, 0), (75, 1)])
@@ -47,7 +47,7 @@ def test_skipped_frames_above_the_limit_are_reported_once(
     watchdog, told = AnalysisWatchdog(), list[str]()
     for second in range(40):
         state = running(100 * second, analysed * second)
-        told += watchdog.look(RULES, state, second * S)
+        told += watchdog.check(RULES, state, second * S)
     assert len(told) == alarms
     assert all("more than 20% of the frames" in text for text in told)
 
@@ -57,7 +57,7 @@ def test_without_an_experiment_or_with_limits_of_0_nothing_is_reported() -> None
     for rules, state in ((RULES, SessionState()), (never, running())):
         watchdog = AnalysisWatchdog()
         for second in range(60):
-            watchdog.take(step_at(second, lost=True))
+            watchdog.add(step_at(second, lost=True))
             counts = {"arena": Counts(delivered=100 * second, analysed=0)}
             state = replace(state, counts=counts)
-            assert not list(watchdog.look(rules, state, second * S))
+            assert not list(watchdog.check(rules, state, second * S))

@@ -12,7 +12,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
 from deeplabstream.engine.processes import camera_process
 from deeplabstream.engine.processes.camera_process import _CameraProcess
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.plugins.camera import Camera, CameraStream, CapturedFrame
 from tests.engine.stream import FORM, memory
 
@@ -46,10 +46,10 @@ def test_a_refused_change_is_answered_when_the_camera_is_open_again() -> None:
     """A run that began before would lose the ring that it records."""
     ours, theirs = Pipe()
     with memory("top") as (first, _), memory("top") as (second, _), ours, theirs:
-        ours.send(say.FillRing(first["top"].spec))
-        ours.send(say.ChangeControl("region", 65, may_resize=True))
-        ours.send(say.FillRing(second["top"].spec))
-        ours.send(say.Stop())
+        ours.send(messages.FillRing(first["top"].spec))
+        ours.send(messages.ChangeControl("region", 65, may_resize=True))
+        ours.send(messages.FillRing(second["top"].spec))
+        ours.send(messages.Stop())
         process = _CameraProcess("top", _Sensor(), theirs, None, False)
         process.deliver(_Sensor())
         while not process.stopped:
@@ -57,7 +57,7 @@ def test_a_refused_change_is_answered_when_the_camera_is_open_again() -> None:
         told = []
         while ours.poll():
             told.append(ours.recv())
-    kinds = [say.CameraOpened, say.CameraOpened, say.ControlChanged]
+    kinds = [messages.CameraOpened, messages.CameraOpened, messages.ControlChanged]
     assert [type(each) for each in told] == kinds
     answer = told[-1]
     assert not answer.done
@@ -72,7 +72,7 @@ def test_a_failure_after_the_answer_refuses_no_later_change(
     """The camera is lost, and then can't be closed either."""
     ours, theirs = Pipe()
     process = _CameraProcess("top", _Sensor(), theirs, None, False)
-    process._requested = say.ChangeControl("region", 32, True), _Sensor(region=32)
+    process._requested = messages.ChangeControl("region", 32, True), _Sensor(region=32)
 
     def deliver(camera: Camera) -> None:
         if process._requested is not None:

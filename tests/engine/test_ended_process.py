@@ -9,8 +9,7 @@ import pytest
 from deeplabstream.engine.processes import engine_process
 from deeplabstream.engine.processes.child_process import EngineLinks, UnblockedPipe
 from deeplabstream.engine.processes.guard import Heartbeat
-from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session import session as session_module
+from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.ipc.journal import create_journal
@@ -41,7 +40,7 @@ class _EndingProcesses(ProcessesFake):
 @pytest.mark.parametrize(
     ("last", "told"),
     [
-        ([say.ProcessFailed("no network 'a'")], "no network 'a'"),
+        ([messages.ProcessFailed("no network 'a'")], "no network 'a'"),
         ([], "The process 'engine' ended unexpectedly"),
     ],
     ids=["with a reason", "without"],
@@ -50,10 +49,7 @@ def test_the_last_message_of_an_ended_process_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last: list[object], told: str
 ) -> None:
     fake = _EndingProcesses(last)
-    monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
-    journal = SimpleNamespace(read=list)
-    monkeypatch.setattr(session_module, "JournalReader", lambda *_, **__: journal)
-    session = Session(parse(RIG, tmp_path))
+    session = Session(parse(RIG, tmp_path), lambda *_: fake)  # type: ignore[arg-type,return-value]
     session.do(Action.START_STREAM)
     news = session.poll()
     assert [each.text for each in news if isinstance(each, Failed)] == [told]
@@ -86,13 +82,13 @@ def test_the_engine_ends_its_guards_after_its_reason_was_sent(
     try:
         links = EngineLinks((guard,), unused, unused, (), journal.spec, 0)
         engine_process.engine_main(settings, into, links)
-        messages: list[object] = []
-        while not messages or not isinstance(messages[-1], say.ProcessFailed):
-            messages.append(receive(news))
+        arrived: list[object] = []
+        while not arrived or not isinstance(arrived[-1], messages.ProcessFailed):
+            arrived.append(receive(news))
     finally:
         journal.close()
         journal.unlink()
-    assert "nothing_there" in messages[-1].text
+    assert "nothing_there" in arrived[-1].text
     assert happened == ["sent", "guards end"]
     for pipe in (news, into, heard, guard):
         pipe.close()

@@ -11,11 +11,11 @@ import pytest
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.checks import preflight
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Counts, Phase
-from deeplabstream.ipc.journal import JournalWriter, create_journal
+from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import RIG
 from tests.engine.stream import memory
@@ -32,11 +32,17 @@ class ProcessesFake:
         self.rings: dict[str, object] = {}
         self.left_on: tuple[str, ...] = ()
         self.journal = SimpleNamespace(waiting=0)
+        self.journal_reader = SimpleNamespace(read=list)
         self.send_engine = self.engine.append
         self.send_recorder = self.recorder.append
 
     def ending(self, *_: object) -> Iterator[None]:
         yield
+
+
+def session_of(fake: ProcessesFake, folder: Path, text: str = RIG) -> Session:
+    """Return a session whose processes are `fake`."""
+    return Session(parse(text, folder), lambda *_: fake)  # type: ignore[arg-type,return-value]
 
 
 @pytest.fixture
@@ -45,15 +51,12 @@ def rig(
 ) -> tuple[Session, ProcessesFake]:
     """A session that analyses; its experiment was requested and its output is not open."""
     fake = ProcessesFake()
-    journal = SimpleNamespace(read=list)
-    monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
-    monkeypatch.setattr(session_module, "JournalReader", lambda *_, **__: journal)
     monkeypatch.setattr(session_module, "inspect", lambda *_: [])
-    session = Session(parse(RIG, tmp_path))
+    session = session_of(fake, tmp_path)
     session.do(Action.START_STREAM)
     session.state = replace(session.state, phase=Phase.STREAMING, analysing=True)
     session.do(Action.START_EXPERIMENT)
-    assert fake.engine == [say.OpenDevices()]
+    assert fake.engine == [messages.OpenDevices()]
     assert session.state.experiment_starting
     return session, fake
 
@@ -62,14 +65,14 @@ def test_the_experiment_starts_when_the_outputs_are_open(
     rig: tuple[Session, ProcessesFake],
 ) -> None:
     session, fake = rig
-    session._handle(say.DevicesOpened())
-    recording = [say.StartRecording] * session.settings.experiment.record_exp
+    session._handle(messages.DevicesOpened())
+    recording = [messages.StartRecording] * session.settings.experiment.record_exp
     assert [
         type(each) for each in fake.recorder if type(each) in recording
     ] == recording
     session.state = replace(session.state, unrecorded=())
-    session._begin_experiment(fake)  # type: ignore[arg-type]
-    assert fake.engine[1:] == [say.RunExperiment(True)]
+    session._run_when_ready(fake)  # type: ignore[arg-type]
+    assert fake.engine[1:] == [messages.RunExperiment(True)]
 
 
 def _stop_stream(session: Session) -> None:
@@ -86,11 +89,11 @@ def _stop_recording(session: Session) -> None:
 
 
 def _lose_recording(session: Session) -> None:
-    session._handle(say.RecorderFailed("the disk is full", whole=True))
+    session._handle(messages.RecorderFailed("the disk is full", whole=True))
 
 
 def _lose_process(session: Session) -> None:
-    session._handle(say.ProcessFailed("the camera process ended"))
+    session._handle(messages.ProcessFailed("the camera process ended"))
 
 
 @pytest.mark.parametrize(
@@ -103,15 +106,13 @@ def test_no_experiment_starts_after_a_stop(
     session, fake = rig
     stop(session)
     sent = len(fake.recorder)
-    session._handle(say.DevicesOpened())
-    session._begin_experiment(fake)  # type: ignore[arg-type]
-    assert say.RunExperiment(True) not in fake.engine
+    session._handle(messages.DevicesOpened())
+    session._run_when_ready(fake)  # type: ignore[arg-type]
+    assert messages.RunExperiment(True) not in fake.engine
     assert fake.recorder[sent:] == []
 
 
-def test_outputs_that_open_before_the_session_reads_are_known(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_outputs_that_open_before_the_session_reads_are_known(tmp_path: Path) -> None:
     """The engine may be faster than the main process, which a loaded machine holds up."""
     fake = ProcessesFake()
     journal = create_journal()
@@ -120,8 +121,9 @@ def test_outputs_that_open_before_the_session_reads_are_known(
         vars(fake).update(ended_early=list)
         edge = Edge("laser", 0.0, "open", 1, 2)
         JournalWriter(journal).write(edge)
-        monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
-        session = Session(parse(RIG, tmp_path))
+        reader = JournalReader(journal, from_start=True)
+        vars(fake).update(journal_reader=reader)
+        session = session_of(fake, tmp_path)
         session.do(Action.START_STREAM)
         session.poll()
         assert session.state.edges == {"laser": edge}
@@ -138,15 +140,15 @@ def test_an_analysis_without_a_run_folder_refuses_the_experiment_until_it_is_res
     monkeypatch.setattr(session_module, "inspect", preflight.inspect)
     form = {"arena": ImageFormat((480, 640), 30.0)}
     session.state = replace(session.state, formats=form, counts={"arena": Counts()})
-    session._handle(say.RecorderFailed("the folder can't be made"))
-    session._start_experiment(fake)  # type: ignore[arg-type]
+    session._handle(messages.RecorderFailed("the folder can't be made"))
+    session._inspect_and_record(fake)  # type: ignore[arg-type]
     assert not session.state.experiment_starting
     lost = "poses, triggers and commands are not recorded"
     assert lost in str(session._news[-1])
-    session._handle(say.Analysing(False))
+    session._handle(messages.Analysing(False))
     session.state = replace(session.state, network_ready=True)
     session.do(Action.START_ANALYSIS)
-    session._start_experiment(fake)  # type: ignore[arg-type]
+    session._inspect_and_record(fake)  # type: ignore[arg-type]
     assert lost not in str(session._news[-1])
 
 
@@ -155,7 +157,7 @@ class LoopFake:
 
     experimenting = False
 
-    def ask(self, triggers: object) -> None:
+    def set_triggers(self, triggers: object) -> None:
         return
 
     def begin(self, *_: object) -> None:
@@ -180,4 +182,4 @@ def test_an_experiment_does_not_run_after_the_analysis_was_stopped(
         assert not loop.experimenting and not engine.experiment_running
     problem, answer = told[-2:]
     assert "start the analysis first" in str(problem)
-    assert answer == say.ExperimentRunning(False)
+    assert answer == messages.ExperimentRunning(False)

@@ -12,7 +12,7 @@ import pytest
 from deeplabstream.core.command import CameraName
 from deeplabstream.core.journal_entries import Note, Pulsed
 from deeplabstream.engine.processes import recorder_process
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.recording.exposure_pulses import pulse_sentences
@@ -100,9 +100,9 @@ def begin(rig: Rig, **settings: object) -> None:
     """Open a run of two cameras with a generator, and analyse both."""
     words = {"cameras": ["top", "side"], "generates": True, "most_delay_ms": 100.0}
     facts = {"pulse_inputs": {"trigger": words | settings}}
-    rig.tell(say.OpenRun(rig.root, "[Streaming]\n", facts))
+    rig.tell(messages.OpenRun(rig.root, "[Streaming]\n", facts))
     rig.tell(
-        say.StartAnalysis(("top", "side"), {"top": ("corner",), "side": ()}, 0, {})
+        messages.StartAnalysis(("top", "side"), {"top": ("corner",), "side": ()}, 0, {})
     )
 
 
@@ -135,7 +135,7 @@ def test_lost_frames_are_numbered_and_the_skew_is_in_the_run(rig: Rig) -> None:
                 counts[camera] += 1
         if number % 20 == 0:
             rig.tell()
-    rig.tell(say.CloseRun("stopped"))
+    rig.tell(messages.CloseRun("stopped"))
     facts = rig.folder.facts["pulses"]
     by_camera = {each["camera"]: each for each in facts["cameras"]}
     assert by_camera["top"]["lost_pulses"] == [200, 201, 640]
@@ -176,7 +176,7 @@ def test_numbers_that_begin_again_make_a_new_part(rig: Rig) -> None:
             index += 1
             if number % 20 == 0:
                 rig.tell()
-    rig.tell(say.CloseRun("stopped"))
+    rig.tell(messages.CloseRun("stopped"))
     (top, _) = rig.folder.facts["pulses"]["cameras"]
     assert (top["frames"], top["matched"], top["lost"]) == (800, 800, 0)
     rows = table(rig.folder.path / "top.pulses.csv")
@@ -192,7 +192,7 @@ def test_pulses_while_no_frame_comes_are_no_losses(rig: Rig) -> None:
             publish(rig, "top", number, at_ns + 12_000_000)
         if number % 20 == 0:
             rig.tell()
-    rig.tell(say.CloseRun("stopped"))
+    rig.tell(messages.CloseRun("stopped"))
     (top,) = rig.folder.facts["pulses"]["cameras"]
     assert (top["lost"], top["silent"], top["matched"]) == (0, 300, 700)
 
@@ -207,7 +207,7 @@ def test_a_loss_at_a_low_rate_is_a_loss(rig: Rig) -> None:
             publish(rig, "top", number, at_ns + 12_000_000)
         if number % 20 == 0:
             rig.tell()
-    rig.tell(say.CloseRun("stopped"))
+    rig.tell(messages.CloseRun("stopped"))
     (top,) = rig.folder.facts["pulses"]["cameras"]
     assert (top["lost_pulses"], top["silent"], top["matched"]) == ([90], 0, 199)
 
@@ -223,10 +223,10 @@ def test_a_run_whose_pulses_cannot_be_matched_is_closed(
     begin(rig)
     for number in range(40):
         publish(rig, "top", number, pulse(rig, number) + 12_000_000)
-    rig.tell(say.CloseRun("stopped"))
-    assert len(rig.of(say.RunClosed)) == 1 and not rig.of(say.RecorderFailed)
-    (problem,) = rig.of(say.ProblemReport)
-    assert isinstance(problem, say.ProblemReport) and not problem.grave
+    rig.tell(messages.CloseRun("stopped"))
+    assert len(rig.of(messages.RunClosed)) == 1 and not rig.of(messages.RecorderFailed)
+    (problem,) = rig.of(messages.ProblemReport)
+    assert isinstance(problem, messages.ProblemReport) and not problem.grave
     assert "pulses were not matched (" in problem.text
     assert "MatchPulses.py" in problem.text
     assert (str(error) or type(error).__name__) in problem.text
@@ -249,10 +249,10 @@ def test_a_run_is_closed_when_its_run_json_is_damaged_meanwhile(
     begin(rig)
     for number in range(40):
         publish(rig, "top", number, pulse(rig, number) + 12_000_000)
-    rig.tell(say.CloseRun("stopped"))
-    assert len(rig.of(say.RunClosed)) == 1 and not rig.of(say.RecorderFailed)
-    (problem,) = rig.of(say.ProblemReport)
-    assert isinstance(problem, say.ProblemReport)
+    rig.tell(messages.CloseRun("stopped"))
+    assert len(rig.of(messages.RunClosed)) == 1 and not rig.of(messages.RecorderFailed)
+    (problem,) = rig.of(messages.ProblemReport)
+    assert isinstance(problem, messages.ProblemReport)
     assert "KeyError: 'cameras'" in problem.text
 
 
@@ -269,7 +269,7 @@ def test_each_step_of_matching_reports_progress(
     monkeypatch.setattr(
         recorder_process.StreamRecorder, "_closed", lambda _: steps.append(1)
     )
-    rig.tell(say.CloseRun("stopped"))
+    rig.tell(messages.CloseRun("stopped"))
     without = len(steps)
     steps.clear()
     rig.recorder._match_pulses(rig.folder)
@@ -283,13 +283,13 @@ def test_pulses_before_the_run_do_not_displace_early_notes(rig: Rig) -> None:
         if number % 50 == 0:
             rig.tell()
     begin(rig)
-    rig.tell(say.CloseRun("stopped"))
+    rig.tell(messages.CloseRun("stopped"))
     assert "one sentence" in [row["text"] for row in rig.folder.events()]
     early = [int(r["pulse"]) for r in table(rig.folder.pulses_path)]
     assert early == [*range(600 - len(early), 600)] and len(early) > 100
 
 
 def test_a_run_without_pulses_has_none(rig: Rig) -> None:
-    rig.tell(say.OpenRun(rig.root, "[Streaming]\n", {}))
-    rig.tell(say.CloseRun("stopped"))
+    rig.tell(messages.OpenRun(rig.root, "[Streaming]\n", {}))
+    rig.tell(messages.CloseRun("stopped"))
     assert "pulses" not in rig.folder.facts and not rig.folder.pulses_path.exists()

@@ -8,7 +8,7 @@ from deeplabstream.core.journal_entries import Note
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine import network_loading
 from deeplabstream.engine.network_loading import network_ready_message
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session import Session
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.run_folder import ModelFacts
@@ -19,11 +19,11 @@ REMARK = "RUNTIME = auto computes arena on the CPU, although this computer has a
 FACTS = ModelFacts("arena", "0" * 64, 0.5, "CPUExecutionProvider")
 
 
-def ready(*remarks: str) -> say.NetworkReady:
-    return say.NetworkReady(Skeleton(("snout",)), FACTS, remarks)
+def ready(*remarks: str) -> messages.NetworkReady:
+    return messages.NetworkReady(Skeleton(("snout",)), FACTS, remarks)
 
 
-def network_ready(message: say.NetworkReady) -> tuple[Session, list[object]]:
+def network_ready(message: messages.NetworkReady) -> tuple[Session, list[object]]:
     """A session whose network is ready, and what its recorder got."""
     session, written = Session(parse(RIG, FOLDER)), list[object]()
     processes = SimpleNamespace(send_recorder=written.append, rings={}, cut_short=False)
@@ -36,7 +36,7 @@ def test_the_remark_is_news_for_window_and_console_and_a_row_of_the_record() -> 
     session, written = network_ready(ready(REMARK))
     (note,) = [news for news in session._news if isinstance(news, Note)]
     assert (note.kind, note.text) == ("computer", REMARK)
-    assert written == [say.WriteNote(note)]
+    assert written == [messages.WriteNote(note)]
     assert session.state.network_ready
 
 

@@ -17,7 +17,7 @@ from deeplabstream.engine.measured_latency import (
     timing_sentence,
     timing_settings,
 )
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session import Session
 from deeplabstream.latency_test import measurement as latency_test
 from deeplabstream.latency_test.flashes import Events, pair
@@ -152,12 +152,12 @@ def test_a_run_compares_the_network_of_the_deciding_camera(
     if not own:
         facts = replace(facts, sha256="abc", cameras={"side": replace(used, sha256="")})
     session = Session(settings)
-    network = say.NetworkReady(Skeleton(("snout",)), facts)
+    network = messages.NetworkReady(Skeleton(("snout",)), facts)
     session.state = replace(session.state, network=network)
     written: list[object] = []
     processes = SimpleNamespace(send_recorder=written.append)
     session._open_run(processes)  # type: ignore[arg-type]
-    (message,) = (each for each in written if isinstance(each, say.OpenRun))
+    (message,) = (each for each in written if isinstance(each, messages.OpenRun))
     (timing,) = message.facts["timing"]
     assert timing["changed"] == [SIDE]
 

@@ -5,8 +5,8 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
-from deeplabstream.engine.checks.camera_watchdog import FrameRateMeter
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
+from deeplabstream.engine.checks.stream_watchdogs import FrameRateMeter
 from deeplabstream.engine.session.messages import (
     ExperimentRunning,
     RecorderFailed,
@@ -209,7 +209,7 @@ def test_the_pace_is_that_of_the_last_two_seconds() -> None:
     rings = {"top": camera}
     for tick in range(200):  # 20 s at 10/s: first 30 frames/s, then 5
         camera.published += 3 if tick < 100 else tick % 2
-        pace.look(rings, tick * 100_000_000)  # type: ignore[arg-type]
+        pace.update(rings, tick * 100_000_000)  # type: ignore[arg-type]
         if tick == 9:
             assert pace.rates == {}
         if tick == 99:

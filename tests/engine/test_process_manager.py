@@ -15,8 +15,7 @@ import pytest
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.processes.termination import terminal_signals_held
-from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session import process_manager
+from deeplabstream.engine.session import messages, process_manager
 from deeplabstream.engine.session.process_manager import ProcessManager
 from deeplabstream.ipc.journal import create_journal
 from deeplabstream.ipc.ring import create_ring
@@ -200,7 +199,7 @@ def test_an_engine_that_an_error_leaves_running_is_killed_before_its_guards_end(
     manager._run, manager._settled, manager._cores = None, True, set()
     manager.saved_s, manager.journal, manager.rings = 0.0, create_journal(16), {}
     reports: list[Any] = []
-    for _ in manager.ending(lambda: (say.Stop(),), reports.append, iter(())):
+    for _ in manager.ending(lambda: (messages.Stop(),), reports.append, iter(())):
         pass
     assert [each.text for each in reports] == [
         "An error at the end of the stream: no buffer space"
@@ -231,7 +230,7 @@ def test_an_error_at_the_end_is_reported_and_everything_else_is_done(
     manager.rings = {"side": stuck, "top": ring}
     monkeypatch.setattr(process_manager, "complete_events", broken)
     reports: list[Any] = []
-    for _ in manager.ending(lambda: (say.Stop(),), reports.append, iter(())):
+    for _ in manager.ending(lambda: (messages.Stop(),), reports.append, iter(())):
         pass
     assert [each.text for each in reports] == [
         "An error at the end of the stream: the disk failed",

@@ -17,7 +17,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Intent, Note, Step
 from deeplabstream.engine.processes import recorder_process
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import JournalReader
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.journal_recovery import complete_events
@@ -33,14 +33,14 @@ def test_every_frame_that_came_while_analysing_has_a_row(tmp_path: Path) -> None
     with recording(tmp_path) as rig:
         open_run(rig)
         rig.expose(0, 1)
-        rig.tell(say.StartAnalysis(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)))
         rig.expose(2, 3)
         rig.decide(3)
         rig.tell()
         rig.expose(4, 5, 7, 8)
         rig.decide(5, 8)
         rig.expose(9)
-        rig.tell(say.StopAnalysis())
+        rig.tell(messages.StopAnalysis())
         assert listed(rig.folder) == [(3, 1), (4, 0), (5, 1), (7, 0), (8, 1)]
         (account,) = rig.accounting
         assert account == {
@@ -63,13 +63,13 @@ def test_every_frame_that_came_while_analysing_has_a_row(tmp_path: Path) -> None
 def test_headers_that_were_overwritten_are_counted(tmp_path: Path) -> None:
     with recording(tmp_path, slots=8) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)))
         rig.expose(0)
         rig.decide(0)
         rig.tell()
         rig.expose(*range(1, 30))
         rig.decide(5, 29)
-        rig.tell(say.StopAnalysis())
+        rig.tell(messages.StopAnalysis())
         (account,) = rig.accounting
         assert account["delivered"] == 30
         assert account["lost"] == 0
@@ -84,7 +84,7 @@ def test_an_acknowledgement_that_waits_for_its_frame_outlives_the_recorder(
     laser, at_ns = OutputName("laser"), TICK_NS
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)))
         rig.expose(1)
         rig.engine.write(Intent(1, at_ns + 3000, (on(laser),)))
         rig.engine.write(Edge("laser", 1.0, "plan", at_ns + 3000, at_ns + 4000))
@@ -128,10 +128,10 @@ def test_analysis_twice_goes_on_in_the_same_table(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
         for first in (0, 20):
-            rig.tell(say.StartAnalysis(("top",)))
+            rig.tell(messages.StartAnalysis(("top",)))
             rig.expose(first, first + 1)
             rig.decide(first, first + 1)
-            rig.tell(say.StopAnalysis())
+            rig.tell(messages.StopAnalysis())
             rig.expose(first + 2)
         assert [frame for frame, _ in listed(rig.folder)] == [0, 1, 20, 21]
         assert [account["delivered"] for account in rig.accounting] == [2, 2]
@@ -142,10 +142,10 @@ def test_every_frame_is_filmed_in_two_takes(tmp_path: Path) -> None:
         open_run(rig)
         for _ in range(2):
             rig.expose(0)
-            rig.tell(say.StartRecording(("top", "side")))
+            rig.tell(messages.StartRecording(("top", "side")))
             rig.expose(*range(1, 31))
             rig.expose(*range(1, 20, 2), camera="side")
-            rig.tell(say.StopRecording())
+            rig.tell(messages.StopRecording())
             rig.expose(31)
         counts = [[a["delivered"], a["recorded"], a["lost"]] for a in rig.accounting]
         assert counts == [[30, 30, 0], [10, 10, 9]] * 2
@@ -160,7 +160,7 @@ def test_every_frame_is_filmed_in_two_takes(tmp_path: Path) -> None:
 def test_the_first_frame_of_each_video_is_reported_at_once(tmp_path: Path) -> None:
     with recording(tmp_path, "top", "side") as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top", "side"), number=3))
+        rig.tell(messages.StartRecording(("top", "side"), number=3))
         for camera in ("side", "top"):
             far_away = 2**62  # the next regular report
             rig.recorder._progress_ns = far_away
@@ -171,12 +171,12 @@ def test_the_first_frame_of_each_video_is_reported_at_once(tmp_path: Path) -> No
                 assert perf_counter() < give_up
             rig.told.clear()
             rig.tell()
-            (progress,) = rig.of(say.RecordingProgress)
-            assert isinstance(progress, say.RecordingProgress)
+            (progress,) = rig.of(messages.RecordingProgress)
+            assert isinstance(progress, messages.RecordingProgress)
             assert (progress.recorded[camera], progress.number) == (1, 3)
             rig.recorder._progress_ns = far_away
             rig.tell()
-            assert len(rig.of(say.RecordingProgress)) == 1
+            assert len(rig.of(messages.RecordingProgress)) == 1
 
 
 def test_a_ring_that_goes_round_is_a_counted_loss(
@@ -191,10 +191,10 @@ def test_a_ring_that_goes_round_is_a_counted_loss(
     monkeypatch.setattr(VideoWriter, "write", slowly)
     with recording(tmp_path, slots=8) as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top",)))
+        rig.tell(messages.StartRecording(("top",)))
         rig.expose(*range(1000))
         exposed.set()
-        rig.tell(say.StopRecording())
+        rig.tell(messages.StopRecording())
         (account,) = rig.accounting
         assert account["delivered"] == 1000
         assert account["recording_losses"] == 1000 - int(str(account["recorded"])) > 0
@@ -206,9 +206,9 @@ def test_a_take_is_cut_into_files_without_a_frame_lost(tmp_path: Path) -> None:
     recording_options = RecordingOptions(split_s=0.1)
     with recording(tmp_path, slots=128) as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top",), recording_options))
+        rig.tell(messages.StartRecording(("top",), recording_options))
         rig.expose(*range(100))
-        rig.tell(say.StopRecording())
+        rig.tell(messages.StopRecording())
         (account,) = rig.accounting
         assert (account["delivered"], account["recorded"]) == (100, 100)
         seen, pictures = [], 0
@@ -229,9 +229,9 @@ def test_a_take_is_cut_into_files_without_a_frame_lost(tmp_path: Path) -> None:
 def test_files_may_end_by_their_size(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top",), RecordingOptions(split_bytes=1)))
+        rig.tell(messages.StartRecording(("top",), RecordingOptions(split_bytes=1)))
         rig.expose(*range(5))
-        rig.tell(say.StopRecording())
+        rig.tell(messages.StopRecording())
         assert len(list(rig.folder.path.glob("top*.mkv"))) == 5
         assert rig.accounting[0]["recorded"] == 5
 
@@ -239,13 +239,13 @@ def test_files_may_end_by_their_size(tmp_path: Path) -> None:
 def test_a_run_says_how_far_apart_its_cameras_were(tmp_path: Path) -> None:
     with recording(tmp_path, "top", "side") as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top", "side")))
+        rig.tell(messages.StartRecording(("top", "side")))
         rig.expose(*range(20))
         for index in range(20):
             writer = rig.writers["side"]
             writer.slot()[:] = 0
             writer.publish(index, index * TICK_NS + 1_000_000, index * TICK_NS)
-        rig.tell(say.CloseRun("stopped"))
+        rig.tell(messages.CloseRun("stopped"))
         (skew,) = rig.folder.facts["skew"]
         assert skew["cameras"] == ["top", "side"]
         assert skew["ms"] == {"p50": 1.0, "p95": 1.0, "max": 1.0}
@@ -261,10 +261,12 @@ def test_a_run_whose_skew_cannot_be_computed_is_closed_and_says_so(
     monkeypatch.setattr(recorder_process, "recorded_skews", fail)
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.CloseRun("stopped"))
-        assert len(rig.of(say.RunClosed)) == 1 and not rig.of(say.RecorderFailed)
-        (problem,) = rig.of(say.ProblemReport)
-        assert isinstance(problem, say.ProblemReport) and not problem.grave
+        rig.tell(messages.CloseRun("stopped"))
+        assert len(rig.of(messages.RunClosed)) == 1 and not rig.of(
+            messages.RecorderFailed
+        )
+        (problem,) = rig.of(messages.ProblemReport)
+        assert isinstance(problem, messages.ProblemReport) and not problem.grave
         assert problem.text.startswith("The skew of the cameras was not computed (")
         facts = rig.folder.facts
         assert facts["not_saved"] == [problem.text] and facts["how"] == "stopped"
@@ -275,10 +277,10 @@ def test_colour_of_16_bits_is_refused_by_the_camera_s_name(tmp_path: Path) -> No
     deep = ImageFormat((48, 64, 3), 30.0, "uint16")
     with recording(tmp_path, "top", side=deep) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)))
-        rig.tell(say.StartRecording(("top", "side"), RecordingOptions()))
-        (told,) = rig.of(say.RecorderFailed)
-        assert isinstance(told, say.RecorderFailed)
+        rig.tell(messages.StartAnalysis(("top",)))
+        rig.tell(messages.StartRecording(("top", "side"), RecordingOptions()))
+        (told,) = rig.of(messages.RecorderFailed)
+        assert isinstance(told, messages.RecorderFailed)
         for words in (
             "Nothing is recorded",
             "[Camera side] delivers 16-bit colour",
@@ -288,7 +290,7 @@ def test_colour_of_16_bits_is_refused_by_the_camera_s_name(tmp_path: Path) -> No
         assert not list(rig.folder.path.glob("*.mkv"))
         rig.expose(1, 2)
         rig.decide(2)
-        rig.tell(say.StopAnalysis())
+        rig.tell(messages.StopAnalysis())
         assert listed(rig.folder) == [(2, 1)]  # the analysis goes on
 
 
@@ -309,7 +311,7 @@ def test_a_run_in_which_nothing_happens_just_now_is_seen_to_go_on(
         with pytest.raises(DeviceError, match="is still being written"):
             open_run_folder(rig.folder.path, pytest.fail)
         assert rig.folder.facts["how"] is None
-        rig.tell(say.CloseRun("stopped", {}))
+        rig.tell(messages.CloseRun("stopped", {}))
         assert open_run_folder(rig.folder.path, pytest.fail).facts["how"] == "stopped"
         assert not [*rig.folder.path.glob(".*")]
 
@@ -335,7 +337,7 @@ def test_a_copy_of_a_run_and_a_failed_run_are_not_being_written(
 def test_what_happened_before_the_run_was_opened_is_in_it(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         rig.engine.write(Edge("laser", 0.0, "open", 5, 6))
-        rig.tell(say.WriteNote(Note("camera", "top is open", 7)))
+        rig.tell(messages.WriteNote(Note("camera", "top is open", 7)))
         open_run(rig)
         rig.engine.write(Note("experiment", "started", 8))
         rig.tell()
@@ -346,25 +348,25 @@ def test_what_happened_before_the_run_was_opened_is_in_it(tmp_path: Path) -> Non
 def test_a_closed_run_says_how_it_ended(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)), messages.StartRecording(("top",)))
         rig.expose(0, 1, 2)
         rig.decide(0, 2)
-        rig.tell(say.CloseRun("stopped", {"animal": "m3"}), say.Stop())
+        rig.tell(messages.CloseRun("stopped", {"animal": "m3"}), messages.Stop())
         facts = rig.folder.facts
         assert rig.recorder.over
         assert (facts["how"], facts["animal"], facts["seed"]) == ("stopped", "m3", 4)
         assert facts["ended"] >= facts["started"]
         assert facts["cameras"]["top"]["shape"] == [48, 64, 3]
         assert [account["closes"] for account in facts["accounting"]] == [True, True]
-        (closed,) = rig.of(say.RunClosed)
-        assert isinstance(closed, say.RunClosed)
+        (closed,) = rig.of(messages.RunClosed)
+        assert isinstance(closed, messages.RunClosed)
         assert len(closed.accounts) == 2
 
 
 def test_a_mark_is_an_event(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)))
         rig.expose(1)
         plain = step(1)
         pose, triggers = plain.pose, plain.triggers
@@ -383,12 +385,12 @@ def test_a_mark_is_an_event(tmp_path: Path) -> None:
 def test_the_devices_own_numbers_stand_beside_each_picture(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top",)))
+        rig.tell(messages.StartRecording(("top",)))
         writer = rig.writers["top"]
         for index, device_id in enumerate((65535, 1, None, 0)):
             writer.slot()[:] = 0
             writer.publish(index, index * TICK_NS, index * TICK_NS + 7, device_id)
-        rig.tell(say.StopRecording())
+        rig.tell(messages.StopRecording())
         header, *listed = rows(rig.folder.path / "top.frames.csv")
     assert header[1:] == ["frame", "exposed_ns", "arrived_ns", "device_id"]
     assert [row[4] for row in listed] == ["65535", "1", "", "0"]

@@ -16,7 +16,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.processes.recorder_process import recorder_main
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import JournalSpec, JournalWriter
 from deeplabstream.ipc.ring import RingWriter
 from deeplabstream.recording.csv_tables import CsvTable
@@ -46,13 +46,13 @@ def test_a_disk_too_small_for_the_plan_is_refused(tmp_path: Path) -> None:
         with recording(tmp_path) as rig:
             open_run(rig)
             rig.tell(
-                say.StartAnalysis(("top",)),
-                say.StartRecording(("top",), recording_options),
+                messages.StartAnalysis(("top",)),
+                messages.StartRecording(("top",), recording_options),
             )
-            assert words in str(rig.of(say.RecorderFailed)[0])
+            assert words in str(rig.of(messages.RecorderFailed)[0])
             rig.expose(0)
             rig.decide(0)
-            rig.tell(say.StopAnalysis())
+            rig.tell(messages.StopAnalysis())
             assert listed(rig.folder) == [(0, 1)]  # analysis goes on
             assert list(rig.folder.path.glob("*.mkv")) == []
             assert words in rig.folder.events()[0]["text"]
@@ -61,7 +61,7 @@ def test_a_disk_too_small_for_the_plan_is_refused(tmp_path: Path) -> None:
 def test_filming_ends_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top",)))
+        rig.tell(messages.StartRecording(("top",)))
         rig.expose(0, 1)
         takes = rig.recorder._takes
         # As if the disk had become full:
@@ -70,7 +70,7 @@ def test_filming_ends_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
         while not rig.recorder._problems:  # twice a second it looks
             assert perf_counter() < give_up
         rig.tell()
-        (failure,) = rig.of(say.RecorderFailed)
+        (failure,) = rig.of(messages.RecorderFailed)
         assert "are free on the disk" in str(failure)
         assert rig.accounting[0]["recorded"] == 2
         rig.engine.write(Note("experiment", "goes on", 8))
@@ -90,7 +90,7 @@ def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
 
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)), messages.StartRecording(("top",)))
         rig.expose(0, 1)
         rig.decide(0, 1)
         rig.tell()
@@ -99,7 +99,7 @@ def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
             rig.expose(2)
             rig.decide(2)
             rig.tell()
-        (failure,) = rig.of(say.RecorderFailed)
+        (failure,) = rig.of(messages.RecorderFailed)
         assert "No space left on device" in str(failure)
         assert listed(rig.folder) == [(0, 1), (1, 1)]
         with av.open(str(rig.folder.path / "top.mkv")) as video:
@@ -108,8 +108,8 @@ def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
         for index in range(1000):  # more than the journal holds
             rig.decide(index)
             rig.recorder.work()
-        rig.tell(say.StartRecording(("top",)))
-        assert "no run folder" in str(rig.of(say.RecorderFailed)[-1])
+        rig.tell(messages.StartRecording(("top",)))
+        assert "no run folder" in str(rig.of(messages.RecorderFailed)[-1])
 
 
 def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -> None:
@@ -117,14 +117,14 @@ def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -
         open_run(rig)
         (rig.folder.path / "top.mkv").mkdir()
         (rig.folder.path / "top_2.frames.csv").mkdir()
-        rig.tell(say.StartRecording(("top",)))
+        rig.tell(messages.StartRecording(("top",)))
         path = rig.folder.path / "top_3.mkv"
         path.mkdir()
         rig.expose(0)
         film = rig.recorder._takes._recordings["top"]
         film._thread.join()
         rig.tell()
-        (failure,) = rig.of(say.RecorderFailed)
+        (failure,) = rig.of(messages.RecorderFailed)
         assert "the video of 'top' failed" in str(failure)
         assert rig.accounting[-1]["recording_losses"] == 1
         (note,) = rig.folder.events()  # the tables go on
@@ -151,7 +151,7 @@ def test_a_disk_that_is_full_when_tables_are_closed_is_reported_and_the_run_ends
 ) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)))
         rig.expose(0)
         rig.decide(0)
         rig.tell()
@@ -160,8 +160,8 @@ def test_a_disk_that_is_full_when_tables_are_closed_is_reported_and_the_run_ends
             table._file = _FullAtClose(table._file)  # type: ignore[assignment]
         if failed:
             rig.recorder._fail("the disk failed")
-        rig.tell(say.CloseRun("stopped"))
-        (problem,) = rig.of(say.ProblemReport)
+        rig.tell(messages.CloseRun("stopped"))
+        (problem,) = rig.of(messages.ProblemReport)
         assert "The last rows of the tables may not be saved: No space" in str(problem)
         facts = rig.folder.facts
         assert facts["how"] == ("failed: the disk failed" if failed else "stopped")
@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with recording(tmp_path / "file") as rig:
         open_run(rig)
-        (failure,) = rig.of(say.RecorderFailed)
+        (failure,) = rig.of(messages.RecorderFailed)
         assert "choose another OUTPUT_DIRECTORY" in str(failure)
 
 
@@ -201,20 +201,20 @@ def test_a_disk_that_fills_up_ends_the_video_and_loses_nothing_of_it(
         theirs.close()
         specs = tuple(ring.spec for ring in rings.values())
         for message in (
-            say.AttachStream(specs, SKELETON, 0, {}),
-            say.OpenRun(tmp_path, ""),
-            say.StartAnalysis(("top",)),
-            say.StartRecording(("top",)),
+            messages.AttachStream(specs, SKELETON, 0, {}),
+            messages.OpenRun(tmp_path, ""),
+            messages.StartAnalysis(("top",)),
+            messages.StartRecording(("top",)),
         ):
             ours.send(message)
         wake.release()
         opened = ours.recv()
-        while not isinstance(ours.recv(), say.RecordingProgress):
+        while not isinstance(ours.recv(), messages.RecordingProgress):
             pass  # analysis and recording run when progress is reported
         ring, engine = RingWriter(rings["top"]), JournalWriter(journal)
         told: list[object] = []
         index = 0
-        while not any(isinstance(each, say.RecorderFailed) for each in told):
+        while not any(isinstance(each, messages.RecorderFailed) for each in told):
             index += 1
             assert index < 10_000
             ring.slot()[:] = noise[index % 30]
@@ -226,14 +226,14 @@ def test_a_disk_that_fills_up_ends_the_video_and_loses_nothing_of_it(
         for later in range(index + 1, index + 20):  # analysis goes on
             ring.publish(later, later * TICK_NS, later * TICK_NS + 1000)
             engine.write(step(later))
-        for last in (say.CloseRun("stopped"), say.Stop()):
+        for last in (messages.CloseRun("stopped"), messages.Stop()):
             ours.send(last)
         wake.release()
         process.join()
         process.close()
         ours.close()
     folder = RunFolder(opened.path)
-    failed = next(each for each in told if isinstance(each, say.RecorderFailed))
+    failed = next(each for each in told if isinstance(each, messages.RecorderFailed))
     assert "the video of 'top' failed: File too large" in failed.text
     assert [s.index for s in folder.steps("top")] == list(range(1, index + 20))
     assert folder.facts["how"] == "stopped"
@@ -253,7 +253,7 @@ def test_a_folder_that_vanishes_ends_the_recording_with_a_sentence(
 ) -> None:
     with recording(tmp_path / "stick") as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)), messages.StartRecording(("top",)))
         rig.expose(0, 1)
         rig.decide(0, 1)
         rig.tell()
@@ -266,7 +266,7 @@ def test_a_folder_that_vanishes_ends_the_recording_with_a_sentence(
         assert syncing is not None
         syncing._thread.join()  # twice a second it looks, and ends when it sees
         rig.tell()
-        (failure,) = rig.of(say.RecorderFailed)
+        (failure,) = rig.of(messages.RecorderFailed)
         assert "Recording has ended, the disk failed: No such file" in str(failure)
         for index in range(1000):  # more than the journal holds: it is drained on
             rig.decide(index)
@@ -286,7 +286,7 @@ def test_a_slow_disk_costs_counted_frames_and_no_row(
     monkeypatch.setattr(VideoWriter, "write", slowly)
     with recording(tmp_path, slots=8) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        rig.tell(messages.StartAnalysis(("top",)), messages.StartRecording(("top",)))
         for index in range(100):
             rig.expose(index)
             rig.decide(index)
@@ -298,8 +298,8 @@ def test_a_slow_disk_costs_counted_frames_and_no_row(
             assert perf_counter() < give_up
         rig.recorder._progress_ns = 0
         rig.tell()
-        rig.tell(say.StopRecording(), say.StopAnalysis())
-        (complaint,) = rig.of(say.ProblemReport)
+        rig.tell(messages.StopRecording(), messages.StopAnalysis())
+        (complaint,) = rig.of(messages.ProblemReport)
         assert "frames are lost to the video" in str(complaint)
         assert listed(rig.folder) == [(n, 1) for n in range(100)]
         film_account, _ = rig.accounting

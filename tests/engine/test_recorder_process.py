@@ -11,7 +11,7 @@ import pytest
 
 from deeplabstream.engine.processes import recorder_process
 from deeplabstream.engine.processes.recorder_process import recorder_main
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
 from deeplabstream.ipc.pipe import has_message
 from deeplabstream.ipc.ring import Ring, RingWriter
@@ -38,23 +38,23 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         theirs.close()
         specs = tuple(ring.spec for ring in rings.values())
         for message in (
-            say.AttachStream(specs, SKELETON, 0, {}),
-            say.OpenRun(tmp_path, ""),
-            say.StartAnalysis(("top",)),
-            say.StartRecording(("top",)),
-            say.StopRecording(),
-            say.StartRecording(("top",)),
+            messages.AttachStream(specs, SKELETON, 0, {}),
+            messages.OpenRun(tmp_path, ""),
+            messages.StartAnalysis(("top",)),
+            messages.StartRecording(("top",)),
+            messages.StopRecording(),
+            messages.StartRecording(("top",)),
         ):
             ours.send(message)
         wake.release()
         opened = ours.recv()
-        assert isinstance(opened, say.RunOpened)
-        while not isinstance(ours.recv(), say.RecordingProgress):
+        assert isinstance(opened, messages.RunOpened)
+        while not isinstance(ours.recv(), messages.RecordingProgress):
             pass  # the second recording runs when progress is reported
         film_and_decide(rings, journal, 40)
         wake.release()
-        ours.send(say.CloseRun("stopped"))
-        ours.send(say.Stop())
+        ours.send(messages.CloseRun("stopped"))
+        ours.send(messages.Stop())
         wake.release()
         process.join()
         told = []
@@ -66,7 +66,7 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         ours.close()
         assert process.exitcode == 0
         process.close()
-    (closed,) = (each for each in told if isinstance(each, say.RunClosed))
+    (closed,) = (each for each in told if isinstance(each, messages.RunClosed))
     assert all(account.is_balanced() for account in closed.accounts)
     assert len(list(RunFolder(opened.path).steps("top"))) == 40
 
@@ -80,7 +80,7 @@ def session(
     wake = spawn.Semaphore(0)
     arguments = theirs, wake, journal, 0, alive
     spawn.Process(target=watched_recorder, args=arguments).start()
-    ours.send(say.OpenRun(root, ""))
+    ours.send(messages.OpenRun(root, ""))
     wake.release()
     said.send(ours.recv().path)
     ours.recv()

@@ -15,8 +15,9 @@ import pytest
 from deeplabstream.core.journal_entries import Entry, Note, Sensed
 from deeplabstream.engine.checks.preflight import PreflightResult
 from deeplabstream.engine.checks.preflight import _recorders as recorder_findings
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages, remote_control
 from deeplabstream.engine.session import session as session_module
+from deeplabstream.engine.session.experiment_start import StartPhase
 from deeplabstream.engine.session.remote_links import RecorderAnswer
 from deeplabstream.engine.session.request_queue import AGENDAS, armed_instead
 from deeplabstream.engine.session.session import Session
@@ -29,12 +30,11 @@ from deeplabstream.engine.session.session_state import (
 )
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.plugins.remote import RemoteCommand
-from deeplabstream.settings.loading import parse
 from outputs.remotes import controls
 from outputs.remotes.open_ephys import OpenEphysServer
 from outputs.remotes.recorders import OpenEphysRecorder
 from tests.engine.small_rig import RIG, problems
-from tests.engine.test_experiment_start import ProcessesFake
+from tests.engine.test_experiment_start import ProcessesFake, session_of
 from tests.free_ports import free_port
 from tests.outputs.fake_recorders import open_ephys, spike_glx
 from tests.outputs.test_remotes import say as tell
@@ -103,7 +103,7 @@ class Rig:
 
     def runs(self, active: bool = True) -> None:
         """Have the engine say that the experiment runs, or not."""
-        self.session._handle(say.ExperimentRunning(active))
+        self.session._handle(messages.ExperimentRunning(active))
 
     @property
     def experiments(self) -> list[bool]:
@@ -111,7 +111,7 @@ class Rig:
         return [
             each.active
             for each in self.fake.engine
-            if isinstance(each, say.RunExperiment)
+            if isinstance(each, messages.RunExperiment)
         ]
 
     @property
@@ -127,7 +127,7 @@ class Rig:
         return [
             each.note.text
             for each in self.fake.recorder
-            if isinstance(each, say.WriteNote)
+            if isinstance(each, messages.WriteNote)
         ]
 
 
@@ -139,7 +139,7 @@ def rigs(
 
     A computer that stalls makes no start too late, and no answer.
     """
-    monkeypatch.setattr(session_module, "START_WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(remote_control, "START_WITHIN_S", PATIENCE_S)
     monkeypatch.setattr(controls, "ANSWER_S", PATIENCE_S)
     with ExitStack() as open_rigs:
 
@@ -152,16 +152,12 @@ def rigs(
                 entries.clear()
                 return now
 
-            journal = SimpleNamespace(read=read)
-            monkeypatch.setattr(session_module, "ProcessManager", lambda *_: fake)
-            monkeypatch.setattr(
-                session_module, "JournalReader", lambda *_, **__: journal
-            )
+            fake.journal_reader = SimpleNamespace(read=read)
             monkeypatch.setattr(
                 session_module, "inspect", lambda *it: [*found, *recorder_findings(*it)]
             )
             monkeypatch.setattr(Session, "_watch", lambda *_: None)
-            session = open_rigs.enter_context(Session(parse(whole + text, tmp_path)))
+            session = open_rigs.enter_context(session_of(fake, tmp_path, whole + text))
             rig = Rig(session, fake, entries, found, [])
             session.do(Action.START_STREAM)
             session.state = replace(
@@ -190,7 +186,7 @@ def patient_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 def videos(rig: Rig) -> None:
     """Have the first frames in the videos, so that the experiment may start."""
     rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
-    rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+    rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
 
 
 def answered(rig: Rig) -> list[Requested]:
@@ -277,21 +273,21 @@ def test_a_start_right_after_a_pause_starts_nothing(
     rig = rigs(TCP.format(port=free_port()))
     rig.session.do(Action.ARM)
     now_s = [time.perf_counter(), 0.0]
-    monkeypatch.setattr(session_module, "perf_counter", lambda: now_s[0])
-    monkeypatch.setattr(session_module, "asleep_ns", lambda: now_s[1] * 1e9)
+    monkeypatch.setattr(remote_control, "perf_counter", lambda: now_s[0])
+    monkeypatch.setattr(remote_control, "asleep_ns", lambda: now_s[1] * 1e9)
     answers: list[str] = []
 
     def start() -> None:
         asked = RemoteCommand("start", round(now_s[0] * 1e9), answer=answers.append)
-        rig.session._remotes._news.put(("lab", asked))
+        rig.session._remotes.links._events.put(("lab", asked))
         rig.poll()
 
     rig.poll()
-    now_s[clock] += session_module.START_WITHIN_S + 1
+    now_s[clock] += remote_control.START_WITHIN_S + 1
     start()
     assert "busy or suspended" in answers[-1]
     assert rig.session.state.armed
-    now_s[0] += session_module.AFTER_PAUSE_S
+    now_s[0] += remote_control.AFTER_PAUSE_S
     start()
     assert answers[-1] == "ok experiment starts"
 
@@ -409,9 +405,9 @@ def test_a_start_by_hand_and_the_end_of_the_analysis_disarm(
     assert not rig.session.state.armed
     rig.session.do(Action.STOP_EXPERIMENT)
     rig.session.do(Action.ARM)
-    rig.session._handle(say.Analysing(False))
+    rig.session._handle(messages.Analysing(False))
     assert not rig.session.state.armed
-    rig.session._handle(say.Analysing(True))
+    rig.session._handle(messages.Analysing(True))
     rig.session.do(Action.ARM)
     rig.session.do(Action.DISARM)
     rig.ttl(True, 1)
@@ -472,11 +468,11 @@ def test_a_remote_may_start_and_stop_the_recording_only(
     rig.session.do(Action.ARM)
     rig.ttl(True, 1)
     assert rig.session.state.recording_starting
-    assert any(isinstance(each, say.StartRecording) for each in rig.fake.recorder)
+    assert any(isinstance(each, messages.StartRecording) for each in rig.fake.recorder)
     rig.ttl(False, 1)
     assert not rig.session.state.recording_starting
-    assert isinstance(rig.fake.recorder[-1], say.WriteNote)
-    assert any(isinstance(each, say.StopRecording) for each in rig.fake.recorder)
+    assert isinstance(rig.fake.recorder[-1], messages.WriteNote)
+    assert any(isinstance(each, messages.StopRecording) for each in rig.fake.recorder)
     assert rig.experiments == []
 
 
@@ -648,8 +644,8 @@ def test_a_message_while_the_stream_ends_is_answered_at_once(
     answers: list[str] = []
     rig = rigs(TTL)
     asked = RemoteCommand("start", 1, answer=answers.append)
-    rig.session._remotes._news.put(("line", asked))
-    rig.session._remotes.close()
+    rig.session._remotes.links._events.put(("line", asked))
+    rig.session._remotes.links.close()
     assert answers == ["error: the stream has ended"]
 
 
@@ -706,10 +702,10 @@ def test_another_recorder_starts_before_the_outputs_and_stops_after_them(
         assert rig.session.state.experiment_starting
         rig.until(lambda: rig.session.state.recording_starting)
         rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
-        rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+        rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
         assert rig.experiments == [] or gui.mode == "RECORD"
         rig.until(lambda: len(answered(rig)) == 2)
-        rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+        rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
         assert rig.experiments == [True]
         assert (gui.mode, glx.saving) == ("RECORD", True)
         assert gui.recording["base_text"] == glx.run_name == "monday"
@@ -750,7 +746,7 @@ def test_a_recorder_that_is_not_needed_is_a_warning(rigs: Callable[..., Rig]) ->
     rig.until(lambda: rig.session.state.recording_starting)
     rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
     rig.until(lambda: bool(answered(rig)))
-    rig.session._begin_experiment(rig.fake)  # type: ignore[arg-type]
+    rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
     assert rig.experiments == [True]
     assert any("no answer" in text for text in rig.failures)
 
@@ -768,7 +764,9 @@ def test_an_experiment_does_not_start_beside_a_recorder_that_did_not(
         rig.until(lambda: bool(answered(rig)))
         rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
         rig.session.do(Action.START_EXPERIMENT)
-        rig.until(lambda: rig.session._experiment_awaits != "recorders")
+        rig.until(
+            lambda: rig.session.experiment_start.phase is not StartPhase.RECORDERS
+        )
         rig.poll()
     text = "[Remote ephys] does not record; stop the recording and start it again"
     if words:
@@ -787,9 +785,9 @@ def test_an_experiment_does_not_wait_for_the_name_of_a_run_that_is_not_made(
         rig = rigs(EPHYS.format(port=gui.port, limit=30), RIG + goes_on)
         rig.session.state = replace(rig.session.state, run_folder=None)
         rig.session.do(Action.START_EXPERIMENT)
-        rig.until(lambda: rig.session._experiment_awaits == "video")
+        rig.until(lambda: rig.session.experiment_start.phase is StartPhase.VIDEO)
         failed = "the run folder can't be made"
-        rig.session._handle(say.RecorderFailed(failed, whole=True))
+        rig.session._handle(messages.RecorderFailed(failed, whole=True))
         rig.poll()
     assert not rig.session.state.experiment_starting
     assert rig.experiments == []
@@ -802,8 +800,8 @@ def test_a_lost_recorder_with_nothing_to_stop_is_a_whole_sentence(
     with open_ephys() as gui:
         rig = rigs(EPHYS.format(port=gui.port, limit=30) + "IF_LOST = stop\n")
         text = "[Remote ephys] is gone"
-        answer = RecorderAnswer("ephys", "check", text, False, True, asked=False)
-        rig.session._remotes._answered(answer)
+        answer = RecorderAnswer("ephys", "check", text, False, True, requested=False)
+        rig.session._remotes.links._answered(answer)
         rig.until(lambda: bool(rig.failures))
     assert rig.failures == [f"{text}: nothing was stopped (IF_LOST = stop)"]
 
@@ -837,7 +835,7 @@ def test_no_poll_waits_for_a_recorder_that_hangs(rigs: Callable[..., Rig]) -> No
         rig.session.do(Action.STOP_EXPERIMENT)
         assert not rig.session.state.experiment_starting
         gui.answers.set()
-        rig.until(lambda: not rig.session._remotes.awaited)
+        rig.until(lambda: not rig.session._remotes.links.awaited)
         rig.poll()
     assert rig.experiments == []
     assert gui.modes_set == []
@@ -873,7 +871,7 @@ def test_the_end_of_the_stream_stops_the_recorder_and_writes_that_down(
         rig.session.do(Action.STOP_STREAM)
         rig.until(lambda: rig.session.state.phase is Phase.IDLE)
         assert gui.mode == "ACQUIRE"
-    last = [each for each in rig.fake.recorder if isinstance(each, say.CloseRun)]
+    last = [each for each in rig.fake.recorder if isinstance(each, messages.CloseRun)]
     requests = last[0].facts["remote_requests"]
     assert isinstance(requests, list)
     commands = [each["command"] for each in requests]

@@ -8,7 +8,7 @@ import pytest
 
 from DeepLabStream import main
 from deeplabstream.core.journal_entries import Edge, Sensed
-from deeplabstream.engine.session import session as session_module
+from deeplabstream.engine.session import remote_control
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -45,7 +45,7 @@ INPUT = ttl
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no start come too late, and no frame be lost, on a computer that stalls."""
-    monkeypatch.setattr(session_module, "START_WITHIN_S", GIVE_UP_S)
+    monkeypatch.setattr(remote_control, "START_WITHIN_S", GIVE_UP_S)
     monkeypatch.setattr(controls, "ANSWER_S", GIVE_UP_S)
     hold_frames_longer(monkeypatch)
 

@@ -8,8 +8,7 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session import session_state as change
+from deeplabstream.engine.session import messages, session_state
 from deeplabstream.engine.session.session_state import (
     Alarm,
     CameraReading,
@@ -22,7 +21,7 @@ from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import FOLDER, RIG
 from tests.engine.stream import step
 
-OPENED = say.CameraOpened(
+OPENED = messages.CameraOpened(
     "top",
     ImageFormat((48, 64, 3), 30.0),
     knows_losses=True,
@@ -40,13 +39,15 @@ def after(*changes: object, state: SessionState | None = None) -> SessionState:
     return state
 
 
-def read(published: int, last_index: int) -> change.CamerasRead:
-    return change.CamerasRead({"top": CameraReading(published, last_index, None)}, {})
+def read(published: int, last_index: int) -> session_state.CamerasRead:
+    return session_state.CamerasRead(
+        {"top": CameraReading(published, last_index, None)}, {}
+    )
 
 
 def test_a_state_is_not_changed_but_replaced() -> None:
     before = SessionState()
-    later = before.after(say.Analysing(True))
+    later = before.after(messages.Analysing(True))
     assert (before.analysing, later.analysing) == (False, True)
     with pytest.raises(FrozenInstanceError):
         later.analysing = False  # type: ignore[misc]
@@ -55,14 +56,16 @@ def test_a_state_is_not_changed_but_replaced() -> None:
 def test_frames_are_counted_by_outcome() -> None:
     state = after(OPENED, read(10, 11))
     assert state.counts["top"] == Counts(10, lost=2)
-    state = after(say.Analysing(True), step(12), step(14), read(16, 17), state=state)
+    state = after(
+        messages.Analysing(True), step(12), step(14), read(16, 17), state=state
+    )
     counts = state.counts["top"]
     assert (counts.delivered, counts.analysed, counts.skipped) == (16, 2, 2)
-    progress = say.RecordingProgress({"top": 5}, {"top": 1}, {"top": 2})
+    progress = messages.RecordingProgress({"top": 5}, {"top": 1}, {"top": 2})
     counts = after(progress, state=state).counts["top"]
     assert (counts.recorded, counts.recording_losses, counts.waiting) == (5, 1, 2)
-    assert after(say.Analysing(False), state=state).counts["top"].skipped == 0
-    assert after(change.StreamEnded(), state=state).counts == {}
+    assert after(messages.Analysing(False), state=state).counts["top"].skipped == 0
+    assert after(session_state.StreamEnded(), state=state).counts == {}
 
 
 def test_an_output_has_failed_until_something_is_written_to_it() -> None:
@@ -72,23 +75,23 @@ def test_an_output_has_failed_until_something_is_written_to_it() -> None:
     state = after(Edge("laser", 0.0, "open", 4, 5), state=state)
     assert state.failed_outputs == {"light": "is off"}
     assert after(Note("camera", text, 6)).failed_outputs == {}
-    report = say.ProblemReport("[Output laser] COM3 can't be opened")
+    report = messages.ProblemReport("[Output laser] COM3 can't be opened")
     state = after(report)
     assert state.failed_outputs == {"laser": "COM3 can't be opened"}
-    assert after(say.DevicesOpened(), state=state).failed_outputs == {}
+    assert after(messages.DevicesOpened(), state=state).failed_outputs == {}
 
 
 def test_an_error_is_known_until_it_is_acknowledged_or_an_experiment_starts() -> None:
     state = after(Note("error", "Traceback …\n[Trigger left] failed: KeyError: 'x'", 3))
     assert state.error == "[Trigger left] failed: KeyError: 'x'"
-    assert after(say.ExperimentRunning(False), state=state).error == state.error
-    assert after(say.ExperimentRunning(True), state=state).error == ""
-    assert after(change.AlarmsAcknowledged(), state=state).error == ""
+    assert after(messages.ExperimentRunning(False), state=state).error == state.error
+    assert after(messages.ExperimentRunning(True), state=state).error == ""
+    assert after(session_state.AlarmsAcknowledged(), state=state).error == ""
 
 
 def test_skipped_frames_never_become_fewer() -> None:
     """A frame that may still be analysed is not counted as skipped."""
-    state, told = after(OPENED, read(0, 0), say.Analysing(True)), []
+    state, told = after(OPENED, read(0, 0), messages.Analysing(True)), []
     for change_ in (read(1, 1), read(2, 2), read(3, 3), step(1), step(3), read(4, 4)):
         state = after(change_, state=state)
         told.append(state.counts["top"].skipped)
@@ -99,11 +102,11 @@ def test_frames_of_a_camera_that_is_not_analysed_are_not_skipped() -> None:
     both = f"{RIG}[Camera side]\nKIND = SimulatedCamera\nANALYSE = no\n"
     readings = {name: CameraReading(50, 49, None) for name in ("arena", "side")}
     state = after(
-        change.StreamStarted(parse(both, FOLDER), 7),
+        session_state.StreamStarted(parse(both, FOLDER), 7),
         replace(OPENED, camera="arena"),
         replace(OPENED, camera="side"),
-        say.Analysing(True),
-        change.CamerasRead(readings, {}),
+        messages.Analysing(True),
+        session_state.CamerasRead(readings, {}),
     )
     assert state.counts["arena"].skipped > 40
     assert state.counts["side"].skipped == 0
@@ -126,13 +129,17 @@ def test_outputs_follow_the_journal() -> None:
 
 def test_a_stream_that_ended_shows_only_outputs_that_may_still_be_on() -> None:
     edges = [Edge(name, 1.0, "plan", 1, 2) for name in ("light", "pump")]
-    state = after(*edges, change.StreamStopping(), change.StreamEnded(["pump"]))
+    state = after(
+        *edges, session_state.StreamStopping(), session_state.StreamEnded(["pump"])
+    )
     assert state.levels == {"light": 0.0, "pump": 1.0}
     assert state.activity == SessionState().activity
 
 
 def test_a_live_change_of_the_rate_changes_the_format() -> None:
-    answer = say.ControlChanged("top", "rate", "", True, (CameraControl("rate", 25.0),))
+    answer = messages.ControlChanged(
+        "top", "rate", "", True, (CameraControl("rate", 25.0),)
+    )
     state = after(OPENED, answer)
     assert state.formats["top"].rate == 25
     assert state.controls["top"] == answer.controls
@@ -141,26 +148,33 @@ def test_a_live_change_of_the_rate_changes_the_format() -> None:
 
 def test_a_new_stream_starts_afresh_but_alarms_last_until_they_are_seen() -> None:
     alarm = Alarm("the disk is full", 1)
-    state = after(change.AlarmRaised(alarm), change.AlarmRaised(alarm))
-    state = after(say.RunOpened(Path("run")), change.StreamEnded(), state=state)
+    state = after(session_state.AlarmRaised(alarm), session_state.AlarmRaised(alarm))
+    state = after(
+        messages.RunOpened(Path("run")), session_state.StreamEnded(), state=state
+    )
     assert state.alarms == (alarm,)
     assert state.run_folder == Path("run")
     settings = parse(RIG, FOLDER)
-    begun = after(change.StreamStarted(settings, 7), state=state)
+    begun = after(session_state.StreamStarted(settings, 7), state=state)
     assert (begun.alarms, begun.run_folder, begun.start_ns) == ((alarm,), None, 7)
     assert begun.phase is Phase.STARTING
     assert set(begun.levels.values()) == {0.0}
-    assert after(change.AlarmsAcknowledged(), state=state).alarms == ()
+    assert after(session_state.AlarmsAcknowledged(), state=state).alarms == ()
 
 
 def test_every_message_of_every_process_belongs_to_one_union() -> None:
-    unions = (say.ToSession, say.ToCamera, say.ToEngine, say.ToRecorder)
+    unions = (
+        messages.ToSession,
+        messages.ToCamera,
+        messages.ToEngine,
+        messages.ToRecorder,
+    )
     listed = {
-        kind for union in (*unions, say.ToSecondGuard) for kind in get_args(union)
+        kind for union in (*unions, messages.ToSecondGuard) for kind in get_args(union)
     }
-    messages = {
+    kinds = {
         kind
-        for kind in vars(say).values()
-        if isinstance(kind, type) and kind.__module__ == say.__name__
+        for kind in vars(messages).values()
+        if isinstance(kind, type) and kind.__module__ == messages.__name__
     }
-    assert messages - listed == {say.GuardTookOver}, "a ProblemReport"
+    assert kinds - listed == {messages.GuardTookOver}, "a ProblemReport"

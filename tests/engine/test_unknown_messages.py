@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.journal_entries import Note, Step
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.ipc.pipe import receive
 from deeplabstream.recording.run_folder import RunFolder
@@ -39,8 +39,8 @@ def test_every_process_reports_it_and_the_run_continues(
         ]
         for child in receivers:
             child.pipe.send(Unheard())
-        processes.send_engine(say.SetIdentity("top", None))  # wakes it
-        processes.send_recorder(say.WriteNote(Note("test", "still here", 0)))
+        processes.send_engine(messages.SetIdentity("top", None))  # wakes it
+        processes.send_recorder(messages.WriteNote(Note("test", "still here", 0)))
         *at_once, _second_guard = receivers  # that reads its pipe at the end
         for child in at_once:
             name = child.process.name
@@ -74,7 +74,7 @@ def test_a_message_that_cannot_be_decoded_is_named() -> None:
             received = receive(theirs)
         finally:
             here["Unheard"] = kind
-        report = say.UnknownMessage.received(received)
+        report = messages.UnknownMessage.received(received)
         assert "ignored an unknown message (AttributeError: " in report.text
         assert "Unheard" in report.text
         ours.close()

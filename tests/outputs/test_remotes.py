@@ -16,7 +16,7 @@ import zmq
 
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.journal_entries import Sensed
-from deeplabstream.engine.session.session import START_WITHIN_S
+from deeplabstream.engine.session.remote_control import START_WITHIN_S
 from deeplabstream.plugins.remote import (
     RemoteCommand,
     RemoteControl,

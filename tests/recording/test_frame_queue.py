@@ -13,7 +13,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.offline.queued_images import ordered
 from deeplabstream.pose.ensemble import Ensemble
 from deeplabstream.recording.frame_queue import (
@@ -216,7 +216,7 @@ def analyse(rig: stream.Rig, *frames: int) -> None:
             queue.images._threads.submit(int).result()
 
 
-BEGIN = say.StartAnalysis(("top",), {}, 2, Thresholds(0.5))
+BEGIN = messages.StartAnalysis(("top",), {}, 2, Thresholds(0.5))
 SECOND = round(1e9 / stream.TICK_NS)
 
 
@@ -227,7 +227,7 @@ def test_images_are_saved_where_nothing_is_recorded_and_no_more_than_queued(
         stream.open_run(rig)
         rig.tell(BEGIN)
         analyse(rig, *(n * SECOND for n in (0, 3, 6, 9, 12)))
-        rig.tell(say.StopAnalysis(), say.CloseRun("stopped"))
+        rig.tell(messages.StopAnalysis(), messages.CloseRun("stopped"))
         folder = rig.folder
     frames = [each.frame for each in read_queue(folder)]
     assert len(frames) == 2
@@ -247,9 +247,13 @@ def test_images_are_saved_where_nothing_is_recorded_and_no_more_than_queued(
 def test_recorded_frames_are_taken_from_the_video(tmp_path: Path) -> None:
     with stream.recording(tmp_path / "runs") as rig:
         stream.open_run(rig)
-        rig.tell(BEGIN, say.StartRecording(("top",)))
+        rig.tell(BEGIN, messages.StartRecording(("top",)))
         analyse(rig, 0, 3 * SECOND)
-        rig.tell(say.StopRecording(), say.StopAnalysis(), say.CloseRun("stopped"))
+        rig.tell(
+            messages.StopRecording(),
+            messages.StopAnalysis(),
+            messages.CloseRun("stopped"),
+        )
         folder = rig.folder
     assert [each.name for each in folder.queue_path.parent.iterdir()] == ["frames.csv"]
     words = [str(folder.path), "--into", str(tmp_path / "labels"), "--queue"]
@@ -278,5 +282,5 @@ def test_nothing_is_queued_with_zero_per_hour(tmp_path: Path) -> None:
         rig.tell(replace(BEGIN, queue_per_hour=0))
         rig.expose(0)
         rig.engine.write(uncertain(0))
-        rig.tell(say.StopAnalysis(), say.CloseRun("stopped"))
+        rig.tell(messages.StopAnalysis(), messages.CloseRun("stopped"))
         assert not rig.folder.queue_path.parent.exists()

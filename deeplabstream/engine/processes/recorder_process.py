@@ -30,7 +30,7 @@ from deeplabstream.engine.processes.real_time import (
     leave_core_to_engine,
     raise_priority,
 )
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
@@ -65,9 +65,9 @@ def recorder_main(
 
     Without its session it continues until the journal's last entry.
     """
-    latest = (say.RecordingProgress, say.SavingProgress)
-    with report_errors(pipe, latest=latest) as messages:
-        recorder = StreamRecorder(messages, wake.release, Journal(journal), zero_ns)
+    latest = (messages.RecordingProgress, messages.SavingProgress)
+    with report_errors(pipe, latest=latest) as session_pipe:
+        recorder = StreamRecorder(session_pipe, wake.release, Journal(journal), zero_ns)
 
         def orphaned() -> None:
             recorder.orphaned = True
@@ -113,7 +113,7 @@ class StreamRecorder:
         self._complete = False
         self._pipe, self._wake = pipe, wake
         self._journal = JournalReader(journal, recorder=True)
-        self._attached = say.AttachStream((), None, zero_ns, {})
+        self._attached = messages.AttachStream((), None, zero_ns, {})
         self._rings: dict[str, Ring] = {}
         self._rows: dict[str, FrameRows] = {}
         self._takes = CameraRecordings(self._troubled)
@@ -170,38 +170,38 @@ class StreamRecorder:
             message = receive(self._pipe)
             if message is None:
                 self.orphaned = True
-            elif isinstance(message, say.ToRecorder):
+            elif isinstance(message, messages.ToRecorder):
                 self._guarded(self._handle, message)
             else:
-                send_message(self._pipe, say.UnknownMessage.received(message))
+                send_message(self._pipe, messages.UnknownMessage.received(message))
 
-    def _handle(self, message: say.ToRecorder) -> None:
+    def _handle(self, message: messages.ToRecorder) -> None:
         match message:
-            case say.AttachStream():
+            case messages.AttachStream():
                 self._attach(message)
-            case say.OpenRun():
+            case messages.OpenRun():
                 self._open_run(message)
-            case say.StartAnalysis():
+            case messages.StartAnalysis():
                 self._start_analysis(message)
-            case say.StopAnalysis():
+            case messages.StopAnalysis():
                 self._drain()
                 self._stop_analysis()
-            case say.StartRecording():
+            case messages.StartRecording():
                 self._start_recording(message)
-            case say.StopRecording():
+            case messages.StopRecording():
                 self._stop_recording()
-            case say.WriteNote(note):
+            case messages.WriteNote(note):
                 self._drain()
                 self._write(note)
-            case say.CloseRun(how, facts):
+            case messages.CloseRun(how, facts):
                 self._drain()
                 self._close_run(how, **facts)
-            case say.Stop():
+            case messages.Stop():
                 self.over = True
             case _:
                 assert_never(message)
 
-    def _attach(self, attached: say.AttachStream) -> None:
+    def _attach(self, attached: messages.AttachStream) -> None:
         """Map the rings; close one that a camera does not use any more."""
         self._attached = attached
         for spec in attached.rings:
@@ -214,7 +214,7 @@ class StreamRecorder:
             for name, ring in self._rings.items()
         }
 
-    def _open_run(self, request: say.OpenRun) -> None:
+    def _open_run(self, request: messages.OpenRun) -> None:
         if self._run is not None:
             return
         formats = {name: ring.spec.format for name, ring in self._rings.items()}
@@ -238,9 +238,9 @@ class StreamRecorder:
         for early in (self._early, self._early_pulses):
             while early:
                 self._write(early.popleft())
-        send_message(self._pipe, say.RunOpened(folder.path))
+        send_message(self._pipe, messages.RunOpened(folder.path))
 
-    def _start_analysis(self, request: say.StartAnalysis) -> None:
+    def _start_analysis(self, request: messages.StartAnalysis) -> None:
         run = self._opened()
         if run.queue is None and request.queue_per_hour:
             run.queue = QueueWriter(
@@ -267,7 +267,7 @@ class StreamRecorder:
         active = [rows for rows in self._rows.values() if rows.active]
         self._account(tuple(rows.end() for rows in active))
 
-    def _start_recording(self, request: say.StartRecording) -> None:
+    def _start_recording(self, request: messages.StartRecording) -> None:
         run = self._opened()
         rings = [self._rings[name] for name in request.cameras]
         self._late.clear()
@@ -297,7 +297,7 @@ class StreamRecorder:
             run.folder.finish(datetime.now().astimezone(), how, self._accounts)
         self._closed()
         self._add_facts(run.folder)
-        send_message(self._pipe, say.RunClosed(tuple(self._accounts)))
+        send_message(self._pipe, messages.RunClosed(tuple(self._accounts)))
 
     def _add_facts(self, folder: RunFolder) -> None:
         """Add what is computed from the files of a run.
@@ -337,7 +337,7 @@ class StreamRecorder:
             folder.update(not_saved=self._not_saved)
         with suppress(Exception):
             append_event(folder, Note("recording", text + trace, self._clock.now_ns()))
-        send_message(self._pipe, say.ProblemReport(text, grave=False))
+        send_message(self._pipe, messages.ProblemReport(text, grave=False))
 
     # --- entries
 
@@ -399,7 +399,7 @@ class StreamRecorder:
                 why = error.strerror or error
                 text = f"The last rows of the tables may not be saved: {why}"
                 self._not_saved.append(text)
-                send_message(self._pipe, say.ProblemReport(text, grave=False))
+                send_message(self._pipe, messages.ProblemReport(text, grave=False))
         return run
 
     def _closed(self) -> None:
@@ -414,7 +414,7 @@ class StreamRecorder:
         if done != self._saved and now_ns - self._saved_ns >= SYNC_S * 1e9:
             self._saved, self._saved_ns = done, now_ns
             waiting = sum(takes.waiting().values())
-            send_message(self._pipe, say.SavingProgress(waiting))
+            send_message(self._pipe, messages.SavingProgress(waiting))
 
     # --- problems
 
@@ -433,7 +433,7 @@ class StreamRecorder:
 
     def _end_takes(self, text: str) -> None:
         """Stop recording videos and report why; the tables continue."""
-        send_message(self._pipe, say.RecorderFailed(text))
+        send_message(self._pipe, messages.RecorderFailed(text))
         self._not_saved.append(text)
         if self._takes:
             self._stop_recording()
@@ -457,7 +457,7 @@ class StreamRecorder:
                 run.folder.finish(now, f"failed: {text}", self._accounts)
         self._lock.close()
         self._problems.clear()
-        send_message(self._pipe, say.RecorderFailed(text, whole=True))
+        send_message(self._pipe, messages.RecorderFailed(text, whole=True))
 
     def _report_progress(self) -> None:
         takes, now_ns = self._takes, self._clock.now_ns()
@@ -467,7 +467,7 @@ class StreamRecorder:
         begun = sum(frames > 0 for frames in recorded.values())
         if begun != self._begun or now_ns - self._progress_ns >= SYNC_S * 1e9:
             self._progress_ns, self._begun = now_ns, begun
-            progress = say.RecordingProgress(
+            progress = messages.RecordingProgress(
                 recorded, takes.losses(), takes.waiting(), self._number
             )
             send_message(self._pipe, progress)
@@ -483,7 +483,7 @@ class StreamRecorder:
                     f"[Camera {camera}] frames are lost to the video: disk or encoder do "
                     f"not keep up ({lost} so far)"
                 )
-                send_message(self._pipe, say.ProblemReport(text, grave=False))
+                send_message(self._pipe, messages.ProblemReport(text, grave=False))
                 if self._run is not None:
                     self._write(Note("recording", text, self._clock.now_ns()))
 

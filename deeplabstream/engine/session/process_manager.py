@@ -25,7 +25,7 @@ from deeplabstream.engine.processes.guard import HANG_S, GuardLinks, switch_off
 from deeplabstream.engine.processes.real_time import leave_core_to_engine, use_cores
 from deeplabstream.engine.processes.second_guard import names_of
 from deeplabstream.engine.processes.termination import terminal_signals_held
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import (
     Journal,
     JournalReader,
@@ -76,13 +76,17 @@ class ChildProcess:
 
     def received(self) -> list[object]:
         """Return the messages that have arrived, without waiting."""
-        messages = []
+        received = []
         while has_message(self.pipe) and (message := receive(self.pipe)) is not None:
-            messages.append(message)
-        return messages
+            received.append(message)
+        return received
 
     def send(
-        self, message: say.ToCamera | say.ToEngine | say.ToRecorder | say.ToSecondGuard
+        self,
+        message: messages.ToCamera
+        | messages.ToEngine
+        | messages.ToRecorder
+        | messages.ToSecondGuard,
     ) -> None:
         """Send a message; ignored if the process has exited."""
         send_message(self.pipe, message)
@@ -108,6 +112,8 @@ class ProcessManager:
             raise DeviceError(
                 f"There is no shared memory for the record: {error.strerror}. {LARGER}"
             ) from error
+        self.journal_reader = JournalReader(self.journal, from_start=True)
+        """Reads from the start: the engine may open its outputs before the first reading."""
         self.cut_short = False
         """The engine was killed at the end because it was busy, for example loading."""
         self.saved_s = 0.0
@@ -196,19 +202,19 @@ class ProcessManager:
         rings = (ring.spec.memory for ring in self.rings.values())
         semaphores = self._engine_wake, self._recorder_wake, self._guarded
         self.second_guard.send(
-            say.SharedResources(
+            messages.SharedResources(
                 (self.journal.spec.memory, *rings),
                 names_of(*semaphores),
                 self._run,
             )
         )
 
-    def send_engine(self, message: say.ToEngine) -> None:
+    def send_engine(self, message: messages.ToEngine) -> None:
         """Send the engine a message and wake it."""
         self.engine.send(message)
         self._engine_wake.release()
 
-    def send_recorder(self, message: say.ToRecorder) -> None:
+    def send_recorder(self, message: messages.ToRecorder) -> None:
         """Send the recorder a message and wake it."""
         self.recorder.send(message)
         self._recorder_wake.release()
@@ -258,9 +264,9 @@ class ProcessManager:
 
     def begin(self, analysed: tuple[RingSpec, ...], cameras: Sequence[str]) -> None:
         """Start the engine's reading and these cameras' writing."""
-        self.send_engine(say.AttachRings(analysed))
+        self.send_engine(messages.AttachRings(analysed))
         for name in cameras:
-            self.cameras[name].send(say.FillRing(self.rings[name].spec))
+            self.cameras[name].send(messages.FillRing(self.rings[name].spec))
 
     def ended_early(self) -> list[str]:
         """Return which processes are no longer alive, each as part of a sentence."""
@@ -269,7 +275,7 @@ class ProcessManager:
 
     def ending(
         self,
-        last_messages: Callable[[], Sequence[say.ToRecorder]],
+        last_messages: Callable[[], Sequence[messages.ToRecorder]],
         handle: Callable[[object], object],
         remotes: Iterator[None],
     ) -> Iterator[None]:
@@ -293,24 +299,24 @@ class ProcessManager:
                 yield from part
             except OSError as error:
                 text = f"An error at the end of the stream: {error}"
-                handle(say.ProblemReport(text, grave=False))
+                handle(messages.ProblemReport(text, grave=False))
                 if self.engine.process.is_alive():
                     self.engine.process.kill()
         yield
         self._free(handle)
 
     def _engine_ending(self) -> Iterator[None]:
-        self.send_engine(say.Stop())
+        self.send_engine(messages.Stop())
         yield from _until_ended([self.engine], ENGINE_S, self._cut_short)
 
     def _cameras_ending(self) -> Iterator[None]:
         for camera in self.cameras.values():
-            camera.send(say.Stop())
+            camera.send(messages.Stop())
         yield from _until_ended([*self.cameras.values()], CAMERAS_S)
         yield from _until_ended([self.guard], 20.0)
 
     def _recorder_ending(
-        self, last_messages: Callable[[], Sequence[say.ToRecorder]]
+        self, last_messages: Callable[[], Sequence[messages.ToRecorder]]
     ) -> Iterator[None]:
         for message in last_messages():
             self.send_recorder(message)
@@ -321,7 +327,7 @@ class ProcessManager:
             complete_events(self._run, JournalReader(self.journal).unrecorded())
 
     def _second_guard_ending(self) -> Iterator[None]:
-        self.second_guard.send(say.Stop())
+        self.second_guard.send(messages.Stop())
         yield from _until_ended([self.second_guard], 20.0)
 
     def _free(self, handle: Callable[[object], object]) -> None:
@@ -339,7 +345,7 @@ class ProcessManager:
                 memory.unlink()
             except OSError as error:
                 text = f"Shared memory could not be removed: {error}"
-                handle(say.ProblemReport(text, grave=False))
+                handle(messages.ProblemReport(text, grave=False))
         use_cores(self._cores)
 
     def _outputs_off(self, handle: Callable[[object], object]) -> Iterator[None]:
@@ -397,10 +403,10 @@ class _Here:
     """Reports of the main process itself."""
 
     def __init__(self, journal: JournalWriter, wake: Callable[[], object]) -> None:
-        self.reports: list[say.GuardReport] = []
+        self.reports: list[messages.GuardReport] = []
         self._journal, self._wake = journal, wake
 
-    def send(self, message: say.GuardReport) -> None:
+    def send(self, message: messages.GuardReport) -> None:
         self.reports.append(message)
 
     def write(self, entry: Edge | Note) -> None:

@@ -39,12 +39,12 @@ class RecorderAnswer:
     text: str
     good: bool
     recording: bool
-    """It is recording for us."""
-    asked: bool = True
-    """False: it was asked by its thread, not by the session."""
+    """It records on behalf of this rig."""
+    requested: bool = True
+    """False: its thread checked it, the session did not request that."""
 
 
-RemoteNews: TypeAlias = RemoteCommand | RemoteLost | RecorderAnswer
+RemoteEvent: TypeAlias = RemoteCommand | RemoteLost | RecorderAnswer
 
 
 class RemoteLinks:
@@ -52,97 +52,97 @@ class RemoteLinks:
 
     def __init__(self, remotes: Mapping[str, Remote]) -> None:
         self._controls = {
-            name: each
-            for name, each in remotes.items()
-            if isinstance(each, RemoteControl)
+            name: remote
+            for name, remote in remotes.items()
+            if isinstance(remote, RemoteControl)
         }
         self._recorders = {
-            name: _RecorderThread(name, each, self._answered)
-            for name, each in remotes.items()
-            if isinstance(each, RemoteRecorder)
+            name: _RecorderThread(name, remote, self._answered)
+            for name, remote in remotes.items()
+            if isinstance(remote, RemoteRecorder)
         }
-        self._news: queue.SimpleQueue[tuple[str, RemoteNews]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[str, RemoteEvent]] = queue.SimpleQueue()
         self._awaited: dict[str, list[Request]] = {name: [] for name in self._recorders}
         self._levels: dict[str, bool] = {}
         """Last known levels of inputs."""
         self._open = ExitStack()
         self.broken: dict[str, str] = {}
         """Why a control does not listen, by name."""
-        self._wanted = self._waits_for_name = self._closed = False
+        self._records = self._waits_for_name = self._closed = False
 
     def open(self) -> None:
-        """Listen, and ask every recorder whether it is there."""
+        """Listen, and check every recorder."""
         for name, control in self._controls.items():
 
-            def hear(news: RemoteCommand | RemoteLost, name: str = name) -> None:
-                self._news.put((name, news))
+            def receive(event: RemoteCommand | RemoteLost, name: str = name) -> None:
+                self._events.put((name, event))
                 if self._closed:
                     self._refuse_commands()
 
             try:
                 with error_context(f"Remote {name}"):
-                    self._open.enter_context(control.listening(hear))
+                    self._open.enter_context(control.listening(receive))
             except DeepLabStreamError as error:
                 self.broken[name] = str(error)
         for thread in self._recorders.values():
             thread.start()
 
     def close(self) -> None:
-        """Listen no more; the threads of recorders end after their last request."""
+        """Stop listening; the threads of recorders end after their last request."""
         self._closed = True
-        self._refuse_commands()  # they would get no answer later
+        self._refuse_commands()  # their senders would wait for an answer in vain
         self._open.close()
         for thread in self._recorders.values():
             thread.requests.put(None)
 
     def _refuse_commands(self) -> None:
-        for _, news in self.news():
-            if isinstance(news, RemoteCommand):
-                news.answer("error: the stream has ended")
+        for _, event in self.events():
+            if isinstance(event, RemoteCommand):
+                event.answer("error: the stream has ended")
 
-    def news(self) -> Iterator[tuple[str, RemoteNews]]:
+    def events(self) -> Iterator[tuple[str, RemoteEvent]]:
         """Yield what happened since the last call, with the name of the remote."""
         while True:
             try:
-                name, news = self._news.get_nowait()
+                name, event = self._events.get_nowait()
             except queue.Empty:
                 return
-            if isinstance(news, RecorderAnswer) and news.asked:
-                self._awaited[name].remove(news.request)
-            yield name, news
+            if isinstance(event, RecorderAnswer) and event.requested:
+                self._awaited[name].remove(event.request)
+            yield name, event
 
-    def hear(self, entry: Sensed | Note) -> None:
-        """Take note of an input that has changed, or that is unknown from now on."""
+    def receive(self, entry: Sensed | Note) -> None:
+        """Turn the change of an input into a command, or its loss into an event."""
         for name, control in self._controls.items():
             if not isinstance(control, InputControl):
                 continue
             title = f"[Input {control.input}] "
             if isinstance(entry, Note):
                 if entry.kind == "error" and entry.text.startswith(title):
-                    self._news.put((name, RemoteLost(entry.text)))
+                    self._events.put((name, RemoteLost(entry.text)))
             elif entry.input == control.input:
                 was = self._levels.get(entry.input, False)
                 if command := control.command_of(entry, was):
-                    self._news.put((name, command))
+                    self._events.put((name, command))
         if isinstance(entry, Sensed):
             self._levels[entry.input] = entry.active
 
     def check(self) -> None:
-        """Ask every recorder whether it is there."""
+        """Check whether every recorder answers."""
         for name in self._recorders:
-            self._ask(name, ("check", ""))
+            self._request(name, ("check", ""))
 
-    def follow(self, wanted: bool, run: str) -> None:
-        """Have the recorders record, or not, as we do; call it again and again.
+    def follow(self, records: bool, run: str) -> None:
+        """Start or stop the recorders as the rig does; call it regularly.
 
         They start as soon as the run folder has a name.
         """
-        self._waits_for_name = wanted and not run and bool(self._recorders)
-        if wanted == self._wanted or (wanted and not run):
+        self._waits_for_name = records and not run and bool(self._recorders)
+        if records == self._records or (records and not run):
             return
-        self._wanted = wanted
+        self._records = records
         for name in self._recorders:
-            self._ask(name, ("start", run) if wanted else ("stop", ""))
+            self._request(name, ("start", run) if records else ("stop", ""))
 
     @property
     def awaited(self) -> tuple[str, ...]:
@@ -162,12 +162,12 @@ class RemoteLinks:
         times = [thread.recorder.timeout_s for thread in self._recorders.values()]
         return 4 * max(times, default=0.0)
 
-    def _ask(self, name: str, request: tuple[Request, str]) -> None:
+    def _request(self, name: str, request: tuple[Request, str]) -> None:
         self._awaited[name].append(request[0])
         self._recorders[name].requests.put(request)
 
     def _answered(self, answer: RecorderAnswer) -> None:
-        self._news.put((answer.name, answer))
+        self._events.put((answer.name, answer))
 
 
 class _RecorderThread(threading.Thread):
@@ -189,21 +189,21 @@ class _RecorderThread(threading.Thread):
         self._last: tuple[str, bool] | None = None
 
     def run(self) -> None:
-        """Carry out requests; without one, look now and then."""
-        self._call("check", "", asked=False)
+        """Carry out requests; between them check the recorder regularly."""
+        self._call("check", "", requested=False)
         while True:
             try:
                 interval_s = CHECK_S if self._recording else IDLE_CHECK_S
                 request = self.requests.get(timeout=interval_s)
             except queue.Empty:
-                self._call("check", "", asked=False)
+                self._call("check", "", requested=False)
                 continue
             if request is None:
                 return
-            self._call(*request, asked=True)
+            self._call(*request, requested=True)
 
-    def _call(self, request: Request, run: str, asked: bool) -> None:
-        """Carry out a request and answer; an unasked check answers only what is new."""
+    def _call(self, request: Request, run: str, requested: bool) -> None:
+        """Carry out a request and answer; a check of its own reports only changes."""
         recorder, good = self.recorder, True
         try:
             with error_context(f"Remote {self._remote}"):
@@ -220,10 +220,10 @@ class _RecorderThread(threading.Thread):
             text = f"[Remote {self._remote}] {text}"
         except DeepLabStreamError as error:
             good, text = False, str(error)
-        if asked or (text, good) != self._last:
+        if requested or (text, good) != self._last:
             self._answered(
                 RecorderAnswer(
-                    self._remote, request, text, good, self._recording, asked
+                    self._remote, request, text, good, self._recording, requested
                 )
             )
         self._last = (text, good) if request == "check" else None

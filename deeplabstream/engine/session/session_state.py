@@ -1,7 +1,7 @@
 """Session state: one immutable snapshot of a stream, and the rules for the ten actions.
 
-`SessionState.after` is the only place that derives a new state, from a message of a
-process, an entry of the journal or a `SessionChange`. Window, command line and notebooks
+`SessionState.after` derives a new state from a message of a process, an entry of the journal
+or a `SessionChange`; the session itself replaces single fields. Window, command line and notebooks
 read `Session.state` after each `Session.poll`.
 """
 
@@ -27,7 +27,7 @@ from deeplabstream.core.journal_entries import (
 from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.identity_reporting import IdentityState
-from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import messages
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.recording.identity_totals import update_totals
@@ -97,7 +97,7 @@ class Counts:
     """Delivered and not yet in the video, as last reported by the recorder."""
 
 
-# changes that the session makes itself
+# changes that the session makes itself, and that concern more than one field
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +106,6 @@ class StreamStarted:
 
     settings: Settings
     start_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectChanged:
-    """Animal, group or experimenter were changed before the run folder was made."""
-
-    settings: Settings
-
-
-@dataclass(frozen=True, slots=True)
-class CamerasRunning:
-    """All cameras are open and deliver frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,55 +142,13 @@ class CamerasRead:
 
 
 @dataclass(frozen=True, slots=True)
-class SystemRead:
-    """Load of the computer, measured once a second."""
-
-    status: SystemStatus
-
-
-@dataclass(frozen=True, slots=True)
 class AnalysisRequested:
     """The analysis was requested, and tables of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class RecordingRequested:
-    """The recorder was asked to record these cameras."""
-
-    cameras: tuple[str, ...]
-    number: int = 0
-    """Number of the recording in this stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingStopped:
-    """The recorder was asked to stop recording videos."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExperimentRequested:
-    """The experiment was asked for, or (not active) is not to start any more."""
-
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Armed:
-    """The rig waits for the start of a remote, or (not armed) refuses it."""
-
-    armed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StartedBy:
-    """Who started what runs or begins: a `[Remote NAME]`; empty: the user."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Requested:
-    """A start or stop, as in `run.json`: who asked for it, when, and what became of it."""
+    """A start or stop, as in `run.json`: its sender, its time and its result."""
 
     remote: str
     """NAME of the section; empty: the user."""
@@ -210,7 +156,14 @@ class Requested:
     result: str
     time_ns: int
     sender: str = ""
-    words: str = ""
+    arguments: str = ""
+
+    def facts(self, start_ns: int) -> dict[str, object]:
+        """Return it as `run.json` lists it, with its time in the run."""
+        facts = asdict(self)
+        # the key of earlier versions
+        facts["words"] = facts.pop("arguments")
+        return {**facts, "time_s": (self.time_ns - start_ns) / 1e9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,20 +190,10 @@ class AlarmsAcknowledged:
 
 SessionChange: TypeAlias = (
     StreamStarted
-    | SubjectChanged
-    | CamerasRunning
     | StreamStopping
     | StreamEnded
     | CamerasRead
-    | SystemRead
     | AnalysisRequested
-    | RecordingRequested
-    | RecordingStopped
-    | ExperimentRequested
-    | Armed
-    | StartedBy
-    | Requested
-    | RemoteAnswered
     | AlarmRaised
     | AlarmsAcknowledged
 )
@@ -281,7 +224,7 @@ class SessionState:
         default_factory=dict, repr=False
     )
     """By camera: settings that can be changed live, with the device's present values."""
-    network: say.NetworkReady | None = field(default=None, repr=False)
+    network: messages.NetworkReady | None = field(default=None, repr=False)
     run_folder: Path | None = None
     """Folder of the run; None until the recorder has made it."""
     levels: Mapping[str, float] = field(default_factory=dict)
@@ -295,7 +238,7 @@ class SessionState:
     acknowledged or an experiment starts."""
     acknowledged: Mapping[str, Acknowledged] = field(default_factory=dict)
     """Last acknowledgement by the device of each output."""
-    watchdog_checks: tuple[say.WatchdogChecked, ...] = ()
+    watchdog_checks: tuple[messages.WatchdogChecked, ...] = ()
     """Results of the check of each board's watchdog."""
     counts: Mapping[str, Counts] = field(default_factory=dict)
     """Frames by camera and outcome; empty when no stream runs."""
@@ -352,20 +295,20 @@ class SessionState:
     @property
     def doing(self) -> str:
         """What runs, for a remote: such as `armed` or `experiment recording`."""
-        words = {
+        activities = {
             "armed": self.armed,
             "experiment-starting": self.experiment_starting,
             "experiment": self.experimenting,
             "recording-starting": self.recording_starting,
             "recording": self.recording,
         }
-        return " ".join(word for word, is_so in words.items() if is_so) or (
+        return " ".join(name for name, active in activities.items() if active) or (
             f"{self.phase.value} not-armed"
         )
 
     @property
     def recording_starting(self) -> bool:
-        """Whether a recording was requested of which a camera has no frame yet."""
+        """Whether a recording was requested, and one of its cameras has no frame yet."""
         return bool(self.unrecorded)
 
     @property
@@ -423,8 +366,8 @@ class SessionState:
         if self.network is None:
             return Thresholds(0.0)
         facts = self.network.facts
-        own = {camera: each.threshold for camera, each in facts.cameras.items()}
-        return Thresholds(facts.threshold, own)
+        by_camera = {name: model.threshold for name, model in facts.cameras.items()}
+        return Thresholds(facts.threshold, by_camera)
 
     @property
     def provider(self) -> str:
@@ -434,8 +377,8 @@ class SessionState:
     def run_facts(self) -> dict[str, object]:
         """Return what `run.json` states about settings, devices and network."""
         controls = {
-            camera: {control.key: control.now for control in each}
-            for camera, each in self.controls.items()
+            camera: {control.key: control.now for control in of_camera}
+            for camera, of_camera in self.controls.items()
         }
         facts: dict[str, object] = {
             **(effective(self.used_settings) if self.used_settings else {}),
@@ -443,10 +386,8 @@ class SessionState:
             "dials": controls,
         }
         if self.used_settings and self.used_settings.remotes:
-            facts["remote_requests"] = [
-                {**asdict(each), "time_s": (each.time_ns - self.start_ns) / 1e9}
-                for each in self.requests
-            ]
+            requests = [request.facts(self.start_ns) for request in self.requests]
+            facts["remote_requests"] = requests
         if self.network is not None:
             facts["model"] = asdict(self.network.facts)
             facts["skeleton"] = skeleton_facts(self.network.skeleton)
@@ -454,11 +395,17 @@ class SessionState:
                 facts["remarks"] = list(self.network.remarks)
         return facts
 
-    def after(self, change: Entry | say.ToSession | SessionChange) -> "SessionState":
+    def with_request(self, request: Requested) -> "SessionState":
+        """Return the state with one more start or stop."""
+        return replace(self, requests=(*self.requests, request)[-MOST_REQUESTS:])
+
+    def after(
+        self, change: Entry | messages.ToSession | SessionChange
+    ) -> "SessionState":
         """Return the state after a journal entry, a message or a change."""
         if isinstance(change, Entry):
             return _after_entry(self, change)
-        if isinstance(change, say.ToSession):
+        if isinstance(change, messages.ToSession):
             return _after_message(self, change)
         return _after_change(self, change)
 
@@ -470,7 +417,9 @@ class StateChanged:
     state: SessionState
 
 
-News: TypeAlias = Entry | StateChanged | Failed | say.RunClosed | say.ControlChanged
+News: TypeAlias = (
+    Entry | StateChanged | Failed | messages.RunClosed | messages.ControlChanged
+)
 """What `Session.poll` returns."""
 
 
@@ -504,8 +453,8 @@ def _after_entry(state: SessionState, entry: Entry) -> SessionState:
 
 def _with_failed_outputs(state: SessionState, text: str) -> SessionState:
     """Return the state after an error whose lines may name outputs."""
-    found = dict(_OUTPUT_ERROR.findall(text))
-    return replace(state, failed_outputs={**state.failed_outputs, **found})
+    failed = dict(_OUTPUT_ERROR.findall(text))
+    return replace(state, failed_outputs={**state.failed_outputs, **failed})
 
 
 def last_line(text: str) -> str:
@@ -514,33 +463,36 @@ def last_line(text: str) -> str:
 
 
 def _after_step(state: SessionState, step: Step) -> SessionState:
-    camera, words = step.camera, step.pose.identity
+    camera, identity = step.camera, step.pose.identity
     counts = state.counts.get(camera, Counts())
     counts = replace(counts, analysed=counts.analysed + 1)
     state = replace(state, counts={**state.counts, camera: counts})
-    if not words:
+    if not identity:
         return state
+
     before = state.identity.get(camera)
     totals = update_totals(
-        before.totals if before else {}, before.pose.identity if before else (), words
+        before.totals if before else {},
+        before.pose.identity if before else (),
+        identity,
     )
     known = IdentityState(step.pose, totals)
     return replace(state, identity={**state.identity, camera: known})
 
 
-def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
+def _after_message(state: SessionState, message: messages.ToSession) -> SessionState:
     match message:
-        case say.CameraOpened():
+        case messages.CameraOpened():
             return _after_opening(state, message)
-        case say.ControlChanged():
+        case messages.ControlChanged():
             return _after_control(state, message)
-        case say.NetworkReady():
+        case messages.NetworkReady():
             return replace(state, network=message, network_ready=True)
-        case say.WatchdogChecked():
+        case messages.WatchdogChecked():
             return replace(state, watchdog_checks=(*state.watchdog_checks, message))
-        case say.Analysing(active):
+        case messages.Analysing(active):
             return _after_analysing(state, active)
-        case say.ExperimentRunning(active):
+        case messages.ExperimentRunning(active):
             return replace(
                 state,
                 experimenting=active,
@@ -548,27 +500,28 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
                 experiments=state.experiments + active,
                 error="" if active else state.error,
             )
-        case say.DevicesOpened(""):
+        case messages.DevicesOpened(""):
             return replace(state, failed_outputs={})
-        case say.ProblemReport(text) | say.DevicesOpened(text):
+        case messages.ProblemReport(text) | messages.DevicesOpened(text):
             return _with_failed_outputs(state, text)
-        case say.RunOpened(path):
+        case messages.RunOpened(path):
             return replace(state, run_folder=path)
-        case say.RecordingProgress():
+        case messages.RecordingProgress():
             counts = {
                 camera: replace(
-                    each,
+                    known,
                     recorded=message.recorded.get(camera, 0),
                     recording_losses=message.losses.get(camera, 0),
                     waiting=message.waiting.get(camera, 0),
                 )
-                for camera, each in state.counts.items()
+                for camera, known in state.counts.items()
             }
             state = replace(state, counts=counts)
+            # a late message of an earlier recording says nothing about the present one
             if message.number != state.recording_number:
                 return state
             return _with_frames_of(state, {n for n, k in message.recorded.items() if k})
-        case say.RecorderFailed(_, whole):
+        case messages.RecorderFailed(_, whole):
             lost = state.tables_lost
             if state.run_folder is None:
                 lost = lost or "analysis"
@@ -576,19 +529,19 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
                 lost = "run"
             return replace(state, recording=False, unrecorded=(), tables_lost=lost)
         case (
-            say.CameraMessage()
-            | say.GuardRemark()
-            | say.SavingProgress()
-            | say.RunClosed()
-            | say.ProcessFailed()
-            | say.UnknownMessage()
+            messages.CameraMessage()
+            | messages.GuardRemark()
+            | messages.SavingProgress()
+            | messages.RunClosed()
+            | messages.ProcessFailed()
+            | messages.UnknownMessage()
         ):
             return state
         case _:
             assert_never(message)
 
 
-def _after_opening(state: SessionState, opened: say.CameraOpened) -> SessionState:
+def _after_opening(state: SessionState, opened: messages.CameraOpened) -> SessionState:
     camera = opened.camera
     known = state.counts.get(camera, Counts())
     lost = 0 if opened.knows_losses else None
@@ -603,7 +556,9 @@ def _after_opening(state: SessionState, opened: say.CameraOpened) -> SessionStat
     )
 
 
-def _after_control(state: SessionState, changed: say.ControlChanged) -> SessionState:
+def _after_control(
+    state: SessionState, changed: messages.ControlChanged
+) -> SessionState:
     if not changed.controls:
         return state
     camera, formats = changed.camera, dict(state.formats)
@@ -617,12 +572,12 @@ def _after_control(state: SessionState, changed: say.ControlChanged) -> SessionS
 def _after_analysing(state: SessionState, active: bool) -> SessionState:
     """Count analysed frames from now on, or stop counting skipped ones."""
     if not active:
-        counts = {name: replace(each, skipped=0) for name, each in state.counts.items()}
+        counts = {n: replace(known, skipped=0) for n, known in state.counts.items()}
         ended = replace(state, analysing=False, counts=counts, analysed_from={})
         return replace(ended, armed=False)
     counts = {
-        name: replace(each, analysed=0, skipped=0)
-        for name, each in state.counts.items()
+        name: replace(known, analysed=0, skipped=0)
+        for name, known in state.counts.items()
     }
     used = state.used_settings
     analysed = {n for n, c in used.cameras.items() if c.analyse} if used else counts
@@ -640,10 +595,6 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
                 levels=dict.fromkeys(settings.outputs, 0.0),
                 alarms=state.alarms,
             )
-        case SubjectChanged(settings):
-            return replace(state, used_settings=settings)
-        case CamerasRunning():
-            return replace(state, phase=Phase.STREAMING)
         case StreamStopping():
             return _stopped(state, Phase.STOPPING)
         case StreamEnded(left_on):
@@ -655,26 +606,9 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
             return replace(ended, levels=levels, counts={}, stamps={}, rates={})
         case CamerasRead(readings, rates):
             return _after_reading(state, readings, rates)
-        case SystemRead(status):
-            return replace(state, system=status)
         case AnalysisRequested():
             forever = state.tables_lost == "run"
             return replace(state, tables_lost="run" if forever else "")
-        case RecordingRequested(cameras, number):
-            return replace(state, unrecorded=cameras, recording_number=number)
-        case RecordingStopped():
-            return replace(state, recording=False, unrecorded=())
-        case ExperimentRequested(active):
-            return replace(state, experiment_starting=active)
-        case Armed(armed):
-            return replace(state, armed=armed)
-        case StartedBy(name):
-            return replace(state, started_by=name)
-        case Requested():
-            requests = (*state.requests, change)[-MOST_REQUESTS:]
-            return replace(state, requests=requests)
-        case RemoteAnswered(name):
-            return replace(state, remotes={**state.remotes, name: change})
         case AlarmRaised(alarm):
             if any(alarm.text == known.text for known in state.alarms):
                 return state
@@ -718,11 +652,11 @@ def _after_reading(
     counts = {
         camera: _counted(state, camera, reading) for camera, reading in readings.items()
     }
-    stamps = {name: each.stamp for name, each in readings.items() if each.stamp}
+    stamps = {name: it.stamp for name, it in readings.items() if it.stamp}
     state = replace(
         state, counts={**state.counts, **counts}, stamps=stamps, rates=dict(rates)
     )
-    awaiting = {name for name, each in readings.items() if each.awaits_trigger}
+    awaiting = {name for name, it in readings.items() if it.awaits_trigger}
     return _with_frames_of(state, awaiting)
 
 
@@ -733,7 +667,8 @@ def _counted(state: SessionState, camera: str, reading: CameraReading) -> Counts
         lost = max(0, reading.last_index + 1 - delivered)
     skipped = 0
     if camera in state.analysed_from:
-        undecided = 2  # one frame in progress, and the newest, which may be the next
+        # one frame is being analysed, and the newest may be the next: neither is skipped
+        undecided = 2
         since = delivered - state.analysed_from[camera]
         skipped = max(counts.skipped, since - counts.analysed - undecided)
     return replace(counts, delivered=delivered, lost=lost, skipped=skipped)

@@ -1,0 +1,158 @@
+"""Stream watchdogs: silent cameras, frame rates, skipped frames, and an animal lost for long."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.session_state import Counts, SessionState
+from deeplabstream.ipc.ring import Ring
+from deeplabstream.settings.sections import ExperimentRun
+
+SILENCE_NS = 1_000_000_000
+"""A camera that delivered no frame for this long is silent."""
+
+
+@dataclass
+class CameraWatchdog:
+    """Detects silent cameras from the frame counters of their rings."""
+
+    _last_new: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By camera: frames published, and when that number was new."""
+    _silent: set[str] = field(default_factory=set)
+
+    def check(self, rings: Mapping[str, Ring], now_ns: int) -> Iterator[str]:
+        """Yield a sentence for each camera that fell silent or came back."""
+        for camera, ring in rings.items():
+            published = ring.published
+            before, since_ns = self._last_new.setdefault(camera, (published, now_ns))
+            if published != before:
+                self._last_new[camera] = published, now_ns
+                if camera in self._silent:
+                    self._silent.discard(camera)
+                    seconds = (now_ns - since_ns) / 1e9
+                    again = " again" if before else ""
+                    yield f"[Camera {camera}] gives frames{again}, after {seconds:.1f} s"
+            elif now_ns - since_ns >= SILENCE_NS and camera not in self._silent:
+                self._silent.add(camera)
+                if ring.awaits_trigger:
+                    yield f"[Camera {camera}] waits for its trigger: no pulse came for 1 s"
+                else:
+                    yield f"[Camera {camera}] has given no frame for 1 s"
+
+
+RATE_SPAN_NS = 2_000_000_000
+"""Frame rates are averaged over this time."""
+
+
+@dataclass
+class FrameRateMeter:
+    """Measures the frame rate of each camera from its ring."""
+
+    _seen: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)
+    """By camera: times, and frames published by then."""
+
+    def update(self, rings: Mapping[str, Ring], now_ns: int) -> None:
+        """Count the frames published until now."""
+        for camera, ring in rings.items():
+            seen = self._seen.setdefault(camera, deque())
+            if not seen and not ring.published:
+                continue  # it has not begun
+            seen.append((now_ns, ring.published))
+            while len(seen) > 2 and seen[1][0] <= now_ns - RATE_SPAN_NS:
+                seen.popleft()
+
+    def reset(self, camera: str) -> None:
+        """Start again for a camera that was opened again."""
+        self._seen.pop(camera, None)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Frames per second of cameras that delivered for at least a second."""
+        rates = {}
+        for camera, seen in self._seen.items():
+            if seen and seen[-1][0] - seen[0][0] >= RATE_SPAN_NS // 2:
+                (first_ns, first), (last_ns, last) = seen[0], seen[-1]
+                rates[camera] = (last - first) / ((last_ns - first_ns) / 1e9)
+        return rates
+
+
+SKIPPED_SPAN_NS = 10_000_000_000
+"""The share of skipped frames is measured over this time."""
+
+
+@dataclass
+class AnalysisWatchdog:
+    """Watches the steps and counts of an experiment; each problem is reported once.
+
+    A problem is reported again after it was over. Nothing is reported while no experiment
+    runs: an empty arena is no problem then.
+    """
+
+    _lost_since: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By camera: exposure times of the first and the newest frame without the animal."""
+    _counted: dict[str, deque[tuple[int, int, int]]] = field(default_factory=dict)
+    """By camera: time, frames delivered, frames analysed."""
+    _reported: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, step: Step) -> None:
+        """Note whether the animal was lost in an analysed frame."""
+        if step.lost:
+            first_ns, _ = self._lost_since.get(step.camera, (step.exposed_ns, 0))
+            self._lost_since[step.camera] = first_ns, step.exposed_ns
+        else:
+            self._lost_since.pop(step.camera, None)
+            self._reported.discard((step.camera, "lost"))
+
+    def check(
+        self, rules: ExperimentRun, state: SessionState, now_ns: int
+    ) -> Iterator[str]:
+        """Yield a sentence for each problem that has begun."""
+        if not state.experimenting:
+            self._lost_since.clear()
+            self._counted.clear()
+            self._reported.clear()
+            return
+        yield from self._check_lost(rules.lost_alarm_s)
+        analysed = {name: state.counts[name] for name in state.analysed_from}
+        yield from self._check_skipped(
+            rules.skipped_alarm_percent / 100, analysed, now_ns
+        )
+
+    def _check_lost(self, limit_s: float) -> Iterator[str]:
+        for camera, (first_ns, last_ns) in self._lost_since.items():
+            if limit_s and last_ns - first_ns >= limit_s * 1e9:
+                text = (
+                    f"[Camera {camera}] the animal has not been found for {limit_s:g} s"
+                )
+                yield from self._once(camera, "lost", text)
+
+    def _check_skipped(
+        self, limit: float, counts: Mapping[str, Counts], now_ns: int
+    ) -> Iterator[str]:
+        for camera, now in counts.items():
+            seen = self._counted.setdefault(camera, deque())
+            seen.append((now_ns, now.delivered, now.analysed))
+            while len(seen) > 2 and seen[1][0] <= now_ns - SKIPPED_SPAN_NS:
+                seen.popleft()
+            then_ns, delivered, analysed = seen[0]
+            if (
+                not limit
+                or now_ns - then_ns < SKIPPED_SPAN_NS
+                or now.delivered <= delivered
+            ):
+                continue
+            share = 1 - (now.analysed - analysed) / (now.delivered - delivered)
+            if share > limit:
+                text = (
+                    f"[Camera {camera}] more than {limit:.0%} of the frames are skipped: "
+                    "lower the rate, or use a faster network"
+                )
+                yield from self._once(camera, "skipped", text)
+            elif share < limit / 2:
+                self._reported.discard((camera, "skipped"))
+
+    def _once(self, camera: str, what: str, text: str) -> Iterator[str]:
+        if (camera, what) not in self._reported:
+            self._reported.add((camera, what))
+            yield text
