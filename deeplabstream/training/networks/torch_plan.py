@@ -59,7 +59,7 @@ class Graph:
         self,
         network: Path,
         graph: onnx.GraphProto,
-        advice: str = "choose another RUNTIME",
+        advice: str = "start from another network",
     ) -> None:
         unknown = {node.op_type for node in graph.node} - {*OPERATIONS, *_SHAPES}
         if unknown:
