@@ -42,13 +42,13 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
 UNCHECKED_INSIDE = frozenset(
     {
         "deeplabstream/__init__.py", "deeplabstream/api",
-        "deeplabstream/cli.py", "deeplabstream/core", "deeplabstream/doctor",
-        "deeplabstream/engine", "deeplabstream/files",
+        "deeplabstream/cli.py", "deeplabstream/doctor",
+        "deeplabstream/engine", 
         "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",
-        "deeplabstream/numerics", "deeplabstream/offline",
-        "deeplabstream/pose", "deeplabstream/settings",
-        "deeplabstream/simulation", "deeplabstream/startup",
-        "deeplabstream/video", "utils", "app.py",
+        "deeplabstream/offline",
+        "deeplabstream/settings",
+        "deeplabstream/startup",
+        "utils", "app.py",
         "DeepLabStream.py",
     }
 )  # fmt: skip

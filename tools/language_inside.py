@@ -62,8 +62,8 @@ IDENTIFIERS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Parts of identifiers that are not used, and what to write instead."""
-FIELDS_OF_FILES = frozenset({"in_doubt", "picture"})
-"""Fields of settings whose names are keys of users' files (IN_DOUBT, PICTURE): they stay."""
+FIELDS_OF_FILES = frozenset({"bones", "in_doubt", "picture", "pictures"})
+"""Fields whose names are keys of users' files (IN_DOUBT, PICTURE, `bones`): they stay."""
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _DIRECTIVE = re.compile(r"#\s*(noqa|type:|fmt:|pragma|mypy:|!|-\*-)")
 

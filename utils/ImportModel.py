@@ -30,7 +30,7 @@ from deeplabstream.pose.importers.onnx_import import import_onnx
 from deeplabstream.pose.importers.network_description import read_description
 from deeplabstream.pose.importers.script_export import (
     SCRIPTS,
-    WORDS,
+    EXPORT_DESCRIPTION,
     import_exported,
     typed,
 )
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _licence(options: argparse.Namespace) -> str:
     """Return the licence that the user names, or the export's; empty: not known."""
-    file = options.description or options.network / WORDS
+    file = options.description or options.network / EXPORT_DESCRIPTION
     known = read_description(file).licence if file.is_file() else ""
     if sys.stdin is None or not sys.stdin.isatty():
         return known
@@ -161,7 +161,9 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
     source: Path = options.network
     if not source.exists():
         raise ModelError(f"{source}: no such file or folder")
-    exported = [(source.parent / name).is_file() for name in (METADATA, WORDS)]
+    exported = [
+        (source.parent / name).is_file() for name in (METADATA, EXPORT_DESCRIPTION)
+    ]
     if source.is_file() and options.description is None and any(exported):
         source = source.parent  # a file of what was exported was named
     if not 0 <= options.tolerance <= 100:
@@ -185,7 +187,7 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
             f"{source} is a DeepLabCut project. Name one of its networks: "
             f"{', '.join(map(typed, networks))}"
         )
-    if (source / WORDS).is_file():
+    if (source / EXPORT_DESCRIPTION).is_file():
         limit = options.tolerance or TOLERANCE_PX
         import_exported(source, draft, options.licence, limit)
     elif (source / "config.yaml").is_file():
@@ -203,7 +205,10 @@ def _elsewhere(source: Path) -> str:
     if source.suffix.lower() == ".onnx":
         return ""
     folder = source if source.is_dir() else source.parent
-    if any((folder / name).is_file() for name in (WORDS, METADATA, "config.yaml")):
+    if any(
+        (folder / name).is_file()
+        for name in (EXPORT_DESCRIPTION, METADATA, "config.yaml")
+    ):
         return ""
     for name, advice in ELSEWHERE.items():
         if any(folder.glob(name)):
@@ -230,7 +235,7 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
             raise ModelError(f"{source} is already a model folder: use it as MODEL")
         if (source / NETWORK).is_file():
             raise ModelError(
-                f"{source} contains a {NETWORK}, but no {WORDS}: the export "
+                f"{source} contains a {NETWORK}, but no {EXPORT_DESCRIPTION}: the export "
                 "script did not finish. Run it again"
             )
         raise ModelError(

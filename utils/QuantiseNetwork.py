@@ -35,7 +35,7 @@ from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.image_files import read_image
 from deeplabstream.pose.runtimes.quantised_network import INT8
-from deeplabstream.pose.runtimes.quantisation import quantise, told
+from deeplabstream.pose.runtimes.quantisation import quantise, describe_trial
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video, sample_rows
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         save_images(model, images[:: max(1, len(images) // KEPT)][:KEPT])
     print(f"compared on {len(images) // 2} images, in px of the input:")
     for place, trial in enumerate(trials):
-        print(f"  {told(trial)}{'; this is used' if place == 0 else ''}")
+        print(f"  {describe_trial(trial)}{'; this is used' if place == 0 else ''}")
     print(
         f"written to {model.path}; to measure its speed: python utils/BenchmarkModel.py"
     )

@@ -81,8 +81,8 @@ class Calibration:
         Four marks always fit exactly; only a fifth shows errors.
         """
         places = self.to_mm([(mark.x, mark.y) for mark in self.marks])
-        wanted = np.array([(mark.x_mm, mark.y_mm) for mark in self.marks])
-        return np.asarray(np.linalg.norm(places - wanted, axis=1))
+        positions_mm = np.array([(mark.x_mm, mark.y_mm) for mark in self.marks])
+        return np.asarray(np.linalg.norm(places - positions_mm, axis=1))
 
     def mm_per_pixel(self, x: float, y: float) -> float:
         """Return the size of a pixel at a point: the square root of its area on the floor."""
@@ -147,9 +147,9 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
     for points in (pixels, floor):
         if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) < 2:
             raise ValueError("the marks lie on one line; use the corners of the floor")
-    here, there = _normaliser(pixels), _normaliser(floor)
-    x, y = _mapped(here, pixels).T
-    u, v = _mapped(there, floor).T
+    pixel_norm, floor_norm = _normaliser(pixels), _normaliser(floor)
+    x, y = _mapped(pixel_norm, pixels).T
+    u, v = _mapped(floor_norm, floor).T
     one, zero = np.ones_like(x), np.zeros_like(x)
     rows = [
         np.column_stack([x, y, one, zero, zero, zero, -u * x, -u * y, -u]),
@@ -158,7 +158,7 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
     _, strength, directions = np.linalg.svd(np.vstack(rows))
     if strength[7] < 1e-9 * strength[0]:
         raise ValueError("three of the four marks lie on one line")
-    plane = np.linalg.inv(there) @ directions[-1].reshape(3, 3) @ here
+    plane = np.linalg.inv(floor_norm) @ directions[-1].reshape(3, 3) @ pixel_norm
     weights = np.column_stack([pixels, np.ones(len(pixels))]) @ plane[2]
     if not (np.all(weights > 0) or np.all(weights < 0)):
         raise ValueError("these marks are impossible for a camera; check their order")
@@ -171,25 +171,25 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
     return Calibration((tuple(first), tuple(second), tuple(third)), tuple(marks))
 
 
-def parse_mark(words: object) -> CalibrationMark:
+def parse_mark(text: object) -> CalibrationMark:
     """Return the mark that four numbers describe: `102 88 0 0`."""
-    if isinstance(words, CalibrationMark):
-        return words
+    if isinstance(text, CalibrationMark):
+        return text
     try:
-        numbers = [float(word) for word in str(words).split()]
+        numbers = [float(word) for word in str(text).split()]
     except ValueError:
         numbers = []
     if len(numbers) != 4 or not np.isfinite(numbers).all():
         raise ValueError(
-            f"expected X Y X_MM Y_MM for each mark, commas between them, not {words!r}"
+            f"expected X Y X_MM Y_MM for each mark, commas between them, not {text!r}"
         )
     return CalibrationMark(*numbers)
 
 
 def _mapped(matrix: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
-    there = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
-    depth = np.where(there[..., 2:] > 0, there[..., 2:], np.nan)
-    return np.asarray(there[..., :2] / depth)
+    floor_norm = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    depth = np.where(floor_norm[..., 2:] > 0, floor_norm[..., 2:], np.nan)
+    return np.asarray(floor_norm[..., :2] / depth)
 
 
 def _normaliser(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,13 +17,13 @@ class DeepLabStreamError(Exception):
 
 
 _LONG_WORD = re.compile(r"\S{300,}")
-_MOST_TOLD = 100
+_MOST_SHOWN = 100
 """Problems in the text of an error."""
 _MOST_LETTERS = 2000
 """Of a problem; what is longer quotes a damaged file."""
 
 
-def _without_long_words(problem: str) -> str:
+def _shorten_long_tokens(problem: str) -> str:
     """Return a problem with the ends of each long word, cut to `_MOST_LETTERS`."""
     text = _LONG_WORD.sub(lambda word: f"{word[0][:40]}…{word[0][-3:]}", problem)
     return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
@@ -33,11 +33,11 @@ class SettingsError(DeepLabStreamError):
     """The settings are wrong; `problems` names each section and key, without long words."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(map(_without_long_words, problems))
-        told = self.problems[:_MOST_TOLD]
-        if (more := len(self.problems) - len(told)) > 0:
-            told = (*told, f"and {more} more problems")
-        super().__init__("\n".join(told))
+        self.problems = tuple(map(_shorten_long_tokens, problems))
+        shown = self.problems[:_MOST_SHOWN]
+        if (more := len(self.problems) - len(shown)) > 0:
+            shown = (*shown, f"and {more} more problems")
+        super().__init__("\n".join(shown))
 
     def __reduce__(self) -> tuple[type["SettingsError"], tuple[tuple[str, ...]]]:
         """Return what rebuilds the error in another process."""

@@ -35,9 +35,9 @@ class Step(Packed):
     too_old: bool = False
     """The frame was older than allowed when it was analysed: all triggers were unknown."""
     flags: Mapping[str, str] = field(default_factory=dict)
-    """Changes of points before the triggers saw them, by body part (`Pose.names`): `jump`,
-    `bone` (rejected), `held` (last position), or several with a `+`. `[Trigger NAME]`:
-    `held`, its state is the last known one."""
+    """Changes of points before the evaluation of triggers, by body part (`Pose.names`), as
+    `engine.pose_filtering` sets them; several are joined by `+`. `[Trigger NAME]`: `held`,
+    its state is the last known one."""
     seen: Pose | None = None
     """What triggers saw, if other than the points above the threshold."""
     behaviours: Mapping[str, float] = field(default_factory=dict)

@@ -138,8 +138,8 @@ class Pose:
     def places(self, bodyparts: Sequence[str], animal: int = 0) -> list[list[float]]:
         """Return the same as lists [x, y], which are faster for single points."""
         rows = self.rows[animal]
-        wanted = _places(self.skeleton.bodyparts, tuple(bodyparts))
-        return [[*rows[n]] for n in wanted]  # the caller's own: others read the rows
+        requested = _places(self.skeleton.bodyparts, tuple(bodyparts))
+        return [[*rows[n]] for n in requested]  # the caller's own: others read the rows
 
     def knows(self, bodyparts: Sequence[str]) -> bool:
         """Return whether all of `bodyparts` were found on at least one animal."""
@@ -192,10 +192,10 @@ def _animal(names: tuple[str, ...], word: str) -> int | None:
 
 
 @lru_cache(maxsize=1024)
-def _places(known: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, ...]:
-    """Return the index of each of `wanted`; cached, because every frame needs the same."""
+def _places(known: tuple[str, ...], requested: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the index of each of `requested`; cached, because every frame needs the same."""
     places = {name: place for place, name in enumerate(known)}
-    return tuple(places[name] for name in wanted)
+    return tuple(places[name] for name in requested)
 
 
 def pose_from(

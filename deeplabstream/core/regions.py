@@ -261,7 +261,7 @@ def _to_line(
     return hypot(x - share * way_x, y - share * way_y)
 
 
-def parse_region(words: object) -> Region:
+def parse_region(text: object) -> Region:
     """Return the region that one line describes; ValueError says what is wrong with it.
 
     Numbers stand apart by blanks or commas.
@@ -269,9 +269,9 @@ def parse_region(words: object) -> Region:
     >>> parse_region("circle 320, 240, 60")
     Circle(x=320.0, y=240.0, r=60.0)
     """
-    if isinstance(words, Region):
-        return words
-    shape, *rest = str(words).replace(",", " ").split() or [""]
+    if isinstance(text, Region):
+        return text
+    shape, *rest = str(text).replace(",", " ").split() or [""]
     try:
         numbers = [float(word) for word in rest]
     except ValueError:
@@ -291,9 +291,9 @@ def parse_region(words: object) -> Region:
             "expected circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, "
             "rectangle X Y W H or polygon X1 Y1 X2 Y2 X3 Y3 …"
         )
-    maker, wanted = _SIZES[shape]
-    if len(numbers) != len(wanted.split()):
-        raise ValueError(f"expected {shape} {wanted}")
+    maker, expected = _SIZES[shape]
+    if len(numbers) != len(expected.split()):
+        raise ValueError(f"expected {shape} {expected}")
     if min(numbers[2:]) <= 0:
         raise ValueError("expected sizes above 0")
     return maker(*numbers)

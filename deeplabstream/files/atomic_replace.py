@@ -33,8 +33,8 @@ def replace(draft: Path, file: Path) -> None:
             if getattr(error, "winerror", None) not in _IN_USE:
                 raise
             if clock.now_ns() > give_up_ns:
-                said = "it can't be replaced; another program may have it open"
-                raise PermissionError(errno.EACCES, said, str(file)) from error
+                reason = "it can't be replaced; another program may have it open"
+                raise PermissionError(errno.EACCES, reason, str(file)) from error
             rest(0.01)
         else:
             return
@@ -73,7 +73,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield drafts / path.name
         with suppress(FileNotFoundError):  # it is new, or was removed meanwhile
             shutil.copymode(path, drafts / path.name)
-        others = sorted(each for each in drafts.iterdir() if each.name != path.name)
+        others = sorted(draft for draft in drafts.iterdir() if draft.name != path.name)
         for draft in (*others, drafts / path.name):
             replace(draft, path.with_name(draft.name))
     finally:

@@ -15,7 +15,7 @@ PATIENCE_S = 10.0
 """Time after which another program's lock is an error."""
 WINDOW_PATIENCE_S = 1.0
 """The same where a window waits meanwhile."""
-_LOOKS = 100
+_ATTEMPTS = 100
 """So often a hidden file may be deleted while it is looked at."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Errors of file systems that lock no files: some mounts of NFS and CIFS."""
@@ -68,7 +68,7 @@ def is_locked(file: Path) -> bool:
     """
     lock = _lock_of(file)
     try:
-        for _ in range(_LOOKS):
+        for _ in range(_ATTEMPTS):
             if (held := _is_held(lock)) is not None:
                 return held
     except OSError:  # most often there is none
@@ -137,7 +137,7 @@ def _locked(lock: Path) -> int | None:
 
 
 def _opened_alone(lock: Path) -> int | None:
-    """Open a file on Windows that nobody else can open until it is closed, and so deleted.
+    """Open a file on Windows that no other program can open until it is closed and deleted.
 
     One that a power failure left behind is used again.
     """
@@ -146,8 +146,16 @@ def _opened_alone(lock: Path) -> int | None:
         from ctypes import c_uint32, c_void_p, c_wchar_p
 
         create = ctypes.WinDLL("kernel32", use_last_error=True).CreateFileW
-        words = (c_wchar_p, c_uint32, c_uint32, c_void_p, c_uint32, c_uint32, c_void_p)
-        create.argtypes, create.restype = words, c_void_p
+        signature = (
+            c_wchar_p,
+            c_uint32,
+            c_uint32,
+            c_void_p,
+            c_uint32,
+            c_uint32,
+            c_void_p,
+        )
+        create.argtypes, create.restype = signature, c_void_p
         access, shared = _GENERIC_WRITE | _DELETE, 0
         handle = create(
             str(lock), access, shared, None, _OPEN_ALWAYS, _DELETE_ON_CLOSE, None

@@ -33,7 +33,7 @@ PATIENCE_S = 30.0
 BYTES_PER_S = 5e6
 """Limit of CPU time for a file: `PATIENCE_S`, and more for large ones."""
 WAIT_S = 120.0
-"""Limit of time for a file: a busy computer delays a process, a pipe delays it for ever."""
+"""Limit of time for a file: a busy computer delays a process; a pipe would block it without end."""
 _PIECE = 16 * 2**20
 _MEMORY = 8 * 2**30
 
@@ -95,9 +95,9 @@ def check_own(content: "h5py.File", file_size: int) -> None:
             )
         most = max(ALWAYS_ALLOWED, TIMES_THE_FILE * file_size)
         for shape in (item.shape or (), item.chunks or ()):
-            if (asked := prod(shape) * item.dtype.itemsize) > most:
+            if (declared := prod(shape) * item.dtype.itemsize) > most:
                 raise ValueError(
-                    f"{item.name} declares {asked / 2**20:.0f} MB in a file of "
+                    f"{item.name} declares {declared / 2**20:.0f} MB in a file of "
                     f"{file_size / 2**20:.1f} MB: it is damaged"
                 )
 

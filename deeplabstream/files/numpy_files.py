@@ -70,20 +70,20 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with ZipFile(file) as archive:
-            entries = [each for each in archive.infolist() if not each.is_dir()]
-            total = sum(each.file_size for each in entries)
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            total = sum(entry.file_size for entry in entries)
             if total > MOST_BYTES:
                 raise ValueError(
                     f"it declares {total} bytes, more than {MOST_BYTES // 2**30} GiB"
                 )
-            for each in entries:
-                with archive.open(each) as content:
-                    _check_declared(content, each.file_size)
+            for entry in entries:
+                with archive.open(entry) as content:
+                    _check_declared(content, entry.file_size)
             found = {}
-            for each in entries:
-                with archive.open(each) as content:
+            for entry in entries:
+                with archive.open(entry) as content:
                     values = np.lib.format.read_array(content, allow_pickle=False)
-                    found[each.filename.removesuffix(".npy")] = values
+                    found[entry.filename.removesuffix(".npy")] = values
             return found
     except (OSError, ValueError):
         raise

@@ -90,7 +90,7 @@ def _records(table: "h5py.Group") -> tuple[Labels, Labels, NDArray[np.float64]]:
     ((_, named),) = _plain(table.attrs["non_index_axes"])
     order = _plain(table["table"].attrs["values_block_0_kind"])
     columns, own = (
-        [tuple(map(str, column)) for column in each] for each in (named, order)
+        [tuple(map(str, column)) for column in rows] for rows in (named, order)
     )
     values = np.asarray(records["values_block_0"], np.float64)
     rows: Labels = [(_text(name),) for name in records["index"].tolist()]
@@ -121,12 +121,12 @@ def _axis(table: "h5py.Group", name: str) -> Labels:
     levels = sum(f"{name}_level{n}" in table for n in range(8))
     if not levels:
         raise ValueError(f"it has no {name}")
-    words = []
+    labels = []
     for level in range(levels):
         known = [_text(word) for word in whole(table[f"{name}_level{level}"])]
         chosen = whole(table[f"{name}_label{level}"]).tolist()
-        words.append([known[place] if place >= 0 else "" for place in chosen])
-    return list(zip(*words, strict=True))
+        labels.append([known[place] if place >= 0 else "" for place in chosen])
+    return list(zip(*labels, strict=True))
 
 
 def _text(word: object) -> str:

@@ -106,7 +106,7 @@ def plugin_path(built_in: Iterable[str], package: str) -> list[str]:
     ['/nowhere/cameras']
     """
     first, *others = built_in
-    others = [each for each in others if each != _own_folders.get(package)]
+    others = [folder for folder in others if folder != _own_folders.get(package)]
     own = current().joinpath(*package.split("."))
     if Path(first).resolve() == own.resolve() or not own.is_dir():
         _own_folders.pop(package, None)
@@ -129,9 +129,9 @@ def refresh_plugins() -> None:
         if path == before:
             continue
         package.__path__[:] = path
-        gone = [Path(each) for each in before if each not in path]
-        for module in [each for each in sys.modules if each.startswith(f"{name}.")]:
+        gone = [Path(entry) for entry in before if entry not in path]
+        for module in [key for key in sys.modules if key.startswith(f"{name}.")]:
             file = getattr(sys.modules[module], "__file__", None)
-            if file and any(Path(file).is_relative_to(each) for each in gone):
+            if file and any(Path(file).is_relative_to(folder) for folder in gone):
                 del sys.modules[module]
     importlib.invalidate_caches()

@@ -20,7 +20,7 @@ from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.dialogs.questions import CANCEL, ask, ask_folder, place_to_write
-from deeplabstream.pose.importers.script_export import WORDS
+from deeplabstream.pose.importers.script_export import EXPORT_DESCRIPTION
 from deeplabstream.pose.importers.sleap_nn_metadata import METADATA
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.settings.ini_reading import read_text
@@ -74,7 +74,7 @@ def _kind_of(path: Path) -> Kind:
         marks: tuple[tuple[Kind, str], ...] = (
             ("run", "run.json"),
             ("network", DESCRIPTION),
-            ("foreign network", WORDS),
+            ("foreign network", EXPORT_DESCRIPTION),
             ("foreign network", METADATA),
             ("labels", FILE),
             ("labels", LABELED_DATA),

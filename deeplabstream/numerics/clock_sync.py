@@ -13,7 +13,7 @@ import numpy as np
 _BUCKET_NS = 1_000_000_000
 _BUCKETS = 60
 _FORWARD_NS, _BACKWARD_NS = 200_000_000, 100_000_000
-"""Jumps of a device's clock from which they are told from early and late frames."""
+"""Smallest jump of a device's clock that is distinguished from early and late frames."""
 _JUMPED_FRAMES = 3
 _RECENT = 5
 """Buckets that follow shorter delays at once."""
@@ -38,7 +38,7 @@ class ClockSync:
     """By how much the device's clock was set, as the last frame showed; else 0."""
 
     def __post_init__(self) -> None:
-        self._forget(0)
+        self._reset(0)
         self._last_ns = -(2**62)
         self._device_ns = self._arrived_ns = self._step_ns = 0
         self._unexpected: list[int] = []
@@ -54,7 +54,7 @@ class ClockSync:
         """
         self.jump_ns = 0
         if not self._minima:
-            self._forget(device_ns)
+            self._reset(device_ns)
             return self._accept(device_ns, arrived_ns, 0)
         deviation_ns = arrived_ns - self.when(device_ns)
         step_ns = device_ns - self._device_ns
@@ -64,11 +64,11 @@ class ClockSync:
             if len(self._unexpected) < _JUMPED_FRAMES:
                 return self._after(self._last_ns + self._step_ns, arrived_ns)
             self.jump_ns, age_ns = step_ns - passed_ns, min(self._ages)
-            self._forget(device_ns)
+            self._reset(device_ns)
             return self._accept(device_ns, arrived_ns, age_ns)
         self._step_ns = max(step_ns, 0)
         if deviation_ns < -_FORWARD_NS:  # all frames before were old
-            self._forget(device_ns)
+            self._reset(device_ns)
         return self._accept(device_ns, arrived_ns, 0)
 
     def _is_unexpected(self, deviation_ns: int, step_ns: int, passed_ns: int) -> bool:
@@ -108,7 +108,7 @@ class ClockSync:
         distance = behind - (self._level + self._slope * place)
         return float(np.median(np.abs(distance)))
 
-    def _forget(self, device_ns: int) -> None:
+    def _reset(self, device_ns: int) -> None:
         self._origin_ns = device_ns
         self._base_ns: int | None = None
         self._minima: deque[tuple[float, float]] = deque(maxlen=_BUCKETS)

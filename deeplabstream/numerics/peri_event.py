@@ -55,12 +55,12 @@ def around(
     """
     offsets = np.arange(-round(before_s * rate), round(after_s * rate) + 1) / rate
     events = events_s[np.isfinite(events_s)]
-    wanted = events[:, None] + offsets
+    times = events[:, None] + offsets
     known = np.isfinite(signal.values)
     if known.sum() < 2:
-        return Around(offsets, np.full(wanted.shape, np.nan))
+        return Around(offsets, np.full(times.shape, np.nan))
     times = signal.times_s
     filled = np.interp(times, times[known], signal.values[known])
-    values = np.interp(wanted, times, filled, np.nan, np.nan)
-    unknown = np.interp(wanted, times, (~known).astype(float), 1.0, 1.0)
+    values = np.interp(times, times, filled, np.nan, np.nan)
+    unknown = np.interp(times, times, (~known).astype(float), 1.0, 1.0)
     return Around(offsets, np.where(unknown > 0, np.nan, values))

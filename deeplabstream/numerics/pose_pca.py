@@ -105,12 +105,12 @@ def fit_pose_pca(
             f"PCA of {d} coordinates needs {d} labelled rows at least, there are {n}: "
             "label more frames"
         )
-    there = np.isfinite(rows)
-    if not there.any(axis=0).all():
+    known = np.isfinite(rows)
+    if not known.any(axis=0).all():
         raise DeepLabStreamError("PCA needs at least one label of every body part")
     mean = np.nanmean(rows, axis=0)
-    centred = np.where(there, rows - mean, 0.0)
-    together = there.astype(np.float64).T @ there
+    centred = np.where(known, rows - mean, 0.0)
+    together = known.astype(np.float64).T @ known
     covariance = centred.T @ centred / np.maximum(together - 1, 1)
     values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]

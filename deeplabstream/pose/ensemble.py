@@ -29,11 +29,11 @@ def members(folder: Path) -> tuple[Path, ...]:
 
 
 class Ensemble:
-    """Says the median of its networks' points and the mean of their confidences.
+    """Ensemble of networks: median of their points, mean of their confidences.
 
-    Of several animals those are one that all networks tell at about the same place; who is
-    not told by a network is told by it with no confidence. It takes as long as all of them
-    together.
+    With several animals, detections of the networks at about the same place are one animal;
+    a network without a detection there counts with confidence 0. It takes as long as all
+    networks together.
     """
 
     def __init__(self, estimators: Sequence[PoseEstimator], folder: Path) -> None:
@@ -46,22 +46,21 @@ class Ensemble:
                 )
         self.estimators = tuple(estimators)
         self.skeleton: Skeleton = first.skeleton
-        self.threshold = float(np.mean([each.threshold for each in estimators]))
+        self.threshold = float(np.mean([network.threshold for network in estimators]))
         self.provider = first.provider
         self.on_gpu = any(map(runs_on_gpu, estimators))
-        names = "".join(each.sha256 for each in estimators)
+        names = "".join(network.sha256 for network in estimators)
         self.sha256 = hashlib.sha256(names.encode()).hexdigest()
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
         """Return one pose per image."""
-        told = [each.estimate(images, cameras) for each in self.estimators]
-        return [self._together(poses) for poses in zip(*told, strict=True)]
+        estimates = [network.estimate(images, cameras) for network in self.estimators]
+        return [self._combine(poses) for poses in zip(*estimates, strict=True)]
 
-    def _together(self, poses: Sequence[Pose]) -> Pose:
-        each = [(pose.points, pose.confidence) for pose in poses]
-        points, sure = aligned(each)
+    def _combine(self, poses: Sequence[Pose]) -> Pose:
+        points, sure = aligned([(pose.points, pose.confidence) for pose in poses])
         middle = median(points)
         apart = np.hypot(*np.moveaxis(points - middle, -1, 0))
         known = apart[np.isfinite(apart)]
@@ -72,30 +71,32 @@ class Ensemble:
 Points = NDArray[np.float32]
 
 
-def aligned(told: Sequence[DecodedPoses]) -> DecodedPoses:
-    """Return what networks tell of one image with the same animals in the same rows.
+def aligned(poses: Sequence[DecodedPoses]) -> DecodedPoses:
+    """Return the poses of several networks in one image, with the animals in the same rows.
 
-    `told` are points (animal, bodypart, 2) and confidences (animal, bodypart) of each, in
-    any order; the answer is (network, animal, bodypart, 2) and (network, animal, bodypart),
-    with as many animals as the network has room for that has most. Who is not told by a
-    network is NaN there, with 0. Those that are surest in the sum come first; an animal
-    that only one network sees is the first to be left out.
+    `poses` are points (animal, bodypart, 2) and confidences (animal, bodypart) of each
+    network, in any order; the result is (network, animal, bodypart, 2) and (network, animal,
+    bodypart), with the largest number of animals of any network. An animal that a network
+    did not find is NaN, with confidence 0. The order is by the sum of confidences, so an
+    animal that only one network found is left out first.
     """
-    most = max(len(points) for points, _ in told)
+    most = max(len(points) for points, _ in poses)
     if most == 1:
-        return np.stack([points for points, _ in told]), np.stack([c for _, c in told])
-    parts = told[0][0].shape[1]
-    longest = animal_lengths(np.concatenate([points for points, _ in told])).max()
+        return np.stack([points for points, _ in poses]), np.stack(
+            [c for _, c in poses]
+        )
+    parts = poses[0][0].shape[1]
+    longest = animal_lengths(np.concatenate([points for points, _ in poses])).max()
     near = NEAR * longest if longest > 0 else np.inf
-    room = sum(len(points) for points, _ in told)
-    points = np.full((len(told), room, parts, 2), np.nan, np.float32)
-    sure = np.zeros((len(told), room, parts), np.float32)
+    room = sum(len(points) for points, _ in poses)
+    points = np.full((len(poses), room, parts, 2), np.nan, np.float32)
+    sure = np.zeros((len(poses), room, parts), np.float32)
     middles = np.full((0, parts, 2), np.nan, np.float32)
-    for network, (own, confidence) in enumerate(told):
-        there = np.flatnonzero(np.isfinite(own).any(axis=(1, 2))).tolist()
-        pairs = dict(same_animals(own[there], middles, near))
+    for network, (own, confidence) in enumerate(poses):
+        detected = np.flatnonzero(np.isfinite(own).any(axis=(1, 2))).tolist()
+        pairs = dict(same_animals(own[detected], middles, near))
         free = len(middles)
-        for place, animal in enumerate(there):
+        for place, animal in enumerate(detected):
             row = pairs.get(place, free)
             free += row == free
             points[network, row] = own[animal]
@@ -106,10 +107,10 @@ def aligned(told: Sequence[DecodedPoses]) -> DecodedPoses:
 
 
 def median(points: Points) -> Points:
-    """Return the median over networks (network, …, 2) of those that tell of a point."""
-    there = np.isfinite(points)
+    """Return the median over networks (network, …, 2) of those with a point."""
+    known = np.isfinite(points)
     ranked = np.sort(points, axis=0)  # NaN comes last
-    count = there.sum(axis=0)
+    count = known.sum(axis=0)
     low = np.maximum(count - 1, 0) // 2
     high = np.maximum(count // 2, low)
     ends = [np.take_along_axis(ranked, n[None], 0)[0] for n in (low, high)]

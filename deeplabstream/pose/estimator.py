@@ -37,11 +37,11 @@ class PoseEstimator(Protocol):
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per image: points and confidences as they come.
+        """Return one pose per image: points and confidences of the network.
 
         Nothing is thresholded: a point that was not seen is a guess with a low
-        confidence. Images may differ in size and be grey or BGR. `cameras` says whose
-        each is, for those that remember where the animal was; left out, nobody's.
+        confidence. Images may differ in size and be grey or BGR. `cameras` names the
+        camera of each image, for estimators that follow the animal; empty: none does.
         """
         ...
 
@@ -57,7 +57,7 @@ class WarmsUp(Protocol):
 
 @runtime_checkable
 class OnDevice(Protocol):
-    """An estimator or a network that knows which device computes."""
+    """An estimator or a network that reports which device computes."""
 
     @property
     def on_gpu(self) -> bool:
@@ -66,29 +66,29 @@ class OnDevice(Protocol):
 
 
 def runs_on_gpu(estimator: PoseEstimator) -> bool:
-    """Return whether a GPU computes; an estimator that does not know computes on the CPU."""
+    """Return whether a GPU computes; an estimator without `on_gpu` computes on the CPU."""
     return isinstance(estimator, OnDevice) and estimator.on_gpu
 
 
 class EstimatorWrapper:
-    """Says of the network what the estimator behind it says."""
+    """Wrapper that delegates to another estimator."""
 
     estimator: PoseEstimator
-    """The one behind it."""
+    """The wrapped estimator."""
 
     @property
     def skeleton(self) -> Skeleton:
-        """The body parts that it knows."""
+        """Body parts that it finds."""
         return self.estimator.skeleton
 
     @property
     def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
+        """Confidence below which a point counts as not visible."""
         return self.estimator.threshold
 
     @property
     def provider(self) -> str:
-        """What computes."""
+        """Execution provider."""
         return self.estimator.provider
 
     @property
@@ -98,5 +98,5 @@ class EstimatorWrapper:
 
     @property
     def sha256(self) -> str:
-        """The fingerprint of the network's file."""
+        """Checksum of the network's file."""
         return self.estimator.sha256

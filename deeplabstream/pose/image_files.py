@@ -22,9 +22,9 @@ def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
 
     if declared_size(content) is None or too_large(content):
         return None
-    wanted = cv2.IMREAD_COLOR if flags is None else flags
+    mode = cv2.IMREAD_COLOR if flags is None else flags
     try:
-        read = cv2.imdecode(np.frombuffer(content, np.uint8), wanted)
+        read = cv2.imdecode(np.frombuffer(content, np.uint8), mode)
     except cv2.error:  # a limit of its own
         return None
     return None if read is None else np.asarray(read)
@@ -43,7 +43,7 @@ _SHORT = 64
 
 
 def image_size(file: Path) -> tuple[int, int] | None:
-    """Return height and width in pixels, or None for what is no image.
+    """Return height and width in pixels, or None for another file.
 
     It is not decoded for that: they are what its header declares.
     """

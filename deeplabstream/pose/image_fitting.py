@@ -198,11 +198,11 @@ def _antialiased(image: Image, rows: int, columns: int) -> Image:
 
 
 @lru_cache
-def _triangles(given: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return (tap, wanted): the source pixels of each new one, and their weights."""
-    scale = given / wanted
+def _triangles(given: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return (tap, size): the source pixels of each new one, and their weights."""
+    scale = given / size
     reach = max(scale, 1.0)
-    middle = (np.arange(wanted) + 0.5) * scale
+    middle = (np.arange(size) + 0.5) * scale
     first = np.floor(middle - reach).astype(np.intp)
     places = first + np.arange(int(np.ceil(2 * reach)) + 2)[:, None]
     weights = np.clip(1 - np.abs(places + 0.5 - middle) / reach, 0, None)

@@ -164,7 +164,7 @@ def find_led(lit: Sequence[Image], dark: Sequence[Image]) -> Search:
         row, column = np.unravel_index(int(gain.argmax()), gain.shape)
         x, y, width, height = _around(int(column), int(row), gain.shape)
     led = Led(x, y, width, height, 0.0)
-    levels = [np.median([led.brightness(i) for i in each]) for each in (lit, dark)]
+    levels = [np.median([led.brightness(i) for i in frames]) for frames in (lit, dark)]
     led = Led(x, y, width, height, float(np.mean(levels)))
     return Search(led, best, saturated, dimmed)
 

@@ -34,11 +34,11 @@ class PerCamera(EstimatorWrapper):
     @property
     def provider(self) -> str:
         """Execution providers, by camera where they differ."""
-        words = [
+        providers = [
             f"{camera}: {other.sha256[:8]} by {other.provider}"
             for camera, other in self.others.items()
         ]
-        return "; ".join([self.estimator.provider, *words])
+        return "; ".join([self.estimator.provider, *providers])
 
     def of(self, camera: str) -> PoseEstimator:
         """Return the estimator of a camera."""

@@ -57,7 +57,7 @@ class Arena:
     def __post_init__(self) -> None:
         height, width = self.shape[0] / self.scale, self.shape[1] / self.scale
         stop = (width / 2, _WALL + 24 + _ROOF[1] / 2) if self.shelter else None
-        seeds = [self.seed + _SEEDS_APART * each for each in range(self.animals)]
+        seeds = [self.seed + _SEEDS_APART * animal for animal in range(self.animals)]
         walks = tuple(Walk(width, height, seed, stop) for seed in seeds)
         object.__setattr__(self, "walks", walks)
         object.__setattr__(self, "_backgrounds", self._painted())

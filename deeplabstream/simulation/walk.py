@@ -55,8 +55,8 @@ class Walk:
         """Return the distance walked, in px."""
         laps, step = divmod(time_s / _STEP_S, len(self._travelled) - 1)
         whole = int(step)
-        here, there = self._travelled[whole : whole + 2].tolist()
-        way = here + (there - here) * (step - whole)
+        start, end = self._travelled[whole : whole + 2].tolist()
+        way = start + (end - start) * (step - whole)
         return float(laps * len(self._path) + way)
 
     def _waypoints(self, random: np.random.Generator) -> tuple[_Points, list[int]]:

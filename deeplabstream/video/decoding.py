@@ -46,8 +46,8 @@ def open_container(
             hwaccel=_acceleration(decoder, path),
         )
     except av.error.FFmpegError as error:
-        said = f"{path} is not a readable video: {error.strerror}"
-        raise DeviceError(said) from error
+        message = f"{path} is not a readable video: {error.strerror}"
+        raise DeviceError(message) from error
     with container:
         if not container.streams.video:
             raise DeviceError(f"{path} holds no frames")

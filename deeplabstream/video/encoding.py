@@ -61,9 +61,9 @@ class _Libav:
         try:
             context.open()
         except (av.FFmpegError, OSError) as error:
-            said = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or error
             raise DeviceError(
-                f"[Recording] CODEC = {codec} can't be used on this computer ({said}); "
+                f"[Recording] CODEC = {codec} can't be used on this computer ({reason}); "
                 "h264, ffv1 and mjpeg need nothing"
             ) from error
         self._stream = stream

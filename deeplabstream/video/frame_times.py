@@ -35,7 +35,7 @@ _PROBED = 48
 """Frames decoded to find out whether the times of a file are right."""
 
 _log = logging.getLogger("video")
-_told: set[tuple[Path, int, int, int, int]] = set()
+_reported: set[tuple[Path, int, int, int, int]] = set()
 
 
 class Listed(NamedTuple):
@@ -121,7 +121,7 @@ def frame_ticks(
     grow = all(one < other for one, other in pairwise(known))
     if not grow or len(known) < len(probe.shown) or len(kept) < len(packets):
         return None, None
-    keys = [each.pts for each in packets if each.key and each.pts is not None]
+    keys = [packet.pts for packet in packets if packet.key and packet.pts is not None]
     first = known[0] if not keys else keys[0]
     later = np.array([time for time in kept if time >= first], np.int64)
     ticks, order = np.unique(later, return_index=True)
@@ -253,9 +253,9 @@ def report_losses(
     `unplaced` are packets that gave no frame and no error, in a file without frame times.
     """
     finding = path, lost, damaged, first, unplaced
-    if finding in _told:
+    if finding in _reported:
         return
-    _told.add(finding)
+    _reported.add(finding)
     if lost or damaged:
         _log.warning(
             "%s: %d frames can't be decoded, %d are damaged (FFmpeg concealed errors); "

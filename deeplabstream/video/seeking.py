@@ -56,7 +56,7 @@ _MOST_KEPT = 2000
 
 _FILE = "videos.json"
 _trust: dict[tuple[str, int, int], bool] = {}
-_asked: set[tuple[str, int, int]] = set()
+_looked_up: set[tuple[str, int, int]] = set()
 _lock = Lock()
 _log = logging.getLogger("video")
 
@@ -83,7 +83,7 @@ def is_reliable(reader: "VideoReader") -> bool:
     with _lock:
         known = _remembered(reader)
         if known is None:
-            known = all(_same(reader, each) for each in _stretches(reader))
+            known = all(_same(reader, stretch) for stretch in _stretches(reader))
             _remember(reader, known)
         return known
 
@@ -97,7 +97,7 @@ def cost(reader: "VideoReader") -> int:
     """Return how many frames the check decodes; 0: it is done."""
     if _remembered(reader) is not None:
         return 0
-    return sum(each.frames for each in _stretches(reader))
+    return sum(stretch.frames for stretch in _stretches(reader))
 
 
 def _remembered(reader: "VideoReader") -> bool | None:
@@ -105,9 +105,9 @@ def _remembered(reader: "VideoReader") -> bool | None:
     known = _trust.get(reader.identity)
     if known is not None:
         return known
-    if reader.identity in _asked:
+    if reader.identity in _looked_up:
         return None
-    _asked.add(reader.identity)  # the file in the cache is read once for each video
+    _looked_up.add(reader.identity)  # the file in the cache is read once for each video
     try:
         entry = read_entries(cache_folder() / _FILE).get(_key(reader), {})
     except ModelError:
@@ -172,33 +172,35 @@ def _spread(keys: list[int], count: int) -> list[int]:
 
 def _same(reader: "VideoReader", stretch: _Stretch) -> bool:
     """Return whether seeking into a stretch gives the same frames as decoding it."""
-    wanted = {row for key in stretch.keys for row in range(key, key + _COMPARED)}
+    compared = {row for key in stretch.keys for row in range(key, key + _COMPARED)}
     one_go = reader.jumped(stretch.start) if stretch.start else reader.from_beginning()
     known = {
-        each.row: mark for each, mark in _marked(one_go, stretch.stop, wanted) if mark
+        decoded.row: mark
+        for decoded, mark in _marked(one_go, stretch.stop, compared)
+        if mark
     }
     for key in stretch.keys:
-        jumped = _marked(reader.jumped(key), key + _COMPARED, wanted)
-        there = {each.row: mark for each, mark in jumped if each.row >= key}
+        jumped = _marked(reader.jumped(key), key + _COMPARED, compared)
+        marks = {decoded.row: mark for decoded, mark in jumped if decoded.row >= key}
         own = range(key, key + _COMPARED)
-        if any(row in known and there.get(row) != known[row] for row in own):
+        if any(row in known and marks.get(row) != known[row] for row in own):
             return False
     return True
 
 
 def _marked(
-    found: "Iterator[Decoded]", stop: int, wanted: set[int]
+    found: "Iterator[Decoded]", stop: int, compared: set[int]
 ) -> "Iterator[tuple[Decoded, int | None]]":
     """Yield frames up to row `stop` with a checksum of their pixels; None: damaged."""
     converter = Converter()
-    for each in found:
-        if each.row >= stop:
+    for decoded in found:
+        if decoded.row >= stop:
             return
-        if each.row in wanted:
-            pixels = converter.pixels(each.frame, "bgr24")
+        if decoded.row in compared:
+            pixels = converter.pixels(decoded.frame, "bgr24")
             yield (
-                each,
-                None if each.damaged else zlib.crc32(pixels.tobytes()),
+                decoded,
+                None if decoded.damaged else zlib.crc32(pixels.tobytes()),
             )
 
 
@@ -225,8 +227,8 @@ def seek(
         for row, pts, _, position in reader.entries.tolist()
     }
     place = int(np.searchsorted(reader.entries[:, 0], start, side="right")) - 1
-    for each in range(place, max(-1, place - _TRIED), -1):
-        _, pts, dts, _ = reader.entries[each].tolist()
+    for index in range(place, max(-1, place - _TRIED), -1):
+        _, pts, dts, _ = reader.entries[index].tolist()
         for target in dict.fromkeys((pts, dts)):
             try:
                 container.seek(target, stream=stream, backward=True)

@@ -100,7 +100,7 @@ class VideoReader:
     def times_ns(self) -> NDArray[np.int64]:
         """Times (frame,) since the first frame, ns, strictly growing."""
         since = (self.ticks - self.ticks[:1]).astype(object) * self.tick_s * 10**9
-        whole = np.array([int(each) for each in since], np.int64)
+        whole = np.array([int(number) for number in since], np.int64)
         steps = np.arange(len(whole))
         return np.asarray(np.maximum.accumulate(whole - steps) + steps, np.int64)
 
@@ -130,20 +130,20 @@ class VideoReader:
         for lost in range(row, len(self)):
             yield VideoImage(lost, times[lost], None)
 
-    def images_at(self, wanted: NDArray[np.int64]) -> Iterator[VideoImage]:
+    def images_at(self, requested: NDArray[np.int64]) -> Iterator[VideoImage]:
         """Yield single frames; one that can't be decoded has no image.
 
         Parameters
         ----------
-        wanted : numpy.ndarray of int64, shape (n,)
+        requested : numpy.ndarray of int64, shape (n,)
             Frame numbers, growing. The reader seeks where that decodes fewer frames.
 
         Yields
         ------
         VideoImage
-            One for each of `wanted`.
+            One for each of `requested`.
         """
-        rows = np.asarray(wanted).tolist()
+        rows = np.asarray(requested).tolist()
         if rows:
             with closing(VideoCursor(self, jumps=self._jumps_pay(rows))) as cursor:
                 for row in rows:
@@ -267,15 +267,15 @@ class VideoReader:
         held: deque[Decoded] = deque()
         wait = self._held_back
         row = -1
-        for each in found:
-            bad = list(range(row + 1, each.row)) if row >= 0 else []
-            bad += [each.row] if each.frame.is_corrupt else []
+        for decoded in found:
+            bad = list(range(row + 1, decoded.row)) if row >= 0 else []
+            bad += [decoded.row] if decoded.frame.is_corrupt else []
             for place, before in enumerate(held):
-                lost = each.row > row + 1 and before.row > row - wait
+                lost = decoded.row > row + 1 and before.row > row - wait
                 if lost or any(self._decoded_after(before.row, one) for one in bad):
                     held[place] = before._replace(damaged=True)
-            held.append(each)
-            row = each.row
+            held.append(decoded)
+            row = decoded.row
             while held and held[0].row + wait <= row:
                 yield held.popleft()
         yield from held
@@ -342,7 +342,7 @@ class VideoCursor:
 
 
 def open_video(path: Path) -> VideoReader:
-    """Open a video and list its frames; DeviceError: it is no readable video.
+    """Open a video and list its frames; DeviceError: it cannot be read.
 
     Packets are listed without decoding. Where frames can't be identified by their times, the
     file is decoded once to count them.
@@ -390,7 +390,7 @@ def _counted(path: Path) -> tuple[int, list[int]]:
     numbers, keys = FrameNumbers(timed=False), []
     with open_container(path) as (container, stream):
         packets = packets_of(container, stream)
-        readable = takewhile(lambda each: each is not None, packets)
+        readable = takewhile(lambda packet: packet is not None, packets)
         for frame in decode_frames(stream, numbers.noted(readable)):
             if frame is None:
                 numbers.error()

@@ -171,7 +171,7 @@ def test_antialiased_resizes_are_those_of_onnx_runtime(
                 ],
                 {"first": np.array([0], I64)},
             ),
-            "Expand : an operation depends on the image; choose another",
+            "Expand : an operation depends on the image; start from another",
         ),
         (
             alone("Resize", None, np.array([1, 1, 2, 2], F32), mode="cubic",

@@ -16,7 +16,7 @@ from deeplabstream.pose.estimator import PoseEstimator, runs_on_gpu
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import TOLERANCE_PX, opened
-from deeplabstream.pose.runtimes.quantisation import quantise, told
+from deeplabstream.pose.runtimes.quantisation import describe_trial, quantise
 from deeplabstream.pose.runtimes.runtime_list import Runtime, check_runtime, present
 from deeplabstream.pose.runtimes.runtime_selection import choose, measure
 from deeplabstream.training.data.input_size import SIZES, fitting_like, parse_size
@@ -300,7 +300,7 @@ def measure_student(
     except ModelError as error:
         say(f"  8 bits: {error}")
         return [first]
-    say(f"  8 bits: {told(trials[0])}")
+    say(f"  8 bits: {describe_trial(trials[0])}")
     reduced = [runtime for runtime in present(model) if runtime.endswith("int8")]
     return [first, *(_measured(model, name, each, yardsticks) for each in reduced)]
 

@@ -47,7 +47,7 @@ class Classifier:
         return self.folder.features.unit
 
     def reset(self) -> None:
-        """Forget all previous poses."""
+        """Discard all previous poses."""
         self._window.reset()
 
     def classify(self, pose: Pose, time_s: float) -> dict[str, float]:

@@ -24,16 +24,16 @@ from deeplabstream.pose.behaviour.pose_features import (
 )
 from deeplabstream.pose.model.model_folder import network_hash
 
-Words = TypeVar("Words", bound=pydantic.BaseModel)
+Document = TypeVar("Document", bound=pydantic.BaseModel)
 DESCRIPTION = "classifier.json"
 MODEL = "model.onnx"
 
 
-class _Words(pydantic.BaseModel):
+class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
 
-class _Feature(_Words):
+class _Feature(_Section):
     statistic: Statistic
     what: Quantity
     of: list[str] = pydantic.Field(min_length=1, max_length=3)
@@ -50,11 +50,11 @@ class _Features(pydantic.BaseModel):
     @pydantic.field_validator("features")
     @classmethod
     def _complete(cls, features: list[_Feature]) -> list[_Feature]:
-        for each in features:
-            if len(each.of) != PARTS[each.what]:
+        for feature in features:
+            if len(feature.of) != PARTS[feature.what]:
                 raise ValueError(
-                    f"a {each.what} is of {PARTS[each.what]} body parts, "
-                    f"not of {', '.join(each.of)}"
+                    f"a {feature.what} is of {PARTS[feature.what]} body parts, "
+                    f"not of {', '.join(feature.of)}"
                 )
         return features
 
@@ -104,35 +104,35 @@ def load_classifier_folder(path: Path) -> ClassifierFolder:
             f"{path} is not a classifier: it has no {DESCRIPTION}; utils/TrainClassifier.py "
             "and utils/ConvertClassifier.py make one"
         )
-    words = _read(file, _Description)
-    names = [name for name in words.classes if name]
+    description = _read(file, _Description)
+    names = [name for name in description.classes if name]
     if not names or len(set(names)) < len(names):
         raise ModelError(f"{file} is damaged: it names no class, or one twice")
     digest = network_hash(path / MODEL)
-    if digest != words.sha256:
+    if digest != description.sha256:
         raise ModelError(
             f"{path / MODEL} is damaged, or not the model that {DESCRIPTION} describes: "
-            f"its sha256 begins with {digest[:8]}, not {words.sha256[:8]}"
+            f"its sha256 begins with {digest[:8]}, not {description.sha256[:8]}"
         )
     return ClassifierFolder(
         path=path,
-        classes=tuple(words.classes),
-        features=words.made(),
+        classes=tuple(description.classes),
+        features=description.made(),
         sha256=digest,
-        about=words.about,
+        about=description.about,
     )
 
 
 def save_classifier(folder: ClassifierFolder) -> None:
     """Write `classifier.json` beside the model's file."""
-    words = {
+    description = {
         "format": 1,
         "classes": list(folder.classes),
-        **_words(folder.features),
+        **_sections(folder.features),
         "sha256": folder.sha256,
         "about": dict(folder.about),
     }
-    _write(folder.path / DESCRIPTION, words)
+    _write(folder.path / DESCRIPTION, description)
 
 
 def read_features(file: Path) -> FeatureSet:
@@ -144,14 +144,18 @@ def read_features(file: Path) -> FeatureSet:
 
 def save_features(features: FeatureSet, file: Path) -> None:
     """Write a set of features, for a classifier that is trained elsewhere."""
-    _write(file, _words(features))
+    _write(file, _sections(features))
 
 
-def _words(features: FeatureSet) -> dict[str, object]:
+def _sections(features: FeatureSet) -> dict[str, object]:
     return {
         "features": [
-            {"statistic": each.statistic, "what": each.what, "of": list(each.of)}
-            for each in features.features
+            {
+                "statistic": feature.statistic,
+                "what": feature.what,
+                "of": list(feature.of),
+            }
+            for feature in features.features
         ],
         "window_s": float(features.window_s),
         "rate": float(features.rate),
@@ -160,12 +164,12 @@ def _words(features: FeatureSet) -> dict[str, object]:
     }
 
 
-def _write(file: Path, words: dict[str, object]) -> None:
-    text = json.dumps(words, indent=2, ensure_ascii=False) + "\n"
+def _write(file: Path, description: dict[str, object]) -> None:
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
     file.write_text(text, encoding="utf-8")
 
 
-def _read(file: Path, kind: type[Words]) -> Words:
+def _read(file: Path, kind: type[Document]) -> Document:
     try:
         return kind.model_validate_json(file.read_bytes())
     except OSError as error:

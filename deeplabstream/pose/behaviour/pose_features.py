@@ -54,7 +54,9 @@ class FeatureSet:
     @property
     def bodyparts(self) -> tuple[str, ...]:
         """The body parts that must be visible."""
-        return tuple(dict.fromkeys(part for each in self.features for part in each.of))
+        return tuple(
+            dict.fromkeys(part for feature in self.features for part in feature.of)
+        )
 
 
 class FeatureWindow:
@@ -73,7 +75,7 @@ class FeatureWindow:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all previous poses."""
+        """Discard all previous poses."""
         self._times: NDArray[np.float64] = np.empty(64)
         self._points: NDArray[np.float64] = np.empty((64, len(self._set.bodyparts), 2))
         self._first = self._end = 0
@@ -140,8 +142,8 @@ class _Columns:
         numbers = np.empty(self._count, np.float32)
         for kind in self._kinds:
             values = _values(kind.what, kind.ends, points, self._rate)
-            for statistic, (here, there) in kind.statistics.items():
-                numbers[there] = _STATISTICS[statistic](values[:, here], axis=0)
+            for statistic, (sources, targets) in kind.statistics.items():
+                numbers[targets] = _STATISTICS[statistic](values[:, sources], axis=0)
         return numbers
 
 
@@ -149,7 +151,7 @@ class _Columns:
 class _Kind:
     what: Quantity
     ends: NDArray[np.intp]
-    """(quantity, body part): each is computed once, whatever is asked of it."""
+    """(quantity, body part): each quantity is computed once, for all its statistics."""
     statistics: dict[Statistic, tuple[list[int], list[int]]]
     """Which of the quantities, and which features they are."""
 
@@ -157,13 +159,15 @@ class _Kind:
     def of(cls, what: Quantity, features: FeatureSet) -> "_Kind":
         part = {name: n for n, name in enumerate(features.bodyparts)}
         mine = [(n, f) for n, f in enumerate(features.features) if f.what == what]
-        each = {of: n for n, of in enumerate(dict.fromkeys(f.of for _, f in mine))}
+        quantities = {
+            of: n for n, of in enumerate(dict.fromkeys(f.of for _, f in mine))
+        }
         statistics: dict[Statistic, tuple[list[int], list[int]]] = {}
         for n, feature in mine:
-            here, there = statistics.setdefault(feature.statistic, ([], []))
-            here.append(each[feature.of])
-            there.append(n)
-        ends = np.array([[part[name] for name in of] for of in each], np.intp)
+            sources, targets = statistics.setdefault(feature.statistic, ([], []))
+            sources.append(quantities[feature.of])
+            targets.append(n)
+        ends = np.array([[part[name] for name in of] for of in quantities], np.intp)
         return cls(what, ends, statistics)
 
 

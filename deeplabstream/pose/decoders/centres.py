@@ -130,8 +130,8 @@ class Centres(SectionDecoder):
         maps = Heatmaps(self.stride, self.sigma, self.stride / 2)
         size = np.array([columns, rows]) * self.stride
         seen = np.asarray(((points >= 0) & (points <= size)).all(axis=2))
-        there = seen.any(axis=1)
-        points, seen = points[there], seen[there]
+        visible = seen.any(axis=1)
+        points, seen = points[visible], seen[visible]
         parts = seen.shape[1]
         output = np.zeros((3 * parts + 1, rows, columns), np.float32)
         if not len(points):

@@ -218,7 +218,7 @@ class SectionDecoder:
     def to_json(self, bodyparts: Sequence[str]) -> dict[str, pydantic.JsonValue]:
         """Return the section; fields that are None are left out."""
         own: Any = self
-        values = {each.name: getattr(own, each.name) for each in fields(own)}
+        values = {option.name: getattr(own, option.name) for option in fields(own)}
         given = {name: value for name, value in values.items() if value is not None}
         return {self.section: given}
 

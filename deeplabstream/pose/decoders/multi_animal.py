@@ -139,21 +139,21 @@ class MultiAnimalDecoder:
         """Return the decoder of the section `animals` and one section of maps."""
         kind = next((k for k in MAP_DECODERS if k.section in sections), None)
         if kind is None:
-            names = " or ".join(each.section for each in MAP_DECODERS)
+            names = " or ".join(decoder.section for decoder in MAP_DECODERS)
             raise ValueError(
                 f"animals: part affinity fields need {names}; coordinates → animals "
                 "says how many animals coordinates are of"
             )
         maps = kind.from_json(sections, bodyparts)
-        said = parse_section(_Animals, cls.section, sections[cls.section])
-        edges = edge_indices(bodyparts, said.edges)
-        if len(said.longest) not in (0, len(edges)):
+        options = parse_section(_Animals, cls.section, sections[cls.section])
+        edges = edge_indices(bodyparts, options.edges)
+        if len(options.longest) not in (0, len(edges)):
             raise ValueError("animals → longest: expected one length per edge, or none")
         return cls(
             maps,
             PafGrouper(
-                len(bodyparts), edges, said.most, maps.stride, maps.first_px,
-                said.floor, said.link, said.worst, tuple(said.longest),
+                len(bodyparts), edges, options.most, maps.stride, maps.first_px,
+                options.floor, options.link, options.worst, tuple(options.longest),
             ),
         )  # fmt: skip
 

@@ -49,10 +49,10 @@ def find_peaks(maps: NDArray[np.float32], floor: float, most: int) -> Peaks:
     which, inside = np.divmod(places, height * width)
     rows, columns = np.divmod(inside, width)
     y, x = rows[:, None] + _DY, columns[:, None] + _DX
-    there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    around = np.where(there, places[:, None] + _DY * width + _DX, places[:, None])
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    around = np.where(inside, places[:, None] + _DY * width + _DX, places[:, None])
     beside, heights = flat[around], flat[places][:, None]
-    lower = np.where(_EARLIER, beside < heights, beside <= heights) | ~there
+    lower = np.where(_EARLIER, beside < heights, beside <= heights) | ~inside
     kept = np.flatnonzero(lower.all(axis=1))
     kept = kept[np.lexsort((-heights[kept, 0], which[kept]))]
     first = np.searchsorted(which[kept], which[kept])
@@ -163,10 +163,10 @@ def _worth(
 def _contested(
     scores: Sequence[float], starts: Sequence[int], ends: Sequence[int]
 ) -> list[float]:
-    """Return what one edge's scores (m,) are worth where lines are each other's rivals.
+    """Return the support (m,) of one edge's lines where they compete for peaks.
 
-    A line of the best assignment is worth what that would lose without it; one that the
-    best assignment forgoes is no support. What speaks against stays as it is.
+    The support of a line in the best assignment is the loss of score without it; that of
+    any other line is 0. Negative scores do not change.
     """
     rivals: dict[int, list[int]] = {}  # lines by a name of all that compete
     for line, score in enumerate(scores):
@@ -239,4 +239,4 @@ def _joined(
         weight[two] = weight[:, two] = -np.inf
         weight[one, one] = -np.inf
         group[group == two] = one
-    return [np.flatnonzero(group == each) for each in np.unique(group)]
+    return [np.flatnonzero(group == number) for number in np.unique(group)]

@@ -26,7 +26,7 @@ def encode_fields(
     """Return fields (2 · edge, height, width) of `points` (animal, bodypart, 2) in cells.
 
     `sigma` is the Gaussian's standard deviation, in cells. Where edges of one kind lie on
-    each other, the nearer one is told. An edge of which an end is NaN is not drawn.
+    each other, the nearer one is encoded. An edge with an end that is NaN is left out.
     """
     fields = np.zeros((len(edges), 2, height, width), np.float32)
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
@@ -56,10 +56,10 @@ def paf_line_scores(
 ) -> NDArray[np.float32]:
     """Return how well the fields (2 · edge, h, w) support m lines, 0 to about 1.
 
-    `edges` (m,) says of which edge each is, `starts` and `ends` are (m, 2) in cells.
+    `edges` (m,) is the edge of each line, `starts` and `ends` are (m, 2) in cells.
     Along a line, `SAMPLES` vectors are compared with its direction; the mean of the
-    `worst` counts. A line over the gap between two animals in a row is so no edge, although
-    most of it lies on edges: the plain mean, the line integral, would believe it. It is
+    `worst` counts. A line over the gap between two animals in a row gets a low value, although
+    most of it lies on edges: the plain mean, the line integral, would be high. It is
     for fields of cells nearly as large as edges are long, which fade towards their ends.
     """
     _, height, width = fields.shape

@@ -50,7 +50,7 @@ def decoder_sections() -> set[str]:
 
 
 def alternatives() -> str:
-    """Return the sections of which a file has exactly one, for messages."""
+    """Return the alternative sections, one of them required, for messages."""
     names = [
         kind.section for kind in DECODERS if kind.section != MultiAnimalDecoder.section
     ]

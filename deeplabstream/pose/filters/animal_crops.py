@@ -35,7 +35,7 @@ class _Camera:
 
     tracks: dict[int, Track] = field(default_factory=dict)
     """By the animal's place in the pose."""
-    looks: int = 0
+    since_whole_frame: int = 0
     """Frames since the detector ran."""
 
 
@@ -92,15 +92,15 @@ class AnimalCrops(EstimatorWrapper):
         ]
         near = [i for i, own in enumerate(windows) if own]
         kept: list[dict[int, Pose]] = [{} for _ in images]
-        for i, told in zip(near, self._look(images, windows, near), strict=True):
-            good = self._good(told)
-            if len(good) == len(told):
+        for i, poses in zip(near, self._look(images, windows, near), strict=True):
+            good = self._good(poses)
+            if len(good) == len(poses):
                 kept[i] = good
         far = [i for i, good in enumerate(kept) if not good]
         for i, boxes in zip(far, self._whole(images, far), strict=True):
             windows[i] = self._placed(images[i], boxes, names[i])
-        for i, told in zip(far, self._look(images, windows, far), strict=True):
-            kept[i] = self._good(told)
+        for i, poses in zip(far, self._look(images, windows, far), strict=True):
+            kept[i] = self._good(poses)
         for i, name in enumerate(names):
             if name:
                 self._remember(name, windows[i], kept[i], i in far)
@@ -120,7 +120,7 @@ class AnimalCrops(EstimatorWrapper):
             return {}
         complete = len(known.tracks) >= self.animals
         every = self._full_every if complete else SEARCH_EVERY
-        if every and known.looks >= every:
+        if every and known.since_whole_frame >= every:
             return {}
         fitting = self.estimator.model.fitting
         return {
@@ -173,19 +173,19 @@ class AnimalCrops(EstimatorWrapper):
         poses = iter(look(self.estimator, views) if views else ())
         return [{animal: next(poses) for animal in windows[i]} for i in places]
 
-    def _good(self, told: Mapping[int, Pose]) -> dict[int, Pose]:
+    def _good(self, poses: Mapping[int, Pose]) -> dict[int, Pose]:
         """Return the animals that are there, each one once: the surest of two windows."""
-        there = {n: pose for n, pose in told.items() if self._believed(pose).any()}
-        order = sorted(there, key=lambda n: -float(there[n].confidence.sum()))
+        visible = {n: pose for n, pose in poses.items() if self._believed(pose).any()}
+        order = sorted(visible, key=lambda n: -float(visible[n].confidence.sum()))
         kept: list[int] = []
         for animal in order:
-            own = self._seen(there[animal])
+            own = self._seen(visible[animal])
             length = animal_length(own)
-            others = [self._seen(there[other]) for other in kept]
+            others = [self._seen(visible[other]) for other in kept]
             away = [float(distances(own, other)[0, 0]) for other in others]
             if not any(px < NEAR * length for px in away):
                 kept.append(animal)
-        return {animal: there[animal] for animal in told if animal in kept}
+        return {animal: visible[animal] for animal in poses if animal in kept}
 
     def _believed(self, pose: Pose) -> NDArray[np.bool_]:
         return np.asarray(pose.confidence[0] >= self.threshold)
@@ -203,7 +203,7 @@ class AnimalCrops(EstimatorWrapper):
         full: bool,
     ) -> None:
         before = self._cameras.get(camera, _Camera())
-        now = _Camera(looks=0 if full else before.looks + 1)
+        now = _Camera(since_whole_frame=0 if full else before.since_whole_frame + 1)
         for animal, pose in good.items():
             seen = pose.points[0][self._believed(pose)]
             box = windows[animal] if full and self._boxes else None

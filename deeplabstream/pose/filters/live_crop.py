@@ -41,7 +41,7 @@ class Track:
     """Number of body parts above the threshold."""
     grown: int = 0
     """Levels by which the next window is larger, because confidence fell."""
-    looks: int = 0
+    since_whole_frame: int = 0
     """Frames since a whole frame was used."""
     margin: float = MARGIN
     """Margin around the box of its points."""
@@ -84,7 +84,7 @@ def tracked(
             track.high = np.maximum(high, before.high)
             track.grown = min(before.grown + 1, 3)
         track.step = (low + high - before.low - before.high) / np.float32(2)
-        track.looks = before.looks + 1
+        track.since_whole_frame = before.since_whole_frame + 1
     return track
 
 
@@ -105,7 +105,7 @@ def detected(
             if not boxes:
                 low, high = around(low, high, margin)
             found.append((float(sure.sum()), low, high))
-    found.sort(key=lambda each: -each[0])
+    found.sort(key=lambda box: -box[0])
     return [(low, high) for _, low, high in found]
 
 
@@ -212,7 +212,9 @@ class LiveCrop(EstimatorWrapper):
     def _following(self, image: Image, camera: str) -> ImageWindow | None:
         """Return the expected position of the animal; None: the whole frame."""
         track = self._tracks.get(camera)
-        if track is None or (self._full_every and track.looks >= self._full_every):
+        if track is None or (
+            self._full_every and track.since_whole_frame >= self._full_every
+        ):
             return None
         low, high = track.expected
         fitting = self.estimator.model.fitting
@@ -257,5 +259,5 @@ class LiveCrop(EstimatorWrapper):
         box = window if full and self._boxes else None
         track = tracked(before, seen, self._margin, box)
         if full:
-            track.looks = 0
+            track.since_whole_frame = 0
         self._tracks[camera] = track

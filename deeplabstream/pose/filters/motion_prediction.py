@@ -1,7 +1,7 @@
 """Motion prediction: a Kalman filter predicts points at the time the output acts.
 
 Each coordinate has position, velocity and acceleration. The acceleration decays (Singer
-1970), so a turn is followed without being continued for ever. Points that are not
+1970), so a turn is followed without being continued endlessly. Points that are not
 visible are never predicted.
 """
 
@@ -41,19 +41,19 @@ class MotionPredictor:
             self._states = np.zeros((*shape, 3, 2))
             self._covariances = np.zeros((*shape, 3, 3))
             self._times = np.full(shape, -np.inf)
-        there = np.asarray(np.isfinite(points).all(axis=-1))
+        visible = np.asarray(np.isfinite(points).all(axis=-1))
         away_s = time_s - self._times
-        follows = there & (away_s > 0) & (away_s <= GAP_S)
-        begins = there & ~follows
+        follows = visible & (away_s > 0) & (away_s <= GAP_S)
+        begins = visible & ~follows
         self._states[begins] = 0.0
         self._states[begins, 0] = points[begins]
         self._covariances[begins] = START
         for gone_s in np.unique(away_s[follows]):
             self._correct(follows & (away_s == gone_s), float(gone_s), points)
-        self._times[there] = time_s
+        self._times[visible] = time_s
         ahead = _motion(min(max(0.0, ahead_s), self._longest_s))
         places = (ahead[0] @ self._states).astype(np.float32)
-        return np.where(there[..., None], places, np.float32(np.nan))
+        return np.where(visible[..., None], places, np.float32(np.nan))
 
     def _correct(self, which: NDArray[np.bool_], gone_s: float, points: Points) -> None:
         if self._states is None:

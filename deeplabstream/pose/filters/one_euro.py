@@ -31,10 +31,10 @@ class OneEuro:
             self._points = np.full_like(points, np.nan)
             self._speeds = np.zeros_like(points)
             self._times = np.full(points.shape[:-1], -np.inf)
-        there = np.asarray(np.isfinite(points).all(axis=-1))
+        visible = np.asarray(np.isfinite(points).all(axis=-1))
         away_s = time_s - self._times
-        follows = there & (away_s > 0) & (away_s <= GAP_S)
-        begins = there & ~follows
+        follows = visible & (away_s > 0) & (away_s <= GAP_S)
+        begins = visible & ~follows
         self._points[begins], self._speeds[begins] = points[begins], 0.0
         if follows.any():
             dt = away_s[follows][:, None].astype(np.float32)
@@ -45,8 +45,8 @@ class OneEuro:
             share = _share(self._rest_hz + self._beta * fast, dt)
             self._points[follows] = share * now + (1 - share) * before
             self._speeds[follows] = speed
-        self._times[there] = time_s
-        return np.where(there[..., None], self._points, np.float32(np.nan))
+        self._times[visible] = time_s
+        return np.where(visible[..., None], self._points, np.float32(np.nan))
 
 
 def _share(cut_off_hz: "float | Points", dt_s: Points) -> Points:

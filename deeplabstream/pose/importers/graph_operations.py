@@ -21,7 +21,7 @@ number then, so that every program rounds it alike."""
 _BYTE, _HALF_PRECISION = 2, 10  # as ONNX numbers them
 
 
-def wrap(network: Path, words: Description) -> Any:
+def wrap(network: Path, description: Description) -> Any:
     """Return the network with uint8 BGR images as input and one output to read.
 
     The output's shape is still to be said: `give_shape`.
@@ -44,9 +44,9 @@ def wrap(network: Path, words: Description) -> Any:
     if len(inputs) != 1:
         raise ModelError(f"{network} has {len(inputs)} inputs; only one can be filled")
     building = _Building(graph, [value.name for value in graph.output], str(network))
-    building.before(inputs[0], words)
-    last = building.after(words)
-    return _finished(model, graph, words, last)
+    building.before(inputs[0], description)
+    last = building.after(description)
+    return _finished(model, graph, description, last)
 
 
 def give_shape(model: Any, shape: Sequence[int]) -> bytes:
@@ -73,11 +73,11 @@ def load_graph(network: Path) -> Any:
     return model
 
 
-def _finished(model: Any, graph: Any, words: Description, last: str) -> Any:
+def _finished(model: Any, graph: Any, description: Description, last: str) -> Any:
     onnx = onnx_package()
     graph.node.append(onnx.helper.make_node("Identity", [last], ["output"]))
     _prune(graph)
-    size = ["n", words.input.height, words.input.width, 3]
+    size = ["n", description.input.height, description.input.width, 3]
     kinds = onnx.TensorProto
     given = onnx.helper.make_tensor_value_info("images", kinds.UINT8, size)
     out = onnx.helper.make_tensor_value_info("output", kinds.FLOAT, ["n"])
@@ -97,15 +97,15 @@ def _prune(graph: Any) -> None:
     """
     if any(attribute.HasField("g") for n in graph.node for attribute in n.attribute):
         return
-    wanted, kept = {"output"}, []
+    needed, kept = {"output"}, []
     for node in reversed(graph.node):
-        if wanted.intersection(node.output):
-            wanted.update(node.input)
+        if needed.intersection(node.output):
+            needed.update(node.input)
             kept.append(node)
     kept.reverse()
     del graph.node[:]
     graph.node.extend(kept)
-    weights = [it for it in graph.initializer if it.name in wanted]
+    weights = [it for it in graph.initializer if it.name in needed]
     del graph.initializer[:]
     graph.initializer.extend(weights)
 
@@ -119,9 +119,9 @@ class _Building:
         self.network = network
         self.count = 0
 
-    def before(self, first: Any, words: Description) -> None:
+    def before(self, first: Any, description: Description) -> None:
         """Put the preparation of images before the network's own operations."""
-        own, theirs = words.input, list(self.graph.node)
+        own, theirs = description.input, list(self.graph.node)
         del self.graph.node[:]
         x = self.add("Cast", ["images"], to=1)
         if own.colour == "RGB":
@@ -144,10 +144,10 @@ class _Building:
         )
         self.graph.node.extend(theirs)
 
-    def after(self, words: Description) -> str:
+    def after(self, description: Description) -> str:
         """Put the arrangement of the output behind; return its name."""
-        parts = len(words.bodyparts)
-        if it := words.offsets:
+        parts = len(description.bodyparts)
+        if it := description.offsets:
             scores = self.channels_first(self.named(it.scores), it.layout)
             if it.values == "logits":
                 scores = self.add("Sigmoid", [scores])
@@ -155,30 +155,30 @@ class _Building:
             order = [*range(0, 2 * parts, 2), *range(1, 2 * parts, 2)]
             places = self.hold(np.array(order, np.int64))
             moved = self.add("Gather", [moved, places], axis=1)
-            return self.with_fields([scores, moved], words, it.layout, it.stride)
-        if maps := words.heatmaps:
+            return self.with_fields([scores, moved], description, it.layout, it.stride)
+        if maps := description.heatmaps:
             x = self.channels_first(self.named(maps.output), maps.layout)
             if maps.values == "logits":
                 x = self.add("Sigmoid", [x])
             elif maps.values == "mass":
                 mass = np.array(2 * np.pi * maps.sigma**2, np.float32)
                 x = self.add("Mul", [x, self.hold(mass)])
-            return self.with_fields([x], words, maps.layout, maps.stride)
-        for plain in words.others.values():
-            each = [self.named(name) for name in plain.outputs]
-            each = [self.channels_first(name, plain.layout) for name in each]
-            return self.with_fields(each, words, plain.layout, 1)
-        if (say := words.coordinates) is None:
+            return self.with_fields([x], description, maps.layout, maps.stride)
+        for plain in description.others.values():
+            outputs = [self.named(name) for name in plain.outputs]
+            outputs = [self.channels_first(name, plain.layout) for name in outputs]
+            return self.with_fields(outputs, description, plain.layout, 1)
+        if (coordinates := description.coordinates) is None:
             raise no_outputs()
-        parts *= say.animals
-        x = self.shaped(self.named(say.output), [-1, parts, 2])
-        x = self.add("Mul", [x, self.hold(np.array(say.scale, np.float32))])
-        x = self.add("Add", [x, self.hold(np.array(say.origin, np.float32))])
+        parts *= coordinates.animals
+        x = self.shaped(self.named(coordinates.output), [-1, parts, 2])
+        x = self.add("Mul", [x, self.hold(np.array(coordinates.scale, np.float32))])
+        x = self.add("Add", [x, self.hold(np.array(coordinates.origin, np.float32))])
         zero, one = (self.hold(np.array(v, np.float32)) for v in (0, 1))
         unseen = self.add("IsNaN", [x])
         x = self.add("Where", [unseen, zero, x])
-        if say.confidences:
-            sure = self.shaped(self.named(say.confidences), [-1, parts, 1])
+        if coordinates.confidences:
+            sure = self.shaped(self.named(coordinates.confidences), [-1, parts, 1])
         else:
             sure = self.add("Where", [unseen, zero, one])
             sure = self.shaped(sure, [-1, parts, 2, 1])
@@ -186,13 +186,13 @@ class _Building:
         return self.add("Concat", [x, sure], axis=2)
 
     def with_fields(
-        self, maps: list[str], words: Description, layout: str, stride: int
+        self, maps: list[str], description: Description, layout: str, stride: int
     ) -> str:
         """Return maps one after the other, and behind them the fields, if any.
 
         Fields with cells of another size are resized, linearly: cell 0 stays in place.
         """
-        if own := words.animals:
+        if own := description.animals:
             fields = self.channels_first(self.named(own.fields), layout)
             times = (own.stride or stride) / stride
             if times != 1:
@@ -226,12 +226,12 @@ class _Building:
             return name
         return self.add("Transpose", [name], perm=[0, 3, 1, 2])
 
-    def add(self, kind: str, inputs: list[str], **said: object) -> str:
+    def add(self, kind: str, inputs: list[str], **attributes: object) -> str:
         """Append an operation; return its output's name."""
         self.count += 1
         result = f"ours/{kind}{self.count}"
         node = onnx_package().helper.make_node(
-            kind, inputs, [result], name=result, **said
+            kind, inputs, [result], name=result, **attributes
         )
         self.graph.node.append(node)
         return result

@@ -29,11 +29,11 @@ from deeplabstream.pose.image_fitting import REST, Align, Fit, Fitting, Sampling
 Layout: TypeAlias = Literal["NCHW", "NHWC"]
 
 
-class _Words(pydantic.BaseModel):
+class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid")
 
 
-class Input(_Words):
+class Input(_Section):
     """The input image: (n, channel, row, column), or with channels last."""
 
     layout: Layout = "NCHW"
@@ -184,7 +184,7 @@ class Description(pydantic.BaseModel):
     edges: list[tuple[str, str]] = pydantic.Field(
         [], validation_alias=pydantic.AliasChoices("edges", "bones")
     )
-    """Edges of the skeleton; `bones` in descriptions of earlier versions."""
+    """Edges of the skeleton; the alias is their key in earlier versions."""
     input: Input
     heatmaps: Heatmaps | None = None
     offsets: Offsets | None = None
@@ -269,8 +269,8 @@ def read_description(file: Path) -> Description:
     except pydantic.ValidationError as error:
         fault = error.errors()[0]
         place = " → ".join(str(step) for step in fault["loc"])
-        words = fault["msg"].removeprefix("Value error, ")
-        raise ModelError(f"{file}: {f'{place}: ' if place else ''}{words}") from error
+        reason = fault["msg"].removeprefix("Value error, ")
+        raise ModelError(f"{file}: {f'{place}: ' if place else ''}{reason}") from error
 
 
 def no_outputs() -> ModelError:

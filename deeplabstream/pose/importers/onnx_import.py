@@ -1,7 +1,7 @@
 """A foreign ONNX network, described by a short file, made into a model folder.
 
 What has to be done to an image before the network, and to its output after it, becomes
-part of the graph: the folder's `network.onnx` takes images as they come from a camera.
+part of the graph: the folder's `network.onnx` takes the images of a camera.
 Then both are run on the same images and compared.
 """
 
@@ -37,7 +37,7 @@ MOST = 1e-3
 
 def import_onnx(
     network: Path,
-    words: Description,
+    description: Description,
     folder: Path,
     about: dict[str, object],
     reference: Reference | None = None,
@@ -50,12 +50,13 @@ def import_onnx(
     ModelError says what is wrong.
     """
     skeleton = Skeleton(
-        tuple(words.bodyparts), tuple((one, other) for one, other in words.edges)
+        tuple(description.bodyparts),
+        tuple((one, other) for one, other in description.edges),
     )
-    fitting = words.input.fitting
+    fitting = description.input.fitting
     try:
-        wrapped = wrap(network, words)
-        images, theirs = _theirs(network, words)
+        wrapped = wrap(network, description)
+        images, theirs = _theirs(network, description)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / NETWORK).write_bytes(give_shape(wrapped, theirs.shape[1:]))
     except OSError as error:
@@ -64,31 +65,31 @@ def import_onnx(
         folder,
         skeleton,
         fitting,
-        words.decoder(),
-        words.threshold,
+        description.decoder(),
+        description.threshold,
         network_hash(folder / NETWORK),
-        {"source": words.source, "licence": words.licence, **about},
-        frames=words.frames,
+        {"source": description.source, "licence": description.licence, **about},
+        frames=description.frames,
         imported=IMPORTED,
     )
     _check_size(network, model, theirs)
     check(network, model, images, theirs)
     if reference is not None:
-        said = {**model.about, "compared": reference.check(model, tolerance_px)}
-        model = replace(model, about=said)
+        compared = {**model.about, "compared": reference.check(model, tolerance_px)}
+        model = replace(model, about=compared)
     save_description(model)
     return load_model_folder(folder)
 
 
 def _theirs(
-    network: Path, words: Description
+    network: Path, description: Description
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return two images, or as many as a context needs, and what the original gives."""
-    size = (words.input.height, words.input.width, 3)
-    count = max(2, words.frames + 1)
+    size = (description.input.height, description.input.width, 3)
+    count = max(2, description.frames + 1)
     images = np.random.default_rng(0).integers(0, 256, (count, *size), np.uint8)
     try:
-        return images, original(network, words, images)
+        return images, original(network, description, images)
     except Exception as error:  # ONNX Runtime's have no common ancestor
         if is_too_large(error):
             raise ModelError(
@@ -101,9 +102,9 @@ def _theirs(
 
 def _check_size(network: Path, model: ModelFolder, theirs: NDArray[np.float32]) -> None:
     """Raise ModelError when the output's shape is not the described one."""
-    wanted, given = model.output_shapes, theirs.shape[1:]
-    if given not in wanted:
-        shapes = ("x".join(map(str, shape)) for shape in (given, wanted[0]))
+    accepted, given = model.output_shapes, theirs.shape[1:]
+    if given not in accepted:
+        shapes = ("x".join(map(str, shape)) for shape in (given, accepted[0]))
         raise ModelError(
             "{} gives an output of {} (channels, rows, columns), but the body parts, input "
             "size and stride of the description make {}: correct it".format(

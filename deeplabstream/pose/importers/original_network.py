@@ -29,7 +29,7 @@ _KINDS: dict[str, type[np.generic]] = {
 
 
 def original(
-    network: Path, words: Description, images: NDArray[np.uint8]
+    network: Path, description: Description, images: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Return the output of the original network, arranged for the decoder.
 
@@ -37,7 +37,7 @@ def original(
     ----------
     network
         The ONNX file.
-    words
+    description
         Its description.
     images
         (n, height, width, 3), BGR, of the network's input size.
@@ -56,22 +56,23 @@ def original(
         str(network), sess_options=options, providers=["CPUExecutionProvider"]
     )
     x: NDArray[np.float32] = images.astype(np.float32)
-    if words.input.colour == "RGB":
+    if description.input.colour == "RGB":
         x = x[..., ::-1]
-    elif words.input.colour == "GREY":
+    elif description.input.colour == "GREY":
         x = x @ np.array([[0.114], [0.587], [0.299]], np.float32)
     mean, std = (
-        np.array(each, np.float32) for each in (words.input.mean, words.input.std)
+        np.array(values, np.float32)
+        for values in (description.input.mean, description.input.std)
     )
     x = (x - mean) / std
-    if words.input.layout == "NCHW":
+    if description.input.layout == "NCHW":
         x = x.transpose(0, 3, 1, 2)
     (given,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
     kind = _KINDS.get(given.type, np.float32)
     if kind is np.uint8:
         x = np.floor(x + np.float32(HALF))
-    parts = x[None] if words.frames > 1 else x[:, None]  # context: all at once
+    parts = x[None] if description.frames > 1 else x[:, None]  # context: all at once
     singly = [
         session.run(names, {given.name: np.ascontiguousarray(part, kind)})
         for part in parts
@@ -80,7 +81,7 @@ def original(
         name: np.concatenate([run[place] for run in singly])
         for place, name in enumerate(names)
     }
-    return _arranged(words, outputs, names)
+    return _arranged(description, outputs, names)
 
 
 @cache
@@ -96,23 +97,23 @@ def _limit_memory() -> None:
 
 def is_too_large(error: Exception) -> bool:
     """Return whether ONNX Runtime refused memory: `MEMORY_GB`, or a tensor above 4 GiB."""
-    return any(words in str(error) for words in _REFUSALS)
+    return any(text in str(error) for text in _REFUSALS)
 
 
 _REFUSALS = ("Available memory of", "output tensor would require more than")
 
 
 def _arranged(
-    words: Description, outputs: dict[str, NDArray[Any]], names: Sequence[str]
+    description: Description, outputs: dict[str, NDArray[Any]], names: Sequence[str]
 ) -> NDArray[np.float32]:
-    if it := words.offsets:
+    if it := description.offsets:
         scores, moved = outputs[it.scores], outputs[it.offsets]
         if it.layout == "NHWC":
             scores, moved = scores.transpose(0, 3, 1, 2), moved.transpose(0, 3, 1, 2)
         scores = _sigmoid(scores) if it.values == "logits" else scores
         maps = [scores, moved[:, ::2], moved[:, 1::2]]
-        return np.concatenate([*maps, *_fields(words, outputs, it)], axis=1)
-    if own := words.heatmaps:
+        return np.concatenate([*maps, *_fields(description, outputs, it)], axis=1)
+    if own := description.heatmaps:
         values = outputs[own.output or names[0]]
         if own.layout == "NHWC":
             values = values.transpose(0, 3, 1, 2)
@@ -121,35 +122,37 @@ def _arranged(
         elif own.values == "mass":
             values = values * np.float32(2 * np.pi * own.sigma**2)
         values = np.asarray(values, np.float32)
-        return np.concatenate([values, *_fields(words, outputs, own)], axis=1)
-    if say := words.coordinates:
-        parts = say.animals * len(words.bodyparts)
-        flat = outputs[say.output or names[0]].reshape(-1, parts, 2)
-        points = flat * np.array(say.scale, np.float32) + np.float32(say.origin)
+        return np.concatenate([values, *_fields(description, outputs, own)], axis=1)
+    if coordinates := description.coordinates:
+        parts = coordinates.animals * len(description.bodyparts)
+        flat = outputs[coordinates.output or names[0]].reshape(-1, parts, 2)
+        points = flat * np.array(coordinates.scale, np.float32) + np.float32(
+            coordinates.origin
+        )
         unseen = np.isnan(points)
         sure = 1 - unseen.max(axis=2, keepdims=True)
-        if say.confidences:
-            sure = outputs[say.confidences].reshape(-1, parts, 1)
+        if coordinates.confidences:
+            sure = outputs[coordinates.confidences].reshape(-1, parts, 1)
         points = np.where(unseen, 0, points)
         return np.asarray(np.concatenate([points, sure], axis=2), np.float32)
-    for plain in words.others.values():
-        each = [outputs[name] for name in plain.outputs]
+    for plain in description.others.values():
+        arrays = [outputs[name] for name in plain.outputs]
         if plain.layout == "NHWC":
-            each = [values.transpose(0, 3, 1, 2) for values in each]
-        return np.asarray(np.concatenate(each, axis=1), np.float32)
+            arrays = [values.transpose(0, 3, 1, 2) for values in arrays]
+        return np.asarray(np.concatenate(arrays, axis=1), np.float32)
     raise no_outputs()
 
 
 def _fields(
-    words: Description, outputs: dict[str, NDArray[Any]], maps: Heatmaps | Offsets
+    description: Description, outputs: dict[str, NDArray[Any]], maps: Heatmaps | Offsets
 ) -> list[NDArray[np.float32]]:
     """Return the fields in a list, if any, with cells as large as those of the maps."""
-    if (said := words.animals) is None:
+    if (animals := description.animals) is None:
         return []
-    fields = outputs[said.fields]
+    fields = outputs[animals.fields]
     if maps.layout == "NHWC":
         fields = fields.transpose(0, 3, 1, 2)
-    times = (said.stride or maps.stride) / maps.stride
+    times = (animals.stride or maps.stride) / maps.stride
     for axis in (2, 3):
         if times != 1:
             most = fields.shape[axis] - 1

@@ -33,7 +33,7 @@ TRIES = 16
 MOST_TIED = 20
 """At most one in so many points, or one, may be a tie, for each size of frames."""
 LEAST_SURE = 0.05
-"""Points of which the original is less sure than this are not compared."""
+"""Points with a lower confidence of the original are not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Reference:
         }
         apart = away[compared]
         median, p95 = np.percentile(apart, [50, 95], method="higher").tolist()
-        said: dict[str, object] = {
+        summary: dict[str, object] = {
             "points": int(apart.size),
             "median_px": round(median, 4),
             "p95_px": round(p95, 4),
@@ -129,8 +129,8 @@ class Reference:
         }
         if model.animals > 1:
             more = np.isfinite(points[..., 0]) & np.isnan(self.points[..., 0])
-            said |= {"missed": int(np.isinf(apart).sum()), "more": int(more.sum())}
-        return said
+            summary |= {"missed": int(np.isinf(apart).sum()), "more": int(more.sum())}
+        return summary
 
     def _check_ties(
         self,
@@ -150,9 +150,12 @@ class Reference:
         own = place if model.frames > 1 else 0
         others = np.stack(list(_alternatives(model, network, row, own)))
         for animal, part in np.argwhere(far).tolist():
-            wanted = self.points[place, animal, part]
+            expected = self.points[place, animal, part]
             ends = others[:, :, part].reshape(-1, 2)
-            if _distance_to_lines(wanted, ends[np.isfinite(ends).all(axis=1)]) <= limit:
+            if (
+                _distance_to_lines(expected, ends[np.isfinite(ends).all(axis=1)])
+                <= limit
+            ):
                 continue
             height, width = self.frames[place].shape[:2]
             px = float(away[animal, part])
@@ -218,8 +221,8 @@ def _alternatives(
     frame = frames[place]
     fitting = model.fitting.of(frame.shape)
     image = np.empty((len(frames), fitting.height, fitting.width, 3), np.uint8)
-    for each, into in zip(frames, image, strict=True):
-        fitting.place(each, into)
+    for frame, into in zip(frames, image, strict=True):
+        fitting.place(frame, into)
     output = network.run(image)[place : place + 1].copy()
     variants = model.decoder.variants()
     for decoder in (model.decoder, *variants):
@@ -252,7 +255,7 @@ def _distance_to_lines(point: NDArray[np.float32], ends: NDArray[np.float32]) ->
     return float(np.linalg.norm(nearest - point, axis=2).min())
 
 
-def read_reference(file: Path, words: Description) -> Reference:
+def read_reference(file: Path, description: Description) -> Reference:
     """Return what the file holds; nothing is unpickled. ModelError says what is wrong."""
     try:
         held = read_arrays(file)
@@ -269,15 +272,15 @@ def read_reference(file: Path, words: Description) -> Reference:
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror or error}") from error
     count, animals = len(frames), points.shape[1:2] if points.ndim == 4 else ()
-    most = words.decoder().animals
+    most = description.decoder().animals
     if animals and animals[0] > most:
         raise ModelError(
             f"{file} has points of {animals[0]} animals, but {most} are to be found: use "
             f"--animals {animals[0]}"
         )
-    shape = (count, *animals, len(words.bodyparts))
-    wanted = {"points": (points, (*shape, 2)), "confidences": (confidences, shape)}
-    for name, (array, wants) in wanted.items():
+    shape = (count, *animals, len(description.bodyparts))
+    expected = {"points": (points, (*shape, 2)), "confidences": (confidences, shape)}
+    for name, (array, wants) in expected.items():
         if array.shape != wants or not count:
             raise ModelError(
                 f"{file} is damaged: {name} are {list(array.shape)}, and not {list(wants)} "
@@ -289,7 +292,7 @@ def read_reference(file: Path, words: Description) -> Reference:
                 f"{file} is damaged: frame{place} is {list(frame.shape)} of {frame.dtype}, "
                 "not (height, width, 3) of uint8"
             )
-    shape = (count, animals[0] if animals else 1, len(words.bodyparts))
+    shape = (count, animals[0] if animals else 1, len(description.bodyparts))
     more = [(0, 0), (0, most - shape[1]), (0, 0)]
     points = points.astype(np.float32).reshape(*shape, 2)
     return Reference(

@@ -25,7 +25,7 @@ from deeplabstream.pose.model.model_folder import (
 from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.pose.runtimes.runtime_comparison import save_images
 
-WORDS = "description.json"
+EXPORT_DESCRIPTION = "description.json"
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -42,23 +42,25 @@ def import_exported(
     ModelError says what is wrong with what is in `source`.
     """
     for inner in (DETECTOR, CONTEXT):
-        if (source / inner / WORDS).is_file():
+        if (source / inner / EXPORT_DESCRIPTION).is_file():
             import_exported(source / inner, folder / inner, licence, tolerance_px)
-    words = read_description(source / WORDS)
+    description = read_description(source / EXPORT_DESCRIPTION)
     if licence:
-        words = words.model_copy(update={"licence": licence})
-    reference = read_reference(source / REFERENCE, words)
+        description = description.model_copy(update={"licence": licence})
+    reference = read_reference(source / REFERENCE, description)
     about: dict[str, object] = {
         "imported_from": {
             "folder": source.name,
             "sha256": network_hash(source / NETWORK),
         },
-        "description": words.model_dump(mode="json", exclude_none=True),
+        "description": description.model_dump(mode="json", exclude_none=True),
     }
-    if words.left_out:
-        about["left_out"] = words.left_out
-    model = import_onnx(source / NETWORK, words, folder, about, reference, tolerance_px)
-    if words.pictures == "own":
+    if description.left_out:
+        about["left_out"] = description.left_out
+    model = import_onnx(
+        source / NETWORK, description, folder, about, reference, tolerance_px
+    )
+    if description.pictures == "own":
         save_images(model, reference.fitted(model.fitting))
     shutil.copyfile(source / REFERENCE, folder / REFERENCE)
     return model

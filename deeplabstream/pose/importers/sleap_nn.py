@@ -59,26 +59,28 @@ def import_sleap_nn(
 ) -> ModelFolder:
     """Write the model into a folder (see `drafted`), for images of `size`.
 
-    That is width and height; without one, the network's. A bottom-up network tells of at
-    most so many `animals`, 0: as its metadata say; a top-down one of the surest, 0: of one.
+    That is width and height; without one, the network's. A bottom-up network finds at
+    most `animals`, 0: as in its metadata; a top-down one the surest, 0: one.
     Where `from_sleap_nn.py` put a reference beside the network, points are compared with
     it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
     ModelError says what is wrong.
     """
-    said = read_metadata(source)
-    if animals > 1 and said.model_type not in _OF_SEVERAL:
+    metadata = read_metadata(source)
+    if animals > 1 and metadata.model_type not in _OF_SEVERAL:
         raise ModelError(
-            f"{source}: a {said.model_type} network finds one animal; leave out --animals"
+            f"{source}: a {metadata.model_type} network finds one animal; leave out --animals"
         )
     network = load_graph(source / NETWORK)
-    width, height = size or _prepared(said, source) or _size(network, said, source)
-    step = _step(said, source)
+    width, height = (
+        size or _prepared(metadata, source) or _size(network, metadata, source)
+    )
+    step = _step(metadata, source)
     if width % step or height % step:
         raise ModelError(
             f"--size {width}x{height}: both must be multiples of {step:g}, which is "
             "max_stride in the training configuration"
         )
-    words = _described(network, said, source, (width, height), animals)
+    description = _described(network, metadata, source, (width, height), animals)
     about: dict[str, object] = {
         "imported_from": {
             "folder": source.name,
@@ -89,81 +91,83 @@ def import_sleap_nn(
         file = Path(place) / NETWORK
         file.write_bytes(network.SerializeToString())
         try:
-            words = words.model_copy(update={"licence": licence})
+            description = description.model_copy(update={"licence": licence})
             if not (source / REFERENCE).is_file():
-                return import_onnx(file, words, folder, about)
-            reference = read_reference(source / REFERENCE, words)
-            limit = tolerance_px or max(TOLERANCE_PX, _reading_px(words, said))
-            model = import_onnx(file, words, folder, about, reference, limit)
+                return import_onnx(file, description, folder, about)
+            reference = read_reference(source / REFERENCE, description)
+            limit = tolerance_px or max(
+                TOLERANCE_PX, _reading_px(description, metadata)
+            )
+            model = import_onnx(file, description, folder, about, reference, limit)
             shutil.copyfile(source / REFERENCE, folder / REFERENCE)
             return model
         except ModelError as error:
-            said_of = str(error).replace(str(file), str(source / NETWORK))
-            raise ModelError(said_of) from error
+            message = str(error).replace(str(file), str(source / NETWORK))
+            raise ModelError(message) from error
 
 
 def _described(
-    network: Any, said: Metadata, source: Path, size: tuple[int, int], animals: int
+    network: Any, metadata: Metadata, source: Path, size: tuple[int, int], animals: int
 ) -> Description:
-    """Return what the network wants and gives; it is made to give what is read."""
+    """Return the inputs and outputs of the network; its graph gets the outputs that are read."""
     width, height = size
-    how = _KINDS.get(said.model_type, _unknown)(network, said, source, animals)
+    how = _KINDS.get(metadata.model_type, _unknown)(network, metadata, source, animals)
     try:
         return Description(
-            bodyparts=said.node_names,
-            edges=said.edges,
+            bodyparts=metadata.node_names,
+            edges=metadata.edges,
             input=Input(
                 width=width,
                 height=height,
-                colour="GREY" if said.input_channels == 1 else "RGB",
+                colour="GREY" if metadata.input_channels == 1 else "RGB",
                 mean=[0.0],
                 std=[1.0],
                 rest=0,
                 sampling="antialias",
                 align="corner",
-                **_fit(said, source, size),
+                **_fit(metadata, source, size),
             ),
-            threshold=said.peak_threshold or FLOOR,
-            source=f"SLEAP-NN {said.sleap_nn_version}, {said.model_type}",
+            threshold=metadata.peak_threshold or FLOOR,
+            source=f"SLEAP-NN {metadata.sleap_nn_version}, {metadata.model_type}",
             **how,
         )
     except pydantic.ValidationError as error:
-        words = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ModelError(f"{source / METADATA}: {words}") from error
+        description = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ModelError(f"{source / METADATA}: {description}") from error
 
 
-def _reading_px(words: Description, said: Metadata) -> float:
+def _reading_px(description: Description, metadata: Metadata) -> float:
     """Return by how much points differ as they are read otherwise, in input pixels.
 
     An exported top-down pair finds whole cells, with both of its networks; the maps of
     others are read as SLEAP-NN reads them.
     """
-    if words.heatmaps:
+    if description.heatmaps:
         return 0.0
-    return 1.5 * said.output_stride / said.input_scale
+    return 1.5 * metadata.output_stride / metadata.input_scale
 
 
-def _step(said: Metadata, source: Path) -> float:
+def _step(metadata: Metadata, source: Path) -> float:
     """Return what sides of the input are multiples of, in its pixels."""
-    step = configured(source, "backbone_config", said.backbone, "max_stride") or 1
-    return step / said.input_scale
+    step = configured(source, "backbone_config", metadata.backbone, "max_stride") or 1
+    return step / metadata.input_scale
 
 
-def _prepared(said: Metadata, source: Path) -> tuple[int, int] | None:
+def _prepared(metadata: Metadata, source: Path) -> tuple[int, int] | None:
     """Return width and height to which SLEAP-NN brings every frame; None: none."""
-    if said.model_type == "centered_instance" or not (limit := size_limit(source)):
+    if metadata.model_type == "centered_instance" or not (limit := size_limit(source)):
         return None
-    step = _step(said, source)
+    step = _step(metadata, source)
     width, height = (int(np.ceil(side / step) * step) for side in limit[::-1])
     return width, height
 
 
-def _fit(said: Metadata, source: Path, size: tuple[int, int]) -> dict[str, Any]:
+def _fit(metadata: Metadata, source: Path, size: tuple[int, int]) -> dict[str, Any]:
     """Return how SLEAP-NN fits frames: within a limit, else it leaves them as they are."""
-    if said.model_type == "centered_instance":
+    if metadata.model_type == "centered_instance":
         return {"fit": "native"}
-    if (prepared := _prepared(said, source)) is None:
-        return {} if said.model_type == "topdown" else {"fit": "native"}
+    if (prepared := _prepared(metadata, source)) is None:
+        return {} if metadata.model_type == "topdown" else {"fit": "native"}
     if prepared != size:
         raise ModelError(
             f"--size {size[0]}x{size[1]}: SLEAP-NN brings every frame to "
@@ -174,7 +178,9 @@ def _fit(said: Metadata, source: Path, size: tuple[int, int]) -> dict[str, Any]:
     return {"area": None if limit == prepared[::-1] else limit}
 
 
-def _single(network: Any, said: Metadata, source: Path, animals: int) -> dict[str, Any]:
+def _single(
+    network: Any, metadata: Metadata, source: Path, animals: int
+) -> dict[str, Any]:
     """Make the confidence maps an output; return how they are read."""
     made = _makers(network)
     name, value = "", "peak_vals"
@@ -185,17 +191,17 @@ def _single(network: Any, said: Metadata, source: Path, animals: int) -> dict[st
             break
         value = node.input[-1]
     if not name:
-        raise _not_found(said, source)
+        raise _not_found(metadata, source)
     network.graph.output.append(_output(name, "n", "part", "h", "w"))
     del network.graph.output[:-1]
-    return {"heatmaps": _maps(name, said, source)}
+    return {"heatmaps": _maps(name, metadata, source)}
 
 
 def _bottom_up(
-    network: Any, said: Metadata, source: Path, animals: int
+    network: Any, metadata: Metadata, source: Path, animals: int
 ) -> dict[str, Any]:
     """Make confidence maps and fields outputs; return how they are read."""
-    most = animals or said.max_instances
+    most = animals or metadata.max_instances
     if not most:
         raise ModelError(
             f"{source} does not contain the maximum number of animals in an image; add "
@@ -210,7 +216,7 @@ def _bottom_up(
         or kept is None
         or kept.op_type != "Where"
     ):
-        raise _not_found(said, source)
+        raise _not_found(metadata, source)
     name = _before_flattening(made, kept.input[1])
     fields = set()
     for node in network.graph.node:
@@ -220,7 +226,7 @@ def _bottom_up(
                 value = made[value].input[0]
             fields.add(value)
     if not name or len(fields) != 1:
-        raise _not_found(said, source)
+        raise _not_found(metadata, source)
     (field,) = fields
     outputs = [
         _output(name, "n", "part", "h", "w"),
@@ -228,21 +234,21 @@ def _bottom_up(
     ]
     del network.graph.output[:]
     network.graph.output.extend(outputs)
-    maps = _maps(name, said, source)
+    maps = _maps(name, metadata, source)
     stride = configured(source, "head_configs", "bottomup", "pafs", "output_stride")
     grouped = Animals(
         fields=field,
-        stride=said.stride(stride or said.output_stride, source),
-        edges=said.edges,
+        stride=metadata.stride(stride or metadata.output_stride, source),
+        edges=metadata.edges,
         most=most,
-        floor=said.peak_threshold or FLOOR,
+        floor=metadata.peak_threshold or FLOOR,
     )
     return {"heatmaps": maps, "animals": grouped}
 
 
-def _maps(name: str, said: Metadata, source: Path) -> Heatmaps:
-    stride = said.stride(said.output_stride, source)
-    sigma = configured(source, "head_configs", said.model_type, "confmaps", "sigma")
+def _maps(name: str, metadata: Metadata, source: Path) -> Heatmaps:
+    stride = metadata.stride(metadata.output_stride, source)
+    sigma = configured(source, "head_configs", metadata.model_type, "confmaps", "sigma")
     return Heatmaps(
         output=name,
         stride=stride,
@@ -264,22 +270,22 @@ def _before_flattening(made: dict[str, Any], value: str) -> str:
     return str(flat.input[0]) if flat and flat.op_type == "Reshape" else ""
 
 
-def _not_found(said: Metadata, source: Path) -> ModelError:
+def _not_found(metadata: Metadata, source: Path) -> ModelError:
     return ModelError(
         f"{source / NETWORK}: its confidence maps are not found; it was tried with "
-        f"exports of SLEAP-NN 0.3.5, and this is of {said.sleap_nn_version}"
+        f"exports of SLEAP-NN 0.3.5, and this is of {metadata.sleap_nn_version}"
     )
 
 
 def _top_down(
-    network: Any, said: Metadata, source: Path, animals: int
+    network: Any, metadata: Metadata, source: Path, animals: int
 ) -> dict[str, Any]:
     """Take the first animals, whose middles are the surest."""
     onnx = onnx_package()
     most = max(1, animals)
-    if most > (said.max_instances or most):
+    if most > (metadata.max_instances or most):
         raise ModelError(
-            f"{source}: the network was exported for {said.max_instances} animals; export "
+            f"{source}: the network was exported for {metadata.max_instances} animals; export "
             f"it with --max-instances {most}"
         )
     first = onnx.numpy_helper.from_array(np.arange(most), "first_animals")
@@ -310,9 +316,9 @@ def _output(name: str, *shape: str) -> Any:
 
 
 def _unknown(
-    network: Any, said: Metadata, source: Path, animals: int
+    network: Any, metadata: Metadata, source: Path, animals: int
 ) -> dict[str, Any]:
-    kind = said.model_type
+    kind = metadata.model_type
     advice = f"{', '.join(_KINDS)} can"
     if kind == "centroid":
         advice = (
@@ -339,10 +345,10 @@ _KINDS: dict[str, Callable[[Any, Metadata, Path, int], dict[str, Any]]] = {
 _OF_SEVERAL = ("topdown", "bottomup")
 
 
-def _size(network: Any, said: Metadata, source: Path) -> tuple[int, int]:
+def _size(network: Any, metadata: Metadata, source: Path) -> tuple[int, int]:
     """Return width and height that the network has; ModelError when it takes any."""
-    if said.model_type == "centered_instance" and said.crop_size:
-        return said.crop_size[1], said.crop_size[0]
+    if metadata.model_type == "centered_instance" and metadata.crop_size:
+        return metadata.crop_size[1], metadata.crop_size[0]
     sides = network.graph.input[0].type.tensor_type.shape.dim[2:4]
     height, width = (int(side.dim_value) for side in sides)
     if not (height and width):

@@ -47,10 +47,10 @@ class Metadata(pydantic.BaseModel):
 
 
 def read_metadata(source: Path) -> Metadata:
-    """Return what the folder says; ModelError says what is wrong with it."""
+    """Return the metadata of an export; ModelError: they are missing or damaged."""
     file = source / METADATA
     try:
-        said = Metadata.model_validate_json(file.read_bytes())
+        metadata = Metadata.model_validate_json(file.read_bytes())
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror}") from error
     except pydantic.ValidationError as error:
@@ -59,10 +59,12 @@ def read_metadata(source: Path) -> Metadata:
         where = f"{place}: " if place else ""
         raise ModelError(f"{file} is damaged: {where}{fault['msg']}") from error
     if any(
-        not 0 <= end < len(said.node_names) for edge in said.edge_inds for end in edge
+        not 0 <= end < len(metadata.node_names)
+        for edge in metadata.edge_inds
+        for end in edge
     ):
         raise ModelError(f"{file} is damaged: an edge ends at an unknown body part")
-    return said
+    return metadata
 
 
 def size_limit(source: Path) -> tuple[int, int] | None:
@@ -72,21 +74,21 @@ def size_limit(source: Path) -> tuple[int, int] | None:
     file = source / CONFIG_OF_CENTROID
     try:
         text = (file if file.is_file() else source / CONFIG).read_text("utf-8")
-        words = yaml.safe_load(text)["data_config"]
-        said = words["preprocessing"]
-        return int(said["max_height"]), int(said["max_width"])
+        config = yaml.safe_load(text)["data_config"]
+        preprocessing = config["preprocessing"]
+        return int(preprocessing["max_height"]), int(preprocessing["max_width"])
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
         return None
 
 
 def configured(source: Path, *keys: str) -> float | None:
-    """Return a number that the training configuration says of the model; None: none."""
+    """Return a number of the model in the training configuration; None: it has none."""
     import yaml
 
     try:
-        words = yaml.safe_load((source / CONFIG).read_text("utf-8"))["model_config"]
+        value = yaml.safe_load((source / CONFIG).read_text("utf-8"))["model_config"]
         for key in keys:
-            words = words[key]
-        return float(words)
+            value = value[key]
+        return float(value)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
         return None

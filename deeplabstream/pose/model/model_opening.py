@@ -52,13 +52,13 @@ def open_estimator(
     poses agree with the reference. ModelError gives the reason when it cannot be
     opened.
     """
-    words = str(name).strip()
-    if words.split(":")[0] == "stand-in":
-        return _stand_in(words)
-    folder = find_model(words)
+    network = str(name).strip()
+    if network.split(":")[0] == "stand-in":
+        return _stand_in(network)
+    folder = find_model(network)
     if several := members(folder):
         networks = [
-            open_estimator(each, runtime, threads, tolerance_px) for each in several
+            open_estimator(member, runtime, threads, tolerance_px) for member in several
         ]
         return Ensemble(networks, folder)
     model = load_model_folder(folder)
@@ -135,16 +135,17 @@ def open_live_crop(
 
 def outdated(name: str | Path) -> list[str]:
     """Return one sentence for each network of a folder that must be imported again."""
-    words = split_model(str(name).strip())[1]
-    if not words or words.split(":")[0] == "stand-in":
+    network = split_model(str(name).strip())[1]
+    if not network or network.split(":")[0] == "stand-in":
         return []
-    folder = find_model(words)
+    folder = find_model(network)
     folders = [*(members(folder) or [folder])]
-    folders += [each / DETECTOR for each in folders]
+    folders += [member / DETECTOR for member in folders]
     return [
-        said
-        for each in folders
-        if (each / DESCRIPTION).is_file() and (said := load_model_folder(each).outdated)
+        remark
+        for member in folders
+        if (member / DESCRIPTION).is_file()
+        and (remark := load_model_folder(member).outdated)
     ]
 
 
@@ -172,8 +173,8 @@ def known_models() -> list[str]:
     return sorted({file.parent.name for file in files})
 
 
-def _stand_in(words: str) -> PlaceholderNetwork:
-    _, _, numbers = words.partition(":")
+def _stand_in(network: str) -> PlaceholderNetwork:
+    _, _, numbers = network.partition(":")
     milliseconds, _, animals = numbers.partition(":")
     try:
         taken_ms, count = float(milliseconds or 0), int(animals or 1)
@@ -181,7 +182,7 @@ def _stand_in(words: str) -> PlaceholderNetwork:
         taken_ms, count = -1.0, 0
     if not (0 <= taken_ms <= 10_000 and 1 <= count <= 8):
         raise ModelError(
-            f"{words!r}: expected milliseconds from 0 to 10000, as in stand-in:10, and "
+            f"{network!r}: expected milliseconds from 0 to 10000, as in stand-in:10, and "
             "perhaps animals from 1 to 8, as in stand-in:10:2"
         )
     return PlaceholderNetwork(taken_ms / 1000, count)

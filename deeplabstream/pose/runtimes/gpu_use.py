@@ -80,19 +80,19 @@ def _reasons(
         yield _HINT
         return
     measured = _measured(model, threads, tolerance_px)
-    told = {name: measured[name] for name in GPU_RUNTIMES if name in measured}
-    if not told:
+    rows = {name: measured[name] for name in GPU_RUNTIMES if name in measured}
+    if not rows:
         yield f"the runtimes could not be measured; {_HINT}"
         return
     chosen = _ms(measured.get(known or "cpu", {}))
-    for name, row in told.items():
+    for name, row in rows.items():
         if row.get("problem"):
             yield f"{name}: {row['problem']}"
         elif not row.get("accepted"):
             yield f"{name}: its poses differ by more than TOLERANCE_PX"
         else:
             yield f"{name} takes {_ms(row)} and {known or 'cpu'} {chosen}"
-    if any(row.get("problem") for row in told.values()):
+    if any(row.get("problem") for row in rows.values()):
         yield _HINT
 
 

@@ -60,7 +60,7 @@ def rewritten_for_onnx_runtime(network: Path, sha256: str) -> Path:
 def rewrite_onnx(onnx: Any, model: Any) -> bool:
     """Rewrite the first operations of an ONNX model; return whether they were known."""
     graph = model.graph
-    weights = {each.name: each for each in graph.initializer}
+    weights = {node.name: node for node in graph.initializer}
     weights |= {
         node.output[0]: node.attribute[0].t
         for node in graph.node
@@ -80,11 +80,11 @@ def rewrite_onnx(onnx: Any, model: Any) -> bool:
     )
     if not (_by_channel(mean) and _by_channel(deviation)):
         return False
-    opset = max(each.version for each in model.opset_import if not each.domain)
+    opset = max(node.version for node in model.opset_import if not node.domain)
     if mean.size == deviation.size == 1 and mean == np.uint8(mean) and opset >= 10:
-        told = _add(onnx, graph, np.float32(1 / deviation.item()), "deviation")
+        scaled = _add(onnx, graph, np.float32(1 / deviation.item()), "deviation")
         zero = _add(onnx, graph, np.uint8(mean.item()), "mean")
-        given = [transpose.output[0], told, zero]
+        given = [transpose.output[0], scaled, zero]
         node = onnx.helper.make_node("DequantizeLinear", given, [divide.output[0]])
         cast.CopyFrom(node)
         graph.node.remove(subtract)
@@ -158,11 +158,11 @@ def _openvino_chain(model: Any) -> list[Any]:
         if node.get_type_name() != kind:
             return []
         chain.append(node)
-    constants = [each.input_value(1).get_node() for each in (chain[0], *chain[2:4])]
+    constants = [node.input_value(1).get_node() for node in (chain[0], *chain[2:4])]
     kind = chain[1].get_output_element_type(0).get_type_name()
     if kind != "f32" or any(x.get_type_name() != "Constant" for x in constants):
         return []
-    order, *normalisation = (each.data for each in constants)
+    order, *normalisation = (node.data for node in constants)
     if [*order] != _TO_PLANES or not all(map(_by_channel, normalisation)):
         return []
     return chain

@@ -123,15 +123,15 @@ class OnnxNetwork:
     ) -> NDArray[np.float32]:
         if images.shape not in self._bound:
             ort = package("onnxruntime", ONNX_RUNTIME)
-            there = ort.OrtValue.ortvalue_from_shape_and_type(
+            buffer = ort.OrtValue.ortvalue_from_shape_and_type(
                 list(images.shape), np.uint8, self._gpu_device, 0
             )
             binding = session.io_binding()
-            binding.bind_ortvalue_input("images", there)
+            binding.bind_ortvalue_input("images", buffer)
             binding.bind_output(self._output, "cpu")
-            self._bound[images.shape] = there, binding
-        there, binding = self._bound[images.shape]
-        there.update_inplace(images)
+            self._bound[images.shape] = buffer, binding
+        buffer, binding = self._bound[images.shape]
+        buffer.update_inplace(images)
         session.run_with_iobinding(binding)
         return np.asarray(binding.get_outputs()[0].numpy(), np.float32)
 
@@ -267,14 +267,14 @@ def nvidia_gpu_name() -> str:
     count, first = ctypes.c_int(0), ctypes.c_int(0)
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return ""
-    said = ctypes.create_string_buffer(100)
+    name_buffer = ctypes.create_string_buffer(100)
     if not count.value or driver.cuDeviceGet(ctypes.byref(first), 0):
         return ""
-    driver.cuDeviceGetName(said, len(said), first)
-    return said.value.decode(errors="replace") or "a GPU without a name"
+    driver.cuDeviceGetName(name_buffer, len(name_buffer), first)
+    return name_buffer.value.decode(errors="replace") or "a GPU without a name"
 
 
-def _told(inputs: Sequence[tuple[str, str, Sequence[object]]]) -> str:
+def _signature(inputs: Sequence[tuple[str, str, Sequence[object]]]) -> str:
     """Return a description of a network's inputs."""
     return " and ".join(
         f"{name} ({kind}) of {' × '.join(map(str, shape))}"
@@ -289,7 +289,7 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
     if inputs != expected:
         raise ModelError(
             f"{model.network} does not take the images that model.json describes: it takes "
-            f"{_told(inputs)} instead of {_told(expected)}"
+            f"{_signature(inputs)} instead of {_signature(expected)}"
         )
     given = tuple(session.get_outputs()[0].shape)[1:]
     if given not in model.output_shapes:
@@ -322,8 +322,8 @@ def layers(network: Path) -> str:
     for part in (*model.graph.node, *model.graph.input, *model.graph.output):
         digest.update(part.SerializeToString(deterministic=True))
     for weights in model.graph.initializer:
-        words = weights.name, weights.data_type, list(weights.dims)
-        digest.update(repr(words).encode())
+        header = weights.name, weights.data_type, list(weights.dims)
+        digest.update(repr(header).encode())
     return digest.hexdigest()
 
 

@@ -98,7 +98,7 @@ class _Compiled:
         """Let the next call read these images, where they are.
 
         OpenVINO gets their address and no reference: a camera's shared memory can be
-        closed afterwards, and that it is not writeable is no obstacle.
+        closed afterwards, and need not be writeable.
         """
         if not images.flags.c_contiguous:
             raise ValueError("expected images without gaps in memory")

@@ -69,7 +69,7 @@ def quantise(
             network = OnnxNetwork(model, "cpu", 0, file)
             difference = compare(model, reference, outputs(network, unseen))
             found[-1] = (Trial(method, difference), file)
-        found.sort(key=lambda each: _cost(each[0].difference))
+        found.sort(key=lambda measured: _cost(measured[0].difference))
         best, file = found[0]
         if not best.difference.within(tolerance_px, own_images=True):
             raise ModelError(_why_not(best, tolerance_px))
@@ -93,7 +93,7 @@ def quantise(
     return [trial for trial, _ in found]
 
 
-def told(trial: Trial) -> str:
+def describe_trial(trial: Trial) -> str:
     """Return a trial in words."""
     far = trial.difference
     return (
@@ -118,7 +118,7 @@ def _why_not(best: Trial, tolerance_px: float) -> str:
             "more and more varied images may help, and a network that is surer of its "
             "points: longer training, another threshold in model.json"
         )
-    return f"with 8 bits {why}: {told(best)}; {allowed}; {helps}"
+    return f"with 8 bits {why}: {describe_trial(best)}; {allowed}; {helps}"
 
 
 def _cost(far: Difference) -> tuple[float, float]:
@@ -157,7 +157,7 @@ def _quantise(
                 Reader(),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
-                # Weights of 7 bits: without VNNI, processors add two products in 16
+                # Weights of 7 bits: without VNNI, CPUs add two products in 16
                 # bits, which larger weights exceed, and points move by a pixel.
                 reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8,

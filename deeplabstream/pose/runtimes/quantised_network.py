@@ -34,9 +34,9 @@ class Quantised:
     """Share of points that one of the two networks finds and the other does not."""
 
 
-def save_quantised(model: ModelFolder, words: Quantised) -> None:
+def save_quantised(model: ModelFolder, record: Quantised) -> None:
     """Write `int8.json`."""
-    text = json.dumps(asdict(words), indent=2) + "\n"
+    text = json.dumps(asdict(record), indent=2) + "\n"
     (model.path / DESCRIPTION).write_text(text, "utf-8")
 
 
@@ -48,8 +48,8 @@ def check_quantised(model: ModelFolder) -> Path:
             f"{model.path} has no {INT8}: python utils/QuantiseNetwork.py makes it"
         )
     try:
-        words = json.loads((model.path / DESCRIPTION).read_text("utf-8"))
-        whose, digest = words["of_sha256"], words["sha256"]
+        record = json.loads((model.path / DESCRIPTION).read_text("utf-8"))
+        whose, digest = record["of_sha256"], record["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{model.path / DESCRIPTION} is missing or damaged: "

@@ -80,16 +80,16 @@ def _marks(model: ModelFolder) -> list[Path]:
 
 
 def _circumstances(threads: int, tolerance_px: float) -> list[str]:
-    words = [f"threads {threads}", f"tolerance {tolerance_px:g}"]
-    words += [platform.processor() or platform.machine(), _processor()]
-    words += [f"{os.cpu_count()} cores", platform.system()]
-    words += [name] if (name := nvidia_gpu_name()) else []
+    parts = [f"threads {threads}", f"tolerance {tolerance_px:g}"]
+    parts += [platform.processor() or platform.machine(), _processor()]
+    parts += [f"{os.cpu_count()} cores", platform.system()]
+    parts += [name] if (name := nvidia_gpu_name()) else []
     for package in _COMPUTE_PACKAGES:
         try:
-            words.append(f"{package} {version(package)}")
+            parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    return words
+    return parts
 
 
 def _processor() -> str:
@@ -114,7 +114,7 @@ SECONDS = 0.4
 """Seconds of measurement for each runtime, at least three calls."""
 PATIENCE_S = 120.0
 """Seconds until the first measurement must be done; else the reference is taken."""
-_SLOW = ("tensorrt",)  # to load, by minutes: only when somebody waits for it
+_SLOW = ("tensorrt",)  # to load, by minutes: only on request
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +196,10 @@ def _open_by_architecture(
 
 def _measure_in_child(model: ModelFolder, threads: int, tolerance_px: float) -> None:
     """Measure in another process and store the result; on failure nothing is stored."""
-    words = [str(model.path.resolve()), str(threads), repr(tolerance_px)]
+    parts = [str(model.path.resolve()), str(threads), repr(tolerance_px)]
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(
-            [sys.executable, "-m", __name__, *words],
+            [sys.executable, "-m", __name__, *parts],
             cwd=PACKAGE.parent,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -223,14 +223,14 @@ def measure(
     many steps of how many are done.
     """
     images, own = images_of(model)
-    wanted = [name for name in runtimes if name != REFERENCE]
+    candidates = [name for name in runtimes if name != REFERENCE]
     if not patient:
-        wanted = [name for name in wanted if name not in _SLOW]
+        candidates = [name for name in candidates if name not in _SLOW]
     rows: dict[str, RuntimeMeasurement] = {}
     networks: dict[str, Network] = {}
     reference: NDArray[np.float32] | None = None
-    steps = (1 + _ROUNDS) * (1 + len(wanted))
-    for done, name in enumerate([REFERENCE, *wanted]):
+    steps = (1 + _ROUNDS) * (1 + len(candidates))
+    for done, name in enumerate([REFERENCE, *candidates]):
         watch(done, steps)
         began = time.perf_counter()
         try:

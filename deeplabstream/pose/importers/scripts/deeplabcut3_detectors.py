@@ -36,8 +36,8 @@ def take_over(config, options, folder, weights):
     from deeplabcut import __version__
     from deeplabcut.pose_estimation_pytorch.models.detectors import DETECTORS
 
-    said = dict(config["detector"]["model"]) | {"pretrained": False}
-    detector = DETECTORS.build(said)
+    model_config = dict(config["detector"]["model"]) | {"pretrained": False}
+    detector = DETECTORS.build(model_config)
     detector.load_state_dict(weights)
     detector.eval()
     if kind == "FasterRCNN":
@@ -61,7 +61,7 @@ def take_over(config, options, folder, weights):
     new_folder(folder)
     export(module, width, height, ["points", "confidences"], folder)
     most = options.animals
-    words = {
+    description = {
         "bodyparts": CORNERS,
         "input": {"layout": "NCHW", "width": width, "height": height}
         | normalisation(config["detector"]["data"])
@@ -82,7 +82,7 @@ def take_over(config, options, folder, weights):
             else f"{name} finds nothing in synthetic frames, so it can't be compared: name a "
             "--video of such animals"
         )
-    save(folder, words, (frames, *boxes))
+    save(folder, description, (frames, *boxes))
 
 
 def _of_size(frames, width, height):
@@ -96,12 +96,12 @@ def _of_size(frames, width, height):
 
 def normalisation(data):
     """Return what is done to pixels, 0 to 255, before the network."""
-    said = data["inference"]
+    inference = data["inference"]
     colour = str(data.get("colormode", "RGB"))
-    if said.get("normalize_images", True):
+    if inference.get("normalize_images", True):
         mean, std = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]) * 255
         return {"colour": colour, "mean": mean.tolist(), "std": std.tolist()}
-    scale = 255.0 if said.get("scale_to_unit_range") else 1.0
+    scale = 255.0 if inference.get("scale_to_unit_range") else 1.0
     return {"colour": colour, "mean": [0.0], "std": [scale]}
 
 
@@ -110,7 +110,7 @@ def _weights(source, trust):
     folder = source if source.is_dir() else source.parent
     found = sorted(folder.glob("snapshot-detector-*.pt"))
     file = found[-1] if found else source
-    best = [each for each in found if "best" in each.name]
+    best = [path for path in found if "best" in path.name]
     file = best[-1] if best else file
     if not file.is_file():
         return None
@@ -199,10 +199,10 @@ def _their_boxes(config, weights, frames, most):
         found = runner.inference(rgb)
     points = np.full((len(rgb), most, 2, 2), np.nan)
     sure = np.zeros((len(rgb), most, 2))
-    for place, each in enumerate(found):
+    for place, boxes_found in enumerate(found):
         for box, (x, y, width, height) in enumerate(
-            np.reshape(each["bboxes"], (-1, 4))
+            np.reshape(boxes_found["bboxes"], (-1, 4))
         ):
             points[place, box] = (x, y), (x + width, y + height)
-            sure[place, box] = each["bbox_scores"][box]
+            sure[place, box] = boxes_found["bbox_scores"][box]
     return (points, sure) if most > 1 else (points[:, 0], sure[:, 0])

@@ -71,7 +71,7 @@ class Boxes(torch.nn.Module):
     def forward(self, images):
         """Return the corners and the scores of images."""
         features = self.network.backbone(self._prepared(images))
-        proposals, there = self._proposed(list(features.values()))
+        proposals, proposed = self._proposed(list(features.values()))
         heads = self.network.roi_heads
         count = proposals.shape[1]
         found = self._pooled(features, proposals)
@@ -80,7 +80,7 @@ class Boxes(torch.nn.Module):
         boxes = heads.box_coder.decode_single(moved, flat).reshape(-1, count, 2, 4)
         boxes = self._clipped(boxes[:, :, 1])
         scores = logits.softmax(-1).reshape(-1, count, 2)[:, :, 1]
-        kept = (scores > heads.score_thresh) & there & _is_large(boxes, 1e-2)
+        kept = (scores > heads.score_thresh) & proposed & _is_large(boxes, 1e-2)
         scores = torch.where(kept, scores, torch.zeros_like(scores))
         if self.most > 1:
             scores = scores * suppressed(boxes, scores, heads.nms_thresh)
@@ -104,14 +104,17 @@ class Boxes(torch.nn.Module):
         """Return proposals (n, box, 4), and which of them count (n, box)."""
         rpn = self.network.rpn
         scores, moved = rpn.head(maps)
-        counts = [each.shape[1] * each.shape[2] * each.shape[3] for each in scores]
+        counts = [
+            maps_of_level.shape[1] * maps_of_level.shape[2] * maps_of_level.shape[3]
+            for maps_of_level in scores
+        ]
         starts = [sum(counts[:level]) for level in range(len(counts))]
         tops, probabilities, levels = [], [], []
-        for level, (each, by, count, start) in enumerate(
+        for level, (maps_of_level, by, count, start) in enumerate(
             zip(scores, moved, counts, starts, strict=True)
         ):
-            logits = each.permute(0, 2, 3, 1).reshape(-1, count)
-            own = by.reshape(-1, each.shape[1], 4, *each.shape[2:])
+            logits = maps_of_level.permute(0, 2, 3, 1).reshape(-1, count)
+            own = by.reshape(-1, maps_of_level.shape[1], 4, *maps_of_level.shape[2:])
             own = own.permute(0, 3, 4, 1, 2).reshape(-1, count, 4)
             best, place = logits.topk(min(rpn.pre_nms_top_n(), count), dim=1)
             own = own.gather(1, place[..., None].expand(-1, -1, 4))
@@ -192,9 +195,9 @@ class _Suppressed(torch.autograd.Function):
         kept = torch.zeros_like(scores)
         for image, kinds in enumerate(scores):
             for kind, own in enumerate(kinds):
-                there = own.gt(0).nonzero()[:, 0]
-                left = nms(boxes[image, there], own[there], share)
-                kept[image, kind, there[left]] = 1
+                candidates = own.gt(0).nonzero()[:, 0]
+                left = nms(boxes[image, candidates], own[candidates], share)
+                kept[image, kind, candidates[left]] = 1
         return kept
 
     @staticmethod

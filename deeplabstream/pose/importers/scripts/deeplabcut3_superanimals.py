@@ -56,10 +56,10 @@ def opened(dataset, options):
 
     files = files_of(options.source, dataset) if options.source.exists() else None
     offered = _offered(dataset) if files is None else [*files]
-    wanted = options.pose
-    if options.source.is_file() and not wanted:
-        wanted = options.source.stem.removeprefix(f"{dataset}_")
-    pose = chosen(wanted, offered, POSE, "pose network")
+    requested = options.pose
+    if options.source.is_file() and not requested:
+        requested = options.source.stem.removeprefix(f"{dataset}_")
+    pose = chosen(requested, offered, POSE, "pose network")
     if pose is None:
         sys.exit(f"{options.source} has no pose network of {dataset}, only a detector")
     detector = chosen(options.detector, offered, DETECTOR, "detector")
@@ -78,16 +78,16 @@ def opened(dataset, options):
     return (config, *found[0]), found[1] if detector else None
 
 
-def chosen(wanted, offered, usual, what):
-    """Return the network that is wanted, or the usual one, or the first; None: none."""
+def chosen(requested, offered, usual, what):
+    """Return the requested network, or the usual one, or the first; None: none."""
     finds = what == "detector"
     own = [name for name in offered if name.startswith(_DETECTORS) == finds]
-    if wanted and wanted not in own:
+    if requested and requested not in own:
         sys.exit(
-            f"--{'detector' if finds else 'pose'} {wanted}: there is no such {what}; "
+            f"--{'detector' if finds else 'pose'} {requested}: there is no such {what}; "
             f"there are {', '.join(own) or 'none'}"
         )
-    return wanted or (usual if usual in own else next(iter(own), None))
+    return requested or (usual if usual in own else next(iter(own), None))
 
 
 def _offered(dataset):

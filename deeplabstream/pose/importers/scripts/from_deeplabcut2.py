@@ -32,7 +32,7 @@ def main():
         "--output", type=Path, required=True, help="the folder to write"
     )
     options = parser.parse_args()
-    graph, said, name = _read(options.source)
+    graph, config, name = _read(options.source)
     width, height = size_of(options.size, 32)
     given = _only(graph, lambda node: node.op == "Placeholder", "input")
     scores = _only(graph, lambda node: node.name.endswith(SCORES), "scores")
@@ -49,9 +49,9 @@ def main():
         opset=13,
         output_path=str(folder / "network.onnx"),
     )
-    stride, scale = 8.0, float(said.get("locref_stdev", 7.2801))
-    words = {
-        "bodyparts": [str(part) for part in said["all_joints_names"]],
+    stride, scale = 8.0, float(config.get("locref_stdev", 7.2801))
+    description = {
+        "bodyparts": [str(part) for part in config["all_joints_names"]],
         "input": {
             "layout": "NHWC",
             "width": width,
@@ -72,12 +72,12 @@ def main():
         },
         "threshold": 0.6,
         "pictures": "own" if options.video else "drawn",
-        "source": f"DeepLabCut 2, {said.get('net_type', '')}, {name}",
+        "source": f"DeepLabCut 2, {config.get('net_type', '')}, {name}",
     }
     maps = _run(graph, given, (scores, offsets), frames)
-    found = [_poses(*each, stride, scale) for each in maps]
-    points, sure = (np.concatenate(each) for each in zip(*found, strict=True))
-    save(folder, words, (frames, points, sure))
+    found = [_poses(*values, stride, scale) for values in maps]
+    points, sure = (np.concatenate(values) for values in zip(*found, strict=True))
+    save(folder, description, (frames, points, sure))
     return 0
 
 
@@ -94,15 +94,15 @@ def _read(folder):
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(found[0].read_bytes())
     with (folder / "pose_cfg.yaml").open(encoding="utf-8") as stream:
-        said = yaml.safe_load(stream)
-    if not said.get("location_refinement", True):
+        config = yaml.safe_load(stream)
+    if not config.get("location_refinement", True):
         sys.exit(f"{folder}: without location_refinement it can't be taken over")
-    return graph, said, found[0].name
+    return graph, config, found[0].name
 
 
-def _only(graph, wanted, what):
-    """Return the tensor of the one operation that is wanted."""
-    found = [node.name for node in graph.node if wanted(node)]
+def _only(graph, matches, what):
+    """Return the tensor of the only matching operation."""
+    found = [node.name for node in graph.node if matches(node)]
     if len(found) != 1:
         sys.exit(
             f"the graph has {len(found)} operations that may be its {what}: {found}"

@@ -80,7 +80,7 @@ def main():
         detectors.take_over(config, options, folder / "detector", detector)
     with _plain_enlarging(), centres.plain_deforming():
         export(module, width, height, outputs, folder, any_size="centres" in how)
-    words = {
+    description = {
         "bodyparts": names,
         "input": {"layout": "NCHW", "width": width, "height": height}
         | normalisation(config["data"])
@@ -93,7 +93,7 @@ def main():
         "licence": licence,
     }
     most = getattr(head.predictor, "num_animals", None) or 1
-    save(folder, words, (frames, *_their_poses(config, weights, frames, most)))
+    save(folder, description, (frames, *_their_poses(config, weights, frames, most)))
     return 0
 
 
@@ -164,12 +164,14 @@ def _read(source, trust):
         return content["config"], content["pose"], file.name
     import yaml
 
-    said = file.parent / "pytorch_config.yaml"
-    if not said.is_file():
-        sys.exit(f"{file}: beside it there is no {said.name}, which says what it is")
+    config_file = file.parent / "pytorch_config.yaml"
+    if not config_file.is_file():
+        sys.exit(
+            f"{file}: beside it there is no {config_file.name}, which says what it is"
+        )
     if "model" not in content:
         sys.exit(f"{file} is not a snapshot of DeepLabCut 3")
-    with said.open(encoding="utf-8") as stream:
+    with config_file.open(encoding="utf-8") as stream:
         return yaml.safe_load(stream), content["model"], file.name
 
 
@@ -190,14 +192,14 @@ def _word(value):
     return str(getattr(value, "value", value))
 
 
-def _size(config, words):
+def _size(config, size):
     """Return width and height of the network's input."""
     if _top_down(config):
         crop = config["data"]["inference"].get("top_down_crop") or {}
         return int(crop.get("width", 256)), int(crop.get("height", 256))
-    if not words:
+    if not size:
         sys.exit("--size WIDTHxHEIGHT is needed: of the images that are analysed")
-    return size_of(words, 32)
+    return size_of(size, 32)
 
 
 def _reading(predictor, model, stride, names):
@@ -337,7 +339,7 @@ def _their_poses(config, weights, frames, most):
     rgb = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
     if _top_down(config):
         whole = [(0.0, 0.0, float(one.shape[1]), float(one.shape[0])) for one in rgb]
-        boxes = [{"bboxes": np.array([each])} for each in whole]
+        boxes = [{"bboxes": np.array([box])} for box in whole]
         rgb = list(zip(rgb, boxes, strict=True))
     with tempfile.TemporaryDirectory() as folder:
         snapshot = Path(folder) / "snapshot.pt"
@@ -345,7 +347,7 @@ def _their_poses(config, weights, frames, most):
         runner = get_pose_inference_runner(
             config, snapshot, device="cpu", max_individuals=most
         )
-        found = np.stack([each["bodyparts"] for each in runner.inference(rgb)])
+        found = np.stack([pose["bodyparts"] for pose in runner.inference(rgb)])
     points, sure = found[..., :2], found[..., 2]
     unseen = ~(sure > 0)
     points[unseen], sure[unseen] = np.nan, 0

@@ -45,7 +45,7 @@ def main():
     frames = frames_of(options.video, other_sizes(width, height))
     folder = new_folder(options.output)
     export(module, width, height, ["out"], folder)
-    words = {
+    description = {
         "bodyparts": [str(name) for name in config.data.keypoint_names],
         "input": {
             "layout": "NCHW",
@@ -68,12 +68,12 @@ def main():
     else:
         found = _their_poses(options.source, frames)
     if kind == "heatmap_mhcrnn":
-        frames_there = following(options.video, (width, height))
+        clip = following(options.video, (width, height))
         inner = new_folder(folder / "context")
         export(_Context(tracker), width, height, ["out"], inner)
-        theirs = _their_poses_in_context(tracker, frames_there, (height, width))
-        save(inner, words | {"frames": 5}, (frames_there, *theirs))
-    save(folder, words, (frames, *found))
+        theirs = _their_poses_in_context(tracker, clip, (height, width))
+        save(inner, description | {"frames": 5}, (clip, *theirs))
+    save(folder, description, (frames, *found))
     return 0
 
 
@@ -154,7 +154,9 @@ def _their_poses_in_context(tracker, frames, size):
     box = full_frame_bbox(*frames[0].shape[:2], len(frames), "cpu")
     batch = {"frames": x, "bbox": box, "is_multiview": False}
     with torch.no_grad():
-        places, sure = (each.numpy() for each in tracker.predict_step(batch, 0))
+        places, sure = (
+            prediction.numpy() for prediction in tracker.predict_step(batch, 0)
+        )
     missing = len(frames) - len(places)
     if missing:  # as its PredictionHandler does
         at = np.clip(np.arange(len(frames)) - missing // 2, 0, len(places) - 1)
@@ -177,8 +179,8 @@ def _their_poses(source, frames):
     found = [
         model.predict_frame(np.ascontiguousarray(frame[..., ::-1])) for frame in frames
     ]
-    points = np.stack([each["keypoints"] for each in found])
-    return points, np.stack([each["confidence"] for each in found])
+    points = np.stack([prediction["keypoints"] for prediction in found])
+    return points, np.stack([prediction["confidence"] for prediction in found])
 
 
 def _their_poses_without_context(tracker, module, frames, size):

@@ -37,20 +37,20 @@ def main():
         sys.exit(
             f"{options.exported} is not what sleap-nn export wrote: no {metadata.name}"
         )
-    said = json.loads(metadata.read_text("utf-8"))
-    if said["model_type"] == "centered_instance":
+    exported = json.loads(metadata.read_text("utf-8"))
+    if exported["model_type"] == "centered_instance":
         sys.exit(
             "a network of cropped windows can't analyse whole frames: export it with a "
             "centroid network"
         )
-    most = options.animals or said.get("max_instances") or 1
-    most = 1 if said["model_type"] == "single_instance" else most
+    most = options.animals or exported.get("max_instances") or 1
+    most = 1 if exported["model_type"] == "single_instance" else most
     sizes = size_of(options.size)
     known = _limit(options.models[0])
     frames = frames_of(
         options.video, other_sizes(*sizes) if known else native_sizes(*sizes)
     )
-    found = _their_poses(options.models, frames, len(said["node_names"]), most)
+    found = _their_poses(options.models, frames, len(exported["node_names"]), most)
     save_reference(options.exported, frames, *found)
     where = f'"{options.exported}" --output models/NAME'
     print(f"now, where DeepLabStream is: python utils/ImportModel.py {where}")
@@ -60,8 +60,10 @@ def _limit(model):
     """Return whether frames are brought to one size."""
     from omegaconf import OmegaConf
 
-    said = OmegaConf.load(model / "training_config.yaml").data_config.preprocessing
-    return said.max_height is not None
+    preprocessing = OmegaConf.load(
+        model / "training_config.yaml"
+    ).data_config.preprocessing
+    return preprocessing.max_height is not None
 
 
 def _their_poses(models, frames, parts, most):
@@ -69,7 +71,7 @@ def _their_poses(models, frames, parts, most):
     from sleap_nn.inference.predictor import Predictor
 
     how = {"max_instances": most} if most > 1 else {}
-    predictor = Predictor.from_model_paths([str(each) for each in models], **how)
+    predictor = Predictor.from_model_paths([str(path) for path in models], **how)
     points = np.full((len(frames), most, parts, 2), np.nan, np.float32)
     scores = np.zeros((len(frames), most, parts), np.float32)
     for place, frame in enumerate(frames):

@@ -1,6 +1,6 @@
 """The folder that every script here writes, and that utils/ImportModel.py takes.
 
-`network.onnx`, `description.json` (what the network wants and gives) and `reference.npz`:
+`network.onnx`, `description.json` (inputs and outputs of the network) and `reference.npz`:
 frames of several sizes, (height, width, 3), BGR, and where the program that trained the
 network sees the body parts in them, in their pixels. It needs numpy alone, and OpenCV for
 frames of a video.
@@ -28,13 +28,13 @@ def frames_of(video, sizes):
 
     capture = cv2.VideoCapture(str(video))
     total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    wanted = set(np.linspace(0, max(0, total - 1), COUNT).astype(int).tolist())
+    selected = set(np.linspace(0, max(0, total - 1), COUNT).astype(int).tolist())
     frames, index = [], 0
-    while index <= max(wanted):
-        there, frame = capture.read()  # one after the other: seeking may miss
-        if not there:
+    while index <= max(selected):
+        success, frame = capture.read()  # one after the other: seeking may miss
+        if not success:
             break
-        if index in wanted:
+        if index in selected:
             frames.append(_part(frame, len(frames) % 3))
         index += 1
     if not frames:
@@ -50,7 +50,7 @@ def following(video, size):
 
     capture = cv2.VideoCapture(str(video))
     frames = [capture.read() for _ in range(COUNT)]
-    if not all(there for there, _ in frames):
+    if not all(success for success, _ in frames):
         raise SystemExit(f"{video}: it needs {COUNT} frames or more")
     return [frame for _, frame in frames]
 
@@ -81,15 +81,17 @@ def native_sizes(width, height):
     return [(width, height), (shorter[0], height), (width, shorter[1])]
 
 
-def save(folder, words, reference):
+def save(folder, description, reference):
     """Write the reference (frames, points and confidences), and the description.
 
     The description comes last: a folder that has one is whole.
     """
     save_reference(folder, *reference)
-    (folder / "description.json").write_text(json.dumps(words, indent=2), "utf-8")
-    if words.get("left_out"):
-        print(f"left out, as they are no animal's: {', '.join(words['left_out'])}")
+    (folder / "description.json").write_text(json.dumps(description, indent=2), "utf-8")
+    if description.get("left_out"):
+        print(
+            f"left out, as they are no animal's: {', '.join(description['left_out'])}"
+        )
     print(
         f'now, where DeepLabStream is: python utils/ImportModel.py "{folder}" --output models/NAME'
     )
@@ -135,17 +137,17 @@ def new_folder(path):
     return folder
 
 
-def size_of(words, step=1):
-    """Return width and height of words such as 640x480, in whole steps of pixels."""
-    width, _, height = words.partition("x")
+def size_of(text, step=1):
+    """Return width and height of a text such as 640x480, in whole steps of pixels."""
+    width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise SystemExit(f"--size {words}: expected WIDTHxHEIGHT, as in 640x480")
+        raise SystemExit(f"--size {text}: expected WIDTHxHEIGHT, as in 640x480")
     size = tuple(-(-int(side) // step) * step for side in (width, height))
     if 0 in size:
-        raise SystemExit(f"--size {words}: {step} pixels are the minimum of both sides")
+        raise SystemExit(f"--size {text}: {step} pixels are the minimum of both sides")
     if size != (int(width), int(height)):
         print(
-            f"--size {words} becomes {size[0]}x{size[1]}: both in steps of {step} pixels"
+            f"--size {text} becomes {size[0]}x{size[1]}: both in steps of {step} pixels"
         )
     return size
 
