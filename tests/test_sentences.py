@@ -43,7 +43,7 @@ UNCHECKED_INSIDE = frozenset(
     {
         "deeplabstream/__init__.py", "deeplabstream/api",
         "deeplabstream/cli.py", "deeplabstream/doctor",
-        "deeplabstream/engine", 
+        "deeplabstream/engine",
         "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",
         "deeplabstream/offline",
         "deeplabstream/settings",

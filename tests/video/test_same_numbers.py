@@ -24,7 +24,7 @@ from deeplabstream.offline.pose_drawing import Look
 from deeplabstream.offline.rendering import render
 from deeplabstream.offline.video_inference import PrecomputedEstimator, predict
 from deeplabstream.recording.exporters.labelled_video import _images as exported
-from deeplabstream.training.data.clips import look_at, read_clip
+from deeplabstream.training.data.clips import open_clip_videos, read_clip
 from deeplabstream.video.video_reader import open_video, sample_rows
 from outputs.screen.stimulus_video import StimulusVideo
 from tests.video.numbered import BEGINS_AT, MADE, number_in, one_after_the_other
@@ -82,7 +82,7 @@ def some(count: int) -> list[int]:
 
 
 def training_clips(path: Path, _: Path) -> Numbered:
-    (video,) = look_at([path], 3)
+    (video,) = open_clip_videos([path], 3)
     for start in some(video.frames - 2):
         yield from enumerate(read_clip(video, start, 3), start)
 

@@ -169,7 +169,7 @@ def test_coordinates_are_scaled_to_pixels(tmp_path: Path) -> None:
     assert (pose.confidence == 1).all()
 
 
-@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize("runtime", ["openvino"])
 def test_an_imported_network_runs_everywhere(tmp_path: Path, runtime: str) -> None:
     words = read_description(described(tmp_path / "it.json", heatmaps=HEATMAPS))
     file = network(tmp_path / "it.onnx", {"maps": 2})
@@ -184,7 +184,7 @@ ANIMALS = {"fields": "fields", "edges": [PARTS], "most": 2, "floor": 0.3}
 
 
 @pytest.mark.parametrize("stride", [8, 16])
-@pytest.mark.parametrize("runtime", ["cpu", "openvino", "torch"])
+@pytest.mark.parametrize("runtime", ["cpu", "openvino"])
 def test_fields_of_other_cells_are_the_originals_in_every_runtime(
     tmp_path: Path, runtime: Runtime, stride: int
 ) -> None:
