@@ -110,7 +110,7 @@ class ProgressCallback(Callback):
         self.on_validation(ValidationResult(trainer.global_step, points, error_px))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state for a checkpoint; its keys stand in checkpoints of users."""
+        """Return the state for a checkpoint; files of users have its keys."""
         return {"mean": self.mean_loss}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

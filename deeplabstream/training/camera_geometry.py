@@ -139,7 +139,7 @@ def pairwise(cameras: Sequence[CalibratedCamera], pixels: Tensor) -> Tensor:
 def pairwise_projection_loss(
     cameras: Sequence[CalibratedCamera], pixels: Tensor, space: Tensor
 ) -> Tensor:
-    """Return how far each pair of views puts a point (view, …, 2) from where it is.
+    """Return the mean distance of points triangulated by pairs of views (view, …, 2).
 
     `space` (…, 3) comes from the labels; NaN there, or in a view, is left out.
     """
@@ -156,7 +156,7 @@ def reprojection_heatmap_loss(
     cell: Tensor | float,
     sigma: float,
 ) -> Tensor:
-    """Return the heat map MSE, times cells, of the views' common point seen by each view.
+    """Return the reprojection loss: heat map MSE, times cells, of the triangulated point.
 
     `pixels` (view, n, bodypart, 2) are the network's; the mean of all pairs' points is
     projected into each view and drawn like the targets (view, n, bodypart, h, w), which
@@ -184,7 +184,7 @@ def reprojection_heatmap_loss(
 
 
 def _bend(flat: Tensor, distortion: NDArray[np.float64]) -> Tensor:
-    """Return (…, 2) in the plane at distance 1 as the lens bends them."""
+    """Return distorted (…, 2) in the plane at distance 1."""
     k1, k2, p1, p2, k3 = distortion.tolist()
     x, y = flat[..., 0], flat[..., 1]
     square = x * x + y * y

@@ -265,7 +265,7 @@ def with_imitations(
 def detection(
     own: NDArray[np.float32], others: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return points as a weak detector gives them: some, inexact, some of a neighbour.
+    """Return simulated points of a weak detector: a part, inexact, some of a neighbour.
 
     Parameters
     ----------

@@ -13,12 +13,12 @@ from deeplabstream.training.networks.pose_network import Architecture
 CLIPS = Augmentation(
     rotation_deg=10, scale=(0.8, 1.2), shift=0, mirror=False, light=0.3
 )
-"""How unlabelled clips are changed."""
+"""Augmentation of unlabelled clips."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How a network is trained; frozen, so that a run is what it says."""
+    """Settings of one training run; frozen."""
 
     steps: int = 1500
     batch: int = 8
@@ -35,7 +35,7 @@ class FitSettings:
     """Model folder to start from, instead."""
     loss: Loss = "cross_entropy"
     missing: Literal["absent", "unknown"] = "absent"
-    """What a body part without a label is: not visible, or nothing is known."""
+    """Meaning of a body part without a label: not visible, or unknown."""
     schedule: LearningRateSchedule = field(default_factory=LearningRateSchedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
     least_epoch: int = 1
@@ -43,11 +43,11 @@ class FitSettings:
     log_every: int = 10
     """Steps from one point of the curves to the next."""
     check_epochs: int = 5
-    """Epochs from one look at the held-out images to the next."""
+    """Epochs from one validation to the next."""
     patience: int = 0
-    """Looks without improvement after which training stops; 0: never."""
+    """Early stopping: validations without improvement before training stops; 0: never."""
     least_steps: int = 0
-    """Steps that are made before it may stop so."""
+    """Fewest steps before early stopping."""
     keep: Literal["last", "best"] = "last"
     """Which weights are kept in the end: the last, or the best in the held-out loss."""
     clip_length: int = 0
@@ -61,8 +61,8 @@ class FitSettings:
     devices: int = 1
     """How many of them; each in a process of its own."""
     precision: Literal["auto", "full", "mixed"] = "auto"
-    """`mixed` computes in 16 bits what can bear it; `auto` where that is faster: on
-    GPUs, and on CPUs that multiply matrices of bfloat16 (AMX)."""
+    """`mixed`: automatic mixed precision (16 bits); `auto`: where that is faster, on GPUs
+    and on CPUs with matrix instructions for bfloat16 (AMX)."""
     workers: int = 1
     """Threads that prepare batches."""
 

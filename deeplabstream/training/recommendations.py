@@ -17,7 +17,7 @@ LEAST_STEPS, MOST_STEPS = 600, 6000
 EPOCHS = 150
 """How often each image is seen, between these numbers of steps."""
 SMALL = 12
-"""Pixels of the network's input: animals that are shorter in it need a closer look."""
+"""Pixels of the network's input: smaller animals need a larger input, or cropzoom."""
 SIDES = (128, 192, 256, 320, 384, 512)
 
 
@@ -157,7 +157,7 @@ def advise(facts: ProjectFacts) -> list[Advice]:
 
 
 def cropzoom_pays(facts: ProjectFacts) -> bool:
-    """Return whether the animal is so small in the image that it needs a closer look."""
+    """Return whether the animal is so small in the image that cropzoom is recommended."""
     side = _side(facts)
     return bool(facts.animal_px * side / max(facts.height, facts.width) < 4 * SMALL)
 

@@ -72,6 +72,7 @@ def run_from_labels(config: TrainConfig, source: Path, report: Report) -> Run:
         multiple = open_backbone(architecture.backbone, architecture.stages).multiple
         fitting = fitting_like(labels.images, SIZES[fitting], multiple)
 
+    # Everything that depends on the labels alone is decided here, and reported.
     data = load_dataset(labels, fitting, config.kind == "context")
     parts = split(labels.images, config.held_out, config.seed)
     augmentation = _augmentation(config, labels)
@@ -234,6 +235,7 @@ def run_from_config(config: TrainConfig, file: Path, report: Report) -> Run:
         precision=config.precision,
     )
 
+    # Principal components are those of training poses: held-out ones must stay unseen.
     train = labels.points[list(parts.train)]
     pca, problems = pca_of_columns(project, labels.skeleton, train)
     for problem in problems:
@@ -253,6 +255,7 @@ def run_from_config(config: TrainConfig, file: Path, report: Report) -> Run:
     if project.start_from is None:
         return run
 
+    # The layers decide the architecture; only the kind of head is the configuration's.
     start = open_start(project.start_from)
     network = replace(
         settings.network, stages=start.how.stages, channels=start.how.channels

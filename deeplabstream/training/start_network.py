@@ -1,4 +1,4 @@
-"""Transfer learning: the network that a training starts from, and what is taken over.
+"""Transfer learning: the start network of a training, and the weights transferred.
 
 The backbone is always taken over. The head is taken over where it is of the same kind: its
 shared layers, and the maps of body parts (and edges) with the same names. Other body parts
@@ -47,7 +47,7 @@ WEIGHTS = "weights.pt"
 LIGHTNING_POSE: Loss = "mse"
 """The loss of Lightning Pose's heat maps, by default."""
 FROZEN = 0.1
-"""Share of the steps in which only the head learns, where some of it is new."""
+"""Share of the steps in which only the head is trained, where some of it is new."""
 BACKBONE = 0.1
 """The backbone's share of the head's learning rate, afterwards."""
 
@@ -66,7 +66,7 @@ class StartNetwork:
     sha256: str = ""
     """Checksum of its file."""
     source: str = ""
-    """Where it is from, in words."""
+    """Its origin, as text."""
     licence: str = ""
 
     @property
@@ -81,7 +81,7 @@ class StartNetwork:
         return self.how
 
     def about(self, taken: "TakenOver") -> dict[str, object]:
-        """Return what the new `model.json` says of it."""
+        """Return the entry of the new `model.json`."""
         return {
             "folder": self.path.resolve().name,
             "sha256": self.sha256,
@@ -99,19 +99,19 @@ class TakenOver:
     head: bool
     """Whether the head is of the same kind."""
     bodyparts: tuple[str, ...]
-    """Body parts whose maps are taken over."""
+    """Body parts whose maps are transferred."""
     new: tuple[str, ...]
     """Body parts with new maps."""
 
     def sentence(self, start: StartNetwork) -> str:
-        """Return it for the user."""
+        """Return the transferred layers as a sentence."""
         what = "backbone and head" if self.head else "backbone"
         kept = f", maps of {', '.join(self.bodyparts)}" if self.bodyparts else ""
         new = f"; new: {', '.join(self.new)}" if self.new else ""
         return f"starts from {start.path}: {what}{kept}{new}"
 
     def schedule(self, steps: int) -> LearningRateSchedule:
-        """Return learning rates at which new maps do not spoil the backbone's features."""
+        """Return the schedule: the head first, then the backbone at a lower rate."""
         frozen = round(FROZEN * steps) if self.new else 0
         return LearningRateSchedule(unfreeze_at=frozen, backbone=BACKBONE)
 
@@ -283,7 +283,7 @@ def take_over(
 
 
 def _head_kind(how: Architecture) -> tuple[object, ...]:
-    """Return what two heads have in common whose weights fit."""
+    """Return a key that is equal for two heads whose weights fit."""
     if how.kind in ("regression", "multiview"):
         return (how.kind,)
     return how.head, how.scale, how.channels if how.head == "light" else 0

@@ -39,7 +39,7 @@ CHECKPOINT = "checkpoints/last.ckpt"
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left.
+    """Result of a training.
 
     Attributes
     ----------
@@ -328,7 +328,7 @@ def _train_network(
     for table in [] if run.views else predict_others(run.labels, folder):
         report(f"also predicted: {table}")
     if config.config is not None:
-        # Lightning Pose's app looks for the predictions there.
+        # Lightning Pose's app reads the predictions there.
         copy_to_image_preds(folder, run.label_files())
     for line in _result_lines(result, folder, second):
         report(line)

@@ -145,9 +145,11 @@ def run_training(
     on_validation: ValidationHook = ignore_validation,
 ) -> TrainingResult:
     """Train, evaluate, calibrate and export a network; write the folder."""
-    open_device(run.settings.device, run.settings.devices)  # before anything is written
+    # What can fail is tried before hours of training, and before anything is written: the
+    # device, and the export of a backbone of timm, which not all of them allow.
+    open_device(run.settings.device, run.settings.devices)
     network = run.settings.network
-    if network.backbone.startswith("timm:"):  # some of them can't be exported
+    if network.backbone.startswith("timm:"):
         with TemporaryDirectory(ignore_cleanup_errors=True) as trial:
             export_untrained(
                 run.data.skeleton,
@@ -157,6 +159,7 @@ def run_training(
             )
     if resume:
         check_resumed(folder, run.settings.start_from)
+
     status = TrainStatusFile(folder, run.settings.steps, on_step)
     with status.watched():
         _write_config(run, folder)
@@ -177,17 +180,23 @@ def _train_and_export(
         data.pick(parts.train), run.settings, status, data.pick(parts.validation),
         run.unlabelled, folder, resume, run.cameras, on_validation,
     )  # fmt: skip
+
+    # Through memory: torch reports a full disk as a RuntimeError without a file name.
     weights = BytesIO()
     torch.save(network.state_dict(), weights)
-    (folder / WEIGHTS).write_bytes(weights.getvalue())  # OSError where the disk is full
+    (folder / WEIGHTS).write_bytes(weights.getvalue())
+
     status.write("EVALUATING", run.settings.steps)
     out = list(parts.validation) + list(parts.test)
+
+    # A context network is exported twice: for five frames, and for one (see the module).
     evaluated = run
     if isinstance(network, ContextNetwork) and data.context is not None:
         five = _evaluate(run, network)
         export_context(network, five.metadata, data.context[out or slice(None)], folder)
         five.write(run, folder / CONTEXT)
         evaluated = replace(run, data=replace(data, context=None))
+
     found = _evaluate(evaluated, network)
     some = data.images[out] if out else data.images
     if isinstance(network, MultiviewNetwork) and data.context is not None:
@@ -202,6 +211,8 @@ def _train_and_export(
     else:
         export(network, found.metadata, some[:64], folder)
     found.write(run, folder)
+
+    # With its own copy of the labels a folder can be evaluated after they have moved.
     if (file := run.labels.file).is_file():
         joined = run.labels.tables > 1
         copy = folder / (file.name if joined else f"{TABLE}{file.suffix}")
@@ -259,6 +270,7 @@ def _evaluate(run: Run, network: PoseNetwork) -> _Evaluation:
         found = np.isfinite(points).all(axis=2)
         confidence = np.where(found, scale(confidence), np.float32(0))
 
+    # The threshold is one of calibrated confidences, as live.
     known = run.known()[decisive]
     threshold = choose_threshold(distance[decisive], confidence[decisive], known)
     measured = list(parts.test or parts.validation)

@@ -23,7 +23,7 @@ from deeplabstream.training.networks.pose_network import Architecture
 Points = NDArray[np.float32]
 Edges = tuple[tuple[int, int], ...]
 SPARE = 1.5
-"""A line may be an edge up to this many times the longest labelled one."""
+"""Longest predicted edge, as a multiple of the longest labelled one."""
 
 
 def edges_of(skeleton: Skeleton, points: Points) -> Edges:

@@ -41,7 +41,7 @@ class Augmentation:
     """Strength of brightness changes, 0 to 1."""
     moved: float = 0.0
     """Share of images in which the animal is cut out and pasted anywhere on the empty
-    background, the median of its clip. For cameras that stand still."""
+    background, the median of its clip. For cameras that do not move."""
     empty: float = 0.05
     """Share of images without an animal, where there is an empty background."""
     sections: tuple[ImgaugTransform, ...] = ()
@@ -166,7 +166,7 @@ def _warp(
 def _drawn(
     how: Augmentation, shape: tuple[int, ...], points: Points, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return a matrix (2, 3) that turns, scales and shifts, the animal kept in sight."""
+    """Return a random matrix (2, 3): rotation, scale, shift; the animal stays visible."""
     size = np.array([shape[1], shape[0]])
     middle = (size - 1) / 2
     inside = points[np.isfinite(points).all(axis=1)]
@@ -240,7 +240,7 @@ def _move(
 
 
 def _scenery(background: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Return the background, often turned round, mirrored or enlarged."""
+    """Return the background, often rotated, mirrored or enlarged."""
     import cv2
 
     if rng.random() < 0.5:

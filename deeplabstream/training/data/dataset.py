@@ -30,7 +30,7 @@ class Dataset:
     """(image, bodypart, 2), px of the input; NaN: not visible there. Of several
     animals one's body parts after the other's: (image, animal · bodypart, 2)."""
     known: NDArray[np.bool_]
-    """(image, bodypart); False: nothing is said about it, nothing is learned."""
+    """(image, bodypart); False: unknown, not trained on."""
     windows: tuple[ImageWindow, ...]
     """What part of the original image each one shows."""
     clips: tuple[str, ...]

@@ -313,4 +313,4 @@ TRANSFORMS: Mapping[str, tuple[Transform, Mapping[str, Any]]] = {
     "AllChannelsCLAHE": (_light(_clahe), {"clip_limit": [0.1, 8.0]}),
     "Emboss": (_light(_emboss), {"alpha": [0.0, 1.0], "strength": [0.25, 1.0]}),
 }
-"""Each transform, and the parameters that it has if the file does not say them."""
+"""Each transform, and the defaults of its parameters."""

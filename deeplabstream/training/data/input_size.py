@@ -20,7 +20,7 @@ LOOKED_AT = 10
 
 
 def parse_size(text: str) -> Fitting | str:
-    """Return the network's input of `WIDTHxHEIGHT`, or the word of `SIZES` given for one.
+    """Return the network's input of `WIDTHxHEIGHT`, or the name of one of `SIZES`.
 
     ModelError: it is neither.
     """

@@ -374,6 +374,7 @@ def _waiting_names(folder: Path, names: _Names, given: tuple[str, ...]) -> _Name
         waiting = _header_names(proposed, read_rows(proposed))
     else:
         return replace(names, bodyparts=names.bodyparts or given)
+    # Body parts that were removed from the labels may still have points of begun images.
     bodyparts = tuple(dict.fromkeys([*names.bodyparts, *waiting.bodyparts]))
     individuals = names.individuals or waiting.individuals
     return replace(names, bodyparts=bodyparts or given, individuals=individuals)
@@ -431,6 +432,7 @@ def _unique(files: Iterable[Path], named: Sequence[str] = ()) -> UniqueParts:
         if count == 3 or len(rows) < count or set(rows[1][1:]) <= {"", SINGLE}:
             continue
         _check_header(file, rows)
+        # x and y of each point stand side by side.
         columns = [column for column, name in enumerate(rows[1]) if name == SINGLE]
         own = tuple(rows[2][column] for column in columns[::2])
         if not own:

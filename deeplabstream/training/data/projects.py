@@ -177,7 +177,7 @@ def find_videos(folder: Path) -> tuple[Path, ...]:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds; LabelsError says why there is none."""
+    """Return the mapping of a YAML file; LabelsError: the file has none, or can't be read."""
     import yaml
 
     try:
@@ -187,7 +187,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a 13th month
         reason = " ".join(str(error).split())
         raise LabelsError([f"{file} is not valid YAML: {reason}"]) from error
-    except Exception as error:  # from tags that do not fit what they stand before
+    except Exception as error:  # tags that do not fit their values
         reason = f"{type(error).__name__}: {error}"
         raise LabelsError([f"{file} is not valid YAML: {reason}"]) from error
     if not isinstance(config, dict):

@@ -253,7 +253,7 @@ def _reversed(image: Image) -> Image:
 def _source(
     content: "h5py.File", metadata: Mapping[str, Any], video: int
 ) -> Mapping[str, Any]:
-    """Return what the file says of a video: file names, dataset."""
+    """Return the entry of a video in the file: file names, dataset."""
     listed: Sequence[Any] = metadata.get("videos") or ()
     if "videos_json" in content:
         table = content["videos_json"]
@@ -333,7 +333,7 @@ def _single_images(
 
 
 def _found(file: Path, name: str) -> Path | None:
-    """Return the file that a label file names: beside it, or where the name says."""
+    """Return the file that a label file names: beside it, or at the path of the name."""
     own = Path(PureWindowsPath(name).as_posix())
     places = [file.parent / own.name, file.parent / "videos" / own.name]
     if not own.is_absolute() and ".." not in own.parts:

@@ -26,7 +26,7 @@ RESAMPLED = 2000
 LEARNED = "held_out_images_learned"
 """Entry of `started_from` in `model.json`: held-out images that start networks learned."""
 FEWEST = 6
-"""Images with which resampling says something about the difference."""
+"""Fewest images for a bootstrap interval of the difference."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from deeplabstream.training.lightning_pose.result_tables import (
 
 
 def read_others(labels: Labels) -> dict[str, Labels]:
-    """Return the labels of each suffix that is there; LabelsError tells all faults."""
+    """Return the labels of each existing suffix; LabelsError lists all faults."""
     others: dict[str, Labels] = {}
     problems: list[str] = []
     for suffix in APART:

@@ -167,7 +167,7 @@ def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
 
 
 def video_rows(video: VideoMeasures, within: float) -> Iterator[tuple[object, ...]]:
-    """Yield the same of a video, whose name stands in the place of the set."""
+    """Yield the same of a video, with its name as the set."""
     for measure, values in video.measures.items():
         yield from _rows(video.name, video.bodyparts, measure, values, within)
 

@@ -129,7 +129,7 @@ class PoseProject:
         return labels
 
     def labels_of_views(self) -> tuple[Labels, ...]:
-        """Return the labels of each camera; LabelsError tells the faults of all."""
+        """Return the labels of each camera; LabelsError lists the faults of all."""
         parts: list[Labels] = []
         problems: list[str] = []
         for file in self.tables():

@@ -53,7 +53,7 @@ _METRICS = ("pixel_error", "pca_singleview_error", "pca_multiview_error")
 
 
 def copy_to_image_preds(folder: Path, tables: Mapping[str, Path]) -> None:
-    """Copy tables to `image_preds/<label file>/`, where Lightning Pose's programs look.
+    """Copy tables to `image_preds/<label file>/`, the folder that Lightning Pose's programs read.
 
     `tables` has the label file of each mark: "" of the project's, "_new", "_test", or
     "_view" of each camera.
@@ -101,7 +101,7 @@ class Predictions:
     confidence: NDArray[np.float32]
     """(image, bodypart)"""
     sets: tuple[str, ...]
-    """train, validation, test or unused; empty where the file does not say."""
+    """train, validation, test or unused; empty where the file has no sets."""
     animals: int = 1
 
 
