@@ -179,9 +179,9 @@ def _recorded(folder: RunFolder, camera: str) -> RecordedFrames:
         if not camera and len(cameras) == 1:
             camera = cameras[0]
         if camera not in cameras:
-            there = ", ".join(cameras) or "none"
+            names = ", ".join(cameras) or "none"
             what = f"no poses of camera {camera!r}" if camera else "name a camera"
-            raise DeviceError(f"{folder.path}: {what}; cameras with poses: {there}")
+            raise DeviceError(f"{folder.path}: {what}; cameras with poses: {names}")
         return read_frames(folder, camera)
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"{folder.path} can't be read: {error}") from error

@@ -63,7 +63,7 @@ def evaluate(
     from deeplabstream.training.evaluation.point_errors import FIGURES, figure_rows
 
     given = [labels] if isinstance(labels, str | Path) else labels
-    data = [Path(each) for each in given]
+    data = [Path(source) for source in given]
     with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
         done = evaluate_network(
             model, data, runtime=runtime, threads=threads, unpacked=Path(unpacked)

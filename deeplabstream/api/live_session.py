@@ -83,19 +83,19 @@ class Session(EngineSession):
         """
         stream, *more = AGENDAS[what]
         agenda = RequestQueue([stream, *[Action.START_RECORDING] * record, *more])
-        wanted = {"stream", what, *["recording"] * record}
+        awaited = {"stream", what, *["recording"] * record}
         try:
             for entries in carried_out(agenda, self, timeout_s):
                 self._early += entries
                 for news in entries:
                     if isinstance(news, StateChanged):
-                        wanted -= _running(news.state)
+                        awaited -= _running(news.state)
                 failed = [e.text for e in entries if isinstance(e, Failed) and e.grave]
                 if failed:
                     raise DeviceError("; ".join(failed))
-            if wanted:
+            if awaited:
                 raise DeviceError(
-                    f"not started, see the notes: {', '.join(sorted(wanted))}"
+                    f"not started, see the notes: {', '.join(sorted(awaited))}"
                 )
         except DeviceError:
             self.close("failed to start")

@@ -193,9 +193,9 @@ class RecordedRun:
             The run has no poses of such a camera, or its table can't be read.
         """
         if camera not in self.analysed:
-            there = ", ".join(self.analysed) or "none"
+            names = ", ".join(self.analysed) or "none"
             raise DeviceError(
-                f"{self.path} has no poses of camera {camera!r}; cameras with poses: {there}"
+                f"{self.path} has no poses of camera {camera!r}; cameras with poses: {names}"
             )
         fps = float(self.info["cameras"][camera].get("rate") or 0)
         threshold = self._folder.thresholds.of(camera)
@@ -319,9 +319,9 @@ class RecordedRun:
 
     def _recorded(self, camera: str) -> RecordedFrames:
         if camera not in self.cameras:
-            there = ", ".join(self.cameras) or "none"
+            names = ", ".join(self.cameras) or "none"
             raise DeviceError(
-                f"{self.path} has no camera {camera!r}; its cameras: {there}"
+                f"{self.path} has no camera {camera!r}; its cameras: {names}"
             )
         if camera not in self._frames:
             try:

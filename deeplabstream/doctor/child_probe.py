@@ -158,7 +158,7 @@ def _openvino() -> dict[str, Any]:
     openvino = package("openvino", "running the network in OpenVINO")
     devices = openvino.Core().available_devices
     number = str(openvino.__version__).partition("-")[0]
-    return {"version": number, "devices": [str(each) for each in devices]}
+    return {"version": number, "devices": [str(device) for device in devices]}
 
 
 def _torch() -> dict[str, Any]:

@@ -203,19 +203,21 @@ class _Collector:
     def packages(self) -> Packages:
         """Return pins and installed packages, and have their imports tried."""
         lists = () if INSTALLED else (ROOT / "requirements.txt",)
-        wanted: dict[str, str] = {}
+        pins: dict[str, str] = {}
         for file in lists:
             with suppress(OSError):
-                wanted |= parsing.pins(file.read_text("utf-8"), self.system)
+                pins |= parsing.pins(file.read_text("utf-8"), self.system)
         installed: dict[str, str] = {}
-        for each in metadata.distributions():
-            name = each.metadata["Name"]
+        for distribution in metadata.distributions():
+            name = distribution.metadata["Name"]
             if name:
-                installed.setdefault(parsing.canonical(str(name)), str(each.version))
+                installed.setdefault(
+                    parsing.canonical(str(name)), str(distribution.version)
+                )
         if installed:
             answer = self._child("imports")
             self.broken = {str(name): str(why) for name, why in answer.items()}
-        return Packages(wanted, installed)
+        return Packages(pins, installed)
 
     def cpu(self) -> Cpu:
         """Return the CPU's name, cores and features."""
@@ -229,8 +231,8 @@ class _Collector:
             return Cpu(name, cores, features)
         if self.system == "windows":
             return Cpu(windows.cpu_name(), cores, windows.cpu_features())
-        told = self.run_command(("sysctl", "-n", "machdep.cpu.brand_string"), 3.0)
-        return Cpu(told.out.strip(), cores)
+        answer = self.run_command(("sysctl", "-n", "machdep.cpu.brand_string"), 3.0)
+        return Cpu(answer.out.strip(), cores)
 
     def memory(self) -> Memory:
         """Return main and shared memory."""
@@ -287,19 +289,23 @@ class _Collector:
 
     def _nvidia_smi(self) -> tuple[tuple[NvidiaGpu, ...], Any, str]:
         """Return GPUs and driver version, or what nvidia-smi said instead."""
-        words = ("nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits")
-        answer = self.run_command(words, 6.0)
+        command = (
+            "nvidia-smi",
+            f"--query-gpu={_QUERY}",
+            "--format=csv,noheader,nounits",
+        )
+        answer = self.run_command(command, 6.0)
         if answer.code == 127:  # there is no such program
             return (), None, ""
         if "compute_cap" in answer.out and "not a valid field" in answer.out:
             older = _QUERY.replace("compute_cap", "name")
-            words = (words[0], f"--query-gpu={older}", words[2])
-            answer = self.run_command(words, 6.0)
+            command = (command[0], f"--query-gpu={older}", command[2])
+            answer = self.run_command(command, 6.0)
         gpus, driver = parsing.nvidia_smi(answer.out)
         if gpus:
             return gpus, driver, ""
-        said = " ".join(f"{answer.out} {answer.error_output}".split())
-        return (), None, answer.error or said[:300] or "it printed nothing"
+        output = " ".join(f"{answer.out} {answer.error_output}".split())
+        return (), None, answer.error or output[:300] or "it printed nothing"
 
     def scheduling(self) -> Scheduling:
         """Return priority, power and antivirus."""
@@ -329,8 +335,10 @@ class _Collector:
         """Return torch's build, and where there is a GPU, whether it finds it."""
         torch = _torch()
         if torch.cuda and self._nvidia_here():
-            there = self._child("torch").get("available")
-            return replace(torch, available=there if isinstance(there, bool) else None)
+            available = self._child("torch").get("available")
+            return replace(
+                torch, available=available if isinstance(available, bool) else None
+            )
         return torch
 
     def training_gpus(self) -> TrainingGpus:
@@ -370,22 +378,22 @@ class _Collector:
         version = next((v for name in names if (v := _version(name))), "")
         if not version:
             return OnnxRuntime()
-        answer, told = self._run_child_probe("onnxruntime")
+        answer, output = self._run_child_probe("onnxruntime")
         if not answer:
             reasons = [f.reason for f in self.failures if f.probe == "onnxruntime"]
             return OnnxRuntime(version, error="; ".join(reasons) or "no answer")
-        said = parsing.first_error(told)
+        error = parsing.first_error(output)
         trials = []
-        for each in parsing.entries(answer.get("trials")):
+        for entry in parsing.entries(answer.get("trials")):
             trial = ProviderTrial(
-                str(each.get("asked")),
-                str(each.get("used", "")),
-                each.get("ms"),
-                bool(each.get("right", True)),
-                str(each.get("error", "")),
+                str(entry.get("asked")),
+                str(entry.get("used", "")),
+                entry.get("ms"),
+                bool(entry.get("right", True)),
+                str(entry.get("error", "")),
             )
             if trial.used != trial.asked and not trial.error:
-                trial = replace(trial, error=said)
+                trial = replace(trial, error=error)
             trials.append(trial)
         providers = answer.get("providers")
         return OnnxRuntime(
@@ -412,8 +420,8 @@ class _Collector:
     def _run_child_probe(self, name: str) -> tuple[dict[str, Any], str]:
         """Return a child probe's answer and its error stream; {}: it failed."""
         bare = ["-S"] if sys.flags.no_site else []
-        words = (sys.executable, *bare, "-m", child_probe.__name__, name)
-        answer = self.run_command(words, CHILD_S, child_probe.FOLDER)
+        command = (sys.executable, *bare, "-m", child_probe.__name__, name)
+        answer = self.run_command(command, CHILD_S, child_probe.FOLDER)
         line = answer.out.rpartition(child_probe.ANSWER)[2]
         found = parsing.json_of(line) if child_probe.ANSWER in answer.out else {}
         if child_probe.ANSWER not in answer.out:
@@ -525,10 +533,10 @@ def _ports() -> tuple[SerialPort, ...]:
     return tuple(found)
 
 
-def _gpus(told: object) -> Iterator[NvidiaGpu]:
-    for each in told if isinstance(told, list) else []:
-        if isinstance(each, list) and len(each) == 2 and isinstance(each[1], list):
-            name, capability = each
+def _gpus(answer: object) -> Iterator[NvidiaGpu]:
+    for entry in answer if isinstance(answer, list) else []:
+        if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], list):
+            name, capability = entry
             if len(capability) == 2:
                 yield NvidiaGpu(str(name), (int(capability[0]), int(capability[1])))
 

@@ -65,5 +65,5 @@ def run_command(
         with suppress(subprocess.TimeoutExpired, OSError, ValueError):
             process.communicate(timeout=0.5)
         return CommandResult(code=124, error=f"no answer within {limit_s:g} s")
-    texts = [each.decode("utf-8", errors="replace") for each in (out, error_output)]
+    texts = [stream.decode("utf-8", errors="replace") for stream in (out, error_output)]
     return CommandResult(texts[0], texts[1], process.returncode)

@@ -44,9 +44,9 @@ def gpu_packages(environment: Environment, generation: Generation) -> str:
     """Return the command that installs ONNX Runtime with its CUDA libraries."""
     if environment.program.checkout:
         return requirements(environment, generation.requirements)
-    words = [f'"onnxruntime-gpu[cuda,cudnn]=={generation.onnxruntime}"']
-    words += [f"{name}=={version}" for name, version in generation.wheels.items()]
-    return pip(environment, " ".join(words))
+    packages = [f'"onnxruntime-gpu[cuda,cudnn]=={generation.onnxruntime}"']
+    packages += [f"{name}=={version}" for name, version in generation.wheels.items()]
+    return pip(environment, " ".join(packages))
 
 
 def torch_with_cuda(environment: Environment, generation: Generation) -> str:

@@ -258,12 +258,12 @@ def _output_folder(environment: Environment) -> Iterator[Finding]:
 
 def _cameras(environment: Environment) -> Iterator[Finding]:
     devices = environment.devices
-    closed = [each for each in devices.cameras if not each.accessible]
-    vendors = sorted({each.usb_vendor for each in closed if each.usb_vendor})
+    closed = [camera for camera in devices.cameras if not camera.accessible]
+    vendors = sorted({camera.usb_vendor for camera in closed if camera.usb_vendor})
     for vendor in vendors:
-        names = [_named(each) for each in closed if each.usb_vendor == vendor]
+        names = [_named(camera) for camera in closed if camera.usb_vendor == vendor]
         yield finding("camera-udev", names=", ".join(names), vendor=vendor)
-    closed = [each for each in closed if not each.usb_vendor]
+    closed = [camera for camera in closed if not camera.usb_vendor]
     if closed:
         yield _no_access(
             environment, "camera", [_named(camera) for camera in closed], "video"
@@ -373,7 +373,9 @@ def _antivirus(environment: Environment) -> Iterator[Finding]:
         return
     folder = environment.output.path
     scans = found.real_time_scan and found.exclusions is not None and bool(folder)
-    if scans and not any(_inside(folder, each) for each in found.exclusions or ()):
+    if scans and not any(
+        _inside(folder, excluded) for excluded in found.exclusions or ()
+    ):
         yield finding("antivirus-scan", folder=folder)
     others = [name for name in found.antivirus if "defender" not in name.lower()]
     if others:
@@ -386,7 +388,7 @@ def _antivirus(environment: Environment) -> Iterator[Finding]:
 
 def _inside(folder: str, parent: str) -> bool:
     one, other = (
-        each.replace("/", "\\").rstrip("\\").lower() for each in (folder, parent)
+        path.replace("/", "\\").rstrip("\\").lower() for path in (folder, parent)
     )
     return bool(other) and (one == other or one.startswith(other + "\\"))
 

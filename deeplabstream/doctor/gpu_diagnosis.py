@@ -43,7 +43,7 @@ def diagnose_gpu(environment: Environment) -> Iterator[Finding]:
         return
     broken = list(_driver(environment))
     yield from broken
-    if any(each.severity is PROBLEM for each in broken):
+    if any(result.severity is PROBLEM for result in broken):
         return
     gpu = graphics.nvidia[0] if graphics.nvidia else None
     if gpu is None:
@@ -114,13 +114,13 @@ def _no_driver_library(environment: Environment, name: str) -> Finding:
 def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
     """Find why ONNX Runtime does not use the GPU: one cause, the deepest."""
     found = environment.computing.onnxruntime
-    trials = {each.asked: each for each in found.trials}
+    trials = {trial.asked: trial for trial in found.trials}
     if not found.version:
         return  # the packages' part names it
     if found.error:
         yield finding("gpu-not-tried", found=found, gpu=gpu)
         return
-    if any(_works(trials.get(each)) for each in (CUDA, DIRECTML_PROVIDER)):
+    if any(_works(trials.get(provider)) for provider in (CUDA, DIRECTML_PROVIDER)):
         return
     generation = generation_of(found.cuda)
     system, driver = environment.os.system, environment.graphics.driver
@@ -230,16 +230,20 @@ def _old_cudnn(environment: Environment, gpu: NvidiaGpu) -> list[Finding]:
 def _missing_libraries(
     environment: Environment, generation: Generation
 ) -> list[Finding]:
-    there = {(each.name, each.major) for each in environment.computing.libraries}
-    others = {each.name: each.major for each in environment.computing.libraries}
+    installed = {
+        (library.name, library.major) for library in environment.computing.libraries
+    }
+    others = {
+        library.name: library.major for library in environment.computing.libraries
+    }
     missing = [
         (name, major)
         for name, major in generation.libraries.items()
-        if (name, major) not in there
+        if (name, major) not in installed
     ]
     if not missing:
         return []
-    words = [
+    names = [
         f"{name} {major}" + (f" (there is {others[name]})" if name in others else "")
         for name, major in missing
     ]
@@ -247,7 +251,7 @@ def _missing_libraries(
     return [
         finding(
             "gpu-cudnn" if only_cudnn else "gpu-cuda-libraries",
-            names=", ".join(words),
+            names=", ".join(names),
             cure=cures.gpu_packages(environment, generation),
         )
     ]
@@ -276,12 +280,12 @@ def _failed(
         ]
     if not trial.right:
         return [finding("gpu-wrong-result", gpu=gpu)]
-    said = trial.error or f"it computed on {trial.used or 'nothing'}"
+    reason = trial.error or f"it computed on {trial.used or 'nothing'}"
     return [
         finding(
             "gpu-provider-unused",
             gpu=gpu,
-            said=said,
+            said=reason,
             cure=cures.gpu_packages(
                 environment,
                 generation_of(environment.computing.onnxruntime.cuda) or CUDA_13,
@@ -325,7 +329,7 @@ def _torch(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
 
 
 def _majors_differ(one: str, other: str) -> bool:
-    majors = [each.partition(".")[0] for each in (one, other)]
+    majors = [version.partition(".")[0] for version in (one, other)]
     return all(majors) and majors[0] != majors[1]
 
 
@@ -335,7 +339,9 @@ def _tensorrt(environment: Environment) -> Iterator[Finding]:
     if TENSORRT not in found.providers or generation is None:
         return
     majors = [
-        each.major for each in environment.computing.libraries if each.name == "nvinfer"
+        library.major
+        for library in environment.computing.libraries
+        if library.name == "nvinfer"
     ]
     if majors and generation.tensorrt not in majors:
         yield finding(

@@ -171,13 +171,23 @@ DIRECTML = "1.24.4"
 
 def architecture_of(gpu: Capability) -> Architecture | None:
     """Return the family of a GPU; None: it is not in the table."""
-    return next((each for each in ARCHITECTURES if gpu in each.capabilities), None)
+    return next(
+        (
+            architecture
+            for architecture in ARCHITECTURES
+            if gpu in architecture.capabilities
+        ),
+        None,
+    )
 
 
 def generation_of(cuda: str) -> Generation | None:
     """Return the packages for a version of CUDA such as 13.0; None: there are none."""
     major = cuda.partition(".")[0]
-    return next((each for each in GENERATIONS if str(each.cuda) == major), None)
+    return next(
+        (generation for generation in GENERATIONS if str(generation.cuda) == major),
+        None,
+    )
 
 
 def least_driver(

@@ -45,9 +45,9 @@ def text(path: str) -> str:
 def in_container() -> bool:
     """Return whether this is a container of Docker, Podman or Kubernetes."""
     marks = ("/.dockerenv", "/run/.containerenv")
-    words = ("docker", "kubepods", "containerd", "lxc")
+    runtimes = ("docker", "kubepods", "containerd", "lxc")
     return any(map(os.path.exists, marks)) or any(
-        word in text("/proc/1/cgroup") for word in words
+        word in text("/proc/1/cgroup") for word in runtimes
     )
 
 
@@ -128,7 +128,7 @@ def _groups() -> tuple[frozenset[str], frozenset[str]]:
     with suppress(KeyError):
         account = pwd.getpwuid(os.getuid())
         member = {
-            each.gr_name for each in grp.getgrall() if account.pw_name in each.gr_mem
+            group.gr_name for group in grp.getgrall() if account.pw_name in group.gr_mem
         }
         member.add(grp.getgrgid(account.pw_gid).gr_name)
     return frozenset(now), frozenset(member)
@@ -196,9 +196,9 @@ def _pci_name(address: str, run_command: CommandRunner) -> str:
 def screen_size(run_command: CommandRunner) -> tuple[int, int] | None:
     """Return the size of the X display by xdpyinfo."""
     for line in run_command(("xdpyinfo",), 3.0).out.splitlines():
-        words = line.split()
-        if words[:1] == ["dimensions:"] and len(words) > 1:
-            width, _, height = words[1].partition("x")
+        tokens = line.split()
+        if tokens[:1] == ["dimensions:"] and len(tokens) > 1:
+            width, _, height = tokens[1].partition("x")
             if width.isdigit() and height.isdigit():
                 return int(width), int(height)
     return None

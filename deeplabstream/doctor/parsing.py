@@ -50,7 +50,7 @@ def version_of(text: str) -> Version | None:
     (580, 65, 6)
     """
     numbers = text.strip().split(".")
-    if not all(each.isdigit() for each in numbers):
+    if not all(number.isdigit() for number in numbers):
         return None
     return tuple(map(int, numbers))
 
@@ -59,10 +59,10 @@ def nvidia_smi(text: str) -> tuple[tuple[NvidiaGpu, ...], Version | None]:
     """Return GPUs and driver from lines of name, driver, capability, total, free."""
     gpus, driver = [], None
     for line in text.splitlines():
-        words = [word.strip() for word in line.split(",")]
-        if len(words) != 5 or version_of(words[1]) is None:
+        values = [word.strip() for word in line.split(",")]
+        if len(values) != 5 or version_of(values[1]) is None:
             continue
-        name, driver_text, capability, total, free = words
+        name, driver_text, capability, total, free = values
         driver = version_of(driver_text)
         gpus.append(
             NvidiaGpu(name, _capability(capability), _number(total), _number(free))
@@ -90,14 +90,14 @@ def os_release(text: str) -> dict[str, str]:
 
 def cpu_features(flags: Iterable[str]) -> frozenset[str]:
     """Return the features that matter, from the flags of /proc/cpuinfo or of macOS."""
-    words = {flag.lower() for flag in flags}
+    known = {flag.lower() for flag in flags}
     found = {
         "avx2": {"avx2"},
         "avx512": {"avx512f"},
         "avx512_vnni": {"avx512_vnni", "avx512vnni"},
         "amx": {"amx_tile", "amx"},
     }
-    return frozenset(name for name, any_of in found.items() if words & any_of)
+    return frozenset(name for name, any_of in found.items() if known & any_of)
 
 
 def memory_info(text: str) -> tuple[float | None, float | None]:
@@ -105,9 +105,9 @@ def memory_info(text: str) -> tuple[float | None, float | None]:
     found: dict[str, float] = {}
     for line in text.splitlines():
         key, _, rest = line.partition(":")
-        words = rest.split()
-        if words and words[0].isdigit():
-            found[key] = int(words[0]) * 1024 / 1e9
+        values = rest.split()
+        if values and values[0].isdigit():
+            found[key] = int(values[0]) * 1024 / 1e9
     return found.get("MemTotal"), found.get("MemAvailable")
 
 
@@ -128,13 +128,13 @@ def file_system(text: str, folder: str) -> str:
     """Return the file system of a folder, from /proc/mounts."""
     best, kind = "", ""
     for line in text.splitlines():
-        words = line.split()
-        if len(words) < 3:
+        tokens = line.split()
+        if len(tokens) < 3:
             continue
-        place = words[1].replace("\\040", " ")
+        place = tokens[1].replace("\\040", " ")
         inside = folder == place or folder.startswith(place.rstrip("/") + "/")
         if inside and len(place) >= len(best):
-            best, kind = place, words[2]
+            best, kind = place, tokens[2]
     return kind
 
 
@@ -193,7 +193,7 @@ def entries(value: object) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         return [value]
     if isinstance(value, list):
-        return [each for each in value if isinstance(each, dict)]
+        return [entry for entry in value if isinstance(entry, dict)]
     return []
 
 

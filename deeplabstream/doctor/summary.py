@@ -15,22 +15,24 @@ def summary(environment: Environment) -> list[str]:
 def _parts(environment: Environment) -> Iterator[tuple[str, str]]:
     os, python = environment.os, environment.python
     where = [
-        word for word, there in (("container", os.container), ("WSL", os.wsl)) if there
+        word
+        for word, installed in (("container", os.container), ("WSL", os.wsl))
+        if installed
     ]
     yield "operating system", ", ".join([os.name or os.system, os.machine, *where])
     yield "Python", f"{'.'.join(map(str, python.version))}, {python.executable}"
     packages = environment.packages
-    there = sum(name in packages.installed for name in packages.pins)
-    yield "packages", f"{there} of {len(packages.pins)} of requirements.txt"
+    installed = sum(name in packages.installed for name in packages.pins)
+    yield "packages", f"{installed} of {len(packages.pins)} of requirements.txt"
     yield "CPU", _cpu(environment)
     yield "memory", _memory(environment)
     yield "output folder", _output(environment)
     yield (
         "cameras",
-        ", ".join(each.name for each in environment.devices.cameras) or "none",
+        ", ".join(camera.name for camera in environment.devices.cameras) or "none",
     )
     ports = environment.devices.ports
-    yield "serial ports", ", ".join(each.path or each.name for each in ports) or "none"
+    yield "serial ports", ", ".join(port.path or port.name for port in ports) or "none"
     yield "GPU", _gpu(environment)
     yield "networks run on", _networks(environment)
     yield "torch", _torch(environment)
@@ -56,46 +58,46 @@ def _rights(environment: Environment) -> str:
 def _cpu(environment: Environment) -> str:
     cpu = environment.cpu
     features = sorted(cpu.features or ())
-    words = [cpu.name, f"{cpu.cores} cores" if cpu.cores else "", " ".join(features)]
-    return ", ".join(word for word in words if word)
+    parts = [cpu.name, f"{cpu.cores} cores" if cpu.cores else "", " ".join(features)]
+    return ", ".join(word for word in parts if word)
 
 
 def _memory(environment: Environment) -> str:
     memory = environment.memory
-    words = []
+    parts = []
     if memory.total_gb is not None:
-        words.append(f"{memory.total_gb:.1f} GB")
+        parts.append(f"{memory.total_gb:.1f} GB")
     if memory.free_gb is not None:
-        words.append(f"{memory.free_gb:.1f} GB free")
+        parts.append(f"{memory.free_gb:.1f} GB free")
     if memory.shared_free_mb is not None:
-        words.append(f"{memory.shared_free_mb:.0f} MB free in /dev/shm")
-    return ", ".join(words)
+        parts.append(f"{memory.shared_free_mb:.0f} MB free in /dev/shm")
+    return ", ".join(parts)
 
 
 def _output(environment: Environment) -> str:
     output = environment.output
-    words = [output.path]
+    parts = [output.path]
     if output.free_gb is not None:
-        words.append(f"{output.free_gb:.1f} GB free")
+        parts.append(f"{output.free_gb:.1f} GB free")
     if output.write_mb_s is not None:
-        words.append(f"{output.write_mb_s:.0f} MB/s")
-    return ", ".join(word for word in words if word)
+        parts.append(f"{output.write_mb_s:.0f} MB/s")
+    return ", ".join(word for word in parts if word)
 
 
 def _gpu(environment: Environment) -> str:
     graphics = environment.graphics
-    words = []
+    parts = []
     for gpu in graphics.nvidia:
         number = ".".join(map(str, gpu.capability)) if gpu.capability else "?"
-        words.append(f"{gpu.name} (compute capability {number})")
+        parts.append(f"{gpu.name} (compute capability {number})")
     if graphics.driver is not None:
-        words.append(f"driver {'.'.join(map(str, graphics.driver))}")
-    return ", ".join([*words, *graphics.other]) or "none"
+        parts.append(f"driver {'.'.join(map(str, graphics.driver))}")
+    return ", ".join([*parts, *graphics.other]) or "none"
 
 
 def _networks(environment: Environment) -> str:
     found = environment.computing
-    words = [
+    trials = [
         f"{trial.used} {trial.ms:.3g} ms"
         for trial in found.onnxruntime.trials
         if trial.used == trial.asked and trial.right and trial.ms is not None
@@ -103,7 +105,7 @@ def _networks(environment: Environment) -> str:
     name = (
         f"ONNX Runtime {found.onnxruntime.version}" if found.onnxruntime.version else ""
     )
-    parts = [f"{name}: {', '.join(words) or 'nothing'}"] if name else []
+    parts = [f"{name}: {', '.join(trials) or 'nothing'}"] if name else []
     if found.openvino.version:
         devices = ", ".join(found.openvino.devices) or "nothing"
         parts.append(f"OpenVINO {found.openvino.version}: {devices}")

@@ -94,7 +94,7 @@ def cpu_features() -> frozenset[str] | None:
 
         has = WinDLL("kernel32").IsProcessorFeaturePresent
         found = {"avx2": bool(has(_AVX2)), "avx512": bool(has(_AVX512F))}
-        return frozenset(name for name, there in found.items() if there)
+        return frozenset(name for name, present in found.items() if present)
     return None
 
 

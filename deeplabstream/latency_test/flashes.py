@@ -129,8 +129,8 @@ class Events:
 
     def seen_patches(self) -> Iterator[tuple[Sensed, Sensed]]:
         """Yield each painting of the patch with the photodiode's first edge after it."""
-        lit = [each.began_ns for each in self.led]
-        ends = [each.began_ns - CLOCKS_NS for each in self.painted[1:]]
+        lit = [edge.began_ns for edge in self.led]
+        ends = [edge.began_ns - CLOCKS_NS for edge in self.painted[1:]]
         for painted, end in zip(self.painted, [*ends, maxsize], strict=False):
             seen = _within(self.led, lit, painted.began_ns - CLOCKS_NS, end)
             if seen is not None:
@@ -185,8 +185,8 @@ def pair(events: Events) -> Paired:
     by_board = events.wiring.flash_input != PATCH
     steps = [step for step in events.steps if step.written_ns]
     exposed = [step.exposed_ns for step in steps]
-    sent = [each.sent_ns for each in events.acted]
-    answered = [_time_us(each, by_board) for each in events.answers]
+    sent = [edge.sent_ns for edge in events.acted]
+    answered = [_time_us(answer, by_board) for answer in events.answers]
     for flash, following in pairwise(events.flashes):
         span = flash.began_ns - EARLY_NS, following.began_ns - EARLY_NS
         step = _within(steps, exposed, *span)
@@ -243,13 +243,13 @@ def _within(
 
 def statistics(flashes: Sequence[Flash]) -> dict[str, dict[str, float]]:
     """Return the statistics of the delay and of its parts, in ms."""
-    parts = [each.parts_ms for each in flashes]
+    parts = [flash.parts_ms for flash in flashes]
     end = "decision" if flashes[0].half else "output"
     wholes = f"exposure_to_{end}", f"led_to_{end}"
     columns = {
-        name: [getattr(each, f"{name}_ms") for each in flashes] for name in wholes
+        name: [getattr(flash, f"{name}_ms") for flash in flashes] for name in wholes
     }
-    columns |= {name: [each[name] for each in parts] for name in parts[0]}
+    columns |= {name: [part[name] for part in parts] for name in parts[0]}
     return {name: spread_ms(values) for name, values in columns.items()}
 
 

@@ -51,7 +51,7 @@ class LatencyResult:
 
     def save(self, rig: Path) -> Path:
         """Write a new file into the rig folder; DeviceError: it can't be written."""
-        rows = [asdict(each) for each in self.flashes]
+        rows = [asdict(flash) for flash in self.flashes]
         facts = {
             "schema": SCHEMA,
             "application": application_version(),

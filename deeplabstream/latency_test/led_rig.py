@@ -97,28 +97,28 @@ class Wiring:
         return pins
 
 
-def wiring_of(settings: Settings, asked: Wiring | None = None) -> Wiring:
+def wiring_of(settings: Settings, requested: Wiring | None = None) -> Wiring:
     """Return the wiring; what is not asked for is taken from the settings.
 
     With a screen, no output is chosen unless it is asked for.
 
     DeviceError: an output or a board is missing, or a pin or monitor is in use.
     """
-    asked = asked or Wiring()
-    output = asked.output
-    if asked.screen is None:
-        if asked.photodiode_pin:
+    requested = requested or Wiring()
+    output = requested.output
+    if requested.screen is None:
+        if requested.photodiode_pin:
             raise DeviceError("a photodiode sees a patch: give its screen, --screen 0")
-        if asked.full_screen:
+        if requested.full_screen:
             raise DeviceError("--full-screen needs a screen for the patch: --screen 0")
         output = output or _only_output(settings)
     if output and output not in settings.outputs:
         names = ", ".join(settings.outputs) or "none"
         raise DeviceError(f"no section [Output {output}]; there are: {names}")
-    wiring = replace(asked, output=output)
+    wiring = replace(requested, output=output)
     if not wiring.pins:
         return replace(wiring, port="")
-    wiring = replace(wiring, port=asked.port or _only_port(settings, output))
+    wiring = replace(wiring, port=requested.port or _only_port(settings, output))
     options: dict[int, str] = {}
     for option, pin in wiring.pins.items():
         if pin in options:
@@ -209,10 +209,10 @@ def _settings(
         if title != "Experiment" and title.partition(" ")[0] in unused:
             text = remove_section(text, title)
     own = rig.cameras[camera].model or rig.pose.model
-    for name, each in rig.cameras.items():
+    for name, settings in rig.cameras.items():
         if name == camera:
             text = set_value(text, f"Camera {name}", "MODEL", None)
-        elif each.model and each.analyse:
+        elif settings.model and settings.analyse:
             text = set_value(text, f"Camera {name}", "ANALYSE", "no")
     model = led.model(own if network else "")
     text = set_value(text, "Pose Estimation", "MODEL", model)
@@ -229,7 +229,7 @@ def _settings(
     }.items():
         text = set_value(text, "Experiment", key, word)
     x, y = led.centre
-    for title, words in (
+    for title, keys in (
         *_devices(wiring, every_s),
         (
             "Trigger latency led",
@@ -243,7 +243,7 @@ def _settings(
             | {"TRIALS": "100000", "MAX_TOTAL_S": "100000"},
         ),
     ):
-        text = add_section(text, title, words)
+        text = add_section(text, title, keys)
     try:
         return parse(text, rig.folder)
     except SettingsError as error:

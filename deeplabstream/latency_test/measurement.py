@@ -177,9 +177,9 @@ def _search(
         _flashing(patch, SEARCH_S) as painted,
     ):
         for news in _news(session, SEARCH_LIMIT_S, stopped, painted):
-            for each in news:
-                if isinstance(each, Sensed) and each.input in edges:
-                    edges[each.input].append(each)
+            for event in news:
+                if isinstance(event, Sensed) and event.input in edges:
+                    edges[event.input].append(event)
             frame = session.newest(camera)
             apart = not shots or (
                 frame is not None and frame.time_ns - shots[-1][0] > _APART_NS
@@ -189,11 +189,13 @@ def _search(
                 shots.append((frame.time_ns, grey(frame.image).copy()))
             if len(driven) > _EDGES:
                 break
-    led = [each for each in edges[wiring.flash_input] if each.count]  # no first level
+    led = [
+        event for event in edges[wiring.flash_input] if event.count
+    ]  # no first level
     inverted = False
     if wiring.photodiode_pin:
         inverted = _check_photodiode(wiring, _driven(wiring, edges), led)
-        led = [replace(each, active=each.active is not inverted) for each in led]
+        led = [replace(event, active=event.active is not inverted) for event in led]
     _check_answer(wiring, led, edges[ANSWER])
     lit, dark = _split_best(shots, led)
     if not (lit and dark):
@@ -221,7 +223,7 @@ def _driven(wiring: Wiring, edges: Mapping[str, Sequence[Sensed]]) -> Sequence[S
     if not edges[LED]:
         return ()
     open_ns = edges[LED][0].received_ns
-    return [each for each in edges[PATCH] if each.began_ns > open_ns]
+    return [edge for edge in edges[PATCH] if edge.began_ns > open_ns]
 
 
 def _check_photodiode(
@@ -247,11 +249,11 @@ def _check_photodiode(
             f"{len(painted)} times: place the photodiode in the middle of the patch, or "
             "change its threshold"
         )
-    times = [each.began_ns for each in painted]
+    times = [edge.began_ns for edge in painted]
     levels = [
-        painted[last].active is each.active
-        for each in seen
-        if (last := bisect_right(times, each.began_ns + CLOCKS_NS) - 1) >= 0
+        painted[last].active is edge.active
+        for edge in seen
+        if (last := bisect_right(times, edge.began_ns + CLOCKS_NS) - 1) >= 0
     ]
     return 2 * sum(levels) < len(levels)
 
@@ -337,7 +339,7 @@ def _exposure_key(settings: Settings) -> str:
     """Return the key of the deciding camera's exposure time."""
     names = {f.name for f in fields(settings.cameras[settings.deciding_camera])}
     return next(
-        (each.upper() for each in ("exposure_us", "exposure") if each in names),
+        (name.upper() for name in ("exposure_us", "exposure") if name in names),
         "exposure time",
     )
 
@@ -346,7 +348,7 @@ def _check_answer(
     wiring: Wiring, led: Sequence[Sensed], answers: Sequence[Sensed]
 ) -> None:
     """Raise DeviceError when the answer's pin is not still while the output is off."""
-    changed = [each for each in answers if each.count or not each.active]
+    changed = [answer for answer in answers if answer.count or not answer.active]
     edges = len(answers) - 1
     pin = f"pin {wiring.answer_pin} of the board at {wiring.port}"
     if answers and answers[-1].active and edges < 2:
@@ -426,21 +428,21 @@ class _Measuring:
         stopped: Stopped,
     ) -> Paired:
         """Return the flashes when as many as wanted were answered."""
-        paired, told = Paired((), 0, 0), 0
+        paired, reported = Paired((), 0, 0), 0
         limit_s = SETTLE_S + 1.5 * self.every_s * (self.wanted + _TRIES) + _START_S
         begin_ns = SystemClock().now_ns() + round(SETTLE_S * 1e9)
         for news in _news(session, limit_s, stopped, painted):
             if not session.state.experimenting:
                 raise DeviceError("the experiment of the test ended early")
-            for each in news:
-                if not isinstance(each, Sensed) or each.began_ns > begin_ns:
-                    events.take(each)
+            for event in news:
+                if not isinstance(event, Sensed) or event.began_ns > begin_ns:
+                    events.take(event)
             self._check_light(events)
-            if len(events.flashes) > told:
-                told = len(events.flashes)
+            if len(events.flashes) > reported:
+                reported = len(events.flashes)
                 paired = pair(events)
                 _check(paired, events, self.settings, self.wiring)
-                if told % 20 == 0:
+                if reported % 20 == 0:
                     say(f"{len(paired.flashes)} of {self.wanted} flashes")
             if len(paired.flashes) >= self.wanted:
                 return paired
@@ -479,7 +481,7 @@ def _clock_error_ms(events: Events, rig: Settings, wiring: Wiring) -> float | No
 
 
 def _exposure_known(paired: Paired) -> bool:
-    return any(each.exposed_ns != each.arrived_ns for each in paired.flashes)
+    return any(flash.exposed_ns != flash.arrived_ns for flash in paired.flashes)
 
 
 def _remarks(
@@ -548,9 +550,9 @@ def _check_news(
     """Return them; DeviceError: something failed, or the user stopped the test."""
     if stopped():
         raise TestStoppedError("the latency test was stopped; outputs are off")
-    for each in news:
-        if isinstance(each, Failed) and each.grave:
-            raise DeviceError(each.text)
+    for event in news:
+        if isinstance(event, Failed) and event.grave:
+            raise DeviceError(event.text)
     if session.state.phase is Phase.STOPPING:
         raise DeviceError("the stream ended during the latency test")
     return news

@@ -89,12 +89,12 @@ def screen_patch(wiring: Wiring) -> Iterator[ScreenPatch | None]:
     if wiring.screen is None:
         yield None
         return
-    words: dict[str, Any] = {
+    options: dict[str, Any] = {
         "monitor": wiring.screen,
         "full_screen": wiring.full_screen,
         "size": (SIDE, SIDE),
     }
-    window = Screen(**words)
+    window = Screen(**options)
     with ExitStack() as stack:
         try:
             write = stack.enter_context(window.opened())

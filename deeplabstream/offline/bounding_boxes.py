@@ -52,14 +52,14 @@ def boxes_around(
     Their side is the larger extent of the points times `ratio`, or `side` px; made even.
     Where no point is there, the box before stays; DeepLabStreamError: there never is one.
     """
-    there = np.isfinite(points).all(axis=2)
-    rows = np.flatnonzero(there.any(axis=1))
+    visible = np.isfinite(points).all(axis=2)
+    rows = np.flatnonzero(visible.any(axis=1))
     if not len(rows):
         raise DeepLabStreamError("no point to compute a box from")
     values = np.zeros((len(points), 4), np.int64)
     last: Whole | None = None
     for row in range(len(points)):
-        own = points[row][there[row]]
+        own = points[row][visible[row]]
         if len(own):
             span = float(np.ptp(own, axis=0).max()) if ratio is not None else 0.0
             length = side if ratio is None else max(2, int(np.ceil(span * ratio)))

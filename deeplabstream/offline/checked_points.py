@@ -38,7 +38,7 @@ def rows_by_video(
     owners = _owners(labels, videos)
     numbers = np.array(frame_numbers(labels), np.int64)
     return {
-        rows.path: np.unique(numbers[[each is rows for each in owners]])
+        rows.path: np.unique(numbers[[owner is rows for owner in owners]])
         for rows in videos
     }
 
@@ -48,7 +48,7 @@ def with_images(file: Path, videos: Sequence[VideoReader], folder: Path) -> Labe
     labels = read_labels(file, with_images=False)
     numbers, owners = frame_numbers(labels), _owners(labels, videos)
     for rows in videos:
-        own = [n for n, each in zip(numbers, owners, strict=True) if each is rows]
+        own = [n for n, owner in zip(numbers, owners, strict=True) if owner is rows]
         write_images(rows, np.unique(np.array(own, np.int64)), folder / rows.path.stem)
     images = [
         image_path(rows, number, folder / rows.path.stem)

@@ -81,13 +81,13 @@ def estimated(
     row of images that follow each other, as the video's ends do.
     """
     if not reach_of(estimator):
-        asked = images[window.start : window.stop]
-        return _singly(asked, estimator, batch or batch_for(estimator), camera)
+        chosen = images[window.start : window.stop]
+        return _singly(chosen, estimator, batch or batch_for(estimator), camera)
     poses: list[Pose | None] = []
-    for there, row in groupby(images, lambda image: image is not None):
+    for decoded, row in groupby(images, lambda image: image is not None):
         following = list(row)
         shown = [image for image in following if image is not None]
-        poses += estimator.estimate(shown) if there else [None] * len(following)
+        poses += estimator.estimate(shown) if decoded else [None] * len(following)
     return poses[window.start : window.stop]
 
 

@@ -96,9 +96,9 @@ def predict_views(
     readers = [open_video(video) for video in videos.values()]
     counts = {len(rows) for rows in readers}
     if len(counts) > 1 or not max(counts):
-        told = ", ".join(f"{rows.path}: {len(rows)}" for rows in readers)
+        lengths = ", ".join(f"{rows.path}: {len(rows)}" for rows in readers)
         raise DeepLabStreamError(
-            f"the videos of all views need the same number of frames ({told})"
+            f"the videos of all views need the same number of frames ({lengths})"
         )
     parts = len(estimator.skeleton.bodyparts)
     shape = len(readers), parts, 3

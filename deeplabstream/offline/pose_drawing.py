@@ -81,8 +81,8 @@ class Drawing:
 
     def __init__(self, shown: Sequence[Shown], look: Look) -> None:
         self._shown, self._look = shown, look
-        self._places = [each.places(look.scale) for each in shown]
-        self._pairs = [each.pairs() if look.edges else [] for each in shown]
+        self._places = [layer.places(look.scale) for layer in shown]
+        self._pairs = [layer.pairs() if look.edges else [] for layer in shown]
 
     def on(self, image: Image, row: int, text: str) -> NDArray[np.uint8]:
         """Return a copy of a BGR image with the poses of a row drawn in."""
@@ -96,10 +96,10 @@ class Drawing:
                 round(image.shape[0] * look.scale),
             )
             drawn = np.asarray(cv2.resize(drawn, size), np.uint8)
-        for each, places, pairs in zip(
+        for layer, places, pairs in zip(
             self._shown, self._places, self._pairs, strict=True
         ):
-            parts = each.poses.skeleton.bodyparts
+            parts = layer.poses.skeleton.bodyparts
             colours = _colours(len(parts))
             if look.trail:
                 _trails(drawn, places[max(0, row - look.trail) : row + 1], colours)
@@ -110,22 +110,22 @@ class Drawing:
                 for part, place in enumerate(animal):
                     if place[0] == NOWHERE:
                         continue
-                    _mark(drawn, place, each.mark, look.radius, colours[part])
+                    _mark(drawn, place, layer.mark, look.radius, colours[part])
                     if look.names:
                         at = (place[0] >> _BITS) + 5, (place[1] >> _BITS) - 4
                         _write(drawn, parts[part], at, 0.35, colours[part])
-            if len(each.poses.identity):
-                _doubts(drawn, each.poses, row, places[row])
+            if len(layer.poses.identity):
+                _doubts(drawn, layer.poses, row, places[row])
         if look.text:
             self._texts(drawn, text)
         return drawn
 
     def _texts(self, image: NDArray[Any], text: str) -> None:
         _write(image, text, (6, image.shape[0] - 8), 0.45, _WHITE)
-        for line, each in enumerate(one for one in self._shown if one.name):
+        for line, layer in enumerate(one for one in self._shown if one.name):
             place = [10 << _BITS, (12 + 16 * line) << _BITS]
-            _mark(image, place, each.mark, 4, _WHITE)
-            _write(image, each.name, (20, 16 + 16 * line), 0.45, _WHITE)
+            _mark(image, place, layer.mark, 4, _WHITE)
+            _write(image, layer.name, (20, 16 + 16 * line), 0.45, _WHITE)
 
 
 def _doubts(
@@ -147,10 +147,10 @@ def _trails(
     """Draw where each body part came from; the older, the darker."""
     for age, (before, after) in enumerate(pairwise(past.tolist()), start=1):
         for one, other in zip(before, after, strict=True):
-            for colour, here, there in zip(colours, one, other, strict=True):
-                if NOWHERE not in (here[0], there[0]):
+            for colour, here, end in zip(colours, one, other, strict=True):
+                if NOWHERE not in (here[0], end[0]):
                     faded = tuple(level * age // len(past) for level in colour)
-                    _line(image, here, there, faded, 1)
+                    _line(image, here, end, faded, 1)
 
 
 def _mark(

@@ -113,7 +113,9 @@ def read_dlc_csv(file: Path) -> "DataFrame":
     source = read_delimited(file)
     text = io.StringIO(source.text)
     head = list(islice(_header(text, source.separator), _MOST_LEVELS + 1))
-    levels = next((each for each in _LEVELS if _starts(head, len(each)) == each), ())
+    levels = next(
+        (level for level in _LEVELS if _starts(head, len(level)) == level), ()
+    )
     if not levels or len({len(cells) for cells, _ in head[: len(levels)]}) > 1:
         raise DeepLabStreamError(
             f"{file} does not begin with the rows scorer, bodyparts and coords"

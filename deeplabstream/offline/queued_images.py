@@ -42,7 +42,7 @@ def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImage
     First come those that stand for many uncertain ones (`cover`). Images that are there
     stay. DeepLabStreamError: nothing is queued.
     """
-    folder = open_run_folder(run, lambda told: None)
+    folder = open_run_folder(run, lambda _: None)
     frames = read_queue(folder, per_hour)
     if not frames:
         raise DeepLabStreamError(f"{run}: no uncertain frame is queued")
@@ -62,11 +62,11 @@ def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImage
                 with atomic_file(path) as draft:
                     shutil.copyfile(source, draft)
                 new += 1
-    for video, wanted in by_video.items():
+    for video, queued in by_video.items():
         rows = open_video(video)
         own_folder = into / LABELED_DATA / f"{run.resolve().name}_{video.stem}"
-        new += len(write_images(rows, np.array(sorted(wanted), np.int64), own_folder))
-        for row, frame in wanted.items():
+        new += len(write_images(rows, np.array(sorted(queued), np.int64), own_folder))
+        for row, frame in queued.items():
             if (path := image_path(rows, row, own_folder)).exists():
                 paths[frame] = path
     if not paths:

@@ -64,10 +64,10 @@ def render(
     together, or this FFmpeg can't encode so.
     """
     rows = video if isinstance(video, VideoReader) else open_video(video)
-    for each in shown:
-        if len(each.poses) != len(rows):
+    for animal in shown:
+        if len(animal.poses) != len(rows):
             raise DeepLabStreamError(
-                f"{each.poses.source} has {len(each.poses)} rows, but {rows.path} "
+                f"{animal.poses.source} has {len(animal.poses)} rows, but {rows.path} "
                 f"has {len(rows)} frames"
             )
     span = span or Span(0, len(rows))

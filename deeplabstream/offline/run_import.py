@@ -247,17 +247,17 @@ def _chosen(table: PoseTable, tracks: Sequence[str], notes: list[str]) -> PoseTa
             f"{table.source} has no animal {missing[0]!r}; its animals: "
             f"{', '.join(names) or 'one without a name'}"
         )
-    wanted = list(tracks) or [name for name in names if name != UNIQUE]
+    selected = list(tracks) or [name for name in names if name != UNIQUE]
     if not tracks and UNIQUE in names:
         notes.append(f"left out: {UNIQUE}, body parts that belong to no animal")
-    if not wanted or wanted == names:
+    if not selected or selected == names:
         return table
-    at = [names.index(name) for name in wanted]
+    at = [names.index(name) for name in selected]
     found = np.isfinite(table.points[:, at, :, 0]).any(axis=(0, 1))
     has = [part for part, is_found in enumerate(found) if is_found]
     parts = [table.skeleton.bodyparts[part] for part in has]
     edges = [edge for edge in table.skeleton.edges if {*edge} <= {*parts}]
-    animals = tuple(wanted) if len(wanted) > 1 else ()
+    animals = tuple(selected) if len(selected) > 1 else ()
     return replace(
         table,
         skeleton=Skeleton(tuple(parts), tuple(edges), animals),
@@ -286,14 +286,16 @@ def _of_video(
         confidence = np.pad(table.confidence, [(0, more), (0, 0), (0, 0)])
         notes.append(f"the last {more} frames have no poses")
         return replace(table, points=points, confidence=confidence), frames
-    said = f"{table.source.name} has {rows} frames and {reader.path.name} has {frames}"
+    counts = (
+        f"{table.source.name} has {rows} frames and {reader.path.name} has {frames}"
+    )
     if not cut:
         raise DeepLabStreamError(
-            f"{said}: are these the poses of this video? To use the first "
+            f"{counts}: are these the poses of this video? To use the first "
             f"{min(rows, frames)} frames of both, add --cut"
         )
     frames = min(rows, frames)
-    notes.append(f"{said}: the first {frames} are used")
+    notes.append(f"{counts}: the first {frames} are used")
     points, confidence = table.points[:frames], table.confidence[:frames]
     return replace(table, points=points, confidence=confidence), frames
 
@@ -345,9 +347,9 @@ def _read_times(path: Path) -> NDArray[np.float64]:
         raise DeepLabStreamError(
             f"{path}: expected times in seconds, not in the unit of {first[column]}"
         )
-    words = table[column]
-    is_header = np.isnan(pd.to_numeric(words.iloc[:1], errors="coerce")).any()
-    times_s = pd.to_numeric(words.iloc[int(is_header) :], errors="coerce").to_numpy()
+    texts = table[column]
+    is_header = np.isnan(pd.to_numeric(texts.iloc[:1], errors="coerce")).any()
+    times_s = pd.to_numeric(texts.iloc[int(is_header) :], errors="coerce").to_numpy()
     bad = np.flatnonzero(~np.isfinite(times_s))
     if not len(times_s) or len(bad):
         where = f" (line {bad[0] + 1 + int(is_header)})" if len(bad) else ""

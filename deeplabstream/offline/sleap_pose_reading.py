@@ -131,14 +131,14 @@ def read_labels_file(file: Path) -> PoseTable:
     with open_hdf5(file) as content:
         if "metadata" not in content:
             raise ValueError("it has no metadata")
-        words = json.loads(content["metadata"].attrs["json"])
-        if len(words["skeletons"]) != 1:
+        metadata = json.loads(content["metadata"].attrs["json"])
+        if len(metadata["skeletons"]) != 1:
             raise DeepLabStreamError(
-                f"{file} has {len(words['skeletons'])} skeletons; save the instances of "
+                f"{file} has {len(metadata['skeletons'])} skeletons; save the instances of "
                 "each as a file of its own"
             )
-        skeleton = sleap_skeleton(words)
-        names = track_names(content, words)
+        skeleton = sleap_skeleton(metadata)
+        names = track_names(content, metadata)
         points, confidence, used = _placed(file, content, len(skeleton.bodyparts))
     known = [
         names[n] if 0 <= n < len(names) and names[n] else f"track_{n}" for n in used
@@ -196,13 +196,13 @@ def _placed(
         if (last - first != parts).any():
             raise ValueError(f"not every animal has {parts} body parts")
         table = whole(content[name])[first[:, None] + np.arange(parts)]
-        there = table["visible"] & np.isfinite(table["x"])
-        scores = np.ones(there.shape) if is_user else _as_confidence(table["score"])
+        visible = table["visible"] & np.isfinite(table["x"])
+        scores = np.ones(visible.shape) if is_user else _as_confidence(table["score"])
         at = rows[chosen], places[chosen]
         for axis, word in enumerate("xy"):
-            values = np.where(there, table[word] - shift, np.nan)
+            values = np.where(visible, table[word] - shift, np.nan)
             points[(*at, slice(None), axis)] = values
-        confidence[at] = np.where(there, scores, 0.0)
+        confidence[at] = np.where(visible, scores, 0.0)
     return points, confidence, used
 
 
@@ -262,10 +262,10 @@ def _names(dataset: "h5py.Dataset") -> tuple[str, ...]:
     if not dataset.size:
         return ()
     is_text = h5py.check_string_dtype(dataset.dtype) is not None
-    words = dataset[:] if is_text else whole(dataset)
+    texts = dataset[:] if is_text else whole(dataset)
     return tuple(
         word.decode("utf-8") if isinstance(word, bytes) else str(word)
-        for word in np.asarray(words).ravel().tolist()
+        for word in np.asarray(texts).ravel().tolist()
     )
 
 

@@ -108,8 +108,8 @@ def uncertainty(
     known = np.isfinite(moved)
     usual = np.array(
         [
-            np.median(column[there]) if there.any() else np.inf
-            for column, there in zip(moved.T, known.T, strict=True)
+            np.median(column[visible]) if visible.any() else np.inf
+            for column, visible in zip(moved.T, known.T, strict=True)
         ]
     )
     far = np.zeros((len(points) + 1, points.shape[1]))
@@ -146,18 +146,18 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
 
     Each network of an ensemble analyses it.
     """
-    wanted = np.arange(len(rows))
+    chosen = np.arange(len(rows))
     if len(rows) > 2 * _MOST_PAIRS:
         first = sample_rows(rows, _MOST_PAIRS)
-        wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
+        chosen = np.unique(np.minimum([first, first + 1], len(rows) - 1))
     own = estimator.estimators if isinstance(estimator, Ensemble) else (estimator,)
-    each = [_found(rows, wanted, network) for network in own]
-    found = together(each)
+    poses = [_found(rows, chosen, network) for network in own]
+    found = together(poses)
     at = np.array([int(name) for name in found.names], np.int64)
-    apart = disagreement(each) if len(each) > 1 else None
-    doubt = uncertainty(found.points, found.confidence, at)
+    apart = disagreement(poses) if len(poses) > 1 else None
+    spread = uncertainty(found.points, found.confidence, at)
     lack = lack_of_confidence(*found.by_animal)
-    return FrameUncertainty(rows.path, at, doubt, lack, apart)
+    return FrameUncertainty(rows.path, at, spread, lack, apart)
 
 
 def _found(
@@ -182,7 +182,7 @@ def _found(
 
 def of_run(path: Path) -> Iterator[FrameUncertainty]:
     """Yield the uncertainty of the recorded poses of each video of a run."""
-    folder = open_run_folder(path, lambda told: None)
+    folder = open_run_folder(path, lambda _: None)
     found = False
     for _, part in recorded_parts(folder):
         video_rows = part.of_video(part.video.name)
@@ -195,8 +195,8 @@ def of_run(path: Path) -> Iterator[FrameUncertainty]:
         points = poses.points[analysed].reshape(*flat, 2)
         confidence = poses.confidence[analysed].reshape(flat)
         rows = at.astype(np.int64)
-        doubt = uncertainty(points, confidence, rows)
+        spread = uncertainty(points, confidence, rows)
         lack = lack_of_confidence(poses.points[analysed], poses.confidence[analysed])
-        yield FrameUncertainty(part.video, rows, doubt, lack)
+        yield FrameUncertainty(part.video, rows, spread, lack)
     if not found:
         raise DeepLabStreamError(f"{path} contains no video with poses of its frames")

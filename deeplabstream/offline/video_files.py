@@ -19,7 +19,7 @@ ENDINGS = frozenset(
 
 def overall_progress(groups: Sequence[Sequence[Path]]) -> Overall:
     """Return the progress of pieces of work on groups of videos, by their sizes."""
-    return Overall([sum(video.stat().st_size for video in each) for each in groups])
+    return Overall([sum(video.stat().st_size for video in group) for group in groups])
 
 
 def video_files(named: Sequence[Path]) -> list[Path]:
@@ -31,9 +31,9 @@ def video_files(named: Sequence[Path]) -> list[Path]:
     for path in named:
         if path.is_dir():
             inside = sorted(
-                each
-                for each in path.iterdir()
-                if each.suffix.lower() in ENDINGS and ".labeled." not in each.name
+                file
+                for file in path.iterdir()
+                if file.suffix.lower() in ENDINGS and ".labeled." not in file.name
             )
             if not inside:
                 raise DeepLabStreamError(

@@ -38,21 +38,21 @@ class VideoIdentityTracker:
     @property
     def ambiguous(self) -> int:
         """Rows with an ambiguous identity."""
-        return sum(any(map(is_ambiguous, words)) for words in self.words)
+        return sum(any(map(is_ambiguous, names)) for names in self.words)
 
     @property
     def exchanged(self) -> int:
         """Exchanges of animals that were found and corrected."""
-        return sum(words.count("exchanged") for words in self.words)
+        return sum(names.count("exchanged") for names in self.words)
 
     def update(self, image: VideoImage, pose: Pose | None) -> Pose | None:
         """Return the pose of the next frame in the order of names; None: no pose."""
         if pose is None or image.image is None:
             self.words.append(("",) * self.skeleton.count)
             return None
-        told = self._identity.update(image.image, pose, image.time_ns / 1e9)
-        self.words.append(tuple(told.identity) or ("",) * self.skeleton.count)
-        return told
+        names = self._identity.update(image.image, pose, image.time_ns / 1e9)
+        self.words.append(tuple(names.identity) or ("",) * self.skeleton.count)
+        return names
 
 
 def is_ambiguous(word: str) -> bool:
@@ -94,10 +94,10 @@ def write_identity(table: PoseTable, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow([*_COLUMNS, *table.animals])
-        for frame, time_s, words in zip(
+        for frame, time_s, names in zip(
             table.frames.tolist(), table.times_s.tolist(), table.identity, strict=True
         ):
-            rows.writerow([frame, f"{time_s:.6f}", *words])
+            rows.writerow([frame, f"{time_s:.6f}", *names])
 
 
 def with_identity(table: PoseTable) -> PoseTable:

@@ -310,10 +310,10 @@ def is_begun(partial: Path, videos: Sequence[Path], estimator: PoseEstimator) ->
     try:
         with partial.open("rb") as file:
             head = json.loads(file.readline(_LONGEST_HEAD))
-        told = head.get("views", [head])
-        return len(told) == len(videos) and all(
+        views = head.get("views", [head])
+        return len(views) == len(videos) and all(
             {**own, **video_facts(video, own["rows"], estimator)} == own
-            for own, video in zip(told, videos, strict=True)
+            for own, video in zip(views, videos, strict=True)
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -332,7 +332,9 @@ def files_of_others(
     nothing, the identities and `NAME.prediction.json` are not its own either.
     """
     others = [folder / f"{name}.{kind}" for kind in formats if kind not in own]
-    others += [folder / f"{name}_{each}.csv" for each in metrics if each not in own]
+    others += [
+        folder / f"{name}_{metric}.csv" for metric in metrics if metric not in own
+    ]
     if own:
         return others
     return [*others, folder / f"{name}{FACTS}", identity_file(folder / f"{name}.csv")]
@@ -346,13 +348,13 @@ def kinds_written(facts: Path, video: Path, network: str) -> frozenset[str]:
     count as theirs, and the video's size alone is compared.
     """
     try:
-        told = json.loads(facts.read_text("utf-8"))
-        if told["sha256"] != network or told["bytes"] != video.stat().st_size:
+        content = json.loads(facts.read_text("utf-8"))
+        if content["sha256"] != network or content["bytes"] != video.stat().st_size:
             return frozenset()
-        samples = told.get("samples_sha256")
+        samples = content.get("samples_sha256")
         if samples is not None and samples != samples_sha256(video):
             return frozenset()
-        return frozenset([*told["formats"], *told.get("metrics", METRICS)])
+        return frozenset([*content["formats"], *content.get("metrics", METRICS)])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return frozenset()
 

@@ -69,10 +69,10 @@ class Animals:
     def problems(self, animals: int, model: str) -> Iterator[str]:
         """Yield a sentence if this network, of so many animals, finds too few."""
         if len(self.names) > animals:
-            told = "one animal" if animals == 1 else f"up to {animals} animals"
+            limit = "one animal" if animals == 1 else f"up to {animals} animals"
             yield (
                 f"[Animals] NAMES: names {len(self.names)} animals, but the "
-                f"network {model} finds {told}. Set MODEL, in [Pose Estimation] "
+                f"network {model} finds {limit}. Set MODEL, in [Pose Estimation] "
                 f"or in the camera's section, to a network of {len(self.names)} "
                 "animals or more (arena_animals for simulated mice), or remove "
                 "NAMES"
@@ -90,7 +90,7 @@ def animal_name_problems(
     for where, word in named:
         if word.isdecimal():
             if not 1 <= int(word) <= count:
-                told = "finds one animal" if count == 1 else f"finds {count} animals"
-                yield f"{where} = {word}: the network {told}"
+                ability = "finds one animal" if count == 1 else f"finds {count} animals"
+                yield f"{where} = {word}: the network {ability}"
         elif word not in names and (names or not re.fullmatch(r"animal[1-8]", word)):
             yield (f"{where} = {word}: not in [Animals] NAMES{guess(word, names)}")

@@ -63,11 +63,11 @@ def pulse_problems(rig: Settings) -> Iterator[str]:
         if not isinstance(device, PulseInput):
             continue
         cameras = rig.cameras_of_pulses(device)
-        missing = [each for each in device.cameras if each not in rig.cameras]
+        missing = [absent for absent in device.cameras if absent not in rig.cameras]
         if rig.streaming.multiple_devices:
-            for each in missing:
-                hint = guess(each, rig.cameras)
-                yield f"[Input {name}] CAMERAS: there is no [Camera {each}]{hint}"
+            for absent in missing:
+                hint = guess(absent, rig.cameras)
+                yield f"[Input {name}] CAMERAS: there is no [Camera {absent}]{hint}"
         if not device.generates:
             if not cameras and not missing:
                 yield f"[Input {name}] CAMERAS: enter the camera whose pulses are counted"
@@ -140,12 +140,12 @@ def measure_problems(rig: Settings) -> Iterator[str]:
             )
         for key, word in trigger.measured_regions.items():
             other = triggers.get(word)
-            said = f"[Trigger {name}] {key} = {word}: [Trigger {word}]"
+            reference = f"[Trigger {name}] {key} = {word}: [Trigger {word}]"
             if other is not None and not hasattr(other, "region"):
-                yield f"{said} has no REGION; enter a trigger that has one"
+                yield f"{reference} has no REGION; enter a trigger that has one"
             elif other is not None and rig.camera_of(other) != camera:
                 yield (
-                    f"{said} looks at [Camera {rig.camera_of(other)}]; measures are of the "
+                    f"{reference} looks at [Camera {rig.camera_of(other)}]; measures are of the "
                     f"deciding camera, {camera}"
                 )
 
@@ -163,8 +163,8 @@ def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
     named = [
         (f"[Trigger {name}] {key}", word)
         for name, trigger in rig.new_triggers().items()
-        for key, words in trigger.named_animals.items()
-        for word in words
+        for key, names in trigger.named_animals.items()
+        for word in names
     ]
     named += [
         (f"[Classifier {name}] ANIMAL", section.animal)

@@ -265,7 +265,7 @@ class _Asked:
         """Ask for a kind and its keys, until they fit together."""
         family = title.partition(" ")[0]
         section = family if family == "Experiment" else title
-        said: tuple[str, ...] = ()
+        problems: tuple[str, ...] = ()
         self._open.append(title)
         while True:
             word = yield Question(
@@ -273,29 +273,29 @@ class _Asked:
                 "KIND",
                 f"kind of {family.lower()} {title.partition(' ')[2]}",
                 choices=kinds_of(family),
-                said=said,
+                said=problems,
             )
             kind = kind_named(family, word)
-            words = yield from self._keys(title, kind)
-            said = faults_of(title, kind, words, self.rig.folder)
-            if not said:
+            keys = yield from self._keys(title, kind)
+            problems = faults_of(title, kind, keys, self.rig.folder)
+            if not problems:
                 break
         self._open.remove(title)
-        self.sections[title] = {"KIND": word, **words}
+        self.sections[title] = {"KIND": word, **keys}
 
     def _keys(self, title: str, kind: type) -> Asking[Words]:
-        words: Words = {}
+        keys: Words = {}
         hidden = set(_CALMER) if issubclass(kind, DebounceSettings) else set()
         if sum(camera.analyse for camera in self.rig.cameras.values()) < 2:
             hidden.add("CAMERA")
         for key in keys_but(kind, hidden):
-            yield from self._key(title, kind, key, words)
+            yield from self._key(title, kind, key, keys)
         if hidden > {"CAMERA"}:
             about = "set debounce, rest, limits or sham stimulation"
             if (yield from ask_yes_no(title, "CALMER", about)):
                 for key in _CALMER:
-                    yield from self._key(title, kind, key, words)
-        return words
+                    yield from self._key(title, kind, key, keys)
+        return keys
 
     def _key(self, title: str, kind: type, key: str, words: Words) -> Asking[None]:
         types = leaves(keys_of(kind)[key][1].annotation)
@@ -320,8 +320,8 @@ class _Asked:
         if family:
             new = [title.partition(" ")[2] for title in self._new(family)]
             names = dict.fromkeys([*self._there(family), *new])
-            there = f"available: {', '.join(names)}; " if names else ""
-            return f"{there}another name adds a new one"
+            available = f"available: {', '.join(names)}; " if names else ""
+            return f"{available}another name adds a new one"
         if "BODYPARTS" in key and self.skeleton:
             return f"available: {', '.join(self.skeleton.bodyparts)}"
         return ""
@@ -366,22 +366,22 @@ class _Asked:
         text = ini_editing.set_value(text, "Streaming", "OUTPUT_DIRECTORY", directory)
         for key, word in run.items():
             text = ini_editing.set_value(text, "Experiment", key, word)
-        for title, words in self.sections.items():
-            text = ini_editing.add_section(text, title, words)
+        for title, keys in self.sections.items():
+            text = ini_editing.add_section(text, title, keys)
         return text
 
     @property
     def needed(self) -> set[str]:
         """The rig's triggers and outputs that are named, and what those look at."""
-        words = read_sections(self.rig.text).words
+        sections = read_sections(self.rig.text).words
         needed = set(self.used)
         while True:
             more = {
                 f"Trigger {name.strip()}"
                 for title in needed
                 for key in ("TRIGGER", "TRIGGERS")
-                for name in words.get(title, {}).get(key, "").split(",")
-                if f"Trigger {name.strip()}" in words
+                for name in sections.get(title, {}).get(key, "").split(",")
+                if f"Trigger {name.strip()}" in sections
             }
             if more <= needed:
                 return needed

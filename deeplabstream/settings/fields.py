@@ -126,10 +126,10 @@ class Section(Generic[T]):
                 about = known[key][1].description if key in known else None
                 self.complain(key, "is missing" + (f" ({about})" if about else ""))
             elif found[0]["type"] != "missing" or len(found[0]["loc"]) > 1:
-                said = complaint(found, known[key][1].annotation)
+                problem = complaint(found, known[key][1].annotation)
                 if found[0]["type"] == "string_pattern_mismatch":
-                    said = f"wrong format; expected {known[key][1].description}"
-                self.complain(key, said)
+                    problem = f"wrong format; expected {known[key][1].description}"
+                self.complain(key, problem)
 
 
 def keys_of(kind: type) -> dict[str, tuple[str, FieldInfo]]:
@@ -169,9 +169,9 @@ def label_of(key: str, info: FieldInfo) -> str:
     """
     if info.title:
         return info.title
-    words = key.split("_")
-    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
-    shown = [word if word in _CAPITALS else word.lower() for word in words]
+    parts = key.split("_")
+    unit = _UNITS.get(parts[-1]) if len(parts) > 1 else None
+    shown = [word if word in _CAPITALS else word.lower() for word in parts]
     text = " ".join(shown[:-1] if unit else shown)
     return f"{text[:1].upper()}{text[1:]}{f' ({unit})' if unit else ''}"
 
@@ -191,7 +191,7 @@ def is_advanced(kind: type, name: str, info: FieldInfo) -> bool:
 def is_shared(kind: type, name: str) -> bool:
     """Return whether a field is one of all kinds of a family."""
     owner = next(
-        (each for each in kind.__mro__ if name in inspect.get_annotations(each)), kind
+        (base for base in kind.__mro__ if name in inspect.get_annotations(base)), kind
     )
     return owner.__module__.startswith("deeplabstream.plugins.")
 

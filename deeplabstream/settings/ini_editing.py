@@ -137,9 +137,9 @@ def _sections(lines: Sequence[str]) -> list[_Section]:
 
 def _example(lines: Sequence[str], section: _Section, key: str) -> int | None:
     """Return the line of a comment `# KEY = …` within the section."""
-    wanted = re.compile(rf"[#;]\s*{re.escape(key)}\s*[=:]", re.IGNORECASE)
+    pattern = re.compile(rf"[#;]\s*{re.escape(key)}\s*[=:]", re.IGNORECASE)
     numbers = range(section.header, section.last + 1)
-    return next((n for n in numbers if wanted.match(lines[n].strip())), None)
+    return next((n for n in numbers if pattern.match(lines[n].strip())), None)
 
 
 def _format_entry(key: str, word: str, newline: str) -> str:

@@ -38,8 +38,8 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        said = error.strerror or type(error).__name__
-        raise SettingsError([f"Can't read {path}: {said}"]) from error
+        reason = error.strerror or type(error).__name__
+        raise SettingsError([f"Can't read {path}: {reason}"]) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(

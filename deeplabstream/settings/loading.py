@@ -118,13 +118,13 @@ class _Reading:
         streaming: Streaming = fixed["Streaming"]
         run: ExperimentRun = fixed["Experiment"]
         named: dict[str, dict[str, Any]] = {family: {} for family in NAMED}
-        for title, words in self._words.items():
+        for title, texts in self._words.items():
             family, _, name = title.partition(" ")
             if family in NAMED and name:
-                if maker := self._maker(title, family, NAMED[family], words):
+                if maker := self._maker(title, family, NAMED[family], texts):
                     named[family][name] = maker()
             elif title not in FIXED:
-                self._load_named_section(title, words, streaming)
+                self._load_named_section(title, texts, streaming)
         self._choose_experiment(run)
         makers = self._makers
         used = None if streaming.multiple_devices else 1
@@ -156,17 +156,17 @@ class _Reading:
         return rig
 
     def _load_fixed_section(self, title: str) -> Any:
-        kind, words = FIXED[title], self._words.get(title, {})
-        section = Section[Any](title, kind, words, self._folder)
+        kind, texts = FIXED[title], self._words.get(title, {})
+        section = Section[Any](title, kind, texts, self._folder)
         maker = section.maker(lambda key: MOVED.get((title, key)))
         self._problems += section.problems
         if maker is None:  # what is right in it can still be checked against the rest
-            right = {key: words[key] for key in words.keys() - section.bad}
+            right = {key: texts[key] for key in texts.keys() - section.bad}
             maker = Section[Any](title, kind, right, self._folder).maker(str)
         return maker() if maker else kind()
 
     def _load_named_section(
-        self, title: str, words: Words, streaming: Streaming
+        self, title: str, texts: Words, streaming: Streaming
     ) -> None:
         family, _, name = title.partition(" ")
         if family not in FAMILIES or not name:
@@ -179,13 +179,13 @@ class _Reading:
             )
             return
         self._names[family].append(name)
-        words = dict(words)
+        texts = dict(texts)
         kinds = self._found[family].classes
-        word = words.pop("KIND", name if family == "Experiment" else None)
+        word = texts.pop("KIND", name if family == "Experiment" else None)
         if word in kinds:
             if family == "Camera":
-                words = _defaults(kinds[word], streaming) | words
-            maker = self._maker(title, family, kinds[word], words)
+                texts = _defaults(kinds[word], streaming) | texts
+            maker = self._maker(title, family, kinds[word], texts)
             if maker:
                 self._makers[family][name] = maker
             return
@@ -240,9 +240,9 @@ class _Reading:
         if rig.streaming.streams != ("color",) and not any(
             "STREAMS" in keys_of(kind) for kind in kinds_used
         ):
-            words = self._words["Streaming"]["STREAMS"]
+            text = self._words["Streaming"]["STREAMS"]
             self._problems.append(
-                f"[Streaming] STREAMS = {words}: each further stream needs its "
+                f"[Streaming] STREAMS = {text}: each further stream needs its "
                 "own [Camera NAME] with KIND = RealSense and STREAM = depth or "
                 "infrared"
             )
@@ -302,27 +302,29 @@ class _Reading:
             return
         self._check_name(f"[{title}] CAMERA", "Camera", name)
         camera = rig.cameras.get(name)
-        said = f"[{title}] CAMERA = {name}: [Camera {name}]"
+        reference = f"[{title}] CAMERA = {name}: [Camera {name}]"
         if camera is not None and not camera.analyse:
-            self._problems.append(f"{said} has ANALYSE = no")
+            self._problems.append(f"{reference} has ANALYSE = no")
         elif camera is None and name in self._makers["Camera"]:
-            self._problems.append(f"{said} is off by [Streaming] MULTIPLE_DEVICES = no")
+            self._problems.append(
+                f"{reference} is off by [Streaming] MULTIPLE_DEVICES = no"
+            )
 
 
 def _defaults(kind: type, streaming: Streaming) -> Words:
     """Return what [Streaming] says of a camera that does not say it itself."""
-    words: Words = {}
+    defaults: Words = {}
     if streaming.resolution:
         width, height = map(str, streaming.resolution)
-        words |= {
+        defaults |= {
             "WIDTH": width,
             "HEIGHT": height,
             "RESOLUTION": f"{width}, {height}",
         }
     if streaming.framerate:
-        words |= dict.fromkeys(["RATE", "FRAMERATE"], f"{streaming.framerate:g}")
-    words["STREAMS"] = ", ".join(streaming.streams)
-    return {key: word for key, word in words.items() if key in keys_of(kind)}
+        defaults |= dict.fromkeys(["RATE", "FRAMERATE"], f"{streaming.framerate:g}")
+    defaults["STREAMS"] = ", ".join(streaming.streams)
+    return {key: word for key, word in defaults.items() if key in keys_of(kind)}
 
 
 def _flat(value: object) -> list[str]:

@@ -68,8 +68,8 @@ class RigChoices:
         lines = [
             "# A first closed loop. All keys: docs/settings.md, or Help in the window."
         ]
-        for title, words in sections.items():
-            lines += ["", f"[{title}]", *(f"{key} = {words[key]}" for key in words)]
+        for title, keys in sections.items():
+            lines += ["", f"[{title}]", *(f"{key} = {keys[key]}" for key in keys)]
         return "\n".join(lines) + "\n"
 
     def write(self, folder: Path) -> Path:

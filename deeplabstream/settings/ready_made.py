@@ -60,8 +60,8 @@ def find(experiment: str, rig: Path | None = None) -> Path:
         return file
     near = guess(experiment, known) or f"; available: {', '.join(known)}"
     places = " or ".join(map(str, config_places(rig)))
-    said = f"no such file, and no file of that name in {places}{near}"
-    raise SettingsError([f"experiment {experiment}: {said}"])
+    reason = f"no such file, and no file of that name in {places}{near}"
+    raise SettingsError([f"experiment {experiment}: {reason}"])
 
 
 def combine_with_rig(rig: str, experiment: str) -> str:
@@ -83,11 +83,11 @@ def combine_with_rig(rig: str, experiment: str) -> str:
             parts.append(other.text)
         else:
             parts.append(part.text)
-    there = {part.name for part in _parts(rig)}
+    present = {part.name for part in _parts(rig)}
     parts += [
         part.text
         for part in theirs.values()
-        if part.family in (*_THEIRS, "Output", "Animals") and part.name not in there
+        if part.family in (*_THEIRS, "Output", "Animals") and part.name not in present
     ]
     return "\n".join(text.strip("\n") + "\n" for text in parts if text.strip())
 
@@ -127,7 +127,7 @@ def _parts(text: str) -> Iterator[_Part]:
 def _of_both(rig: str, experiment: str) -> str:
     """Return the experiment's section with the keys that only the rig's has."""
     theirs = {line.strip() for line in experiment.split("\n")}
-    said = {key for words in read_sections(experiment).words.values() for key in words}
+    keys = {key for texts in read_sections(experiment).words.values() for key in texts}
     kept: list[str] = []
     above: list[str] = []
     keeping = False
@@ -141,7 +141,7 @@ def _of_both(rig: str, experiment: str) -> str:
         elif indent is not None and depth > indent:
             kept += [line] * keeping
         elif found := _KEY.match(line):
-            keeping, indent = found[1].upper() not in said, depth
+            keeping, indent = found[1].upper() not in keys, depth
             kept += [*above, line] if keeping else []
             above = []
         elif not _HEADER.match(line):

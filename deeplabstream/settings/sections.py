@@ -447,7 +447,9 @@ class Settings:
         chosen: list[str] = [n for n in device.cameras if n in self.cameras]
         if not device.cameras and device.generates:
             chosen = [
-                name for name, each in self.followers.items() if each.leader is None
+                name
+                for name, follower in self.followers.items()
+                if follower.leader is None
             ]
         elif not device.cameras and len(self.cameras) == 1:
             chosen = [*self.cameras]
@@ -607,5 +609,5 @@ def section_values(made: object) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     return value if isinstance(value, _PLAIN) else str(value)

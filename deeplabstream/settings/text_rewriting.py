@@ -41,13 +41,13 @@ def with_name(text: str, title: str, name: str) -> str:
     text = rename_section(text, title, f"{family} {name}")
     if family == "Camera":
         text = rename_section(text, f"Tracking {old}", f"Tracking {name}")
-    for place, words in read_sections(text).words.items():
-        kind = kind_of(place, words)
+    for place, texts in read_sections(text).words.items():
+        kind = kind_of(place, texts)
         for key, (_, info) in keys_of(kind).items() if kind else ():
             naming = key == _KEYS.get(family) or _TYPES.get(family) in leaves(
                 info.annotation
             )
-            parts = [part.strip() for part in words.get(key, "").split(",")]
+            parts = [part.strip() for part in texts.get(key, "").split(",")]
             if naming and old in parts:
                 new = ", ".join(name if part == old else part for part in parts)
                 text = set_value(text, place, key, new)
@@ -57,10 +57,10 @@ def with_name(text: str, title: str, name: str) -> str:
 def with_subject(rig: Settings, other: Settings) -> Settings:
     """Return the settings of `rig` with [Session] of `other`."""
     before = read_sections(rig.text).words.get("Session", {})
-    words, text = read_sections(other.text).words.get("Session", {}), rig.text
-    for key in {**before, **words}:
-        if words.get(key) != before.get(key):
-            text = set_value(text, "Session", key, words.get(key))
+    texts, text = read_sections(other.text).words.get("Session", {}), rig.text
+    for key in {**before, **texts}:
+        if texts.get(key) != before.get(key):
+            text = set_value(text, "Session", key, texts.get(key))
     return replace(rig, subject=other.subject, text=text)
 
 
@@ -74,17 +74,17 @@ def relocate_paths(text: str, old: Path, new: Path) -> str:
     """
     if old.resolve() == new.resolve():
         return text
-    for title, words in read_sections(text).words.items():
-        for key, word in _paths(title, words):
+    for title, texts in read_sections(text).words.items():
+        for key, word in _paths(title, texts):
             text = set_value(text, title, key, _from(new, old / word))
     return relocate_networks(text, old, new)
 
 
 def relocate_networks(text: str, old: Path, new: Path) -> str:
     """Return `text` with its networks and classifiers relocated; see `relocate_paths`."""
-    for title, words in read_sections(text).words.items():
+    for title, texts in read_sections(text).words.items():
         for key in _network_keys(title):
-            word = words.get(key, "")
+            word = texts.get(key, "")
             if place := _place_of_network(word, old, new):
                 text = set_value(text, title, key, _from(new, place))
     return text
@@ -93,9 +93,9 @@ def relocate_networks(text: str, old: Path, new: Path) -> str:
 def with_drawn_seeds(settings: Settings) -> Settings:
     """Return the settings with a new number for each `SEED = new`, in their text too."""
     text = settings.text
-    for title, words in read_sections(text).words.items():
+    for title, texts in read_sections(text).words.items():
         chance = title.partition(" ")[0] in ("Experiment", "Trigger")
-        if chance and words.get("SEED", "").casefold() == DRAWN:
+        if chance and texts.get("SEED", "").casefold() == DRAWN:
             text = set_value(text, title, "SEED", str(randbelow(_NUMBERS)))
     return settings if text == settings.text else parse(text, settings.folder)
 

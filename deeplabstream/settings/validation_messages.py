@@ -74,17 +74,17 @@ def wording(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         annotation, *more = get_args(annotation)
         notes += more
     kinds = [kind for kind in _choices(annotation) if kind is not NoneType]
-    said = [" or ".join(dict.fromkeys(_one(kind) for kind in kinds))]
+    texts = [" or ".join(dict.fromkeys(_one(kind) for kind in kinds))]
     for note in notes:
         for part in getattr(note, "metadata", [note]):
-            said += _limit(part)
-    return ", ".join(said)
+            texts += _limit(part)
+    return ", ".join(texts)
 
 
 def complaint(errors: Sequence[ErrorDetails], annotation: Any) -> str:
     """Return what is wrong with one value, from pydantic's complaints about it."""
-    told = dict.fromkeys(_complaint(error, annotation) for error in errors)
-    return ", or ".join(told)
+    problems = dict.fromkeys(_complaint(error, annotation) for error in errors)
+    return ", or ".join(problems)
 
 
 def _complaint(error: ErrorDetails, annotation: Any) -> str:
@@ -99,13 +99,13 @@ def _complaint(error: ErrorDetails, annotation: Any) -> str:
             else f"expected {fewest} or more, separated by commas"
         )
     if kind in _LIMITS:
-        key, words = _LIMITS[kind]
-        return words.format(context[key])
+        key, text = _LIMITS[kind]
+        return text.format(context[key])
     if kind == "finite_number":
         return "expected a finite number"
-    for stem, words in (("int", "a whole number"), ("float", "a number")):
+    for stem, text in (("int", "a whole number"), ("float", "a number")):
         if kind.split("_")[0] == stem:
-            return f"expected {words}{_hint(str(value))}"
+            return f"expected {text}{_hint(str(value))}"
     if kind.startswith("bool"):
         return f"expected yes or no{_hint(str(value))}"
     if kind in ("literal_error", "enum"):

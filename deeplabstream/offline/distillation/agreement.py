@@ -97,8 +97,10 @@ def agreement(
     apart = spread(members)
     middle = median(flat)
     share = np.isfinite(flat[..., 0]).mean(axis=0)
-    there: Mask = np.isfinite(opinions[:, :, 0, :, 2])
-    decoded = there.reshape(len(there), -1).any(axis=1, keepdims=True) & (len(flat) > 1)
+    visible: Mask = np.isfinite(opinions[:, :, 0, :, 2])
+    decoded = visible.reshape(len(visible), -1).any(axis=1, keepdims=True) & (
+        len(flat) > 1
+    )
     known: Mask = np.asarray(((share >= SEEN) | (share <= UNSEEN)) & decoded)
     middle[share < SEEN] = np.nan
     rejected = {"seen in some copies only": int((~known & decoded).sum())}

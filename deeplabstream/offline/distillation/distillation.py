@@ -225,7 +225,7 @@ def _label(
     if (folder / ORIGINS).is_file():
         say(f"{folder} is already labelled")
         return check
-    each = -(-config.count // len(videos))
+    per_video = -(-config.count // len(videos))
     labelled = []
     for number, rows in enumerate(videos):
         partial = config.work / f"opinions{number}.partial"
@@ -235,7 +235,7 @@ def _label(
             away = np.union1d(away, own)
         labelled.append(
             label_video(
-                rows, teachers.of(rows.path), each, config.agree, config.seed,
+                rows, teachers.of(rows.path), per_video, config.agree, config.seed,
                 away, hand, partial, say,
             )
         )  # fmt: skip
@@ -267,16 +267,18 @@ def _order(
     else:
         given = config.students or candidates(labels.images)
     times = {
-        each: untrained_time(each, teachers.skeleton, yardsticks.images, config.threads)
-        for each in given
+        student: untrained_time(
+            student, teachers.skeleton, yardsticks.images, config.threads
+        )
+        for student in given
     }
     limit = EIGHT_BITS * config.at_most_ms
-    slow = {each.name: ms for each, ms in times.items() if ms > limit}
-    order = [each for each in given if each.name not in slow]
+    slow = {student.name: ms for student, ms in times.items() if ms > limit}
+    order = [student for student in given if student.name not in slow]
     if not config.students:
-        order.sort(key=lambda each: times[each])
-    for each in order:
-        say(f"{each.name}: {times[each]:.1f} ms per frame before training")
+        order.sort(key=lambda student: times[student])
+    for student in order:
+        say(f"{student.name}: {times[student]:.1f} ms per frame before training")
     for name, ms in slow.items():
         say(f"{name}: {ms:.1f} ms per frame; too slow even with 8 bits, not trained")
     if not order:
@@ -330,14 +332,14 @@ def _train(
 
 def _write(config: DistillConfig, teachers: Teachers, result: Distilled) -> None:
     """Write the result, and the chosen student into the model folder."""
-    words = {
+    summary = {
         "within_px": config.within,
         "at_most_ms": config.at_most_ms,
         "threads": config.threads,
         **asdict(result),
     }
     with atomic_file(config.work / "result.json") as making:
-        making.write_text(json.dumps(words, indent=2) + "\n", "utf-8")
+        making.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     if (chosen := result.chosen) is None:
         return
     for file in Path(chosen.folder).iterdir():
@@ -363,13 +365,13 @@ def table(result: Distilled) -> list[str]:
         f"{'student':<36}{'runtime':<15}{'ms':>7}{'p50':>7} | {'to the teacher, px':<30}"
         f" | {'by hand, px':<16} | {'checked, px':<16}"
     ]
-    for each in result.students:
-        to = each.teacher
+    for student in result.students:
+        to = student.teacher
         lines.append(
-            f"{each.name:<36}{each.runtime:<15}{each.timing.ms:7.2f}"
-            f"{each.timing.p50_ms:7.2f} | {to.median_px:6.2f}, 95 % below "
-            f"{to.p95_px:6.1f}, {to.not_seen:4.0%} | {_px(each.hand):<16} | "
-            f"{_px(each.check):<16}"
+            f"{student.name:<36}{student.runtime:<15}{student.timing.ms:7.2f}"
+            f"{student.timing.p50_ms:7.2f} | {to.median_px:6.2f}, 95 % below "
+            f"{to.p95_px:6.1f}, {to.not_seen:4.0%} | {_px(student.hand):<16} | "
+            f"{_px(student.check):<16}"
         )
     nothing = f"{'the teacher':<36}{'':<15}{'':>7}{'':>7} | {'':<30} | "
     lines.append(

@@ -92,7 +92,7 @@ def label_video(
         )
     looked_at = pick(rows, round(LOOKED_AT * count), seed, free)
     opinions = _opinions(rows, looked_at, teacher, partial)
-    thresholds = np.array([each.threshold for each in teacher.networks])
+    thresholds = np.array([network.threshold for network in teacher.networks])
     labels = None if hand is None else _of_parts(hand, teacher.skeleton)
     found = agreement(opinions, thresholds, teacher.skeleton, agree_px, labels)
     chosen = _chosen(rows, looked_at, found, count, seed)
@@ -124,15 +124,15 @@ def _opinions(
             beside = [cursor.read(max(0, row - 1)), cursor.read(row)]
             beside.append(cursor.read(min(last, row + 1)))
             before, image, after = (
-                None if each.image is None or each.damaged else as_bgr(each.image)
-                for each in beside
+                None if image.image is None or image.damaged else as_bgr(image.image)
+                for image in beside
             )
-            told = np.full(teacher.shape, np.nan, np.float32)
+            opinions = np.full(teacher.shape, np.nan, np.float32)
             if image is not None:
-                told = teacher.look(
+                opinions = teacher.look(
                     image, before if row else None, after if row < last else None
                 )
-            kept.append(told[None])
+            kept.append(opinions[None])
         values = kept.read().copy()
     cursor.close()
     return values
@@ -245,11 +245,11 @@ def write_label_folder(
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = teachers.skeleton.bodyparts
-    for each in videos:
+    for video in videos:
         write_images(
-            each.rows, each.chosen, folder / LABELED_DATA / each.rows.path.stem
+            video.rows, video.chosen, folder / LABELED_DATA / video.rows.path.stem
         )
-    own = [_rows_of(each, teachers, folder) for each in videos]
+    own = [_rows_of(video, teachers, folder) for video in videos]
     taught = _joined(own, len(parts))
     if len(taught.names) < FEWEST:
         raise DeepLabStreamError(
@@ -283,19 +283,19 @@ def write_label_folder(
 
 def _rows_of(video: Labelled, teachers: Teachers, folder: Path) -> _Rows:
     names = video.names()
-    there = [place for place, name in enumerate(names) if (folder / name).is_file()]
+    existing = [place for place, name in enumerate(names) if (folder / name).is_file()]
     teacher = teachers.of(video.rows.path)
     origins: list[list[object]] = []
-    for place in there:
+    for place in existing:
         apart = video.apart_px[place]
         apart = apart[np.isfinite(apart)]
         most = f"{apart.max():.2f}" if len(apart) else ""
         who = f"{teacher.name} {teacher.sha256[:8]}"
         origins.append([names[place], "network", who, most])
     return _Rows(
-        [names[place] for place in there],
-        video.points[there],
-        video.known[there],
+        [names[place] for place in existing],
+        video.points[existing],
+        video.known[existing],
         origins,
     )
 
@@ -327,14 +327,14 @@ def _hand_rows(hand: Labels | None, teachers: Teachers, folder: Path) -> _Rows:
 
 def _joined(rows: Sequence[_Rows], parts: int) -> _Rows:
     return _Rows(
-        [name for each in rows for name in each.names],
+        [name for part in rows for name in part.names],
         np.concatenate(
             [np.empty((0, parts, 2), np.float32), *(e.points for e in rows)]
         ),
         np.concatenate(
-            [np.empty((0, parts), np.bool_), *(each.known for each in rows)]
+            [np.empty((0, parts), np.bool_), *(part.known for part in rows)]
         ),
-        [row for each in rows for row in each.origins],
+        [row for part in rows for row in part.origins],
     )
 
 

@@ -103,13 +103,13 @@ def started(
     from deeplabstream.training.networks.backbone import open_backbone
     from deeplabstream.training.start_network import open_start
 
-    if named := [each.name for each in given if each.backbone]:
+    if named := [architecture.name for architecture in given if architecture.backbone]:
         raise ModelError(
             f"--students {named[0]}: with --start-from, name sizes alone, as in 224x160"
         )
     how = open_start(start_from).how
     multiple = open_backbone(how.backbone, how.stages).multiple
-    sizes = [each.fitting for each in given] or [
+    sizes = [architecture.fitting for architecture in given] or [
         fitting_like(images, size, multiple) for size in STARTED
     ]
     return tuple(
@@ -240,13 +240,13 @@ def time_per_frame(
 def errors(found: ImagePredictions, labels: Labels, threshold: float) -> Errors:
     """Return the distances to the labels that name a point."""
     away = found.distance(labels)
-    there = np.isfinite(away)
-    labelled = np.zeros(there.shape, np.bool_)
+    known = np.isfinite(away)
+    labelled = np.zeros(known.shape, np.bool_)
     for place, part in enumerate(found.bodyparts):
         if part in labels.skeleton.bodyparts:
             own = labels.points[:, labels.skeleton.bodyparts.index(part)]
             labelled[:, place] = np.isfinite(own).all(axis=1)
-    median, p95 = np.percentile(away[there], [50, 95]) if there.any() else [np.nan] * 2
+    median, p95 = np.percentile(away[known], [50, 95]) if known.any() else [np.nan] * 2
     unseen = ~(found.confidence >= threshold)[labelled]
     return Errors(
         int(labelled.sum()),
@@ -302,7 +302,10 @@ def measure_student(
         return [first]
     say(f"  8 bits: {describe_trial(trials[0])}")
     reduced = [runtime for runtime in present(model) if runtime.endswith("int8")]
-    return [first, *(_measured(model, name, each, yardsticks) for each in reduced)]
+    return [
+        first,
+        *(_measured(model, name, network, yardsticks) for network in reduced),
+    ]
 
 
 def images_of(images: Sequence[Image], fitting: Fitting) -> NDArray[np.uint8]:

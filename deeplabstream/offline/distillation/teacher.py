@@ -48,8 +48,8 @@ class Teacher:
     @property
     def sha256(self) -> str:
         """Checksum of all networks."""
-        words = "".join(each.sha256 for each in self.networks)
-        return hashlib.sha256(words.encode()).hexdigest()
+        digests = "".join(network.sha256 for network in self.networks)
+        return hashlib.sha256(digests.encode()).hexdigest()
 
     @property
     def estimator(self) -> PoseEstimator:
@@ -88,26 +88,26 @@ class Teacher:
         images: list[Image] = [
             image,
             flipped,
-            *(_warped(image, each) for each in around),
+            *(_warped(image, neighbour) for neighbour in around),
         ]
-        images += [each for each in (before, after) if each is not None]
-        told = np.full(self.shape, np.nan, np.float32)
+        images += [neighbour for neighbour in (before, after) if neighbour is not None]
+        opinions = np.full(self.shape, np.nan, np.float32)
         views = [*range(COPIES)]
         views += [
             place
-            for place, each in ((COPIES, before), (COPIES + 1, after))
-            if each is not None
+            for place, neighbour in ((COPIES, before), (COPIES + 1, after))
+            if neighbour is not None
         ]
-        for network, own in zip(told, self.networks, strict=True):
+        for network, own in zip(opinions, self.networks, strict=True):
             for view, pose in zip(views, own.estimate(images), strict=True):
                 network[view, :, :2] = pose.points[0]
                 network[view, :, 2] = pose.confidence[0]
         swapped = mirrored(self.skeleton)
-        told[:, 1] = told[:, 1, swapped] * [-1, 1, 1] + [width - 1, 0, 0]
+        opinions[:, 1] = opinions[:, 1, swapped] * [-1, 1, 1] + [width - 1, 0, 0]
         for view, matrix in enumerate(around, start=2):
             back = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
-            told[:, view, :, :2] = apply(back, told[:, view, :, :2])
-        return told
+            opinions[:, view, :, :2] = apply(back, opinions[:, view, :, :2])
+        return opinions
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +130,19 @@ class Teachers:
     @property
     def sha256(self) -> str:
         """Checksum of all networks, with their cameras."""
-        words = [f"{name}={each.sha256}" for name, each in self.cameras.items()]
-        words += [self.usual.sha256] if self.usual else []
-        return hashlib.sha256(" ".join(words).encode()).hexdigest()
+        digests = [f"{name}={teacher.sha256}" for name, teacher in self.cameras.items()]
+        digests += [self.usual.sha256] if self.usual else []
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
     @property
     def name(self) -> str:
         """Names of the networks, for labels and `model.json`."""
-        return ", ".join(each.name for each in self.every)
+        return ", ".join(network.name for network in self.every)
 
     @property
     def licence(self) -> str:
         """Licences of the networks, for `model.json`; empty: none is named."""
-        named = (licence for each in self.every for licence in each.licences)
+        named = (licence for network in self.every for licence in network.licences)
         return "; ".join(dict.fromkeys(filter(None, named)))
 
     def of(self, video: Path) -> Teacher:
@@ -192,16 +192,16 @@ def _open(models: Sequence[str], runtime: str, threads: int) -> Teacher:
         several: Sequence[PoseEstimator] = (estimator,)
         if isinstance(estimator, Ensemble):
             several = estimator.estimators
-        for each in several:
+        for network in several:
             grey = np.full((64, 64, 3), 127, np.uint8)
-            animals = len(each.estimate([grey])[0].points)
+            animals = len(network.estimate([grey])[0].points)
             if animals > 1:
                 raise ModelError(
                     f"--teacher {model}: it finds {animals} animals; distillation supports "
                     "networks of one animal"
                 )
-            networks.append(each)
-            _check(networks[0].skeleton, each.skeleton, model)
+            networks.append(network)
+            _check(networks[0].skeleton, network.skeleton, model)
     name = " + ".join(Path(model).name for model in models)
     return Teacher(name, tuple(networks), tuple(_licences(models)))
 
@@ -209,8 +209,8 @@ def _open(models: Sequence[str], runtime: str, threads: int) -> Teacher:
 def _licences(models: Sequence[str]) -> Iterator[str]:
     for model in models:
         folder = find_model(model)
-        for each in members(folder) or [folder]:
-            yield load_model_folder(each).licence
+        for member in members(folder) or [folder]:
+            yield load_model_folder(member).licence
 
 
 def _check(first: Skeleton, other: Skeleton, name: str) -> None:

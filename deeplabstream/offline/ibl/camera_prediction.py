@@ -299,5 +299,7 @@ def _facts(
         "rows": len(rows),
         "pipeline": hashlib.sha256(pipeline.text.encode()).hexdigest(),
         "crops": {name: str(crop) for name, crop in crops.items()},
-        "networks": {name: [n.sha256 for n in each] for name, each in members.items()},
+        "networks": {
+            name: [n.sha256 for n in member] for name, member in members.items()
+        },
     }

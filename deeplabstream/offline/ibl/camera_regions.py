@@ -80,8 +80,8 @@ class Crop:
         self, points: NDArray[np.floating], width: int, quirks: Quirks
     ) -> NDArray[np.float64]:
         """Return where `points` (…, 2) of the part are in the camera's own image."""
-        asked = quirks.clamped_crop == "compat"
-        origin = self.asked if asked else (self.box.x, self.box.y)
+        unclamped = quirks.clamped_crop == "compat"
+        origin = self.asked if unclamped else (self.box.x, self.box.y)
         whole = points.astype(np.float64) + origin
         if self.mirrored:
             last = width if quirks.flip == "compat" else width - 1

@@ -80,11 +80,13 @@ def lightning_action(
         networks = _networks(ckpts_path, paw)
         x, y = (_filled(table[f"{paw}_{axis}"].to_numpy(np.float64)) for axis in "xy")
         x, sign = (width - x, -1.0) if mirrored else (x, sign)
-        places = [np.interp(even, times, each) for each in (x, y)]
+        places = [np.interp(even, times, axis) for axis in (x, y)]
         seen = np.stack([*places, sign * turning], axis=1).astype(np.float32)
-        told = np.stack([_shares(each, seen, sequence_length) for each in networks])
+        by_network = np.stack(
+            [_shares(network, seen, sequence_length) for network in networks]
+        )
         for place, state in enumerate(STATES):
-            shares = told[:, :, place]
+            shares = by_network[:, :, place]
             columns[f"{paw}_{state}"] = np.interp(times, even, shares.mean(axis=0))
             if len(networks) > 1:
                 spread = shares.var(axis=0, ddof=1)
@@ -168,10 +170,10 @@ def _shares(
     """Return (time, state), piece by piece of `length`."""
     name = session.get_inputs()[0].name
     pieces = [seen[at : at + length] for at in range(0, len(seen), max(1, length))]
-    told = [
+    scores = [
         np.asarray(session.run(None, {name: piece[None]})[0])[0] for piece in pieces
     ]
-    return np.concatenate(told).astype(np.float64)
+    return np.concatenate(scores).astype(np.float64)
 
 
 def _filled(values: Numbers) -> Numbers:

@@ -190,18 +190,18 @@ class _Reading:
     def one(self, title: str, kind: type[S]) -> S | None:
         if not self._parser.has_section(title):
             return None
-        words: dict[str, Any] = dict(self._parser.items(title))
+        texts: dict[str, Any] = dict(self._parser.items(title))
         for key in ("networks", "sessions") if title == "Pipeline" else ():
-            if word := words.pop(key, ""):
-                words[key] = self._file.parent / word
+            if word := texts.pop(key, ""):
+                texts[key] = self._file.parent / word
         try:
-            return kind.model_validate(words)
+            return kind.model_validate(texts)
         except pydantic.ValidationError as error:
             for fault in error.errors():
                 key = str(fault["loc"][0]).upper()
-                told = words.get(key.lower())
-                said = f" = {told}" if told is not None else ""
-                self.problems.append(f"[{title}] {key}{said}: {_sentence(fault)}")
+                text = texts.get(key.lower())
+                given = f" = {text}" if text is not None else ""
+                self.problems.append(f"[{title}] {key}{given}: {_sentence(fault)}")
         return None
 
     def family(self, family: str, kind: type[S]) -> dict[str, S]:
@@ -218,16 +218,16 @@ class _Reading:
         if not any(title.startswith("Camera ") for title in titles):
             self.problems.append("no [Camera NAME]")
         for name, camera in pipeline.cameras.items():
-            for wanted in camera.regions:
-                if f"Region {wanted}" not in titles:
+            for region_name in camera.regions:
+                if f"Region {region_name}" not in titles:
                     where = f"[Camera {name}] REGIONS"
-                    self.problems.append(f"{where}: no section [Region {wanted}]")
+                    self.problems.append(f"{where}: no section [Region {region_name}]")
                     continue
-                found = pipeline.regions.get(wanted)
+                found = pipeline.regions.get(region_name)
                 if found is not None and found.anchor and not camera.detect:
                     self.problems.append(
                         f"[Camera {name}] DETECT: is missing, but [Region "
-                        f"{wanted}] has an ANCHOR"
+                        f"{region_name}] has an ANCHOR"
                     )
             for motion in camera.motion:
                 if f"Motion {motion}" not in titles:

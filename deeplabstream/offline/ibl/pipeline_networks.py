@@ -61,9 +61,9 @@ def networks_of(
     for place in places:
         if place is not None and place.is_dir():
             return NetworkFolder(place, runtime, threads)
-    wanted = [camera.detect for camera in pipeline.cameras.values()]
-    wanted += [region.networks for region in pipeline.regions.values()]
-    names = ", ".join(dict.fromkeys(name for name in wanted if name))
+    patterns = [camera.detect for camera in pipeline.cameras.values()]
+    patterns += [region.networks for region in pipeline.regions.values()]
+    names = ", ".join(dict.fromkeys(name for name in patterns if name))
     where = folder or (named.name if named else "NETWORKS")
     raise ModelError(
         f"no folder {where} with the pipeline's networks: name one that contains "

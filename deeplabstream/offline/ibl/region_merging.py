@@ -53,22 +53,22 @@ def _columns(
 ) -> dict[str, Numbers]:
     parts, rows = poses.bodyparts, len(tracked.rows)
     smooths = poses.region.smooth != "none" and len(poses.points) > 1
-    each: list[Mapping[str, Numbers]]
+    columns: list[Mapping[str, Numbers]]
     if poses.crop is None:
         kinds = COLUMNS if smooths else PLAIN
-        each = [dict.fromkeys(kinds, np.full(rows, np.nan)) for _ in parts]
+        columns = [dict.fromkeys(kinds, np.full(rows, np.nan)) for _ in parts]
     elif smooths:
         smoothed = _smoothed(poses, tracked, pipeline)
-        each = [smoothed.columns(part) for part in range(len(parts))]
+        columns = [smoothed.columns(part) for part in range(len(parts))]
     else:
         points, sure = _plain(poses)
-        each = [
+        columns = [
             dict(zip(PLAIN, (*points[:, part].T, sure[:, part]), strict=True))
             for part in range(len(parts))
         ]
     return {
         f"{poses.region.prefix}{part}_{column}": values
-        for part, found in zip(parts, each, strict=True)
+        for part, found in zip(parts, columns, strict=True)
         for column, values in _in_image(found, poses, tracked, pipeline).items()
     }
 

@@ -185,9 +185,9 @@ def _camera(
     checks = video_checks(camera, (rows.form.width, rows.form.height), rows.rate, times)
     looked = rows.images_at(sample_rows(rows, _SAMPLES))
     checks |= image_checks([p.image for p in looked if p.image is not None])
-    written, told = derive(files, poses, times, rows.rate, plan)
+    written, derived = derive(files, poses, times, rows.rate, plan)
     yield from written
-    checks |= told
+    checks |= derived
     save_json(files.quality, {"outcome": overall(checks), **checks})
     yield files.quality
 
@@ -197,8 +197,8 @@ def _logged(session: Path, machine: str) -> Iterator[None]:
     folder = session / "logs"
     folder.mkdir(exist_ok=True)
     handler = logging.FileHandler(folder / "video.log", encoding="utf-8")
-    words = f"%(asctime)s {machine} %(levelname)s %(message)s"
-    handler.setFormatter(logging.Formatter(words))
+    line = f"%(asctime)s {machine} %(levelname)s %(message)s"
+    handler.setFormatter(logging.Formatter(line))
     level = _log.level
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)
@@ -230,13 +230,13 @@ def sessions_root(
 
 
 def _of_settings(file: Path) -> Path | None:
-    words = ConfigParser(interpolation=None, default_section="", strict=False)
+    parser = ConfigParser(interpolation=None, default_section="", strict=False)
     try:
-        words.read_string(file.read_bytes().decode("utf-8-sig"))
+        parser.read_string(file.read_bytes().decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, Error) as error:
         reason = str(error).splitlines()[0]
         raise DeepLabStreamError(
             f"Can't read {file}, which contains [Video] SESSIONS: {reason}"
         ) from error
-    named = words.get("Video", "SESSIONS", fallback="").strip()
+    named = parser.get("Video", "SESSIONS", fallback="").strip()
     return file.parent / named if named else None

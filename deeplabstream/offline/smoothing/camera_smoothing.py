@@ -84,22 +84,22 @@ def smooth_cameras(
     first = cameras[0]
     if len(cameras) < 2:
         raise DeepLabStreamError(f"{first.source}: several views need two cameras")
-    for each in cameras:
-        if len(each) != len(first):
+    for camera in cameras:
+        if len(camera) != len(first):
             raise DeepLabStreamError(
-                f"{each.source} has {len(each)} frames, but {first.source} has "
+                f"{camera.source} has {len(camera)} frames, but {first.source} has "
                 f"{len(first)}: views need equal numbers"
             )
     shared = [
         name for name in first.bodyparts if all(name in c.bodyparts for c in cameras)
     ]
     if not shared:
-        others = " and ".join(str(each.source) for each in cameras)
+        others = " and ".join(str(camera.source) for camera in cameras)
         raise DeepLabStreamError(f"{others} have no body part in common")
-    together = _together([(each, shared) for each in cameras], s, version)
+    together = _together([(camera, shared) for camera in cameras], s, version)
     return [
-        _with_the_rest(each, _told(shared, smoothed), s, version)
-        for each, smoothed in zip(cameras, together, strict=True)
+        _with_the_rest(camera, _told(shared, smoothed), s, version)
+        for camera, smoothed in zip(cameras, together, strict=True)
     ]
 
 
@@ -114,15 +114,15 @@ def smooth_both_paws(
     As iblvideo does it, which follows version 3. Rows of both are the left camera's frames;
     each keeps the names its camera has: the left camera's paw_l is the right one's paw_r.
     """
-    for each in (left, right):
-        if lacking := [name for name in PAWS if name not in each.bodyparts]:
-            raise DeepLabStreamError(f"{each.source} has no {' and no '.join(lacking)}")
+    for side in (left, right):
+        if lacking := [name for name in PAWS if name not in side.bodyparts]:
+            raise DeepLabStreamError(f"{side.source} has no {' and no '.join(lacking)}")
     left_of = {paw: left.ensemble([paw]) for paw in PAWS}
     right_of = {paw: right.ensemble([other]) for paw, other in PAWS.items()}
     for paw in PAWS:
         ours, theirs = _known(left_of[paw])[:, 0], _known(right_of[paw])[:, 0]
-        there = np.where(theirs, 1.0, np.nan)
-        both = np.interp(times_s[0], times_s[1], there, np.nan, np.nan)
+        overlap = np.where(theirs, 1.0, np.nan)
+        both = np.interp(times_s[0], times_s[1], overlap, np.nan, np.nan)
         count = np.isfinite(both[ours]).sum()
         if count < _SEEN:
             raise DeepLabStreamError(
@@ -157,7 +157,7 @@ def _together(
 ) -> list[SmoothedPoses]:
     """Smooth views of the same body parts, which each view has its own names for."""
     seen = [members.ensemble(own) for members, own in views]
-    frames = np.logical_and.reduce([_known(each) for each in seen]).sum(axis=0)
+    frames = np.logical_and.reduce([_known(ensemble) for ensemble in seen]).sum(axis=0)
     for name, count in zip(views[0][1], frames, strict=True):
         if count < _SEEN:
             raise DeepLabStreamError(

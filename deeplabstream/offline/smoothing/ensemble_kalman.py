@@ -125,16 +125,16 @@ def smooth_views(
     means = [np.empty((rows, parts, 2)) for _ in ensembles]
     variances = [np.empty((rows, parts, 2)) for _ in ensembles]
     for part in range(parts):
-        y = np.hstack([each.median[:, part] for each in ensembles])
-        noise = np.hstack([each.variance[:, part] for each in ensembles])
+        y = np.hstack([ensemble.median[:, part] for ensemble in ensembles])
+        noise = np.hstack([ensemble.variance[:, part] for ensemble in ensembles])
         smoothed, spread = smooth_latent(y, noise, [y], [noise], s, keep)
         for view in range(len(ensembles)):
             pair = slice(2 * view, 2 * view + 2)
             means[view][:, part] = smoothed[:, pair]
             variances[view][:, part] = spread[:, pair]
     return [
-        SmoothedPoses(mean, variance, each)
-        for mean, variance, each in zip(means, variances, ensembles, strict=True)
+        SmoothedPoses(mean, variance, ensemble)
+        for mean, variance, ensemble in zip(means, variances, ensembles, strict=True)
     ]
 
 
@@ -152,11 +152,11 @@ def smooth_latent(
     variance is among the lowest `keep` per cent; the steps' covariance from `y`'s.
     """
     good = [
-        _good(each, var, keep)
-        for each, var in zip(learnt_from, learnt_noise, strict=True)
+        _good(values, var, keep)
+        for values, var in zip(learnt_from, learnt_noise, strict=True)
     ]
     chosen = np.vstack(
-        [each[rows] for each, rows in zip(learnt_from, good, strict=True)]
+        [values[rows] for values, rows in zip(learnt_from, good, strict=True)]
     )
     middle = chosen.mean(axis=0)
     _, _, right = np.linalg.svd(chosen - middle, full_matrices=False)
@@ -217,8 +217,8 @@ def _at_times(ensemble: Ensemble, have_s: Numbers, want_s: Numbers) -> Ensemble:
 
     def moved(values: Numbers) -> Numbers:
         flat = values.reshape(len(values), -1).T
-        each = [np.interp(want_s, have_s, row, np.nan, np.nan) for row in flat]
-        return np.array(each).T.reshape(len(want_s), *values.shape[1:])
+        rows = [np.interp(want_s, have_s, row, np.nan, np.nan) for row in flat]
+        return np.array(rows).T.reshape(len(want_s), *values.shape[1:])
 
     return Ensemble(
         moved(ensemble.median), moved(ensemble.variance), moved(ensemble.likelihood)

@@ -84,7 +84,7 @@ def smooth_views_4(
         np.hstack([e.variance[:, part] for e in ensembles]) for part in range(parts)
     ]
     good = [_agreed(y, v) for y, v in zip(seen, noise, strict=True)]
-    fewest = min(len(each) for each in good)
+    fewest = min(len(rows) for rows in good)
     shape = len(ensembles), rows, parts, 2
     means, spreads, inflated = np.empty(shape), np.empty(shape), np.empty(shape)
     for part in range(parts):

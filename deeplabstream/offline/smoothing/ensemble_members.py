@@ -46,17 +46,17 @@ def read_members(files: Sequence[Path]) -> Members:
             f"{files[0]}: an ensemble needs two or more tables, each of a "
             "different network"
         )
-    each = [read_poses(file) for file in files]
-    for poses in each:
-        _check(poses, each[0])
-    parts = each[0].skeleton.bodyparts
-    places = [[poses.skeleton.bodyparts.index(p) for p in parts] for poses in each]
+    tables = [read_poses(file) for file in files]
+    for poses in tables:
+        _check(poses, tables[0])
+    parts = tables[0].skeleton.bodyparts
+    places = [[poses.skeleton.bodyparts.index(p) for p in parts] for poses in tables]
     return Members(
         files[0],
         parts,
-        np.stack([p.points[:, 0, own] for p, own in zip(each, places, strict=True)]),
+        np.stack([p.points[:, 0, own] for p, own in zip(tables, places, strict=True)]),
         np.stack(
-            [p.confidence[:, 0, own] for p, own in zip(each, places, strict=True)]
+            [p.confidence[:, 0, own] for p, own in zip(tables, places, strict=True)]
         ),
     )
 

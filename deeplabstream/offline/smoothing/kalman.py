@@ -107,9 +107,9 @@ def smooth_alone(
     """
     start = variance_of(y)
     noise = np.broadcast_to(np.asarray(s, np.float64), start.shape)
-    there = np.isfinite(y) & np.isfinite(variance)
-    weight = np.where(there, 1 / np.maximum(variance, _LEAST), 0.0)
-    y = np.where(there, y, 0.0)
+    known = np.isfinite(y) & np.isfinite(variance)
+    weight = np.where(known, 1 / np.maximum(variance, _LEAST), 0.0)
+    y = np.where(known, y, 0.0)
     means, spreads = np.empty_like(y), np.empty_like(y)
     ahead = np.empty_like(y)
     mean, spread = np.zeros_like(start), start
@@ -137,9 +137,9 @@ def _filtered(model: Model, y: Numbers, variance: Numbers) -> Any:
     states = len(model.mean)
     means, covariances = np.empty((len(y), states)), np.empty((len(y), states, states))
     predicted = np.empty_like(covariances)
-    there = np.isfinite(y) & np.isfinite(variance)
-    noise = np.where(there, np.maximum(variance, _LEAST), 1.0)
-    weight = np.where(there, 1 / noise, 0.0)
+    known = np.isfinite(y) & np.isfinite(variance)
+    noise = np.where(known, np.maximum(variance, _LEAST), 1.0)
+    weight = np.where(known, 1 / noise, 0.0)
     seen, step, move = model.seen, model.step, model.noise
     mean, covariance = model.mean, model.variance
     cost = 0.0
@@ -148,16 +148,16 @@ def _filtered(model: Model, y: Numbers, variance: Numbers) -> Any:
             mean = step @ mean
             covariance = step @ covariance @ step.T + move
         predicted[row] = covariance
-        off = np.where(there[row], y[row] - seen @ mean, 0.0)
+        off = np.where(known[row], y[row] - seen @ mean, 0.0)
         weighted = seen.T * weight[row]
         inverse = np.linalg.inv(covariance) + weighted @ seen
         updated = np.linalg.inv(inverse)
         change = updated @ (weighted @ off)
         # log det and quadratic form of the innovation, by the matrix determinant lemma
         spread = np.linalg.slogdet(inverse)[1] + np.linalg.slogdet(covariance)[1]
-        spread += np.log(noise[row][there[row]]).sum()
+        spread += np.log(noise[row][known[row]]).sum()
         square = off @ (weight[row] * off) - (weighted @ off) @ change
-        cost += 0.5 * (spread + square + there[row].sum() * np.log(2 * np.pi))
+        cost += 0.5 * (spread + square + known[row].sum() * np.log(2 * np.pi))
         mean = mean + change
         if row == 0 and model.first_variance == "compat":
             covariance = model.variance - change

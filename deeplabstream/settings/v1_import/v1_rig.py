@@ -97,9 +97,11 @@ def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
     origin = old.take("Pose Estimation", "MODEL_ORIGIN")
     keys = ("MODEL_PATH", "MODEL_NAME", "DLC_PATH")
     found = [old.take("Pose Estimation", key) for key in keys]
-    named = [each for each in found if each and each.word not in _PLACEHOLDERS]
-    for each in named:
-        made.report(each, _MODEL)
+    named = [
+        network for network in found if network and network.word not in _PLACEHOLDERS
+    ]
+    for network in named:
+        made.report(network, _MODEL)
     if not named:
         made.sentences.append(
             "[Pose Estimation] MODEL is empty, as the old file names no network: enter "
