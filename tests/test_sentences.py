@@ -41,12 +41,8 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
 
 UNCHECKED_INSIDE = frozenset(
     {
-        "deeplabstream/__init__.py", "deeplabstream/api",
-        "deeplabstream/cli.py", "deeplabstream/doctor",
-        "deeplabstream/engine",
-        "deeplabstream/gui", "deeplabstream/ipc", "deeplabstream/latency_test",
-        "deeplabstream/offline",
-        "deeplabstream/settings",
+        "deeplabstream/cli.py", "deeplabstream/engine",
+        "deeplabstream/gui", "deeplabstream/ipc",
         "deeplabstream/startup",
         "utils", "app.py",
         "DeepLabStream.py",

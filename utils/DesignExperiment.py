@@ -157,7 +157,7 @@ class Conversation:
 
     def _new(self, question: Question, option: str | None) -> str:
         """Return an answer to a question that was not answered before."""
-        for text in question.said if self.ask else ():
+        for text in question.problems if self.ask else ():
             print(text)
         if option is not None:
             try:
@@ -165,8 +165,8 @@ class Conversation:
             except ValueError as error:
                 self._refuse(question, str(error))
         if self.ask is None:
-            if question.said:
-                raise NoAnswerError("; ".join(question.said))
+            if question.problems:
+                raise NoAnswerError("; ".join(question.problems))
             try:
                 return question.answer("")
             except ValueError as error:

@@ -310,7 +310,7 @@ class Job:
             return {}
         told = {
             "doubted_frames": identities.ambiguous,
-            "exchanged": identities.exchanged,
+            "exchanged": identities.swapped,
         }
         return {"animals": list(identities.skeleton.animals), "identity": told}
 

@@ -102,7 +102,7 @@ def trigger_settings(
     recorded = facts.get("triggers")
     if isinstance(recorded, Mapping):
         return {str(k): dict(v) for k, v in recorded.items() if isinstance(v, Mapping)}
-    sections = read_sections(settings_text).words
+    sections = read_sections(settings_text).texts
     return {
         title.partition(" ")[2]: dict(keys)
         for title, keys in sections.items()

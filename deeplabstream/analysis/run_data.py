@@ -46,7 +46,7 @@ from deeplabstream.recording.table_reader import (
     is_experiment_boundary,
     triggers_table,
 )
-from deeplabstream.settings.ini_reading import Words, read_sections
+from deeplabstream.settings.ini_reading import SectionTexts, read_sections
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ def _read(
     notes: list[str],
 ) -> RunData:
     facts, text = run.facts, run.settings_text
-    sections = read_sections(text).words
+    sections = read_sections(text).texts
     deciding = sections.get("Experiment", {}).get("CAMERA", "")
     camera = _camera(run, camera or deciding, bool(camera))
     frames = read_frames(run, camera).of_analysis()
@@ -289,7 +289,7 @@ def _animals(facts: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...
     return (own,) if len(names) == 1 and own else names
 
 
-def _calibration(keys: Words, notes: list[str]) -> Calibration | None:
+def _calibration(keys: SectionTexts, notes: list[str]) -> Calibration | None:
     scale, marks = keys.get("MM_PER_PIXEL", ""), keys.get("MARKS", "")
     try:
         if marks:
@@ -301,7 +301,7 @@ def _calibration(keys: Words, notes: list[str]) -> Calibration | None:
 
 
 def _experiment_keys(
-    facts: Mapping[str, Any], sections: Mapping[str, Words]
+    facts: Mapping[str, Any], sections: Mapping[str, SectionTexts]
 ) -> Mapping[str, Any]:
     recorded = facts.get("experiment")
     if isinstance(recorded, Mapping):

@@ -138,7 +138,7 @@ def _read(run: Path, options: AnalysisOptions) -> _Run:
             failed.setdefault(camera, str(error))
     if failed and not results and options != AnalysisOptions():
         raise DeepLabStreamError(next(iter(failed.values())))
-    deciding = read_sections(folder.settings_text).words.get("Experiment", {})
+    deciding = read_sections(folder.settings_text).texts.get("Experiment", {})
     first = deciding.get("CAMERA", "")
     ordered = sorted(results, key=lambda camera: camera != first)
     return _Run(
@@ -561,7 +561,7 @@ def _settings(run: _Run, options: AnalysisOptions) -> Iterator[ReportSection]:
         table = ReportTable(("option", "value", ""), rows)
         yield ReportSection("Options of the measures", [table], is_folded=True)
     text = _PASSWORD.sub(r"\1:…@", run.folder.settings_text)
-    sections = read_sections(text).words
+    sections = read_sections(text).texts
     first = {name: at for at, name in enumerate(_FIRST_SECTIONS)}
 
     def place(title: str) -> int:

@@ -1,4 +1,4 @@
-"""A recorded run decided again, as a table for notebooks."""
+"""Re-run of the decisions of a recorded run, as a table for notebooks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,9 @@ def replay(
     experiment: str | None = None,
     corrected: bool = False,
 ) -> "DataFrame":
-    """Decide a recorded run again from its poses, and compare with what was decided then.
+    """Re-run the decisions of a recorded run and compare them with the recorded ones.
 
-    No video, no network and no output is used.
+    They are made from its poses: no video, network or output is used.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def replay(
         One row per frame on which other commands would be given now: `time_s`
         (seconds since Start Stream), `camera`, `frame`, `recorded`, `now` (the commands in
         words). No rows: every decision is the same. `attrs["frames"]`: how many frames were
-        decided again; `attrs["commands"]`: how many commands the run has;
+        re-run; `attrs["commands"]`: how many commands the run has;
         `attrs["summary"]`: all that was compared, as sentences.
 
     Raises

@@ -33,7 +33,7 @@ def evaluate(
     runtime : str
         See `load_model`.
     threads : int
-        Processor threads; 0: the runtime chooses.
+        CPU threads; 0: the runtime chooses.
 
     Returns
     -------

@@ -25,7 +25,7 @@ def load_model(
         What computes: `cpu`, `cuda`, `openvino` and others (docs/models.md), or `auto`: the
         fastest whose poses equal the reference's. The first use on a computer measures.
     threads : int
-        Processor threads; 0: the runtime chooses.
+        CPU threads; 0: the runtime chooses.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def predict(
     runtime : str
         See `load_model`; used when `model` is a name.
     threads : int
-        Processor threads; 0: all cores. Used when `model` is a name.
+        CPU threads; 0: all cores. Used when `model` is a name.
     batch : int
         Frames that the network gets at once; 0: one, on a GPU eight.
     individuals : sequence of str

@@ -103,17 +103,17 @@ def _onnxruntime() -> dict[str, Any]:
 
     ort = package("onnxruntime", "running the network in ONNX Runtime")
     providers = list(ort.get_available_providers())
-    asked = ["CPUExecutionProvider"]
+    providers_to_try = ["CPUExecutionProvider"]
     if "DmlExecutionProvider" in providers:
-        asked.insert(0, "DmlExecutionProvider")
+        providers_to_try.insert(0, "DmlExecutionProvider")
     if "CUDAExecutionProvider" in providers and cuda_driver():
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
-        asked.insert(0, "CUDAExecutionProvider")
+        providers_to_try.insert(0, "CUDAExecutionProvider")
     x = np.random.default_rng(0).random((1, 3, 16, 16), np.float32)
     trials: list[dict[str, Any]] = []
     expected: Any = None
-    for provider in reversed(asked):  # the CPU first: it says what is right
+    for provider in reversed(providers_to_try):  # the CPU first: it says what is right
         trial, result = _tried(ort, provider, x)
         expected = result if expected is None else expected
         if result is not None and expected is not None:

@@ -170,7 +170,7 @@ class _Collector:
     run_command: CommandRunner
     broken: dict[str, str] = field(default_factory=dict)
     failures: list[ProbeFailure] = field(default_factory=list)
-    _told: dict[str, Any] | None = None
+    _windows_devices: dict[str, Any] | None = None
     _telling: threading.Lock = field(default_factory=threading.Lock)
 
     def operating_system(self) -> OperatingSystem:
@@ -248,7 +248,7 @@ class _Collector:
     def devices(self) -> Devices:
         """Return cameras and serial ports with the rights to them."""
         if self.system == "windows":
-            cameras, faulty = windows.cameras(self.told_by_windows())
+            cameras, faulty = windows.cameras(self.windows_devices())
             return Devices(cameras, (*_ports(), *faulty))
         if self.system == "linux":
             return linux.devices(_ports())
@@ -262,7 +262,7 @@ class _Collector:
         if self.system == "linux":
             hardware, kernel_driver, other = linux.graphics(self.run_command)
         elif self.system == "windows":
-            hardware, other = windows.graphics(self.told_by_windows())
+            hardware, other = windows.graphics(self.windows_devices())
         gpus, driver, error = self._nvidia_smi()
         if not (hardware or gpus or Path("/dev/dxg").exists()):
             return Graphics(kernel_driver=kernel_driver, error=error, other=other)
@@ -314,7 +314,7 @@ class _Collector:
         if self.system == "windows":
             plan = self.run_command(("powercfg", "/getactivescheme"), 5.0)
             return windows.scheduling(
-                self.told_by_windows(), parsing.power_plan(plan.out), _on_battery()
+                self.windows_devices(), parsing.power_plan(plan.out), _on_battery()
             )
         return Scheduling(on_battery=_on_battery())
 
@@ -392,7 +392,7 @@ class _Collector:
                 bool(entry.get("right", True)),
                 str(entry.get("error", "")),
             )
-            if trial.used != trial.asked and not trial.error:
+            if trial.used != trial.requested and not trial.error:
                 trial = replace(trial, error=error)
             trials.append(trial)
         providers = answer.get("providers")
@@ -403,16 +403,16 @@ class _Collector:
             tuple(trials),
         )
 
-    def told_by_windows(self) -> dict[str, Any]:
-        """Return what PowerShell tells of devices and antivirus, asked for once."""
+    def windows_devices(self) -> dict[str, Any]:
+        """Return devices and antivirus as PowerShell lists them; it is called once."""
         with self._telling:
-            if self._told is None:
+            if self._windows_devices is None:
                 answer = self.run_command(windows.POWERSHELL, 12.0)
-                self._told = parsing.json_of(answer.out)
-                if not self._told:
+                self._windows_devices = parsing.json_of(answer.out)
+                if not self._windows_devices:
                     reason = answer.error or "PowerShell gave no readable answer"
                     self.failures.append(ProbeFailure("Windows", reason))
-            return self._told
+            return self._windows_devices
 
     def _child(self, name: str) -> dict[str, Any]:
         return self._run_child_probe(name)[0]

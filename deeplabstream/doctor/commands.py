@@ -30,7 +30,7 @@ class CommandRunner(Protocol):
 
     def __call__(
         self,
-        words: Sequence[str],
+        command: Sequence[str],
         limit_s: float = PATIENCE_S,
         folder: Path | None = None,
     ) -> CommandResult:
@@ -39,7 +39,7 @@ class CommandRunner(Protocol):
 
 
 def run_command(
-    words: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
+    command: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
 ) -> CommandResult:
     """Run a command; whatever happens, there is an answer within the limit.
 
@@ -48,7 +48,7 @@ def run_command(
     flags = 0x08000000 if sys.platform == "win32" else 0  # no console window
     try:
         process = subprocess.Popen(
-            list(words),
+            list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -57,7 +57,9 @@ def run_command(
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return CommandResult(code=127, error=f"{words[0]} cannot be started: {reason}")
+        return CommandResult(
+            code=127, error=f"{command[0]} cannot be started: {reason}"
+        )
     try:
         out, error_output = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:

@@ -30,9 +30,9 @@ _LIBRARIES: Mapping[str, Mapping[str, str]] = {
 """Packages of system libraries by package manager."""
 
 
-def pip(environment: Environment, words: str) -> str:
+def pip(environment: Environment, arguments: str) -> str:
     """Return the command that installs Python packages into this environment."""
-    return f"{_python(environment)} -m pip install {words}"
+    return f"{_python(environment)} -m pip install {arguments}"
 
 
 def requirements(environment: Environment, file: str = "requirements.txt") -> str:

@@ -336,7 +336,7 @@ def _program_folder(environment: Environment) -> Iterator[Finding]:
 def _screen(environment: Environment) -> Iterator[Finding]:
     screen = environment.screen
     linux = environment.os.system == "linux"
-    if linux and not screen.asked:
+    if linux and not screen.display:
         yield finding("screen-none")
         return
     if linux and screen.answers is False:

@@ -20,7 +20,7 @@ class OperatingSystem:
 
     system: System
     name: str = ""
-    """As people write it: `Debian GNU/Linux 12 (bookworm)`."""
+    """Full name: `Debian GNU/Linux 12 (bookworm)`."""
     distribution: str = ""
     """The ID of a Linux distribution: debian, ubuntu, fedora."""
     package_manager: str = ""
@@ -180,7 +180,7 @@ class Library:
 class ProviderTrial:
     """A small network, run on one execution provider of ONNX Runtime."""
 
-    asked: str
+    requested: str
     used: str = ""
     """The provider that really computed."""
     ms: float | None = None
@@ -257,7 +257,7 @@ class Program:
 class Screen:
     """The display."""
 
-    asked: str = ""
+    display: str = ""
     """DISPLAY or WAYLAND_DISPLAY; empty on Linux: no display is meant."""
     answers: bool | None = None
     size: tuple[int, int] | None = None
@@ -320,9 +320,15 @@ class Environment:
         return dict(found)
 
 
+_JSON_NAMES = {"requested": "asked", "display": "asked"}
+"""Keys of the JSON report that are not those of the fields."""
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {
+            _JSON_NAMES.get(key, str(key)): _plain(item) for key, item in value.items()
+        }
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, (tuple, list)):

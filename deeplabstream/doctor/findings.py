@@ -220,7 +220,7 @@ FINDINGS = {
         "There is no display (DISPLAY is not set).",
         "The window cannot be shown; `app.py --headless` runs without one."),
     "screen-silent": Row(PROBLEM, "screen",
-        "The display {screen.asked} does not answer.",
+        "The display {screen.display} does not answer.",
         "The window cannot be shown.",
         "Log in at the computer itself, or connect with ssh -X."),
     "screen-libraries": Row(PROBLEM, "screen",

@@ -114,7 +114,7 @@ def _no_driver_library(environment: Environment, name: str) -> Finding:
 def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
     """Find why ONNX Runtime does not use the GPU: one cause, the deepest."""
     found = environment.computing.onnxruntime
-    trials = {trial.asked: trial for trial in found.trials}
+    trials = {trial.requested: trial for trial in found.trials}
     if not found.version:
         return  # the packages' part names it
     if found.error:
@@ -147,7 +147,7 @@ def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
 def _works(trial: ProviderTrial | None) -> bool:
     return (
         trial is not None
-        and trial.used == trial.asked
+        and trial.used == trial.requested
         and trial.right
         and not trial.error
     )

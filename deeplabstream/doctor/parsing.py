@@ -205,9 +205,9 @@ def pnp_error(code: object) -> str:
 
 
 def exclusions(value: object) -> tuple[str, ...] | None:
-    """Return the folders that Windows Defender leaves out; None: it did not say.
+    """Return the folders that Windows Defender leaves out; None: unknown.
 
-    Only an administrator is told; others get a sentence that begins with N/A.
+    Windows lists them for administrators only; others get a sentence that begins with N/A.
     """
     if value is None:
         return ()

@@ -39,7 +39,7 @@ def _parts(environment: Environment) -> Iterator[tuple[str, str]]:
     screen = environment.screen
     yield "real-time rights", _rights(environment)
     size = f", {screen.size[0]}x{screen.size[1]}" if screen.size else ""
-    yield "screen", f"{screen.asked or 'none'}{size}"
+    yield "screen", f"{screen.display or 'none'}{size}"
 
 
 def _rights(environment: Environment) -> str:
@@ -100,7 +100,7 @@ def _networks(environment: Environment) -> str:
     trials = [
         f"{trial.used} {trial.ms:.3g} ms"
         for trial in found.onnxruntime.trials
-        if trial.used == trial.asked and trial.right and trial.ms is not None
+        if trial.used == trial.requested and trial.right and trial.ms is not None
     ]
     name = (
         f"ONNX Runtime {found.onnxruntime.version}" if found.onnxruntime.version else ""

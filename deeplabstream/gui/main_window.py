@@ -350,7 +350,7 @@ class MainWindow(QMainWindow):
 
     def _words_of_rig(self) -> dict[str, dict[str, str]]:
         """Return the settings in use without those of the subject."""
-        words = read_sections(self.bridge.session.settings.text).words
+        words = read_sections(self.bridge.session.settings.text).texts
         return {title: each for title, each in words.items() if title != "Session"}
 
     def _paint(self) -> None:

@@ -15,7 +15,7 @@ from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.undo_history import History
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.example_rig import is_example
-from deeplabstream.settings.ini_reading import Words, read_sections, read_text
+from deeplabstream.settings.ini_reading import SectionTexts, read_sections, read_text
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import relocate_networks
@@ -50,7 +50,7 @@ class Document(QObject):
         self.path = Path()
         self._subject: dict[str, str] = {}
         """Words of [Session] for the next runs, by key, that are not in the text."""
-        self._words: Mapping[str, Words] = {}
+        self._words: Mapping[str, SectionTexts] = {}
         self._copy: Path | None = None
         """What was written for other programs; None: nothing."""
         self._draft: Path | None = None
@@ -86,7 +86,7 @@ class Document(QObject):
         return self._text
 
     @property
-    def words(self) -> Mapping[str, Words]:
+    def words(self) -> Mapping[str, SectionTexts]:
         """What stands behind the keys of each section, right or wrong."""
         return self._words
 
@@ -265,7 +265,7 @@ class Document(QObject):
 
     def _take(self, text: str) -> None:
         self._text = text
-        before, self._words = self._words, read_sections(text).words
+        before, self._words = self._words, read_sections(text).texts
         written, was = self._words.get(SESSION, {}), before.get(SESSION, {})
         for key in [key for key in self._subject if written.get(key) != was.get(key)]:
             del self._subject[key]  # it was edited in the text since

@@ -1,4 +1,4 @@
-"""Result of a latency test: a file beside the settings, and its lines for a person."""
+"""Result of a latency test: a file beside the settings, and its lines of text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -72,7 +72,7 @@ class LatencyResult:
         return path
 
     def lines(self) -> Iterator[str]:
-        """Yield the result for a person."""
+        """Yield the result as lines of text."""
         figures, word = self.ms, word_of(Wiring(**self.board))  # type: ignore[arg-type]
         end = f"[Output {self.output}]" if self.output else "the decision"
         yield (

@@ -205,7 +205,7 @@ def _settings(
 ) -> Settings:
     text, camera = rig.text, rig.deciding_camera
     unused = (*_OF_THE_RIG, "Output") if wiring.half else _OF_THE_RIG
-    for title in read_sections(text).words:
+    for title in read_sections(text).texts:
         if title != "Experiment" and title.partition(" ")[0] in unused:
             text = remove_section(text, title)
     own = rig.cameras[camera].model or rig.pose.model

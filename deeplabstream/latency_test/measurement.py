@@ -75,7 +75,7 @@ _DIMMED = 0.03
 _SATURATED = 0.2
 _POLL_S = 0.01
 
-Say = Callable[[str], object]
+ReportLine = Callable[[str], object]
 Stopped = Callable[[], bool]
 Shot = tuple[int, Image]
 """Time and image of a frame."""
@@ -102,7 +102,7 @@ def run_latency_test(
     flashes: int = LEAST_FLASHES,
     network: bool = True,
     every_s: float = EVERY_S,
-    say: Say = lambda text: None,
+    report: ReportLine = lambda text: None,
     stopped: Stopped = lambda: False,
 ) -> LatencyResult:
     """Measure the delay of a rig from its deciding camera to an output.
@@ -122,10 +122,10 @@ def run_latency_test(
         Whether the rig's network runs on each frame, beside the LED's detector.
     every_s : float
         Mean interval of the flashes, s; the delay must be less than half of it.
-    say : callable
-        Gets what is being done, as sentences.
+    report : callable
+        Is called with a line of text for each step.
     stopped : callable
-        Whether to stop; asked often.
+        Whether to stop; called often.
 
     Raises
     ------
@@ -139,18 +139,18 @@ def run_latency_test(
         screen_patch(wiring) as patch,
     ):
         runs = Path(folder)
-        say(f"Searching for the {wiring.flash_word} …")
+        report(f"Searching for the {wiring.flash_word} …")
         search = settings_for_search(rig, wiring, runs)
         found = _search(search, wiring, patch, stopped)
         wiring = replace(wiring, photodiode_low=found.inverted)
         x, y = found.led.centre
-        say(
+        report(
             f"The {wiring.flash_word} is at {x:.0f}, {y:.0f} px, {found.contrast:.0f} grey "
             f"levels brighter when it is lit. Measuring {flashes} flashes …"
         )
         loop = settings_for_loop(rig, wiring, found.led, runs, every_s, network)
         measuring = _Measuring(rig, loop, wiring, flashes, every_s)
-        return measuring.run(patch, say, stopped)
+        return measuring.run(patch, report, stopped)
 
 
 def _flashing(
@@ -229,7 +229,7 @@ def _driven(wiring: Wiring, edges: Mapping[str, Sequence[Sensed]]) -> Sequence[S
 def _check_photodiode(
     wiring: Wiring, painted: Sequence[Sensed], seen: Sequence[Sensed]
 ) -> bool:
-    """Return whether the input is low while the patch is lit; DeviceError: it is no use."""
+    """Return whether the input is low while the patch is lit; DeviceError: it is useless."""
     pin = f"pin {wiring.photodiode_pin} of the board at {wiring.port}"
     place = wiring.flash_place
     if not seen:
@@ -383,11 +383,11 @@ class _Measuring:
     rig: Settings
     settings: Settings
     wiring: Wiring
-    wanted: int
+    count: int
     every_s: float
 
     def run(
-        self, patch: ScreenPatch | None, say: Say, stopped: Stopped
+        self, patch: ScreenPatch | None, report: ReportLine, stopped: Stopped
     ) -> LatencyResult:
         camera = self.settings.deciding_camera
         events = Events(self.wiring)
@@ -397,7 +397,7 @@ class _Measuring:
         ):
             facts = session.state.network
             clock = session.state.devices.get(camera)
-            paired = self._pairs(session, painted, events, say, stopped)
+            paired = self._pairs(session, painted, events, report, stopped)
         ran = facts.facts if facts is not None and _has_network(self.settings) else None
         delays_ms = patch_delays_ms(events)
         return LatencyResult(
@@ -414,7 +414,7 @@ class _Measuring:
             unanswered=paired.unanswered,
             clock_error_ms=_clock_error_ms(events, self.rig, self.wiring),
             settings=timing_settings(self.rig, self.wiring.output),
-            flashes=paired.flashes[: self.wanted],
+            flashes=paired.flashes[: self.count],
             remarks=tuple(_remarks(self.rig, self.wiring, paired, clock)),
             patch_ms=spread_ms(delays_ms) if delays_ms else None,
         )
@@ -424,12 +424,12 @@ class _Measuring:
         session: Session,
         painted: News,
         events: Events,
-        say: Say,
+        report: ReportLine,
         stopped: Stopped,
     ) -> Paired:
         """Return the flashes when as many as wanted were answered."""
         paired, reported = Paired((), 0, 0), 0
-        limit_s = SETTLE_S + 1.5 * self.every_s * (self.wanted + _TRIES) + _START_S
+        limit_s = SETTLE_S + 1.5 * self.every_s * (self.count + _TRIES) + _START_S
         begin_ns = SystemClock().now_ns() + round(SETTLE_S * 1e9)
         for news in _news(session, limit_s, stopped, painted):
             if not session.state.experimenting:
@@ -443,11 +443,11 @@ class _Measuring:
                 paired = pair(events)
                 _check(paired, events, self.settings, self.wiring)
                 if reported % 20 == 0:
-                    say(f"{len(paired.flashes)} of {self.wanted} flashes")
-            if len(paired.flashes) >= self.wanted:
+                    report(f"{len(paired.flashes)} of {self.count} flashes")
+            if len(paired.flashes) >= self.count:
                 return paired
         raise DeviceError(
-            f"only {len(paired.flashes)} of {self.wanted} flashes were answered in "
+            f"only {len(paired.flashes)} of {self.count} flashes were answered in "
             f"{limit_s:.0f} s: {paired.unseen} were not seen on any frame, of "
             f"{paired.unanswered} no answer was read"
         )

@@ -33,7 +33,7 @@ class ScreenPatch:
         self._edges: deque[Sensed] = deque()
         self._problem: Exception | None = None
         self._count = 0
-        write.on_report = self._hear
+        write.on_report = self._receive
 
     @contextmanager
     def flashing(self, every_s: float) -> Iterator[News]:
@@ -73,7 +73,7 @@ class ScreenPatch:
             over.wait(min(left_s, _CHECK_S))
             self._write.check()
 
-    def _hear(self, report: DeviceReport) -> None:
+    def _receive(self, report: DeviceReport) -> None:
         active = report.level > 0
         self._count += active
         times = report.acted_ns, report.received_ns

@@ -1,4 +1,4 @@
-"""Videos that a Lightning Pose configuration wants predicted after training (`eval`)."""
+"""Videos that are predicted after training, as a Lightning Pose configuration requests (`eval`)."""
 
 from collections.abc import Iterator
 from functools import partial

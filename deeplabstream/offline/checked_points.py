@@ -1,4 +1,4 @@
-"""Points that people placed in frames of videos, to measure networks with."""
+"""Manually placed points in frames of videos, to measure networks with."""
 
 import re
 from collections.abc import Sequence

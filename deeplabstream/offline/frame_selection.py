@@ -61,7 +61,7 @@ def pick(
 
 def features(
     rows: VideoReader,
-    wanted: NDArray[np.int64],
+    rows_to_read: NDArray[np.int64],
     points: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the rows that can be compared, and (row, value) what they are compared by.
@@ -70,11 +70,11 @@ def features(
     2). Frames that can't be decoded, only with damage, or without any point are left out.
     """
     if points is not None:
-        places = wanted[np.isfinite(points[wanted]).any(axis=(1, 2, 3))]
+        places = rows_to_read[np.isfinite(points[rows_to_read]).any(axis=(1, 2, 3))]
         return places, postures(points[places])
     small, seen = [], []
-    images = rows.images_at(wanted)
-    for frame in progress(images, "comparing frames", len(wanted)):
+    images = rows.images_at(rows_to_read)
+    for frame in progress(images, "comparing frames", len(rows_to_read)):
         if frame.image is not None and not frame.damaged:
             small.append(appearance(frame.image))
             seen.append(frame.row)
@@ -165,7 +165,7 @@ def image_path(rows: VideoReader, row: int, into: Path) -> Path:
 
 
 def write_images(
-    rows: VideoReader, wanted: NDArray[np.int64], into: Path
+    rows: VideoReader, chosen: NDArray[np.int64], into: Path
 ) -> list[Path]:
     """Write rows as PNG files named by their number; those that are there stay.
 
@@ -173,7 +173,7 @@ def write_images(
     """
     into.mkdir(parents=True, exist_ok=True)
     written = []
-    for image in progress(rows.images_at(wanted), "writing frames", len(wanted)):
+    for image in progress(rows.images_at(chosen), "writing frames", len(chosen)):
         path = image_path(rows, image.row, into)
         if image.image is None or image.damaged:
             continue

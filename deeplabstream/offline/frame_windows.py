@@ -16,21 +16,21 @@ GPU_BATCH = 8
 HANDED = 4
 """Images, at least, that go from thread to thread at once: handing over costs."""
 FOLLOWING = 16
-"""Images asked about at once of a network that looks at neighbours: these cost more."""
+"""Images selected about at once of a network that looks at neighbours: these cost more."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """Images that follow each other; those from `start` to `stop` are asked about."""
+    """Images that follow each other; those from `start` to `stop` are selected about."""
 
     images: Sequence[VideoImage]
     start: int
     stop: int
 
     @property
-    def asked(self) -> Sequence[VideoImage]:
-        """The images that are asked about."""
+    def selected(self) -> Sequence[VideoImage]:
+        """The images that are selected about."""
         return self.images[self.start : self.stop]
 
 
@@ -75,7 +75,7 @@ def estimated(
     batch: int = 0,
     camera: str = "",
 ) -> list[Pose | None]:
-    """Return the poses of the images that are asked about; None: there is no image.
+    """Return the poses of the images that are selected about; None: there is no image.
 
     `images` are what the network is shown of the window's images. What is lost ends a
     row of images that follow each other, as the video's ends do.

@@ -15,7 +15,7 @@ from deeplabstream.offline.smoothing.camera_smoothing import views_by_ending
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """Poses that people labelled."""
+    """Manually labelled poses."""
 
     file: Path
     bodyparts: tuple[str, ...]
@@ -61,13 +61,13 @@ class Known:
         views = views_by_ending(bodyparts, self.endings)
         return [self._places(view, bodyparts) for view in views]
 
-    def _places(self, wanted: Sequence[str], among: Sequence[str]) -> list[int]:
-        missing = [name for name in wanted if name not in among]
+    def _places(self, expected: Sequence[str], among: Sequence[str]) -> list[int]:
+        missing = [name for name in expected if name not in among]
         if missing:
             raise DeepLabStreamError(
                 f"the labels and the network do not share the body part {missing[0]}"
             )
-        return [list(among).index(name) for name in wanted]
+        return [list(among).index(name) for name in expected]
 
 
 def known_poses(

@@ -86,7 +86,7 @@ def predict_views(
     """Return the poses of every frame of each view's video; see `video_inference.predict`.
 
     `videos` are in the order of the network's views. A frame that could not be decoded has
-    no pose; the other views of its moment are estimated with a grey image in its place.
+    no pose; the other views of its moment are estimated with a grey image instead.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One network on several processor cores: whole images side by side.
+"""One network on several CPU cores: whole images side by side.
 
 An image after the other, each on one core, needs less time than each on all cores: no
 core waits for another within an image, and what belongs to one image stays in a

@@ -23,7 +23,7 @@ _BITS = 4
 """Of a pixel's fraction."""
 _FAR = 30_000
 _EDGE = (210, 210, 210)
-_DOUBTED = (60, 190, 255)
+_AMBIGUOUS = (60, 190, 255)
 """Colour (BGR) of the name of an animal with an ambiguous identity."""
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
@@ -54,7 +54,7 @@ class Shown:
     mark: Mark = "dot"
     name: str = ""
     edges: tuple[tuple[str, str], ...] = ()
-    """Where the table does not know them."""
+    """Where the table does not have them."""
 
     def places(self, scale: float) -> NDArray[np.int32]:
         """Return (row, animal, body part, 2) in fractions of a pixel; NOWHERE: not drawn."""
@@ -115,7 +115,7 @@ class Drawing:
                         at = (place[0] >> _BITS) + 5, (place[1] >> _BITS) - 4
                         _write(drawn, parts[part], at, 0.35, colours[part])
             if len(layer.poses.identity):
-                _doubts(drawn, layer.poses, row, places[row])
+                _ambiguous_names(drawn, layer.poses, row, places[row])
         if look.text:
             self._texts(drawn, text)
         return drawn
@@ -128,7 +128,7 @@ class Drawing:
             _write(image, layer.name, (20, 16 + 16 * line), 0.45, _WHITE)
 
 
-def _doubts(
+def _ambiguous_names(
     image: NDArray[Any], poses: PoseTable, row: int, places: NDArray[np.int32]
 ) -> None:
     """Write the name of each animal with an ambiguous identity, and a question mark."""
@@ -138,7 +138,7 @@ def _doubts(
         seen = animal[animal[:, 0] != NOWHERE] >> _BITS
         if is_ambiguous(word) and len(seen):
             x, y = seen.mean(axis=0).astype(int).tolist()
-            _write(image, f"{name}?", (x, y), 0.45, _DOUBTED)
+            _write(image, f"{name}?", (x, y), 0.45, _AMBIGUOUS)
 
 
 def _trails(

@@ -47,15 +47,16 @@ class FrameUncertainty:
     """(row,) how far the networks of an ensemble differ; None: it is one network."""
 
     @property
-    def doubt(self) -> NDArray[np.float64]:
-        """What is compared: of an ensemble how far its networks differ."""
+    def spread(self) -> NDArray[np.float64]:
+        """Criterion of the choice: disagreement of an ensemble, else the uncertainty."""
         return self.uncertainty if self.apart_px is None else self.apart_px
 
     @property
     def mostly_uncertain(self) -> bool:
-        """Whether the network is uncertain in most frames: it does not know these animals.
+        """Whether the network is uncertain in most frames: it was not trained on such animals.
 
-        Its uncertainty then says less of which frames to label than how they differ.
+        Differences between frames are then a better criterion for labelling than its
+        uncertainty.
         """
         return bool(np.median(self.lack) > HALF)
 
@@ -63,13 +64,13 @@ class FrameUncertainty:
         """Return the place of the most uncertain row of each of `most` parts of the video."""
         count = len(self.rows)
         parts = np.array_split(np.arange(count), min(most, count))
-        return np.array([p[self.doubt[p].argmax()] for p in parts], np.int64)
+        return np.array([p[self.spread[p].argmax()] for p in parts], np.int64)
 
     def pick(
         self,
         rows: VideoReader,
         count: int,
-        there: NDArray[np.int64],
+        labelled: NDArray[np.int64],
         points: NDArray[np.float64] | None = None,
     ) -> NDArray[np.int64]:
         """Return `count` rows of the video, growing, that stand for the uncertain ones.
@@ -80,14 +81,14 @@ class FrameUncertainty:
         body part, 2) are compared instead of images.
         """
         compared = self.compared(_MOST_COMPARED)
-        above = np.maximum(self.doubt[compared] - np.median(self.doubt), 0)
+        above = np.maximum(self.spread[compared] - np.median(self.spread), 0)
         if self.mostly_uncertain:
             above[:] = 0
         weight = dict(zip(self.rows[compared].tolist(), above.tolist(), strict=True))
-        wanted = np.union1d(self.rows[compared], there)
-        places, values = features(rows, wanted, points)
+        compared_rows = np.union1d(self.rows[compared], labelled)
+        places, values = features(rows, compared_rows, points)
         weights = np.array([weight.get(row, 0.0) for row in places.tolist()])
-        taken = np.flatnonzero(np.isin(places, there))
+        taken = np.flatnonzero(np.isin(places, labelled))
         return np.sort(places[cover(values, weights, count, taken)])
 
 
@@ -161,11 +162,11 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
 
 
 def _found(
-    rows: VideoReader, wanted: NDArray[np.int64], estimator: PoseEstimator
+    rows: VideoReader, chosen: NDArray[np.int64], estimator: PoseEstimator
 ) -> ImagePredictions:
     """Return what one network finds in rows of a video, which give the names."""
     seen, points, confidence = [], [], []
-    images = progress(rows.images_at(wanted), "finding poses", len(wanted))
+    images = progress(rows.images_at(chosen), "finding poses", len(chosen))
     for batch in estimate_batches(images, estimator, _BATCH):
         for image, pose in batch:
             if pose is not None:

@@ -32,27 +32,27 @@ class VideoIdentityTracker:
     ) -> None:
         self.skeleton = skeleton
         self._identity = IdentityTracker(skeleton, threshold, rules)
-        self.words: list[tuple[str, ...]] = []
+        self.names: list[tuple[str, ...]] = []
         """`Pose.identity` of each row; of one without an image, that of a known identity."""
 
     @property
     def ambiguous(self) -> int:
         """Rows with an ambiguous identity."""
-        return sum(any(map(is_ambiguous, names)) for names in self.words)
+        return sum(any(map(is_ambiguous, names)) for names in self.names)
 
     @property
-    def exchanged(self) -> int:
-        """Exchanges of animals that were found and corrected."""
-        return sum(names.count("exchanged") for names in self.words)
+    def swapped(self) -> int:
+        """Identity switches that were found and corrected."""
+        return sum(names.count("exchanged") for names in self.names)
 
     def update(self, image: VideoImage, pose: Pose | None) -> Pose | None:
         """Return the pose of the next frame in the order of names; None: no pose."""
         if pose is None or image.image is None:
-            self.words.append(("",) * self.skeleton.count)
+            self.names.append(("",) * self.skeleton.count)
             return None
-        names = self._identity.update(image.image, pose, image.time_ns / 1e9)
-        self.words.append(tuple(names.identity) or ("",) * self.skeleton.count)
-        return names
+        named = self._identity.update(image.image, pose, image.time_ns / 1e9)
+        self.names.append(tuple(named.identity) or ("",) * self.skeleton.count)
+        return named
 
 
 def is_ambiguous(word: str) -> bool:

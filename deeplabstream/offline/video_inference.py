@@ -74,7 +74,7 @@ def estimate_batches(
     def work(window: Window) -> list[tuple[VideoImage, Pose | None]]:
         images = [image.image for image in window.images]
         poses = estimated(images, window, estimator, batch, camera)
-        return list(zip(window.asked, poses, strict=True))
+        return list(zip(window.selected, poses, strict=True))
 
     with (
         ahead(windows(frames, size, reach), most=threads + 1) as decoded,
@@ -219,9 +219,9 @@ def predict(
 
     `scorer` is the network's name, for the table. With `partial`, rows are kept there
     while they are made, and an interrupted prediction of the same video by the same
-    network goes on where it was. DeviceError: the file is not a readable video.
-    Several animals are told apart and get `names`, as `rules` have it; that depends on all
-    images before, so such a prediction begins afresh.
+    network continues. DeviceError: the file is not a readable video.
+    Several animals are identified by `rules` and get `names`; that depends on all images
+    before, so such a prediction starts again at the first frame.
     """
     rows = open_video(video)
     if not len(rows):
@@ -269,7 +269,7 @@ def poses_of(
         times_s=rows.times_ns / 1e9,
         scorer=scorer,
         size=(rows.form.height, rows.form.width),
-        identity=identities.words if identities else (),
+        identity=identities.names if identities else (),
     )
     return VideoPoses(rows, table, lost, resumed, identities)
 

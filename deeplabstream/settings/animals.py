@@ -11,7 +11,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.validation_messages import guess
 
 MOST = 8
-"""The most animals that can be told apart."""
+"""Largest number of animals that can be identified."""
 _NAME = re.compile(r"(?!(trigger|behaviour|input)$)[^\W\d_][\w-]*")
 
 

@@ -19,7 +19,7 @@ from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.fields import Section, keys_of
-from deeplabstream.settings.ini_reading import Words, read_sections
+from deeplabstream.settings.ini_reading import SectionTexts, read_sections
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, load, parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.settings_docs import format_value
@@ -45,17 +45,17 @@ class Question:
     """The only answers that there are, each with what it means; empty: any."""
     check: Callable[[str], str | None] = lambda word: None
     """Says what is wrong with an answer."""
-    said: tuple[str, ...] = ()
-    """Why it is asked again."""
+    problems: tuple[str, ...] = ()
+    """Problems of the last answer, for which the question is repeated."""
 
     @property
     def name(self) -> str:
         """Section and key, as an option names them."""
         return f"{self.section} {self.key}"
 
-    def answer(self, words: str) -> str:
+    def answer(self, text: str) -> str:
         """Return what was meant; ValueError says what is wrong with it."""
-        word = " ".join(words.split())
+        word = " ".join(text.split())
         if not word:
             if self.default is None:
                 raise ValueError("needs an answer")
@@ -101,7 +101,7 @@ def question_about(
     title: str,
     kind: type,
     key: str,
-    before: Words,
+    before: SectionTexts,
     folder: Path,
     check: Callable[[str], str | None] = lambda word: None,
 ) -> Question:
@@ -132,14 +132,16 @@ def question_about(
     )
 
 
-def faults_of(title: str, kind: type, words: Words, folder: Path) -> tuple[str, ...]:
+def faults_of(
+    title: str, kind: type, keys: SectionTexts, folder: Path
+) -> tuple[str, ...]:
     """Return what is wrong with a whole section."""
-    section = Section[Any](title, kind, words, folder)
+    section = Section[Any](title, kind, keys, folder)
     section.maker(lambda _: None)
     return tuple(section.problems)
 
 
-def ask_yes_no(section: str, key: str, about: str) -> Asking[bool]:
+def yes_or_no(section: str, key: str, about: str) -> Asking[bool]:
     """Ask; the default is no."""
     choices = {"no": "", "yes": ""}
     return (yield Question(section, key, about, default="no", choices=choices)) == "yes"
@@ -183,14 +185,14 @@ def design(overwrite: bool = False) -> Asking[Design]:
         check=_faults_of_rig,
     )
     rig = _rig(word)
-    asked = _Asked(rig, _skeleton(rig))
-    text = yield from asked.questions()
+    answers = _Answers(rig, _skeleton(rig))
+    text = yield from answers.questions()
     path = yield Question(
         "File",
         "PATH",
         "the file to write",
         default=str(
-            rig_folder.config_places()[0] / f"{asked.name.replace(' ', '_')}.ini"
+            rig_folder.config_places()[0] / f"{answers.name.replace(' ', '_')}.ini"
         ),
         check=lambda word: _faults_of_path(Path(word), overwrite),
     )
@@ -232,13 +234,13 @@ def _skeleton(rig: Settings) -> Skeleton | None:
 
 
 @dataclass
-class _Asked:
+class _Answers:
     """What was answered so far."""
 
     rig: Settings
     skeleton: Skeleton | None
     name: str = ""
-    sections: dict[str, Words] = field(default_factory=dict)
+    sections: dict[str, SectionTexts] = field(default_factory=dict)
     """What is new, in the order of the answers."""
     used: set[str] = field(default_factory=set)
     """Titles of the rig's own triggers and outputs that are named."""
@@ -249,7 +251,7 @@ class _Asked:
         self.name = yield Question(
             "Experiment", "NAME", "a name for the experiment", check=_faults_of_name
         )
-        run: Words = {"EXP_NAME": self.name}
+        run: SectionTexts = {"EXP_NAME": self.name}
         yield from self._section(f"Experiment {self.name}")
         run["EXP_TIME_S"] = yield question_about(
             "Experiment", FIXED["Experiment"], "EXP_TIME_S", {}, self.rig.folder
@@ -273,7 +275,7 @@ class _Asked:
                 "KIND",
                 f"kind of {family.lower()} {title.partition(' ')[2]}",
                 choices=kinds_of(family),
-                said=problems,
+                problems=problems,
             )
             kind = kind_named(family, word)
             keys = yield from self._keys(title, kind)
@@ -283,8 +285,8 @@ class _Asked:
         self._open.remove(title)
         self.sections[title] = {"KIND": word, **keys}
 
-    def _keys(self, title: str, kind: type) -> Asking[Words]:
-        keys: Words = {}
+    def _keys(self, title: str, kind: type) -> Asking[SectionTexts]:
+        keys: SectionTexts = {}
         hidden = set(_CALMER) if issubclass(kind, DebounceSettings) else set()
         if sum(camera.analyse for camera in self.rig.cameras.values()) < 2:
             hidden.add("CAMERA")
@@ -292,25 +294,27 @@ class _Asked:
             yield from self._key(title, kind, key, keys)
         if hidden > {"CAMERA"}:
             about = "set debounce, rest, limits or sham stimulation"
-            if (yield from ask_yes_no(title, "CALMER", about)):
+            if (yield from yes_or_no(title, "CALMER", about)):
                 for key in _CALMER:
                     yield from self._key(title, kind, key, keys)
         return keys
 
-    def _key(self, title: str, kind: type, key: str, words: Words) -> Asking[None]:
+    def _key(
+        self, title: str, kind: type, key: str, keys: SectionTexts
+    ) -> Asking[None]:
         types = leaves(keys_of(kind)[key][1].annotation)
         family = "Trigger" if TriggerName in types else ""
         family = "Output" if OutputName in types else family
         check = self._check_of_names(family) if family else self._check_of(key)
-        question = question_about(title, kind, key, words, self.rig.folder, check)
+        question = question_about(title, kind, key, keys, self.rig.folder, check)
         if hint := self._hint(family, key):
             question = replace(question, expected=f"{question.expected}; {hint}")
         word = yield question
         if word != question.default:
-            words[key] = word
+            keys[key] = word
         for name in filter(None, map(str.strip, word.split(","))) if family else ():
             new = f"{family} {name}"
-            if name in self._there(family):
+            if name in self._existing(family):
                 self.used.add(new)
             elif new not in self.sections:
                 yield from self._section(new)
@@ -319,7 +323,7 @@ class _Asked:
         """Return what there is to choose from."""
         if family:
             new = [title.partition(" ")[2] for title in self._new(family)]
-            names = dict.fromkeys([*self._there(family), *new])
+            names = dict.fromkeys([*self._existing(family), *new])
             available = f"available: {', '.join(names)}; " if names else ""
             return f"{available}another name adds a new one"
         if "BODYPARTS" in key and self.skeleton:
@@ -329,7 +333,7 @@ class _Asked:
     def _new(self, family: str) -> list[str]:
         return [title for title in self.sections if title.startswith(f"{family} ")]
 
-    def _there(self, family: str) -> list[str]:
+    def _existing(self, family: str) -> list[str]:
         return list(self.rig.triggers if family == "Trigger" else self.rig.outputs)
 
     def _check_of(self, key: str) -> Callable[[str], str | None]:
@@ -353,10 +357,10 @@ class _Asked:
 
         return check
 
-    def _text(self, run: Words) -> str:
+    def _text(self, run: SectionTexts) -> str:
         """Return the rig without what is not used, and what is new."""
         text = self.rig.text
-        for title in read_sections(text).words:
+        for title in read_sections(text).texts:
             family, _, name = title.partition(" ")
             old = family == "Experiment" and name
             unused = family in ("Trigger", "Output") and title not in self.needed
@@ -373,7 +377,7 @@ class _Asked:
     @property
     def needed(self) -> set[str]:
         """The rig's triggers and outputs that are named, and what those look at."""
-        sections = read_sections(self.rig.text).words
+        sections = read_sections(self.rig.text).texts
         needed = set(self.used)
         while True:
             more = {

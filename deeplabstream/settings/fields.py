@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.settings.ini_reading import Words
+from deeplabstream.settings.ini_reading import SectionTexts
 from deeplabstream.settings.validation_messages import (
     complaint,
     guess,
@@ -47,7 +47,7 @@ class Section(Generic[T]):
 
     title: str
     kind: type[T]
-    words: Words
+    texts: SectionTexts
     folder: Path
     problems: list[str] = field(default_factory=list)
     bad: set[str] = field(default_factory=set)
@@ -56,14 +56,14 @@ class Section(Generic[T]):
     def maker(self, moved: Callable[[str], str | None]) -> Maker[T] | None:
         """Return what makes the object, None with `problems` when something is wrong.
 
-        `moved` says where a key of the predecessor went.
+        `moved` says which key replaces one of version 1.
         """
         if own := missing_settings_decorator(self.kind):
             self.problems.append(f"[{self.title}] KIND = {self.kind.__name__}: {own}")
             return None
         known, former = keys_of(self.kind), former_keys(self.kind)
         values: dict[str, Any] = {}
-        for key, word in self.words.items():
+        for key, word in self.texts.items():
             if key in known:
                 value = self.cut(word, known[key][1])
                 if _finite(value, known[key][1]):
@@ -83,7 +83,7 @@ class Section(Generic[T]):
     def complain(self, key: str, sentence: str) -> None:
         """Note a problem of one key."""
         self.bad.add(key)
-        word = self.words.get(key)
+        word = self.texts.get(key)
         shown = _PASSWORD.sub(r"\1:…@", word or "")
         value = "" if word is None else f" = {shorten(shown, 80) or '(empty)'}"
         self.problems.append(f"[{self.title}] {key}{value}: {sentence}")
@@ -122,7 +122,7 @@ class Section(Generic[T]):
             if not name:
                 whole = complaint(found, str)
                 self.problems.append(f"[{self.title}] {whole}")
-            elif key not in self.words:
+            elif key not in self.texts:
                 about = known[key][1].description if key in known else None
                 self.complain(key, "is missing" + (f" ({about})" if about else ""))
             elif found[0]["type"] != "missing" or len(found[0]["loc"]) > 1:

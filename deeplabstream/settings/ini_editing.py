@@ -54,12 +54,12 @@ def set_value(text: str, title: str, key: str, word: str | None) -> str:
     return "".join(lines)
 
 
-def add_section(text: str, title: str, words: Mapping[str, str]) -> str:
+def add_section(text: str, title: str, keys: Mapping[str, str]) -> str:
     """Return `text` with a new section, after the last one of its family."""
     lines = text.splitlines(keepends=True)
     newline = _newline(lines)
     new = [f"[{title}]{newline}"]
-    new += [_format_entry(key.upper(), word, newline) for key, word in words.items()]
+    new += [_format_entry(key.upper(), word, newline) for key, word in keys.items()]
     family = title.partition(" ")[0]
     alike = [s for s in _sections(lines) if s.title.partition(" ")[0] == family]
     place = alike[-1].last if alike else len(lines) - 1

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from deeplabstream.core.errors import SettingsError
 
-Words: TypeAlias = dict[str, str]
+SectionTexts: TypeAlias = dict[str, str]
 """The keys of one section, in upper case, and what stands behind them."""
 
 _MOST_FAULTS = 50
@@ -24,7 +24,7 @@ _MOST_FAULTS = 50
 class Sections:
     """What could be read of a settings file, and what could not."""
 
-    words: dict[str, Words]
+    texts: dict[str, SectionTexts]
     problems: tuple[str, ...]
 
 
@@ -34,7 +34,7 @@ class _Reader(ConfigParser):
 
 
 def read_text(path: Path) -> str:
-    """Return a settings file as it is; SettingsError: it can't be read or is no text."""
+    """Return a settings file as it is; SettingsError: it can't be read or is not text."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -81,8 +81,10 @@ def read_sections(text: str) -> Sections:
     return Sections({}, (*problems, "and more: this is not a settings file"))
 
 
-def _normalise_sections(reader: ConfigParser, problems: list[str]) -> dict[str, Words]:
-    sections: dict[str, Words] = {}
+def _normalise_sections(
+    reader: ConfigParser, problems: list[str]
+) -> dict[str, SectionTexts]:
+    sections: dict[str, SectionTexts] = {}
     taken: dict[str, str] = {}
     for title in reader.sections():
         name = " ".join(title.split())

@@ -29,7 +29,7 @@ from deeplabstream.settings.cross_checks import (
     unit_problems,
 )
 from deeplabstream.settings.fields import Maker, Section, keys_of
-from deeplabstream.settings.ini_reading import Words, read_sections, read_text
+from deeplabstream.settings.ini_reading import SectionTexts, read_sections, read_text
 from deeplabstream.settings.sections import (
     Classification,
     ExperimentRun,
@@ -99,7 +99,7 @@ class _Reading:
         self._text, self._folder = text, folder
         use_for_settings(folder)
         found = read_sections(text)
-        self._words = found.words
+        self._texts = found.texts
         self._problems = list(found.problems)
         self._found: dict[str, DiscoveredPlugins[Any]] = {
             family: discover(folder, kind)
@@ -118,7 +118,7 @@ class _Reading:
         streaming: Streaming = fixed["Streaming"]
         run: ExperimentRun = fixed["Experiment"]
         named: dict[str, dict[str, Any]] = {family: {} for family in NAMED}
-        for title, texts in self._words.items():
+        for title, texts in self._texts.items():
             family, _, name = title.partition(" ")
             if family in NAMED and name:
                 if maker := self._maker(title, family, NAMED[family], texts):
@@ -156,7 +156,7 @@ class _Reading:
         return rig
 
     def _load_fixed_section(self, title: str) -> Any:
-        kind, texts = FIXED[title], self._words.get(title, {})
+        kind, texts = FIXED[title], self._texts.get(title, {})
         section = Section[Any](title, kind, texts, self._folder)
         maker = section.maker(lambda key: MOVED.get((title, key)))
         self._problems += section.problems
@@ -166,7 +166,7 @@ class _Reading:
         return maker() if maker else kind()
 
     def _load_named_section(
-        self, title: str, texts: Words, streaming: Streaming
+        self, title: str, texts: SectionTexts, streaming: Streaming
     ) -> None:
         family, _, name = title.partition(" ")
         if family not in FAMILIES or not name:
@@ -209,8 +209,8 @@ class _Reading:
             near = guess(f"[{title}]", known)
             self._problems.append(f"[{title}]: unknown section{near}")
 
-    def _maker(self, title: str, family: str, kind: type, words: Words) -> Any:
-        section = Section[Any](title, kind, words, self._folder)
+    def _maker(self, title: str, family: str, kind: type, texts: SectionTexts) -> Any:
+        section = Section[Any](title, kind, texts, self._folder)
         maker = section.maker(lambda key: MOVED.get((family, key)))
         self._problems += section.problems
         return maker
@@ -240,7 +240,7 @@ class _Reading:
         if rig.streaming.streams != ("color",) and not any(
             "STREAMS" in keys_of(kind) for kind in kinds_used
         ):
-            text = self._words["Streaming"]["STREAMS"]
+            text = self._texts["Streaming"]["STREAMS"]
             self._problems.append(
                 f"[Streaming] STREAMS = {text}: each further stream needs its "
                 "own [Camera NAME] with KIND = RealSense and STREAM = depth or "
@@ -311,9 +311,9 @@ class _Reading:
             )
 
 
-def _defaults(kind: type, streaming: Streaming) -> Words:
+def _defaults(kind: type, streaming: Streaming) -> SectionTexts:
     """Return what [Streaming] says of a camera that does not say it itself."""
-    defaults: Words = {}
+    defaults: SectionTexts = {}
     if streaming.resolution:
         width, height = map(str, streaming.resolution)
         defaults |= {
@@ -341,7 +341,7 @@ def kinds_of(family: str) -> Mapping[str, type]:
     return dict(sorted(discover(folder, contract).classes.items()))
 
 
-def kind_of(title: str, words: Mapping[str, str]) -> type | None:
+def kind_of(title: str, texts: Mapping[str, str]) -> type | None:
     """Return the class of a section with these words; None: there is no such class."""
     if title in FIXED:
         return FIXED[title]
@@ -351,5 +351,5 @@ def kind_of(title: str, words: Mapping[str, str]) -> type | None:
     if family not in FAMILIES:
         return None
     return kinds_of(family).get(
-        words.get("KIND", name if family == "Experiment" else "")
+        texts.get("KIND", name if family == "Experiment" else "")
     )

@@ -127,7 +127,7 @@ def _parts(text: str) -> Iterator[_Part]:
 def _of_both(rig: str, experiment: str) -> str:
     """Return the experiment's section with the keys that only the rig's has."""
     theirs = {line.strip() for line in experiment.split("\n")}
-    keys = {key for texts in read_sections(experiment).words.values() for key in texts}
+    keys = {key for texts in read_sections(experiment).texts.values() for key in texts}
     kept: list[str] = []
     above: list[str] = []
     keeping = False

@@ -339,7 +339,7 @@ class Recording:
 
     @property
     def recording_options(self) -> RecordingOptions:
-        """What the recorder is told."""
+        """Settings of the recorder."""
         return RecordingOptions(
             self.codec,
             self.quality,
@@ -471,7 +471,7 @@ class Settings:
         }
 
     def new_triggers(self) -> dict[str, Trigger]:
-        """Return the triggers anew: they may remember what they saw in a run."""
+        """Return new triggers: those of an earlier run may hold its state."""
         return {name: maker() for name, maker in self.triggers.items()}
 
     def new_experiment(self) -> Experiment:
@@ -530,7 +530,7 @@ class Settings:
 
     @property
     def calibrations(self) -> dict[str, Calibration]:
-        """Where pixels are in mm, by camera; those of which nobody knows are missing."""
+        """Calibrations from pixels to mm, by camera; cameras without one are missing."""
         made = {name: camera.calibration for name, camera in self.cameras.items()}
         return {name: found for name, found in made.items() if found is not None}
 
@@ -545,12 +545,10 @@ class Settings:
         """Return MODEL as a path beside this file, or as the name of a shipped model."""
         return self.model_named(self.pose.model)
 
-    def model_named(self, words: str) -> str:
-        """Return a network's name as `deeplabstream.pose.model.model_opening` wants it."""
-        places = (self.folder / words, self.folder / "models" / words)
-        return next(
-            (str(place) for place in places if words and is_folder(place)), words
-        )
+    def model_named(self, text: str) -> str:
+        """Return a network's name as `deeplabstream.pose.model.model_opening` takes it."""
+        places = (self.folder / text, self.folder / "models" / text)
+        return next((str(place) for place in places if text and is_folder(place)), text)
 
 
 _PLAIN = (bool, int, float, str, NoneType)

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass as settings
 
 _PLACES = ("date", "time", "experimenter", "animal", "group", "experiment")
-_WORDS = ", ".join(f"{{{place}}}" for place in _PLACES)
+_PLACEHOLDERS = ", ".join(f"{{{place}}}" for place in _PLACES)
 SEXES = ("M", "F", "O", "U")
 _TIME = r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?"
 FORMS = {
@@ -47,7 +47,7 @@ class Subject:
     run_name: str = Field(
         "{date}_{time}",
         min_length=1,
-        description=f"name of run folders; may contain {_WORDS}",
+        description=f"name of run folders; may contain {_PLACEHOLDERS}",
         title="Name of run folders",
     )
 
@@ -62,7 +62,7 @@ class Subject:
     @field_validator("run_name")
     @classmethod
     def _known_places(cls, word: str) -> str:
-        refused = f"may contain only {_WORDS} in braces"
+        refused = f"may contain only {_PLACEHOLDERS} in braces"
         try:
             places = [place[1:] for place in Formatter().parse(word)]
         except ValueError as error:

@@ -14,7 +14,7 @@ from deeplabstream.plugins.random_seed import DRAWN
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.ini_editing import rename_section, set_value
-from deeplabstream.settings.ini_reading import Words, read_sections
+from deeplabstream.settings.ini_reading import SectionTexts, read_sections
 from deeplabstream.settings.loading import kind_of, parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import leaves
@@ -41,7 +41,7 @@ def with_name(text: str, title: str, name: str) -> str:
     text = rename_section(text, title, f"{family} {name}")
     if family == "Camera":
         text = rename_section(text, f"Tracking {old}", f"Tracking {name}")
-    for place, texts in read_sections(text).words.items():
+    for place, texts in read_sections(text).texts.items():
         kind = kind_of(place, texts)
         for key, (_, info) in keys_of(kind).items() if kind else ():
             naming = key == _KEYS.get(family) or _TYPES.get(family) in leaves(
@@ -56,8 +56,8 @@ def with_name(text: str, title: str, name: str) -> str:
 
 def with_subject(rig: Settings, other: Settings) -> Settings:
     """Return the settings of `rig` with [Session] of `other`."""
-    before = read_sections(rig.text).words.get("Session", {})
-    texts, text = read_sections(other.text).words.get("Session", {}), rig.text
+    before = read_sections(rig.text).texts.get("Session", {})
+    texts, text = read_sections(other.text).texts.get("Session", {}), rig.text
     for key in {**before, **texts}:
         if texts.get(key) != before.get(key):
             text = set_value(text, "Session", key, texts.get(key))
@@ -74,7 +74,7 @@ def relocate_paths(text: str, old: Path, new: Path) -> str:
     """
     if old.resolve() == new.resolve():
         return text
-    for title, texts in read_sections(text).words.items():
+    for title, texts in read_sections(text).texts.items():
         for key, word in _paths(title, texts):
             text = set_value(text, title, key, _from(new, old / word))
     return relocate_networks(text, old, new)
@@ -82,7 +82,7 @@ def relocate_paths(text: str, old: Path, new: Path) -> str:
 
 def relocate_networks(text: str, old: Path, new: Path) -> str:
     """Return `text` with its networks and classifiers relocated; see `relocate_paths`."""
-    for title, texts in read_sections(text).words.items():
+    for title, texts in read_sections(text).texts.items():
         for key in _network_keys(title):
             word = texts.get(key, "")
             if place := _place_of_network(word, old, new):
@@ -93,18 +93,18 @@ def relocate_networks(text: str, old: Path, new: Path) -> str:
 def with_drawn_seeds(settings: Settings) -> Settings:
     """Return the settings with a new number for each `SEED = new`, in their text too."""
     text = settings.text
-    for title, texts in read_sections(text).words.items():
+    for title, texts in read_sections(text).texts.items():
         chance = title.partition(" ")[0] in ("Experiment", "Trigger")
         if chance and texts.get("SEED", "").casefold() == DRAWN:
             text = set_value(text, title, "SEED", str(randbelow(_NUMBERS)))
     return settings if text == settings.text else parse(text, settings.folder)
 
 
-def _paths(title: str, words: Words) -> Iterator[tuple[str, str]]:
+def _paths(title: str, texts: SectionTexts) -> Iterator[tuple[str, str]]:
     """Yield the keys of a section that contain a path, except networks, and their words."""
-    kind = kind_of(title, words)
+    kind = kind_of(title, texts)
     for key, (_, info) in keys_of(kind).items() if kind else ():
-        word = words.get(key, "")
+        word = texts.get(key, "")
         network = key in _network_keys(title)
         if word and leaves(info.annotation) == {Path} and not network:
             yield key, word
@@ -140,16 +140,16 @@ def _from(folder: Path, path: Path) -> str:
         return path.as_posix()
 
 
-def with_camera_kind(text: str, camera: str, words: Mapping[str, str]) -> str:
+def with_camera_kind(text: str, camera: str, keys: Mapping[str, str]) -> str:
     """Return settings in which a camera has the KIND and the keys of `words`.
 
     Keys of all cameras stay, except CROP: frames may have another size now.
     """
     title = f"Camera {camera}"
     kept = {field.name.upper() for field in fields(Camera)} - {"CROP"}
-    for key in read_sections(text).words.get(title, {}):
+    for key in read_sections(text).texts.get(title, {}):
         if key not in kept:
             text = set_value(text, title, key, None)
-    for key, word in words.items():
+    for key, word in keys.items():
         text = set_value(text, title, key, word)
     return text

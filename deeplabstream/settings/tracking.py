@@ -13,17 +13,17 @@ from deeplabstream.pose.filters.edge_lengths import EdgeRange
 _EDGE = re.compile(r"(\S.*?)\s+-\s+(\S.*?)\s+(\S+)\s+(\S+)")
 
 
-def parse_edge_range(words: object) -> EdgeRange:
+def parse_edge_range(text: object) -> EdgeRange:
     """Return the edge of two names and two lengths; ValueError if it is none."""
-    if isinstance(words, EdgeRange):
-        return words
-    found = _EDGE.fullmatch(str(words).strip())
+    if isinstance(text, EdgeRange):
+        return text
+    found = _EDGE.fullmatch(str(text).strip())
     with suppress(ValueError):
         if found and 0 <= float(found[3]) < float(found[4]) < inf:
             return EdgeRange(found[1], found[2], float(found[3]), float(found[4]))
     raise ValueError(
         "expected BODYPART - BODYPART SHORTEST LONGEST for each edge, separated "
-        f"by commas, not {words!r}"
+        f"by commas, not {text!r}"
     )
 
 

@@ -37,9 +37,9 @@ def test_this_computer_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert environment.output.error == ""
     assert environment.output.write_mb_s
     assert list(tmp_path.iterdir()) == []
-    trials = {each.asked: each for each in environment.computing.onnxruntime.trials}
+    trials = {each.requested: each for each in environment.computing.onnxruntime.trials}
     cpu = trials["CPUExecutionProvider"]
-    assert cpu.used == cpu.asked, (cpu, environment.failures)
+    assert cpu.used == cpu.requested, (cpu, environment.failures)
     assert cpu.right
     assert summary(environment)
     assert json.dumps(environment.to_json())

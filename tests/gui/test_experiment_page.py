@@ -79,7 +79,7 @@ def test_an_own_file_that_is_faulty_is_a_sentence_once_it_is_chosen(
     for action in chosen.values():
         action.trigger()  # type: ignore[attr-defined]
     assert [each.startswith(reason) for each in said] == [True]
-    assert read_sections(page.document.text).words == read_sections(before).words
+    assert read_sections(page.document.text).texts == read_sections(before).texts
 
 
 @pytest.mark.parametrize("kind", kinds_of("Experiment"))
@@ -130,7 +130,7 @@ def test_the_experiment_that_is_shown_is_simulated(
     assert shown.title == "Simulate conditional"
     copy = page.document.path.with_name("rig.as_shown.ini")
     assert f"--settings {copy}" in shown.command.line.toPlainText()
-    assert read_sections(copy.read_text("utf-8")).words["Experiment"]["EXP_NAME"] == (
+    assert read_sections(copy.read_text("utf-8")).texts["Experiment"]["EXP_NAME"] == (
         "conditional"
     )
     copy.unlink()

@@ -25,9 +25,9 @@ from deeplabstream.offline.distillation.labelling import (
 from deeplabstream.offline.distillation.students import (
     Candidate,
     Errors,
+    References,
     Student,
     Timing,
-    Yardsticks,
     best,
     measure_student,
     parse_candidate,
@@ -394,7 +394,7 @@ def test_ranges_of_eight_bits_are_found_on_frames_that_are_learned_from(
     def measured(
         folder: Path,
         name: str,
-        how: Yardsticks,
+        how: References,
         ms: float,
         images: np.ndarray,
         say: object,
@@ -428,9 +428,9 @@ def test_a_student_that_is_too_slow_is_tried_with_eight_bits(
         image for each in held_out.images if (image := read_image(each)) is not None
     ]
     pictures, _ = images_of(load_model_folder(folder))
-    yardsticks = Yardsticks(held_out, None, None, images, 1, "auto")
+    references = References(held_out, None, None, images, 1, "auto")
     said: list[str] = []
-    own = (folder, "arena", yardsticks)
+    own = (folder, "arena", references)
     (fast,) = measure_student(*own, 10_000, pictures, said.append)
     assert not said
     first, *reduced = measure_student(*own, 0.001, pictures, said.append)

@@ -14,8 +14,8 @@ from deeplabstream.settings.ini_reading import read_sections
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "settings.ini").read_text(encoding="utf-8")
-TITLES = list(read_sections(SHIPPED).words)
-KEYS = sorted({key for words in read_sections(SHIPPED).words.values() for key in words})
+TITLES = list(read_sections(SHIPPED).texts)
+KEYS = sorted({key for words in read_sections(SHIPPED).texts.values() for key in words})
 WORDS = st.from_regex(r"[\w.,:/=-]+( [\w.,:/=#-]+)*", fullmatch=True)
 
 
@@ -26,9 +26,9 @@ def comments(text: str) -> list[str]:
 @given(st.sampled_from(TITLES), st.sampled_from([*KEYS, "NEW"]), WORDS)
 def test_one_word_changes_and_nothing_else(title: str, key: str, word: str) -> None:
     text = set_value(SHIPPED, title, key, word)
-    wanted = read_sections(SHIPPED).words
+    wanted = read_sections(SHIPPED).texts
     wanted[title][key] = word
-    assert read_sections(text).words == wanted
+    assert read_sections(text).texts == wanted
     assert comments(text) == comments(SHIPPED)
     assert set_value(text, title, key, word) == text
 
@@ -36,21 +36,21 @@ def test_one_word_changes_and_nothing_else(title: str, key: str, word: str) -> N
 @given(st.sampled_from(TITLES), st.sampled_from(KEYS))
 def test_a_key_taken_away_takes_no_comment_along(title: str, key: str) -> None:
     text = set_value(SHIPPED, title, key, None)
-    wanted = read_sections(SHIPPED).words
+    wanted = read_sections(SHIPPED).texts
     wanted[title].pop(key, None)
-    assert read_sections(text).words == wanted
+    assert read_sections(text).texts == wanted
     assert comments(text) == comments(SHIPPED)
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), WORDS, max_size=4))
 def test_a_section_comes_and_goes(words: dict[str, str]) -> None:
     text = add_section(SHIPPED, "Trigger centre", words)
-    wanted = read_sections(SHIPPED).words | {"Trigger centre": words}
-    assert read_sections(text).words == wanted
-    order = list(read_sections(text).words)
+    wanted = read_sections(SHIPPED).texts | {"Trigger centre": words}
+    assert read_sections(text).texts == wanted
+    order = list(read_sections(text).texts)
     assert order.index("Trigger centre") == order.index("Trigger right") + 1
     without = remove_section(text, "Trigger centre")
-    assert read_sections(without).words == read_sections(SHIPPED).words
+    assert read_sections(without).texts == read_sections(SHIPPED).texts
     assert comments(without) == comments(SHIPPED)
 
 
@@ -62,7 +62,7 @@ def test_values_over_several_lines_are_replaced_whole() -> None:
 
 def test_a_comment_ends_a_value() -> None:
     text = "[A]\nB = 1,\n  2\n# set by Anna\n  C = 4\n"
-    assert read_sections(text).words == {"A": {"B": "1, 2", "C": "4"}}
+    assert read_sections(text).texts == {"A": {"B": "1, 2", "C": "4"}}
     changed = "[A]\nB = 5\n# set by Anna\n  C = 4\n"
     assert set_value(text, "A", "b", "5") == changed
     assert set_value(text, "A", "c", None) == "[A]\nB = 1,\n  2\n# set by Anna\n"

@@ -99,12 +99,12 @@ def test_what_only_the_rig_says_of_an_experiment_stays(indent: str) -> None:
     first, end = lines.index("[Experiment]") + 1, lines.index("# Above the arena.")
     lines[first:end] = [f"{indent}{line}".rstrip() for line in lines[first:end]]
     rig = "\n".join(lines)
-    before = read_sections(rig).words["Experiment"]
+    before = read_sections(rig).texts["Experiment"]
     text = (CONFIGS / "conditional.ini").read_text("utf-8")
     found = combine_with_rig(rig, text)
-    assert read_sections(found).words["Experiment"] == {
+    assert read_sections(found).texts["Experiment"] == {
         **before,
-        **read_sections(text).words["Experiment"],
+        **read_sections(text).texts["Experiment"],
     }
     for comment in ("# Set by Anna.", "# RECORD_EXP = yes", "; Ask Bob."):
         assert found.count(comment) == 1

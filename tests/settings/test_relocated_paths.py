@@ -84,7 +84,7 @@ def test_networks_of_cameras_detectors_and_classifiers_lead_to_the_same_folders(
         "KIND = VideoFile", "KIND = VideoFile\nMODEL = side"
     )
     text += "\n[Classifier walk]\nFOLDER = gait\n"
-    words = read_sections(relocate_paths(text, old, new)).words
+    words = read_sections(relocate_paths(text, old, new)).texts
     found = (
         words["Camera film"]["MODEL"],
         words["Pose Estimation"]["DETECTOR"],

@@ -165,7 +165,7 @@ class ExperimentPage(QWidget):
         if settings is None:
             self.trials.show_experiment(None, name)
             return
-        words = read_sections(settings.text).words
+        words = read_sections(settings.text).texts
         seed = words.get(f"Experiment {name}", {}).get("SEED", "")
         self.trials.show_experiment(settings, name, seed)
 

@@ -78,7 +78,7 @@ def agreement(
     agree_px : float
         Largest root mean square distance of the opinions to their mean.
     labels : numpy.ndarray of float32, shape (image, body part, 2), optional
-        Poses that people labelled, for the principal components; else agreed poses.
+        Manually labelled poses, for the principal components; else agreed poses.
 
     Returns
     -------

@@ -42,8 +42,8 @@ from deeplabstream.offline.distillation.students import (
     EIGHT_BITS,
     Candidate,
     Errors,
+    References,
     Student,
-    Yardsticks,
     best,
     candidates,
     images_of,
@@ -87,14 +87,14 @@ class Distilled:
     """Students that were not trained, because of their time in ms."""
 
 
-Tell = Callable[[dict[str, Any]], object]
+OnEntry = Callable[[dict[str, Any]], object]
 
 
 def distil(
     config: DistillConfig,
     teachers: Teachers,
-    say: Callable[[str], object] = print,
-    tell: Tell = lambda words: None,
+    report: Callable[[str], object] = print,
+    on_entry: OnEntry = lambda entry: None,
 ) -> Distilled:
     """Label videos with a teacher, train students, choose the smallest that is good enough.
 
@@ -104,10 +104,10 @@ def distil(
         Videos, limits and options.
     teachers : Teachers
         Networks that label.
-    say : callable
-        Gets each sentence.
-    tell : callable
-        Gets facts for a window: the number of the student that is trained.
+    report : callable
+        Is called with each line of text.
+    on_entry : callable
+        Is called with entries for a window: the number of the student that is trained.
 
     Returns
     -------
@@ -126,14 +126,14 @@ def distil(
         hand = read_hand_labels(
             config.labels, teachers.skeleton, config.work / "unpacked"
         )
-    check = _label(config, teachers, hand, say)
+    check = _label(config, teachers, hand, report)
     folder = config.work / "labels"
     held_out = read_labels(folder / HELD_OUT)
     hand_out = read_labels(folder / HAND) if (folder / HAND).is_file() else None
     images = _images(held_out.images)
     learned = read_labels(folder / LABELS).images
     for_ranges = _images(learned[:: -(-len(learned) // _RANGES)])
-    yardsticks = Yardsticks(
+    references = References(
         held_out, hand_out, check, images[:_TIMED], config.threads, config.runtime
     )
     estimator = teachers.every[0].estimator
@@ -141,16 +141,16 @@ def distil(
         None if labels is None else measured_errors(estimator, labels)
         for labels in (hand_out, check)
     ]
-    order, too_slow = _order(config, teachers, held_out, yardsticks, say)
+    order, too_slow = _order(config, teachers, held_out, references, report)
     students: list[Student] = []
     chosen = None
     for number, candidate in enumerate(order, start=1):
-        say(f"student {number} of {len(order)}: {candidate.name}")
-        tell({"student": number, "students": len(order), "name": candidate.name})
-        own = _train(config, teachers, candidate, say)
+        report(f"student {number} of {len(order)}: {candidate.name}")
+        on_entry({"student": number, "students": len(order), "name": candidate.name})
+        own = _train(config, teachers, candidate, report)
         samples = images_of(for_ranges, candidate.fitting)
         students += measure_student(
-            own, candidate.name, yardsticks, config.at_most_ms, samples, say
+            own, candidate.name, references, config.at_most_ms, samples, report
         )
         good = [s for s in students if not s.missed(config.within, config.at_most_ms)]
         if good:
@@ -212,7 +212,7 @@ def _label(
     config: DistillConfig,
     teachers: Teachers,
     hand: Labels | None,
-    say: Callable[[str], object],
+    report: Callable[[str], object],
 ) -> Labels | None:
     """Write the label folder unless it is there; return the points to check with."""
     videos = [open_video(video) for video in config.videos]
@@ -223,7 +223,7 @@ def _label(
         check = with_images(config.check, videos, config.work / "check")
     folder = config.work / "labels"
     if (folder / ORIGINS).is_file():
-        say(f"{folder} is already labelled")
+        report(f"{folder} is already labelled")
         return check
     per_video = -(-config.count // len(videos))
     labelled = []
@@ -236,13 +236,13 @@ def _label(
         labelled.append(
             label_video(
                 rows, teachers.of(rows.path), per_video, config.agree, config.seed,
-                away, hand, partial, say,
+                away, hand, partial, report,
             )
         )  # fmt: skip
     counts = write_label_folder(
         folder, teachers, labelled, hand, config.held_out, config.seed
     )
-    say(
+    report(
         f"{folder}: {counts[LABELS]} images to learn from, {counts[HELD_OUT]} of the "
         "teacher held out" + (f", {counts[HAND]} by hand" if HAND in counts else "")
     )
@@ -258,8 +258,8 @@ def _order(
     config: DistillConfig,
     teachers: Teachers,
     labels: Labels,
-    yardsticks: Yardsticks,
-    say: Callable[[str], object],
+    references: References,
+    report: Callable[[str], object],
 ) -> tuple[list[Candidate], dict[str, float]]:
     """Return the students to train, the fastest first, and those that are too slow."""
     if config.start_from is not None:
@@ -268,7 +268,7 @@ def _order(
         given = config.students or candidates(labels.images)
     times = {
         student: untrained_time(
-            student, teachers.skeleton, yardsticks.images, config.threads
+            student, teachers.skeleton, references.images, config.threads
         )
         for student in given
     }
@@ -278,9 +278,9 @@ def _order(
     if not config.students:
         order.sort(key=lambda student: times[student])
     for student in order:
-        say(f"{student.name}: {times[student]:.1f} ms per frame before training")
+        report(f"{student.name}: {times[student]:.1f} ms per frame before training")
     for name, ms in slow.items():
-        say(f"{name}: {ms:.1f} ms per frame; too slow even with 8 bits, not trained")
+        report(f"{name}: {ms:.1f} ms per frame; too slow even with 8 bits, not trained")
     if not order:
         raise DeepLabStreamError(
             f"--at-most-ms {config.at_most_ms:g}: the fastest student takes "
@@ -294,12 +294,12 @@ def _train(
     config: DistillConfig,
     teachers: Teachers,
     candidate: Candidate,
-    say: Callable[[str], object],
+    report: Callable[[str], object],
 ) -> Path:
     """Train one student unless it is there; return its folder."""
     folder = config.work / "students" / candidate.name
     if (folder / PREDICTIONS).is_file() and (folder / DESCRIPTION).is_file():
-        say(f"{folder} is already trained")
+        report(f"{folder} is already trained")
         return folder
     start = candidate.start_from
     edges = tuple(f"{one}:{other}" for one, other in teachers.skeleton.edges)
@@ -325,7 +325,7 @@ def _train(
             progress=config.progress,
             resume=True,
         ),
-        say,
+        report,
     )
     return folder
 

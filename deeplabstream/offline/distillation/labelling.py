@@ -75,7 +75,7 @@ def label_video(
     apart: NDArray[np.int64],
     hand: Labels | None,
     partial: Path,
-    say: Callable[[str], object],
+    report: Callable[[str], object],
 ) -> Labelled:
     """Return `count` frames of a video on which the teacher agrees with itself.
 
@@ -96,7 +96,7 @@ def label_video(
     labels = None if hand is None else _of_parts(hand, teacher.skeleton)
     found = agreement(opinions, thresholds, teacher.skeleton, agree_px, labels)
     chosen = _chosen(rows, looked_at, found, count, seed)
-    _report(rows, looked_at, found, len(chosen), say)
+    _report(rows, looked_at, found, len(chosen), report)
     places = np.searchsorted(looked_at, chosen)
     return Labelled(
         rows,
@@ -108,18 +108,18 @@ def label_video(
 
 
 def _opinions(
-    rows: VideoReader, wanted: NDArray[np.int64], teacher: Teacher, partial: Path
+    rows: VideoReader, chosen: NDArray[np.int64], teacher: Teacher, partial: Path
 ) -> NDArray[np.float32]:
     """Return (frame, network, view, body part, 3); a frame without an image is NaN."""
     facts = {
         "video": list(map(str, rows.identity)),
         "teacher": teacher.sha256,
-        "frames": wanted.tolist(),
+        "frames": chosen.tolist(),
     }
     cursor = VideoCursor(rows)
     last = len(rows) - 1
     with PartialRows(partial, facts, teacher.shape) as kept:
-        left = wanted[kept.rows :].tolist()
+        left = chosen[kept.rows :].tolist()
         for row in progress(left, f"labelling {rows.path.name}", len(left)):
             beside = [cursor.read(max(0, row - 1)), cursor.read(row)]
             beside.append(cursor.read(min(last, row + 1)))
@@ -156,16 +156,16 @@ def _report(
     looked_at: NDArray[np.int64],
     found: Agreement,
     chosen: int,
-    say: Callable[[str], object],
+    report: Callable[[str], object],
 ) -> None:
     rejected = [f"{why} {n}" for why, n in found.rejected.items() if n]
-    say(
+    report(
         f"{rows.path.name}: {chosen} frames labelled of {len(looked_at)} looked at; "
         f"{int((~found.known).sum())} of {found.known.size} points unknown"
         f"{' (' + ', '.join(rejected) + ')' if rejected else ''}"
     )
     for view, usual in found.unused.items():
-        say(
+        report(
             f"{rows.path.name}: copies {view!r} are not compared: the teacher finds most "
             f"points {usual:.1f} px elsewhere in them"
         )

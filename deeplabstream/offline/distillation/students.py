@@ -142,7 +142,7 @@ class Timing:
     """How long a network takes for a frame, with preparation and decoding."""
 
     ms: float
-    """What the limit applies to: processor time with one thread, else `p50_ms`."""
+    """What the limit applies to: CPU time with one thread, else `p50_ms`."""
     p50_ms: float
     """Median duration."""
 
@@ -221,7 +221,7 @@ def time_per_frame(
 ) -> Timing:
     """Return how long frame to pose takes.
 
-    With one thread of the CPU it is the time that the processor computes: other programs
+    With one thread it is CPU time: other programs
     do not lengthen it. With several threads or a GPU it is the median duration.
     """
     estimator.estimate([images[0]])
@@ -263,7 +263,7 @@ def measured_errors(estimator: PoseEstimator, labels: Labels) -> Errors:
 
 
 @dataclass(frozen=True, slots=True)
-class Yardsticks:
+class References:
     """What students are measured with."""
 
     teacher: Labels
@@ -279,32 +279,32 @@ class Yardsticks:
 def measure_student(
     folder: Path,
     name: str,
-    yardsticks: Yardsticks,
+    references: References,
     at_most_ms: float,
     images: NDArray[np.uint8],
-    say: Callable[[str], object],
+    report: Callable[[str], object],
 ) -> list[Student]:
     """Return the student in full precision, and with 8 bits where that is too slow.
 
     `images` (n, height, width, 3) of the network's input are for the ranges of 8 bits.
     """
     model = load_model_folder(folder)
-    threads = yardsticks.threads
-    if yardsticks.runtime != "auto":
-        return [_measured(model, name, check_runtime(yardsticks.runtime), yardsticks)]
-    first = _measured(model, name, fastest(model, threads), yardsticks)
+    threads = references.threads
+    if references.runtime != "auto":
+        return [_measured(model, name, check_runtime(references.runtime), references)]
+    first = _measured(model, name, fastest(model, threads), references)
     if first.timing.ms <= at_most_ms:
         return [first]
     try:
         trials = quantise(model, images, INT8_TOLERANCE_PX)
     except ModelError as error:
-        say(f"  8 bits: {error}")
+        report(f"  8 bits: {error}")
         return [first]
-    say(f"  8 bits: {describe_trial(trials[0])}")
+    report(f"  8 bits: {describe_trial(trials[0])}")
     reduced = [runtime for runtime in present(model) if runtime.endswith("int8")]
     return [
         first,
-        *(_measured(model, name, network, yardsticks) for network in reduced),
+        *(_measured(model, name, network, references) for network in reduced),
     ]
 
 
@@ -317,19 +317,19 @@ def images_of(images: Sequence[Image], fitting: Fitting) -> NDArray[np.uint8]:
 
 
 def _measured(
-    model: ModelFolder, name: str, runtime: Runtime, yardsticks: Yardsticks
+    model: ModelFolder, name: str, runtime: Runtime, references: References
 ) -> Student:
-    estimator = opened(model, runtime, yardsticks.threads)
-    timing = time_per_frame(estimator, yardsticks.images, yardsticks.threads)
+    estimator = opened(model, runtime, references.threads)
+    timing = time_per_frame(estimator, references.images, references.threads)
     return Student(
         name,
         str(model.path),
         runtime,
         timing,
-        measured_errors(estimator, yardsticks.teacher),
+        measured_errors(estimator, references.teacher),
         *(
             None if labels is None else measured_errors(estimator, labels)
-            for labels in (yardsticks.hand, yardsticks.check)
+            for labels in (references.hand, references.check)
         ),
     )
 

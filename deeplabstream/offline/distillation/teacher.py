@@ -164,7 +164,7 @@ class Teachers:
 
 
 def open_teachers(
-    words: Sequence[str], runtime: str = "auto", threads: int = 0
+    models: Sequence[str], runtime: str = "auto", threads: int = 0
 ) -> Teachers:
     """Return the teachers of `MODEL …` and `CAMERA=MODEL …`.
 
@@ -172,13 +172,11 @@ def open_teachers(
     ModelError: one cannot be opened, finds several animals or other body parts.
     """
     given: dict[str, list[str]] = {}
-    for word in words:
-        camera, sign, model = word.partition("=")
-        own = bool(sign) and not Path(word).exists()
-        given.setdefault(camera if own else "", []).append(model if own else word)
-    opened = {
-        camera: _open(models, runtime, threads) for camera, models in given.items()
-    }
+    for text in models:
+        camera, sign, model = text.partition("=")
+        own = bool(sign) and not Path(text).exists()
+        given.setdefault(camera if own else "", []).append(model if own else text)
+    opened = {camera: _open(paths, runtime, threads) for camera, paths in given.items()}
     first, *others = opened.values()
     for other in others:
         _check(first.skeleton, other.skeleton, other.name)

@@ -87,7 +87,7 @@ class Tracked:
     places: Places
     """What the regions were placed by, px of the (mirrored) image."""
     notes: list[str]
-    """What a person should know: a region not found, a wrong size or rate."""
+    """Warnings: a region not found, a wrong size or rate."""
     networks: dict[str, list[str]]
     """Fingerprints of each region's networks."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -261,7 +261,7 @@ def _estimated(
 ) -> tuple[int, NDArray[np.float32]]:
     """Return the first row and, from it on, (row, point, 3) of all regions' networks."""
     width = sum(one * parts for one, parts in blocks.values())
-    values = np.full((len(window.asked), width, 3), np.nan, np.float32)
+    values = np.full((len(window.selected), width, 3), np.nan, np.float32)
     start = 0
     for name, (count, parts) in blocks.items():
         crop = crops[name]
@@ -281,7 +281,7 @@ def _estimated(
                     values[row, start : start + parts, 2] = pose.confidence[0]
             start += parts
         timer.add(f"Run {name} network", start_ns)
-    return window.asked[0].row, values
+    return window.selected[0].row, values
 
 
 def _facts(

@@ -56,7 +56,7 @@ class Crop:
 
     box: Box
     """What is really cut."""
-    asked: tuple[float, float]
+    requested: tuple[float, float]
     """Left upper corner that the anchor asked for: it may lie outside, or on a half."""
     mirrored: bool
     gain: float
@@ -81,7 +81,7 @@ class Crop:
     ) -> NDArray[np.float64]:
         """Return where `points` (…, 2) of the part are in the camera's own image."""
         unclamped = quirks.clamped_crop == "compat"
-        origin = self.asked if unclamped else (self.box.x, self.box.y)
+        origin = self.requested if unclamped else (self.box.x, self.box.y)
         whole = points.astype(np.float64) + origin
         if self.mirrored:
             last = width if quirks.flip == "compat" else width - 1

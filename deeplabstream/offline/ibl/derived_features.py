@@ -1,4 +1,4 @@
-"""Features of one camera's poses, written as ALF files, and what they tell of quality."""
+"""Features of one camera's poses, written as ALF files, and checks of their quality."""
 
 import logging
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ class NetworkFolder:
     def matching(self, pattern: str) -> Sequence[PoseEstimator]:
         """Return the networks of that name pattern, in the order of their names.
 
-        ModelError when one tells of several animals: a region has one.
+        ModelError when one finds several animals: a region has one.
         """
         found = sorted(
             folder

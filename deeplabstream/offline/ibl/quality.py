@@ -65,7 +65,7 @@ def pupil_checks(camera: str, raw: Numbers, smooth: Numbers) -> dict[str, Outcom
 
 
 def image_checks(images: Sequence[Image]) -> dict[str, Outcome]:
-    """Return what about a hundred images tell of light and focus."""
+    """Return checks of light and focus on about a hundred images."""
     import cv2
 
     grey = [

@@ -216,7 +216,7 @@ def sessions_root(
     """Return the tree of sessions: `folder`, else the pipeline's, else the settings'.
 
     The settings are those given, else the rig's; only [Video] SESSIONS is read of them.
-    DeepLabStreamError: none is named, or it is no folder.
+    DeepLabStreamError: none is named, or it is not a folder.
     """
     named = Path(folder) if folder is not None else plan.general.sessions
     own = settings or settings_file()

@@ -53,7 +53,7 @@ def smooth_mirrored(
             raise DeepLabStreamError(f"{members.source}: {error}") from error
         views = [(members, view) for view in own]
         for view, smoothed in zip(own, _together(views, s, version), strict=True):
-            found |= _told(view, smoothed)
+            found |= _columns(view, smoothed)
     return _with_the_rest(members, found, s, version)
 
 
@@ -66,9 +66,9 @@ def smooth_eye(members: Members, version: int = VERSIONS[-1]) -> Smoothed:
     own = [members.bodyparts[place] for place in places]
     ensemble = members.ensemble(own)
     if version == 3:  # with parameters for all eyes
-        found = _told(own, smooth_pupil(ensemble, own))
+        found = _columns(own, smooth_pupil(ensemble, own))
     else:
-        found = _told(own, smooth_pupil(ensemble, own, None, None))
+        found = _columns(own, smooth_pupil(ensemble, own, None, None))
     return _with_the_rest(members, found, None, version)
 
 
@@ -98,7 +98,7 @@ def smooth_cameras(
         raise DeepLabStreamError(f"{others} have no body part in common")
     together = _together([(camera, shared) for camera in cameras], s, version)
     return [
-        _with_the_rest(camera, _told(shared, smoothed), s, version)
+        _with_the_rest(camera, _columns(shared, smoothed), s, version)
         for camera, smoothed in zip(cameras, together, strict=True)
     ]
 
@@ -180,11 +180,11 @@ def _with_the_rest(
     rest = [name for name in members.bodyparts if name not in found]
     if rest:
         smooth = smooth_single if version == 3 else smooth_single_4
-        found = found | _told(rest, smooth(members.ensemble(rest), s))
+        found = found | _columns(rest, smooth(members.ensemble(rest), s))
     return {name: found[name] for name in members.bodyparts}
 
 
-def _told(names: Sequence[str], smoothed: SmoothedPoses) -> Smoothed:
+def _columns(names: Sequence[str], smoothed: SmoothedPoses) -> Smoothed:
     return {name: smoothed.columns(place) for place, name in enumerate(names)}
 
 

@@ -69,7 +69,7 @@ def smooth_views_4(
     ensembles : sequence of Ensemble
         One for each view, two or more; each (row, body part, 2) in px.
     s : float, optional
-        Scale of the steps' covariance, of which the largest entry is 1; None: sought.
+        Scale of the steps' covariance, whose largest entry is 1; None: estimated.
     inflate : bool
         Raise the variance where views contradict each other.
 

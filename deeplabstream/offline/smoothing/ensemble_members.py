@@ -1,4 +1,4 @@
-"""One camera's ensemble: what each of several networks told of the same frames."""
+"""One camera's ensemble: poses of several networks in the same frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Members:
 def read_members(files: Sequence[Path]) -> Members:
     """Read one table for each network, as `read_poses` takes them.
 
-    DeepLabStreamError: fewer than two, one is not like the first, or tells of several
+    DeepLabStreamError: fewer than two, one is not like the first, or has several
     animals.
     """
     if len(files) < 2 or len({file.resolve() for file in files}) < len(files):

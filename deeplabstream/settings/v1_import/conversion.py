@@ -22,7 +22,7 @@ class Imported:
     sentences: tuple[str, ...]
     """What could not be carried over, or not as it was."""
     problems: tuple[str, ...]
-    """What has to be mended before it can be used."""
+    """What has to be corrected before it can be used."""
 
 
 def is_experiment(text: str) -> bool:

@@ -29,7 +29,7 @@ class OldFile:
         self.head: tuple[str, ...] = ()
         """The comments above the first section."""
         self.used: set[str] = set()
-        """Sections of which something was taken."""
+        """Sections with at least one converted key."""
         self._keys: dict[str, dict[str, Old]] = {}
         self._read(text)
 
@@ -43,7 +43,7 @@ class OldFile:
         return self._section_name(section) in self._keys
 
     def take(self, section: str, key: str) -> Old | None:
-        """Return a key and forget it; None when it is not there."""
+        """Return the value of a key and remove the key; None when it is missing."""
         name = self._section_name(section)
         old = self._keys.get(name, {}).pop(key.upper(), None)
         if old is not None:
@@ -56,7 +56,7 @@ class OldFile:
         return default if old is None else old.word
 
     def left(self) -> Iterator[Old]:
-        """Take and yield all that nobody took."""
+        """Remove and yield all keys that were not converted."""
         for keys in self._keys.values():
             yield from keys.values()
             keys.clear()

@@ -55,13 +55,13 @@ def _region(old: OldFile, made: Made, name: str, kind: str, title: str) -> None:
         made.put(title, "REGION", "", center)
     elif shape.casefold() == "square":
         corner = (xy[0] - r[0], xy[1] - r[0], 2 * r[0], 2 * r[0])
-        made.put(title, "REGION", _words("rectangle", *corner), center)
+        made.put(title, "REGION", _shape_text("rectangle", *corner), center)
     else:
-        made.put(title, "REGION", _words("circle", *xy, r[0]), center)
+        made.put(title, "REGION", _shape_text("circle", *xy, r[0]), center)
     made.put(title, "INSIDE", "any")
 
 
-def _words(shape: str, *values: float) -> str:
+def _shape_text(shape: str, *values: float) -> str:
     return " ".join([shape, *(f"{value:g}" for value in values)])
 
 
