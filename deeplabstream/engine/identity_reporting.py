@@ -83,7 +83,7 @@ class IdentityReporter:
             ambiguous = old.startswith("doubt")
             if new.startswith("doubt"):
                 begins += [] if ambiguous else [name]
-                # "doubt:1+swapped": ambiguous, and swapped by the user at the same time
+                # a state such as "…+swapped": ambiguous, and swapped by the user at the same time
                 new = new.partition("+")[2]
                 ambiguous = False
             if new or ambiguous:

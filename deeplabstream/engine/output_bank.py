@@ -117,7 +117,7 @@ class OutputChannel:
 
     @property
     def unacknowledged(self) -> float:
-        """The level that it may still have if the device did not carry out the last 0."""
+        """The highest level it can have if the device did not carry out the last 0."""
         off_is_known = self.acknowledged_off_ns > self.on_started_ns
         return 0.0 if off_is_known else self.peak_level
 
@@ -129,7 +129,7 @@ class OutputChannel:
     def record_off(self, at_ns: int, cause: str = "pulse end") -> None:
         """Schedule the follow-up pulse if it went off as planned; note a limit."""
         self.limited = self.limited or cause in ("limit", "board limit")
-        # an off by a limit, a fault or a stop is no event that another output follows
+        # another output follows planned ends only, not a limit, a fault or a stop
         if self.output.then and cause == "pulse end":
             self.follow_up_ns = at_ns + round(self.output.then_after_s * 1e9)
 

@@ -72,7 +72,7 @@ class OutlierFilter:
         self._measured[accepted] = measured[accepted]
         self._times[accepted] = time_s
 
-        # A held point keeps the time of its last acceptance: it is not held for ever.
+        # A held point keeps the time of its last acceptance: so HOLD_MS counts from there.
         held = ~accepted & (since_accepted_s <= self._hold_s)
         points[held] = self._accepted[held]
         masks = {"jump": jumped, "bone": bad_edge, "held": held}

@@ -99,7 +99,7 @@ def _closed_by_signals(
         end()
 
     def end_session(_: QSessionManager) -> None:
-        asked.ask("the desktop session ends")
+        asked.request_end("the desktop session ends")
         check_stop_request()  # the desktop waits until this returns
 
     app = application()

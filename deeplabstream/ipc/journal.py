@@ -3,7 +3,8 @@
 Entries remain readable after a crash of the engine. There is one writer; each reader has
 its own position. An entry takes as many consecutive slots as it needs. The recorder stores
 its position for the writer, which never overwrites unrecorded entries: an entry without
-room is counted in `lost`. The writer never waits. Some slots are reserved: frames are lost
+room is counted in `lost`. There is no back-pressure: the writer never waits, since it is
+the loop that switches outputs. Some slots are reserved: frames are lost
 before notes, and notes before edges of outputs.
 """
 
@@ -54,19 +55,19 @@ class Journal:
         self._block.populate()
         self.bytes = self._block.bytes[: _HEAD + _SLOT * spec.slots]
         """The header and the slots, each with its own header."""
-        self.words = self.bytes.cast("q")
+        self.fields = self.bytes.cast("q")
         """The same as int64. The header: slots written; slots recorded (-1: there is no
         recorder); entries written; entries lost; entries recorded."""
 
     @property
     def waiting(self) -> int:
         """Entries that the recorder has not yet written to disk."""
-        return self.words[_ENTRIES] - self.words[_ENTRIES_RECORDED]
+        return self.fields[_ENTRIES] - self.fields[_ENTRIES_RECORDED]
 
     @property
     def lost(self) -> int:
         """Entries that were not written because the journal was full."""
-        return self.words[_LOST]
+        return self.fields[_LOST]
 
     def place(self, sequence: int) -> int:
         """Return the byte offset of a slot; sequences count from 1."""
@@ -74,7 +75,7 @@ class Journal:
 
     def close(self) -> None:
         """Unmap the memory."""
-        self.words.release()
+        self.fields.release()
         self.bytes.release()
         self._block.drop()
 
@@ -90,7 +91,7 @@ def create_journal(slots: int = 32768) -> Journal:
     """
     block = create_block(_HEAD + _SLOT * slots)
     journal = Journal(JournalSpec(block.name, slots), block)
-    journal.words[_RECORDED] = -1
+    journal.fields[_RECORDED] = -1
     return journal
 
 
@@ -108,30 +109,38 @@ class JournalWriter:
 
     def write(self, entry: Entry) -> bool:
         """Write one entry; False: the journal is full, the entry is counted as lost."""
-        journal, words = self._journal, self._journal.words
-        written, recorded = words[_WRITTEN], words[_RECORDED]
+        journal, fields = self._journal, self._journal.fields
+        written, recorded = fields[_WRITTEN], fields[_RECORDED]
         data = pickle.dumps(_plain(entry), pickle.HIGHEST_PROTOCOL)
         needed = -(-len(data) // _ROOM)
+
+        # Without a recorder the journal overwrites its oldest entries: only a crash needs them.
         behind = max(0, written - recorded) if recorded >= 0 else 0
         if behind + needed > journal.spec.slots - 1 - self._reserved(entry):
-            words[_LOST] += 1
+            fields[_LOST] += 1
             return False
-        number, last = words[_ENTRIES] + 1, written + needed
-        places = [journal.place(each) for each in range(written + 1, last + 1)]
+
+        number, last = fields[_ENTRIES] + 1, written + needed
+        places = [journal.place(sequence) for sequence in range(written + 1, last + 1)]
+        # invalid while they are written: see the ring
         for place in places:
-            words[place // 8] = 0
+            fields[place // 8] = 0
         self._fence()
         for part, place in enumerate(places):
             head, start = place // 8, place + _SLOT_HEAD
             piece = data[part * _ROOM : (part + 1) * _ROOM]
             journal.bytes[start : start + len(piece)] = piece
-            words[head + 1], words[head + 2], words[head + 3] = number, len(data), part
+            fields[head + 1], fields[head + 2], fields[head + 3] = (
+                number,
+                len(data),
+                part,
+            )
         self._fence()
         for sequence, place in enumerate(places, written + 1):
-            words[place // 8] = sequence
-        words[_ENTRIES] = number
+            fields[place // 8] = sequence
+        fields[_ENTRIES] = number
         self._fence()
-        words[_WRITTEN] = last
+        fields[_WRITTEN] = last
         return True
 
     def _reserved(self, entry: Entry) -> int:
@@ -172,7 +181,7 @@ class JournalReader:
 
     def read(self) -> list[Entry]:
         """Return all entries not yet read, in order."""
-        written, slots = self._journal.words[_WRITTEN], self._journal.spec.slots
+        written, slots = self._journal.fields[_WRITTEN], self._journal.spec.slots
         entries: list[Entry] = []
         while self._read < written:
             first = max(self._read + 1, written - slots + 2)
@@ -183,18 +192,18 @@ class JournalReader:
             number, data, self._read = found
             self.missed += number - self._number - 1
             self._number = number
-            entries.append(_whole(pickle.loads(data)))
+            entries.append(_restored(pickle.loads(data)))
         return entries
 
     def recorded(self) -> None:
         """Mark all entries read so far as recorded: they may be overwritten."""
-        self._journal.words[_RECORDED] = self._read
-        self._journal.words[_ENTRIES_RECORDED] = self._number
+        self._journal.fields[_RECORDED] = self._read
+        self._journal.fields[_ENTRIES_RECORDED] = self._number
 
     def unrecorded(self) -> list[Entry]:
         """Return the entries that a killed recorder has not recorded."""
-        self._read = max(0, self._journal.words[_RECORDED])
-        self._number = self._journal.words[_ENTRIES_RECORDED]
+        self._read = max(0, self._journal.fields[_RECORDED])
+        self._number = self._journal.fields[_ENTRIES_RECORDED]
         return self.read()
 
     def _newest(self) -> tuple[int, int]:
@@ -202,27 +211,27 @@ class JournalReader:
 
         The count of entries is not it: the writer may be between entry and slot.
         """
-        while written := self._journal.words[_WRITTEN]:
+        while written := self._journal.fields[_WRITTEN]:
             if number := self._number_at(written):
                 return written, number
         return 0, 0
 
     def _number_at(self, sequence: int) -> int:
         """Return the number of the entry in a slot; 0: overwritten."""
-        head, words = self._journal.place(sequence) // 8, self._journal.words
-        number = words[head + 1] if sequence else 0
-        return number if words[head] == sequence else 0
+        head, fields = self._journal.place(sequence) // 8, self._journal.fields
+        number = fields[head + 1] if sequence else 0
+        return number if fields[head] == sequence else 0
 
     def _copied(self, first: int, written: int) -> tuple[int, bytes, int] | None:
         """Return number and bytes of the entry that begins in a slot, and its last slot.
 
         None: no entry begins here, or it is overwritten.
         """
-        journal, words = self._journal, self._journal.words
+        journal, fields = self._journal, self._journal.fields
         self._fence()
         head = journal.place(first) // 8
-        number, length, part = words[head + 1], words[head + 2], words[head + 3]
-        if words[head] != first or part != 0:
+        number, length, part = fields[head + 1], fields[head + 2], fields[head + 3]
+        if fields[head] != first or part != 0:
             return None
         last = first + -(-length // _ROOM) - 1
         if last > written:
@@ -260,7 +269,7 @@ def _plain(value: Any) -> object:
         return value
     fields = [getattr(value, name) for name in kind.__slots__]
     if kind in _COMMANDS:
-        fields[_COMMANDS[kind]] = [_plain(each) for each in value.commands]
+        fields[_COMMANDS[kind]] = [_plain(command) for command in value.commands]
     if kind is Step:
         fields[_POSE] = _plain_pose(value.pose)
         fields[_SEEN] = None if value.seen is None else _plain_pose(value.seen)
@@ -272,21 +281,23 @@ def _plain_pose(pose: Pose) -> tuple[object, ...]:
     return (skeleton.bodyparts, skeleton.edges, skeleton.animals), pose.plain
 
 
-def _whole(value: Any) -> Any:
+def _restored(value: Any) -> Any:
     """Return what `_plain` was given."""
     if type(value) is not tuple:
         return value
     number, fields = value
     kind = _KINDS[number]
     if kind in _COMMANDS:
-        fields[_COMMANDS[kind]] = tuple(map(_whole, fields[_COMMANDS[kind]]))
+        fields[_COMMANDS[kind]] = tuple(map(_restored, fields[_COMMANDS[kind]]))
     if kind is Step:
-        fields[_POSE] = _whole_pose(*fields[_POSE])
-        fields[_SEEN] = None if fields[_SEEN] is None else _whole_pose(*fields[_SEEN])
+        fields[_POSE] = _restored_pose(*fields[_POSE])
+        fields[_SEEN] = (
+            None if fields[_SEEN] is None else _restored_pose(*fields[_SEEN])
+        )
     return kind(*fields)
 
 
-def _whole_pose(skeleton: tuple[Any, ...], values: tuple[Any, ...]) -> Pose:
+def _restored_pose(skeleton: tuple[Any, ...], values: tuple[Any, ...]) -> Pose:
     return pose_from(_skeleton(*skeleton), *values)
 
 

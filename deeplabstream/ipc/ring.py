@@ -1,12 +1,12 @@
-"""Ring: frames in shared memory, with one writer that never waits and many readers.
+"""Ring buffer of frames in shared memory: one writer that never waits, many readers.
 
-The header of a slot holds its sequence number; 0 means that it is being written. A reader
-checks the sequence before and after copying, so it never returns a torn frame. Other
-processes attach by the `RingSpec`; the process that made a ring unlinks it.
+Each slot is a seqlock: its header holds its sequence number; 0 means that it is being
+written. A reader checks the sequence before and after copying, so it never returns a torn
+frame. Other processes attach by the `RingSpec`; the process that made a ring unlinks it.
 
 On x86-64, stores become visible in program order and loads are made in it; elsewhere
-(ARM) `memory_fence` orders them. Fields are aligned words of 64 bits, which 64-bit
-processors store at once; a 32-bit processor may tear them.
+(ARM) `memory_fence` orders them. Fields are aligned integers of 64 bits, which a 64-bit
+CPU stores at once; a 32-bit CPU may tear them.
 """
 
 import os
@@ -59,7 +59,7 @@ def memory_fence(machine: str = "") -> Callable[[], None]:
 
 
 def _no_fence() -> None:
-    """Do nothing: the processor keeps the order."""
+    """Do nothing: the CPU keeps the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Ring:
         self.heads = heads.reshape(1 + spec.slots, _FIELDS)
         """Headers, int64 (1 + slots, field). Row 0: frames published, and whether the
         camera waits for a trigger pulse."""
-        self.words = self._block.bytes[:size].cast("q")
+        self.header_fields = self._block.bytes[:size].cast("q")
         """The same in a row; single fields are read faster than from an array."""
         pixels = self._block.bytes[size : size + spec.format.nbytes * spec.slots]
         images: NDArray[Any] = np.frombuffer(pixels, spec.format.dtype)
@@ -173,7 +173,7 @@ class Ring:
     @property
     def published(self) -> int:
         """Number of frames published so far."""
-        return self.words[_PUBLISHED]
+        return self.header_fields[_PUBLISHED]
 
     @property
     def awaits_trigger(self) -> bool:
@@ -186,7 +186,7 @@ class Ring:
         published = self.published
         if published == 0:
             return -1
-        return self.words[self.place(published) + _INDEX]
+        return self.header_fields[self.place(published) + _INDEX]
 
     @property
     def last_stamp(self) -> Stamp | None:
@@ -195,15 +195,15 @@ class Ring:
         if published == 0:
             return None
         place = self.place(published)
-        return Stamp(*self.words[place + _INDEX : place + _ARRIVED + 1])
+        return Stamp(*self.header_fields[place + _INDEX : place + _ARRIVED + 1])
 
     def place(self, sequence: int) -> int:
-        """Return where in `words` the header of a frame begins; sequences count from 1."""
+        """Return where in `header_fields` the header of a frame begins; sequences count from 1."""
         return _FIELDS * (1 + (sequence - 1) % self.spec.slots)
 
     def close(self) -> None:
         """Unmap the memory; its readers and writers can no longer be used."""
-        self.words.release()
+        self.header_fields.release()
         del self.heads, self.images
         self._block.drop()
 
@@ -222,29 +222,32 @@ class RingWriter:
     def slot(self) -> Image:
         """Return the image to fill next; its old content is invalid from now on."""
         place = self._ring.published % self._ring.spec.slots
+        # first: a reader that copies this slot must see that it is no longer valid
         self._ring.heads[1 + place, _SEQUENCE] = 0
         self._fence()
         image: Image = self._ring.images[place]
         return image
 
     def await_trigger(self) -> None:
-        """Note that the camera waits for a trigger pulse, which is no fault."""
+        """Note that the camera waits for a trigger pulse; its silence is expected."""
         self._ring.heads[0, _PULSE] = 1
 
     def publish(
         self, index: int, time_ns: int, arrived_ns: int, device_id: int | None = None
     ) -> None:
         """Make the image that `slot` returned last visible to readers."""
-        words, sequence = self._ring.words, self._ring.published + 1
+        fields, sequence = self._ring.header_fields, self._ring.published + 1
         place = self._ring.place(sequence)
-        words[place + _INDEX], words[place + _TIME] = int(index), int(time_ns)
-        words[place + _ARRIVED] = arrived_ns
-        words[place + _DEVICE] = _NONE if device_id is None else device_id
+        fields[place + _INDEX], fields[place + _TIME] = int(index), int(time_ns)
+        fields[place + _ARRIVED] = arrived_ns
+        fields[place + _DEVICE] = _NONE if device_id is None else device_id
+        # The order is the protocol: image and times, then the sequence that makes the slot
+        # valid, then the count that makes readers look at it.
         self._fence()
-        words[place + _SEQUENCE] = sequence
-        words[_PULSE] = 0
+        fields[place + _SEQUENCE] = sequence
+        fields[_PULSE] = 0
         self._fence()
-        words[_PUBLISHED] = sequence
+        fields[_PUBLISHED] = sequence
 
 
 class RingReader:
@@ -252,7 +255,7 @@ class RingReader:
 
     It starts at the frame that is published next. The image of a returned frame is the
     reader's buffer and valid until its next call. A reader that `borrows` does not copy:
-    the image is the ring's, and `whole` says afterwards whether it was overwritten.
+    the image is the ring's, and `is_intact` says afterwards whether it was overwritten.
     """
 
     def __init__(self, ring: Ring, borrows: bool = False) -> None:
@@ -282,7 +285,7 @@ class RingReader:
         return self._ring.published - self._read
 
     @property
-    def whole(self) -> bool:
+    def is_intact(self) -> bool:
         """Whether the image read last has not been overwritten."""
         self._fence()
         return not self._borrows or self._sequence_at(self._read) == self._read
@@ -302,13 +305,13 @@ class RingReader:
         """
         while (latest := self._ring.published) > self._read:
             # the slot after the newest may be overwritten at any time
-            wanted = max(self._read + 1, latest - self._ring.spec.slots + 2)
-            if last is not None and wanted > last:
+            sequence = max(self._read + 1, latest - self._ring.spec.slots + 2)
+            if last is not None and sequence > last:
                 self.missed += last - self._read
                 self._read = last
                 return None
-            if frame := self._copied(wanted):
-                self._note(wanted)
+            if frame := self._copied(sequence):
+                self._note(sequence)
                 return frame
         return None
 
@@ -319,13 +322,15 @@ class RingReader:
         """
         latest = self._ring.published
         first = max(self._read + 1, latest - self._ring.spec.slots + 2)
-        for wanted in range(first, latest + 1):
+        for sequence in range(first, latest + 1):
             self._fence()
-            place = self._ring.place(wanted)
-            stamp = Stamp(*self._ring.words[place + _INDEX : place + _ARRIVED + 1])
+            place = self._ring.place(sequence)
+            stamp = Stamp(
+                *self._ring.header_fields[place + _INDEX : place + _ARRIVED + 1]
+            )
             self._fence()
-            if self._sequence_at(wanted) == wanted:
-                self._note(wanted)
+            if self._sequence_at(sequence) == sequence:
+                self._note(sequence)
                 yield stamp
 
     def of(self, index: int) -> Frame | None:
@@ -347,7 +352,7 @@ class RingReader:
 
     def _sequence_at(self, sequence: int) -> int:
         """Return which frame is in the slot of a frame."""
-        return self._ring.words[self._ring.place(sequence) + _SEQUENCE]
+        return self._ring.header_fields[self._ring.place(sequence) + _SEQUENCE]
 
     def _copied(self, sequence: int) -> Frame | None:
         self._fence()
@@ -355,7 +360,7 @@ class RingReader:
             return None
         self._fence()
         place = self._ring.place(sequence)
-        index, time_ns, arrived_ns, device = self._ring.words[
+        index, time_ns, arrived_ns, device = self._ring.header_fields[
             place + _INDEX : place + _DEVICE + 1
         ]
         image: Image = self._ring.images[(sequence - 1) % self._ring.spec.slots]
@@ -364,6 +369,7 @@ class RingReader:
         else:
             np.copyto(self._image, image)
             image = self._image
+        # the writer may have come round while the image was copied
         self._fence()
         if self._sequence_at(sequence) != sequence:
             return None

@@ -39,9 +39,9 @@ def pretend_engine(
     with opened(outputs, clock, lambda entry: None) as bank:
         bank.apply([on(OutputName(name)) for name in outputs], clock.now_ns())
         told.send("on")  # a guard judges silence from the first beat on
-        heartbeat.beat(clock.now_ns())
+        heartbeat.send(clock.now_ns())
         while not told.poll(0.1):
-            heartbeat.beat(clock.now_ns())
+            heartbeat.send(clock.now_ns())
         if told.recv() == FREEZE:
             os.kill(os.getpid(), signal.SIGSTOP)
     heartbeat.goodbye()

@@ -106,4 +106,4 @@ def test_a_board_is_fed_while_a_large_ring_is_mapped(tmp_path: Path) -> None:
         before = len(WRITE.beats)
         engine.attach((rings["side"].spec,))
         assert len(WRITE.beats) - before >= 4, "once per 4 MiB"
-        assert engine.fed
+        assert engine.feeds_watchdog

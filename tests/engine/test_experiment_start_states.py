@@ -16,7 +16,7 @@ def in_phase(phase: StartPhase) -> ExperimentStart:
     if phase is StartPhase.OUTPUTS:
         start.requested(outputs_open=False)
     elif phase is StartPhase.RECORDERS:
-        start.recorders_asked(awaited=True)
+        start.recorders_checked(awaited=True)
     elif phase is StartPhase.VIDEO:
         start.checked()
     assert start.phase is phase
@@ -28,7 +28,7 @@ def test_the_longest_way_waits_for_outputs_recorders_and_video() -> None:
     assert start.requested(outputs_open=False) is StartAction.OPEN_OUTPUTS
     assert not start.recorders_may_start
     assert start.outputs_opened("") is StartAction.CHECK_RECORDERS
-    assert start.recorders_asked(awaited=True) is StartAction.NOTHING
+    assert start.recorders_checked(awaited=True) is StartAction.NOTHING
     assert not start.recorders_may_start
     assert start.recorders_answered(awaited=True) is StartAction.NOTHING
     assert start.recorders_answered(awaited=False) is StartAction.INSPECT
@@ -43,7 +43,7 @@ def test_the_longest_way_waits_for_outputs_recorders_and_video() -> None:
 def test_open_outputs_and_no_recorders_go_straight_to_the_inspection() -> None:
     start = ExperimentStart()
     assert start.requested(outputs_open=True) is StartAction.CHECK_RECORDERS
-    assert start.recorders_asked(awaited=False) is StartAction.INSPECT
+    assert start.recorders_checked(awaited=False) is StartAction.INSPECT
     assert not start.waiting
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from deeplabstream.core.clock import ManualClock
-from deeplabstream.engine.processes.engine_process import OTHERS_EVERY, FrameTurns
-from deeplabstream.engine.processes.guard import BEAT_EVERY_S, HANG_S, Heartbeat
+from deeplabstream.engine.processes.engine_process import OTHERS_EVERY, FrameScheduler
+from deeplabstream.engine.processes.guard import HANG_S, HEARTBEAT_EVERY_S, Heartbeat
 from deeplabstream.ipc.ring import RingReader, RingWriter
 from tests.engine.stream import memory
 from tests.engine.test_attached_rings import WRITE, engine_of
@@ -21,7 +21,9 @@ def analysed(*cameras: str, busy: tuple[str, ...], turns: int) -> list[str]:
     """Return the cameras in their turns; `busy` ones have a new frame each time."""
     with memory(*cameras) as (rings, _):
         writers = {name: RingWriter(ring) for name, ring in rings.items()}
-        order = FrameTurns([RingReader(ring, borrows=True) for ring in rings.values()])
+        order = FrameScheduler(
+            [RingReader(ring, borrows=True) for ring in rings.values()]
+        )
         found = []
         for index in range(turns):
             for name in busy:
@@ -48,7 +50,7 @@ def test_the_deciding_camera_waits_for_no_camera_without_a_frame() -> None:
 
 
 def test_without_cameras_there_is_no_frame() -> None:
-    assert FrameTurns(()).next() is None
+    assert FrameScheduler(()).next() is None
 
 
 class _Timeline(Heartbeat):
@@ -63,7 +65,7 @@ class _Timeline(Heartbeat):
         self.events.append((what, self.clock.now_ns() / 1e9))
         self.clock.set(self.clock.now_ns() + round(lasts_s * 1e9))
 
-    def _say(self, word: bytes) -> None:
+    def _send(self, signal: bytes) -> None:
         self.note("beat")
 
     def idle(self, now_ns: int = 0) -> None:
@@ -100,7 +102,11 @@ def test_waiting_for_a_frame_does_not_count_as_hanging(
     ]
     longest_s = max(after - before for before, after in pairwise(beats))
     assert len(beats) > 12
-    assert longest_s < max(analysis_s, wait_s + analysis_s / 2) + BEAT_EVERY_S < HANG_S
+    assert (
+        longest_s
+        < max(analysis_s, wait_s + analysis_s / 2) + HEARTBEAT_EVERY_S
+        < HANG_S
+    )
 
 
 class _Wake:

@@ -133,7 +133,7 @@ def test_silence_is_judged_from_the_first_beat_on(
     heart: tuple[Connection, Connection],
 ) -> None:
     heartbeat = Heartbeat(heart[1])
-    first_beat = threading.Timer(0.1, heartbeat.beat, (0,))
+    first_beat = threading.Timer(0.1, heartbeat.send, (0,))
     first_beat.start()
     assert watch(heart[0], hang_s=0.01) == "did not answer for 0.01 s"
     first_beat.join()
@@ -143,7 +143,7 @@ def test_silence_is_not_judged_in_a_pause(
     heart: tuple[Connection, Connection],
 ) -> None:
     heartbeat = Heartbeat(heart[1])
-    heartbeat.beat(0)
+    heartbeat.send(0)
     heartbeat.pause()
     goodbye = threading.Timer(0.1, heartbeat.goodbye)
     goodbye.start()
@@ -163,7 +163,7 @@ def test_beats_are_rare_and_never_wait_for_the_guard(
 ) -> None:
     heartbeat = Heartbeat(heart[1])
     for now_ns in range(0, 1_000_000_000, 1_000_000):
-        heartbeat.beat(now_ns)
+        heartbeat.send(now_ns)
     beats = 0
     while has_message(heart[0]):
         heart[0].recv_bytes()
@@ -171,7 +171,7 @@ def test_beats_are_rare_and_never_wait_for_the_guard(
     assert beats == 10
     if sys.platform != "win32":
         for second in range(1, 100_000):
-            heartbeat.beat(second * 1_000_000_000)
+            heartbeat.send(second * 1_000_000_000)
     heart[0].close()
     heartbeat.goodbye()
 
@@ -182,7 +182,7 @@ def test_a_guard_that_was_suspended_for_long_gets_the_goodbye(
 ) -> None:
     heartbeat = Heartbeat(heart[1])
     for second in range(100_000):  # more than the pipe has room for
-        heartbeat.beat(second * 1_000_000_000)
+        heartbeat.send(second * 1_000_000_000)
     heartbeat.pause()
     heartbeat.goodbye()
     heart[1].close()

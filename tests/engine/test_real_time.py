@@ -254,7 +254,7 @@ def test_with_real_time_off_nothing_is_asked_for(
     for name in ("_call", "_set_limits", "lock_memory"):
         monkeypatch.setattr(real_time, name, asked.append)
     monkeypatch.setattr(real_time, "raise_priority", lambda: None)
-    priority = RealTime(ENGINE, wanted=False)
+    priority = RealTime(ENGINE, requested=False)
     assert priority.remark == "real-time priority: REAL_TIME is off"
     assert priority.granted
     assert not asked
@@ -270,7 +270,7 @@ def test_with_real_time_off_threads_that_begin_later_get_no_priority_either(
     for function in ("sched_setscheduler", "setpriority"):
         monkeypatch.setattr(os, function, lambda *words: asked.append(words))
     monkeypatch.setattr(real_time, "raise_priority", lambda: None)
-    RealTime(ENGINE, wanted=False).raise_threads()
+    RealTime(ENGINE, requested=False).raise_threads()
     assert not asked
 
 

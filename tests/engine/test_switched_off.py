@@ -137,10 +137,10 @@ def test_guards_ignore_silence_while_a_trigger_generator_opens(tmp_path: Path) -
             replace(settings, inputs={"trigger": trigger}), theirs, links, resources
         )
         assert engine.ready()
-        engine.heart.beat(engine.clock.now_ns())
+        engine.heart.send(engine.clock.now_ns())
         engine.attach(())
         assert trigger.heard[-2:] == [_BEAT, _PAUSE]
-        engine.heart.beat(engine.clock.now_ns())
+        engine.heart.send(engine.clock.now_ns())
         assert guards_end.recv_bytes() == _BEAT, "silence counts again at once"
     for end in (theirs, guards_end, heart):
         end.close()

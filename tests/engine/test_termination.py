@@ -251,8 +251,8 @@ def test_a_program_started_with_nohup_outlives_its_terminal() -> None:
 
 def test_an_end_that_is_asked_for_in_a_pause_counts() -> None:
     asked = Termination()
-    asked.ask_pause("Ctrl-Z")
-    asked.ask("the terminal was closed", signal.SIGHUP)
+    asked.request_pause("Ctrl-Z")
+    asked.request_end("the terminal was closed", signal.SIGHUP)
     assert asked.requested
     assert not asked.pauses
     asked.pause()

@@ -160,7 +160,7 @@ def test_the_other_python_threads_come_before_those_of_libraries(
 
 
 def test_the_computer_stays_awake_also_with_real_time_off(windows: Windows) -> None:
-    priority = RealTime(ENGINE, wanted=False)
+    priority = RealTime(ENGINE, requested=False)
     priority.raise_threads()
     assert windows.calls("SetThreadExecutionState") == [(0x80000001,)]
     assert windows.calls("SetThreadPriority") == [(OWN_THREAD, 1)]

@@ -126,10 +126,10 @@ def test_a_borrowed_picture_is_whole_until_its_slot_is_filled_again() -> None:
         assert not frame.image.flags.writeable
         for index in range(8, 11):
             put(writer, index)
-            assert reader.whole
+            assert reader.is_intact
         writer.slot()
-        assert not reader.whole
-        assert RingReader(ring).whole, "a copy is never overwritten"
+        assert not reader.is_intact
+        assert RingReader(ring).is_intact, "a copy is never overwritten"
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

@@ -40,7 +40,7 @@ from deeplabstream.plugins.output import Output
 PULSE_S = 0.2
 LONGEST_S = 5.0
 """A test is short."""
-_BEAT_S = 0.02
+_HEARTBEAT_S = 0.02
 _GIVE_UP_S = 2.0
 """An output that can't be switched off is left to the guard after so long."""
 
@@ -192,9 +192,9 @@ def _test(
         if not (stopped or has_message(pipe)):
             bank.apply([pulse], clock.now_ns(), "test")
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
-            heartbeat.beat(clock.now_ns())
+            heartbeat.send(clock.now_ns())
             bank.heartbeat(clock.now_ns())
-            if stopped or has_message(pipe, _BEAT_S):
+            if stopped or has_message(pipe, _HEARTBEAT_S):
                 break
     if bank is None or not bank.left_on:
         heartbeat.goodbye()

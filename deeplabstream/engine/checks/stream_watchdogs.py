@@ -86,7 +86,7 @@ class AnalysisWatchdog:
     """Watches the steps and counts of an experiment; each problem is reported once.
 
     A problem is reported again after it was over. Nothing is reported while no experiment
-    runs: an empty arena is no problem then.
+    runs: an empty arena is normal then.
     """
 
     _lost_since: dict[str, tuple[int, int]] = field(default_factory=dict)

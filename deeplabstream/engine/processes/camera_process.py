@@ -93,10 +93,10 @@ class _CameraProcess:
         """Number of the first frame since the camera was opened last."""
         self._last = -1
         self._last_ns = 0
-        self._pause_s = FIRST_PAUSE_S
+        self._backoff_s = FIRST_PAUSE_S
         self._damaged = self._damaged_quiet_ns = 0
         self._jumps = self._jumps_quiet_ns = 0
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         """Reasons reported since the camera was lost."""
         self._requested: tuple[ChangeControl, Camera] | None = None
         """A change for which the camera must be opened again."""
@@ -182,6 +182,7 @@ class _CameraProcess:
                 captured = stream.read(self._ring.slot())
                 if captured is None:
                     break
+                # a camera with a trigger line: without a pulse there is no frame, and no fault
                 if captured is NO_FRAME_YET:
                     self._ring.await_trigger()
                     continue
@@ -190,22 +191,25 @@ class _CameraProcess:
                 exposed_ns = captured.exposed_ns
                 if exposed_ns is None:
                     exposed_ns = arrived_ns
+
+                # published before anything else: the engine waits for this frame
                 self._last, self._last_ns = self._from + captured.index, arrived_ns
                 self._ring.publish(
                     self._last, exposed_ns, arrived_ns, captured.device_id
                 )
                 if self._wake is not None:
                     self._wake.release()
+
                 self._garbage.idle(arrived_ns)
                 for sentence in self._real_time.check(arrived_ns):
-                    self._say(sentence)
+                    self._report(sentence)
         except DeviceError as error:
             if self._camera.reopens:
-                self._say(f"is lost ({error}); trying to open it again")
+                self._report(f"is lost ({error}); trying to open it again")
                 return
             text = f"[Camera {self._name}] ends here: {error}"
             send_message(self._pipe, ProblemReport(text, grave=False))
-        self._say("has no more frames")
+        self._report("has no more frames")
         while not self.stopped:
             self._handle_message(None)
 
@@ -215,26 +219,27 @@ class _CameraProcess:
         self._damaged += captured.damaged
         if captured.damaged and now_ns >= self._damaged_quiet_ns:
             self._damaged_quiet_ns = now_ns + pause_ns
-            self._say(f"delivered damaged frames: {self._damaged} dropped so far")
+            self._report(f"delivered damaged frames: {self._damaged} dropped so far")
         self._jumps += bool(captured.clock_jump_ns)
         if captured.clock_jump_ns and now_ns >= self._jumps_quiet_ns:
             self._jumps_quiet_ns = now_ns + pause_ns
-            self._say(
+            self._report(
                 f"set its clock by {captured.clock_jump_ns / 1e9:+.3f} s (jumps so far: "
                 f"{self._jumps}). The exposure times of the two frames before are "
                 "estimates; let nothing set the camera's clock while it streams"
             )
 
     def _open_again(self) -> None:
-        """Pause, then try once; frame numbers continue as if no frame had been lost.
+        """Try once after an exponential back-off; frame numbers continue over the gap.
 
         The frames of the gap, by the camera's rate, count as lost by the device. Each
         reason why the camera cannot be used is reported once.
         """
-        if has_message(self._pipe, self._pause_s):
+        if has_message(self._pipe, self._backoff_s):
             self._handle_message(None)
             return
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        # doubled each time: a driver that is asked too often may never recover
+        self._backoff_s = min(2 * self._backoff_s, LONGEST_PAUSE_S)
         resumed = False
         try:
             with self._opened(self._camera) as stream:
@@ -244,7 +249,7 @@ class _CameraProcess:
         except DeviceError as error:
             if not resumed:
                 reason = str(error).removeprefix(f"[Camera {self._name}] ")
-                self._say_once(f"cannot be opened again: {reason}")
+                self._report_once(f"cannot be opened again: {reason}")
 
     def _fits(self, stream: CameraStream) -> bool:
         """Return whether the frames fit the ring; if not, raise an alarm once."""
@@ -256,18 +261,19 @@ class _CameraProcess:
             "that format, or press Stop Stream. The camera is tried again every "
             f"{LONGEST_PAUSE_S:g} s at the latest"
         )
-        if self._say_once(text):
+        if self._report_once(text):
             report = ProblemReport(f"[Camera {self._name}] {text}", grave=False)
             send_message(self._pipe, report)
         return False
 
     def _resume(self, stream: CameraStream) -> None:
         now_ns = self._clock.now_ns()
+        # frame numbers count the lost ones too, so that they still are times of the rig
         gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
         self._from = self._last + max(1, round(gap_s * stream.format.rate))
-        self._pause_s = FIRST_PAUSE_S
-        self._said.clear()
-        self._say(f"is back after {gap_s:.2f} s")
+        self._backoff_s = FIRST_PAUSE_S
+        self._reported.clear()
+        self._report(f"is back after {gap_s:.2f} s")
         self._fill(stream)
 
     def _received(self) -> ToCamera | None:
@@ -299,9 +305,9 @@ class _CameraProcess:
         key, kind = request.key.upper(), type(self._camera).__name__
         try:
             changes: dict[str, Any] = {request.key: request.value}
-            wanted = replace(self._camera, **changes)
+            changed = replace(self._camera, **changes)
             if stream.set_control(request.key, request.value):
-                self._camera = wanted
+                self._camera = changed
                 self._answer(request, stream)
             elif request.key not in SIZING:
                 text = f"{kind} cannot change {key} while it streams"
@@ -310,7 +316,7 @@ class _CameraProcess:
                 text = "it would change the image size within a run; Stop Stream first"
                 self._answer(request, stream, text)
             else:
-                self._requested = request, wanted
+                self._requested = request, changed
         except (DeviceError, ValueError) as error:
             self._answer(request, stream, str(error))
 
@@ -321,27 +327,29 @@ class _CameraProcess:
         controls = stream.controls() if stream is not None else ()
         now = next((c.now for c in controls if c.key == request.key), request.value)
         title, key = f"[Camera {self._name}]", request.key.upper()
-        asked = f"{key} = {format_value(request.value)}"
+        requested = f"{key} = {format_value(request.value)}"
         if problem:
             problem = problem.removeprefix(f"{title} ")
-            text = f"{title} {asked} was refused: {problem}"
+            text = f"{title} {requested} was refused: {problem}"
         elif matches_request(now, request.value):
             text = f"{title} {key} is {format_value(now)} now, as requested"
         else:
-            text = f"{title} {asked} was requested; the camera set {format_value(now)}"
+            text = (
+                f"{title} {requested} was requested; the camera set {format_value(now)}"
+            )
         done = not problem
         answer = ControlChanged(self._name, request.key, text, done, controls)
         send_message(self._pipe, answer)
 
-    def _say_once(self, text: str) -> bool:
+    def _report_once(self, text: str) -> bool:
         """Report a reason for which the camera is not back; False: it was reported."""
-        new = text not in self._said
+        new = text not in self._reported
         if new:
-            self._said.add(text)
-            self._say(text)
+            self._reported.add(text)
+            self._report(text)
         return new
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         send_message(self._pipe, CameraMessage(f"[Camera {self._name}] {text}"))
 
 

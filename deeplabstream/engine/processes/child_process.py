@@ -48,7 +48,9 @@ class UnblockedPipe:
             if self._gone:
                 return
             if kind in self._latest:
-                self._queue = deque(each for each in self._queue if each[0] is not kind)
+                self._queue = deque(
+                    queued for queued in self._queue if queued[0] is not kind
+                )
             self._queue.append((kind, data))
             self._changed.notify()
 
@@ -99,18 +101,18 @@ class EngineLinks:
 
 
 def set_up_child(
-    orphaned: Callable[[], object], asked: Callable[[], object] | None = None
+    orphaned: Callable[[], object], terminated: Callable[[], object] | None = None
 ) -> None:
     """Leave signals to the parent; call `orphaned` when the parent dies.
 
     Text that is printed without a reader is dropped: a plug-in may print while it closes.
-    `orphaned` runs in a thread of its own. `asked`, by default the same, is called on SIGTERM,
+    `orphaned` runs in a thread of its own. `terminated`, by default the same, is called on SIGTERM,
     between two instructions of the main thread: it must not take a lock.
     """
     leave_to_parent()
     outlive_readers()
-    terminated = asked or orphaned
-    signal.signal(signal.SIGTERM, lambda _number, _frame: terminated())
+    on_sigterm = terminated or orphaned
+    signal.signal(signal.SIGTERM, lambda _number, _frame: on_sigterm())
     parent = multiprocessing.parent_process()
     if parent is None:
         return

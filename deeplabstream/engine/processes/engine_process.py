@@ -75,16 +75,16 @@ from deeplabstream.settings.loading import Settings
 
 LISTEN_S = 0.02
 """Interval at which a busy engine checks for messages."""
-BEAT_S = 0.2
+HEARTBEAT_S = 0.2
 """Longest time to wait for a frame between two heartbeats to the guards."""
 OTHERS_EVERY = 4
 """Of so many analysed frames, one at least is of another camera than the deciding one."""
 FEED_S = 0.02
-"""The same while a board's watchdog needs heartbeats."""
+"""Longest wait for a frame while a board's watchdog needs heartbeats."""
 
 
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
-    """Load the network, open the outputs, and decide until told to stop."""
+    """Load the network, open the outputs, and decide until stopped."""
     sys.setswitchinterval(0.0005)
     with (
         ExitStack() as at_last,
@@ -92,8 +92,8 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
         ExitStack() as resources,
     ):
         engine = _Engine(settings, messages, links, resources)
-        set_up_child(orphaned=engine.orphaned, asked=engine.stop)
-        # A guard that ends before the reason is sent would be reported in its place.
+        set_up_child(orphaned=engine.orphaned, terminated=engine.stop)
+        # Last: the session would report a guard that has ended, not the reason of the engine.
         at_last.callback(engine.goodbye)
         resources.callback(engine.write_last_entry)
         engine.prepare()
@@ -101,11 +101,11 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
         engine.work()
 
 
-class FrameTurns:
-    """Chooses the camera whose newest frame is analysed next.
+class FrameScheduler:
+    """Round-robin scheduler: chooses the camera whose newest frame is analysed next.
 
     The deciding camera comes first. Where its frames alone keep the network busy, the
-    others still get one of `OTHERS_EVERY` analyses, in turns.
+    others still get one of `OTHERS_EVERY` analyses, in turn.
     """
 
     def __init__(self, readers: Sequence[RingReader]) -> None:
@@ -117,6 +117,7 @@ class FrameTurns:
     def next(self) -> Frame | None:
         """Return a frame that was not analysed yet; None: there is none."""
         order = [*self._deciding, *self._others]
+        # a fast deciding camera alone would leave the others without any analysis
         if self._in_a_row >= OTHERS_EVERY - 1:
             order = [*self._others, *self._deciding]
         for reader in order:
@@ -126,6 +127,7 @@ class FrameTurns:
                 self._in_a_row += 1
             else:
                 self._in_a_row = 0
+                # to the back of the queue: the others take turns
                 self._others.remove(reader)
                 self._others.append(reader)
             return frame
@@ -140,13 +142,13 @@ class _Engine:
     resources: ExitStack
     clock: SystemClock = field(default_factory=SystemClock)
     readers: tuple[RingReader, ...] = ()
-    turns: "FrameTurns" = field(default_factory=lambda: FrameTurns(()))
+    scheduler: "FrameScheduler" = field(default_factory=lambda: FrameScheduler(()))
     analysing: bool = False
     batching: bool = False
     """Whether frames of several cameras that are ready together are posed together."""
     experiment_running: bool = False
-    fed: bool = False
-    """Whether a board's watchdog waits for this loop to come round."""
+    feeds_watchdog: bool = False
+    """Whether a board's watchdog needs heartbeats of this loop."""
     stopped: bool = False
     unguarded: int = 0
     """Guards that do not watch yet."""
@@ -186,17 +188,17 @@ class _Engine:
             self.clock,
             self.write,
             self.links.zero_ns,
-            self.whole,
+            self.is_intact,
             pose_filter_of(self.settings, thresholds, classifiers),
             self.device_manager.levels,
             identities_of(self.settings, skeleton, thresholds),
             measuring(self.settings, skeleton, thresholds),
         )
         self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
-        self.tell_network(estimator)
+        self.report_network(estimator)
 
-    def tell_network(self, estimator: PoseEstimator) -> None:
-        """Warm the network up and say that it is ready."""
+    def report_network(self, estimator: PoseEstimator) -> None:
+        """Warm the network up and report that it is ready."""
         estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
         analysed = tuple(self.settings.triggers_by_camera())
         taken = frame_seconds(estimator, analysed, self.batching)
@@ -229,10 +231,11 @@ class _Engine:
         A guard writes it where an output could not be switched off.
         """
         if not self.device_manager.left_on:
-            words = last_entry_text(())
+            text = last_entry_text(())
             if self.device_manager.bank is None and self.settings.outputs:
-                words = "ended; no output was open"  # so nothing was written either
-            self.write(Note(LAST_NOTE, words, self.clock.now_ns()))
+                # nothing was written, so "off" would be a claim
+                text = "ended; no output was open"
+            self.write(Note(LAST_NOTE, text, self.clock.now_ns()))
             self.heart.pause()  # the last messages may take longer than a heartbeat
 
     def stop(self) -> None:
@@ -251,7 +254,7 @@ class _Engine:
             self.stop()
 
     def work(self) -> None:
-        """Run until told to stop; whatever happens, the experiment ends with it."""
+        """Run until stopped; whatever happens, the experiment ends with it."""
         try:
             run(self.frames(), self.loop, lambda step: None)
         finally:
@@ -262,7 +265,7 @@ class _Engine:
 
         The engine is busy only when woken: by a frame, a message, or its own heartbeat.
         A frame comes before messages, and is waited for only when none are left. A busy
-        engine listens, and looks for silence of the deciding camera, now and then.
+        engine checks for messages and silence of the deciding camera every `LISTEN_S`.
 
         It sends a heartbeat after each frame's outputs, because that wakes the guards. While
         frames take longer than it waits for one, it also sends one before them: waiting must
@@ -271,37 +274,40 @@ class _Engine:
         listened_ns, took_ns = 0, inf
         while not self.stopped:
             ready = self.newest()
+            # a heartbeat wakes both guards: before a fast frame it would only add latency
             slow = took_ns > self.wait_s * 1e9
-            began_ns = self.beat() if ready and slow else self.clock.now_ns()
+            began_ns = self.heartbeat() if ready and slow else self.clock.now_ns()
             yield ready
-            now_ns = self.beat()
+            now_ns = self.heartbeat()
             if ready:
                 took_ns = now_ns - began_ns
             self.check_record()
-            self.tell_end()
+            self.report_end()
+
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
                 while not self.stopped and has_message(self.pipe):
                     self.handle_message()
-                    self.beat()
+                    self.heartbeat()
                 self.check_real_time(now_ns)
                 deadline_ns = self.loop.idle()
+                # garbage is collected only while nothing waits for a decision
                 if not ready:
                     self.garbage.idle(now_ns)
-                    self.beat()
+                    self.heartbeat()
                     self.sleep(deadline_ns)
 
     @property
     def wait_s(self) -> float:
         """Longest time to wait for a frame."""
-        return FEED_S if self.fed else BEAT_S
+        return FEED_S if self.feeds_watchdog else HEARTBEAT_S
 
-    def beat(self) -> int:
+    def heartbeat(self) -> int:
         """Send a heartbeat to the guards, and to boards with a watchdog; return the time."""
         now_ns = self.clock.now_ns()
-        self.heart.beat(now_ns)
+        self.heart.send(now_ns)
         bank = self.device_manager.bank
-        self.fed = bank is not None and bank.heartbeat(now_ns)
+        self.feeds_watchdog = bank is not None and bank.heartbeat(now_ns)
         return now_ns
 
     def newest(self) -> list[Frame]:
@@ -311,14 +317,14 @@ class _Engine:
         if self.batching:
             frames = [reader.newest() for reader in self.readers]
             return [frame for frame in frames if frame is not None]
-        frame = self.turns.next()
+        frame = self.scheduler.next()
         return [] if frame is None else [frame]
 
-    def whole(self, frame: Frame) -> bool:
+    def is_intact(self, frame: Frame) -> bool:
         """Return whether the image has not been overwritten since `newest` gave it."""
         for reader in self.readers:
             if reader.camera == frame.camera:
-                return reader.whole
+                return reader.is_intact
         return True
 
     def sleep(self, deadline_ns: int | None) -> None:
@@ -349,8 +355,8 @@ class _Engine:
                 self.send(DevicesOpened(self.open_devices()))
             case TestOutput(name):
                 self.test(name)
-            case SetIdentity(camera, exchanged):
-                self.loop.set_identity(camera, exchanged)
+            case SetIdentity(camera, swapped):
+                self.loop.set_identity(camera, swapped)
             case Stop():
                 self.stopped = True
             case _:
@@ -368,10 +374,10 @@ class _Engine:
             mapped.pop(spec).close()
         for spec in specs:
             if spec not in mapped:
-                ring = Ring(spec, meanwhile=self.beat)
+                ring = Ring(spec, meanwhile=self.heartbeat)
                 mapped[spec] = RingReader(ring, borrows=True)
         self.readers = tuple(mapped[spec] for spec in specs)
-        self.turns = FrameTurns(self.readers)
+        self.scheduler = FrameScheduler(self.readers)
         self.heart.pause()  # a board that restarts answers after 2 s
         if problem := self.device_manager.cameras_open():
             self.report_problem(problem)
@@ -400,7 +406,7 @@ class _Engine:
         self.send(ExperimentRunning(self.loop.experimenting))
 
     def ready(self) -> bool:
-        """Return whether the outputs are open, anew after one was lost; say why not."""
+        """Return whether the outputs are open; open them if not, and report why that failed."""
         if problem := self.open_devices():
             self.report_problem(problem)
         return not problem
@@ -434,8 +440,8 @@ class _Engine:
         if begins:
             self.report_problem(f"{text[0].upper()}{text[1:]}: is the disk slow?")
 
-    def tell_end(self) -> None:
-        """Say that the experiment is over, once."""
+    def report_end(self) -> None:
+        """Report the end of the experiment, once."""
         if self.experiment_running and not self.loop.experimenting:
             self.experiment_running = False
             self.send(ExperimentRunning(False))
@@ -449,11 +455,14 @@ class _Engine:
         send_message(self.pipe, message)
 
     def write(self, entry: Entry) -> None:
-        """Write into the journal and wake whoever follows it."""
-        with self.writing:  # pulses end in the ticker's thread
+        """Write into the journal and wake its readers."""
+        # the journal has one writer; the timer thread of the bank writes the ends of pulses
+        with self.writing:
             self.journal.write(entry)
         if isinstance(entry, Note) and entry.kind == "error":
             self.report_problem(entry.text.splitlines()[-1])
-        if not isinstance(entry, Intent):  # the output first; its step wakes them
+        # The output is written after an intent: waking others now would delay it. The step
+        # of the same frame wakes them.
+        if not isinstance(entry, Intent):
             for listener in self.links.listeners:
                 listener.release()

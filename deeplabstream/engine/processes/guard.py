@@ -34,7 +34,7 @@ from deeplabstream.startup.standard_streams import outlive_readers
 
 HANG_S = 1.0
 """An engine without a heartbeat for this long hangs."""
-BEAT_EVERY_S = 0.1
+HEARTBEAT_EVERY_S = 0.1
 """Shortest interval between two heartbeats."""
 OPENING_S = 2.0
 """How long a guard tries to open an output; its port may be busy for a moment."""
@@ -43,15 +43,15 @@ GUARDS_S = 60.0
 ANSWER_S = 15.0
 """How long a guard waits for an output that neither opens nor fails."""
 SIGNALS_S = 0.1
-"""How often a guard that waits acts on signals: Python does so between two waits only."""
+"""Interval of a guard's waits: Python handles signals only between two of them."""
 
-_BEAT, _PAUSE, _GOODBYE = b"b", b"p", b"g"
+_HEARTBEAT, _PAUSE, _GOODBYE = b"b", b"p", b"g"
 
 
 class Heartbeat:
-    """Heartbeat of the engine to its guards: no more often than `BEAT_EVERY_S`.
+    """Heartbeat of the engine to its guards: no more often than `HEARTBEAT_EVERY_S`.
 
-    The guards count the time of one frame and up to `BEAT_EVERY_S` more: an engine whose
+    The guards count the time of one frame and up to `HEARTBEAT_EVERY_S` more: an engine whose
     network needs 0.9 s for a frame seems to hang. See `HANG_S`.
     """
 
@@ -62,38 +62,40 @@ class Heartbeat:
             for guard in guards:
                 os.set_blocking(guard.fileno(), False)
 
-    def beat(self, now_ns: int) -> None:
+    def send(self, now_ns: int) -> None:
         """Send a heartbeat if one is due; guards check for silence from the first one on."""
         if now_ns >= self._next_ns:
-            self._next_ns = now_ns + round(BEAT_EVERY_S * 1e9)
-            self._say(_BEAT)
+            self._next_ns = now_ns + round(HEARTBEAT_EVERY_S * 1e9)
+            self._send(_HEARTBEAT)
 
     def pause(self) -> None:
-        """Announce slow work: guards ignore silence until the next `beat`."""
+        """Announce slow work: guards ignore silence until the next `send`."""
         self._next_ns = 0
-        self._say(_PAUSE)
+        self._send(_PAUSE)
 
     def goodbye(self) -> None:
         """End the guards: the outputs are off and closed."""
-        self._say(_GOODBYE)
+        self._send(_GOODBYE)
 
-    def _say(self, word: bytes) -> None:
+    def _send(self, signal: bytes) -> None:
         for guard in self._guards:
-            with suppress(OSError):  # the session notices a guard that has ended
-                if word != _BEAT or _has_room(guard):
-                    guard.send_bytes(word)
+            # The session notices a guard that has ended. A guard that is suspended reads
+            # nothing: heartbeats are left out then, so that a goodbye still has room.
+            with suppress(OSError):
+                if signal != _HEARTBEAT or _has_room(guard):
+                    guard.send_bytes(signal)
 
 
 def _has_room(pipe: Connection) -> bool:
-    """Return whether a beat leaves room for later words, also if the guard is suspended.
+    """Return whether a heartbeat leaves room for later signals, also to a suspended guard.
 
     A pipe reports that it can be written while a whole page is free.
     """
     if sys.platform == "win32":
         return True
-    look = select.poll()
-    look.register(pipe.fileno(), select.POLLOUT)
-    return bool(look.poll(0))
+    poller = select.poll()
+    poller.register(pipe.fileno(), select.POLLOUT)
+    return bool(poller.poll(0))
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,22 @@ def guard_main(
     reports: Connection,
     links: GuardLinks | None = None,
 ) -> None:
-    """Wait until the engine says goodbye; switch off in its place if it does not.
+    """Wait for the goodbye of the engine; switch the outputs off if it ends or hangs first.
 
-    What was done goes into the journal, or to `reports` where there is none: an `Edge` for
-    each output that was switched off. `reports` get a `Complaint` for what happened and for
+    ::
+
+        no heartbeat yet ── first heartbeat ──► watching ── pause ──► paused
+               │                                 │   ▲                  │
+               │                                 │   └── heartbeat ─────┤
+               │             HANG_S of silence   │                      │
+               └── the engine ends ──────────────┼──────────────────────┤ the engine ends
+                                                 ▼                      ▼
+                             kill the engine ──► write 0 to all outputs ──► end
+
+        goodbye, in any state ──► end
+
+    In `paused` only the end of the engine counts, not its silence. Each write is an `Edge` in
+    the journal, or to `reports` where there is none; `reports` also get what happened, and
     each output that may still be on.
     """
     second = Heartbeat(links.second) if links and links.second else Heartbeat()
@@ -131,9 +145,13 @@ def guard_main(
     what = watch(heart)
     if not what:
         return
+
+    # Opening outputs takes longer than a heartbeat: the second guard must not act too.
     second.pause()
+    # A hanging engine may wake up and switch something on again, and it holds the ports.
     kill()
     wait_for_end(heart)
+
     report = Report(reports, links)
     switch_off(outputs, f"The engine {what}", "guard", report, real_time.raise_threads)
     second.goodbye()
@@ -165,9 +183,8 @@ class Report:
     def write(self, entry: Edge | Note) -> None:
         """Write an entry into the journal; an `Edge` is sent where there is none."""
         if self._journal is not None:
-            with suppress(
-                Exception
-            ):  # an error of the record must not keep an output on
+            # an error of the record must not keep an output on
+            with suppress(Exception):
                 self._journal.write(entry)
             for listener in self._listeners:
                 listener.release()
@@ -219,7 +236,7 @@ def switch_off(
     report: Reporting,
     started: Callable[[], object] = lambda: None,
 ) -> None:
-    """Open every output again, write 0 and record it, in place of the engine.
+    """Open every output again, write 0 and record it, instead of the engine.
 
     `started` is called when the threads that do it have started, one for each output. The
     last entry is the note that the engine could not write: what is off or may be on.
@@ -228,18 +245,22 @@ def switch_off(
     text = f"{what}: the {process} switches the outputs off"
     report.send(GuardTookOver(text))
     report.write(Note("guard", text, clock.now_ns()))
+
     left_on = []
-    for name, found in _switch_off(outputs, process, started).items():
-        if isinstance(found, Edge):
-            report.write(found)
+    for name, result in _switch_off(outputs, process, started).items():
+        if isinstance(result, Edge):
+            report.write(result)
         else:
             left_on.append(name)
-            report.send(found)
-            report.write(Note("error", found.text, clock.now_ns()))
+            report.send(result)
+            report.write(Note("error", result.text, clock.now_ns()))
+
+    # those that are not opened again go off without power or process, such as a sound
     for name, output in outputs.items():
         if not output.reopens:
             text = f"[Output {name}] goes off by itself when the engine ends"
             report.write(Note("guard", text, clock.now_ns()))
+
     report.write(Note(LAST_NOTE, last_entry_text(left_on, process), clock.now_ns()))
 
 
@@ -257,21 +278,24 @@ def _preload(outputs: Mapping[str, Output]) -> None:
 
 
 def watch(heart: Connection, hang_s: float = HANG_S) -> str:
-    """Return what happened to the engine; empty: it said goodbye."""
+    """Return what happened to the engine; empty: it sent a goodbye."""
+    # None: wait without limit, before the first heartbeat and in a pause
     patience_s: float | None = None
     while True:
         began_s = time.perf_counter()
         if not has_message(heart, patience_s):
+            # A wait that took much longer than its limit: the computer was suspended, and the
+            # engine could not send either.
             if time.perf_counter() - began_s > 2 * hang_s + 1:
-                continue  # the computer was suspended
+                continue
             return f"did not answer for {hang_s:g} s"
         try:
-            word = heart.recv_bytes()
+            received = heart.recv_bytes()
         except (EOFError, OSError):
             return "ended unexpectedly"
-        if word == _GOODBYE:
+        if received == _GOODBYE:
             return ""
-        patience_s = hang_s if word == _BEAT else None
+        patience_s = hang_s if received == _HEARTBEAT else None
 
 
 def killer(pid: int) -> Callable[[], None]:
@@ -308,14 +332,16 @@ def _switch_off(
     outputs: Mapping[str, Output], process: str, started: Callable[[], object]
 ) -> dict[str, Edge | ProblemReport]:
     """Open all outputs again at the same time and write 0."""
-    found: dict[str, Edge | ProblemReport] = {}
+    results: dict[str, Edge | ProblemReport] = {}
+    # a thread for each output: one that hangs in its driver must not keep the others on
     threads = []
     for name, output in outputs.items():
         if output.reopens:
             silence = f"[Output {name}] does not answer; it may still be on"
-            found[name] = ProblemReport(silence)
+            # replaced by the thread's result, unless it never ends
+            results[name] = ProblemReport(silence)
             thread = threading.Thread(
-                target=lambda name=name, output=output: found.update(
+                target=lambda name=name, output=output: results.update(
                     {name: _switch_one_off(name, output, process)}
                 ),
                 daemon=True,
@@ -327,7 +353,7 @@ def _switch_off(
     for thread in threads:
         while thread.is_alive() and time.perf_counter() < give_up_s:
             thread.join(SIGNALS_S)
-    return dict(found)
+    return dict(results)
 
 
 def _switch_one_off(name: str, output: Output, process: str) -> Edge | ProblemReport:
@@ -339,6 +365,7 @@ def _switch_one_off(name: str, output: Output, process: str) -> Edge | ProblemRe
                 write(0.0)
                 return Edge(name, 0.0, process, requested_ns, clock.now_ns())
         except DeviceError as error:
+            # the port of an engine that was killed a moment ago may still be taken
             if clock.now_ns() - requested_ns > OPENING_S * 1e9:
                 return ProblemReport(f"{error}; it may still be on")
             time.sleep(0.02)

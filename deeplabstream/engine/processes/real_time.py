@@ -52,24 +52,24 @@ _CAP_IPC_LOCK = 14
 class RealTime:
     """Real-time priority of this process's threads; made and used by its main thread.
 
-    `wanted` False: raised ordinary priority (`nice`) only. On Windows the computer does not
+    `requested` False: raised ordinary priority (`nice`) only. On Windows the computer does not
     sleep by itself meanwhile.
     """
 
-    def __init__(self, priority: int, wanted: bool = True) -> None:
-        self._priority, self._wanted = priority, wanted
+    def __init__(self, priority: int, requested: bool = True) -> None:
+        self._priority, self._requested = priority, requested
         self._used_ns: dict[int, int] = {}
         """CPU time of each thread at real-time priority, when it was checked last."""
         self._lowered: set[int] = set()
         self._unsaid: list[str] = []
         self._checked_ns = 0
-        self.granted = not wanted
+        self.granted = not requested
         """Whether all that was asked for was applied; unknown on Windows."""
         raise_priority()
         if sys.platform == "win32":
             windows_priority.keep_awake()
         self.remark = (
-            self._begin() if wanted else "real-time priority: REAL_TIME is off"
+            self._begin() if requested else "real-time priority: REAL_TIME is off"
         )
         """What was applied, and what not, with the command that allows it; for the record."""
 
@@ -105,7 +105,7 @@ class RealTime:
         Threads of libraries (the network's, the camera driver's) compute much: they get
         a higher ordinary priority.
         """
-        if not self._wanted:
+        if not self._requested:
             return
         if sys.platform == "win32":
             windows_priority.raise_other_threads()
@@ -136,16 +136,16 @@ class RealTime:
         if span_ns < CHECK_S * 1e9:
             return []
         first, self._checked_ns = not self._checked_ns, now_ns
-        said, self._unsaid = self._unsaid, []
+        sentences, self._unsaid = self._unsaid, []
         for number, before_ns in list(self._used_ns.items()):
             self._used_ns[number] = used_ns = _used_ns(number)
             if not first and used_ns - before_ns > MOST_OF_CORE * span_ns:
                 self._lower(number)
-                said.append(
+                sentences.append(
                     f"a thread used more than {MOST_OF_CORE:.0%} of a core: it has "
                     "ordinary priority from now on"
                 )
-        return said
+        return sentences
 
     def _leave(self) -> None:
         for number in list(self._used_ns):

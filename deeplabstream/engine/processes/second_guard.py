@@ -3,6 +3,15 @@
 It runs outside the process group and session of the other processes, so that a closed
 terminal and a signal to the group do not reach it. It ends when the main process sends
 `Stop`.
+
+::
+
+    watching ── goodbye of the engine or the guard ────────────────► waiting for main
+       │                                                               │         │
+       └── both end or hang ──► kill both ──► write 0 to all ──────────┘         │
+                                                                                 │
+    waiting for main ── `Stop` ──► end                                           │
+           └── main process ends ──► all others end ──► complete the record ──► remove memory
 """
 
 import os
@@ -40,7 +49,7 @@ OTHERS_S = 60.0
 
 def names_of(*semaphores: Semaphore) -> tuple[str, ...]:
     """Return the names of semaphores, where the system has any."""
-    locks = (vars(each).get("_semlock") for each in semaphores)
+    locks = (vars(semaphore).get("_semlock") for semaphore in semaphores)
     return tuple(lock.name for lock in locks if lock is not None and lock.name)
 
 
@@ -58,6 +67,7 @@ def second_guard_main(
     The main process sends `SharedResources`, and `Stop` when all is well.
     """
     leave_session()
+    # before anything can end: a later process may get the same number
     kills = [killer(pid) for pid in pids]
     real_time = settle_guard(outputs, links, main)
     report = Report(main, links)
@@ -72,9 +82,12 @@ def second_guard_main(
             report,
             real_time.raise_threads,
         )
+
     remains = _remains(main)
     if remains is None:
         return
+
+    # The recorder may still write the run; only when it has ended is the record completed.
     ended = presence is None or _all_ended(presence)
     if ended and remains.run is not None and links.journal is not None:
         from deeplabstream.recording.journal_recovery import complete_events

@@ -25,7 +25,7 @@ from deeplabstream.core.clock import asleep_ns
 SLEPT_NS = 500_000_000
 """A difference of the clocks that grows by more than this at once is a sleep."""
 DRIFT_NS = 100_000_000
-"""Up to this the difference is taken anew: clocks of unlike steps drift apart on Windows."""
+"""Up to this the difference is measured again: clocks of unlike steps drift apart on Windows."""
 
 _ENDING = {
     "SIGINT": "Ctrl-C (SIGINT)",
@@ -41,7 +41,7 @@ _OF_THE_TERMINAL = ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGTTIN", "SIGTTO
 
 
 class Termination:
-    """What asked the program to end or to pause, if anything did."""
+    """Request to the program to end or to pause, if there was one."""
 
     def __init__(self, asleep: Callable[[], int] = asleep_ns) -> None:
         self._asleep = asleep
@@ -59,7 +59,7 @@ class Termination:
 
     @property
     def reason(self) -> str:
-        """What asked, as part of a sentence; empty: nothing did."""
+        """Reason of the request, as part of a sentence; empty: there is none."""
         return self._reason
 
     @property
@@ -67,14 +67,17 @@ class Termination:
         """Whether outputs must go off, but a program with a window may stay."""
         return self.requested and self._pauses
 
-    def ask(self, reason: str, number: int = 0) -> None:
-        """Ask the program to end; the first reason counts, but an end is more than a pause."""
+    def request_end(self, reason: str, number: int = 0) -> None:
+        """Request the end of the program; the first reason counts.
+
+        An end replaces a pause.
+        """
         if not self._reason or self._pauses:
             self._reason, self._number = reason, number
             self._pauses = self._stops = False
 
-    def ask_pause(self, reason: str, number: int = 0) -> None:
-        """Ask for outputs off; with `number` the process stops then, as the signal says."""
+    def request_pause(self, reason: str, number: int = 0) -> None:
+        """Request outputs off; with `number` the process stops then, as the signal says."""
         if not self._reason:
             self._reason, self._number = reason, number
             self._pauses, self._stops = True, bool(number)
@@ -84,9 +87,9 @@ class Termination:
         return self._safe.wait(timeout_s)
 
     def pause(self) -> None:
-        """Stop the process if Ctrl-Z asked for that: outputs are off. Return when it goes on.
+        """Stop the process if Ctrl-Z requested that: outputs are off. Return when it goes on.
 
-        Afterwards a pause counts as done; an end that was asked for meanwhile does not.
+        Afterwards a pause counts as done; an end that was requested meanwhile does not.
         """
         self._safe.set()
         if self._stops:
@@ -98,7 +101,7 @@ class Termination:
         self._safe.clear()
 
     def finish(self) -> None:
-        """Note that outputs are off and the record is closed; stop if Ctrl-Z asked for it."""
+        """Note that outputs are off and the record is closed; stop if Ctrl-Z requested that."""
         self._safe.set()
         if self._stops:
             self._stop()
@@ -124,7 +127,7 @@ class Termination:
         slept_ns = self._asleep() - self._slept_ns
         if slept_ns > SLEPT_NS:
             self._slept_ns += slept_ns
-            self.ask_pause(f"the computer slept for {slept_ns / 1e9:.0f} s")
+            self.request_pause(f"the computer slept for {slept_ns / 1e9:.0f} s")
         elif abs(slept_ns) <= DRIFT_NS:
             self._slept_ns += slept_ns
 
@@ -133,9 +136,9 @@ _active: list[Termination] = []
 
 
 def end_reason() -> str:
-    """Return what asked this program to end, as part of a sentence; empty: nothing did."""
-    asked = _active[0] if _active else None
-    return asked.reason if asked is not None and not asked.pauses else ""
+    """Return why this program has to end, as part of a sentence; empty: it does not."""
+    request = _active[0] if _active else None
+    return request.reason if request is not None and not request.pauses else ""
 
 
 @contextmanager
@@ -148,27 +151,27 @@ def termination() -> Iterator[Termination]:
     if _active:
         yield _active[0]
         return
-    asked = Termination()
-    _active.append(asked)
+    request = Termination()
+    _active.append(request)
     try:
         if threading.current_thread() is not threading.main_thread():
-            yield asked  # only the main thread may have handlers
+            yield request  # only the main thread may have handlers
             return
-        with _handlers(asked), _system_events(asked):
+        with _handlers(request), _system_events(request):
             try:
                 with (
                     terminal_signals_held()
                 ):  # the tracker frees shared memory at the end
                     _start_tracker()
-                yield asked
+                yield request
             finally:
-                asked.finish()
+                request.finish()
     finally:
-        _active.remove(asked)
+        _active.remove(request)
 
 
 @contextmanager
-def _handlers(asked: Termination) -> Iterator[None]:
+def _handlers(request: Termination) -> Iterator[None]:
     before = {}
 
     def handle(name: str, handler: "signal._HANDLER") -> None:
@@ -180,8 +183,10 @@ def _handlers(asked: Termination) -> Iterator[None]:
         before[number] = signal.signal(number, handler)
 
     for name, reason in _ENDING.items():
-        handle(name, lambda number, _, why=reason: asked.ask(why, number))  # type: ignore[misc]
-    handle("SIGTSTP", lambda number, _: asked.ask_pause("Ctrl-Z (SIGTSTP)", number))
+        handle(name, lambda number, _, why=reason: request.request_end(why, number))  # type: ignore[misc]
+    handle(
+        "SIGTSTP", lambda number, _: request.request_pause("Ctrl-Z (SIGTSTP)", number)
+    )
     handle("SIGTTOU", signal.SIG_IGN)  # a background program may write to its terminal
     try:
         yield
@@ -191,12 +196,12 @@ def _handlers(asked: Termination) -> Iterator[None]:
 
 
 @contextmanager
-def _system_events(asked: Termination) -> Iterator[None]:
+def _system_events(request: Termination) -> Iterator[None]:
     """Note the events that Windows has instead of signals."""
     if sys.platform == "win32":
         from deeplabstream.engine.processes.windows_events import listening
 
-        with listening(asked):
+        with listening(request):
             yield
     else:
         yield

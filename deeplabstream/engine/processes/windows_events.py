@@ -1,6 +1,6 @@
 """Windows' own termination requests: console closed, log-off, shut-down, sleep.
 
-`SetConsoleCtrlHandler` tells that the console is closed; Windows ends the process when the
+`SetConsoleCtrlHandler` reports that the console is closed; Windows ends the process when the
 handler returns, or after 5 s. A program that has loaded user32, as all of ours have, is told
 of log-off and shut-down by messages to a window instead, and of sleep likewise: a hidden one
 gets them, in a thread of its own.
@@ -68,19 +68,19 @@ def _set_console_handler(handle: Callable[[int], bool]) -> Callable[[], None]:
 
 
 @contextmanager
-def listening(asked: "Termination") -> Iterator[None]:
+def listening(request: "Termination") -> Iterator[None]:
     """Note what Windows asks for, and have it wait until the outputs are off."""
 
     def handle(event: int) -> bool:
         if event not in _REASONS:
             return False  # Ctrl-C and Ctrl-Break: Python makes signals of them
-        asked.ask(_REASONS[event])
-        asked.await_off(CONSOLE_S)
+        request.request_end(_REASONS[event])
+        request.await_off(CONSOLE_S)
         threading.Event().wait(CONSOLE_S)  # the program prints its summary and ends
         return True
 
     remove = _set_console_handler(handle)
-    window = _HiddenWindow(asked)
+    window = _HiddenWindow(request)
     window.start()
     try:
         with _no_selection_by_mouse():
@@ -110,27 +110,27 @@ def _no_selection_by_mouse() -> Iterator[None]:
         kernel.SetConsoleMode(console, before)
 
 
-def answer(asked: "Termination", message: int, word: int) -> int | None:
+def answer(request: "Termination", message: int, word: int) -> int | None:
     """Return the answer to a window's message; None: it is none of ours."""
     if message == WM_QUERYENDSESSION:
         return 1  # nothing stands against it; WM_ENDSESSION says whether it happens
     if message == WM_ENDSESSION and word:
-        asked.ask("the user logs off or the computer is being shut down")
-        asked.await_off(CONSOLE_S)
+        request.request_end("the user logs off or the computer is being shut down")
+        request.await_off(CONSOLE_S)
         return 0
     if message == WM_POWERBROADCAST and word == PBT_APMSUSPEND:
-        asked.ask_pause("the computer is about to sleep")
-        asked.await_off(SLEEP_S)
+        request.request_pause("the computer is about to sleep")
+        request.await_off(SLEEP_S)
         return 1
     return None
 
 
 class _HiddenWindow(threading.Thread):
-    """A window that is never shown, to which Windows tells of log-off and sleep."""
+    """A window that is never shown, to which Windows sends log-off and sleep."""
 
-    def __init__(self, asked: "Termination") -> None:
+    def __init__(self, request: "Termination") -> None:
         super().__init__(name="windows events", daemon=True)
-        self._asked = asked
+        self._request = request
         self._made = threading.Event()
         self._handle = 0
 
@@ -159,7 +159,7 @@ class _HiddenWindow(threading.Thread):
             if message == WM_DESTROY:
                 user.PostQuitMessage(0)
                 return 0
-            ours = answer(self._asked, message, word)
+            ours = answer(self._request, message, word)
             if ours is not None:
                 return ours
             return int(user.DefWindowProcW(window, message, word, more))

@@ -66,8 +66,8 @@ def _end_throttling(kernel: Any) -> bool:
 
     Windows 11 does so where the window of a program is hidden; older ones know no timers here.
     """
-    for wanted in (_EXECUTION_SPEED | _IGNORE_TIMER_RESOLUTION, _EXECUTION_SPEED):
-        state = (c_uint32 * 3)(_THROTTLING_VERSION, wanted, 0)
+    for requested in (_EXECUTION_SPEED | _IGNORE_TIMER_RESOLUTION, _EXECUTION_SPEED):
+        state = (c_uint32 * 3)(_THROTTLING_VERSION, requested, 0)
         if kernel.SetProcessInformation(
             kernel.GetCurrentProcess(), _POWER_THROTTLING, byref(state), sizeof(state)
         ):

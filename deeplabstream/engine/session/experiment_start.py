@@ -41,8 +41,8 @@ class ExperimentStart:
     none       `requested`, outputs are open                none       check recorders
     outputs    `outputs_opened`                             none       check recorders
     outputs    `outputs_opened`, not all could be opened    none       refuse
-    none       `recorders_asked`, answers are awaited       recorders  nothing
-    none       `recorders_asked`, none is awaited           none       inspect
+    none       `recorders_checked`, answers are awaited       recorders  nothing
+    none       `recorders_checked`, none is awaited           none       inspect
     recorders  `recorders_answered`, none is awaited        none       inspect
     none       `checked`                                    video      nothing
     video      `progressed`, all that it waits for is done  none       run
@@ -82,7 +82,7 @@ class ExperimentStart:
         self.phase = StartPhase.NONE
         return StartAction.REFUSE if problem else StartAction.CHECK_RECORDERS
 
-    def recorders_asked(self, awaited: bool) -> StartAction:
+    def recorders_checked(self, awaited: bool) -> StartAction:
         """Note that other recorders were asked; `awaited`: there are some."""
         if not awaited:
             return StartAction.INSPECT

@@ -29,7 +29,7 @@ class FrameCountingSession(Session):
         self.timings = Timings(self.cameras[0], 0.0, limit)
         self._analysed_only = analysed
         self.failed = False
-        """Whether an error was reported that is no mere warning."""
+        """Whether an error was reported, not only a warning."""
         self._delivered = self._before = 0
 
     def poll(self) -> Sequence[News]:

@@ -48,7 +48,7 @@ class ProblemReport:
 
 @dataclass(frozen=True, slots=True)
 class UnknownMessage:
-    """The process ignored a message that it does not know: a bug in the program."""
+    """The process ignored an unknown message: a bug in the program."""
 
     text: str
 
@@ -160,10 +160,10 @@ class TestOutput:
 
 @dataclass(frozen=True, slots=True)
 class SetIdentity:
-    """Confirm the identity of a camera's animals, or exchange two of them."""
+    """Confirm the identity of a camera's animals, or swap two of them."""
 
     camera: str
-    exchanged: tuple[int, int] | None
+    swapped: tuple[int, int] | None
     """Indices of the two animals; None: the identities are right."""
 
 

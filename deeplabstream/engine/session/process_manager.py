@@ -62,7 +62,7 @@ LARGER = (
 )
 
 ENGINE_S = CAMERAS_S = 3.0
-"""Times to wait for an engine, and for cameras, that were told to end."""
+"""Times to wait for an engine, and for cameras, that have to end."""
 SAVING_S = 60.0
 """Time to wait for a recorder that is ending and reports no progress."""
 

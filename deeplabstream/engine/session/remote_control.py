@@ -203,7 +203,7 @@ class RemoteController:
         if name in self._next_is_stop:
             self._next_is_stop.remove(name)
             return replace(command, command="stop")
-        # also if the start is refused: its sender does not know, and sends a stop next
+        # also if the start is refused: its sender alternates all the same
         self._next_is_stop.add(name)
         return command
 

@@ -404,7 +404,7 @@ class Session:
                 if awaited:
                     self.update_state(experiment_starting=True)
                 self._advance_start(
-                    processes, self.experiment_start.recorders_asked(awaited)
+                    processes, self.experiment_start.recorders_checked(awaited)
                 )
             case StartAction.INSPECT:
                 self._inspect_and_record(processes)
