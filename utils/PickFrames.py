@@ -42,7 +42,7 @@ from deeplabstream.offline.uncertain_frames import (
     of_run,
     of_video,
 )
-from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.ensemble import NetworkEnsemble
 from deeplabstream.recording.frame_queue import PER_HOUR
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator
@@ -130,7 +130,7 @@ def _parts(
         unsure_of = of_video(rows, estimator) if unsure and estimator else None
         yield source.stem, rows, unsure_of
         return
-    ensemble = estimator if isinstance(estimator, Ensemble) else None
+    ensemble = estimator if isinstance(estimator, NetworkEnsemble) else None
     if unsure and ensemble is None:
         for each in list(of_run(source)):
             yield f"{source.name}_{each.video.stem}", open_video(each.video), each

@@ -1,4 +1,4 @@
-"""Inter-camera synchronisation of RealSense devices: leader, follower, external pulses.
+"""Inter-camera synchronization of RealSense devices: leader, follower, external pulses.
 
 The option belongs to the depth module and applies to the whole device. It stays set until
 the device is unplugged, and the SDK refuses to change it while the module streams.

@@ -1,4 +1,4 @@
-"""Clock synchronisation: offset and drift of a device's clock, estimated from its frames.
+"""Clock synchronization: offset and drift of a device's clock, estimated from its frames.
 
 A frame arrives after its device stamped it. The shortest delays show the offset of the two
 clocks; longer ones come from a busy computer. The method is that of NTP's minimum filter

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.frame_selection import cover, features
 from deeplabstream.offline.video_inference import estimate_batches
-from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.ensemble import NetworkEnsemble
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.recording.frame_queue import HALF
 from deeplabstream.recording.recorded_frames import recorded_parts
@@ -151,7 +151,9 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
     if len(rows) > 2 * _MOST_PAIRS:
         first = sample_rows(rows, _MOST_PAIRS)
         chosen = np.unique(np.minimum([first, first + 1], len(rows) - 1))
-    own = estimator.estimators if isinstance(estimator, Ensemble) else (estimator,)
+    own = (
+        estimator.estimators if isinstance(estimator, NetworkEnsemble) else (estimator,)
+    )
     poses = [_found(rows, chosen, network) for network in own]
     found = together(poses)
     at = np.array([int(name) for name in found.names], np.int64)

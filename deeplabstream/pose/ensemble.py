@@ -28,7 +28,7 @@ def members(folder: Path) -> tuple[Path, ...]:
     return found if len(found) > 1 else ()
 
 
-class Ensemble:
+class NetworkEnsemble:
     """Ensemble of networks: median of their points, mean of their confidences.
 
     With several animals, detections of the networks at about the same place are one animal;

@@ -1,4 +1,4 @@
-"""Fitting of frames to the input of a network, and mapping of points between both.
+"""Letterbox: fitting of frames to the input of a network, and mapping of points between both.
 
 The same rule holds in training and live. `ImageWindow` fits a part of a frame.
 """
@@ -25,7 +25,7 @@ Align = Literal["centre", "corner"]
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """The size of a network's input, and how frames of any size are brought to it.
+    """Letterbox: the size of a network's input, and the fitting of frames of any size to it.
 
     The frame lies in the upper left corner; the rest, at the right or at the bottom, is
     grey. Our own networks have the defaults. Imported ones get frames prepared as in

@@ -14,7 +14,7 @@ from deeplabstream.offline.frame_windows import batch_for
 from deeplabstream.offline.parallel import MOST, Parallel, at_once, open_parallel
 from deeplabstream.offline.prefetch import in_order
 from deeplabstream.offline.video_inference import estimate_batches, predict
-from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.ensemble import NetworkEnsemble
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS
@@ -100,7 +100,7 @@ def test_a_gpu_gets_batches_from_one_thread(provider: str) -> None:
     gpu = open_parallel(lambda _: Wrapped(DotFinder(provider=provider, on_gpu=True)), 8)
     assert at_once(gpu) == 1
     assert batch_for(gpu) == 8
-    both = Ensemble([DotFinder(), DotFinder(on_gpu=True)], Path())
+    both = NetworkEnsemble([DotFinder(), DotFinder(on_gpu=True)], Path())
     assert batch_for(both) == 8
     assert batch_for(DotFinder(provider="an NVIDIA GPU")) == 1
     assert list(estimate_batches([], gpu)) == []

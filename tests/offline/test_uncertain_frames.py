@@ -14,7 +14,7 @@ from deeplabstream.offline.uncertain_frames import (
     of_video,
     uncertainty,
 )
-from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.ensemble import NetworkEnsemble
 from deeplabstream.training.evaluation.image_prediction import (
     ImagePredictions,
     disagreement,
@@ -189,7 +189,7 @@ def test_frames_in_which_networks_differ_come_before_unsure_ones(
     tmp_path: Path,
 ) -> None:
     rows = open_video(write_film(tmp_path / "dots.mkv", frames=100, codec="ffv1"))
-    found = of_video(rows, Ensemble([_Dotty(), _Other()], tmp_path))
+    found = of_video(rows, NetworkEnsemble([_Dotty(), _Other()], tmp_path))
     assert found.apart_px is not None
     apart = [row for row in range(100) if dot_at(row)[0] > 50]
     assert set(np.flatnonzero(found.apart_px > 9.9)) == set(apart)

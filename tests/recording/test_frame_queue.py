@@ -15,7 +15,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.session import messages
 from deeplabstream.offline.queued_images import ordered
-from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.ensemble import NetworkEnsemble
 from deeplabstream.recording.frame_queue import (
     FrameQueue,
     QueuedFrame,
@@ -112,7 +112,7 @@ def test_an_ensemble_tells_how_far_its_networks_are_apart(tmp_path: Path) -> Non
             return [Pose(SKELETON, self.points, np.ones((1, 2), np.float32))]
 
     networks = [Shifted(by) for by in (0, 0, 3)]
-    ensemble = Ensemble(networks, tmp_path)  # type: ignore[arg-type]
+    ensemble = NetworkEnsemble(networks, tmp_path)  # type: ignore[arg-type]
     (pose,) = ensemble.estimate([np.zeros((9, 9), np.uint8)])
     assert pose.spread_px == pytest.approx(np.hypot(3, 3) / 3)
     again = pickle.loads(pickle.dumps(pose))

@@ -10,7 +10,7 @@ import pytest
 from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.smoothing.camera_smoothing import Smoothed
-from deeplabstream.pose.ensemble import Ensemble, members
+from deeplabstream.pose.ensemble import NetworkEnsemble, members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.label_book import open_book
@@ -86,7 +86,7 @@ def test_networks_of_an_earlier_training_are_named(
 def test_together_they_say_the_median(ensemble: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
     both = open_estimator(ensemble, "cpu")
-    assert isinstance(both, Ensemble)
+    assert isinstance(both, NetworkEnsemble)
     (pose,) = both.estimate([image])
     each = [
         open_estimator(folder, "cpu").estimate([image])[0]
@@ -107,7 +107,7 @@ def test_networks_of_other_body_parts_are_no_ensemble(
 
     first = open_estimator(ensemble / "seed0", "cpu")
     with pytest.raises(ModelError, match="find different body parts"):
-        Ensemble([first, Other()], tmp_path)  # type: ignore[list-item]
+        NetworkEnsemble([first, Other()], tmp_path)  # type: ignore[list-item]
 
 
 def test_frames_are_picked_and_ordered_by_how_far_they_differ(

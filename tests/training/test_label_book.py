@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.gui.undo_history import LabelHistory
-from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.ensemble import NetworkEnsemble
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.training.data import label_book
 from deeplabstream.training.data.label_book import open_book
@@ -331,7 +331,7 @@ def test_images_in_which_networks_differ_most_come_first(folder: Path) -> None:
     for name, level in (("a/img1.png", 10), ("a/img2.png", 40), ("b/img1.png", 90)):
         image = np.full((48, 64, 3), level, np.uint8)
         cv2.imwrite(str(folder / "labeled-data" / name), image)
-    both = Ensemble([_Differs("a", 0.0), _Differs("b", 0.1)], folder)
+    both = NetworkEnsemble([_Differs("a", 0.0), _Differs("b", 0.1)], folder)
     assert propose(folder, both) == 3
     book = open_book(folder)
     short = [name.removeprefix("labeled-data/") for name in book.names]

@@ -11,7 +11,7 @@ import pytest
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.pose.ensemble import Ensemble, aligned, median, members
+from deeplabstream.pose.ensemble import NetworkEnsemble, aligned, median, members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.network_estimator import decode_poses
@@ -49,7 +49,7 @@ def ensemble(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_together_they_tell_of_the_animals_they_agree_on(ensemble: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     both = open_estimator(ensemble, "cpu", 1)
-    assert isinstance(both, Ensemble)
+    assert isinstance(both, NetworkEnsemble)
     (pose,) = both.estimate([image])
     each = [
         open_estimator(folder, "cpu", 1).estimate([image])[0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.ensemble import Ensemble, members
+from deeplabstream.pose.ensemble import NetworkEnsemble, members
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
@@ -55,7 +55,9 @@ class Teacher:
     def estimator(self) -> PoseEstimator:
         """The networks as one."""
         one = self.networks[0]
-        return one if len(self.networks) == 1 else Ensemble(self.networks, Path())
+        return (
+            one if len(self.networks) == 1 else NetworkEnsemble(self.networks, Path())
+        )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -188,7 +190,7 @@ def _open(models: Sequence[str], runtime: str, threads: int) -> Teacher:
     for model in models:
         estimator = open_estimator(model, runtime, threads)
         several: Sequence[PoseEstimator] = (estimator,)
-        if isinstance(estimator, Ensemble):
+        if isinstance(estimator, NetworkEnsemble):
             several = estimator.estimators
         for network in several:
             grey = np.full((64, 64, 3), 127, np.uint8)

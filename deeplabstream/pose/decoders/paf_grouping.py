@@ -38,7 +38,7 @@ class Peaks:
 
 
 def find_peaks(maps: NDArray[np.float32], floor: float, most: int) -> Peaks:
-    """Return the local maxima of `maps` (n, h, w), of each map the `most` highest.
+    """Non-maximum suppression: return the `most` highest local maxima of each map (n, h, w).
 
     A cell is one when it is above `floor` and above its eight neighbours; of equal
     neighbours the first is. NaN is never one.

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.importers.network_description import Description, no_outputs
+from deeplabstream.pose.importers.network_description import (
+    NetworkDescription,
+    no_outputs,
+)
 from deeplabstream.pose.runtimes.compute_packages import package
 
 OLDEST = 13
@@ -21,7 +24,7 @@ number then, so that every program rounds it alike."""
 _BYTE, _HALF_PRECISION = 2, 10  # as ONNX numbers them
 
 
-def wrap(network: Path, description: Description) -> Any:
+def wrap(network: Path, description: NetworkDescription) -> Any:
     """Return the network with uint8 BGR images as input and one output to read.
 
     The output's shape is still to be said: `give_shape`.
@@ -73,7 +76,9 @@ def load_graph(network: Path) -> Any:
     return model
 
 
-def _finished(model: Any, graph: Any, description: Description, last: str) -> Any:
+def _finished(
+    model: Any, graph: Any, description: NetworkDescription, last: str
+) -> Any:
     onnx = onnx_package()
     graph.node.append(onnx.helper.make_node("Identity", [last], ["output"]))
     _prune(graph)
@@ -119,7 +124,7 @@ class _Building:
         self.network = network
         self.count = 0
 
-    def before(self, first: Any, description: Description) -> None:
+    def before(self, first: Any, description: NetworkDescription) -> None:
         """Put the preparation of images before the network's own operations."""
         own, theirs = description.input, list(self.graph.node)
         del self.graph.node[:]
@@ -144,7 +149,7 @@ class _Building:
         )
         self.graph.node.extend(theirs)
 
-    def after(self, description: Description) -> str:
+    def after(self, description: NetworkDescription) -> str:
         """Put the arrangement of the output behind; return its name."""
         parts = len(description.bodyparts)
         if it := description.offsets:
@@ -186,7 +191,7 @@ class _Building:
         return self.add("Concat", [x, sure], axis=2)
 
     def with_fields(
-        self, maps: list[str], description: Description, layout: str, stride: int
+        self, maps: list[str], description: NetworkDescription, layout: str, stride: int
     ) -> str:
         """Return maps one after the other, and behind them the fields, if any.
 

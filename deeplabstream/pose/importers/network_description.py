@@ -86,7 +86,7 @@ class Outputs(pydantic.BaseModel):
         return self.model_dump(mode="json", exclude={*keys}, exclude_none=True)
 
 
-class Heatmaps(Outputs):
+class HeatmapSection(Outputs):
     """One map per body part."""
 
     outputs: list[str] = []
@@ -109,7 +109,7 @@ class Heatmaps(Outputs):
         return {"linear_to": bound, **own}
 
 
-class Offsets(Outputs):
+class OffsetSection(Outputs):
     """Score maps, and offsets x0, y0, x1, y1 … from each cell (DeepLabCut)."""
 
     outputs: list[str] = []
@@ -123,7 +123,7 @@ class Offsets(Outputs):
         return self._without("outputs", "scores", "offsets", "layout", "values")
 
 
-class Coordinates(Outputs):
+class CoordinateSection(Outputs):
     """The points: (n, 2 · bodypart) or (n, bodypart, 2), x and y; NaN: not visible.
 
     Of several animals, all points of the first come first: (n, animal, bodypart, 2).
@@ -152,7 +152,7 @@ class Coordinates(Outputs):
         return {"linear_to": bound, **own}
 
 
-class Animals(Outputs):
+class AnimalSection(Outputs):
     """Part affinity fields beside heat maps or offsets; they join body parts to animals.
 
     See `deeplabstream/pose/decoders/part_affinity_fields.py`.
@@ -175,7 +175,7 @@ class Animals(Outputs):
         return self._without("outputs", "fields", "stride", "layout")
 
 
-class Description(pydantic.BaseModel):
+class NetworkDescription(pydantic.BaseModel):
     """The description file; sections of other decoders are the extra keys."""
 
     model_config = pydantic.ConfigDict(extra="allow")
@@ -186,10 +186,10 @@ class Description(pydantic.BaseModel):
     )
     """Edges of the skeleton; the alias is their key in earlier versions."""
     input: Input
-    heatmaps: Heatmaps | None = None
-    offsets: Offsets | None = None
-    coordinates: Coordinates | None = None
-    animals: Animals | None = None
+    heatmaps: HeatmapSection | None = None
+    offsets: OffsetSection | None = None
+    coordinates: CoordinateSection | None = None
+    animals: AnimalSection | None = None
     frames: int = pydantic.Field(1, ge=1, le=99)
     """Consecutive frames from which the pose in the middle one is estimated. If more than 1,
     the network takes n consecutive images and gives the output of each."""
@@ -212,7 +212,7 @@ class Description(pydantic.BaseModel):
         return document
 
     @pydantic.model_validator(mode="after")
-    def _fits_together(self) -> "Description":
+    def _fits_together(self) -> "NetworkDescription":
         if len(set(self.bodyparts)) < len(self.bodyparts):
             raise ValueError("bodyparts: a body part is named twice")
         if unknown := {end for edge in self.edges for end in edge} - {*self.bodyparts}:
@@ -254,7 +254,7 @@ class Description(pydantic.BaseModel):
         return decoder_from_json(sections, self.bodyparts)
 
 
-def read_description(file: Path) -> Description:
+def read_description(file: Path) -> NetworkDescription:
     """Return the content of a description file.
 
     Raises
@@ -263,7 +263,7 @@ def read_description(file: Path) -> Description:
         With file, key and reason.
     """
     try:
-        return Description.model_validate_json(file.read_bytes())
+        return NetworkDescription.model_validate_json(file.read_bytes())
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror}") from error
     except pydantic.ValidationError as error:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.importers.graph_operations import give_shape, wrap
-from deeplabstream.pose.importers.network_description import Description
+from deeplabstream.pose.importers.network_description import NetworkDescription
 from deeplabstream.pose.importers.original_network import (
     MEMORY_GB,
     is_too_large,
@@ -37,7 +37,7 @@ MOST = 1e-3
 
 def import_onnx(
     network: Path,
-    description: Description,
+    description: NetworkDescription,
     folder: Path,
     about: dict[str, object],
     reference: Reference | None = None,
@@ -82,7 +82,7 @@ def import_onnx(
 
 
 def _theirs(
-    network: Path, description: Description
+    network: Path, description: NetworkDescription
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return two images, or as many as a context needs, and what the original gives."""
     size = (description.input.height, description.input.width, 3)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from deeplabstream.pose.importers.graph_operations import HALF
 from deeplabstream.pose.importers.network_description import (
-    Description,
-    Heatmaps,
-    Offsets,
+    HeatmapSection,
+    NetworkDescription,
+    OffsetSection,
     no_outputs,
 )
 from deeplabstream.pose.runtimes.compute_packages import package
@@ -29,7 +29,7 @@ _KINDS: dict[str, type[np.generic]] = {
 
 
 def original(
-    network: Path, description: Description, images: NDArray[np.uint8]
+    network: Path, description: NetworkDescription, images: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Return the output of the original network, arranged for the decoder.
 
@@ -104,7 +104,9 @@ _REFUSALS = ("Available memory of", "output tensor would require more than")
 
 
 def _arranged(
-    description: Description, outputs: dict[str, NDArray[Any]], names: Sequence[str]
+    description: NetworkDescription,
+    outputs: dict[str, NDArray[Any]],
+    names: Sequence[str],
 ) -> NDArray[np.float32]:
     if it := description.offsets:
         scores, moved = outputs[it.scores], outputs[it.offsets]
@@ -144,7 +146,9 @@ def _arranged(
 
 
 def _fields(
-    description: Description, outputs: dict[str, NDArray[Any]], maps: Heatmaps | Offsets
+    description: NetworkDescription,
+    outputs: dict[str, NDArray[Any]],
+    maps: HeatmapSection | OffsetSection,
 ) -> list[NDArray[np.float32]]:
     """Return the fields in a list, if any, with cells as large as those of the maps."""
     if (animals := description.animals) is None:

@@ -16,7 +16,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.files.numpy_files import read_arrays
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.importers.network_description import Description
+from deeplabstream.pose.importers.network_description import NetworkDescription
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
@@ -255,7 +255,7 @@ def _distance_to_lines(point: NDArray[np.float32], ends: NDArray[np.float32]) ->
     return float(np.linalg.norm(nearest - point, axis=2).min())
 
 
-def read_reference(file: Path, description: Description) -> Reference:
+def read_reference(file: Path, description: NetworkDescription) -> Reference:
     """Return what the file holds; nothing is unpickled. ModelError says what is wrong."""
     try:
         held = read_arrays(file)

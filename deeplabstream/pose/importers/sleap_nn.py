@@ -19,11 +19,11 @@ import pydantic
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.importers.graph_operations import load_graph, onnx_package
 from deeplabstream.pose.importers.network_description import (
-    Animals,
-    Coordinates,
-    Description,
-    Heatmaps,
+    AnimalSection,
+    CoordinateSection,
+    HeatmapSection,
     Input,
+    NetworkDescription,
 )
 from deeplabstream.pose.importers.onnx_import import import_onnx
 from deeplabstream.pose.importers.reference_points import (
@@ -108,12 +108,12 @@ def import_sleap_nn(
 
 def _described(
     network: Any, metadata: Metadata, source: Path, size: tuple[int, int], animals: int
-) -> Description:
+) -> NetworkDescription:
     """Return the inputs and outputs of the network; its graph gets the outputs that are read."""
     width, height = size
     how = _KINDS.get(metadata.model_type, _unknown)(network, metadata, source, animals)
     try:
-        return Description(
+        return NetworkDescription(
             bodyparts=metadata.node_names,
             edges=metadata.edges,
             input=Input(
@@ -136,7 +136,7 @@ def _described(
         raise ModelError(f"{source / METADATA}: {description}") from error
 
 
-def _reading_px(description: Description, metadata: Metadata) -> float:
+def _reading_px(description: NetworkDescription, metadata: Metadata) -> float:
     """Return by how much points differ as they are read otherwise, in input pixels.
 
     An exported top-down pair finds whole cells, with both of its networks; the maps of
@@ -236,7 +236,7 @@ def _bottom_up(
     network.graph.output.extend(outputs)
     maps = _maps(name, metadata, source)
     stride = configured(source, "head_configs", "bottomup", "pafs", "output_stride")
-    grouped = Animals(
+    grouped = AnimalSection(
         fields=field,
         stride=metadata.stride(stride or metadata.output_stride, source),
         edges=metadata.edges,
@@ -246,10 +246,10 @@ def _bottom_up(
     return {"heatmaps": maps, "animals": grouped}
 
 
-def _maps(name: str, metadata: Metadata, source: Path) -> Heatmaps:
+def _maps(name: str, metadata: Metadata, source: Path) -> HeatmapSection:
     stride = metadata.stride(metadata.output_stride, source)
     sigma = configured(source, "head_configs", metadata.model_type, "confmaps", "sigma")
-    return Heatmaps(
+    return HeatmapSection(
         output=name,
         stride=stride,
         sigma=sigma or SIGMA,
@@ -300,7 +300,7 @@ def _top_down(
     network.graph.output.extend([points, sure])
     del network.graph.output[:-2]
     return {
-        "coordinates": Coordinates(
+        "coordinates": CoordinateSection(
             output="peaks_of_first",
             confidences="peak_vals_of_first",
             scale=[1.0, 1.0],

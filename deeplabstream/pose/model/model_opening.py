@@ -5,7 +5,7 @@ from pathlib import Path
 from deeplabstream.core.errors import ModelError
 from deeplabstream.files.paths import ROOT, is_folder
 from deeplabstream.files.rig_folder import model_places
-from deeplabstream.pose.ensemble import Ensemble, members
+from deeplabstream.pose.ensemble import NetworkEnsemble, members
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.animal_crops import EVERY, AnimalCrops
 from deeplabstream.pose.filters.live_crop import BOX, MARGIN, LiveCrop
@@ -60,7 +60,7 @@ def open_estimator(
         networks = [
             open_estimator(member, runtime, threads, tolerance_px) for member in several
         ]
-        return Ensemble(networks, folder)
+        return NetworkEnsemble(networks, folder)
     model = load_model_folder(folder)
     if model.views:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Quantisation of a network to eight-bit integers, and what it costs."""
+"""Post-training quantization of a network to eight-bit integers, and its costs."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""The eight-bit network of a model folder, and its description.
+"""Quantized (eight-bit) network of a model folder, and its description.
 
 `network.int8.onnx` lies in the model folder. `int8.json` holds the checksum of the
 network that it was made from, the calibration method, and the distance of its points.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.pose.ensemble import Ensemble, aligned, median
+from deeplabstream.pose.ensemble import NetworkEnsemble, aligned, median
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.image_files import SUFFIXES, read_image
 from deeplabstream.pose.tracking.pose_matching import animal_length
@@ -105,7 +105,9 @@ def predict_by_network(
     estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
 ) -> list[ImagePredictions]:
     """Return the predictions of each network of an ensemble, or of the one network."""
-    networks = estimator.estimators if isinstance(estimator, Ensemble) else (estimator,)
+    networks = (
+        estimator.estimators if isinstance(estimator, NetworkEnsemble) else (estimator,)
+    )
     return [predict_images(network, images, names) for network in networks]
 
 
