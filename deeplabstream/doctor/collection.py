@@ -22,11 +22,11 @@ from deeplabstream.doctor.environment import (
     Computing,
     Cpu,
     Devices,
-    Encoder,
     Environment,
     Graphics,
     Library,
     Memory,
+    NvidiaEncoder,
     NvidiaGpu,
     OnnxRuntime,
     OpenVino,
@@ -34,7 +34,7 @@ from deeplabstream.doctor.environment import (
     OutputFolder,
     Packages,
     ProbeFailure,
-    Program,
+    ProgramFolder,
     ProviderTrial,
     Python,
     Scheduling,
@@ -113,7 +113,7 @@ def collect(
             found["OpenVINO"] or OpenVino(),
             found["torch"] or Torch(),
             found["CUDA libraries"] or (),
-            found["video encoder"] or Encoder(),
+            found["video encoder"] or NvidiaEncoder(),
         ),
         program=_program(system),
         screen=_screen(system, screen_answers, missing_libraries, run_command),
@@ -353,13 +353,13 @@ class _Collector:
             problem = f"{names[0]} is not used: torch does not find it"
         return TrainingGpus(() if problem else names, problem)
 
-    def nvenc(self) -> Encoder:
+    def nvenc(self) -> NvidiaEncoder:
         """Return whether NVIDIA's video encoder works, where there is a GPU."""
         if not (_version("av") and self._nvidia_here()):
-            return Encoder()
+            return NvidiaEncoder()
         answer = self._child("nvenc")
         works = answer.get("works")
-        return Encoder(
+        return NvidiaEncoder(
             works if isinstance(works, bool) else None, str(answer.get("error", ""))
         )
 
@@ -492,9 +492,9 @@ def _python() -> Python:
     return Python(tuple(sys.version_info[:3]), sys.executable, bits, virtual)
 
 
-def _program(system: System) -> Program:
+def _program(system: System) -> ProgramFolder:
     long_paths = windows.long_paths() if system == "windows" else None
-    return Program(str(ROOT), not INSTALLED, long_paths)
+    return ProgramFolder(str(ROOT), not INSTALLED, long_paths)
 
 
 def _screen(

@@ -224,7 +224,7 @@ class Torch:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoder:
+class NvidiaEncoder:
     """NVIDIA's video encoder, tried on a few frames; only where there is a GPU."""
 
     works: bool | None = None
@@ -239,11 +239,11 @@ class Computing:
     openvino: OpenVino = OpenVino()
     torch: Torch = Torch()
     libraries: tuple[Library, ...] = ()
-    nvenc: Encoder = Encoder()
+    nvenc: NvidiaEncoder = NvidiaEncoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ProgramFolder:
     """Where the program lies."""
 
     folder: str = ""
@@ -309,7 +309,7 @@ class Environment:
     devices: Devices = Devices()
     graphics: Graphics = Graphics()
     computing: Computing = Computing()
-    program: Program = Program()
+    program: ProgramFolder = ProgramFolder()
     screen: Screen = Screen()
     scheduling: Scheduling = Scheduling()
     failures: tuple[ProbeFailure, ...] = ()

@@ -20,7 +20,7 @@ Capability = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
+class GpuArchitecture:
     """A family of NVIDIA GPUs."""
 
     name: str
@@ -31,16 +31,16 @@ class Architecture:
 
 
 ARCHITECTURES = (
-    Architecture("Kepler", ((3, 0), (3, 5), (3, 7)), "GeForce GTX 6xx, 7xx", 470),
-    Architecture("Maxwell", ((5, 0), (5, 2)), "GeForce GTX 9xx, GTX 750", 580),
-    Architecture("Pascal", ((6, 0), (6, 1)), "GeForce GTX 10xx, Tesla P100", 580),
-    Architecture("Volta", ((7, 0),), "Titan V, Tesla V100", 580),
-    Architecture("Turing", ((7, 5),), "GeForce RTX 20xx, GTX 16xx, T4"),
-    Architecture("Ampere", ((8, 0), (8, 6)), "GeForce RTX 30xx, A100, RTX A4000"),
-    Architecture("Ada Lovelace", ((8, 9),), "GeForce RTX 40xx, L4"),
-    Architecture("Hopper", ((9, 0),), "H100, H200"),
-    Architecture("Blackwell", ((10, 0), (10, 3)), "B200, B300"),
-    Architecture("Blackwell", ((12, 0),), "GeForce RTX 50xx, RTX PRO 6000"),
+    GpuArchitecture("Kepler", ((3, 0), (3, 5), (3, 7)), "GeForce GTX 6xx, 7xx", 470),
+    GpuArchitecture("Maxwell", ((5, 0), (5, 2)), "GeForce GTX 9xx, GTX 750", 580),
+    GpuArchitecture("Pascal", ((6, 0), (6, 1)), "GeForce GTX 10xx, Tesla P100", 580),
+    GpuArchitecture("Volta", ((7, 0),), "Titan V, Tesla V100", 580),
+    GpuArchitecture("Turing", ((7, 5),), "GeForce RTX 20xx, GTX 16xx, T4"),
+    GpuArchitecture("Ampere", ((8, 0), (8, 6)), "GeForce RTX 30xx, A100, RTX A4000"),
+    GpuArchitecture("Ada Lovelace", ((8, 9),), "GeForce RTX 40xx, L4"),
+    GpuArchitecture("Hopper", ((9, 0),), "H100, H200"),
+    GpuArchitecture("Blackwell", ((10, 0), (10, 3)), "B200, B300"),
+    GpuArchitecture("Blackwell", ((12, 0),), "GeForce RTX 50xx, RTX PRO 6000"),
 )
 
 
@@ -169,7 +169,7 @@ DIRECTML = "1.24.4"
 """onnxruntime-directml: any GPU with DirectX 12, on Windows."""
 
 
-def architecture_of(gpu: Capability) -> Architecture | None:
+def architecture_of(gpu: Capability) -> GpuArchitecture | None:
     """Return the family of a GPU; None: it is not in the table."""
     return next(
         (
@@ -241,7 +241,7 @@ def _served(gpu: Capability, system: System) -> str:
     return f"CUDA {generation.cuda}" if generation else "CPU"
 
 
-def _drivers(family: Architecture, gpu: Capability) -> str:
+def _drivers(family: GpuArchitecture, gpu: Capability) -> str:
     generation = best_generation(gpu, None, "linux") or best_generation(
         gpu, None, "windows"
     )

@@ -82,7 +82,7 @@ Shot = tuple[int, Image]
 
 
 @dataclass(frozen=True)
-class Found:
+class LocatedFlash:
     """Result of the search for LED or patch."""
 
     led: Led
@@ -168,7 +168,7 @@ def _search(
     wiring: Wiring,
     patch: ScreenPatch | None,
     stopped: Stopped,
-) -> Found:
+) -> LocatedFlash:
     camera = settings.deciding_camera
     edges: dict[str, list[Sensed]] = {LED: [], ANSWER: [], PATCH: []}
     shots: list[Shot] = []
@@ -306,7 +306,7 @@ def _found(
     wiring: Wiring,
     lit: Sequence[Image],
     dark: Sequence[Image],
-) -> Found:
+) -> LocatedFlash:
     """Return where the LED is; DeviceError: it is not seen, or the exposure is automatic."""
     camera = f"[Camera {settings.deciding_camera}]"
     search = find_led(lit, dark)
@@ -332,7 +332,7 @@ def _found(
             f"{LEAST_GREY} of 255 grey levels brighter with it (the best "
             f"{max(0.0, search.contrast):.0f}); {advice}"
         )
-    return Found(search.led, search.contrast, search.dimmed)
+    return LocatedFlash(search.led, search.contrast, search.dimmed)
 
 
 def _exposure_key(settings: Settings) -> str:

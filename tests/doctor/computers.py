@@ -8,18 +8,18 @@ from deeplabstream.doctor.environment import (
     Computing,
     Cpu,
     Devices,
-    Encoder,
     Environment,
     Graphics,
     Library,
     Memory,
+    NvidiaEncoder,
     NvidiaGpu,
     OnnxRuntime,
     OpenVino,
     OperatingSystem,
     OutputFolder,
     Packages,
-    Program,
+    ProgramFolder,
     ProviderTrial,
     Python,
     Scheduling,
@@ -93,7 +93,7 @@ LINUX = Environment(
         OpenVino("2026.4.1", ("CPU",)),
         Torch("2.13.0", "13.0"),
     ),
-    program=Program("/data/DeepLabStream"),
+    program=ProgramFolder("/data/DeepLabStream"),
     screen=Screen(":0", True, (1920, 1080)),
     scheduling=Scheduling(True, None, governor="performance"),
 )
@@ -109,7 +109,7 @@ LINUX_GPU = change(
         OpenVino("2026.4.1", ("CPU",)),
         Torch("2.13.0", "13.0", True),
         libraries(CUDA_13),
-        Encoder(True),
+        NvidiaEncoder(True),
     ),
 )
 """The same with a GPU that works."""
@@ -140,7 +140,7 @@ WINDOWS = change(
     devices=Devices(
         (UsbCamera("Logitech BRIO"),), (SerialPort("COM3", "Arduino Uno"),)
     ),
-    program=Program("C:\\DeepLabStream", long_paths=False),
+    program=ProgramFolder("C:\\DeepLabStream", long_paths=False),
     screen=Screen("windows", True, (2560, 1440)),
     scheduling=Scheduling(
         on_battery=False,
@@ -157,7 +157,7 @@ WINDOWS_GPU = change(
         onnxruntime(CUDA_13, ran(CUDA)),
         torch=Torch("2.13.0+cu130", "13.0", True),
         libraries=libraries(CUDA_13),
-        nvenc=Encoder(True),
+        nvenc=NvidiaEncoder(True),
     ),
 )
 CONTAINER = change(

@@ -10,11 +10,11 @@ from deeplabstream.doctor.environment import (
     Computing,
     Cpu,
     Devices,
-    Encoder,
     Environment,
     Graphics,
     Library,
     Memory,
+    NvidiaEncoder,
     OnnxRuntime,
     OpenVino,
     OperatingSystem,
@@ -562,7 +562,9 @@ NOTES = {
         change(LINUX, scheduling__can_lock_memory=False), "priority", "memlock"
     ),
     "encoder": Case(
-        change(LINUX_GPU, computing__nvenc=Encoder(False, "no capable devices found")),
+        change(
+            LINUX_GPU, computing__nvenc=NvidiaEncoder(False, "no capable devices found")
+        ),
         "nvenc",
         "",
     ),

@@ -10,7 +10,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.pipeline import Quirks
 from deeplabstream.offline.ibl.pupil import centre, diameter, smooth_pupil
 from deeplabstream.offline.smoothing.ensemble_kalman import (
-    Ensemble,
+    EnsemblePoses,
     ensemble_of,
     smooth_latent,
     smooth_paws,
@@ -30,7 +30,7 @@ def reference() -> dict[str, NDArray[np.float64]]:
         return {name: file[name] for name in file.files}
 
 
-def ensemble(members: NDArray[np.float64]) -> Ensemble:
+def ensemble(members: NDArray[np.float64]) -> EnsemblePoses:
     return ensemble_of(members[..., :2], members[..., 2])
 
 
@@ -128,7 +128,7 @@ def test_paws_of_two_cameras_that_do_not_tick_together() -> None:
     world = {name: rng.normal(0, 1, (3, 3)) * 8 for name in ("paw_l", "paw_r")}
     cast = rng.normal(0, 1, (2, 3, 2))
 
-    def seen(name: str, times: NDArray[np.float64], side: int) -> Ensemble:
+    def seen(name: str, times: NDArray[np.float64], side: int) -> EnsemblePoses:
         waves = np.stack([np.sin(times * k) for k in (3, 5, 7)], axis=1)
         points = 60 + waves @ world[name] @ cast[side]
         if side:

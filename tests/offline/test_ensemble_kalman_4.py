@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deeplabstream.offline.ibl.pupil import smooth_pupil
-from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, ensemble_of
+from deeplabstream.offline.smoothing.ensemble_kalman import EnsemblePoses, ensemble_of
 from deeplabstream.offline.smoothing.ensemble_kalman_4 import (
     factor_analysis,
     inflated_variance,
@@ -33,7 +33,7 @@ def reference() -> dict[str, NDArray[np.float32]]:
         return {name: file[name] for name in file.files}
 
 
-def ensemble(members: NDArray[np.float64]) -> Ensemble:
+def ensemble(members: NDArray[np.float64]) -> EnsemblePoses:
     return ensemble_of(members[..., :2], members[..., 2])
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.pipeline import Quirks
-from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, SmoothedPoses
+from deeplabstream.offline.smoothing.ensemble_kalman import EnsemblePoses, SmoothedPoses
 from deeplabstream.offline.smoothing.kalman import (
     Model,
     negative_log_likelihood,
@@ -63,7 +63,7 @@ def centre(sides: NDArray[np.floating]) -> Numbers:
 
 
 def smooth_pupil(
-    ensemble: Ensemble,
+    ensemble: EnsemblePoses,
     bodyparts: Sequence[str],
     diameter_s: float | None = 0.9999,
     centre_s: float | None = 0.999,
@@ -168,10 +168,10 @@ _CIRCLE = np.array(
 """(x, y of top, bottom, right, left) from (diameter, x, y of the centre)."""
 
 
-def _swapped(ensemble: Ensemble, one: int, other: int) -> Ensemble:
+def _swapped(ensemble: EnsemblePoses, one: int, other: int) -> EnsemblePoses:
     order = list(range(ensemble.median.shape[1]))
     order[one], order[other] = other, one
-    return Ensemble(
+    return EnsemblePoses(
         ensemble.median[:, order],
         ensemble.variance[:, order],
         ensemble.likelihood[:, order],

@@ -29,7 +29,7 @@ _log = logging.getLogger("offline")
 
 
 @dataclass
-class Report:
+class SessionReport:
     """How one session went."""
 
     session: Path
@@ -117,14 +117,14 @@ def process(
     networks: Networks | None = None,
     overwrite: bool = False,
     machine: str = "",
-) -> Report:
+) -> SessionReport:
     """Process one session; what fails is in the report and in the session's log."""
     videos = {
         name: path
         for name, path in session_videos(session).items()
         if name in cams and name in plan.cameras
     }
-    report = Report(session, cameras=list(videos))
+    report = SessionReport(session, cameras=list(videos))
     with _logged(session, machine):
         _log.info("session %s: cameras %s", session, ", ".join(videos) or "none")
         if not videos:
@@ -146,7 +146,7 @@ def process(
     return report
 
 
-def _attempt(report: Report, camera: str, work: Iterator[Path]) -> None:
+def _attempt(report: SessionReport, camera: str, work: Iterator[Path]) -> None:
     try:
         for path in work:
             report.written.append(path)

@@ -11,7 +11,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.pupil import places_of_sides, smooth_pupil
 from deeplabstream.offline.smoothing.ensemble_kalman import (
-    Ensemble,
+    EnsemblePoses,
     SmoothedPoses,
     smooth_paws,
     smooth_single,
@@ -167,7 +167,7 @@ def _together(
     return smooth_views(seen, s) if version == 3 else smooth_views_4(seen, s)
 
 
-def _known(ensemble: Ensemble) -> NDArray[np.bool_]:
+def _known(ensemble: EnsemblePoses) -> NDArray[np.bool_]:
     """Return (row, body part): whether the networks say where it is."""
     known = np.isfinite(ensemble.median + ensemble.variance)
     return np.asarray(known.all(axis=2))

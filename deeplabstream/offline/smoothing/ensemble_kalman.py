@@ -2,7 +2,8 @@
 
 Where the networks disagree, the past and the future of the video decide. Source:
 Biderman et al., Nature Methods 2024; defaults as the package `ensemble-kalman-smoother`
-3.0.0 and iblvideo 3.2.0 have them.
+3.0.0 and iblvideo 3.2.0 have them. Version 3 stays beside version 4 because iblvideo 3.2
+pins it: pupils and paws of the IBL must equal its results.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ensemble:
+class EnsemblePoses:
     """What several networks say together."""
 
     median: Numbers
@@ -48,7 +49,7 @@ class SmoothedPoses:
     """(row, body part, 2), px."""
     variance: Numbers
     """(row, body part, 2): how unsure the smoother is."""
-    ensemble: Ensemble
+    ensemble: EnsemblePoses
 
     def columns(self, part: int) -> dict[str, Numbers]:
         """Return `COLUMNS` of one body part."""
@@ -65,7 +66,7 @@ class SmoothedPoses:
 
 def ensemble_of(
     points: NDArray[np.floating], confidence: NDArray[np.floating]
-) -> Ensemble:
+) -> EnsemblePoses:
     """Return median, variance and mean confidence of the networks.
 
     `points` (network, row, body part, 2), `confidence` (network, row, body part); NaN:
@@ -79,10 +80,10 @@ def ensemble_of(
     spread = np.where(blank, np.nan, np.nanvar(filled, axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = spread / likelihood[..., None]
-    return Ensemble(median, variance, likelihood)
+    return EnsemblePoses(median, variance, likelihood)
 
 
-def smooth_single(ensemble: Ensemble, s: float | None = None) -> SmoothedPoses:
+def smooth_single(ensemble: EnsemblePoses, s: float | None = None) -> SmoothedPoses:
     """Smooth each coordinate alone, as one camera sees it.
 
     `s` is the variance of a step from frame to frame, px²; None: for each body part, that
@@ -113,7 +114,7 @@ def _best_single(y: Numbers, noise: Numbers) -> float:
 
 
 def smooth_views(
-    ensembles: Sequence[Ensemble], s: float | None = None, keep: float = 95
+    ensembles: Sequence[EnsemblePoses], s: float | None = None, keep: float = 95
 ) -> list[SmoothedPoses]:
     """Smooth what several cameras, or mirrors, see of the same body parts at one time.
 
@@ -181,8 +182,8 @@ def _good(y: Numbers, noise: Numbers, keep: float) -> NDArray[np.intp]:
 
 
 def smooth_paws(
-    left: Mapping[str, Ensemble],
-    right: Mapping[str, Ensemble],
+    left: Mapping[str, EnsemblePoses],
+    right: Mapping[str, EnsemblePoses],
     times_s: tuple[Numbers, Numbers],
     s: float | None = 2.0,
     keep: float = 95,
@@ -212,7 +213,9 @@ def smooth_paws(
     return found
 
 
-def _at_times(ensemble: Ensemble, have_s: Numbers, want_s: Numbers) -> Ensemble:
+def _at_times(
+    ensemble: EnsemblePoses, have_s: Numbers, want_s: Numbers
+) -> EnsemblePoses:
     """Return the ensemble at other times, linearly between; NaN outside of them."""
 
     def moved(values: Numbers) -> Numbers:
@@ -220,7 +223,7 @@ def _at_times(ensemble: Ensemble, have_s: Numbers, want_s: Numbers) -> Ensemble:
         rows = [np.interp(want_s, have_s, row, np.nan, np.nan) for row in flat]
         return np.array(rows).T.reshape(len(want_s), *values.shape[1:])
 
-    return Ensemble(
+    return EnsemblePoses(
         moved(ensemble.median), moved(ensemble.variance), moved(ensemble.likelihood)
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, SmoothedPoses
+from deeplabstream.offline.smoothing.ensemble_kalman import EnsemblePoses, SmoothedPoses
 from deeplabstream.offline.smoothing.kalman import Model, smooth
 
 Numbers = NDArray[np.float64]
@@ -30,12 +30,12 @@ _TOLERANCE = 1e-2
 _GRADIENT = 1e-4
 
 
-def smooth_single_4(ensemble: Ensemble, s: float | None = None) -> SmoothedPoses:
+def smooth_single_4(ensemble: EnsemblePoses, s: float | None = None) -> SmoothedPoses:
     """Smooth each body part alone, as one camera sees it.
 
     Parameters
     ----------
-    ensemble : Ensemble
+    ensemble : EnsemblePoses
         Medians (row, body part, 2) in px; NaN: not seen.
     s : float, optional
         Variance of a step from frame to frame, px²; None: sought for each body part.
@@ -60,13 +60,13 @@ def smooth_single_4(ensemble: Ensemble, s: float | None = None) -> SmoothedPoses
 
 
 def smooth_views_4(
-    ensembles: Sequence[Ensemble], s: float | None = None, inflate: bool = True
+    ensembles: Sequence[EnsemblePoses], s: float | None = None, inflate: bool = True
 ) -> list[SmoothedPoses]:
     """Smooth what several cameras, or mirrors, see of the same body parts at one time.
 
     Parameters
     ----------
-    ensembles : sequence of Ensemble
+    ensembles : sequence of EnsemblePoses
         One for each view, two or more; each (row, body part, 2) in px.
     s : float, optional
         Scale of the steps' covariance, whose largest entry is 1; None: estimated.
@@ -108,7 +108,7 @@ def smooth_views_4(
             spreads[view][:, part] = (spread + np.nan_to_num(variance))[:, pair]
             inflated[view][:, part] = variance[:, pair]
     return [
-        SmoothedPoses(mean, spread, Ensemble(e.median, variance, e.likelihood))
+        SmoothedPoses(mean, spread, EnsemblePoses(e.median, variance, e.likelihood))
         for mean, spread, variance, e in zip(
             means, spreads, inflated, ensembles, strict=True
         )

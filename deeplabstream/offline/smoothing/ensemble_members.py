@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, ensemble_of
+from deeplabstream.offline.smoothing.ensemble_kalman import EnsemblePoses, ensemble_of
 from deeplabstream.recording.pose_table import PoseTable
 
 
@@ -29,7 +29,7 @@ class Members:
         """Return how many rows there are."""
         return int(self.points.shape[1])
 
-    def ensemble(self, bodyparts: Sequence[str]) -> Ensemble:
+    def ensemble(self, bodyparts: Sequence[str]) -> EnsemblePoses:
         """Return what the networks say together of some body parts."""
         own = [self.bodyparts.index(name) for name in bodyparts]
         return ensemble_of(self.points[:, :, own], self.confidence[:, :, own])
