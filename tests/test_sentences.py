@@ -42,7 +42,7 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
 UNCHECKED_INSIDE = frozenset(
     {
         "deeplabstream/cli.py", "deeplabstream/engine",
-        "deeplabstream/gui", "deeplabstream/ipc",
+        "deeplabstream/gui",
         "deeplabstream/startup",
         "utils", "app.py",
         "DeepLabStream.py",

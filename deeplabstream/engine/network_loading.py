@@ -40,8 +40,8 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     least = min(found, key=lambda model: found[model])
     problems = list(settings.animals.problems(found[least], Path(least).name))
     if len(set(found.values())) > 1:
-        told = ", ".join(f"{model}: {count}" for model, count in found.items())
-        problems.append(f"all networks need the same number of animals: {told}")
+        counts = ", ".join(f"{model}: {count}" for model, count in found.items())
+        problems.append(f"all networks need the same number of animals: {counts}")
     others = {name: loaded[model] for name, model in named.items() if model != usual}
     estimator: PoseEstimator = loaded[usual]
     if others:
@@ -71,12 +71,13 @@ def outdated_networks(settings: Settings) -> list[str]:
     pose = settings.pose
     named = [
         settings.model,
-        *(settings.model_named(each.model) for each in settings.cameras.values()),
+        *(settings.model_named(it.model) for it in settings.cameras.values()),
     ]
     if pose.live_crop and pose.detector:
         named.append(settings.model_named(pose.detector))
-    told = [outdated(name) for name in dict.fromkeys(named) if name]
-    return list(dict.fromkeys(sentence for each in told for sentence in each))
+    # one network may serve several cameras: each sentence once
+    sentences = [it for name in dict.fromkeys(named) if name for it in outdated(name)]
+    return list(dict.fromkeys(sentences))
 
 
 def _facts(name: str, estimator: PoseEstimator) -> tuple[str, str, float, str]:

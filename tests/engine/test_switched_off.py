@@ -20,7 +20,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.processes.child_process import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
-from deeplabstream.engine.processes.guard import _BEAT, _PAUSE, switch_off
+from deeplabstream.engine.processes.guard import _HEARTBEAT, _PAUSE, switch_off
 from deeplabstream.engine.processes.real_time import GUARD, may_run_real_time
 from deeplabstream.ipc.journal import JournalReader, create_journal
 from deeplabstream.ipc.pipe import Connection
@@ -139,9 +139,9 @@ def test_guards_ignore_silence_while_a_trigger_generator_opens(tmp_path: Path) -
         assert engine.ready()
         engine.heart.send(engine.clock.now_ns())
         engine.attach(())
-        assert trigger.heard[-2:] == [_BEAT, _PAUSE]
+        assert trigger.heard[-2:] == [_HEARTBEAT, _PAUSE]
         engine.heart.send(engine.clock.now_ns())
-        assert guards_end.recv_bytes() == _BEAT, "silence counts again at once"
+        assert guards_end.recv_bytes() == _HEARTBEAT, "silence counts again at once"
     for end in (theirs, guards_end, heart):
         end.close()
     journal.close()

@@ -1,9 +1,9 @@
 """Windows' own termination requests: console closed, log-off, shut-down, sleep.
 
 `SetConsoleCtrlHandler` reports that the console is closed; Windows ends the process when the
-handler returns, or after 5 s. A program that has loaded user32, as all of ours have, is told
-of log-off and shut-down by messages to a window instead, and of sleep likewise: a hidden one
-gets them, in a thread of its own.
+handler returns, or after 5 s. A program that has loaded user32, as all of ours have, gets
+log-off, shut-down and sleep as messages to a window instead: a hidden window receives them, in
+a thread of its own.
 """
 
 import ctypes
