@@ -14,6 +14,7 @@ import pytest
 import deeplabstream as dls
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.loading import parse
+from tools.count_doc_words import count_words
 from utils.Launch import DOCS_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,6 +107,11 @@ def test_every_page_has_a_line_in_the_contents() -> None:
         pages = {file.name for file in contents.parent.glob("*.md")} - {contents.name}
         assert set(lines) == pages
         assert len(lines) == len(pages)
+
+
+def test_the_hand_written_pages_stay_short() -> None:
+    """A longer page is read less: cut a sentence for each one that is added."""
+    assert sum(count_words().values()) <= 66_200
 
 
 @pytest.mark.skipif(not MKDOCS.exists(), reason="`make docs` has not been run")
