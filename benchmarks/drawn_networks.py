@@ -30,7 +30,7 @@ from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
-from deeplabstream.pose.runtimes.quantisation import quantise, told
+from deeplabstream.pose.runtimes.quantisation import describe_trial, quantise
 from deeplabstream.pose.runtimes.quantised_network import (
     INT8,
     Quantised,
@@ -102,7 +102,7 @@ def train(backbone: str, steps: int) -> None:
             if first is None:
                 first = model
                 try:
-                    words = told(quantise(model, seen, tolerance_px=1.0)[0])
+                    words = describe_trial(quantise(model, seen, tolerance_px=1.0)[0])
                 except ModelError as error:
                     words = str(error)
                 print(f"{model.path.name:>28}: eight bits: {words}")
