@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from deeplabstream.files.paths import make_plugins_importable
 from deeplabstream.startup.program import CANT, prepare
@@ -13,7 +13,14 @@ from deeplabstream.startup.program import CANT, prepare
 COMMAND = "deeplabstream"
 
 
-class Program(NamedTuple):
+class Main(Protocol):
+    """Runs a program with the arguments of its command line; returns its exit code."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run it; None: with the arguments of this process."""
+
+
+class Command(NamedTuple):
     """A sub-command: the module that has its `main`, and a line of help."""
 
     module: str
@@ -22,102 +29,115 @@ class Program(NamedTuple):
 
 TASKS = {
     "Run": {
-        "run": Program("app", "the window; --headless: the same rig without one"),
-        "camera": Program("DeepLabStream", "camera test, pose test, benchmark"),
-        "new": Program("utils.NewRig", "make a rig folder"),
-        "design": Program(
+        "run": Command("app", "the window; --headless: the same rig without one"),
+        "camera": Command("DeepLabStream", "camera test, pose test, benchmark"),
+        "new": Command("utils.NewRig", "make a rig folder"),
+        "design": Command(
             "utils.DesignExperiment", "create an experiment file step by step"
         ),
-        "import-settings": Program(
+        "import-settings": Command(
             "utils.ImportSettings", "settings of DeepLabStream 1"
         ),
     },
     "Train": {
-        "pick-frames": Program("utils.PickFrames", "choose frames to label"),
-        "check-labels": Program(
+        "pick-frames": Command("utils.PickFrames", "choose frames to label"),
+        "check-labels": Command(
             "utils.CheckLabels", "suspicious labels; two persons' labels compared"
         ),
-        "recommend": Program(
+        "recommend": Command(
             "utils.RecommendSettings", "training settings for labelled data"
         ),
-        "train": Program("utils.TrainNetwork", "train a network on labelled frames"),
-        "distil": Program(
+        "train": Command("utils.TrainNetwork", "train a network on labelled frames"),
+        "distil": Command(
             "utils.DistillNetwork", "a fast network from a slow one and videos"
         ),
-        "evaluate": Program("utils.EvaluateNetwork", "errors of a network on labels"),
-        "import-model": Program("utils.ImportModel", "a network from another program"),
-        "convert-project": Program(
+        "evaluate": Command("utils.EvaluateNetwork", "errors of a network on labels"),
+        "import-model": Command("utils.ImportModel", "a network from another program"),
+        "convert-project": Command(
             "utils.ConvertProject", "a DeepLabCut project or SLEAP package"
         ),
-        "crop": Program("utils.CropFrames", "crop videos or labelled images"),
-        "quantise": Program("utils.QuantiseNetwork", "eight-bit version of a network"),
-        "train-classifier": Program(
+        "crop": Command("utils.CropFrames", "crop videos or labelled images"),
+        "quantise": Command("utils.QuantiseNetwork", "eight-bit version of a network"),
+        "train-classifier": Command(
             "utils.TrainClassifier", "train a classifier of behaviours"
         ),
-        "convert-classifier": Program(
+        "convert-classifier": Command(
             "utils.ConvertClassifier", "a scikit-learn classifier from a pickle"
         ),
-        "draw-labels": Program("utils.DrawLabels", "labelled frames, simulated"),
+        "draw-labels": Command("utils.DrawLabels", "labelled frames, simulated"),
     },
     "Analyse": {
-        "analyse-video": Program(
+        "analyse-video": Command(
             "utils.VideoAnalyzer", "a video, or a recorded run, through the experiment"
         ),
-        "analyse": Program("utils.AnalyseRuns", "measures of recorded runs as a table"),
-        "import-run": Program(
+        "analyse": Command("utils.AnalyseRuns", "measures of recorded runs as a table"),
+        "import-run": Command(
             "utils.ImportRun", "a run from a video and poses of another program"
         ),
-        "correct": Program("utils.CorrectPoses", "wrong poses of a recorded run"),
-        "compare": Program("utils.CompareGroups", "statistics of groups of animals"),
-        "predict": Program("utils.PredictVideos", "poses of whole videos"),
-        "predict-frames": Program("utils.PredictFrames", "poses of single images"),
-        "smooth": Program("utils.SmoothEnsemble", "smooth the poses of an ensemble"),
-        "render": Program("utils.RenderVideo", "labelled videos"),
-        "export": Program("utils.ExportRun", "a run as NWB, HDF5, Parquet, …"),
-        "align": Program(
+        "correct": Command("utils.CorrectPoses", "wrong poses of a recorded run"),
+        "compare": Command("utils.CompareGroups", "statistics of groups of animals"),
+        "predict": Command("utils.PredictVideos", "poses of whole videos"),
+        "predict-frames": Command("utils.PredictFrames", "poses of single images"),
+        "smooth": Command("utils.SmoothEnsemble", "smooth the poses of an ensemble"),
+        "render": Command("utils.RenderVideo", "labelled videos"),
+        "export": Command("utils.ExportRun", "a run as NWB, HDF5, Parquet, …"),
+        "align": Command(
             "utils.AlignRecording", "a run on the clock of an ephys or other recording"
         ),
-        "motion-energy": Program("utils.MotionEnergy", "motion energy of regions"),
-        "process-sessions": Program("utils.ProcessSessions", "the pipeline of the IBL"),
-        "plot-session": Program("utils.PlotSession", "trial averages of a session"),
-        "learn-tracking": Program(
+        "motion-energy": Command("utils.MotionEnergy", "motion energy of regions"),
+        "process-sessions": Command("utils.ProcessSessions", "the pipeline of the IBL"),
+        "plot-session": Command("utils.PlotSession", "trial averages of a session"),
+        "learn-tracking": Command(
             "utils.LearnTracking", "[Tracking] limits, measured on a run"
         ),
     },
     "Prove": {
-        "doctor": Program("utils.Doctor", "what is wrong with this computer"),
-        "check": Program("utils.CheckSettings", "everything wrong with the settings"),
-        "rehearse": Program(
+        "doctor": Command("utils.Doctor", "what is wrong with this computer"),
+        "check": Command("utils.CheckSettings", "everything wrong with the settings"),
+        "rehearse": Command(
             "utils.RehearseExperiment", "an experiment on a simulated animal"
         ),
-        "verify": Program("utils.VerifyBundle", "what an evidence bundle proves"),
-        "pulses": Program(
+        "verify": Command("utils.VerifyBundle", "what an evidence bundle proves"),
+        "pulses": Command(
             "utils.MatchPulses",
             "frames of a run against the exposure pulses of a board",
         ),
-        "test-output": Program("utils.TestOutput", "one short pulse on an output"),
-        "test-board": Program("utils.TestBoard", "the watchdog of a board"),
-        "measure-latency": Program(
+        "test-output": Command("utils.TestOutput", "one short pulse on an output"),
+        "test-board": Command("utils.TestBoard", "the watchdog of a board"),
+        "measure-latency": Command(
             "utils.MeasureLatency", "from exposure to output, by a board's clock"
         ),
-        "benchmark": Program("utils.BenchmarkModel", "speed of a network per runtime"),
-        "check-network": Program(
+        "benchmark": Command("utils.BenchmarkModel", "speed of a network per runtime"),
+        "check-network": Command(
             "utils.CheckNetwork", "a network against points in a video"
         ),
-        "check-animals": Program(
+        "check-animals": Command(
             "utils.CheckAnimals", "a network on several simulated animals"
         ),
     },
     "Maintain": {
-        "repair": Program("utils.RepairRun", "a run that was killed"),
-        "environment": Program(
+        "repair": Command("utils.RepairRun", "a run that was killed"),
+        "environment": Command(
             "utils.Launch", "`make run`, `make test`, `make update` of a checkout"
         ),
-        "screenshots": Program("utils.TakeScreenshots", "images of the documentation"),
+        "screenshots": Command("utils.TakeScreenshots", "images of the documentation"),
     },
 }
 """All sub-commands by task; each is the same code as the program in `utils/`."""
-PROGRAMS = {name: program for task in TASKS.values() for name, program in task.items()}
+COMMANDS = {name: command for task in TASKS.values() for name, command in task.items()}
+
+
+def main_of(module: str) -> Main:
+    """Return the `main` of the program that a module defines as PROGRAM.
+
+    The module is imported when `main` is called: missing packages are reported then.
+    """
+    prepare()
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        return int(cast("Any", import_module(module)).PROGRAM.main(argv))
+
+    return main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,10 +147,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_overview())
         return 0 if words else CANT
     name, *rest = words
-    if name not in PROGRAMS:
+    if name not in COMMANDS:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, PROGRAMS, 1)
+        near = get_close_matches(name, COMMANDS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         sys.stderr.write(
             f"{COMMAND}: there is no sub-command {name}{hint}\n"
@@ -140,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare()
     make_plugins_importable(first=True)
     sys.argv = [f"{COMMAND} {name}", *rest]
-    module = cast("Any", import_module(PROGRAMS[name].module))
+    module = cast("Any", import_module(COMMANDS[name].module))
     return int(module.main(rest))
 
 
@@ -150,9 +170,9 @@ def _overview() -> str:
         "",
         "Closed-loop experiments on animal posture in real time.",
     ]
-    for task, programs in TASKS.items():
+    for task, commands in TASKS.items():
         lines += ["", f"{task}:"]
-        lines += [f"  {name:<19} {each.help}" for name, each in programs.items()]
+        lines += [f"  {name:<19} {command.help}" for name, command in commands.items()]
     lines += [
         "",
         f"`{COMMAND} COMMAND --help` lists the options of a command. A command started in a",

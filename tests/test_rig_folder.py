@@ -232,10 +232,10 @@ def test_an_installed_program_without_a_rig_says_what_to_do(
 
 
 def test_every_program_is_a_sub_command() -> None:
-    modules = {program.module for program in cli.PROGRAMS.values()}
+    modules = {command.module for command in cli.COMMANDS.values()}
     files = {f"utils.{file.stem}" for file in (ROOT / "utils").glob("[!_]*.py")}
     assert modules == files | {"app", "DeepLabStream"}
-    assert sum(map(len, cli.TASKS.values())) == len(cli.PROGRAMS) == len(modules)
+    assert sum(map(len, cli.TASKS.values())) == len(cli.COMMANDS) == len(modules)
 
 
 def test_the_command_lists_all_and_names_what_was_meant(
@@ -243,14 +243,14 @@ def test_the_command_lists_all_and_names_what_was_meant(
 ) -> None:
     assert cli.main(["--help"]) == 0
     told = capsys.readouterr().out
-    for name in (*cli.TASKS, *cli.PROGRAMS):
+    for name in (*cli.TASKS, *cli.COMMANDS):
         assert name in told
     assert max(map(len, told.splitlines())) <= 88
     assert cli.main(["trian"]) == 2
     assert "did you mean train?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", sorted(set(cli.PROGRAMS) - {"environment", "new"}))
+@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"environment", "new"}))
 def test_every_program_takes_a_rig_and_has_the_command_s_name(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,14 +5,27 @@ All come from its fields, so that an option is declared once.
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from textwrap import wrap
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypedDict,
+    TypeVar,
+    Union,
+    Unpack,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -51,12 +64,25 @@ def raises(fault: type[DeepLabStreamError]) -> Callable[[type[T]], type[T]]:
             except ValidationError as error:
                 problems = error.errors(include_url=False)
                 raise fault("; ".join(_sentences(kind, problems))) from None
+            if wrong := _not_offered(self):
+                raise fault("; ".join(wrong))
 
         kind.__init__ = checked  # type: ignore[method-assign, assignment]
         kind.__doc__ = _docstring(kind, fault)
         return kind
 
     return decorate
+
+
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(Field,)
+)
+def program_options(kind: type[T]) -> type[T]:
+    """Decorate the settings dataclass of a program: frozen, checked, keywords only."""
+    settings = pydantic_dataclass(
+        frozen=True, kw_only=True, config=ConfigDict(extra="forbid")
+    )
+    return raises(DeepLabStreamError)(cast("type[T]", settings(kind)))
 
 
 def _sentences(kind: type, problems: list[ErrorDetails]) -> list[str]:
@@ -77,6 +103,20 @@ def _sentences(kind: type, problems: list[ErrorDetails]) -> list[str]:
         else:
             expected = complaint(own, info.annotation)
         sentences.append(f"{name} = {own[0]['input']!r}: {expected}")
+    return sentences
+
+
+def _not_offered(settings: object) -> list[str]:
+    """Return a sentence for each value that is none of the choices of its field."""
+    sentences = []
+    for name, info in option_fields(type(settings)).items():
+        choices, value = extra_of(info).get("choices"), getattr(settings, name)
+        if choices is None or value == info.default:
+            continue
+        for part in value if isinstance(value, tuple) else (value,):
+            if part not in choices:
+                offered = f"expected one of {', '.join(choices)}"
+                sentences.append(f"{name} = {part!r}: {offered}")
     return sentences
 
 
@@ -128,55 +168,128 @@ def _plain_name(kind: Any) -> str:
     return "pathlib.Path" if kind is Path else str(kind.__name__)
 
 
+class OptionExtra(TypedDict, total=False):
+    """What a field says of its option besides type, limits, title and description.
+
+    A field with a title is shown in the window's form of the program.
+    """
+
+    group: str
+    """Heading of the option in the help."""
+    aliases: Sequence[str]
+    """Other names of the option."""
+    metavar: str | tuple[str, ...]
+    choices: Sequence[str]
+    separator: str
+    """The values of a list are one text, separated by this."""
+    positional: bool
+    """The value has no option name before it."""
+    repeated: bool
+    """The option may be given several times: one value of the list each time."""
+    internal: bool
+    """The field has no option: the program sets it."""
+    editor: str
+    """What edits the value in the form, where the type does not decide it."""
+    advanced: bool
+    """The form shows it below "More options"."""
+    presets: Mapping[str, str]
+    """Values that the form offers, by label."""
+    unit: str
+    decimals: int
+    scale: float
+    """The form shows a number multiplied by this."""
+    initial: str
+    """Value of a required number that the form shows first."""
+    empty: str
+    """What the form shows where no network is chosen."""
+    filter: str
+    """Kinds of files that can be chosen, as Qt writes them."""
+    folders: bool
+    """Whether a folder can be chosen in place of a file."""
+
+
+def extra(**values: Unpack[OptionExtra]) -> dict[str, Any]:
+    """Return `json_schema_extra` of a field that is an option of a program."""
+    return dict(values)
+
+
+def extra_of(info: FieldInfo) -> OptionExtra:
+    """Return what a field says of its option: OptionExtra."""
+    known = info.json_schema_extra
+    return cast("OptionExtra", known if isinstance(known, dict) else {})
+
+
 def add_options(
     parser: argparse._ActionsContainer, kind: type, *, without: Sequence[str] = ()
 ) -> None:
     """Add an option for each field of a settings dataclass to a parser.
 
-    Values stay text: the dataclass converts and checks them, as for a Python user. Entries
-    of `json_schema_extra` that count: `group` (heading of the options in the help),
-    `aliases` (other names of an option), `metavar`, `choices`, `separator` (a list is
-    one text).
+    Values stay text: the dataclass converts and checks them, as for a Python user. An option
+    that is not given is not in the namespace, so the dataclass has the only default.
     """
     groups: dict[str, argparse._ActionsContainer] = {"": parser}
     for name, info in option_fields(kind).items():
-        if name in without:
+        details = extra_of(info)
+        if name in without or details.get("internal"):
             continue
-        extra = info.json_schema_extra
-        extra = extra if isinstance(extra, dict) else {}
-        group = str(extra.get("group", ""))
+
+        group = details.get("group", "")
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
-        names = [_option(name), *map(str, cast("list[str]", extra.get("aliases", [])))]
-        given = _action(info) | {"dest": name, "help": _help(info)}
-        if info.default is True:
-            names = [_option(f"no_{name}")]
-        if "separator" in extra:
-            given.pop("nargs", None)
-        given |= {key: extra[key] for key in ("choices", "metavar") if key in extra}
-        groups[group].add_argument(*names, **given)
+        arguments = _arguments(info, details) | {"help": _help(info)}
+        if details.get("positional"):
+            groups[group].add_argument(name, **arguments)
+        else:
+            names = [option_name(name, info), *details.get("aliases", ())]
+            groups[group].add_argument(*names, dest=name, **arguments)
+
+
+def option_name(name: str, info: FieldInfo) -> str:
+    """Return the name of a field's option: `--at-most-ms`, `--no-metrics`."""
+    return _option(f"no_{name}" if info.default is True else name)
+
+
+def with_option_names(text: str, kind: type) -> str:
+    """Return the sentences of an error with names of options: `--at-most-ms = ...`."""
+    for name, info in option_fields(kind).items():
+        if not extra_of(info).get("positional"):
+            text = re.sub(
+                rf"(^|; ){name}(?= = |: )", rf"\1{option_name(name, info)}", text
+            )
+    return text
 
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _action(info: FieldInfo) -> dict[str, Any]:
+def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
     """Return what argparse needs to read a field: action, number of values, choices."""
     kinds = [choice for choice in _choices(info) if choice is not NoneType]
-    required = info.is_required()
-    given: dict[str, Any] = (
-        {"required": True} if required else {"default": info.default}
-    )
+    required, positional = info.is_required(), details.get("positional", False)
+    given: dict[str, Any] = {"default": argparse.SUPPRESS}
+    if required and not positional:
+        given = {"required": True}
+    given |= {key: details[key] for key in ("choices", "metavar") if key in details}
+
     if kinds == [bool]:
         if info.default is None:  # three answers: yes, no, automatic
             return given | {"action": argparse.BooleanOptionalAction}
         return given | {"action": "store_false" if info.default else "store_true"}
     if get_origin(kinds[0]) is Literal:
-        return given | {"choices": get_args(kinds[0])}
-    if get_origin(kinds[0]) is tuple:
-        return given | {"nargs": "+" if required else "*"}
-    return given
+        return {"choices": get_args(kinds[0])} | given
+    if get_origin(kinds[0]) is not tuple or "separator" in details:
+        return given | ({"nargs": "?"} if positional and not required else {})
+
+    items = get_args(kinds[0])
+    if details.get("repeated"):
+        inner = get_args(items[0]) if get_origin(items[0]) is tuple else ()
+        return given | {"action": "append"} | ({"nargs": len(inner)} if inner else {})
+    if items[-1] is not Ellipsis:
+        return given | {"nargs": len(items)}
+    if get_origin(items[0]) is Literal:
+        given = {"choices": get_args(items[0])} | given
+    return given | {"nargs": "*" if positional and not required else "+"}
 
 
 def _choices(info: FieldInfo) -> tuple[Any, ...]:
@@ -189,6 +302,8 @@ def _help(info: FieldInfo) -> str:
     """Return the help of an option: description, limits, default."""
     text = re.sub(r"`(\w+)`", lambda name: _option(name[1]), info.description or "")
     notes = [limits_text(info)] if None not in limits(info) else []
-    if info.default and isinstance(info.default, str | int | float):
-        notes += [] if info.default is True else [f"default: {info.default}"]
+    if info.default and isinstance(info.default, str | int | float | tuple):
+        default = info.default
+        shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        notes += [] if default is True else [f"default: {shown}"]
     return (text + (f" ({'; '.join(notes)})" if notes else "")).replace("%", "%%")

@@ -1,0 +1,62 @@
+"""Options that several programs have: overwriting, settings file, runtime, threads."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.settings.option_fields import extra
+from deeplabstream.startup.arguments import rig_settings
+
+VIDEO_FILTER = (
+    "Videos (*.mp4 *.avi *.mov *.mkv *.m4v *.mpg *.mpeg *.wmv *.webm);;All files (*)"
+)
+TABLE_FILTER = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
+
+
+def overwrite(**more: Any) -> Any:
+    """Return the field `overwrite`: whether existing files may be replaced."""
+    return Field(default=False, description="replace existing files", **more)
+
+
+def _settings_file(value: object) -> object:
+    """Return the settings file that was named; empty: that of the rig folder."""
+    return value or rig_settings()
+
+
+SettingsFile: TypeAlias = Annotated[Path, BeforeValidator(_settings_file)]
+
+
+def settings_file(**more: Any) -> Any:
+    """Return the field of a `SettingsFile`; its default is that of the rig folder."""
+    return Field(
+        default="",
+        validate_default=True,
+        description="settings file; default: settings.ini of the rig folder",
+        json_schema_extra=extra(metavar="FILE", filter="Settings (*.ini)", **more),
+    )
+
+
+def runtime(description: str = "runtime of the network; auto: the fastest") -> Any:
+    """Return the field of a runtime: `auto`, or one of RUNTIMES."""
+    return Field(
+        default="auto",
+        title="Runtime",
+        description=description,
+        json_schema_extra=extra(
+            choices=["auto", *RUNTIMES], metavar="NAME", advanced=True
+        ),
+    )
+
+
+def threads(default: int = 0) -> Any:
+    """Return the field of a number of CPU threads."""
+    return Field(
+        default=default,
+        ge=0,
+        le=256,
+        title="CPU threads",
+        description="CPU threads; 0: all cores",
+        json_schema_extra=extra(advanced=True),
+    )
