@@ -16,7 +16,7 @@ from tests.test_docs import PAGES, commands, main_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ".venv/bin/python"
-RUN = "output/2026-11-21_10-58-55"
+RUN = "output/RUN"
 MINE = "--settings mine.ini"
 RAN = {
     "utils/CheckSettings.py": "",
