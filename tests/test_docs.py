@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import deeplabstream as dls
+from deeplabstream.cli import TASKS
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.loading import parse
 from tools.count_doc_words import count_words
@@ -99,6 +100,19 @@ def test_every_page_has_a_line_in_the_contents() -> None:
         pages = {file.name for file in contents.parent.glob("*.md")} - {contents.name}
         assert set(lines) == pages
         assert len(lines) == len(pages)
+
+
+def test_the_page_on_rig_folders_names_every_command_with_its_program() -> None:
+    page = (ROOT / "docs/rig_folder.md").read_text(encoding="utf-8")
+    text = " ".join(page.split())
+    for commands in TASKS.values():
+        for name, command in commands.items():
+            program = command.module.removeprefix("utils.")
+            in_utils = program != command.module
+            written = (
+                f"`{name}` {program}" if in_utils else f"`{name}` is `{program}.py`"
+            )
+            assert written in text
 
 
 def test_the_hand_written_pages_stay_short() -> None:

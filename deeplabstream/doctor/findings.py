@@ -218,7 +218,8 @@ FINDINGS = {
         "Use a folder such as C:\\DeepLabStream."),
     "screen-none": FindingTexts(NOTE, "screen",
         "There is no display (DISPLAY is not set).",
-        "The window cannot be shown; `app.py --headless` runs without one."),
+        "The window cannot be shown; `deeplabstream run --headless` needs none (in a checkout: "
+        "`app.py --headless`)."),
     "screen-silent": FindingTexts(PROBLEM, "screen",
         "The display {screen.display} does not answer.",
         "The window cannot be shown.",
