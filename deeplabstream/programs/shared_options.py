@@ -15,9 +15,9 @@ VIDEO_FILTER = (
 TABLE_FILTER = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
 
 
-def overwrite(**more: Any) -> Any:
+def overwrite(description: str = "replace existing files", **more: Any) -> Any:
     """Return the field `overwrite`: whether existing files may be replaced."""
-    return Field(default=False, description="replace existing files", **more)
+    return Field(default=False, description=description, **more)
 
 
 def _settings_file(value: object) -> object:
@@ -47,6 +47,33 @@ def runtime(description: str = "runtime of the network; auto: the fastest") -> A
         json_schema_extra=extra(
             choices=["auto", *RUNTIMES], metavar="NAME", advanced=True
         ),
+    )
+
+
+def decoder() -> Any:
+    """Return the field of a `Decoder` of videos."""
+    return Field(default="auto", description="decoder of the videos")
+
+
+def mirrored() -> Any:
+    """Return the field of the suffixes of body parts seen in mirrored views."""
+    return Field(
+        default=(),
+        title="Mirrored views",
+        description="suffixes of body part names by view, for example _top _bot",
+        json_schema_extra=extra(metavar="SUFFIX", advanced=True),
+    )
+
+
+def output_folder(
+    description: str = "output folder; default: beside each video",
+) -> Any:
+    """Return the field of a folder to write into; None: the program's default."""
+    return Field(
+        default=None,
+        title="Output folder",
+        description=description,
+        json_schema_extra=extra(metavar="FOLDER", editor="folder"),
     )
 
 

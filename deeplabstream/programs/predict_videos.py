@@ -1,0 +1,277 @@
+"""Predict poses of whole videos: one row per frame.
+
+    python utils/PredictVideos.py videos/ --model models/mine --to csv h5
+
+Reads files, and folders, of all containers and codecs that FFmpeg supports. An interrupted
+prediction continues where it stopped. Finished videos are skipped. A multi-view network gets
+the videos of all views of a session together: their names end with the view (day1_left.mp4).
+"""
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.labelled_poses import known_poses
+from deeplabstream.offline.multiview_inference import predict_views, sessions
+from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.offline.prediction_files import PredictionFiles
+from deeplabstream.offline.video_files import overall_progress, stems, video_files
+from deeplabstream.offline.video_inference import VideoPoses, is_begun, predict
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_opening import (
+    open_for_videos,
+    open_for_views,
+    outdated,
+    views_of,
+)
+from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
+from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
+from deeplabstream.programs.program import Program
+from deeplabstream.programs.shared_options import (
+    VIDEO_FILTER,
+    decoder,
+    mirrored,
+    output_folder,
+    overwrite,
+    runtime,
+    threads,
+)
+from deeplabstream.recording.exporters.pose_files import WRITERS
+from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.startup.progress import Bar
+from deeplabstream.video.decoding import Decoder
+
+
+@program_options
+class PredictVideos:
+    """Videos, a network, and the files to write."""
+
+    videos: tuple[Path, ...] = Field(
+        title="Videos",
+        description="videos, or folders of videos",
+        json_schema_extra=extra(positional=True, filter=VIDEO_FILTER, folders=True),
+    )
+    model: str = Field(
+        title="Network",
+        description="name of a folder under models/, or path of a model folder; also an "
+        "ensemble (trained with several seeds)",
+        json_schema_extra=extra(editor="ensemble"),
+    )
+    to: tuple[str, ...] = Field(
+        default=("csv",),
+        title="Formats",
+        description="output formats; csv, h5: as DeepLabCut; slp: as SLEAP; nwb: ndx-pose",
+        json_schema_extra=extra(choices=list(WRITERS)),
+    )
+    output: Path | None = output_folder()
+    overwrite: bool = overwrite(
+        "predict finished videos again, and replace existing files",
+        title="Predict again",
+        json_schema_extra=extra(advanced=True),
+    )
+    animals: tuple[str, ...] = Field(
+        default=(),
+        title="Animals",
+        description="names of the animals, for a network of several; default: animal1, "
+        "animal2 …",
+        json_schema_extra=extra(metavar="NAME", advanced=True),
+    )
+    first: Literal["leftmost", "darkest"] = Field(
+        default="leftmost",
+        description="order of the first names, once all animals were seen apart",
+    )
+    believe_after_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="time after which motion alone resolves an ambiguous identity of "
+        "animals that look alike; 0: never",
+        json_schema_extra=extra(metavar="SECONDS"),
+    )
+    metrics: bool = Field(default=True, description="write poses only")
+    labels: Path | None = Field(
+        default=None,
+        title="Labels",
+        description="labels of the network's training (CollectedData.csv), for PCA "
+        "reprojection errors",
+        json_schema_extra=extra(metavar="CSV", advanced=True, filter="Labels (*.csv)"),
+    )
+    columns: tuple[str, ...] = Field(
+        default=(),
+        description="body parts of the single-view PCA error; default: all",
+        json_schema_extra=extra(metavar="PART"),
+    )
+    mirrored: tuple[str, ...] = mirrored()
+    batch: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        title="Batch",
+        description="frames per batch; 0: 1, on a GPU 8",
+        json_schema_extra=extra(metavar="IMAGES", advanced=True, unit="frames"),
+    )
+    runtime: str = runtime()
+    decoder: Decoder = decoder()
+    threads: int = threads()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Videos that are predicted together: one video, or all views of a session."""
+
+    name: str
+    partial: Path
+    """Rows of an unfinished prediction."""
+    files: Mapping[str, PredictionFiles]
+    """By view."""
+
+    @property
+    def videos(self) -> dict[str, Path]:
+        return {view: file.video for view, file in self.files.items()}
+
+    def write(self, poses: Mapping[str, VideoPoses]) -> list[Path]:
+        written = [
+            path for view, own in poses.items() for path in self.files[view].write(own)
+        ]
+        self.partial.unlink(missing_ok=True)
+        return written
+
+
+def predict_videos(options: PredictVideos) -> int:
+    """Predict and write the poses of all videos; return 1 if one could not be predicted."""
+    groups, estimator = _groups(options)
+    for sentence in (*outdated(options.model), *gpu_remarks()):
+        print(f"Warning: {sentence}", file=sys.stderr)
+
+    overall = overall_progress([list(group.videos.values()) for group in groups])
+    failed = False
+    with ThreadPoolExecutor(1) as writing:
+        # tables are written while the network predicts the next video
+        ends: list[Future[list[Path]]] = []
+        for number, group in enumerate(groups):
+            place = f" ({number + 1} of {len(groups)})" if len(groups) > 1 else ""
+            try:
+                if _needed(options, group, estimator):
+                    with overall.bar(number, f"{Path(group.name).name}{place}") as bar:
+                        poses = _predicted(options, group, estimator, bar)
+                    ends.append(writing.submit(group.write, poses))
+            except DeepLabStreamError as error:
+                print(error, file=sys.stderr)
+                failed = True
+
+        for end in ends:
+            try:
+                print(*end.result(), sep="\n")
+            except DeepLabStreamError as error:
+                print(error, file=sys.stderr)
+                failed = True
+    return int(failed)
+
+
+def _groups(options: PredictVideos) -> tuple[list[_Group], PoseEstimator]:
+    """Return the videos that are predicted together, and the opened network."""
+    videos = video_files(options.videos)
+    names = stems(videos)
+    labels = None
+    if options.labels is not None:
+        labels = known_poses(options.labels, options.mirrored, options.columns)
+
+    views = views_of(options.model)
+    if views:
+        estimator = open_for_views(options.model, options.runtime, options.threads)
+    else:
+        open_one = partial(open_for_videos, options.model, options.runtime)
+        estimator = open_parallel(open_one, options.threads)
+    if labels is not None:
+        labels.check(estimator.skeleton.bodyparts)
+
+    def group(name: str, stem: str, videos: Mapping[str, Path]) -> _Group:
+        files = {
+            view: PredictionFiles(
+                video,
+                options.output or video.parent,
+                names[video],
+                options.model,
+                estimator,
+                options.to,
+                options.metrics,
+                labels,
+            )
+            for view, video in videos.items()
+        }
+        folder = next(iter(files.values())).folder
+        return _Group(name, folder / f"{stem}.partial", files)
+
+    if views:
+        together = sessions(videos, views)
+        groups = [group(session, session, own) for session, own in together.items()]
+    else:
+        groups = [group(str(video), names[video], {"": video}) for video in videos]
+    return groups, estimator
+
+
+def _needed(options: PredictVideos, group: _Group, estimator: PoseEstimator) -> bool:
+    """Return whether videos were not predicted yet; raise if files would be replaced."""
+    files = list(group.files.values())
+    if not options.overwrite and all(file.complete() for file in files):
+        print(
+            f"{group.name} is already predicted ({files[0].facts}); use --overwrite to "
+            "predict it again"
+        )
+        return False
+    if not is_begun(group.partial, list(group.videos.values()), estimator):
+        for file in files:
+            file.check_free(options.overwrite)
+    return True
+
+
+def _predicted(
+    options: PredictVideos, group: _Group, estimator: PoseEstimator, bar: Bar
+) -> dict[str, VideoPoses]:
+    """Return the poses of the videos by view."""
+    network = Path(options.model).name
+    rules = IdentitySettings(options.first, options.believe_after_s)
+    folder = group.partial.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if "" not in group.files:
+            return predict_views(
+                group.videos, estimator, network,
+                batch=options.batch, decoder=options.decoder,
+                partial=group.partial, watch=bar.show,
+            )  # fmt: skip
+        poses = predict(
+            group.videos[""], estimator, network,
+            batch=options.batch, decoder=options.decoder,
+            partial=group.partial, watch=bar.show, names=options.animals, rules=rules,
+        )  # fmt: skip
+    except OSError as error:
+        raise DeepLabStreamError(f"Can't write {folder}: {error}") from error
+
+    frames = len(poses.rows)
+    if poses.identities is not None and poses.identities.ambiguous:
+        count = poses.identities.ambiguous
+        print(f"{group.name}: identities are ambiguous in {count} of {frames} frames")
+    if poses.resumed:
+        print(f"{group.name}: continued at frame {poses.resumed}")
+    if poses.lost:
+        print(
+            f"{group.name}: {poses.lost} of {frames} frames could not be decoded; their "
+            "rows are empty"
+        )
+    return {"": poses}
+
+
+PROGRAM = Program(
+    PredictVideos,
+    predict_videos,
+    __doc__,
+    "PredictVideos",
+    stopped="stopped; repeat the command to continue",
+)
