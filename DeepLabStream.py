@@ -4,8 +4,8 @@ from deeplabstream.startup.program import ending, prepare
 
 prepare()
 
-# Every process of a rig imports this file anew, because it is started by `spawn`. What
-# only the main process needs is therefore imported in its functions.
+# Each process of a rig imports this file again, because it is started by `spawn`. Imports
+# that only the main process needs are therefore in the functions.
 import multiprocessing
 import sys
 from collections.abc import Sequence
@@ -34,11 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from deeplabstream.files.overwriting import check_free
     from deeplabstream.settings.ready_made import load_with
 
-    asked = _parser().parse_args(argv)
-    if asked.list_cameras:
+    options = _parser().parse_args(argv)
+    if options.list_cameras:
         return _list_cameras()
-    check_free([asked.json] if asked.json else [], asked.overwrite)
-    return _run(load_with(asked.settings, asked.experiment), asked)
+    check_free([options.json] if options.json else [], options.overwrite)
+    return _run(load_with(options.settings, options.experiment), options)
 
 
 def _parser() -> "ProgramParser":
@@ -90,7 +90,7 @@ def _parser() -> "ProgramParser":
     return parser
 
 
-def _run(settings: "Settings", asked: "Namespace") -> int:
+def _run(settings: "Settings", options: "Namespace") -> int:
     from deeplabstream.engine.processes.termination import termination
     from deeplabstream.engine.session.frame_counting_session import (
         FrameCountingSession,
@@ -99,14 +99,14 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
     from deeplabstream.engine.session.session_state import Action
     from deeplabstream.gui.qt_environment import why_no_window
 
-    tried = asked.experiment is not None
-    posed = asked.dlc_enabled or asked.benchmark_enabled or tried
-    frames = asked.frames or (BENCHMARK_FRAMES if asked.benchmark_enabled else inf)
+    tried = options.experiment is not None
+    posed = options.dlc_enabled or options.benchmark_enabled or tried
+    frames = options.frames or (BENCHMARK_FRAMES if options.benchmark_enabled else inf)
     actions = [Action.START_STREAM]
-    actions += [Action.START_RECORDING] * asked.recording_enabled
+    actions += [Action.START_RECORDING] * options.recording_enabled
     actions += [Action.START_ANALYSIS] * posed
     actions += [Action.START_EXPERIMENT] * tried
-    headless = asked.headless
+    headless = options.headless
     if not headless and (reason := why_no_window()):
         print(f"{reason} The program runs without a window.")
         headless = True
@@ -125,15 +125,15 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
         print(f"Alarm: {alarm.text}")
     for name, form in forms.items():
         print(f"camera {name}: {form}")
-    if asked.benchmark_enabled:
-        _report(session.timings, folder, asked.json)
+    if options.benchmark_enabled:
+        _report(session.timings, folder, options.json)
     if folder is not None:
         print(f"run folder: {folder}")
     return requests.exit_code(1 if failures or session.state.alarms else 0, ctrl_c=0)
 
 
 def _ends(settings: "Settings") -> str:
-    """Return the sentence that says when an experiment without a window ends."""
+    """Return a sentence: when an experiment without a window ends."""
     seconds = settings.experiment.exp_time_s
     limit = f"EXP_TIME_S = {seconds:g}" if seconds else "it has no EXP_TIME_S"
     return f"The program ends with the experiment ({limit}), or with Ctrl-C."
@@ -141,13 +141,13 @@ def _ends(settings: "Settings") -> str:
 
 def _list_cameras() -> int:
     """Print every connected camera, with the settings lines that select it."""
-    import cameras
     from deeplabstream.core.errors import DeepLabStreamError, error_context
     from deeplabstream.plugins.camera import Camera, Device
-    from deeplabstream.plugins.discovery import discover
+    from deeplabstream.plugins.discovery import discover, plugin_package
 
     devices: list[Device] = []
-    found = discover(cameras, Camera)  # type: ignore[type-abstract]
+    package = plugin_package("cameras")
+    found = discover(package, Camera)  # type: ignore[type-abstract]
     for name, kind in found.classes.items():
         try:
             with error_context(f"Camera NAME, KIND = {name}"):
@@ -176,7 +176,7 @@ def _headless(
         inf,
         lambda text: print(text, flush=True),
         stopped=lambda: session.enough,
-        asked=requests,
+        termination=requests,
     )
     print("\n".join(summary.lines()))
     return bool(summary.failures)

@@ -1,11 +1,11 @@
-"""The desktop application: a rig in a window, or headless where there is no screen."""
+"""Desktop application: runs a rig in a window, or headless where there is no screen."""
 
 from deeplabstream.startup.program import prepare
 
 prepare()
 
-# Every process of a rig imports this file anew, because it is started by `spawn`. What
-# only the main process needs is therefore imported in its functions.
+# Each process of a rig imports this file again, because it is started by `spawn`. Imports
+# that only the main process needs are therefore in the functions.
 import multiprocessing
 import sys
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deeplabstream.startup.arguments import ProgramParser
 
 _SHOWN_MS = 400
-"""Time after which the window is painted."""
+"""Delay after which the window has been painted."""
 OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
 
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         actions = AGENDAS[options.start] if options.start else ()
         return _window(options.settings, options.experiment, actions)
     except SettingsError as error:
-        return _tell_problems(options.settings, error, headless=options.headless)
+        return _report_problems(options.settings, error, headless=options.headless)
     except DeepLabStreamError as error:
         print(error)
         return FAILED
@@ -86,7 +86,7 @@ def _window(path: Path, experiment: str | None, actions: "Sequence[Action]") -> 
         memory = QSettings("DeepLabStream", "DeepLabStream")
         window = MainWindow(bridge, document, memory)
         window.show()
-        QTimer.singleShot(0, window.offer_draft)  # while signals are looked for
+        QTimer.singleShot(0, window.offer_draft)  # after the window is shown
         QTimer.singleShot(_SHOWN_MS, window.make_following_pages)
         window.tour.offer()
         bridge.start()
@@ -100,17 +100,17 @@ def _headless(settings: "Settings", agenda: "RequestQueue", seconds: float) -> i
     from deeplabstream.engine.session.headless import run_headless
     from deeplabstream.engine.session.session import Session
 
-    with termination() as asked, Session(settings) as session:
-        summary = run_headless(session, agenda, seconds, _say, asked=asked)
+    with termination() as requests, Session(settings) as session:
+        summary = run_headless(session, agenda, seconds, _print, termination=requests)
     print("\n".join(summary.lines()))
-    return asked.exit_code(FAILED if summary.failures else OK, ctrl_c=OK)
+    return requests.exit_code(FAILED if summary.failures else OK, ctrl_c=OK)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)
 
 
-def _tell_problems(path: Path, error: "SettingsError", *, headless: bool) -> int:
+def _report_problems(path: Path, error: "SettingsError", *, headless: bool) -> int:
     from deeplabstream.gui.qt_environment import why_no_window
 
     count = len(error.problems)
@@ -138,7 +138,7 @@ def _parser() -> "ProgramParser":
     parser.add_argument(
         "--start",
         choices=list(AGENDAS),
-        help="start this by itself, as soon as it can be",
+        help="start this automatically, as soon as possible",
     )
     parser.add_argument(
         "--headless",

@@ -20,7 +20,7 @@ from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.settings.loading import parse
-from outputs.simulated_output import simulated
+from deeplabstream.simulation.virtual_output import virtual_outputs
 
 RIG = """
 [Camera top]
@@ -66,7 +66,7 @@ def loop_us(frames: Sequence[Pose], make: Callable[[], LiveMeasures] | None) -> 
     """Return the median time of the loop for a frame, in µs."""
     settings, clock = parse(RIG, Path()), ManualClock()
     network, took_ns = KnownPoses(frames[0]), []
-    with opened(simulated(settings.outputs), clock, lambda entry: None) as bank:
+    with opened(virtual_outputs(settings.outputs), clock, lambda entry: None) as bank:
         loop = Loop(
             network,
             settings.experiment,

@@ -18,7 +18,7 @@ from deeplabstream.plugin import (
     SystemClock,
     Value,
 )
-from deeplabstream.simulation.arena import MOST_ANIMALS, Arena
+from deeplabstream.simulation.arena import MOST_ANIMALS, Arena, ArenaView
 from deeplabstream.simulation.camera_model import (
     DriverBuffer,
     ExposureClock,
@@ -133,6 +133,11 @@ class SimulatedCamera(Camera):
         """
         exposure = SimulatedExposure(self.rate, self.exposure_us, self.gain)
         return self.arena.truth(index / exposure.real_rate)
+
+    @property
+    def view(self) -> ArenaView:
+        """What it shows of the arena: see `ArenaCamera`."""
+        return ArenaView(self.shape, self.rate, self.seed, self.shelter)
 
     @property
     def shape(self) -> tuple[int, ...]:

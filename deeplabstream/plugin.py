@@ -54,6 +54,7 @@ from deeplabstream.plugins.experiment import during as during
 from deeplabstream.plugins.experiment import until as until
 from deeplabstream.plugins.experiment import until_known as until_known
 from deeplabstream.plugins.experiment import wait as wait
+from deeplabstream.plugins.input import BoardPinAddress as BoardPinAddress
 from deeplabstream.plugins.input import Input as Input
 from deeplabstream.plugins.input import InputBroken as InputBroken
 from deeplabstream.plugins.input import InputChange as InputChange
@@ -64,7 +65,9 @@ from deeplabstream.plugins.input import PulseInput as PulseInput
 from deeplabstream.plugins.output import AcknowledgingWrite as AcknowledgingWrite
 from deeplabstream.plugins.output import DeviceReport as DeviceReport
 from deeplabstream.plugins.output import Output as Output
+from deeplabstream.plugins.output import SelfTestResult as SelfTestResult
 from deeplabstream.plugins.output import Write as Write
+from deeplabstream.plugins.output import section_using as section_using
 from deeplabstream.plugins.random_seed import SEED_DESCRIPTION as SEED_DESCRIPTION
 from deeplabstream.plugins.random_seed import Seed as Seed
 from deeplabstream.plugins.remote import MOST_LETTERS as MOST_LETTERS
@@ -80,6 +83,7 @@ from deeplabstream.plugins.remote import parse_command as parse_command
 from deeplabstream.plugins.remote import read_token as read_token
 from deeplabstream.plugins.trigger import AnimalName as AnimalName
 from deeplabstream.plugins.trigger import Answer as Answer
+from deeplabstream.plugins.trigger import BehaviourName as BehaviourName
 from deeplabstream.plugins.trigger import BodyPartTrigger as BodyPartTrigger
 from deeplabstream.plugins.trigger import ContextTrigger as ContextTrigger
 from deeplabstream.plugins.trigger import DebounceSettings as DebounceSettings

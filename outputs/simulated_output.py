@@ -1,35 +1,10 @@
-"""An output without a device, for demonstrations, replays and tests."""
-
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import field, fields
-from typing import ClassVar
+"""Simulated output: an output without a device."""
 
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import Output, Write
+from deeplabstream.simulation.virtual_output import VirtualOutput
 
 
 @settings(frozen=True, kw_only=True)
-class SimulatedOutput(Output):
+class SimulatedOutput(VirtualOutput):
     """No device; the levels are stored in `levels`."""
-
-    exact: ClassVar[bool] = True
-
-    levels: list[float] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )
-
-    @contextmanager
-    def opened(self) -> Iterator[Write]:
-        """Yield a function that stores the levels."""
-        yield self.levels.append
-
-
-def simulated(outputs: Mapping[str, Output]) -> dict[str, Output]:
-    """Return simulated outputs with the limits and followers of these."""
-    shared = [field.name for field in fields(Output)]
-    return {
-        name: SimulatedOutput(**{key: getattr(output, key) for key in shared})
-        for name, output in outputs.items()
-    }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.engine.replay.rerun import rerun_decisions, words
+from deeplabstream.engine.replay.rerun import commands_text, rerun_decisions
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load
 from tests.golden.make_runs import CHANGED, RUNS, commands_of
@@ -24,7 +24,9 @@ def test_the_decisions_are_those_of_the_record(
     folder = RunFolder(path)
     expected = (path / "commands.txt").read_text("utf-8")
     again = rerun_decisions(load(path / "settings.ini"), folder)
-    decided = [(now.index, words(now.commands)) for _, now in again if now.commands]
+    decided = [
+        (now.index, commands_text(now.commands)) for _, now in again if now.commands
+    ]
     assert "".join(f"{index} {what}\n" for index, what in decided) == expected
     assert commands_of(folder) == expected
     assert expected.count("\n") >= 6

@@ -41,11 +41,9 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
 
 UNCHECKED_INSIDE = frozenset(
     {
-        "deeplabstream/cli.py", "deeplabstream/engine",
+        "deeplabstream/cli.py",
         "deeplabstream/gui",
-        "deeplabstream/startup",
-        "utils", "app.py",
-        "DeepLabStream.py",
+        "utils",
     }
 )  # fmt: skip
 """Folders whose docstrings, comments and identifiers are not checked yet."""

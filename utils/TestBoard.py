@@ -18,9 +18,9 @@ from collections.abc import Sequence
 
 from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.engine.checks.board_watchdogs import boards_of
 from deeplabstream.settings.loading import Settings, load
 from deeplabstream.engine.processes.termination import termination
+from outputs.board.output import boards_of
 from outputs.board.watchdog_check import LED, run_watchdog_test
 
 
@@ -60,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _boards(settings: Settings, pin: int) -> dict[str, int]:
     """Return the ports, and the shortest watchdog of each in ms."""
-    boards = boards_of(settings, pin)
+    boards = boards_of(settings.outputs, settings.inputs, pin)
     for board in boards:
-        if board.taken:
+        if board.pin_user:
             raise DeepLabStreamError(
-                f"pin {pin} is {board.taken}: choose a --pin that may be high "
+                f"pin {pin} is {board.pin_user}: choose a --pin that may be high "
                 "for a moment"
             )
     return {board.port: board.watchdog_ms for board in boards}

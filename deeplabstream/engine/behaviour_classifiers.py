@@ -1,4 +1,4 @@
-"""The classifiers that the settings name, read, and fit for network and triggers."""
+"""Behaviour classifiers of a rig: loading, and checks against network and triggers."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from deeplabstream.core.errors import ModelError, SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files.paths import is_folder
+from deeplabstream.plugins.trigger import BehaviourName
 from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
 from deeplabstream.pose.behaviour.classifier_folder import (
     ClassifierFolder,
@@ -14,13 +15,12 @@ from deeplabstream.pose.behaviour.classifier_folder import (
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
-from experiments.triggers.behaviour import Behaviour, of_animal
 
 
 def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classifier]]:
-    """Return the classifiers that look at each camera.
+    """Return the classifiers of each camera.
 
-    ModelError or SettingsError say what does not fit.
+    SettingsError: a classifier can't be read, or does not fit network or triggers.
     """
     folders, problems = read_classifiers(rig)
     problems += classifier_problems(rig, folders, skeleton)
@@ -31,9 +31,9 @@ def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classi
         camera = rig.camera_of(rig.classifiers[name])
         animal = rig.classifiers[name].animal
         shared = {
-            word: of_animal(animal, word)
-            for word, owners in _owners(rig, folders).items()
-            if len(owners) > 1
+            behaviour: BehaviourName(behaviour, animal).key
+            for behaviour, animals in _animals_of_behaviours(rig, folders).items()
+            if len(animals) > 1
         }
         classifier = open_classifier(folder, animal, shared)
         opened.setdefault(camera, []).append(classifier)
@@ -43,7 +43,7 @@ def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classi
 def read_classifiers(
     rig: Settings,
 ) -> tuple[dict[str, ClassifierFolder], list[str]]:
-    """Return the folders that could be read, and what is wrong with the others."""
+    """Return the folders that could be read, and the problems of the others."""
     folders: dict[str, ClassifierFolder] = {}
     problems = []
     for name, section in rig.classifiers.items():
@@ -55,7 +55,7 @@ def read_classifiers(
 
 
 def _place(rig: Settings, path: Path) -> Path:
-    """Return the folder that is meant: that one, or one of its name under models/."""
+    """Return the folder; if it does not exist, one of its name under models/."""
     places = (path, rig.folder / "models" / path.name, MODELS / path.name)
     return next((place for place in places if is_folder(place)), path)
 
@@ -63,7 +63,7 @@ def _place(rig: Settings, path: Path) -> Path:
 def classifier_problems(
     rig: Settings, folders: dict[str, ClassifierFolder], skeleton: Skeleton | None
 ) -> list[str]:
-    """Return what does not fit, as sentences; `skeleton` is the network's."""
+    """Return the problems of classifiers with rig and network; `skeleton` is the network's."""
     known: dict[tuple[str, str], str] = {}
     problems = []
     for name, folder in folders.items():
@@ -87,38 +87,39 @@ def classifier_problems(
                     "same animal: rename it in one classifier.json, or set another ANIMAL"
                 )
             known[animal, behaviour] = name
-    return [*problems, *_unknown(rig, _owners(rig, folders))]
+    return [*problems, *_unknown(rig, _animals_of_behaviours(rig, folders))]
 
 
-def _owners(
+def _animals_of_behaviours(
     rig: Settings, folders: Mapping[str, ClassifierFolder]
 ) -> dict[str, list[str]]:
     """Return for each behaviour the animals for which a classifier detects it."""
-    owners: dict[str, list[str]] = {}
+    animals: dict[str, list[str]] = {}
     for name, folder in folders.items():
         for behaviour in folder.behaviours:
-            owners.setdefault(behaviour, []).append(rig.classifiers[name].animal)
-    return owners
+            animals.setdefault(behaviour, []).append(rig.classifiers[name].animal)
+    return animals
 
 
-def _unknown(rig: Settings, owners: Mapping[str, list[str]]) -> Iterator[str]:
+def _unknown(rig: Settings, animals_of: Mapping[str, list[str]]) -> Iterator[str]:
     """Yield a message for each trigger whose behaviour no classifier detects."""
     for name, trigger in rig.new_triggers().items():
-        if not isinstance(trigger, Behaviour):
+        if trigger.named_behaviour is None:
             continue
-        animals = owners.get(trigger.behaviour)
+        behaviour, animal = trigger.named_behaviour
+        animals = animals_of.get(behaviour)
         if animals is None:
             yield (
-                f"[Trigger {name}] BEHAVIOUR = {trigger.behaviour}: no [Classifier NAME] "
-                f"detects it{guess(trigger.behaviour, list(owners))}"
+                f"[Trigger {name}] BEHAVIOUR = {behaviour}: no [Classifier NAME] "
+                f"detects it{guess(behaviour, list(animals_of))}"
             )
-        elif not trigger.animal and len(animals) > 1:
+        elif not animal and len(animals) > 1:
             yield (
-                f"[Trigger {name}] BEHAVIOUR = {trigger.behaviour}: classifiers of "
+                f"[Trigger {name}] BEHAVIOUR = {behaviour}: classifiers of "
                 f"{', '.join(animals)} detect it; set ANIMAL"
             )
-        elif trigger.animal and trigger.animal not in animals:
+        elif animal and animal not in animals:
             yield (
-                f"[Trigger {name}] ANIMAL = {trigger.animal}: the classifier of "
-                f"{trigger.behaviour!r} evaluates {', '.join(animals)}"
+                f"[Trigger {name}] ANIMAL = {animal}: the classifier of "
+                f"{behaviour!r} evaluates {', '.join(animals)}"
             )

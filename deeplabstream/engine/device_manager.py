@@ -1,6 +1,6 @@
-"""The rig's outputs and inputs, as the engine holds them: all are open, or none is.
+"""Device manager: opens the outputs and inputs of a rig together, and closes them together.
 
-The inputs of a rig while they are open: their levels, how often they became active.
+If one device can't be opened, none stays open.
 """
 
 import threading
@@ -21,11 +21,11 @@ from deeplabstream.plugins.input import (
     InputPulse,
     PulseInput,
 )
-from deeplabstream.plugins.output import Output
+from deeplabstream.plugins.output import Output, SelfTestResult
 
 
 class Inputs:
-    """What is known of them at present; devices tell by threads of their own."""
+    """Present levels and counts of the open inputs; devices report in their own threads."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Inputs:
         self._known = unknown_levels(names)
 
     def now(self) -> dict[str, float]:
-        """Return levels and counts as they are now."""
+        """Return the present levels and counts."""
         with self._lock:
             return dict(self._known)
 
-    def hear(self, name: str, news: InputChange) -> None:
-        """Take note of what a device tells of an input."""
+    def receive(self, name: str, news: InputChange) -> None:
+        """Store and record a change of an input."""
         if isinstance(news, InputBroken):
             with self._lock:
                 self._known |= {name: nan, f"{name}.count": nan}
@@ -77,7 +77,7 @@ def open_inputs(
     clock: Clock,
     write: Callable[[Sensed | Pulsed | Note], object],
 ) -> Iterator[Inputs]:
-    """Open all inputs but generators; what they tell is written, and known to `now`."""
+    """Open all inputs except generators; their changes are recorded and kept in `Inputs`."""
     known = Inputs(inputs, clock, write)
     with ExitStack() as stack:
         for name, device in inputs.items():
@@ -87,17 +87,25 @@ def open_inputs(
 
 
 def _generates(device: Input) -> bool:
-    """Return whether an input makes pulses, which begin when the cameras are open."""
+    """Return whether an input generates pulses; it is opened after the cameras."""
     return isinstance(device, PulseInput) and device.generates
 
 
 def _open_input(stack: ExitStack, name: str, device: Input, known: Inputs) -> None:
     with error_context(f"Input {name}"):
-        stack.enter_context(device.opened(lambda news: known.hear(name, news)))
+        stack.enter_context(device.opened(lambda news: known.receive(name, news)))
+
+
+def run_self_tests(
+    outputs: Mapping[str, Output], inputs: Mapping[str, Input]
+) -> Iterator[SelfTestResult]:
+    """Run the self-test of each class of outputs; no device may be open meanwhile."""
+    for kind in dict.fromkeys(type(output) for output in outputs.values()):
+        yield from kind.self_test(outputs, inputs)
 
 
 class DeviceManager:
-    """Opens them, and again after one was lost."""
+    """Opens outputs and inputs, and opens them again after one was lost."""
 
     def __init__(
         self,
@@ -114,10 +122,10 @@ class DeviceManager:
         self._write = write
         self._report_problem = report_problem
         self._resources = resources
-        """When this is left, all is closed."""
+        """Closing it closes all devices."""
         self._open = ExitStack()
         self.bank: OutputBank | None = None
-        """None: nothing is open."""
+        """None: no device is open."""
         self._sensed: Inputs | None = None
         self._left_on = False
         self._cameras_open = False
@@ -125,7 +133,7 @@ class DeviceManager:
 
     @property
     def whole(self) -> bool:
-        """Whether all are open, and none was lost; generators only once cameras are open."""
+        """Whether all devices are open; generators count once the cameras are open."""
         generating = self._generating or not self._cameras_open
         return self.bank is not None and not self.bank.fault and generating
 
@@ -140,7 +148,7 @@ class DeviceManager:
         return unknown_levels(self._inputs) if sensed is None else sensed.now()
 
     def open(self) -> str:
-        """Open all; what was open and has lost an output is closed before.
+        """Open all devices; those that are still open are closed first.
 
         Return why one could not be opened; then none is open. Empty: all are open.
         """
@@ -191,7 +199,7 @@ class DeviceManager:
             bank.switch_off_and_latch(why, self._clock.now_ns(), cause)
 
     def test(self, name: str) -> None:
-        """Pulse an output for a moment."""
+        """Switch an output on for `PULSE_S`."""
         if self.bank is None:
             return
         seconds = min(PULSE_S, self._outputs[name].max_on_s)

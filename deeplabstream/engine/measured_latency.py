@@ -1,4 +1,4 @@
-"""Measured latency: the newest latency tests of a rig, what runs say of them, their validity."""
+"""Measured latency: the newest latency tests of a rig, their validity and record in a run."""
 
 import hashlib
 import json
@@ -62,26 +62,28 @@ def settings_hash(sections: Sections) -> str:
 
 def changes(before: Mapping[str, Any], now: Sections) -> list[str]:
     """Return what differs: `[Camera top] RATE = 30.0 (was 60.0)`."""
-    told = []
+    differences = []
     for section in dict.fromkeys([*before, *now]):
         was, is_now = before.get(section), now.get(section)
         if was is None or is_now is None:
-            told.append(f"{section} was {'added' if was is None else 'removed'}")
+            differences.append(f"{section} was {'added' if was is None else 'removed'}")
             continue
         for key in dict.fromkeys([*was, *is_now]):
             if was.get(key) != is_now.get(key):
-                told.append(f"{section} {key} = {is_now.get(key)} (was {was.get(key)})")
-    return told
+                differences.append(
+                    f"{section} {key} = {is_now.get(key)} (was {was.get(key)})"
+                )
+    return differences
 
 
-# --- what a run says
+# --- entries of run.json
 
 
 def timing_facts(settings: Settings, network_sha256: str) -> list[dict[str, Any]]:
-    """Return what `run.json` says: the newest result for each output, and its validity.
+    """Return the entries of `run.json`: the newest result for each output, with its validity.
 
-    The newest result without an output is one of its own. Results that can't be read are
-    left out. `network_sha256`: of the deciding camera's network that runs.
+    The newest result without an output is an entry too. Results that can't be read are
+    left out. `network_sha256` is that of the deciding camera's network.
     """
     newest: dict[str, dict[str, Any]] = {}
     for path in sorted((settings.folder / FOLDER).glob("*.json")):
@@ -101,7 +103,9 @@ def _facts(
             return None
         now = timing_settings(settings, output)
         facts["changed"] = _differences(found, now, settings, network_sha256)
-        json.dumps(facts, ensure_ascii=False).encode()  # as run.json will hold it
+        json.dumps(
+            facts, ensure_ascii=False
+        ).encode()  # run.json must be able to hold it
         return facts
     except _DAMAGED:
         return None
@@ -110,7 +114,7 @@ def _facts(
 def _differences(
     found: Any, now: Sections, settings: Settings, network_sha256: str
 ) -> list[str]:
-    """Return what was changed since a test, and what of the rig did not run in it."""
+    """Return what was changed since a test, and parts of the rig that did not run in it."""
     differ = changes(found["settings"], now)
     if found["network_sha256"] != network_sha256:
         differ.append("the network's file was changed")
@@ -130,9 +134,10 @@ def _differences(
 def differences_of_run(
     test: Path, settings: Settings, network_sha256: str
 ) -> list[str]:
-    """Return what `timing_facts` says of a test, for the settings in a run folder.
+    """Return the differences that `timing_facts` finds, for the settings in a run folder.
 
-    Relative paths began elsewhere then, and this program may have more keys.
+    In the test, relative paths were relative to the rig folder; and the version that wrote
+    the test may have had fewer keys. Neither is a difference.
     """
     try:
         _, found = _read(test)
@@ -162,7 +167,7 @@ def _is_moved(was: object, is_now: object, folder: Path) -> bool:
 
 
 def measured_facts(path: Path) -> dict[str, Any]:
-    """Return what `run.json` says of a result, without its validity; empty: it is damaged."""
+    """Return the entry of `run.json` for a result, without its validity; empty: damaged."""
     try:
         return _read(path)[0]
     except _DAMAGED:
@@ -170,7 +175,7 @@ def measured_facts(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Any]:
-    """Return what `run.json` says of a result, and its content; `_DAMAGED`: it is damaged."""
+    """Return the entry of `run.json` for a result, and its content; `_DAMAGED`: damaged."""
     content = path.read_bytes()
     found = json.loads(content)
     facts = {
@@ -192,7 +197,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 def timing_sentence(facts: Mapping[str, Any]) -> str:
-    """Return what an entry of `timing` says, as a sentence."""
+    """Return an entry of `timing` as a sentence."""
     if facts["output"]:
         what = (
             f"the delay from [Camera {facts['camera']}] to [Output {facts['output']}]"

@@ -22,7 +22,7 @@ from typing import Any
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.replay.rerun import rerun_decisions, words
+from deeplabstream.engine.replay.rerun import commands_text, rerun_decisions
 from deeplabstream.files.paths import ROOT
 from deeplabstream.files.rig_folder import MANIFEST
 from deeplabstream.recording.cell_formats import flags_text
@@ -91,7 +91,7 @@ def _cells(step: Step) -> tuple[object, ...]:
     triggers = (f"{name} {answers[state]}" for name, state in step.triggers.items())
     return (
         step.camera, step.index, "; ".join(triggers), step.status, int(step.lost),
-        int(step.too_old), flags_text(step.flags), words(step.commands),
+        int(step.too_old), flags_text(step.flags), commands_text(step.commands),
     )  # fmt: skip
 
 

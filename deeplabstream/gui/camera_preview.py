@@ -10,7 +10,7 @@ from PyQt5.QtCore import QThread, pyqtSignal
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.plugins.camera import Camera, Device
-from deeplabstream.plugins.discovery import discover
+from deeplabstream.plugins.discovery import discover, plugin_package
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.new_rig import CAMERA, RigChoices
 
@@ -102,6 +102,5 @@ def camera_of(words: Mapping[str, str]) -> Camera:
 
 def camera_kinds() -> Mapping[str, type[Camera]]:
     """Return the kinds of cameras by their KIND."""
-    import cameras
-
-    return discover(cameras, Camera).classes  # type: ignore[type-abstract]
+    package = plugin_package("cameras")
+    return discover(package, Camera).classes  # type: ignore[type-abstract]

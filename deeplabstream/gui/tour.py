@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from PyQt5.QtCore import QObject, QSettings
 from PyQt5.QtWidgets import QAbstractButton, QMessageBox
 
-from cameras.simulated import SimulatedCamera
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.settings.sections import Settings
-from outputs.simulated_output import SimulatedOutput
+from deeplabstream.simulation.arena import ArenaCamera
+from deeplabstream.simulation.virtual_output import VirtualOutput
 
 if TYPE_CHECKING:
     from deeplabstream.gui.main_window import MainWindow
@@ -214,8 +214,8 @@ class Tour(QObject):
 def is_simulated(settings: Settings) -> bool:
     """Return whether nothing of a rig is a device: cameras and outputs are on paper."""
     return all(
-        isinstance(camera, SimulatedCamera) for camera in settings.cameras.values()
-    ) and all(isinstance(each, SimulatedOutput) for each in settings.outputs.values())
+        isinstance(camera, ArenaCamera) for camera in settings.cameras.values()
+    ) and all(isinstance(output, VirtualOutput) for output in settings.outputs.values())
 
 
 _WIDTH = 340

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from deeplabstream.startup.progress import in_words
+from deeplabstream.startup.progress import format_duration
 
 Points: TypeAlias = Sequence[Sequence[float] | None]
 """x, y of each body part; None: not found."""
@@ -65,7 +65,7 @@ class TrainingProgress:
         if self.networks > 1:
             done = f"network {self.network + 1} of {self.networks}, {done}"
         left_s = self._left_s
-        return done if left_s is None else f"{done}, {in_words(left_s)} left"
+        return done if left_s is None else f"{done}, {format_duration(left_s)} left"
 
     @property
     def _left_s(self) -> float | None:

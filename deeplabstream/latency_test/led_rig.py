@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError, SettingsError
-from deeplabstream.engine.checks.board_watchdogs import BoardLine, user_of
+from deeplabstream.plugins.input import BoardPinAddress, Input
+from deeplabstream.plugins.output import Output, section_using
 from deeplabstream.pose.led_detector import Led
 from deeplabstream.settings.ini_editing import add_section, remove_section, set_value
 from deeplabstream.settings.ini_reading import read_sections
@@ -126,7 +127,8 @@ def wiring_of(settings: Settings, requested: Wiring | None = None) -> Wiring:
                 f"{options[pin]} and {option} are both pin {pin}: use two pins"
             )
         options[pin] = option
-        if used := user_of(settings, wiring.port, pin):
+        address = BoardPinAddress(wiring.port, pin)
+        if used := section_using(address, settings.outputs, settings.inputs):
             raise DeviceError(
                 f"pin {pin} of the board at {wiring.port} is that of {used}: choose another "
                 f"pin with {option}"
@@ -160,14 +162,14 @@ def _only_output(settings: Settings) -> str:
 
 
 def _only_port(settings: Settings, output: str) -> str:
-    lines = [
+    devices: list[Output | Input] = [
         *([settings.outputs[output]] if output else []),
         *settings.outputs.values(),
         *settings.inputs.values(),
     ]
-    for line in lines:
-        if isinstance(line, BoardLine):
-            return line.port
+    for device in devices:
+        if device.board_pin is not None:
+            return device.board_pin.port
     raise DeviceError(
         "the settings name no board with our firmware (docs/board.md): give its serial "
         "port with --port"

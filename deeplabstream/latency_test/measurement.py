@@ -53,6 +53,7 @@ from deeplabstream.pose.led_detector import (
     grey,
 )
 from deeplabstream.settings.sections import Settings
+from deeplabstream.simulation.arena import ArenaCamera
 
 LEAST_FLASHES = 200
 EVERY_S = 0.6
@@ -498,10 +499,8 @@ def _remarks(
         )
     plugin = rig.cameras[camera]
     key = _exposure_key(rig)
-    if (
-        getattr(plugin, key.lower(), 0) is None
-        and type(plugin).__name__ != "SimulatedCamera"
-    ):
+    automatic = getattr(plugin, key.lower(), 0) is None
+    if automatic and not isinstance(plugin, ArenaCamera):
         yield (
             f"[Camera {camera}] {key} is not set: if the camera chooses the exposure by "
             "itself, the delay changes with the light"

@@ -12,8 +12,8 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Sensed
 from deeplabstream.latency_test.led_rig import PATCH, Wiring
-from deeplabstream.plugins.output import AcknowledgingWrite, DeviceReport
-from outputs.screen.output import Screen
+from deeplabstream.plugins.discovery import discover, plugin_package
+from deeplabstream.plugins.output import AcknowledgingWrite, DeviceReport, Output
 
 SIDE = 400
 """Side of a patch that does not cover the monitor, px."""
@@ -94,7 +94,8 @@ def screen_patch(wiring: Wiring) -> Iterator[ScreenPatch | None]:
         "full_screen": wiring.full_screen,
         "size": (SIDE, SIDE),
     }
-    window = Screen(**options)
+    kinds = discover(plugin_package("outputs"), Output)  # type: ignore[type-abstract]
+    window = kinds.classes["Screen"](**options)
     with ExitStack() as stack:
         try:
             write = stack.enter_context(window.opened())

@@ -27,6 +27,14 @@ class DiscoveredPlugins(Generic[T]):
     """Files and classes of a rig folder that have the name of another one."""
 
 
+def plugin_package(name: str) -> ModuleType:
+    """Return the package of plug-ins `cameras`, `outputs` or `experiments`.
+
+    Imported by name: the library depends on the contracts of plug-ins, not on their files.
+    """
+    return importlib.import_module(name)
+
+
 def discover(package: ModuleType, contract: type[T]) -> DiscoveredPlugins[T]:
     """Import every file of a folder and return its concrete subclasses of `contract`.
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -51,9 +51,22 @@ InputListener: TypeAlias = Callable[[InputChange], object]
 """Called with each change in order, from any thread. After `InputBroken` the level is unknown."""
 
 
+class BoardPinAddress(NamedTuple):
+    """A pin of a board with our firmware, which the sections of several devices share."""
+
+    port: str
+    """Serial port of the board."""
+    pin: int
+
+
 @settings(frozen=True, kw_only=True)
 class Input(ABC):
     """A digital input of the rig, such as a lick sensor, a lever or a beam."""
+
+    @property
+    def board_pin(self) -> BoardPinAddress | None:
+        """The pin of a board with our firmware that it uses; None: it uses none."""
+        return None
 
     @abstractmethod
     def opened(self, listener: InputListener) -> AbstractContextManager[None]:

@@ -1,7 +1,7 @@
 """Output contract: settings, and a context manager that yields a function to set the level."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import OutputName
+from deeplabstream.plugins.input import BoardPinAddress, Input
 
 Write: TypeAlias = Callable[[float], object]
 """Set the level, from 0 (off) to 1 (all the way on). Returns within a millisecond."""
@@ -69,6 +70,16 @@ class AutonomousWrite(Protocol):
         """Raise a failure since the last call, as `AcknowledgingWrite` does."""
 
 
+@dataclass(frozen=True, slots=True)
+class SelfTestResult:
+    """Result of the self-test of a device."""
+
+    text: str
+    """A sentence for the record and the pre-flight checks."""
+    passed: bool | None
+    """None: it was not tested. False: the experiment can't start."""
+
+
 @settings(frozen=True, kw_only=True)
 class Output(ABC):
     """An output of the rig: its fields are its settings; `with` opens it."""
@@ -110,6 +121,23 @@ class Output(ABC):
         title="Duration of that pulse (s)",
     )
 
+    @property
+    def board_pin(self) -> BoardPinAddress | None:
+        """The pin of a board with our firmware that it uses; None: it uses none."""
+        return None
+
+    @classmethod
+    def self_test(
+        cls, outputs: Mapping[str, "Output"], inputs: Mapping[str, Input]
+    ) -> Iterator[SelfTestResult]:
+        """Test the devices of this class, before any output or input is opened.
+
+        Called once for each class at Start Stream, with all outputs and inputs of the rig
+        by name: a test must not switch a pin that another section uses. By default nothing
+        is tested.
+        """
+        return iter(())
+
     @abstractmethod
     def opened(self) -> AbstractContextManager[Write]:
         """Open the device, switched off; leaving the `with` closes it.
@@ -117,3 +145,17 @@ class Output(ABC):
         Imports the vendor's package here, not at the top of the file. The bank writes 0
         after opening and before closing; a driver need not.
         """
+
+
+def section_using(
+    address: BoardPinAddress, outputs: Mapping[str, Output], inputs: Mapping[str, Input]
+) -> str:
+    """Return the section that uses a pin of a board; empty: none does."""
+    sections: dict[str, Output | Input] = {
+        **{f"[Output {name}]": output for name, output in outputs.items()},
+        **{f"[Input {name}]": device for name, device in inputs.items()},
+    }
+    for section, device in sections.items():
+        if device.board_pin == address:
+            return section
+    return ""

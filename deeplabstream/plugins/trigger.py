@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
@@ -31,6 +31,23 @@ AnimalName = Annotated[str, BeforeValidator(str)]
 Answer: TypeAlias = bool | None
 """None: unknown."""
 MINUTE_S = 60.0
+
+
+class BehaviourName(NamedTuple):
+    """Behaviour of a classifier that a trigger names, and its animal."""
+
+    behaviour: str
+    animal: str = ""
+    """Empty: the only animal for which a classifier detects it."""
+
+    @property
+    def key(self) -> str:
+        """Its key in `TriggerContext.behaviours`, if classifiers of several animals detect it.
+
+        >>> BehaviourName("rearing", "left").key
+        'left_rearing'
+        """
+        return f"{self.animal}_{self.behaviour}" if self.animal else self.behaviour
 
 
 class Debouncer:
@@ -220,6 +237,11 @@ class Trigger(DebounceSettings, ABC):
     def named_animals(self) -> Mapping[str, tuple[str, ...]]:
         """The animals that its settings name, by key."""
         return {}
+
+    @property
+    def named_behaviour(self) -> BehaviourName | None:
+        """The behaviour that its settings name; None: it evaluates none."""
+        return None
 
     @property
     def measured_regions(self) -> Mapping[str, TriggerName]:

@@ -6,14 +6,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import cameras
-import experiments
-import outputs
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.files.rig_folder import use_for_settings
 from deeplabstream.plugins.camera import Camera
-from deeplabstream.plugins.discovery import DiscoveredPlugins, discover
+from deeplabstream.plugins.discovery import DiscoveredPlugins, discover, plugin_package
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
@@ -62,12 +59,12 @@ FIXED: dict[str, type] = {
 NAMED: dict[str, type] = {"Tracking": Tracking, "Classifier": Classification}
 """The sections that have a NAME (of a camera: Tracking), and no KIND."""
 FAMILIES: dict[str, tuple[Any, type]] = {
-    "Camera": (cameras, Camera),
-    "Output": (outputs, Output),
-    "Input": (outputs, Input),
-    "Remote": (outputs, Remote),
-    "Trigger": (experiments, Trigger),
-    "Experiment": (experiments, Experiment),
+    "Camera": (plugin_package("cameras"), Camera),
+    "Output": (plugin_package("outputs"), Output),
+    "Input": (plugin_package("outputs"), Input),
+    "Remote": (plugin_package("outputs"), Remote),
+    "Trigger": (plugin_package("experiments"), Trigger),
+    "Experiment": (plugin_package("experiments"), Experiment),
 }
 """The sections that have a NAME, and where their KIND is looked for."""
 

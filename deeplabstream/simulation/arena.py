@@ -1,6 +1,7 @@
 """Simulated arena: floor, walls, a shelter, and mice that walk in it."""
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,28 @@ _WALL = 20  # px of the world
 _ROOF = (176, 96)
 _BACKGROUNDS = 4  # with different noise
 _SEEDS_APART = 1000  # of the walks of two animals
+
+
+@dataclass(frozen=True)
+class ArenaView:
+    """View of a camera above the simulated arena."""
+
+    shape: tuple[int, ...] = (480, 640, 3)
+    """(height, width) or (height, width, 3)."""
+    rate: float = 30.0
+    """Frames per second."""
+    seed: int = 0
+    """Seed of the animals' walk."""
+    shelter: bool = True
+
+
+@runtime_checkable
+class ArenaCamera(Protocol):
+    """A camera plug-in whose frames show the simulated arena."""
+
+    @property
+    def view(self) -> ArenaView:
+        """What it shows of the arena."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,14 +26,16 @@ Main = TypeVar("Main", bound="Callable[..., int]")
 def prepare() -> None:
     """Prepare the process; called before a program imports anything else.
 
-    Missing packages are then reported in a sentence. Characters that the console lacks, and
-    a closed console, are no error. Telemetry of libraries is off. A Python that is too old
-    ends here.
+    Afterwards a missing package is reported in a sentence, telemetry of libraries is off,
+    and neither a character that the console can't show nor a closed console is an error.
+    With a Python that is too old the program ends here.
     """
     if sys.version_info < OLDEST:
-        asked, present = (".".join(map(str, v[:2])) for v in (OLDEST, sys.version_info))
+        needed, present = (
+            ".".join(map(str, v[:2])) for v in (OLDEST, sys.version_info)
+        )
         raise SystemExit(
-            f"DeepLabStream needs Python {asked} or newer, not {present}{_where_it_is()}"
+            f"DeepLabStream needs Python {needed} or newer, not {present}{_where_it_is()}"
         )
     from deeplabstream.startup.telemetry import turn_off_telemetry
 
@@ -45,10 +47,11 @@ def prepare() -> None:
 
 
 def ending(stopped: str = "stopped") -> Callable[[Main], Main]:
-    """Return what makes a program's `main` end with a sentence and an exit code.
+    """Return a decorator for `main` of a program: errors become messages and exit codes.
 
-    What the user can mend is written to the error stream, the code is 2; after Ctrl-C the
-    sentence is `stopped`, the code 130. Mistakes of ours stay tracebacks.
+    An error that the user can correct is written to the error stream, with exit code 2.
+    After Ctrl-C the message is `stopped` and the code 130. Other exceptions are errors of
+    the program, and stay tracebacks.
     """
 
     def around(main: Main) -> Main:
@@ -81,7 +84,7 @@ def _print_error(text: str) -> None:
 def _report_exception(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Name what can't be imported; show all that is no user's affair as Python does."""
+    """Report a missing package or system library in a sentence; other errors as Python does."""
     name = (getattr(error, "name", None) or "").partition(".")[0]
     library, lacking, _ = str(error).partition(": cannot open shared object file")
     if isinstance(error, ModuleNotFoundError) and name and not (ROOT / name).is_dir():
@@ -94,23 +97,23 @@ def _report_exception(
         _print_error(
             f"The system library {library} is missing; see README.md for what to install"
         )
-    elif isinstance(error, KeyboardInterrupt):  # while it was still loading
+    elif isinstance(error, KeyboardInterrupt):  # during the imports
         _print_error("stopped")
     else:
         sys.__excepthook__(kind, error, trace)
 
 
 def _where_it_is() -> str:
-    """Return the sentence about our own environment, which has what is needed."""
+    """Return a sentence that names the program's own environment, with all packages."""
     windows = sys.platform == "win32"
     folder = ROOT / ".venv"
     python = folder / ("Scripts/python.exe" if windows else "bin/python")
     if Path(sys.prefix).resolve() == folder:
         update = "py -3 utils\\Launch.py update" if windows else "make update"
-        whole = f"{update} --all" if windows else f"{update} ARGS=--all"
+        update_all = f"{update} --all" if windows else f"{update} ARGS=--all"
         return (
             f"\nAll of requirements.txt is installed by `{update}` in {ROOT}, the optional "
-            f"packages of requirements-dev.txt too by `{whole}`"
+            f"packages of requirements-dev.txt too by `{update_all}`"
         )
     current = f"\nThis Python is {sys.executable}. "
     if python.exists():

@@ -11,21 +11,21 @@ from deeplabstream.core.clock import Clock, SystemClock
 
 T = TypeVar("T")
 VARIABLE = "DEEPLABSTREAM_PROGRESS"
-"""The window sets this environment variable for the programs that it starts."""
+"""Environment variable that the window sets for the programs that it starts."""
 MARK = "\x02progress "
-"""Start of a line of progress: what is done, of how many (0: not known), of what."""
+"""Start of a line of progress: number done, total (0: not known), description."""
 OVERALL = "\x02overall "
-"""Start of a line of overall progress: the share of all work that is done."""
+"""Start of a line of overall progress: completed share of all work."""
 _EVERY_NS = 200_000_000
-_SOON_S = 1.0
-"""Seconds after which the remaining time is known."""
+_ESTIMATE_AFTER_S = 1.0
+"""Time after which the remaining time is estimated."""
 
 
 class Bar(Protocol):
-    """What is done of a piece of work."""
+    """Progress display of one task."""
 
     def show(self, done: int, total: int = 0) -> object:
-        """Show that `done` of `total` are done; 0: as many as was said at the start."""
+        """Show that `done` of `total` are done; total 0: that of the start."""
 
 
 @contextmanager
@@ -47,14 +47,14 @@ def progress_bar(what: str, total: int = 0, unit: str = "frames") -> Iterator[Ba
 
 
 def window_progress(what: str, total: int) -> Bar | None:
-    """Return what reports progress to the window; None: no window started the program."""
+    """Return a bar that reports to the window; None: no window started the program."""
     return _Lines(what, total) if os.environ.get(VARIABLE) else None
 
 
 def progress(
     items: Iterable[T], what: str, total: int = 0, unit: str = "frames"
 ) -> Iterator[T]:
-    """Yield the items, and show how many were taken."""
+    """Yield the items, and show how many were yielded."""
     with progress_bar(what, total, unit) as bar:
         for done, item in enumerate(items, start=1):
             yield item
@@ -62,9 +62,9 @@ def progress(
 
 
 class Overall:
-    """Progress of several pieces of work together, such as the videos of a folder.
+    """Overall progress of several tasks, such as the videos of a folder.
 
-    `sizes` of the pieces, in any unit, are proportional to their time.
+    `sizes` are proportional to the time that the tasks take, in any unit.
     """
 
     def __init__(self, sizes: Sequence[float], clock: Clock | None = None) -> None:
@@ -75,19 +75,19 @@ class Overall:
 
     @contextmanager
     def bar(self, number: int, what: str) -> Iterator[Bar]:
-        """Show the progress of the block, which is a piece, counted from 0, and of all."""
+        """Show the progress of the block, task `number` from 0, and of all tasks."""
         with progress_bar(what) as bar:
-            yield _Piece(self, bar, number)
+            yield _Task(self, bar, number)
 
     def show(self, bar: Bar, number: int, done: int, total: int) -> None:
-        """Show that `done` of `total` of a piece are done."""
+        """Show that `done` of `total` of a task are done."""
         first, last = self._ends[number : number + 2]
         if len(self._ends) > 2 and total and self._ends[-1]:
             share = (first + (last - first) * done / total) / self._ends[-1]
             now_ns = self._clock.now_ns()
             left_s = self.left.after(share, 1.0, now_ns / 1e9)
             if isinstance(bar, _Terminal):
-                bar.add(f"{in_words(left_s)} left for all" if left_s else "")
+                bar.add(f"{format_duration(left_s)} left for all" if left_s else "")
             elif os.environ.get(VARIABLE) and (
                 done == total or now_ns - self._written_ns > _EVERY_NS
             ):
@@ -98,7 +98,7 @@ class Overall:
 
 @dataclass
 class RemainingTime:
-    """Remaining time of a piece of work, from what was done since the first call."""
+    """Estimate of a task's remaining time, from its progress since the first call."""
 
     first: float | None = None
     since_s: float = 0.0
@@ -108,15 +108,15 @@ class RemainingTime:
         if self.first is None or done < self.first:
             self.first, self.since_s = done, now_s
         taken_s = now_s - self.since_s
-        if done <= self.first or done >= total or taken_s <= _SOON_S:
+        if done <= self.first or done >= total or taken_s <= _ESTIMATE_AFTER_S:
             return 0.0
         return taken_s / (done - self.first) * (total - done)
 
 
-def in_words(seconds: float) -> str:
-    """Return a time as a person says it.
+def format_duration(seconds: float) -> str:
+    """Return a duration as readable text.
 
-    >>> in_words(5), in_words(100), in_words(7300)
+    >>> format_duration(5), format_duration(100), format_duration(7300)
     ('5 s', '2 min', '2 h 2 min')
     """
     if seconds < 60:
@@ -127,12 +127,12 @@ def in_words(seconds: float) -> str:
 
 
 def parse_overall(line: str) -> float | None:
-    """Return the share of all work that a line says is done; None: it says nothing of it."""
+    """Return the completed share of all work from a line; None: it has none."""
     return float(line.removeprefix(OVERALL)) if line.startswith(OVERALL) else None
 
 
 def parse_progress(line: str) -> tuple[int, int, str] | None:
-    """Return what a line of progress says: done, total (0: not known), of what.
+    """Return the values of a line of progress: done, total (0: not known), description.
 
     >>> parse_progress(f"{MARK}5 20 mouse.mp4")
     (5, 20, 'mouse.mp4')
@@ -164,7 +164,7 @@ class _Lines:
 
 
 class _Terminal:
-    """Moves a bar of tqdm."""
+    """Bar of tqdm on a terminal."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
@@ -174,17 +174,17 @@ class _Terminal:
         if total and self._bar.total != total:
             self._bar.reset(total)
         if not self._started and total:
-            self._bar.initial = done  # continued: the rate counts from here
+            self._bar.initial = done  # a continued task: the rate counts from here
         self._started = True
         self._bar.update(done - self._bar.n)
 
     def add(self, text: str) -> None:
-        """Show some words behind the bar."""
+        """Show a text after the bar."""
         self._bar.set_postfix_str(text, refresh=False)
 
 
-class _Piece:
-    """Progress of one piece of several."""
+class _Task:
+    """Progress of one of several tasks."""
 
     def __init__(self, overall: Overall, bar: Bar, number: int) -> None:
         self._overall, self._bar, self._number = overall, bar, number

@@ -6,14 +6,15 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import AnimalName, Answer, ContextTrigger, TriggerContext
+from deeplabstream.plugin import (
+    AnimalName,
+    Answer,
+    BehaviourName,
+    ContextTrigger,
+    TriggerContext,
+)
 
 from .hysteresis import Hysteresis
-
-
-def of_animal(animal: str, behaviour: str) -> str:
-    """Return the name of a behaviour that classifiers of several animals detect."""
-    return f"{animal}_{behaviour}" if animal else behaviour
 
 
 @settings(kw_only=True)
@@ -43,12 +44,18 @@ class Behaviour(Hysteresis, ContextTrigger):
         """The animals that its settings name, by key."""
         return {"ANIMAL": (self.animal,)} if self.animal else {}
 
+    @property
+    def named_behaviour(self) -> BehaviourName:
+        """The behaviour that it evaluates."""
+        return BehaviourName(self.behaviour, self.animal)
+
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
         """Return whether the behaviour is probable enough."""
-        name = of_animal(self.animal, self.behaviour)
-        share = context.behaviours.get(name, context.behaviours.get(self.behaviour))
-        if share is None or share != share:
+        probability = context.behaviours.get(
+            self.named_behaviour.key, context.behaviours.get(self.behaviour)
+        )
+        if probability is None or probability != probability:
             self.reset()
             return None
-        over = share - self.threshold
+        over = probability - self.threshold
         return self.update(over if self.when == "above" else -over)

@@ -3,12 +3,15 @@
 import secrets
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from deeplabstream.plugin import DeviceError
 
+from ..serial_line import shared_port
+from ..shared_devices import shared
 from .connection import BoardConnection
 from .protocol import (
+    BAUDRATE,
     FLASH_FIRMWARE,
     PULSE_FIRMWARE,
     SYNC_FIRMWARE,
@@ -183,3 +186,16 @@ class BoardLink(BoardConnection):
         """Return why the board switched off, and which of its outputs are high."""
         self.request(MessageType.GET_STATE, b"")
         return Cause(self.last_state[1]), self.last_state[2]
+
+
+def link_to(port: str) -> AbstractContextManager[BoardLink]:
+    """Open a board, or share it if it is open; its last user closes it."""
+
+    @contextmanager
+    def opening() -> Iterator[BoardLink]:
+        with shared_port(port, BAUDRATE, "DeepLabStreamBoard", BoardLink) as link:
+            link.handshake()
+            with link.listening():
+                yield link
+
+    return shared(f"the board at {port}", "BoardLink", opening)

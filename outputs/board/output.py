@@ -2,8 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import (
+    BoardPinAddress,
     DeviceError,
     DeviceReport,
     Input,
@@ -18,14 +19,15 @@ from deeplabstream.plugin import (
     InputLevel,
     InputListener,
     Output,
+    SelfTestResult,
     Write,
+    section_using,
 )
 
-from ..serial_line import shared_port
-from ..shared_devices import shared
-from .link import BoardLink
-from .protocol import BAUDRATE, LONGEST_ON_S, Mode, Pattern
+from .link import BoardLink, link_to
+from .protocol import LONGEST_ON_S, Mode, Pattern
 from .status_messages import News, PinChange
+from .watchdog_check import TestedBoard, watchdog_result
 
 HEARTBEAT_EVERY_NS = 20_000_000
 """Minimum time between heartbeats."""
@@ -68,6 +70,19 @@ class BoardPin(Output):
                 f"MAX_ON_S: must be {LONGEST_ON_S - 1:g} or less with a board"
             )
 
+    @property
+    def board_pin(self) -> BoardPinAddress:
+        """The pin that it uses."""
+        return BoardPinAddress(self.port, self.pin)
+
+    @classmethod
+    def self_test(
+        cls, outputs: Mapping[str, Output], inputs: Mapping[str, Input]
+    ) -> Iterator[SelfTestResult]:
+        """Test the watchdog of each board."""
+        for board in boards_of(outputs, inputs):
+            yield watchdog_result(board)
+
     @contextmanager
     def opened(self) -> Iterator[Write]:
         """Open the board; takes up to 2 s if that restarts it."""
@@ -77,6 +92,24 @@ class BoardPin(Output):
             limit_s = self.max_on_s + GRACE_S
             with link.pin(self.pin, mode, limit_s, write.receive, self.watchdog_ms):
                 yield write
+
+
+def boards_of(
+    outputs: Mapping[str, Output], inputs: Mapping[str, Input], pin: int | None = None
+) -> list[TestedBoard]:
+    """Return the boards with outputs; `pin` is tested instead of their PROOF_PIN."""
+    pins = [output for output in outputs.values() if isinstance(output, BoardPin)]
+    boards = []
+    for port in dict.fromkeys(output.port for output in pins):
+        on_board = [output for output in pins if output.port == port]
+        proof_pins = {output.proof_pin for output in on_board} if pin is None else {pin}
+
+        # PROOF_PIN = 0 of one section forbids the test: no pin of its board may go high
+        tested = 0 if 0 in proof_pins else min(proof_pins)
+        shortest = min(output.watchdog_ms for output in on_board)
+        user = section_using(BoardPinAddress(port, tested), outputs, inputs)
+        boards.append(TestedBoard(port, tested, shortest, user))
+    return boards
 
 
 @dataclass
@@ -125,6 +158,11 @@ class BoardInput(Input):
         description="shortest level that counts, in milliseconds; its start is recorded",
     )
 
+    @property
+    def board_pin(self) -> BoardPinAddress:
+        """The pin that it uses."""
+        return BoardPinAddress(self.port, self.pin)
+
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:
         """Open the board, or join its outputs."""
@@ -172,6 +210,11 @@ class BoardSync(Input):
         if self.every_s < (least := _LEAST_S[self.pattern]):
             raise ValueError(f"EVERY_S: must be {least:g} or more with this PATTERN")
 
+    @property
+    def board_pin(self) -> BoardPinAddress:
+        """The pin that it uses."""
+        return BoardPinAddress(self.port, self.pin)
+
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:
         """Open the board, or join its outputs; start the signal."""
@@ -194,16 +237,3 @@ class BoardSync(Input):
 
 _PATTERNS = {"barcodes": "BARCODES", "random": "RANDOM_PULSES", "flashes": "FLASHES"}
 _LEAST_S = {"barcodes": 2.1, "random": 2.1, "flashes": 0.1}
-
-
-def link_to(port: str) -> AbstractContextManager[BoardLink]:
-    """Open a board, or share it if it is open; its last user closes it."""
-
-    @contextmanager
-    def opening() -> Iterator[BoardLink]:
-        with shared_port(port, BAUDRATE, "DeepLabStreamBoard", BoardLink) as link:
-            link.handshake()
-            with link.listening():
-                yield link
-
-    return shared(f"the board at {port}", "BoardLink", opening)

@@ -7,9 +7,15 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import InputBroken, InputListener, InputPulse, PulseInput
+from deeplabstream.plugin import (
+    BoardPinAddress,
+    InputBroken,
+    InputListener,
+    InputPulse,
+    PulseInput,
+)
 
-from .output import link_to
+from .link import link_to
 from .protocol import PulseSide
 from .status_messages import News, PinPulse
 
@@ -37,6 +43,11 @@ class BoardPulses(PulseInput):
         le=60,
         description="edges that follow a pulse within this time are ignored",
     )
+
+    @property
+    def board_pin(self) -> BoardPinAddress:
+        """The pin that it uses."""
+        return BoardPinAddress(self.port, self.pin)
 
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:
@@ -84,6 +95,11 @@ class BoardTrigger(PulseInput):
     @property
     def _dither_s(self) -> float:
         return min(0.065, self.dither / 100 / self.rate)
+
+    @property
+    def board_pin(self) -> BoardPinAddress:
+        """The pin that it uses."""
+        return BoardPinAddress(self.port, self.pin)
 
     @contextmanager
     def opened(self, listener: InputListener) -> Iterator[None]:

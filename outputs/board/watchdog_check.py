@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deeplabstream.plugin import DeviceError, DeviceReport
+from deeplabstream.plugin import DeviceError, DeviceReport, SelfTestResult
 
-from .output import link_to
+from .link import link_to
 from .protocol import Cause, Mode
 from .status_messages import News
 
@@ -21,6 +21,21 @@ _LOOK_S = 0.02
 
 class WatchdogError(DeviceError):
     """The board did not switch a pin off by itself."""
+
+
+@dataclass(frozen=True)
+class TestedBoard:
+    """A board with outputs, and how its watchdog is tested."""
+
+    __test__ = False  # no class of tests, for pytest
+
+    port: str
+    pin: int
+    """The pin that is switched on for the test; 0: no test."""
+    watchdog_ms: int
+    """The shortest WATCHDOG_MS of its outputs."""
+    pin_user: str = ""
+    """The section that uses the pin, which must not be switched on then; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,25 @@ def run_watchdog_test(
         went_off_ms = ((off.device_us - on.device_us) & 0xFFFFFFFF) / 1e3
         low = cause is Cause.WATCHDOG and high == 0
         return WatchdogTestResult(link.name, pin, went_off_ms, low, watchdog_ms)
+
+
+def watchdog_result(board: TestedBoard) -> SelfTestResult:
+    """Test the watchdog of a board, and return the result as a sentence."""
+    watchdog = f"the watchdog of the board at {board.port}"
+    if not board.pin:
+        return SelfTestResult(f"{watchdog} is not tested: PROOF_PIN = 0", None)
+    if board.pin_user:
+        text = f"pin {board.pin} is that of {board.pin_user}; give another PROOF_PIN"
+        return SelfTestResult(f"{watchdog} is not tested: {text}", None)
+
+    try:
+        result = run_watchdog_test(board.port, board.pin, board.watchdog_ms)
+    except WatchdogError as error:
+        return SelfTestResult(f"{watchdog} DOES NOT WORK: {error}", False)
+    except DeviceError as error:
+        return SelfTestResult(f"{watchdog} is not tested: {error}", None)
+    verdict = "works" if result.holds else "DOES NOT WORK AS IT SHOULD"
+    return SelfTestResult(f"{watchdog} {verdict}: {result}", result.holds)
 
 
 class _PinEvents:

@@ -99,7 +99,7 @@ def test_the_watchdog_is_proved_before_the_outputs_are_opened_and_that_is_record
     words = BOARD.replace("PROOF_PIN = 0", "").format(port=board.port)
     with rig(tmp_path, words) as it:
         lit(it, board)
-        (proof,) = it.session.state.watchdog_checks
+        (proof,) = it.session.state.self_tests
         assert proof.good, proof.text
         it.until(lambda it: "light" in it.session.state.acknowledged)
         it.stop()

@@ -5,7 +5,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.checks import output_pulse
-from deeplabstream.engine.checks.output_pulse import OutputTestProcess, Told
+from deeplabstream.engine.checks.output_pulse import OutputTestEvent, OutputTestProcess
 from deeplabstream.engine.session.messages import ProblemReport, ProcessFailed
 from outputs.serial_line import SerialLine
 from outputs.simulated_output import SimulatedOutput
@@ -24,8 +24,8 @@ def patient_guards(monkeypatch: pytest.MonkeyPatch) -> None:
     use_patient_guards_of_output_tests(monkeypatch)
 
 
-def all_told(test: OutputTestProcess) -> list[Told]:
-    told: list[Told] = []
+def all_told(test: OutputTestProcess) -> list[OutputTestEvent]:
+    told: list[OutputTestEvent] = []
     while not test.over:
         test.rest(20)
         told += test.poll()

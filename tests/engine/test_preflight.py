@@ -11,7 +11,6 @@ from deeplabstream.engine.session.messages import (
     ExperimentRunning,
     RecorderFailed,
     RunOpened,
-    WatchdogChecked,
 )
 from deeplabstream.engine.session.session_state import (
     AnalysisRequested,
@@ -19,6 +18,7 @@ from deeplabstream.engine.session.session_state import (
     StreamStarted,
 )
 from deeplabstream.ipc.ring import Stamp
+from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.settings.loading import parse
 from tests.engine import small_rig
 from tests.gui.fake_session import FakeSession
@@ -271,9 +271,7 @@ def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:
     ]
     for good in (True, None, False):
         rig.update(
-            watchdog_checks=(
-                WatchdogChecked("the watchdog of the laser's board …", good),
-            )
+            self_tests=(SelfTestResult("the watchdog of the laser's board …", good),)
         )
         assert told()[-1].grave is (good is False)
 

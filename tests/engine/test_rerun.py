@@ -20,7 +20,7 @@ from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import load, parse
-from outputs.simulated_output import simulated
+from deeplabstream.simulation.virtual_output import virtual_outputs
 from tests.engine.test_video_replay import SETTINGS, dark_spot, run_into
 from utils.VideoAnalyzer import main
 
@@ -137,7 +137,7 @@ def _interrupted(folder: Path, text: str, restart: RESTART, at: int) -> RunFolde
     clock, triggers = ManualClock(), settings.new_triggers()
     with (
         RunWriter(made, 0) as writer,
-        opened(simulated(settings.outputs), clock, writer.entry) as bank,
+        opened(virtual_outputs(settings.outputs), clock, writer.entry) as bank,
     ):
         writer.begin("top", network.skeleton, tuple(triggers))
         rules = settings.experiment

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from deeplabstream.engine.replay.rehearsal import rehearse
-from deeplabstream.engine.replay.rerun import words
+from deeplabstream.engine.replay.rerun import commands_text
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.ready_made import CONFIGS
@@ -51,7 +51,9 @@ def commands_of(folder: RunFolder) -> str:
     """Return the commands of a run, a line for each frame that has some."""
     steps = folder.steps("arena")
     return "".join(
-        f"{step.index} {words(step.commands)}\n" for step in steps if step.commands
+        f"{step.index} {commands_text(step.commands)}\n"
+        for step in steps
+        if step.commands
     )
 
 

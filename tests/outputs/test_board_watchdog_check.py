@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.checks.board_watchdogs import proofs
+from deeplabstream.engine.device_manager import run_self_tests
 from deeplabstream.settings.loading import parse
 from outputs.board.output import BoardPin
 from outputs.board.watchdog_check import WatchdogTestResult, run_watchdog_test
@@ -86,8 +86,9 @@ def test_a_board_that_does_not_switch_off_by_itself_has_failed_the_check(
     monkeypatch.setattr("outputs.board.watchdog_check._PATIENCE_S", 0.0)
     text = "[Camera top]\nKIND = SimulatedCamera\n[Output laser]\nKIND = BoardPin\n"
     text += f"PORT = {board.port}\nPIN = 9\nWATCHDOG_MS = 1000\n"
-    (check,) = proofs(parse(text, Path("somewhere").resolve()))
-    assert check.good is False
+    rig = parse(text, Path("somewhere").resolve())
+    (check,) = run_self_tests(rig.outputs, rig.inputs)
+    assert check.passed is False
     assert "DOES NOT WORK" in check.text
     assert "did not switch pin 13 off by itself" in check.text
 
@@ -100,6 +101,7 @@ def test_a_pin_in_use_is_not_switched_on_to_test_the_watchdog(line: str) -> None
     text = "[Camera top]\nKIND = Basler\nSERIAL = 1\nTRIGGER = line\n"
     text += "[Output laser]\nKIND = BoardPin\nPORT = COM3\nPIN = 9\n"
     text += f"[Input line]\nPORT = COM3\nPIN = 13\nKIND = {line}\n"
-    (check,) = proofs(parse(text, Path("somewhere").resolve()))
-    assert check.good is None
+    rig = parse(text, Path("somewhere").resolve())
+    (check,) = run_self_tests(rig.outputs, rig.inputs)
+    assert check.passed is None
     assert "pin 13 is that of [Input line]; give another PROOF_PIN" in check.text

@@ -39,19 +39,21 @@ from deeplabstream.plugins.output import Output
 
 PULSE_S = 0.2
 LONGEST_S = 5.0
-"""A test is short."""
+"""Longest pulse of a test."""
 _HEARTBEAT_S = 0.02
 _GIVE_UP_S = 2.0
-"""An output that can't be switched off is left to the guard after so long."""
+"""After this time an output that can't be switched off is left to the guard."""
 
-Told = Edge | Acknowledged | Note | ProblemReport | ProcessFailed | UnknownMessage
+OutputTestEvent = (
+    Edge | Acknowledged | Note | ProblemReport | ProcessFailed | UnknownMessage
+)
 
 
 class OutputTestProcess:
-    """A test of an output, from the `with` on; nothing here waits but `rest` and leaving.
+    """A test of one output in processes of its own; only `rest` and `__exit__` wait.
 
-    Only this output is opened, so no rig may be using it. Whatever ends the test early,
-    the output goes off: by the process that tests it, or by its guard.
+    Only this output is opened, and no rig may be using it. If the test ends early, its
+    process or the guard switches the output off.
     """
 
     def __init__(
@@ -66,11 +68,11 @@ class OutputTestProcess:
         self.name = name
         self.seconds = min(seconds, output.max_on_s)
         self.failed = False
-        """Whether something went wrong so far."""
+        """Whether an error was reported."""
         self._output = output
         self._level = level
         self._pipes: list[Connection] = []
-        """Those of tester, guard and second guard that are still open."""
+        """Pipes of tester, guard and second guard that are still open."""
         self._processes: list[BaseProcess] = []
 
     def __enter__(self) -> Self:
@@ -104,7 +106,7 @@ class OutputTestProcess:
         before: tuple[object, ...],
         *after: object,
     ) -> BaseProcess:
-        """Spawn a process: `body` is called with before, its end of a pipe, after."""
+        """Spawn a process that calls `body` with `before`, its end of a pipe, and `after`."""
         ours, theirs = opened_pipe()
         process = multiprocessing.get_context("spawn").Process(
             target=body, args=(*before, theirs, *after), name=name
@@ -130,33 +132,36 @@ class OutputTestProcess:
 
     @property
     def over(self) -> bool:
-        """Whether the test has ended and all was told."""
+        """Whether the test has ended and all its messages were read."""
         return not self._pipes
 
-    def poll(self) -> Sequence[Told]:
-        """Return what happened since the last call."""
-        news: list[Told] = []
+    def poll(self) -> Sequence[OutputTestEvent]:
+        """Return the events since the last call."""
+        events: list[OutputTestEvent] = []
         for pipe in [*self._pipes]:
             try:
                 while has_message(pipe):
-                    news.append(pipe.recv())
+                    events.append(pipe.recv())
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
-        if self._pipes == [self._second]:  # it has heard what it has to do, and ends
+
+        # Tester and guard have ended, so the output is off: the second guard may end too.
+        if self._pipes == [self._second]:
             send_message(self._second, Stop())
+
         self.failed |= any(
-            isinstance(told, ProblemReport | ProcessFailed)
-            or (isinstance(told, Note) and told.kind == "error")
-            for told in news
+            isinstance(event, ProblemReport | ProcessFailed)
+            or (isinstance(event, Note) and event.kind == "error")
+            for event in events
         )
-        return news
+        return events
 
     def stop(self) -> None:
-        """Have the output go off now."""
+        """Switch the output off now."""
         send_message(self._stop, Stop())
 
     def rest(self, seconds: float) -> None:
-        """Wait until something is told, `seconds` at the most."""
+        """Wait for a message, for `seconds` at most."""
         wait(self._pipes, timeout=seconds)
 
 
@@ -167,7 +172,7 @@ def _test(
     guarded: Semaphore,
     pipe: Connection,
 ) -> None:
-    """Be the process that tests."""
+    """Run in the process that tests: open the output, pulse it, close it."""
     stopped: list[bool] = []
     set_up_child(orphaned=lambda: stopped.append(True))
     heartbeat, clock = Heartbeat(*hearts), SystemClock()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.engine.checks.system_monitor import that_exists
+from deeplabstream.engine.checks.system_monitor import nearest_existing
 from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.plugins.remote import RemoteRecorder
@@ -16,31 +16,31 @@ from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.sections import Settings
 
 ENOUGH = 0.9
-"""A camera delivers its rate if it gives this share of it."""
+"""Share of its set rate at which a camera still counts as delivering that rate."""
 TOO_LITTLE = 0.2
-"""Below this share of it, decisions would come from too few images."""
+"""Share of its set rate below which the deciding camera delivers too few frames."""
 AHEAD_MS = 100.0
-"""An image that seems to be exposed so long after it arrived has a wrong time."""
+"""A frame whose exposure time is this much later than its arrival has a wrong time."""
 WARNING = "warning: "
-"""Begins the notes of findings that a user should look at."""
+"""Start of the notes of findings that need attention."""
 EARLIEST_YEAR = 2025
 """Earlier years mean that the clock is not set."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """Something that was looked at."""
+    """Result of one check."""
 
     text: str
-    """A sentence; of a grave one, the end of "Cannot start because …"."""
+    """A sentence; if `grave`, it completes "Cannot start because …"."""
     grave: bool = False
-    """The experiment can't start."""
+    """Whether the experiment can't start."""
     good: bool = True
-    """False: a user should look at it."""
+    """False: it needs attention."""
 
     @property
     def note(self) -> str:
-        """The text as the run gets it."""
+        """The text for the record of the run."""
         return self.text if self.good else f"{WARNING}{self.text}"
 
 
@@ -86,14 +86,14 @@ def _cameras(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         if camera not in state.rates:
             continue
         rate, deciding = state.rates[camera], camera == settings.deciding_camera
-        said = f"[Camera {camera}] gives {rate:.1f} frames/s"
+        measured = f"[Camera {camera}] gives {rate:.1f} frames/s"
         if not rate:
             silent = f"[Camera {camera}] no longer gives frames"
             yield _warning(silent, grave=deciding)
         elif not form.rate or rate >= ENOUGH * form.rate:
-            yield PreflightResult(said)
+            yield PreflightResult(measured)
         else:
-            slow = f"{said} and not {form.rate:g}: exposure, light or cable?"
+            slow = f"{measured} and not {form.rate:g}: exposure, light or cable?"
             yield _warning(slow, grave=deciding and rate < TOO_LITTLE * form.rate)
 
 
@@ -167,7 +167,7 @@ def _outside(points: list[list[float]], form: ImageFormat) -> float:
 
 
 def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
-    """Look whether cameras' times fit the computer's, and whether that knows the day."""
+    """Check the cameras' times against the computer's clock, and the clock's date."""
     for camera, stamp in state.stamps.items():
         late_ms = (stamp.arrived_ns - stamp.time_ns) / 1e6
         most_ms = settings.experiment.max_age_ms
@@ -190,15 +190,15 @@ def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult
             )
     now = datetime.now().astimezone()
     finest_us = time.get_clock_info("perf_counter").resolution * 1e6
-    said = f"the computer's clock shows {now:%Y-%m-%d %H:%M:%S %z}"
+    shown = f"the computer's clock shows {now:%Y-%m-%d %H:%M:%S %z}"
     if now.year < EARLIEST_YEAR:
-        yield _warning(f"{said}: set it, because run folders are named by it")
+        yield _warning(f"{shown}: set it, because run folders are named by it")
     else:
-        yield PreflightResult(f"{said}; the resolution of times is {finest_us:.3g} µs")
+        yield PreflightResult(f"{shown}; the resolution of times is {finest_us:.3g} µs")
 
 
 def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
-    """Look whether the outputs were opened and answer, and what their boards proved."""
+    """Check that the outputs were opened and answer, and report the self-tests."""
     for name in settings.outputs:
         edge, answer = state.edges.get(name), state.acknowledged.get(name)
         if why := state.failed_outputs.get(name):
@@ -212,14 +212,14 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         else:
             text = "was opened and switched off; it can't acknowledge"
             yield PreflightResult(f"[Output {name}] {text}")
-    for proof in state.watchdog_checks:
+    for test in state.self_tests:
         yield PreflightResult(
-            proof.text, grave=proof.good is False, good=proof.good is True
+            test.text, grave=test.passed is False, good=test.passed is True
         )
 
 
 def _recorders(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
-    """Look whether the recorders that start with the rig have answered."""
+    """Check that the recorders that start with the rig have answered."""
     for name, recorder in settings.remotes.items():
         if not isinstance(recorder, RemoteRecorder):
             continue
@@ -239,7 +239,7 @@ def _recorders(settings: Settings, state: SessionState) -> Iterator[PreflightRes
 def _check_disk_space(
     settings: Settings, state: SessionState
 ) -> Iterator[PreflightResult]:
-    folder = that_exists(state.run_folder or settings.output_directory)
+    folder = nearest_existing(state.run_folder or settings.output_directory)
     recording_options, needs = settings.recording.recording_options, ""
     if limit_s := settings.experiment.exp_time_s:
         recording_options = replace(

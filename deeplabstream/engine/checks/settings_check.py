@@ -49,9 +49,9 @@ def rig_problems(rig: Settings) -> list[str]:
             networks = _networks(find_model(rig.model_named(model)))
             skeletons[place] = networks[0].skeleton
             problems += [
-                f"{place} = {model}: {each.outdated}"
-                for each in networks
-                if each.outdated
+                f"{place} = {model}: {network.outdated}"
+                for network in networks
+                if network.outdated
             ]
         except ModelError as error:
             problems.append(f"{place} = {model}: {error}")
@@ -83,16 +83,18 @@ def _networks(folder: Path) -> list[ModelFolder]:
     """Return the network in a folder, or those of an ensemble, with their detectors."""
     folders = [*(members(folder) or [folder])]
     folders += [
-        each / DETECTOR for each in folders if (each / DETECTOR / DESCRIPTION).is_file()
+        member / DETECTOR
+        for member in folders
+        if (member / DETECTOR / DESCRIPTION).is_file()
     ]
     return [
-        _read(each, *map(_stamp, (each / DESCRIPTION, each / NETWORK)))
-        for each in folders
+        _read(member, *map(_stamp, (member / DESCRIPTION, member / NETWORK)))
+        for member in folders
     ]
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Return what differs when a file was changed; zeros: there is none."""
+    """Return time of change and size of a file; zeros: there is none."""
     try:
         found = file.stat()
     except OSError:

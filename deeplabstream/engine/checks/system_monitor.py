@@ -51,15 +51,15 @@ class SystemStatus:
     def text(self) -> str:
         """All values in one line, for the record."""
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.cores.items())
-        words = [f"cores: {shares}", f"memory {self.memory_mb:.0f} MB"]
+        values = [f"cores: {shares}", f"memory {self.memory_mb:.0f} MB"]
         if self.disk_free_gb is not None:
-            words.append(f"disk {self.disk_free_gb:.1f} GB free")
+            values.append(f"disk {self.disk_free_gb:.1f} GB free")
         if self.hottest_c is not None:
-            words.append(f"{self.hottest_c:.0f} °C")
+            values.append(f"{self.hottest_c:.0f} °C")
         if self.gpu is not None:
-            words.append(f"GPU {self.gpu:.0%}")
-        words.append(f"{self.entries_waiting} entries wait to be recorded")
-        return "; ".join(words)
+            values.append(f"GPU {self.gpu:.0%}")
+        values.append(f"{self.entries_waiting} entries wait to be recorded")
+        return "; ".join(values)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class SystemMonitor:
         )
         warnings = status.warnings
         self.new_warnings = [
-            text for word, text in warnings.items() if word not in self._warned
+            text for keyword, text in warnings.items() if keyword not in self._warned
         ]
         self._warned = set(warnings)
         return status
@@ -139,7 +139,7 @@ class SystemMonitor:
         return None
 
 
-def that_exists(folder: Path) -> Path:
+def nearest_existing(folder: Path) -> Path:
     """Return the folder, or its nearest parent that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -148,7 +148,7 @@ def that_exists(folder: Path) -> Path:
 
 def _free_gb(folder: Path) -> float | None:
     with suppress(OSError):
-        return shutil.disk_usage(that_exists(folder)).free / 1e9
+        return shutil.disk_usage(nearest_existing(folder)).free / 1e9
     return None
 
 
@@ -157,6 +157,6 @@ def _hottest(psutil: Any) -> float | None:
         return None
     with suppress(OSError):
         found = psutil.sensors_temperatures()
-        read = [each.current for sensors in found.values() for each in sensors]
-        return max(read, default=None)
+        readings = [sensor.current for sensors in found.values() for sensor in sensors]
+        return max(readings, default=None)
     return None

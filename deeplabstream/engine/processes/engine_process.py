@@ -22,8 +22,7 @@ from deeplabstream.core.journal_entries import (
     Note,
 )
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
-from deeplabstream.engine.checks.board_watchdogs import proofs
-from deeplabstream.engine.device_manager import DeviceManager
+from deeplabstream.engine.device_manager import DeviceManager, run_self_tests
 from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.network_loading import (
@@ -174,8 +173,9 @@ class _Engine:
 
     def prepare(self) -> None:
         """Do everything slow before the first frame; outputs are opened, and off."""
-        for proof in proofs(self.settings):
-            self.send(proof)
+        # Before the devices are opened: a board that is tested must not be in use.
+        for result in run_self_tests(self.settings.outputs, self.settings.inputs):
+            self.send(result)
         if self.settings.outputs or self.settings.inputs:
             self.ready()
         estimator = open_network(self.settings)

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.simulated import SimulatedCamera
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import Frame, Image, ImageFormat
 from deeplabstream.core.journal_entries import Edge, Entry, Step
@@ -26,18 +25,23 @@ from deeplabstream.settings.loading import check_against
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.settings.validation_messages import guess
-from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
+from deeplabstream.simulation.arena import (
+    ARENA_SKELETON,
+    Arena,
+    ArenaCamera,
+    ArenaView,
+)
 from deeplabstream.startup.progress import progress
 
 FLIGHT = 4.0
-"""How much faster than by itself an animal runs that flees."""
+"""Speed of an animal that flees, relative to its normal walk."""
 
 _NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 
 
 @dataclass
 class SimulatedEstimator:
-    """An estimator that needs no image: it gives the points that it was last told."""
+    """An estimator without a network: it returns the points that were set last."""
 
     skeleton: Skeleton = ARENA_SKELETON
     threshold: float = 0.5
@@ -56,47 +60,37 @@ class SimulatedEstimator:
         return [Pose(self.skeleton, self.points, seen)] * len(images)
 
     def network_ready_message(self) -> NetworkReady:
-        """Return what the record says of the network."""
+        """Return the description of the network for the record."""
         facts = ModelFacts(self.provider, self.sha256, self.threshold, self.provider)
         return NetworkReady(self.skeleton, facts)
 
 
-@dataclass(frozen=True)
-class View:
-    """What a camera above the simulated animals sees."""
-
-    shape: tuple[int, ...] = (480, 640, 3)
-    rate: float = 30.0
-    seed: int = 0
-    shelter: bool = True
-
-    @classmethod
-    def of(cls, settings: Settings) -> "View":
-        """Return that of the deciding camera, if it is a simulated one."""
-        camera = settings.cameras[settings.deciding_camera]
-        if not isinstance(camera, SimulatedCamera):
-            return cls()
-        return cls(camera.shape, camera.rate, camera.seed, camera.shelter)
+def arena_view(settings: Settings) -> ArenaView:
+    """Return the view of the deciding camera if it is a simulated one, else the default."""
+    camera = settings.cameras[settings.deciding_camera]
+    return camera.view if isinstance(camera, ArenaCamera) else ArenaView()
 
 
 class SimulatedAnimals:
-    """The drawn animals under a camera, whose walks depend on the outputs."""
+    """Simulated animals below a camera; they run faster while some outputs are on."""
 
-    def __init__(self, view: View, flees: Collection[str], number: int = 1) -> None:
+    def __init__(
+        self, view: ArenaView, flees: Collection[str], number: int = 1
+    ) -> None:
         self._rate = view.rate
         self._arena = Arena(view.shape, view.seed, view.shelter, animals=number)
         self._flees = frozenset(flees)
         self._levels: dict[str, float] = {}
         self._ahead_s = 0.0
 
-    def hear(self, edge: Edge) -> None:
-        """Take note of an output that was written."""
+    def receive(self, edge: Edge) -> None:
+        """Store the level of an output that was written."""
         self._levels[edge.output] = edge.level
 
     def where(self, index: int) -> NDArray[np.float32]:
-        """Return (animal, 4, 2), px: where they are in image `index`, the next one.
+        """Return the body parts (animal, 4, 2), px, in image `index`, the next one.
 
-        They run on `FLIGHT` times as fast while an output is on that they flee.
+        While an output is on that the animals flee, they run `FLIGHT` times as fast.
         """
         if any(self._levels.get(name, 0.0) > 0 for name in self._flees):
             self._ahead_s += (FLIGHT - 1) / self._rate
@@ -104,8 +98,8 @@ class SimulatedAnimals:
         return np.round(4 * self._arena.truth(time_s)) / np.float32(4)
 
 
-class _Heard(RunWriter):
-    """A record that the animals listen to."""
+class _RehearsalWriter(RunWriter):
+    """Writes the run, and passes the edges of the outputs to the animals."""
 
     def __init__(self, folder: RunFolder, animals: SimulatedAnimals) -> None:
         super().__init__(folder, 0)
@@ -113,7 +107,7 @@ class _Heard(RunWriter):
 
     def entry(self, entry: Entry) -> None:
         if isinstance(entry, Edge):
-            self._animals.hear(entry)
+            self._animals.receive(entry)
         super().entry(entry)
 
 
@@ -126,15 +120,15 @@ def rehearse(
     seed: int | None = None,
     animals: int = 1,
 ) -> tuple[RunFolder, list[Step]]:
-    """Run the settings' experiment on drawn animals, until it ends or `seconds` do.
+    """Run the settings' experiment on simulated animals until it ends, for `seconds` at most.
 
-    The deciding camera says rate, size and SEED of the walk if it is a simulated one. The
-    run folder, `path` or a new one, holds all but a video. SettingsError says what does not
-    fit the simulated animal.
+    A simulated deciding camera sets rate, frame size and SEED of the walk. The run folder,
+    `path` or a new one, has everything except a video. SettingsError: the settings do not
+    fit the simulated animals.
     """
     settings = with_drawn_seeds(settings)
     settings.new_experiment()
-    view = View.of(settings)
+    view = arena_view(settings)
     view = view if seed is None else replace(view, seed=seed)
     unknown = sorted(set(flees) - settings.outputs.keys())
     animals = max(animals, len(settings.animals.names))
@@ -147,17 +141,18 @@ def rehearse(
     ]
     if problems:
         raise SettingsError(problems)
-    drawn, truth = (
-        SimulatedAnimals(view, flees, skeleton.count),
-        SimulatedEstimator(skeleton),
-    )
+    walkers = SimulatedAnimals(view, flees, skeleton.count)
+    truth = SimulatedEstimator(skeleton)
     form = ImageFormat(view.shape, view.rate)
     more = {"rehearsal": True, "walk": view.seed}
     folder = new_folder(settings, path, form, truth.network_ready_message(), more)
-    with _Heard(folder, drawn) as writer:
-        frames = _frames(settings.deciding_camera, view.rate, seconds, drawn, truth)
-        with closing(replay(settings, frames, truth, writer, identified=True)) as whole:
-            steps = list(takewhile(lambda step: bool(step.status), whole))
+    with _RehearsalWriter(folder, walkers) as writer:
+        frames = _frames(settings.deciding_camera, view.rate, seconds, walkers, truth)
+        with closing(
+            replay(settings, frames, truth, writer, identified=True)
+        ) as replayed:
+            # without a status the experiment has ended
+            steps = list(takewhile(lambda step: bool(step.status), replayed))
     how = "finished" if steps and len(steps) < seconds * view.rate - 1 else "stopped"
     folder.finish(datetime.now().astimezone(), how, [])
     return folder, steps

@@ -32,15 +32,15 @@ from deeplabstream.recording.run_schema import IMPORTED
 from deeplabstream.recording.table_reader import events_table, is_experiment_boundary
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
+from deeplabstream.simulation.virtual_output import virtual_outputs
 from deeplabstream.startup.progress import progress
-from outputs.simulated_output import simulated
 
 _NO_FRAME: Image = np.zeros((1, 1), np.uint8)
 
 
 @dataclass
 class _RecordedPoses:
-    """An estimator that gives the pose that was recorded."""
+    """An estimator that returns the recorded pose."""
 
     skeleton: Skeleton
     threshold: float
@@ -56,7 +56,7 @@ class _RecordedPoses:
 
 @dataclass
 class _RecordedBehaviours:
-    """A classifier that gives the recorded behaviours."""
+    """A classifier that returns the recorded behaviours."""
 
     unit: Literal["px", "mm"] = "px"
     behaviours: Mapping[str, float] = field(default_factory=dict)
@@ -72,23 +72,21 @@ class _RecordedBehaviours:
 def rerun_decisions(
     settings: Settings, folder: RunFolder, throughout: bool = False
 ) -> Iterator[tuple[Step, Step]]:
-    """Yield each analysed frame as it was recorded, and as `settings` decide it now.
+    """Yield the recorded step of each analysed frame, and the step with `settings`.
 
-    The clock stands where it stood when a frame had been posed, so that frames too old
-    then are too old now. Analysis and experiment begin and end where they did; with
-    `throughout` the experiment begins with the first frame, whether one ran then or not.
+    At each frame the clock is set to the recorded time at which the pose was estimated, so
+    that frames that were too old are too old again. Analysis and experiment begin and end
+    as recorded; with `throughout` the experiment begins with the first frame, even if none
+    ran.
     """
     facts = folder.facts
     start_ns = int(facts["start_ns"])
     if facts["model"] is None:
         raise DeviceError(f"no poses in {folder.path}")
     network = _RecordedPoses(folder.skeleton, folder.thresholds.usual)
-    told, clock, deciding = (
-        _RecordedBehaviours(),
-        ManualClock(),
-        settings.deciding_camera,
-    )
-    outputs = simulated(settings.outputs)
+    behaviours = _RecordedBehaviours()
+    clock, deciding = ManualClock(), settings.deciding_camera
+    outputs = virtual_outputs(settings.outputs)
     ignore = [].append  # type: ignore[var-annotated]
     with opened(outputs, clock, ignore) as bank:
         rules = settings.experiment
@@ -102,9 +100,9 @@ def rerun_decisions(
             pose_filter=pose_filter_of(
                 settings,
                 folder.thresholds,
-                {camera: [told] for camera in settings.cameras},
+                {camera: [behaviours] for camera in settings.cameras},
             ),
-            inputs=lambda: told.inputs,
+            inputs=lambda: behaviours.inputs,
             measuring=measuring(settings, folder.skeleton, folder.thresholds),
         )
         loop.set_triggers(settings.new_triggers())
@@ -118,8 +116,9 @@ def rerun_decisions(
                 elif what == "experiment":
                     loop.begin(settings.new_experiment(), settings.new_triggers(), bank)
             catch_up(bank, clock, recorded.posed_ns)
-            network.pose, told.inputs = recorded.pose, recorded.inputs
-            told.behaviours = recorded.behaviours
+            network.pose = recorded.pose
+            behaviours.inputs = recorded.inputs
+            behaviours.behaviours = recorded.behaviours
             yield recorded, loop.step(_frame(recorded))
         loop.end()
 
@@ -127,7 +126,7 @@ def rerun_decisions(
 def filtered_poses(
     settings: Settings, folder: RunFolder, camera: str
 ) -> Iterator[tuple[float, FilteredPose]]:
-    """Yield what triggers of `settings` see of a recorded run, with its times in s."""
+    """Yield the filtered poses that triggers of `settings` get in a recorded run; times in s."""
     start_ns = int(folder.facts["start_ns"])
     pose_filter = pose_filter_of(settings, folder.thresholds)
     for step in folder.steps(camera):
@@ -137,14 +136,14 @@ def filtered_poses(
 
 
 _BoundaryKind: TypeAlias = Literal["analysis", "experiment", "end"]
-"""What begins at a boundary, or that the experiment ends."""
+"""Analysis or experiment: it begins; end: the experiment ends."""
 
 
 class _Boundaries:
     """Starts of analysis and experiment, and ends of experiments, in a recorded run.
 
-    The notes of the run say them. Where there is none of an experiment, the frames' status
-    does; it can't show two experiments without a frame between them.
+    They are read from the notes of the run. If these have no start of an experiment, the
+    status of the frames is used; it can't show two experiments without a frame between them.
     """
 
     def __init__(self, notes: Iterable[tuple[int, _BoundaryKind]]) -> None:
@@ -153,10 +152,10 @@ class _Boundaries:
         self._running = False
 
     def before(self, step: Step, decides: bool, runs: bool) -> Iterator[_BoundaryKind]:
-        """Yield what came since the step before; `runs`: the status says so.
+        """Yield the boundaries since the step before; `runs`: an experiment ran on `step`.
 
-        An end on a frame is one after it, because its plan had its turn. A note of the
-        start that was lost does not hide the experiment.
+        An end with the time of a frame comes after that frame: its plan was still stepped.
+        An experiment whose start note was lost is found by the status of the frame.
         """
         while self._notes:
             time_ns, what = self._notes[0]
@@ -207,7 +206,7 @@ DIFFERENCE_COLUMNS = ("time_s", "camera", "frame", "recorded", "now")
 
 @dataclass(frozen=True, slots=True)
 class DecisionDifference:
-    """A frame on which something else would have been asked for."""
+    """A frame on which the commands differ."""
 
     camera: str
     index: int
@@ -217,12 +216,12 @@ class DecisionDifference:
 
     def __str__(self) -> str:
         place = f"frame {self.index} of {self.camera} ({self.time_s:.3f} s)"
-        return f"{place}: recorded {words(self.recorded)}; now {words(self.now)}"
+        return f"{place}: recorded {commands_text(self.recorded)}; now {commands_text(self.now)}"
 
 
 @dataclass
 class _Course:
-    """The answers of one trigger."""
+    """Summary of the answers of one trigger."""
 
     camera: str
     frames: int = 0
@@ -244,17 +243,17 @@ class _Course:
 
 @dataclass
 class Comparison:
-    """A run beside the same run decided again; all times are of the run."""
+    """Comparison of the recorded decisions with the re-run ones; times are those of the run."""
 
     poses: str = ""
-    """Which poses were decided on, where the run has corrections."""
+    """Which poses were used, where the run has corrections."""
     frames: int = 0
     experiment_frames: int = 0
     commands: int = 0
-    """Asked for in the recorded run."""
+    """Number of commands in the recorded run."""
     differences: list[DecisionDifference] = field(default_factory=list)
     other_answers: Counter[str] = field(default_factory=Counter)
-    """Frames on which a trigger's answer is another one now."""
+    """By trigger: number of frames with a different answer."""
     _then: dict[str, _Course] = field(default_factory=dict)
     _now: dict[str, _Course] = field(default_factory=dict)
     _begun_then: Counter[str] = field(default_factory=Counter)
@@ -266,7 +265,7 @@ class Comparison:
         return not self.differences
 
     def add(self, then: Step, now: Step, time_s: float) -> None:
-        """Take in one frame."""
+        """Add one frame."""
         self.frames += 1
         self.experiment_frames += bool(then.status)
         self.commands += len(then.commands)
@@ -286,7 +285,7 @@ class Comparison:
         self._begun_now.update(begun(now.commands))
 
     def lines(self, most: int = 50) -> Iterator[str]:
-        """Yield what a person wants to know, `most` differences at most."""
+        """Yield the comparison as lines of text, with `most` differences at most."""
         yield (
             f"{self.frames} frames re-run, an experiment ran on "
             f"{self.experiment_frames} of them"
@@ -323,7 +322,8 @@ class Comparison:
     def rows(self) -> Iterator[tuple[float, str, int, str, str]]:
         """Yield `DIFFERENCE_COLUMNS` of each difference; the time in seconds."""
         for it in self.differences:
-            yield it.time_s, it.camera, it.index, words(it.recorded), words(it.now)
+            texts = commands_text(it.recorded), commands_text(it.now)
+            yield it.time_s, it.camera, it.index, *texts
 
     def _of_trigger(self, name: str, now: _Course) -> Iterator[str]:
         then = self._then.get(name)
@@ -349,7 +349,7 @@ class Comparison:
 def compare(
     settings: Settings, folder: RunFolder, throughout: bool = False
 ) -> Comparison:
-    """Decide a run again with `settings`; DeviceError says why it can't be.
+    """Re-run a run with `settings`, and compare; DeviceError: it can't be re-run.
 
     With `throughout` the experiment begins with the first frame.
     """
@@ -359,36 +359,37 @@ def compare(
     for then, now in progress(whole, "evaluating", _analysed(folder)):
         result.add(then, now, (then.exposed_ns - start_ns) / 1e9)
     if not result.frames:
-        there = ", ".join(folder.facts["cameras"]) or "none"
-        asked = ", ".join(settings.triggers_by_camera())
+        recorded = ", ".join(folder.facts["cameras"]) or "none"
+        analysed = ", ".join(settings.triggers_by_camera())
         raise DeviceError(
             f"{folder.path} has no analysed frames of the cameras in these settings "
-            f"({asked}); its cameras: {there}"
+            f"({analysed}); its cameras: {recorded}"
         )
     return result
 
 
 def _analysed(folder: RunFolder) -> int:
-    """Return how many frames were analysed, as far as the accounts say it."""
+    """Return the number of analysed frames that the run's accounts have."""
     accounts = validate_facts(folder.facts)[0]["accounting"]
-    return sum(each["analysed"] or 0 for each in accounts)
+    return sum(span["analysed"] or 0 for span in accounts)
 
 
 def rerun(
     path: Path,
     settings: Path | None = None,
     experiment: str | None = None,
-    say: Callable[[str], object] = lambda text: None,
+    report: Callable[[str], object] = lambda text: None,
     corrected: bool = False,
 ) -> Comparison:
-    """Decide the run in the folder `path` again, and compare.
+    """Re-run the decisions of the run in the folder `path`, and compare.
 
     `settings` is a settings file, by default the run's own. An `experiment`, as
-    `load_with` takes it, begins with the first frame. `say` gets what was repaired. The
-    poses are the recorded ones; with `corrected`, they have the corrections of the run.
+    `load_with` takes it, begins with the first frame. `report` gets a sentence for each
+    repair of the run folder. The poses are the recorded ones; with `corrected`, they have
+    the corrections of the run.
     DeviceError or SettingsError: the run or the settings can't be used.
     """
-    folder = open_run_folder(path, say)
+    folder = open_run_folder(path, report)
     folder.corrected = corrected
     if settings is None and folder.facts.get(IMPORTED):
         raise DeviceError(
@@ -402,9 +403,9 @@ def rerun(
         raise DeviceError(f"{path} can't be re-run: {error}") from error
 
 
-def words(commands: Sequence[Command]) -> str:
-    """Return commands as a person says them: `light on, 'trial 1'`."""
-    return ", ".join(map(_said, commands)) or "nothing"
+def commands_text(commands: Sequence[Command]) -> str:
+    """Return commands as readable text: `light on, 'trial 1'`."""
+    return ", ".join(map(_command_text, commands)) or "nothing"
 
 
 def begun(commands: Sequence[Command]) -> Iterator[str]:
@@ -417,7 +418,7 @@ def begun(commands: Sequence[Command]) -> Iterator[str]:
         yield command.output
 
 
-def _said(command: Command) -> str:
+def _command_text(command: Command) -> str:
     match command:
         case Mark(text):
             return repr(text)

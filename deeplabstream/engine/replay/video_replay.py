@@ -1,4 +1,4 @@
-"""Frames of a video through the same loop, on the frames' own clock: no processes."""
+"""Video replay: runs the loop over the frames of a video, in one process, on their times."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.sections import effective
-from outputs.simulated_output import simulated
+from deeplabstream.simulation.virtual_output import virtual_outputs
 
 
 def replay(
@@ -31,25 +31,27 @@ def replay(
     experiment: bool = True,
     identified: bool = False,
 ) -> Generator[Step, None, None]:
-    """Yield what happens to each frame; the outputs are simulated ones.
+    """Yield the step of each frame; the outputs are simulated.
 
-    The frames move the clock, so equal frames give equal steps and equal files. Posing
-    takes no time here: a frame is decided at the moment it was taken. `identified`: the
-    estimator knows already who is who.
+    The clock follows the times of the frames, so equal frames give equal steps and equal
+    files. Pose estimation takes no time on this clock: a frame is decided at the time of
+    its exposure. `identified`: the poses have their animals in the order of their names.
     """
     clock = ManualClock()
     deciding = settings.deciding_camera
     triggers = settings.new_triggers()
     classifiers = open_classifiers(settings, estimator.skeleton)
     behaviours = [
-        name for it in classifiers.get(deciding, ()) for name in it.behaviours
+        name
+        for classifier in classifiers.get(deciding, ())
+        for name in classifier.behaviours
     ]
     names = tuple(triggers)
     writer.begin(deciding, estimator.skeleton, names, behaviours=tuple(behaviours))
-    outputs = simulated(settings.outputs)
-    who = None
+    outputs = virtual_outputs(settings.outputs)
+    trackers = None
     if not identified:
-        who = identities_of(settings, estimator.skeleton, thresholds_of(estimator))
+        trackers = identities_of(settings, estimator.skeleton, thresholds_of(estimator))
     with opened(outputs, clock, writer.entry) as bank:
         loop = Loop(
             estimator,
@@ -59,7 +61,7 @@ def replay(
             writer.entry,
             zero_ns=0,
             pose_filter=pose_filter_of(settings, thresholds_of(estimator), classifiers),
-            identity_trackers=who,
+            identity_trackers=trackers,
             measuring=measuring(settings, estimator.skeleton, thresholds_of(estimator)),
         )
         if experiment:
@@ -81,7 +83,7 @@ def new_folder(
 ) -> RunFolder:
     """Make the run folder of a replay: `path`, or a new one under OUTPUT_DIRECTORY.
 
-    `form` is what the deciding camera's images are like.
+    `form` is the format of the deciding camera's images.
     """
     facts = RunFacts(
         start_ns=0,

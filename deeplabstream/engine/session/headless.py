@@ -1,4 +1,4 @@
-"""A rig run without a window: started, watched for some seconds, summed up."""
+"""Headless run: starts a rig without a window, runs it for some time, and sums it up."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -32,33 +32,34 @@ def run_headless(
     session: Session,
     agenda: RequestQueue,
     seconds: float,
-    say: Callable[[str], object],
+    report: Callable[[str], object],
     *,
     stopped: Callable[[], bool] = lambda: False,
-    asked: Termination | None = None,
+    termination: Termination | None = None,
     clock: Clock | None = None,
     rest: Callable[[float], object] = time.sleep,
 ) -> Summary:
-    """Do all of `agenda`, go on for `seconds`, stop the stream, return what happened.
+    """Carry out `agenda`, run for `seconds`, stop the stream, and return a summary.
 
-    It ends early when an experiment of `agenda`, what a remote has started, or the stream
-    ends, when something fails, when `stopped`, or when `asked`, also by Ctrl-Z: without a
-    window nobody could start the experiment again. The time while it is armed does not count.
-    `say` gets one sentence at a time. The caller closes the session.
+    It ends early when an experiment of `agenda`, an experiment or recording that a remote
+    has started, or the stream ends; on a failure; when `stopped` returns True; or on a
+    request of `termination`, Ctrl-Z included: without a window the experiment could not be
+    started again. Time in which the session is armed does not count. `report` gets one
+    sentence at a time. The caller closes the session.
     """
 
     def to_stop() -> bool:
         over = agenda.experiments and session.state.experiment_over
         over = over or session.state.remote_over
-        return over or stopped() or (asked is not None and asked.requested)
+        return over or stopped() or (termination is not None and termination.requested)
 
-    run = _Run(session, say, Summary())
+    run = _Run(session, report, Summary())
     clock = clock or SystemClock()
     start_ns = clock.now_ns()
     limit_s = max(_START_UP_S, seconds)
     try:
         for news in carried_out(agenda, session, limit_s, clock=clock, rest=rest):
-            run.take(news)
+            run.add(news)
             if run.over or to_stop():
                 break
     except DeviceError as error:
@@ -68,77 +69,84 @@ def run_headless(
         limit = f"it will be stopped in {seconds:g} s"
         if seconds == inf:
             limit = "it ends with the experiment" if agenda.experiments else ""
-        say("; ".join(filter(None, ("Everything runs", limit))) + ".")
+        report("; ".join(filter(None, ("Everything runs", limit))) + ".")
         while not (to_stop() or run.over or clock.now_ns() - start_ns >= 1e9 * seconds):
             rest(_TICK_S)
-            run.look()
+            run.poll()
             if session.state.armed:
                 start_ns = clock.now_ns()
-    run.look()
+    run.poll()
     run_s = (clock.now_ns() - start_ns) / 1e9
     agenda.drop()
-    if asked is not None and asked.requested:
-        session.note("termination", f"{asked.reason}: everything is being stopped")
+    if termination is not None and termination.requested:
+        session.note(
+            "termination", f"{termination.reason}: everything is being stopped"
+        )
     if Action.STOP_STREAM in session.state.allowed:
         session.do(Action.STOP_STREAM)
     last_ns = clock.now_ns() + round(1e9 * _SHUT_DOWN_S)
+    # The limit does not apply while the session stops: that ends by itself, and a recorder
+    # on a slow disk needs longer.
     while session.state.phase is not Phase.IDLE:
         if session.state.phase is not Phase.STOPPING and clock.now_ns() >= last_ns:
-            break  # what is stopping ends by itself: a slow disk may take its time
-        run.look()
+            break
+        run.poll()
         rest(_TICK_S)
-    run.look()
+    run.poll()
     return replace(run.summary, seconds=run_s, started=run.streamed)
 
 
 @dataclass
 class _Run:
     session: Session
-    say: Callable[[str], object]
+    report: Callable[[str], object]
     summary: Summary
     over: bool = False
     streamed: bool = False
     """The cameras have delivered frames."""
     _began: bool = False
-    _words: str = ""
+    _activity: str = ""
     _levels: dict[str, float] = field(default_factory=dict)
 
-    def look(self) -> None:
-        self.take(self.session.poll())
+    def poll(self) -> None:
+        self.add(self.session.poll())
 
-    def take(self, entries: Sequence[News]) -> None:
+    def add(self, entries: Sequence[News]) -> None:
         for news in entries:
-            self._take(news)
+            self._add(news)
         self.summary = self.summary.with_state(self.session.state)
 
     def fail(self, text: str, *, grave: bool = True) -> None:
         self.over = self.over or grave
-        if text in self.summary.failures:  # it failed again when it was switched off
+        # a failed output fails again when it is switched off: it is reported once
+        if text in self.summary.failures:
             return
-        self.say(f"Problem: {text}")
+        self.report(f"Problem: {text}")
         self.summary = replace(self.summary, failures=(*self.summary.failures, text))
 
-    def _take(self, news: News) -> None:
+    def _add(self, news: News) -> None:
         self.summary.add(news)
         if isinstance(news, Step):
             for command in news.commands:
                 if isinstance(command, Mark):
-                    self.say(f"experiment: {command.text}")
+                    self.report(f"experiment: {command.text}")
         if isinstance(news, Failed):
             self.fail(news.text, grave=news.grave)
         elif isinstance(news, Note):
             text = last_line(news.text) if news.kind == "error" else news.text
-            self.say(f"{news.kind}: {text}")
+            self.report(f"{news.kind}: {text}")
         elif isinstance(news, Edge):
             if self._levels.get(news.output, 0.0) != news.level:
-                self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")
+                self.report(
+                    f"output {news.output}: {_level(news.level)} ({news.cause})"
+                )
             self._levels[news.output] = news.level
         elif isinstance(news, StateChanged):
             phase = news.state.phase
             self.streamed = self.streamed or phase is Phase.STREAMING
-            if (words := _words(news.state)) != self._words:
-                self.say(words)
-            self._words = words
+            if (activity := _activity(news.state)) != self._activity:
+                self.report(activity)
+            self._activity = activity
             self.over = self.over or (self._began and phase is Phase.IDLE)
             self._began = self._began or phase is not Phase.IDLE
 
@@ -147,10 +155,11 @@ def _level(level: float) -> str:
     return {0.0: "off", 1.0: "on"}.get(level, f"at {level:.0%}")
 
 
-def _words(status: SessionState) -> str:
-    doing = [
-        word
-        for word, does in (
+def _activity(status: SessionState) -> str:
+    """Return the phase and the present activities: `streaming, analysing, recording`."""
+    activities = [
+        activity
+        for activity, active in (
             ("analysing", status.analysing),
             ("armed", status.armed),
             ("experiment running", status.experimenting),
@@ -158,6 +167,6 @@ def _words(status: SessionState) -> str:
             ("recording", status.recording),
             ("recording starting", status.recording_starting),
         )
-        if does
+        if active
     ]
-    return ", ".join([status.phase.value, *doing])
+    return ", ".join([status.phase.value, *activities])

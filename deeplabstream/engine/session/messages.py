@@ -15,6 +15,7 @@ from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera import CameraControl, Value
+from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.video.recording_options import RecordingOptions
@@ -180,15 +181,6 @@ class NetworkReady:
     """Sentences about networks that run on the CPU although there is a GPU."""
     frame_ms: Mapping[str, float] = field(default_factory=dict)
     """By analysed camera: milliseconds that the network takes for a frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchdogChecked:
-    """Result of the check of a board's watchdog, before the outputs are opened."""
-
-    text: str
-    good: bool | None
-    """None: the check was not possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +378,7 @@ ToRecorder: TypeAlias = (
 ToSecondGuard: TypeAlias = SharedResources | Stop
 FromCamera: TypeAlias = CameraOpened | ControlChanged | CameraMessage
 FromEngine: TypeAlias = (
-    NetworkReady | WatchdogChecked | DevicesOpened | Analysing | ExperimentRunning
+    NetworkReady | SelfTestResult | DevicesOpened | Analysing | ExperimentRunning
 )
 FromRecorder: TypeAlias = (
     RunOpened | RecordingProgress | SavingProgress | RunClosed | RecorderFailed

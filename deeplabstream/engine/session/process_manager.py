@@ -430,7 +430,7 @@ def _signal(process: BaseProcess) -> str:
     if -number >= _FIRST_WINDOWS_ERROR:
         meaning = _WINDOWS_ERRORS.get(-number, "")
         return f" (Windows error 0x{-number:08X}{meaning})"
-    if number not in {each.value for each in signal.Signals}:
+    if number not in {known.value for known in signal.Signals}:
         return ""
     cause = ""
     if number == 9:

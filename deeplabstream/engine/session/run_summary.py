@@ -27,29 +27,29 @@ class Summary:
 
     seconds: float = 0.0
     started: bool = True
-    """Whether the stream ever ran."""
+    """Whether the stream has started."""
     counts: Mapping[str, Counts] = field(default_factory=dict)
-    """Where the frames went, by camera, as last seen while it streamed."""
+    """Frame counts by camera, as last read while it streamed."""
     provider: str = ""
     run_folder: Path | None = None
     accounts: list[FrameCounts] = field(default_factory=list)
-    """Where the frames of each span went, as the run folder has it."""
+    """Frame counts of each span, as in the run folder."""
     failures: tuple[str, ...] = ()
     exposed_ns: "dict[str, array[int]]" = field(default_factory=dict)
     """When the analysed frames were exposed, by camera."""
     decided_ns: "array[int]" = field(default_factory=_times)
-    """From exposure to decision, of each analysed frame."""
+    """Time from exposure to decision of each analysed frame."""
     written_ns: "array[int]" = field(default_factory=_times)
-    """From exposure to the last written byte, of frames that wrote something."""
+    """Time from exposure to the last written byte, of frames that wrote to an output."""
     marks: Counter[str] = field(default_factory=Counter)
-    """How often the experiment marked what."""
+    """Number of marks by text."""
     switched_on: Counter[str] = field(default_factory=Counter)
-    """How often each output went on."""
+    """By output: how often it was switched on."""
     lost: Counter[str] = field(default_factory=Counter)
     """Frames without an answer to a trigger of the experiment, by camera."""
 
     def add(self, news: News) -> None:
-        """Take in one thing that happened."""
+        """Count one message of the session."""
         if isinstance(news, Step):
             self.decided_ns.append(news.decided_ns - news.exposed_ns)
             if news.written_ns:
@@ -64,7 +64,7 @@ class Summary:
             self.switched_on[news.output] += 1
 
     def with_state(self, state: SessionState) -> "Summary":
-        """Return this with the counts of a state, unless they were reset."""
+        """Return the summary with the counts of a state, unless they were reset."""
         busy = any(count.delivered for count in state.counts.values())
         return replace(
             self,
@@ -74,13 +74,13 @@ class Summary:
         )
 
     def lines(self) -> list[str]:
-        """Return the summary in words, line by line."""
+        """Return the summary as lines of text."""
         lines = [f"Ran for {self.seconds:.1f} s on {self.provider or 'no network'}."]
         if not self.started:
             lines = ["It did not start."]
         for camera, count in self.counts.items():
-            lines.append(_came(camera, count))
-            lines += [_where(each) for each in self.accounts if each.camera == camera]
+            lines.append(_delivered(camera, count))
+            lines += [_balance(span) for span in self.accounts if span.camera == camera]
             if times := self.exposed_ns.get(camera):
                 lines.append(_poses(camera, times, self.lost[camera]))
         for what, times in (
@@ -103,13 +103,13 @@ class Summary:
         return lines
 
 
-def _came(camera: str, count: Counts) -> str:
+def _delivered(camera: str, count: Counts) -> str:
     device = "not known" if count.lost is None else str(count.lost)
     return f"Camera {camera}: {counted(count.delivered, 'frame')}, lost at the device: {device}."
 
 
-def _where(span: FrameCounts) -> str:
-    """Return the frame equation of a span."""
+def _balance(span: FrameCounts) -> str:
+    """Return the frame balance of a span: exposed, delivered, analysed, recorded."""
     delivered = span.delivered
     exposed = "exposed: not known to the device"
     if span.dropped:
@@ -126,11 +126,11 @@ def _where(span: FrameCounts) -> str:
 def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:
     span_s = (times_ns[-1] - times_ns[0]) / 1e9
     rate = (len(times_ns) - 1) / span_s if span_s else 0.0
-    words = f"Camera {camera}: {len(times_ns)} poses, {rate:.1f} per second"
+    text = f"Camera {camera}: {len(times_ns)} poses, {rate:.1f} per second"
     if lost:
         share = lost / len(times_ns)
-        words += f"; a trigger of the experiment was unknown in {share:.1%} of them"
-    return f"{words}."
+        text += f"; a trigger of the experiment was unknown in {share:.1%} of them"
+    return f"{text}."
 
 
 def without_count(text: str) -> str:

@@ -51,6 +51,7 @@ from deeplabstream.engine.session.session_state import (
     StreamStopping,
 )
 from deeplabstream.ipc.ring import RingReader, RingSpec
+from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.text_rewriting import with_drawn_seeds, with_subject
 
@@ -577,7 +578,7 @@ class Session:
                 self._controls.answered(message)
                 self.note("setting", message.text)
                 self._news.append(message)
-            case messages.WatchdogChecked():
+            case SelfTestResult():
                 pass
             case messages.DevicesOpened(problem):
                 self._outputs_opened(processes, problem)

@@ -30,6 +30,7 @@ from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session import messages
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import CameraControl
+from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.recording.identity_totals import update_totals
 from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.settings.sections import Settings, effective
@@ -238,7 +239,7 @@ class SessionState:
     acknowledged or an experiment starts."""
     acknowledged: Mapping[str, Acknowledged] = field(default_factory=dict)
     """Last acknowledgement by the device of each output."""
-    watchdog_checks: tuple[messages.WatchdogChecked, ...] = ()
+    self_tests: tuple[SelfTestResult, ...] = ()
     """Results of the check of each board's watchdog."""
     counts: Mapping[str, Counts] = field(default_factory=dict)
     """Frames by camera and outcome; empty when no stream runs."""
@@ -488,8 +489,8 @@ def _after_message(state: SessionState, message: messages.ToSession) -> SessionS
             return _after_control(state, message)
         case messages.NetworkReady():
             return replace(state, network=message, network_ready=True)
-        case messages.WatchdogChecked():
-            return replace(state, watchdog_checks=(*state.watchdog_checks, message))
+        case SelfTestResult():
+            return replace(state, self_tests=(*state.self_tests, message))
         case messages.Analysing(active):
             return _after_analysing(state, active)
         case messages.ExperimentRunning(active):

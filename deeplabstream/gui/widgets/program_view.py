@@ -25,7 +25,7 @@ from deeplabstream.startup.program import CANT
 from deeplabstream.startup.progress import (
     MARK,
     RemainingTime,
-    in_words,
+    format_duration,
     parse_overall,
     parse_progress,
 )
@@ -207,11 +207,11 @@ class ProgramView(QWidget):
             self._doing, self._left = what, RemainingTime()
         words = f"{what}: {done} of {total}" if total > 1 else f"{what} …"
         if left_s := self._left.after(done, total, now_s):
-            words += f", {in_words(left_s)} left"
+            words += f", {format_duration(left_s)} left"
         if self._share is not None:
             words += f"; {self._share:.0%} of all"
             if left_s := self._all_left.after(self._share, 1.0, now_s):
-                words += f", {in_words(left_s)} left"
+                words += f", {format_duration(left_s)} left"
         self._say(words)
 
     def _show(self, part: str) -> None:

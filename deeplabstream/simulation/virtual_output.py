@@ -1,0 +1,35 @@
+"""Virtual output: an output without a device, for demonstrations, replays and tests."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import field, fields
+from typing import ClassVar
+
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.plugins.output import Output, Write
+
+
+@settings(frozen=True, kw_only=True)
+class VirtualOutput(Output):
+    """No device; the levels are stored in `levels`."""
+
+    exact: ClassVar[bool] = True
+
+    levels: list[float] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        """Yield a function that stores the levels."""
+        yield self.levels.append
+
+
+def virtual_outputs(outputs: Mapping[str, Output]) -> dict[str, Output]:
+    """Return virtual outputs with the limits and followers of these."""
+    shared = [field.name for field in fields(Output)]
+    return {
+        name: VirtualOutput(**{key: getattr(output, key) for key in shared})
+        for name, output in outputs.items()
+    }
