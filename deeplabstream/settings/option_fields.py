@@ -284,7 +284,8 @@ def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
     items = get_args(kinds[0])
     if details.get("repeated"):
         inner = get_args(items[0]) if get_origin(items[0]) is tuple else ()
-        return given | {"action": "append"} | ({"nargs": len(inner)} if inner else {})
+        many: Any = "+" if inner[-1:] == (Ellipsis,) else len(inner)
+        return given | {"action": "append"} | ({"nargs": many} if inner else {})
     if items[-1] is not Ellipsis:
         return given | {"nargs": len(items)}
     if get_origin(items[0]) is Literal:

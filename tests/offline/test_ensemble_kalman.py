@@ -15,10 +15,9 @@ from deeplabstream.offline.smoothing.ensemble_kalman import (
     smooth_latent,
     smooth_paws,
     smooth_single,
-    smooth_views,
 )
 from deeplabstream.offline.smoothing.kalman import smooth_alone
-from tests.offline.ensembles import PUPIL, paw_members, pupil_members, view_members
+from tests.offline.ensembles import PUPIL, paw_members, pupil_members
 
 HERE = Path(__file__).parent
 REAL = HERE.parents[2] / "shared/data/ibl-pupil"
@@ -67,17 +66,6 @@ def test_the_quirks_of_the_pupil_can_be_left_out() -> None:
     )
 
 
-def test_several_views_are_the_packages(
-    reference: dict[str, NDArray[np.float64]],
-) -> None:
-    members = view_members()
-    views = [ensemble(members[:, :, [view]]) for view in range(2)]
-    found = smooth_views(views, s=1.5)
-    for ours, theirs in zip(found, reference["views"], strict=True):
-        np.testing.assert_allclose(ours.points[20:, 0], theirs[20:, :2], atol=0.02)
-        np.testing.assert_allclose(ours.variance[20:, 0], theirs[20:, 3:5], rtol=0.02)
-
-
 def test_a_network_that_goes_astray_is_not_followed() -> None:
     members = pupil_members()
     truth = np.median(members[[0, 1, 3, 4]], axis=0)[40:50, :, :2]
@@ -85,20 +73,6 @@ def test_a_network_that_goes_astray_is_not_followed() -> None:
     ours = np.abs(smooth_pupil(ensemble(members), PUPIL).points[40:50] - truth).max()
     assert one > 25
     assert ours < 2
-
-
-def test_how_smooth_is_found_out() -> None:
-    members = paw_members()
-    steps = smooth_single(ensemble(members), s=None)
-    calm = members.copy()
-    calm[..., :2] = members[:, :1, :, :2] + np.random.default_rng(0).normal(
-        0, 3, members[..., :2].shape
-    )
-    still = smooth_single(ensemble(calm), s=None)
-    moved = np.abs(np.diff(steps.points, axis=0)).mean()
-    assert np.abs(np.diff(still.points, axis=0)).mean() < moved / 5
-    views = [ensemble(view_members()[:, :, [view]]) for view in range(2)]
-    assert np.isfinite(smooth_views(views)[0].points).all()
 
 
 def test_what_was_not_seen_is_filled_in_by_the_frames_around() -> None:

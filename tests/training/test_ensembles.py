@@ -13,6 +13,7 @@ from deeplabstream.offline.smoothing.camera_smoothing import Smoothed
 from deeplabstream.pose.ensemble import NetworkEnsemble, members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.programs import smooth_ensemble
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.evaluation.image_prediction import (
     disagreement,
@@ -182,7 +183,7 @@ def test_a_stopped_smoothing_continues_and_repeats_nothing(
 ) -> None:
     videos = [shutil.copyfile(video, tmp_path / f"{name}.avi") for name in "abc"]
     words = [*map(str, videos), "--model", str(ensemble)]
-    usual, written = SmoothEnsemble._write, list[Path]()
+    usual, written = smooth_ensemble._write, list[Path]()
 
     def stop_after_two(file: Path, smoothed: Smoothed) -> None:
         if len(written) == 1:
@@ -190,10 +191,10 @@ def test_a_stopped_smoothing_continues_and_repeats_nothing(
         written.append(file)
         usual(file, smoothed)
 
-    monkeypatch.setattr(SmoothEnsemble, "_write", stop_after_two)
+    monkeypatch.setattr(smooth_ensemble, "_write", stop_after_two)
     assert SmoothEnsemble.main(words) == 130
     assert "repeat the command to continue" in capsys.readouterr().err
-    monkeypatch.setattr(SmoothEnsemble, "_write", usual)
+    monkeypatch.setattr(smooth_ensemble, "_write", usual)
     assert SmoothEnsemble.main(words) == 0
     told = capsys.readouterr().out
     assert f"{videos[0]} is already smoothed" in told

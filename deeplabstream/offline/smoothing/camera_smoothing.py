@@ -14,8 +14,6 @@ from deeplabstream.offline.smoothing.ensemble_kalman import (
     EnsemblePoses,
     SmoothedPoses,
     smooth_paws,
-    smooth_single,
-    smooth_views,
 )
 from deeplabstream.offline.smoothing.ensemble_kalman_4 import (
     smooth_single_4,
@@ -29,17 +27,12 @@ Smoothed: TypeAlias = dict[str, dict[str, Numbers]]
 
 PAWS = {"paw_l": "paw_r", "paw_r": "paw_l"}
 """What IBL's left camera calls a paw, and what its right camera calls the same one."""
-VERSIONS = (3, 4)
-"""Versions of the package `ensemble-kalman-smoother` that can be followed."""
 _SEEN = 5
 """In how many frames all views have to see a body part together, at least."""
 
 
 def smooth_mirrored(
-    members: Members,
-    endings: Sequence[str] = (),
-    s: float | None = None,
-    version: int = VERSIONS[-1],
+    members: Members, endings: Sequence[str] = (), s: float | None = None
 ) -> Smoothed:
     """Smooth one camera; body parts that all `endings` have are views of the same point.
 
@@ -52,30 +45,24 @@ def smooth_mirrored(
         except DeepLabStreamError as error:
             raise DeepLabStreamError(f"{members.source}: {error}") from error
         views = [(members, view) for view in own]
-        for view, smoothed in zip(own, _together(views, s, version), strict=True):
+        for view, smoothed in zip(own, _together(views, s), strict=True):
             found |= _columns(view, smoothed)
-    return _with_the_rest(members, found, s, version)
+    return _with_the_rest(members, found, s)
 
 
-def smooth_eye(members: Members, version: int = VERSIONS[-1]) -> Smoothed:
+def smooth_eye(members: Members) -> Smoothed:
     """Smooth pupil_top…, _bottom…, _right… and _left… as a circle, the rest alone."""
     try:
         places = places_of_sides(members.bodyparts)
     except DeepLabStreamError as error:
         raise DeepLabStreamError(f"{members.source}: {error}") from error
     own = [members.bodyparts[place] for place in places]
-    ensemble = members.ensemble(own)
-    if version == 3:  # with parameters for all eyes
-        found = _columns(own, smooth_pupil(ensemble, own))
-    else:
-        found = _columns(own, smooth_pupil(ensemble, own, None, None))
-    return _with_the_rest(members, found, None, version)
+    found = _columns(own, smooth_pupil(members.ensemble(own), own, None, None))
+    return _with_the_rest(members, found, None)
 
 
 def smooth_cameras(
-    cameras: Sequence[Members],
-    s: float | None = None,
-    version: int = VERSIONS[-1],
+    cameras: Sequence[Members], s: float | None = None
 ) -> list[Smoothed]:
     """Smooth what several cameras saw in the same moments, row by row.
 
@@ -96,9 +83,9 @@ def smooth_cameras(
     if not shared:
         others = " and ".join(str(camera.source) for camera in cameras)
         raise DeepLabStreamError(f"{others} have no body part in common")
-    together = _together([(camera, shared) for camera in cameras], s, version)
+    together = _together([(camera, shared) for camera in cameras], s)
     return [
-        _with_the_rest(camera, _columns(shared, smoothed), s, version)
+        _with_the_rest(camera, _columns(shared, smoothed), s)
         for camera, smoothed in zip(cameras, together, strict=True)
     ]
 
@@ -153,7 +140,7 @@ def write_smoothed(file: Path, smoothed: Smoothed) -> None:
 
 
 def _together(
-    views: Sequence[tuple[Members, Sequence[str]]], s: float | None, version: int
+    views: Sequence[tuple[Members, Sequence[str]]], s: float | None
 ) -> list[SmoothedPoses]:
     """Smooth views of the same body parts, which each view has its own names for."""
     seen = [members.ensemble(own) for members, own in views]
@@ -164,7 +151,7 @@ def _together(
                 f"{views[0][0].source}: all views show {name} in {count} frames; "
                 f"{_SEEN} are needed"
             )
-    return smooth_views(seen, s) if version == 3 else smooth_views_4(seen, s)
+    return smooth_views_4(seen, s)
 
 
 def _known(ensemble: EnsemblePoses) -> NDArray[np.bool_]:
@@ -173,14 +160,11 @@ def _known(ensemble: EnsemblePoses) -> NDArray[np.bool_]:
     return np.asarray(known.all(axis=2))
 
 
-def _with_the_rest(
-    members: Members, found: Smoothed, s: float | None, version: int
-) -> Smoothed:
+def _with_the_rest(members: Members, found: Smoothed, s: float | None) -> Smoothed:
     """Return all body parts in their order; those not yet found are smoothed alone."""
     rest = [name for name in members.bodyparts if name not in found]
     if rest:
-        smooth = smooth_single if version == 3 else smooth_single_4
-        found = found | _columns(rest, smooth(members.ensemble(rest), s))
+        found = found | _columns(rest, smooth_single_4(members.ensemble(rest), s))
     return {name: found[name] for name in members.bodyparts}
 
 

@@ -1,9 +1,9 @@
 """Several networks' poses made into one, smoothed over time: ensemble Kalman smoothing.
 
 Where the networks disagree, the past and the future of the video decide. Source:
-Biderman et al., Nature Methods 2024; defaults as the package `ensemble-kalman-smoother`
-3.0.0 and iblvideo 3.2.0 have them. Version 3 stays beside version 4 because iblvideo 3.2
-pins it: pupils and paws of the IBL must equal its results.
+Biderman et al., Nature Methods 2024. `smooth_single` and `smooth_paws` follow version 3.0.0
+of the package `ensemble-kalman-smoother`: iblvideo 3.2 pins it, and the IBL's pipeline must
+equal its results. Everything else follows version 4 (`ensemble_kalman_4`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.offline.smoothing.kalman import (
     Model,
-    best_scale,
     smooth,
     smooth_alone,
-    variance_of,
 )
 
 Numbers = NDArray[np.float64]
@@ -83,60 +81,20 @@ def ensemble_of(
     return EnsemblePoses(median, variance, likelihood)
 
 
-def smooth_single(ensemble: EnsemblePoses, s: float | None = None) -> SmoothedPoses:
+def smooth_single(ensemble: EnsemblePoses, s: float) -> SmoothedPoses:
     """Smooth each coordinate alone, as one camera sees it.
 
-    `s` is the variance of a step from frame to frame, px²; None: for each body part, that
-    which makes what was seen most likely. What was never seen stays NaN.
+    `s` is the variance of a step from frame to frame, px². What was never seen stays NaN.
     """
-    rows, parts = ensemble.median.shape[:2]
-    flat = ensemble.median.reshape(rows, -1)
+    shape = ensemble.median.shape
+    flat = ensemble.median.reshape(len(ensemble.median), -1)
     middle = _nanmean(flat)
-    noise = ensemble.variance.reshape(rows, -1)
-    y = flat - np.nan_to_num(middle)
-    scales = np.full(2 * parts, s if s is not None else 1.0)
-    if s is None:
-        for part in range(parts):
-            pair = slice(2 * part, 2 * part + 2)
-            scales[pair] = _best_single(y[:, pair], noise[:, pair])
-    mean, variance = smooth_alone(y, noise, scales)
+    noise = ensemble.variance.reshape(flat.shape)
+    mean, variance = smooth_alone(flat - np.nan_to_num(middle), noise, s)
     variance[:, np.isnan(middle)] = np.nan
-    shape = rows, parts, 2
     return SmoothedPoses(
         (mean + middle).reshape(shape), variance.reshape(shape), ensemble
     )
-
-
-def _best_single(y: Numbers, noise: Numbers) -> float:
-    start = np.diag(variance_of(y) + 1e-9)
-    model = Model(np.eye(2), np.eye(2), np.eye(2), np.zeros(2), start, True)
-    return best_scale(model, y, noise)
-
-
-def smooth_views(
-    ensembles: Sequence[EnsemblePoses], s: float | None = None, keep: float = 95
-) -> list[SmoothedPoses]:
-    """Smooth what several cameras, or mirrors, see of the same body parts at one time.
-
-    For each body part the views' coordinates follow three numbers that walk at random:
-    the principal components of the frames in which the networks agree best (`keep`, in
-    per cent). Needs two views; returns one result per view.
-    """
-    rows, parts = ensembles[0].median.shape[:2]
-    means = [np.empty((rows, parts, 2)) for _ in ensembles]
-    variances = [np.empty((rows, parts, 2)) for _ in ensembles]
-    for part in range(parts):
-        y = np.hstack([ensemble.median[:, part] for ensemble in ensembles])
-        noise = np.hstack([ensemble.variance[:, part] for ensemble in ensembles])
-        smoothed, spread = smooth_latent(y, noise, [y], [noise], s, keep)
-        for view in range(len(ensembles)):
-            pair = slice(2 * view, 2 * view + 2)
-            means[view][:, part] = smoothed[:, pair]
-            variances[view][:, part] = spread[:, pair]
-    return [
-        SmoothedPoses(mean, variance, ensemble)
-        for mean, variance, ensemble in zip(means, variances, ensembles, strict=True)
-    ]
 
 
 def smooth_latent(
@@ -144,7 +102,7 @@ def smooth_latent(
     noise: Numbers,
     learnt_from: Sequence[Numbers],
     learnt_noise: Sequence[Numbers],
-    s: float | None,
+    s: float,
     keep: float,
 ) -> tuple[Numbers, Numbers]:
     """Return mean and variance (row, number) of `y`, which follows three components.
@@ -167,10 +125,8 @@ def smooth_latent(
     steps = steps + 1e-9 * np.eye(len(components))
     start = np.diag(latent.var(axis=0) + 1e-9)
     size = len(components)
-    model = Model(np.eye(size), steps, components.T, np.zeros(size), start)
-    scale = best_scale(model, y - middle, noise) if s is None else s
-    scaled = Model(np.eye(size), scale * steps, components.T, np.zeros(size), start)
-    found = smooth(scaled, y - middle, noise)
+    model = Model(np.eye(size), s * steps, components.T, np.zeros(size), start)
+    found = smooth(model, y - middle, noise)
     return found.mean + middle, found.variance
 
 
@@ -185,7 +141,7 @@ def smooth_paws(
     left: Mapping[str, EnsemblePoses],
     right: Mapping[str, EnsemblePoses],
     times_s: tuple[Numbers, Numbers],
-    s: float | None = 2.0,
+    s: float = 2.0,
     keep: float = 95,
 ) -> dict[str, tuple[SmoothedPoses, SmoothedPoses]]:
     """Smooth IBL's paws, seen from two sides by cameras that do not tick together.

@@ -29,8 +29,6 @@ class Model:
     """(state,) before the first frame."""
     variance: Numbers
     """(state, state) before the first frame."""
-    moves_first: bool = False
-    """Whether the state takes a step before the first frame."""
     first_variance: str = "correct"
     """compat: after the first frame, as the published pupil smoother has it, the change
     of the mean is taken from each row of the variance."""
@@ -62,39 +60,6 @@ def smooth(model: Model, y: Numbers, variance: Numbers) -> Smoothed:
 def negative_log_likelihood(model: Model, y: Numbers, variance: Numbers) -> float:
     """Return the negative log likelihood of the observations."""
     return float(_filtered(model, y, variance)[3])
-
-
-def best_scale(model: Model, y: Numbers, variance: Numbers) -> float:
-    """Return s, by which Q times s makes the observations most likely.
-
-    log s is looked for between −8 and 8 by golden section.
-    """
-    ratio = (5**0.5 - 1) / 2
-
-    def cost(log_s: float) -> float:
-        scaled = Model(
-            model.step,
-            model.noise * np.exp(log_s),
-            model.seen,
-            model.mean,
-            model.variance,
-            model.moves_first,
-        )
-        return negative_log_likelihood(scaled, y, variance)
-
-    low, high = -8.0, 8.0
-    one, other = high - ratio * (high - low), low + ratio * (high - low)
-    at_one, at_other = cost(one), cost(other)
-    while high - low > 0.02:
-        if at_one < at_other:
-            high, other, at_other = other, one, at_one
-            one = high - ratio * (high - low)
-            at_one = cost(one)
-        else:
-            low, one, at_one = one, other, at_other
-            other = low + ratio * (high - low)
-            at_other = cost(other)
-    return float(np.exp((low + high) / 2))
 
 
 def smooth_alone(
@@ -144,7 +109,7 @@ def _filtered(model: Model, y: Numbers, variance: Numbers) -> Any:
     mean, covariance = model.mean, model.variance
     cost = 0.0
     for row in range(len(y)):
-        if row or model.moves_first:
+        if row:
             mean = step @ mean
             covariance = step @ covariance @ step.T + move
         predicted[row] = covariance
