@@ -102,10 +102,11 @@ def train(backbone: str, steps: int) -> None:
             if first is None:
                 first = model
                 try:
-                    words = describe_trial(quantise(model, seen, tolerance_px=1.0)[0])
+                    trial = quantise(model, seen, tolerance_px=1.0)[0]
+                    result = describe_trial(trial)
                 except ModelError as error:
-                    words = str(error)
-                print(f"{model.path.name:>28}: eight bits: {words}")
+                    result = str(error)
+                print(f"{model.path.name:>28}: eight bits: {result}")
             elif (first.path / INT8).is_file():
                 _same_in_eight_bits(first, model)
             _say_error(model, seen, truth)
@@ -127,8 +128,8 @@ def _same_in_eight_bits(first: ModelFolder, model: ModelFolder) -> None:
     del graph.graph.value_info[:]
     onnx.save(graph, str(model.path / INT8))
     digest = network_hash(model.path / INT8)
-    said = Quantised(model.sha256, digest, "as 256x256", 0, *[float("nan")] * 3)
-    save_quantised(model, said)
+    ranges = Quantised(model.sha256, digest, "as 256x256", 0, *[float("nan")] * 3)
+    save_quantised(model, ranges)
 
 
 def _say_error(

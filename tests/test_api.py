@@ -453,8 +453,8 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(
     notebook: Path, notebook_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("xarray")
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
     monkeypatch.chdir(notebook_folder)
     cells = json.loads(notebook.read_text("utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
@@ -464,7 +464,7 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(
         for number, cell in enumerate(code):
             exec(compile(cell, f"{notebook.name}, cell {number}", "exec"), names)
     finally:
-        matplotlib.pyplot.close("all")
+        pyplot.close("all")
     if notebook.stem == "recorded_run":
         assert len(names["epochs"]) >= 1
         assert names["differences"].empty

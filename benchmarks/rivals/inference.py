@@ -40,7 +40,7 @@ from deeplabstream.files.user_cache import cache_folder
 from deeplabstream.pose.importers.script_export import SCRIPTS, import_exported
 from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
 from deeplabstream.pose.model.model_folder import ModelFolder
-from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.network_estimator import NetworkEstimator, decode_poses
 from deeplabstream.pose.runtimes.quantisation import quantise
 from deeplabstream.pose.runtimes.runtime_comparison import (
     compare,
@@ -110,7 +110,9 @@ def ours(
     """Return ms, points and the difference to full precision by runtime, on one thread."""
     save_images(model, pictures[:6])
     reference = outputs(load_network(model, REFERENCE, 1), pictures)
-    model = replace(model, threshold=float(np.median(model.read(reference)[1])) / 2)
+    model = replace(
+        model, threshold=float(np.median(decode_poses(model, reference)[1])) / 2
+    )
     try:
         quantise(model, pictures, GATE_PX)
     except ModelError as error:

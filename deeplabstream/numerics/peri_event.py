@@ -55,12 +55,12 @@ def around(
     """
     offsets = np.arange(-round(before_s * rate), round(after_s * rate) + 1) / rate
     events = events_s[np.isfinite(events_s)]
-    times = events[:, None] + offsets
+    queries = events[:, None] + offsets
     known = np.isfinite(signal.values)
     if known.sum() < 2:
-        return Around(offsets, np.full(times.shape, np.nan))
+        return Around(offsets, np.full(queries.shape, np.nan))
     times = signal.times_s
     filled = np.interp(times, times[known], signal.values[known])
-    values = np.interp(times, times, filled, np.nan, np.nan)
-    unknown = np.interp(times, times, (~known).astype(float), 1.0, 1.0)
+    values = np.interp(queries, times, filled, np.nan, np.nan)
+    unknown = np.interp(queries, times, (~known).astype(float), 1.0, 1.0)
     return Around(offsets, np.where(unknown > 0, np.nan, values))

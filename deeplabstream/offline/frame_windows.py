@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """Images that follow each other; those from `start` to `stop` are selected about."""
+    """Consecutive images; poses are estimated of those from `start` to `stop`."""
 
     images: Sequence[VideoImage]
     start: int
@@ -30,7 +30,7 @@ class Window:
 
     @property
     def selected(self) -> Sequence[VideoImage]:
-        """The images that are selected about."""
+        """The images whose poses are estimated; the others are context."""
         return self.images[self.start : self.stop]
 
 
@@ -43,7 +43,7 @@ def batch_for(estimator: PoseEstimator) -> int:
 
 
 def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, int]:
-    """Return how many images a window asks about, and its reach, to suit them all."""
+    """Return the images that a window estimates, and its reach, for all the networks."""
     several = list(estimators)
     batch = batch or max(map(batch_for, several), default=1)
     reach = max(map(reach_of, several), default=0)
@@ -52,7 +52,7 @@ def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, 
 
 
 def windows(images: Iterable[VideoImage], size: int, reach: int) -> Iterator[Window]:
-    """Yield windows that ask about `size` images (the last about fewer), in order.
+    """Yield windows of `size` estimated images (the last: fewer), in order.
 
     Each has up to `reach` images more on both sides; at the ends there are none.
     """
@@ -75,10 +75,10 @@ def estimated(
     batch: int = 0,
     camera: str = "",
 ) -> list[Pose | None]:
-    """Return the poses of the images that are selected about; None: there is no image.
+    """Return the poses of the selected images; None: there is no image.
 
-    `images` are what the network is shown of the window's images. What is lost ends a
-    row of images that follow each other, as the video's ends do.
+    `images` are those of the window, as the network gets them. A lost image ends a
+    sequence of consecutive images, as the ends of the video do.
     """
     if not reach_of(estimator):
         chosen = images[window.start : window.stop]

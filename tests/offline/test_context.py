@@ -127,14 +127,14 @@ def test_a_rig_gets_the_network_of_single_pictures_only(folder: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 7, 8, 13])
 @pytest.mark.parametrize("reach", [0, 2])
-def test_windows_ask_about_each_picture_once(count: int, reach: int) -> None:
+def test_windows_select_each_image_once(count: int, reach: int) -> None:
     film = [VideoImage(row, row, None) for row in range(count)]
-    asked = []
+    selected = []
     for window in windows(film, 4, reach):
         rows = [picture.row for picture in window.images]
-        own = [picture.row for picture in window.asked]
+        own = [picture.row for picture in window.selected]
         assert rows == list(
             range(max(0, own[0] - reach), min(count, own[-1] + 1 + reach))
         )
-        asked += own
-    assert asked == list(range(count))
+        selected += own
+    assert selected == list(range(count))

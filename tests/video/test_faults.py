@@ -305,7 +305,7 @@ def test_a_small_file_that_declares_huge_frames_takes_no_memory(tmp_path: Path) 
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this process forget which files were checked, as a new one does not know."""
     monkeypatch.setattr(seeking, "_trust", {})
-    monkeypatch.setattr(seeking, "_asked", set())
+    monkeypatch.setattr(seeking, "_looked_up", set())
 
 
 @pytest.mark.parametrize("good", [True, False])
