@@ -6,6 +6,7 @@ Each name is declared here only: `deeplabstream/__init__.py` reads this file.
 from deeplabstream.analysis.analyse import RunResults as RunResults
 from deeplabstream.analysis.analyse import analyse as analyse
 from deeplabstream.analysis.group_statistics import GroupComparison as GroupComparison
+from deeplabstream.analysis.group_statistics import StudyOptions as StudyOptions
 from deeplabstream.analysis.group_statistics import compare_groups as compare_groups
 from deeplabstream.analysis.options import AnalysisOptions as AnalysisOptions
 from deeplabstream.analysis.plot_style import PlotOptions as PlotOptions
@@ -16,7 +17,6 @@ from deeplabstream.analysis.report import write_run_report as write_run_report
 from deeplabstream.analysis.report import write_study_report as write_study_report
 from deeplabstream.analysis.study import Study as Study
 from deeplabstream.analysis.study import analyse_runs as analyse_runs
-from deeplabstream.analysis.study_report import StudyOptions as StudyOptions
 from deeplabstream.api.corrections import correct as correct
 from deeplabstream.api.corrections import frames_between as frames_between
 from deeplabstream.api.corrections import undo_correction as undo_correction

@@ -5,17 +5,19 @@ row names its test and why it was chosen; there is no p-value without the number
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.settings.option_fields import extra, program_options
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -45,18 +47,35 @@ _TESTS: Mapping[tuple[bool, bool, bool], str] = {
 """By: of means, paired, two groups."""
 
 
-def add_comparison(add: Callable[..., object]) -> None:
-    """Give a program the options of `compare_groups`: --by, --levels, --paired, --test.
+@program_options
+class StudyOptions:
+    """What a study compares: measures of groups of animals."""
 
-    `add` is `add_argument` of its parser, or of a group of options.
-    """
-    add("--by", default="group", metavar="COLUMN", help="the groups; default: group")
-    add("--levels", nargs="+", default=(), metavar="WORD", help="groups; default: all")
-    add("--paired", action="store_true", help="the same animals are in all groups")
-    add(
-        "--test", choices=get_args(Kind), default="auto",
-        help="tests of means or of ranks; default: by a test of normality",
-    )  # fmt: skip
+    option_group: ClassVar[str] = "what is compared"
+    measures: tuple[str, ...] = Field(
+        default=(),
+        description="columns of the table of results, such as `region_time_s.left`; empty: "
+        "distance, mean speed, immobile and freezing time, time in and entries to each "
+        "region, stimulations",
+        json_schema_extra=extra(metavar="COLUMN"),
+    )
+    by: str = Field(
+        default="group",
+        description="column of the groups",
+        json_schema_extra=extra(metavar="COLUMN"),
+    )
+    levels: tuple[str, ...] = Field(
+        default=(),
+        description="groups, in this order; empty: all",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+    paired: bool = Field(
+        default=False, description="whether the same animals are in all groups"
+    )
+    test: Kind = Field(
+        default="auto",
+        description="tests of means or of ranks; auto: by a test of normality",
+    )
 
 
 @dataclass(frozen=True, eq=False)

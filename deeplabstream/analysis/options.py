@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, InstanceOf
-from pydantic.dataclasses import dataclass as settings
+from pydantic import BeforeValidator, Field, InstanceOf
 
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.settings.option_fields import option_fields, raises
+from deeplabstream.core.regions import parse_region
+from deeplabstream.settings.option_fields import extra, option_fields, program_options
 
 MM_SPEEDS = {"start_speed": 20.0, "stop_speed": 17.5, "freezing_speed": 10.0}
 """Thresholds in mm/s where none are given and the camera is calibrated."""
@@ -27,10 +27,21 @@ _CENTRES = {
 }  # fmt: skip
 
 
-@raises(DeepLabStreamError)
-@settings(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+def _region(value: object) -> object:
+    """Return the region of a text `NAME = circle X Y R`; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    name, equals, region = (part.strip() for part in value.partition("="))
+    if not (name and equals):
+        raise ValueError("expected NAME = circle X Y R, or another region")
+    return RegionOfInterest(name, parse_region(region))
+
+
+@program_options
 class AnalysisOptions:
     """How results are computed. Lengths and speeds are in `unit`."""
+
+    option_group: ClassVar[str] = "how the measures are computed"
 
     camera: str = Field(
         default="", title="Camera",
@@ -126,13 +137,19 @@ class AnalysisOptions:
         default=1.0, title="Shortest freezing bout (s)",
         description="shortest freezing bout",
     )  # fmt: skip
-    regions: tuple[InstanceOf[RegionOfInterest], ...] = Field(
+    regions: tuple[
+        Annotated[InstanceOf[RegionOfInterest], BeforeValidator(_region)], ...
+    ] = Field(
         default=(), title="Regions",
         description="regions besides those of the run",
+        json_schema_extra=extra(
+            aliases=("--region",), repeated=True, metavar="NAME = REGION"
+        ),
     )  # fmt: skip
     points: tuple[InstanceOf[PointOfInterest], ...] = Field(
         default=(), title="Points",
         description="points besides those of the run",
+        json_schema_extra=extra(internal=True),
     )  # fmt: skip
     enter_margin: OptionalNumber = Field(
         default=None, title="Enter margin",

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from deeplabstream.analysis.group_statistics import StudyOptions
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.plot_style import PlotOptions, svg_of
 from deeplabstream.analysis.report_pdf import pdf_of
 from deeplabstream.analysis.run_report import run_document
-from deeplabstream.analysis.study_report import StudyOptions, study_document
+from deeplabstream.analysis.study_report import study_document
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.report_document import ReportDocument

@@ -1,7 +1,7 @@
 """Study report: the runs, groups compared in each measure, and what was excluded and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from deeplabstream.analysis.analyse import POOR
 from deeplabstream.analysis.group_statistics import (
     GroupComparison,
-    Kind,
+    StudyOptions,
     compare_groups,
 )
 from deeplabstream.analysis.measures import MEASURES, MeasureDefinition
@@ -46,32 +46,6 @@ _COLUMNS = 5
 _MEASURE_OF: Mapping[str, MeasureDefinition] = {
     measure.column(length): measure for measure in MEASURES for length in ("px", "mm")
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyOptions:
-    """What a study report compares.
-
-    Attributes
-    ----------
-    measures : sequence of str
-        Columns of the table of results, such as `region_time_s.left`; empty: distance, mean
-        speed, immobile and freezing time, time in and entries to each region, stimulations.
-    by : str
-        Column of the groups.
-    levels : sequence of str
-        Groups, in this order; empty: all.
-    paired : bool
-        Whether the same animals are in all groups.
-    test : {"auto", "means", "ranks"}
-        See `compare_groups`.
-    """
-
-    measures: Sequence[str] = ()
-    by: str = "group"
-    levels: Sequence[str] = ()
-    paired: bool = False
-    test: Kind = "auto"
 
 
 def study_document(

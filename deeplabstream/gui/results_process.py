@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from deeplabstream.analysis.group_statistics import StudyOptions
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.analysis.study_report import StudyOptions
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.ipc.parent_watch import end_with_parent

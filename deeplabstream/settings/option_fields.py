@@ -225,7 +225,8 @@ def add_options(
     """Add an option for each field of a settings dataclass to a parser.
 
     Values stay text: the dataclass converts and checks them, as for a Python user. An option
-    that is not given is not in the namespace, so the dataclass has the only default.
+    that is not given is not in the namespace, so the dataclass has the only default. A class
+    may name the heading of the fields that it declares: `option_group`.
     """
     groups: dict[str, argparse._ActionsContainer] = {"": parser}
     for name, info in option_fields(kind).items():
@@ -233,7 +234,7 @@ def add_options(
         if name in without or details.get("internal"):
             continue
 
-        group = details.get("group", "")
+        group = details.get("group", _group(kind, name))
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
         arguments = _arguments(info, details) | {"help": _help(info)}
@@ -242,6 +243,12 @@ def add_options(
         else:
             names = [option_name(name, info), *details.get("aliases", ())]
             groups[group].add_argument(*names, dest=name, **arguments)
+
+
+def _group(kind: type, name: str) -> str:
+    """Return the `option_group` of the class that declares a field; empty: it has none."""
+    declared = (c for c in kind.__mro__ if name in vars(c).get("__annotations__", {}))
+    return str(vars(next(declared, kind)).get("option_group", ""))
 
 
 def option_name(name: str, info: FieldInfo) -> str:
@@ -270,6 +277,8 @@ def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
     given: dict[str, Any] = {"default": argparse.SUPPRESS}
     if required and not positional:
         given = {"required": True}
+    if kinds[0] in (int, float) and not positional:
+        given["metavar"] = "N"
     given |= {key: details[key] for key in ("choices", "metavar") if key in details}
 
     if kinds == [bool]:

@@ -84,7 +84,7 @@ def test_regions_that_are_added_are_kept_beside_the_recorded_files(runs: Path) -
         (["output/conditional", "--arena", "box"], "arena = box: no such region"),
         (
             ["output/conditional", "--max-gap-s", "-1"],
-            "max_gap_s = -1.0: expected 0 or more",
+            "--max-gap-s = '-1': expected 0 or more",
         ),
         (["output/conditional", "--start-s", "100"], "start_s = 100"),
         (["output/conditional", "--region", "circle 1 2 3"], "expected NAME = "),

@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.analysis.study_report import StudyOptions
+from deeplabstream.analysis.group_statistics import StudyOptions
 from deeplabstream.core.errors import counted
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
