@@ -147,24 +147,32 @@ def test_sleap_nns_animals_are_ours(
             assert np.nanmax(error) < 1
 
 
+def test_a_size_that_the_network_cannot_have_is_a_sentence(
+    unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(unpacked["sleap_nn_single"]), "--output", str(tmp_path / "model")]
+    assert main([*words, "--size", "130x96"]) == 2
+    assert "multiples of 8, which is max_stride" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (("--size", "130x96"), "multiples of 8, which is max_stride"),
-        (("--size", "8x8"), "from 16 to 4096"),
-        (("--size", "big"), "expected WIDTHxHEIGHT"),
-        ((*SIZE, "--animals", "-1"), "expected 1 to 100"),
+        (("--size", "8x8"), "--size = '8x8': both sides must be from 16 to 4096"),
+        (("--size", "big"), "--size = 'big': expected WIDTHxHEIGHT"),
+        (("--animals", "-1"), "--animals = '-1': expected a number from 0 to 100"),
+        (("--tolerance", "nan"), "--tolerance = 'nan': expected a number from 0 to"),
     ],
 )
-def test_what_is_asked_for_and_cannot_be_is_a_sentence(
-    unpacked: dict[str, Path],
+def test_options_that_are_not_possible_are_sentences(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     given: tuple[str, ...],
     sentence: str,
 ) -> None:
-    out = tmp_path / "model"
-    assert main([str(unpacked["sleap_nn_single"]), "--output", str(out), *given]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["network", "--output", str(tmp_path / "model"), *given])
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
