@@ -9,10 +9,21 @@ command takes is given beside it. Then both predict one video with the *same wei
 ours imports what Lightning Pose has trained. Last, our best recipe (EfficientNet-Lite0 that
 ImageNet taught) learns for as long as Lightning Pose's whole command took.
 
-`--data` is a folder of Lightning Pose's with `CollectedData.csv` and `videos/`; how to
-install the other program in an environment of its own is in docs/training_measurements.md. Without
+`--data` is a folder of Lightning Pose's with `CollectedData.csv` and `videos/`. Without
 `--rival` only ours is measured. `--quick` takes two to three minutes on two cores, the whole
-benchmark some seven.
+benchmark some seven. Lightning Pose 2.4.3 needs an environment of its own:
+
+    python3.11 -m venv venv-lp
+    venv-lp/bin/pip install torch==2.13.0
+    venv-lp/bin/pip install aniposelib h5py hydra-core imaug kornia matplotlib jaxtyping
+    venv-lp/bin/pip install "lightning~=2.5.0" "pytorch-lightning~=2.5.0" "moviepy>=2.0.0"
+    venv-lp/bin/pip install opencv-python-headless pandas pillow safetensors scikit-learn
+    venv-lp/bin/pip install tensorboard torchvision transformers
+    venv-lp/bin/pip install --no-deps lightning-pose==2.4.3
+
+With a CPU build of torch, torchvision needs the operators `torchvision::nms` and
+`torchvision::qnms` declared (`torch.library.Library("torchvision", "DEF")`, both `(Tensor dets,
+Tensor scores, float iou_threshold) -> Tensor`) at the top of its `__init__.py`.
 """
 
 import argparse
