@@ -45,20 +45,24 @@ class Inputs:
 
     def receive(self, name: str, news: InputChange) -> None:
         """Store and record a change of an input."""
+        # the lock is held for the change only: writing into the journal may wait for others
         if isinstance(news, InputBroken):
             with self._lock:
                 self._known |= {name: nan, f"{name}.count": nan}
             text = f"[Input {name}] {news.text}: it is unknown from now on"
             self._write(Note("error", text, self._clock.now_ns()))
             return
+
         if isinstance(news, InputPulse):
             with self._lock:
                 self._known |= {name: 1.0, f"{name}.count": float(news.number + 1)}
             when = news.began_ns, news.received_ns, news.device_us
             self._write(Pulsed(name, news.number, *when))
             return
+
         with self._lock:
             count = self._known[f"{name}.count"]
+            # NaN, before the first report and after a failure: counts start at 0
             count = 0 if count != count else int(count)
             count += news.active and not news.first
             self._known |= {name: float(news.active), f"{name}.count": float(count)}
@@ -152,10 +156,13 @@ class DeviceManager:
 
         Return why one could not be opened; then none is open. Empty: all are open.
         """
+        # A device that is still open would refuse to be opened again.
         self._open.close()
         self._left_on = self.left_on
         self.bank = self._sensed = None
         self._generating = False
+
+        # Closed in reverse order: the timer ends before inputs and outputs are closed.
         stack = ExitStack()
         try:
             bank = stack.enter_context(opened(self._outputs, self._clock, self._write))
@@ -166,6 +173,7 @@ class DeviceManager:
         except DeepLabStreamError as error:
             stack.close()
             return str(error)
+
         self._resources.push(stack)
         self._open, self.bank, self._sensed = stack, bank, sensed
         return self._generate() if self._cameras_open else ""
@@ -182,6 +190,7 @@ class DeviceManager:
         if self._generating or self._sensed is None:
             return ""
         try:
+            # moved to `_open` only when all are open: after an error those before are closed
             with ExitStack() as stack:
                 for name, device in self._inputs.items():
                     if _generates(device):

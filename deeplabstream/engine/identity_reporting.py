@@ -120,7 +120,7 @@ class IdentityState:
     pose: Pose
     """The last pose of the camera."""
     totals: Mapping[str, int]
-    """Counts of the changes so far: see `deeplabstream.recording.identity_totals`."""
+    """Numbers of changes so far: see `deeplabstream.recording.identity_totals`."""
 
     def states(self, threshold: float) -> dict[str, str]:
         """Return a short identity state per animal, by name."""

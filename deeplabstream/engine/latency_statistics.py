@@ -1,4 +1,4 @@
-"""How long frames took: the statistics that a benchmark prints and stores."""
+"""Latency statistics: times of analysed frames, as a benchmark prints and stores them."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ class Spread(TypedDict):
 
 
 class Timings:
-    """The timings of the deciding camera's analysed frames, `limit` at the most."""
+    """Timings of the analysed frames of the deciding camera, at most `limit` frames."""
 
     def __init__(self, camera: str, threshold: float, limit: int) -> None:
         self._camera = camera
@@ -34,7 +34,7 @@ class Timings:
 
     @property
     def frames(self) -> int:
-        """How many frames were counted."""
+        """Number of frames counted."""
         return len(self._posed)
 
     @property
@@ -43,7 +43,7 @@ class Timings:
         return self.frames >= self._limit
 
     def add(self, step: Step) -> None:
-        """Count a frame, if it is the right camera's and one is still wanted."""
+        """Count a frame of the camera, unless `limit` is reached."""
         if step.camera != self._camera or self.complete:
             return
         self._analysis.append(step.posed_ns - step.arrived_ns)
@@ -64,7 +64,7 @@ class Timings:
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield the statistics in words."""
+        """Yield the statistics as lines of text."""
         facts = self.facts()
         yield (
             f"{self.frames} frames of camera {self._camera} analysed, "
@@ -82,7 +82,7 @@ class Timings:
 
 
 def spread(times_ms: Sequence[float]) -> Spread | None:
-    """Return the statistics of some times; None: there are none."""
+    """Return the statistics of times; None: the sequence is empty."""
     if not len(times_ms):
         return None
     ms = np.asarray(times_ms, np.float64)

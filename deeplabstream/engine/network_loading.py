@@ -1,4 +1,4 @@
-"""The networks that the settings name, loaded, warm, and fit for their triggers."""
+"""Network loading: opens the networks of the settings, and checks them against the rig."""
 
 from pathlib import Path
 
@@ -20,10 +20,10 @@ from deeplabstream.settings.loading import Settings, check_against
 
 
 def open_network(settings: Settings, threads: int | None = None) -> PoseEstimator:
-    """Return the estimator; ModelError or SettingsError say what does not fit.
+    """Return the estimator; ModelError or SettingsError: a network does not fit the settings.
 
-    A network is loaded once, however many cameras use it. `threads` instead of the
-    settings' THREADS.
+    A network is loaded once, however many cameras use it. `threads` replaces THREADS of the
+    settings.
     """
     named = {
         name: settings.model_named(camera.model)
@@ -36,12 +36,15 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     for model in named.values():
         if model not in loaded:
             loaded[model] = _open(settings, model, threads)
+
+    # names must fit the network with the fewest animals: all networks share them
     found = {model: animals_of(estimator) for model, estimator in loaded.items()}
     least = min(found, key=lambda model: found[model])
     problems = list(settings.animals.problems(found[least], Path(least).name))
     if len(set(found.values())) > 1:
         counts = ", ".join(f"{model}: {count}" for model, count in found.items())
         problems.append(f"all networks need the same number of animals: {counts}")
+
     others = {name: loaded[model] for name, model in named.items() if model != usual}
     estimator: PoseEstimator = loaded[usual]
     if others:
@@ -56,7 +59,7 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
 
 
 def network_ready_message(estimator: PoseEstimator, settings: Settings) -> NetworkReady:
-    """Return what there is to say of the networks that are ready, named as in `settings`."""
+    """Return the message about the loaded networks, with their names in `settings`."""
     usual = settings.pose.model
     own = {
         camera: NetworkFacts(*_facts(settings.cameras[camera].model, other))
@@ -92,12 +95,15 @@ def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
         return LedDetector(led, _open(settings, network, threads))
     how = pose.runtime, threads, pose.tolerance_px
     estimator = open_estimator(model, *how)
+
     if pose.live_crop:
         detector = None
         if pose.detector:
             detector = open_estimator(settings.model_named(pose.detector), *how)
         margin, every = pose.crop_margin, pose.crop_full_every
         estimator = open_live_crop(estimator, detector, margin, every)
+
+    # each crop takes network time: no more crops than the settings have animals
     named = len(settings.animals.names)
     if isinstance(estimator, AnimalCrops) and named:
         estimator.animals = min(estimator.animals, named)

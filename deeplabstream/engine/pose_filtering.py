@@ -49,7 +49,7 @@ class OutlierFilter:
     def filter(
         self, seen: Pose, time_s: float, calibration: Calibration | None = None
     ) -> tuple[Points, dict[str, str]]:
-        """Return the accepted points, in px, and what was done to the others, by name.
+        """Return the accepted points, in px, and the flags of the others, by name.
 
         With UNIT = mm lengths are those on the floor: `calibration`.
         """
@@ -134,7 +134,7 @@ class _EdgeLimits:
 def _flags_of(
     names: tuple[str, ...], masks: Mapping[str, Mask]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the name of each changed point, and what was done to it."""
+    """Yield the name of each changed point, and its flags."""
     # most frames change nothing: they must not pay for a loop over the points
     used = {flag: mask.ravel().tolist() for flag, mask in masks.items() if mask.any()}
     if used:
@@ -295,7 +295,7 @@ def pose_filter_of(
 ) -> PoseFilter:
     """Return the pose filter that the settings describe, in its first state.
 
-    `classifiers`, by camera, are to be opened by
+    `classifiers`, by camera, are opened by
     `deeplabstream.engine.behaviour_classifiers.open_classifiers`.
     """
     return PoseFilter(thresholds, settings.tracking, settings.calibrations, classifiers)

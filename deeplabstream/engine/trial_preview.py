@@ -1,8 +1,8 @@
-"""Trials of an experiment in their order, computed from its real plan and its seed.
+"""Trial preview: trials of an experiment in order, computed from its plan and its seed.
 
-The plan gets observations of an animal that does at once what the plan waits for, and
-leaves after `STAYS_S`. Random order and pauses are those of a run with the same seed, as
-far as they do not depend on the animal.
+The plan gets observations in which each trigger that it waits for is true at once, and false
+after `STAYS_S`. Random order and pauses are those of a run with the same seed, as far as they
+do not depend on the animal.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from deeplabstream.core.errors import ExperimentError
 from deeplabstream.plugins.experiment import Experiment, Observation, PlanRunner
 
 STAYS_S = 2.0
-"""Seconds for which a trigger of the plan holds."""
+"""Time for which a trigger of the plan is true."""
 MOST_ROWS = 400
 _LONGEST_S = 24 * 3600.0
 _YIELD_EVERY = 500
@@ -23,15 +23,15 @@ _YIELD_EVERY = 500
 
 @dataclass
 class Row:
-    """An event of the preview."""
+    """Row of the preview: an event with its time and outputs."""
 
     time_s: float
     """Earliest time since the start of the experiment; a real animal may delay it."""
     text: str
     outputs: list[str] = field(default_factory=list)
-    """Outputs that switch on, and for how long."""
+    """Outputs that switch on, with durations."""
     open: dict[str, float] = field(default_factory=dict)
-    """Outputs that are on, and since when."""
+    """Outputs that are on, with the times at which they were switched on."""
 
     @property
     def outputs_text(self) -> str:
@@ -40,7 +40,7 @@ class Row:
         return ", ".join(f"{n} × ({text})" if n > 1 else text for text, n in counted)
 
     def add(self, command: Command, now_s: float) -> None:
-        """Add what a command does to an output."""
+        """Add the effect of a command on an output."""
         match command:
             case Pulse(output, seconds):
                 self.outputs.append(f"{output} {_s(seconds)}")
@@ -75,7 +75,7 @@ class _SameForAll(dict[str, Any]):
 
 
 class _ScriptedAnimal:
-    """Satisfies every trigger; leaves `STAYS_S` after the plan begins to wait for that."""
+    """Satisfies every trigger, until `STAYS_S` after the plan begins to wait for its end."""
 
     def __init__(self, period_s: float) -> None:
         self._frames = round(STAYS_S / period_s)
@@ -91,7 +91,7 @@ class _ScriptedAnimal:
         return seen
 
     def left(self) -> bool:
-        """Whether it has left; each frame on which the plan checks this counts."""
+        """Return whether it has left; the frames on which the plan checks this are counted."""
         # a gap: the plan waits for something new, and so the stay begins again
         if self._index - self._last_checked_index > 1:
             self._waited_frames = 0
@@ -105,8 +105,8 @@ def preview_trials(
 ) -> Iterator[Row | None]:
     """Yield row after row; None every `_YIELD_EVERY` frames, so that a window stays responsive.
 
-    `limit_s`: seconds after which any experiment ends, 0: when it does by itself. The last
-    row says how it ended. ExperimentError: the plan needs a real animal.
+    `limit_s`: time limit of the experiment; 0: none. The last row states how it ended.
+    ExperimentError: the plan needs a real animal.
     """
     stepper, animal = PlanRunner(experiment.plan()), _ScriptedAnimal(1 / rate)
     rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""What the triggers of the settings look like in the image."""
+"""Trigger shapes: outlines of the triggers' regions, points and lines in the image."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,12 @@ from deeplabstream.plugins.trigger import BodyPartTrigger
 from deeplabstream.settings.sections import Settings
 
 Outline = NDArray[np.float64]
-"""(n, 2), px: the corners of a closed line; a single row is a point to look at, two are a
-line."""
+"""(n, 2), px: corners of a polygon; one row is a point, two rows are a line."""
 
 
 @dataclass(frozen=True, eq=False)
 class TriggerShape:
-    """A trigger's place in the image of its camera."""
+    """Outline of a trigger in the image of its camera."""
 
     trigger: str
     camera: str
@@ -24,9 +23,9 @@ class TriggerShape:
 
 
 def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShape, ...]:
-    """Return the places of all triggers that have one: a `region`, a `point` or a `line`.
+    """Return the outlines of all triggers with a `region`, a `point` or a `line`.
 
-    With `camera`, only of those that see it.
+    With `camera`, only those of the triggers that are evaluated on its frames.
     """
     zones = []
     floors = settings.calibrations
@@ -36,6 +35,7 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
             continue
         outline = _outline(trigger)
         if outline is not None:
+            # corners behind the horizon of a tilted camera have no place in the image
             if trigger.unit == "mm" and sees in floors:
                 outline = floors[sees].to_px(outline)
                 outline = outline[np.isfinite(outline).all(axis=1)]
@@ -45,7 +45,7 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
 
 
 def _outline(trigger: BodyPartTrigger) -> Outline | None:
-    """Return (n, 2) in the trigger's own unit, None when it has no place."""
+    """Return (n, 2) in the trigger's unit; None: it has no outline."""
     region = getattr(trigger, "region", None)
     point = getattr(trigger, "point", None)
     line = getattr(trigger, "line", None)

@@ -34,7 +34,7 @@ _SLOT_HEAD = 32  # sequence, number of the entry, its length, which of its slots
 _ROOM = _SLOT - _SLOT_HEAD
 _HEAD = 64
 _RESERVED = 8
-"""One in so many slots is reserved for notes and edges, half of those for edges."""
+"""One of this many slots is reserved for notes and edges, half of them for edges only."""
 _WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED = range(5)
 
 
@@ -56,8 +56,8 @@ class Journal:
         self.bytes = self._block.bytes[: _HEAD + _SLOT * spec.slots]
         """The header and the slots, each with its own header."""
         self.fields = self.bytes.cast("q")
-        """The same as int64. The header: slots written; slots recorded (-1: there is no
-        recorder); entries written; entries lost; entries recorded."""
+        """The same memory as int64. The header: slots written; slots recorded (-1: no recorder
+        is attached); entries written; entries lost; entries recorded."""
 
     @property
     def waiting(self) -> int:
@@ -126,6 +126,7 @@ class JournalWriter:
         for place in places:
             fields[place // 8] = 0
         self._fence()
+
         for part, place in enumerate(places):
             head, start = place // 8, place + _SLOT_HEAD
             piece = data[part * _ROOM : (part + 1) * _ROOM]
@@ -136,6 +137,9 @@ class JournalWriter:
                 part,
             )
         self._fence()
+
+        # The sequences make the slots valid. The count of slots is last: up to it a reader takes
+        # entries to be complete, and after a crash so does the second guard.
         for sequence, place in enumerate(places, written + 1):
             fields[place // 8] = sequence
         fields[_ENTRIES] = number
@@ -168,7 +172,8 @@ class JournalReader:
         self._journal = journal
         self._fence = memory_fence()
         self._read, self._number = 0, 0
-        if not (recorder or from_start):  # it may start late
+        # a reader that starts late begins with the next entry
+        if not (recorder or from_start):
             self._read, self._number = self._newest()
         self.missed = 0
         if recorder:
@@ -184,8 +189,10 @@ class JournalReader:
         written, slots = self._journal.fields[_WRITTEN], self._journal.spec.slots
         entries: list[Entry] = []
         while self._read < written:
+            # the slot after the newest may be in use by the writer: see the ring
             first = max(self._read + 1, written - slots + 2)
             found = self._copied(first, written)
+            # in the middle of an entry whose beginning was overwritten: try the next slot
             if found is None:
                 self._read = first
                 continue
@@ -202,6 +209,7 @@ class JournalReader:
 
     def unrecorded(self) -> list[Entry]:
         """Return the entries that a killed recorder has not recorded."""
+        # they are all there: the writer does not overwrite what is not recorded
         self._read = max(0, self._journal.fields[_RECORDED])
         self._number = self._journal.fields[_ENTRIES_RECORDED]
         return self.read()
@@ -209,8 +217,9 @@ class JournalReader:
     def _newest(self) -> tuple[int, int]:
         """Return the last written slot and the number of its entry.
 
-        The count of entries is not it: the writer may be between entry and slot.
+        The number is read from the slot: the writer counts the entry before its slots.
         """
+        # again when the writer has reached this slot before its header was read
         while written := self._journal.fields[_WRITTEN]:
             if number := self._number_at(written):
                 return written, number
@@ -234,8 +243,10 @@ class JournalReader:
         if fields[head] != first or part != 0:
             return None
         last = first + -(-length // _ROOM) - 1
+        # a length from a slot that is being overwritten may be anything
         if last > written:
             return None
+
         self._fence()
         pieces = []
         for sequence in range(first, last + 1):
@@ -243,6 +254,8 @@ class JournalReader:
             size = min(_ROOM, length - (sequence - first) * _ROOM)
             pieces.append(bytes(journal.bytes[start : start + size]))
         self._fence()
+
+        # valid only if no slot was overwritten meanwhile
         for sequence in range(first, last + 1):
             if self._number_at(sequence) != number:
                 return None
@@ -259,10 +272,10 @@ _COMMANDS = {kind: kind.__slots__.index("commands") for kind in (Step, Intent)}
 
 
 def _plain(value: Any) -> object:
-    """Return an entry or a command as number of its class and fields.
+    """Return an entry or a command as the number of its class and its fields.
 
-    Pickle looks each class up by its name: that takes most of its time. A class that is
-    not known, such as a command of a plug-in's own, is left to it.
+    Pickle looks up each class by its name, which takes most of its time. A class that is not
+    in `_KINDS`, such as a command of a plug-in, is pickled as it is.
     """
     kind = type(value)
     if kind not in _NUMBERS:
@@ -282,7 +295,7 @@ def _plain_pose(pose: Pose) -> tuple[object, ...]:
 
 
 def _restored(value: Any) -> Any:
-    """Return what `_plain` was given."""
+    """Return the value that `_plain` has converted."""
     if type(value) is not tuple:
         return value
     number, fields = value

@@ -43,7 +43,7 @@ def opened_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
 
 
 def has_message(pipe: Messages, patience_s: float | None = 0.0) -> bool:
-    """Return whether `recv` would not wait: a message is there, or the other end is closed.
+    """Return whether `recv` would not wait: a message has arrived, or the other end is closed.
 
     When the other end is closed, `recv` raises EOFError on all systems; `poll` raises
     BrokenPipeError on Windows only. `patience_s` None: wait without limit.
@@ -55,26 +55,27 @@ def has_message(pipe: Messages, patience_s: float | None = 0.0) -> bool:
 
 
 def message_check(pipe: Connection) -> Callable[[], bool]:
-    """Return what tells at once what `has_message` tells, for a loop that asks often.
+    """Return a faster `has_message` without waiting, for a loop that calls it often.
 
-    `Connection.poll` makes and closes a selector at each call. Only one thread may ask, and
-    only while this end is open.
+    `Connection.poll` makes and closes a selector at each call. Only one thread may call it,
+    and only while this end is open.
     """
     if sys.platform == "win32":
         return lambda: has_message(pipe)
-    look = select.poll()
-    look.register(pipe.fileno(), select.POLLIN)
-    return lambda: bool(look.poll(0))
+    poller = select.poll()
+    poller.register(pipe.fileno(), select.POLLIN)
+    return lambda: bool(poller.poll(0))
 
 
 def receive(pipe: Messages) -> object:
     """Return the next message; None: the other end is closed.
 
-    A message that cannot be decoded is returned as the exception that says why.
+    A message that cannot be decoded is returned as the exception of the decoder.
     """
     try:
         return pipe.recv()
     except (EOFError, OSError):
         return None
+    # the pipe is intact: the receiver reports a bug, and continues with the next message
     except Exception as error:
         return error

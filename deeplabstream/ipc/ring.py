@@ -32,19 +32,19 @@ _FIELDS = 8  # int64 fields of a header: one cache line
 
 
 _POPULATE_WRITE = 23
-"""Of madvise."""
+"""MADV_POPULATE_WRITE of Linux: maps pages for writing in advance."""
 _PIECE = 4 << 20
-"""Bytes that are mapped at once: `madvise` holds the GIL."""
+"""Bytes that are mapped in one call of `madvise`, which holds the GIL."""
 
 _ORDERED = ("x86_64", "amd64")
 
 
 def memory_fence(machine: str = "") -> Callable[[], None]:
-    """Return what orders the memory accesses of its thread before and after its call.
+    """Return a memory fence: it orders the accesses of its thread before and after its call.
 
     On x86-64 it does nothing: there, stores stay in order, and so do loads. Elsewhere it
-    takes and gives back a lock twice: no access passes the first giving back downwards or
-    the second taking upwards, and the two stay in order. Not run on ARM so far.
+    acquires and releases a lock twice: accesses before the first release stay before it,
+    accesses after the second acquisition stay after it. Not run on ARM so far.
     """
     if (machine or platform.machine()).lower() in _ORDERED:
         return _no_fence
@@ -82,12 +82,11 @@ class RingSpec:
 
 
 def create_block(size: int) -> "SharedBlock":
-    """Make shared memory of `size` bytes; OSError: there is not enough.
-
-    Linux gives out pages at their first use, and ends a process that uses one when none is
-    left: here all are taken at once.
-    """
+    """Make shared memory of `size` bytes; OSError: there is not enough."""
     block = SharedBlock(create=True, size=size)
+
+    # Linux allocates pages at their first use, and kills the process when none is left. All are
+    # allocated here, where the failure is an error with a message.
     file = getattr(block, "_fd", -1)
     if file >= 0 and hasattr(os, "posix_fallocate"):
         try:
@@ -103,13 +102,14 @@ class SharedBlock(SharedMemory):
     """Shared memory that stays mapped as long as an array refers to it."""
 
     def __del__(self) -> None:
-        """Do nothing: unmapping memory that an array refers to would crash."""
+        """Do nothing: access to an array in memory that was unmapped would crash."""
 
     def populate(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         """Map all pages now, so that their first use causes no page fault; on Linux.
 
         `meanwhile` is called before each piece of 4 MiB: a large block takes long.
         """
+        # a page fault takes microseconds, in the camera's thread and for each page of a frame
         mapped = getattr(self, "_mmap", None)
         if sys.platform == "linux" and mapped is not None:
             for at in range(0, len(mapped), _PIECE):
@@ -165,7 +165,8 @@ class Ring:
         """Headers, int64 (1 + slots, field). Row 0: frames published, and whether the
         camera waits for a trigger pulse."""
         self.header_fields = self._block.bytes[:size].cast("q")
-        """The same in a row; single fields are read faster than from an array."""
+        """The same memory in one dimension: single fields are read faster than from an array."""
+
         pixels = self._block.bytes[size : size + spec.format.nbytes * spec.slots]
         images: NDArray[Any] = np.frombuffer(pixels, spec.format.dtype)
         self.images: NDArray[Any] = images.reshape(spec.slots, *spec.format.shape)
@@ -198,11 +199,12 @@ class Ring:
         return Stamp(*self.header_fields[place + _INDEX : place + _ARRIVED + 1])
 
     def place(self, sequence: int) -> int:
-        """Return where in `header_fields` the header of a frame begins; sequences count from 1."""
+        """Return the index in `header_fields` of a frame's header; sequences count from 1."""
         return _FIELDS * (1 + (sequence - 1) % self.spec.slots)
 
     def close(self) -> None:
         """Unmap the memory; its readers and writers can no longer be used."""
+        # no array or view may refer to the memory, or it stays mapped: see `drop`
         self.header_fields.release()
         del self.heads, self.images
         self._block.drop()
@@ -238,9 +240,11 @@ class RingWriter:
         """Make the image that `slot` returned last visible to readers."""
         fields, sequence = self._ring.header_fields, self._ring.published + 1
         place = self._ring.place(sequence)
+
         fields[place + _INDEX], fields[place + _TIME] = int(index), int(time_ns)
         fields[place + _ARRIVED] = arrived_ns
         fields[place + _DEVICE] = _NONE if device_id is None else device_id
+
         # The order is the protocol: image and times, then the sequence that makes the slot
         # valid, then the count that makes readers look at it.
         self._fence()
@@ -255,7 +259,7 @@ class RingReader:
 
     It starts at the frame that is published next. The image of a returned frame is the
     reader's buffer and valid until its next call. A reader that `borrows` does not copy:
-    the image is the ring's, and `is_intact` says afterwards whether it was overwritten.
+    the image is that of the ring, and `is_intact` is False once it was overwritten.
     """
 
     def __init__(self, ring: Ring, borrows: bool = False) -> None:
@@ -292,6 +296,7 @@ class RingReader:
 
     def newest(self) -> Frame | None:
         """Return the newest unread frame and skip older ones; None: there is none."""
+        # Another try if the frame was overwritten while it was copied: then a newer one exists.
         while (latest := self._ring.published) > self._read:
             if frame := self._copied(latest):
                 self._note(latest)
@@ -304,7 +309,8 @@ class RingReader:
         `last`: number of the last published frame to return.
         """
         while (latest := self._ring.published) > self._read:
-            # the slot after the newest may be overwritten at any time
+            # The slot after the newest is being written: the oldest frame that can be read is in
+            # the one behind it.
             sequence = max(self._read + 1, latest - self._ring.spec.slots + 2)
             if last is not None and sequence > last:
                 self.missed += last - self._read
@@ -313,6 +319,7 @@ class RingReader:
             if frame := self._copied(sequence):
                 self._note(sequence)
                 return frame
+            # else the writer was faster: the next try starts at a newer frame
         return None
 
     def stamps(self) -> Iterator[Stamp]:
@@ -358,6 +365,8 @@ class RingReader:
         self._fence()
         if self._sequence_at(sequence) != sequence:
             return None
+
+        # the fields and the image must be read after the sequence
         self._fence()
         place = self._ring.place(sequence)
         index, time_ns, arrived_ns, device = self._ring.header_fields[
@@ -365,11 +374,13 @@ class RingReader:
         ]
         image: Image = self._ring.images[(sequence - 1) % self._ring.spec.slots]
         if self._borrows:
+            # a plug-in that draws into the image would change the recorded video
             image.flags.writeable = False
         else:
             np.copyto(self._image, image)
             image = self._image
-        # the writer may have come round while the image was copied
+
+        # the writer may have reached this slot again while the image was copied
         self._fence()
         if self._sequence_at(sequence) != sequence:
             return None

@@ -18,7 +18,9 @@ def remove_shared_memory(memory: Iterable[str], semaphores: Iterable[str]) -> No
     sem_unlink = import_module("_multiprocessing").sem_unlink
     shm_unlink = import_module("_posixshmem").shm_unlink
     tracker: Any = vars(resource_tracker)["_resource_tracker"]
-    tracked = tracker._check_alive()  # noqa: SLF001  (asking otherwise would start one)
+    # public functions of the tracker would start one if there is none
+    tracked = tracker._check_alive()  # noqa: SLF001
+
     names = [(shm_unlink, _rooted(name), "shared_memory") for name in memory]
     names += [(sem_unlink, _rooted(name), "semaphore") for name in semaphores]
     for unlink, name, kind in names:

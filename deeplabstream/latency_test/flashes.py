@@ -1,4 +1,4 @@
-"""Flashes of the latency test: light, frame, command, output and answer, brought together."""
+"""Flashes of the latency test: each matched to its frame, command, output edge and answer."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +19,11 @@ from deeplabstream.latency_test.led_rig import (
 T = TypeVar("T")
 
 EARLY_NS = 50_000_000
-"""A frame that shows a flash, and its answer, seem to come at most so long before it: the
-board's clock is known on the run's with an error."""
-
+"""Time by which a frame and an answer may seem to be earlier than their flash: the mapping of the
+board's clock to the run's has an error."""
 
 CLOCKS_NS = 5_000_000
-"""The photodiode seems to see the patch at most so long before it was painted."""
+"""Time by which the photodiode may seem to see the patch before it was painted."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Flash:
     decided_ns: int
     written_ns: int
     acted_ns: int
-    """When the device reports to have acted; 0: it reports nothing."""
+    """Time of the switching by the device's report; 0: it sends none."""
     answer_ns: int
     answer_us: int
     """When the board read the output's edge, by the clock of `led_us`; both 0: no output was
@@ -83,7 +82,7 @@ class Flash:
 
     @property
     def led_to_output_ms(self) -> float:
-        """From the LED to the answer, by the board's clock alone if that saw both."""
+        """From the LED to the answer; by the board's clock only, if that has recorded both."""
         return (self.answer_us - self.led_us) / 1e3
 
     @property
@@ -100,12 +99,12 @@ PARTS: Mapping[str, str] = {
     "serial": "decision to output, as its device reports (else to the end of the write)",
     "pin": "output to its edge at the board",
 }
-"""Parts of the delay and their meaning, in their order; without an output the first four."""
+"""Parts of the delay and their meaning, in order; without an output the first four."""
 
 
 @dataclass
 class Events:
-    """Entries of the journal that matter to the test, in their order."""
+    """Entries of the journal that the test uses, in order."""
 
     wiring: Wiring
     steps: list[Step] = field(default_factory=list)
@@ -118,7 +117,7 @@ class Events:
     answers: list[Sensed] = field(default_factory=list)
     """The output's line, each time it became active."""
     round_trip_ns: int | None = None
-    """The shortest from a command to its device's answer; None: there was no answer."""
+    """Shortest time from a command to its device's answer; None: there was no answer."""
 
     @property
     def flashes(self) -> list[Sensed]:
@@ -137,7 +136,7 @@ class Events:
                 yield painted, seen
 
     def take(self, entry: object) -> None:
-        """Keep an entry if it matters."""
+        """Keep an entry that the test uses."""
         output = self.wiring.switched
         match entry:
             case Step():
@@ -164,21 +163,21 @@ class Events:
 
 @dataclass(frozen=True)
 class Paired:
-    """All flashes of a test but the last, which may not be over."""
+    """All flashes of a test except the last, which may not have been answered yet."""
 
     flashes: tuple[Flash, ...]
     unseen: int
-    """Flashes that no frame showed."""
+    """Number of flashes that no frame showed."""
     unanswered: int
-    """Flashes that switched the output, without an edge at the answer's pin."""
+    """Number of flashes that switched the output, without an edge at the answer's pin."""
 
 
 def pair(events: Events) -> Paired:
-    """Bring flashes, frames and answers together.
+    """Match flashes, frames and answers.
 
     A flash belongs to the first frame after it that switched the output on, and to the
-    first answer after it, by the board's clock if that saw both; both before the next
-    flash.
+    first answer after it, by the board's clock if that has recorded both; both before the
+    next flash.
     """
     found, unseen, unanswered = [], 0, 0
     half = events.wiring.half
@@ -187,6 +186,7 @@ def pair(events: Events) -> Paired:
     exposed = [step.exposed_ns for step in steps]
     sent = [edge.sent_ns for edge in events.acted]
     answered = [_time_us(answer, by_board) for answer in events.answers]
+
     for flash, following in pairwise(events.flashes):
         span = flash.began_ns - EARLY_NS, following.began_ns - EARLY_NS
         step = _within(steps, exposed, *span)
@@ -196,8 +196,10 @@ def pair(events: Events) -> Paired:
         if half:
             found.append(_flash(flash, step, None, None, by_board))
             continue
+
         lit = _time_us(flash, by_board), _time_us(following, by_board)
         answer = _within(events.answers, answered, *lit)
+        # an edge before the decision is not its answer, but noise or a late one
         if answer is None or answer.began_ns < step.decided_ns - EARLY_NS:
             unanswered += 1
             continue
@@ -207,7 +209,7 @@ def pair(events: Events) -> Paired:
 
 
 def _time_us(edge: Sensed, by_board: bool) -> int:
-    """Return when an edge was, by the board's clock or the run's."""
+    """Return the time of an edge, by the board's clock or the run's."""
     return edge.device_us if by_board else edge.began_ns // 1000
 
 
@@ -242,7 +244,7 @@ def _within(
 
 
 def statistics(flashes: Sequence[Flash]) -> dict[str, dict[str, float]]:
-    """Return the statistics of the delay and of its parts, in ms."""
+    """Return the statistics of the delay and its parts, in ms."""
     parts = [flash.parts_ms for flash in flashes]
     end = "decision" if flashes[0].half else "output"
     wholes = f"exposure_to_{end}", f"led_to_{end}"

@@ -1,4 +1,4 @@
-"""Result of a latency test: a file beside the settings, and its lines of text."""
+"""Latency result: values of a latency test, as a file beside the settings and as text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -113,7 +113,7 @@ def word_of(wiring: Wiring) -> str:
 
 
 def _clocks(word: str, output: str, error: str) -> Iterator[str]:
-    """Yield which clocks the figures are by, and what they lack; `word` as `word_of`."""
+    """Yield sentences on the clocks of the figures and on missing parts; `word` as `word_of`."""
     if not output:
         begin = "the light" if word == "light" else "the painting of the patch"
         yield (

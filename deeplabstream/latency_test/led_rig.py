@@ -31,13 +31,13 @@ _OF_THE_RIG = (
     "Measures",
     "Remote",
 )
-"""Sections that say what is done about animals, and who else records and starts."""
+"""Sections about animals, experiments and remotes, which the test does not use."""
 _NOTHING = Led(0, 0, 1, 1, 255.0)
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """What is measured, what flashes, and how the board is wired to it."""
+    """Measured output, light source, and wiring of the board."""
 
     output: str = ""
     """NAME of the output; empty, with a screen: none, half the loop is measured."""
@@ -55,7 +55,7 @@ class Wiring:
     photodiode_pin: int = 0
     """Input of the board with a photodiode on the patch; 0: there is none."""
     photodiode_low: bool = False
-    """Whether that input is low while the patch is lit; the test finds out."""
+    """Whether that input is low while the patch is lit; set by the test."""
 
     @property
     def half(self) -> bool:
@@ -69,18 +69,18 @@ class Wiring:
 
     @property
     def flash_input(self) -> str:
-        """Name of the edges that are the flashes."""
+        """Name of the input whose edges are the flashes."""
         painted = self.screen is not None and not self.photodiode_pin
         return PATCH if painted else LED
 
     @property
     def flash_word(self) -> str:
-        """What flashes."""
+        """Name of the light source in messages."""
         return "LED" if self.screen is None else "patch"
 
     @property
     def flash_place(self) -> str:
-        """What flashes, and where."""
+        """Name and place of the light source in messages."""
         if self.screen is None:
             return f"the LED at pin {self.led_pin}"
         return f"the patch on screen {self.screen}"
@@ -210,6 +210,8 @@ def _settings(
     for title in read_sections(text).texts:
         if title != "Experiment" and title.partition(" ")[0] in unused:
             text = remove_section(text, title)
+
+    # the detector of the LED wraps the deciding camera's own network; the others rest
     own = rig.cameras[camera].model or rig.pose.model
     for name, settings in rig.cameras.items():
         if name == camera:
@@ -218,8 +220,10 @@ def _settings(
             text = set_value(text, f"Camera {name}", "ANALYSE", "no")
     model = led.model(own if network else "")
     text = set_value(text, "Pose Estimation", "MODEL", model)
+    # a crop would leave out the LED
     if not network:
         text = set_value(text, "Pose Estimation", "LIVE_CROP", None)
+
     text = set_value(text, "Streaming", "OUTPUT_DIRECTORY", runs.as_posix())
     if not wiring.half:
         text = set_value(text, f"Output {wiring.output}", "THEN", None)
@@ -230,6 +234,7 @@ def _settings(
         "STOP_TRIGGER": None,
     }.items():
         text = set_value(text, "Experiment", key, word)
+
     x, y = led.centre
     for title, keys in (
         *_devices(wiring, every_s),
@@ -246,6 +251,7 @@ def _settings(
         ),
     ):
         text = add_section(text, title, keys)
+
     try:
         return parse(text, rig.folder)
     except SettingsError as error:

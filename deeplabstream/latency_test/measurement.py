@@ -59,17 +59,17 @@ LEAST_FLASHES = 200
 EVERY_S = 0.6
 """Mean interval of the flashes; an answer must come within half of it."""
 SETTLE_S = 5.0
-"""The flashes of the first seconds do not count: the clocks are being compared."""
+"""Flashes before this time do not count: board and computer still compare their clocks."""
 _START_S = 90.0
 SEARCH_LIMIT_S = 30.0
 _EDGES = 12
 """Edges of LED or patch during which frames are compared."""
 _APART_NS = 40_000_000
-"""Between two frames that are compared."""
+"""Shortest time between two frames that are compared."""
 _EDGE_NS = 120_000_000
-"""Frames that are exposed so near to an edge of the LED are neither lit nor dark."""
+"""Frames exposed nearer to an edge of the LED than this count as neither lit nor dark."""
 _MOST_LATE_NS = 500_000_000
-"""Frames may show the LED so late, by their times."""
+"""Longest delay with which frames may show the LED, by their times."""
 _TRIES = 10
 """Flashes without a result after which the test is given up."""
 _DIMMED = 0.03
@@ -116,22 +116,22 @@ def run_latency_test(
     rig : Settings
         The rig.
     wiring : Wiring
-        Output, what flashes, board and pins.
+        Output, light source, board and pins.
     flashes : int
-        Flashes that count.
+        Number of flashes to measure.
     network : bool
         Whether the rig's network runs on each frame, beside the LED's detector.
     every_s : float
         Mean interval of the flashes, s; the delay must be less than half of it.
     report : callable
-        Is called with a line of text for each step.
+        Called with a line of text for each step.
     stopped : callable
-        Whether to stop; called often.
+        Returns whether to stop; called often.
 
     Raises
     ------
     DeviceError
-        LED or patch are not seen, the output is not read back, or a part of the rig failed.
+        LED or patch is not seen, the output is not read back, or a part of the rig failed.
     """
     with (
         tempfile.TemporaryDirectory(
@@ -161,7 +161,7 @@ def _flashing(
     return patch.flashing(every_s) if patch else nullcontext(list)
 
 
-# --- where the LED or patch is
+# --- search for LED or patch
 
 
 def _search(
@@ -190,14 +190,15 @@ def _search(
                 shots.append((frame.time_ns, grey(frame.image).copy()))
             if len(driven) > _EDGES:
                 break
-    led = [
-        event for event in edges[wiring.flash_input] if event.count
-    ]  # no first level
+
+    # without the level at opening, which is no edge
+    led = [event for event in edges[wiring.flash_input] if event.count]
     inverted = False
     if wiring.photodiode_pin:
         inverted = _check_photodiode(wiring, _driven(wiring, edges), led)
         led = [replace(event, active=event.active is not inverted) for event in led]
     _check_answer(wiring, led, edges[ANSWER])
+
     lit, dark = _split_best(shots, led)
     if not (lit and dark):
         silent = f"the board at {wiring.port} did not flash the LED"
@@ -213,9 +214,9 @@ def _search(
 
 
 def _driven(wiring: Wiring, edges: Mapping[str, Sequence[Sensed]]) -> Sequence[Sensed]:
-    """Return the edges of LED or patch, as they were driven, that could be seen.
+    """Return the driven edges of LED or patch that could be seen.
 
-    A photodiode sees none before its input is open and has told its first level.
+    A photodiode sees none before its input is open and has reported its first level.
     """
     if wiring.screen is None:
         return edges[LED]
@@ -230,7 +231,7 @@ def _driven(wiring: Wiring, edges: Mapping[str, Sequence[Sensed]]) -> Sequence[S
 def _check_photodiode(
     wiring: Wiring, painted: Sequence[Sensed], seen: Sequence[Sensed]
 ) -> bool:
-    """Return whether the input is low while the patch is lit; DeviceError: it is useless."""
+    """Return whether the input is low while the patch is lit; DeviceError: it does not follow."""
     pin = f"pin {wiring.photodiode_pin} of the board at {wiring.port}"
     place = wiring.flash_place
     if not seen:
@@ -250,6 +251,8 @@ def _check_photodiode(
             f"{len(painted)} times: place the photodiode in the middle of the patch, or "
             "change its threshold"
         )
+
+    # by majority: single edges may be noise
     times = [edge.began_ns for edge in painted]
     levels = [
         painted[last].active is edge.active
@@ -267,12 +270,14 @@ def _split_best(
     Frames without a time of exposure have that of their arrival, so they seem to show the
     LED late.
     """
+    # reduced, because many delays are tried
     small = [(time_ns, _pooled(image)) for time_ns, image in shots]
     best, chosen = -np.inf, 0
     for delay_ns in range(0, _MOST_LATE_NS, 50_000_000):
         lit, dark = _split(small, led, delay_ns)
         if min(len(lit), len(dark)) >= 5:
             gain = float(contrast(lit, dark).max())
+            # by more than noise: of delays that are as good, the shortest is right
             if gain > best + 1:
                 best, chosen = gain, delay_ns
     return _split(shots, led, chosen)
@@ -289,7 +294,7 @@ def _pooled(image: Image) -> Image:
 def _split(
     shots: Sequence[Shot], led: Sequence[Sensed], delay_ns: int
 ) -> tuple[list[Image], list[Image]]:
-    """Return the frames that show the LED lit and dark, if they show it so much late."""
+    """Return the frames that show the LED lit and dark, if they show it `delay_ns` late."""
     lit: list[Image] = []
     dark: list[Image] = []
     times = np.array([edge.began_ns for edge in led], np.int64) + delay_ns
@@ -308,7 +313,7 @@ def _found(
     lit: Sequence[Image],
     dark: Sequence[Image],
 ) -> LocatedFlash:
-    """Return where the LED is; DeviceError: it is not seen, or the exposure is automatic."""
+    """Return the place of the LED; DeviceError: it is not seen, or the exposure is automatic."""
     camera = f"[Camera {settings.deciding_camera}]"
     search = find_led(lit, dark)
     exposure = _exposure_key(settings)
@@ -348,7 +353,7 @@ def _exposure_key(settings: Settings) -> str:
 def _check_answer(
     wiring: Wiring, led: Sequence[Sensed], answers: Sequence[Sensed]
 ) -> None:
-    """Raise DeviceError when the answer's pin is not still while the output is off."""
+    """Raise DeviceError if the answer's pin changes while the output is off."""
     changed = [answer for answer in answers if answer.count or not answer.active]
     edges = len(answers) - 1
     pin = f"pin {wiring.answer_pin} of the board at {wiring.port}"
@@ -358,6 +363,7 @@ def _check_answer(
             "it, or use --active-low where its line is low while it is on"
         )
     if led and changed and edges >= 4:
+        # time from each change to the nearest edge of LED or patch: a short one shows cross-talk
         follows = np.abs(
             np.array([[a.began_ns - b.began_ns for b in led] for a in answers[1:]])
         ).min(axis=1)
@@ -374,12 +380,12 @@ def _check_answer(
         )
 
 
-# --- the loop
+# --- measurement
 
 
 @dataclass
 class _Measuring:
-    """The loop of the test: settings of rig and test, wiring, and what is wanted."""
+    """Measurement of the flashes, with the settings of rig and test."""
 
     rig: Settings
     settings: Settings
@@ -428,7 +434,7 @@ class _Measuring:
         report: ReportLine,
         stopped: Stopped,
     ) -> Paired:
-        """Return the flashes when as many as wanted were answered."""
+        """Return the flashes when `count` of them were answered."""
         paired, reported = Paired((), 0, 0), 0
         limit_s = SETTLE_S + 1.5 * self.every_s * (self.count + _TRIES) + _START_S
         begin_ns = SystemClock().now_ns() + round(SETTLE_S * 1e9)
@@ -441,6 +447,7 @@ class _Measuring:
             self._check_light(events)
             if len(events.flashes) > reported:
                 reported = len(events.flashes)
+                # again for all flashes: an answer may have come after the one before
                 paired = pair(events)
                 _check(paired, events, self.settings, self.wiring)
                 if reported % 20 == 0:
@@ -454,7 +461,7 @@ class _Measuring:
         )
 
     def _check_light(self, events: Events) -> None:
-        """Raise DeviceError when the photodiode has stopped to see the patch."""
+        """Raise DeviceError if the photodiode no longer sees the patch."""
         if len(events.painted) - len(events.flashes) >= _TRIES:
             raise DeviceError(
                 f"pin {self.wiring.photodiode_pin} of the board at {self.wiring.port} saw "
@@ -471,7 +478,7 @@ def _has_network(settings: Settings) -> bool:
 def _clock_error_ms(events: Events, rig: Settings, wiring: Wiring) -> float | None:
     """Return half the shortest round trip to the flashes' board; None: it is not known.
 
-    The acknowledgements of an output at another device say nothing of this board's clock.
+    Acknowledgements of an output at another device do not depend on this board's clock.
     """
     if wiring.half:
         return None if wiring.photodiode_pin else 0.0
@@ -508,7 +515,7 @@ def _remarks(
 
 
 def _check(paired: Paired, events: Events, settings: Settings, wiring: Wiring) -> None:
-    """Raise DeviceError when nothing comes of the flashes."""
+    """Raise DeviceError if no flash was answered after `_TRIES` of them."""
     if paired.flashes:
         return
     if paired.unanswered >= _TRIES:

@@ -62,7 +62,8 @@ class ScreenPatch:
                 self._show(0.0, draw.uniform(*_DARK) * every_s, over)
                 self._show(1.0, 0.5 * every_s, over)
             self._show(0.0, 0.0, over)
-        except Exception as error:  # raised where the edges are asked for
+        # raised by `_news`, in the thread of the test
+        except Exception as error:
             self._problem = error
 
     def _show(self, level: float, seconds: float, over: threading.Event) -> None:
@@ -84,7 +85,7 @@ class ScreenPatch:
 def screen_patch(wiring: Wiring) -> Iterator[ScreenPatch | None]:
     """Show the dark patch of a test; None: the test has no screen.
 
-    DeviceError: the screen is not there.
+    DeviceError: the screen does not exist.
     """
     if wiring.screen is None:
         yield None

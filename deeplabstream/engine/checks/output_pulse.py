@@ -79,20 +79,27 @@ class OutputTestProcess:
         heart, heart_in = opened_pipe(duplex=False)
         second_heart, second_in = opened_pipe(duplex=False)
         guarded = multiprocessing.get_context("spawn").Semaphore(0)
+
         outputs = {self.name: self._output}
         pulse = Pulse(OutputName(self.name), self.seconds, self._level)
         hearts = heart_in, second_in
         tester = self._start(
             "output test", _test, (pulse, self._output, hearts, guarded)
         )
+        # The tester first: the guards need its process number, to kill it when it hangs. It
+        # opens the output only when both guards are ready.
         links = GuardLinks(guarded, second=second_in)
         guard = self._start("guard", guard_main, (outputs, heart, tester.pid), links)
         watched = outputs, second_heart, (tester.pid, guard.pid), None
         self._start(
             "second guard", second_guard_main, watched, replace(links, second=None)
         )
+
+        # Only the children may hold the heartbeat pipes: a guard notices the end of a process
+        # by the end of its pipe.
         for end in (heart, heart_in, second_heart, second_in):
             end.close()
+
         self._stop, _, self._second = self._pipes
         self._ends = [*self._pipes]
         self._guarded = guarded
@@ -145,7 +152,8 @@ class OutputTestProcess:
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
 
-        # Tester and guard have ended, so the output is off: the second guard may end too.
+        # Tester and guard have ended. The second guard sees that by itself, and writes 0 if
+        # they did not; `Stop` only ends it afterwards.
         if self._pipes == [self._second]:
             send_message(self._second, Stop())
 
@@ -187,6 +195,7 @@ def _test(
                 )
             heartbeat.goodbye()
             return
+
         give_up_ns = clock.now_ns() + round((pulse.seconds + _GIVE_UP_S) * 1e9)
         bank = stack.enter_context(
             opened(
@@ -194,6 +203,7 @@ def _test(
             )
         )
         stack.enter_context(PulseTimer(bank, clock))
+
         if not (stopped or has_message(pipe)):
             bank.apply([pulse], clock.now_ns(), "test")
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
@@ -201,5 +211,7 @@ def _test(
             bank.heartbeat(clock.now_ns())
             if stopped or has_message(pipe, _HEARTBEAT_S):
                 break
+
+    # Without a goodbye the guards open the output again and write 0.
     if bank is None or not bank.left_on:
         heartbeat.goodbye()

@@ -49,10 +49,10 @@ from deeplabstream.plugins.camera import (
 )
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
-"""Pauses between attempts to open a lost camera again; each is twice the one before."""
+"""Shortest and longest pause between attempts to open a lost camera; each doubles the last."""
 
 REPORT_PAUSE_S = 10.0
-"""Between two reports of damaged frames, or of jumps of the camera's clock."""
+"""Shortest interval between two reports of damaged frames, or of jumps of the clock."""
 
 
 def camera_main(
@@ -65,8 +65,8 @@ def camera_main(
     """Open the camera, report its format, wait for `FillRing`, and fill the ring.
 
     `wake` is released with each frame: the engine's, if it analyses this camera. A camera
-    that is lost afterwards is opened again and again until it is back. The end of the pipe
-    means `Stop`.
+    that is lost afterwards is opened again, with growing pauses between the attempts. The
+    end of the pipe means `Stop`.
     """
     set_up_child(orphaned=lambda: os._exit(0))
     with report_errors(pipe) as messages:
@@ -87,7 +87,7 @@ class _CameraProcess:
     ) -> None:
         self._name, self._camera = name, camera
         self._pipe, self._wake = pipe, wake
-        self._wants_real_time = real_time
+        self._real_time_requested = real_time
         self._clock = SystemClock()
         self._from = 0
         """Number of the first frame since the camera was opened last."""
@@ -109,7 +109,8 @@ class _CameraProcess:
         with self._opened(camera) as stream:
             self._camera = camera
             if self._report_opened(stream):
-                self._real_time = RealTime(CAMERA, self._wants_real_time)
+                # now that the driver has started its threads
+                self._real_time = RealTime(CAMERA, self._real_time_requested)
                 self._garbage = IdleCollection()
                 self._fill(stream)
 
@@ -149,6 +150,9 @@ class _CameraProcess:
             stream.controls(),
         )
         send_message(self._pipe, opened)
+
+        # The session makes the ring: only it knows how much shared memory the other cameras
+        # need.
         while True:
             message = self._received()
             match message:
@@ -163,8 +167,12 @@ class _CameraProcess:
                     pass
                 case _:
                     assert_never(message)
+
         self._ring = RingWriter(Ring(ring))
         self._from, self._last, self._last_ns = 0, -1, 0
+
+        # The change for which the camera was opened again is answered only now: an earlier
+        # answer would let the session start a run without frames.
         if self._requested is not None:
             request, self._requested = self._requested[0], None
             problem, self._refused = self._refused, ""
@@ -179,13 +187,16 @@ class _CameraProcess:
                     self._handle_message(stream)
                     if self.stopped or self._requested is not None:
                         return
+
+                # the driver writes into the ring itself: a frame is not copied again
                 captured = stream.read(self._ring.slot())
                 if captured is None:
                     break
-                # a camera with a trigger line: without a pulse there is no frame, and no fault
+                # with a trigger line, no frame without a pulse is not a fault
                 if captured is NO_FRAME_YET:
                     self._ring.await_trigger()
                     continue
+
                 arrived_ns = self._clock.now_ns()
                 self._report_faults(captured, arrived_ns)
                 exposed_ns = captured.exposed_ns
@@ -200,6 +211,7 @@ class _CameraProcess:
                 if self._wake is not None:
                     self._wake.release()
 
+                # after the frame is on its way: both may take milliseconds
                 self._garbage.idle(arrived_ns)
                 for sentence in self._real_time.check(arrived_ns):
                     self._report(sentence)
@@ -209,17 +221,20 @@ class _CameraProcess:
                 return
             text = f"[Camera {self._name}] ends here: {error}"
             send_message(self._pipe, ProblemReport(text, grave=False))
+
+        # The process stays: the session would report its end as a failure.
         self._report("has no more frames")
         while not self.stopped:
             self._handle_message(None)
 
     def _report_faults(self, captured: CapturedFrame, now_ns: int) -> None:
-        """Report damage and jumps of the clock: the first at once, later ones at times."""
+        """Report damaged frames and jumps of the clock, at most every `REPORT_PAUSE_S`."""
         pause_ns = round(REPORT_PAUSE_S * 1e9)
         self._damaged += captured.damaged
         if captured.damaged and now_ns >= self._damaged_quiet_ns:
             self._damaged_quiet_ns = now_ns + pause_ns
             self._report(f"delivered damaged frames: {self._damaged} dropped so far")
+
         self._jumps += bool(captured.clock_jump_ns)
         if captured.clock_jump_ns and now_ns >= self._jumps_quiet_ns:
             self._jumps_quiet_ns = now_ns + pause_ns
@@ -238,7 +253,8 @@ class _CameraProcess:
         if has_message(self._pipe, self._backoff_s):
             self._handle_message(None)
             return
-        # doubled each time: a driver that is asked too often may never recover
+
+        # doubled each time: a driver that is opened too often may never recover
         self._backoff_s = min(2 * self._backoff_s, LONGEST_PAUSE_S)
         resumed = False
         try:
@@ -252,7 +268,7 @@ class _CameraProcess:
                 self._report_once(f"cannot be opened again: {reason}")
 
     def _fits(self, stream: CameraStream) -> bool:
-        """Return whether the frames fit the ring; if not, raise an alarm once."""
+        """Return whether the frames fit the ring; if they do not, raise an alarm once."""
         now, before = stream.format, self._stream.format
         if (now.shape, now.dtype) == (before.shape, before.dtype):
             return True
@@ -268,7 +284,8 @@ class _CameraProcess:
 
     def _resume(self, stream: CameraStream) -> None:
         now_ns = self._clock.now_ns()
-        # frame numbers count the lost ones too, so that they still are times of the rig
+        # The frames of the gap get numbers too: by a gap in the numbers the record shows
+        # how many frames are missing.
         gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
         self._from = self._last + max(1, round(gap_s * stream.format.rate))
         self._backoff_s = FIRST_PAUSE_S
@@ -304,6 +321,7 @@ class _CameraProcess:
     def _change_control(self, request: ChangeControl, stream: CameraStream) -> None:
         key, kind = request.key.upper(), type(self._camera).__name__
         try:
+            # `replace` checks the value as settings.ini is checked, before the driver gets it
             changes: dict[str, Any] = {request.key: request.value}
             changed = replace(self._camera, **changes)
             if stream.set_control(request.key, request.value):
@@ -325,6 +343,7 @@ class _CameraProcess:
     ) -> None:
         """Report the result, with the present values of all controls."""
         controls = stream.controls() if stream is not None else ()
+        # a camera that does not report the value is taken to have set it
         now = next((c.now for c in controls if c.key == request.key), request.value)
         title, key = f"[Camera {self._name}]", request.key.upper()
         requested = f"{key} = {format_value(request.value)}"
@@ -342,7 +361,7 @@ class _CameraProcess:
         send_message(self._pipe, answer)
 
     def _report_once(self, text: str) -> bool:
-        """Report a reason for which the camera is not back; False: it was reported."""
+        """Report a reason why the camera is not back, unless it was; return whether it is new."""
         new = text not in self._reported
         if new:
             self._reported.add(text)
@@ -373,7 +392,7 @@ def transformed(stream: CameraStream, camera: Camera) -> CameraStream:
 
 
 class _Frame:
-    """The cropped and rotated part of the frames."""
+    """Cropped and rotated part of the frames of a stream."""
 
     def __init__(self, stream: CameraStream, camera: Camera) -> None:
         self._stream, self._camera = stream, camera
@@ -399,6 +418,7 @@ class _Frame:
         if isinstance(value, float | int):
             raise DeviceError("expected x, y, width, height")
         moved = replace(self._camera, crop=value)
+        # the size of the frames is that of the ring: a crop of another size needs a new ring
         view, before = _view(self._raw, moved), self._camera.crop
         if view.shape != self.view.shape or (value is None) is not (before is None):
             return False

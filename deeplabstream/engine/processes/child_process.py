@@ -22,7 +22,7 @@ from deeplabstream.ipc.pipe import Connection, Messages, has_message, message_ch
 from deeplabstream.startup.standard_streams import outlive_readers
 
 FLUSH_S = 60.0
-"""How long a process that ends waits for a reader that lives but does not read."""
+"""How long a process that ends waits until its last messages are read."""
 
 
 class UnblockedPipe:
@@ -43,6 +43,7 @@ class UnblockedPipe:
 
     def send(self, message: object) -> None:
         """Queue a message; returns at once."""
+        # pickled here: an error of pickling is raised where the message was made
         kind, data = type(message), bytes(ForkingPickler.dumps(message))
         with self._changed:
             if self._gone:
@@ -76,6 +77,8 @@ class UnblockedPipe:
                 if not self._queue:
                     return
                 _, data = self._queue.popleft()
+
+            # without the lock: a full pipe blocks here, and must not block `send`
             try:
                 self._pipe.send_bytes(data)
             except (OSError, EOFError):
@@ -106,18 +109,20 @@ def set_up_child(
     """Leave signals to the parent; call `orphaned` when the parent dies.
 
     Text that is printed without a reader is dropped: a plug-in may print while it closes.
-    `orphaned` runs in a thread of its own. `terminated`, by default the same, is called on SIGTERM,
-    between two instructions of the main thread: it must not take a lock.
+    `orphaned` runs in a thread of its own. `terminated`, by default the same function, is
+    called on SIGTERM between two instructions of the main thread: it must not take a lock.
     """
     leave_to_parent()
     outlive_readers()
     on_sigterm = terminated or orphaned
     signal.signal(signal.SIGTERM, lambda _number, _frame: on_sigterm())
+
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def watch() -> None:
+        # above the threads of libraries: these may use all cores when the parent dies
         raise_priority()
         wait([parent.sentinel])
         orphaned()
@@ -159,6 +164,7 @@ def report_errors(
         send_message(unblocked, ProcessFailed(text))
         raise
     finally:
+        # the reason of an error is the last message: it must arrive before the process ends
         unblocked.flush()
 
 

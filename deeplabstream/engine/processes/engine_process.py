@@ -77,13 +77,14 @@ LISTEN_S = 0.02
 HEARTBEAT_S = 0.2
 """Longest time to wait for a frame between two heartbeats to the guards."""
 OTHERS_EVERY = 4
-"""Of so many analysed frames, one at least is of another camera than the deciding one."""
+"""At least one of this many analysed frames is of another camera than the deciding one."""
 FEED_S = 0.02
 """Longest wait for a frame while a board's watchdog needs heartbeats."""
 
 
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
     """Load the network, open the outputs, and decide until stopped."""
+    # The thread that ends pulses must not wait 5 ms, Python's default, for the main thread.
     sys.setswitchinterval(0.0005)
     with (
         ExitStack() as at_last,
@@ -92,7 +93,8 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
     ):
         engine = _Engine(settings, messages, links, resources)
         set_up_child(orphaned=engine.orphaned, terminated=engine.stop)
-        # Last: the session would report a guard that has ended, not the reason of the engine.
+        # The guards end at their goodbye. It is sent last: the session would report the end of
+        # a guard instead of the error of the engine.
         at_last.callback(engine.goodbye)
         resources.callback(engine.write_last_entry)
         engine.prepare()
@@ -144,15 +146,15 @@ class _Engine:
     scheduler: "FrameScheduler" = field(default_factory=lambda: FrameScheduler(()))
     analysing: bool = False
     batching: bool = False
-    """Whether frames of several cameras that are ready together are posed together."""
+    """Whether frames of several cameras that are ready together are one batch."""
     experiment_running: bool = False
     feeds_watchdog: bool = False
     """Whether a board's watchdog needs heartbeats of this loop."""
     stopped: bool = False
     unguarded: int = 0
-    """Guards that do not watch yet."""
+    """Number of guards that are not ready yet."""
     lost: int = 0
-    """Entries that the journal had no room for, as far as they were noticed."""
+    """Entries that the journal had no room for, when it was checked last."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
@@ -176,8 +178,10 @@ class _Engine:
         # Before the devices are opened: a board that is tested must not be in use.
         for result in run_self_tests(self.settings.outputs, self.settings.inputs):
             self.send(result)
+        # Before the network, which takes seconds to load: a missing device is reported at once.
         if self.settings.outputs or self.settings.inputs:
             self.ready()
+
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
         classifiers = open_classifiers(self.settings, skeleton)
@@ -199,10 +203,12 @@ class _Engine:
 
     def report_network(self, estimator: PoseEstimator) -> None:
         """Warm the network up and report that it is ready."""
+        # its first call allocates memory and, on a GPU, compiles: seconds that no frame may wait
         estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
         analysed = tuple(self.settings.triggers_by_camera())
         taken = frame_seconds(estimator, analysed, self.batching)
         frame_ms = {camera: 1e3 * seconds for camera, seconds in taken.items()}
+
         message = network_ready_message(estimator, self.settings)
         self.send(replace(message, frame_ms=frame_ms))
         for sentence in outdated_networks(self.settings):
@@ -221,7 +227,8 @@ class _Engine:
                 self.write(Note("scheduling", sentence, now_ns))
 
     def goodbye(self) -> None:
-        """Dismiss the guards, but not where an output could not be switched off."""
+        """End the guards, unless an output could not be switched off."""
+        # without a goodbye they take over when this process ends, and open that output again
         if not self.device_manager.left_on:
             self.heart.goodbye()
 
@@ -284,6 +291,7 @@ class _Engine:
             self.check_record()
             self.report_end()
 
+            # A busy engine pays for messages only every `LISTEN_S`: a check is a system call.
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
                 while not self.stopped and has_message(self.pipe):
@@ -333,6 +341,7 @@ class _Engine:
         if deadline_ns is not None:
             until_s = min(until_s, max(0.0, (deadline_ns - self.clock.now_ns()) / 1e9))
         self.links.wake.acquire(timeout=until_s)
+        # one wake is enough for all frames and messages that have arrived since
         while self.links.wake.acquire(block=False):
             pass
 
@@ -369,6 +378,7 @@ class _Engine:
         waits for a heartbeat.
         """
         mapped = {reader.spec: reader for reader in self.readers}
+        # if a ring can't be mapped, no reader may refer to one that was unmapped here
         self.readers = ()
         for spec in mapped.keys() - {*specs}:
             mapped.pop(spec).close()
@@ -378,12 +388,16 @@ class _Engine:
                 mapped[spec] = RingReader(ring, borrows=True)
         self.readers = tuple(mapped[spec] for spec in specs)
         self.scheduler = FrameScheduler(self.readers)
-        self.heart.pause()  # a board that restarts answers after 2 s
+
+        # All cameras are open, so generators of exposure pulses may start. A board that restarts
+        # answers after 2 s, in which the guards must not see a hanging engine.
+        self.heart.pause()
         if problem := self.device_manager.cameras_open():
             self.report_problem(problem)
 
     def analyse(self, active: bool) -> None:
-        """Pose frames from the next one on, or no longer."""
+        """Start or stop the analysis, with the next frame."""
+        # frames from before the request are not analysed, and do not count as missed
         for reader in self.readers:
             reader.skip()
         if active:
@@ -395,8 +409,9 @@ class _Engine:
         self.send(Analysing(active))
 
     def start_experiment(self) -> None:
-        """Start the experiment with new triggers and a new plan, while frames are analysed."""
-        if not self.analysing:  # it was stopped before the session heard of it
+        """Start the experiment with new triggers and a new plan, if frames are analysed."""
+        # the analysis may have been stopped between the session's request and now
+        if not self.analysing:
             self.report_problem("Cannot start the experiment: start the analysis first")
         bank = self.device_manager.bank if self.analysing and self.ready() else None
         if bank is not None and not self.loop.experimenting:
@@ -421,12 +436,13 @@ class _Engine:
         if self.unguarded:
             return "The guards did not start, so the outputs stay closed"
         problem = self.device_manager.open()
+        # opening has started a thread that ends pulses: it needs real-time priority too
         if self.real_time is not None:
-            self.real_time.raise_threads()  # the one that ends pulses
+            self.real_time.raise_threads()
         return problem
 
     def test(self, name: str) -> None:
-        """Pulse an output for a moment; an experiment has them for itself."""
+        """Switch an output on for a moment; ignored while an experiment runs."""
         if not self.experiment_running and self.ready():
             self.device_manager.test(name)
 
@@ -434,10 +450,13 @@ class _Engine:
         """End the experiment when entries of the record are lost: outputs go off."""
         if (lost := self.journal.lost) == self.lost:
             return
-        begins, self.lost = not self.lost or self.loop.experimenting, lost
+
+        # reported at the first loss and for each experiment that it ends, not for each entry
+        is_new = not self.lost or self.loop.experimenting
+        self.lost = lost
         text = "the recorder does not keep up, entries of the record are lost"
         self.loop.end(f"failed: {text}", "error")
-        if begins:
+        if is_new:
             self.report_problem(f"{text[0].upper()}{text[1:]}: is the disk slow?")
 
     def report_end(self) -> None:

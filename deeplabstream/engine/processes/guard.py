@@ -58,7 +58,8 @@ class Heartbeat:
     def __init__(self, *guards: Connection) -> None:
         self._guards = guards
         self._next_ns = 0
-        if sys.platform != "win32":  # a guard that hangs must not hold the engine up
+        # a guard that hangs must not block the engine
+        if sys.platform != "win32":
             for guard in guards:
                 os.set_blocking(guard.fileno(), False)
 
@@ -136,8 +137,8 @@ def guard_main(
         goodbye, in any state ──► end
 
     In `paused` only the end of the engine counts, not its silence. Each write is an `Edge` in
-    the journal, or to `reports` where there is none; `reports` also get what happened, and
-    each output that may still be on.
+    the journal, or to `reports` where there is none; `reports` also get the reason, and each
+    output that may still be on.
     """
     second = Heartbeat(links.second) if links and links.second else Heartbeat()
     kill = killer(engine_pid)
@@ -216,14 +217,20 @@ def settle_guard(
     """
     leave_to_parent()
     outlive_readers()  # an output that prints must not fail without a reader
+
+    # Whoever ends all processes of the program at once must not end the one that switches
+    # the outputs off.
     for name in ("SIGTERM", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
+
     _preload(outputs)
     real_time = RealTime(GUARD, links is not None and links.real_time)
     if not real_time.granted:
         name = multiprocessing.current_process().name
         send_message(reports, GuardRemark(f"{name}: {real_time.remark}"))
+
+    # last: from here on the engine may open outputs
     if links is not None:
         links.ready.release()
     return real_time
@@ -239,9 +246,10 @@ def switch_off(
     """Open every output again, write 0 and record it, instead of the engine.
 
     `started` is called when the threads that do it have started, one for each output. The
-    last entry is the note that the engine could not write: what is off or may be on.
+    last entry is the note that the engine could not write: which outputs may still be on.
     """
     clock = SystemClock()
+    # reported first: opening an output can take seconds, and a user may act sooner
     text = f"{what}: the {process} switches the outputs off"
     report.send(GuardTookOver(text))
     report.write(Note("guard", text, clock.now_ns()))
@@ -272,13 +280,14 @@ def last_entry_text(left_on: Collection[str], process: str = "engine") -> str:
 
 
 def _preload(outputs: Mapping[str, Output]) -> None:
+    # An import can take seconds, which must not pass while an output is on.
     for package in {name for output in outputs.values() for name in output.packages}:
         with suppress(Exception):  # opening the output reports what is missing
             importlib.import_module(package)
 
 
 def watch(heart: Connection, hang_s: float = HANG_S) -> str:
-    """Return what happened to the engine; empty: it sent a goodbye."""
+    """Wait; return how the engine ended or that it hangs. Empty: it sent a goodbye."""
     # None: wait without limit, before the first heartbeat and in a pause
     patience_s: float | None = None
     while True:
@@ -299,10 +308,12 @@ def watch(heart: Connection, hang_s: float = HANG_S) -> str:
 
 
 def killer(pid: int) -> Callable[[], None]:
-    """Return what ends a process at once; on Linux, never a later one with its number."""
+    """Return a function that kills a process; on Linux, never a later one with its number."""
     stop = getattr(signal, "SIGKILL", signal.SIGTERM)
     end: Callable[[], None] = partial(os.kill, pid, stop)
     if sys.platform == "linux":
+        # A process number is used again after its process has ended; a file descriptor of
+        # the process is not. Signal 0 tests whether it still runs.
         try:
             process = os.pidfd_open(pid)
             signal.pidfd_send_signal(process, 0)
@@ -321,6 +332,8 @@ def killer(pid: int) -> Callable[[], None]:
 
 def wait_for_end(heart: Connection) -> None:
     """Wait until no process holds the other end any more."""
+    # The system closes the pipe of a killed process when it releases its files: then its
+    # serial ports are free as well.
     try:
         while has_message(heart, OPENING_S):
             heart.recv_bytes()
@@ -349,6 +362,9 @@ def _switch_off(
             thread.start()
             threads.append(thread)
     started()
+
+    # Joined in short waits, because Python handles signals only between them. Threads that
+    # are still alive are left: they are daemons.
     give_up_s = time.perf_counter() + ANSWER_S
     for thread in threads:
         while thread.is_alive() and time.perf_counter() < give_up_s:

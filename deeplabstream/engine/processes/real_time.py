@@ -29,13 +29,13 @@ turns (SCHED_RR): a driver that does not return must not keep other outputs on."
 LONGEST_S = 0.5
 """How long a thread may compute at real-time priority without sleeping."""
 KILLED_S = 5.0
-"""After so long the kernel ends the process: a library's function that does not return. It
-ends no guard, which has outputs to switch off."""
+"""Time after which the kernel ends a process that computes without sleeping, as in a library
+function that does not return. Guards have no such limit: they have outputs to switch off."""
 MOST_OF_CORE = 0.7
 """Share of a core above which a thread loses the priority."""
 CHECK_S = 1.0
 ENOUGH_CORES = 4
-"""From so many cores on, recorder, encoder and window leave one to cameras and engine."""
+"""Number of cores from which recorder, encoder and window leave one to cameras and engine."""
 ALLOW = (
     """printf '%s - rtprio 20\\n%s - memlock unlimited\\n%s - nice -10\\n' """
     """"$USER" "$USER" "$USER" | sudo tee -a /etc/security/limits.d/deeplabstream.conf"""
@@ -61,17 +61,17 @@ class RealTime:
         self._used_ns: dict[int, int] = {}
         """CPU time of each thread at real-time priority, when it was checked last."""
         self._lowered: set[int] = set()
-        self._unsaid: list[str] = []
+        self._unreported: list[str] = []
         self._checked_ns = 0
         self.granted = not requested
-        """Whether all that was asked for was applied; unknown on Windows."""
+        """Whether everything requested was applied; unknown on Windows."""
         raise_priority()
         if sys.platform == "win32":
             windows_priority.keep_awake()
         self.remark = (
             self._begin() if requested else "real-time priority: REAL_TIME is off"
         )
-        """What was applied, and what not, with the command that allows it; for the record."""
+        """Applied and refused settings, with the command that allows them; for the record."""
 
     def _begin(self) -> str:
         keep_freed_memory()
@@ -82,9 +82,13 @@ class RealTime:
             return windows_priority.raise_process(task)
         if sys.platform != "linux":
             return "real-time priority: not on this system"
-        _call("prctl", _SET_TIMER_SLACK, 1, 0, 0, 0)  # sleeps end on time
+
+        # By default the kernel may end a sleep 50 µs late, to save power.
+        _call("prctl", _SET_TIMER_SLACK, 1, 0, 0, 0)
+        # the limits first: from the first moment at real-time priority a thread is bounded
         _set_limits(self._leave, not self._is_guard)
         self.raise_threads()
+
         real_time, locked = bool(self._used_ns), lock_memory()
         policy = "SCHED_RR" if self._is_guard else "SCHED_FIFO"
         priority = f"{policy} {self._priority}" if real_time else "no"
@@ -112,6 +116,7 @@ class RealTime:
         if sys.platform != "linux":
             return
         policy = os.SCHED_RR if self._is_guard else os.SCHED_FIFO
+        # encoders and other programs that this process starts begin at ordinary priority
         policy |= os.SCHED_RESET_ON_FORK
         python = [thread.native_id for thread in threading.enumerate()]
         for number in (int(task.name) for task in Path("/proc/self/task").iterdir()):
@@ -123,6 +128,7 @@ class RealTime:
                 or number in self._lowered
             ):
                 continue
+            # a thread may have ended since it was listed
             with suppress(OSError):
                 os.sched_setscheduler(number, policy, os.sched_param(self._priority))
                 self._used_ns[number] = _used_ns(number)
@@ -130,13 +136,15 @@ class RealTime:
     def check(self, now_ns: int) -> list[str]:
         """Lower threads that use most of a core; return sentences about them.
 
-        To be called often, when there is time; it looks once in `CHECK_S`.
+        Call it often, when there is time; it checks once in `CHECK_S`.
         """
         span_ns = now_ns - self._checked_ns
         if span_ns < CHECK_S * 1e9:
             return []
+
+        # on the first call no span is known to which the CPU time could be related
         first, self._checked_ns = not self._checked_ns, now_ns
-        sentences, self._unsaid = self._unsaid, []
+        sentences, self._unreported = self._unreported, []
         for number, before_ns in list(self._used_ns.items()):
             self._used_ns[number] = used_ns = _used_ns(number)
             if not first and used_ns - before_ns > MOST_OF_CORE * span_ns:
@@ -150,7 +158,7 @@ class RealTime:
     def _leave(self) -> None:
         for number in list(self._used_ns):
             self._lower(number)
-        self._unsaid.append(
+        self._unreported.append(
             f"a thread computed for {LONGEST_S:g} s without a pause: all threads of this "
             "process have ordinary priority from now on"
         )
@@ -192,12 +200,13 @@ class IdleCollection:
 
     def __init__(self) -> None:
         gc.collect()
-        gc.freeze()  # what lives now is not looked at again
+        # modules and network live to the end: a collection that skips them is much shorter
+        gc.freeze()
         gc.disable()
         self._next_ns = time.perf_counter_ns() + round(self.EVERY_S * 1e9)
 
     def idle(self, now_ns: int) -> None:
-        """Collect if it is time; to be called when there is no frame."""
+        """Collect if it is due; called when there is no frame."""
         if now_ns >= self._next_ns:
             self._next_ns = now_ns + round(self.EVERY_S * 1e9)
             gc.collect()
@@ -254,7 +263,7 @@ def _may_lock_all() -> bool:
 def lock_memory() -> bool:
     """Keep all memory that this process uses, now and later, in RAM.
 
-    Not within a limit: a later allocation beyond it would fail.
+    Not where the account has a limit: a later allocation beyond it would fail.
     """
     if sys.platform == "linux" and may_lock_memory():
         _raise_limit(resource.RLIMIT_MEMLOCK)
@@ -275,7 +284,8 @@ def keep_freed_memory() -> None:
 
     By default it returns large blocks to the system, which clears their pages at each use.
     """
-    largest = 32 << 20  # glibc accepts no more
+    # glibc accepts no higher threshold: larger blocks go back to the system all the same
+    largest = 32 << 20
     _call("mallopt", _MMAP_THRESHOLD, largest)
     _call("mallopt", _TRIM_THRESHOLD, 2**31 - 1)
     _call("mallopt", _TOP_PAD, 1 << 20)
@@ -292,9 +302,9 @@ def _call(function: str, *arguments: int) -> int:
 
 
 def _set_limits(leave: Callable[[], None], killed: bool = True) -> None:
-    """Permit what may be permitted; call `leave` when a thread computes for `LONGEST_S`.
+    """Set the limits of real-time computing; call `leave` when a thread exceeds `LONGEST_S`.
 
-    `killed`: after `KILLED_S` the kernel ends the process. A limit that the account has stays.
+    `killed`: after `KILLED_S` the kernel ends the process. A lower limit of the account stays.
     """
     if sys.platform == "linux":
         _raise_limit(resource.RLIMIT_RTPRIO)
@@ -302,6 +312,7 @@ def _set_limits(leave: Callable[[], None], killed: bool = True) -> None:
             KILLED_S * 1e6 if killed else inf, _allowed(resource.RLIMIT_RTTIME)
         )
         killed_us = resource.RLIM_INFINITY if limit_us == inf else round(limit_us)
+        # the kernel sends SIGXCPU at the soft limit, and SIGKILL at the hard one
         leave_us = round(min(LONGEST_S * 1e6, limit_us // 2))
         signal.signal(signal.SIGXCPU, lambda _number, _frame: leave())
         with suppress(OSError, ValueError):

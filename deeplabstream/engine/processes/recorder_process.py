@@ -50,10 +50,10 @@ from deeplabstream.recording.journal_recovery import append_event
 from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
 from deeplabstream.recording.run_writer import RunWriter
 
-LOOK_S = 0.1
-"""Longest interval between two turns while a run is open."""
+BUSY_S = 0.1
+"""Longest interval between two calls of `work` while a run is open."""
 IDLE_S = 0.5
-"""Longest interval between two turns while no run is open."""
+"""Longest interval between two calls of `work` while no run is open."""
 ORPHAN_S = 20.0
 """Time to wait for the journal's last entry when the session is gone."""
 
@@ -74,16 +74,22 @@ def recorder_main(
             wake.release()
 
         set_up_child(orphaned)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the session ends the record
+        # the session ends the recorder, after all others: it records how they ended
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # above other programs, below cameras and engine: a late recorder only fills the ring
         raise_priority(3)
         leave_core_to_engine()
         try:
             while not recorder.over:
-                patience_s = LOOK_S if recorder.busy else IDLE_S
+                patience_s = BUSY_S if recorder.busy else IDLE_S
                 if recorder.orphaned:
                     patience_s = ORPHAN_S
+                # An orphan ends with the journal's last entry; if the engine was killed, there
+                # is none, and it ends when no entry has come for `ORPHAN_S`.
                 if not wake.acquire(timeout=patience_s) and recorder.orphaned:
                     break
+
+                # one call of `work` handles all that has arrived
                 while wake.acquire(block=False):
                     pass
                 recorder.work()
@@ -92,12 +98,12 @@ def recorder_main(
 
 
 _KEPT = 256
-"""Entries kept from before the run folder was made, and most that stay in the journal for one
-that waits for a later one."""
+"""Limit of entries that are kept until the run folder is made, and of entries that stay in the
+journal because one of them waits for a later one."""
 
 
 class StreamRecorder:
-    """One stream's recorder: at most one run, any number of spans in it."""
+    """Recorder of one stream: at most one run, with any number of analyses and recordings."""
 
     def __init__(
         self,
@@ -107,9 +113,9 @@ class StreamRecorder:
         zero_ns: int,
     ) -> None:
         self.over = False
-        """There is nothing more to do."""
+        """Whether the recorder may end."""
         self.orphaned = False
-        """The session is gone."""
+        """Whether the main process has ended."""
         self._complete = False
         self._pipe, self._wake = pipe, wake
         self._journal = JournalReader(journal, recorder=True)
@@ -121,7 +127,7 @@ class StreamRecorder:
         self._early_pulses: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
         self._lock = ExitStack()
-        """Shows programs that open the run that it is still being written."""
+        """Lock of run.json: other programs see that the run is still being written."""
         self._accounts: list[FrameCounts] = []
         self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
@@ -129,11 +135,11 @@ class StreamRecorder:
         self._number = 0
         """Number of the last requested recording."""
         self._begun = 0
-        """Cameras with a frame in their video, as last reported."""
+        """Number of cameras with a frame in their video, as last reported."""
         self._late: set[str] = set()
         self._lost = 0
         self._held = 0
-        """Entries that the journal keeps since one of them waits for a later one."""
+        """Number of entries that stay in the journal because one waits for a later one."""
         self._done = self._saved = self._saved_ns = 0
         self._not_saved: list[str] = []
         """What could not be written, as sentences for `run.json`."""
@@ -146,11 +152,15 @@ class StreamRecorder:
 
     def work(self) -> None:
         """Handle messages, entries and problems; never wait for more."""
+        # Messages first: they open the tables that the entries are written to.
         self._handle_messages()
         self._guarded(self._drain)
+
+        # after the entries, so that a note of a problem comes behind those before it
         while self._problems:
             text, whole = self._problems.popleft()
             self._fail(text) if whole else self._guarded(self._end_takes, text)
+
         self._report_progress()
         self.over = self.over or (self.orphaned and self._complete)
 
@@ -162,10 +172,7 @@ class StreamRecorder:
     # --- messages
 
     def _handle_messages(self) -> None:
-        """Handle all messages; report an unknown one as a bug and continue.
-
-        The engine starts after the recorder, and stops before it.
-        """
+        """Handle all messages; report an unknown one as a bug and continue."""
         while not (self.over or self.orphaned) and has_message(self._pipe):
             message = receive(self._pipe)
             if message is None:
@@ -202,7 +209,7 @@ class StreamRecorder:
                 assert_never(message)
 
     def _attach(self, attached: messages.AttachStream) -> None:
-        """Map the rings; close one that a camera does not use any more."""
+        """Map the rings; close those that are no longer used."""
         self._attached = attached
         for spec in attached.rings:
             old = self._rings.get(spec.camera)
@@ -217,6 +224,7 @@ class StreamRecorder:
     def _open_run(self, request: messages.OpenRun) -> None:
         if self._run is not None:
             return
+
         formats = {name: ring.spec.format for name, ring in self._rings.items()}
         facts = RunFacts(
             start_ns=self._attached.start_ns,
@@ -224,20 +232,25 @@ class StreamRecorder:
             skeleton=self._attached.skeleton,
             more={**request.facts, "started_ns": self._clock.now_ns()},
         )
+
         now = datetime.now().astimezone()
         root, text = Path(request.root), request.settings_text
         folder = RunFolder.create(root, now, text, facts, request.name)
         with suppress(DeviceError):  # changes of the files show it too
             self._lock.enter_context(exclusive(folder.path / "run.json"))
+
         self._run = run = RunWriter(folder, self._attached.start_ns)
         self._syncing = DiskSync(
             lambda: [run, self._takes],
             lambda error: self._troubled(_sentence(error), whole=True),
         )
         self._accounts, self._not_saved = [], []
+
+        # what happened since Start Stream, such as the opening of the outputs
         for early in (self._early, self._early_pulses):
             while early:
                 self._write(early.popleft())
+
         send_message(self._pipe, messages.RunOpened(folder.path))
 
     def _start_analysis(self, request: messages.StartAnalysis) -> None:
@@ -258,6 +271,7 @@ class StreamRecorder:
 
     def _image_of(self, step: Step) -> Image | None:
         """Return the image of a frame; None: it is recorded; empty: it was overwritten."""
+        # a recorded frame is read from the video later: the queue stores only its number
         if step.camera in self._takes.recorded():
             return None
         frame = RingReader(self._rings[step.camera]).of(step.index)
@@ -270,6 +284,7 @@ class StreamRecorder:
     def _start_recording(self, request: messages.StartRecording) -> None:
         run = self._opened()
         rings = [self._rings[name] for name in request.cameras]
+        # a new recording: its losses and its first frames are reported again
         self._late.clear()
         self._number, self._begun = request.number, 0
         remarks = self._takes.start(
@@ -289,6 +304,9 @@ class StreamRecorder:
         run = self._released()
         if run is None:
             return
+
+        # The lock is released before facts are computed from the files: that takes long, and
+        # other programs may open the run, which is complete.
         with self._lock:
             run.folder.update(entries_missed=self._journal.lost, **facts)
             self._closed()
@@ -300,9 +318,9 @@ class StreamRecorder:
         send_message(self._pipe, messages.RunClosed(tuple(self._accounts)))
 
     def _add_facts(self, folder: RunFolder) -> None:
-        """Add what is computed from the files of a run.
+        """Add the facts that are computed from the files of a run.
 
-        The run is complete without: an error is reported, and does not keep it open.
+        The run is complete without them: an error is reported and changes nothing else.
         """
         try:
             folder.update(skew=recorded_skews(folder, self._accounts))
@@ -324,14 +342,14 @@ class StreamRecorder:
     def _not_added(
         self, folder: RunFolder, what: str, error: Exception, then: str = ""
     ) -> None:
-        """Say in run.json, in the events and to the session what was not computed."""
+        """Report to run.json, to the events and to the session what was not computed."""
         why, trace = str(error), ""
-        if not isinstance(
-            error, DeepLabStreamError | OSError
-        ):  # a fault of the program
+        # any other error is a fault of the program: its traceback is needed to correct it
+        if not isinstance(error, DeepLabStreamError | OSError):
             why = f"{type(error).__name__}: {error}".removesuffix(": ")
             trace = "".join(["\n", *traceback.format_exception(error)])
         text = f"{what} ({folder.path}): {why}{then}"
+
         self._not_saved.append(text)
         with suppress(Exception):  # run.json may be damaged
             folder.update(not_saved=self._not_saved)
@@ -343,9 +361,13 @@ class StreamRecorder:
 
     def _drain(self) -> None:
         entries = self._journal.read()
+        # After the journal: of a frame that has a step, the stamp in the ring is read in the
+        # same call of `work`.
         for rows in self._rows.values():
             if rows.active:
                 rows.poll()
+
+        # one transaction: a write of each table for all entries
         with self._run.together() if self._run is not None else nullcontext():
             for entry in entries:
                 self._write(entry)
@@ -353,6 +375,7 @@ class StreamRecorder:
                     self._complete = True
         self._done += len(entries)
         self._saving()
+
         if (lost := self._journal.lost) > self._lost:
             text = (
                 f"{lost - self._lost} entries of the record were lost: disk too slow?"
@@ -360,6 +383,10 @@ class StreamRecorder:
             self._lost = lost
             self._not_saved.append(text)
             self._write(Note("recording", text, self._clock.now_ns()))
+
+        # An acknowledgement that waits for the step of its frame is not on the disk yet. It
+        # stays in the journal, from which the record is completed after a crash. At most
+        # `_KEPT` entries stay for it, because a full journal ends the experiment.
         waiting = self._run is not None and self._run.waiting
         self._held = self._held + len(entries) if self._held else int(waiting)
         if not waiting or self._held > _KEPT:
@@ -371,7 +398,8 @@ class StreamRecorder:
             if (rows := self._rows.get(entry.camera)) is not None:
                 rows.step(entry)
         elif self._run is None and isinstance(entry, Pulsed):
-            self._early_pulses.append(entry)  # many: notes would be forgotten
+            # apart, because there are many of them: they would push the notes out
+            self._early_pulses.append(entry)
         elif self._run is None:
             self._early.append(entry)
         else:
@@ -389,6 +417,7 @@ class StreamRecorder:
 
     def _released(self) -> RunWriter | None:
         """Close the tables and return them; None when no run is open."""
+        # first, so that an error while closing can't use the tables again
         run, self._run = self._run, None
         syncing, self._syncing = self._syncing, None
         if syncing is not None:
@@ -407,7 +436,7 @@ class StreamRecorder:
         self._saving()
 
     def _saving(self) -> None:
-        """Report that more is on the disk: the session then waits longer."""
+        """Report that more was written to the disk: the session then waits longer."""
         takes = self._takes
         done = self._done + sum(takes.recorded().values()) if takes else self._done
         now_ns = self._clock.now_ns()
@@ -427,7 +456,7 @@ class StreamRecorder:
             self._fail(_sentence(error))
 
     def _troubled(self, text: str, whole: bool = False) -> None:
-        """Take a problem from another thread: of a video, or of the whole run."""
+        """Queue a problem of a video, or of the whole run; called from other threads."""
         self._problems.append((text, whole))
         self._wake()
 
@@ -442,6 +471,7 @@ class StreamRecorder:
 
     def _fail(self, text: str) -> None:
         """End the run: keep what is written, report why, continue draining the journal."""
+        # The disk has failed, so each step may fail too, and the next is tried all the same.
         if self._takes:
             with suppress(OSError):
                 self._stop_recording()
@@ -456,6 +486,7 @@ class StreamRecorder:
                 run.folder.update(not_saved=self._not_saved)
                 run.folder.finish(now, f"failed: {text}", self._accounts)
         self._lock.close()
+        # what other threads have reported meanwhile has the same cause
         self._problems.clear()
         send_message(self._pipe, messages.RecorderFailed(text, whole=True))
 
@@ -464,6 +495,7 @@ class StreamRecorder:
         if not takes:
             return
         recorded = takes.recorded()
+        # at once when a camera has its first frame: the experiment waits for that
         begun = sum(frames > 0 for frames in recorded.values())
         if begun != self._begun or now_ns - self._progress_ns >= SYNC_S * 1e9:
             self._progress_ns, self._begun = now_ns, begun

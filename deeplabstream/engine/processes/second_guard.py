@@ -48,7 +48,7 @@ OTHERS_S = 60.0
 
 
 def names_of(*semaphores: Semaphore) -> tuple[str, ...]:
-    """Return the names of semaphores, where the system has any."""
+    """Return the names of semaphores; on Windows they have none."""
     locks = (vars(semaphore).get("_semlock") for semaphore in semaphores)
     return tuple(lock.name for lock in locks if lock is not None and lock.name)
 
@@ -64,14 +64,17 @@ def second_guard_main(
     """Switch off when engine and guard have ended or hang; clean up after killed processes.
 
     `heart` is held by engine and guard, `presence` by all other processes, if there are any.
-    The main process sends `SharedResources`, and `Stop` when all is well.
+    The main process sends `SharedResources`, and `Stop` after a normal end.
     """
     leave_session()
-    # before anything can end: a later process may get the same number
+    # at once: when one of these processes has ended, another may get its number
     kills = [killer(pid) for pid in pids]
     real_time = settle_guard(outputs, links, main)
     report = Report(main, links)
+
     if what := watch(heart, HANG_S):
+        # Both, also the one that only hangs: it may wake up and switch something on again,
+        # and it holds the ports of the outputs.
         for kill in kills:
             kill()
         wait_for_end(heart)
@@ -94,6 +97,8 @@ def second_guard_main(
 
         entries = JournalReader(Journal(links.journal)).unrecorded()
         complete_events(remains.run, entries)
+
+    # after the record is complete: the entries were in this memory
     remove_shared_memory(remains.memory, remains.semaphores)
 
 
@@ -108,7 +113,7 @@ def leave_session() -> None:
 
 
 def _remains(main: Connection) -> SharedResources | None:
-    """Wait for the main process; return what it left behind, None after `Stop`."""
+    """Wait for the main process to end; return its shared resources, None after `Stop`."""
     remains = SharedResources()
     while (message := receive(main)) is not None:
         if not isinstance(message, ToSecondGuard):
@@ -121,6 +126,7 @@ def _remains(main: Connection) -> SharedResources | None:
                 return None
             case _:
                 assert_never(message)
+    # The pipe has ended without `Stop`: the main process was killed.
     return remains
 
 

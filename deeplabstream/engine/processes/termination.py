@@ -1,7 +1,7 @@
 r"""Termination requests: signals, console and session events that ask a program to end.
 
-One mechanism for every program that opens an output. A request is only noted here: the
-program looks at it often, switches its outputs off, closes the record, and ends.
+Every program that opens an output uses it. A request is only stored here: the program reads
+it often, switches its outputs off, closes the record, and ends.
 
 | request | on |
 |---|---|
@@ -23,9 +23,9 @@ from multiprocessing import resource_tracker
 from deeplabstream.core.clock import asleep_ns
 
 SLEPT_NS = 500_000_000
-"""A difference of the clocks that grows by more than this at once is a sleep."""
+"""A clock that counts sleep and one that does not differ by more than this after a sleep."""
 DRIFT_NS = 100_000_000
-"""Up to this the difference is measured again: clocks of unlike steps drift apart on Windows."""
+"""Smaller changes of that difference are drift: the two clocks of Windows have unlike steps."""
 
 _ENDING = {
     "SIGINT": "Ctrl-C (SIGINT)",
@@ -35,9 +35,9 @@ _ENDING = {
     "SIGQUIT": "Ctrl-\\ (SIGQUIT)",
 }
 _IGNORABLE = ("SIGHUP", "SIGQUIT", "SIGTSTP")
-"""Left ignored where whoever started the program had them ignored: nohup, for instance."""
+"""Signals that stay ignored if the program was started with them ignored, as by `nohup`."""
 _OF_THE_TERMINAL = ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGTTIN", "SIGTTOU")
-"""The terminal sends them to all processes of the program."""
+"""Signals that the terminal sends to all processes of the program."""
 
 
 class Termination:
@@ -53,8 +53,8 @@ class Termination:
 
     @property
     def requested(self) -> bool:
-        """Whether the program is to end or to pause; ask at least every 50 ms."""
-        self._look_for_sleep()
+        """Whether the program is to end or to pause; read at least every 50 ms."""
+        self._check_for_sleep()
         return bool(self._reason)
 
     @property
@@ -77,7 +77,7 @@ class Termination:
             self._pauses = self._stops = False
 
     def request_pause(self, reason: str, number: int = 0) -> None:
-        """Request outputs off; with `number` the process stops then, as the signal says."""
+        """Request outputs off; with the `number` of a signal the process is suspended then."""
         if not self._reason:
             self._reason, self._number = reason, number
             self._pauses, self._stops = True, bool(number)
@@ -87,9 +87,10 @@ class Termination:
         return self._safe.wait(timeout_s)
 
     def pause(self) -> None:
-        """Stop the process if Ctrl-Z requested that: outputs are off. Return when it goes on.
+        """Report that outputs are off; suspend the process if Ctrl-Z requested that.
 
-        Afterwards a pause counts as done; an end that was requested meanwhile does not.
+        Returns when the process continues. A pause is then done; an end that was requested
+        meanwhile stays requested.
         """
         self._safe.set()
         if self._stops:
@@ -97,11 +98,12 @@ class Termination:
         if self._pauses:
             self._reason, self._number = "", 0
             self._pauses = self._stops = False
+        # a sleep of the computer while the process was suspended is not a request
         self._slept_ns = self._asleep()
         self._safe.clear()
 
     def finish(self) -> None:
-        """Note that outputs are off and the record is closed; stop if Ctrl-Z requested that."""
+        """Report that outputs are off and the record is closed; suspend as `pause` does."""
         self._safe.set()
         if self._stops:
             self._stop()
@@ -118,12 +120,13 @@ class Termination:
         return 128 + (self._number or signal.SIGTERM)
 
     def _stop(self) -> None:
+        # the default action of SIGTSTP suspends the process; the call returns after SIGCONT
         if sys.platform != "win32":
             before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTSTP)
             signal.signal(signal.SIGTSTP, before)
 
-    def _look_for_sleep(self) -> None:
+    def _check_for_sleep(self) -> None:
         slept_ns = self._asleep() - self._slept_ns
         if slept_ns > SLEPT_NS:
             self._slept_ns += slept_ns
@@ -143,10 +146,10 @@ def end_reason() -> str:
 
 @contextmanager
 def termination() -> Iterator[Termination]:
-    """Note requests from here on, in the main thread; give the handlers back at the end.
+    """Receive requests, in the main thread, until the end of the block.
 
-    Open it before the first output and leave it when all are off: a process that is to
-    stop (Ctrl-Z) stops at the end. Inside another `termination` it is the same one.
+    Enter it before the first output is opened and leave it when all are off: a process that
+    Ctrl-Z suspends is suspended at the end. Inside another `termination` it is the same one.
     """
     if _active:
         yield _active[0]
@@ -159,9 +162,9 @@ def termination() -> Iterator[Termination]:
             return
         with _handlers(request), _system_events(request):
             try:
-                with (
-                    terminal_signals_held()
-                ):  # the tracker frees shared memory at the end
+                # Python's tracker frees shared memory that the program leaves. With its signals
+                # unblocked, a closed terminal would end it together with the program.
+                with terminal_signals_held():
                     _start_tracker()
                 yield request
             finally:
@@ -187,7 +190,8 @@ def _handlers(request: Termination) -> Iterator[None]:
     handle(
         "SIGTSTP", lambda number, _: request.request_pause("Ctrl-Z (SIGTSTP)", number)
     )
-    handle("SIGTTOU", signal.SIG_IGN)  # a background program may write to its terminal
+    # a program in the background would be suspended when it writes to its terminal
+    handle("SIGTTOU", signal.SIG_IGN)
     try:
         yield
     finally:
@@ -213,9 +217,9 @@ def _start_tracker() -> None:
 
 
 def leave_to_parent() -> None:
-    """Ignore, in a child process, what asks the whole program to end: the parent acts.
+    """Ignore, in a child process, requests to the whole program to end: the parent acts.
 
-    A child ends when its parent tells it to, or dies.
+    A child ends when its parent requests that, or dies.
     """
     for name in _OF_THE_TERMINAL:
         if (number := getattr(signal, name, None)) is not None:
@@ -228,10 +232,10 @@ def leave_to_parent() -> None:
 
 @contextmanager
 def terminal_signals_held() -> Iterator[None]:
-    """Block the terminal's signals: a process started meanwhile never hears them.
+    """Block the terminal's signals; a process that is started in the block inherits that.
 
-    It inherits that, so it is safe from its first instruction on. On Windows this is so
-    for Ctrl-C alone, and a Ctrl-C of this moment is lost.
+    So it is safe from its first instruction on. On Windows this holds for Ctrl-C only, and
+    a Ctrl-C during the block is lost.
     """
     if sys.platform == "win32":
         from ctypes import WinDLL

@@ -21,9 +21,9 @@ WM_QUERYENDSESSION, WM_ENDSESSION, WM_POWERBROADCAST = 0x11, 0x16, 0x218
 WM_CLOSE, WM_DESTROY = 0x10, 0x02
 PBT_APMSUSPEND = 4
 CONSOLE_S = 5.0
-"""Windows waits so long for a console program; for a window at log-off it is the same."""
+"""Time that Windows gives a console program to end; the same for a window at log-off."""
 SLEEP_S = 2.0
-"""Windows waits so long before the computer sleeps."""
+"""Time that Windows gives a program before the computer sleeps."""
 
 _STD_INPUT = 2**32 - 10
 _QUICK_EDIT, _EXTENDED_FLAGS = 0x40, 0x80
@@ -36,7 +36,7 @@ _REASONS = {
 _kept: list[object] = []
 """Callbacks that Windows may call at any time: they live as long as the process."""
 _numbers = itertools.count(1)
-"""Of windows: numbers of threads are used again, names of window classes must not be."""
+"""Numbers for the names of window classes: a name must not be used twice in a process."""
 
 
 def library(name: str) -> Any:
@@ -52,8 +52,9 @@ def outlive_console() -> None:
     """Ignore, in a child process, that the console is closed: its parent acts."""
 
     def handle(event: int) -> bool:
+        # Windows ends the process when the handler returns: wait until the parent has acted
         if event in _REASONS:
-            threading.Event().wait()  # Windows ends the process when this returns
+            threading.Event().wait()
         return True
 
     _set_console_handler(handle)
@@ -69,14 +70,16 @@ def _set_console_handler(handle: Callable[[int], bool]) -> Callable[[], None]:
 
 @contextmanager
 def listening(request: "Termination") -> Iterator[None]:
-    """Note what Windows asks for, and have it wait until the outputs are off."""
+    """Receive the requests of Windows; it waits until the outputs are off."""
 
     def handle(event: int) -> bool:
+        # Python turns Ctrl-C and Ctrl-Break into signals
         if event not in _REASONS:
-            return False  # Ctrl-C and Ctrl-Break: Python makes signals of them
+            return False
         request.request_end(_REASONS[event])
         request.await_off(CONSOLE_S)
-        threading.Event().wait(CONSOLE_S)  # the program prints its summary and ends
+        # When this returns, Windows ends the process: leave the program time for its summary.
+        threading.Event().wait(CONSOLE_S)
         return True
 
     remove = _set_console_handler(handle)
@@ -100,7 +103,8 @@ def _no_selection_by_mouse() -> Iterator[None]:
     kernel.SetConsoleMode.argtypes = ctypes.c_void_p, ctypes.c_uint32
     console, mode = kernel.GetStdHandle(_STD_INPUT), ctypes.c_uint32()
     if not kernel.GetConsoleMode(console, ctypes.byref(mode)):
-        yield  # there is no console
+        # there is no console
+        yield
         return
     before = mode.value | _EXTENDED_FLAGS
     kernel.SetConsoleMode(console, before & ~_QUICK_EDIT)
@@ -111,9 +115,10 @@ def _no_selection_by_mouse() -> Iterator[None]:
 
 
 def answer(request: "Termination", message: int, word: int) -> int | None:
-    """Return the answer to a window's message; None: it is none of ours."""
+    """Return the answer to a window's message; None: Windows handles it."""
+    # 1 agrees to the log-off; WM_ENDSESSION reports later whether it takes place
     if message == WM_QUERYENDSESSION:
-        return 1  # nothing stands against it; WM_ENDSESSION says whether it happens
+        return 1
     if message == WM_ENDSESSION and word:
         request.request_end("the user logs off or the computer is being shut down")
         request.await_off(CONSOLE_S)
@@ -204,7 +209,7 @@ class _HiddenWindow(threading.Thread):
             user.DispatchMessageW(ctypes.byref(message))
 
     def close(self) -> None:
-        """Have the window closed and the thread end."""
+        """Close the window and end the thread."""
         from ctypes import wintypes
 
         if self._made.wait(1.0) and self._handle:

@@ -1,6 +1,6 @@
 """Scheduling on Windows: MMCSS, priorities, power throttling, sleep of the computer.
 
-None of it needs rights. Windows may refuse each call; the caller records what was applied.
+No call needs administrator rights. Windows may refuse each; the caller records the result.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ def _kernel() -> Any:
 
 
 def raise_process(task: str) -> str:
-    """Register the calling thread with MMCSS, and raise the process; say what was applied.
+    """Register the calling thread with MMCSS and raise the process; return what was applied.
 
     Threads of the task Pro Audio (category high) come before those of Capture (medium).
     """
@@ -62,9 +62,10 @@ def _register(task: str) -> bool:
 
 
 def _end_throttling(kernel: Any) -> bool:
-    """Have Windows neither slow this process down nor coarsen its timers.
+    """Switch power throttling of this process off, and the coarser timers that it causes.
 
-    Windows 11 does so where the window of a program is hidden; older ones know no timers here.
+    Windows 11 throttles a program whose window is hidden. Older versions reject the flag for
+    timers, so the call is repeated without it.
     """
     for requested in (_EXECUTION_SPEED | _IGNORE_TIMER_RESOLUTION, _EXECUTION_SPEED):
         state = (c_uint32 * 3)(_THROTTLING_VERSION, requested, 0)

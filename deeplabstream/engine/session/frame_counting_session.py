@@ -1,4 +1,4 @@
-"""A session that counts frames and keeps their latencies: for frame limits, benchmarks."""
+"""Frame-counting session: stops after a number of frames, and keeps their latencies."""
 
 import sys
 from collections.abc import Sequence
@@ -42,6 +42,8 @@ class FrameCountingSession(Session):
                     self.timings.add(entry)
             elif isinstance(entry, Failed):
                 self.failed = self.failed or entry.grave
+
+        # counts are empty again when the stream has ended: the last number is kept
         counts = self.state.counts.get(self.cameras[0])
         self._delivered = counts.delivered if counts else self._delivered
         if not self._agenda.done:

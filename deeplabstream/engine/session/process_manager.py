@@ -48,10 +48,10 @@ SECOND_GUARD = f"{_PROCESSES}.second_guard:second_guard_main"
 RING_S = 2.0
 """Length of a ring in seconds of frames."""
 TAKE_OVER_S = 20.0
-"""Time for the second guard to switch off; after it the main process does."""
+"""Time for a guard to switch off and end; after it the main process acts."""
 MAIN = "main process"
 LAST_CAUSES = frozenset({"close", "guard", "second guard", MAIN})
-"""Causes of edges that switch off for good at the end of a stream."""
+"""Causes of the edges that switch outputs off at the end of a stream."""
 RING_BYTES = 512 * 1024 * 1024
 """Upper limit of the size of a ring."""
 LEAST_SLOTS = 8
@@ -69,7 +69,7 @@ SAVING_S = 60.0
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """A child process and our end of its pipe."""
+    """A child process and the main process's end of its pipe."""
 
     process: BaseProcess
     pipe: Connection
@@ -104,7 +104,7 @@ class ProcessManager:
         self.outputs = dict(settings.outputs)
         self._last_edges: dict[str, Edge] = {}
         self._settled = False
-        """The last entry of the journal was written."""
+        """Whether the last entry of the journal was written."""
         self._run: Path | None = None
         try:
             self.journal = create_journal()
@@ -115,10 +115,12 @@ class ProcessManager:
         self.journal_reader = JournalReader(self.journal, from_start=True)
         """Reads from the start: the engine may open its outputs before the first reading."""
         self.cut_short = False
-        """The engine was killed at the end because it was busy, for example loading."""
+        """Whether the engine was killed at the end because it was busy, such as loading."""
         self.saved_s = 0.0
         """Time of the recorder's last report of progress."""
         self.rings: dict[str, Ring] = {}
+
+        # The recorder may start last: the journal keeps all entries until it reads them.
         self.cameras = {
             name: self._start(
                 f"camera {name}",
@@ -134,7 +136,10 @@ class ProcessManager:
         self._start_engine(settings, zero_ns)
         links_of_recorder = self._recorder_wake, self.journal.spec, zero_ns
         self.recorder = self._start("recorder", RECORDER, (), links_of_recorder)
+
+        # Only children hold it from now on: the second guard sees its end when all have ended.
         self._presence.close()
+        # after the children have started, which would inherit the restriction
         self._cores = leave_core_to_engine()
         self.announce_resources()
 
@@ -151,6 +156,7 @@ class ProcessManager:
             zero_ns=zero_ns,
         )
         self.engine = self._start("engine", ENGINE, (settings,), (links,))
+
         to_guard = GuardLinks(
             self._guarded,
             self.journal.spec,
@@ -161,12 +167,17 @@ class ProcessManager:
         pid = self.engine.process.pid
         before = self.outputs, heart, pid
         self.guard = self._start("guard", GUARD, before, (to_guard,))
+
+        # The second guard is not on the list of processes whose end it waits for.
         pids = pid, self.guard.process.pid
         before_second = self.outputs, second_heart, pids, self._others
         to_second = replace(to_guard, second=None)
         self.second_guard = self._start(
             "second guard", SECOND_GUARD, before_second, (to_second,), False
         )
+
+        # A guard sees the end of the engine by the end of its pipe, so that no other process
+        # may hold one.
         for end in (heart, heart_in, second_heart, second_in, self._others):
             end.close()
 
@@ -177,7 +188,7 @@ class ProcessManager:
         return [*self.cameras.values(), self.engine, *guards, self.recorder]
 
     def take(self, entry: Entry) -> None:
-        """Note what an entry of the journal says about the outputs and the journal's end."""
+        """Take the last edges of the outputs, and the journal's end, from an entry."""
         if isinstance(entry, Edge):
             self._last_edges[entry.output] = entry
         elif isinstance(entry, Note) and entry.kind == LAST_NOTE:
@@ -197,7 +208,7 @@ class ProcessManager:
         ]
 
     def announce_resources(self, run: Path | None = None) -> None:
-        """Send the second guard what it must remove if all others are killed."""
+        """Send the second guard the names of what it removes if all others are killed."""
         self._run = run or self._run
         rings = (ring.spec.memory for ring in self.rings.values())
         semaphores = self._engine_wake, self._recorder_wake, self._guarded
@@ -228,8 +239,12 @@ class ProcessManager:
         if before is not None:
             before.close()
             before.unlink()
+
         slots = max(LEAST_SLOTS, round((form.rate or 30) * RING_S))
         slots = min(slots, RING_BYTES // form.nbytes)
+
+        # Divided in advance: the first cameras must not take the memory of the others. A tenth
+        # stays free for other programs.
         room = _shared_memory_room()
         if room is not None:
             without = len(self.cameras) - len(self.rings)
@@ -241,6 +256,7 @@ class ProcessManager:
                     f"({form}): {room / 1e6:.0f} MB are free in /dev/shm, at least "
                     f"{needed / 1e6:.0f} MB are needed. {LARGER}"
                 )
+
         try:
             self.rings[camera] = create_ring(camera, form, slots)
         except OSError as error:
@@ -264,6 +280,7 @@ class ProcessManager:
 
     def begin(self, analysed: tuple[RingSpec, ...], cameras: Sequence[str]) -> None:
         """Start the engine's reading and these cameras' writing."""
+        # the engine first, so that it misses as few of the first frames as possible
         self.send_engine(messages.AttachRings(analysed))
         for name in cameras:
             self.cameras[name].send(messages.FillRing(self.rings[name].spec))
@@ -287,6 +304,8 @@ class ProcessManager:
         recorders. An error of the system in one part is reported; the others are done.
         An engine that such an error has left running is killed: the guard switches off.
         """
+        # Outputs before recorders: what happens at the end must still be recorded. The second
+        # guard last: it acts for all others.
         for part in (
             self._engine_ending(),
             self._cameras_ending(),
@@ -313,7 +332,9 @@ class ProcessManager:
         for camera in self.cameras.values():
             camera.send(messages.Stop())
         yield from _until_ended([*self.cameras.values()], CAMERAS_S)
-        yield from _until_ended([self.guard], 20.0)
+
+        # the guard ends after a goodbye, or when it has switched the outputs off
+        yield from _until_ended([self.guard], TAKE_OVER_S)
 
     def _recorder_ending(
         self, last_messages: Callable[[], Sequence[messages.ToRecorder]]
@@ -323,12 +344,14 @@ class ProcessManager:
         yield from _until_ended(
             [self.recorder], SAVING_S, progress=lambda: self.saved_s
         )
+
+        # a recorder that was killed: its last entries are still in the journal
         if self._run is not None and self.recorder.process.exitcode:
             complete_events(self._run, JournalReader(self.journal).unrecorded())
 
     def _second_guard_ending(self) -> Iterator[None]:
         self.second_guard.send(messages.Stop())
-        yield from _until_ended([self.second_guard], 20.0)
+        yield from _until_ended([self.second_guard], TAKE_OVER_S)
 
     def _free(self, handle: Callable[[object], object]) -> None:
         """Close all pipes and memory; a process that an error has left running is killed."""
@@ -338,6 +361,8 @@ class ProcessManager:
             child.pipe.close()
             child.process.join()
             child.process.close()
+
+        # after the processes, so that none uses the memory
         blocks: list[Ring | Journal] = [*self.rings.values(), self.journal]
         for memory in blocks:
             memory.close()
@@ -352,7 +377,8 @@ class ProcessManager:
         """Wait until engine or a guard has switched off; do it here if all are gone."""
         give_up_s = time.perf_counter() + TAKE_OVER_S
         second = self.second_guard.process
-        yield  # what was written until now is read
+        # at each `yield` the session reads the journal: `_settled` may become true
+        yield
         while not self._settled and second.is_alive():
             if time.perf_counter() > give_up_s:
                 second.kill()
@@ -361,6 +387,8 @@ class ProcessManager:
         yield
         if self._settled:
             return
+
+        # In a thread: opening an output may block, and the window must stay responsive.
         here = _Here(JournalWriter(self.journal), self._recorder_wake.release)
         what = "Engine and guards ended unexpectedly"
         acting = threading.Thread(
@@ -395,6 +423,8 @@ class ProcessManager:
         process = self._spawn.Process(target=run_body, name=name, args=arguments)
         with terminal_signals_held():
             process.start()
+
+        # so that `ours` ends when the child does: this process holds no copy of its end
         theirs.close()
         return ChildProcess(process, ours)
 
@@ -410,7 +440,8 @@ class _Here:
         self.reports.append(message)
 
     def write(self, entry: Edge | Note) -> None:
-        with suppress(Exception):  # an error of the record must not keep an output on
+        # an error of the record must not keep an output on
+        with suppress(Exception):
             self._journal.write(entry)
         self._wake()
 
@@ -425,13 +456,15 @@ _WINDOWS_ERRORS = {
 
 
 def _signal(process: BaseProcess) -> str:
-    """Return which signal, or error of Windows, ended a process: the end of a sentence."""
+    """Return the signal, or error of Windows, that ended a process: the end of a sentence."""
     number = -(process.exitcode or 0)
     if -number >= _FIRST_WINDOWS_ERROR:
         meaning = _WINDOWS_ERRORS.get(-number, "")
         return f" (Windows error 0x{-number:08X}{meaning})"
     if number not in {known.value for known in signal.Signals}:
         return ""
+
+    # Linux kills with SIGKILL when memory is short; a guard kills an engine that hangs
     cause = ""
     if number == 9:
         cause = "; did the computer run out of memory?"

@@ -26,10 +26,10 @@ from deeplabstream.plugins.remote import (
 from deeplabstream.settings.loading import Settings
 
 START_WITHIN_S = 5.0
-"""A remote's start that waited longer is refused: its sender got the answer "busy"."""
+"""Age from which a remote's start is refused: its sender has got the answer "busy"."""
 AFTER_PAUSE_S = 1.0
-"""For so long after a pause no start is accepted: it may have waited in a socket, and the
-listener gives it a new time."""
+"""Time after a pause in which no start is accepted: it may have waited in a socket, and the
+listener gives it the time at which it was read."""
 
 
 class ControlledSession(Protocol):
@@ -80,7 +80,7 @@ class RemoteController:
         self._session = session
         self.links = RemoteLinks(session.settings.remotes)
         self._rearm = False
-        """Whether the rig is armed again when what a remote started has ended."""
+        """Whether the rig is armed again after the experiment or recording of a remote."""
         self._next_is_stop: set[str] = set()
         """Remotes with alternating starts and stops whose next activation is a stop."""
         self._started_from = ""
@@ -88,12 +88,12 @@ class RemoteController:
         self._polled_s = math.inf
         """Time of the last poll, with the time for which the computer was suspended."""
         self._resumed_s = -math.inf
-        """When a poll last came more than `START_WITHIN_S` after the one before."""
+        """Time of the last poll that came more than `START_WITHIN_S` after the one before."""
 
     # --- actions of the user
 
     def user_action(self, action: Action) -> None:
-        """Take an action of the user into account before it is carried out."""
+        """Update arming and the list of requests before an action of the user is carried out."""
         session = self._session
         self._rearm = self._rearm and action not in _TAKING_OVER
         if action in _LISTED and session.settings.remotes:
@@ -107,21 +107,21 @@ class RemoteController:
             self._update(started_by="")
 
     def take_over(self) -> None:
-        """Do not arm the rig again by itself: the user has switched the outputs off."""
+        """Disable automatic re-arming: the user has switched the outputs off."""
         self._rearm = False
 
     def notice_pause(self) -> None:
-        """Notice that program or computer was suspended, or busy, since the last poll."""
+        """Detect that program or computer was suspended, or busy, since the last poll."""
         # perf_counter stands still in a suspended computer on some systems, so the time of
         # suspension is added
         before_s, self._polled_s = self._polled_s, perf_counter() + asleep_ns() / 1e9
         if self._polled_s - before_s > START_WITHIN_S:
             self._resumed_s = perf_counter()
 
-    # --- what remotes request and answer
+    # --- requests and answers of remotes
 
     def poll(self) -> None:
-        """Act on commands, losses and answers; have recorders record as the rig does."""
+        """Act on commands, losses and answers; start and stop recorders with the rig."""
         for name, event in self.links.events():
             match event:
                 case RemoteCommand():
@@ -133,7 +133,7 @@ class RemoteController:
         self.update_recorders()
 
     def rearm_if_over(self) -> None:
-        """Arm the rig again when what a remote started has ended, if it is to be (REARM)."""
+        """Arm the rig again after the experiment or recording of a remote (REARM = yes)."""
         session = self._session
         if self._rearm and session.state.remote_over:
             self._rearm = False
@@ -142,7 +142,7 @@ class RemoteController:
                 session.perform_if_allowed(Action.ARM)
 
     def update_recorders(self) -> None:
-        """Start or stop other recorders as the rig does."""
+        """Start and stop other recorders with the rig."""
         state = self._session.state
         begins = (
             state.experiment_starting
@@ -155,7 +155,7 @@ class RemoteController:
         )
 
     def ending(self) -> Iterator[None]:
-        """Wait until recorders have stopped; all outputs are off before."""
+        """Wait until recorders have stopped; called when all outputs are off."""
         give_up_s = perf_counter() + self.links.longest_s
         while self.links.awaited and perf_counter() < give_up_s:
             self.poll()
@@ -208,7 +208,7 @@ class RemoteController:
         return command
 
     def _start(self, name: str, command: RemoteCommand) -> str:
-        """Start what a remote may start; return the answer to it."""
+        """Start experiment or recording on behalf of a remote; return the answer to it."""
         session = self._session
         control = session.settings.remotes[name]
         if not isinstance(control, RemoteControl) or not session.state.armed:
@@ -217,7 +217,8 @@ class RemoteController:
         # An old start is dangerous: the user may be at the animal by now.
         if (age_s := perf_counter() - command.time_ns / 1e9) > START_WITHIN_S:
             return f"error: the start was sent {age_s:.1f} s ago: too late"
-        from_socket = not isinstance(control, InputControl)  # a device times its inputs
+        # only of commands from sockets: the times of inputs are measured by their device
+        from_socket = not isinstance(control, InputControl)
         if from_socket and perf_counter() - self._resumed_s < AFTER_PAUSE_S:
             return "error: the rig was busy or suspended; the start may be old: send it again"
 
@@ -316,8 +317,8 @@ _TAKING_OVER = (
     Action.STOP_RECORDING,
     Action.DISARM,
 )
-"""Actions of the user after which the rig is not armed again by itself."""
+"""Actions of the user that disable automatic re-arming."""
 _LISTED = (*_TAKING_OVER, Action.START_RECORDING, Action.ARM)
 """Actions of the user that `run.json` lists beside those of remotes."""
 BEGINNINGS = (Action.START_ANALYSIS, Action.START_EXPERIMENT, Action.START_RECORDING)
-"""Actions that begin something of a run."""
+"""Actions that start a part of a run."""

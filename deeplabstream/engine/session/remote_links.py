@@ -23,16 +23,16 @@ from deeplabstream.plugins.remote import (
 )
 
 CHECK_S = 2.0
-"""Interval at which recorders that record for us are asked whether they still do."""
+"""Interval between checks of recorders that record with this rig."""
 IDLE_CHECK_S = 10.0
-"""Interval at which the others are asked whether they are there."""
+"""Interval between checks of the other recorders."""
 
 Request: TypeAlias = Literal["check", "start", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
 class RecorderAnswer:
-    """What a recorder answered, or why it did not."""
+    """Answer of a recorder, or the reason why there is none."""
 
     name: str
     request: Request
@@ -41,7 +41,7 @@ class RecorderAnswer:
     recording: bool
     """It records on behalf of this rig."""
     requested: bool = True
-    """False: its thread checked it, the session did not request that."""
+    """False: a regular check of its thread, not a request of the session."""
 
 
 RemoteEvent: TypeAlias = RemoteCommand | RemoteLost | RecorderAnswer
@@ -76,6 +76,7 @@ class RemoteLinks:
 
             def receive(event: RemoteCommand | RemoteLost, name: str = name) -> None:
                 self._events.put((name, event))
+                # it may arrive between `close` and the end of its thread
                 if self._closed:
                     self._refuse_commands()
 
@@ -90,7 +91,8 @@ class RemoteLinks:
     def close(self) -> None:
         """Stop listening; the threads of recorders end after their last request."""
         self._closed = True
-        self._refuse_commands()  # their senders would wait for an answer in vain
+        # their senders wait for an answer
+        self._refuse_commands()
         self._open.close()
         for thread in self._recorders.values():
             thread.requests.put(None)
@@ -101,7 +103,7 @@ class RemoteLinks:
                 event.answer("error: the stream has ended")
 
     def events(self) -> Iterator[tuple[str, RemoteEvent]]:
-        """Yield what happened since the last call, with the name of the remote."""
+        """Yield the events since the last call, each with the name of its remote."""
         while True:
             try:
                 name, event = self._events.get_nowait()
@@ -133,7 +135,7 @@ class RemoteLinks:
             self._request(name, ("check", ""))
 
     def follow(self, records: bool, run: str) -> None:
-        """Start or stop the recorders as the rig does; call it regularly.
+        """Start and stop the recorders with the rig; call it regularly.
 
         They start as soon as the run folder has a name.
         """
@@ -220,6 +222,9 @@ class _RecorderThread(threading.Thread):
             text = f"[Remote {self._remote}] {text}"
         except DeepLabStreamError as error:
             good, text = False, str(error)
+
+        # Regular checks report changes only. After a start or stop the next check is reported
+        # in any case: `_last` is None then.
         if requested or (text, good) != self._last:
             self._answered(
                 RecorderAnswer(

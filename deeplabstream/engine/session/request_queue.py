@@ -32,7 +32,7 @@ _REST_S = 0.03
 
 
 def armed_instead(actions: Sequence[Action], settings: Settings) -> list[Action]:
-    """Return the actions; where remotes start something, arming takes its place."""
+    """Return the actions; those that a remote starts are replaced by one `ARM`."""
     starts: dict[Action, Literal["experiment", "recording"]] = {
         Action.START_EXPERIMENT: "experiment",
         Action.START_RECORDING: "recording",
@@ -46,19 +46,19 @@ def armed_instead(actions: Sequence[Action], settings: Settings) -> list[Action]
 
 
 class RequestQueue:
-    """Actions that are still to be requested, in their order, each once.
+    """Actions that are requested in order, each once.
 
-    Each waits until the one before has taken effect: a recording, until every recorded
-    camera has a frame in its video.
+    Each waits until the one before has taken effect: a recording takes effect when every
+    recorded camera has a frame in its video.
     """
 
     def __init__(self, actions: Sequence[Action] = ()) -> None:
         self._left = list(actions)
         self._last: Action | None = None
         self.experiments = Action.START_EXPERIMENT in self._left
-        """An experiment is among the requests."""
+        """Whether an experiment is among the requests."""
         self.done = not self._left
-        """Everything was requested and has taken effect."""
+        """Whether everything was requested and has taken effect."""
 
     def advance(self, session: Session) -> None:
         """Request the next action if it is its turn; call it after each poll."""
@@ -71,7 +71,7 @@ class RequestQueue:
             session.do(self._last)
 
     def awaited(self, state: SessionState) -> str:
-        """Return what is missing, as the end of a sentence."""
+        """Return the action that has not taken effect, as the end of a sentence."""
         pending = self._last if not _in_effect(self._last, state) else None
         action = pending or (self._left[0] if self._left else None)
         text = f"; {action.value} has not taken effect" if action else ""
@@ -81,7 +81,7 @@ class RequestQueue:
         return text
 
     def drop(self) -> None:
-        """Drop all requests: something failed, or a user took over."""
+        """Drop all requests: after a failure, or an action of the user."""
         self._left.clear()
         self.done = True
 
@@ -94,20 +94,20 @@ def carried_out(
     clock: Clock | None = None,
     rest: Callable[[float], object] | None = None,
 ) -> Iterator[Sequence[News]]:
-    """Poll a session and request what is left of a queue, until all of it has taken effect.
+    """Poll a session and request the actions of a queue, until all have taken effect.
 
-    The caller leaves the loop when something has failed. While the rig is armed, the time
-    does not count.
+    The caller leaves the loop after a failure. While the rig is armed, the time does not
+    count.
 
     Yields
     ------
     sequence of News
-        What happened, after each poll.
+        The result of each poll.
 
     Raises
     ------
     DeviceError
-        It has not taken effect within `timeout_s`.
+        An action has not taken effect within `timeout_s`.
     """
     clock, rest = clock or SystemClock(), rest or session.rest
     start_ns = clock.now_ns()

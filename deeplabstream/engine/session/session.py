@@ -62,7 +62,7 @@ BEGIN_S = 10.0
 
 
 class Session:
-    """Owns the processes of a rig from Start Stream to Stop Stream, again and again.
+    """Owns the processes of a rig from Start Stream to Stop Stream, for any number of streams.
 
     ::
 
@@ -94,7 +94,7 @@ class Session:
         self._reset()
 
     def _reset(self) -> None:
-        """Discard everything about an earlier stream."""
+        """Discard all state of an earlier stream."""
         self._watchdog, self._rates = CameraWatchdog(), FrameRateMeter()
         self._analysis_watchdog = AnalysisWatchdog()
         self._monitor, self._controls = SystemMonitor(), CameraControlRequests()
@@ -105,10 +105,10 @@ class Session:
         self.recording_for_experiment = False
         """Whether the recording was started for the experiment, and ends with it."""
         self._complete = True
-        """The run folder is complete, or there is none."""
+        """Whether the run folder is complete, or there is none."""
         self._saving_noted_s = 0.0
         self._requested_s: float | None = None
-        """Time of a request to record whose limit has not passed yet."""
+        """Time of the last request to record; None: its limit has passed."""
         self._remotes = RemoteController(self)
 
     def __enter__(self) -> Self:
@@ -137,7 +137,7 @@ class Session:
         self.perform_if_allowed(action)
 
     def take_over(self) -> None:
-        """Do not arm the rig again by itself: the user has switched the outputs off."""
+        """Disable automatic re-arming: the user has switched the outputs off."""
         self._remotes.take_over()
 
     def perform_if_allowed(self, action: Action) -> None:
@@ -175,10 +175,12 @@ class Session:
             text = "Identities can be set only while frames are analysed"
             self._news.append(Failed(text))
             return
+
         names = self.state.skeleton.animals if self.state.skeleton else ()
         if unknown := [name for name in swapped if name not in names]:
             self._news.append(Failed(f"No animal is named {unknown[0]}"))
             return
+
         pair = None
         if swapped:
             one, other = swapped
@@ -186,7 +188,7 @@ class Session:
         self._processes.send_engine(messages.SetIdentity(camera, pair))
 
     def take_subject(self, settings: Settings) -> bool:
-        """Use [Session] of other settings; False: the run folder has it already."""
+        """Use [Session] of other settings; False: the run folder was made with the present one."""
         used = self.state.used_settings
         if settings.subject == self.settings.subject:
             return True
@@ -215,15 +217,17 @@ class Session:
         """Remove all alarms: a user has seen them."""
         self._change(AlarmsAcknowledged())
 
-    # --- what happened
+    # --- news and images
 
     def poll(self) -> Sequence[News]:
-        """Return what happened since the last call, and update `state`; never waits."""
+        """Return the news since the last call, and update `state`; never waits."""
         processes = self._processes
         self._remotes.notice_pause()
         if processes is not None:
+            # Messages first: the ends and checks below judge by what they report.
             self._receive(processes)
             self._follow_remotes(processes)
+
             if self._ending is not None:
                 if self._has_ended():
                     self._end()
@@ -231,6 +235,7 @@ class Session:
                 self._end_early(processes, dead[0])
             elif self.state.phase is Phase.STREAMING:
                 self._watch(processes, SystemClock().now_ns())
+
         news, self._news = self._news, []
         return news
 
@@ -249,6 +254,7 @@ class Session:
 
     def rest(self, seconds: float) -> None:
         """Wait until a process sends something or ends, at most `seconds`."""
+        # not at the end: pipes of ended processes are always ready, so nothing would wait
         pipes = []
         if self._processes is not None and self._ending is None:
             pipes = [child.pipe for child in self._processes.children]
@@ -277,6 +283,7 @@ class Session:
     # --- start and stop
 
     def _start_stream(self) -> None:
+        # the zero of the run's time: before the cameras are opened, so that no time is negative
         now_ns = SystemClock().now_ns()
         self._reset()
         settings = with_drawn_seeds(self.settings)
@@ -288,6 +295,7 @@ class Session:
         except OSError as error:
             self._news.append(Failed(f"The processes cannot be started: {error}"))
             return
+
         self._change(StreamStarted(settings, now_ns))
         self._remotes.links.open()
         for text in self._remotes.links.broken.values():
@@ -296,6 +304,7 @@ class Session:
     def _stop_stream(self, processes: ProcessManager, how: str) -> None:
         self.experiment_start.cancelled()  # it must not begin while the stream ends
 
+        # Called when the outputs are closed: only then it is known which may still be on.
         def last_messages() -> tuple[messages.ToRecorder, ...]:
             text = how
             if left_on := processes.left_on:
@@ -317,6 +326,7 @@ class Session:
 
     def _end(self) -> None:
         processes, self._processes, self._ending = self._processes, None, None
+        # before the state is idle: a remote must not start anything in an ended stream
         self._remotes.links.close()
         self._check_saved()
         self._newest, self._by_index = {}, {}
@@ -436,8 +446,10 @@ class Session:
 
         The experiment runs when each recorded camera has a frame in its video.
         """
+        # the check needs the present counters, not those of the last poll
         readings = _camera_readings(processes)
         self._change(CamerasRead(readings, self._rates.rates))
+
         findings = inspect(self.settings, self.state)
         if grave := [finding.text for finding in findings if finding.grave]:
             self._news.append(Failed(f"Cannot start because {'; '.join(grave)}"))
@@ -479,23 +491,26 @@ class Session:
     # --- run folder and recording
 
     def _open_run(self, processes: ProcessManager) -> None:
-        """Request the run folder, if there is none yet."""
+        """Request the run folder, unless there is one."""
         if self.state.run_folder is not None:
             return
         self._complete = False
         self._controls.run_open = True
+
         used = self.state.used_settings or self.settings
         now = datetime.now().astimezone()
         name = self.settings.subject.folder_name(now, self.settings.experiment.exp_name)
         root, facts = self.settings.output_directory, self.state.run_facts()
         if timing := self._timing(used):
             facts["timing"] = timing
+
         processes.send_recorder(messages.OpenRun(root, used.text, facts, name))
 
     def _timing(self, used: Settings) -> list[dict[str, object]]:
-        """Return what `run.json` says of the latency tests; note what has changed since."""
+        """Return the latency tests for `run.json`; note what has changed since."""
         network = self.state.network.facts if self.state.network else None
         model = network.cameras.get(used.deciding_camera, network) if network else None
+
         timing = timing_facts(used, model.sha256 if model else "")
         for latency_test in timing:
             if latency_test["changed"]:
@@ -522,7 +537,7 @@ class Session:
         self._set_state(self.state.after(what))
 
     def update_state(self, **changed: Any) -> None:
-        """Replace fields of the state; report a change of what runs."""
+        """Replace fields of the state; report a change of the activity."""
         self._set_state(replace(self.state, **changed))
 
     def _set_state(self, state: SessionState) -> None:
@@ -531,7 +546,8 @@ class Session:
             self._news.append(StateChanged(self.state))
 
     def _receive(self, processes: ProcessManager) -> None:
-        readings = _camera_readings(processes)  # before the steps: they are newer
+        # Before the journal: a frame that is delivered in between would count as skipped.
+        readings = _camera_readings(processes)
         self._read_journal(processes)
         self._change(CamerasRead(readings, self._rates.rates))
         for child in processes.children:
@@ -624,6 +640,7 @@ class Session:
     ) -> None:
         if self._ending is not None:
             return
+
         camera = opened.camera
         reopened = camera in processes.rings
         try:
@@ -631,13 +648,15 @@ class Session:
         except (DeepLabStreamError, OSError) as error:
             self._fail(str(error))
             return
-        self._newest[camera], self._by_index[camera] = (
-            RingReader(ring),
-            RingReader(ring),
-        )
+
+        # two readers, because each has one image: `image_of` must not change that of `newest`
+        self._newest[camera] = RingReader(ring)
+        self._by_index[camera] = RingReader(ring)
         for remark in (*opened.remarks, *processes.ring_remarks(camera)):
             self.note("camera", f"[Camera {camera}] {remark}")
         self._attach(processes)
+
+        # a camera that was opened with another frame size has a new ring to fill
         if reopened:
             self._rates.reset(camera)
             processes.begin(self._analysed_rings(processes), (camera,))
@@ -648,6 +667,7 @@ class Session:
             return
         specs = tuple(processes.rings[name].spec for name in self.cameras)
         state = self.state
+        # the recorder before the cameras write: its account of the frames begins with the first
         processes.send_recorder(
             messages.AttachStream(
                 specs, state.skeleton, state.start_ns, dict(state.knows_losses)
@@ -663,7 +683,7 @@ class Session:
         return tuple(processes.rings[n].spec for n in self.cameras if n in analysed)
 
     def _follow_remotes(self, processes: ProcessManager) -> None:
-        """Act on what remotes request; start the experiment that waited for recorders."""
+        """Act on requests of remotes; start an experiment that waited for other recorders."""
         self._remotes.poll()
         awaited = bool(self._remotes.links.awaited)
         action = self.experiment_start.recorders_answered(awaited)
@@ -675,7 +695,7 @@ class Session:
     # --- problems
 
     def _watch(self, processes: ProcessManager, now_ns: int) -> None:
-        """Check cameras, computer and recorder."""
+        """Check cameras, analysis, recording and computer."""
         self._rates.update(processes.rings, now_ns)
         for text in self._watchdog.check(processes.rings, now_ns):
             self.note("camera", text)
@@ -683,8 +703,10 @@ class Session:
         for text in self._analysis_watchdog.check(rules, self.state, now_ns):
             self.note("analysis", text)
             self._change(AlarmRaised(Alarm(text, now_ns)))
+
         self._check_begun(processes, now_ns / 1e9)
         self._run_when_ready(processes)
+
         folder = self.state.run_folder or self.settings.output_directory
         waiting = processes.journal.waiting
         status = self._monitor.measure_due(self.processes(), folder, now_ns, waiting)
@@ -734,7 +756,7 @@ class Session:
             processes.send_engine(messages.RunExperiment(False, how))
 
     def _saving(self, processes: ProcessManager, frames: int) -> None:
-        """Extend the recorder's time to end, and report its progress now and then."""
+        """Extend the recorder's time to end; report its progress every `SAVING_NOTE_S`."""
         now_s = perf_counter()
         processes.saved_s = now_s
         if self._ending and now_s - self._saving_noted_s > SAVING_NOTE_S:
@@ -743,12 +765,14 @@ class Session:
             self._news.append(Note("recording", text, SystemClock().now_ns()))
 
     def _check_begun(self, processes: ProcessManager, now_s: float) -> None:
-        """Report, once, which cameras have no recorded frame when the limit has passed.
+        """Report once, after the time limit, which cameras have no recorded frame.
 
         An experiment that waits for them does not start, unless it may run without them.
         """
         if self._requested_s is None:
             return
+
+        # a slow camera needs time for two frames, whatever the limit
         missing = self.state.unrecorded
         expected = [self.state.formats[name].rate for name in missing]
         limit_s = BEGIN_S + max((2 / rate for rate in expected if rate), default=0.0)
@@ -757,6 +781,7 @@ class Session:
         self._requested_s = None
         if not missing:
             return
+
         counts, rates = self.state.counts, self.state.rates
         silent = [n for n in missing if not rates.get(n, counts[n].delivered)]
         causes = {
@@ -774,6 +799,7 @@ class Session:
                 for name in names
             )
         )
+
         goes_on = self.settings.experiment.on_recording_lost == "go on"
         if self.experiment_start.waiting and not goes_on:
             self.cancel_experiment(text)
