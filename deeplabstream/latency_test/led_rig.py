@@ -211,7 +211,7 @@ def _settings(
         if title != "Experiment" and title.partition(" ")[0] in unused:
             text = remove_section(text, title)
 
-    # the detector of the LED wraps the deciding camera's own network; the others rest
+    # the detector of the LED wraps the deciding camera's network; no other camera is analysed
     own = rig.cameras[camera].model or rig.pose.model
     for name, settings in rig.cameras.items():
         if name == camera:
@@ -220,7 +220,7 @@ def _settings(
             text = set_value(text, f"Camera {name}", "ANALYSE", "no")
     model = led.model(own if network else "")
     text = set_value(text, "Pose Estimation", "MODEL", model)
-    # a crop would leave out the LED
+    # live crop needs a network
     if not network:
         text = set_value(text, "Pose Estimation", "LIVE_CROP", None)
 

@@ -191,7 +191,7 @@ def _search(
             if len(driven) > _EDGES:
                 break
 
-    # without the level at opening, which is no edge
+    # without the level at opening, which is not an edge
     led = [event for event in edges[wiring.flash_input] if event.count]
     inverted = False
     if wiring.photodiode_pin:
