@@ -37,26 +37,6 @@ def weighted_sum(rate: Floats, seconds: Floats) -> float:
     return float(rate[counted] @ seconds[counted])
 
 
-def path_length(t: Floats, xy: Floats, seconds: Floats) -> float:
-    """Return the length of the path.
-
-    Parameters
-    ----------
-    t : numpy.ndarray of float64, shape (frame,)
-        Time of each frame, s.
-    xy : numpy.ndarray of float64, shape (frame, 2)
-        Positions. NaN: not known.
-    seconds : numpy.ndarray of float64, shape (frame - 1,)
-        Seconds of each interval that count: 0 where the position is not known.
-
-    Returns
-    -------
-    float
-        In the unit of `xy`; of an interval that counts partly, that part.
-    """
-    return weighted_sum(step_lengths(xy) / np.diff(t), seconds)
-
-
 def velocities(t: Floats, xy: Floats, known: Bools, window_s: float = 0.0) -> Floats:
     """Return the velocity in each interval: net displacement over a centred window.
 

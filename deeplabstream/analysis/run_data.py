@@ -4,7 +4,7 @@ Everything that reads poses for results takes them from `read_run`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -128,10 +128,6 @@ class RunData:
     ambiguous: Bools
     corrected: Bools | None = None
     notes: tuple[str, ...] = ()
-
-    def with_places(self, places: PlacesOfRun) -> "RunData":
-        """Return the same with other regions and points."""
-        return replace(self, places=places)
 
 
 class OpenedRun(Protocol):

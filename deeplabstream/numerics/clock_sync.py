@@ -99,15 +99,6 @@ class ClockSync:
         """Drift of the run's clock against the device's, ppm; NaN before 3 s."""
         return self._slope * 1e6 if len(self._minima) > 3 else float("nan")
 
-    @property
-    def residual_ns(self) -> float:
-        """Median residual of the shortest delays, ns; NaN before 3 s."""
-        if len(self._minima) < 3:
-            return float("nan")
-        place, behind = np.array(self._minima).T
-        distance = behind - (self._level + self._slope * place)
-        return float(np.median(np.abs(distance)))
-
     def _reset(self, device_ns: int) -> None:
         self._origin_ns = device_ns
         self._base_ns: int | None = None

@@ -117,19 +117,6 @@ class RunCatalogue:
                 found.append(run)
         return found
 
-    def rebuild(self) -> int:
-        """Build the index again.
-
-        Returns
-        -------
-        int
-            Number of runs.
-        """
-        self._memory = None
-        with suppress(OSError):
-            (self.folder / INDEX).unlink()
-        return len(self.runs())
-
     def _rows(self) -> list[tuple[Any, ...]]:
         """Return the rows of the index, brought up to date; the newest run first."""
         for _ in range(2):

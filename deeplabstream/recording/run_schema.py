@@ -4,14 +4,11 @@ The writer, the reader, repair, exports and docs/run_folder.md take columns by n
 here. A name is never reused with another meaning: a new meaning is a new name, a new
 `VERSION` and an entry in `UPGRADES`.
 
-    python -m deeplabstream.recording.run_schema docs/run_folder.md
-
-writes the generated part of that page; a test compares them.
+`python -m tools.table_docs` writes the generated part of that page.
 """
 
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -490,79 +487,3 @@ def _column(fixed: Mapping[str, Column], name: str) -> Column:
     if is_point or name.startswith((BEHAVIOUR.prefix, INPUT.prefix)):
         return _ANY_NUMBER
     return _OTHER
-
-
-_BEGIN = "<!-- written by python -m deeplabstream.recording.run_schema -->"
-_END = "<!-- end of the generated part -->"
-
-
-def describe() -> str:
-    """Return the generated part of docs/run_folder.md."""
-    lines = [
-        _BEGIN,
-        "## Files",
-        "",
-        f"This is schema {VERSION}, `schema` in `run.json`. CAMERA is the name of a camera.",
-        "",
-        "| file | content |",
-        "|---|---|",
-        *(f"| `{name}` | {content} |" for name, content in FILES.items()),
-        "",
-    ]
-    for table in TABLES:
-        lines += _table(table)
-    lines += [
-        "## Earlier schemas",
-        "",
-        "The program reads every earlier schema. It refuses a run of a later one.",
-        "",
-        *_upgrades(),
-        "",
-        _END,
-    ]
-    return "\n".join(lines)
-
-
-def _table(table: TableSchema) -> Iterator[str]:
-    yield f"## `{table.file}`"
-    yield ""
-    yield f"One row per {table.rows}."
-    yield ""
-    yield "| column | type | unit | meaning | an empty cell means |"
-    yield "|---|---|---|---|---|"
-    for column in table.columns:
-        name = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), column.name)
-        empty = column.empty or "–"
-        yield f"| `{name}` | {column.type.dtype} | {column.unit} | {column.meaning} | {empty} |"
-    yield ""
-
-
-def _upgrades() -> Iterator[str]:
-    for version, upgrade in UPGRADES.items():
-        names = []
-        if upgrade.columns:
-            names.append(f"column {_renamed(upgrade.columns)}")
-        if upgrade.identity:
-            counts = _renamed(upgrade.identity)
-            names.append(f"in `run.json`, below `identity`, {counts}")
-        added = ", ".join(f"`{name}`" for name in upgrade.added)
-        plural = "s" if len(upgrade.added) > 1 else ""
-        lacking = f"Tables may lack the column{plural} {added}."
-        changed = "; ".join(names)
-        yield f"* Schema {version}: {changed + '. ' if changed else ''}{lacking}"
-
-
-def _renamed(names: Mapping[str, str]) -> str:
-    return ", ".join(f"`{old}` is now `{new}`" for old, new in names.items())
-
-
-def with_description(page: str) -> str:
-    """Return docs/run_folder.md with its generated part replaced."""
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return before + describe() + after
-
-
-if __name__ == "__main__":
-    file = Path(sys.argv[1])
-    file.write_text(with_description(file.read_text("utf-8")), "utf-8", newline="\n")

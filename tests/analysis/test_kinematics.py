@@ -13,7 +13,6 @@ from deeplabstream.analysis.kinematics import (
     headings,
     median_speed,
     moving,
-    path_length,
     speeds,
     step_lengths,
     turns,
@@ -306,7 +305,6 @@ def test_path_length_and_speed_are_those_of_movement(
     ours = speeds(*two, np.ones(len(two[0]) - 1, bool))
     np.testing.assert_allclose(ours, theirs[1:-1:2], atol=1e-6)
     whole = np.full(len(t) - 1, 1 / 30)
-    assert path_length(t, xy, whole) == pytest.approx(float(length[0]), abs=1e-6)
     speed = speeds(t, xy, np.ones(len(t) - 1, bool))
     assert median_speed(speed, whole) == pytest.approx(np.median(speed))
 

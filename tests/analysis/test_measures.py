@@ -10,7 +10,6 @@ import pytest
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.events import on_spans, trials_of
 from deeplabstream.analysis.measures import MEASURES
-from deeplabstream.analysis.measures_page import with_description
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.region_list import (
     PlacesOfRun,
@@ -20,6 +19,7 @@ from deeplabstream.analysis.region_list import (
 from deeplabstream.core.calibration import from_scale
 from deeplabstream.core.regions import parse_region
 from tests.analysis.made import body_at, made_run
+from tools.table_docs import generated
 
 ROOT = Path(__file__).resolve().parents[2]
 T = np.arange(201) / 10
@@ -271,7 +271,7 @@ OPTIONS_WITHOUT_ARENA = AnalysisOptions(speed_window_s=0)
 
 def test_the_page_has_the_measures() -> None:
     page = (ROOT / "docs/results.md").read_text("utf-8")
-    assert page == with_description(page)
+    assert page == generated("results.md", page), "run python -m tools.table_docs"
 
 
 def test_names_of_columns_are_different() -> None:

@@ -35,7 +35,6 @@ def test_drift_is_found_and_the_jitter_of_arrival_is_gone(drift_ppm: float) -> N
     assert np.median(np.abs(error)) < 0.6  # the shortest delay of 0.3 ms can't be seen
     assert np.abs(error).max() < 1.0
     assert sync.drift_ppm == pytest.approx(drift_ppm, abs=8)
-    assert sync.residual_ns < 0.2 * MS
 
 
 def test_a_single_wrong_stamp_is_not_accepted_and_changes_nothing() -> None:

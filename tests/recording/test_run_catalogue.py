@@ -162,5 +162,4 @@ def test_without_a_place_for_the_index_runs_are_listed_too(
 
 def test_a_folder_without_runs_gets_no_index(tmp_path: Path) -> None:
     assert RunCatalogue(tmp_path).runs() == []
-    RunCatalogue(tmp_path).rebuild()
     assert list(tmp_path.iterdir()) == []

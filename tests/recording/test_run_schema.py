@@ -26,11 +26,11 @@ from deeplabstream.recording.run_schema import (
     VERSION,
     VIDEO,
     camera_columns,
-    with_description,
 )
 from deeplabstream.recording.run_summary import NOTES
 from tests.recording.recorded import SKELETON, record
 from tests.recording.written_rows import rows
+from tools.table_docs import generated
 from utils.RepairRun import main as repair_run
 
 PAGE = Path(__file__).parents[2] / "docs" / "run_folder.md"
@@ -42,8 +42,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_the_page_is_written_from_the_schema() -> None:
     page = PAGE.read_text("utf-8")
-    again = "python -m deeplabstream.recording.run_schema docs/run_folder.md"
-    assert with_description(page) == page, f"run {again}"
+    assert generated(PAGE.name, page) == page, "run python -m tools.table_docs"
 
 
 def test_what_is_written_is_what_the_schema_declares(tmp_path: Path) -> None:
