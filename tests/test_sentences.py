@@ -42,11 +42,14 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
 UNCHECKED_INSIDE = frozenset(
     {
         "deeplabstream/cli.py",
-        "deeplabstream/gui",
         "utils",
     }
 )  # fmt: skip
 """Folders whose docstrings, comments and identifiers are not checked yet."""
+UNCHECKED_FILES = frozenset(
+    {"deeplabstream/gui/programs.py", "deeplabstream/gui/widgets/program_fields.py"}
+)
+"""Files that are not checked yet in folders that are checked."""
 INSIDE = sorted(
     {
         path.relative_to(ROOT).as_posix()
@@ -83,13 +86,15 @@ def test_no_sentence_of_the_product_uses_a_forbidden_phrase() -> None:
 @pytest.mark.parametrize("place", INSIDE)
 def test_the_inside_uses_standard_terms(place: str) -> None:
     """Docstrings, comments and identifiers; tools/language_inside.py lists the faults."""
+    unchecked = {ROOT / name for name in UNCHECKED_FILES}
+    paths = [path for path in product_files([place]) if path not in unchecked]
     lines = [
         f"{one}  <- {', '.join(phrases)}"
-        for path in product_files([place])
+        for path in paths
         for one in prose(path)
         if (phrases := faults(one))
     ]
-    lines += [str(one) for path in product_files([place]) for one in identifiers(path)]
+    lines += [str(one) for path in paths for one in identifiers(path)]
     assert not lines, "write these in standard terms:\n" + "\n".join(lines)
 
 

@@ -75,19 +75,19 @@ class AlarmSound(QObject):
         self._timer.timeout.connect(self.repeat)
 
     def begin(self) -> None:
-        """Play now, and again until nothing sounds any more."""
+        """Play now, then every ten seconds while there are alarms."""
         self._timer.start(REPEAT_MS)
         self.repeat()
 
     def repeat(self) -> None:
-        """Play once more, or be silent from now on."""
+        """Play once; stop the timer if no alarm is left."""
         if not self._sounding():
             self._timer.stop()
         elif self.on:
             self.play()
 
     def switch(self, on: bool) -> None:
-        """Play from now on, or not; it is remembered."""
+        """Switch the sound on or off, and save the choice."""
         self.on = on
         if self._memory is not None:
             self._memory.setValue(_MUTED, "" if on else "yes")

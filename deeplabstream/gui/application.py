@@ -18,24 +18,24 @@ from deeplabstream.gui.theme import BACKGROUND, BLUE, GREEN, choose, style_sheet
 _MOST_PROBLEMS = 12
 
 
-@cache  # PyQt would end an application that nobody holds
+@cache  # PyQt deletes an application without a reference
 def application() -> QApplication:
-    """Return the application, made and styled on the first call."""
+    """Return the application; the first call creates and styles it."""
     present = QApplication.instance()
     if isinstance(present, QApplication):
         return present
     free_qt_of_opencv()
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
-    if sys.platform == "win32":  # 150 % is 150 % there, not 200 %
+    if sys.platform == "win32":  # without it, 150 % is rounded to 200 %
         QApplication.setHighDpiScaleFactorRoundingPolicy(
             Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
         )
-    made = QApplication(["DeepLabStream"])
-    made.setApplicationName("DeepLabStream")
-    made.setStyle("Fusion")
-    made.setStyleSheet(style_sheet(choose("dark")))
-    made.setWindowIcon(_icon())
-    return made
+    created = QApplication(["DeepLabStream"])
+    created.setApplicationName("DeepLabStream")
+    created.setStyle("Fusion")
+    created.setStyleSheet(style_sheet(choose("dark")))
+    created.setWindowIcon(_icon())
+    return created
 
 
 def use_palette(name: str) -> None:
@@ -49,28 +49,29 @@ def use_palette(name: str) -> None:
 
 def run_until_closed(
     window: QWidget,
-    say: Callable[[str], object] | None = None,
+    report: Callable[[str], object] | None = None,
     end: Callable[[], object] | None = None,
     outputs_off: Callable[[], bool] | None = None,
 ) -> int:
-    """Show `window`, return the exit code once it is closed; a signal closes it by `end`.
+    """Show `window` until it is closed; return the exit code.
 
-    `outputs_off` is called again and again on Ctrl-Z, or when the computer slept, until it
-    returns True: then the process stops, or the window goes on. Without it, it is closed.
+    A signal closes the window by `end`. On Ctrl-Z, and after the computer has slept,
+    `outputs_off` is called repeatedly until it returns True; then the process is suspended,
+    or the window continues. Without `outputs_off`, the window is closed.
 
-    An error in a slot, at which Qt would abort the process, closes the window and is
-    raised here. With `say` it is told once instead and the window stays: what the animal
-    gets does not hang on a window.
+    Qt aborts the process at an error in a slot. Here the error closes the window and is
+    raised. With `report`, it is reported once instead and the window stays open, so that a
+    fault in the window does not end an experiment.
     """
     app = application()
     window.show()
     closed = _closed_by_signals(end or window.close, outputs_off)
-    with closed as asked, _catching(window, say):
-        return asked.exit_code(int(app.exec_()))
+    with closed as stop_request, _catching(window, report):
+        return stop_request.exit_code(int(app.exec_()))
 
 
 def show_problems(title: str, problems: Sequence[str]) -> None:
-    """Show a window with sentences, and wait until it is closed."""
+    """Show a window with these problems, and wait until it is closed."""
     application()
     box = QMessageBox(QMessageBox.Icon.Warning, "DeepLabStream", title)
     shown = list(problems[:_MOST_PROBLEMS])
@@ -89,34 +90,36 @@ def _closed_by_signals(
 
     def check_stop_request() -> None:
         nonlocal ended
-        if not asked.requested or ended:
+        if not stop_request.requested or ended:
             return
-        if asked.pauses and outputs_off is not None:
+        if stop_request.pauses and outputs_off is not None:
             if outputs_off():
-                asked.pause()
+                stop_request.pause()
             return
         ended = True
         end()
 
     def end_session(_: QSessionManager) -> None:
-        asked.request_end("the desktop session ends")
+        stop_request.request_end("the desktop session ends")
         check_stop_request()  # the desktop waits until this returns
 
     app = application()
-    with termination() as asked:
-        awake = QTimer()  # Python sees a signal only when it gets to run
+    with termination() as stop_request:
+        awake = QTimer()  # Python handles signals only while it executes code
         awake.timeout.connect(check_stop_request)
         awake.start(50)
         app.commitDataRequest.connect(end_session)
         try:
-            yield asked
+            yield stop_request
         finally:
             app.commitDataRequest.disconnect(end_session)
             awake.stop()
 
 
 @contextmanager
-def _catching(window: QWidget, say: Callable[[str], object] | None) -> Iterator[None]:
+def _catching(
+    window: QWidget, report: Callable[[str], object] | None
+) -> Iterator[None]:
     caught: list[BaseException] = []
 
     def hook(
@@ -125,18 +128,18 @@ def _catching(window: QWidget, say: Callable[[str], object] | None) -> Iterator[
         if any(repr(error) == repr(other) for other in caught):
             return
         caught.append(error)
-        if say is None:
+        if report is None:
             window.close()
         else:
             traceback.print_exception(kind, error, trace)
-            say(f"Internal error (details in the console and the log): {error!r}")
+            report(f"Internal error (details in the console and the log): {error!r}")
 
     previous, sys.excepthook = sys.excepthook, hook
     try:
         yield
     finally:
         sys.excepthook = previous
-    if caught and say is None:
+    if caught and report is None:
         raise caught[0]
 
 

@@ -30,58 +30,58 @@ class Bridge(QObject):
     """Polls a session 30 times a second, on the thread of the windows; never blocks."""
 
     stepped = pyqtSignal(object)
-    """tuple[Step, ...], in their order."""
+    """tuple[Step, ...]: the steps since the last signal, in order."""
     noted = pyqtSignal(object)
     """Note"""
     edged = pyqtSignal(object)
     """Edge"""
     failed = pyqtSignal(str)
-    """A sentence for the user."""
+    """Error message."""
     status_changed = pyqtSignal(object)
     """SessionState"""
     imaged = pyqtSignal(object, object)
-    """Frame, valid until the slot returns, and the Step about it or None."""
+    """Frame, valid until the slot returns, and its Step or None."""
     control_changed = pyqtSignal(object)
     """ControlChanged: the answer of a camera to a live change."""
     blockers_changed = pyqtSignal()
-    """A program that keeps streams from starting has begun or ended."""
+    """A program that blocks the start of streams has started or ended."""
     settings_changed = pyqtSignal()
-    """The rig is another one: cameras, outputs, triggers may be new."""
-    looked_back = pyqtSignal(object)
-    """Path: a person wants to look at this run folder."""
-    results_asked = pyqtSignal(object)
-    """Path: a person wants to see the results of this run."""
-    queue_asked = pyqtSignal(object)
-    """Path: a person wants to label the uncertain frames of this run folder."""
+    """Other settings are in use: cameras, outputs and triggers may have changed."""
+    run_requested = pyqtSignal(object)
+    """Path of a run folder, to show on the page Runs."""
+    results_requested = pyqtSignal(object)
+    """Path of a run folder, to show on the page Results."""
+    queue_requested = pyqtSignal(object)
+    """Path of a run folder whose uncertain frames are to be labelled."""
     ticked = pyqtSignal()
-    """Everything that happened was told."""
+    """All events since the last tick have been emitted."""
 
     def __init__(self, session: Session, agenda: RequestQueue | None = None) -> None:
         super().__init__()
         self.session = session
         self._agenda = agenda or RequestQueue()
         self.blocked = ""
-        """Why no stream may be started, as a sentence; empty: one may."""
+        """Why no stream can be started; empty: it can."""
         self._steps: dict[str, Step] = {}
         self._awaited: Counter[str] = Counter()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.tick)
 
     def start(self) -> None:
-        """Begin to poll."""
+        """Start polling."""
         self._timer.start(PERIOD_MS)
 
     def stop(self) -> None:
-        """Poll no more; nothing is told after this."""
+        """Stop polling: no further signal is emitted."""
         self._timer.stop()
 
     @property
     def polling(self) -> bool:
-        """Whether it polls."""
+        """Whether the session is polled."""
         return self._timer.isActive()
 
     def do(self, action: Action) -> None:
-        """Ask the rig for an action, on behalf of a person."""
+        """Request an action of the user; actions still waiting are dropped."""
         self._agenda.drop()
         if action is Action.START_STREAM and self.blocked:
             self.failed.emit(self.blocked)
@@ -90,22 +90,24 @@ class Bridge(QObject):
 
     @property
     def starting(self) -> bool:
-        """Whether actions are still to be requested, one after the other."""
+        """Whether actions of the start are still to be requested."""
         return not self._agenda.done
 
     def left_to_start(self) -> list[Action]:
-        """Return what Start would start: stream, analysis, and an experiment if chosen.
+        """Return the actions that Start would request: stream, analysis, experiment.
 
-        A rig that remotes start is armed instead.
+        A rig with remote controls is armed instead of starting its experiment.
         """
         state, settings = self.session.state, self.session.settings
         if state.phase is Phase.STOPPING:
             return []
+
         runs = {
             Action.START_STREAM: state.phase is not Phase.IDLE,
             Action.START_ANALYSIS: state.analysing,
             Action.START_EXPERIMENT: state.experimenting or state.experiment_starting,
         }
+
         agenda = "experiment" if settings.experiment.exp_name else "analysis"
         runs[Action.ARM] = runs[Action.START_EXPERIMENT] or state.armed
         actions = armed_instead(AGENDAS[agenda], settings)
@@ -114,7 +116,7 @@ class Bridge(QObject):
         return [action for action in actions if not runs[action]]
 
     def begin(self) -> None:
-        """Start all that is not running yet, each as soon as it is possible."""
+        """Start what is not running yet, in order, each action as soon as it is allowed."""
         if self.blocked:
             self.failed.emit(self.blocked)
         else:
@@ -126,22 +128,23 @@ class Bridge(QObject):
         self._agenda = RequestQueue([Action.STOP_STREAM, *again])
 
     def stop_outputs(self) -> None:
-        """Switch every output off, whatever else goes on."""
+        """Switch all outputs off, in every state of the session."""
         self._agenda.drop()
+        # First: a remote must not arm the rig again by itself.
         self.session.take_over()
         for action in (Action.STOP_EXPERIMENT, Action.DISARM):
             if action in self.session.state.allowed:
                 self.session.do(action)
 
     def outputs_off(self) -> bool:
-        """Switch every output off; return whether the engine has said that it did."""
+        """Switch all outputs off; return whether the engine has confirmed it."""
         self.stop_outputs()
         return not self.session.state.experimenting
 
     def use(self, settings: Settings) -> bool:
-        """Have the rig use these settings; False: not now, it is running.
+        """Use these settings; False: the rig is running and keeps its own.
 
-        A rig that runs takes only their [Session], until the run folder is made.
+        A running rig takes only the section [Session], until the run folder is made.
         """
         if self.session.state.phase is not Phase.IDLE:
             self.session.take_subject(settings)
@@ -152,27 +155,31 @@ class Bridge(QObject):
         return True
 
     def tick(self) -> None:
-        """Tell all that happened, in order, then show the images."""
+        """Emit all events since the last tick in order, then the images."""
         steps: list[Step] = []
-        for news in self.session.poll():
-            if isinstance(news, Step):
-                steps.append(news)
+        for event in self.session.poll():
+            # Consecutive steps share one signal: several cameras deliver many per tick.
+            if isinstance(event, Step):
+                steps.append(event)
                 continue
+
+            # Any other event comes after the steps before it, as in the session.
             self._emit_steps(steps)
-            if isinstance(news, Note):
-                self.noted.emit(news)
-            elif isinstance(news, Edge):
-                self.edged.emit(news)
-            elif isinstance(news, ControlChanged):
-                self.control_changed.emit(news)
-            elif isinstance(news, Failed):
-                if news.grave:
+            if isinstance(event, Note):
+                self.noted.emit(event)
+            elif isinstance(event, Edge):
+                self.edged.emit(event)
+            elif isinstance(event, ControlChanged):
+                self.control_changed.emit(event)
+            elif isinstance(event, Failed):
+                if event.grave:
                     self._agenda.drop()
-                self.failed.emit(news.text)
-            elif isinstance(news, StateChanged):
+                self.failed.emit(event.text)
+            elif isinstance(event, StateChanged):
                 self._steps.clear()
-                self.status_changed.emit(news.state)
+                self.status_changed.emit(event.state)
         self._emit_steps(steps)
+
         if not self.blocked:
             self._agenda.advance(self.session)
         if self.session.state.phase is Phase.STREAMING:
@@ -189,6 +196,9 @@ class Bridge(QObject):
         for camera in self.session.cameras:
             step = self._steps.pop(camera, None)
             self._awaited[camera] = 0 if step else self._awaited[camera] + 1
+
+            # A pose is painted over the frame that it was found in. Newer frames are
+            # shown without a pose only if the analysis is off or late.
             frame: Frame | None = None
             if step is not None:
                 frame = self.session.image_of(step)

@@ -17,26 +17,26 @@ from deeplabstream.settings.new_rig import CAMERA, RigChoices
 _EVERY_NS = 100_000_000
 """Frames are shown ten times a second."""
 PATIENCE_MS = 5000
-"""A driver that does not answer is left to itself after so long."""
+"""Time after which a driver that does not answer is no longer waited for."""
 
 _left: list[QThread] = []
-"""Threads that a driver held up. Qt aborts the program when a running one is deleted."""
+"""Threads blocked by a driver: Qt aborts the program when a running thread is deleted."""
 
 
 def leave(thread: QThread) -> None:
-    """Wait for the end of a thread; keep it if a driver holds it up for longer."""
+    """Wait for the end of a thread; keep a reference to one that a driver blocks."""
     thread.wait(PATIENCE_MS)
-    _left[:] = [each for each in (*_left, thread) if not each.isFinished()]
+    _left[:] = [other for other in (*_left, thread) if not other.isFinished()]
 
 
 class CameraFinder(QThread):
-    """Asks each kind of camera for the devices that are connected."""
+    """Lists the connected devices of each kind of camera."""
 
     found = pyqtSignal(object)
-    """tuple[Device, ...]: of one kind."""
+    """tuple[Device, ...]: the devices of one kind."""
 
     def run(self) -> None:
-        """Ask all kinds; one whose package is missing or fails has no devices."""
+        """List the devices of all kinds; a kind whose package is missing or fails has none."""
         for kind in camera_kinds().values():
             try:
                 devices: tuple[Device, ...] = kind.connected_devices()
@@ -51,7 +51,7 @@ class CameraPreview(QThread):
     imaged = pyqtSignal(object, int)
     """Image and its number."""
     opened = pyqtSignal(str)
-    """Format that the camera delivers, in words."""
+    """Description of the format that the camera delivers."""
     failed = pyqtSignal(str)
     """Why it can't be opened or read."""
 
@@ -61,13 +61,13 @@ class CameraPreview(QThread):
         self._over = Event()
 
     def finish(self) -> None:
-        """Close the camera, and wait until it is closed; nothing is emitted any more."""
+        """Close the camera and wait for it; no further signal is emitted."""
         self._over.set()
         self.disconnect()
         leave(self)
 
     def run(self) -> None:
-        """Read until the end."""
+        """Read frames until `finish`."""
         try:
             self._read()
         except (DeepLabStreamError, OSError, ValueError, RuntimeError) as error:
@@ -89,15 +89,15 @@ class CameraPreview(QThread):
                     self.imaged.emit(image.copy(), frame.index)
 
 
-def words_of(device: Device) -> dict[str, str]:
+def section_of(device: Device) -> dict[str, str]:
     """Return the keys of a camera's section that select a device."""
-    key, _, word = device.choose.partition("=")
-    return {"KIND": device.kind, key.strip(): word.strip()}
+    key, _, value = device.choose.partition("=")
+    return {"KIND": device.kind, key.strip(): value.strip()}
 
 
-def camera_of(words: Mapping[str, str]) -> Camera:
-    """Return the camera that a section with these keys describes; SettingsError: why not."""
-    return parse(RigChoices(camera=words).text(), Path.cwd()).cameras[CAMERA]
+def camera_of(section: Mapping[str, str]) -> Camera:
+    """Return the camera that a section with these keys describes, or raise SettingsError."""
+    return parse(RigChoices(camera=section).text(), Path.cwd()).cameras[CAMERA]
 
 
 def camera_kinds() -> Mapping[str, type[Camera]]:

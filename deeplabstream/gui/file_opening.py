@@ -1,8 +1,9 @@
 """File opening: files and folders that are dropped on the window, and imports."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from PyQt5.QtCore import QMimeData
 from PyQt5.QtWidgets import (
@@ -19,7 +20,14 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
-from deeplabstream.gui.dialogs.questions import CANCEL, ask, ask_folder, place_to_write
+from deeplabstream.gui.dialogs.questions import (
+    CANCEL,
+    choose_folder,
+    place_to_write,
+    show_question,
+)
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.panels import Log
 from deeplabstream.pose.importers.script_export import EXPORT_DESCRIPTION
 from deeplabstream.pose.importers.sleap_nn_metadata import METADATA
 from deeplabstream.pose.model.model_folder import DESCRIPTION
@@ -34,9 +42,6 @@ from deeplabstream.settings.v1_import.conversion import (
 from deeplabstream.training.data.label_folder import FILE
 from deeplabstream.training.data.labels import LABELED_DATA
 from deeplabstream.training.data.projects import DLC_CONFIG
-
-if TYPE_CHECKING:
-    from deeplabstream.gui.main_window import MainWindow
 
 Kind: TypeAlias = Literal[
     "settings",
@@ -56,13 +61,13 @@ VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".wmv", ".web
 
 
 def paths_of(data: QMimeData | None) -> list[Path]:
-    """Return the files and folders of this computer that are dragged."""
+    """Return the local files and folders of a drag."""
     urls = data.urls() if data is not None and data.hasUrls() else []
     return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
 
 
 def kind_of(path: Path) -> Kind:
-    """Return what a file or folder is; unknown: also what can't be looked into."""
+    """Return the kind of a file or folder; unknown also if it can't be read."""
     try:
         return _kind_of(path)
     except OSError:
@@ -94,19 +99,60 @@ def _kind_of(path: Path) -> Kind:
     if path.suffix.lower() == ".ini":
         try:
             return "version 1" if is_version_1(read_text(path)) else "settings"
-        except SettingsError:  # opening it says what is wrong
+        except SettingsError:  # opening it reports the problem
             return "settings"
     return "unknown"
 
 
-class FileOpener:
-    """Opens each file where it belongs; asks before something is replaced."""
+class SettingsFiles(Protocol):
+    """Opens settings files: the menu of the window."""
 
-    def __init__(self, window: "MainWindow") -> None:
-        self.window = window
+    @property
+    def kept(self) -> Callable[[], str]:
+        """Returns why no other file can be opened now; empty: one can."""
+
+    def may_leave(self) -> bool:
+        """Save or discard unsaved changes; False: cancelled."""
+
+    def open_file(self, path: Path) -> None:
+        """Open a settings file."""
+
+
+class NetworkActions(Protocol):
+    """Actions for videos, networks and labels: the page Network."""
+
+    def choose_frames(self, video: Path | None = None) -> None:
+        """Pick frames of a video."""
+
+    def predict_video(self, video: Path) -> None:
+        """Show the form that predicts poses."""
+
+    def import_network(self, source: Path) -> None:
+        """Show the form that imports a network."""
+
+    def open(self, folder: Path) -> None:
+        """Show a folder of labels."""
+
+    def convert_labels(self, labels: Path, folder: Path) -> object:
+        """Convert labels of another program to a new folder."""
+
+
+@dataclass(frozen=True)
+class FileOpener:
+    """Opens files on the page for their kind; replacements are confirmed first."""
+
+    window: QWidget
+    """Parent of dialogs."""
+    document: Document
+    log: Log
+    settings_files: Callable[[], SettingsFiles]
+    network: Callable[[], NetworkActions]
+    """Shows the page Network and returns it."""
+    show_page: Callable[[str], object]
+    open_run: Callable[[Path], object]
 
     def take(self, paths: list[Path]) -> None:
-        """Do with each dropped file or folder what its kind is for."""
+        """Open each dropped file or folder by its kind."""
         for path in paths:
             kind = kind_of(path)
             actions: dict[Kind, Callable[[Path], object]] = {
@@ -115,31 +161,32 @@ class FileOpener:
                 "video": self._take_video,
                 "network": self._use_network,
                 "foreign network": self._import_network,
-                "run": self.window.open_run,
+                "run": self.open_run,
                 "labels": self._open_labels,
                 "sleap": self._convert_labels,
             }
             actions.get(kind, self._refuse)(path)
 
     def make_rig(self) -> None:
-        """Lead through the choices of a new rig, then open its settings."""
-        window = self.window
-        if why := window.menu.kept():
+        """Create a new rig with the wizard, then open its settings."""
+        files = self.settings_files()
+        if why := files.kept():
             self._complain(why)
-        elif window.menu.may_leave():
-            wizard = NewRigWizard(Path.home() / "my_rig", window)
+        elif files.may_leave():
+            wizard = NewRigWizard(Path.home() / "my_rig", self.window)
             if wizard.exec_() and wizard.file is not None:
-                window.menu.open_again(wizard.file)
-                window.show_page("Live")
+                files.open_file(wizard.file)
+                self.show_page("Live")
 
     def import_version_1(self, old: Path | None = None) -> None:
-        """Convert a file of DeepLabStream 1 to a new settings file, and open that."""
-        window, document = self.window, self.window.document
-        if why := window.menu.kept():
+        """Convert a file of DeepLabStream 1 to a new settings file, and open it."""
+        window, files = self.window, self.settings_files()
+        if why := files.kept():
             self._complain(why)
             return
-        if not window.menu.may_leave():
+        if not files.may_leave():
             return
+
         if old is None:
             title = "Import settings.ini or an experiment file of DeepLabStream 1"
             name, _ = QFileDialog.getOpenFileName(window, title, "", _INI)
@@ -151,37 +198,40 @@ class FileOpener:
         except SettingsError as error:
             self._complain("\n".join(error.problems))
             return
-        folder = document.path.parent
+
+        folder = self.document.path.parent
         proposed = free_path(folder / "imported.ini")
         name, _ = QFileDialog.getSaveFileName(
             window,
-            f"Save what {old.name} is converted to as",
+            f"Save the converted {old.name} as",
             str(proposed),
             _INI,
-            options=QFileDialog.Option.DontConfirmOverwrite,  # asked below
+            options=QFileDialog.Option.DontConfirmOverwrite,  # confirmed below
         )
         path = place_to_write(window, Path(name)) if name else None
         if path is None:
             return
+
         try:
-            made = import_file(old, path.parent, document.text)
+            imported = import_file(old, path.parent, self.document.text)
             with atomic_file(path) as draft:
-                draft.write_text(made.text, encoding="utf-8", newline="\n")
+                draft.write_text(imported.text, encoding="utf-8", newline="\n")
         except SettingsError as error:
             self._complain("\n".join(error.problems))
             return
         except OSError as error:
             self._complain(f"Can't write {path}: {error.strerror or error}")
             return
-        window.menu.open_again(path)
-        ImportReport(path, made, window).show()
+        files.open_file(path)
+        ImportReport(path, imported, window).show()
 
     def _open_settings(self, path: Path) -> None:
-        self.window.menu.open_again(path / "settings.ini" if path.is_dir() else path)
+        file = path / "settings.ini" if path.is_dir() else path
+        self.settings_files().open_file(file)
 
     def _take_video(self, video: Path) -> None:
-        """Ask what a video is for: a camera of the rig, frames to label, or poses."""
-        window, settings = self.window, self.window.document.settings
+        """Use a video as camera, pick frames of it, or predict its poses, as the user chooses."""
+        settings = self.document.settings
         answers = [_FRAMES, _POSES, CANCEL]
         if settings is not None:
             answers.insert(0, _CAMERA)
@@ -192,41 +242,37 @@ class FileOpener:
         if settings is not None:
             camera = settings.deciding_camera
             question += f" As camera it replaces [Camera {camera}]; Ctrl+Z undoes that."
-        answer = ask(window, question, *answers)
+        answer = show_question(self.window, question, *answers)
         if answer == _CAMERA and settings is not None:
             source = str(video.resolve())
-            words = {"KIND": "VideoFile", "SOURCE": source, "REPEAT": "yes"}
-            text = with_camera_kind(
-                window.document.text, settings.deciding_camera, words
-            )
-            window.document.edit(text)
-            window.log.add_line(f"Camera {settings.deciding_camera} is now {source}")
+            section = {"KIND": "VideoFile", "SOURCE": source, "REPEAT": "yes"}
+            camera = settings.deciding_camera
+            self.document.edit(with_camera_kind(self.document.text, camera, section))
+            self.log.add_line(f"Camera {camera} is now {source}")
         elif answer == _FRAMES:
-            window.network_page.ask_frames(video)
+            self.network().choose_frames(video)
         elif answer == _POSES:
-            window.network_page.predict_video(video)
+            self.network().predict_video(video)
 
     def _use_network(self, path: Path) -> None:
-        """Write the model folder into the settings, after a question."""
-        window = self.window
+        """Write the model folder to the settings, after a confirmation."""
         folder = path if path.is_dir() else path.parent
         question = f"Track with the network {folder.name}? Ctrl+Z undoes that."
-        if ask(window, question, _USE, CANCEL) == _USE:
-            window.document.set_word("Pose Estimation", "MODEL", str(folder.resolve()))
-            window.log.add_line(f"Now using the network {folder}. Save to keep it.")
+        if show_question(self.window, question, _USE, CANCEL) == _USE:
+            self.document.set_value("Pose Estimation", "MODEL", str(folder.resolve()))
+            self.log.add_line(f"Now using the network {folder}. Save to keep it.")
 
     def _import_network(self, path: Path) -> None:
-        self.window.network_page.import_network(path)
+        self.network().import_network(path)
 
     def _open_labels(self, folder: Path) -> None:
-        self.window.network_page.open(folder)
+        self.network().open(folder)
 
     def _convert_labels(self, package: Path) -> None:
-        """Ask for a new folder, convert SLEAP's labels, and show them."""
+        """Convert labels of SLEAP to a new folder that the user chooses, and show them."""
         title = f"New folder for the labels of {package.name}"
-        if folder := ask_folder(self.window, title, package.parent):
-            self.window.show_page("Network")
-            self.window.network_page.convert_labels(package, folder)
+        if folder := choose_folder(self.window, title, package.parent):
+            self.network().convert_labels(package, folder)
 
     def _refuse(self, path: Path) -> None:
         self._complain(
@@ -239,7 +285,7 @@ class FileOpener:
 
 
 class ImportReport(QDialog):
-    """What an import could not convert, and what has to be fixed before use."""
+    """Lists what an import did not convert, and what has to be fixed before use."""
 
     def __init__(self, path: Path, made: Imported, parent: QWidget) -> None:
         super().__init__(parent)
@@ -251,7 +297,7 @@ class ImportReport(QDialog):
             ("Fix before use (page Settings):", made.problems),
             ("Changed or not converted:", made.sentences),
         ):
-            lines += ["", title, *(f"• {each}" for each in sentences)] * bool(sentences)
+            lines += ["", title, *(f"• {text}" for text in sentences)] * bool(sentences)
         self.page.setPlainText("\n".join(lines))
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         box.rejected.connect(self.reject)

@@ -1,4 +1,4 @@
-"""GPU finder: looks for GPUs to train on, without keeping the window waiting."""
+"""GPU finder: looks for GPUs to train on, without blocking the window."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _EVERY_MS = 100
 
 
 class GpuFinder(QObject):
-    """Runs a probe in a thread, which may be left behind when a driver hangs."""
+    """Runs a probe in a daemon thread: a driver may hang."""
 
     found = pyqtSignal(object)
     """TrainingGpus."""
@@ -21,14 +21,14 @@ class GpuFinder(QObject):
     ) -> None:
         super().__init__(parent)
         self.gpus: TrainingGpus | None = None
-        """What was found; None: nothing yet."""
+        """Result of the probe; None: it has not ended."""
         self._probe = probe
         self._thread: threading.Thread | None = None
         self._timer = QTimer(self)
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self._check)
 
     def start(self) -> None:
-        """Begin to look, the first time that it is called."""
+        """Start the probe, on the first call."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
@@ -37,7 +37,7 @@ class GpuFinder(QObject):
     def _run(self) -> None:
         self.gpus = self._probe()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self.gpus is not None:
             self._timer.stop()
             self.found.emit(self.gpus)

@@ -15,10 +15,10 @@ _SPAN_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The figures at one moment; NaN: not known."""
+    """Rates and latencies at one moment; NaN: unknown."""
 
     index: int | None
-    """Of the newest analysed frame, else frames delivered."""
+    """Number of the newest analysed frame; without analysis, of delivered frames."""
     camera_rate: float
     """Frames per second."""
     analysed_rate: float
@@ -29,7 +29,7 @@ class Reading:
 
 
 class Figures:
-    """Looks at one camera."""
+    """Rates and latencies of one camera over the last second."""
 
     def __init__(self, camera: str) -> None:
         self.camera = camera
@@ -37,18 +37,18 @@ class Figures:
         self._steps: deque[Step] = deque()
 
     def clear(self) -> None:
-        """Forget everything: a new stream begins."""
+        """Delete all data, for a new stream."""
         self._counts.clear()
         self._steps.clear()
 
     def add(self, steps: Sequence[Step]) -> None:
-        """Take in what was analysed."""
+        """Add analysed frames."""
         self._steps.extend(step for step in steps if step.camera == self.camera)
         while self._steps and _old(self._steps):
             self._steps.popleft()
 
     def update(self, now_ns: int, counts: Counts) -> Reading:
-        """Take in the counts of this moment; return the figures of the last second."""
+        """Add the current counts; return the figures of the last second."""
         self._counts.append((now_ns, counts))
         while len(self._counts) > 2 and now_ns - self._counts[0][0] > _SPAN_NS:
             self._counts.popleft()
@@ -83,7 +83,7 @@ class TileFigures:
     _counts: deque[tuple[int, int]] = field(default_factory=deque)
 
     def update(self, now_ns: int, counts: Counts) -> str:
-        """Take in the counts of this moment; return the last second in a few words.
+        """Add the current counts; return rate and losses of the last second as text.
 
         >>> tile = TileFigures()
         >>> tile.update(0, Counts(delivered=10, lost=0))
@@ -92,7 +92,7 @@ class TileFigures:
         '30 /s, 2 lost'
         """
         seen = self._counts
-        if seen and seen[-1][1] > counts.delivered:  # it was opened again
+        if seen and seen[-1][1] > counts.delivered:  # the camera was opened again
             seen.clear()
         seen.append((now_ns, counts.delivered))
         while len(seen) > 2 and now_ns - seen[0][0] > _SPAN_NS:
@@ -107,7 +107,7 @@ class TileFigures:
 
 
 SPAN_S = 10.0
-"""Seconds that are looked at."""
+"""Time span of the statistics, s."""
 
 STAGES: Mapping[str, Callable[[Step], int | None]] = MappingProxyType(
     {
@@ -120,22 +120,22 @@ STAGES: Mapping[str, Callable[[Step], int | None]] = MappingProxyType(
         "total": lambda step: max(step.decided_ns, step.written_ns) - step.exposed_ns,
     }
 )
-"""By name: what a frame took in it, ns; None: it did not come to that."""
+"""Duration of each stage for a frame, ns; None: the frame did not reach it."""
 
 
 class StageTimes:
-    """Remembers the frames of one camera."""
+    """Durations of the stages, for the last frames of one camera."""
 
     def __init__(self, camera: str) -> None:
         self.camera = camera
         self._steps: deque[Step] = deque()
 
     def clear(self) -> None:
-        """Forget everything: a new stream begins."""
+        """Delete all data, for a new stream."""
         self._steps.clear()
 
     def add(self, steps: Sequence[Step]) -> None:
-        """Take in what was analysed."""
+        """Add analysed frames."""
         self._steps.extend(step for step in steps if step.camera == self.camera)
         span_ns = SPAN_S * 1e9
         while (
@@ -145,11 +145,11 @@ class StageTimes:
             self._steps.popleft()
 
     def times_ms(self, stage: str) -> list[float]:
-        """Return what each frame took in a stage."""
-        took = STAGES[stage]
-        times = (took(step) for step in self._steps)
+        """Return the duration of a stage for each frame."""
+        duration = STAGES[stage]
+        times = (duration(step) for step in self._steps)
         return [ns / 1e6 for ns in times if ns is not None]
 
     def spreads(self) -> dict[str, Spread | None]:
-        """Return the statistics of each stage; None: no frame came to it."""
+        """Return the statistics of each stage; None: no frame reached it."""
         return {stage: spread(self.times_ms(stage)) for stage in STAGES}

@@ -13,6 +13,7 @@ from PyQt5.QtGui import (
     QShowEvent,
 )
 from PyQt5.QtWidgets import (
+    QAbstractButton,
     QAction,
     QApplication,
     QDialog,
@@ -30,7 +31,7 @@ from deeplabstream.gui.alarm_sound import AlarmSound
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
-from deeplabstream.gui.dialogs.questions import ask
+from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.file_opening import FileOpener, paths_of
 from deeplabstream.gui.menu import RunMenu, build_menu
 from deeplabstream.gui.pages.live_page import LivePage
@@ -42,7 +43,7 @@ from deeplabstream.gui.pages.page_stack import (
     Opening,
 )
 from deeplabstream.gui.recent_items import Recent
-from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.settings_document import SESSION, Document
 from deeplabstream.gui.tour import Tour
 from deeplabstream.gui.widgets.banners import (
     AlarmBanner,
@@ -64,14 +65,14 @@ _LIVE = "Live"
 _FOLLOWING = ("Experiment", "Health")
 _END = "End and close"
 _FRAMED_MS = 300
-"""Time after which a window that is shown has its title bar."""
+"""Time after which the window manager has added the title bar."""
 _DRAFT = ("Restore", "Discard", "Not now")
 
 
 class MainWindow(QMainWindow):
-    """The desktop application's only window; closing it ends the rig.
+    """The main window; closing it ends the session.
 
-    `memory` is where style, size and page are remembered; None: nowhere.
+    `memory` stores style, size and page; None: nothing is stored.
     """
 
     def __init__(
@@ -86,20 +87,30 @@ class MainWindow(QMainWindow):
         self.painted = Painted(memory)
         self.painted.changed.connect(self._paint)
         self.live: LivePage = LivePage(bridge, document, self.log, self.test)
-        self._rig_words = self._words_of_rig()
+        self._rig_values = self._values_of_rig()
         self._was_maximised = False
         self._paint()
         self._memory = memory
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
-        self._made: dict[str, QWidget] = {}
+        self._pages: dict[str, QWidget] = {}
         names = (_LIVE, *PAGES)
         self.rail: Rail = Rail(names)
         self.banner: SettingsBanner = SettingsBanner()
         self.alarms: AlarmBanner = AlarmBanner(bridge)
         self.sound = AlarmSound(lambda: self.alarms.sounding, memory)
-        self.tour: Tour = Tour(self, memory)
-        self.opener = FileOpener(self)
+        self.tour: Tour = Tour(
+            self, bridge, self._button, partial(self.show_page, _LIVE), memory
+        )
+        self.opener = FileOpener(
+            self,
+            document,
+            self.log,
+            lambda: self.menu,
+            lambda: self.network_page,
+            self.show_page,
+            self.open_run,
+        )
         self.setAcceptDrops(True)
         self.run_menu = RunMenu(self._run, self)
         self.menu = build_menu(
@@ -146,7 +157,7 @@ class MainWindow(QMainWindow):
         return [self.full_screen, sound]
 
     def _fill_screen(self, full: bool) -> None:
-        """Fill the screen; the live page shows images only, STOP stays."""
+        """Fill the screen; the live page shows only images, STOP stays visible."""
         self.live.show_images_only(full)
         if full:
             self._was_maximised = self.isMaximized()
@@ -157,28 +168,27 @@ class MainWindow(QMainWindow):
             self.showNormal()
 
     def show_page(self, name: str) -> None:
-        """Show a page; it is made on the first call."""
+        """Show a page; the first call creates it."""
         commit_field(self)
         if name == _LIVE:
             page: QWidget = self.live
         else:
             self._make_page(name)
-            page = self._made[name]
+            page = self._pages[name]
         self._stack.setCurrentWidget(page)
         self.rail.show_page(name)
         self.menu.show_state()
 
     def _make_page(self, name: str) -> None:
-        if name not in self._made:
-            self._made[name] = PAGES[name](self.bridge, self.document, self.recent)
-            self._stack.addWidget(self._made[name])
-            keep_focus_on_clicks(self._made[name])
+        if name not in self._pages:
+            self._pages[name] = PAGES[name](self.bridge, self.document, self.recent)
+            self._stack.addWidget(self._pages[name])
+            keep_focus_on_clicks(self._pages[name])
 
     def make_following_pages(self) -> None:
-        """Make the pages that show what has happened since the stream was started.
+        """Create the pages that record events from the start of the stream.
 
-        The modules of these pages take longest to import: early enough, Start needs not
-        wait for them.
+        Their modules take longest to import. Imported before Start, they do not delay it.
         """
         for name in _FOLLOWING:
             self._make_page(name)
@@ -189,7 +199,7 @@ class MainWindow(QMainWindow):
 
     def page(self, name: str) -> QWidget:
         """Return a page that was shown before."""
-        return self._made[name]
+        return self._pages[name]
 
     def _build_layout(self) -> QWidget:
         middle = QWidget()
@@ -203,7 +213,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.rail.chosen.connect(self.show_page)
         self.rail.stopped.connect(self._stop_outputs)
-        self.banner.restart_asked.connect(self.bridge.restart)
+        self.banner.restart_requested.connect(self.bridge.restart)
         self.alarms.raised.connect(self.sound.begin)
         self.run_menu.begin.triggered.connect(lambda: self.live.begin())
         self.run_menu.end.triggered.connect(lambda: self.live.end())
@@ -219,16 +229,20 @@ class MainWindow(QMainWindow):
         self.bridge.status_changed.connect(self._note_run)
         self.bridge.status_changed.connect(self._follow)
         self.bridge.settings_changed.connect(self._renew)
-        self.bridge.looked_back.connect(self.open_run)
-        self.bridge.results_asked.connect(partial(self.open_run, page="Results"))
-        self.bridge.queue_asked.connect(self._label_queue)
+        self.bridge.run_requested.connect(self.open_run)
+        self.bridge.results_requested.connect(partial(self.open_run, page="Results"))
+        self.bridge.queue_requested.connect(self._label_queue)
         self.bridge.ticked.connect(self.test.tick)
 
+    def _button(self, action: Action | None) -> QAbstractButton:
+        """Return the button of an action; None: STOP."""
+        return self.rail.stop if action is None else self.live.controls.buttons[action]
+
     def _run(self, action: Action) -> None:
-        self.live.ask(action)
+        self.live.request(action)
 
     def _escape(self) -> None:
-        """STOP; where nothing can be on, first close a dialog or cancel a drawing."""
+        """STOP; with all outputs off, close a dialog or cancel a drawing instead."""
         state = self.bridge.session.state
         on = state.experimenting or any(state.levels.values()) or self.test.running
         on = on or bool(self._switching())
@@ -247,7 +261,7 @@ class MainWindow(QMainWindow):
         """Return the programs that run now and switch outputs."""
         views = self.findChildren(ProgramView)
         return [
-            each for each in views if each.program.switches_outputs and each.running
+            view for view in views if view.program.switches_outputs and view.running
         ]
 
     def _stop_outputs(self) -> None:
@@ -312,14 +326,14 @@ class MainWindow(QMainWindow):
             )
 
     def _why_kept(self) -> str:
-        """Return why no other settings file can be opened now."""
+        """Return why no other settings file can be opened now; empty: one can."""
         if self.bridge.session.state.phase is Phase.IDLE:
             return ""
         name = self.document.path.name
         return f"The rig of {name} is running. Stop the stream, then open another file."
 
     def _why_blocked(self) -> str:
-        """Return why no stream may start: another program has the rig, or a mistake."""
+        """Return why no stream can start: another program uses the rig, or problems."""
         for view in self._switching():
             return f"Can't start: {view.title} runs. Wait until it ends, or stop it."
         count = len(self.document.problems)
@@ -330,12 +344,12 @@ class MainWindow(QMainWindow):
         return f"Can't start: {name} has {problems}. Fix them on the page Settings."
 
     def _renew(self) -> None:
-        """Make the live page again, for a rig that is another one.
+        """Create the live page again for other settings of the rig.
 
-        Another animal or experimenter is no other rig: the field keeps the focus.
+        Changes of [Session] alone keep the page, so that its field keeps the focus.
         """
-        known, self._rig_words = self._rig_words, self._words_of_rig()
-        if known == self._rig_words:
+        known, self._rig_values = self._rig_values, self._values_of_rig()
+        if known == self._rig_values:
             return
         shown = self._stack.currentWidget() is self.live
         old = self.live
@@ -348,10 +362,10 @@ class MainWindow(QMainWindow):
         self._stack.removeWidget(old)
         old.deleteLater()
 
-    def _words_of_rig(self) -> dict[str, dict[str, str]]:
-        """Return the settings in use without those of the subject."""
-        words = read_sections(self.bridge.session.settings.text).texts
-        return {title: each for title, each in words.items() if title != "Session"}
+    def _values_of_rig(self) -> dict[str, dict[str, str]]:
+        """Return the values of the settings in use, without [Session]."""
+        sections = read_sections(self.bridge.session.settings.text).texts
+        return {title: values for title, values in sections.items() if title != SESSION}
 
     def _paint(self) -> None:
         keep_focus_on_clicks(self.live)
@@ -364,21 +378,21 @@ class MainWindow(QMainWindow):
 
     @property
     def network_page(self) -> "NetworkPage":
-        """The page Network, shown."""
+        """The page Network; it is shown."""
         from deeplabstream.gui.pages.network_page import NetworkPage
 
         self.show_page("Network")
-        page = self._made["Network"]
+        page = self._pages["Network"]
         assert isinstance(page, NetworkPage)  # noqa: S101
         return page
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802
-        """Take files and folders of this computer."""
+        """Accept local files and folders."""
         if event is not None and paths_of(event.mimeData()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802
-        """Open them once the program that they come from is free again."""
+        """Open the dropped files, after the drag has ended in the other program."""
         if event is not None and (paths := paths_of(event.mimeData())):
             event.acceptProposedAction()
             QTimer.singleShot(0, lambda: self.opener.take(paths))
@@ -390,13 +404,13 @@ class MainWindow(QMainWindow):
         """Show a run folder on the page Runs or Results."""
         self.recent.note("runs", path)
         self.show_page(page)
-        shown = self._made[page]
+        shown = self._pages[page]
         if isinstance(shown, Opening):
             shown.open(path)
 
-    def _correct_identity(self, exchanged: bool) -> None:
+    def _correct_identity(self, swap: bool) -> None:
         panel = self.live.animals
-        panel.ask_exchange() if exchanged else panel.confirm()
+        panel.swap_names() if swap else panel.confirm()
 
     def _use_style(self, name: str) -> None:
         use_palette(name)
@@ -415,7 +429,7 @@ class MainWindow(QMainWindow):
             self.show_page(page)
 
     def _fit_screen(self) -> None:
-        """Lie within the screen, title bar included; it may be another one than before."""
+        """Move and shrink the window into the screen, which may be smaller than before."""
         screen = self.screen()
         if screen is None or self.isMaximized() or self.isFullScreen():
             return
@@ -431,23 +445,23 @@ class MainWindow(QMainWindow):
             self.move(frame.topLeft())
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Fit into the screen once the title bar is there."""
+        """Fit the window into the screen once it has a title bar."""
         super().showEvent(event)
         if event is not None and not event.spontaneous():
             QTimer.singleShot(_FRAMED_MS, self._fit_screen)
 
     def _may_close(self) -> bool:
-        """Ask before something that runs is ended, and about what is not saved."""
+        """Confirm the end of running work, and handle unsaved changes; False: stay open."""
         if running := self._running():
             ends = "ends it" if len(running) == 1 else "ends them"
             question = f"Still running: {', '.join(running)}. Closing {ends}."
-            if ask(self, question, _END, "Stay") != _END:
+            if show_question(self, question, _END, "Stay") != _END:
                 return False
-        pages = [page for page in self._made.values() if isinstance(page, Leaving)]
+        pages = [page for page in self._pages.values() if isinstance(page, Leaving)]
         return all(page.may_leave() for page in pages) and self.menu.may_leave()
 
     def _running(self) -> list[str]:
-        """Return what closing the window would end, in words."""
+        """Return descriptions of what closing the window would end."""
         status = self.bridge.session.state
         stages = {
             "an experiment": status.experimenting or status.experiment_starting,
@@ -455,13 +469,13 @@ class MainWindow(QMainWindow):
             "an output test": self.test.running,
         }
         found = [name for name, runs in stages.items() if runs]
-        pages = [page for page in self._made.values() if isinstance(page, Finishing)]
+        pages = [page for page in self._pages.values() if isinstance(page, Finishing)]
         found += [page.running for page in pages if page.running]
         views = self.findChildren(ProgramView)
-        return found + [each.title for each in views if each.running]
+        return found + [view.title for view in views if view.running]
 
     def outputs_off(self) -> bool:
-        """Switch every output off, as Ctrl-Z demands; return whether they are."""
+        """Switch all outputs off, as for Ctrl-Z; return whether they are off."""
         self.test.stop()
         off = self.bridge.outputs_off() and not self.test.running
         for view in self._switching():
@@ -473,7 +487,7 @@ class MainWindow(QMainWindow):
         return off
 
     def offer_draft(self) -> None:
-        """Ask what to do with unsaved changes of a program that was killed."""
+        """Offer to restore unsaved changes of a program that was killed."""
         draft, name = self.document.lost, self.document.path.name
         if draft is None:
             return
@@ -481,7 +495,7 @@ class MainWindow(QMainWindow):
             f"The program ended before changes of {name} were saved. They are in "
             f"{draft.name}. Restore them?"
         )
-        answer = ask(self, question, *_DRAFT, default=_DRAFT[0])
+        answer = show_question(self, question, *_DRAFT, default=_DRAFT[0])
         if answer == _DRAFT[0]:
             try:
                 self.document.restore_draft(draft)
@@ -491,7 +505,7 @@ class MainWindow(QMainWindow):
             self.document.discard_draft(draft)
 
     def end(self) -> None:
-        """Close without a question, as a signal demands; unsaved settings are kept."""
+        """Close without a confirmation, as for a signal; unsaved settings become a draft."""
         commit_field(self)
         if self.document.unsaved:
             self.document.keep_draft()
@@ -499,9 +513,9 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """End everything, then vanish; stay if unsaved settings are to be kept."""
-        asked = event is not None and self.isVisible()
-        if event is not None and asked and not self._may_close():
+        """End session, tests and programs; stay open if the user cancels."""
+        by_user = event is not None and self.isVisible()
+        if event is not None and by_user and not self._may_close():
             event.ignore()
             return
         if self._memory is not None:
@@ -511,11 +525,11 @@ class MainWindow(QMainWindow):
         self.hide()
         self.bridge.stop()
         self.test.finish()
-        self.document.forget_copy()
-        if asked:
-            self.document.forget_draft()
+        self.document.delete_copy()
+        if by_user:
+            self.document.delete_draft()
         self.bridge.session.close()
-        for page in self._made.values():
+        for page in self._pages.values():
             if isinstance(page, Finishing):
                 page.finish()
         for view in self.findChildren(ProgramView):

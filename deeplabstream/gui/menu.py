@@ -24,7 +24,7 @@ from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.dialogs.help_window import CONTENTS, HelpWindow, about
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
-from deeplabstream.gui.dialogs.questions import ask, place_to_write
+from deeplabstream.gui.dialogs.questions import place_to_write, show_question
 from deeplabstream.gui.pages.page_stack import Undoing
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
@@ -34,7 +34,7 @@ from deeplabstream.settings.example_rig import example_text
 
 _FILES = "Settings (*.ini);;All files (*)"
 _OWN = "my_rig.ini"
-"""Proposed where the file that is open is the shipped example."""
+"""Name proposed for a copy of the shipped example."""
 _OTHER, _HERE = "Save as …", "Save here anyway"
 _OVER, _RESTORE = "Overwrite", "Restore"
 
@@ -47,31 +47,31 @@ class Menu:
     document: Document
     actions: dict[str, QAction]
     page: Callable[[], QWidget | None]
-    """Returns the page that is shown."""
+    """Returns the current page."""
     kept: Callable[[], str]
-    """Returns why no other file can be opened now, in a sentence; empty: one can."""
+    """Returns why no other file can be opened now; empty: one can."""
     opened: Callable[[], object]
-    """Called when another file is open."""
+    """Called after another file was opened."""
 
     def show_help(self, page: str) -> None:
-        """Show a page of the documentation, in a window that stays for the next one."""
+        """Show a page of the documentation, in a window that is reused."""
         shown = self.window.findChild(HelpWindow) or HelpWindow(self.window)
-        shown.show()  # first: a heading is found by the width of the page
+        shown.show()  # first: the position of a heading depends on the page's width
         shown.open_page(page)
         shown.raise_()
         shown.activateWindow()
 
     def show_state(self) -> None:
-        """Enable what can be done now.
+        """Enable Undo and Redo when they have an effect.
 
-        Save always can: the field that is being edited may differ from the file.
+        Save is always enabled: the field that is being edited may differ from the file.
         """
         history, own = self.document.history, isinstance(self.page(), Undoing)
         self.actions["Undo"].setEnabled(own or history.can_undo)
         self.actions["Redo"].setEnabled(own or history.can_redo)
 
     def undo(self) -> None:
-        """Take back the last change: of the focused field, the page, or the settings."""
+        """Undo the last change: of the focused field, the page, or the settings."""
         if (field := field_with_undo()) is not None:
             field.undo()
         elif (page := self._page_with_undo()) is not None:
@@ -80,7 +80,7 @@ class Menu:
             self.document.undo()
 
     def redo(self) -> None:
-        """Make the last change again that was taken back there."""
+        """Redo the last change that was undone: of the field, the page, or the settings."""
         if (field := field_with_undo()) is not None:
             field.redo()
         elif (page := self._page_with_undo()) is not None:
@@ -93,7 +93,7 @@ class Menu:
         return page if isinstance(page, Undoing) and page.undoes else None
 
     def save(self) -> bool:
-        """Save the settings; return whether they are in the file now."""
+        """Save the settings; return whether the file contains them now."""
         commit_field(self.window)
         if not self.document.unsaved and not self.document.changed_on_disk():
             return True
@@ -102,13 +102,15 @@ class Menu:
                 f"{self.document.path.name} is the example that comes with "
                 "DeepLabStream. Save your rig under another name?"
             )
-            answer = ask(self.window, question, _OTHER, _HERE, "Cancel", default=_OTHER)
+            answer = show_question(
+                self.window, question, _OTHER, _HERE, "Cancel", default=_OTHER
+            )
             if answer != _HERE:
                 return answer == _OTHER and self.save_as()
         return self._save(self.document.path)
 
     def save_as(self) -> bool:
-        """Ask for a file, save there, and go on with that file."""
+        """Save to a file that the user chooses, and continue with that file."""
         commit_field(self.window)
         proposed = free_path(self.document.path.with_name(_OWN))
         name, _ = QFileDialog.getSaveFileName(
@@ -116,7 +118,7 @@ class Menu:
             "Save settings as",
             str(proposed if self.document.is_example else self.document.path),
             _FILES,
-            options=QFileDialog.Option.DontConfirmOverwrite,  # asked below
+            options=QFileDialog.Option.DontConfirmOverwrite,  # confirmed below
         )
         if not name:
             return False
@@ -128,7 +130,7 @@ class Menu:
         return place is not None and self._save(place)
 
     def restore_example(self) -> None:
-        """Write the shipped settings.ini into the rig in use; keep the current file."""
+        """Write the shipped settings.ini to the rig folder; keep the current file as a copy."""
         if why := self.kept():
             self._complain(why)
             return
@@ -137,13 +139,13 @@ class Menu:
         folder = self.document.path.parent
         target = rig_folder.settings_file() or folder / rig_folder.SETTINGS
         backup = free_path(target.with_name("settings.before_example.ini"))
-        there = target.is_file()
-        kept = f" The current file is kept as {backup.name}." if there else ""
+        exists = target.is_file()
+        kept = f" The current file is kept as {backup.name}." if exists else ""
         question = f"Write the example that comes with DeepLabStream to {target}?{kept}"
-        if ask(self.window, question, _RESTORE, "Cancel") != _RESTORE:
+        if show_question(self.window, question, _RESTORE, "Cancel") != _RESTORE:
             return
         try:
-            if there:
+            if exists:
                 shutil.copy2(target, backup)
             with atomic_file(target) as draft:
                 text = example_text(target.parent)
@@ -154,7 +156,7 @@ class Menu:
         self._open(target)
 
     def open(self) -> None:
-        """Ask for another settings file and read it."""
+        """Open a settings file that the user chooses."""
         if why := self.kept():
             self._complain(why)
             return
@@ -167,20 +169,22 @@ class Menu:
         if name:
             self._open(Path(name))
 
-    def open_again(self, path: Path) -> None:
-        """Read a settings file of before."""
+    def open_file(self, path: Path) -> None:
+        """Open a settings file."""
         if why := self.kept():
             self._complain(why)
         elif self.may_leave():
             self._open(path)
 
     def may_leave(self) -> bool:
-        """Ask what to do with unsaved changes; False: the person wants to stay."""
+        """Save or discard unsaved changes, as the user chooses; False: cancelled."""
         commit_field(self.window)
         if not self.document.unsaved:
             return True
         question = f"Save the changes of {self.document.path.name}?"
-        answer = ask(self.window, question, "Save", "Discard", "Cancel", default="Save")
+        answer = show_question(
+            self.window, question, "Save", "Discard", "Cancel", default="Save"
+        )
         if answer == "Save":
             return self.save()
         return answer == "Discard"
@@ -196,11 +200,11 @@ class Menu:
     def _save(self, path: Path) -> bool:
         if path == self.document.path and self.document.changed_on_disk():
             question = f"{path} was changed by another program. Overwrite it?"
-            if ask(self.window, question, _OVER, "Cancel") != _OVER:
+            if show_question(self.window, question, _OVER, "Cancel") != _OVER:
                 return False
         elif path.exists() and not os.access(path, os.W_OK):
             question = f"{path} is write-protected. Overwrite it?"
-            if ask(self.window, question, _OVER, "Cancel") != _OVER:
+            if show_question(self.window, question, _OVER, "Cancel") != _OVER:
                 return False
         try:
             self.document.save(path)
@@ -235,10 +239,11 @@ def build_menu(
     files: Mapping[str, Callable[[], object]] | None = None,
     page_help: Callable[[], str] = lambda: CONTENTS,
 ) -> Menu:
-    """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names.
+    """Fill the menu bar of `window`.
 
-    `files` and `more`: further entries of the File and the View menu. `page_help` returns
-    the page of the documentation for what is shown.
+    `animals` swaps (True) or confirms (False) the names of animals. `files` and `more`:
+    further entries of the File and the View menu. `page_help` returns the documentation
+    of the current page.
     """
     menu = Menu(window, document, {}, page, kept, opened)
 
@@ -256,7 +261,7 @@ def build_menu(
     add(file, "Open settings …", menu.open, QKeySequence(keys.Open))
     for title, do in (files or {}).items():
         add(file, title, do)
-    file.addMenu(recent.menu("Recent settings", "settings", file, menu.open_again))
+    file.addMenu(recent.menu("Recent settings", "settings", file, menu.open_file))
     file.addMenu(recent.menu("Recent runs", "runs", file, look_back))
     file.addSeparator()
     add(file, "Save", menu.save, QKeySequence(keys.Save))
@@ -322,7 +327,7 @@ def _add_menu(window: QMainWindow, title: str) -> QMenu:
 
 
 class RunMenu(QMenu):
-    """Has an entry for each run button, enabled as that button is, Start and Stop first.
+    """An entry for each run button, enabled as that button is; Start and Stop first.
 
     No entry has a shortcut or a mnemonic: Alt+R opens the menu, arrow keys choose, Enter
     confirms, so that no single key starts or stops anything.
@@ -346,9 +351,9 @@ class RunMenu(QMenu):
     def show_status(
         self, status: SessionState, blocked: str = "", left: Sequence[Action] = ()
     ) -> None:
-        """Enable what is allowed; `blocked` says why no stream can start, or is empty.
+        """Enable the allowed actions; `blocked`: why no stream can start; empty: it can.
 
-        `left`: what Start would start.
+        `left`: actions that Start would request.
         """
         self.begin.setEnabled(bool(left) and not blocked)
         self.end.setEnabled(Action.STOP_STREAM in status.allowed)

@@ -1,4 +1,4 @@
-"""Model list: networks and ensembles that a person can choose from."""
+"""Model list: networks and ensembles in the model folders of a rig and the program."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ class Found:
 
     @property
     def label(self) -> str:
-        """Its name, and of how many networks it consists."""
+        """The name, with the number of networks of an ensemble."""
         name = self.path.name
         return f"{name} ({self.members} networks)" if self.members else name
 
 
 def found_models(models: Path) -> list[Found]:
-    """Return what is in the folder `models`, of the rig in use and of the program.
+    """Return the networks in `models`, in the rig in use, and of the program.
 
-    A name that was found is left out in later folders, as `find_model` would.
+    If several folders contain a name, the first counts, as for `find_model`.
     """
     found: dict[str, Found] = {}
     for place in dict.fromkeys([models, *model_places()]):
-        for each in _in(place):
-            found.setdefault(each.path.name, each)
+        for model in _in(place):
+            found.setdefault(model.path.name, model)
     return list(found.values())
 
 
 def _in(place: Path) -> Iterator[Found]:
     try:
-        folders = sorted(each for each in place.iterdir() if each.is_dir())
+        folders = sorted(path for path in place.iterdir() if path.is_dir())
         for folder in folders:
             if (folder / DESCRIPTION).is_file():
                 yield Found(folder)
             elif several := members(folder):
                 yield Found(folder, len(several))
-    except OSError:  # there is no such folder
+    except OSError:  # the folder does not exist
         return

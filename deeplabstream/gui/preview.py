@@ -17,7 +17,7 @@ from deeplabstream.gui.widgets.live_display import Display
 from deeplabstream.gui.widgets.video_view import VideoGrid
 
 Feed = Callable[[], tuple[Frame, Step | None] | None]
-"""Gives the next image and what was found in it; None after the last one."""
+"""Returns the next frame and its step; None after the last one."""
 
 
 class PreviewWindow(QWidget):
@@ -38,7 +38,7 @@ class PreviewWindow(QWidget):
             self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """Remember it."""
+        """Record that the window is closed."""
         self.closed = True
         super().closeEvent(event)
 
@@ -55,10 +55,10 @@ def run_preview(
     title: str = "DeepLabStream",
     over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Show what `bridge` tells until the window is closed or `over`, asked at each tick.
+    """Show the images of `bridge` until the window is closed or `over` returns True.
 
-    The caller makes the bridge with `preview_of`, connects to its signals before, and
-    closes the rig after.
+    The caller creates the bridge with `preview_of`, connects to its signals before, and
+    closes the session after.
     """
     application()
     window = PreviewWindow(title, Display(bridge))
@@ -83,10 +83,9 @@ def run_feed(
     rate: float = 30.0,
     title: str = "DeepLabStream",
 ) -> bool:
-    """Show what `feed` gives, `rate` images a second; return whether it came to its end.
+    """Show the images of `feed`, `rate` per second; return whether it has ended.
 
-    `feed` runs on the window's thread, so it may compute the image. False: the window
-    was closed before.
+    `feed` runs in the window's thread. False: the window was closed before the end.
     """
     application()
     grid = VideoGrid([camera], zones)

@@ -1,8 +1,8 @@
-"""Process marks: words in the environment of a process, which all that it starts inherit.
+"""Process marks: an environment variable that identifies a process and its descendants.
 
-Parents do not tell what a program started. A process whose parent has ended gets another one
-on Linux; a program may start a process after its children were listed; and psutil leaves out
-children that seem older than their parent, as after the computer's clock was set back.
+Descendants inherit it. Parent numbers are not sufficient: on Linux an orphan gets another
+parent; a process may be started after the children were listed; and psutil leaves out
+children that seem older than their parent, as after the clock was set back.
 """
 
 import os
@@ -20,12 +20,12 @@ _PAUSE_S = 0.02
 
 
 def new_mark() -> str:
-    """Return a mark that no process has."""
+    """Return a new, unique mark."""
     return uuid4().hex
 
 
 def with_own_marks(mark: str) -> str:
-    """Return the value of `VARIABLE` for a process with this mark and those of this one."""
+    """Return the value of `VARIABLE` with this mark and the marks of this process."""
     return f"{os.environ.get(VARIABLE, '')} {mark}".strip()
 
 
@@ -43,7 +43,7 @@ def await_end(mark: str, patience_s: float, *, kill: bool = False) -> bool:
             return True
         none_before = none
         for process in marked if kill else ():
-            with suppress(psutil.Error):  # it has ended meanwhile
+            with suppress(psutil.Error):  # it has ended by now
                 process.kill()
         if clock.now_ns() > until_ns:
             return False

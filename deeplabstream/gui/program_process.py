@@ -1,4 +1,4 @@
-"""Program process: one of our programs, running in a process of its own."""
+"""Program process: a program of `utils/` that runs in a separate process."""
 
 import codecs
 import sys
@@ -21,11 +21,11 @@ from deeplabstream.startup.program import CANT
 from deeplabstream.startup.progress import VARIABLE
 
 _PATIENCE_MS = 2000
-"""How long to wait for what was asked to end."""
+"""Time that a process has to end after a request."""
 _SWITCHING_OFF_MS = 10_000
-"""The same for processes that may hold outputs: the second guard acts after the first."""
+"""The same for processes with open outputs: the second guard acts after the first."""
 _KILLED_MS = 10_000
-"""How long to wait for what was killed; only one that waits for a driver takes long."""
+"""Time that a killed process has to end; one blocked in a driver takes long."""
 _Decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -40,20 +40,19 @@ def command_line(program: str, arguments: Sequence[str]) -> str:
 
 
 class ProgramProcess(QObject):
-    """Starts a program under `utils/` and emits its output."""
+    """Starts a program of `utils/` and emits its output."""
 
-    said = pyqtSignal(str)
-    """Some of its output, lines whole or not, as it comes."""
+    output_received = pyqtSignal(str)
+    """Part of the output, not necessarily whole lines."""
     ended = pyqtSignal(int, bool)
-    """It has ended: its exit code, and whether it was killed."""
+    """The program has ended: exit code, and whether it was killed."""
 
     def __init__(
         self, parent: QObject, *, progress: bool = False, errors_apart: bool = False
     ) -> None:
-        """Start nothing yet.
+        """With `progress`, the output contains progress lines.
 
-        With `progress`, lines of progress are among its output; with `errors_apart`, errors
-        and warnings are not: `errors` returns them.
+        With `errors_apart`, it contains no errors and warnings: `errors` returns them.
         """
         super().__init__(parent)
         self._decoder = _Decoder("replace")
@@ -77,53 +76,60 @@ class ProgramProcess(QObject):
         self.process.setProcessEnvironment(environment)
 
     def start(self, program: str, arguments: Sequence[str]) -> None:
-        """Run `utils/PROGRAM` with these words."""
+        """Run `utils/PROGRAM` with these arguments."""
         script = str(ROOT / "utils" / program)
         self._decoder.reset()
         self.process.start(sys.executable, [script, *arguments])
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the program has not ended."""
         return self.process.state() != QProcess.ProcessState.NotRunning
 
     def errors(self) -> str:
-        """Return its errors and warnings since the last call, with `errors_apart`."""
+        """Return errors and warnings since the last call, with `errors_apart`."""
         return bytes(self.process.readAllStandardError()).decode("utf-8", "replace")
 
     def stop(self) -> None:
-        """Ask it to end, then end it and all processes that it started."""
+        """Request the end, then kill the program and all processes that it started."""
         if not self.running:
             return
+
+        # An end by request is reported by the caller, not by `ended`.
         self.process.finished.disconnect(self._ended)
-        self.process.waitForStarted(_KILLED_MS)  # before that, asking has no effect
-        if sys.platform == "win32":  # asking would close windows: it has none
+        self.process.waitForStarted(_KILLED_MS)  # before that, a request has no effect
+        if sys.platform == "win32":  # a request would close its windows: it has none
             self.process.kill()
         else:
             self.process.terminate()
         if not self.process.waitForFinished(_PATIENCE_MS):
             self.process.kill()
             self.process.waitForFinished(_KILLED_MS)
-        # those that hold outputs switch them off once the program is gone
+
+        # Guards and device processes switch outputs off after the program has ended, so
+        # they get time before they are killed.
         patience_ms = _SWITCHING_OFF_MS if self.switches_outputs else _PATIENCE_MS
         if not await_end(self._mark, patience_ms / 1000):
             await_end(self._mark, _KILLED_MS / 1000, kill=True)
+
         self.process.finished.connect(self._ended)
 
     def _read(self) -> None:
-        """Emit what has come; a letter of which only some bytes have come waits."""
+        """Emit the received output; the first bytes of an incomplete character are kept."""
         text = self._decoder.decode(bytes(self.process.readAllStandardOutput()))
         if text:
-            self.said.emit(text)
+            self.output_received.emit(text)
 
     def _take_error(self, error: QProcess.ProcessError) -> None:
-        """Tell of a program that can't be started, once `start` has returned."""
+        """Report a program that can't be started, after `start` has returned."""
         if error == QProcess.ProcessError.FailedToStart:
             QTimer.singleShot(0, self._end_unstarted)
 
     def _end_unstarted(self) -> None:
         reason = self.process.errorString()
-        self.said.emit(f"{self.process.program()} can't be started: {reason}\n")
+        self.output_received.emit(
+            f"{self.process.program()} can't be started: {reason}\n"
+        )
         self.ended.emit(CANT, False)
 
     def _ended(self, code: int, status: QProcess.ExitStatus) -> None:

@@ -1,7 +1,7 @@
 """Qt environment: variables, system libraries and screen, checked before Qt starts.
 
-Imports nothing but the standard library, so that programs can import it first. Qt itself
-is of no help here: without a screen it aborts the process instead of raising.
+Imports only the standard library, so that programs can import it first. Qt itself can't
+check the screen: without one it aborts the process instead of raising.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def free_qt_of_opencv() -> None:
 
 
 def has_screen(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether a window could be shown (or drawn unseen, if that is asked for)."""
+    """Return whether a window can be shown, or drawn off-screen if configured so."""
     if not sys.platform.startswith("linux"):
         return True
     platform = environment.get("QT_QPA_PLATFORM", "").partition(":")[0]
@@ -67,19 +67,19 @@ def has_screen(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def missing_packages(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Return the Debian packages without which Qt would not start; empty: all there."""
+    """Return the missing Debian packages that Qt needs; empty: none."""
     if not sys.platform.startswith("linux"):
         return ()
-    wanted = dict(_ALWAYS)
+    needed = dict(_ALWAYS)
     platform = environment.get("QT_QPA_PLATFORM", "").partition(":")[0]
     if platform not in _SCREENLESS:
-        wanted.update(_FOR_X)
-    missing = (package for name, package in wanted.items() if not _loads(name))
+        needed.update(_FOR_X)
+    missing = (package for name, package in needed.items() if not _loads(name))
     return tuple(dict.fromkeys(missing))
 
 
 def why_no_window(environment: Mapping[str, str] = os.environ) -> str:
-    """Return a sentence that says why no window can be shown; empty: it can be."""
+    """Return why no window can be shown; empty: it can."""
     if not has_screen(environment):
         return "No screen found."
     if missing := missing_packages(environment):

@@ -1,4 +1,4 @@
-"""Recent items: settings files and runs that were opened, for the menu."""
+"""Recent items: settings files, runs and label folders that were opened."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ MOST = 8
 
 
 class Recent:
-    """Paths, the newest first; `memory` is where they are remembered, None: nowhere."""
+    """Recent paths, newest first; `memory` stores them; None: they are not stored."""
 
     def __init__(self, memory: QSettings | None = None) -> None:
         self._memory = memory
@@ -23,23 +23,23 @@ class Recent:
         self._paths = {kind: self._load_paths(kind) for kind in kinds}
 
     def note(self, kind: Kind, path: Path) -> None:
-        """Put a path first; one that comes again moves up."""
+        """Add a path, or move it to the front."""
         paths = self._paths[kind]
         if paths and paths[0] == path:
             return
         self._paths[kind] = [path, *(old for old in paths if old != path)][:MOST]
         if self._memory is not None:
-            words = [str(each) for each in self._paths[kind]]
-            self._memory.setValue(f"recent/{kind}", words)
+            texts = [str(recent) for recent in self._paths[kind]]
+            self._memory.setValue(f"recent/{kind}", texts)
 
-    def there(self, kind: Kind) -> list[Path]:
-        """Return those that are still on the disk; one that can't be reached is not."""
-        return [each for each in self._paths[kind] if is_file(each) or is_folder(each)]
+    def existing(self, kind: Kind) -> list[Path]:
+        """Return the paths that exist; one that can't be reached is left out."""
+        return [path for path in self._paths[kind] if is_file(path) or is_folder(path)]
 
     def menu(
         self, title: str, kind: Kind, parent: QMenu, do: Callable[[Path], object]
     ) -> QMenu:
-        """Return a menu of them, looked up each time that it is opened."""
+        """Return a menu of the existing paths, updated each time that it opens."""
         menu = QMenu(title, parent)
         menu.setToolTipsVisible(True)
         menu.aboutToShow.connect(partial(self._fill, menu, kind, do))
@@ -47,7 +47,7 @@ class Recent:
 
     def _fill(self, menu: QMenu, kind: Kind, do: Callable[[Path], object]) -> None:
         menu.clear()
-        for path in self.there(kind):
+        for path in self.existing(kind):
             action = menu.addAction(f"{path.name}   {path.parent.name}")
             if action is not None:
                 action.setToolTip(str(path))
@@ -60,9 +60,9 @@ class Recent:
     def _load_paths(self, kind: Kind) -> list[Path]:
         if self._memory is None:
             return []
-        words = self._memory.value(f"recent/{kind}", [])
-        listed = [words] if isinstance(words, str) else words  # one word comes alone
-        return [Path(str(word)) for word in listed or ()]
+        stored = self._memory.value(f"recent/{kind}", [])
+        texts = [stored] if isinstance(stored, str) else stored  # Qt unpacks one text
+        return [Path(str(text)) for text in texts or ()]
 
 
 def _open(do: Callable[[Path], object], path: Path, _checked: bool = False) -> None:

@@ -28,17 +28,17 @@ _LOWEST = 19
 
 
 class ResultsClient(QObject):
-    """Keeps a results process; of what is to be shown only the newest of a kind waits.
+    """Sends requests to a results process; of each kind to show, only the newest waits.
 
     The process starts with the first request. While a rig runs, it has the lowest priority.
     """
 
     replied = pyqtSignal(object, object)
-    """A request and what answers it."""
+    """A request and its reply."""
     progressed = pyqtSignal(object)
-    """Progressed: of the request that is being answered."""
+    """Progressed: progress of the current request."""
     busy_changed = pyqtSignal()
-    """Something is being done now, or no longer."""
+    """A request has started or ended."""
     _received = pyqtSignal(int, object)
 
     def __init__(
@@ -49,38 +49,42 @@ class ResultsClient(QObject):
         super().__init__(parent)
         self._is_rig_running = is_rig_running
         self._gives_way = False
-        """Whether the process has the lowest priority; it can't be raised again."""
+        """Whether the process has the lowest priority, which can't be raised again."""
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
         self._reader: threading.Thread | None = None
         self._number = 0
-        """Of the process: answers of earlier ones are passed over."""
+        """Number of the process: replies of earlier processes are ignored."""
         self.current: Request | None = None
-        """What is being answered now."""
+        """The request that is being processed."""
         self._waiting: deque[Request] = deque()
         self._received.connect(self._take)
 
-    def ask(self, request: Request) -> None:
-        """Have a request answered, after the one that is being answered."""
+    def send(self, request: Request) -> None:
+        """Queue a request; it replaces a waiting one of the same kind to show."""
         if isinstance(request, Shown):
-            kind, waiting = type(request), self._waiting
-            self._waiting = deque(each for each in waiting if type(each) is not kind)
+            kind = type(request)
+            self._waiting = deque(
+                other for other in self._waiting if type(other) is not kind
+            )
         self._waiting.append(request)
-        self._go_on()
+        self._send_next()
 
     def waits(self, kind: type) -> bool:
-        """Return whether a request of a kind is not answered yet."""
-        return any(isinstance(each, kind) for each in (self.current, *self._waiting))
+        """Return whether a request of a kind is waiting or being processed."""
+        return any(
+            isinstance(request, kind) for request in (self.current, *self._waiting)
+        )
 
     def cancel(self) -> None:
-        """Give up all requests; the process is ended, the next request starts another."""
+        """Drop all requests and end the process; the next request starts another."""
         self._waiting.clear()
         if self.current is not None:
             self._end()
             self.busy_changed.emit()
 
     def give_way(self) -> None:
-        """Lower the priority of what is being done if a rig runs now."""
+        """Lower the priority of the process if a rig runs now."""
         process = self._process
         if process is None or process.pid is None or not self._is_rig_running():
             return
@@ -93,19 +97,23 @@ class ResultsClient(QObject):
         self._waiting.clear()
         self._end()
 
-    def _go_on(self) -> None:
-        """Send the next request, unless one is being answered."""
+    def _send_next(self) -> None:
+        """Send the next request, unless one is being processed."""
         if self.current is not None or not self._waiting:
             return
+
+        # A lowered priority can't be raised: replace the process after the rig has
+        # stopped, unless its last study, which would be lost, is needed.
         uses_study = isinstance(self._waiting[0], SaveStudy | Compare | SaveGroups)
         if self._gives_way and not (uses_study or self._is_rig_running()):
             self._end()
         if self._process is None or not self._process.is_alive():
             self._end()
             self._start()
+
         self.current = self._waiting.popleft()
         assert self._pipe is not None  # noqa: S101
-        with suppress(OSError):  # it has ended: the reader says so
+        with suppress(OSError):  # the process has ended: the reader reports it
             self._pipe.send(self.current)
         self.busy_changed.emit()
 
@@ -114,9 +122,11 @@ class ResultsClient(QObject):
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=serve, args=(theirs,), name="results")
         self._process.start()
+
         self._gives_way = False
         self.give_way()
-        theirs.close()
+        theirs.close()  # or the reader would not notice the end of the process
+
         self._number += 1
         self._reader = threading.Thread(
             target=self._read,
@@ -129,7 +139,7 @@ class ResultsClient(QObject):
     def _read(self, pipe: Connection, number: int) -> None:
         """Emit what the process sends; runs in a thread of its own."""
         while (message := receive(pipe)) is not None:
-            with suppress(RuntimeError):  # the window is gone
+            with suppress(RuntimeError):  # this object was deleted
                 self._received.emit(number, message)
         pipe.close()
         with suppress(RuntimeError):
@@ -142,24 +152,25 @@ class ResultsClient(QObject):
             self.progressed.emit(message)
             return
         request, self.current = self.current, None
-        if message is None:  # the process has ended by itself
+        if message is None:  # the process has ended unexpectedly
             self._end()
         if request is not None:
             self.replied.emit(request, message)
-        self._go_on()
+        self._send_next()
         self.busy_changed.emit()
 
     def _end(self) -> None:
-        """End the process; those that it started end with it.
+        """End the process, its descendants and the reader thread.
 
-        The thread that reads has ended then: it could emit while this object is deleted.
+        A reader that is still running could emit while this object is deleted.
         """
         process, self._process, self.current = self._process, None, None
         reader, self._reader = self._reader, None
         self._number += 1
-        self._pipe = None  # closed by the thread that reads, once the process is gone
+        self._pipe = None  # the reader closes it after the process has ended
         if process is None or process.pid is None:
             return
+
         process.kill()
         process.join(_PATIENCE_S)
         if reader is not None:
@@ -167,10 +178,10 @@ class ResultsClient(QObject):
 
 
 def lower_priority(pid: int) -> None:
-    """Give a process, and those that it started, the lowest priority of processor and disk."""
+    """Set the lowest CPU and disk priority for a process and its descendants."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        _lower(process)  # first: those that it starts from now on inherit it
+        _lower(process)  # first: processes that it starts from now on inherit it
         for child in process.children(recursive=True):
             _lower(child)
 

@@ -41,8 +41,8 @@ _MOST_ROWS = 500
 
 
 @dataclass(frozen=True)
-class Analyse:
-    """Answered by `Measured`."""
+class AnalyseRun:
+    """Analyses a run. Answered by `RunMeasures`."""
 
     run: Path
     options: AnalysisOptions
@@ -50,7 +50,7 @@ class Analyse:
 
 @dataclass(frozen=True)
 class Draw:
-    """A plot of a run as PNG that fits into a size (width, height), px."""
+    """Draws a plot of a run. Answered by `Drawn`, at most `size` (width, height) px."""
 
     run: Path
     options: AnalysisOptions
@@ -62,7 +62,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class SavePlots:
-    """Answered by `Written`. The name of a plot and the file that it is written to."""
+    """Writes plots of a run to files, by the name of the plot. Answered by `Written`."""
 
     run: Path
     options: AnalysisOptions
@@ -72,7 +72,7 @@ class SavePlots:
 
 @dataclass(frozen=True)
 class SaveTable:
-    """Answered by `Written`."""
+    """Writes the table of a run. Answered by `Written`."""
 
     run: Path
     options: AnalysisOptions
@@ -81,7 +81,7 @@ class SaveTable:
 
 @dataclass(frozen=True)
 class WriteReport:
-    """The report of a run. Answered by `Written`."""
+    """Writes the report of a run. Answered by `Written`."""
 
     run: Path
     options: AnalysisOptions
@@ -91,11 +91,11 @@ class WriteReport:
 
 @dataclass(frozen=True)
 class WriteStudyReport:
-    """The report of several runs. Answered by `Written`."""
+    """Writes the report of several runs. Answered by `Written`."""
 
     runs: tuple[Path, ...]
     excluded: tuple[Path, ...]
-    """Runs that are only listed."""
+    """Excluded runs: the report lists them only."""
     options: AnalysisOptions
     compared: StudyOptions
     file: Path
@@ -104,7 +104,7 @@ class WriteStudyReport:
 
 @dataclass(frozen=True)
 class AnalyseStudy:
-    """Answered by `StudyTable`."""
+    """Analyses several runs. Answered by `StudyTable`."""
 
     runs: tuple[Path, ...]
     options: AnalysisOptions
@@ -136,19 +136,19 @@ class Compare:
 class SaveGroups:
     """Writes the plot of a comparison. Answered by `Written`."""
 
-    asked: Compare
+    comparison: Compare
     file: Path
 
 
-Shown = Analyse | Draw | AnalyseStudy | Compare
-"""What is asked for to be shown: the newest one counts."""
+Shown = AnalyseRun | Draw | AnalyseStudy | Compare
+"""Requests for something to show: only the newest of a kind is processed."""
 Saved = SavePlots | SaveTable | WriteReport | SaveStudy | SaveGroups | WriteStudyReport
 Request = Shown | Saved
 
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """One measure of one subject, for each animal and span."""
+    """One measure, for each animal and span."""
 
     name: str
     of: str
@@ -159,34 +159,34 @@ class MeasureRow:
 
 @dataclass(frozen=True)
 class Place:
-    """A region or point of a run, in pixels, as in the settings."""
+    """A region or point of a run, in pixels."""
 
     name: str
-    words: str
+    text: str
     is_point: bool
     is_own: bool
     """Whether it was added after the run."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What the window shows of the results of a run."""
+class RunMeasures:
+    """Results of a run, as shown in the window."""
 
     columns: tuple[tuple[str, str], ...]
-    """Animal, and span in words, of each column."""
+    """Animal and label of the span, by column."""
     rows: tuple[MeasureRow, ...]
     notes: tuple[str, ...]
     animals: tuple[str, ...]
     bodyparts: tuple[str, ...]
     outputs: tuple[str, ...]
-    """Those that were on."""
+    """Outputs that were switched on."""
     signals: tuple[str, ...]
-    """What a peri-stimulus average can show."""
+    """Signals for a peri-stimulus average."""
     has_trials: bool
     has_stages: bool
     camera: str
     image: Image | None
-    """The arena; None: there is no video."""
+    """Image of the arena; None: there is no video."""
     size: tuple[int, int]
     """Height and width of the camera's image."""
     places: tuple[Place, ...]
@@ -201,7 +201,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Written:
-    """Files that were written, and what could not be."""
+    """Files that were written, and problems with others."""
 
     files: tuple[Path, ...]
     problems: tuple[str, ...] = ()
@@ -214,11 +214,11 @@ class StudyTable:
     header: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
     count: int
-    """Rows in all."""
+    """Number of rows of the whole table."""
     runs: int
-    """Runs that were analysed."""
+    """Number of analysed runs."""
     measures: tuple[str, ...]
-    """Columns with numbers that can be compared."""
+    """Numeric columns that can be compared between groups."""
     spans: tuple[str, ...]
     failed: tuple[tuple[Path, str], ...]
     notes: tuple[tuple[Path, str], ...]
@@ -226,7 +226,7 @@ class StudyTable:
 
 @dataclass(frozen=True)
 class Compared:
-    """A plot of groups and their statistics, a sentence each."""
+    """A plot of groups, and one sentence per statistical test."""
 
     png: bytes
     sentences: tuple[str, ...]
@@ -235,7 +235,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Progressed:
-    """How much is done, of how many (0: not known), of what."""
+    """Progress of a request: `done` of `total` (0: unknown) steps of `what`."""
 
     done: int
     total: int
@@ -244,13 +244,13 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Refused:
-    """A request that can't be answered, and why."""
+    """Reply to a request that failed: the reason."""
 
     reason: str
 
 
 def serve(pipe: Connection) -> None:
-    """Answer requests until the pipe is closed: the body of the process."""
+    """Process requests until the pipe is closed: the main function of the process."""
     _set_up()
     work = _Work()
     while True:
@@ -263,9 +263,9 @@ def serve(pipe: Connection) -> None:
                 reply = work.answer(request)
         except DeepLabStreamError as error:
             reply = Refused(str(error))
-        except Exception as error:  # a bug must not end the process without a word
+        except Exception as error:  # a bug is reported and does not end the process
             reply = Refused(
-                f"{type(error).__name__}: {error}. This is a fault: report it"
+                f"{type(error).__name__}: {error}. This is a bug: report it"
             )
         try:
             pipe.send(reply)
@@ -274,7 +274,7 @@ def serve(pipe: Connection) -> None:
 
 
 def _set_up() -> None:
-    """Leave Ctrl-C to the window, lower the priority, and end when the window ends."""
+    """Ignore Ctrl-C, lower the priority, and end when the window's process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[VARIABLE] = "1"
     with suppress(OSError, ImportError, AttributeError):
@@ -290,7 +290,7 @@ def _set_up() -> None:
 
 
 class _ProgressLines(io.TextIOBase):
-    """Sends lines of progress through the pipe; other lines are dropped."""
+    """Sends progress lines through the pipe; other lines are dropped."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -307,7 +307,7 @@ class _ProgressLines(io.TextIOBase):
 
 @dataclass
 class _Work:
-    """Answers requests; keeps the last results and the last study."""
+    """Processes requests; keeps the last results and the last study."""
 
     _key: object = None
     _results: "RunResults | None" = None
@@ -318,7 +318,7 @@ class _Work:
 
     def answer(self, request: Request) -> object:
         match request:
-            case Analyse(run, options):
+            case AnalyseRun(run, options):
                 return self._measured(self._of(run, options))
             case Draw(run, options, name, chosen, size):
                 return Drawn(_png(self._figure(run, options, name, chosen), size))
@@ -345,10 +345,10 @@ class _Work:
                 return Written((written,))
             case AnalyseStudy():
                 return _shown(self._analysed(request), len(request.runs))
-            case SaveStudy(asked, file):
+            case SaveStudy(study, file):
                 from deeplabstream.analysis.study import write_table
 
-                write_table(file, self._table(asked))
+                write_table(file, self._table(study))
                 return Written((file,))
             case Compare():
                 return self._compared(request)
@@ -368,19 +368,21 @@ class _Work:
             self._key = key
         return self._results
 
-    def _measured(self, results: "RunResults") -> Measured:
+    def _measured(self, results: "RunResults") -> RunMeasures:
         from deeplabstream.analysis.arena_image import arena_image
         from deeplabstream.analysis.time_plots import signals_of
 
         data = results.data
         zero_s = results.spans[0].start_s
-        columns = dict.fromkeys((each.animal, each.span) for each in results.values)
+        columns = dict.fromkeys((value.animal, value.span) for value in results.values)
         found: dict[tuple[str, str], dict[tuple[str, TimeSpan], float]] = {}
         about: dict[tuple[str, str], tuple[str, str]] = {}
-        for each in results.values:
-            key = each.measure.name, each.of
-            found.setdefault(key, {})[each.animal, each.span] = each.value
-            about[key] = each.unit, each.measure.definition
+        for value in results.values:
+            key = value.measure.name, value.of
+            found.setdefault(key, {})[value.animal, value.span] = value.value
+            about[key] = value.unit, value.measure.definition
+
+        # A measure may lack values: not every animal has every region.
         rows = tuple(
             MeasureRow(
                 name, of, *about[name, of],
@@ -388,13 +390,16 @@ class _Work:
             )
             for (name, of), numbers in found.items()
         )  # fmt: skip
+
+        # Decoding is slow, and other options of the same run need the same image.
         path = data.folder.path
         if path not in self._images:
             self._images = {path: arena_image(data)}
+
         signals = dict.fromkeys(
             name for animal in results.tracks for name in signals_of(results, animal)
         )
-        return Measured(
+        return RunMeasures(
             tuple((animal, _heading(span, zero_s)) for animal, span in columns),
             rows,
             results.notes,
@@ -441,64 +446,71 @@ class _Work:
             written.append(save_plot(figure, file))
         return Written(tuple(written), tuple(problems))
 
-    def _analysed(self, asked: AnalyseStudy) -> "Study":
+    def _analysed(self, request: AnalyseStudy) -> "Study":
         from deeplabstream.analysis.study import analyse_runs
 
         self._studied = self._study = None
-        self._study = analyse_runs(asked.runs, asked.options, processes=asked.processes)
-        self._studied = asked.runs, asked.options
+        self._study = analyse_runs(
+            request.runs, request.options, processes=request.processes
+        )
+        self._studied = request.runs, request.options
         return self._study
 
-    def _table(self, asked: AnalyseStudy) -> "DataFrame":
-        """Return the table of a study; an earlier process may have analysed the runs."""
+    def _table(self, request: AnalyseStudy) -> "DataFrame":
+        """Return the table of a study; analyse the runs again in a restarted process."""
         study = self._study
-        if study is None or self._studied != (asked.runs, asked.options):
-            study = self._analysed(asked)
+        if study is None or self._studied != (request.runs, request.options):
+            study = self._analysed(request)
         if study.table.empty:
             raise DeepLabStreamError("none of the runs could be analysed")
         return study.table
 
-    def _groups(self, asked: Compare) -> "tuple[DataFrame, Figure]":
+    def _groups(self, comparison: Compare) -> "tuple[DataFrame, Figure]":
         """Return the rows that are compared, and their plot."""
         from deeplabstream.analysis.plots import group_plot
 
-        table = self._table(asked.study)
-        if asked.by == "span":
+        table = self._table(comparison.study)
+        if comparison.by == "span":
             table = table[table["kind"] != "whole"]
-        else:  # a bin or phase is compared as a whole run is
-            table = table[table["span"] == asked.span].assign(span="whole")
-        return table, group_plot(table, asked.column, asked.by)
+        else:  # a bin or phase is compared like a whole run
+            table = table[table["span"] == comparison.span].assign(span="whole")
+        return table, group_plot(table, comparison.column, comparison.by)
 
-    def _compared(self, asked: Compare) -> Compared:
+    def _compared(self, comparison: Compare) -> Compared:
         from deeplabstream.analysis.group_statistics import (
             compare_groups,
             results_sentence,
         )
 
-        table, figure = self._groups(asked)
-        png = _png(figure, asked.size)
+        table, figure = self._groups(comparison)
+        png = _png(figure, comparison.size)
         try:
             found = compare_groups(
-                table, [asked.column], asked.by, (), asked.paired, asked.test
+                table,
+                [comparison.column],
+                comparison.by,
+                (),
+                comparison.paired,
+                comparison.test,
             )
-        except DeepLabStreamError as error:  # there may be one group only
+        except DeepLabStreamError as error:  # for example if there is only one group
             return Compared(png, (), (str(error),))
         rows = found.table.to_dict("records")
         return Compared(png, tuple(map(results_sentence, rows)), tuple(found.notes))
 
 
 def _places(data: "RunData") -> Iterator[Place]:
-    """Yield regions and points in pixels; what is in mm is not to be changed there."""
+    """Yield regions and points in pixels; those in mm can't be edited."""
     to_px = None if data.calibration is None else data.calibration.to_px
     for region in data.places.regions:
-        words, is_own = str(region.region), region.source == "added"
+        text, is_own = str(region.region), region.source == "added"
         if region.unit == "mm":
             if to_px is None:
                 continue
             numbers = to_px(region.region.outline()).ravel()
-            words = " ".join(["polygon", *(f"{number:.1f}" for number in numbers)])
+            text = " ".join(["polygon", *(f"{number:.1f}" for number in numbers)])
             is_own = False
-        yield Place(region.name, words, False, is_own)
+        yield Place(region.name, text, False, is_own)
     for point in data.places.points:
         x, y, is_own = point.x, point.y, point.source == "added"
         if point.unit == "mm":
@@ -509,14 +521,14 @@ def _places(data: "RunData") -> Iterator[Place]:
 
 
 def _heading(span: "TimeSpan", zero_s: float) -> str:
-    """Return the name of a span; of a time bin its times."""
+    """Return the name of a span, or the times of a time bin."""
     if span.kind != "bin":
         return span.name
     return f"{span.start_s - zero_s:g}–{span.end_s - zero_s:.6g} s"
 
 
 def _png(figure: "Figure", size: tuple[int, int]) -> bytes:
-    """Return a figure as PNG that fits into a size, px."""
+    """Return a figure as PNG of at most `size` px."""
     from deeplabstream.analysis.plot_style import png_of
 
     width, height = figure.get_size_inches()
@@ -527,7 +539,7 @@ def _state(run: Path) -> tuple[tuple[str, int, int], ...]:
     """Return names, sizes and times of the files in a run folder."""
     try:
         with os.scandir(run) as entries:
-            found = [(each.name, each.stat()) for each in entries if each.is_file()]
+            found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
     except OSError:
         return ()
     return tuple(sorted((n, facts.st_size, facts.st_mtime_ns) for n, facts in found))

@@ -14,42 +14,42 @@ _PATIENCE_S = 5.0
 
 
 class RunFrames(QThread):
-    """Gives what was last asked for; what was asked for meanwhile is passed over."""
+    """Reads the last requested run and frame; older requests are dropped."""
 
     opened = pyqtSignal(object)
     """Review: a run was read."""
     failed = pyqtSignal(str)
     """Why something can't be read."""
     decoded = pyqtSignal(object, object)
-    """What was asked for, (camera, row), and its Image; None: it can't be decoded."""
+    """Key of the request and Image; None: the frame can't be decoded."""
 
     def __init__(self) -> None:
         super().__init__()
         self._changed = Condition()
         self._run: Path | None = None
-        self._wanted: tuple[object, Path, int] | None = None
+        self._requested: tuple[object, Path, int] | None = None
         self._over = self._release = False
         self._cursors: dict[Path, VideoCursor] = {}
 
     def open(self, path: Path) -> None:
         """Read a run."""
         with self._changed:
-            self._run, self._wanted = path, None
+            self._run, self._requested = path, None
             self._changed.notify()
 
     def release(self) -> None:
-        """Close the files, and wait until they are closed: they may be moved then."""
+        """Close the files, and wait for it, so that they can be moved."""
         with self._changed:
-            self._run = self._wanted = None
+            self._run = self._requested = None
             if self.isRunning() and not self._over:
                 self._release = True
                 self._changed.notify()
                 self._changed.wait_for(lambda: not self._release, _PATIENCE_S)
 
-    def want(self, key: object, video: Path, row: int) -> None:
-        """Decode a row of a video; `key` comes back with it."""
+    def request(self, key: object, video: Path, row: int) -> None:
+        """Decode a row of a video; `decoded` is emitted with `key`."""
         with self._changed:
-            self._wanted = key, video, row
+            self._requested = key, video, row
             self._changed.notify()
 
     def finish(self) -> None:
@@ -60,29 +60,31 @@ class RunFrames(QThread):
         self.wait()
 
     def run(self) -> None:
-        """Do what is asked until `finish`."""
+        """Process requests until `finish`."""
         while True:
+            # Wait for a request under the lock; process it without the lock.
             with self._changed:
-                while not (self._over or self._release or self._run or self._wanted):
+                while not (self._over or self._release or self._run or self._requested):
                     self._changed.wait()
                 if self._release:
-                    self._forget()
+                    self._close_videos()
                     self._release = False
                     self._changed.notify_all()
                     continue
                 if self._over:
-                    self._forget()
+                    self._close_videos()
                     return
-                path, wanted = self._run, self._wanted
+                path, requested = self._run, self._requested
                 self._run = None
                 if path is None:
-                    self._wanted = None
+                    self._requested = None
+
             try:
                 if path is not None:
-                    self._forget()
+                    self._close_videos()
                     self.opened.emit(review(path))
-                elif wanted is not None:
-                    key, video, row = wanted
+                elif requested is not None:
+                    key, video, row = requested
                     self.decoded.emit(key, self._image(video, row))
             except DeepLabStreamError as error:
                 self.failed.emit(str(error))
@@ -95,7 +97,7 @@ class RunFrames(QThread):
             cursor.reader.prepare_jumps()
         return cursor.read(row).image
 
-    def _forget(self) -> None:
+    def _close_videos(self) -> None:
         for cursor in self._cursors.values():
             cursor.close()
         self._cursors.clear()

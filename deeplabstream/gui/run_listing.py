@@ -29,14 +29,14 @@ TIPS = {
     TAGS: "separated by commas; double-click a cell to edit",
     EXCLUDED: "why results of several runs leave it out; empty: it counts",
 }
-"""Tooltips of the columns that can be edited."""
+"""Tooltips of the editable columns."""
 _AT_ONCE_MS = 200
-"""A list that is read in this time is shown without a message."""
+"""Reading time up to which no message is shown."""
 _ROOT = QModelIndex()
 
 
 class _Change(TypedDict, total=False):
-    """What a user writes about a run: arguments of `change_notes`."""
+    """Edited fields of a run: arguments of `change_notes`."""
 
     notes: str
     tags: Sequence[str]
@@ -44,7 +44,7 @@ class _Change(TypedDict, total=False):
 
 
 class RunListModel(QAbstractTableModel):
-    """Summaries of runs; cells of notes, tags and exclusion can be edited."""
+    """Summaries of runs; notes, tags and exclusion can be edited."""
 
     failed = pyqtSignal(str)
     """Notes can't be written: why."""
@@ -52,11 +52,11 @@ class RunListModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self.all: list[RunSummary] = []
-        """Every run, whether it fits the query or not."""
+        """All runs, including those that do not match the query."""
         self.runs: list[RunSummary] = []
-        """Those that fit, in their order."""
+        """Runs that match the query, sorted."""
         self._places: dict[Path, int] = {}
-        """Places in `all`, and rows, by run."""
+        """Index in `all`, by run."""
         self._rows: dict[Path, int] = {}
         self._query = RunQuery()
         self._sorted = START, Qt.SortOrder.DescendingOrder
@@ -68,7 +68,7 @@ class RunListModel(QAbstractTableModel):
         self._arrange()
 
     def filter(self, query: RunQuery) -> None:
-        """List those that fit."""
+        """List the runs that match the query."""
         self._query = query
         self._arrange()
 
@@ -80,13 +80,13 @@ class RunListModel(QAbstractTableModel):
         self._arrange()
 
     def row_of(self, path: Path) -> int:
-        """Return the row of a run; -1: it is not listed."""
+        """Return the row of a run; -1: not listed."""
         return self._rows.get(path, -1)
 
     def _save(
         self, path: Path, change: _Change, patience_s: float = WINDOW_PATIENCE_S
     ) -> bool:
-        """Save notes, tags or exclusion of a run; show what is in the file."""
+        """Save notes, tags or exclusion of a run; show the saved values."""
         saved = True
         try:
             change_notes(path, **change, patience_s=patience_s)
@@ -105,10 +105,10 @@ class RunListModel(QAbstractTableModel):
     def exclude(self, paths: Sequence[Path], reason: str) -> None:
         """Exclude runs from results of several runs; no reason: include them again.
 
-        After one that can't be saved, no other is waited for.
+        After a run that can't be saved, locks of other runs are not waited for.
         """
-        wanted, patience_s = set(paths), WINDOW_PATIENCE_S
-        for run in [each for each in self.all if each.path in wanted]:
+        selected, patience_s = set(paths), WINDOW_PATIENCE_S
+        for run in [run for run in self.all if run.path in selected]:
             if not self._save(run.path, {"excluded": reason}, patience_s):
                 patience_s = 0.0
 
@@ -122,7 +122,7 @@ class RunListModel(QAbstractTableModel):
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of runs that fit."""
+        """Return the number of runs that match the query."""
         return 0 if parent.isValid() else len(self.runs)
 
     def columnCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
@@ -178,53 +178,55 @@ class RunListModel(QAbstractTableModel):
 
 
 class RunLister(QThread):
-    """Reads the catalogue of a folder without keeping the window waiting."""
+    """Reads the catalogue of a folder in a thread."""
 
     listed = pyqtSignal(object)
-    """list[RunSummary]: every run, the newest first."""
+    """list[RunSummary]: all runs, newest first."""
 
     def __init__(self) -> None:
         super().__init__()
         self._folder = Path()
-        self._again = False
+        self._pending = False
         self._found: list[RunSummary] | None = None
-        self.finished.connect(self._tell)
+        self.finished.connect(self._emit_list)
 
     def list(self, folder: Path) -> bool:
-        """Begin to read; return whether `listed` was emitted already."""
+        """Start to read a folder; return whether `listed` was already emitted."""
         self._folder = folder
         if self.isRunning():
-            self._again = True
+            self._pending = True
             return False
         self._found = None
         self.start()
         if self.wait(_AT_ONCE_MS):
-            self._tell()
+            self._emit_list()
             return True
         return False
 
     def renew(self) -> None:
-        """Read again, if what is being read may be older than a change made now."""
+        """Read again after a change, if a list without it is being read."""
         if self.isRunning() or self._found is not None:
-            self._again = True
+            self._pending = True
 
     def run(self) -> None:
-        """Read."""
+        """Read the catalogue."""
         self._found = RunCatalogue(self._folder).runs()
 
-    def _tell(self) -> None:
-        if self.isRunning():  # `finished` of a reading that was told at once
+    def _emit_list(self) -> None:
+        if (
+            self.isRunning()
+        ):  # `finished` of an earlier reading that was already emitted
             return
         found, self._found = self._found, None
-        if self._again:
-            self._again = False
+        if self._pending:
+            self._pending = False
             self.start()
         elif found is not None:
             self.listed.emit(found)
 
     def finish(self) -> None:
         """Wait for the end of the thread."""
-        self._again = False
+        self._pending = False
         self.wait()
 
 
@@ -240,7 +242,7 @@ def _text(run: RunSummary, column: int) -> str:
 
 
 def _key(run: RunSummary, column: int) -> Any:
-    """Return what a column is sorted by."""
+    """Return the sort key of a column."""
     if column == START:
         return run.newest, run.path.name
     if column == DURATION:

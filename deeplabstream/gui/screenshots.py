@@ -24,9 +24,9 @@ _RUNS, _RESULTS = "Runs", "Results"
 
 
 class Photographer:
-    """Waits for a moment at which a region holds and its stimulus is on.
+    """Takes screenshots when the animal is in a region and its stimulus is on.
 
-    Runs and results are shown last, when the run that was recorded meanwhile has ended.
+    Runs and Results are shown last, after the recorded run has ended.
     `labels` is a folder that the page Network shows.
     """
 
@@ -43,12 +43,12 @@ class Photographer:
         self.taken: list[Path] = []
 
     def take_status(self, status: SessionState) -> None:
-        """Give up when the rig has ended before anything was seen."""
+        """Close the window if the session has ended without a screenshot."""
         if status.phase is Phase.IDLE and not self.taken:
             self._window.end()
 
     def on_steps(self, steps: tuple[Step, ...]) -> None:
-        """Take the images from the middle of a visit on, then close the window."""
+        """Start the screenshots during a visit of a region; close the window at the end."""
         last = steps[-1]
         running = [step.exposed_ns for step in steps if step.status]
         self._first_ns = self._first_ns or (running[0] if running else 0)
@@ -68,7 +68,7 @@ class Photographer:
             self._window.end()
 
     def _pages(self) -> Iterator[None]:
-        """Show each page, and take it the next time."""
+        """Show each page, yield, and take its screenshot."""
         for style in PALETTES:
             use_palette(style)
             for name in self._window.rail.pages:
@@ -90,7 +90,7 @@ class Photographer:
             self._take(f"{_RESULTS.lower()}_{style}.jpg")
 
     def _choose_something(self, name: str) -> None:
-        """Choose what is worth an image on some pages."""
+        """Select content on some pages."""
         page = None if name == "Live" else self._window.page(name)
         if isinstance(page, RegionsPage):
             page.list.setCurrentRow(0)
@@ -101,7 +101,7 @@ class Photographer:
             page.labelling.show_frame(2)
 
     def _go_into_the_run(self) -> Iterator[None]:
-        """Show a moment of the run, and go on when its image is there."""
+        """Show a moment of the run, and yield until its image is decoded."""
         page = self._window.page(_RUNS)
         if not isinstance(page, RunsPage):
             return
@@ -110,14 +110,14 @@ class Photographer:
             yield
         camera, table = next(iter(run.cameras.items()))
         posed = np.flatnonzero(table.rows["lost"] == 0)
-        page.view.video.clear("")  # until the frame of that moment is there
+        page.view.video.clear("")  # no image until the frame is decoded
         page.view.go_to(run.time_of(camera, int(posed[len(posed) * 9 // 10])))
         yield
         while page.view.video.place is None:
             yield
 
     def _analyse_the_run(self) -> Iterator[None]:
-        """Show the plots of the run, and go on when they are there."""
+        """Show the plots of the run, and yield until they are drawn."""
         runs = self._window.page(_RUNS)
         if not isinstance(runs, RunsPage) or runs.view.review is None:
             return
@@ -128,7 +128,7 @@ class Photographer:
         page.show_tab("Plots")
         while page.plots.view.plot is None:
             yield
-        yield  # it is drawn again for another style
+        yield  # until it is redrawn for another style
 
     def _take(self, name: str) -> None:
         file = self._folder / name

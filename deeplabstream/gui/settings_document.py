@@ -22,41 +22,40 @@ from deeplabstream.settings.text_rewriting import relocate_networks
 
 SESSION = "Session"
 CHECK_MS = 200
-"""The files that the settings name are read this long after the last change."""
+"""Delay between the last change and the check of the files that the settings name."""
 DRAFT_MS = 1000
-"""Unsaved changes are in the draft after this time: a killed program loses no more."""
+"""Delay until unsaved changes are in the draft, in case the program is killed."""
 
 
 class Document(QObject):
-    """One settings file; all editors change its text, and see each other's changes."""
+    """One settings file; all editors change its text, and are notified of changes."""
 
     changed = pyqtSignal()
-    """Text, problems or settings are others now."""
+    """Text, problems or settings have changed."""
     checked = pyqtSignal()
-    """Findings are others now; text, problems and settings are the same."""
+    """Findings have changed; text, problems and settings have not."""
     saved = pyqtSignal()
-    """The file holds the text."""
+    """The text was saved to the file."""
 
     def __init__(self, path: Path, text: str | None = None) -> None:
         super().__init__()
         self.history: History[str] = History()
         self.settings: Settings | None = None
-        """What the text says, with the words of `set_subject`; None while something is wrong
-        with it."""
+        """Settings of the text, with the values of `set_subject`; None: it has problems."""
         self.problems: tuple[str, ...] = ()
-        """What is wrong with it, a sentence each; nothing can be started with it."""
+        """Problems of the text, which prevent a start."""
         self.findings: tuple[str, ...] = ()
-        """What does not fit in the files that it names: networks, classifiers."""
+        """Problems of the files that the settings name: networks, classifiers."""
         self.path = Path()
         self._subject: dict[str, str] = {}
-        """Words of [Session] for the next runs, by key, that are not in the text."""
-        self._words: Mapping[str, SectionTexts] = {}
+        """Values of [Session] for the next runs that are not in the text, by key."""
+        self._values: Mapping[str, SectionTexts] = {}
         self._copy: Path | None = None
-        """What was written for other programs; None: nothing."""
+        """Copy of the text that was written for other programs; None: none."""
         self._draft: Path | None = None
-        """The draft that this document has written; None: none."""
+        """Draft that this document has written; None: none."""
         self._drafted = ""
-        """Its text: another program with the same file may have written one since."""
+        """Text of the draft: another program may have replaced it."""
         self._drafting = QTimer(self)
         self._drafting.setSingleShot(True)
         self._drafting.timeout.connect(self.keep_draft)
@@ -66,13 +65,13 @@ class Document(QObject):
         self.open(path, text)
 
     def open(self, path: Path, text: str | None = None) -> None:
-        """Read another file; SettingsError: it can't be read, all stays as it was.
+        """Read another file; SettingsError: it can't be read, and nothing has changed.
 
-        With `text`, that is taken for what the file holds.
+        `text` replaces the text of the file.
         """
         text = read_text(path) if text is None else text
-        self.forget_copy()
-        self.forget_draft()
+        self.delete_copy()
+        self.delete_draft()
         if path.resolve() != self.path:
             self._subject.clear()
         self.path = path.resolve()
@@ -82,17 +81,17 @@ class Document(QObject):
 
     @property
     def text(self) -> str:
-        """The file's text as it is now, comments and all."""
+        """The current text, including comments."""
         return self._text
 
     @property
-    def words(self) -> Mapping[str, SectionTexts]:
-        """What stands behind the keys of each section, right or wrong."""
-        return self._words
+    def values(self) -> Mapping[str, SectionTexts]:
+        """Values of the keys of each section, valid or not."""
+        return self._values
 
     @property
     def is_example(self) -> bool:
-        """Whether the file is still the example that came with the program."""
+        """Whether the file is the unchanged example of the program."""
         return is_example(self.path, self._on_disk)
 
     @property
@@ -101,37 +100,41 @@ class Document(QObject):
         return self._text != self._on_disk
 
     def edit(self, text: str) -> None:
-        """Take another text; a step that can be undone."""
+        """Replace the text, as one undo step."""
         if text == self._text:
             return
         self.history.remember(self._text)
         self._take(text)
 
-    def set_word(self, title: str, key: str, word: str | None) -> None:
-        """Set one key of one section; None takes it away: its default counts.
+    def set_value(self, title: str, key: str, value: str | None) -> None:
+        """Set a key of a section; None removes it, so that its default applies.
 
-        A word that is there already, with other spaces or lines, stays as it is written.
+        A value that differs only in white space is left as it is written.
         """
-        there = self._words.get(title, {}).get(key.upper())
-        if word is not None and there is not None and there.split() == word.split():
+        current = self._values.get(title, {}).get(key.upper())
+        if (
+            value is not None
+            and current is not None
+            and current.split() == value.split()
+        ):
             return
-        self.edit(ini_editing.set_value(self._text, title, key, word))
+        self.edit(ini_editing.set_value(self._text, title, key, value))
 
-    def set_subject(self, key: str, word: str) -> None:
+    def set_subject(self, key: str, value: str) -> None:
         """Set a key of [Session] for the next runs; the text and the file stay as they are."""
-        self._subject[key] = word
+        self._subject[key] = value
         self._take(self._text)
 
-    def subject_word(self, key: str) -> str:
-        """Return the word of a key of [Session] for the next runs."""
-        return self._subject.get(key, self._words.get(SESSION, {}).get(key, ""))
+    def subject_value(self, key: str) -> str:
+        """Return the value of a key of [Session] for the next runs."""
+        return self._subject.get(key, self._values.get(SESSION, {}).get(key, ""))
 
     def undo(self) -> None:
-        """Take the last change back."""
+        """Undo the last change."""
         self._go_to(self.history.undo(lambda _: self._text))
 
     def redo(self) -> None:
-        """Make the change again that was taken back last."""
+        """Redo the change that was undone last."""
         self._go_to(self.history.redo(lambda _: self._text))
 
     def _go_to(self, text: str | None) -> None:
@@ -139,37 +142,38 @@ class Document(QObject):
             self._take(text)
 
     def save(self, path: Path | None = None) -> None:
-        """Write the file, whole or not at all; OSError: it can't be written."""
+        """Write the file atomically; OSError: it can't be written."""
         target = (path or self.path).resolve()
         moved = target.parent != self.path.parent
         text = self._text
-        if moved:  # a name must not silently mean another network there
+        if moved:  # a name must not refer to another network there
             text = relocate_networks(text, self.path.parent, target.parent)
         if not target.parent.is_dir():
-            raise FileNotFoundError(ENOENT, "there is no such folder", str(target))
+            raise FileNotFoundError(ENOENT, "the folder does not exist", str(target))
         with atomic_file(target) as draft:
             draft.write_text(text, encoding="utf-8", newline="")
         if target != self.path:
-            self.forget_copy()
-        self.forget_draft()
+            self.delete_copy()
+        self.delete_draft()
         self.path, self._on_disk = target, text
-        if moved:  # relative paths start elsewhere now
+
+        if moved:  # relative paths now start at another folder
             self._take(text)
         self.saved.emit()
 
     @property
     def draft(self) -> Path:
-        """Where text is kept that nobody had the time to save."""
+        """File of the unsaved text."""
         name = f"{self.path.stem}.unsaved{self.path.suffix}"
         return self._draft or self.path.with_name(name)
 
     def keep_draft(self) -> None:
-        """Write the unsaved text beside the file.
+        """Write the unsaved text to a draft beside the file.
 
-        A draft of another program, ended or not, stays as it is: this one gets a number.
+        A draft of another program is not overwritten: this one gets a number.
         """
         self._drafting.stop()
-        with suppress(OSError):  # the folder can't be written: there is no draft
+        with suppress(OSError):  # without write access there is no draft
             if not self._owns_draft():
                 self._draft = None
                 self._draft = free_path(self.draft)
@@ -179,14 +183,14 @@ class Document(QObject):
                 self._drafted = self._text
 
     def _owns_draft(self) -> bool:
-        """Return whether the draft is as this document has written it."""
+        """Return whether the draft is unchanged since this document has written it."""
         try:
             return self._draft is not None and read_text(self._draft) == self._drafted
         except SettingsError:
             return False
 
-    def forget_draft(self) -> None:
-        """Remove the draft that this document has written: it is saved or discarded."""
+    def delete_draft(self) -> None:
+        """Delete the draft of this document, after its text was saved or discarded."""
         self._drafting.stop()
         if self._owns_draft():
             with suppress(OSError):
@@ -194,28 +198,29 @@ class Document(QObject):
         self._draft = None
 
     def restore_draft(self, draft: Path) -> None:
-        """Continue with what an earlier program left unsaved; a step that can be undone.
+        """Restore the draft of an earlier program, as one undo step.
 
         SettingsError: it can't be read.
         """
         text = read_text(draft)
-        self.forget_draft()
+        self.delete_draft()
         self._draft, self._drafted = draft, text
         self.edit(text)
 
     def discard_draft(self, draft: Path) -> None:
-        """Remove what an earlier program left unsaved."""
+        """Delete the draft of an earlier program."""
         with suppress(OSError):
             draft.unlink()
 
     def file_as_shown(self, experiment: str = "") -> Path:
-        """Return a file that holds the text, for another program: a copy if need be.
+        """Return a file with the current text for another program: the file, or a copy.
 
-        `experiment`: the one that it starts; empty: that of the text. Paths in it start at
-        the same folder. `forget_copy` takes it away. DeviceError: it can't be written.
+        `experiment` replaces the experiment to start. The copy is in the same folder, as
+        relative paths start there; `delete_copy` deletes it. DeviceError: it can't be
+        written.
         """
         text, key = self._text, "EXP_NAME"
-        if experiment and experiment != self._words.get("Experiment", {}).get(key):
+        if experiment and experiment != self._values.get("Experiment", {}).get(key):
             text = ini_editing.set_value(text, "Experiment", key, experiment)
         if text == self._on_disk:
             return self.path
@@ -229,10 +234,10 @@ class Document(QObject):
         self._copy = copy
         return copy
 
-    def forget_copy(self) -> None:
-        """Take away what was written for other programs."""
+    def delete_copy(self) -> None:
+        """Delete the copy for other programs."""
         if self._copy is not None:
-            with suppress(OSError):  # a user may have removed it
+            with suppress(OSError):  # the user may have deleted it
                 self._copy.unlink()
         self._copy = None
 
@@ -246,7 +251,7 @@ class Document(QObject):
             for file in self.path.parent.iterdir():
                 other = name.fullmatch(file.name) and file != self._draft
                 if other and self._differs(file):
-                    with suppress(OSError):  # its window has saved it meanwhile
+                    with suppress(OSError):  # its program has deleted it by now
                         found[file] = file.stat().st_mtime_ns
         return max(found, key=found.__getitem__, default=None)
 
@@ -257,7 +262,7 @@ class Document(QObject):
             return True
 
     def changed_on_disk(self) -> bool:
-        """Return whether the file is no longer what was read or saved: changed or gone."""
+        """Return whether the file was changed or deleted since it was read or saved."""
         try:
             return read_text(self.path) != self._on_disk
         except SettingsError:
@@ -265,29 +270,33 @@ class Document(QObject):
 
     def _take(self, text: str) -> None:
         self._text = text
-        before, self._words = self._words, read_sections(text).texts
-        written, was = self._words.get(SESSION, {}), before.get(SESSION, {})
+
+        # An edit of [Session] in the text overrides the value for the next runs.
+        before, self._values = self._values, read_sections(text).texts
+        written, was = self._values.get(SESSION, {}), before.get(SESSION, {})
         for key in [key for key in self._subject if written.get(key) != was.get(key)]:
-            del self._subject[key]  # it was edited in the text since
-        for key, word in self._subject.items():
-            if word != written.get(key):
-                text = ini_editing.set_value(text, SESSION, key, word)
+            del self._subject[key]
+        for key, value in self._subject.items():
+            if value != written.get(key):
+                text = ini_editing.set_value(text, SESSION, key, value)
+
         try:
             self.settings, self.problems = parse(text, self.path.parent), ()
         except SettingsError as error:
             self.settings, self.problems = None, tuple(error.problems)
+
         if self.unsaved:
             self._drafting.start(DRAFT_MS)
         else:
-            self.forget_draft()
+            self.delete_draft()
         if self.settings is None:
             self.findings = ()
-        else:
+        else:  # later: reading networks is too slow for every key press
             self._checking.start(CHECK_MS)
         self.changed.emit()
 
     def check(self) -> None:
-        """Look at the files that the settings name, and show what does not fit."""
+        """Check the files that the settings name, and update the findings."""
         found = () if self.settings is None else tuple(rig_problems(self.settings))
         if found != self.findings:
             self.findings = found

@@ -16,15 +16,15 @@ ShapeKind: TypeAlias = Literal[
 Corner: TypeAlias = tuple[float, float]
 
 SMALLEST = 3.0
-"""Px: nothing can be made smaller by hand."""
+"""Smallest size of a drawn shape, px."""
 _KEYS = {"line": "LINE", "point": "POINT"}
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A place in the image: what the settings say of it, in pixels.
+    """A region, line or point in the image, in pixels.
 
-    `numbers` stand as in settings.ini: `circle` X Y R, `ellipse` X Y RX RY, `ring`
+    `numbers` are those of settings.ini: `circle` X Y R, `ellipse` X Y RX RY, `ring`
     X Y R1 R2, `rectangle` X Y W H, `polygon` and `line` X1 Y1 X2 Y2 …, `point` X Y.
     """
 
@@ -33,12 +33,12 @@ class Shape:
 
     @property
     def key(self) -> str:
-        """The key of a trigger that holds it."""
+        """The key of a trigger's section for this shape."""
         return _KEYS.get(self.kind, "REGION")
 
     @property
     def word(self) -> str:
-        """What stands behind the key."""
+        """The value of the key."""
         numbers = [f"{round(number, 1):g}" for number in self.numbers]
         if self.kind in _KEYS:
             return ", ".join(numbers)
@@ -46,19 +46,19 @@ class Shape:
 
     @property
     def corners(self) -> tuple[Corner, ...]:
-        """The points that its numbers begin with: all of a polygon, a centre else."""
+        """The corners of a polygon or line; of other shapes, the first point."""
         if self.kind in ("polygon", "line"):
             return tuple(zip(self.numbers[::2], self.numbers[1::2], strict=True))
         return ((self.numbers[0], self.numbers[1]),)
 
     def outline(self) -> NDArray[np.float64]:
-        """Return (n, 2), px: a closed line, two ends, or one point."""
+        """Return the outline (n, 2), px: of a region closed, two ends of a line, or a point."""
         if self.kind in _KEYS:
             return np.array(self.corners, np.float64)
         return parse_region(self.word).outline()
 
     def holds(self, x: float, y: float, near: float) -> bool:
-        """Return whether a point is in it, or within `near` px of a line or point."""
+        """Return whether a position is in the shape, or within `near` px of a line or point."""
         if self.kind == "point":
             return hypot(x - self.numbers[0], y - self.numbers[1]) <= near
         if self.kind == "line":
@@ -66,7 +66,7 @@ class Shape:
         return parse_region(self.word).depth(x, y) >= -near
 
     def handles(self) -> tuple[Corner, ...]:
-        """Return the points by which its form is changed."""
+        """Return the positions of the handles that change its size."""
         x, y, *sizes = self.numbers
         match self.kind:
             case "circle" | "ring":
@@ -82,18 +82,18 @@ class Shape:
                 return ()
 
     def moved(self, dx: float, dy: float) -> "Shape":
-        """Return it elsewhere."""
+        """Return the shape moved by (dx, dy)."""
         count = 2 * len(self.corners)
         steps = (dx, dy) * len(self.corners) + (0.0,) * (len(self.numbers) - count)
         pairs = zip(self.numbers, steps, strict=True)
         return Shape(self.kind, tuple(number + step for number, step in pairs))
 
     def scaled(self, factor: float) -> "Shape":
-        """Return it in another unit."""
+        """Return the shape with all numbers multiplied by `factor`."""
         return Shape(self.kind, tuple(factor * number for number in self.numbers))
 
     def reshaped(self, handle: int, x: float, y: float) -> "Shape":
-        """Return it with one of its `handles` at (x, y)."""
+        """Return the shape with one of its `handles` at (x, y)."""
         numbers = list(self.numbers)
         left, top = numbers[:2]
         match self.kind:
@@ -116,7 +116,7 @@ class Shape:
         return Shape(self.kind, tuple(numbers))
 
     def with_corner(self, x: float, y: float) -> "Shape":
-        """Return a polygon with one more corner, on the side that is nearest."""
+        """Return the polygon with a corner added on the nearest side."""
         corners = list(self.corners)
         sides = zip(corners, corners[1:] + corners[:1], strict=True)
         far = [_away(x, y, *one, *other) for one, other in sides]
@@ -124,7 +124,7 @@ class Shape:
         return polygon(corners)
 
     def without_corner(self, place: int) -> "Shape":
-        """Return a polygon with one corner less; a triangle stays as it is."""
+        """Return the polygon without a corner; a triangle is returned unchanged."""
         corners = [c for at, c in enumerate(self.corners) if at != place]
         return polygon(corners) if len(corners) >= 3 else self
 
@@ -135,14 +135,14 @@ def polygon(corners: Sequence[Corner]) -> Shape:
 
 
 def rectangle_between(one: Corner, other: Corner) -> Shape:
-    """Return the rectangle of which two opposite corners are given."""
+    """Return the rectangle with two opposite corners."""
     x, y = min(one[0], other[0]), min(one[1], other[1])
     width = max(SMALLEST, abs(one[0] - other[0]))
     return Shape("rectangle", (x, y, width, max(SMALLEST, abs(one[1] - other[1]))))
 
 
 def shape_from_drag(kind: ShapeKind, start: Corner, end: Corner) -> Shape:
-    """Return what a stroke of the mouse makes: round ones grow from their centre."""
+    """Return the shape of a mouse drag; round shapes start at their centre."""
     (x, y), (dx, dy) = start, (abs(end[0] - start[0]), abs(end[1] - start[1]))
     radius = max(2 * SMALLEST, hypot(dx, dy))
     match kind:
@@ -161,7 +161,7 @@ def shape_from_drag(kind: ShapeKind, start: Corner, end: Corner) -> Shape:
 
 
 def shape_of(key: str, word: str) -> Shape | None:
-    """Return the shape behind a key of the settings; None: it is none that can be drawn."""
+    """Return the shape of a key's value; None: it can't be drawn."""
     try:
         if key == "REGION":
             name, *rest = str(parse_region(word)).split()
@@ -178,7 +178,7 @@ def shape_of(key: str, word: str) -> Shape | None:
 
 
 def _away(x: float, y: float, x1: float, y1: float, x2: float, y2: float) -> float:
-    """Return how far a point is from a line with two ends."""
+    """Return the distance between a point and a line segment."""
     along_x, along_y = x2 - x1, y2 - y1
     length = along_x**2 + along_y**2
     share = ((x - x1) * along_x + (y - y1) * along_y) / length if length else 0.0

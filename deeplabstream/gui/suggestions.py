@@ -14,9 +14,9 @@ from deeplabstream.pose.model.model_opening import known_models
 from deeplabstream.settings.validation_messages import leaves
 
 Suggested: TypeAlias = Mapping[str, str]
-"""Words for a field, with a remark on each; an empty remark: none."""
+"""Values for a field, each with a remark or an empty text."""
 Suggest: TypeAlias = Callable[[], Suggested]
-"""Looks for them now; it may take a moment."""
+"""Function that looks for suggestions; it can take seconds."""
 
 _FAMILIES = {
     OutputName: "Output",
@@ -25,7 +25,7 @@ _FAMILIES = {
     CameraName: "Camera",
 }
 _NAMING = {"CAMERA": "Camera", "EXP_NAME": "Experiment"}
-"""Keys that name a section, by its family."""
+"""Family of the section that a key names."""
 
 
 def suggestions_for(
@@ -35,16 +35,16 @@ def suggestions_for(
     key: str,
     info: FieldInfo,
 ) -> Suggest | None:
-    """Return what looks for words for a key; None: nothing is known for it.
+    """Return a function that finds values for a key; None: there is none.
 
-    `names` gives the NAMEs of the sections of a family, such as `Output`.
+    `names` returns the NAMEs of the sections of a family, such as `Output`.
 
-    A type that names a section, or a usual key (MODEL, BODYPARTS, CAMERA, PORT …) says
-    what to look for, also in plug-ins of a lab.
+    The type of the field (a name of a section) or the key (MODEL, BODYPARTS, CAMERA,
+    PORT …) decides, also for plug-ins of a lab.
     """
     types = leaves(info.annotation)
     family = _NAMING.get(key) or next(
-        (_FAMILIES[each] for each in types if each in _FAMILIES), None
+        (_FAMILIES[name] for name in types if name in _FAMILIES), None
     )
     if family is not None:
         return lambda: dict.fromkeys(names(family), "")
@@ -60,7 +60,7 @@ def suggestions_for(
         "SOURCE": lambda: _devices(kind, key),
         "SERIAL": lambda: _devices(kind, key),
     }
-    if key in ("SOURCE", "SERIAL") and not hasattr(kind, "found"):
+    if key in ("SOURCE", "SERIAL") and not hasattr(kind, "connected_devices"):
         return None
     return found.get(key)
 
@@ -76,7 +76,7 @@ def _bodyparts(document: Document) -> Suggested:
 
 def _animals(document: Document) -> Suggested:
     """Return the names of the animals, or their numbers."""
-    names = document.words.get("Animals", {}).get("NAMES", "")
+    names = document.values.get("Animals", {}).get("NAMES", "")
     if parts := [part.strip() for part in names.split(",") if part.strip()]:
         return dict.fromkeys(parts, "")
     skeleton = network_skeleton(_model(document))
@@ -87,7 +87,7 @@ def _animals(document: Document) -> Suggested:
 def _model(document: Document) -> str:
     if document.settings is not None:
         return document.settings.model
-    return document.words.get("Pose Estimation", {}).get("MODEL", "")
+    return document.values.get("Pose Estimation", {}).get("MODEL", "")
 
 
 def _behaviours(document: Document) -> Suggested:
@@ -110,7 +110,7 @@ def _serial_ports() -> Suggested:
 
 
 def _devices(kind: Any, key: str) -> Suggested:
-    """Return the devices of a kind of camera that are connected now."""
+    """Return the connected devices of a kind of camera."""
     try:
         devices = kind.connected_devices()
     except (DeepLabStreamError, ImportError, OSError):

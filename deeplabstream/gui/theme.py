@@ -1,4 +1,4 @@
-"""Theme: two palettes, and the style sheet that all windows share."""
+"""Theme: a dark and a light palette, and the style sheet of all windows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ GREEN = "#43d17c"
 AMBER = "#ffc043"
 RED = "#ff6b63"
 GREY = "#9aa3b2"
-"""These are painted above images, on dark plates, whatever the style of the windows."""
+"""Colours painted over images on a dark background, in both styles."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Palette:
     background: str
     panel: str
     field: str
-    """Of lines and lists that can be edited."""
+    """Background of text fields and lists."""
     raised: str
     hover: str
     line: str
@@ -31,7 +31,7 @@ class Palette:
     faint: str
     disabled: str
     primary: str
-    """Of buttons that start something."""
+    """Background of buttons that start something."""
     primary_hover: str
     primary_text: str
     blue: str
@@ -99,21 +99,21 @@ _BODYPARTS = (
 )
 
 
-class _Present:
-    """The palette that windows use now; `deeplabstream.gui.application.use_palette` changes it."""
+class _Current:
+    """The current palette; `deeplabstream.gui.application.use_palette` changes it."""
 
     palette = DARK
 
 
 def palette() -> Palette:
     """Return the palette in use."""
-    return _Present.palette
+    return _Current.palette
 
 
 def choose(name: str) -> Palette:
     """Use the palette of this name from now on; an unknown name is the dark one."""
-    _Present.palette = PALETTES.get(name, DARK)
-    return _Present.palette
+    _Current.palette = PALETTES.get(name, DARK)
+    return _Current.palette
 
 
 def style_sheet(of: Palette) -> str:

@@ -1,97 +1,89 @@
-"""Tour: a ring around a control and a text beside it, painted above the window.
-
-Five steps to a first closed loop: each shows the control that does the real thing.
-"""
+"""Tour: five steps to a first closed loop, each pointing at the control to use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from PyQt5.QtCore import QObject, QSettings
-from PyQt5.QtWidgets import QAbstractButton, QMessageBox
-
-from deeplabstream.engine.session.session_state import Action, Phase
-from deeplabstream.settings.sections import Settings
-from deeplabstream.simulation.arena import ArenaCamera
-from deeplabstream.simulation.virtual_output import VirtualOutput
-
-if TYPE_CHECKING:
-    from deeplabstream.gui.main_window import MainWindow
-from PyQt5.QtCore import QPoint, QRect, Qt
+from PyQt5.QtCore import QObject, QPoint, QRect, QSettings, Qt
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import (
+    QAbstractButton,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from deeplabstream.engine.session.session_state import Action, Phase, SessionState
+from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.theme import palette
+from deeplabstream.settings.sections import Settings
+from deeplabstream.simulation.arena import ArenaCamera
+from deeplabstream.simulation.virtual_output import VirtualOutput
 
 _SEEN = "tour_seen"
+_WIDTH = 340
+_GAP = 36
+_MARGIN = 6
 
 
 @dataclass(frozen=True)
-class Stop:
+class TourStep:
     """One step of the tour."""
 
     title: str
     text: str
-    target: "Callable[[MainWindow], QAbstractButton]"
-    """What is to be pressed."""
-    done: "Callable[[MainWindow], bool]"
+    action: Action | None
+    """Action of the button to press; None: STOP."""
+    done: Callable[[SessionState], bool]
+    """Returns whether the step is completed."""
     meanwhile: str = ""
-    """What to wait for once it was pressed."""
+    """Text while the action is being performed."""
 
 
-def _button(action: Action) -> "Callable[[MainWindow], QAbstractButton]":
-    return lambda window: window.live.controls.buttons[action]
-
-
-STOPS = (
-    Stop(
+STEPS = (
+    TourStep(
         "Start the stream",
         "This rig is simulated: a mouse walks in an arena, and no device is "
         "needed. Start Stream opens its camera.",
-        _button(Action.START_STREAM),
-        lambda window: window.bridge.session.state.phase is Phase.STREAMING,
+        Action.START_STREAM,
+        lambda state: state.phase is Phase.STREAMING,
         "Opening the camera …",
     ),
-    Stop(
+    TourStep(
         "Track the animal",
         "Start Analysis: a network finds snout, ears and tail in each frame. "
         "Triggers check whether the snout is in a circle.",
-        _button(Action.START_ANALYSIS),
-        lambda window: window.bridge.session.state.analysing,
+        Action.START_ANALYSIS,
+        lambda state: state.analysing,
         "Loading the network …",
     ),
-    Stop(
+    TourStep(
         "Close the loop",
         "Start Experiment: when the mouse enters a circle, its stimulus goes on. "
         "From now on everything is recorded.",
-        _button(Action.START_EXPERIMENT),
-        lambda window: (
-            window.bridge.session.state.experimenting
-            and any(level > 0 for level in window.bridge.session.state.levels.values())
+        Action.START_EXPERIMENT,
+        lambda state: (
+            state.experimenting and any(level > 0 for level in state.levels.values())
         ),
         "Wait until the mouse enters a circle. The image gets an amber frame, "
         "and the output lights up under Outputs.",
     ),
-    Stop(
+    TourStep(
         "Stop everything",
         "The stimulus went on. STOP switches all outputs off at once and ends the "
         "experiment, on every page. Esc does the same.",
-        lambda window: window.rail.stop,
-        lambda window: not window.bridge.session.state.experimenting,
+        None,
+        lambda state: not state.experimenting,
     ),
-    Stop(
+    TourStep(
         "End the run",
         "Stop Stream closes the camera and ends the run. Its video, poses and "
         "events are in a new folder.",
-        _button(Action.STOP_STREAM),
-        lambda window: window.bridge.session.state.phase is Phase.IDLE,
+        Action.STOP_STREAM,
+        lambda state: state.phase is Phase.IDLE,
         "Ending the run …",
     ),
 )
@@ -104,29 +96,41 @@ _END = (
 
 
 class Tour(QObject):
-    """Leads through the stops; `memory` is where it is remembered that it was shown."""
+    """Shows the steps one after the other.
 
-    def __init__(self, window: "MainWindow", memory: QSettings | None) -> None:
+    `button` returns the button of an action in `window` (None: STOP). `show_live` shows the
+    page with these buttons. `memory` stores that the tour was shown.
+    """
+
+    def __init__(
+        self,
+        window: QWidget,
+        bridge: Bridge,
+        button: Callable[[Action | None], QAbstractButton],
+        show_live: Callable[[], object],
+        memory: QSettings | None,
+    ) -> None:
         super().__init__(window)
-        self.window, self.memory = window, memory
+        self.window, self.bridge, self.memory = window, bridge, memory
+        self._button, self._show_live = button, show_live
         self.place = -1
-        """The number of the stop, from 0; -1: no tour."""
+        """Number of the step, from 0; -1: the tour is not shown."""
         self.bubble, self.ring = Bubble(window), HighlightRing(window)
         self.bubble.press.clicked.connect(self._press)
         self.bubble.leave.clicked.connect(self.end)
-        window.bridge.ticked.connect(self._tick)
+        bridge.ticked.connect(self._tick)
 
     def offer(self) -> None:
-        """Begin where it was never shown, and the rig has nothing that could do harm."""
+        """Start the tour if it was never shown, and the rig is idle and simulated."""
         seen = self.memory is not None and self.memory.value(_SEEN, "") == "yes"
-        idle = self.window.bridge.session.state.phase is Phase.IDLE
-        if not seen and idle and is_simulated(self.window.bridge.session.settings):
+        session = self.bridge.session
+        idle = session.state.phase is Phase.IDLE
+        if not seen and idle and is_simulated(session.settings):
             self.begin()
 
     def begin(self) -> None:
-        """Begin, or say why not."""
-        rig = self.window.bridge.session
-        if not is_simulated(rig.settings):
+        """Start the tour, or show why it can't be started."""
+        if not is_simulated(self.bridge.session.settings):
             QMessageBox.information(
                 self.window,
                 "Tour – DeepLabStream",
@@ -135,46 +139,47 @@ class Tour(QObject):
                 "Open settings).",
             )
             return
+
         if self.memory is not None:
             self.memory.setValue(_SEEN, "yes")
         self.place = 0
-        self.window.show_page("Live")
+        self._show_live()
         self._show()
 
     def end(self) -> None:
-        """Leave; what runs goes on."""
+        """Hide the tour; the session continues."""
         self.place = -1
         self.bubble.hide()
         self.ring.hide()
 
     @property
-    def stop(self) -> Stop | None:
-        """Where the tour is; None: at its end, or nowhere."""
-        return STOPS[self.place] if 0 <= self.place < len(STOPS) else None
+    def step(self) -> TourStep | None:
+        """The current step; None: the tour has ended or is not shown."""
+        return STEPS[self.place] if 0 <= self.place < len(STEPS) else None
 
     def _show(self) -> None:
-        stop = self.stop
-        if stop is None:
+        step = self.step
+        if step is None:
             self._show_end()
             return
         self.bubble.show_text(
-            f"{self.place + 1} of {len(STOPS)}  {stop.title}", stop.text
+            f"{self.place + 1} of {len(STEPS)}  {step.title}", step.text
         )
-        self._point(stop)
+        self._point(step)
 
     def _show_end(self) -> None:
-        folder = self.window.bridge.session.state.run_folder
+        folder = self.bridge.session.state.run_folder
         if folder is not None:
-            self.window.bridge.looked_back.emit(folder)
+            self.bridge.run_requested.emit(folder)
         self.ring.hide()
         self.bubble.show_text(*_END)
         self.bubble.press.hide()
         self.bubble.leave.setText("Close")
         self.bubble.settle(None)
 
-    def _point(self, stop: Stop) -> None:
-        target = stop.target(self.window)
-        self.bubble.press.setText(f"{target.text()} for me")
+    def _point(self, step: TourStep) -> None:
+        target = self._button(step.action)
+        self.bubble.press.setText(f"Press {target.text()}")
         self.bubble.press.setVisible(True)
         self.bubble.press.setEnabled(target.isEnabled())
         self.bubble.leave.setText("End the tour")
@@ -186,45 +191,43 @@ class Tour(QObject):
             self.bubble.settle(None)
 
     def _press(self) -> None:
-        stop = self.stop
-        if stop is not None:
-            self.window.show_page("Live")
-            stop.target(self.window).click()
-            self._wait(stop)
+        step = self.step
+        if step is not None:
+            self._show_live()
+            self._button(step.action).click()
+            self._wait(step)
 
-    def _wait(self, stop: Stop) -> None:
-        if stop.meanwhile and not stop.done(self.window):
-            self.bubble.words.setText(stop.meanwhile)
+    def _wait(self, step: TourStep) -> None:
+        if step.meanwhile and not step.done(self.bridge.session.state):
+            self.bubble.message.setText(step.meanwhile)
 
     def _tick(self) -> None:
-        stop = self.stop
-        if stop is None:
+        step = self.step
+        if step is None:
             return
-        if stop.done(self.window):
+        if step.done(self.bridge.session.state):
             self.place += 1
             self._show()
             return
-        target = stop.target(self.window)
-        pressed = not target.isEnabled() and self.bubble.press.isEnabled()
-        self._point(stop)
+
+        # A button that has become disabled was pressed, by the user or by the tour.
+        pressed = (
+            not self._button(step.action).isEnabled() and self.bubble.press.isEnabled()
+        )
+        self._point(step)
         if pressed:
-            self._wait(stop)
+            self._wait(step)
 
 
 def is_simulated(settings: Settings) -> bool:
-    """Return whether nothing of a rig is a device: cameras and outputs are on paper."""
+    """Return whether all cameras and outputs of a rig are simulated."""
     return all(
         isinstance(camera, ArenaCamera) for camera in settings.cameras.values()
     ) and all(isinstance(output, VirtualOutput) for output in settings.outputs.values())
 
 
-_WIDTH = 340
-_GAP = 36
-_MARGIN = 6
-
-
 class HighlightRing(QWidget):
-    """Surrounds a control; clicks go through it."""
+    """Ring around a control, transparent to the mouse."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -235,7 +238,7 @@ class HighlightRing(QWidget):
         self.hide()
 
     def surround(self, target: QWidget) -> None:
-        """Lie around `target`."""
+        """Place the ring around `target`."""
         around = _place(target, self._above).adjusted(
             -_MARGIN, -_MARGIN, _MARGIN, _MARGIN
         )
@@ -254,18 +257,18 @@ class HighlightRing(QWidget):
 
 
 class Bubble(QFrame):
-    """A title, a sentence or two, and what can be done."""
+    """Title, text and buttons of a step."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._above = window
         self.setObjectName("tour")
         self.setFixedWidth(_WIDTH)
-        self.title, self.words = QLabel(), QLabel()
+        self.title, self.message = QLabel(), QLabel()
         self.title.setObjectName("heading")
         self.press, self.leave = QPushButton(), QPushButton("End the tour")
         self.press.setProperty("starts", True)
-        for label in (self.title, self.words):
+        for label in (self.title, self.message):
             label.setWordWrap(True)
         foot = QHBoxLayout()
         foot.addWidget(self.leave)
@@ -273,18 +276,18 @@ class Bubble(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 12, 16, 14)
         column.setSpacing(8)
-        for widget in (self.title, self.words):
+        for widget in (self.title, self.message):
             column.addWidget(widget)
         column.addLayout(foot)
         self.hide()
 
-    def show_text(self, title: str, words: str) -> None:
-        """Show these words."""
+    def show_text(self, title: str, text: str) -> None:
+        """Show a title and a text."""
         self.title.setText(title)
-        self.words.setText(words)
+        self.message.setText(text)
 
     def settle(self, target: QWidget | None) -> None:
-        """Lie beside `target`, or at the lower edge, within the window."""
+        """Move beside `target`, or to the lower edge of the window."""
         room = self._above.rect()
         height = self.heightForWidth(_WIDTH) if self.hasHeightForWidth() else 0
         self.resize(_WIDTH, max(height, self.sizeHint().height()))

@@ -15,37 +15,37 @@ Points: TypeAlias = Sequence[Sequence[float] | None]
 
 @dataclass
 class TrainingProgress:
-    """Reads the output of `TrainNetwork.py --tell`, in pieces as they come."""
+    """Parses the output of `TrainNetwork.py --tell`, in parts."""
 
     networks: int = 1
-    """How many networks are trained one after the other, with different seeds."""
+    """Number of networks that are trained one after the other, with different seeds."""
     network: int = 0
-    """Which of them is trained now, by its seed."""
+    """Index of the network that is trained now."""
 
     step: int = 0
     steps: int = 0
     left_s: float | None = None
-    """Seconds that this network will still take."""
+    """Estimated time left for this network, s."""
     losses: list[tuple[int, float]] = field(default_factory=list)
     errors: list[tuple[int, float]] = field(default_factory=list)
     """Step and median distance to the labels in the held-out frames, px."""
     found: Mapping[str, Points] = field(default_factory=dict)
-    """Latest predictions in some of these frames, by their names."""
-    words: list[str] = field(default_factory=list)
-    """Lines that are for people."""
+    """Latest predictions in some held-out frames, by name."""
+    messages: list[str] = field(default_factory=list)
+    """Lines of the output that are not JSON."""
     silent: bool = False
-    """Whether no line for people came since the last step."""
+    """Whether no message was printed since the last step."""
     _rest: str = ""
 
     def take(self, text: str) -> None:
-        """Take a part of the output; a line that has no end yet is kept."""
+        """Parse a part of the output; an incomplete last line is kept."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             values = _parse_line(line)
             if found := _NETWORK.fullmatch(line.strip()):
                 self._begin_network(int(found[1]))
             if values is None:
-                self.words += [line.strip()] if line.strip() else []
+                self.messages += [line.strip()] if line.strip() else []
                 self.silent = self.silent and not line.strip()
             elif "loss" in values:
                 self.step, self.steps = int(values["step"]), int(values["steps"])
@@ -58,9 +58,9 @@ class TrainingProgress:
 
     @property
     def sentence(self) -> str:
-        """How far it is."""
+        """Description of the progress."""
         if not self.step:
-            return self.words[-1] if self.words else "starting …"
+            return self.messages[-1] if self.messages else "starting …"
         done = f"step {self.step} of {self.steps}"
         if self.networks > 1:
             done = f"network {self.network + 1} of {self.networks}, {done}"
@@ -69,7 +69,7 @@ class TrainingProgress:
 
     @property
     def _left_s(self) -> float | None:
-        """Seconds that this network and those after it will take."""
+        """Estimated time left for this network and those after it, s."""
         if self.left_s is None or self.networks < 2 or self.steps <= self.step:
             return self.left_s
         rest = self.steps - self.step
@@ -77,21 +77,21 @@ class TrainingProgress:
         return self.left_s * (rest + later) / rest
 
     def _begin_network(self, network: int) -> None:
-        """Begin new curves, unless the same network of an ensemble is continued."""
+        """Start new curves, unless training of the same network is continued."""
         if network != self.network:
             self.network = network
             self.losses, self.errors, self.step, self.left_s = [], [], 0, None
 
 
 RECORD = "progress.jsonl"
-"""In the folder of a network: options and output of its training."""
+"""File in the folder of a network with options and output of its training."""
 _NETWORK = re.compile(r"seed (\d+):")
-"""Line before the training of a network of an ensemble."""
+"""Line at the start of the training of an ensemble's network."""
 
 
 @dataclass
 class Record:
-    """What the window keeps of a training, to show and continue it later."""
+    """Record of a training, to show and continue it later."""
 
     labels: str = ""
     """Folder of the labels; empty: there is no record."""
@@ -101,17 +101,17 @@ class Record:
 
     @property
     def line(self) -> str:
-        """The first line of the file."""
+        """The first line of the record's file."""
         return json.dumps({"labels": self.labels, "options": self.options}) + "\n"
 
 
 def read_record(folder: Path) -> Record:
-    """Return what is kept of a training; an empty record where nothing is."""
+    """Return the record of a training; empty if there is none."""
     try:
         first, _, rest = (folder / RECORD).read_text("utf-8").partition("\n")
-        words = json.loads(first)
-        options = {str(name): str(word) for name, word in words["options"].items()}
-        record = Record(str(words["labels"]), options)
+        values = json.loads(first)
+        options = {str(name): str(option) for name, option in values["options"].items()}
+        record = Record(str(values["labels"]), options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Record()
     record.progress.networks = len(options.get("seeds", "0").split(","))
@@ -120,7 +120,7 @@ def read_record(folder: Path) -> Record:
 
 
 def _parse_line(line: str) -> dict[str, Any] | None:
-    """Return the content of a line of JSON; None: it is for people."""
+    """Return the content of a JSON line; None: it is a message."""
     if not line.startswith("{"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Undo history of texts and labels: undo and redo."""
+"""Undo history of texts and labels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ State = TypeVar("State")
 
 
 class History(Generic[State]):
-    """The last 200 states."""
+    """Undo and redo of the last 200 states."""
 
     def __init__(self) -> None:
         self._past: list[State] = []
@@ -23,37 +23,37 @@ class History(Generic[State]):
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
+        """Whether there is a change to undo."""
         return bool(self._past)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a change to make again."""
+        """Whether there is a change to redo."""
         return bool(self._future)
 
     def remember(self, state: State) -> None:
-        """Keep what is, before it is changed."""
+        """Save the current state before a change."""
         self._past = [*self._past[1 - _MOST :], state]
         self._future.clear()
 
     def undo(self, present: Callable[[State], State | None]) -> State | None:
-        """Return the state before the last change, None: there is none.
+        """Return the state before the last change; None: there is none.
 
-        `present` is given that state and returns what is now where it was; None: the state
-        can't be restored, and stays the last one.
+        `present` is called with that state, and returns the current state to save for redo;
+        None: the state can't be restored, and remains in the history.
         """
         return _move_state(self._past, self._future, present)
 
     def redo(self, present: Callable[[State], State | None]) -> State | None:
-        """Return the state that was taken back last; likewise."""
+        """Return the state that was undone last; `present` as for `undo`."""
         return _move_state(self._future, self._past, present)
 
-    def forget_last(self) -> None:
-        """Forget the state that was kept last: nothing was changed."""
+    def discard_last(self) -> None:
+        """Discard the last saved state: nothing was changed."""
         self._past = self._past[:-1]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Delete the history."""
         self._past.clear()
         self._future.clear()
 
@@ -76,18 +76,18 @@ _State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool, bool, NDArray[np
 
 
 class LabelHistory(History[_State]):
-    """The last changes of the images of a book."""
+    """Undo history of the labels of images."""
 
     def remember_image(self, book: LabelBook, image: int) -> None:
-        """Keep what an image is, before it is changed."""
+        """Save the labels of an image before a change."""
         self.remember(_state(book, image))
 
     def undo_in(self, book: LabelBook) -> int | None:
-        """Take the last change back; return the image, None: there is none."""
+        """Undo the last change; return its image; None: there is none."""
         return _restore(book, self.undo(partial(_present, book)))
 
     def redo_in(self, book: LabelBook) -> int | None:
-        """Make it again; likewise."""
+        """Redo the change that was undone last; return its image; None: there is none."""
         return _restore(book, self.redo(partial(_present, book)))
 
 

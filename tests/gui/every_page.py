@@ -20,7 +20,7 @@ from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.tour import STOPS
+from deeplabstream.gui.tour import STEPS
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.settings.loading import load
@@ -76,13 +76,13 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     window.show_page("Health")
     yield "Health, eight animals", window
     window.show_page("Live")
-    for place, stop in enumerate(STOPS):
+    for place, stop in enumerate(STEPS):
         window.tour.place = place
         window.tour._show()
         yield f"Tour, {place + 1}", window
-        window.tour.bubble.words.setText(stop.meanwhile or stop.text)
+        window.tour.bubble.message.setText(stop.meanwhile or stop.text)
         yield f"Tour, {place + 1}, meanwhile", window
-    window.tour.place = len(STOPS)
+    window.tour.place = len(STEPS)
     window.tour._show()
     yield "Tour, end", window
     window.tour.end()
@@ -91,7 +91,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
         yield name, window
         page = None if name == "Live" else window.page(name)
         if isinstance(page, SettingsPage):
-            for title in window.document.words:
+            for title in window.document.values:
                 page.show_section(title)
                 yield f"Settings, {title}", window
         elif isinstance(page, RunsPage):
@@ -159,7 +159,7 @@ def _network(
     page.training.options.more.setChecked(True)
     page.training._offer_gpus(TrainingGpus(problem="GPU is not used: torch is too old"))
     yield "Network, Train, options", window
-    report = page.checking.ask_report()
+    report = page.checking.show_report_form()
     yield "Report", report
     report.close()
     pick = PickDialog(page.document, book.folder, page)

@@ -33,7 +33,7 @@ def test_an_alarm_stays_above_every_page_until_it_is_acknowledged(
     rig.update(alarms=(LOST,))
     window.bridge.tick()
     assert banner.isVisible()
-    assert banner.words.text() == f"Alarm: {LOST.text}"
+    assert banner.message.text() == f"Alarm: {LOST.text}"
     for page in ("Regions", "Health", "Live"):
         window.show_page(page)
         assert banner.isVisible()
@@ -41,8 +41,8 @@ def test_an_alarm_stays_above_every_page_until_it_is_acknowledged(
     for action in (Action.START_STREAM, Action.STOP_STREAM):  # it outlasts the stream
         window.bridge.do(action)
         window.bridge.tick()
-    assert banner.words.text() == f"2 alarms, the newest: {BROKEN.text}"
-    assert banner.words.toolTip() == f"{LOST.text}\n{BROKEN.text}"
+    assert banner.message.text() == f"2 alarms, the newest: {BROKEN.text}"
+    assert banner.message.toolTip() == f"{LOST.text}\n{BROKEN.text}"
     qtbot.mouseClick(banner.seen, Qt.MouseButton.LeftButton)
     assert not banner.isVisible()
     assert rig.state.alarms == ()
@@ -86,7 +86,7 @@ def test_a_banner_moves_nothing_on_the_page(
     before = places()
     rig_of(window).update(alarms=(LOST, BROKEN))
     window.bridge.tick()
-    window.document.set_word("Experiment", "EXP_TIME_S", "60")
+    window.document.set_value("Experiment", "EXP_TIME_S", "60")
     assert window.banner.isVisible()
     assert window.alarms.isVisible()
     assert places() == before
@@ -146,14 +146,14 @@ def test_an_output_that_failed_stays_marked_until_it_is_written_again(
     rig.update(failed_outputs={"left stimulus": gone})
     for _ in range(8):
         window.bridge.tick()
-    assert plates.said["left stimulus"].text() == "failed"
-    assert gone in plates.said["left stimulus"].toolTip()
-    assert "failed" not in plates.said["right stimulus"].text()
+    assert plates.acknowledgements["left stimulus"].text() == "failed"
+    assert gone in plates.acknowledgements["left stimulus"].toolTip()
+    assert "failed" not in plates.acknowledgements["right stimulus"].text()
     rig.news.append(Edge("left stimulus", 0.0, "open", 9, 9))
     rig.update(failed_outputs={})
     for _ in range(8):
         window.bridge.tick()
-    assert "written" in plates.said["left stimulus"].text()
+    assert "written" in plates.acknowledgements["left stimulus"].text()
     window.end()
 
 

@@ -51,12 +51,12 @@ def test_the_panel_says_who_is_in_doubt_and_asks(window: MainWindow) -> None:
     panel, session = window.live.animals, window.bridge.session
     assert isinstance(session, FakeSession)
     assert panel.isVisible()
-    assert {name: label.text() for name, label in panel.words.items()} == {
+    assert {name: label.text() for name, label in panel.states.items()} == {
         "anna": "or bob?",
         "bob": "or anna?",
     }
-    panel.exchange.click()
-    panel.right.click()
+    panel.swap.click()
+    panel.confirm_button.click()
     window.menu.actions["Swap names of animals"].trigger()
     window.menu.actions["Confirm names of animals"].trigger()
     both = [("arena", ("anna", "bob")), ("arena", ())]
@@ -64,11 +64,11 @@ def test_the_panel_says_who_is_in_doubt_and_asks(window: MainWindow) -> None:
     session.update(identity={"arena": who("", "")})
     for _ in range(9):
         window.bridge.tick()
-    assert not panel.right.isEnabled()
+    assert not panel.confirm_button.isEnabled()
     window.menu.actions["Confirm names of animals"].trigger()
     session.do(Action.STOP_ANALYSIS)
     window.bridge.tick()
-    panel.exchange.click()
+    panel.swap.click()
     assert session.identities_set == both * 2
 
 
@@ -76,17 +76,17 @@ def test_of_three_a_menu_asks_which_two(qtbot: QtBot) -> None:
     panel = AnimalsPanel(["top", "side"])
     qtbot.addWidget(panel)
     told: list[tuple[str, object]] = []
-    panel.said.connect(lambda camera, pair: told.append((camera, pair)))
+    panel.identity_corrected.connect(lambda camera, pair: told.append((camera, pair)))
     panel.show_names(("anna", "bob", "carl"))
     panel.show()
     panel.camera.setCurrentText("side")
-    panel.show_who({"side": who("", "doubt1", "doubt1")}, Thresholds(0.5))
-    assert [label.text() for label in panel.words.values()] == [
+    panel.show_identity({"side": who("", "doubt1", "doubt1")}, Thresholds(0.5))
+    assert [label.text() for label in panel.states.values()] == [
         "known",
         "or carl?",
         "or bob?",
     ]
-    panel.exchange.click()
+    panel.swap.click()
     actions = {action.text(): action for action in panel._menu.actions()}
     assert list(actions) == ["anna and bob", "anna and carl", "bob and carl"]
     actions["anna and carl"].trigger()

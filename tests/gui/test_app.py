@@ -94,7 +94,7 @@ def test_start_needs_not_wait_for_pages_that_follow_the_rig(
     def look(window: MainWindow, *_: object) -> int:
         assert window.bridge.session.state.phase is Phase.IDLE
         qtbot.waitUntil(
-            lambda: {"Experiment", "Health"} <= {*window._made}, timeout=SOON
+            lambda: {"Experiment", "Health"} <= {*window._pages}, timeout=SOON
         )
         assert window.rail.page == "Live"
         window.end()

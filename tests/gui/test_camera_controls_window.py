@@ -75,7 +75,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
     assert not adjusting.keep.isEnabled()
 
     assert enter(qtbot, adjusting, "exposure_us", "50000").done
-    assert adjusting.words.text() == "EXPOSURE_US is 50000 now, as requested"
+    assert adjusting.message.text() == "EXPOSURE_US is 50000 now, as requested"
     assert adjusting.now["rate"].text() == "now 20", "so long an exposure is slower"
     assert "EXPOSURE_US is 50000" in window.log.page.toPlainText()
 
@@ -92,7 +92,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
     )
     told = enter(qtbot, adjusting, "crop", "100, 0, 80, 60")
     assert not told.done
-    assert "does not lie in the frame of 160×120 pixels" in adjusting.words.text()
+    assert "does not lie in the frame of 160×120 pixels" in adjusting.message.text()
     assert adjusting.lines["crop"].text() == "0, 0, 80, 60", "as it still is"
 
     adjusting.keep.click()
@@ -115,7 +115,7 @@ def test_a_camera_that_can_not_says_so(qtbot: QtBot, rig: FakeSession) -> None:
     window.live.controls.buttons[Action.START_STREAM].click()
     window.bridge.tick()
     adjusting = CameraWindow(window.bridge, "arena", window.live)
-    shown = {label.text() for label in adjusting.findChildren(type(adjusting.words))}
+    shown = {label.text() for label in adjusting.findChildren(type(adjusting.message))}
     sentence = (
         "StillCamera can't change its exposure, gain and rate while the camera runs."
     )
@@ -126,6 +126,6 @@ def test_a_camera_that_can_not_says_so(qtbot: QtBot, rig: FakeSession) -> None:
     assert rig.adjusted == [("arena", "CROP", "0, 0, 2")], "asked once"
     rig.news = [Failed("[Camera arena] CROP = 0, 0, 2: expected 4 numbers")]
     window.bridge.tick()
-    assert "expected 4 numbers" in adjusting.words.text()
+    assert "expected 4 numbers" in adjusting.message.text()
     assert not adjusting.keep.isEnabled()
     adjusting.close()

@@ -30,7 +30,7 @@ def test_the_computer_is_examined_with_the_rig_s_output_folder(
     assert started == [("Doctor.py", ["--output", folder])]
     (window,) = button.findChildren(ProgramWindow)
     assert window.isVisible()
-    window.program.said.emit("PROBLEM  GPU: it has no driver\n")
+    window.program.output_received.emit("PROBLEM  GPU: it has no driver\n")
     window.program.ended.emit(1, False)
     assert "it has no driver" in window.page.toPlainText()
     assert window.state.text() == "Problems were found: see the list above."

@@ -64,11 +64,11 @@ def test_a_camera_is_chosen_by_its_live_image(page: SettingsPage, qtbot: QtBot) 
     qtbot.waitUntil(lambda: missing.image.text().startswith("No image"), timeout=SOON)
     qtbot.mouseClick(film.use, LEFT)
     qtbot.waitUntil(lambda: "KIND = VideoFile" in page.document.text, timeout=SOON)
-    assert "film.mkv" in page.document.words["Camera arena"]["SOURCE"]
+    assert "film.mkv" in page.document.values["Camera arena"]["SOURCE"]
     assert page.form is not None
     assert page.form.title == "Camera arena"
     page.document.undo()
-    assert page.document.words["Camera arena"]["KIND"] == "SimulatedCamera"
+    assert page.document.values["Camera arena"]["KIND"] == "SimulatedCamera"
 
 
 def test_cameras_are_closed_when_the_page_is_left_or_the_rig_starts(
@@ -78,7 +78,7 @@ def test_cameras_are_closed_when_the_page_is_left_or_the_rig_starts(
         page.show()
         page.show_section("Camera arena")
         cameras = shown(page)
-        cameras.look()
+        cameras.start()
         qtbot.waitUntil(lambda: len(cameras.tiles) == 2, timeout=SOON)  # noqa: B023
         preview = cameras.tiles[0]._preview
         assert preview is not None
@@ -92,8 +92,8 @@ def test_cameras_are_closed_when_the_page_is_left_or_the_rig_starts(
             page._bridge.status_changed.emit(SessionState(Phase.STREAMING))
         assert preview.isFinished(), leave
         assert cameras.tiles == []
-    cameras.look()
-    assert cameras.words.text() == "The rig uses its cameras: stop the stream first."
+    cameras.start()
+    assert cameras.message.text() == "The rig uses its cameras: stop the stream first."
 
 
 def test_a_driver_that_answers_late_does_not_end_the_program(
@@ -129,9 +129,9 @@ def test_without_a_camera_the_panel_says_so(
     page: SettingsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(camera_preview, "camera_kinds", dict)
-    shown(page).look()
+    shown(page).start()
     qtbot.waitUntil(
-        lambda: shown(page).words.text() == "No camera found.", timeout=SOON
+        lambda: shown(page).message.text() == "No camera found.", timeout=SOON
     )
     page.show_section("Experiment")
     assert page.cameras is None

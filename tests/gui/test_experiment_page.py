@@ -109,7 +109,7 @@ def test_a_rehearsal_ends_in_a_run_to_look_at(
     assert ended.args == [0], window.page.toPlainText()
     assert "[Trigger left] was true" in window.page.toPlainText()
     look = next(b for b in window.findChildren(QPushButton) if b.text() == "Open run")
-    with qtbot.waitSignal(page.bridge.looked_back, timeout=SOON) as looked:
+    with qtbot.waitSignal(page.bridge.run_requested, timeout=SOON) as looked:
         look.click()
     assert (looked.args[0] / "run.json").exists()
     assert tmp_path in looked.args[0].parents
@@ -154,7 +154,7 @@ def test_what_happens_is_seen_on_the_timeline(page: ExperimentPage) -> None:
     spans = [(s.start_s, s.end_s, s.value) for s in lanes["left"].spans]
     assert spans == [(1, 2, 0), (2, 3, 1), (3, 3, None)]
     assert lanes["left stimulus"].at(2.5) == 1
-    assert "entry 1" in page.words.text()
+    assert "entry 1" in page.message.text()
 
 
 def test_the_timeline_forgets_what_is_long_ago() -> None:
@@ -183,13 +183,13 @@ def test_what_it_will_do_is_listed_with_the_seed_of_the_run(
     first = listed()
     assert len(first) == 41
     assert first[-1] == "it ends"
-    assert "SEED = 1." in page.trials.words.text()
+    assert "SEED = 1." in page.trials.message.text()
     title = f"Experiment {page.used}"
-    page.document.set_word(title, "SEED", "8")
+    page.document.set_value(title, "SEED", "8")
     other = listed()
     assert sorted(other) != sorted(first)
-    page.document.set_word(title, "SEED", "new")
-    assert "each run has another order" in page.trials.words.text()
+    page.document.set_value(title, "SEED", "new")
+    assert "each run has another order" in page.trials.message.text()
 
     rig = page.bridge.session
     assert page.document.settings is not None
@@ -197,12 +197,12 @@ def test_what_it_will_do_is_listed_with_the_seed_of_the_run(
     rig.update(used_settings=parse(drawn, page.document.path.parent))
     rig.do(Action.START_STREAM)
     page.bridge.tick()
-    assert "SEED = 8." in page.trials.words.text(), "what the run has drawn"
+    assert "SEED = 8." in page.trials.message.text(), "what the run has drawn"
     assert listed() == other
-    page.document.set_word(title, "BLOCKS", "no number")
+    page.document.set_value(title, "BLOCKS", "no number")
     rig.do(Action.STOP_STREAM)
     page.bridge.tick()
-    assert "Fix the problems" in page.trials.words.text()
+    assert "Fix the problems" in page.trials.message.text()
 
 
 def test_it_is_tried_on_a_run_that_is_over(
@@ -235,7 +235,7 @@ def test_it_is_tried_on_a_run_that_is_over(
     monkeypatch.setattr(ProgramWindow, "__init__", remember)
     monkeypatch.setattr(ProgramWindow, "show", lambda _window: None)
     assert [action.text() for action in offered()] == ["tuesday", "monday"]
-    page.document.set_word("Camera arena", "SEED", "9")
+    page.document.set_value("Camera arena", "SEED", "9")
     offered()[1].trigger()
     ((program, arguments),) = asked
     assert program == "VideoAnalyzer.py"

@@ -83,7 +83,7 @@ def test_going_to_another_page_by_keys_takes_the_field_over(
     line.clear()
     qtbot.keyClicks(line, "mouse 8")
     qtbot.keyClick(line, Qt.Key.Key_1, CTRL)
-    assert window.document.words["Session"]["ANIMAL"] == "mouse 8"
+    assert window.document.values["Session"]["ANIMAL"] == "mouse 8"
     window.end()
 
 
@@ -101,12 +101,12 @@ def test_undo_in_a_field_takes_back_typing_and_then_the_settings(
     window: MainWindow, qtbot: QtBot
 ) -> None:
     before = window.document.text
-    window.document.set_word("Session", "ANIMAL", "mouse 1")
+    window.document.set_value("Session", "ANIMAL", "mouse 1")
     line = field(window, "Session", "ANIMAL")
     qtbot.keyClicks(line, "23")
     qtbot.keyClick(line, Qt.Key.Key_Z, CTRL)
     assert line.text() == "mouse 1"
-    assert window.document.words["Session"]["ANIMAL"] == "mouse 1"
+    assert window.document.values["Session"]["ANIMAL"] == "mouse 1"
     line = field(window, "Session", "EXPERIMENTER")
     qtbot.keyClick(line, Qt.Key.Key_Z, CTRL)
     assert window.document.text == before, "nothing was typed in this field"
@@ -116,7 +116,7 @@ def test_undo_in_a_field_takes_back_typing_and_then_the_settings(
 def test_what_is_being_typed_stays_when_the_files_were_checked(
     window: MainWindow, qtbot: QtBot
 ) -> None:
-    window.document.set_word("Pose Estimation", "MODEL", "nowhere")
+    window.document.set_value("Pose Estimation", "MODEL", "nowhere")
     line = field(window, "Pose Estimation", "THREADS")
     line.clear()
     qtbot.keyClicks(line, "12")
@@ -128,10 +128,10 @@ def test_what_is_being_typed_stays_when_the_files_were_checked(
     assert "nowhere" in window.banner.text()
     assert line.text() == "12"
     window.show_page("Live")
-    assert window.document.words["Pose Estimation"]["THREADS"] == "12"
+    assert window.document.values["Pose Estimation"]["THREADS"] == "12"
     subject = window.live.findChild(SubjectPanel)
     assert subject is not None
-    window.document.set_word("Pose Estimation", "MODEL", "arena")
+    window.document.set_value("Pose Estimation", "MODEL", "arena")
     animal = subject.lines["ANIMAL"]
     animal.setFocus()
     qtbot.keyClicks(animal, "45")
@@ -146,16 +146,16 @@ def test_a_field_that_is_left_as_it_was_edits_nothing(
 ) -> None:
     text = window.document.text.replace("THREADS = ", "THREADS  =   ")
     title, key = "Trigger left", "BODYPARTS"
-    word = window.document.words[title][key]
+    word = window.document.values[title][key]
     text = text.replace(f"{key} = {word}", f"{key} =\n    {word}")
     window.document.edit(text)
-    window.document.set_word(title, key.lower(), word)
-    window.document.set_word("Pose Estimation", "THREADS", " 0 ")
+    window.document.set_value(title, key.lower(), word)
+    window.document.set_value("Pose Estimation", "THREADS", " 0 ")
     assert window.document.text == text
     window.document.undo()
     assert not window.document.unsaved, "one step"
-    window.document.set_word(title, key, f"{word}, nose")
-    assert window.document.words[title][key] == f"{word}, nose"
+    window.document.set_value(title, key, f"{word}, nose")
+    assert window.document.values[title][key] == f"{word}, nose"
     window.end()
 
 
@@ -191,7 +191,7 @@ def place_label(page: NetworkPage, qtbot: QtBot) -> Callable[[], bool]:
 def test_undo_while_labelling_takes_back_the_label_not_the_settings(
     window: MainWindow, labelling: NetworkPage, qtbot: QtBot
 ) -> None:
-    window.document.set_word("Session", "ANIMAL", "mouse 1")
+    window.document.set_value("Session", "ANIMAL", "mouse 1")
     text = window.document.text
     placed = place_label(labelling, qtbot)
     canvas = labelling.labelling.canvas

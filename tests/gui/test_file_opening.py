@@ -57,7 +57,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> MainWindow:
 def replies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Answers to the questions that will be asked; the questions follow them."""
     told: list[str] = []
-    monkeypatch.setattr(file_opening, "ask", lambda *words: told.pop(0))
+    monkeypatch.setattr(file_opening, "show_question", lambda *words: told.pop(0))
     monkeypatch.setattr(
         QMessageBox, "warning", lambda _window, _title, text: told.append(text)
     )
@@ -137,7 +137,7 @@ def test_a_network_and_a_video_replace_something_only_after_a_question(
     settings = window.document.settings
     assert settings is not None
     assert settings.model == str(ROOT / "models/openfield")
-    camera = window.document.words["Camera arena"]
+    camera = window.document.values["Camera arena"]
     assert camera == {"KIND": "VideoFile", "SOURCE": str(video), "REPEAT": "yes"}
     window.document.undo()
     window.document.undo()

@@ -57,7 +57,7 @@ def test_links_lead_to_pages_headings_and_the_desktop(
     window.page.anchorClicked.emit(QUrl("https://www.python.org"))
     assert outside == ["https://www.python.org"]
     window.page.anchorClicked.emit(QUrl("../no_such_file.py"))
-    assert "not part of this installation" in window.words.text()
+    assert "not part of this installation" in window.message.text()
 
 
 def press_enter(window: HelpWindow) -> tuple[str, int]:
@@ -99,7 +99,7 @@ def test_words_of_another_page_lead_there_and_the_list_shows_where_they_are(
     assert window.page.textCursor().selectedText() == "MAX_ON_S"
     rows = [window.list.item(row) for row in range(window.list.count())]
     listed = [item.toolTip() for item in rows if item and not item.isHidden()]
-    assert window.words.text() == f"in {len(listed)} pages"
+    assert window.message.text() == f"in {len(listed)} pages"
     assert 1 < len(listed) < len(rows)
     assert all("MAX_ON_S" in line for line in listed), "the first line with it"
     window.search.clear()
@@ -112,7 +112,7 @@ def test_words_that_are_nowhere_leave_the_page_where_it_is(window: HelpWindow) -
     before = press_enter(window)
     window.search.setText("no such words anywhere")
     assert press_enter(window) == before
-    assert window.words.text() == "not found"
+    assert window.message.text() == "not found"
 
 
 def test_a_page_that_is_missing_is_a_sentence(

@@ -82,7 +82,7 @@ def test_clicks_place_one_body_part_after_the_other(
     assert labels.names == ("labeled-data/film/img0.png", "labeled-data/film/img1.png")
     assert np.allclose(labels.points[0], [[10, 20], [40, 30]], atol=0.1)
     assert np.isnan(labels.points[1]).all(), "nothing of it is to be seen"
-    assert page.labelling.words.text() == "1 of 3 frames not labelled yet"
+    assert page.labelling.message.text() == "1 of 3 frames not labelled yet"
 
 
 def test_space_accepts_a_frame_as_soon_as_frames_are_shown(
@@ -174,7 +174,7 @@ def test_bones_are_drawn_and_kept(
     tab.tools.edges.setText("nose-paw")
     tab.tools.edges.editingFinished.emit()
     assert (
-        tab.words.text() == "Write edges as nose-tail, with body parts of: nose, tail"
+        tab.message.text() == "Write edges as nose-tail, with body parts of: nose, tail"
     )
     page.open(tmp_path / "labels")
     assert tab.tools.edges.text() == "nose-tail"
@@ -190,7 +190,8 @@ def test_proposals_are_corrected_and_accepted_with_a_key(
     page.open(tmp_path / "labels")
     tab = page.labelling
     assert (
-        tab.words.text() == "3 of 3 frames not labelled yet, 2 of them pre-labelled (◐)"
+        tab.message.text()
+        == "3 of 3 frames not labelled yet, 2 of them pre-labelled (◐)"
     )
     item = tab.list.item(0)
     assert item is not None
@@ -274,7 +275,7 @@ def test_animals_are_swapped_copied_renamed_added_and_removed(
     qtbot.mouseClick(tools.remove, LEFT)
     assert two.book.individuals == ("animal1", "bob")
     qtbot.mouseClick(tools.remove, LEFT)
-    assert "bob has points in 1 frame:" in tab.words.text()
+    assert "bob has points in 1 frame:" in tab.message.text()
 
 
 def test_each_animal_has_its_colour_and_its_name(
@@ -301,13 +302,13 @@ def test_a_point_that_can_not_be_saved_stays_and_the_reason_is_shown(
     with monkeypatch.context() as patched:
         patched.setattr(label_book, "write_labels", refused)
         qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 10, 10))
-    assert tab.words.text().startswith(
+    assert tab.message.text().startswith(
         "Not saved in unfinished.csv: it can't be replaced"
     )
     assert tab.book is not None
     assert np.isfinite(tab.book.points[tab.frame, 0]).all()
     qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 30, 10))
-    assert "frames not labelled yet" in tab.words.text()
+    assert "frames not labelled yet" in tab.message.text()
 
 
 def test_labels_that_a_full_disk_refused_are_saved_before_others_are_opened(
@@ -322,7 +323,7 @@ def test_labels_that_a_full_disk_refused_are_saved_before_others_are_opened(
         asked.append(question)
         return answers.pop(0)
 
-    monkeypatch.setattr(network_page, "ask", answer)
+    monkeypatch.setattr(network_page, "show_question", answer)
     labels, book, tab = tmp_path / "labels", page.book, page.training
     assert book is not None
     book.accept(1)
@@ -381,7 +382,7 @@ def test_training_starts_from_the_present_network_after_a_restart_too(
         qtbot.addWidget(again)
         again.parts_line.setText("nose, snout")
         again.open(labels)
-        present = again.using.present
+        present = again.using.in_use
         assert present is not None
         start = again.training.options.values()["--start-from"]
         assert start == ([str(present)] if wanted else [])
@@ -410,7 +411,7 @@ def test_a_click_on_a_suspicious_label_shows_its_frame(
     assert tab.suspicious.isHidden()
     with qtbot.waitSignal(tab.checking.ended, timeout=SOON):
         qtbot.mouseClick(tab.check, LEFT)
-    assert tab.words.text() == "1 suspicious label"
+    assert tab.message.text() == "1 suspicious label"
     item = tab.suspicious.item(0)
     assert item is not None
     assert item.text() == "img07: leftear and rightear left and right swapped"
@@ -492,7 +493,7 @@ def test_what_is_labelled_is_deeplabcuts_table(
     qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 10, 20))
     assert (item := tab.list.item(0)) is not None
     assert item.text().startswith("◔"), "one point is no label"
-    assert "1 of them begun" in tab.words.text()
+    assert "1 of them begun" in tab.message.text()
     qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 30, 20))
     assert item.text().startswith("●")
     with (tmp_path / "labels/CollectedData.csv").open(newline="") as file:
@@ -505,7 +506,7 @@ def test_a_new_folder_is_made_by_typing_its_name(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = ["Cancel", "Create it"]
-    monkeypatch.setattr(questions, "ask", lambda *_: answers.pop(0))
+    monkeypatch.setattr(questions, "show_question", lambda *_: answers.pop(0))
     above = QWidget()
     qtbot.addWidget(above)
     dialog = questions.FolderDialog(above, "Folder", tmp_path)
@@ -539,7 +540,7 @@ def test_the_network_trained_last_picks_frames_and_another_can_be_chosen(
     shown: list[PickDialog] = []
     monkeypatch.setattr(PickDialog, "exec_", lambda dialog: shown.append(dialog))
     page._offer(made)  # as after a training
-    page.ask_frames(tmp_path / "mouse.mp4")
+    page.choose_frames(tmp_path / "mouse.mp4")
     (dialog,) = shown
     dialog.unsure.setChecked(True)
     assert dialog.arguments[-3:] == ["--unsure", "--model", str(made)]
@@ -632,7 +633,7 @@ def test_videos_with_drawn_poses_are_neither_picked_from_nor_checked(
     monkeypatch.setattr(
         QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "run")
     )
-    page.checking._ask_run()
+    page.checking._choose_run()
     assert checked == [tmp_path / "scenes.mkv"]
     monkeypatch.setattr(pick_frames, "runs_of", lambda *_: [run])
     (tmp_path / "scenes.mkv").unlink()

@@ -54,7 +54,7 @@ def choose_camera(wizard: NewRigWizard, qtbot: QtBot, row: int = 0) -> None:
     """Go to the page of cameras, choose one and wait for its first frame."""
     wizard.next()
     page = wizard.camera
-    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
     page.list.setCurrentRow(row)
     qtbot.waitUntil(lambda: page.image is not None, timeout=SOON)
 
@@ -91,10 +91,10 @@ def test_a_rig_is_made_from_choices_alone_and_its_output_is_tested(
     wizard.next()
     assert wizard.currentPage() is wizard.test
     assert wizard.test.title() == "7 of 7  Test"
-    assert "Then press Start on the page Live." in wizard.test.words.text()
+    assert "Then press Start on the page Live." in wizard.test.message.text()
     wizard.test.press.click()
     qtbot.waitUntil(lambda: "is off again" in wizard.test.result.text(), timeout=SOON)
-    assert "Finish writes" in wizard.test.words.text(), "still shown after the test"
+    assert "Finish writes" in wizard.test.message.text(), "still shown after the test"
     heard = b""
     while b"H" not in heard or not heard.endswith(b"L"):
         heard += os.read(device, 10)  # it may give less than there is
@@ -120,19 +120,19 @@ def test_the_output_page_asks_for_the_pause_and_says_what_it_does(
 ) -> None:
     page = wizard.output
     assert page.pause.value() == page.longest.value() == 5
-    assert page.words.text().startswith("On at most 5 s, then at least 5 s off")
+    assert page.message.text().startswith("On at most 5 s, then at least 5 s off")
     page.longest.setValue(2)
     assert page.pause.value() == 2, "equal to the longest time until it is changed"
     page.pause.setValue(7)
     page.longest.setValue(3)
-    assert page.words.text().startswith("On at most 3 s, then at least 7 s off")
+    assert page.message.text().startswith("On at most 3 s, then at least 7 s off")
     page.port.setCurrentText("simulated (no device)")
     assert page.take() == ""
     loop = wizard.settings().new_experiment()
     assert isinstance(loop, Conditional)
     assert (loop.max_on_s, loop.rest_s) == (3, 7)
     page.pause.setValue(0)
-    assert page.words.text().startswith("No pause")
+    assert page.message.text().startswith("No pause")
 
 
 @pytest.mark.parametrize("max_on_s", [0.5, 5.0])
@@ -167,7 +167,7 @@ def test_a_page_says_what_is_missing_and_stays(
     wizard.folder.line.setText(str(tmp_path / "mine"))
     wizard.next()
     page = wizard.camera
-    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
     page.use_video(tmp_path / "no_such.mkv")
     qtbot.waitUntil(lambda: bool(page.problem.text()), timeout=SOON)
     wizard.next()
@@ -185,7 +185,7 @@ def test_a_place_where_no_folder_can_be_made_is_refused_on_the_first_page(
     wizard.folder.line.setText(str(tmp_path / "file"))
     assert "is a file; name a new folder: file_2 is free" in wizard.folder.take()
     wizard.folder.line.setText(str(tmp_path / "file" / "rig"))
-    assert wizard.folder.take().startswith("No folder can be made in")
+    assert wizard.folder.take().startswith("No folder can be created in")
     wizard.folder.line.setText(str(tmp_path / ("x" * 300)))
     assert "File name too long" in wizard.folder.take()
 
@@ -199,7 +199,7 @@ def test_an_empty_folder_is_taken_where_no_other_can_be_made(
     wizard.folder.line.setText(str(mine))
     assert wizard.folder.take() == ""
     wizard.folder.line.setText(str(tmp_path / "other"))
-    assert wizard.folder.take().startswith("No folder can be made in")
+    assert wizard.folder.take().startswith("No folder can be created in")
 
 
 def test_a_port_without_a_usb_device_is_not_proposed(
@@ -251,7 +251,7 @@ def test_a_late_failure_of_the_camera_before_is_not_shown(
 ) -> None:
     wizard.next()
     page = wizard.camera
-    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
     page.use_video(tmp_path / "no_such.mkv")
     preview = page._preview
     assert preview is not None
@@ -273,7 +273,7 @@ def test_a_second_search_lists_each_camera_once(
     assert page._finder.wait(SOON)  # the window does not know yet what was found
     page.search()
     assert page._finder.wait(SOON)
-    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
     labels = [page.list.item(row) for row in range(page.list.count())]
     assert len([each for each in labels if each and each.text() == "Brio 4K"]) == 1
 
@@ -283,7 +283,7 @@ def test_a_video_stands_in_for_a_camera(
 ) -> None:
     wizard.next()
     page = wizard.camera
-    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
     page.use_video(write_film(tmp_path / "film.mkv"))
     qtbot.waitUntil(lambda: page.image is not None, timeout=SOON)
     wizard.next()
@@ -325,9 +325,9 @@ def test_without_a_camera_the_page_names_what_else_can_be_chosen(
     monkeypatch.setattr(camera_preview, "camera_kinds", dict)
     wizard.next()
     page = wizard.camera
-    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
     said = "No camera found. Choose a video file or the simulated mouse."
-    assert page.words.text() == said
+    assert page.message.text() == said
 
 
 def test_connected_cameras_are_offered_with_the_key_that_selects_them(
@@ -337,7 +337,7 @@ def test_connected_cameras_are_offered_with_the_key_that_selects_them(
     monkeypatch.setattr(Webcam, "connected_devices", classmethod(lambda cls: (device,)))
     wizard.next()
     page = wizard.camera
-    qtbot.waitUntil(lambda: "found" in page.words.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "found" in page.message.text(), timeout=SOON)
     labels = [page.list.item(row) for row in range(page.list.count())]
     (item,) = (each for each in labels if each and each.text() == "Brio 4K")
     assert item.data(Qt.ItemDataRole.UserRole) == {"KIND": "Webcam", "SOURCE": "3"}

@@ -100,7 +100,7 @@ def test_what_a_device_said_last_stands_beside_its_plate(
     def said() -> str:
         for _ in range(8):
             window.bridge.tick()
-        return window.live.outputs.said["left stimulus"].text()
+        return window.live.outputs.acknowledgements["left stimulus"].text()
 
     assert said() == "not open"
     asked, written = now_ns - 5 * 10**9, now_ns - 4_900_000_000
@@ -112,7 +112,7 @@ def test_what_a_device_said_last_stands_beside_its_plate(
     answer = Acknowledged("left stimulus", 1.0, asked, asked + 250_000, heard)
     rig.update(acknowledged={"left stimulus": answer})
     assert said() == "ack 0.25 ms\n2 min ago"
-    label = window.live.outputs.said["left stimulus"]
+    label = window.live.outputs.acknowledgements["left stimulus"]
     assert "the device reports 100%" in label.toolTip()
     assert "by the device's clock" in label.toolTip()
     ended = replace(answer, level=0.0, cause="board watchdog")

@@ -83,7 +83,7 @@ def test_a_letter_that_comes_in_two_pieces_is_whole(qtbot: QtBot) -> None:
     parent = QWidget()
     qtbot.addWidget(parent)
     program, said = ProgramProcess(parent), []
-    program.said.connect(said.append)
+    program.output_received.connect(said.append)
     pieces = ["Mäuse".encode()[:2], "Mäuse".encode()[2:]]
     program.process = SimpleNamespace(readAllStandardOutput=lambda: pieces.pop(0))  # type: ignore[assignment]
     program._read()
@@ -128,7 +128,7 @@ def test_closing_asks_once_a_program_has_worked_for_long(
         asked.append(question)
         return replies.pop(0)
 
-    monkeypatch.setattr(program_window, "ask", ask)
+    monkeypatch.setattr(program_window, "show_question", ask)
     window.view.started_ns -= 60 * 10**9
     window.close()
     assert window.program.running, "the user wants it to continue"
@@ -150,7 +150,7 @@ def test_a_program_that_replaces_files_runs_as_if_it_was_started_by_its_button(
         ProgramProcess, "start", lambda _self, _program, words: started.append(words)
     )
     monkeypatch.setattr(ProgramProcess, "running", True)
-    monkeypatch.setattr(program_view, "ask", lambda *_, **__: REPLACE)
+    monkeypatch.setattr(program_view, "show_question", lambda *_, **__: REPLACE)
     for view in views:
         view._replace()
     assert [list(words)[-1] for words in started] == ["--overwrite"] * 2

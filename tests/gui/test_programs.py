@@ -218,7 +218,7 @@ def _check_rendering(
     assert panel.view.state.text().startswith(f"{kept} already exists")
     assert panel.view.replace.isVisible()
     replies = ["Cancel", "Replace it"]
-    monkeypatch.setattr(program_view, "ask", lambda *_: replies.pop(0))
+    monkeypatch.setattr(program_view, "show_question", lambda *_: replies.pop(0))
     qtbot.mouseClick(panel.view.replace, LEFT)
     assert kept.read_bytes() == b"of the user"
     with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
@@ -313,7 +313,7 @@ def test_stop_ends_processes_whose_own_parent_has_ended(
         f"{START_ENDLESS!r}], stdin=subprocess.DEVNULL); print('ended'); input()"
     )
     process, said = ProgramProcess(parent), list[str]()
-    process.said.connect(said.append)
+    process.output_received.connect(said.append)
     process.process.start(sys.executable, ["-c", program])
     qtbot.waitUntil(lambda: "ended" in "".join(said), timeout=SOON)
     orphan = psutil.Process(int("".join(said).split()[0]))
@@ -336,7 +336,7 @@ def test_processes_that_hold_outputs_may_switch_them_off_once_the_program_is_gon
         f"{child!r}], stdin=subprocess.PIPE); input()"
     )
     process = ProgramProcess(parent)
-    with qtbot.waitSignal(process.said, timeout=SOON):
+    with qtbot.waitSignal(process.output_received, timeout=SOON):
         process.process.start(sys.executable, ["-c", program])
     process.stop()
     assert off.exists()
@@ -365,7 +365,7 @@ def test_stop_waits_for_a_process_that_a_program_starts_when_it_is_asked_to_end(
         "while True: signal.pause()\n"
     )
     process = ProgramProcess(parent)
-    with qtbot.waitSignal(process.said, timeout=SOON):
+    with qtbot.waitSignal(process.output_received, timeout=SOON):
         process.process.start(sys.executable, ["-c", program])
     process.stop()
     there = off.exists()
@@ -411,9 +411,9 @@ def test_a_dropped_network_is_imported_offered_to_the_next_steps_and_used(
     assert texts == ["mouse", "64 × 32", "snout, tailbase", "–", "CC0-1.0"]
     qtbot.mouseClick(using.use, LEFT)
     assert "MODEL = mouse\n" in window.document.text
-    assert using.words.text() == "Now using mouse. Save to keep it."
+    assert using.message.text() == "Now using mouse. Save to keep it."
     window.document.save()
-    assert using.words.text() == "The settings use mouse."
+    assert using.message.text() == "The settings use mouse."
 
 
 def hold(panel: ProgramPanel, folder: Path) -> Path:
@@ -440,7 +440,7 @@ def test_a_stopped_prediction_continues_and_closing_the_window_asks(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = write_film(tmp_path / "film.mkv", frames=400)
-    monkeypatch.setattr(file_opening, "ask", lambda *_: "Predict poses")
+    monkeypatch.setattr(file_opening, "show_question", lambda *_: "Predict poses")
     window.opener.take([video])
     page = window.network_page
     panel = page.predicting.panel(PREDICT)
@@ -454,7 +454,7 @@ def test_a_stopped_prediction_continues_and_closing_the_window_asks(
         asked.append(question)
         return "Stay"
 
-    monkeypatch.setattr(main_window, "ask", ask)
+    monkeypatch.setattr(main_window, "show_question", ask)
     assert not window.close()
     assert asked == ["Still running: Predict poses. Closing ends it."]
     qtbot.waitUntil((tmp_path / "film.partial").exists, timeout=SOON)
@@ -597,7 +597,9 @@ def test_an_ensemble_is_smoothed_with_the_progress_of_all_videos(
     drop(panel.form.editors["Videos"], tmp_path / "films")
     panel.form.show_values({"--model": [str(models / "many")]})
     shares: list[float | None] = []
-    panel.view.program.said.connect(lambda _: shares.append(panel.view._share))
+    panel.view.program.output_received.connect(
+        lambda _: shares.append(panel.view._share)
+    )
     text = run_to_end(panel, qtbot)
     made = [tmp_path / "films" / f"{name}_eks.csv" for name in ("one", "two")]
     assert all(file.is_file() and str(file) in text for file in made)

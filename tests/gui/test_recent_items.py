@@ -32,18 +32,18 @@ def test_the_newest_come_first_and_what_is_gone_is_left_out(
         file.touch()
         recent.note("settings", file)
     recent.note("settings", files[5])
-    assert recent.there("settings")[:2] == [files[5], files[-1]]
-    assert len(recent.there("settings")) == MOST
+    assert recent.existing("settings")[:2] == [files[5], files[-1]]
+    assert len(recent.existing("settings")) == MOST
     files[-1].unlink()
     memory.sync()
     again = Recent(memory)
-    assert again.there("settings")[:2] == [files[5], files[-2]]
-    assert again.there("runs") == []
+    assert again.existing("settings")[:2] == [files[5], files[-2]]
+    assert again.existing("runs") == []
     again.note("runs", tmp_path)
     memory.sync()
-    assert Recent(memory).there("runs") == [tmp_path], "one alone comes as a word"
+    assert Recent(memory).existing("runs") == [tmp_path], "one alone comes as a word"
     again.note("runs", tmp_path / ("x" * 300))  # an error, as a server that is away
-    assert again.there("runs") == [tmp_path]
+    assert again.existing("runs") == [tmp_path]
 
 
 def titles(window: MainWindow, title: str) -> list[str]:

@@ -49,7 +49,7 @@ class Hand:
         self.qtbot.mouseRelease(canvas, left, pos=self.at(*end))
 
     def numbers(self, name: str, key: str = "REGION") -> tuple[float, ...]:
-        word = self.page.document.words[f"Trigger {name}"][key]
+        word = self.page.document.values[f"Trigger {name}"][key]
         shape = shape_of(key, word)
         assert shape is not None, word
         return shape.numbers
@@ -166,7 +166,7 @@ def test_renaming_reaches_the_experiment_that_names_it(hand: Hand) -> None:
     hand.page.list.setCurrentRow(0)
     hand.page.name.setText("nest")
     hand.page.name.editingFinished.emit()
-    words = hand.page.document.words["Experiment ExampleExperiment"]
+    words = hand.page.document.values["Experiment ExampleExperiment"]
     assert words["REGIONS"] == "nest, right"
     assert not hand.page.document.problems
 
@@ -208,12 +208,12 @@ def test_body_parts_are_chosen_from_those_of_the_network(hand: Hand) -> None:
     ticked = [name for name, action in listed.items() if action.isChecked()]
     assert ticked == ["snout"]
     listed["tailbase"].trigger()
-    words = hand.page.document.words["Trigger left"]
+    words = hand.page.document.values["Trigger left"]
     assert words["BODYPARTS"] == "snout, tailbase"
     menu.aboutToShow.emit()
     listed = {action.text(): action for action in menu.actions()}
     listed["snout"].trigger()
-    words = hand.page.document.words["Trigger left"]
+    words = hand.page.document.values["Trigger left"]
     assert words["BODYPARTS"] == "tailbase"
 
 
@@ -226,7 +226,7 @@ def test_a_wrong_place_says_why(hand: Hand) -> None:
 
 def answers(hand: Hand, *millimetres: float) -> None:
     given = list(millimetres)
-    hand.page.calibrating._ask = lambda *_: given.pop(0)
+    hand.page.calibrating._enter_mm = lambda *_: given.pop(0)
 
 
 def test_a_line_of_known_length_tells_the_millimetres(hand: Hand) -> None:
@@ -237,10 +237,10 @@ def test_a_line_of_known_length_tells_the_millimetres(hand: Hand) -> None:
     assert settings is not None
     found = settings.calibrations["arena"]
     assert found.mm_per_pixel(0, 0) == pytest.approx(0.5, rel=0.01)
-    assert hand.page.calibrating.words.text() == str(found)
+    assert hand.page.calibrating.message.text() == str(found)
     assert list(hand.page.canvas.shapes) == ["left", "right"], "no trigger was made"
     hand.page.document.undo()
-    assert hand.page.calibrating.words.text() == "not calibrated"
+    assert hand.page.calibrating.message.text() == "not calibrated"
 
 
 def test_four_corners_tell_how_the_floor_is_seen(hand: Hand) -> None:
@@ -260,7 +260,7 @@ def test_four_corners_tell_how_the_floor_is_seen(hand: Hand) -> None:
 
 def test_a_cancelled_length_asks_for_no_other(hand: Hand) -> None:
     asked: list[str] = []
-    hand.page.calibrating._ask = lambda _, question, __: asked.append(question)
+    hand.page.calibrating._enter_mm = lambda _, question, __: asked.append(question)
     hand.page.calibrating._take_corners(
         Shape("polygon", (150.0, 100.0, 500.0, 110.0, 600.0, 420.0, 60.0, 400.0))
     )
@@ -274,5 +274,5 @@ def test_three_corners_are_too_few(hand: Hand) -> None:
     for corner in ((150, 100), (500, 110), (600, 420)):
         hand.qtbot.mouseClick(canvas, left, pos=hand.at(*corner))
     hand.qtbot.keyClick(canvas, Qt.Key.Key_Return)
-    assert hand.page.calibrating.words.text() == "expected 4 corners, not 3"
+    assert hand.page.calibrating.message.text() == "expected 4 corners, not 3"
     assert not hand.page.document.history.can_undo

@@ -31,7 +31,7 @@ from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.results_page import ResultsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.results_client import ResultsClient
-from deeplabstream.gui.results_process import Analyse, AnalyseStudy, Draw, Written
+from deeplabstream.gui.results_process import AnalyseRun, AnalyseStudy, Draw, Written
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import Shape
 from deeplabstream.gui.widgets import run_regions
@@ -82,7 +82,7 @@ def listed(page: ResultsPage) -> str:
 def await_measures(qtbot: QtBot, page: ResultsPage) -> dict[str, str]:
     """Wait until the measures of the chosen run are shown; return the first column."""
     qtbot.waitUntil(
-        lambda: page.measured is not None and not page.client.waits(Analyse),
+        lambda: page.measured is not None and not page.client.waits(AnalyseRun),
         timeout=SOON,
     )
     rows = range(len(page.measures.values.rows))
@@ -143,7 +143,7 @@ def test_runs_are_searched_by_each_field(page: ResultsPage) -> None:
     search.last.setDate(QDate(2026, 11, 21))
     assert listed(page) == "b"
     assert page.count.text() == "1 of 3 runs"
-    search.words.setText("control")
+    search.text.setText("control")
     assert listed(page) == ""
 
 
@@ -332,7 +332,7 @@ def test_runs_are_analysed_one_after_the_other_while_the_rig_runs(
     page.show()
     qtbot.waitUntil(lambda: len(page.table.runs.all) == 3, timeout=SOON)
     asked: list[object] = []
-    monkeypatch.setattr(page.client, "ask", asked.append)
+    monkeypatch.setattr(page.client, "send", asked.append)
     page.table.selectAll()
     page.analyse.click()
     request = asked[-1]
@@ -348,11 +348,11 @@ def test_work_has_the_lowest_priority_while_the_rig_runs(
     make_runs(tmp_path / "output")
     is_running = False
     client = ResultsClient(None, lambda: is_running)
-    request = Analyse(tmp_path / "output/a", AnalysisOptions())
+    request = AnalyseRun(tmp_path / "output/a", AnalysisOptions())
 
     def answered_by() -> psutil.Process:
         with qtbot.waitSignal(client.replied, timeout=SOON):
-            client.ask(request)
+            client.send(request)
         assert client._process is not None
         return psutil.Process(client._process.pid)
 
@@ -384,13 +384,13 @@ def test_the_table_of_several_runs_outlives_the_process_that_made_it(
     save_as(monkeypatch, tmp_path / "first.csv")
     await_written(qtbot, page, page.save_table)
     assert page.client._process is process, "it has the table"
-    page.client.ask(Analyse(page._counted[0], AnalysisOptions()))
+    page.client.send(AnalyseRun(page._counted[0], AnalysisOptions()))
     assert page.cancel()
     save_as(monkeypatch, tmp_path / "second.csv")
     await_written(qtbot, page, page.save_table)
     second = (tmp_path / "second.csv").read_bytes()
     assert second == (tmp_path / "first.csv").read_bytes()
-    page.client.ask(Analyse(page._counted[0], AnalysisOptions()))
+    page.client.send(AnalyseRun(page._counted[0], AnalysisOptions()))
     assert page.cancel()
     page.show_tab("Groups")
     qtbot.waitUntil(lambda: page.groups.plot.plot is not None, timeout=SOON)
@@ -536,7 +536,7 @@ def test_nothing_is_emitted_once_the_process_has_been_ended(
     monkeypatch.setattr(results_client, "receive", late)
     monkeypatch.setattr(results_client, "_PATIENCE_S", SOON / 1000)
     client = ResultsClient()
-    client.ask(Analyse(tmp_path, AnalysisOptions()))
+    client.send(AnalyseRun(tmp_path, AnalysisOptions()))
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "join", noted)
         client.finish()
@@ -572,7 +572,7 @@ def test_a_double_click_in_the_run_table_shows_results_and_frames_go_back(
 
 def test_a_double_click_on_notes_edits_them(page: ResultsPage, qtbot: QtBot) -> None:
     asked = SimpleNamespace(runs=[])
-    page.replay_asked.connect(asked.runs.append)
+    page.replay_requested.connect(asked.runs.append)
     at = page.table.visualRect(page.table.runs.index(0, 8)).center()
     port = page.table.viewport()
     qtbot.mouseClick(port, Qt.MouseButton.LeftButton, pos=at)

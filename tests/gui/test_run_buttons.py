@@ -34,7 +34,7 @@ def test_a_button_says_what_it_asks(qtbot: QtBot, action: Action) -> None:
     button = controls.buttons[action]
     button.setEnabled(True)
     assert button.text() == action.value
-    with qtbot.waitSignal(controls.asked) as asked:
+    with qtbot.waitSignal(controls.action_requested) as asked:
         button.click()
     assert asked.args == [action]
 
@@ -44,10 +44,10 @@ def test_the_status_names_outputs_that_failed(qtbot: QtBot) -> None:
     qtbot.addWidget(controls)
     tracking = SessionState(Phase.STREAMING, True, True)
     controls.show_status(tracking)
-    assert controls._words.text() == "Tracking; outputs idle."
+    assert controls._message.text() == "Tracking; outputs idle."
     gone = {"laser": "/dev/ttyUSB0 is gone"}
     controls.show_status(replace(tracking, failed_outputs=gone))
-    assert controls._words.text() == "Tracking; [Output laser] failed."
+    assert controls._message.text() == "Tracking; [Output laser] failed."
 
 
 def test_the_status_names_the_last_error(qtbot: QtBot) -> None:
@@ -55,7 +55,7 @@ def test_the_status_names_the_last_error(qtbot: QtBot) -> None:
     qtbot.addWidget(controls)
     error = "[Trigger left] failed: KeyError: 'snout'"
     controls.show_status(SessionState(Phase.STREAMING, True, True, error=error))
-    assert controls._words.text() == f"Tracking; last error: {error}"
+    assert controls._message.text() == f"Tracking; last error: {error}"
 
 
 def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
@@ -67,7 +67,7 @@ def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
     )
     colours = [controls._lamps[name].colour for name in ("Recording", "Experiment")]
     assert colours == [AMBER, AMBER]
-    assert "[Camera side]" in controls._words.text()
+    assert "[Camera side]" in controls._message.text()
     controls.show_status(replace(streaming, recording=True, experimenting=True))
     colours = [controls._lamps[name].colour for name in ("Recording", "Experiment")]
     assert colours == [GREEN, GREEN]
@@ -90,12 +90,12 @@ def test_a_rig_that_remotes_start_says_that_it_is_armed_and_who_started(
     assert arm.isEnabled()
     assert controls._lamps["Remote"].colour == ""
     controls.show_status(replace(streams, armed=True))
-    assert controls._words.text() == "Armed: waits for the start by [Remote lab]."
+    assert controls._message.text() == "Armed: waits for the start by [Remote lab]."
     assert controls._lamps["Remote"].colour == AMBER
     assert controls.buttons[Action.DISARM].isEnabled()
     begun = replace(streams, experimenting=True, started_by="lab")
     controls.show_status(begun)
-    assert controls._words.text() == (
+    assert controls._message.text() == (
         "The experiment controls the outputs, started by [Remote lab]."
     )
     idle = Controls(remote=True)

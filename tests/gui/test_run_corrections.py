@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.pages.results_page import ResultsPage
-from deeplabstream.gui.results_process import Analyse
+from deeplabstream.gui.results_process import AnalyseRun
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_corrections import RunCorrections
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -249,10 +249,10 @@ def test_results_of_the_page_follow_a_correction(tmp_path: Path, qtbot: QtBot) -
     assert not any("corrected poses" in note for note in page.measured.notes)
     mark(qtbot, view, 3, 4)
     correct(qtbot, view)
-    qtbot.waitUntil(lambda: not page.client.waits(Analyse), timeout=SOON)
+    qtbot.waitUntil(lambda: not page.client.waits(AnalyseRun), timeout=SOON)
     assert any("with 1 correction" in note for note in page.measured.notes)
     page.undo()
-    qtbot.waitUntil(lambda: not page.client.waits(Analyse), timeout=SOON)
+    qtbot.waitUntil(lambda: not page.client.waits(AnalyseRun), timeout=SOON)
     assert not any("with 1 correction" in note for note in page.measured.notes)
     page.finish()
 

@@ -254,7 +254,7 @@ def test_runs_go_to_the_trash_after_a_question(
         asked.append(question)
         return replies.pop(0)
 
-    monkeypatch.setattr(runs_page, "ask", ask)
+    monkeypatch.setattr(runs_page, "show_question", ask)
     page.table.selectAll()
     page.delete.click()
     assert "Move 4 runs to the trash" in asked[-1]
@@ -448,7 +448,7 @@ def test_a_run_is_aligned_with_a_recording_and_its_residuals_are_shown(
     assert panel.missing.text() == "Recording: nothing chosen yet"
     panel.form.show_values({"Recording": [str(recording)]})
     said: list[str] = []
-    view.program.said.connect(said.append)
+    view.program.output_received.connect(said.append)
     with qtbot.waitSignal(panel.ended, timeout=SOON):
         panel.begin.click()
     assert view.state.text() == "done", view.page.toPlainText()
@@ -551,6 +551,6 @@ def test_uncertain_frames_of_a_run_are_offered_for_labelling(
     writer.table.close()
     page.open(run.path)
     assert "1 frame of the run" in page.label.toolTip()
-    with qtbot.waitSignal(page.label_asked) as asked:
+    with qtbot.waitSignal(page.labelling_requested) as asked:
         qtbot.mouseClick(page.label, LEFT)
     assert asked.args == [run.path]

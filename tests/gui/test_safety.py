@@ -142,7 +142,7 @@ def test_a_click_on_a_button_takes_the_field_that_is_being_edited(
     editor.line.setFocus()
     qtbot.keyClicks(editor.line, "7")
     qtbot.mouseClick(window.rail.pages["Live"], LEFT)
-    assert window.document.words["Output left stimulus"]["MAX_ON_S"] == "7"
+    assert window.document.values["Output left stimulus"]["MAX_ON_S"] == "7"
     window.end()
 
 
@@ -267,17 +267,17 @@ def test_a_faulty_file_starts_nothing(
 ) -> None:
     faulty = tmp_path / "old.ini"
     faulty.write_text("[Camera arena]\nKIND = NoSuchCamera\n", encoding="utf-8")
-    window.menu.open_again(faulty)
+    window.menu.open_file(faulty)
     controls = window.live.controls
     assert window.windowTitle().startswith("old.ini")
     assert "Fix this before you start" in window.banner.text()
-    assert "old.ini has" in controls._words.text()
+    assert "old.ini has" in controls._message.text()
     assert not controls.buttons[Action.START_STREAM].isEnabled()
     window.bridge.do(Action.START_STREAM)  # whoever else asks
     window.bridge.tick()
     assert rig_of(window).asked == []
     assert not any(each.isEnabled() for each in window.live.outputs.tests.values())
-    window.menu.open_again(tmp_path / "rig.ini")
+    window.menu.open_file(tmp_path / "rig.ini")
     assert controls is not window.live.controls or not window.banner.isVisible()
     assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
     window.end()
@@ -290,7 +290,7 @@ def test_no_other_file_is_opened_while_the_rig_runs(
     other = tmp_path / "other.ini"
     other.write_bytes((ROOT / "settings.ini").read_bytes())
     QTimer.singleShot(0, _press_ok)
-    window.menu.open_again(other)
+    window.menu.open_file(other)
     assert window.document.path.name == "rig.ini"
     window.end()
 
@@ -328,7 +328,7 @@ def test_the_example_that_is_kept_is_the_one_that_is_shipped() -> None:
 def test_saving_the_example_rig_asks_for_a_name(
     shipped: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shipped.document.set_word("Session", "ANIMAL", "mouse 1")
+    shipped.document.set_value("Session", "ANIMAL", "mouse 1")
     answer("Cancel")
     assert not shipped.menu.save()
     proposed: list[str] = []
@@ -344,7 +344,7 @@ def test_saving_the_example_rig_asks_for_a_name(
     assert shipped.document.path.name == "mouse.ini", "Open would hide it without .ini"
     text = (tmp_path / "settings.ini").read_text(encoding="utf-8")
     assert text.splitlines() == example_rig.example_text().splitlines()
-    shipped.document.set_word("Session", "ANIMAL", "mouse 2")
+    shipped.document.set_value("Session", "ANIMAL", "mouse 2")
     assert shipped.menu.save(), "the user's own file is saved without a question"
     shipped.end()
 
@@ -354,7 +354,7 @@ def test_a_write_protected_file_is_replaced_only_after_a_question(
 ) -> None:
     mine = tmp_path / "mine.ini"
     shipped.document.save(mine)
-    shipped.document.set_word("Session", "ANIMAL", "mouse 1")
+    shipped.document.set_value("Session", "ANIMAL", "mouse 1")
     monkeypatch.setattr(os, "access", lambda path, *_, **__: path != mine)
     answer("Cancel")
     assert not shipped.menu.save()
@@ -368,7 +368,7 @@ def test_a_write_protected_file_is_replaced_only_after_a_question(
 def test_the_example_can_be_restored_and_the_present_file_is_kept(
     shipped: MainWindow, tmp_path: Path
 ) -> None:
-    shipped.document.set_word("Session", "ANIMAL", "mouse 1")
+    shipped.document.set_value("Session", "ANIMAL", "mouse 1")
     answer("Save here anyway")
     assert shipped.menu.save()
     mine = shipped.document.text
@@ -500,7 +500,7 @@ def test_train_asks_before_it_replaces_a_network_and_proposes_a_free_name(
 def test_train_never_replaces_the_network_that_the_settings_use(
     window: MainWindow, training: TrainingTab, qtbot: QtBot
 ) -> None:
-    window.document.set_word("Pose Estimation", "MODEL", "first_loop")
+    window.document.set_value("Pose Estimation", "MODEL", "first_loop")
     offered: list[str] = []
 
     def press_enter() -> None:

@@ -23,7 +23,7 @@ def test_a_change_is_seen_undone_and_made_again(
 ) -> None:
     before = document.text
     with qtbot.waitSignal(document.changed, timeout=60_000):
-        document.set_word("Experiment", "PATIENCE_S", "0.25")
+        document.set_value("Experiment", "PATIENCE_S", "0.25")
     assert document.settings is not None
     assert document.settings.experiment.patience_s == 0.25
     assert document.unsaved
@@ -32,11 +32,11 @@ def test_a_change_is_seen_undone_and_made_again(
     assert not document.unsaved
     assert not document.history.can_undo
     document.redo()
-    assert document.words["Experiment"]["PATIENCE_S"] == "0.25"
+    assert document.values["Experiment"]["PATIENCE_S"] == "0.25"
 
 
 def test_what_is_wrong_is_told_and_can_be_undone(document: Document) -> None:
-    document.set_word("Experiment", "PATIENCE_S", "soon")
+    document.set_value("Experiment", "PATIENCE_S", "soon")
     assert document.settings is None
     assert document.problems == ("[Experiment] PATIENCE_S = soon: expected a number",)
     document.undo()
@@ -46,7 +46,7 @@ def test_what_is_wrong_is_told_and_can_be_undone(document: Document) -> None:
 
 def test_saving_keeps_every_comment(document: Document) -> None:
     before = document.path.read_text(encoding="utf-8")
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     document.save()
     after = document.path.read_text(encoding="utf-8")
     assert after == before.replace("SEED = 1", "SEED = 7")
@@ -57,7 +57,7 @@ def test_saving_keeps_every_comment(document: Document) -> None:
 def test_a_folder_that_cannot_be_written_leaves_the_file_alone(
     document: Document,
 ) -> None:
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     with pytest.raises(OSError, match="nowhere"):
         document.save(document.path.parent / "nowhere" / "rig.ini")
     assert document.unsaved
@@ -75,7 +75,7 @@ def test_a_full_disk_leaves_the_file_alone_and_nothing_beside_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", fill)
-        document.set_word("Camera arena", "SEED", "7")
+        document.set_value("Camera arena", "SEED", "7")
         document.keep_draft()
         with pytest.raises(OSError, match="No space left"):
             document.save()
@@ -105,7 +105,7 @@ def test_windows_line_ends_survive(tmp_path: Path) -> None:
     text = (ROOT / "settings.ini").read_text(encoding="utf-8")
     file.write_bytes(text.replace("\n", "\r\n").encode())
     document = Document(file)
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     document.save()
     saved = file.read_bytes()
     assert saved.count(b"\r\n") == saved.count(b"\n")
@@ -113,29 +113,29 @@ def test_windows_line_ends_survive(tmp_path: Path) -> None:
 
 def test_a_copy_for_another_program_is_no_lost_work(document: Document) -> None:
     assert document.file_as_shown() == document.path
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     copy = document.file_as_shown()
     assert copy.parent == document.path.parent, "its relative paths mean the same"
     assert copy.read_text(encoding="utf-8") == document.text
     assert not document.lost
     assert not Document(document.path).lost
-    document.forget_copy()
+    document.delete_copy()
     assert list(document.path.parent.iterdir()) == [document.path]
 
 
 def test_no_copy_stays_behind_when_another_file_is_shown(document: Document) -> None:
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     copy = document.file_as_shown()
     document.save(document.path.with_name("another.ini"))
     assert not copy.exists()
-    document.set_word("Camera arena", "SEED", "8")
+    document.set_value("Camera arena", "SEED", "8")
     copy = document.file_as_shown()
     document.open(document.path.with_name("rig.ini"))
     assert not copy.exists()
 
 
 def test_a_draft_is_lost_work_unless_the_file_says_the_same(document: Document) -> None:
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     document.keep_draft()
     assert Document(document.path).lost
     document.save()
@@ -145,7 +145,7 @@ def test_a_draft_is_lost_work_unless_the_file_says_the_same(document: Document) 
 def test_unsaved_changes_survive_a_killed_program(
     document: Document, qtbot: QtBot
 ) -> None:
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     qtbot.waitUntil(document.draft.exists, timeout=60_000)
     killed, again = document.text, Document(document.path)
     assert again.lost is not None
@@ -161,19 +161,19 @@ def test_a_draft_goes_when_its_changes_are_saved_or_discarded(
     document: Document,
 ) -> None:
     for leave in (document.save, lambda: document.open(document.path)):
-        document.set_word("Camera arena", "SEED", "7")
+        document.set_value("Camera arena", "SEED", "7")
         document.keep_draft()
         leave()
         assert not document.draft.exists()
-        document.set_word("Camera arena", "SEED", "1")
+        document.set_value("Camera arena", "SEED", "1")
         document.save()
 
 
 def test_the_draft_of_a_killed_program_is_never_overwritten(document: Document) -> None:
-    document.set_word("Camera arena", "SEED", "7")
+    document.set_value("Camera arena", "SEED", "7")
     document.keep_draft()
     killed, again = document.text, Document(document.path)
-    again.set_word("Camera arena", "SEED", "8")
+    again.set_value("Camera arena", "SEED", "8")
     again.keep_draft()
     files = sorted(path.name for path in document.path.parent.iterdir())
     assert files == ["rig.ini", "rig.unsaved.ini", "rig.unsaved_2.ini"]
@@ -184,7 +184,7 @@ def test_two_windows_with_one_file_keep_a_draft_each(document: Document) -> None
     other = Document(document.path)
     for seed in range(7, 13):
         each = document if seed % 2 else other
-        each.set_word("Camera arena", "SEED", str(seed))
+        each.set_value("Camera arena", "SEED", str(seed))
         each.keep_draft()
     files = {path.name for path in document.path.parent.iterdir()}
     assert files == {"rig.ini", "rig.unsaved.ini", "rig.unsaved_2.ini"}
@@ -197,7 +197,7 @@ def test_two_windows_with_one_file_keep_a_draft_each(document: Document) -> None
 def test_the_newest_draft_is_offered_whatever_its_number(document: Document) -> None:
     other = Document(document.path)
     for each, seed in ((document, "7"), (other, "8")):
-        each.set_word("Camera arena", "SEED", seed)
+        each.set_value("Camera arena", "SEED", seed)
         each.keep_draft()
     os.utime(document.draft, ns=(0, 0))
     again = Document(document.path)
@@ -233,7 +233,7 @@ def test_a_draft_that_vanishes_hides_no_other(
 def test_what_does_not_fit_the_network_is_found_before_the_start(
     document: Document, title: str, key: str, word: str, said: str
 ) -> None:
-    document.set_word(title, key, word)
+    document.set_value(title, key, word)
     document.check()
     (finding,) = document.findings
     assert finding.startswith(f"[{title}] {key}")

@@ -8,7 +8,7 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.gui.dialogs.settings_repair import MendingWindow
+from deeplabstream.gui.dialogs.settings_repair import SettingsRepairWindow
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Choice, Line
@@ -93,7 +93,7 @@ def test_an_emptied_field_goes_back_to_its_default(
     assert isinstance(editor, Line)
     editor.line.clear()
     qtbot.keyClick(editor.line, Qt.Key.Key_Return)
-    assert "PATIENCE_S" not in page.document.words["Experiment"]
+    assert "PATIENCE_S" not in page.document.values["Experiment"]
     assert editor.line.placeholderText() == "0.5"
 
 
@@ -110,9 +110,9 @@ def test_a_section_is_added_filled_in_and_removed(
             write(qtbot, page, key, "100")
     assert not page.document.problems
     page.remove.click()
-    assert "Trigger running" not in page.document.words
+    assert "Trigger running" not in page.document.values
     page.document.undo()
-    assert "Trigger running" in page.document.words
+    assert "Trigger running" in page.document.values
 
 
 def test_another_kind_has_another_form(page: SettingsPage) -> None:
@@ -138,7 +138,7 @@ def test_another_kind_is_chosen_from_the_open_list(
     view.setCurrentIndex(model.index(editor.box.findText("VideoFile"), 0))
     qtbot.keyClick(view, Qt.Key.Key_Return)
     QApplication.processEvents()
-    assert page.document.words["Camera arena"]["KIND"] == "VideoFile"
+    assert page.document.values["Camera arena"]["KIND"] == "VideoFile"
     assert "SOURCE" in page.form.editors
 
 
@@ -181,15 +181,15 @@ def test_a_broken_file_is_mended_before_the_rig_starts(
     file = tmp_path / "rig.ini"
     text = (ROOT / "settings.ini").read_text(encoding="utf-8")
     file.write_text(text.replace("SEED = 1", "SEED = one"), encoding="utf-8")
-    window = MendingWindow(Document(file))
+    window = SettingsRepairWindow(Document(file))
     qtbot.addWidget(window)
     window.show()
-    assert "[Camera arena] SEED = one" in window.words.text()
-    assert not window.go_on.isEnabled()
+    assert "[Camera arena] SEED = one" in window.message.text()
+    assert not window.proceed.isEnabled()
     window.page.show_section("Camera arena")
     write(qtbot, window.page, "SEED", "3")
-    window.go_on.click()
-    assert window.going_on
+    window.proceed.click()
+    assert window.continued
     assert window.document.settings is not None
 
 
@@ -238,12 +238,12 @@ def test_required_keys_come_first_and_advanced_ones_are_folded(
 
 
 def test_an_advanced_key_that_the_file_has_is_not_folded(page: SettingsPage) -> None:
-    page.document.set_word("Pose Estimation", "CROP_MARGIN", "0.7")
+    page.document.set_value("Pose Estimation", "CROP_MARGIN", "0.7")
     page.show_section("Pose Estimation")
     assert page.form is not None
     assert page.form.editors["CROP_MARGIN"].isVisibleTo(page.form)
     assert "TOLERANCE_PX" in page.form.folded
-    page.document.set_word("Pose Estimation", "TOLERANCE_PX", "much")
+    page.document.set_value("Pose Estimation", "TOLERANCE_PX", "much")
     assert page.form.editors["TOLERANCE_PX"].isVisibleTo(page.form), "it is wrong"
 
 
@@ -256,11 +256,11 @@ def test_known_words_are_offered_beside_a_line(
     parts = line_of(page, "BODYPARTS")
     assert offered(parts) == ["snout", "leftear", "rightear", "tailbase"]
     parts.menu.actions()[3].trigger()
-    assert page.document.words["Trigger left"]["BODYPARTS"] == "snout, tailbase"
+    assert page.document.values["Trigger left"]["BODYPARTS"] == "snout, tailbase"
     offered(parts)
     assert [action.isChecked() for action in parts.menu.actions()][::3] == [True, True]
     parts.menu.actions()[0].trigger()
-    assert page.document.words["Trigger left"]["BODYPARTS"] == "tailbase"
+    assert page.document.values["Trigger left"]["BODYPARTS"] == "tailbase"
     page.show_section("Experiment")
     assert offered(line_of(page, "EXP_NAME")) == ["ExampleExperiment"]
     assert offered(line_of(page, "CAMERA")) == ["arena"]
@@ -277,7 +277,7 @@ def test_ports_and_cameras_are_looked_for_when_the_menu_opens(
     port = line_of(page, "PORT")
     assert offered(port) == ["/dev/ttyACM7   Arduino Uno"]
     port.menu.actions()[0].trigger()
-    assert page.document.words["Output laser"]["PORT"] == "/dev/ttyACM7"
+    assert page.document.values["Output laser"]["PORT"] == "/dev/ttyACM7"
     ports.clear()
     assert offered(port) == ["nothing found"]
     webcam = kinds_of("Camera")["Webcam"]
@@ -315,7 +315,7 @@ def test_every_problem_is_shown_somewhere(page: SettingsPage) -> None:
     page.document.edit("[Camera]\nKIND = Webcam\n\n[Tracking top]\nHOLD_MS = x\n")
     assert page.document.problems
     for problem in page.document.problems:
-        titles = [*FIXED, *page.document.words]
+        titles = [*FIXED, *page.document.values]
         placed = [title for title in titles if problems_of([problem], title)]
         assert placed or problem in unplaced_problems(page.document), problem
     shown = [page.list.item(row).text() for row in range(page.list.count())]  # type: ignore[union-attr]
@@ -325,10 +325,10 @@ def test_every_problem_is_shown_somewhere(page: SettingsPage) -> None:
 def test_removing_the_experiment_in_use_leaves_no_problem(page: SettingsPage) -> None:
     page.show_section("Experiment ExampleExperiment")
     page.remove.click()
-    assert page.document.words["Experiment"]["EXP_NAME"] == ""
+    assert page.document.values["Experiment"]["EXP_NAME"] == ""
     assert not page.document.problems
     page.document.undo()
-    assert page.document.words["Experiment"]["EXP_NAME"] == "ExampleExperiment"
+    assert page.document.values["Experiment"]["EXP_NAME"] == "ExampleExperiment"
 
 
 def test_sections_are_renamed_and_duplicated_with_what_names_them(
@@ -336,12 +336,12 @@ def test_sections_are_renamed_and_duplicated_with_what_names_them(
 ) -> None:
     page.show_section("Trigger left")
     page.rename_section("nest")
-    words = page.document.words
+    words = page.document.values
     assert words["Experiment ExampleExperiment"]["REGIONS"] == "nest, right"
     assert page.chosen == "Trigger nest"
     page.show_section("Experiment ExampleExperiment")
     page.rename_section("habituation")
-    words = page.document.words
+    words = page.document.values
     assert words["Experiment"]["EXP_NAME"] == "habituation"
     assert words["Experiment habituation"]["KIND"] == "ExampleExperiment"
     page._duplicate()
@@ -349,7 +349,7 @@ def test_sections_are_renamed_and_duplicated_with_what_names_them(
     assert not page.document.problems
     page.show_section("Output left stimulus")
     page._duplicate()
-    assert page.document.words["Output left stimulus 2"]["KIND"] == "SimulatedOutput"
+    assert page.document.values["Output left stimulus 2"]["KIND"] == "SimulatedOutput"
 
 
 def test_a_name_that_is_taken_is_refused_with_a_sentence(
@@ -359,7 +359,7 @@ def test_a_name_that_is_taken_is_refused_with_a_sentence(
     typed = ["Left", " "]
     monkeypatch.setattr(QMessageBox, "warning", lambda _, __, text: said.append(text))
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: (typed.pop(0), True))
-    page._ask_name("Trigger", "InsideRegion")
+    page._name_new_section("Trigger", "InsideRegion")
     page.show_section("Trigger right")
     page._rename()
     page.rename_section("left")
@@ -386,4 +386,4 @@ def test_a_folder_is_chosen_where_a_folder_is_needed(
     ):
         page.show_section(title)
         line_of(page, key)._browse()
-        assert page.document.words[title][key] == str(tmp_path / chosen)
+        assert page.document.values[title][key] == str(tmp_path / chosen)

@@ -61,7 +61,7 @@ def test_start_starts_only_what_does_not_run(window: MainWindow, qtbot: QtBot) -
 def test_without_an_experiment_start_ends_with_analysis(
     window: MainWindow, qtbot: QtBot
 ) -> None:
-    window.document.set_word("Experiment", "EXP_NAME", "")
+    window.document.set_value("Experiment", "EXP_NAME", "")
     qtbot.mouseClick(window.live.controls.start, LEFT)
     tick(window)
     assert rig_of(window).asked == ALL[:2]
@@ -80,7 +80,7 @@ def test_after_a_failure_nothing_more_is_started(
 
 
 def test_a_faulty_file_is_not_started(window: MainWindow, qtbot: QtBot) -> None:
-    window.document.set_word("Experiment", "PATIENCE_S", "soon")
+    window.document.set_value("Experiment", "PATIENCE_S", "soon")
     assert not window.live.controls.start.isEnabled()
     window.bridge.begin()
     tick(window)
@@ -132,16 +132,16 @@ def test_the_settings_have_the_animal_to_begin_with(
     window: MainWindow, qtbot: QtBot
 ) -> None:
     document, line = window.document, window.live.subject.lines["ANIMAL"]
-    document.set_word("Session", "ANIMAL", "mouse 1")  # an edit of the settings
+    document.set_value("Session", "ANIMAL", "mouse 1")  # an edit of the settings
     assert line.text() == "mouse 1"
     type_in(window, qtbot, "ANIMAL", "mouse 2")
     qtbot.keyClick(line, Qt.Key.Key_Return)
     text = document.text
-    document.set_word("Experiment", "EXP_TIME_S", "60")
+    document.set_value("Experiment", "EXP_TIME_S", "60")
     document.undo()
     assert document.text == text
     assert line.text() == rig_of(window).settings.subject.animal == "mouse 2"
-    document.set_word("Session", "ANIMAL", "mouse 3")
+    document.set_value("Session", "ANIMAL", "mouse 3")
     assert line.text() == rig_of(window).settings.subject.animal == "mouse 3"
     window.document.undo()
     window.document.undo()
@@ -163,7 +163,7 @@ def test_the_animal_can_be_changed_until_the_run_folder_is_made(
     assert not window.banner.isVisible(), "no restart is needed for it"
     rig._controls.run_open = True  # the recorder was asked for the folder
     rig.update(run_folder=tmp_path)
-    window.document.set_word("Session", "ANIMAL", "mouse 9")  # on the page Settings
+    window.document.set_value("Session", "ANIMAL", "mouse 9")  # on the page Settings
     assert rig.state.used_settings.subject.animal == "mouse 8"
     assert window.banner.isVisible(), "it is that of the next run"
     window.bridge.do(Action.START_ANALYSIS)
@@ -188,15 +188,15 @@ def test_the_animal_can_be_changed_until_the_run_folder_is_made(
 def test_undo_in_a_field_of_the_session_takes_back_typing_then_the_settings(
     window: MainWindow, qtbot: QtBot
 ) -> None:
-    window.document.set_word("Session", "ANIMAL", "mouse 7")
+    window.document.set_value("Session", "ANIMAL", "mouse 7")
     type_in(window, qtbot, "GROUP", "con")
     line = window.live.subject.lines["GROUP"]
     ctrl = Qt.KeyboardModifier.ControlModifier
     while line.isUndoAvailable():
         qtbot.keyClick(line, Qt.Key.Key_Z, ctrl)
     assert line.text() == ""
-    assert window.document.words["Session"]["ANIMAL"] == "mouse 7"
+    assert window.document.values["Session"]["ANIMAL"] == "mouse 7"
     window.live.subject.lines["EXPERIMENTER"].setFocus()
     qtbot.keyClick(window.live.subject.lines["EXPERIMENTER"], Qt.Key.Key_Z, ctrl)
-    assert window.document.words["Session"]["ANIMAL"] == ""
+    assert window.document.values["Session"]["ANIMAL"] == ""
     window.end()

@@ -15,7 +15,7 @@ from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, palette
-from deeplabstream.gui.tour import STOPS
+from deeplabstream.gui.tour import STEPS
 from deeplabstream.settings.loading import load, parse
 from tests.engine.tolerant import Failures, shipped_settings
 from tests.gui.fake_session import FakeSession, close_to
@@ -60,9 +60,9 @@ def test_five_steps_on_the_simulated_rig(
         tour = window.tour
         tour.offer()
         assert tour.bubble.isVisible()
-        assert len(STOPS) == 5
-        for place, stop in enumerate(STOPS):
-            target = stop.target(window)
+        assert len(STEPS) == 5
+        for place, step in enumerate(STEPS):
+            target = window._button(step.action)
             qtbot.waitUntil(
                 lambda place=place, target=target: (
                     tour.place == place and target.isEnabled()
@@ -70,7 +70,7 @@ def test_five_steps_on_the_simulated_rig(
                 timeout=SOON,
             )
             bridge.tick()
-            assert tour.bubble.title.text() == f"{place + 1} of 5  {stop.title}"
+            assert tour.bubble.title.text() == f"{place + 1} of 5  {step.title}"
             assert tour.ring.isVisible()
             assert tour.ring.geometry().contains(
                 target.mapTo(window, target.rect().center())
@@ -78,7 +78,7 @@ def test_five_steps_on_the_simulated_rig(
             assert not tour.bubble.geometry().intersects(tour.ring.geometry())
             assert window.rect().contains(tour.bubble.geometry())
             qtbot.mouseClick(tour.bubble.press if place % 2 else target, LEFT)
-        qtbot.waitUntil(lambda: tour.place == len(STOPS), timeout=SOON)
+        qtbot.waitUntil(lambda: tour.place == len(STEPS), timeout=SOON)
         assert session.state.phase is Phase.IDLE
         assert not any(session.state.levels.values())
         page = window.page("Runs")

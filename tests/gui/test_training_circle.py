@@ -76,17 +76,17 @@ def test_training_waits_for_labels(page: NetworkPage, tmp_path: Path) -> None:
 
 def test_a_mended_name_or_size_is_no_longer_complained_about(page: NetworkPage) -> None:
     tab = page.training
-    tab._began = True  # as after a training
+    tab._started = True  # as after a training
     tab.state.setText("Done. See the results under Check.")
-    name, size = tab.name.text(), tab.sees.currentText()
+    name, size = tab.name.text(), tab.input_box.currentText()
     tab.name.setText(name)
     assert tab.state.text() == "Done. See the results under Check."
     tab.name.setText("a/b")
     assert tab.state.text().startswith("Name: letters")
-    tab.sees.setCurrentText("7 × 7")
+    tab.input_box.setCurrentText("7 × 7")
     tab.name.setText(name)
     assert tab.state.text().startswith("Input size: ")
-    tab.sees.setCurrentText(size)
+    tab.input_box.setCurrentText(size)
     assert tab.state.text() == "12 labelled frames"
 
 
@@ -96,10 +96,10 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     """One long walk, as each training starts torch anew."""
     tab = page.training
     page.show_step("Train")
-    tab.sees.setCurrentText("64 × 47")
+    tab.input_box.setCurrentText("64 × 47")
     assert not tab.train.isEnabled()
     assert "multiples of 16" in tab.state.text()
-    tab.sees.setCurrentText("64 × 48")
+    tab.input_box.setCurrentText("64 × 48")
     tab.steps.setValue(100_000)
     qtbot.mouseClick(tab.train, LEFT)
     assert tab.stop.isEnabled()
@@ -210,7 +210,7 @@ def test_a_network_is_compared_with_that_of_the_settings(
     write_predictions(copy / "predictions.csv", "x", ["nose"], ["c.png"], points, sure)
     check.open(copy, page.book)
     assert "2 of 3 held-out images are, by their names, training images of older" in (
-        check.words.text()
+        check.message.text()
     )
     asked: list[str] = []
 
@@ -218,7 +218,7 @@ def test_a_network_is_compared_with_that_of_the_settings(
         asked.append(question)
         return answers[len(asked) == 1]
 
-    monkeypatch.setattr(checking_tab, "ask", answer)
+    monkeypatch.setattr(checking_tab, "show_question", answer)
     qtbot.mouseClick(check.use, LEFT)
     (cancelled,) = check.findChildren(ProgramWindow)
     assert "--against" in cancelled.command.line.toPlainText()
@@ -228,7 +228,7 @@ def test_a_network_is_compared_with_that_of_the_settings(
     window = check.findChildren(ProgramWindow)[-1]
     with qtbot.waitSignal(window.ended, timeout=SOON):
         pass
-    told = check.words.text()
+    told = check.message.text()
     assert told.startswith("12 images that neither network learned from"), told
     assert "no difference is certain" in told
     assert check.compare.isEnabled()
@@ -244,7 +244,7 @@ def test_a_network_is_compared_with_that_of_the_settings(
     assert text.startswith("# a comment that stays")
     assert (
         "[Trigger left] BODYPARTS: the network has no body part 'paw'"
-        in check.words.text()
+        in check.message.text()
     )
 
 
@@ -273,7 +273,7 @@ def test_the_queue_of_a_run_is_labelled_with_proposals_and_trained_from_the_netw
     assert book.names[page.labelling.frame] == new[0], "it is shown"
     assert len(new) == count_queued(run) > 0
     assert "frames pre-labelled, awaiting review" in window.page.toPlainText()
-    present = page.using.present
+    present = page.using.in_use
     assert page.training.options.values()["--start-from"] == [str(present)]
     window.close()
 
@@ -285,7 +285,7 @@ def _check_report(
     page: NetworkPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The form proposes where to write; the page is opened in the browser."""
-    panel = page.checking.ask_report().panel
+    panel = page.checking.show_report_form().panel
     with qtbot.waitSignal(panel.ended, timeout=SOON) as ended:
         qtbot.mouseClick(panel.begin, LEFT)
     assert ended.args == [0], panel.view.page.toPlainText()
@@ -313,7 +313,7 @@ def _check_that_another_window_would_resume(
     assert tab.state.text().startswith(f"Stopped at step {first.progress.step}")
     begun: list[str] = []
     monkeypatch.setattr(tab.program, "start", lambda _, words: begun.extend(words))
-    tab.sees.setCurrentText("320x240")
+    tab.input_box.setCurrentText("320x240")
     tab.resume.click()
     assert begun[begun.index("--size") + 1] == "64x48", "the checkpoint's"
     assert "--resume" in begun
@@ -332,7 +332,7 @@ def test_an_ensemble_starts_from_a_network_and_is_resumed_as_it_was_begun(
     arena = str(ROOT / "models/arena")
     chosen = {"--start-from": [arena], "--batch": ["4"], "--seeds": ["0,1"]}
     tab.options.show_values(chosen)
-    tab.sees.setCurrentText("64x48")
+    tab.input_box.setCurrentText("64x48")
     qtbot.mouseClick(tab.train, LEFT)
     for option, word in (
         *((option, words[0]) for option, words in chosen.items()),
@@ -403,7 +403,7 @@ def test_a_gpu_that_torch_cannot_use_is_named(page: NetworkPage) -> None:
 
 def test_a_network_that_is_far_off_is_not_called_done(page: NetworkPage) -> None:
     tab = page.training
-    tab._began = True
+    tab._started = True
     tab._take('{"step": 20, "steps": 20, "loss": 4}\n')
     tab._take('{"step": 20, "error_px": 3, "found": {}}\n')
     tab._ended(0, killed=False)
@@ -441,7 +441,7 @@ def test_what_is_told_in_pieces_is_put_together() -> None:
     assert told.errors == []
     assert told.found == {"a.png": [[1, 2], None]}
     told.take('{"broken": \n')
-    assert told.words[-1] == '{"broken":'
+    assert told.messages[-1] == '{"broken":'
 
 
 def test_a_video_is_scrubbed_with_what_was_found(tmp_path: Path, qtbot: QtBot) -> None:
@@ -464,7 +464,7 @@ def test_a_video_is_scrubbed_with_what_was_found(tmp_path: Path, qtbot: QtBot) -
     qtbot.mouseClick(check.least, LEFT)
     assert check.slider.value() == 7
     qtbot.mouseClick(check.least, LEFT)
-    assert "no later frame has a point below the threshold" in check.words.text()
+    assert "no later frame has a point below the threshold" in check.message.text()
     qtbot.mouseClick(check.play, LEFT)
     qtbot.waitUntil(lambda: not check.play.isChecked(), timeout=SOON)
     assert check.slider.value() == 19

@@ -26,7 +26,7 @@ def test_answers_without_a_zone_and_what_the_gate_did_are_said() -> None:
         ("here: true, held", GREEN),
         ("freezing: false", BLUE),
         ("running: unknown", GREY),
-        ("refused: nose (jump), tail (bone)", RED),
+        ("rejected: nose (jump), tail (bone)", RED),
         ("held: nose", AMBER),
         ("points are predicted", GREY),
     ]

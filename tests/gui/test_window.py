@@ -94,7 +94,7 @@ def test_an_output_that_failed_is_shown_as_the_session_has_it(
     rig.update(failed_outputs={"stimulus": "COM3 can't be opened"})
     for _ in range(10):
         window.bridge.tick()
-    said = window.live.outputs.said["stimulus"]
+    said = window.live.outputs.acknowledgements["stimulus"]
     assert (said.text(), said.toolTip()) == ("failed", "COM3 can't be opened")
     rig.update(failed_outputs={}, edges={"stimulus": Edge("stimulus", 0, "open", 1, 2)})
     for _ in range(10):
@@ -333,7 +333,7 @@ def test_the_question_before_closing_names_all_that_it_ends(
         told.append(question)
         return answer
 
-    monkeypatch.setattr(main_window, "ask", stay)
+    monkeypatch.setattr(main_window, "show_question", stay)
     window.show()
     rig.put(replace(rig.state, experimenting=True))
     assert not window.close()
@@ -350,7 +350,7 @@ def test_why_an_action_was_refused_is_shown_below_the_buttons_until_the_next_one
     window: MainWindow, rig: FakeSession
 ) -> None:
     """On a small screen the log has to be scrolled to."""
-    words = window.live.controls._words
+    words = window.live.controls._message
     press(window, Action.START_STREAM, Action.START_ANALYSIS)
     why = "Cannot start because the disk has 0 MB free"
     rig.news = [Failed(why)]

@@ -82,7 +82,7 @@ def test_a_running_rig_keeps_its_settings_until_the_next_start(
     window.live.controls.buttons[Action.START_STREAM].click()
     window.bridge.tick()
     used = rig_of(window).settings
-    window.document.set_word("Experiment", "PATIENCE_S", "0.2")
+    window.document.set_value("Experiment", "PATIENCE_S", "0.2")
     assert rig_of(window).settings is used
     assert "restart the stream" in window.banner.text()
     window.live.controls.buttons[Action.STOP_STREAM].click()
@@ -98,7 +98,7 @@ def test_restart_now_uses_the_changed_settings(qtbot: QtBot, file: Path) -> None
         window.bridge.do(action)
         window.bridge.tick()
     assert not window.banner.restart.isVisible()
-    window.document.set_word("Experiment", "PATIENCE_S", "0.2")
+    window.document.set_value("Experiment", "PATIENCE_S", "0.2")
     window.bridge.do(Action.START_EXPERIMENT)
     window.bridge.tick()
     assert window.banner.restart.isVisible()
@@ -119,7 +119,7 @@ def test_a_problem_that_ends_as_a_question_gets_no_full_stop(
     qtbot: QtBot, file: Path
 ) -> None:
     window = opened(qtbot, file)
-    window.document.set_word("Experiment", "CAMERA", "aren")
+    window.document.set_value("Experiment", "CAMERA", "aren")
     assert "did you mean arena? Fix this" in window.banner.text()
     window.end()
 
@@ -225,7 +225,7 @@ def test_esc_in_a_dialog_stops_the_experiment_and_the_next_one_closes_it(
 
 def test_leaving_asks_about_unsaved_settings(qtbot: QtBot, file: Path) -> None:
     window = opened(qtbot, file)
-    window.document.set_word("Camera arena", "SEED", "9")
+    window.document.set_value("Camera arena", "SEED", "9")
     assert window.windowTitle().startswith("rig.ini *")
     answer("Cancel")
     assert not window.close()
@@ -244,7 +244,7 @@ def test_leaving_asks_about_labels_that_a_full_disk_refused(
     cv2.imwrite(str(labels / "img0.png"), np.zeros((48, 64), np.uint8))
     window = opened(qtbot, file)
     window.show_page("Network")
-    page = window._made["Network"]
+    page = window._pages["Network"]
     assert isinstance(page, NetworkPage)
     page.parts_line.setText("nose")
     page.open(file.parent / "labels")
@@ -267,7 +267,7 @@ def test_a_file_that_another_program_changed_is_not_lost_unasked(
     qtbot: QtBot, file: Path
 ) -> None:
     window = opened(qtbot, file)
-    window.document.set_word("Camera arena", "SEED", "9")
+    window.document.set_value("Camera arena", "SEED", "9")
     file.write_text("# mine\n", encoding="utf-8")
     answer("Cancel")
     assert not window.menu.save()
@@ -281,7 +281,7 @@ def test_a_signal_ends_without_a_question_and_keeps_a_draft(
     qtbot: QtBot, file: Path
 ) -> None:
     window = opened(qtbot, file)
-    window.document.set_word("Camera arena", "SEED", "9")
+    window.document.set_value("Camera arena", "SEED", "9")
     window.end()
     assert rig_of(window).closed
     draft = file.with_name("rig.unsaved.ini")
@@ -347,12 +347,12 @@ def test_unsaved_changes_of_a_killed_program_are_offered(
     qtbot: QtBot, file: Path, word: str
 ) -> None:
     killed = Document(file)
-    killed.set_word("Session", "ANIMAL", "mouse 7")
+    killed.set_value("Session", "ANIMAL", "mouse 7")
     killed.keep_draft()
     window = opened(qtbot, file)
     answer(word)
     window.offer_draft()
-    animal = window.document.words["Session"]["ANIMAL"]
+    animal = window.document.values["Session"]["ANIMAL"]
     assert animal == ("mouse 7" if word == "Restore" else "")
     assert killed.draft.exists() == (word != "Discard")
     window.end()
@@ -362,7 +362,7 @@ def test_changes_that_were_discarded_on_closing_leave_no_draft(
     qtbot: QtBot, file: Path
 ) -> None:
     window = opened(qtbot, file)
-    window.document.set_word("Session", "ANIMAL", "mouse 7")
+    window.document.set_value("Session", "ANIMAL", "mouse 7")
     window.document.keep_draft()
     answer("Discard")
     assert window.close()
@@ -373,7 +373,7 @@ def test_a_network_that_is_not_there_is_shown_before_the_start(
     qtbot: QtBot, file: Path
 ) -> None:
     window = opened(qtbot, file)
-    window.document.set_word("Pose Estimation", "MODEL", "arenas")
+    window.document.set_value("Pose Estimation", "MODEL", "arenas")
     window.document.check()
     assert "there is no model 'arenas'" in window.banner.text()
     assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
@@ -410,7 +410,7 @@ def test_full_screen_shows_the_images_and_stop(qtbot: QtBot, file: Path) -> None
     assert not window.live.controls.isVisible()
     assert window.rail.stop.isVisible()
     assert window.alarms.parentWidget() is window.overlay
-    window.document.set_word("Experiment", "PATIENCE_S", "0.2")  # another live page
+    window.document.set_value("Experiment", "PATIENCE_S", "0.2")  # another live page
     assert not window.live.controls.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert window.isFullScreen(), "Esc is STOP"

@@ -23,13 +23,13 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.settings.option_fields import option_fields
 
 _DRAWN = {"regions", "points"}
-"""Options that the page has in another form."""
+"""Options that are edited elsewhere on the page."""
 _SIZE = (520, 560)
 _OPTIONS = option_fields(AnalysisOptions)
 
 
 class OptionsDialog(QDialog):
-    """Edits options as text; `chosen` has those that differ from the defaults."""
+    """Edits options; `chosen` has the values that differ from the defaults."""
 
     def __init__(
         self, chosen: Mapping[str, Any], left_out: Collection[str], parent: QWidget
@@ -81,7 +81,7 @@ class OptionsDialog(QDialog):
             _show(field, _OPTIONS[name].default)
 
     def _use(self) -> None:
-        """Accept the options; the dialog stays open and names one that is not possible."""
+        """Accept the options; an invalid value is reported and the dialog stays open."""
         chosen: dict[str, Any] = {}
         try:
             for name, field in self.fields.items():
@@ -115,7 +115,7 @@ def _show(field: QLineEdit | QCheckBox, value: Any) -> None:
 
 
 def _value(name: str, option: FieldInfo, field: QLineEdit | QCheckBox) -> Any:
-    """Return the value of a field; DeepLabStreamError: it is not a number."""
+    """Return the value of a field, or raise DeepLabStreamError if it is not a number."""
     if isinstance(field, QCheckBox):
         return field.isChecked()
     text = field.text().strip()

@@ -40,10 +40,10 @@ _HELP = {
 
 
 class CameraWindow(QDialog):
-    """Asks the camera for each value that is entered, and shows what it took."""
+    """Requests each entered value from the camera, and shows the value that it uses."""
 
     kept = pyqtSignal(str, object)
-    """The camera's name and Mapping[str, str]: keys and words for the settings."""
+    """Name of the camera, and Mapping[str, str]: keys and values for the settings."""
 
     def __init__(self, bridge: Bridge, camera: str, parent: QWidget) -> None:
         super().__init__(parent)
@@ -52,10 +52,10 @@ class CameraWindow(QDialog):
         self.bridge, self.camera = bridge, camera
         self.lines: dict[str, QLineEdit] = {}
         self.now: dict[str, QLabel] = {}
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setMinimumHeight(44)
-        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.message = QLabel()
+        self.message.setWordWrap(True)
+        self.message.setMinimumHeight(44)
+        self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.keep = QPushButton("Keep in settings")
         self.keep.setToolTip(
             "writes the values that the camera accepted to the settings"
@@ -63,7 +63,7 @@ class CameraWindow(QDialog):
         self.keep.setEnabled(False)
         self.keep.clicked.connect(self._keep)
         self._changed: dict[str, str] = {}
-        """Key and word of what was changed here and taken."""
+        """Values that the camera has accepted, by key of the settings."""
         self._arrange()
         bridge.control_changed.connect(self._take_answer)
         bridge.failed.connect(self._take_failure)
@@ -94,7 +94,7 @@ class CameraWindow(QDialog):
             label.setObjectName("caption")
             label.setWordWrap(True)
             column.addWidget(label)
-        column.addWidget(self.words)
+        column.addWidget(self.message)
         column.addLayout(foot)
 
     def _add(self, grid: QGridLayout, row: int, control: CameraControl) -> None:
@@ -102,8 +102,8 @@ class CameraWindow(QDialog):
         line = QLineEdit(format_value(control.now))
         line.setToolTip(_HELP.get(control.key, "") or _range_text(control))
         line.setMinimumWidth(150)
-        line.returnPressed.connect(partial(self._ask, control.key))
-        line.editingFinished.connect(partial(self._ask, control.key))
+        line.returnPressed.connect(partial(self._request, control.key))
+        line.editingFinished.connect(partial(self._request, control.key))
         now = QLabel()
         now.setObjectName("caption")
         self.lines[control.key], self.now[control.key] = line, now
@@ -116,27 +116,27 @@ class CameraWindow(QDialog):
         self._show(control)
 
     def _missing(self, controls: tuple[CameraControl, ...]) -> str:
-        """Return a sentence on what people look for here and this kind can't do."""
-        there = {control.key.removesuffix("_us") for control in controls}
-        absent = [word for word in ("exposure", "gain", "rate") if word not in there]
+        """Return a sentence that names common controls which this camera lacks."""
+        present = {control.key.removesuffix("_us") for control in controls}
+        absent = [name for name in ("exposure", "gain", "rate") if name not in present]
         if not absent:
             return ""
         kind = type(self.bridge.session.settings.cameras[self.camera]).__name__
         listed = " and ".join([", ".join(absent[:-1]), absent[-1]][len(absent) < 2 :])
         return f"{kind} can't change its {listed} while the camera runs."
 
-    def _ask(self, key: str) -> None:
-        word = self.lines[key].text().strip()
-        if word == self.lines[key].property("shown"):
+    def _request(self, key: str) -> None:
+        value = self.lines[key].text().strip()
+        if value == self.lines[key].property("shown"):
             return
-        self.lines[key].setProperty("shown", word)
-        self.words.setText("…")
-        self.bridge.session.adjust(self.camera, key.upper(), word)
+        self.lines[key].setProperty("shown", value)
+        self.message.setText("…")
+        self.bridge.session.adjust(self.camera, key.upper(), value)
 
     def _take_answer(self, answer: ControlChanged) -> None:
         if answer.camera != self.camera:
             return
-        self.words.setText(answer.text.removeprefix(f"[Camera {self.camera}] "))
+        self.message.setText(answer.text.removeprefix(f"[Camera {self.camera}] "))
         for control in answer.controls:
             self._show(control, rewrite=control.key == answer.key)
             if answer.done and control.key == answer.key:
@@ -144,10 +144,10 @@ class CameraWindow(QDialog):
         self.keep.setEnabled(bool(self._changed))
 
     def _take_failure(self, text: str) -> None:
-        self.words.setText(text)
+        self.message.setText(text)
 
     def _show(self, control: CameraControl, rewrite: bool = True) -> None:
-        """Show what the device says, in the line too unless a person may be writing."""
+        """Show the reported value; a field that may be being edited is left alone."""
         if control.key not in self.lines:
             return
         self.now[control.key].setText(f"now {format_value(control.now) or 'unknown'}")
@@ -158,7 +158,7 @@ class CameraWindow(QDialog):
 
     def _keep(self) -> None:
         self.kept.emit(self.camera, dict(self._changed))
-        self.words.setText("Changed in the settings. File → Save writes the file.")
+        self.message.setText("Changed in the settings. File → Save writes the file.")
         self._changed.clear()
         self.keep.setEnabled(False)
 
@@ -173,7 +173,7 @@ def _range_text(control: CameraControl) -> str:
 
 
 def _settings_value(control: CameraControl) -> str:
-    """Return the word for the settings; a crop that is the whole image is none."""
+    """Return the value for the settings; empty for a crop of the whole image."""
     value: Value = control.now
     return (
         "" if control.key == "crop" and value == control.high else format_value(value)

@@ -10,13 +10,13 @@ OUTCOMES = {1: "Problems were found: see the list above."}
 
 
 class ExamineButton(QPushButton):
-    """Starts `utils/Doctor.py`; off while the rig runs, which it would disturb."""
+    """Starts `utils/Doctor.py`; disabled while the rig runs, which the checks would disturb."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__("Examine computer …")
         self.setToolTip(
             "Packages, disk, cameras, serial ports, GPU: what is wrong, and the command "
-            "that cures it. Stop the stream first."
+            "that fixes it. Stop the stream first."
         )
         self._bridge = bridge
         self.clicked.connect(self._examine)

@@ -44,14 +44,14 @@ _FILE = Qt.ItemDataRole.UserRole
 
 
 class HelpWindow(QDialog):
-    """Shows the pages of `docs/`; links to other pages stay in the window."""
+    """Shows the pages of `docs/`; links to other pages open in the window."""
 
     def __init__(self, parent: QWidget, docs: Path = DOCS) -> None:
         super().__init__(parent)
         self.setWindowTitle("Documentation – DeepLabStream")
         self.docs = docs
         self.list, self.page = QListWidget(), _Page()
-        self.search, self.words = QLineEdit(), QLabel()
+        self.search, self.message = QLineEdit(), QLabel()
         self.back, self.forth = QPushButton("Back"), QPushButton("Forward")
         self._past: list[str] = []
         self._future: list[str] = []
@@ -87,7 +87,9 @@ class HelpWindow(QDialog):
             text = f"Can't read {path}: {error.strerror or error}"
         self._shown = name
         self.page.setSearchPaths([str(path.parent)])
-        colours = QApplication.palette()  # that is where Markdown takes it from
+        colours = (
+            QApplication.palette()
+        )  # Markdown takes the colour of links from there
         colours.setColor(QPalette.ColorRole.Link, QColor(palette().blue))
         QApplication.setPalette(colours)
         self.page.setMarkdown(text)
@@ -99,7 +101,7 @@ class HelpWindow(QDialog):
     def _show_state(self, file: str) -> None:
         self.back.setEnabled(bool(self._past))
         self.forth.setEnabled(bool(self._future))
-        self.words.setText("")
+        self.message.setText("")
         self.list.blockSignals(True)
         for row in range(self.list.count()):
             item = self.list.item(row)
@@ -108,7 +110,7 @@ class HelpWindow(QDialog):
         self.list.blockSignals(False)
 
     def _go_to(self, anchor: str) -> None:
-        """Scroll to a heading; Qt makes no anchors for those of Markdown."""
+        """Scroll to a heading: Qt creates no anchors for headings of Markdown."""
         document = self.page.document()
         block = None if document is None else document.begin()
         while block is not None and block.isValid():
@@ -131,11 +133,11 @@ class HelpWindow(QDialog):
         self.list.setObjectName("clear")
         self.search.setPlaceholderText("Find in all pages: Enter")
         self.search.setToolTip(
-            "Enter: the next place, in this page and then in the next page that has one;"
+            "Enter: the next match, in this page and then in the next page with one;"
             " the list shows the pages with the text"
         )
         top = QHBoxLayout()
-        for widget in (self.back, self.forth, self.search, self.words):
+        for widget in (self.back, self.forth, self.search, self.message):
             top.addWidget(widget)
         for button in (self.back, self.forth):
             button.setAutoDefault(False)  # Enter searches
@@ -154,7 +156,7 @@ class HelpWindow(QDialog):
             self.open_page(item.data(_FILE))
 
     def _follow(self, link: QUrl) -> None:
-        """Open a page here, and everything else where the desktop opens it."""
+        """Open a page here, and other files with the desktop's program."""
         name, anchor = link.path(), link.fragment()
         if link.scheme() in ("http", "https"):
             QDesktopServices.openUrl(link)
@@ -169,10 +171,10 @@ class HelpWindow(QDialog):
         elif path.exists():
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
         else:
-            self.words.setText(f"{name} is not part of this installation")
+            self.message.setText(f"{name} is not part of this installation")
 
     def _find(self) -> None:
-        """Go to the next place of the text, also in other pages; after the last the first."""
+        """Go to the next match, also in other pages; after the last, to the first."""
         text = self.search.text()
         if not text:
             return
@@ -189,10 +191,10 @@ class HelpWindow(QDialog):
                 self.open_page(name)
             self.page.find(text)
         count = "1 page" if len(found) == 1 else f"{len(found)} pages"
-        self.words.setText(f"in {count}" if found else "not found")
+        self.message.setText(f"in {count}" if found else "not found")
 
     def _lines_with(self, text: str) -> dict[str, str]:
-        """Return the first line with the text by page, of the pages that have it."""
+        """Return the first line that contains the text, by page."""
         if not self._texts:
             for _, name in contents(self.docs):
                 page = QTextDocument()
@@ -206,7 +208,7 @@ class HelpWindow(QDialog):
         return found
 
     def _list_only(self, found: Mapping[str, str] | None) -> None:
-        """List the pages found, with the line in their tooltips; None: all pages."""
+        """List the pages found, with the line as tooltip; None: all pages."""
         for row in range(self.list.count()):
             item = self.list.item(row)
             if item is not None:
@@ -224,10 +226,10 @@ class HelpWindow(QDialog):
 
 
 class _Page(QTextBrowser):
-    """Shows images no wider than itself."""
+    """Shows images at most as wide as the page."""
 
     def loadResource(self, kind: int, name: QUrl) -> object:  # noqa: N802
-        """Return an image that fits, anything else as it is."""
+        """Return an image scaled to the page, and other resources unchanged."""
         found = super().loadResource(kind, name)
         port = self.viewport()
         if kind != QTextDocument.ResourceType.ImageResource or port is None:
@@ -254,16 +256,16 @@ def contents(docs: Path) -> list[tuple[str, str]]:
 
 
 def slug(heading: str) -> str:
-    """Return the anchor of a heading, as web sites for Markdown make it.
+    """Return the anchor of a heading, as web sites for Markdown define it.
 
-    >>> slug("Several animals: who is who?")
-    'several-animals-who-is-who'
+    >>> slug("Several animals: identities")
+    'several-animals-identities'
     """
     return _HEADING.sub("", heading.strip().lower()).replace(" ", "-")
 
 
 def about(parent: QWidget) -> QMessageBox:
-    """Return a window with version, licence and place of the program."""
+    """Return a window with version, licence and folder of the program."""
     lines = (
         f"DeepLabStream {application_version() or ''}",
         "Closed-loop behavioural experiments on animal posture.",

@@ -25,7 +25,7 @@ ANYWHERE = (
 def keys_of(
     actions: Iterable[QAction],
 ) -> Mapping[str, Sequence[tuple[str, str]]]:
-    """Return key and what it does by where it works; those of the menu are its own."""
+    """Return keys and their effects, by the page on which they work."""
     menu = [
         (action.shortcut().toString(), action.text().rstrip("… "))
         for action in actions
@@ -39,7 +39,7 @@ def keys_of(
 
 
 class KeysWindow(QDialog):
-    """Shows them."""
+    """Shows the keyboard shortcuts of all pages."""
 
     def __init__(self, actions: Iterable[QAction], parent: QWidget) -> None:
         super().__init__(parent)

@@ -14,7 +14,7 @@ from deeplabstream.latency_test.led_rig import wiring_of
 
 
 class LatencyTestButton(QPushButton):
-    """Opens the form of `utils/MeasureLatency.py`; nothing starts while the rig runs."""
+    """Opens the form of `utils/MeasureLatency.py`; disabled while the rig runs."""
 
     def __init__(self, bridge: Bridge, document: Document) -> None:
         super().__init__("Measure latency …")
@@ -35,21 +35,21 @@ class LatencyTestButton(QPushButton):
 
     def _show_form(self) -> None:
         settings = self._bridge.session.settings
-        words = {"--settings": [str(self._document.path)]}
+        values = {"--settings": [str(self._document.path)]}
         try:
             wiring = wiring_of(settings)
             output = [wiring.output]
-            words |= {"--port": [wiring.port]}
-        except DeviceError:  # the user fills in what the settings do not say
+            values |= {"--port": [wiring.port]}
+        except DeviceError:  # the user fills in what the settings lack
             output = []
         program = replace(
             MEASURE_LATENCY,
             # with a screen, only an output that the user has chosen is switched
-            propose=lambda values, _: {
-                "--output": [] if values.get("--screen") else output
+            propose=lambda arguments, _: {
+                "--output": [] if arguments.get("--screen") else output
             },
         )
-        window = FormWindow(program, words, settings.folder / "models", self)
+        window = FormWindow(program, values, settings.folder / "models", self)
         view = window.view
         for signal in (view.started, view.ended, view.stopped, window.destroyed):
             signal.connect(lambda *_: self._bridge.blockers_changed.emit())

@@ -35,10 +35,10 @@ from deeplabstream.gui.camera_preview import (
     CameraPreview,
     camera_of,
     leave,
-    words_of,
+    section_of,
 )
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
-from deeplabstream.gui.dialogs.questions import ask_folder
+from deeplabstream.gui.dialogs.questions import choose_folder
 from deeplabstream.gui.shapes import Shape, ShapeKind
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -54,7 +54,7 @@ from deeplabstream.settings.new_rig import (
 )
 from deeplabstream.settings.sections import Settings
 
-_WORDS = Qt.ItemDataRole.UserRole
+_DATA = Qt.ItemDataRole.UserRole
 _SIMULATED = {"KIND": "SimulatedCamera", "SEED": "1"}
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 _TOOLS: tuple[ShapeKind, ...] = ("circle", "rectangle", "polygon", "ellipse", "ring")
@@ -62,7 +62,7 @@ _NO_PORT = "simulated (no device)"
 
 
 class NewRigWizard(QWizard):
-    """Collects `choices` page by page; `file` is the settings file that was written."""
+    """Collects `choices` on several pages; `file` is the settings file that was written."""
 
     def __init__(self, folder: Path, parent: QWidget) -> None:
         super().__init__(parent)
@@ -73,7 +73,7 @@ class NewRigWizard(QWizard):
         self.setOption(QWizard.WizardOption.NoBackButtonOnStartPage)
         self.folder = FolderPage(folder)
         self.camera = CameraPage()
-        self.network = NetworkPage()
+        self.network = NetworkChoicePage()
         self.region = RegionPage()
         self.trigger = TriggerPage()
         self.output = OutputPage()
@@ -88,11 +88,11 @@ class NewRigWizard(QWizard):
         self.resize(860, 640)
 
     def settings(self) -> Settings:
-        """Return the settings of the choices so far; SettingsError: what is wrong."""
+        """Return the settings of the choices so far, or raise SettingsError."""
         return parse(self.choices.text(), self.folder.path.parent)
 
     def done(self, result: int) -> None:
-        """Close cameras and outputs; write the rig unless it was cancelled."""
+        """Close cameras and outputs; write the rig folder unless the user cancelled."""
         for page in (self.camera, self.region):
             page.stop()
         self.test.stop()
@@ -106,7 +106,7 @@ class NewRigWizard(QWizard):
 
 
 class RigPage(QWizardPage):
-    """One page; `take` puts what was chosen into the wizard's choices."""
+    """One page; `take` adds its fields to the wizard's choices."""
 
     def __init__(self, title: str, about: str) -> None:
         super().__init__()
@@ -118,26 +118,26 @@ class RigPage(QWizardPage):
 
     @property
     def rig(self) -> NewRigWizard:
-        """The wizard."""
+        """The wizard that contains the page."""
         found = self.wizard()
         assert isinstance(found, NewRigWizard)  # noqa: S101
         return found
 
     def take(self) -> str:
-        """Take what was chosen; return why it can't be used, or nothing."""
+        """Add the fields to the choices; return why they can't be used; empty: they can."""
         return ""
 
     def stop(self) -> None:
-        """End what runs behind the page."""
+        """End threads and devices of the page."""
 
     def validatePage(self) -> bool:  # noqa: N802
-        """Go on to the next page if what was chosen can be used."""
+        """Allow the next page if the fields can be used."""
         self.problem.setText(self.take())
         return not self.problem.text()
 
 
 class FolderPage(RigPage):
-    """Name and place of the rig folder."""
+    """Name and location of the rig folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -158,45 +158,47 @@ class FolderPage(RigPage):
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder that was entered."""
         return Path(self.line.text().strip()).expanduser().absolute()
 
     def take(self) -> str:
-        """Refuse a folder that holds something."""
+        """Check that the folder is new or empty, and can be created."""
         if not self.line.text().strip():
             return "Name a folder."
         try:
             check_new(self.path)
             places = self.path, *self.path.parents
-            above = next(each for each in places if each.exists())
+            above = next(place for place in places if place.exists())
         except (DeepLabStreamError, OSError) as error:
             return str(error)
         if not above.is_dir() or not os.access(above, os.W_OK):
-            return f"No folder can be made in {above}. Choose another place."
+            return f"No folder can be created in {above}. Choose another place."
         return ""
 
     def _browse(self) -> None:
-        folder = ask_folder(self, "Folder of the rig, new or empty", self.path.parent)
+        folder = choose_folder(
+            self, "Folder of the rig, new or empty", self.path.parent
+        )
         if folder is not None:
             self.line.setText(str(folder))
 
 
 class CameraPage(RigPage):
-    """Cameras that are connected now, with the live image of the chosen one."""
+    """Connected cameras, with the live image of the selected one."""
 
     def __init__(self) -> None:
         super().__init__(
             "Camera", "Choose a connected camera, a video file, or the simulated mouse."
         )
         self.list, self.view = QListWidget(), VideoView("")
-        self.words = QLabel()
-        self.words.setWordWrap(True)
+        self.message = QLabel()
+        self.message.setWordWrap(True)
         self.again, self.video = (
             QPushButton("Search again"),
             QPushButton("Video file …"),
         )
         self.image: Image | None = None
-        """The last frame of the chosen camera."""
+        """The last frame of the selected camera."""
         self._finder: CameraFinder | None = None
         self._preview: CameraPreview | None = None
         left = QVBoxLayout()
@@ -204,14 +206,14 @@ class CameraPage(RigPage):
             left.addWidget(widget)
         right = QVBoxLayout()
         right.addWidget(self.view, 1)
-        right.addWidget(self.words)
+        right.addWidget(self.message)
         right.addWidget(self.problem)
         row = QHBoxLayout(self)
         row.addLayout(left, 2)
         row.addLayout(right, 3)
         self.list.currentItemChanged.connect(self._show)
         self.again.clicked.connect(self.search)
-        self.video.clicked.connect(self._ask_video)
+        self.video.clicked.connect(self._choose_video)
 
     def initializePage(self) -> None:  # noqa: N802
         """Search when the page is shown for the first time."""
@@ -224,29 +226,29 @@ class CameraPage(RigPage):
             return
         self.stop()
         if self._finder is not None:
-            self._finder.disconnect()  # what it found is found again
+            self._finder.disconnect()  # its devices will be found again
         self.list.clear()
         self._add("Simulated mouse (no camera)", _SIMULATED)
-        self.words.setText("Searching for cameras …")
+        self.message.setText("Searching for cameras …")
         self._finder = CameraFinder()
         self._finder.found.connect(self._add_devices)
-        self._finder.finished.connect(self._say_found)
+        self._finder.finished.connect(self._show_count)
         self._finder.start()
 
     def use_video(self, video: Path) -> None:
-        """Offer a video in place of a camera, and choose it."""
-        words = {"KIND": "VideoFile", "SOURCE": str(video.resolve()), "REPEAT": "yes"}
-        self._add(video.name, words)
+        """Add a video to the list of cameras, and select it."""
+        section = {"KIND": "VideoFile", "SOURCE": str(video.resolve()), "REPEAT": "yes"}
+        self._add(video.name, section)
         self.list.setCurrentRow(self.list.count() - 1)
 
     def take(self) -> str:
-        """Take the chosen camera."""
+        """Take the selected camera."""
         item = self.list.currentItem()
         if item is None:
             return "Choose a camera, a video, or the simulated mouse."
         if self.image is None:
             return self.problem.text() or "Wait for the first frame of the camera."
-        self.rig.choices = replace(self.rig.choices, camera=item.data(_WORDS))
+        self.rig.choices = replace(self.rig.choices, camera=item.data(_DATA))
         self.stop()
         return ""
 
@@ -258,26 +260,26 @@ class CameraPage(RigPage):
         if self._finder is not None:
             leave(self._finder)
 
-    def _add(self, label: str, words: Mapping[str, str]) -> None:
+    def _add(self, label: str, section: Mapping[str, str]) -> None:
         item = QListWidgetItem(label)
-        item.setData(_WORDS, dict(words))
-        item.setToolTip("\n".join(f"{key} = {word}" for key, word in words.items()))
+        item.setData(_DATA, dict(section))
+        item.setToolTip("\n".join(f"{key} = {value}" for key, value in section.items()))
         self.list.addItem(item)
 
     def _add_devices(self, devices: tuple[Device, ...]) -> None:
         for device in devices:
             name = device.label or f"{device.kind} {device.serial}"
-            self._add(name, words_of(device))
+            self._add(name, section_of(device))
 
-    def _say_found(self) -> None:
+    def _show_count(self) -> None:
         count = self.list.count() - 1
         if not count:
-            self.words.setText(
+            self.message.setText(
                 "No camera found. Choose a video file or the simulated mouse."
             )
             return
         found = "1 camera" if count == 1 else f"{count} cameras"
-        self.words.setText(f"{found} found. Choose one to see its image.")
+        self.message.setText(f"{found} found. Choose one to see its image.")
 
     def _show(self, item: QListWidgetItem | None) -> None:
         self.image = None
@@ -290,7 +292,7 @@ class CameraPage(RigPage):
             return
         self.view.clear("Opening …")
         try:
-            camera = camera_of(item.data(_WORDS))
+            camera = camera_of(item.data(_DATA))
         except SettingsError as error:
             self._fail("\n".join(error.problems))
             return
@@ -301,7 +303,7 @@ class CameraPage(RigPage):
         self._preview.start()
 
     def _show_format(self, text: str) -> None:
-        self.words.setText(text)
+        self.message.setText(text)
 
     def _show_image(self, image: Image, number: int) -> None:
         self.image = image
@@ -312,14 +314,14 @@ class CameraPage(RigPage):
         self.view.clear("No image")
         self.problem.setText(why)
 
-    def _ask_video(self) -> None:
+    def _choose_video(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
         if name:
             self.use_video(Path(name))
 
 
-class NetworkPage(RigPage):
-    """Networks of this rig and of the program."""
+class NetworkChoicePage(RigPage):
+    """Networks of the program and of the rigs in use."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -327,46 +329,46 @@ class NetworkPage(RigPage):
             "Which network finds the body parts? You can train one of your own later, on "
             "the page Network.",
         )
-        self.list, self.words = QListWidget(), QLabel()
-        self.words.setWordWrap(True)
+        self.list, self.message = QListWidget(), QLabel()
+        self.message.setWordWrap(True)
         column = QVBoxLayout(self)
-        for widget in (self.list, self.words, self.problem):
+        for widget in (self.list, self.message, self.problem):
             column.addWidget(widget)
         for folder in model_folders():
             self.list.addItem(folder.name)
             item = self.list.item(self.list.count() - 1)
             if item is not None:
-                item.setData(_WORDS, str(folder))
+                item.setData(_DATA, str(folder))
                 item.setToolTip(str(folder))
         self.list.currentItemChanged.connect(self._describe)
         self._proposed = ""
 
     def initializePage(self) -> None:  # noqa: N802
-        """Propose the network of the simulated mouse, or the one of a real one."""
+        """Propose the network for the simulated mouse or for a real one."""
         simulated = self.rig.choices.camera["KIND"] == "SimulatedCamera"
-        wanted = "arena" if simulated else "openfield"
-        found = self.list.findItems(wanted, Qt.MatchFlag.MatchExactly)
-        if wanted != self._proposed and found:
-            self._proposed = wanted
+        proposed = "arena" if simulated else "openfield"
+        found = self.list.findItems(proposed, Qt.MatchFlag.MatchExactly)
+        if proposed != self._proposed and found:
+            self._proposed = proposed
             self.list.setCurrentItem(found[0])
 
     @property
     def bodyparts(self) -> tuple[str, ...]:
-        """The body parts of the chosen network; none: it can't be read."""
+        """The body parts of the selected network; none: it can't be read."""
         item = self.list.currentItem()
         if item is None:
             return ()
         try:
-            return load_model_folder(Path(item.data(_WORDS))).skeleton.bodyparts
+            return load_model_folder(Path(item.data(_DATA))).skeleton.bodyparts
         except DeepLabStreamError:
             return ()
 
     def take(self) -> str:
-        """Take the chosen network."""
+        """Take the selected network."""
         item = self.list.currentItem()
         if item is None or not self.bodyparts:
             return "Choose a network that can be read."
-        folder = Path(item.data(_WORDS))
+        folder = Path(item.data(_DATA))
         shipped = folder.parent == ROOT / MODELS
         model = folder.name if shipped else str(folder.absolute())
         self.rig.choices = replace(self.rig.choices, model=model)
@@ -374,7 +376,7 @@ class NetworkPage(RigPage):
 
     def _describe(self) -> None:
         parts = ", ".join(self.bodyparts)
-        self.words.setText(f"body parts: {parts}" if parts else "It can't be read.")
+        self.message.setText(f"body parts: {parts}" if parts else "It can't be read.")
 
 
 class RegionPage(RigPage):
@@ -407,7 +409,7 @@ class RegionPage(RigPage):
         self.canvas.changed.connect(self._change)
 
     def initializePage(self) -> None:  # noqa: N802
-        """Propose the region of before, or a circle in the middle of a frame of a new size."""
+        """Keep the region; for a frame of another size, propose a circle in its middle."""
         image = self.rig.camera.image
         if image is None:
             return
@@ -437,7 +439,7 @@ class RegionPage(RigPage):
 
 
 class TriggerPage(RigPage):
-    """When the trigger is true."""
+    """Condition of the trigger, and duration of the experiment."""
 
     def __init__(self) -> None:
         super().__init__("Trigger", "When is the output on?")
@@ -453,7 +455,9 @@ class TriggerPage(RigPage):
             box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.bodypart.setToolTip("BODYPARTS: the body part that decides")
         self.where.setToolTip("KIND: InsideRegion or OutsideRegion")
-        self.dwell.setToolTip("MIN_DWELL_S: seconds that it must be there first")
+        self.dwell.setToolTip(
+            "MIN_DWELL_S: time in the region before the trigger is true"
+        )
         self.minutes.setToolTip("EXP_TIME_S: duration of the experiment")
         form = QFormLayout(self)
         form.addRow("The output is on while the", self.bodypart)
@@ -470,7 +474,7 @@ class TriggerPage(RigPage):
         self.bodypart.setCurrentText(shown)
 
     def take(self) -> str:
-        """Take the choices."""
+        """Take body part, condition and duration."""
         self.rig.choices = replace(
             self.rig.choices,
             bodypart=self.bodypart.currentText(),
@@ -482,7 +486,7 @@ class TriggerPage(RigPage):
 
 
 class OutputPage(RigPage):
-    """Serial ports that are there now, or no device."""
+    """Serial port of the output, or a simulated output."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -493,8 +497,8 @@ class OutputPage(RigPage):
         self.port, self.baud = QComboBox(), QComboBox()
         self.on, self.off = QLineEdit("H"), QLineEdit("L")
         self.longest, self.pause = QDoubleSpinBox(), QDoubleSpinBox()
-        self.words = QLabel()
-        self.words.setWordWrap(True)
+        self.message = QLabel()
+        self.message.setWordWrap(True)
         self.port.setEditable(True)
         self.port.setToolTip("PORT: choose a port that was found, or type one")
         self.baud.addItems(["9600", "57600", "115200", "250000", "1000000"])
@@ -525,7 +529,7 @@ class OutputPage(RigPage):
         form.addRow("Sent to switch off", self.off)
         form.addRow("Longest time on", self.longest)
         form.addRow("Pause after it", self.pause)
-        form.addRow(self.words)
+        form.addRow(self.message)
         form.addRow(self.problem)
         self.port.currentTextChanged.connect(self._show_state)
 
@@ -535,7 +539,7 @@ class OutputPage(RigPage):
             self.search()
 
     def search(self) -> None:
-        """List the serial ports that are there now."""
+        """List the serial ports that exist now."""
         from serial.tools.list_ports import comports
 
         shown = self.port.currentText()
@@ -552,13 +556,13 @@ class OutputPage(RigPage):
         self.port.setCurrentText(shown or self.port.itemText(0))
 
     def take(self) -> str:
-        """Take the output, if its settings can be used."""
+        """Take the output; return the problems of its settings."""
         port = self.port.currentText().strip()
-        words: dict[str, str] = {"KIND": "SimulatedOutput"}
+        section: dict[str, str] = {"KIND": "SimulatedOutput"}
         if not port:
             return "Choose a serial port, or the simulated output."
         if port != _NO_PORT:
-            words = {
+            section = {
                 "KIND": "SerialLine",
                 "PORT": port,
                 "BAUDRATE": self.baud.currentText(),
@@ -567,7 +571,7 @@ class OutputPage(RigPage):
             }
         self.rig.choices = replace(
             self.rig.choices,
-            output=words,
+            output=section,
             max_on_s=self.longest.value(),
             rest_s=self.pause.value(),
         )
@@ -586,7 +590,7 @@ class OutputPage(RigPage):
 
     def _show_limits(self) -> None:
         longest, pause = f"{self.longest.value():g} s", f"{self.pause.value():g} s"
-        self.words.setText(
+        self.message.setText(
             f"On at most {longest}, then at least {pause} off, also while the trigger is true."
             if self.pause.value()
             else f"No pause: after {longest} it is switched on again at once while the "
@@ -602,16 +606,16 @@ class OutputPage(RigPage):
 class TestPage(RigPage):
     """One short pulse on the output, and the settings that will be written."""
 
-    __test__ = False  # for pytest, which takes it for a test
+    __test__ = False  # for pytest: it is not a test
 
     def __init__(self) -> None:
         super().__init__(
             "Test",
             "Test the output with one short pulse. Keep the laser away from eyes and animals.",
         )
-        self.press, self.words = QPushButton("Test output"), QLabel()
+        self.press, self.message = QPushButton("Test output"), QLabel()
         self.result = QLabel()
-        for label in (self.words, self.result):
+        for label in (self.message, self.result):
             label.setWordWrap(True)
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
@@ -621,21 +625,21 @@ class TestPage(RigPage):
         self._timer.timeout.connect(self.test.tick)
         self.press.clicked.connect(self._start)
         column = QVBoxLayout(self)
-        for widget in (self.press, self.result, self.page, self.words, self.problem):
+        for widget in (self.press, self.result, self.page, self.message, self.problem):
             column.addWidget(widget)
 
     def initializePage(self) -> None:  # noqa: N802
-        """Show what will be written, and where."""
+        """Show the settings that will be written, and their folder."""
         self.setFinalPage(True)
-        for label in (self.result, self.problem):  # of choices that may be others now
+        for label in (self.result, self.problem):  # from earlier choices
             label.clear()
-        self.words.setText(
+        self.message.setText(
             f"Finish writes {self.rig.folder.path}. Then press Start on the page Live."
         )
         self.page.setPlainText(self.rig.choices.text())
 
     def stop(self) -> None:
-        """Switch the output off, and wait until it is."""
+        """Switch the output off, and wait for it."""
         self._timer.stop()
         self.test.stop()
         self.test.finish()

@@ -11,10 +11,10 @@ from deeplabstream.plugins.output import Output
 
 
 class OutputTest(QObject):
-    """At most one test at a time; `tick` keeps it going and never waits for it."""
+    """Runs at most one test at a time; `tick` polls it without blocking."""
 
     reported = pyqtSignal(str, str)
-    """A sentence, and the name of the colour that it is said in."""
+    """A message, and the name of its colour."""
     edged = pyqtSignal(object)
     """Edge: the output was written."""
 
@@ -35,19 +35,19 @@ class OutputTest(QObject):
         return self._test is not None
 
     def start(self, name: str, output: Output) -> None:
-        """Pulse an output that nobody else uses now."""
+        """Pulse an output that no other process has open."""
         if self._test is None:
             self._test = self._make(name, output)
             self._stack.enter_context(self._test)
             self.reported.emit(f"Testing {name} …", "blue")
 
     def stop(self) -> None:
-        """End the test early: the output goes off."""
+        """End the test early and switch the output off."""
         if self._test is not None:
             self._test.stop()
 
     def tick(self) -> None:
-        """Tell what happened since the last tick."""
+        """Report the events since the last tick."""
         test = self._test
         if test is None:
             return

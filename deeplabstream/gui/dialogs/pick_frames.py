@@ -40,7 +40,7 @@ _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 class PickDialog(QDialog):
     """`arguments` are those of `utils/PickFrames.py`.
 
-    `network` is chosen first; without it the network of the settings.
+    `network` is preselected; without it, the network of the settings.
     """
 
     def __init__(
@@ -100,32 +100,32 @@ class PickDialog(QDialog):
 
     @property
     def arguments(self) -> list[str]:
-        """The words that the program is to be started with."""
+        """Command-line arguments of `utils/PickFrames.py`."""
         source = Path(self.source.currentData())
-        words = [str(source), "--into", str(self.into)]
+        arguments = [str(source), "--into", str(self.into)]
         queue = self.queue.isChecked() and source.is_dir()
-        words += ["--queue"] if queue else ["--count", str(self.count.value())]
+        arguments += ["--queue"] if queue else ["--count", str(self.count.value())]
         unsure = self.unsure.isChecked()
         if unsure:
-            words.append("--unsure")
+            arguments.append("--unsure")
         if self.tracks is not None and not source.is_dir():
-            words += ["--tracks", str(self.tracks)]
+            arguments += ["--tracks", str(self.tracks)]
         if self.propose.isChecked() or (unsure and not source.is_dir()):
-            words += ["--model", *self.network.words()]
-        return words
+            arguments += ["--model", *self.network.words()]
+        return arguments
 
     def _arrange(self) -> None:
-        of = QHBoxLayout()
-        of.addWidget(self.source, 1)
-        of.addWidget(self.video)
-        how = QVBoxLayout()
+        source = QHBoxLayout()
+        source.addWidget(self.source, 1)
+        source.addWidget(self.video)
+        selection = QVBoxLayout()
         for widget in (self.unlike, self.unsure, self.queue):
-            how.addWidget(widget)
+            selection.addWidget(widget)
         form = QFormLayout()
         form.setSpacing(10)
-        form.addRow("Of", of)
-        form.addRow("How many", self.count)
-        form.addRow("Which", how)
+        form.addRow("Source", source)
+        form.addRow("Count", self.count)
+        form.addRow("Selection", selection)
         form.addRow("Network", self.network)
         proposed = QHBoxLayout()
         proposed.addWidget(self.propose, 1)
@@ -137,8 +137,8 @@ class PickDialog(QDialog):
             self.box.addButton(kind)
         self.box.accepted.connect(self.accept)
         self.box.rejected.connect(self.reject)
-        self.video.clicked.connect(self._ask_video)
-        self.from_tracks.clicked.connect(self._ask_tracks)
+        self.video.clicked.connect(self._choose_video)
+        self.from_tracks.clicked.connect(self._choose_tracks)
         self.source.currentIndexChanged.connect(self._show_state)
         self.queue.toggled.connect(self._show_state)
         self.network.changed.connect(self._show_state)
@@ -166,7 +166,7 @@ class PickDialog(QDialog):
             pick.setText("Pick")
             pick.setEnabled(self.source.count() > 0)
 
-    def _ask_video(self) -> None:
+    def _choose_video(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
         if name:
             self.use(Path(name))
@@ -177,14 +177,14 @@ class PickDialog(QDialog):
         self.from_tracks.setText(table.name)
         self.propose.setChecked(False)
 
-    def _ask_tracks(self) -> None:
+    def _choose_tracks(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Poses of the video", "", _TABLES)
         if name:
             self.use_tracks(Path(name))
 
 
 def _present(document: Document) -> Path | None:
-    """Return the folder of the network that the settings name, if it is there."""
+    """Return the folder of the network of the settings; None: it does not exist."""
     try:
         return find_model(document.settings.model) if document.settings else None
     except DeepLabStreamError:
@@ -192,6 +192,6 @@ def _present(document: Document) -> Path | None:
 
 
 def _runs(document: Document) -> list[Path]:
-    """Return the newest runs that hold a video, the newest first."""
+    """Return the runs with a video, newest first."""
     runs = runs_of(document.settings, 10 * _MOST_RUNS)
     return [run for run in runs if RunFolder(run).videos][:_MOST_RUNS]

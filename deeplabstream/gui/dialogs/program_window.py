@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QDialog, QMessageBox, QVBoxLayout, QWidget
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.gui.dialogs.questions import ask
+from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.programs import Program
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
@@ -18,7 +18,7 @@ from deeplabstream.recording.run_catalogue import list_runs
 from deeplabstream.settings.sections import Settings
 
 _LONG_S = 10.0
-"""Seconds after which closing asks."""
+"""Running time after which closing the window needs a confirmation."""
 _FORM_SIZE = (960, 640)  # px
 _STOP, _WAIT = "Stop it", "Continue"
 
@@ -32,15 +32,18 @@ class _Window(QDialog):
         self.setWindowTitle(f"{title} – DeepLabStream")
         self.title, self.view = title, view
         self.stopping = False
-        """Whether the user has pressed Stop, and is not asked again."""
+        """Whether the user has pressed Stop: closing needs no confirmation."""
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """Ask the program to end, then make it; after some work, first ask the user."""
+        """End the program; one that runs for a while only after a confirmation."""
         program = self.view.program
         long_s = (SystemClock().now_ns() - self.view.started_ns) / 1e9
         if event is not None and program.running and long_s > _LONG_S:
             question = f"{self.title} is still running. Stop it?"
-            if not self.stopping and ask(self, question, _STOP, _WAIT) != _STOP:
+            if (
+                not self.stopping
+                and show_question(self, question, _STOP, _WAIT) != _STOP
+            ):
                 event.ignore()
                 return
         program.stop()
@@ -107,7 +110,7 @@ class ProgramWindow(_Window):
         self.ended.emit(code)
 
     def offer(self, text: str, do: Callable[[], object]) -> None:
-        """Add a button that does something with what the program made, and closes."""
+        """Add a button that calls `do` and closes the window."""
 
         def act() -> None:
             self.close()
@@ -117,7 +120,7 @@ class ProgramWindow(_Window):
 
 
 def runs_of(settings: Settings | None, most: int) -> list[Path]:
-    """Return the newest run folders, the newest first."""
+    """Return at most `most` run folders, newest first."""
     if settings is None:
         return []
     return [run.path for run in list_runs(settings.output_directory, most)]
@@ -126,10 +129,10 @@ def runs_of(settings: Settings | None, most: int) -> list[Path]:
 def settings_as_shown(
     document: Document, parent: QWidget, experiment: str = ""
 ) -> list[str]:
-    """Return the option that names the settings in the window, saved or not.
+    """Return the arguments with the settings as shown in the window, saved or not.
 
-    `experiment`: the one to run instead of theirs. Empty: the file can't be written, and a
-    message has said so.
+    `experiment` replaces the experiment of the settings. An empty list: the file can't be
+    written, and a message was shown.
     """
     try:
         return ["--settings", str(document.file_as_shown(experiment))]

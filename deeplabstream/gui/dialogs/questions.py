@@ -1,4 +1,4 @@
-"""Questions to the user; the default answer never loses anything."""
+"""Questions to the user; the default answer never discards data."""
 
 from pathlib import Path
 
@@ -12,10 +12,12 @@ _CREATE = "Create it"
 _WIDTH = 520
 
 
-def ask(window: QWidget, question: str, *answers: str, default: str = "") -> str:
+def show_question(
+    window: QWidget, question: str, *answers: str, default: str = ""
+) -> str:
     """Show a question and return the chosen answer; Esc chooses the last one.
 
-    Enter chooses `default`, where none is given the last one too.
+    Enter chooses `default`; without it, the last answer.
     """
     box = QMessageBox(window)
     box.setWindowTitle("DeepLabStream")
@@ -32,7 +34,7 @@ def ask(window: QWidget, question: str, *answers: str, default: str = "") -> str
 
 
 def _show_whole(box: QMessageBox) -> None:
-    """Give the question room for all its lines: a style sheet makes Qt count too few."""
+    """Make the label high enough: with a style sheet, Qt underestimates its height."""
     for label in box.findChildren(QLabel, "qt_msgbox_label"):
         label.ensurePolished()
         label.setWordWrap(True)
@@ -41,34 +43,37 @@ def _show_whole(box: QMessageBox) -> None:
 
 
 class FolderDialog(QFileDialog):
-    """Chooses a folder, or makes the one whose name is typed."""
+    """Chooses a folder, or creates the one whose name is typed."""
 
     def __init__(self, window: QWidget, title: str, start: Path) -> None:
         super().__init__(window, title, str(start))
-        # The dialogs of some desktops refuse a name that is not there.
+        # The dialogs of some desktops refuse a folder that does not exist yet.
         self.setOption(QFileDialog.Option.DontUseNativeDialog)
         self.setOption(QFileDialog.Option.ShowDirsOnly)
         self.setFileMode(QFileDialog.FileMode.Directory)
 
     def accept(self) -> None:
-        """Ask before a folder is made; one that can't be made is told."""
+        """Confirm the creation of a new folder; report a folder that can't be created."""
         line = self.findChild(QLineEdit, "fileNameEdit")
         typed = line.text().strip() if line is not None else ""
         folder = Path(self.directory().absoluteFilePath(typed))
         if typed and not folder.exists():
-            if ask(self, f"Create the folder {folder}?", _CREATE, CANCEL) != _CREATE:
+            if (
+                show_question(self, f"Create the folder {folder}?", _CREATE, CANCEL)
+                != _CREATE
+            ):
                 return
             try:
                 folder.mkdir(parents=True)
             except OSError as error:
                 reason = error.strerror or error
-                ask(self, f"Can't create {folder}: {reason}", "Close")
+                show_question(self, f"Can't create {folder}: {reason}", "Close")
                 return
         super().accept()
 
 
-def ask_folder(window: QWidget, title: str, start: Path) -> Path | None:
-    """Ask for a folder, new or existing; None: the user cancelled."""
+def choose_folder(window: QWidget, title: str, start: Path) -> Path | None:
+    """Return a folder chosen by the user, new or existing; None: cancelled."""
     dialog = FolderDialog(window, title, start)
     chosen = dialog.selectedFiles() if dialog.exec_() else []
     return Path(chosen[0]) if chosen else None
@@ -77,10 +82,10 @@ def ask_folder(window: QWidget, title: str, start: Path) -> Path | None:
 def place_to_write(
     window: QWidget, path: Path, what: str = "", replaceable: bool = True
 ) -> Path | None:
-    """Return where to write instead of over something: asks if `path` is taken.
+    """Return the path to write to; if `path` exists, the user chooses.
 
-    `what` says what is there. The default is a free name beside it; with `replaceable`
-    the user may replace what is there. None: the user cancelled.
+    `what` describes the existing file. The default is a free name beside it; with
+    `replaceable` the user can replace the file. None: cancelled.
     """
     if not would_overwrite(path):
         return path
@@ -88,5 +93,5 @@ def place_to_write(
     other = f"Write {free.name}"
     answers = [other, *([REPLACE] if replaceable else []), CANCEL]
     question = what or f"{path} already exists."
-    answer = ask(window, question, *answers, default=other)
+    answer = show_question(window, question, *answers, default=other)
     return {other: free, REPLACE: path}.get(answer)

@@ -17,12 +17,12 @@ from deeplabstream.gui.shapes import Shape
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.settings import ini_editing
 
-Ask = Callable[[QWidget, str, float], float | None]
-"""Asks a person for millimetres; None: never mind."""
+EnterLength = Callable[[QWidget, str, float], float | None]
+"""Shows a dialog for a length in mm; None: cancelled."""
 
 
-def ask_mm(parent: QWidget, question: str, usual: float) -> float | None:
-    """Ask for a length in a small window."""
+def enter_mm(parent: QWidget, question: str, usual: float) -> float | None:
+    """Return a length that the user enters, mm; None: cancelled."""
     value, good = QInputDialog.getDouble(
         parent, "DeepLabStream", f"{question}, mm:", usual, 0.1, 100_000, 2
     )
@@ -30,21 +30,21 @@ def ask_mm(parent: QWidget, question: str, usual: float) -> float | None:
 
 
 class Calibrating(QFrame):
-    """Tells how large a pixel is, and has it drawn again."""
+    """Shows the scale of a camera, and calibrates it from a drawn line or rectangle."""
 
     def __init__(
-        self, document: Document, canvas: RegionCanvas, ask: Ask = ask_mm
+        self, document: Document, canvas: RegionCanvas, enter: EnterLength = enter_mm
     ) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.document = document
         self.canvas = canvas
-        self._ask = ask
+        self._enter_mm = enter
         self.waiting: Literal["", "scale", "corners"] = ""
-        """What the next shape on the canvas is for; empty: a trigger."""
-        self.words = QLabel()
-        self.words.setObjectName("caption")
-        self.words.setWordWrap(True)
+        """Use of the next shape on the canvas; empty: a trigger."""
+        self.message = QLabel()
+        self.message.setObjectName("caption")
+        self.message.setWordWrap(True)
         self.scale = QPushButton("Draw a scale")
         self.scale.setToolTip("drag along an object of known length")
         self.corners = QPushButton("Click 4 corners")
@@ -60,21 +60,21 @@ class Calibrating(QFrame):
         grid.setContentsMargins(12, 8, 12, 10)
         grid.setSpacing(6)
         grid.addWidget(title, 0, 0, 1, 2)
-        grid.addWidget(self.words, 1, 0, 1, 2)
+        grid.addWidget(self.message, 1, 0, 1, 2)
         grid.addWidget(self.scale, 2, 0)
         grid.addWidget(self.corners, 2, 1)
 
     def refresh(self) -> None:
-        """Say what is known of the camera that is shown."""
+        """Show the calibration of the selected camera."""
         settings = self.document.settings
         if settings is None:
-            self.words.setText("–")
+            self.message.setText("–")
         else:
             found = settings.calibrations.get(self.canvas.camera)
-            self.words.setText(str(found) if found else "not calibrated")
+            self.message.setText(str(found) if found else "not calibrated")
 
     def take(self, shape: Shape) -> bool:
-        """Calibrate by a shape that was drawn for it; False: it is for a trigger."""
+        """Calibrate from a drawn shape; False: the shape is for a trigger."""
         waiting, self.waiting = self.waiting, ""
         if not waiting:
             return False
@@ -98,18 +98,18 @@ class Calibrating(QFrame):
     def _take_scale(self, line: Shape) -> None:
         (x1, y1), (x2, y2) = line.corners
         length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
-        millimetres = self._ask(self, "Length of this line", 100.0)
+        millimetres = self._enter_mm(self, "Length of this line", 100.0)
         if millimetres and length:
             self._write(MM_PER_PIXEL=f"{millimetres / length:.5g}", MARKS=None)
 
     def _take_corners(self, shape: Shape) -> None:
         if len(shape.corners) != 4:
-            self.words.setText(f"expected 4 corners, not {len(shape.corners)}")
+            self.message.setText(f"expected 4 corners, not {len(shape.corners)}")
             return
-        width = self._ask(self, "Length from corner 1 to corner 2", 400.0)
+        width = self._enter_mm(self, "Length from corner 1 to corner 2", 400.0)
         if not width:
             return
-        if height := self._ask(self, "Length from corner 2 to corner 3", 400.0):
+        if height := self._enter_mm(self, "Length from corner 2 to corner 3", 400.0):
             floor = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
             marks = [
                 f"{x:g} {y:g} {x_mm:g} {y_mm:g}"
@@ -117,9 +117,9 @@ class Calibrating(QFrame):
             ]
             self._write(MM_PER_PIXEL=None, MARKS=", ".join(marks))
 
-    def _write(self, **words: str | None) -> None:
-        """Set the camera's keys, in one step that can be undone."""
+    def _write(self, **values: str | None) -> None:
+        """Set keys of the camera's section, as one step of the undo history."""
         text, title = self.document.text, f"Camera {self.canvas.camera}"
-        for key, word in words.items():
-            text = ini_editing.set_value(text, title, key, word)
+        for key, value in values.items():
+            text = ini_editing.set_value(text, title, key, value)
         self.document.edit(text)

@@ -10,25 +10,25 @@ from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.settings.sections import Settings
 
 
-class MendingWindow(QWidget):
-    """Shows the problems of a document at their fields until there are none."""
+class SettingsRepairWindow(QWidget):
+    """Shows the problems of a settings file beside its fields until all are fixed."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
         self.document = document
-        self.going_on = False
+        self.continued = False
         self.setWindowTitle(f"{document.path.name} – DeepLabStream")
-        self.words = QLabel()
-        self.words.setObjectName("banner")
-        self.words.setWordWrap(True)
-        self.go_on = QPushButton("Go on")
-        self.go_on.setProperty("starts", True)
-        self.go_on.setMinimumWidth(110)
-        self.go_on.clicked.connect(self._go_on)
+        self.message = QLabel()
+        self.message.setObjectName("banner")
+        self.message.setWordWrap(True)
+        self.proceed = QPushButton("Continue")
+        self.proceed.setProperty("starts", True)
+        self.proceed.setMinimumWidth(110)
+        self.proceed.clicked.connect(self._proceed)
         top = QHBoxLayout()
         top.setContentsMargins(10, 10, 10, 0)
-        top.addWidget(self.words, 1)
-        top.addWidget(self.go_on)
+        top.addWidget(self.message, 1)
+        top.addWidget(self.proceed)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(top)
@@ -43,23 +43,23 @@ class MendingWindow(QWidget):
         shown = "\n".join(problems[:4])
         more = f"\n… and {len(problems) - 4} more" if len(problems) > 4 else ""
         good = "No problems left. Continue; File → Save keeps the changes."
-        self.words.setText(f"{shown}{more}" if problems else good)
-        self.go_on.setEnabled(not problems)
+        self.message.setText(f"{shown}{more}" if problems else good)
+        self.proceed.setEnabled(not problems)
 
-    def _go_on(self) -> None:
-        self.going_on = True
+    def _proceed(self) -> None:
+        self.continued = True
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """Keep what was changed, if the person gives up."""
+        """Keep changes as a draft if the window is closed before all problems are fixed."""
         commit_field(self)
-        if not self.going_on and self.document.unsaved:
+        if not self.continued and self.document.unsaved:
             self.document.keep_draft()
         super().closeEvent(event)
 
 
 def repair_settings(document: Document) -> Settings | None:
-    """Show the problems of a settings file until they are fixed; None: the user gave up."""
+    """Show the problems of a settings file until they are fixed; None: cancelled."""
     if document.settings is None:
-        run_until_closed(MendingWindow(document))
+        run_until_closed(SettingsRepairWindow(document))
     return document.settings

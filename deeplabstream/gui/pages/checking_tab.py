@@ -25,7 +25,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
-from deeplabstream.gui.dialogs.questions import ask
+from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.pages.training_tab import labels_of
 from deeplabstream.gui.pages.using_tab import models_of, use_live
 from deeplabstream.gui.programs import REPORT
@@ -57,11 +57,11 @@ _COLUMNS = ("body part", "median, px", "95 %, px", "not seen")
 _USE = "Use it"
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 FORMAT = "csv"
-"""Of the poses that are found in a video."""
+"""Format of the predicted poses."""
 
 
 class CheckingTab(QWidget):
-    """Shows a model folder that training left."""
+    """Shows a trained network, checks it, and uses it in the rig."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -71,12 +71,12 @@ class CheckingTab(QWidget):
         self.model: ModelFolder | None = None
         self.predictions: Predictions | None = None
         self.worst: list[tuple[int, float]] = []
-        """Row of the predictions, and the px that the worst point is off."""
+        """Row of the predictions, and largest error of a point, px."""
         self.verdict = ""
-        """Outcome of the comparison with the network of the settings; empty: not compared."""
-        self._asked_for = False
+        """Result of the comparison with the network of the settings; empty: not compared."""
+        self._use_after_comparison = False
         """Whether the network is to be used after the comparison."""
-        self.list, self.view, self.words = QListWidget(), ComparedView(), QLabel()
+        self.list, self.view, self.message = QListWidget(), ComparedView(), QLabel()
         self.title = Elided("")
         self.title.setObjectName("heading")
         self.table = QTableWidget(0, len(_COLUMNS))
@@ -87,33 +87,33 @@ class CheckingTab(QWidget):
         self.use = QPushButton("Use live")
         self._arrange()
         self.list.currentRowChanged.connect(self.show_frame)
-        self.on_video.clicked.connect(self._ask_video)
-        self.on_run.clicked.connect(self._ask_run)
-        self.report.clicked.connect(self._ask_report)
+        self.on_video.clicked.connect(self._choose_video)
+        self.on_run.clicked.connect(self._choose_run)
+        self.report.clicked.connect(self._show_report_form)
         self.use.clicked.connect(self._use)
-        self.compare.clicked.connect(self._ask_comparison)
+        self.compare.clicked.connect(self._compare)
 
     def open(self, folder: Path, book: LabelBook | None) -> None:
-        """Show a model folder and the labels that it learned from."""
+        """Show a model folder and the labels that it was trained on."""
         self.folder, self.book = folder, book
         self.title.setText(folder.name)
-        self.words.setText("")
+        self.message.setText("")
         self.model = self.predictions = None
         self.worst = []
         try:
             if (folder / "model.json").is_file():
                 self.model = load_model_folder(folder)
                 self.predictions = read_predictions(folder / "predictions.csv")
-                self.words.setText(learned_before(folder))
+                self.message.setText(learned_before(folder))
         except (DeepLabStreamError, OSError) as error:
-            self.words.setText(str(error))
+            self.message.setText(str(error))
         self._rank()
         self._show_table()
         self._list_worst()
         for button in (self.on_video, self.on_run, self.report, self.use):
             button.setEnabled(self.model is not None)
-        self.verdict, self._asked_for = "", False
-        self.compare.setEnabled(bool(self._present))
+        self.verdict, self._use_after_comparison = "", False
+        self.compare.setEnabled(bool(self._network_in_use))
         if self.model is None:
             self.view.clear("Train a network first")
         elif self.worst:
@@ -122,7 +122,7 @@ class CheckingTab(QWidget):
             self.view.clear("No frame was held out")
 
     def show_frame(self, row: int) -> None:
-        """Show one of the worst frames, label and prediction."""
+        """Show a held-out frame with labels and predictions."""
         predictions, book = self.predictions, self.book
         if predictions is None or book is None or not 0 <= row < len(self.worst):
             return
@@ -133,7 +133,7 @@ class CheckingTab(QWidget):
         self.view.compare(book.folder / name, row + 1, own, found, parts)
 
     def check_video(self, video: Path) -> ProgramWindow | None:
-        """Let the network look at a video, then show what it found."""
+        """Predict the poses of a video, and show them."""
         if self.model is None:
             return None
         into = self.poses_folder(video, self.model)
@@ -145,9 +145,9 @@ class CheckingTab(QWidget):
         return window
 
     def poses_folder(self, video: Path, model: ModelFolder) -> Path:
-        """Return the folder of the poses that the network finds in a video.
+        """Return the folder for the poses of a video.
 
-        Poses of other videos of that name, or of its weights before, stay where they are.
+        Poses of other videos with that name, or of earlier weights, are not overwritten.
         """
         root = self.folder / "videos"
         for into in chain([root], (root / str(number) for number in count(2))):
@@ -157,10 +157,10 @@ class CheckingTab(QWidget):
                 return into
         raise AssertionError("count() never ends")
 
-    def ask_report(self) -> FormWindow:
-        """Show the form of the report about this network."""
-        words = {"--model": [str(self.folder)]}
-        window = FormWindow(REPORT, words, models_of(self.document), self)
+    def show_report_form(self) -> FormWindow:
+        """Show the form of the HTML report on this network."""
+        values = {"--model": [str(self.folder)]}
+        window = FormWindow(REPORT, values, models_of(self.document), self)
         window.show()
         return window
 
@@ -173,20 +173,20 @@ class CheckingTab(QWidget):
         try:
             poses = read_poses(into / f"{video.stem}.{FORMAT}")
         except DeepLabStreamError as error:
-            self.words.setText(str(error))
+            self.message.setText(str(error))
             return
         VideoCheck(video, poses, self.model.threshold, self).show()
 
     def _arrange(self) -> None:
         self.list.setObjectName("clear")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.words.setObjectName("caption")
-        self.words.setWordWrap(True)
+        self.message.setObjectName("caption")
+        self.message.setWordWrap(True)
         self.use.setProperty("starts", True)
         self.view.setToolTip("wheel: zoom; middle button: move the image")
         self.compare.setToolTip(
-            "median errors of this network and that of the settings, in labelled frames "
-            "that neither learned from"
+            "median errors of this network and that of the settings, on labelled frames "
+            "that are held out from both"
         )
         self.use.setToolTip(
             "compares the network with that of the settings, asks, and writes MODEL to the "
@@ -210,7 +210,7 @@ class CheckingTab(QWidget):
         left.column.insertWidget(0, self.title)
         left.column.addWidget(self.list, 1)
         for widget in (
-            *(self.words, self.on_video, self.on_run),
+            *(self.message, self.on_video, self.on_run),
             *(self.report, self.compare, self.use),
         ):
             left.column.addWidget(widget)
@@ -231,7 +231,7 @@ class CheckingTab(QWidget):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return labels and predictions of a frame (animal, body part, 2).
 
-        In the order of the network's body parts; found animals beside the nearest labels.
+        In the order of the network's body parts. Predicted animals are matched to labels.
         """
         labels = labels_of(book, predictions.names[index]).reshape(book.animals, -1, 2)
         found = predictions.points[index].reshape(predictions.animals, -1, 2)
@@ -253,12 +253,12 @@ class CheckingTab(QWidget):
                 own, predicted = self._pair(book, found, index)
                 far = np.linalg.norm(predicted - own, axis=2)
                 worst = float(np.nanmax(far)) if np.isfinite(far).any() else 0.0
-                there, seen = (
+                labelled, seen = (
                     np.isfinite(p).any(axis=(1, 2)) for p in (own, predicted)
                 )
-                missed = found.animals > 1 and (there & ~seen).any()
+                missed = found.animals > 1 and (labelled & ~seen).any()
                 self.worst.append((index, float("inf") if missed else worst))
-        self.worst.sort(key=lambda each: -each[1])
+        self.worst.sort(key=lambda row_and_error: -row_and_error[1])
 
     def _list_worst(self) -> None:
         self.list.blockSignals(True)
@@ -285,15 +285,15 @@ class CheckingTab(QWidget):
             for column, text in enumerate(cells):
                 self.table.setItem(row, column, QTableWidgetItem(text))
 
-    def _ask_video(self) -> None:
+    def _choose_video(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
         if name:
             self.check_video(Path(name))
 
-    def _ask_report(self) -> None:
-        self.ask_report()
+    def _show_report_form(self) -> None:
+        self.show_report_form()
 
-    def _ask_run(self) -> None:
+    def _choose_run(self) -> None:
         settings = self.document.settings
         start = str(settings.output_directory) if settings else ""
         name = QFileDialog.getExistingDirectory(self, "Choose a run folder", start)
@@ -301,33 +301,33 @@ class CheckingTab(QWidget):
         if videos:
             self.check_video(videos[0])
         elif name:
-            self.words.setText(f"{name} contains no video")
+            self.message.setText(f"{name} contains no video")
 
     @property
-    def _present(self) -> str:
-        """The network of the settings, where the shown one can be compared with it."""
+    def _network_in_use(self) -> str:
+        """The network of the settings; empty: it can't be compared with the shown one."""
         settings = self.document.settings
         if settings is None or self.model is None or self.book is None:
             return ""
         try:
-            there = find_model(settings.model).resolve()
+            in_use = find_model(settings.model).resolve()
         except DeepLabStreamError:
             return ""
-        return "" if there == self.folder.resolve() else str(there)
+        return "" if in_use == self.folder.resolve() else str(in_use)
 
-    def _ask_comparison(self) -> None:
-        self._asked_for = False
+    def _compare(self) -> None:
+        self._use_after_comparison = False
         self.compare_networks()
 
     def compare_networks(self) -> ProgramWindow | None:
-        """Compare the network with that of the settings, on images new to both."""
-        if (book := self.book) is None or not (present := self._present):
+        """Compare the network with that of the settings, on images held out from both."""
+        if (book := self.book) is None or not (in_use := self._network_in_use):
             return None
-        words = ["--model", str(self.folder), "--against", present]
+        arguments = ["--model", str(self.folder), "--against", in_use]
         window = ProgramWindow(
             "Compare networks",
             "EvaluateNetwork.py",
-            [*words, "--data", str(book.folder)],
+            [*arguments, "--data", str(book.folder)],
             self,
         )
         window.ended.connect(partial(self._show_comparison, window, self.folder))
@@ -335,38 +335,38 @@ class CheckingTab(QWidget):
         return window
 
     def _show_comparison(self, window: ProgramWindow, folder: Path, code: int) -> None:
-        if folder != self.folder:  # another network is shown meanwhile
+        if folder != self.folder:  # another network is shown by now
             return
         lines = window.page.toPlainText().strip().splitlines()
         self.verdict = lines[-1] if lines else f"Comparing failed ({code})"
-        self.words.setText(self.verdict)
-        if self._asked_for:
+        self.message.setText(self.verdict)
+        if self._use_after_comparison:
             window.close()
-            self._ask_use()
+            self._use_if_confirmed()
 
     def _use(self) -> None:
-        """Use the network; first compare it with the one that it replaces.
+        """Use the network, after a comparison with the one that it replaces.
 
-        Cancelling the comparison changes nothing.
+        If the comparison is cancelled, the settings stay as they are.
         """
         if self.model is None:
             return
-        if self._present and not self.verdict:
-            self._asked_for = True
+        if self._network_in_use and not self.verdict:
+            self._use_after_comparison = True
             self.compare_networks()
         else:
-            self._ask_use()
+            self._use_if_confirmed()
 
-    def _ask_use(self) -> None:
-        self._asked_for = False
-        present = Path(self._present).name if self._present else ""
+    def _use_if_confirmed(self) -> None:
+        self._use_after_comparison = False
+        present = Path(self._network_in_use).name if self._network_in_use else ""
         question = (
             f"{self.verdict}\n\nUse {self.folder.name} live in place of {present}? "
             f"{present} stays in its folder."
         )
-        if present and ask(self, question, _USE, f"Keep {present}") != _USE:
+        if present and show_question(self, question, _USE, f"Keep {present}") != _USE:
             return
-        self.words.setText("\n".join(use_live(self.document, self.folder)))
+        self.message.setText("\n".join(use_live(self.document, self.folder)))
 
 
 def _error_text(px: float) -> str:

@@ -1,4 +1,4 @@
-"""Experiment page: choose, set up, rehearse and watch an experiment."""
+"""Experiment page: choose, set up, simulate and monitor an experiment."""
 
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ _NAME = Qt.ItemDataRole.UserRole
 
 
 class ExperimentPage(QWidget):
-    """Everything about the experiment that the rig runs."""
+    """List of experiments, form of the selected one, simulation, preview and timeline."""
 
     def __init__(self, bridge: Bridge, document: Document) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ExperimentPage(QWidget):
         self.rehearsal = RehearsalPanel(bridge, document, lambda: self.chosen)
         self.form: SettingsForm | None = None
         self.timeline = TimelineView()
-        self.words = QLabel()
+        self.last_event = QLabel()
         self.trials = TrialList()
         self._area = QScrollArea()
         self._lanes = LiveLanes((), ())
@@ -87,8 +87,8 @@ class ExperimentPage(QWidget):
         upper.addWidget(self._area, 3)
         upper.addWidget(self.trials, 2)
         right.addLayout(upper, 1)
-        self.words.setObjectName("caption")
-        right.addWidget(self.words)
+        self.last_event.setObjectName("caption")
+        right.addWidget(self.last_event)
         right.addWidget(self.timeline)
         row.addLayout(right, 1)
 
@@ -117,12 +117,12 @@ class ExperimentPage(QWidget):
 
     @property
     def used(self) -> str:
-        """The experiment that Start Experiment runs."""
-        return self.document.words.get("Experiment", {}).get("EXP_NAME", "")
+        """NAME of the experiment that Start Experiment runs."""
+        return self.document.values.get("Experiment", {}).get("EXP_NAME", "")
 
     @property
     def chosen(self) -> str:
-        """The experiment whose form is shown; empty: none."""
+        """NAME of the experiment whose form is shown; empty: none."""
         item = self.list.currentItem()
         return "" if item is None else str(item.data(_NAME))
 
@@ -139,8 +139,8 @@ class ExperimentPage(QWidget):
         self.list.clear()
         for name in names:
             self._list(name)
-        wanted = before if before in names else self.used
-        self.list.setCurrentRow(names.index(wanted) if wanted in names else -1)
+        selected = before if before in names else self.used
+        self.list.setCurrentRow(names.index(selected) if selected in names else -1)
         self.list.blockSignals(False)
         self._choose()
 
@@ -154,8 +154,8 @@ class ExperimentPage(QWidget):
             item.setFont(font)
         self.list.addItem(item)
 
-    def _foretell(self) -> None:
-        """Show what the chosen one will do: with the run's own seed while it is in use."""
+    def _show_preview(self) -> None:
+        """Show the trials of the selected experiment; a running one with the seed of its run."""
         name, session = self.chosen, self.bridge.session
         used = session.state.used_settings
         idle = session.state.phase is Phase.IDLE
@@ -165,12 +165,12 @@ class ExperimentPage(QWidget):
         if settings is None:
             self.trials.show_experiment(None, name)
             return
-        words = read_sections(settings.text).texts
-        seed = words.get(f"Experiment {name}", {}).get("SEED", "")
+        sections = read_sections(settings.text).texts
+        seed = sections.get(f"Experiment {name}", {}).get("SEED", "")
         self.trials.show_experiment(settings, name, seed)
 
     def _choose(self) -> None:
-        self._foretell()
+        self._show_preview()
         name = self.chosen
         self.use.setEnabled(bool(name) and name != self.used)
         if not name:
@@ -186,7 +186,7 @@ class ExperimentPage(QWidget):
             self.form.refresh()
 
     def _use(self) -> None:
-        self.document.set_word("Experiment", "EXP_NAME", self.chosen)
+        self.document.set_value("Experiment", "EXP_NAME", self.chosen)
 
     def _ready_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -199,7 +199,7 @@ class ExperimentPage(QWidget):
         return menu
 
     def _take_ready_made(self, name: str) -> None:
-        """Put a ready-made experiment, with its triggers and outputs, on this rig."""
+        """Add a ready-made experiment, with its triggers and outputs, to the settings."""
         text, folder = self.document.text, self.document.path.parent
         try:
             self.document.edit(with_experiment(text, name, folder))
@@ -219,10 +219,10 @@ class ExperimentPage(QWidget):
         return menu
 
     def add(self, kind: str) -> None:
-        """Add an experiment of a kind, to be filled in."""
+        """Add an experiment of a kind, with default settings."""
         name = usual_name(self.document, "Experiment", kind)
-        title, words = f"Experiment {name}", {"KIND": kind}
-        self.document.edit(ini_editing.add_section(self.document.text, title, words))
+        title, values = f"Experiment {name}", {"KIND": kind}
+        self.document.edit(ini_editing.add_section(self.document.text, title, values))
         self.show_experiment(name)
 
     def _renew(self) -> None:
@@ -240,7 +240,7 @@ class ExperimentPage(QWidget):
     def _take_status(self, status: SessionState) -> None:
         if status.phase is Phase.STARTING:
             self._lanes.clear()
-        self._foretell()
+        self._show_preview()
 
     def _tick(self) -> None:
         if not self.isVisible():
@@ -249,11 +249,11 @@ class ExperimentPage(QWidget):
         marks = list(lanes.marks)
         self.timeline.show_last(lanes.lanes, marks, now_s, min(_SHOWN_S, MEMORY_S))
         last = marks[-1][1] if marks else "events of triggers, outputs and marks"
-        self.words.setText(f"Last minute: {last}")
+        self.last_event.setText(f"Last minute: {last}")
 
 
 def _first_line(file: Path) -> str:
-    """Return what the first line of a file says, or why it can't be read."""
+    """Return the first line of a file, or why it can't be read."""
     try:
         return next(iter(read_text(file).splitlines()), "").lstrip("# ")
     except SettingsError as error:

@@ -35,8 +35,8 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.panels import Log
 
-_MOST_OF_A_NAME = 110  # px
-_TICKS_PER_LOOK = 15
+_NAME_WIDTH = 110  # px
+_TICKS_PER_UPDATE = 15
 _FIGURES = ("p50", "p95", "p99", "max")
 _COUNTS = (
     "delivered",
@@ -62,7 +62,7 @@ _ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
 
 
 class HealthPage(QWidget):
-    """Shows figures of the rig that runs, twice a second while it is looked at."""
+    """Shows figures of the running rig, twice a second while the page is visible."""
 
     def __init__(self, bridge: Bridge, document: Document) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class HealthPage(QWidget):
         self._stages = StageTimes(bridge.session.cameras[0])
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
         self._counts: Mapping[str, Counts] = {}
-        """Of the stream that runs, or has ended last."""
+        """Counts of the running stream, or of the last one."""
         self._ticks = 0
         self._arrange()
         bridge.stepped.connect(self._take_steps)
@@ -117,13 +117,13 @@ class HealthPage(QWidget):
         ]
         for row, panel in enumerate(self._figures):
             grid.addWidget(panel, row, 0)
-        went = QWidget()
-        went.setObjectName("clear")
-        inside = QVBoxLayout(went)
+        counted = QWidget()
+        counted.setObjectName("clear")
+        inside = QVBoxLayout(counted)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.cameras, 1)
         inside.addWidget(self.animals)
-        self._figures.append(_build_panel("Frame counts", went))
+        self._figures.append(_build_panel("Frame counts", counted))
         grid.addWidget(self._figures[-1], 0, 1)
         examined = QWidget()
         examined.setObjectName("clear")
@@ -143,7 +143,7 @@ class HealthPage(QWidget):
             grid.setColumnStretch(column, stretch)
 
     def _show_figures(self, shown: bool) -> None:
-        """Show the panels of figures; without a stream there are none."""
+        """Show or hide the panels of figures; without a stream they are empty."""
         for panel in self._figures:
             panel.setVisible(shown)
         place = (1, 1, 1, 1) if shown else (0, 0, 1, 2)
@@ -152,7 +152,7 @@ class HealthPage(QWidget):
             self._grid.setRowStretch(row, stretch)
 
     def refresh(self) -> None:
-        """Show the figures of this moment."""
+        """Show the current figures."""
         colours = palette()
         self.plot.setBackground(colours.panel)
         for side in ("bottom", "left"):
@@ -189,23 +189,23 @@ class HealthPage(QWidget):
 
     def _show_counts(self, counts: Mapping[str, Counts]) -> None:
         for row, camera in enumerate(self.bridge.session.cameras):
-            each = counts.get(camera, Counts())
-            lost = "?" if each.lost is None else str(each.lost)
+            count = counts.get(camera, Counts())
+            lost = "?" if count.lost is None else str(count.lost)
             cells = (
-                str(each.delivered),
+                str(count.delivered),
                 lost,
-                str(each.analysed),
-                str(each.skipped),
-                str(each.recorded),
-                str(each.waiting),
-                str(each.recording_losses),
+                str(count.analysed),
+                str(count.skipped),
+                str(count.recorded),
+                str(count.waiting),
+                str(count.recording_losses),
             )
             for column, text in enumerate(cells):
                 bad = column in (1, 6) and text not in ("0", "?")
                 _put(self.cameras, row, column, text, bad=bad)
 
     def _keep_counts(self) -> None:
-        """Take the present counts; those of a stream that has ended stay."""
+        """Keep the current counts; those of an ended stream stay."""
         self._counts = self.bridge.session.state.counts or self._counts
 
     def _show_animals(self) -> None:
@@ -215,7 +215,7 @@ class HealthPage(QWidget):
         self.animals.setVisible(bool(lines))
 
     def _renew(self) -> None:
-        """Have a row for each camera of a rig that is another one."""
+        """Show a row for each camera of the current settings."""
         cameras = self.bridge.session.cameras
         self._stages = StageTimes(cameras[0])
         self.cameras.setRowCount(len(cameras))
@@ -253,7 +253,7 @@ class HealthPage(QWidget):
     def _tick(self) -> None:
         self._ticks += 1
         self._keep_counts()
-        if self._ticks % _TICKS_PER_LOOK == 0 and self.isVisible():
+        if self._ticks % _TICKS_PER_UPDATE == 0 and self.isVisible():
             self.refresh()
 
 
@@ -268,7 +268,7 @@ def _table(rows: Sequence[str], columns: Sequence[str]) -> QTableWidget:
     if (header := table.horizontalHeader()) is not None:
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
     if (side := table.verticalHeader()) is not None:
-        side.setMaximumWidth(_MOST_OF_A_NAME)  # a long one is cut, not the figures
+        side.setMaximumWidth(_NAME_WIDTH)  # cut long names, not the figures
     return table
 
 

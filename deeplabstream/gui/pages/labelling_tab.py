@@ -35,7 +35,7 @@ _THUMBNAIL = QSize(56, 42)
 _PAUSE_MS = 10
 _SUSPICIOUS_HEIGHT = 130
 _ANIMALS_SHOWN = 5
-"""Animals in the list; the rest is scrolled to."""
+"""Animals that are visible in the list without scrolling."""
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -45,10 +45,10 @@ _ARROWS = {
 
 
 class LabellingTab(QWidget):
-    """Shows the frames of a book, one at a time."""
+    """Shows the frames of a label folder, one at a time."""
 
     changed = pyqtSignal()
-    """Something was labelled."""
+    """A label has changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,11 +57,11 @@ class LabellingTab(QWidget):
         self.canvas = LabelCanvas()
         self.tools = LabelTools()
         self.list = QListWidget()
-        self.words = QLabel()
+        self.message = QLabel()
         self.check = QPushButton("Check labels")
         self.suspicious = QListWidget()
         self.checking = ProgramProcess(self, errors_apart=True)
-        self._said = ""
+        self._output = ""
         self.history = LabelHistory()
         blank = QPixmap(_THUMBNAIL)
         blank.fill(Qt.GlobalColor.transparent)
@@ -76,7 +76,7 @@ class LabellingTab(QWidget):
         self.show_book(None, "Choose a folder for your labels")
 
     def show_book(self, book: LabelBook | None, why: str = "") -> None:
-        """Show the frames of a book; `why` there are none to show."""
+        """Show the frames of a label folder; `why`: why there are none."""
         self.book, self.frame = book, -1
         self.history = LabelHistory()
         self.tools.parts.clear()
@@ -90,7 +90,7 @@ class LabellingTab(QWidget):
             self._show_edges(book)
         self._list_animals()
         self._list_frames()
-        self.checking.stop()  # of another folder
+        self.checking.stop()  # it checks another folder
         self.suspicious.clear()
         self.suspicious.hide()
         if book is not None and book.names:
@@ -101,7 +101,7 @@ class LabellingTab(QWidget):
         self.show_state()
 
     def show_frame(self, frame: int) -> None:
-        """Show a frame of the book, and its first body part that is not placed."""
+        """Show a frame, and select its first body part without a point."""
         book = self.book
         if book is None or not 0 <= frame < len(book.names):
             return
@@ -111,15 +111,15 @@ class LabellingTab(QWidget):
         self.list.blockSignals(False)
         self.canvas.show_whole()
         missing = np.flatnonzero(np.isnan(book.points[frame, :, 0]))
-        said = book.done[frame] or book.proposed[frame] or book.copied[frame]
-        self._show(int(missing[0]) if len(missing) and not said else 0)
+        reviewed = book.done[frame] or book.proposed[frame] or book.copied[frame]
+        self._show(int(missing[0]) if len(missing) and not reviewed else 0)
 
     def undo(self) -> None:
-        """Take the last change back and show its frame."""
+        """Undo the last change and show its frame."""
         self._go_to(self.history.undo_in(self.book) if self.book else None)
 
     def redo(self) -> None:
-        """Make it again and show its frame."""
+        """Redo the change that was undone last and show its frame."""
         self._go_to(self.history.redo_in(self.book) if self.book else None)
 
     def _show(self, part: int) -> None:
@@ -144,7 +144,7 @@ class LabellingTab(QWidget):
         self._mark_rows()
 
     def _mark_rows(self) -> None:
-        """Mark the chosen point's body part and animal in their lists."""
+        """Select the current point's body part and animal in their lists."""
         animal, own = divmod(self.canvas.part, max(1, len(self.canvas.bodyparts)))
         for widget, row in ((self.tools.parts, own), (self.tools.animals, animal)):
             widget.blockSignals(True)
@@ -152,8 +152,8 @@ class LabellingTab(QWidget):
             widget.blockSignals(False)
 
     def _arrange(self) -> None:
-        self.words.setObjectName("caption")
-        self.words.setWordWrap(True)
+        self.message.setObjectName("caption")
+        self.message.setWordWrap(True)
         self.list.setObjectName("clear")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -163,14 +163,14 @@ class LabellingTab(QWidget):
         left = Panel("Frames")
         left.setFixedWidth(_WIDTH)
         left.column.addWidget(self.list, 1)
-        left.column.addWidget(self.words)
+        left.column.addWidget(self.message)
         self.suspicious.setObjectName("clear")
         self.suspicious.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.suspicious.setMaximumHeight(_SUSPICIOUS_HEIGHT)
         self.suspicious.setToolTip("suspicious labels; click: go to the frame")
         self.check.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.check.setToolTip(
-            "lists body parts that are swapped, far from where similar poses put them, or "
+            "lists body parts that are swapped, far from their place in similar poses, or "
             "in the same place (utils/CheckLabels.py)"
         )
         left.column.addWidget(self.suspicious)
@@ -186,7 +186,7 @@ class LabellingTab(QWidget):
         self.list.currentRowChanged.connect(self.show_frame)
         self.check.clicked.connect(self.check_labels)
         self.suspicious.itemClicked.connect(self._show_suspicious)
-        self.checking.said.connect(self._take_check)
+        self.checking.output_received.connect(self._take_check)
         self.checking.ended.connect(self._list_suspicious)
         self.tools.parts.currentRowChanged.connect(self._choose_part)
         self.canvas.placed.connect(self._place)
@@ -209,46 +209,47 @@ class LabellingTab(QWidget):
         self.tools.whole.clicked.connect(self.canvas.show_whole)
 
     def check_labels(self) -> None:
-        """List suspicious labels, as `utils/CheckLabels.py` finds them."""
+        """Start `utils/CheckLabels.py`, which finds suspicious labels."""
         if self.book is not None and not self.checking.running:
-            self._said = ""
+            self._output = ""
             self.check.setEnabled(False)
             self.checking.start("CheckLabels.py", [str(self.book.folder), "--json"])
 
     def _take_check(self, text: str) -> None:
-        self._said += text
+        self._output += text
 
     def _list_suspicious(self, code: int, _killed: bool) -> None:
         self.suspicious.clear()
         self.check.setEnabled(self.book is not None)
         errors = self.checking.errors().strip().splitlines()
         try:
-            told = {} if code else json.loads(self._said)
-            found, note = told.get("suspicious", []), told.get("too_few", "")
-        except (ValueError, KeyError):  # it was killed
+            report = {} if code else json.loads(self._output)
+            found, note = report.get("suspicious", []), report.get("too_few", "")
+        except (ValueError, KeyError):  # its output is incomplete: it was killed
             code = 1
         if code or self.book is None:
-            self.words.setText(errors[-1] if errors else "The labels can't be checked")
+            self.message.setText(
+                errors[-1] if errors else "The labels can't be checked"
+            )
             return
-        for one in found:
-            name = str(one["image"])
-            text = f"{Path(name).stem}: {' and '.join(one['bodyparts'])} {one['kind']}"
-            item = QListWidgetItem(text)
-            item.setToolTip(f"{name}: {one['what']}")
-            item.setData(Qt.ItemDataRole.UserRole, one)
+        for label in found:
+            name, parts = str(label["image"]), " and ".join(label["bodyparts"])
+            item = QListWidgetItem(f"{Path(name).stem}: {parts} {label['kind']}")
+            item.setToolTip(f"{name}: {label['what']}")
+            item.setData(Qt.ItemDataRole.UserRole, label)
             self.suspicious.addItem(item)
         self.suspicious.setVisible(bool(found))
         count = len(found) or "No"
-        said = f"{count} suspicious label{'s' * (len(found) != 1)}"
-        self.words.setText(f"{said}. {note}" if note else said)
+        text = f"{count} suspicious label{'s' * (len(found) != 1)}"
+        self.message.setText(f"{text}. {note}" if note else text)
 
     def _show_suspicious(self, item: QListWidgetItem) -> None:
-        """Show the frame of a suspicious label, and choose its body part."""
-        one, book = item.data(Qt.ItemDataRole.UserRole), self.book
-        if book is None or one["image"] not in book.names:
+        """Show the frame of a suspicious label, and select its body part."""
+        label, book = item.data(Qt.ItemDataRole.UserRole), self.book
+        if book is None or label["image"] not in book.names:
             return
-        self.show_frame(book.names.index(one["image"]))
-        self._choose(int(one["animal"]), book.bodyparts.index(one["bodyparts"][0]))
+        self.show_frame(book.names.index(label["image"]))
+        self._choose(int(label["animal"]), book.bodyparts.index(label["bodyparts"][0]))
 
     def _list_frames(self) -> None:
         self.list.blockSignals(True)
@@ -263,7 +264,7 @@ class LabellingTab(QWidget):
         self._timer.start()
 
     def _load_thumbnail(self) -> None:
-        """Load one thumbnail at a time, so that the window answers meanwhile."""
+        """Load one thumbnail per timer event, so that the window stays responsive."""
         number = next(self._thumbnails, None)
         item = None if number is None else self.list.item(number)
         if self.book is None or number is None or item is None:
@@ -308,20 +309,20 @@ class LabellingTab(QWidget):
         self.tools.swap.setEnabled(several)
         self.tools.remove.setEnabled(several)
         self.tools.add.setEnabled(book is not None)
-        self.tools.copy.setEnabled(self._before is not None)
+        self.tools.copy.setEnabled(self._frame_before is not None)
         self.tools.undo.setEnabled(self.history.can_undo)
         self.tools.redo.setEnabled(self.history.can_redo)
         if book is not None:
-            said = f"{book.left} of {len(book.names)} frames not labelled yet"
+            text = f"{book.left} of {len(book.names)} frames not labelled yet"
             if count := int(book.proposed.sum()):
-                said += f", {count} of them pre-labelled (◐)"
+                text += f", {count} of them pre-labelled (◐)"
             if count := int(book.unfinished.sum()):
-                said += f", {count} of them begun (◔)"
+                text += f", {count} of them begun (◔)"
             if any(name in book.reasons for name in np.array(book.names)[~book.done]):
-                said += "; uncertain ones come first"
+                text += "; uncertain ones come first"
             if book.fault:
-                said = f"{book.fault}. Points are kept, and saved with the next change"
-            self.words.setText(said)
+                text = f"{book.fault}. Points are kept, and saved with the next change"
+            self.message.setText(text)
 
     def _changed(self, part: int) -> None:
         item = self.list.item(self.frame)
@@ -368,7 +369,7 @@ class LabellingTab(QWidget):
             self._choose(self.canvas.part // len(self.book.bodyparts), row)
 
     def _choose_animal(self, row: int) -> None:
-        """Choose an animal: its first body part that has no point, else the same one."""
+        """Select an animal: its first body part without a point, else the same body part."""
         book = self.book
         if book is None or row < 0 or self.frame < 0:
             return
@@ -384,7 +385,7 @@ class LabellingTab(QWidget):
             self.canvas.update()
 
     def _step(self, step: int) -> None:
-        """Choose the next body part, of the next animal after the last."""
+        """Select the next body part; after the last one, that of the next animal."""
         if self.book is not None:
             count = self.book.points.shape[1]
             self._choose(0, (self.canvas.part + step) % count)
@@ -392,11 +393,11 @@ class LabellingTab(QWidget):
     def _step_animal(self, step: int) -> None:
         book = self.book
         if book is not None:
-            present = self.canvas.part // len(book.bodyparts)
-            self._choose_animal((present + step) % book.animals)
+            current = self.canvas.part // len(book.bodyparts)
+            self._choose_animal((current + step) % book.animals)
 
     def _list_animals(self) -> None:
-        """List the animals of the book with their colours."""
+        """List the animals of the label folder with their colours."""
         book, tools = self.book, self.tools
         self.canvas.individuals = book.individuals if book is not None else ()
         tools.animals.blockSignals(True)
@@ -413,7 +414,7 @@ class LabellingTab(QWidget):
         )
 
     def _name_animals(self, names: Sequence[str]) -> None:
-        """Give the animals these names, more or fewer of them; say why it can't be done."""
+        """Set names and number of the animals; show why it is not possible."""
         book = self.book
         if book is None:
             return
@@ -422,7 +423,7 @@ class LabellingTab(QWidget):
         except LabelsError as error:
             self._list_animals()
             self._mark_rows()
-            self.words.setText(str(error))
+            self.message.setText(str(error))
             return
         self._list_animals()
         if self.frame >= 0:
@@ -445,7 +446,7 @@ class LabellingTab(QWidget):
             self._name_animals(names)
 
     def _swap(self) -> None:
-        """Swap the chosen animal with the other one; of more animals ask with which."""
+        """Swap the selected animal with the other one; of several, a menu offers them."""
         book = self.book
         if book is None or self.frame < 0 or book.animals < 2:
             return
@@ -470,22 +471,22 @@ class LabellingTab(QWidget):
             self._changed(self.canvas.part)
 
     @property
-    def _before(self) -> int | None:
-        """The last frame with points before this one in the same video, None: none."""
+    def _frame_before(self) -> int | None:
+        """The last labelled frame before this one in the same video; None: none."""
         if self.book is None or self.frame < 0:
             return None
         return self.book.frame_before(self.frame)
 
     def _copy(self) -> None:
-        book, before = self.book, self._before
+        book, before = self.book, self._frame_before
         if book is None or before is None:
             return
         self._remember()
         if book.copy(self.frame, before):
             self._changed(self.canvas.part)
         else:
-            self.history.forget_last()
-            self.words.setText("The frame before has no points that are missing here")
+            self.history.discard_last()
+            self.message.setText("The frame before has no points that are missing here")
 
     def _show_edges(self, book: LabelBook) -> None:
         self.tools.edges.setText(", ".join("-".join(edge) for edge in book.edges))
@@ -496,10 +497,10 @@ class LabellingTab(QWidget):
         book = self.book
         if book is None:
             return
-        words = [
-            word.strip() for word in self.tools.edges.text().split(",") if word.strip()
+        edges = [
+            edge.strip() for edge in self.tools.edges.text().split(",") if edge.strip()
         ]
-        pairs = [tuple(end.strip() for end in word.split("-")) for word in words]
+        pairs = [tuple(end.strip() for end in edge.split("-")) for edge in edges]
         good = [
             (p[0], p[1]) for p in pairs if len(p) == 2 and {*p} <= {*book.bodyparts}
         ]
@@ -507,24 +508,26 @@ class LabellingTab(QWidget):
             try:
                 book.join(good)
             except OSError as error:
-                self.words.setText(f"Not saved: {error.strerror or error}")
+                self.message.setText(f"Not saved: {error.strerror or error}")
         else:
             known = ", ".join(book.bodyparts)
-            self.words.setText(f"Write edges as nose-tail, with body parts of: {known}")
+            self.message.setText(
+                f"Write edges as nose-tail, with body parts of: {known}"
+            )
         self._show_edges(book)
         self.canvas.update()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Take the focus: Space accepts a frame, and presses no button.
+        """Take the focus, so that Space accepts a frame instead of pressing a button.
 
-        Not when the window is restored: the focus is where it was then.
+        A restored window keeps its focus.
         """
         super().showEvent(event)
         if event is not None and not event.spontaneous():
             self.setFocus()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Do what the help beside the frame says."""
+        """Handle the keys that are listed in `label_tools.KEYS`."""
         book = self.book
         if event is None or book is None or self.frame < 0:
             super().keyPressEvent(event)
@@ -562,14 +565,14 @@ class LabellingTab(QWidget):
 
 
 def _chip(colour: QColor) -> QIcon:
-    """Return a small square of a colour."""
+    """Return an icon: a small square of a colour."""
     chip = QPixmap(12, 12)
     chip.fill(colour)
     return QIcon(chip)
 
 
 def free_name(names: Sequence[str]) -> str:
-    """Return the name of one more animal."""
+    """Return a free name for another animal."""
     number = len(names) + 1
     while f"animal{number}" in names:
         number += 1

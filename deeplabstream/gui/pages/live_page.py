@@ -27,7 +27,7 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
-from deeplabstream.gui.dialogs.questions import ask
+from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.animals_panel import AnimalsPanel
 from deeplabstream.gui.widgets.field_editors import commit_field
@@ -41,12 +41,12 @@ from deeplabstream.recording.frame_queue import count_queued
 from deeplabstream.settings import ini_editing
 
 _SIDE_WIDTH = 316
-_TICKS_PER_LOOK = 8
+_TICKS_PER_UPDATE = 8
 _STOP, _KEEP = "Stop", "Keep running"
 
 
 class LivePage(QWidget):
-    """Shows what a rig does and asks it for things; made anew when the rig is another."""
+    """Shows and controls a running rig; replaced when other settings are in use."""
 
     def __init__(
         self, bridge: Bridge, document: Document, log: Log, test: OutputTest
@@ -68,21 +68,21 @@ class LivePage(QWidget):
         self._experimenting = False
         self._ticks = 0
         self.adjusting: dict[str, QPushButton] = {}
-        """By camera: opens a window to change its settings."""
+        """Buttons for the controls of each camera."""
         self._levels: dict[str, float] = {}
         self._tested: dict[str, Edge] = {}
-        """What tests have written last."""
+        """Last edge that a test has written, by output."""
         self._answered: dict[str, Acknowledged] = {}
-        """What devices have said in tests."""
+        """Last acknowledgement in a test, by output."""
         self._noted: list[str] = []
-        """Errors that were logged as notes; the session reports each as well."""
+        """Errors logged as notes: the session reports them a second time as failures."""
         self._refused = ""
         """Why the last action was refused, until the next one."""
         self._checks: list[Note] = []
         """Findings of a pre-flight check that are not in the log yet."""
         self._lines: list[tuple[int, str, str]] = []
-        self._queue_told: Path | None = None
-        """The run whose queue is in the log."""
+        self._queue_logged: Path | None = None
+        """The run whose frame queue was logged."""
         self._arrange()
         self._connect()
         self._show_status(bridge.session.state)
@@ -124,7 +124,7 @@ class LivePage(QWidget):
         row.addWidget(self.panels)
 
     def _connect(self) -> None:
-        self.controls.asked.connect(self.ask)
+        self.controls.action_requested.connect(self.request)
         self.controls.begun.connect(self.begin)
         self.controls.ended.connect(self.end)
         self.bridge.status_changed.connect(self._show_status)
@@ -133,9 +133,9 @@ class LivePage(QWidget):
         self.bridge.noted.connect(self._take_note)
         self.bridge.failed.connect(self._take_failure)
         self.bridge.ticked.connect(self._tick)
-        self.display.line.label_asked.connect(self.bridge.queue_asked)
+        self.display.line.labelling_requested.connect(self.bridge.queue_requested)
         self.outputs.tested.connect(self._test_output)
-        self.animals.said.connect(self.bridge.session.set_identity)
+        self.animals.identity_corrected.connect(self.bridge.session.set_identity)
         self.test.reported.connect(self._take_test)
         self.test.edged.connect(self._take_test_edge)
         self.test.acknowledged.connect(self._take_test_answer)
@@ -154,7 +154,7 @@ class LivePage(QWidget):
             button.setVisible(status.phase is Phase.STREAMING)
         if not status.analysing:
             self.triggers.show_answers({})
-            self.animals.show_who({}, Thresholds(0.0))
+            self.animals.show_identity({}, Thresholds(0.0))
         skeleton = self.bridge.session.state.skeleton
         self.animals.show_names(skeleton.animals if skeleton else ())
         if status.phase is Phase.IDLE:
@@ -163,18 +163,18 @@ class LivePage(QWidget):
             self.display.line.show_queued(0)
 
     def _offer_queue(self, run: Path | None) -> None:
-        """Show the folder of the run that has ended, and how many frames it has queued."""
+        """Show the folder of the ended run, and the number of its queued frames."""
         line = self.display.line
         line.show_folder(run)
         count = count_queued(run) if run is not None else 0
         line.show_queued(count)
-        if count and run != self._queue_told:
-            self._queue_told = run
+        if count and run != self._queue_logged:
+            self._queue_logged = run
             frames = f"{count} uncertain frame{'s' * (count != 1)}"
             self._remember(f"labels: {frames} of the run can be labelled", None, "blue")
 
     def show_blocked(self) -> None:
-        """Show what may be started, as the bridge says now."""
+        """Enable the buttons of the actions that are possible now."""
         bridge = self.bridge
         left = [] if bridge.starting else bridge.left_to_start()
         state = bridge.session.state
@@ -217,19 +217,19 @@ class LivePage(QWidget):
             self._noted.remove(text)
         else:
             self._remember(text, None, "red")
-        if text not in (each.text for each in self.bridge.session.state.alarms):
+        if text not in (alarm.text for alarm in self.bridge.session.state.alarms):
             self._refused = text
             self.show_blocked()
 
-    def ask(self, action: Action) -> None:
-        """Start or stop something, as a run button or the Run menu demands."""
+    def request(self, action: Action) -> None:
+        """Request an action of a run button or of the Run menu."""
         commit_field(self)
         self._refused = ""
         if not self._end_test():
             self.bridge.do(action)
 
     def begin(self) -> None:
-        """Start stream, analysis and experiment, each as soon as it is possible."""
+        """Start stream, analysis and experiment, each as soon as it is allowed."""
         commit_field(self)
         self._refused = ""
         if not self._end_test():
@@ -237,17 +237,17 @@ class LivePage(QWidget):
             self.show_blocked()
 
     def end(self) -> None:
-        """Stop everything; ask before an experiment is ended."""
+        """Stop the stream; a running experiment only after a confirmation."""
         question = "The experiment is running. Stop it and end the run?"
         if self.bridge.session.state.experimenting:
-            if ask(self, question, _STOP, _KEEP) != _STOP:
+            if show_question(self, question, _STOP, _KEEP) != _STOP:
                 return
             if Action.STOP_STREAM not in self.bridge.session.state.allowed:
-                return  # it has ended meanwhile
+                return  # it has ended by now
         self.bridge.do(Action.STOP_STREAM)
 
     def _end_test(self) -> bool:
-        """End an output test: the rig would open the output too."""
+        """Stop an output test, which has the output open; return whether one ran."""
         if not self.test.running:
             return False
         self.test.stop()
@@ -261,14 +261,14 @@ class LivePage(QWidget):
         window.show()
 
     def _keep(self, camera: str, kept: Mapping[str, str]) -> None:
-        """Write what a camera was set to into the settings, as one step."""
+        """Write the values of camera controls to the settings, as one undo step."""
         text = self.document.text
         for key, word in kept.items():
             text = ini_editing.set_value(text, f"Camera {camera}", key, word or None)
         self.document.edit(text)
 
     def _test_output(self, name: str) -> None:
-        """Pulse an output: by the rig that has it open, else by a process of its own."""
+        """Pulse an output: in the engine if the stream runs, else in a separate process."""
         rig = self.bridge.session
         if rig.state.phase is Phase.STREAMING:
             rig.test(name)
@@ -290,7 +290,7 @@ class LivePage(QWidget):
         self._lines.append((last_ns if time_ns is None else time_ns, text, tone))
 
     def _sum_up_checks(self) -> None:
-        """Add one line for all findings that are good, and one for each other."""
+        """Log one line for all passed checks, and one for each warning."""
         if not self._checks:
             return
         bad = [note for note in self._checks if note.text.startswith(WARNING)]
@@ -305,18 +305,22 @@ class LivePage(QWidget):
         self._checks.clear()
 
     def _tick(self) -> None:
-        """Say what happened since the last tick; outputs act before steps are told."""
+        """Log the events since the last tick in the order of their times."""
         self._sum_up_checks()
+
+        # Edges can arrive before the step that caused them: sort by time.
         start_ns = self.bridge.session.state.start_ns
         for time_ns, text, tone in sorted(self._lines, key=lambda line: line[0]):
             since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
             self.log.add_line(text, since, tone)
         self._lines.clear()
+
         levels = self._levels if self.test.running else self.bridge.session.state.levels
         self.outputs.show_levels(levels)
         self.measures.show_measures(self.bridge.session.state.measured)
+
         self._ticks += 1
-        if self._ticks % _TICKS_PER_LOOK == 0:
+        if self._ticks % _TICKS_PER_UPDATE == 0:
             self.show_blocked()
             rig, now_ns = self.bridge.session, SystemClock().now_ns()
             edges = {**self._tested, **rig.state.edges}
@@ -328,7 +332,8 @@ class LivePage(QWidget):
             }
             self.outputs.show_answers(edges, answers, now_ns, failed)
             if rig.state.analysing:
-                self.animals.show_who(rig.state.identity, rig.state.thresholds)
+                self.animals.show_identity(rig.state.identity, rig.state.thresholds)
+
         status = self.bridge.session.state
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         free = not (self.test.running or status.experimenting or changing)

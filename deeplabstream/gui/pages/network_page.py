@@ -20,7 +20,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
-from deeplabstream.gui.dialogs.questions import ask, ask_folder
+from deeplabstream.gui.dialogs.questions import choose_folder, show_question
 from deeplabstream.gui.pages.checking_tab import CheckingTab
 from deeplabstream.gui.pages.labelling_tab import LabellingTab
 from deeplabstream.gui.pages.programs_tab import ProgramsTab
@@ -36,9 +36,9 @@ from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook, open_book
 from deeplabstream.training.data.labels import LabelsError
 
-_LOSE, _STAY = "Continue without saving", "Cancel"
+_CONTINUE, _CANCEL = "Continue without saving", "Cancel"
 MOST_ANIMALS = 100
-"""Of one frame."""
+"""Largest number of animals in a frame."""
 _STEPS = (
     "Import", "Label", "Train", "Check", "Predict videos", "Make faster", "Use live",
 )  # fmt: skip
@@ -51,10 +51,10 @@ _NO_FRAMES = (
 
 
 class NetworkPage(QWidget):
-    """Steps from a video or a foreign network to a network in use, shown one at a time.
+    """Steps from a video or an imported network to a network in use, one tab each.
 
-    Label, Train and Check share one folder of labels, at first the last one.
-    `recent` is where folders are remembered.
+    Label, Train and Check share one folder of labels, initially the last one.
+    `recent` stores the folders.
     """
 
     def __init__(self, document: Document, recent: Recent) -> None:
@@ -63,7 +63,7 @@ class NetworkPage(QWidget):
         self.recent = recent
         self.book: LabelBook | None = None
         self._newest: Path | None = None
-        """The network that was trained, imported or distilled last in this window."""
+        """The last network that this window has trained, imported or distilled."""
         self.folder = QPushButton("Folder of labels …")
         self.parts_line = QLineEdit()
         self.animals_line = QLineEdit()
@@ -83,14 +83,14 @@ class NetworkPage(QWidget):
         self._arrange()
         self._connect()
         self._show_state()
-        for last in recent.there("labels")[:1]:
-            with suppress(LabelsError, OSError):  # nothing was labelled there
+        for last in recent.existing("labels")[:1]:
+            with suppress(LabelsError, OSError):  # it is no longer a folder of labels
                 self._show(open_book(last))
 
     def open(self, folder: Path) -> None:
-        """Show the frames of a folder; a new one takes body parts and animals of the lines.
+        """Show the frames of a folder; a new one gets the body parts and animals entered.
 
-        Labels that are not saved are saved first, or the user is asked.
+        Unsaved labels of the folder before are saved first, or the user decides.
         """
         if not self.may_leave():
             return
@@ -107,7 +107,7 @@ class NetworkPage(QWidget):
             self._show(book)
 
     def show_step(self, name: str) -> None:
-        """Show a step by its name."""
+        """Show the tab of a step."""
         tabs = dict(zip(_STEPS, self._steps(), strict=True))
         if name == "Check":
             self.checking.open(self.training.model, self.book)
@@ -125,11 +125,11 @@ class NetworkPage(QWidget):
         self.importing.show_program(IMPORT, {"Network": [str(source)]})
 
     def predict_video(self, video: Path) -> None:
-        """Show the form that predicts poses, with one video more."""
+        """Show the form that predicts poses, with a video added."""
         self.show_step("Predict videos")
         videos = self.predicting.panel(PREDICT).form.values()["Videos"]
-        words = [*dict.fromkeys([*videos, str(video)])]
-        self.predicting.show_program(PREDICT, {"Videos": words})
+        paths = [*dict.fromkeys([*videos, str(video)])]
+        self.predicting.show_program(PREDICT, {"Videos": paths})
 
     def pick_frames(self, *arguments: str) -> ProgramWindow | None:
         """Add frames of a video or a run, with these options of `utils/PickFrames.py`."""
@@ -142,39 +142,39 @@ class NetworkPage(QWidget):
         return window
 
     def label_queue(self, run: Path) -> ProgramWindow | None:
-        """Add the uncertain frames of a run, with proposals of the present network.
+        """Add the uncertain frames of a run, pre-labelled by the network in use.
 
-        Training is then to start from that network. Without labels their folder is asked
-        for first.
+        Training will start from that network. Without a folder of labels, the user first
+        chooses one.
         """
         self.show_step("Label")
         if self.book is None:
-            self._ask_folder()
+            self._choose_folder()
         if self.book is None:
             return None
-        words = [str(run), "--into", str(self.book.folder), "--queue"]
-        if (present := self.using.present) is not None:
-            words += ["--model", str(present)]
-            self._start_from(present)
-        return self.pick_frames(*words)
+        arguments = [str(run), "--into", str(self.book.folder), "--queue"]
+        if (in_use := self.using.in_use) is not None:
+            arguments += ["--model", str(in_use)]
+            self._start_from(in_use)
+        return self.pick_frames(*arguments)
 
-    def _start_from_present(self, book: LabelBook) -> None:
-        """Start from the present network, as `label_queue` does, unless one is chosen."""
-        skeleton, present = self._present(), self.using.present
+    def _start_from_network_in_use(self, book: LabelBook) -> None:
+        """Preselect the network in use as the start of training, unless one is selected."""
+        skeleton, in_use = self._skeleton_in_use(), self.using.in_use
         chosen = self.training.options.values()["--start-from"]
-        if present is None or skeleton is None or chosen:
+        if in_use is None or skeleton is None or chosen:
             return
         if {*skeleton.bodyparts} & {*book.bodyparts}:
-            self._start_from(present)
+            self._start_from(in_use)
 
     def _start_from(self, network: Path) -> None:
         if not members(network):
             self.training.options.show_values({"--start-from": [str(network)]})
 
     def convert_labels(self, labels: Path, folder: Path) -> ProgramWindow:
-        """Convert labels of another program into a new folder, and show that."""
-        words = [str(labels), "--output", str(folder)]
-        window = ProgramWindow("Convert labels", "ConvertProject.py", words, self)
+        """Convert labels of another program to a new folder, and show it."""
+        arguments = [str(labels), "--output", str(folder)]
+        window = ProgramWindow("Convert labels", "ConvertProject.py", arguments, self)
         window.ended.connect(partial(self._take_converted, folder))
         window.show()
         return window
@@ -186,25 +186,25 @@ class NetworkPage(QWidget):
 
     @property
     def undoes(self) -> bool:
-        """Whether Undo takes back labels: frames are labelled now."""
+        """Whether Undo and Redo apply to labels: the tab Label is shown."""
         return self._stack.currentWidget() is self.labelling and self.book is not None
 
     def undo(self) -> None:
-        """Take back the last change of a label."""
+        """Undo the last change of a label."""
         self.labelling.undo()
 
     def redo(self) -> None:
-        """Make it again."""
+        """Redo the change that was undone last."""
         self.labelling.redo()
 
     @property
     def running(self) -> str:
-        """The training, while one runs."""
+        """Description of the training that runs; empty: none."""
         training = self.training
         return f"training of {training.model.name}" if training.running else ""
 
     def may_leave(self) -> bool:
-        """Save labels that are not saved yet; ask if that fails. False: the user stays."""
+        """Save unsaved labels; if that fails, the user decides. False: cancelled."""
         if self.book is None or not self.book.fault:
             return True
         self.book.save_unsaved()
@@ -215,10 +215,10 @@ class NetworkPage(QWidget):
             f"{self.book.fault}. These labels are lost when you continue. Free disk "
             "space or make the folder writable first."
         )
-        return ask(self, question, _LOSE, _STAY) == _LOSE
+        return show_question(self, question, _CONTINUE, _CANCEL) == _CONTINUE
 
     def finish(self) -> None:
-        """End what goes on behind the page; save labels that are not saved yet."""
+        """End training and checks; save unsaved labels."""
         if self.book is not None and self.book.fault:
             self.book.save_unsaved()
         self.training.finish()
@@ -230,7 +230,7 @@ class NetworkPage(QWidget):
         opened = self.book is None or self.book.folder != book.folder
         self.book = book
         if opened and book.reasons:
-            self._start_from_present(book)
+            self._start_from_network_in_use(book)
         self.parts_line.setText(", ".join(book.bodyparts))
         self.parts_line.setCursorPosition(0)
         self.animals_line.setText(", ".join(book.individuals))
@@ -245,13 +245,13 @@ class NetworkPage(QWidget):
         )
 
     def _refresh(self) -> None:
-        """List the networks that are there now, wherever one can be chosen."""
+        """Update the lists of networks in all forms."""
         for tab in (self.importing, self.predicting, self.faster, self.using):
             tab.refresh()
         self.training.options.refresh()
 
     def _take_network(self, panel: ProgramPanel, code: int) -> None:
-        """Offer a new network to the next steps."""
+        """Preselect a new network in the next steps."""
         self._refresh()
         folder = panel.form.values().get("--output", [])
         if folder and not code:
@@ -263,17 +263,17 @@ class NetworkPage(QWidget):
         self._offer(self.training.model)
 
     def _offer(self, network: Path, maker: ProgramPanel | None = None) -> None:
-        """Choose a network in all forms but that which made it: its teacher is another.
+        """Preselect a network in all forms except that of its `maker`.
 
-        An ensemble is chosen where the program takes one.
+        An ensemble is selected only where the program accepts one.
         """
         self._newest = network
         single = not members(network)
         forms = {*self.predicting.panels, *self.faster.panels} - {maker}
-        for each in forms:
-            for key in {"--model", "--teacher"} & each.form.editors.keys():
-                if single or each.form.editors[key].field.kind == "ensemble":
-                    each.form.show_values({key: [str(network)]})
+        for panel in forms:
+            for key in {"--model", "--teacher"} & panel.form.editors.keys():
+                if single or panel.form.editors[key].field.kind == "ensemble":
+                    panel.form.show_values({key: [str(network)]})
         self.using.choose(network)
 
     def _arrange(self) -> None:
@@ -292,7 +292,7 @@ class NetworkPage(QWidget):
             "animals per frame of a new folder: a number, or names separated by commas"
         )
         self.animals_line.setMaximumWidth(180)
-        skeleton = self._present()
+        skeleton = self._skeleton_in_use()
         if skeleton is not None:
             self.parts_line.setText(", ".join(skeleton.bodyparts))
         self.problem.setObjectName("problem")
@@ -323,8 +323,8 @@ class NetworkPage(QWidget):
         self.tabs["Label"].setChecked(True)
 
     def _connect(self) -> None:
-        self.folder.clicked.connect(self._ask_folder)
-        self.pick.clicked.connect(lambda: self.ask_frames())
+        self.folder.clicked.connect(self._choose_folder)
+        self.pick.clicked.connect(lambda: self.choose_frames())
         for line in (self.parts_line, self.animals_line):
             line.editingFinished.connect(self._take_names)
         self.labelling.changed.connect(self._take_labels)
@@ -343,7 +343,7 @@ class NetworkPage(QWidget):
         self._show_state()
 
     def _take_names(self) -> None:
-        """Open a folder without labels again, with the body parts and animals of the lines."""
+        """Open an unlabelled folder again, with the body parts and animals entered."""
         book = self.book
         if book is None or not book.new:
             return
@@ -362,8 +362,8 @@ class NetworkPage(QWidget):
         self.animals_line.setReadOnly(fixed)
         self.training.show_book(self.book)
 
-    def _present(self) -> Skeleton | None:
-        """Return the body parts of the network that the settings name."""
+    def _skeleton_in_use(self) -> Skeleton | None:
+        """Return the skeleton of the network in use; None: it can't be read."""
         settings = self.document.settings
         if settings is None:
             return None
@@ -373,23 +373,23 @@ class NetworkPage(QWidget):
             return None
 
     def _join(self, book: LabelBook) -> None:
-        """Draw the present network's edges in a book that has none."""
-        skeleton = None if book.edges else self._present()
+        """Add the edges of the network in use to labels without edges."""
+        skeleton = None if book.edges else self._skeleton_in_use()
         if skeleton is not None:
             book.edges = tuple(
                 edge for edge in skeleton.edges if {*edge} <= {*book.bodyparts}
             )
 
-    def _ask_folder(self) -> None:
-        last = self.recent.there("labels")
+    def _choose_folder(self) -> None:
+        last = self.recent.existing("labels")
         start = last[0] if last else self.document.path.parent
-        if folder := ask_folder(self, "Folder of labels, new or existing", start):
+        if folder := choose_folder(self, "Folder of labels, new or existing", start):
             self.open(folder)
 
-    def ask_frames(self, video: Path | None = None) -> None:
-        """Ask for frames of a run or a video; without labels, for their folder first."""
+    def choose_frames(self, video: Path | None = None) -> None:
+        """Pick frames of a run or a video; without labels, first choose their folder."""
         if self.book is None:
-            self._ask_folder()
+            self._choose_folder()
         if self.book is None:
             return
         dialog = PickDialog(self.document, self.book.folder, self, self._newest)
@@ -397,22 +397,22 @@ class NetworkPage(QWidget):
             dialog.use(video)
         if dialog.exec_():
             self.pick_frames(*dialog.arguments)
-        self.labelling.setFocus()  # Space accepts a frame; it opens nothing again
+        self.labelling.setFocus()  # Space accepts a frame instead of pressing a button
 
     def _reopen(self, folder: Path, _code: int) -> None:
         self.open(folder)
 
 
 def separated(text: str) -> list[str]:
-    """Return names that are separated by commas, each once."""
-    words = (word.strip() for word in text.split(","))
-    return list(dict.fromkeys(word for word in words if word))
+    """Return the names of a comma-separated list, without duplicates."""
+    names = (name.strip() for name in text.split(","))
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def named_animals(text: str) -> list[str]:
-    """Return the names of the animals of a new folder; none: one animal without a name."""
-    words = separated(text)
-    if len(words) == 1 and words[0].isdecimal():
-        count = min(int(words[0]), MOST_ANIMALS)
+    """Return animal names from a number or a list; empty: one animal without a name."""
+    names = separated(text)
+    if len(names) == 1 and names[0].isdecimal():
+        count = min(int(names[0]), MOST_ANIMALS)
         return [f"animal{number}" for number in range(1, count + 1)] * (count > 1)
-    return words
+    return names

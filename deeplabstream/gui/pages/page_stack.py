@@ -1,4 +1,4 @@
-"""Page stack: the pages of the window, built when they are first shown."""
+"""Page stack: functions that create the pages of the window when first shown."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,45 +16,45 @@ Maker: TypeAlias = Callable[[Bridge, Document, Recent], QWidget]
 
 @runtime_checkable
 class Finishing(Protocol):
-    """A page that has to end something when the window closes."""
+    """A page with threads or processes to end when the window closes."""
 
     @property
     def running(self) -> str:
-        """What runs behind the page and would be ended, in words; empty: nothing."""
+        """Description of the work that closing would end; empty: none."""
 
     def finish(self) -> None:
-        """End it."""
+        """End threads and processes."""
 
 
 @runtime_checkable
 class Leaving(Protocol):
-    """A page that may have something to save when the window closes."""
+    """A page with data that may be unsaved when the window closes."""
 
     def may_leave(self) -> bool:
-        """Save it; ask if that fails. False: the user stays."""
+        """Save the data; if that fails, the user decides. False: cancelled."""
 
 
 @runtime_checkable
 class Undoing(Protocol):
-    """A page that has, at times, an undo history of its own."""
+    """A page with an undo history of its own."""
 
     @property
     def undoes(self) -> bool:
-        """Whether Undo and Redo are this page's now, not the settings'."""
+        """Whether Undo and Redo now apply to this page instead of the settings."""
 
     def undo(self) -> None:
-        """Take the last change back, if there is one."""
+        """Undo the last change, if there is one."""
 
     def redo(self) -> None:
-        """Make it again, if it was taken back."""
+        """Redo the change that was undone last, if there is one."""
 
 
 @runtime_checkable
 class Cancelling(Protocol):
-    """A page on which something can be begun and cancelled."""
+    """A page with operations that can be cancelled."""
 
     def cancel(self) -> bool:
-        """Cancel what was begun; return whether there was something."""
+        """Cancel the current operation; return whether there was one."""
 
 
 @runtime_checkable
@@ -93,8 +93,8 @@ def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from deeplabstream.gui.pages.runs_page import RunsPage
 
     page = RunsPage(document)
-    page.results_asked.connect(bridge.results_asked)
-    page.label_asked.connect(bridge.queue_asked)
+    page.results_requested.connect(bridge.results_requested)
+    page.labelling_requested.connect(bridge.queue_requested)
     return page
 
 
@@ -103,7 +103,7 @@ def _results(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
 
     page = ResultsPage(document, lambda: bridge.session.state.phase is not Phase.IDLE)
     bridge.status_changed.connect(page.client.give_way)
-    page.replay_asked.connect(bridge.looked_back)
+    page.replay_requested.connect(bridge.run_requested)
     return page
 
 
@@ -122,4 +122,4 @@ PAGES: Mapping[str, Maker] = {
     "Results": _results,
     "Network": _network,
 }
-"""By the name on their button, in their order; `Live` is the window's own."""
+"""Functions that create a page, by its name in the navigation bar; without `Live`."""

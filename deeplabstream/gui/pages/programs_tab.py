@@ -1,4 +1,4 @@
-"""Programs tab: a few programs to choose from, each with its form and its output."""
+"""Programs tab: a list of programs, each with its form and its output."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _LIST_WIDTH = 190  # px
 
 
 class ProgramsTab(QWidget):
-    """One program, or a list of several and the chosen one beside it."""
+    """Form of one program, or a list of several and the form of the selected one."""
 
     ended = pyqtSignal(object, int)
     """ProgramPanel of the program that has ended, and its exit code."""
@@ -42,18 +42,18 @@ class ProgramsTab(QWidget):
         self.list.setCurrentRow(0)
 
     def refresh(self) -> None:
-        """List the networks that are there now."""
+        """Update the lists of networks."""
         for panel in self.panels:
             panel.form.refresh()
 
     def panel(self, program: Program) -> ProgramPanel:
         """Return the panel of a program."""
-        return next(each for each in self.panels if each.program is program)
+        return next(panel for panel in self.panels if panel.program is program)
 
     def show_program(
         self, program: Program, values: Mapping[str, Sequence[str]]
     ) -> ProgramPanel:
-        """Choose a program and fill in some of its fields."""
+        """Select a program and fill in some of its fields."""
         panel = self.panel(program)
         self.list.setCurrentRow(self.panels.index(panel))
         panel.form.show_values(values)

@@ -57,7 +57,7 @@ _HOW = (
 
 
 class RegionsPage(QWidget):
-    """Draws the places of triggers, each change a step that can be undone."""
+    """Draws regions, lines and points of triggers; each change can be undone."""
 
     def __init__(self, bridge: Bridge, document: Document) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class RegionsPage(QWidget):
         self.list = QListWidget()
         self.list.setObjectName("clear")
         self.name = QLineEdit()
-        self.place = QLineEdit()
+        self.position = QLineEdit()
         self.parts = QLineEdit()
         self.choose_parts = QPushButton("Parts")
         self.problem = QLabel()
@@ -85,10 +85,10 @@ class RegionsPage(QWidget):
         self._refresh()
 
     def cancel(self) -> bool:
-        """Put the drawing tool away; return whether there was one."""
+        """Deselect the drawing tool; return whether one was selected."""
         drawing = self.canvas.tool is not None
         if drawing:
-            self._put_tool_away()
+            self._deselect_tool()
         return drawing
 
     def _arrange(self) -> None:
@@ -131,9 +131,13 @@ class RegionsPage(QWidget):
 
     def _chosen(self) -> QFrame:
         panel, grid = _panel("Selected region")
-        rows = (("name", self.name), ("place", self.place), ("body parts", self.parts))
-        self.name.setToolTip("name in experiments; they follow when it changes")
-        self.place.setToolTip("as in the settings; px from the upper left corner")
+        rows = (
+            ("name", self.name),
+            ("position", self.position),
+            ("body parts", self.parts),
+        )
+        self.name.setToolTip("name in experiments; a change renames it there too")
+        self.position.setToolTip("as in the settings; px from the upper left corner")
         self.parts.setToolTip("all of these must be seen; separated by commas")
         for row, (text, line) in enumerate(rows, start=1):
             grid.addWidget(QLabel(text), row, 0)
@@ -148,7 +152,7 @@ class RegionsPage(QWidget):
         return panel
 
     def _list_parts(self, menu: QMenu) -> None:
-        """Offer the body parts of the network, those that the trigger has ticked."""
+        """List the body parts of the network; those of the trigger are ticked."""
         menu.clear()
         has = [part.strip() for part in self.parts.text().split(",") if part.strip()]
         for part in self._known_parts():
@@ -170,9 +174,9 @@ class RegionsPage(QWidget):
         return () if skeleton is None else skeleton.bodyparts
 
     def _toggle_part(self, part: str, chosen: bool) -> None:
-        has = [each.strip() for each in self.parts.text().split(",") if each.strip()]
-        has = [each for each in has if each != part]
-        self.parts.setText(", ".join([*has, part] if chosen else has))
+        texts = (text.strip() for text in self.parts.text().split(","))
+        others = [text for text in texts if text and text != part]
+        self.parts.setText(", ".join([*others, part] if chosen else others))
         self._write_parts()
 
     def _connect(self) -> None:
@@ -184,7 +188,7 @@ class RegionsPage(QWidget):
         self.canvas.changed.connect(self._change)
         self.canvas.made.connect(self._make)
         self.name.editingFinished.connect(self._rename)
-        self.place.editingFinished.connect(self._write_place)
+        self.position.editingFinished.connect(self._write_position)
         self.parts.editingFinished.connect(self._write_parts)
         self.copy.clicked.connect(self._copy)
         self.delete.clicked.connect(self._delete)
@@ -196,8 +200,8 @@ class RegionsPage(QWidget):
             self.camera.clear()
             self.camera.addItems(cameras)
             deciding = self.bridge.session.settings.deciding_camera
-            wanted = shown if shown in cameras else deciding
-            self.camera.setCurrentText(wanted)
+            selected = shown if shown in cameras else deciding
+            self.camera.setCurrentText(selected)
         if self.canvas.camera != self.camera.currentText():
             self.canvas.camera = self.camera.currentText()
             self.canvas.clear("Start the stream to see the image")
@@ -213,31 +217,31 @@ class RegionsPage(QWidget):
         self._show_chosen()
 
     def _shapes(self) -> dict[str, Shape]:
-        """Return what is drawn in this camera's image, by trigger."""
+        """Return the shapes in the image of the selected camera, by trigger."""
         found = {}
         deciding = self.bridge.session.settings.deciding_camera
         for name in names_in(self.document, "Trigger"):
-            words = self.document.words[f"Trigger {name}"]
-            if (words.get("CAMERA") or deciding) != self.canvas.camera:
+            values = self.document.values[f"Trigger {name}"]
+            if (values.get("CAMERA") or deciding) != self.canvas.camera:
                 continue
             scale = self._mm_per_pixel(name)
             for key in ("REGION", "LINE", "POINT"):
-                shape = shape_of(key, words.get(key, ""))
+                shape = shape_of(key, values.get(key, ""))
                 if shape is not None and scale is not None:
                     found[name] = shape.scaled(1 / scale)
         return found
 
     def _mm_per_pixel(self, name: str) -> float | None:
-        """Return the size of a pixel in a trigger's unit; None: its floor is seen aslant.
+        """Return the size of a pixel in a trigger's unit; None: it is not constant.
 
-        A region in mm of a camera with MARKS has another shape in the image. It is edited
-        in its settings, not drawn.
+        A camera with MARKS sees the floor obliquely: a region in mm has another shape in
+        the image. Such a region is edited in its settings, not drawn.
         """
-        if self.document.words[f"Trigger {name}"].get("UNIT", "px").strip() != "mm":
+        if self.document.values[f"Trigger {name}"].get("UNIT", "px").strip() != "mm":
             return 1.0
-        words = self.document.words.get(f"Camera {self.canvas.camera}", {})
+        values = self.document.values.get(f"Camera {self.canvas.camera}", {})
         try:
-            scale = float(words.get("MM_PER_PIXEL", ""))
+            scale = float(values.get("MM_PER_PIXEL", ""))
         except ValueError:
             return None
         return scale if scale > 0 else None
@@ -248,14 +252,14 @@ class RegionsPage(QWidget):
 
     def _show_chosen(self) -> None:
         name = self.canvas.chosen_name
-        words = self.document.words.get(f"Trigger {name}", {})
+        values = self.document.values.get(f"Trigger {name}", {})
         shape = self.canvas.shapes.get(name)
         self.name.setText(name)
-        self.place.setText(words.get(shape.key, "") if shape else "")
-        self.parts.setText(words.get("BODYPARTS", ""))
-        told = problems_of(self.document.problems, f"Trigger {name}")
-        self.problem.setText("\n".join(f"{key}: {told[key]}" for key in told))
-        fields = (self.name, self.place, self.parts, self.choose_parts)
+        self.position.setText(values.get(shape.key, "") if shape else "")
+        self.parts.setText(values.get("BODYPARTS", ""))
+        problems = problems_of(self.document.problems, f"Trigger {name}")
+        self.problem.setText("\n".join(f"{key}: {problems[key]}" for key in problems))
+        fields = (self.name, self.position, self.parts, self.choose_parts)
         for widget in (*fields, self.copy, self.delete):
             widget.setEnabled(bool(name))
 
@@ -265,7 +269,7 @@ class RegionsPage(QWidget):
             button.setChecked(checked and other == kind)
         self.canvas.use_tool(kind if checked else None)
 
-    def _put_tool_away(self) -> None:
+    def _deselect_tool(self) -> None:
         self.calibrating.waiting = ""
         for button in self.tools.values():
             button.setChecked(False)
@@ -273,39 +277,39 @@ class RegionsPage(QWidget):
 
     def _change(self, name: str, shape: Shape) -> None:
         scaled = shape.scaled(self._mm_per_pixel(name) or 1.0)
-        self.document.set_word(f"Trigger {name}", shape.key, scaled.word)
+        self.document.set_value(f"Trigger {name}", shape.key, scaled.word)
 
     def _make(self, shape: Shape) -> None:
         if self.calibrating.take(shape):
             return
-        self._put_tool_away()
-        words = {"KIND": _KINDS.get(shape.kind, "InsideRegion")}
-        words["BODYPARTS"] = self._usual_part()
+        self._deselect_tool()
+        values = {"KIND": _KINDS.get(shape.kind, "InsideRegion")}
+        values["BODYPARTS"] = self._usual_part()
         if self.canvas.camera != self.bridge.session.settings.deciding_camera:
-            words["CAMERA"] = self.canvas.camera
-        words[shape.key] = shape.word
-        self._add(shape.kind, words)
+            values["CAMERA"] = self.canvas.camera
+        values[shape.key] = shape.word
+        self._add(shape.kind, values)
 
     def _copy(self) -> None:
         name = self.canvas.chosen_name
         shape = self.canvas.shapes[name]
-        words = dict(self.document.words[f"Trigger {name}"])
+        values = dict(self.document.values[f"Trigger {name}"])
         scale = self._mm_per_pixel(name) or 1.0
-        words[shape.key] = shape.moved(20, 20).scaled(scale).word
-        self._add(name, words)
+        values[shape.key] = shape.moved(20, 20).scaled(scale).word
+        self._add(name, values)
 
-    def _add(self, stem: str, words: dict[str, str]) -> None:
+    def _add(self, stem: str, values: dict[str, str]) -> None:
         name = free_name(self.document, "Trigger", stem)
         self.canvas.chosen_name = name
-        text = ini_editing.add_section(self.document.text, f"Trigger {name}", words)
+        text = ini_editing.add_section(self.document.text, f"Trigger {name}", values)
         self.document.edit(text)
         self._choose(name)
 
     def _usual_part(self) -> str:
         if known := self._known_parts():
             return known[0]
-        triggers = [t for t in self.document.words if t.startswith("Trigger ")]
-        used = (self.document.words[title].get("BODYPARTS") for title in triggers)
+        triggers = [t for t in self.document.values if t.startswith("Trigger ")]
+        used = (self.document.values[title].get("BODYPARTS") for title in triggers)
         return next((parts for parts in used if parts), "")
 
     def _delete(self) -> None:
@@ -323,16 +327,16 @@ class RegionsPage(QWidget):
         if why:
             self.problem.setText(why)
 
-    def _write_place(self) -> None:
+    def _write_position(self) -> None:
         name = self.canvas.chosen_name
-        if name in self.canvas.shapes and self.place.text().strip():
+        if name in self.canvas.shapes and self.position.text().strip():
             key = self.canvas.shapes[name].key
-            self.document.set_word(f"Trigger {name}", key, self.place.text())
+            self.document.set_value(f"Trigger {name}", key, self.position.text())
 
     def _write_parts(self) -> None:
         if name := self.canvas.chosen_name:
-            words = self.parts.text().strip() or None
-            self.document.set_word(f"Trigger {name}", "BODYPARTS", words)
+            parts = self.parts.text().strip() or None
+            self.document.set_value(f"Trigger {name}", "BODYPARTS", parts)
 
     def _show_image(self, frame: Frame, step: Step | None) -> None:
         if frame.camera == self.canvas.camera and self.isVisible():

@@ -24,14 +24,14 @@ from deeplabstream.analysis.report import ENDINGS
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.results_client import ResultsClient
 from deeplabstream.gui.results_process import (
-    Analyse,
+    AnalyseRun,
     AnalyseStudy,
     Compared,
     Drawn,
-    Measured,
     Progressed,
     Refused,
     Request,
+    RunMeasures,
     SaveGroups,
     SavePlots,
     SaveStudy,
@@ -60,16 +60,16 @@ _PLOTS = "Plots (*.svg *.pdf *.png)"
 _LISTING = "Listing the runs …"
 _OF_ONE, _OF_SEVERAL = ("Measures", "Plots", "Regions", "Correct"), ("Table", "Groups")
 _BY_HAND = ("Regions", "Correct")
-"""Parts without options of the analysis."""
+"""Tabs without analysis options."""
 _SOON_MS = 400
-"""Work that takes longer shows that it goes on."""
+"""Time after which the progress of a request is shown."""
 
 
 class ResultsPage(QWidget):
     """Lists the runs; shows the results of those that are selected."""
 
-    replay_asked = pyqtSignal(object)
-    """Path: a person wants to see the frames of a run."""
+    replay_requested = pyqtSignal(object)
+    """Path of a run whose frames are to be shown."""
 
     def __init__(
         self, document: Document, is_rig_running: Callable[[], bool] = lambda: False
@@ -96,29 +96,29 @@ class ResultsPage(QWidget):
         self.save_plots = QPushButton("Save plot …")
         self.report = QPushButton("Report …")
         self.report.setToolTip(
-            "writes one page of the run, or of several runs: accounts, measures, plots"
+            "writes a report on the run, or on several runs: description, measures, plots"
         )
         self.open_written = QPushButton("Open")
         self.open_written.hide()
         self.state, self.progress = QLabel(), QProgressBar()
         self.cancel_work = StopButton("Cancel")
         self.shown: Path | None = None
-        """The run whose results are shown or asked for; None: none, or several."""
-        self.measured: Measured | None = None
+        """The run whose results are shown or requested; None: no run, or several."""
+        self.measured: RunMeasures | None = None
         self.studied: StudyTable | None = None
-        """The table of the selected runs, once they were analysed."""
+        """Results of the selected runs; None: not analysed yet."""
         self._selected: Sequence[Path] = ()
         self._written: tuple[Path, ...] = ()
-        """What *Open* opens."""
+        """Files that *Open* opens."""
         self._counted: tuple[Path, ...] = ()
-        """Those of the selected runs that are not excluded."""
+        """Selected runs that are not excluded."""
         self._excluded: tuple[Path, ...] = ()
         self._last = {_OF_ONE: _OF_ONE[0], _OF_SEVERAL: _OF_SEVERAL[0]}
-        """The part that was shown last, for one run and for several."""
+        """The last tab, for one run and for several."""
         self.tabs: dict[str, QPushButton] = {}
         self._group = QButtonGroup(self)
         self._stack = QStackedWidget()
-        self._soon = QTimer(self)
+        self._delay = QTimer(self)
         self._arrange()
         self._connect()
         self._offer()
@@ -135,7 +135,7 @@ class ResultsPage(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """List the runs that are there now."""
+        """List the runs of the output directory."""
         settings = self.document.settings
         folder = None if settings is None else settings.output_directory
         self.table.refresh(folder, self.shown)
@@ -143,7 +143,7 @@ class ResultsPage(QWidget):
             self.count.setText(_LISTING)
 
     def show_tab(self, name: str) -> None:
-        """Show one part of the results."""
+        """Show one tab of the results."""
         kind = _OF_ONE if name in _OF_ONE else _OF_SEVERAL
         self._last[kind] = name
         self.tabs[name].setChecked(True)
@@ -226,29 +226,29 @@ class ResultsPage(QWidget):
         return right
 
     def _connect(self) -> None:
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(_SOON_MS)
-        self._soon.timeout.connect(self._show_work)
-        self.search.asked.connect(self._search)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(_SOON_MS)
+        self._delay.timeout.connect(self._show_progress_bar)
+        self.search.query_changed.connect(self._search)
         self.table.listed.connect(self._take_list)
         self.table.reselected.connect(self._choose)
-        self.table.opened.connect(self.replay_asked)
-        self.table.failed.connect(self._say)
-        self.exclude.clicked.connect(self._ask_exclusion)
-        self.replay.clicked.connect(lambda: self.replay_asked.emit(self.shown))
-        self.other.clicked.connect(self._ask_folder)
+        self.table.opened.connect(self.replay_requested)
+        self.table.failed.connect(self._show_message)
+        self.exclude.clicked.connect(self._exclude_or_include)
+        self.replay.clicked.connect(lambda: self.replay_requested.emit(self.shown))
+        self.other.clicked.connect(self._choose_folder)
         self.bar.changed.connect(self._change)
         self.regions.changed.connect(self._analyse)
-        self.regions.failed.connect(self._say)
+        self.regions.failed.connect(self._show_message)
         self.corrections.changed.connect(self._analyse)
         self.analyse.clicked.connect(self._analyse_all)
-        self.save_table.clicked.connect(self._ask_table)
-        self.save_plots.clicked.connect(self._ask_plots)
-        self.report.clicked.connect(self._ask_report)
+        self.save_table.clicked.connect(self._save_table)
+        self.save_plots.clicked.connect(self._save_plot)
+        self.report.clicked.connect(self._save_report)
         self.open_written.clicked.connect(self._open_written)
         self.client.replied.connect(self._take)
         self.client.progressed.connect(self._show_progress)
-        self.client.busy_changed.connect(self._note_work)
+        self.client.busy_changed.connect(self._track_progress)
         self.cancel_work.clicked.connect(self._cancel)
 
     def _search(self) -> None:
@@ -262,14 +262,14 @@ class ResultsPage(QWidget):
             self._choose()
 
     def _show_count(self) -> None:
-        shown, there = len(self.table.runs.runs), len(self.table.runs.all)
-        runs = "1 run" if there == 1 else f"{there} runs"
-        self.count.setText(runs if shown == there else f"{shown} of {runs}")
-        if not there:
+        shown, total = len(self.table.runs.runs), len(self.table.runs.all)
+        runs = "1 run" if total == 1 else f"{total} runs"
+        self.count.setText(runs if shown == total else f"{shown} of {runs}")
+        if not total:
             self.count.setText("No runs yet")
 
     def _choose(self) -> None:
-        """Show the results of what is selected now."""
+        """Show the results of the selected runs."""
         self._selected = self.table.selected
         shown = self._selected[0] if len(self._selected) == 1 else None
         if shown is None or shown != self.shown:
@@ -290,7 +290,7 @@ class ResultsPage(QWidget):
         self.notes.hide()
 
     def _show_notes(self) -> None:
-        """Show what was noted on the run above its numbers and plots."""
+        """Show the notes on the run above measures and plots."""
         notes = () if self.measured is None else self.measured.notes
         self.notes.setText("\n".join(notes))
         beside = self._stack.currentWidget() in (self.measures, self.plots)
@@ -302,7 +302,7 @@ class ResultsPage(QWidget):
         return [run for run in self.table.runs.runs if run.path in selected]
 
     def _clear_study(self) -> None:
-        """Show that the selected runs are not analysed yet."""
+        """Remove the results of several runs, and list those that are excluded."""
         runs = self._runs()
         self._counted = tuple(run.path for run in runs if not run.excluded)
         self.studied = None
@@ -321,59 +321,59 @@ class ResultsPage(QWidget):
         self.title.setText(text if run is None else _about(run))
 
     def _change(self) -> None:
-        """Take other runs or options."""
+        """Analyse again, for other runs or options."""
         self._show_about()
         self._clear_study()
         self._analyse()
         self._offer()
 
     def _analyse_all(self) -> None:
-        """Analyse the selected runs; one after the other while the rig runs."""
-        self._say("")
-        self.client.ask(self._study)
+        """Analyse the selected runs; while the rig runs, one at a time."""
+        self._show_message("")
+        self.client.send(self._study)
 
     @property
     def _study(self) -> AnalyseStudy:
-        """What is asked of several runs now."""
+        """Request for the results of the selected runs."""
         return AnalyseStudy(self._counted, self.bar.options, self._processes)
 
     @property
     def _processes(self) -> int:
-        """How many runs are analysed at the same time; 0: as many as there are cores."""
+        """Runs that are analysed in parallel; 0: one per CPU core."""
         return 1 if self._is_rig_running() else 0
 
     def _analyse(self) -> None:
         if self.shown is not None:
-            self._say("")
-            self.client.ask(Analyse(self.shown, self.bar.options))
+            self._show_message("")
+            self.client.send(AnalyseRun(self.shown, self.bar.options))
 
     def _take(self, request: Request, reply: object) -> None:
-        if isinstance(request, Analyse):
+        if isinstance(request, AnalyseRun):
             if (request.run, request.options) == (self.shown, self.bar.options):
                 self._take_measured(request, reply)
         elif isinstance(request, AnalyseStudy):
             if (request.runs, request.options) == (self._counted, self.bar.options):
                 self._take_study(reply)
         elif isinstance(reply, Written):
-            self._say(_written(reply), reply.files[-1:])
+            self._show_message(_written(reply), reply.files[-1:])
         elif not isinstance(reply, Drawn | Compared):
-            self._say(_reason(reply))
+            self._show_message(_reason(reply))
 
     def _take_study(self, reply: object) -> None:
         if not isinstance(reply, StudyTable):
-            self._say(_reason(reply))
+            self._show_message(_reason(reply))
             return
-        self._say("")
+        self._show_message("")
         self.studied = reply
         self.study.show_study(reply)
         self.groups.show_study(reply)
         self._offer()
 
-    def _take_measured(self, request: Analyse, reply: object) -> None:
-        if not isinstance(reply, Measured):
+    def _take_measured(self, request: AnalyseRun, reply: object) -> None:
+        if not isinstance(reply, RunMeasures):
             self.measured = None
             self._clear(_reason(reply))
-            self._say(_reason(reply))
+            self._show_message(_reason(reply))
             self._offer()
             return
         self.measured = reply
@@ -392,12 +392,12 @@ class ResultsPage(QWidget):
         self._offer()
 
     def _offer(self) -> None:
-        """Enable what can be done with what is selected."""
+        """Enable the buttons that apply to the selected runs."""
         several = len(self._selected) > 1
         one = self.measured is not None
-        there = self.measured if not several else self.studied
-        self.save_table.setEnabled(there is not None)
-        self.save_plots.setEnabled(there is not None)
+        results = self.measured if not several else self.studied
+        self.save_table.setEnabled(results is not None)
+        self.save_plots.setEnabled(results is not None)
         self.report.setEnabled(bool(self._counted) if several else one)
         self.analyse.setVisible(several and self.studied is None)
         self.analyse.setEnabled(bool(self._counted))
@@ -407,7 +407,7 @@ class ResultsPage(QWidget):
         every = bool(runs) and all(run.excluded for run in runs)
         self.exclude.setText("Include" if every else "Exclude …")
 
-    def _ask_exclusion(self) -> None:
+    def _exclude_or_include(self) -> None:
         """Exclude the selected runs with a reason, or include them again."""
         reason = ""
         if self.exclude.text() != "Include":
@@ -422,51 +422,51 @@ class ResultsPage(QWidget):
             self._clear_study()
         self._offer()
 
-    def _ask_folder(self) -> None:
+    def _choose_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Choose a run folder")
         if name:
             self.open(Path(name))
 
-    def ask_file(self, name: str, kinds: str, usual: str) -> Path | None:
-        """Ask where to write; a name without an ending gets the usual one."""
-        said, _ = QFileDialog.getSaveFileName(
+    def choose_file(self, name: str, kinds: str, usual: str) -> Path | None:
+        """Return a file to write, chosen by the user; `usual` is its default suffix."""
+        chosen, _ = QFileDialog.getSaveFileName(
             self, "Save", name, kinds,
-            options=QFileDialog.Option.DontConfirmOverwrite,  # asked below
+            options=QFileDialog.Option.DontConfirmOverwrite,  # confirmed below
         )  # fmt: skip
-        if not said:
+        if not chosen:
             return None
-        path = Path(said)
+        path = Path(chosen)
         return place_to_write(self, path if path.suffix else path.with_suffix(usual))
 
-    def _ask_table(self) -> None:
+    def _save_table(self) -> None:
         run = self.shown
         name = "results" if run is None else run.name
-        file = self.ask_file(f"{name}.csv", _TABLES, ".csv")
+        file = self.choose_file(f"{name}.csv", _TABLES, ".csv")
         if file is not None and run is None:
-            self.client.ask(SaveStudy(self._study, file))
+            self.client.send(SaveStudy(self._study, file))
         elif file is not None and run is not None:
-            self.client.ask(SaveTable(run, self.bar.options, file))
+            self.client.send(SaveTable(run, self.bar.options, file))
 
-    def _ask_plots(self) -> None:
-        """Save the plot that is shown, under a name that the user chooses."""
+    def _save_plot(self) -> None:
+        """Save the plot that is shown to a file that the user chooses."""
         run, name = self.shown, self.plots.name
         if run is None:
             name = self.groups.measure.currentText()
         stem = f"{run.name}.{name}" if run is not None else name
-        file = self.ask_file(f"{stem}.svg", _PLOTS, ".svg")
+        file = self.choose_file(f"{stem}.svg", _PLOTS, ".svg")
         if file is not None and run is None:
-            self.client.ask(SaveGroups(self.groups.request(), file))
+            self.client.send(SaveGroups(self.groups.request(), file))
         elif file is not None and run is not None:
             chosen = self.plots.chosen
-            self.client.ask(SavePlots(run, self.bar.options, chosen, {name: file}))
+            self.client.send(SavePlots(run, self.bar.options, chosen, {name: file}))
 
-    def _ask_report(self) -> None:
+    def _save_report(self) -> None:
         run, kinds = self.shown, " ".join(f"*{ending}" for ending in ENDINGS)
         name = "study" if run is None else run.name
-        file = self.ask_file(f"{name}.html", f"Reports ({kinds})", ".html")
+        file = self.choose_file(f"{name}.html", f"Reports ({kinds})", ".html")
         if file is not None and run is None:
             options, compared = self.bar.options, self.groups.study_options
-            self.client.ask(
+            self.client.send(
                 WriteStudyReport(
                     self._counted,
                     self._excluded,
@@ -478,44 +478,46 @@ class ResultsPage(QWidget):
             )
         elif file is not None and run is not None:
             chosen = self.plots.chosen
-            self.client.ask(WriteReport(run, self.bar.options, chosen, file))
+            self.client.send(WriteReport(run, self.bar.options, chosen, file))
 
     def _open_written(self) -> None:
         for file in self._written:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(file)))
 
-    def _say(self, text: str, written: Sequence[Path] = ()) -> None:
-        """Show a sentence, and offer to open a file that was written."""
+    def _show_message(self, text: str, written: Sequence[Path] = ()) -> None:
+        """Show a message, and a button that opens the written files."""
         self.state.setText(text)
         self._written = tuple(written)
         self.open_written.setVisible(bool(written))
 
-    def _note_work(self) -> None:
-        """Show work that goes on, unless it ends soon."""
+    def _track_progress(self) -> None:
+        """Show the progress of a request, unless it ends soon."""
         if self.client.current is None:
-            self._soon.stop()
+            self._delay.stop()
             self.progress.hide()
             self.cancel_work.hide()
         elif not self.progress.isVisible():
             self.progress.setRange(0, 0)
-            self._soon.start()
+            self._delay.start()
 
-    def _show_work(self) -> None:
+    def _show_progress_bar(self) -> None:
         self.progress.show()
         self.cancel_work.show()
 
     def _show_progress(self, at: Progressed) -> None:
         self.progress.setRange(0, at.total if at.total > 1 else 0)
         self.progress.setValue(at.done)
-        self._say(f"{at.what}: {at.done} of {at.total}" if at.total > 1 else at.what)
+        self._show_message(
+            f"{at.what}: {at.done} of {at.total}" if at.total > 1 else at.what
+        )
 
     def _cancel(self) -> None:
         self.client.cancel()
-        self._say("Cancelled.")
+        self._show_message("Cancelled.")
 
     def cancel(self) -> bool:
-        """Put the drawing tool away or cancel the work that goes on; return whether."""
-        if self.regions.put_tool_away():
+        """Deselect the drawing tool or cancel a request; return whether there was one."""
+        if self.regions.deselect_tool():
             return True
         if self.client.current is None:
             return False
@@ -523,53 +525,53 @@ class ResultsPage(QWidget):
         return True
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Look for new runs."""
+        """Update the list of runs."""
         self.refresh()
-        self._note_work()
+        self._track_progress()
         super().showEvent(event)
 
     @property
     def undoes(self) -> bool:
-        """Whether Undo and Redo are of the regions or corrections that are made here."""
+        """Whether Undo and Redo apply to regions or corrections of this page."""
         return self.regions.isVisible() or self.corrections.isVisible()
 
     def undo(self) -> None:
-        """Take the last change back."""
+        """Undo the last change."""
         shown = self.regions if self.regions.isVisible() else self.corrections
         shown.undo()
 
     def redo(self) -> None:
-        """Make it again."""
+        """Redo the change that was undone last."""
         shown = self.regions if self.regions.isVisible() else self.corrections
         shown.redo()
 
     @property
     def running(self) -> str:
-        """Nothing that closing would lose."""
+        """Always empty: closing loses nothing."""
         return ""
 
     def finish(self) -> None:
-        """End the process and the thread behind the page."""
+        """End the threads and the results process."""
         self.table.lister.finish()
         self.corrections.finish()
         self.client.finish()
 
 
 def _about(run: RunSummary) -> str:
-    """Return what a run is, in a line."""
-    said = (run.path.name, run.animal, run.group, run.experiment, run.outcome)
-    return "   ".join(word for word in said if word)
+    """Return name, animal, group, experiment and outcome of a run, in a line."""
+    facts = (run.path.name, run.animal, run.group, run.experiment, run.outcome)
+    return "   ".join(fact for fact in facts if fact)
 
 
 def _label(measure: str, of: str) -> str:
-    words = measure.replace("_", " ")
-    return f"{words}: {of}" if of else words
+    label = measure.replace("_", " ")
+    return f"{label}: {of}" if of else label
 
 
 def _reason(reply: object) -> str:
     if isinstance(reply, Refused):
         return reply.reason
-    return "The analysis has ended by itself: the computer may be short of memory."
+    return "The results process has ended unexpectedly: memory may be full."
 
 
 def _written(reply: Written) -> str:

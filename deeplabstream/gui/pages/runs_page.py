@@ -1,4 +1,4 @@
-"""Runs page: recorded runs, shown, annotated, decided again, aligned, exported, deleted."""
+"""Runs page: show, annotate, re-run, align, export and delete recorded runs."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,7 +24,7 @@ from deeplabstream.gui.dialogs.program_window import (
     ProgramWindow,
     rerun_decisions,
 )
-from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
+from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, show_question
 from deeplabstream.gui.pages.using_tab import models_of
 from deeplabstream.gui.programs import ALIGN
 from deeplabstream.gui.settings_document import Document
@@ -61,11 +61,11 @@ _EXPORT_NAMES = {
 
 
 class RunsPage(QWidget):
-    """Lists the runs of the settings' output directory; the newest first."""
+    """Lists the runs of the output directory, newest first."""
 
-    results_asked = pyqtSignal(object)
-    """Path: a person wants to see the results of a run."""
-    label_asked = pyqtSignal(object)
+    results_requested = pyqtSignal(object)
+    """Path of a run whose results are to be shown."""
+    labelling_requested = pyqtSignal(object)
     """Path of the run whose uncertain frames are to be labelled."""
 
     def __init__(self, document: Document) -> None:
@@ -85,7 +85,7 @@ class RunsPage(QWidget):
         self.align = QPushButton("Align …")
         self.align.setToolTip(
             "maps the run's clock to that of an ephys, photometry or other recording, "
-            "from a line that both have seen"
+            "from a signal that both have recorded"
         )
         self.export = QPushButton("Export")
         self.folder = QPushButton("Open folder")
@@ -100,7 +100,7 @@ class RunsPage(QWidget):
         self._offer()
 
     def refresh(self) -> None:
-        """List the runs that are there now."""
+        """List the runs of the output directory."""
         settings = self.document.settings
         folder = None if settings is None else settings.output_directory
         self.table.refresh(folder, self.chosen)
@@ -129,7 +129,7 @@ class RunsPage(QWidget):
         for kind in (*EXPORTS, BUNDLE):
             action = menu.addAction(_EXPORT_NAMES.get(kind, kind))
             if action is not None:
-                action.triggered.connect(partial(self._ask_export, kind))
+                action.triggered.connect(partial(self._start_export, kind))
         self.export.setMenu(menu)
         top = QHBoxLayout()
         top.setSpacing(8)
@@ -163,22 +163,22 @@ class RunsPage(QWidget):
         self.table.chosen.connect(self._choose)
         self.table.failed.connect(self.about.setText)
         self.table.customContextMenuRequested.connect(self._show_menu)
-        self.table.opened.connect(self.results_asked)
+        self.table.opened.connect(self.results_requested)
         self.table.listed.connect(self._take_list)
         self.search.textChanged.connect(
             lambda text: self.table.filter(RunQuery(text=text))
         )
-        self.results.clicked.connect(lambda: self.results_asked.emit(self.chosen))
-        self.other.clicked.connect(self._ask_folder)
+        self.results.clicked.connect(lambda: self.results_requested.emit(self.chosen))
+        self.other.clicked.connect(self._choose_folder)
         self.again.clicked.connect(self._rerun)
-        self.label.clicked.connect(lambda: self.label_asked.emit(self.chosen))
-        self.align.clicked.connect(self._ask_alignment)
+        self.label.clicked.connect(lambda: self.labelling_requested.emit(self.chosen))
+        self.align.clicked.connect(self._show_alignment_form)
         self.folder.clicked.connect(self._open_folder)
-        self.delete.clicked.connect(self._ask_delete)
+        self.delete.clicked.connect(self._delete)
         self.view.opened.connect(self._take_review)
 
     def _take_review(self, run: Review) -> None:
-        """Say what could not be read; a repair has changed what is in the list."""
+        """Show the warnings of a run; update the list, as the run may have been repaired."""
         if run.warnings:
             self.refresh()
         self._describe(run.warnings)
@@ -191,8 +191,8 @@ class RunsPage(QWidget):
                 lines.append("Can't read run.json: the run folder is incomplete")
             elif run.outcome == NOT_ENDED:
                 lines.append(_REPAIRED)
-            lines += [f"repaired: {each}" for each in run.repaired]
-            lines += [each for each in warnings if each not in lines]
+            lines += [f"repaired: {repair}" for repair in run.repaired]
+            lines += [warning for warning in warnings if warning not in lines]
         self.about.setText("\n".join(lines))
         self.about.setVisible(bool(lines))
 
@@ -231,13 +231,13 @@ class RunsPage(QWidget):
             else "no uncertain frame was queued ([Recording] QUEUE_PER_HOUR)"
         )
 
-    def _ask_folder(self) -> None:
+    def _choose_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Choose a run folder")
         if name:
             self.open(Path(name))
 
-    def _ask_delete(self) -> None:
-        """Move the selected runs to the trash, after a question."""
+    def _delete(self) -> None:
+        """Move the selected runs to the trash, after a confirmation."""
         runs = self.table.selected or ([self.chosen] if self.chosen else [])
         QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         busy = [run.name for run in runs if not ended(run) and goes_on(run)]
@@ -247,7 +247,7 @@ class RunsPage(QWidget):
             return
         names = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
         question = f"Move {names} to the trash, with videos, poses and events?"
-        if ask(self, question, _DELETE, CANCEL) != _DELETE:
+        if show_question(self, question, _DELETE, CANCEL) != _DELETE:
             return
         self.view.release()
         kept = [run for run in runs if not move_to_trash(run)]
@@ -259,7 +259,7 @@ class RunsPage(QWidget):
         if kept:
             self._complain(
                 f"{', '.join(run.name for run in kept)} can't be moved to the trash. "
-                "Nothing of it was deleted: delete the folder with the file manager."
+                "Nothing was deleted. Delete the folder with the file manager."
             )
 
     def _complain(self, text: str) -> None:
@@ -270,12 +270,12 @@ class RunsPage(QWidget):
         if self.chosen is not None:
             rerun_decisions(self.document, self.chosen, self)
 
-    def _ask_alignment(self) -> None:
-        """Show the form that asks for the other recording and its line."""
-        words = {"Run": [str(self.chosen)]}
-        FormWindow(ALIGN, words, models_of(self.document), self).show()
+    def _show_alignment_form(self) -> None:
+        """Show the form for the other recording and its signal."""
+        values = {"Run": [str(self.chosen)]}
+        FormWindow(ALIGN, values, models_of(self.document), self).show()
 
-    def _ask_export(self, kind: str, _checked: bool = False) -> None:
+    def _start_export(self, kind: str, _checked: bool = False) -> None:
         self._export(kind)
 
     def _export(self, kind: str, overwrite: bool = False) -> None:
@@ -291,14 +291,14 @@ class RunsPage(QWidget):
     def _offer_replacement(
         self, window: ProgramWindow, run: Path | None, kind: str, code: int
     ) -> None:
-        """Ask whether to replace files that an earlier export has left."""
+        """Replace the files of an earlier export, after a confirmation."""
         if code != EXPORTED_BEFORE or run != self.chosen:
             return
         question = (
             f"{run}/export already contains files of {_EXPORT_NAMES.get(kind, kind)}. "
             "Replace them with a new export of this run?"
         )
-        if ask(self, question, REPLACE, CANCEL) == REPLACE:
+        if show_question(self, question, REPLACE, CANCEL) == REPLACE:
             window.close()
             self._export(kind, overwrite=True)
 
@@ -306,29 +306,29 @@ class RunsPage(QWidget):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.chosen)))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Look for new runs, and anew at one that could not be read before."""
+        """Update the list; try again to read a run that could not be read before."""
         self.refresh()
         if self.chosen is not None and self.view.review is None:
             self.open(self.chosen)
         super().showEvent(event)
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802
-        """Play no more."""
+        """Stop playback."""
         self.view.play.setChecked(False)
         super().hideEvent(event)
 
     @property
     def running(self) -> str:
-        """Nothing that closing would lose."""
+        """Always empty: closing loses nothing."""
         return ""
 
     def finish(self) -> None:
-        """End what goes on behind the page."""
+        """End the threads of the page."""
         self.view.finish()
         self.table.lister.finish()
 
 
 def move_to_trash(folder: Path) -> bool:
-    """Move a folder to the trash of the desktop; False: it is where it was."""
+    """Move a folder to the trash of the desktop; False: it was not moved."""
     done, _place = QFile.moveToTrash(str(folder))
     return bool(done)

@@ -1,4 +1,4 @@
-"""Settings page: everything in the settings file, section by section."""
+"""Settings page: the sections of the settings file, with a form for each."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -47,7 +47,7 @@ _FILE = "File"
 
 
 class SettingsPage(QWidget):
-    """A list of sections, and the form of the one that is chosen."""
+    """A list of sections, and the form of the selected one."""
 
     def __init__(self, document: Document, bridge: Bridge | None = None) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class SettingsPage(QWidget):
         self.list = QListWidget()
         self.form: SettingsForm | None = None
         self.cameras: ConnectedCameras | None = None
-        """In the form of a camera."""
+        """Connected cameras, in the form of a [Camera NAME]."""
         self.add = QPushButton("Add …")
         self.add.setToolTip("adds a camera, trigger, output or experiment")
         self.add.setMenu(self._kinds_menu())
@@ -78,14 +78,14 @@ class SettingsPage(QWidget):
         self._refresh()
 
     def show_section(self, title: str) -> None:
-        """Choose a section."""
+        """Select a section."""
         for row in range(self.list.count()):
             item = self.list.item(row)
             if item is not None and item.data(_TITLE) == title:
                 self.list.setCurrentRow(row)
 
     def add_section(self, family: str, kind: str, name: str) -> None:
-        """Add a section with as little as it needs, and show it."""
+        """Add a section with only KIND set, and show it."""
         title = f"{family} {name}"
         text = ini_editing.add_section(self.document.text, title, {"KIND": kind})
         self.document.edit(text)
@@ -112,7 +112,7 @@ class SettingsPage(QWidget):
         row.addWidget(self._area, 1)
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
-        """Mark what is wrong in the colours of another style."""
+        """Mark problems in the colours of another style."""
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.StyleChange:
             self._refresh()
@@ -122,7 +122,7 @@ class SettingsPage(QWidget):
         self._choose()
 
     def _show_findings(self) -> None:
-        """Mark the sections; the form keeps what is being typed."""
+        """Mark sections with problems; text being typed in the form stays."""
         before = self.chosen
         self._show_list()
         if self.form is None or self.chosen != before:
@@ -152,7 +152,7 @@ class SettingsPage(QWidget):
         if unplaced_problems(self.document):
             yield "Problems", [_FILE]
         yield "General", [*FIXED]
-        titles = [title for title in self.document.words if title not in FIXED]
+        titles = [title for title in self.document.values if title not in FIXED]
         families = [*FAMILIES, *NAMED]
         for family in families:
             if group := [title for title in titles if _family(title) == family]:
@@ -172,15 +172,15 @@ class SettingsPage(QWidget):
 
     def _list(self, title: str) -> None:
         wrong = problems_of(self._problems, title)
-        told = [*wrong.values()]
+        problems = [*wrong.values()]
         if title == _FILE:
-            told = unplaced_problems(self.document)
+            problems = unplaced_problems(self.document)
         named = title not in FIXED and _family(title) in (*FAMILIES, *NAMED)
         shown = title.partition(" ")[2] if named else title
-        item = QListWidgetItem(f"{shown}  ●" if told else shown)
+        item = QListWidgetItem(f"{shown}  ●" if problems else shown)
         item.setData(_TITLE, title)
-        item.setToolTip("; ".join(told) or f"[{title}]")
-        if told:
+        item.setToolTip("; ".join(problems) or f"[{title}]")
+        if problems:
             item.setForeground(QColor(palette().red))
         self.list.addItem(item)
 
@@ -206,7 +206,7 @@ class SettingsPage(QWidget):
             self.form.refresh()
 
     def _end_cameras(self) -> None:
-        """Close the cameras of the form that is replaced."""
+        """Close the connected cameras of the form that is replaced."""
         if self.cameras is not None:
             self.cameras.stop()
             self.cameras = None
@@ -218,18 +218,18 @@ class SettingsPage(QWidget):
         return "The rig uses its cameras: stop the stream first." if running else ""
 
     def _close_cameras(self) -> None:
-        """Leave the cameras to a rig that starts."""
+        """Close the connected cameras when the rig starts, which opens them."""
         if self.cameras is not None and self.cameras.tiles and self._why_no_camera():
             self.cameras.stop()
 
-    def _use_camera(self, words: Mapping[str, str]) -> None:
-        """Write a connected camera into the chosen section, whose form is then replaced."""
+    def _use_camera(self, section: Mapping[str, str]) -> None:
+        """Write a connected camera to the selected section; its form is then replaced."""
         name = self.chosen.partition(" ")[2]
-        text = with_camera_kind(self.document.text, name, dict(words))
+        text = with_camera_kind(self.document.text, name, dict(section))
         QTimer.singleShot(0, lambda: self.document.edit(text))
 
     def _show_menu(self, at: QPoint) -> None:
-        """Offer what can be done with a section."""
+        """Show the menu of a section."""
         item = self.list.itemAt(at)
         title = item.data(_TITLE) if item else None
         if not title or title in FIXED or title == _FILE:
@@ -248,7 +248,7 @@ class SettingsPage(QWidget):
 
     @property
     def chosen(self) -> str:
-        """The title of the section that is shown."""
+        """The title of the selected section."""
         item = self.list.currentItem()
         return "" if item is None else str(item.data(_TITLE))
 
@@ -261,12 +261,12 @@ class SettingsPage(QWidget):
             self.rename_section(" ".join(name.split()))
 
     def rename_section(self, name: str) -> None:
-        """Give the chosen section another NAME, also where others name it."""
+        """Change the NAME of the selected section, also where other sections refer to it."""
         title = self.chosen
         family, _, old = title.partition(" ")
         if name != old and self._accepts(family, name, old):
             text = with_name(self.document.text, title, name)
-            if family == "Experiment" and "KIND" not in self.document.words[title]:
+            if family == "Experiment" and "KIND" not in self.document.values[title]:
                 kind = title.partition(" ")[2]  # the former name was the class
                 text = ini_editing.set_value(text, f"{family} {name}", "KIND", kind)
             self.document.edit(text)
@@ -276,10 +276,10 @@ class SettingsPage(QWidget):
         title = self.chosen
         family, _, old = title.partition(" ")
         name = free_name(self.document, family, old)
-        words = dict(self.document.words[title])
+        values = dict(self.document.values[title])
         if family == "Experiment":
-            words = {"KIND": words.get("KIND", old), **words}
-        text = ini_editing.add_section(self.document.text, f"{family} {name}", words)
+            values = {"KIND": values.get("KIND", old), **values}
+        text = ini_editing.add_section(self.document.text, f"{family} {name}", values)
         self.document.edit(text)
         self.show_section(f"{family} {name}")
 
@@ -292,12 +292,14 @@ class SettingsPage(QWidget):
                 if action is not None:
                     about = (what.__doc__ or "").strip().split("\n")[0]
                     action.setToolTip(about)
-                    action.triggered.connect(partial(self._ask_name, family, kind))
+                    action.triggered.connect(
+                        partial(self._name_new_section, family, kind)
+                    )
             kinds.setToolTipsVisible(True)
             menu.addMenu(kinds)
         return menu
 
-    def _ask_name(self, family: str, kind: str) -> None:
+    def _name_new_section(self, family: str, kind: str) -> None:
         free = usual_name(self.document, family, kind)
         name, good = QInputDialog.getText(
             self, "DeepLabStream", f"Name of the new {family.lower()}:", text=free
@@ -307,7 +309,7 @@ class SettingsPage(QWidget):
             self.add_section(family, kind, name)
 
     def _accepts(self, family: str, name: str, old: str = "") -> bool:
-        """Return whether a section can have a NAME; say why not."""
+        """Return whether a section can have a NAME; show why not."""
         if why := why_no_name(self.document, family, name, old):
             QMessageBox.warning(self, "DeepLabStream", why)
         return not why
@@ -318,7 +320,7 @@ class SettingsPage(QWidget):
         if not title or title in FIXED or title == _FILE:
             return
         text = ini_editing.remove_section(self.document.text, title)
-        used = self.document.words.get("Experiment", {}).get("EXP_NAME", "")
+        used = self.document.values.get("Experiment", {}).get("EXP_NAME", "")
         if family == "Experiment" and used == name:
             text = ini_editing.set_value(text, "Experiment", "EXP_NAME", "")
         self.document.edit(text)

@@ -51,7 +51,7 @@ from deeplabstream.training.data.input_size import parse_size
 from deeplabstream.training.data.label_book import LabelBook
 
 FEWEST = 2
-"""Labelled frames: one to learn from, one to be tried on."""
+"""Labelled frames needed: one for training, one held out."""
 _SHOWN = 6
 _COLUMNS = 3
 _WIDTH = 270
@@ -61,22 +61,22 @@ _SIZES = {
     "large (480 × 368)": "fine",
 }
 _COARSE = 0.1
-"""Share of the frame's width: with a larger median error a network is of little use."""
+"""Median error, as a share of the frame's width, above which a warning is shown."""
 _LAST = Path("checkpoints", "last.ckpt")
 _NAME = re.compile(r"\w[\w -]*(?<! )")
-"""What a network's folder may be called on every system."""
+"""Folder names that are valid on every system."""
 _BAD_NAME = "Name: letters, digits, spaces, - and _ only"
 _BAD_SIZE = "Input size: WIDTHxHEIGHT, multiples of 16 from 32"
 _UNNAMED = "network"
 _PLAIN = ("labels", "labeled", "labelled", "labeled-data", "data", "frames", "pictures")
-"""Folder names that say nothing of the project they belong to."""
+"""Folder names that are not names of a project."""
 
 
 class TrainingTab(QWidget):
     """Runs `utils/TrainNetwork.py`; shows its curves and predicted frames."""
 
     trained = pyqtSignal()
-    """There is a network now, or another one."""
+    """A network was trained."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class TrainingTab(QWidget):
         self.book: LabelBook | None = None
         self.progress = TrainingProgress()
         self.program = ProgramProcess(self)
-        self.name, self.steps, self.sees = QLineEdit(), QSpinBox(), QComboBox()
+        self.name, self.steps, self.input_box = QLineEdit(), QSpinBox(), QComboBox()
         self.options = FieldsForm(TRAIN.fields, models_of(document))
         self.gpus = GpuFinder(self)
         self.device_problem = QLabel()
@@ -94,17 +94,17 @@ class TrainingTab(QWidget):
         self.command = CommandLine()
         self.train, self.stop = QPushButton("Train"), StopButton("Stop")
         self.resume = QPushButton("Resume")
-        self.bar, self.state, self.words = QProgressBar(), QLabel(), QLabel()
+        self.bar, self.state, self.message = QProgressBar(), QLabel(), QLabel()
         self.loss, self.error = pg.PlotWidget(), pg.PlotWidget()
         self.loss.getAxis("left").logTickStrings = _tick_names
         self.views = [ComparedView(small=True) for _ in range(_SHOWN)]
-        self._began = False
+        self._started = False
         self._unwritten = ""
-        """Output that is not in the record yet: the folder is not there."""
-        self._recalled = Path()
-        """The folder whose unfinished training is shown."""
+        """Output to add to the record once the folder exists."""
+        self._record_folder = Path()
+        """The folder whose record was read last."""
         self._named = False
-        """Whether the user has given a name: it is not proposed any more."""
+        """Whether the user has entered a name: none is proposed any more."""
         self._curves = [plot.plot([], []) for plot in (self.loss, self.error)]
         self._arrange()
         self._connect()
@@ -129,15 +129,15 @@ class TrainingTab(QWidget):
         return self.program.running
 
     def show_book(self, book: LabelBook | None) -> None:
-        """Train on these labels, if there are enough."""
+        """Use these labels for training."""
         self.book = book
-        if book is not None and not self._named and not self._began:
+        if book is not None and not self._named and not self._started:
             self.name.setText(self._unfinished_of(book) or name_for(book.folder))
-        self._recall()
+        self._show_record()
         self._show_state()
 
     def _unfinished_of(self, book: LabelBook) -> str:
-        """Return the name of the newest training of these labels that was not ended."""
+        """Return the name of the newest unfinished training on these labels; empty: none."""
         kept = [
             file
             for file in self.model.parent.glob(f"*/{RECORD}")
@@ -148,29 +148,31 @@ class TrainingTab(QWidget):
         newest = max(kept, key=lambda file: file.stat().st_mtime, default=None)
         return "" if newest is None else newest.parent.name
 
-    def _recall(self) -> None:
-        """Show options and curves of an unfinished training in the chosen folder."""
+    def _show_record(self) -> None:
+        """Show options and curves of an unfinished training in the folder."""
         folder = self.model
-        if self.program.running or folder == self._recalled:
+        if self.program.running or folder == self._record_folder:
             return
-        self._recalled = folder
+        self._record_folder = folder
         record = read_record(folder)
         if self.finished or not _can_continue(folder) or not record.options:
             return
         self.progress = record.progress
         self.steps.setValue(self.progress.steps)
-        self.sees.setCurrentText(_shown_size(record.options["size"]))
+        self.input_box.setCurrentText(_shown_size(record.options["size"]))
         self.options.show_values(_fields_of(record))
         self._show_progress()
         self._show_found()
-        self._began = True
-        self.state.setText(f"Stopped at step {self.progress.step}. {self._rest()}")
+        self._started = True
+        self.state.setText(
+            f"Stopped at step {self.progress.step}. {self._checkpoint_text()}"
+        )
 
     @property
     def input_size(self) -> str:
-        """The chosen input size, as `--size` takes it; empty: it can't be used."""
-        text = self.sees.currentText().strip().replace("×", "x").replace(" ", "")
-        size = _SIZES.get(self.sees.currentText(), text)
+        """The input size as value of `--size`; empty: invalid."""
+        text = self.input_box.currentText().strip().replace("×", "x").replace(" ", "")
+        size = _SIZES.get(self.input_box.currentText(), text)
         try:
             parse_size(size)
         except ModelError:
@@ -178,7 +180,7 @@ class TrainingTab(QWidget):
         return size
 
     def begin(self, *, resume: bool = False) -> None:
-        """Start to train, or go on with what was stopped."""
+        """Start a training, or resume one."""
         book = self.book
         if book is None or self.program.running:
             return
@@ -192,23 +194,23 @@ class TrainingTab(QWidget):
         if resume and (record := read_record(self.model)).options:
             # The checkpoint fits no other network; another device may continue it.
             device = self.options.values()["--device"]
-            self.sees.setCurrentText(_shown_size(record.options["size"]))
+            self.input_box.setCurrentText(_shown_size(record.options["size"]))
             self.options.show_values({**_fields_of(record), "--device": device})
         arguments = [*self.arguments, "--tell"]
         if resume:
             arguments.append("--resume")
-            self.progress.words.clear()
+            self.progress.messages.clear()
             self._unwritten = "\n"
         else:
             if would_overwrite(self.model):
-                arguments.append("--overwrite")  # the user has said so
+                arguments.append("--overwrite")  # the user has confirmed it
                 for file in (*_checkpoints(self.model), self.model / RECORD):
                     file.unlink(missing_ok=True)
             self.progress = TrainingProgress(networks=self._networks)
             values = {k.lstrip("-"): " ".join(w) for k, w in self._values.items() if w}
             options = {"size": self.input_size, **values}
             self._unwritten = Record(str(book.folder.resolve()), options).line
-        self._began, self._recalled = True, self.model
+        self._started, self._record_folder = True, self.model
         self.program.start("TrainNetwork.py", arguments)
         self._show_progress()
         self._show_state()
@@ -217,12 +219,16 @@ class TrainingTab(QWidget):
     def arguments(self) -> list[str]:
         """The command line of a new training."""
         book = self.book
-        words = ["--data", str(book.folder)] if book is not None else []
-        words += ["--output", str(self.model), "--steps", str(self.steps.value())]
-        words += ["--size", self.input_size or "usual", *TRAIN.arguments(self._values)]
+        arguments = ["--data", str(book.folder)] if book is not None else []
+        arguments += ["--output", str(self.model), "--steps", str(self.steps.value())]
+        arguments += [
+            "--size",
+            self.input_size or "usual",
+            *TRAIN.arguments(self._values),
+        ]
         if book is not None and book.edges:
-            words += ["--edges", *(":".join(edge) for edge in book.edges)]
-        return words
+            arguments += ["--edges", *(":".join(edge) for edge in book.edges)]
+        return arguments
 
     @property
     def _values(self) -> dict[str, list[str]]:
@@ -230,13 +236,13 @@ class TrainingTab(QWidget):
 
     @property
     def _networks(self) -> int:
-        """How many networks are trained one after the other."""
+        """Number of networks that are trained one after the other."""
         return max(
-            1, *(len(words.split(",")) for words in self._values["--seeds"] or [""])
+            1, *(len(seeds.split(",")) for seeds in self._values["--seeds"] or [""])
         )
 
     def _choose_folder(self) -> bool:
-        """Ask where to train if the folder holds something; False: the user cancelled."""
+        """Choose another folder if it already has a training; False: cancelled."""
         settings = self.document.settings
         used = settings is not None and Path(settings.model).resolve() == self.model
         what = "a trained network" if self.finished else "an unfinished training"
@@ -249,7 +255,7 @@ class TrainingTab(QWidget):
         return folder is not None
 
     def finish(self) -> None:
-        """End the training; `Resume` takes it up again."""
+        """End the training; Resume continues it."""
         self.program.stop()
 
     def _arrange(self) -> None:
@@ -259,11 +265,11 @@ class TrainingTab(QWidget):
         self.steps.setSuffix(" steps")
         self.steps.setToolTip("--steps: batches to train on, 10 to 100000")
         self.steps.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.sees.addItems(list(_SIZES))
-        self.sees.setCurrentIndex(1)
-        self.sees.setEditable(True)
-        self.sees.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.sees.setToolTip(
+        self.input_box.addItems(list(_SIZES))
+        self.input_box.setCurrentIndex(1)
+        self.input_box.setEditable(True)
+        self.input_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.input_box.setToolTip(
             "pixels of the network's input: fewer are faster, more are more precise; "
             "or type WIDTHxHEIGHT, multiples of 16"
         )
@@ -272,17 +278,19 @@ class TrainingTab(QWidget):
         self.stop.setToolTip("Resume continues from the last saved checkpoint")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
-        for label in (self.state, self.words):
+        for label in (self.state, self.message):
             label.setWordWrap(True)
-        self.words.setObjectName("caption")
-        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.message.setObjectName("caption")
+        self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.message.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+        )
         left = Panel("Train")
         left.setFixedWidth(_WIDTH)
         named = (
             ("Name", self.name),
             ("Training steps", self.steps),
-            ("Input size", self.sees),
+            ("Input size", self.input_box),
         )
         fields = QWidget()
         fields.setObjectName("clear")
@@ -306,7 +314,7 @@ class TrainingTab(QWidget):
         left.column.addSpacing(6)
         for widget in (self.device_problem, self.bar, self.state):
             left.column.addWidget(widget)
-        left.column.addWidget(self.words, 1)
+        left.column.addWidget(self.message, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(10)
@@ -314,30 +322,30 @@ class TrainingTab(QWidget):
         row.addLayout(self._arrange_views(), 1)
 
     def _fit_area(self) -> None:
-        """Be no higher than the options; with many of them, scroll."""
+        """Limit the area to the height of the options; more of them scroll."""
         if (fields := self.area.widget()) is not None:
             self.area.setMaximumHeight(fields.sizeHint().height())
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Look for GPUs when the tab is shown for the first time."""
+        """Look for GPUs when the tab is first shown."""
         super().showEvent(event)
         self.gpus.start()
         self._fit_area()
 
     def _offer_gpus(self, gpus: TrainingGpus) -> None:
-        """Offer the GPUs that were found, or say why none can be used."""
+        """Offer the GPUs that were found, or show why none can be used."""
         self.options.offer_gpus(gpus)
         self.device_problem.setText(gpus.problem)
         self.device_problem.setVisible(bool(gpus.problem))
 
     def _arrange_views(self) -> QVBoxLayout:
         plots, curves = Panel("Learning curve"), QHBoxLayout()
-        for plot, words in (
+        for plot, label in (
             (self.loss, "loss"),
             (self.error, "held-out error, px"),
         ):
             plot.setLabel("bottom", "step")
-            plot.setLabel("left", words)
+            plot.setLabel("left", label)
             plot.setMouseEnabled(x=False, y=False)
             plot.hideButtons()
             plot.setMenuEnabled(False)
@@ -364,14 +372,14 @@ class TrainingTab(QWidget):
         self.resume.clicked.connect(lambda: self.begin(resume=True))
         self.stop.clicked.connect(self._stop)
         self.name.textEdited.connect(self._take_name)
-        self.name.textChanged.connect(self._recall)
+        self.name.textChanged.connect(self._show_record)
         self.name.textChanged.connect(self._show_state)
-        self.sees.editTextChanged.connect(self._show_state)
+        self.input_box.editTextChanged.connect(self._show_state)
         self.steps.valueChanged.connect(self._show_command)
         self.options.changed.connect(self._show_command)
         self.options.more.toggled.connect(self._fit_area)
         self.gpus.found.connect(self._offer_gpus)
-        self.program.said.connect(self._take)
+        self.program.output_received.connect(self._take)
         self.program.ended.connect(self._ended)
 
     def _take_name(self) -> None:
@@ -386,14 +394,14 @@ class TrainingTab(QWidget):
             self._show_found()
 
     def _record(self, text: str) -> None:
-        """Keep the output in the folder of the network, once there is one."""
+        """Append the output to the record in the folder of the network, once it exists."""
         self._unwritten += text
         if not self.progress.step:
             return
         try:
             with (self.model / RECORD).open("a", encoding="utf-8") as file:
                 file.write(self._unwritten)
-        except OSError:  # the training itself says that its folder is gone
+        except OSError:  # the training itself reports a missing folder
             return
         self._unwritten = ""
 
@@ -408,7 +416,7 @@ class TrainingTab(QWidget):
         self.bar.setRange(0, max(1, progress.steps * progress.networks))
         self.bar.setValue(progress.step + progress.steps * progress.network)
         self.state.setText(progress.sentence)
-        self.words.setText("\n".join(progress.words[-12:]))
+        self.message.setText("\n".join(progress.messages[-12:]))
         self._draw_curves()
 
     def _draw_curves(self) -> None:
@@ -434,7 +442,7 @@ class TrainingTab(QWidget):
         if book is None:
             return
         for view, (name, points) in zip(self.views, shown, strict=False):
-            found = [each or (np.nan, np.nan) for each in points]
+            found = [point or (np.nan, np.nan) for point in points]
             view.compare(
                 book.folder / name,
                 self.progress.step,
@@ -447,7 +455,9 @@ class TrainingTab(QWidget):
 
     def _stop(self) -> None:
         self.program.stop()
-        self.state.setText(f"Stopped at step {self.progress.step}. {self._rest()}")
+        self.state.setText(
+            f"Stopped at step {self.progress.step}. {self._checkpoint_text()}"
+        )
         self._show_state()
 
     def _ended(self, code: int, killed: bool) -> None:
@@ -459,15 +469,15 @@ class TrainingTab(QWidget):
         elif killed or progress.silent:
             self.state.setText(
                 f"Training was ended by another program at step {progress.step}. "
-                + self._rest()
+                + self._checkpoint_text()
             )
         else:
             failed = f"Training failed with exit code {code}"
-            self.state.setText(progress.words[-1] if progress.words else failed)
+            self.state.setText(progress.messages[-1] if progress.messages else failed)
         self._show_state()
 
     def _verdict(self) -> str:
-        """Say that training has ended, and whether the error is too large to be of use."""
+        """Return the result of the training, with a warning if the error is large."""
         size = image_size(self.book.path(0)) if self.book and self.book.names else None
         error_px = self.progress.errors[-1][1] if self.progress.errors else 0.0
         if size is not None and error_px > _COARSE * size[1]:
@@ -477,7 +487,7 @@ class TrainingTab(QWidget):
             )
         return "Done. See the results under Check."
 
-    def _rest(self) -> str:
+    def _checkpoint_text(self) -> str:
         if _can_continue(self.model):
             return "A checkpoint is saved: Resume continues the training."
         return "No checkpoint yet: Train starts again."
@@ -491,14 +501,14 @@ class TrainingTab(QWidget):
         again = not self.finished or bool(self.progress.step)
         self.resume.setEnabled(able and again and _can_continue(self.model))
         self.stop.setEnabled(running)
-        for widget in (self.name, self.steps, self.sees, self.options):
+        for widget in (self.name, self.steps, self.input_box, self.options):
             widget.setEnabled(not running)
         self._show_command()
         if self.book is not None and not named:
             self.state.setText(_BAD_NAME)
         elif not self.input_size:
             self.state.setText(_BAD_SIZE)
-        elif not self._began or self.state.text() in (_BAD_NAME, _BAD_SIZE):
+        elif not self._started or self.state.text() in (_BAD_NAME, _BAD_SIZE):
             count = 0 if self.book is None else int(self.book.done.sum())
             self.state.setText(
                 f"{count} labelled frames"
@@ -508,7 +518,7 @@ class TrainingTab(QWidget):
 
 
 def _is_finished(folder: Path) -> bool:
-    """Return whether a folder holds a network, or all that its record names."""
+    """Return whether a folder has a network, or all networks of its record."""
     seeds = read_record(folder).options.get("seeds", "")
     if not seeds:
         return (folder / DESCRIPTION).is_file() or bool(members(folder))
@@ -517,7 +527,7 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Return the last checkpoints of a network, or of an ensemble's networks."""
+    """Return the last checkpoints of a network or of an ensemble."""
     return [*folder.glob(_LAST.as_posix()), *folder.glob(f"seed*/{_LAST.as_posix()}")]
 
 
@@ -526,30 +536,30 @@ def _can_continue(folder: Path) -> bool:
 
 
 def _fields_of(record: Record) -> dict[str, list[str]]:
-    """Return the words of the fields with which a training was started."""
+    """Return the values of the form with which a training was started."""
     found = {}
     for field in TRAIN.fields:
         word = record.options.get(field.key.lstrip("-"), "")
-        several = field.kind in ("words", "several")  # other words may contain spaces
+        several = field.kind in ("words", "several")  # other values may contain spaces
         found[field.key] = word.split() if several else [word] if word else []
     del found["--device"]
     return found
 
 
 def _shown_size(word: str) -> str:
-    """Return how an input size is shown."""
+    """Return the label of an input size."""
     return {value: text for text, value in _SIZES.items()}.get(word, word)
 
 
 def name_for(labels: Path) -> str:
-    """Return the name proposed for a network of these labels: that of their project."""
+    """Return the proposed name of a network: the name of its labels' project."""
     folder = labels.resolve()
     name = folder.parent.name if folder.name.casefold() in _PLAIN else folder.name
     return re.sub(r"[^\w -]+", "_", name).strip(" _-") or _UNNAMED
 
 
 def labels_of(book: LabelBook, name: str) -> NDArray[np.float32]:
-    """Return the labels of a frame (animal · body part, 2); NaN where there is none."""
+    """Return the labels of a frame (animal · body part, 2); NaN: not labelled."""
     if name in book.names and book.done[book.names.index(name)]:
         return np.asarray(book.points[book.names.index(name)], np.float32)
     return np.full((book.animals * len(book.bodyparts), 2), np.nan, np.float32)
@@ -558,7 +568,7 @@ def labels_of(book: LabelBook, name: str) -> NDArray[np.float32]:
 def _tick_names(
     logarithms: Sequence[float], _scale: float, _spacing: float | None
 ) -> list[str]:
-    """Name 1, 2 and 5 of each decade: more numbers would overlap."""
+    """Label 1, 2 and 5 of each decade: more numbers would overlap."""
     numbers = [10.0**value for value in logarithms]
     return [
         f"{number:.3g}" if f"{number:.0e}"[0] in "125" else "" for number in numbers

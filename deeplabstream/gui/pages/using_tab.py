@@ -30,60 +30,60 @@ _COLUMNS = ("network", "input", "body parts", "held-out error, px", "licence")
 
 
 class UsingTab(QWidget):
-    """Lists the networks; the chosen one can be written into the settings."""
+    """Lists the networks; the selected one can be written to the settings."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
         self.document = document
         self.found: list[Found] = []
         self.table = QTableWidget(0, len(_COLUMNS))
-        self.words = QLabel()
-        self.words.setWordWrap(True)
+        self.message = QLabel()
+        self.message.setWordWrap(True)
         self.use = QPushButton("Use live")
         self.use.setProperty("starts", True)
         self.use.setToolTip("writes MODEL to the settings; comments stay")
         self._arrange()
         self.table.itemSelectionChanged.connect(self._show_state)
-        self.use.clicked.connect(lambda: self.take())
+        self.use.clicked.connect(lambda: self.use_selected())
         document.changed.connect(self._mark)
         document.saved.connect(self._take_saved)
 
     def refresh(self) -> None:
-        """List the networks that are there now."""
+        """Update the list of networks."""
         row = self.table.currentRow()
-        chosen = self.found[row].path if 0 <= row < len(self.found) else self.present
+        chosen = self.found[row].path if 0 <= row < len(self.found) else self.in_use
         self.found = found_models(models_of(self.document))
         self.table.setRowCount(len(self.found))
-        for row, each in enumerate(self.found):
-            for column, text in enumerate((each.label, *_facts(each))):
+        for row, model in enumerate(self.found):
+            for column, text in enumerate((model.label, *_facts(model))):
                 item = QTableWidgetItem(text)
-                item.setToolTip(f"{each.path}\n{text}")
+                item.setToolTip(f"{model.path}\n{text}")
                 self.table.setItem(row, column, item)
         self._mark()
         self.choose(chosen)
 
     def choose(self, folder: Path | None) -> None:
         """Select the network in a folder."""
-        for row, each in enumerate(self.found):
-            if folder is not None and each.path.resolve() == folder.resolve():
+        for row, model in enumerate(self.found):
+            if folder is not None and model.path.resolve() == folder.resolve():
                 self.table.selectRow(row)
         self._show_state()
 
     @property
-    def present(self) -> Path | None:
-        """The network that the settings name."""
+    def in_use(self) -> Path | None:
+        """The network in use; None: it does not exist."""
         settings = self.document.settings
         try:
             return find_model(settings.model) if settings is not None else None
         except DeepLabStreamError:
             return None
 
-    def take(self) -> None:
-        """Write the chosen network into the settings."""
+    def use_selected(self) -> None:
+        """Write the selected network to the settings."""
         row = self.table.currentRow()
         if 0 <= row < len(self.found):
             folder = self.found[row].path
-            self.words.setText("\n".join(use_live(self.document, folder)))
+            self.message.setText("\n".join(use_live(self.document, folder)))
 
     def _arrange(self) -> None:
         table = self.table
@@ -98,25 +98,25 @@ class UsingTab(QWidget):
             side.hide()
         panel = Panel("Networks")
         panel.column.addWidget(table, 1)
-        panel.column.addWidget(self.words)
+        panel.column.addWidget(self.message)
         panel.column.addWidget(self.use, alignment=Qt.AlignmentFlag.AlignRight)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(panel)
 
     def _mark(self) -> None:
-        """Write the network of the settings in bold."""
-        present = self.present
-        for row, each in enumerate(self.found):
+        """Show the network in use in bold."""
+        in_use = self.in_use
+        for row, model in enumerate(self.found):
             if (item := self.table.item(row, 0)) is not None:
                 font = item.font()
-                font.setBold(present is not None and present == each.path)
+                font.setBold(in_use is not None and in_use == model.path)
                 item.setFont(font)
-        if not self.words.text() and present is not None:
-            self.words.setText(f"The settings use {present.name}.")
+        if not self.message.text() and in_use is not None:
+            self.message.setText(f"The settings use {in_use.name}.")
 
     def _take_saved(self) -> None:
-        self.words.clear()
+        self.message.clear()
         self._mark()
 
     def _show_state(self) -> None:
@@ -129,10 +129,10 @@ def models_of(document: Document) -> Path:
 
 
 def use_live(document: Document, folder: Path) -> list[str]:
-    """Write a network into the settings; return sentences: that it is used, and problems."""
+    """Write a network to the settings; return a confirmation and its problems."""
     beside = folder.parent.resolve() == models_of(document).resolve()
     word = folder.name if beside else str(folder)
-    document.set_word("Pose Estimation", "MODEL", word)
+    document.set_value("Pose Estimation", "MODEL", word)
     skeleton, settings = skeleton_of(folder), document.settings
     problems = check_against(settings, skeleton) if settings and skeleton else ()
     return [f"Now using {word}. Save to keep it.", *problems]

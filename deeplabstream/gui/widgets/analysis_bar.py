@@ -16,17 +16,17 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.gui.dialogs.analysis_options import OptionsDialog
-from deeplabstream.gui.results_process import Measured
+from deeplabstream.gui.results_process import RunMeasures
 
 _UNITS = {"auto": "auto unit", "px": "px", "mm": "mm"}
 _MOST_LETTERS = 22
 _HERE = ("position", "unit", "smoothing_s", "bin_s", "phases")
-"""Options with a field of their own."""
+"""Options that are not in the dialog *More*."""
 _MORE = "all options: gaps, thresholds of mobility and freezing, visits, arena …"
 
 
 class Choices(QPushButton):
-    """A button with a menu of words to tick."""
+    """A button with a menu of entries to tick."""
 
     changed = pyqtSignal()
 
@@ -40,43 +40,43 @@ class Choices(QPushButton):
         self.setMenu(menu)
         self._show()
 
-    def offer(self, words: Sequence[str]) -> None:
-        """Offer these words; those that are ticked stay so."""
-        self._offered = tuple(words)
+    def offer(self, names: Sequence[str]) -> None:
+        """Set the entries of the menu; ticked entries stay ticked."""
+        self._offered = tuple(names)
 
     def _fill(self, menu: QMenu) -> None:
         menu.clear()
         if (usual := menu.addAction(self._none)) is not None:
             usual.triggered.connect(lambda: self.tick(()))
         menu.addSeparator()
-        for word in dict.fromkeys((*self._offered, *self.ticked)):
-            if (action := menu.addAction(word)) is not None:
+        for name in dict.fromkeys((*self._offered, *self.ticked)):
+            if (action := menu.addAction(name)) is not None:
                 action.setCheckable(True)
-                action.setChecked(word in self.ticked)
-                action.triggered.connect(partial(self._toggle, word))
+                action.setChecked(name in self.ticked)
+                action.triggered.connect(partial(self._toggle, name))
 
-    def _toggle(self, word: str, ticked: bool) -> None:
-        rest = tuple(each for each in self.ticked if each != word)
-        self.tick((*rest, word) if ticked else rest)
+    def _toggle(self, name: str, ticked: bool) -> None:
+        rest = tuple(other for other in self.ticked if other != name)
+        self.tick((*rest, name) if ticked else rest)
 
-    def tick(self, words: Sequence[str]) -> None:
-        """Choose these words."""
-        self.ticked = tuple(words)
+    def tick(self, names: Sequence[str]) -> None:
+        """Tick exactly these entries."""
+        self.ticked = tuple(names)
         self._show()
         self.changed.emit()
 
     def _show(self) -> None:
-        words = ", ".join(self.ticked) or self._none
-        if len(words) > _MOST_LETTERS:
-            words = f"{len(self.ticked)} chosen"
-        self.setText(f"{self._title}: {words}")
+        text = ", ".join(self.ticked) or self._none
+        if len(text) > _MOST_LETTERS:
+            text = f"{len(self.ticked)} chosen"
+        self.setText(f"{self._title}: {text}")
 
 
 class AnalysisBar(QWidget):
-    """The options of results that are changed most."""
+    """Fields for the most frequently used analysis options."""
 
     changed = pyqtSignal()
-    """Other options are chosen."""
+    """The options have changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,17 +89,17 @@ class AnalysisBar(QWidget):
             "before, during and after stimulations; light on and off; trials; stages"
         )
         self.unit = QComboBox()
-        for word, text in _UNITS.items():
-            self.unit.addItem(text, word)
+        for unit, text in _UNITS.items():
+            self.unit.addItem(text, unit)
         self.unit.setToolTip("unit of lengths; auto: mm where the camera is calibrated")
         self.smoothing = _spin(10.0, 0.1, "no smoothing", "s smoothing")
         self.smoothing.setToolTip("window of a moving mean of the positions")
         self.bins = _spin(86_400.0, 60.0, "no bins", "s bins")
         self.bins.setToolTip("measures by time bins of this duration")
         self.more = QPushButton()
-        self.more.clicked.connect(self._ask_more)
+        self.more.clicked.connect(self._edit_options)
         self.others: dict[str, Any] = {}
-        """Further options that differ from the defaults."""
+        """Options of the dialog *More* that differ from the defaults."""
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
@@ -116,7 +116,7 @@ class AnalysisBar(QWidget):
 
     @property
     def options(self) -> AnalysisOptions:
-        """What is chosen."""
+        """The selected options."""
         return AnalysisOptions(
             position=self.parts.ticked,
             unit=self.unit.currentData(),
@@ -127,20 +127,20 @@ class AnalysisBar(QWidget):
         )
 
     def use(self, others: Mapping[str, Any]) -> None:
-        """Use these further options."""
+        """Use these options of the dialog *More*."""
         self.others = dict(others)
         self.more.setText(f"More: {len(others)} …" if others else "More …")
-        words = [f"{name} = {value}" for name, value in others.items()]
-        self.more.setToolTip("\n".join([_MORE, *words]))
+        lines = [f"{name} = {value}" for name, value in others.items()]
+        self.more.setToolTip("\n".join([_MORE, *lines]))
         self.changed.emit()
 
-    def _ask_more(self) -> None:
+    def _edit_options(self) -> None:
         dialog = OptionsDialog(self.others, _HERE, self)
         if dialog.exec_() == OptionsDialog.DialogCode.Accepted:
             self.use(dialog.chosen)
 
-    def offer(self, found: Measured) -> None:
-        """Offer what a run has."""
+    def offer(self, found: RunMeasures) -> None:
+        """Offer body parts and phases of a run."""
         self.parts.offer(found.bodyparts)
         kinds = ("stimulation", "light")
         phases = [f"{kind}:{output}" for output in found.outputs for kind in kinds]

@@ -27,48 +27,47 @@ _LEAST = 64  # px
 
 
 class AnimalsPanel(Panel):
-    """A row for each animal, and buttons by which a person says who is who."""
+    """A row for each animal, and buttons to swap or confirm names."""
 
-    said = pyqtSignal(str, object)
-    """The camera, and tuple[str, ...]: the two whose names are to be exchanged, or none:
-    the names are right."""
+    identity_corrected = pyqtSignal(str, object)
+    """Camera, and tuple[str, ...]: the two animals to swap; empty: the names are correct."""
 
     def __init__(self, cameras: Sequence[str]) -> None:
         super().__init__("Animals")
         self.camera = QComboBox()
         self.camera.addItems(list(cameras))
-        if len(cameras) < 2:  # shown without a parent it would be a window
+        if len(cameras) < 2:  # without a parent it would open as a window
             self.camera.hide()
         self.camera.setMinimumWidth(100)  # a long name must not make the panel wider
         self.camera.setToolTip("camera with the animals")
-        self.exchange = QPushButton("Swap")
-        self.right = QPushButton("Confirm names")
+        self.swap = QPushButton("Swap")
+        self.confirm_button = QPushButton("Confirm names")
         self.lamps: dict[str, Lamp] = {}
-        self.words: dict[str, QLabel] = {}
+        self.states: dict[str, QLabel] = {}
         self._menu = QMenu(self)
         self._area = QScrollArea()
         self._area.setWidgetResizable(True)
         buttons = QHBoxLayout()
         buttons.setSpacing(6)
-        buttons.addWidget(self.exchange, 1)
-        buttons.addWidget(self.right, 1)
+        buttons.addWidget(self.swap, 1)
+        buttons.addWidget(self.confirm_button, 1)
         self.column.addWidget(self.camera)
         self.column.addWidget(self._area)
         self.column.addLayout(buttons)
-        self.exchange.clicked.connect(self.ask_exchange)
-        self.right.clicked.connect(self.confirm)
-        self.right.setToolTip(
+        self.swap.clicked.connect(self.swap_names)
+        self.confirm_button.clicked.connect(self.confirm)
+        self.confirm_button.setToolTip(
             "confirms the names as they are; ends all ambiguities (Ctrl+R)"
         )
         self.show_names(())
 
     def show_names(self, names: Sequence[str]) -> None:
-        """Have a row for each of so many animals; fewer than two are not shown."""
+        """Show a row for each animal; hide the panel for fewer than two."""
         self.setVisible(len(names) > 1)
         if tuple(self.lamps) == tuple(names):
             return
         self.lamps = {name: Lamp() for name in names}
-        self.words = {name: QLabel("–") for name in names}
+        self.states = {name: QLabel("–") for name in names}
         rows = QWidget()
         rows.setObjectName("clear")
         grid = QGridLayout(rows)
@@ -78,7 +77,7 @@ class AnimalsPanel(Panel):
         for row, name in enumerate(names):
             grid.addWidget(self.lamps[name], row, 0)
             grid.addWidget(Elided(name), row, 1)
-            grid.addWidget(self.words[name], row, 2)
+            grid.addWidget(self.states[name], row, 2)
         self._area.setWidget(rows)
         height = rows.sizeHint().height()
         self._area.setMaximumHeight(height)
@@ -88,41 +87,41 @@ class AnimalsPanel(Panel):
             if (action := self._menu.addAction(" and ".join(pair))) is not None:
                 action.triggered.connect(partial(self._emit_correction, pair))
         several = len(names) > 2
-        self.exchange.setText("Swap …" if several else "Swap")
+        self.swap.setText("Swap …" if several else "Swap")
         tip = "of two animals" if several else f"of {' and '.join(names)}"
-        self.exchange.setToolTip(f"swap the names {tip} (Ctrl+E)")
+        self.swap.setToolTip(f"swap the names {tip} (Ctrl+E)")
 
-    def show_who(
+    def show_identity(
         self, known: Mapping[str, IdentityState], thresholds: Thresholds
     ) -> None:
-        """Show how it stands with the animals before the chosen camera."""
+        """Show the identities of the animals in the selected camera."""
         camera = self.camera.currentText()
-        who = known.get(camera)
-        told = {} if who is None else who.states(thresholds.of(camera))
+        identity = known.get(camera)
+        states = {} if identity is None else identity.states(thresholds.of(camera))
         for number, (name, lamp) in enumerate(self.lamps.items()):
-            word = told.get(name, "–")
-            colour = animal_colour(number).name() if word == "known" else ""
-            lamp.show_colour(GREY if word.endswith("?") else colour)
-            self.words[name].setText(word)
-        self.exchange.setEnabled(who is not None)
-        self.right.setEnabled(who is not None and who.ambiguous)
+            state = states.get(name, "–")
+            colour = animal_colour(number).name() if state == "known" else ""
+            lamp.show_colour(GREY if state.endswith("?") else colour)
+            self.states[name].setText(state)
+        self.swap.setEnabled(identity is not None)
+        self.confirm_button.setEnabled(identity is not None and identity.ambiguous)
 
-    def ask_exchange(self) -> None:
-        """Exchange the names of two; of more animals a menu asks which two."""
-        if not self.exchange.isEnabled() or not self.isVisible():
+    def swap_names(self) -> None:
+        """Swap the names of two animals; with more than two, a menu offers the pairs."""
+        if not self.swap.isEnabled() or not self.isVisible():
             return
         if len(self.lamps) == 2:
             self._emit_correction(tuple(self.lamps))
         else:
-            below = QPoint(0, self.exchange.height())
-            self._menu.popup(self.exchange.mapToGlobal(below))
+            below = QPoint(0, self.swap.height())
+            self._menu.popup(self.swap.mapToGlobal(below))
 
     def confirm(self) -> None:
-        """Say that the names are right."""
-        if self.right.isEnabled() and self.isVisible():
+        """Confirm that the names are correct."""
+        if self.confirm_button.isEnabled() and self.isVisible():
             self._emit_correction(())
 
     def _emit_correction(
-        self, exchanged: tuple[str, ...], _checked: bool = False
+        self, swapped: tuple[str, ...], _checked: bool = False
     ) -> None:
-        self.said.emit(self.camera.currentText(), exchanged)
+        self.identity_corrected.emit(self.camera.currentText(), swapped)

@@ -1,6 +1,6 @@
 """Banners above all pages: alarms, and problems of the settings.
 
-They lie over the free part of the menu bar, so that nothing below moves when one appears.
+They cover the free part of the menu bar, so that pages do not move when one appears.
 """
 
 from PyQt5.QtCore import QEvent, QObject, QRect, Qt, pyqtSignal
@@ -22,7 +22,7 @@ _APPEARING = (QEvent.Type.ShowToParent, QEvent.Type.HideToParent)
 
 
 class _TwoLines(QLabel):
-    """A sentence in two lines at most; the tooltip has all of a longer one."""
+    """A text of at most two lines; the tooltip has the whole text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,18 +30,18 @@ class _TwoLines(QLabel):
         self.setWordWrap(True)
 
     def text(self) -> str:
-        """Return all of it, shown or not."""
+        """Return the whole text."""
         return self._whole
 
     def setText(self, text: str | None) -> None:  # noqa: N802
-        """Show another sentence."""
+        """Set the text."""
         if text != self._whole:
             self._whole = text or ""
             self.setToolTip(self._whole)
             self._fit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Show as much as fits now."""
+        """Fit the text to the new size."""
         super().resizeEvent(event)
         self._fit()
 
@@ -49,42 +49,42 @@ class _TwoLines(QLabel):
         metrics, inside = self.fontMetrics(), self.contentsRect()
         room = QRect(0, 0, inside.width(), 100_000)
         most = 2 * metrics.height()
-        wrap, shown, words = int(Qt.TextFlag.TextWordWrap), self._whole, self._whole
-        while metrics.boundingRect(room, wrap, shown).height() > most and words:
-            words = words.rpartition(" ")[0]
-            shown = f"{words} …"
+        wrap, shown, kept = int(Qt.TextFlag.TextWordWrap), self._whole, self._whole
+        while metrics.boundingRect(room, wrap, shown).height() > most and kept:
+            kept = kept.rpartition(" ")[0]
+            shown = f"{kept} …"
         if shown != super().text():
             super().setText(shown)
 
 
 class _Banner(QFrame):
-    """A sentence, and what can be done about it."""
+    """A message and a button."""
 
     def __init__(self, button: StopButton, kind: str) -> None:
         super().__init__()
-        self.words, self.button = _TwoLines(), button
-        self.words.setObjectName(kind)
+        self.message, self.button = _TwoLines(), button
+        self.message.setObjectName(kind)
         self.button.setObjectName("tile")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(_GAP)
-        row.addWidget(self.words, 1)
+        row.addWidget(self.message, 1)
         row.addWidget(self.button)
 
     @property
     def whole_width(self) -> int:
-        """The width at which the sentence is one line."""
-        self.words.ensurePolished()
+        """The width at which the message fits into one line."""
+        self.message.ensurePolished()
         hint, hidden = self.button.sizeHint().width(), self.button.isHidden()
-        width = self.words.fontMetrics().horizontalAdvance(self.words.text())
+        width = self.message.fontMetrics().horizontalAdvance(self.message.text())
         return width + (0 if hidden else hint + _GAP) + 2 * (_PADDING + _GAP)
 
 
 class AlarmBanner(_Banner):
-    """Alarms of the session; each stays until the user acknowledges it."""
+    """Alarms of the session, until the user acknowledges them."""
 
     raised = pyqtSignal()
-    """There is an alarm that was not there before."""
+    """A new alarm was raised."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(StopButton("Acknowledge"), "alarm")
@@ -98,10 +98,10 @@ class AlarmBanner(_Banner):
 
     def show_alarms(self) -> None:
         """Show the current alarms; hide the banner if there is none."""
-        texts = [each.text for each in self._bridge.session.state.alarms]
+        texts = [alarm.text for alarm in self._bridge.session.state.alarms]
         count = f"{len(texts)} alarms, the newest:" if len(texts) > 1 else "Alarm:"
-        self.words.setText(f"{count} {texts[-1]}" if texts else "")
-        self.words.setToolTip("\n".join(texts))
+        self.message.setText(f"{count} {texts[-1]}" if texts else "")
+        self.message.setToolTip("\n".join(texts))
         self.setVisible(bool(texts))
         known, self._shown = self._shown, frozenset(texts)
         if self._shown - known:
@@ -109,7 +109,7 @@ class AlarmBanner(_Banner):
 
     @property
     def sounding(self) -> bool:
-        """Whether there is an alarm that nobody has acknowledged."""
+        """Whether there is an unacknowledged alarm."""
         return bool(self._shown)
 
     def _acknowledge(self) -> None:
@@ -118,36 +118,36 @@ class AlarmBanner(_Banner):
 
 
 class SettingsBanner(_Banner):
-    """First problem of the settings, or a note that they need a restart."""
+    """First problem of the settings, or a note that changes need a restart."""
 
-    restart_asked = pyqtSignal()
+    restart_requested = pyqtSignal()
 
     def __init__(self) -> None:
         super().__init__(StopButton("Restart now"), "notice")
         self.restart = self.button
-        self.restart.clicked.connect(self.restart_asked)
+        self.restart.clicked.connect(self.restart_requested)
         self.show_text("")
 
     def show_text(self, text: str) -> None:
-        """Show a sentence without a button; an empty one hides the banner."""
-        self.words.setText(text)
+        """Show a message without a button; an empty one hides the banner."""
+        self.message.setText(text)
         self.restart.hide()
         self.setVisible(bool(text))
 
     def offer_restart(self, text: str, busy: str) -> None:
-        """Show a sentence with a restart button; `busy` says why it is disabled."""
+        """Show a message with a restart button; `busy`: why it is disabled; empty: enabled."""
         self.show_text(text)
         self.restart.setEnabled(not busy)
         self.restart.setToolTip(busy or "stops the stream and starts it again")
         self.restart.show()
 
     def text(self) -> str:
-        """Return the sentence."""
-        return self.words.text()
+        """Return the message."""
+        return self.message.text()
 
 
 class BannerOverlay(QFrame):
-    """Holds the banners above a window, beside its menus; no page is moved by them."""
+    """Contains the banners, over the menu bar of a window."""
 
     def __init__(self, window: QMainWindow, *banners: _Banner) -> None:
         super().__init__(window)
@@ -163,24 +163,24 @@ class BannerOverlay(QFrame):
         self.settle()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Follow the size of the window, and banners that appear or vanish."""
+        """Update the geometry with the window's size and the visible banners."""
         kinds = QEvent.Type
         of_window = watched is self._window
-        told = (kinds.Resize, kinds.Show) if of_window else _APPEARING
-        if event is not None and event.type() in told:
+        handled = (kinds.Resize, kinds.Show) if of_window else _APPEARING
+        if event is not None and event.type() in handled:
             self.settle()
         return super().eventFilter(watched, event)
 
     def event(self, event: QEvent | None) -> bool:
-        """Follow the banners: one may need more lines."""
+        """Update the geometry when a message needs more lines."""
         done = super().event(event)
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.settle()
         return done
 
     def settle(self) -> None:
-        """Lie right of the menus, as wide as the longest sentence needs."""
-        shown = [each for each in self._banners if not each.isHidden()]
+        """Place the banners right of the menus, as wide as their messages need."""
+        shown = [banner for banner in self._banners if not banner.isHidden()]
         self.setVisible(bool(shown))
         if not shown:
             return
@@ -189,7 +189,7 @@ class BannerOverlay(QFrame):
             last = bar.actions()[-1]
             left = bar.mapTo(self._window, bar.actionGeometry(last).bottomRight()).x()
         room = self._window.width() - left - 2 * _GAP
-        wanted = sum(banner.whole_width for banner in shown)
-        width = min(room, wanted)
+        needed = sum(banner.whole_width for banner in shown)
+        width = min(room, needed)
         self.setGeometry(self._window.width() - _GAP - width, 0, width, HEIGHT)
         self.raise_()

@@ -11,19 +11,19 @@ from deeplabstream.gui.widgets.field_editors import commit_field
 
 
 class StopButton(QPushButton):
-    """Never takes the focus, so that neither Space nor Enter presses it by accident."""
+    """Button that never takes the focus, so that Space and Enter can't press it."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setAutoDefault(False)  # Enter presses such a button in a dialog
+        self.setAutoDefault(False)  # in a dialog, Enter would press it
 
 
 def keep_focus_on_clicks(root: QWidget) -> None:
-    """Let a click on the buttons of `root` leave the focus where it is.
+    """Keep the focus where it is when buttons in `root` are clicked.
 
     Space and Enter press the button with the focus: after a click they would press it
-    again. The field with the focus is taken over, as if it had lost the focus.
+    again. The edited field is committed, as if it had lost the focus.
     """
     for button in root.findChildren(QAbstractButton):
         if button.focusPolicy() & Qt.FocusPolicy.ClickFocus:
@@ -35,7 +35,7 @@ TICK_MS = 33
 
 
 class PlayButton(QPushButton):
-    """Play and pause button; `due` is emitted for each next frame."""
+    """Play and pause button; `due` is emitted when the next frame is to be shown."""
 
     due = pyqtSignal()
 
@@ -59,7 +59,7 @@ class PlayButton(QPushButton):
 
 
 class Lamp(QWidget):
-    """Shows a colour, or none."""
+    """Indicator lamp: a filled or hollow circle."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,9 +69,9 @@ class Lamp(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
 
     def show_colour(self, colour: str, hollow: bool = False) -> None:
-        """Shine in `colour`, one of `deeplabstream.gui.theme`; empty: be dark.
+        """Show `colour`, one of `deeplabstream.gui.theme`; empty: off.
 
-        Only the outline has the colour if it is `hollow`.
+        If `hollow`, only the outline is coloured.
         """
         if (colour, hollow) != (self.colour, self.hollow):
             self.colour, self.hollow = colour, hollow

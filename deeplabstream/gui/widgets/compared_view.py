@@ -18,7 +18,7 @@ _SMALL = (120, 84)
 
 
 class ComparedView(ZoomedView):
-    """Rings are labels, dots what was found; a line joins the two."""
+    """Shows labels as rings and predictions as dots, joined by lines."""
 
     def __init__(self, *, small: bool = False) -> None:
         super().__init__("")
@@ -30,7 +30,7 @@ class ComparedView(ZoomedView):
             self.setMinimumSize(*_SMALL)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return what a small image takes."""
+        """Return the size of a small view."""
         return QSize(*_SMALL) if self._small else super().sizeHint()
 
     def compare(
@@ -41,9 +41,9 @@ class ComparedView(ZoomedView):
         found: ArrayLike,
         parts: int = 0,
     ) -> None:
-        """Show an image file with points (body part, 2), px; NaN: not there.
+        """Show an image file with points (animal · body part, 2), px; NaN: none.
 
-        Of several animals of so many `parts`, one's points follow the other's.
+        `parts`: body parts per animal; 0: one animal.
         """
         self._parts = parts
         self.labels = np.asarray(labels, np.float64).reshape(-1, 2)
@@ -57,18 +57,18 @@ class ComparedView(ZoomedView):
         self.show_image(image, number, None)
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
-        """Paint both."""
+        """Paint labels and predictions."""
         size = 3.0 if self._small else 5.0
         labels, found = place.to_view(self.labels), place.to_view(self.found)
         for part in range(max(len(labels), len(found))):
             colour = bodypart_colour(part % self._parts if self._parts else part)
             label = labels[part] if part < len(labels) else np.full(2, np.nan)
             dot = found[part] if part < len(found) else np.full(2, np.nan)
-            there, seen = np.isfinite(label).all(), np.isfinite(dot).all()
-            if there and seen:
+            labelled, seen = np.isfinite(label).all(), np.isfinite(dot).all()
+            if labelled and seen:
                 painter.setPen(QPen(QColor(255, 255, 255, 170), 1.2))
                 painter.drawLine(QPointF(*label), QPointF(*dot))
-            if there:
+            if labelled:
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.setPen(QPen(QColor(0, 0, 0, 180), 3.5))
                 painter.drawEllipse(QPointF(*label), size + 1.5, size + 1.5)
@@ -81,7 +81,7 @@ class ComparedView(ZoomedView):
 
 
 def read_image(file: Path, *, small: bool = False) -> Image | None:
-    """Return an image file's pixels, of a `small` one a quarter; None: it can't be read."""
+    """Return the pixels of an image file, `small`: at a quarter of its size; None: unreadable."""
     how = cv2.IMREAD_REDUCED_COLOR_4 if small else cv2.IMREAD_ANYCOLOR
     try:
         read = decode(file.read_bytes(), how)

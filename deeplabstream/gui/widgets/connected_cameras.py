@@ -1,4 +1,4 @@
-"""Connected cameras: small live images of the cameras found now, to choose one from."""
+"""Connected cameras: small live images of the cameras found, to select one."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,7 +14,7 @@ from deeplabstream.gui.camera_preview import (
     CameraPreview,
     camera_of,
     leave,
-    words_of,
+    section_of,
 )
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.panels import Panel
@@ -25,7 +25,7 @@ _WIDTH, _HEIGHT, _COLUMNS = 200, 150, 3
 
 
 class ConnectedCameras(Panel):
-    """Looks for cameras when asked to, and shows them until the page is left.
+    """Searches for cameras on request, and shows them until the page is hidden.
 
     `why_not` returns why no camera can be opened now; empty: it can.
     """
@@ -38,31 +38,31 @@ class ConnectedCameras(Panel):
         self._why_not = why_not
         self.search = QPushButton("Show connected cameras")
         self.search.setToolTip("opens each camera that is found; stop the stream first")
-        self.words = QLabel()
-        self.words.setObjectName("caption")
-        self.words.setWordWrap(True)
+        self.message = QLabel()
+        self.message.setObjectName("caption")
+        self.message.setWordWrap(True)
         self.tiles: list[CameraTile] = []
         self._grid = QGridLayout()
         self._finder: CameraFinder | None = None
         self._grid.setColumnStretch(_COLUMNS, 1)
         self.column.addWidget(self.search, alignment=Qt.AlignmentFlag.AlignLeft)
-        self.column.addWidget(self.words)
-        self._say("")
+        self.column.addWidget(self.message)
+        self._show_message("")
         self.column.addLayout(self._grid)
-        self.search.clicked.connect(self.look)
+        self.search.clicked.connect(self.start)
 
-    def look(self) -> None:
-        """Look for cameras, and show what each sees."""
+    def start(self) -> None:
+        """Search for cameras, and show the image of each."""
         if self._finder is not None and self._finder.isRunning():
             return
         self.stop()
         if why := self._why_not():
-            self._say(why)
+            self._show_message(why)
             return
-        self._say("Searching for cameras …")
+        self._show_message("Searching for cameras …")
         self._finder = CameraFinder()
         self._finder.found.connect(self._add)
-        self._finder.finished.connect(self._say_found)
+        self._finder.finished.connect(self._show_result)
         self._finder.start()
 
     def stop(self) -> None:
@@ -76,32 +76,32 @@ class ConnectedCameras(Panel):
             self._grid.removeWidget(tile)
             tile.deleteLater()
         self.tiles = []
-        self._say("")
+        self._show_message("")
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802
-        """Close the cameras: the rig may need them."""
+        """Close the cameras, which the rig may need."""
         super().hideEvent(event)
         self.stop()
 
     def _add(self, devices: tuple[Device, ...]) -> None:
         for device in devices:
             tile = CameraTile(device)
-            tile.use.clicked.connect(partial(self._use, tile.words))
+            tile.use.clicked.connect(partial(self._use, tile.section))
             row, column = divmod(len(self.tiles), _COLUMNS)
             self._grid.addWidget(tile, row, column, Qt.AlignmentFlag.AlignLeft)
             self.tiles.append(tile)
             tile.start()
 
-    def _say_found(self) -> None:
-        self._say("" if self.tiles else "No camera found.")
+    def _show_result(self) -> None:
+        self._show_message("" if self.tiles else "No camera found.")
 
-    def _say(self, text: str) -> None:
-        self.words.setText(text)
-        self.words.setVisible(bool(text))
+    def _show_message(self, text: str) -> None:
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
 
-    def _use(self, words: Mapping[str, str], _checked: bool = False) -> None:
+    def _use(self, section: Mapping[str, str], _checked: bool = False) -> None:
         self.stop()
-        self.chosen.emit(words)
+        self.chosen.emit(section)
 
 
 class CameraTile(QWidget):
@@ -110,7 +110,7 @@ class CameraTile(QWidget):
     def __init__(self, device: Device) -> None:
         super().__init__()
         self.setObjectName("clear")
-        self.words = words_of(device)
+        self.section = section_of(device)
         self.image = QLabel("Opening …")
         self.image.setFixedSize(_WIDTH, _HEIGHT)
         self.image.setWordWrap(True)
@@ -120,7 +120,7 @@ class CameraTile(QWidget):
         self.use = QPushButton("Use")
         self.use.setFixedWidth(_WIDTH)
         self.use.setToolTip(
-            "\n".join(f"{k} = {word}" for k, word in self.words.items())
+            "\n".join(f"{key} = {value}" for key, value in self.section.items())
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 4)
@@ -131,7 +131,7 @@ class CameraTile(QWidget):
     def start(self) -> None:
         """Open the camera."""
         try:
-            camera = camera_of(self.words)
+            camera = camera_of(self.section)
         except SettingsError as error:
             self._fail("\n".join(error.problems))
             return

@@ -9,7 +9,7 @@ _AROUND = 6  # px: what a frame may take on each side
 
 
 class Elided(QLabel):
-    """One line; its middle becomes … where it does not fit, and pointing at it tells all."""
+    """One line of text, elided in the middle; the tooltip has the whole text."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -17,18 +17,18 @@ class Elided(QLabel):
         self.setText(text)
 
     def text(self) -> str:
-        """Return all of it, shown or not."""
+        """Return the whole text."""
         return self._whole
 
     def setText(self, text: str | None) -> None:  # noqa: N802
-        """Show another text."""
+        """Set the text."""
         self._whole = text or ""
         self.setToolTip(self._whole)
         self._fit()
         self.updateGeometry()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return what all of the text would take."""
+        """Return the size of the whole text."""
         metrics, hint = self.fontMetrics(), super().sizeHint()
         hidden = metrics.horizontalAdvance(self._whole) - metrics.horizontalAdvance(
             super().text()
@@ -36,12 +36,12 @@ class Elided(QLabel):
         return QSize(hint.width() + hidden, hint.height())
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Return room for some letters."""
+        """Return the width of a few letters."""
         hint = self.sizeHint()
         return QSize(min(hint.width(), _LEAST), hint.height())
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Show as much as fits now."""
+        """Fit the text to the new size."""
         super().resizeEvent(event)
         self._fit()
 
@@ -57,7 +57,7 @@ class Elided(QLabel):
 
 
 class ElidedButton(QPushButton):
-    """A button that takes what room there is, and whose text is fitted into it likewise."""
+    """A button that takes the available width, with its text elided."""
 
     def __init__(self, least: int) -> None:
         super().__init__()
@@ -66,16 +66,16 @@ class ElidedButton(QPushButton):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def text(self) -> str:
-        """Return all of it, shown or not."""
+        """Return the whole text."""
         return self._whole
 
     def setText(self, text: str | None) -> None:  # noqa: N802
-        """Show another text."""
+        """Set the text."""
         self._whole = text or ""
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Show as much as fits now."""
+        """Fit the text to the new size."""
         super().resizeEvent(event)
         self._fit()
 

@@ -28,36 +28,38 @@ from deeplabstream.settings.settings_docs import format_value
 from deeplabstream.settings.validation_messages import is_list, leaves, wording
 
 NAMES = {OutputName, TriggerName, InputName, CameraName}
-"""Types of keys that name one section: nothing else can be right there."""
+"""Types of keys whose value is the NAME of a section."""
 _NUMBER_WIDTH, _CHOICE_WIDTH = 150, 320  # px
 
 
 class Editor(QWidget):
-    """Shows and changes the word behind one key."""
+    """Shows and changes the value of a key."""
 
     edited = pyqtSignal(object)
-    """str: the new word; None: the key is to be left out, its default counts."""
+    """str: the new value; None: the key is removed, so that its default applies."""
 
-    def show_word(self, word: str | None) -> None:
-        """Show what stands in the file; None: nothing does."""
+    def show_value(self, value: str | None) -> None:
+        """Show the value of the file; None: the file lacks the key."""
         raise NotImplementedError
 
     def show_wrong(self, wrong: bool) -> None:
-        """Have a red border, or none."""
+        """Show or remove a red border."""
         for inner in self.findChildren((QLineEdit, QComboBox)):
             if inner.property("wrong") is not wrong:
                 inner.setProperty("wrong", wrong)
-                if style := inner.style():  # or it would not look at "wrong" again
+                if (
+                    style := inner.style()
+                ):  # a style sheet is not evaluated again by itself
                     style.unpolish(inner)
                     style.polish(inner)
 
 
 class Choice(Editor):
-    """A word out of a few."""
+    """Editor with a list of values."""
 
     def __init__(self, options: Sequence[str], default: str | None) -> None:
         super().__init__()
-        self.box = _CalmBox()
+        self.box = _NoWheelBox()
         self._options = list(options)
         self._free = default is not None
         if default is not None:
@@ -70,16 +72,16 @@ class Choice(Editor):
         row.addWidget(self.box, 50)
         row.addStretch(1)
 
-    def show_word(self, word: str | None) -> None:
-        """Choose `word`; one that is not among the options is added, to be seen."""
+    def show_value(self, value: str | None) -> None:
+        """Select `value`; one that is not in the list is added."""
         folded = [option.casefold() for option in self._options]
-        if word is None or (not word and self._free):
+        if value is None or (not value and self._free):
             self.box.setCurrentIndex(0 if self._free else -1)
-        elif word.casefold() in folded:
-            self.box.setCurrentIndex(folded.index(word.casefold()) + self._free)
+        elif value.casefold() in folded:
+            self.box.setCurrentIndex(folded.index(value.casefold()) + self._free)
         else:
-            self._options.append(word)
-            self.box.addItem(word)
+            self._options.append(value)
+            self.box.addItem(value)
             self.box.setCurrentIndex(self.box.count() - 1)
 
     def _choose(self, index: int) -> None:
@@ -88,11 +90,11 @@ class Choice(Editor):
 
 
 class Line(Editor):
-    """Any word; empty leaves the key out.
+    """Editor for any text; an empty text removes the key.
 
-    `browse`: "file" or "folder", if one can be chosen. `suggest` looks for known words,
-    for a menu beside the line; of `several`, separated by commas, each can be chosen or
-    not. Anything else can be typed.
+    `browse`: "file" or "folder", if one can be chosen. `suggest` returns the entries of a
+    menu beside the field. With `several`, the value is a comma-separated list whose
+    entries can be ticked in the menu.
     """
 
     def __init__(
@@ -120,21 +122,21 @@ class Line(Editor):
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
         if suggest is not None:
-            choose = self._add_button("▾", "choose from what is there now")
+            choose = self._add_button("▾", "choose from the values found now")
             choose.setObjectName("choose")
             choose.setMenu(self.menu)
             self.menu.aboutToShow.connect(self._fill_menu)
 
     def narrow(self) -> None:
-        """Be no wider than a number needs."""
+        """Limit the width to that of a number."""
         self.line.setFixedWidth(_NUMBER_WIDTH)
         self._row.addStretch(1)
 
-    def show_word(self, word: str | None) -> None:
-        """Show `word`."""
-        self._shown = word
-        if self.line.text() != (word or ""):
-            self.line.setText(word or "")
+    def show_value(self, value: str | None) -> None:
+        """Show `value`."""
+        self._shown = value
+        if self.line.text() != (value or ""):
+            self.line.setText(value or "")
 
     def _add_button(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text)
@@ -145,9 +147,9 @@ class Line(Editor):
         return button
 
     def _finish(self) -> None:
-        word = " ".join(self.line.text().split()) or None
-        if word != (self._shown or None):
-            self.edited.emit(word)
+        value = " ".join(self.line.text().split()) or None
+        if value != (self._shown or None):
+            self.edited.emit(value)
 
     def _browse(self) -> None:
         before = self.line.text()
@@ -160,7 +162,7 @@ class Line(Editor):
             self._finish()
 
     def _fill_menu(self) -> None:
-        """List what is there now; it is looked for each time."""
+        """Fill the menu, with a new search each time."""
         self.menu.clear()
         QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         try:
@@ -168,11 +170,11 @@ class Line(Editor):
         finally:
             QApplication.restoreOverrideCursor()
         parts = self._parts()
-        for word, remark in found.items():
-            action = QAction(f"{word}   {remark}" if remark else word, self.menu)
+        for value, remark in found.items():
+            action = QAction(f"{value}   {remark}" if remark else value, self.menu)
             action.setCheckable(self._several)
-            action.setChecked(word in parts)
-            action.triggered.connect(partial(self._choose, word))
+            action.setChecked(value in parts)
+            action.triggered.connect(partial(self._choose, value))
             self.menu.addAction(action)
         if not found:
             nothing = QAction("nothing found", self.menu)
@@ -180,21 +182,23 @@ class Line(Editor):
             self.menu.addAction(nothing)
 
     def _parts(self) -> list[str]:
-        words = self.line.text().split(",") if self._several else [self.line.text()]
-        return [part.strip() for part in words if part.strip()]
+        texts = self.line.text().split(",") if self._several else [self.line.text()]
+        return [text.strip() for text in texts if text.strip()]
 
-    def _choose(self, word: str, _checked: bool = False) -> None:
+    def _choose(self, value: str, _checked: bool = False) -> None:
         parts = self._parts() if self._several else []
-        parts = [part for part in parts if part != word] + [word] * (word not in parts)
+        parts = [part for part in parts if part != value] + [value] * (
+            value not in parts
+        )
         self.line.setText(", ".join(parts))
         self._finish()
 
 
 class TextField(QLineEdit):
-    """Leaves Ctrl+Z to the window where it has nothing of its own to undo."""
+    """Text field that leaves Ctrl+Z to the window if it has nothing to undo."""
 
     def event(self, event: QEvent | None) -> bool:
-        """Refuse the keys of Undo and Redo as long as there is none here."""
+        """Refuse the shortcuts of Undo and Redo if the field has nothing to undo or redo."""
         if (
             isinstance(event, QKeyEvent)
             and event.type() == QEvent.Type.ShortcutOverride
@@ -207,17 +211,17 @@ class TextField(QLineEdit):
         return super().event(event)
 
 
-class _CalmBox(QComboBox):
-    """Is not changed by the wheel while a person scrolls the page."""
+class _NoWheelBox(QComboBox):
+    """Combo box that ignores the mouse wheel, which scrolls the page."""
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        """Leave it to the page."""
+        """Pass the event to the page."""
         if event is not None:
             event.ignore()
 
 
 def editor_for(info: FieldInfo, suggest: Suggest | None) -> Editor:
-    """Return what changes the word of this field; `suggest` looks for known words."""
+    """Return an editor for a field; `suggest` returns known values."""
     default = None if info.is_required() else _default(info)
     kinds, several = leaves(info.annotation), is_list(info.annotation)
     options = _options(kinds)
@@ -230,14 +234,16 @@ def editor_for(info: FieldInfo, suggest: Suggest | None) -> Editor:
         if options is not None:
             known = dict.fromkeys(options, "")
             suggest = lambda: known  # noqa: E731
-        words = (info.description or "").split()
-        browse = "" if kinds != {Path} else "folder" if "folder" in words else "file"
+        description = (info.description or "").split()
+        browse = (
+            "" if kinds != {Path} else "folder" if "folder" in description else "file"
+        )
         line = Line(default, browse=browse, suggest=suggest, several=several)
         if kinds <= {int, float} and not several:
             line.narrow()
         editor = line
-    told = (info.description, wording(info.annotation, info.metadata))
-    editor.setToolTip("\n".join(word for word in told if word))
+    lines = (info.description, wording(info.annotation, info.metadata))
+    editor.setToolTip("\n".join(line for line in lines if line))
     return editor
 
 
@@ -259,9 +265,9 @@ def _options(kinds: set[Any]) -> Sequence[str] | None:
 
 
 def commit_field(window: QWidget) -> None:
-    """Take over what is typed in the focused field of `window`, as leaving it would.
+    """Commit the text of the focused field of `window`, as if it had lost the focus.
 
-    Shortcuts do not move the focus, so a field does not know that it was left.
+    Shortcuts do not move the focus, so the field itself does not commit its text.
     """
     field = QApplication.focusWidget()
     if field is None or field.window() is not window.window():
@@ -277,7 +283,7 @@ def commit_field(window: QWidget) -> None:
 
 
 def field_with_undo() -> QLineEdit | None:
-    """Return the focused line of text if it has something to undo or redo of its own."""
+    """Return the focused text field if it has something to undo or redo."""
     field = QApplication.focusWidget()
     if isinstance(field, QLineEdit) and (
         field.isUndoAvailable() or field.isRedoAvailable()

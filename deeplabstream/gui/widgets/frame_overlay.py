@@ -23,25 +23,25 @@ from deeplabstream.gui.theme import (
 )
 
 _CORNER, _CORNER_WIDTH = 58.0, 250.0
-"""Above and left of this an image's corner says which camera it is."""
+"""Size of the image corner with the camera's name, px."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Where an image lies in a widget: as large as it can, its proportions kept."""
+    """Scale and position of an image in a widget, with its aspect ratio kept."""
 
     scale: float
     left: float
     top: float
 
     def to_view(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Return where the centres of the image's pixels (…, 2) are in the widget."""
+        """Return the widget positions of pixel centres (…, 2)."""
         pixels: NDArray[np.float64] = np.asarray(points, np.float64)
         return np.asarray((pixels + 0.5) * self.scale + np.array([self.left, self.top]))
 
 
 def fit(width: int, height: int, room: QRectF) -> Fit:
-    """Return how an image of `width` × `height` pixels fills `room`."""
+    """Return the fit of an image of `width` × `height` pixels in `room`."""
     scale = min(room.width() / width, room.height() / height)
     left = room.left() + (room.width() - scale * width) / 2
     return Fit(scale, left, room.top() + (room.height() - scale * height) / 2)
@@ -53,9 +53,9 @@ def draw_zones(
     zones: Sequence[TriggerShape],
     answers: Mapping[str, bool | None] | None,
 ) -> None:
-    """Draw each zone: green while its trigger holds, blue if not, dashed if unknown.
+    """Draw each zone: green if its trigger is true, blue if false, dashed if unknown.
 
-    `answers` is None where nothing is analysed: all zones are drawn plain then.
+    `answers` is None without analysis: all zones are drawn blue.
     """
     ranked = sorted(zones, key=lambda zone: bool((answers or {}).get(zone.trigger)))
     for zone in ranked:
@@ -74,24 +74,24 @@ def draw_zones(
 
 
 def name_place(place: Fit, corners: Sequence[Sequence[float]]) -> QPointF:
-    """Return where an outline's name stands: above it, but not on the camera's name."""
+    """Return the position of an outline's name: above it, but not on the camera's name."""
     left, top = map(min, zip(*corners, strict=True))
     low = place.top + _CORNER if left < place.left + _CORNER_WIDTH else 0.0
     return QPointF(left + 5 if top - 7 < low else left, max(top - 7, low))
 
 
 def zone_pen(answer: bool | None) -> QPen:
-    """Return the pen of a zone whose trigger gave this answer."""
+    """Return the pen of a zone by the state of its trigger."""
     if answer is None:
         return QPen(QColor(GREY), 2, Qt.PenStyle.DashLine)
     return QPen(QColor(GREEN), 4) if answer else QPen(QColor(BLUE), 2)
 
 
 def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> None:
-    """Draw edges and points as triggers saw them, and what they did not see.
+    """Draw edges and points after filtering, and points that were filtered out.
 
-    Points below `threshold` are small and faint, refused ones crossed out where the network
-    had them, held ones hollow where they are held. Animals that have names bear them.
+    Points below `threshold` are small and faint, rejected points crossed out at the
+    position of the network, and held points hollow. Named animals have a label.
     """
     pose, seen = step.pose, step.as_seen(threshold)
     edges = [pose.skeleton.indices(edge) for edge in pose.skeleton.edges]
@@ -121,7 +121,7 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
 def _draw_name(
     painter: QPainter, points: NDArray[np.float64], pose: Pose, animal: int
 ) -> None:
-    """Write an animal's name above its points; with a question mark while it is ambiguous."""
+    """Write an animal's name above its points, with a question mark if it is ambiguous."""
     ambiguous = pose.is_ambiguous(animal)
     name = f"{pose.skeleton.animals[animal]}{'?' if ambiguous else ''}"
     above = QPointF(float(points[:, 0].mean()), float(points[:, 1].min()) - 8)
@@ -164,7 +164,7 @@ def _draw_cross(painter: QPainter, point: Sequence[float]) -> None:
 def draw_state(
     painter: QPainter, image: QRectF, step: Step | None, levels: Mapping[str, float]
 ) -> None:
-    """Draw a frame around the image while an output is on, and say what is lost."""
+    """Draw a frame around the image while an output is on, and a note on lost animals."""
     on = [name for name, level in levels.items() if level > 0]
     if on:
         painter.setPen(QPen(QColor(AMBER), 5))
@@ -189,7 +189,7 @@ def draw_tag(
     right: bool = False,
     centre: bool = False,
 ) -> None:
-    """Write on a dark plate whose lower left corner (or right, or middle) is given."""
+    """Write text on a dark background; `corner`: its lower left, right or middle point."""
     font = QFont(painter.font())
     font.setPixelSize(13)
     font.setBold(True)
@@ -209,11 +209,11 @@ CHOICES = {
     "trails": "Trails",
     "states": "Trigger states and output in the image",
 }
-"""By name: what the menu calls it."""
+"""Titles of optional overlays in the menu, by name."""
 
 
 class Painted(QObject):
-    """Says of each choice whether it is on; `memory` is where that is remembered."""
+    """Which optional overlays are painted; `memory` stores the choice."""
 
     changed = pyqtSignal()
 
@@ -223,11 +223,11 @@ class Painted(QObject):
         self._on = {name: self._load_shown(name) for name in CHOICES}
 
     def shows(self, name: str) -> bool:
-        """Return whether it is painted."""
+        """Return whether an overlay is painted."""
         return self._on[name]
 
     def choose(self, name: str, on: bool) -> None:
-        """Paint it from now on, or no longer."""
+        """Switch an overlay on or off."""
         self._on[name] = on
         if self._memory is not None:
             self._memory.setValue(f"painted/{name}", on)
@@ -236,7 +236,7 @@ class Painted(QObject):
     def _load_shown(self, name: str) -> bool:
         if self._memory is None:
             return True
-        # an INI file has words, the registry has numbers
+        # an INI file has text, the registry has numbers
         return str(self._memory.value(f"painted/{name}", True)).casefold() in (
             "true",
             "1",

@@ -13,16 +13,16 @@ from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag
 from deeplabstream.gui.widgets.zoomed_view import ZoomedView
 
 _NEAR = 9.0
-"""Px of the screen within which the mouse takes hold of a point."""
+"""Distance within which the mouse grabs a point, px of the screen."""
 
 
 class LabelCanvas(ZoomedView):
-    """Shows one image and its points; what a person does to them is told."""
+    """Shows an image and its points; emits a signal when the user edits one."""
 
     placed = pyqtSignal(int, float, float)
-    """A point was put there: its number, x and y in px."""
+    """A point was placed: its number, x and y in px."""
     removed = pyqtSignal(int)
-    """A body part is not to be seen."""
+    """A body part was marked as not visible: its number."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -31,13 +31,12 @@ class LabelCanvas(ZoomedView):
         """Names of the animals; empty: one animal without a name."""
         self.points: NDArray[np.float32] = np.empty((0, 2), np.float32)
         self.part = 0
-        """The point that the next click places: a body part, of several animals
-        animal · bodypart."""
+        """Number of the point that the next click places: body part + animal · body parts."""
         self.edges: tuple[tuple[str, str], ...] = ()
         self.pending = ""
-        """Why the points are not labels yet: pre-labelled, copied; empty: they are."""
+        """Why the points are not labels yet (pre-labelled, copied); empty: they are."""
         self.gain = 1.0
-        """Contrast, around the middle grey."""
+        """Contrast factor around middle grey."""
         self._raw: Image | None = None
         self._held: int | None = None
         self.setMouseTracking(True)
@@ -52,13 +51,13 @@ class LabelCanvas(ZoomedView):
         self._show(number)
 
     def use_gain(self, gain: float) -> None:
-        """Show with another contrast."""
+        """Set the contrast of the display."""
         self.gain = gain
         if self._raw is not None:
             self._show(self._index or 0)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Take hold of a point, place one, remove one, or move the image."""
+        """Grab, place or remove a point, or start moving the image."""
         if event is None:
             return
         near = self._near(event.localPos())
@@ -74,7 +73,7 @@ class LabelCanvas(ZoomedView):
             self.placed.emit(self.part, *at)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Drag a point, or the image."""
+        """Drag a point or the image."""
         if event is None:
             return
         at = self.pixel(event.localPos())
@@ -85,7 +84,7 @@ class LabelCanvas(ZoomedView):
             super().mouseMoveEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Tell where a dragged point is now."""
+        """Emit the new position of a dragged point."""
         held, self._held = self._held, None
         super().mouseReleaseEvent(event)
         at = self.pixel(event.localPos()) if event is not None else None
@@ -94,7 +93,7 @@ class LabelCanvas(ZoomedView):
 
     @property
     def zoom_centre(self) -> QPointF:
-        """The chosen point, or the middle where it is not placed."""
+        """The current point, or the middle if it is not placed."""
         place = self.place
         if place is not None and self.part < len(self.points):
             x, y = place.to_view(self.points[self.part]).tolist()
@@ -103,7 +102,7 @@ class LabelCanvas(ZoomedView):
         return super().zoom_centre
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
-        """Paint the points, the present one's name beside it."""
+        """Paint the points, with the name of the current one."""
         views = place.to_view(self.points).tolist()
         self._draw_edges(painter, views)
         for part, (x, y) in enumerate(views):
@@ -130,13 +129,13 @@ class LabelCanvas(ZoomedView):
             self._draw_animal(painter, animal, name, views)
         if self.pending:
             corner = QPointF(10, self.height() - 10)
-            said = f"{self.pending}: drag wrong points, then press Space"
-            draw_tag(painter, corner, said, QColor(AMBER))
+            hint = f"{self.pending}: drag wrong points, then press Space"
+            draw_tag(painter, corner, hint, QColor(AMBER))
 
     def _draw_animal(
         self, painter: QPainter, animal: int, name: str, views: list[list[float]]
     ) -> None:
-        """Write an animal's name above its points; the present one's has its body part."""
+        """Write an animal's name above its points, except for the current animal."""
         count = len(self.bodyparts)
         own = np.array(views[animal * count : (animal + 1) * count], np.float64)
         if np.isfinite(own).any() and self.part // count != animal:
@@ -146,7 +145,7 @@ class LabelCanvas(ZoomedView):
     def _draw_name(
         self, painter: QPainter, part: int, views: list[list[float]]
     ) -> None:
-        """Write a point's name where it hides no other point."""
+        """Write a point's name where it hides the fewest other points."""
         x, y = views[part]
         animal, own = divmod(part, len(self.bodyparts))
         name = self.bodyparts[own]

@@ -29,11 +29,11 @@ KEYS = (
     ("Wheel, + −, 0", "zoom; fit"),
     ("Middle button", "move the image"),
 )
-"""Mouse and keys of the labelling page, and what they do."""
+"""Mouse actions and keys of the labelling tab, and their effects."""
 
 
 class LabelTools(Panel):
-    """Widgets only; none but the line of edges ever takes the keys."""
+    """Tools beside the canvas; only the field of edges takes the keyboard focus."""
 
     def __init__(self) -> None:
         super().__init__("Body parts")
@@ -61,7 +61,7 @@ class LabelTools(Panel):
         self.edges.setToolTip(
             "skeleton edges, A-B, separated by commas; saved with the network"
         )
-        self.undo.setToolTip("U; the last 200 changes")
+        self.undo.setToolTip("U; up to 200 changes")
         self.redo.setToolTip("Shift+U")
         self.closer.setToolTip("zoom in (+ or the wheel)")
         self.wider.setToolTip("zoom out (− or the wheel)")
@@ -104,8 +104,8 @@ class LabelTools(Panel):
         keys = QGridLayout()
         keys.setVerticalSpacing(0)
         keys.setColumnStretch(1, 1)
-        for place, words in enumerate(KEYS):
-            for column, text in enumerate(words):
+        for place, texts in enumerate(KEYS):
+            for column, text in enumerate(texts):
                 label = _caption(text)
                 keys.addWidget(label, place, column, Qt.AlignmentFlag.AlignTop)
         self.column.addLayout(keys)

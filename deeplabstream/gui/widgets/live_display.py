@@ -19,7 +19,7 @@ _TICKS_PER_READING = 8
 
 
 class Display(QWidget):
-    """Shows what comes over a bridge."""
+    """Shows images and figures of a session."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Display(QWidget):
         self._show_status(bridge.session.state)
 
     def paint_as(self, painted: Painted) -> None:
-        """Paint above the images what a person chose."""
+        """Use the optional overlays that are switched on."""
         for view in self.grid.views.values():
             view.trail = (view.trail or Trail()) if painted.shows("trails") else None
             view.states = painted.shows("states")

@@ -10,11 +10,11 @@ from deeplabstream.recording.run_review import Lane, StateSpan
 
 Kind: TypeAlias = Literal["trigger", "output"]
 MEMORY_S = 120.0
-"""Seconds that are remembered."""
+"""Time span that is kept, s."""
 
 
 class LiveLanes:
-    """Grows with every step and edge; times are seconds since the stream began."""
+    """Lanes of triggers and outputs of a running session; times in s since stream start."""
 
     def __init__(self, triggers: Iterable[str], outputs: Iterable[str]) -> None:
         self._spans: dict[tuple[Kind, str], deque[StateSpan]] = {}
@@ -26,14 +26,14 @@ class LiveLanes:
         self.now_s = 0.0
 
     def clear(self) -> None:
-        """Forget everything: a new stream begins."""
+        """Delete all data, for a new stream."""
         for spans in self._spans.values():
             spans.clear()
         self.marks.clear()
         self.now_s = 0.0
 
     def step(self, step: Step, start_ns: int) -> None:
-        """Add the answers and marks of a frame."""
+        """Add trigger states and marks of a frame."""
         time_s = (step.exposed_ns - start_ns) / 1e9
         self.now_s = max(self.now_s, time_s)
         for name, answer in step.triggers.items():
@@ -46,13 +46,13 @@ class LiveLanes:
             self.marks.popleft()
 
     def edge(self, edge: Edge, start_ns: int) -> None:
-        """Add what was written to an output."""
+        """Add a change of an output."""
         time_s = (edge.written_ns - start_ns) / 1e9
         self._change("output", edge.output, time_s, edge.level)
 
     @property
     def lanes(self) -> list[Lane]:
-        """All triggers, then all outputs; what holds now reaches up to now."""
+        """Lanes of all triggers, then all outputs; current states end now."""
         found = []
         for (kind, name), spans in self._spans.items():
             ended = list(spans)

@@ -1,4 +1,4 @@
-"""Measures panel: measures so far of each animal, region and output, on the page Live."""
+"""Measures panel: current measures of each animal, region and output."""
 
 from collections.abc import Sequence
 
@@ -35,22 +35,22 @@ class MeasuresPanel(Panel):
         self._area.setWidgetResizable(True)
         self.column.addWidget(self._area)
         self.values: dict[tuple[str, str, str], QLabel] = {}
-        """By animal (empty: an output's), measure, and region or output."""
+        """Labels by animal (empty: of an output), measure, and region or output."""
         self._shown: Measured | None = None
         self.hide()
 
     def show_measures(self, measured: Measured | None) -> None:
-        """Show the numbers; None: nothing is measured."""
+        """Show the values; None: nothing is measured."""
         if measured is self._shown:
             return
         self._shown = measured
         self.setVisible(measured is not None)
         if measured is None:
             return
-        told = [value for value in measured.values if value[1] in SHOWN]
-        if [value[:3] for value in told] != [*self.values]:
-            self._arrange([value[:3] for value in told])
-        for animal, measure, of, value in told:
+        shown = [value for value in measured.values if value[1] in SHOWN]
+        if [value[:3] for value in shown] != [*self.values]:
+            self._arrange([value[:3] for value in shown])
+        for animal, measure, of, value in shown:
             text = _text(measure, value, measured.unit)
             self.values[animal, measure, of].setText(text)
 
@@ -86,7 +86,7 @@ class MeasuresPanel(Panel):
 
 
 def _text(measure: str, value: float, length: str) -> str:
-    """Return a number with its unit, short enough for the panel."""
+    """Return a value with its unit, rounded for the panel."""
     if value != value:
         return "–"
     unit = _UNITS[measure].unit_in(length)

@@ -1,4 +1,4 @@
-"""Navigation bar: one button per page, and STOP, which switches off every output."""
+"""Navigation bar: one button per page, and STOP, which switches all outputs off."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ _WIDTH = 118
 
 
 class Rail(QFrame):
-    """Pages to choose from; the big stop is there whatever page is shown."""
+    """Navigation bar: a button for each page, and STOP."""
 
     chosen = pyqtSignal(str)
     """The name of a page."""
     stopped = pyqtSignal()
-    """Every output is to go off."""
+    """STOP was pressed."""
 
     def __init__(self, pages: Sequence[str]) -> None:
         super().__init__()

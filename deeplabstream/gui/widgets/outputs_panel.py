@@ -11,14 +11,14 @@ from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.panels import Panel
 
-_SAID_WIDTH = 92  # px
+_ACKNOWLEDGEMENT_WIDTH = 92  # px
 
 
 class OutputsPanel(Panel):
-    """A plate for each output, bright while it is on, and a button that tests it."""
+    """State, last acknowledgement and test button of each output."""
 
     tested = pyqtSignal(str)
-    """The name of an output that a person wants to see working."""
+    """Name of an output to test."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__("Outputs")
@@ -26,44 +26,46 @@ class OutputsPanel(Panel):
         grid.setSpacing(6)
         grid.setColumnStretch(0, 1)
         self.plates = {name: Elided(name) for name in names}
-        self.said = {name: QLabel() for name in names}
-        """What the device said last, and when."""
+        self.acknowledgements = {name: QLabel() for name in names}
+        """Labels with the last acknowledgement or write, by output."""
         self.tests = {name: QPushButton("Test") for name in names}
         for row, (name, plate) in enumerate(self.plates.items()):
             plate.setObjectName("plate")
             plate.setAlignment(Qt.AlignmentFlag.AlignCenter)
             grid.addWidget(plate, row, 0)
-            self.said[name].setObjectName("caption")
-            self.said[name].setFixedWidth(_SAID_WIDTH)
-            grid.addWidget(self.said[name], row, 1)
+            self.acknowledgements[name].setObjectName("caption")
+            self.acknowledgements[name].setFixedWidth(_ACKNOWLEDGEMENT_WIDTH)
+            grid.addWidget(self.acknowledgements[name], row, 1)
             self.tests[name].setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self.tests[name].setToolTip("one short pulse; not while an experiment runs")
-            self.tests[name].clicked.connect(partial(self._ask, name))
+            self.tests[name].clicked.connect(partial(self._emit_test, name))
             grid.addWidget(self.tests[name], row, 2)
         self.hold(grid)
-        if not names:  # shown without a parent it would be a window and take the focus
+        if not names:  # without a parent it would open as a window and take the focus
             self.hide()
         self._shown: dict[str, float] = {}
         self.show_levels({})
         self.show_answers({}, {}, 0)
 
     def allow_tests(self, allowed: bool) -> None:
-        """Let the buttons be pressed, or not."""
+        """Enable or disable the test buttons."""
         for button in self.tests.values():
             button.setEnabled(allowed)
 
-    def _ask(self, name: str, _checked: bool = False) -> None:
+    def _emit_test(self, name: str, _checked: bool = False) -> None:
         self.tested.emit(name)
 
     def show_levels(self, levels: Mapping[str, float]) -> None:
-        """Show how far each output is on; one that is not there is off."""
+        """Show the level of each output; a missing one is off."""
         for name, plate in self.plates.items():
             level = levels.get(name, 0.0)
             if self._shown.get(name) != level:
                 self._shown[name] = level
                 plate.setText(f"{name}  {level:.0%}" if 0 < level < 1 else name)
                 plate.setProperty("on", level > 0)
-                if style := plate.style():  # or it would not look at "on" again
+                if (
+                    style := plate.style()
+                ):  # a style sheet is not evaluated again by itself
                     style.unpolish(plate)
                     style.polish(plate)
 
@@ -74,11 +76,11 @@ class OutputsPanel(Panel):
         now_ns: int,
         failed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Show what was written to each output, what its device answered, what failed.
+        """Show the last edge, acknowledgement or failure of each output.
 
-        `failed`: by output, the sentence that says why it can't be used.
+        `failed`: why an output can't be used, by output.
         """
-        for name, label in self.said.items():
+        for name, label in self.acknowledgements.items():
             text, tip = _acknowledgement_text(
                 edges.get(name), acknowledged.get(name), now_ns
             )
@@ -87,7 +89,9 @@ class OutputsPanel(Panel):
             kind = "problem" if name in failed else "caption"
             if label.objectName() != kind:
                 label.setObjectName(kind)
-                if style := label.style():  # or it would not look at the name again
+                if (
+                    style := label.style()
+                ):  # a style sheet is not evaluated again by itself
                     style.polish(label)
             if label.text() != text:
                 label.setText(text)

@@ -1,4 +1,4 @@
-"""Panels beside the image: triggers, experiment status and log."""
+"""Panels: titled boxes; triggers, marks of the experiment, and log."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Panel(QFrame):
         self.column.addWidget(label)
 
     def hold(self, grid: QGridLayout) -> None:
-        """Show a grid, and bars to scroll it when it is too high for a small screen."""
+        """Show a grid; a high one in a scroll area, for small screens."""
         content = QWidget()
         content.setObjectName("clear")
         grid.setContentsMargins(0, 0, 0, 0)
@@ -61,7 +61,7 @@ class Panel(QFrame):
 
 
 class Triggers(Panel):
-    """What each trigger answered last."""
+    """Last state of each trigger."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__("Triggers")
@@ -70,39 +70,39 @@ class Triggers(Panel):
         grid.setColumnStretch(1, 1)
         grid.setColumnMinimumWidth(2, 76)
         self.lamps = {name: Lamp() for name in names}
-        self.words = {name: QLabel("–") for name in names}
+        self.states = {name: QLabel("–") for name in names}
         for row, name in enumerate(names):
             grid.addWidget(self.lamps[name], row, 0)
             grid.addWidget(Elided(name), row, 1)
-            grid.addWidget(self.words[name], row, 2, Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(self.states[name], row, 2, Qt.AlignmentFlag.AlignRight)
         self.hold(grid)
-        if not names:  # shown without a parent it would be a window and take the focus
+        if not names:  # without a parent it would open as a window and take the focus
             self.hide()
 
     def show_answers(self, answers: Mapping[str, bool | None]) -> None:
-        """Show the answers; a trigger that is not among them was not asked."""
+        """Show the states; a trigger without one was not evaluated."""
         for name, lamp in self.lamps.items():
-            word, colour = _ANSWERS[answers[name]] if name in answers else ("–", "")
+            text, colour = _ANSWERS[answers[name]] if name in answers else ("–", "")
             lamp.show_colour(colour, hollow=answers.get(name) is False)
-            self.words[name].setText(word)
+            self.states[name].setText(text)
 
 
 _ANSWERS = {True: ("true", GREEN), False: ("false", BLUE), None: ("unknown", GREY)}
 
 
 class Marks(Panel):
-    """What the experiment marked, and how often since it began."""
+    """Marks of the experiment, with their counts since its start."""
 
     def __init__(self) -> None:
         super().__init__("Experiment")
         self.counts: Counter[str] = Counter()
         self._over = True
-        """The marks that are shown are of an experiment that has ended."""
+        """Whether the shown marks belong to an experiment that has ended."""
         self._text = QLabel("not running")
         self.column.addWidget(self._text)
 
     def add(self, steps: Sequence[Step]) -> None:
-        """Count the marks of these steps; what they count themselves makes no difference."""
+        """Count the marks of these steps; numbers inside the marks are ignored."""
         texts = [
             command.text
             for step in steps
@@ -115,9 +115,9 @@ class Marks(Panel):
             self._show("running")
 
     def restart(self, *, running: bool) -> None:
-        """Say whether an experiment runs; one that starts counts from 0.
+        """Show whether an experiment runs; reset the counts at its start.
 
-        Marks of its first frame may come before the word that it runs.
+        Marks of its first frame may arrive before its start is reported.
         """
         if running:
             self._begin()
@@ -125,7 +125,7 @@ class Marks(Panel):
         self._show("running" if running else "not running")
 
     def _begin(self) -> None:
-        """Forget the marks of an experiment that has ended."""
+        """Delete the marks of an experiment that has ended."""
         if self._over:
             self.counts.clear()
             self._over = False
@@ -141,7 +141,7 @@ class Marks(Panel):
 
 
 class Log(Panel):
-    """What happened, a sentence a line, the newest last."""
+    """Log messages, newest last."""
 
     def __init__(self, title: str = "Log") -> None:
         super().__init__(title)
@@ -153,12 +153,12 @@ class Log(Panel):
         self.page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.column.addWidget(self.page)
         self._lines: deque[tuple[str, str]] = deque(maxlen=_MOST_LINES)
-        """Text and tone of what is shown."""
+        """Text and colour of the lines."""
 
     def add_line(
         self, text: str, seconds: float | None = None, tone: str = "text"
     ) -> None:
-        """Add a line; `seconds` is when it happened in the run.
+        """Add a line; `seconds`: time of the event in the run.
 
         `tone` is the name of a colour of the palette.
         """
@@ -172,11 +172,11 @@ class Log(Panel):
         self.page.clear()
 
     def complain(self, text: str) -> None:
-        """Add a line about something that went wrong."""
+        """Add an error message."""
         self.add_line(text, tone="red")
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
-        """Write all lines anew in the colours of another style."""
+        """Rewrite all lines in the colours of another style."""
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.StyleChange:
             self.page.clear()

@@ -1,4 +1,4 @@
-"""Plot view: a plot on white, scaled to fit, or a sentence."""
+"""Plot view: a plot on white, scaled to fit, or a message."""
 
 from PyQt5.QtCore import QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent
@@ -11,15 +11,15 @@ _MARGIN = 8  # px
 
 
 class PlotView(QWidget):
-    """Shows a PNG that was drawn for `size_in_pixels`."""
+    """Shows a PNG drawn for `size_in_pixels`, or a message."""
 
     resized = pyqtSignal()
-    """The view has had another size for a moment: draw again."""
+    """The size has changed: draw the plot again."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.text = text
-        """Shown where there is no plot."""
+        """Message shown without a plot."""
         self.plot: QPixmap | None = None
         self.setMinimumSize(240, 160)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -30,7 +30,7 @@ class PlotView(QWidget):
 
     @property
     def size_in_pixels(self) -> tuple[int, int]:
-        """Width and height that a plot may have, in pixels of the screen."""
+        """Width and height of a plot, in pixels of the screen."""
         ratio = self.devicePixelRatioF()
         sides = (self.width() - 2 * _MARGIN, self.height() - 2 * _MARGIN)
         return int(sides[0] * ratio), int(sides[1] * ratio)
@@ -43,16 +43,16 @@ class PlotView(QWidget):
         self.update()
 
     def clear(self, text: str) -> None:
-        """Show no plot but a sentence."""
+        """Show a message instead of a plot."""
         self.text, self.plot = text, None
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return the size of a plot of a paper."""
+        """Return the size of a plot."""
         return QSize(560, 400)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Have the plot drawn again when the size has settled."""
+        """Request another plot when the size no longer changes."""
         super().resizeEvent(event)
         self._timer.start()
 
@@ -79,7 +79,7 @@ class PlotView(QWidget):
             painter.end()
 
     def _fit(self, plot: QPixmap) -> QRectF:
-        """Return where the plot is painted."""
+        """Return the rectangle of the plot."""
         room = QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
         size = plot.size().scaled(
             room.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio

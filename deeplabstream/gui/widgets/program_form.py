@@ -1,4 +1,4 @@
-"""Program form: the fields of a program, the command line that they make, and its run."""
+"""Program form: the fields of a program, its command line, and its output."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -33,7 +33,7 @@ FORM_WIDTH = 340  # px
 
 
 class FieldsForm(QWidget):
-    """Editors of fields, one below the other; advanced ones are folded at first."""
+    """Editors of fields; advanced ones are initially folded."""
 
     changed = pyqtSignal()
 
@@ -49,9 +49,9 @@ class FieldsForm(QWidget):
         self.advanced = QWidget()
         self.advanced.setObjectName("clear")
         column, folded = QVBoxLayout(self), QVBoxLayout(self.advanced)
-        for each in (column, folded):
-            each.setContentsMargins(0, 0, 0, 0)
-            each.setSpacing(4)
+        for layout in (column, folded):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(4)
         for of in fields:
             editor = field_editor(of, models)
             editor.changed.connect(self.changed)
@@ -71,17 +71,17 @@ class FieldsForm(QWidget):
         self.more.setVisible(folded.count() > 0)
 
     def values(self) -> dict[str, list[str]]:
-        """Return the words of each field."""
+        """Return the arguments of each field."""
         return {key: editor.words() for key, editor in self.editors.items()}
 
     def show_values(self, values: Mapping[str, Sequence[str]]) -> None:
         """Fill in some fields."""
-        for key, words in values.items():
-            if self.editors[key].words() != list(words):
-                self.editors[key].show_words(words)
+        for key, arguments in values.items():
+            if self.editors[key].words() != list(arguments):
+                self.editors[key].show_words(arguments)
 
     def refresh(self) -> None:
-        """List the networks that are there now."""
+        """Update the lists of networks."""
         for editor in self.editors.values():
             if isinstance(editor, ModelField):
                 editor.refresh()
@@ -101,7 +101,7 @@ class ProgramPanel(QWidget):
     """A program: its form on the left, its output, plot and command line on the right."""
 
     ended = pyqtSignal(int)
-    """It has ended by itself: its exit code."""
+    """The program has ended without `cancel`: its exit code."""
 
     def __init__(self, program: Program, models: Path) -> None:
         super().__init__()
@@ -109,12 +109,12 @@ class ProgramPanel(QWidget):
         self._models = models
         self._refusal = ""
         self._proposed: dict[str, list[str]] = {}
-        """Words that were proposed; a field with other words is the user's."""
+        """Proposed arguments; a field with other arguments was edited by the user."""
         self.form = FieldsForm(program.fields, models)
         self.begin = QPushButton(program.button)
         self.begin.setProperty("starts", True)
         self.resume = QPushButton("Resume")
-        self.resume.setToolTip(f"continues what was stopped ({program.resume})")
+        self.resume.setToolTip(f"continues a stopped run ({program.resume})")
         self.resume.setVisible(bool(program.resume))
         self.missing = QLabel()
         self.missing.setObjectName("caption")
@@ -124,7 +124,7 @@ class ProgramPanel(QWidget):
         self.view = ProgramView()
         self.view.program.switches_outputs = program.switches_outputs
         self.plot = PlotView()
-        """The image that the program has drawn."""
+        """The plot of the program."""
         self.plot.hide()
         self.command = CommandLine()
         if program.resumes or program.resume:
@@ -141,11 +141,11 @@ class ProgramPanel(QWidget):
 
     @property
     def arguments(self) -> list[str]:
-        """The command line that the form makes."""
+        """Command-line arguments of the form."""
         return self.program.arguments(self.form.values())
 
     def start(self, *, resume: bool = False) -> None:
-        """Run the program, or continue what was stopped."""
+        """Run the program, or resume it."""
         values = self.form.values()
         program = self.program
         page = values.get(program.opens, [])[:1]
@@ -155,7 +155,7 @@ class ProgramPanel(QWidget):
         self.view.start(program.title, program.file, arguments, program.outcomes)
 
     def refuse(self, why: str) -> None:
-        """Do not start while there is a reason; one that runs goes on."""
+        """Disable the start for a reason; empty: enable it. A running program continues."""
         self._refusal = why
         self._show_state()
 
@@ -193,15 +193,15 @@ class ProgramPanel(QWidget):
         row.addWidget(right, 1)
 
     def _take(self) -> None:
-        """Propose what follows from the words, and show the command line."""
+        """Propose values for fields that depend on others, and show the command line."""
         values = self.form.values()
         proposed: Mapping[str, Sequence[str]] = {}
         with suppress(ValueError, OSError):  # such as a path that is typed: /
             proposed = self.program.propose(values, self._models)
-        for key, words in proposed.items():
+        for key, arguments in proposed.items():
             if values.get(key, []) == self._proposed.get(key, []):
-                self._proposed[key] = list(words)
-                self.form.show_values({key: words})
+                self._proposed[key] = list(arguments)
+                self.form.show_values({key: arguments})
         self._show_state()
 
     def _show_state(self) -> None:
@@ -223,12 +223,12 @@ class ProgramPanel(QWidget):
 
     @property
     def _unfinished(self) -> bool:
-        """Whether the folder that is written has no network yet."""
-        words = self.form.values().get(self.program.writes, [])
-        folder = Path(*words[:1])
+        """Whether the output folder exists and has no network yet."""
+        arguments = self.form.values().get(self.program.writes, [])
+        folder = Path(*arguments[:1])
         with suppress(OSError):  # such as a name that is too long
-            made = bool(words) and folder.is_dir()
-            return made and not (folder / DESCRIPTION).is_file()
+            exists = bool(arguments) and folder.is_dir()
+            return exists and not (folder / DESCRIPTION).is_file()
         return False
 
     def _ended(self, code: int) -> None:

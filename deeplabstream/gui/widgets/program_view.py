@@ -1,4 +1,4 @@
-"""Program view: runs one of our programs and shows its output, progress and results."""
+"""Program view: runs a program of `utils/` and shows its output, progress and results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
+from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, show_question
 from deeplabstream.gui.program_process import ProgramProcess, command_line
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.startup.program import CANT
@@ -36,7 +36,7 @@ _COMMAND_HEIGHT = 50  # px
 
 
 class CommandLine(QWidget):
-    """The command that does the same as the window, to read and to copy."""
+    """The equivalent command line, with a button to copy it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class CommandLine(QWidget):
         self.line = QPlainTextEdit()
         self.line.setReadOnly(True)
         self.line.setFixedHeight(_COMMAND_HEIGHT)
-        self.line.setToolTip("the command that does the same in a terminal")
+        self.line.setToolTip("equivalent command for a terminal")
         self.line.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         self.copy = QPushButton("Copy")
         self.copy.setObjectName("tile")
@@ -69,13 +69,13 @@ class CommandLine(QWidget):
 class ProgramView(QWidget):
     """Output of a program in `utils/`, with buttons to stop it and to show its results.
 
-    A program that refuses to replace files runs again after a question.
+    A program that refuses to replace files can be run again with `--overwrite`.
     """
 
     started = pyqtSignal()
-    """A program runs, also again after a question."""
+    """A program was started, possibly again with `--overwrite`."""
     ended = pyqtSignal(int)
-    """The program has ended by itself: its exit code."""
+    """The program has ended without `cancel`: its exit code."""
     stopped = pyqtSignal()
     """The program was ended by `cancel`."""
 
@@ -107,25 +107,25 @@ class ProgramView(QWidget):
         column.addWidget(self.page, 1)
         column.addLayout(self.foot)
         self.program = ProgramProcess(self, progress=True)
-        self.program.said.connect(self._read)
+        self.program.output_received.connect(self._read)
         self.program.ended.connect(self._ended)
         self.stop.clicked.connect(lambda: self.cancel())
         self.replace.clicked.connect(self._replace)
         self.open.clicked.connect(lambda: _open(self._page_file))
         self.show_folder.clicked.connect(lambda: _open(self._folder))
         self.cancelled = "Stopped."
-        """What is shown after Stop."""
+        """Message shown after Stop."""
         self._command: tuple[str, tuple[str, ...]] = ("", ())
         self._outcomes: Mapping[int, str] = {}
         self._page_file: Path | None = None
         self._folder: Path | None = None
         self._unfinished = ""
-        """A line of progress that has no end yet, or a return."""
+        """Incomplete progress line, or a carriage return."""
         self._doing = ""
-        """What is being done."""
+        """Description of the current step."""
         self._left, self._all_left = RemainingTime(), RemainingTime()
         self._share: float | None = None
-        """Share of all work that is done, of several videos."""
+        """Share of the whole work that is done, for several videos."""
         self.started_ns = 0
         self._show_buttons(done=False)
 
@@ -146,13 +146,13 @@ class ProgramView(QWidget):
         self.page.setProperty("replaced", False)
         self.bar.setRange(0, 0)
         self.bar.show()
-        self._say("running …")
+        self._show_message("running …")
         self.program.start(program, arguments)
         self._show_buttons(done=False)
         self.started.emit()
 
     def show_results(self, folder: Path | None, page: Path | None = None) -> None:
-        """Offer a folder, and a file, once the program has ended."""
+        """Set the folder and the file that can be opened after the program has ended."""
         self._folder, self._page_file = folder, page
 
     def cancel(self) -> None:
@@ -160,7 +160,7 @@ class ProgramView(QWidget):
         if self.running:
             self.program.stop()
             self.bar.hide()
-            self._say(self.cancelled)
+            self._show_message(self.cancelled)
             self._show_buttons(done=False)
             self.stopped.emit()
 
@@ -175,7 +175,7 @@ class ProgramView(QWidget):
         self.open.setVisible(done and _exists(self._page_file))
         self.show_folder.setVisible(done and _exists(self._folder))
 
-    def _say(self, text: str, *, problem: bool = False) -> None:
+    def _show_message(self, text: str, *, problem: bool = False) -> None:
         name = "problem" if problem else "caption"
         if self.state.objectName() != name:
             self.state.setObjectName(name)
@@ -186,7 +186,7 @@ class ProgramView(QWidget):
 
     def _read(self, text: str) -> None:
         text = self._unfinished + text
-        shown = text.removesuffix("\r")  # it may be half the end of a line of Windows
+        shown = text.removesuffix("\r")  # possibly the first half of a Windows line end
         self._unfinished = text[len(shown) :]
         for part in shown.splitlines(keepends=True):
             if MARK[0] in part and not part.endswith("\n"):
@@ -199,23 +199,23 @@ class ProgramView(QWidget):
                 self._show(part)
 
     def show_progress(self, done: int, total: int, what: str) -> None:
-        """Show how much is done, and how long the rest will take."""
+        """Show progress and remaining time."""
         self.bar.setRange(0, total if total > 1 else 0)
         self.bar.setValue(done)
         now_s = SystemClock().now_ns() / 1e9
         if self._doing != what:
             self._doing, self._left = what, RemainingTime()
-        words = f"{what}: {done} of {total}" if total > 1 else f"{what} …"
+        text = f"{what}: {done} of {total}" if total > 1 else f"{what} …"
         if left_s := self._left.after(done, total, now_s):
-            words += f", {format_duration(left_s)} left"
+            text += f", {format_duration(left_s)} left"
         if self._share is not None:
-            words += f"; {self._share:.0%} of all"
+            text += f"; {self._share:.0%} of all"
             if left_s := self._all_left.after(self._share, 1.0, now_s):
-                words += f", {format_duration(left_s)} left"
-        self._say(words)
+                text += f", {format_duration(left_s)} left"
+        self._show_message(text)
 
     def _show(self, part: str) -> None:
-        """Add to the page; a line that ends with a return is replaced by the next."""
+        """Add to the output; the next line replaces one that ends with a carriage return."""
         cursor = self.page.textCursor()
         cursor.movePosition(QTextCursor.MoveOperation.End)
         if self.page.property("replaced"):
@@ -229,13 +229,13 @@ class ProgramView(QWidget):
         self.bar.hide()
         self._show_buttons(done=not code and not killed)
         if killed:
-            self._say("ended by another program", problem=True)
+            self._show_message("ended by another program", problem=True)
         elif code:
-            self._say(self._sentence(code), problem=True)
+            self._show_message(self._sentence(code), problem=True)
             refused = code == CANT and _OVERWRITE in self._last_line()
             self.replace.setVisible(refused and _OVERWRITE not in self._command[1])
         else:
-            self._say("done")
+            self._show_message("done")
         self.ended.emit(code)
 
     def _sentence(self, code: int) -> str:
@@ -251,14 +251,14 @@ class ProgramView(QWidget):
         return lines[-1].strip() if lines else ""
 
     def _replace(self) -> None:
-        """Ask, then run the program again with its consent to replace files."""
-        if ask(self, self._last_line(), REPLACE, CANCEL) == REPLACE:
+        """Run the program again with `--overwrite`, after a confirmation."""
+        if show_question(self, self._last_line(), REPLACE, CANCEL) == REPLACE:
             program, arguments = self._command
             self.start(self.title, program, [*arguments, _OVERWRITE], self._outcomes)
 
 
 def offer(view: ProgramView, text: str, do: Callable[[], Any]) -> QPushButton:
-    """Add a button to the foot of a view."""
+    """Add a button below the output of a view."""
     button = QPushButton(text)
     button.setProperty("starts", True)
     button.clicked.connect(lambda: do())
@@ -271,6 +271,6 @@ def _exists(path: Path | None) -> bool:
 
 
 def _open(path: Path | None) -> None:
-    """Open a folder or a page with the program that the computer uses for it."""
+    """Open a folder or file with the desktop's program."""
     if path is not None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -21,7 +21,7 @@ from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag, name_place
 from deeplabstream.gui.widgets.video_view import VideoView
 
 _NEAR = 8.0
-"""Px of the screen within which the mouse takes hold of something."""
+"""Distance within which the mouse grabs a shape or handle, px of the screen."""
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -33,12 +33,12 @@ KEYS = (
     ("Click, Enter", "corner of a polygon; Enter or a double click closes it"),
     ("Arrows", "move the selected region by 1 px, with Shift by 10 px"),
 )
-"""Mouse and keys of the image, and what they do."""
+"""Mouse actions and keys of the canvas, and their effects."""
 
 
 @dataclass
 class _Grip:
-    """What the mouse holds: a shape as it was, by one of its handles or as a whole."""
+    """The shape that is dragged, as it was, and its handle; None: the whole shape."""
 
     shape: Shape
     start: Corner
@@ -46,49 +46,49 @@ class _Grip:
 
 
 class RegionCanvas(VideoView):
-    """Shows shapes by name above an image; what a person does to them is told."""
+    """Shows named shapes over an image; emits a signal when the user edits one."""
 
     chosen = pyqtSignal(str)
-    """The name of the shape that was clicked; empty: none."""
+    """Name of the shape that was clicked; empty: none."""
     changed = pyqtSignal(str, object)
-    """A shape has another form or place: its name, the new Shape."""
+    """A shape was moved or resized: its name and the new Shape."""
     made = pyqtSignal(object)
-    """A new Shape was drawn with the tool."""
+    """A new Shape was drawn."""
 
     def __init__(self, camera: str) -> None:
         super().__init__(camera)
         self.shapes: dict[str, Shape] = {}
         self.chosen_name = ""
         self.tool: ShapeKind | None = None
-        """What the next stroke draws; None: it moves what is there."""
+        """Kind of the next shape to draw; None: dragging moves shapes."""
         self._draft: Shape | None = None
         self._corners: list[Corner] = []
         self._mouse: Corner | None = None
-        """Where the next corner of a polygon would be."""
+        """Position of the next corner of a polygon."""
         self._grip: _Grip | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def show_shapes(self, shapes: Mapping[str, Shape], chosen: str) -> None:
-        """Show these shapes; one of them is chosen."""
+        """Show these shapes; the one named `chosen` is selected."""
         self.shapes, self.chosen_name = dict(shapes), chosen
         self._grip = None
         self.update()
 
     def use_tool(self, kind: ShapeKind | None) -> None:
-        """Draw with the next stroke, or with clicks for a polygon; None: don't."""
+        """Select the kind of shape to draw; None: do not draw."""
         self.tool = kind
-        self._forget_draft()
+        self._reset_draft()
         drawing = Qt.CursorShape.CrossCursor
         self.setCursor(drawing if kind else Qt.CursorShape.ArrowCursor)
 
-    def _forget_draft(self) -> None:
+    def _reset_draft(self) -> None:
         self._draft = self._grip = self._mouse = None
         self._corners = []
         self.update()
 
     def pixel(self, at: QPointF) -> Corner | None:
-        """Return where in the image a place of the widget is; None: no image."""
+        """Return the image position of a widget position; None: no image."""
         place = self.place
         if place is None:
             return None
@@ -96,7 +96,7 @@ class RegionCanvas(VideoView):
         return round(x, 1), round((at.y() - place.top) / place.scale - 0.5, 1)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Begin a stroke, or take hold of what is there."""
+        """Start to draw, or grab a shape."""
         at = self._at(event)
         if event is None or at is None:
             return
@@ -109,20 +109,20 @@ class RegionCanvas(VideoView):
             self._grip = _Grip(shape_from_drag(self.tool, at, at), at, None)
             self._draft = self._grip.shape
         else:
-            self._take_hold(at)
+            self._grab(at)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Go on with the stroke."""
+        """Update the shape that is drawn or dragged."""
         at = self._at(event)
         if at is not None:
-            self._go_on(at)
+            self._drag(at)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """End the stroke and tell what came of it."""
+        """Finish drawing or dragging, and emit the result."""
         at = self._at(event)
         if self._grip is None or at is None or self.tool == "polygon":
             return
-        self._go_on(at)
+        self._drag(at)
         draft, start, self._draft, self._grip = (
             self._draft,
             self._grip.start,
@@ -133,13 +133,13 @@ class RegionCanvas(VideoView):
             if self.tool == "point" or hypot(at[0] - start[0], at[1] - start[1]) > (
                 self._near() / 2
             ):
-                self.made.emit(draft)  # a click alone draws nothing
+                self.made.emit(draft)  # a click without a drag draws nothing
         elif draft is not None and draft != self.shapes.get(self.chosen_name):
             self.changed.emit(self.chosen_name, draft)
         self.update()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Close the polygon that is being drawn, or add a corner to one."""
+        """Close the polygon that is being drawn, or add a corner to the selected one."""
         at = self._at(event)
         shape = self.shapes.get(self.chosen_name)
         if self.tool == "polygon":
@@ -149,7 +149,7 @@ class RegionCanvas(VideoView):
             self.changed.emit(self.chosen_name, shape.with_corner(*at))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Move the chosen shape by a pixel, by ten with Shift; Enter closes a polygon."""
+        """Move the selected shape by 1 px, with Shift by 10 px; Enter closes a polygon."""
         if event is None:
             return
         shape = self.shapes.get(self.chosen_name)
@@ -165,7 +165,7 @@ class RegionCanvas(VideoView):
             super().keyPressEvent(event)
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
-        """Paint the shapes, and the handles of the chosen one."""
+        """Paint the shapes, and the handles of the selected one."""
         for name, shape in self.shapes.items():
             chosen = name == self.chosen_name
             held = chosen and self._draft is not None and self.tool is None
@@ -213,7 +213,7 @@ class RegionCanvas(VideoView):
             for x, y in place.to_view(handles).tolist():
                 _draw_handle(painter, QPointF(x, y))
 
-    def _go_on(self, at: Corner) -> None:
+    def _drag(self, at: Corner) -> None:
         grip = self._grip
         if self.tool == "polygon" and self._corners:
             self._mouse = at
@@ -228,7 +228,7 @@ class RegionCanvas(VideoView):
             self._draft = grip.shape.moved(dx, dy)
         self.update()
 
-    def _take_hold(self, at: Corner) -> None:
+    def _grab(self, at: Corner) -> None:
         near = self._near()
         shape = self.shapes.get(self.chosen_name)
         if shape is not None and (handle := self._handle(shape, at)) is not None:
@@ -257,7 +257,7 @@ class RegionCanvas(VideoView):
 
     def _close_polygon(self) -> None:
         corners = list(dict.fromkeys(self._corners))
-        self._forget_draft()
+        self._reset_draft()
         if self.tool == "polygon" and len(corners) >= 3:
             self.made.emit(polygon(corners))
 

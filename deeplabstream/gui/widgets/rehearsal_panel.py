@@ -1,4 +1,4 @@
-"""Rehearsal panel: simulation of the experiment, and its decisions in a recorded run."""
+"""Rehearsal panel: simulation of the experiment, and re-run of decisions."""
 
 import re
 from collections.abc import Callable
@@ -29,9 +29,9 @@ _MOST_RUNS = 12
 
 
 class RehearsalPanel(QWidget):
-    """Duration of a simulation, what its animal avoids, and a choice of recorded runs.
+    """Duration and avoided output of a simulation, and a menu of recorded runs.
 
-    `experiment` returns the NAME of the one to simulate; empty: that of the settings.
+    `experiment` returns the NAME of the experiment to simulate; empty: of the settings.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class RehearsalPanel(QWidget):
         self.recorded.setMenu(menu)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for each in (title, self.minutes, self.avoids, self.simulate, self.recorded):
-            column.addWidget(each)
+        for widget in (title, self.minutes, self.avoids, self.simulate, self.recorded):
+            column.addWidget(widget)
 
     def _refresh(self) -> None:
         outputs = ["avoids: nothing"]
@@ -95,23 +95,23 @@ class RehearsalPanel(QWidget):
             arguments += ["--flees", avoids]
         title = f"Simulate {name}".strip()
         window = ProgramWindow(title, "RehearseExperiment.py", arguments, self)
-        window.ended.connect(partial(self._offer_look, window))
+        window.ended.connect(partial(self._offer_run, window))
         window.show()
 
     def _list_runs(self, menu: QMenu) -> None:
         menu.clear()
         for path in runs_of(self.document.settings, _MOST_RUNS):
             if (action := menu.addAction(path.name)) is not None:
-                action.triggered.connect(partial(self._try_on, path))
+                action.triggered.connect(partial(self._rerun, path))
         if menu.isEmpty() and (action := menu.addAction("no runs yet")) is not None:
             action.setEnabled(False)
 
-    def _try_on(self, run: Path, _checked: bool = False) -> None:
+    def _rerun(self, run: Path, _checked: bool = False) -> None:
         rerun_decisions(self.document, run, self)
 
-    def _offer_look(self, window: ProgramWindow, code: int) -> None:
+    def _offer_run(self, window: ProgramWindow, code: int) -> None:
         found = re.search(r"run folder: (.+)", window.page.toPlainText())
         if code == 0 and found:
             folder = Path(found[1].strip())
-            look = partial(self.bridge.looked_back.emit, folder)
-            window.offer("Open run", look)
+            show = partial(self.bridge.run_requested.emit, folder)
+            window.offer("Open run", show)

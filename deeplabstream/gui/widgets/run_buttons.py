@@ -1,4 +1,4 @@
-"""Run buttons: Start and Stop of everything, and the single actions."""
+"""Run buttons: Start and Stop of the whole session, and of its parts."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,18 @@ _PAIRS = {
 
 
 class Controls(QFrame):
-    """Start and Stop, and pairs of buttons with a lamp for what runs.
+    """Start and Stop, and a pair of buttons with a lamp for each part of the session.
 
-    The pair for remotes is shown in rigs that have a remote control (`remote`).
+    The pair for remotes is shown with `remote`: the rig has a remote control.
     """
 
     begun = pyqtSignal()
-    """Start was pressed: all that the settings say."""
+    """Start was pressed."""
     ended = pyqtSignal()
-    """Stop was pressed: the stream and all else."""
+    """Stop was pressed."""
 
-    asked = pyqtSignal(object)
-    """Action: a button was pressed."""
+    action_requested = pyqtSignal(object)
+    """Action of the button that was pressed."""
 
     def __init__(self, remote: bool = False) -> None:
         super().__init__()
@@ -59,11 +59,11 @@ class Controls(QFrame):
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
         self.buttons[Action.ARM].setToolTip("waits for the start by a [Remote NAME]")
-        self._words = QLabel()
-        self._words.setObjectName("caption")
-        self._words.setAlignment(Qt.AlignmentFlag.AlignLeft)
-        self._words.setWordWrap(True)
-        grid.addWidget(self._words, len(_PAIRS) + 1, 0, 1, 3)
+        self._message = QLabel()
+        self._message.setObjectName("caption")
+        self._message.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self._message.setWordWrap(True)
+        grid.addWidget(self._message, len(_PAIRS) + 1, 0, 1, 3)
         self.show_status(SessionState())
 
     def show_status(
@@ -73,10 +73,10 @@ class Controls(QFrame):
         left: Sequence[Action] = (),
         refused: str = "",
     ) -> None:
-        """Enable what is allowed in this state, and light the lamps of what runs.
+        """Enable the allowed actions, and switch on the lamps of running parts.
 
-        `blocked` says why no stream can be started; empty: it can. `left`: what Start
-        would start. `refused`: why the last action was refused; empty: it was not.
+        `blocked`: why no stream can be started; empty: it can. `left`: actions that Start
+        would request. `refused`: why the last action was refused; empty: it was not.
         """
         for action, button in self.buttons.items():
             able = action in status.allowed
@@ -107,34 +107,36 @@ class Controls(QFrame):
             AMBER if status.recording_starting else GREEN if status.recording else ""
         )
         wrong = (blocked if status.phase is Phase.IDLE else "") or refused
-        self._words.setText(wrong or _sentence(status))
-        if self._words.objectName() != (name := "problem" if wrong else "caption"):
-            self._words.setObjectName(name)
-            if style := self._words.style():  # or it would not look at the name again
-                style.unpolish(self._words)
-                style.polish(self._words)
+        self._message.setText(wrong or _sentence(status))
+        if self._message.objectName() != (name := "problem" if wrong else "caption"):
+            self._message.setObjectName(name)
+            if (
+                style := self._message.style()
+            ):  # a style sheet is not evaluated again by itself
+                style.unpolish(self._message)
+                style.polish(self._message)
 
     def _enable(self, button: QPushButton, able: bool) -> None:
-        if not able and button.hasFocus():  # or Qt would hand it to the next button
+        if not able and button.hasFocus():  # or Qt moves the focus to the next button
             self.setFocus()
         button.setEnabled(able)
 
     def _button(self, action: Action, *, starts: bool) -> QPushButton:
         button = QPushButton(action.value) if starts else StopButton(action.value)
-        if starts:  # a click leaves the focus where it was
+        if starts:  # a click does not move the focus
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setProperty("starts", starts)
-        button.clicked.connect(lambda: self.asked.emit(action))
+        button.clicked.connect(lambda: self.action_requested.emit(action))
         self.buttons[action] = button
         return button
 
 
 def _starts(left: Sequence[Action]) -> str:
-    """Return what Start does."""
+    """Return the tooltip of Start."""
     if not left:
         return "all runs"
-    words = [a.value.split()[1].lower() for a in left if a is not Action.ARM]
-    starts = [f"starts {', '.join(words)}"] * bool(words)
+    parts = [a.value.split()[1].lower() for a in left if a is not Action.ARM]
+    starts = [f"starts {', '.join(parts)}"] * bool(parts)
     armed = ["arms the rig for a start by a remote"] * (Action.ARM in left)
     return "; ".join((*starts, *armed))
 

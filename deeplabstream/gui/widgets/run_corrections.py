@@ -1,4 +1,4 @@
-"""Run corrections: recorded and corrected poses side by side, a span, what to do in it."""
+"""Run corrections: recorded and corrected poses side by side, and corrections of spans."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -48,21 +48,21 @@ _Draft = tuple[RecordedFrames, Mapping[int, Correction]]
 
 
 class _Corrector(QThread):
-    """Corrects the poses of a run; of what was asked for, the newest counts."""
+    """Thread that corrects the poses of a run; only the newest request is processed."""
 
     corrected = pyqtSignal(object, object)
-    """The corrections, by number, and the RecordedFrames, or a sentence why not."""
+    """Corrections by number, and the corrected RecordedFrames or an error message."""
 
     def __init__(self) -> None:
         super().__init__()
         self._changed = Condition()
-        self._wanted: _Draft | None = None
+        self._requested: _Draft | None = None
         self._over = False
 
     def correct(self, frames: RecordedFrames, by: Mapping[int, Correction]) -> None:
-        """Begin to correct."""
+        """Request corrected poses."""
         with self._changed:
-            self._wanted = frames, by
+            self._requested = frames, by
             self._changed.notify()
         if not self.isRunning():
             self.start()
@@ -75,14 +75,16 @@ class _Corrector(QThread):
         self.wait()
 
     def run(self) -> None:
-        """Correct until `finish`."""
+        """Process requests until `finish`."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._over or self._wanted is not None)
-                wanted, self._wanted = self._wanted, None
-            if self._over or wanted is None:
+                self._changed.wait_for(
+                    lambda: self._over or self._requested is not None
+                )
+                requested, self._requested = self._requested, None
+            if self._over or requested is None:
                 return
-            frames, by = wanted
+            frames, by = requested
             try:
                 self.corrected.emit(by, frames.with_corrections(by))
             except DeepLabStreamError as error:
@@ -90,12 +92,12 @@ class _Corrector(QThread):
 
 
 class _PointView(VideoView):
-    """A frame; a click says where a point is."""
+    """Shows a frame; a click sets the position of a point."""
 
     clicked = pyqtSignal(float, float)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Tell the place in the image that was clicked."""
+        """Emit the image position of a click."""
         if event is None or self.place is None:
             return
         at: QPointF = event.localPos()
@@ -108,7 +110,7 @@ class RunCorrections(QWidget):
     """Corrects poses of a run; each correction is an entry of corrections.json."""
 
     changed = pyqtSignal()
-    """The run has other corrections: analyse it again."""
+    """The corrections of the run have changed: analyse it again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,38 +129,38 @@ class RunCorrections(QWidget):
         self.review: Review | None = None
         self.time_s = 0.0
         self.position: tuple[float, float] | None = None
-        """Where *Set a point* sets it, px."""
+        """Position for *Set a point*, px."""
         self._drafted: Correction | None = None
-        """What is prepared, tried or not."""
+        """Correction of the current fields; None: incomplete."""
         self._run: Path | None = None
-        self._asked: Path | None = None
-        """The run that is read, or was read."""
+        self._read_run: Path | None = None
+        """The run that is being read or was read."""
         self._camera = ""
         self._undone: list[int] = []
-        """Undos that were made here since the last correction, by number."""
+        """Numbers of the undo entries since the last correction, for redo."""
         self._frames: tuple[int, int] | None = None
         """First and last frame of the span."""
         self._known: dict[int, Correction] = {}
-        """Corrections of the camera that count, by number."""
+        """Valid corrections of the camera, by number."""
         self._corrected: RecordedFrames | None = None
         self._by: dict[int, Correction] = {}
-        """The corrections that were asked for last, the prepared one among them."""
+        """Corrections of the last request, including the prepared one."""
         self._prepared: Correction | None = None
-        """What *Correct* would add, once it was tried."""
+        """Correction that *Correct* adds; None: its preview is not computed yet."""
         self._arrange()
         self._connect()
         self._offer()
 
     def show_run(self, run: Path, camera: str) -> None:
-        """Show a run; it is read once the widget is seen."""
+        """Show a run; it is read once the widget is visible."""
         if (run, camera) != (self._run, self._camera):
             self.clear("Reading …")
         self._run, self._camera = run, camera
         self._read()
 
     def clear(self, text: str) -> None:
-        """Show no run but a sentence."""
-        self._run = self._asked = self.review = self._corrected = self._frames = None
+        """Show a message instead of a run."""
+        self._run = self._read_run = self.review = self._corrected = self._frames = None
         self._known = {}
         self.timeline.marked = None
         self.timeline.show_run((), (), 0.0)
@@ -172,19 +174,19 @@ class RunCorrections(QWidget):
         self._offer()
 
     def undo(self) -> None:
-        """Undo the last correction that counts."""
+        """Undo the last valid correction."""
         if self._known:
             self._undo(max(self._known))
 
     def redo(self) -> None:
-        """Undo the last undo that was made here since the last correction."""
+        """Redo: undo the last undo entry since the last correction."""
         if self._undone and self._append(
             Correction(kind="undo", undoes=self._undone[-1])
         ):
             self._undone.pop()
 
     def go_to(self, time_s: float) -> None:
-        """Show a moment."""
+        """Show the frame at a time."""
         run = self.review
         if run is None:
             return
@@ -196,7 +198,7 @@ class RunCorrections(QWidget):
             height, width = run.shape_of(self._camera) or (480, 640)
             self._show_frame(row, np.zeros((height, width), np.uint8))
         else:
-            self.images.want((self._camera, row), *place)
+            self.images.request((self._camera, row), *place)
 
     def finish(self) -> None:
         """End the threads."""
@@ -205,11 +207,11 @@ class RunCorrections(QWidget):
 
     def _arrange(self) -> None:
         self.kind.addItems(list(_KINDS))
-        self.kind.setToolTip("what is wrong in the span, and done about it")
+        self.kind.setToolTip("correction of the poses in the span")
         self.animals.setToolTip("animals that are corrected")
         self.parts.setToolTip("body parts that are corrected")
         self.why.setPlaceholderText("Reason")
-        self.why.setToolTip("is kept with the correction, with the user and the time")
+        self.why.setToolTip("saved with the correction, with user and time")
         self.timeline.setToolTip("a click seeks; a drag with Shift marks a span")
         self.timeline.setMaximumHeight(100)
         self.apply.setProperty("starts", True)
@@ -264,13 +266,13 @@ class RunCorrections(QWidget):
         self.list.currentRowChanged.connect(self._offer)
 
     def _read(self) -> None:
-        """Read the run, unless it was read."""
+        """Read the run, unless it was already read."""
         if self._run is None or not self.isVisible():
             return
-        if self._run == self._asked:
+        if self._run == self._read_run:
             self._list()
             return
-        self._asked = self._run
+        self._read_run = self._run
         for view in (self.before, self.after):
             view.clear("Reading …")
         if not self.images.isRunning():
@@ -301,7 +303,7 @@ class RunCorrections(QWidget):
             view.clear(why)
 
     def _list(self) -> None:
-        """List the corrections that count, and show their effect."""
+        """List the valid corrections, and show their effect."""
         if self._run is None or self.review is None:
             return
         try:
@@ -310,8 +312,9 @@ class RunCorrections(QWidget):
             self._complain(str(error))
             self._known = {}
         self.list.clear()
-        for number, each in self._known.items():
-            self.list.addItem(f"{number}: {each}{f' ({each.why})' if each.why else ''}")
+        for number, correction in self._known.items():
+            reason = f" ({correction.why})" if correction.why else ""
+            self.list.addItem(f"{number}: {correction}{reason}")
         self._preview()
 
     def _take_kind(self) -> None:
@@ -319,7 +322,7 @@ class RunCorrections(QWidget):
         self._preview()
 
     def _draft(self) -> Correction | None:
-        """Return the correction that is prepared; None: something is missing."""
+        """Return the correction of the current fields; None: incomplete."""
         kind = _KINDS[self.kind.currentText()]
         if self._frames is None or (kind == "set" and self.position is None):
             return None
@@ -333,7 +336,7 @@ class RunCorrections(QWidget):
         )
 
     def _preview(self) -> None:
-        """Correct the poses as prepared, behind the window."""
+        """Compute the prepared correction in the background."""
         self._complain("")
         self._prepared = None
         self._offer()
@@ -365,10 +368,10 @@ class RunCorrections(QWidget):
         self.problem.setVisible(bool(why))
 
     def _offer(self) -> None:
-        """Enable what can be done, and say what is missing."""
-        there = self.review is not None
+        """Enable the buttons, and show what is missing."""
+        loaded = self.review is not None
         for widget in (self.back, self.forth, self.first, self.last):
-            widget.setEnabled(there)
+            widget.setEnabled(loaded)
         kind = _KINDS[self.kind.currentText()]
         missing = ""
         if self._frames is None:
@@ -385,7 +388,7 @@ class RunCorrections(QWidget):
         self.undo_it.setEnabled(self.list.currentRow() >= 0)
 
     def _mark(self, start_s: float | None, end_s: float | None) -> None:
-        """Mark a span; None: an end stays as it is."""
+        """Mark a span; None: that end is not changed."""
         run = self.review
         if run is None:
             return
@@ -394,7 +397,7 @@ class RunCorrections(QWidget):
         end = before[1] if end_s is None else end_s
         if end < start:
             start = end = self.time_s
-        rows = [run.row_at(self._camera, each) for each in (start, end)]
+        rows = [run.row_at(self._camera, time_s) for time_s in (start, end)]
         numbers = run.cameras[self._camera].rows["frame"]
         self._frames = int(numbers.iat[rows[0]]), int(numbers.iat[rows[1]])
         times = [run.time_of(self._camera, row) for row in rows]
@@ -410,7 +413,7 @@ class RunCorrections(QWidget):
             self._preview()
 
     def _apply(self) -> None:
-        """Add what was tried, with its reason, and begin with an empty span."""
+        """Add the prepared correction with its reason, and clear the span."""
         if self._prepared is None:
             return
         added = replace(self._prepared, why=self.why.text().strip())
@@ -475,6 +478,6 @@ class RunCorrections(QWidget):
             self.images.release()
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Read the run that was chosen meanwhile."""
+        """Read the run that was selected while the widget was hidden."""
         super().showEvent(event)
         self._read()

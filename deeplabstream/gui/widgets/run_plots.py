@@ -1,4 +1,4 @@
-"""Run plots: the plots of one run to choose from, with the options of each."""
+"""Run plots: a list of the plots of a run, with the options of each."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.plots import PLOTS
 from deeplabstream.gui.results_client import ResultsClient
-from deeplabstream.gui.results_process import Draw, Drawn, Measured, Refused, Request
+from deeplabstream.gui.results_process import Draw, Drawn, Refused, Request, RunMeasures
 from deeplabstream.gui.widgets.plot_view import PlotView
 
 _LIST_WIDTH = 150  # px
@@ -24,7 +24,7 @@ _COLOURS = {"time": "coloured by time", "speed": "coloured by speed"}
 
 
 class RunPlots(QWidget):
-    """Asks for the plot that is chosen, and shows it."""
+    """Requests the selected plot, and shows it."""
 
     def __init__(self, client: ResultsClient) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class RunPlots(QWidget):
 
     @property
     def name(self) -> str:
-        """The plot that is chosen."""
+        """Name of the selected plot."""
         return list(PLOTS)[max(0, self.list.currentRow())]
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """Fields of `PlotOptions` that are chosen."""
+        """Selected fields of `PlotOptions`."""
         return {
             "animal": self.animal.currentText(),
             "colour": self.colour.currentData(),
@@ -62,10 +62,10 @@ class RunPlots(QWidget):
             "after_s": self.after.value(),
         }
 
-    def show_run(self, run: Path, options: AnalysisOptions, found: Measured) -> None:
+    def show_run(self, run: Path, options: AnalysisOptions, found: RunMeasures) -> None:
         """Show the plots of a run."""
         self._of = run, options
-        for box, words in (
+        for box, names in (
             (self.animal, found.animals),
             (self.output, found.outputs),
             (self.signal, found.signals),
@@ -73,14 +73,14 @@ class RunPlots(QWidget):
             shown = box.currentText()
             box.blockSignals(True)
             box.clear()
-            box.addItems(list(words))
-            box.setCurrentIndex(words.index(shown) if shown in words else 0)
+            box.addItems(list(names))
+            box.setCurrentIndex(names.index(shown) if shown in names else 0)
             box.blockSignals(False)
         self._show_fields()
         self._draw()
 
     def clear(self, text: str) -> None:
-        """Show no plot but a sentence."""
+        """Show a message instead of a plot."""
         self._of = None
         self.view.clear(text)
 
@@ -104,7 +104,10 @@ class RunPlots(QWidget):
             (self.colour, "colour of the track"),
             (self.smoothing, "standard deviation of the occupancy's smoothing"),
             (self.output, "output whose stimulations are aligned"),
-            (self.signal, "what is averaged: speed, presence in a region, a behaviour"),
+            (
+                self.signal,
+                "signal that is averaged: speed, presence in a region, a behaviour",
+            ),
             (self.before, "time before the stimulation that is shown"),
             (self.after, "time after the stimulation's start that is shown"),
         )
@@ -139,7 +142,7 @@ class RunPlots(QWidget):
         self._draw()
 
     def _show_fields(self) -> None:
-        """Show the options of the plot that is chosen."""
+        """Show the options of the selected plot."""
         own = self._fields.get(self.name, ())
         for widgets in self._fields.values():
             for widget in widgets:
@@ -151,13 +154,13 @@ class RunPlots(QWidget):
             return
         run, options = self._of
         size = self.view.size_in_pixels
-        self.client.ask(Draw(run, options, self.name, self.chosen, size))
+        self.client.send(Draw(run, options, self.name, self.chosen, size))
 
     def _take(self, request: Request, reply: object) -> None:
         if not isinstance(request, Draw) or self._of is None:
             return
-        wanted = (*self._of, self.name, self.chosen)
-        if wanted != (request.run, request.options, request.plot, request.chosen):
+        current = (*self._of, self.name, self.chosen)
+        if current != (request.run, request.options, request.plot, request.chosen):
             return
         if isinstance(reply, Drawn):
             self.view.show_png(reply.png)
@@ -165,7 +168,7 @@ class RunPlots(QWidget):
             self.view.clear(reply.reason)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Draw what was chosen meanwhile."""
+        """Draw the plot that was selected while the widget was hidden."""
         super().showEvent(event)
         self._draw()
 

@@ -1,4 +1,4 @@
-"""Run regions: regions and points of a recorded run, shown, drawn and kept with the run."""
+"""Run regions: show, draw and save regions and points of a recorded run."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -28,7 +28,7 @@ from deeplabstream.analysis.region_list import (
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
 from deeplabstream.files.exclusive_writing import WINDOW_PATIENCE_S
-from deeplabstream.gui.results_process import Measured
+from deeplabstream.gui.results_process import RunMeasures
 from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
 from deeplabstream.gui.undo_history import History
 from deeplabstream.gui.widgets.panels import Panel
@@ -40,23 +40,23 @@ _TOOLS: tuple[ShapeKind, ...] = (
     *("polygon", "ring", "point"),
 )
 _HOW = (
-    "Choose a shape, then drag. Regions of triggers can't be changed here. Drawn ones "
-    "count for the animal's position, and are kept in regions.json of the run folder."
+    "Choose a shape, then drag. Regions of triggers can't be changed here. Drawn regions "
+    "are used for the animal's position, and saved in regions.json of the run folder."
 )
 _FIXED = (
-    "{} is a region of a trigger, which the run was recorded with: draw another one."
+    "{} is the region of a trigger of this run and can't be changed: draw another one."
 )
 
 _Place: TypeAlias = RegionOfInterest | PointOfInterest
 _Places: TypeAlias = Mapping[str, tuple[_Place, ...]]
-"""Regions and points by name; of a name that is not used: none."""
+"""Regions and points by name; an empty tuple: the name is not used."""
 
 
 class RunRegions(QWidget):
     """Draws regions on the image of a run; each change is written at once."""
 
     changed = pyqtSignal()
-    """The run has other regions: analyse it again."""
+    """The regions of the run have changed: analyse it again."""
     failed = pyqtSignal(str)
     """Why something can't be changed."""
 
@@ -69,11 +69,11 @@ class RunRegions(QWidget):
         self._run: Path | None = None
         self._camera = ""
         self._own: set[str] = set()
-        """Names of those that can be changed here."""
+        """Names of regions and points that can be edited."""
         self._arrange()
         self._connect()
 
-    def show_run(self, run: Path, found: Measured) -> None:
+    def show_run(self, run: Path, found: RunMeasures) -> None:
         """Show the regions of a run."""
         if run != self._run:
             self.history.clear()
@@ -87,7 +87,7 @@ class RunRegions(QWidget):
         shapes: dict[str, Shape] = {}
         self._own = set()
         for place in found.places:
-            shape = shape_of("POINT" if place.is_point else "REGION", place.words)
+            shape = shape_of("POINT" if place.is_point else "REGION", place.text)
             if shape is not None:
                 shapes[place.name] = shape
                 if place.is_own:
@@ -102,7 +102,7 @@ class RunRegions(QWidget):
         self._choose(self.canvas.chosen_name)
 
     def clear(self, text: str) -> None:
-        """Show no run but a sentence."""
+        """Show a message instead of a run."""
         self._run = None
         self.list.clear()
         self.canvas.show_shapes({}, "")
@@ -111,15 +111,15 @@ class RunRegions(QWidget):
         self._choose("")
 
     def undo(self) -> None:
-        """Take the last change back."""
+        """Undo the last change."""
         self.history.undo(self._write)
 
     def redo(self) -> None:
-        """Make it again."""
+        """Redo the change that was undone last."""
         self.history.redo(self._write)
 
-    def put_tool_away(self) -> bool:
-        """Draw no more; return whether something was to be drawn."""
+    def deselect_tool(self) -> bool:
+        """Deselect the drawing tool; return whether one was selected."""
         drawing = self.canvas.tool is not None
         for button in self.tools.values():
             button.setChecked(False)
@@ -140,20 +140,20 @@ class RunRegions(QWidget):
         how.setObjectName("caption")
         how.setWordWrap(True)
         draw.column.addWidget(how)
-        there = Panel("Regions of the run")
+        listed = Panel("Regions of the run")
         self.list.setObjectName("clear")
-        there.column.addWidget(self.list, 1)
+        listed.column.addWidget(self.list, 1)
         row = QHBoxLayout()
         self.name.setToolTip("name of the selected region in tables and plots")
         row.addWidget(self.name, 1)
         row.addWidget(self.delete)
-        there.column.addLayout(row)
+        listed.column.addLayout(row)
         side = QVBoxLayout()
         side.setSpacing(8)
-        for panel in (draw, there):
+        for panel in (draw, listed):
             panel.setFixedWidth(_SIDE_WIDTH)
         side.addWidget(draw)
-        side.addWidget(there, 1)
+        side.addWidget(listed, 1)
         whole = QHBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(8)
@@ -186,7 +186,7 @@ class RunRegions(QWidget):
             widget.setEnabled(name in self._own)
 
     def _make(self, shape: Shape) -> None:
-        self.put_tool_away()
+        self.deselect_tool()
         names, name = set(self.canvas.shapes), str(shape.kind)
         number = 2
         while name in names:
@@ -220,7 +220,7 @@ class RunRegions(QWidget):
         self._replace(self.canvas.chosen_name, "", None)
 
     def _replace(self, old: str, new: str, shape: Shape | None) -> None:
-        """Write the places of the run, with one of them new, changed or deleted."""
+        """Add, change or delete one region or point of the run."""
         changed: dict[str, tuple[_Place, ...]] = {old: ()} if old else {}
         if shape is not None and shape.kind == "point":
             x, y = shape.numbers
@@ -233,7 +233,7 @@ class RunRegions(QWidget):
             self.history.remember(before)
 
     def _write(self, changed: _Places, unused: str = "") -> _Places | None:
-        """Write the places of these names; return what was there, None: it failed.
+        """Write the regions of these names; return the ones before; None: it failed.
 
         The name `unused` is refused if another program has used it meanwhile.
         """
@@ -241,20 +241,22 @@ class RunRegions(QWidget):
             return None
         before: dict[str, tuple[_Place, ...]] = {}
 
-        def change(there: PlacesOfRun) -> PlacesOfRun:
-            known: list[_Place] = [*there.regions, *there.points]
+        def change(places_of_run: PlacesOfRun) -> PlacesOfRun:
+            known: list[_Place] = [*places_of_run.regions, *places_of_run.points]
             for name in changed:
-                before[name] = tuple(each for each in known if each.name == name)
+                before[name] = tuple(place for place in known if place.name == name)
             if before.get(unused):
                 raise DeepLabStreamError(
                     f"Not written: {unused} is the name of a region or point that another "
                     "program has added meanwhile. Select the run again to see it."
                 )
-            new = [each for places in changed.values() for each in places]
-            kept = [each for each in known if each.name not in changed]
+
+            new = [place for places in changed.values() for place in places]
+            kept = [place for place in known if place.name not in changed]
+            written = (*kept, *new)
             return PlacesOfRun().with_added(
-                [each for each in (*kept, *new) if isinstance(each, RegionOfInterest)],
-                [each for each in (*kept, *new) if isinstance(each, PointOfInterest)],
+                [place for place in written if isinstance(place, RegionOfInterest)],
+                [place for place in written if isinstance(place, PointOfInterest)],
             )
 
         try:

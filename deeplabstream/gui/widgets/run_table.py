@@ -40,18 +40,18 @@ _WIDTHS = (150, 80, 80, 120, 75, 110, 180, 100, 100, 150)
 
 
 class RunTable(QTableView):
-    """Shows a run list; a double click on notes, tags or exclusion edits them."""
+    """Table of runs; a double click on notes, tags or exclusion edits them."""
 
     chosen = pyqtSignal(object)
-    """Path: a run was chosen."""
+    """Path of the run that was selected by click or keys."""
     opened = pyqtSignal(object)
-    """Path: a run was double-clicked, on a cell that can't be edited."""
+    """Path of a run that was double-clicked on a read-only cell."""
     reselected = pyqtSignal()
-    """Other runs are selected."""
+    """The selection has changed."""
     failed = pyqtSignal(str)
-    """Notes can't be written: why."""
+    """Why notes can't be written."""
     listed = pyqtSignal()
-    """The runs that are there now are listed."""
+    """The list of runs was updated."""
 
     def __init__(self, columns: Sequence[int] = range(len(COLUMNS))) -> None:
         super().__init__()
@@ -60,9 +60,9 @@ class RunTable(QTableView):
         self._folder: Path | None = None
         self._shown: Path | None = None
         self._list_again = False
-        """A list arrived while a cell was edited."""
+        """Whether a new list arrived while a cell was being edited."""
         self._elsewhere: set[Path] = set()
-        """Runs of other folders that were opened."""
+        """Opened runs of other folders."""
         self._quiet = False
         self.setModel(self.runs)
         self.setShowGrid(False)
@@ -96,7 +96,7 @@ class RunTable(QTableView):
         self.doubleClicked.connect(self._open)
 
     def refresh(self, folder: Path | None, shown: Path | None) -> None:
-        """List the runs that are in a folder now; `shown` is one that is selected."""
+        """List the runs of a folder; `shown` is selected."""
         self._folder, self._shown = folder, shown
         if folder is None:
             self._list([])
@@ -104,15 +104,15 @@ class RunTable(QTableView):
             self.lister.list(folder)
 
     def add(self, path: Path) -> None:
-        """List a run of another folder too."""
+        """Add a run of another folder."""
         self._elsewhere.add(path)
 
     def _list(self, found: Sequence[RunSummary]) -> None:
         if self.state() == QAbstractItemView.State.EditingState:
-            self._list_again = True  # other rows would close the cell's editor
+            self._list_again = True  # new rows would close the cell's editor
             return
-        there = {run.path for run in found}
-        others = [path for path in self._elsewhere - there if path.is_dir()]
+        listed = {run.path for run in found}
+        others = [path for path in self._elsewhere - listed if path.is_dir()]
         with self._same_selection():
             self.runs.show_runs([*map(summarise, others), *found])
         self.select(self._shown)
@@ -123,7 +123,7 @@ class RunTable(QTableView):
         editor: QWidget | None,
         hint: QAbstractItemDelegate.EndEditHint,
     ) -> None:
-        """End the editing of a cell; show the list that has arrived meanwhile."""
+        """End the editing of a cell; show a list that has arrived during it."""
         super().closeEditor(editor, hint)
         editing = self.state() == QAbstractItemView.State.EditingState
         if self._list_again and not editing:
@@ -131,12 +131,12 @@ class RunTable(QTableView):
             self.refresh(self._folder, self._shown)
 
     def filter(self, query: RunQuery) -> None:
-        """Show the runs that fit."""
+        """Show the runs that match the query."""
         with self._same_selection():
             self.runs.filter(query)
 
     def select(self, path: Path | None) -> None:
-        """Highlight the row of a run, without choosing it; None, or unknown: no row."""
+        """Select the row of a run without emitting `chosen`; None or unknown: no row."""
         row = -1 if path is None else self.runs.row_of(path)
         if row < 0:
             self._select([], None)
@@ -144,12 +144,12 @@ class RunTable(QTableView):
             self._select([row], row)
 
     def choose(self, row: int) -> None:
-        """Choose the run of a row, as a click does."""
+        """Select the run of a row, as a click does."""
         self.setCurrentIndex(self.runs.index(row, START))
 
     @property
     def selected(self) -> list[Path]:
-        """The runs that are highlighted."""
+        """The selected runs."""
         chosen = self.selectionModel()
         found = [] if chosen is None else chosen.selectedRows()
         return [self.path(row) for row in sorted(index.row() for index in found)]
@@ -164,7 +164,7 @@ class RunTable(QTableView):
 
     @contextmanager
     def _same_selection(self) -> Iterator[None]:
-        """Select afterwards what is selected now."""
+        """Restore the current selection afterwards."""
         before = set(self.selected)
         current = self.currentIndex().row()
         shown = self.path(current) if 0 <= current < len(self.runs.runs) else None
@@ -201,7 +201,7 @@ class RunTable(QTableView):
             self.opened.emit(self.path(index.row()))
 
     def currentChanged(self, now: QModelIndex, before: QModelIndex) -> None:  # noqa: N802
-        """Choose the run that the keys moved to."""
+        """Emit `chosen` for the run that the keys moved to."""
         super().currentChanged(now, before)
         if now.isValid() and not self._quiet:
             self.chosen.emit(self.path(now.row()))
@@ -209,14 +209,14 @@ class RunTable(QTableView):
     def selectionChanged(  # noqa: N802
         self, added: QItemSelection, removed: QItemSelection
     ) -> None:
-        """Tell that other runs are selected."""
+        """Emit `reselected` for changes by the user."""
         super().selectionChanged(added, removed)
         if not self._quiet:
             self.reselected.emit()
 
 
 class WordSearch(QLineEdit):
-    """Words that runs are searched for."""
+    """Text field of the search for runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,12 +228,12 @@ class WordSearch(QLineEdit):
 class RunSearch(QWidget):
     """Fields to search runs by words, animal, group, experiment, tag, outcome and date."""
 
-    asked = pyqtSignal(object)
-    """RunQuery: what is searched for now."""
+    query_changed = pyqtSignal(object)
+    """RunQuery: the current query."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = WordSearch()
+        self.text = WordSearch()
         self.boxes = {
             name: QComboBox()
             for name in ("animal", "group", "experiment", "tag", "outcome")
@@ -242,7 +242,7 @@ class RunSearch(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(6)
-        grid.addWidget(self.words, 0, 0)
+        grid.addWidget(self.text, 0, 0)
         for at, (name, box) in enumerate(self.boxes.items()):
             grid.addWidget(box, *divmod(at + 1, 2))
             box.setToolTip(f"shows runs of this {name} only")
@@ -251,7 +251,7 @@ class RunSearch(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.addItem(f"any {name}")
-            box.activated.connect(self._ask)
+            box.activated.connect(self._emit_query)
         for at, (edit, word) in enumerate(((self.first, "from"), (self.last, "until"))):
             edit.setDisplayFormat("yyyy-MM-dd")
             edit.setMinimumDate(QDate(2000, 1, 1))
@@ -259,38 +259,38 @@ class RunSearch(QWidget):
             edit.setCalendarPopup(True)
             edit.setToolTip(f"shows runs {word} this day, included")
             edit.setDate(edit.minimumDate())
-            edit.dateChanged.connect(self._ask)
+            edit.dateChanged.connect(self._emit_query)
             grid.addWidget(edit, 3, at)
-        self.words.textChanged.connect(self._ask)
+        self.text.textChanged.connect(self._emit_query)
 
     @property
     def query(self) -> RunQuery:
-        """What is searched for."""
-        asked = {
+        """The current query."""
+        chosen = {
             name: box.currentText() if box.currentIndex() > 0 else ""
             for name, box in self.boxes.items()
         }
-        tag = asked["tag"]
+        tag = chosen["tag"]
         return RunQuery(
-            animal=asked["animal"],
-            group=asked["group"],
-            experiment=asked["experiment"],
-            outcome=asked["outcome"],
+            animal=chosen["animal"],
+            group=chosen["group"],
+            experiment=chosen["experiment"],
+            outcome=chosen["outcome"],
             tags=(tag,) if tag else (),
             first=_day(self.first),
             last=_day(self.last),
-            text=self.words.text(),
+            text=self.text.text(),
         )
 
     def offer(self, runs: Sequence[RunSummary]) -> None:
-        """Offer the words that these runs have."""
+        """Offer the animals, groups, experiments, tags and outcomes of these runs."""
         for name, box in self.boxes.items():
             if name == "tag":
-                there = {tag for run in runs for tag in run.tags}
+                names = {tag for run in runs for tag in run.tags}
             else:
-                there = {str(getattr(run, name)) for run in runs}
+                names = {str(getattr(run, name)) for run in runs}
             shown = box.currentText() if box.currentIndex() > 0 else ""
-            found = sorted(there - {""} | ({shown} if shown else set()))
+            found = sorted(names - {""} | ({shown} if shown else set()))
             box.blockSignals(True)
             box.clear()
             box.addItems([f"any {name}", *found])
@@ -298,16 +298,16 @@ class RunSearch(QWidget):
             box.blockSignals(False)
 
     def clear(self) -> None:
-        """Search for nothing: all runs fit."""
-        self.words.clear()
+        """Clear the query: all runs match."""
+        self.text.clear()
         for box in self.boxes.values():
             box.setCurrentIndex(0)
         for edit in (self.first, self.last):
             edit.setDate(edit.minimumDate())
-        self._ask()
+        self._emit_query()
 
-    def _ask(self) -> None:
-        self.asked.emit(self.query)
+    def _emit_query(self) -> None:
+        self.query_changed.emit(self.query)
 
 
 def _day(edit: QDateEdit) -> date | None:

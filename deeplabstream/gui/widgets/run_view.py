@@ -39,19 +39,19 @@ _STREAM, _EXPERIMENT, _LOCAL = "since stream start", "since experiment", "local 
 
 
 class RunView(QWidget):
-    """Shows a run that `images` reads, at the moment that was chosen."""
+    """Shows a recorded run at the selected time."""
 
     opened = pyqtSignal(object)
-    """Review: the run that is shown now."""
+    """Review of the run that is shown."""
 
     def __init__(self) -> None:
         super().__init__()
         self.review: Review | None = None
-        self._asked: Path | None = None
-        """The run that is read; one that was asked for before is passed over."""
+        self._requested: Path | None = None
+        """The last requested run; results of earlier requests are ignored."""
         self.time_s = 0.0
         self._unrecorded = False
-        """No image belongs to the moment that is shown; late ones are passed over."""
+        """Whether the shown time has no image; late images are ignored."""
         self.images = RunFrames()
         self.video = VideoView("")
         self.video.clear("Choose a run")
@@ -63,19 +63,19 @@ class RunView(QWidget):
         self.play = PlayButton()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
         self.speed, self.camera = QComboBox(), QComboBox()
-        self.words = QLabel()
-        self.words.setObjectName("caption")
+        self.time_label = QLabel()
+        self.time_label.setObjectName("caption")
         self._arrange()
         self._connect()
 
     def clear(self, text: str) -> None:
-        """Show no run but a sentence."""
+        """Show a message instead of a run."""
         self.play.stop()
-        self.review = self._asked = None
+        self.review = self._requested = None
         self.timeline.show_run((), (), 0.0)
         self.events.setRowCount(0)
         self._times = []
-        self.words.setText("")
+        self.time_label.setText("")
         self.video.clear(text)
 
     def release(self) -> None:
@@ -84,15 +84,15 @@ class RunView(QWidget):
         self.images.release()
 
     def open(self, path: Path) -> None:
-        """Read a run and show its beginning."""
+        """Read a run and show its first frame."""
         self.clear("Reading …")
-        self._asked = path
+        self._requested = path
         if not self.images.isRunning():
             self.images.start()
         self.images.open(path)
 
     def go_to(self, time_s: float) -> None:
-        """Show a moment."""
+        """Show the frame at a time."""
         run = self.review
         if run is None:
             return
@@ -107,14 +107,14 @@ class RunView(QWidget):
                 self._show_unrecorded(run, camera, row)
             else:
                 self.video.figures = ""
-                self.images.want((camera, row), *place)
+                self.images.request((camera, row), *place)
         self._mark_event()
         shown = self._time_text(self.time_s)
         unit = "" if self.clock.currentText() == _LOCAL else " s"
-        self.words.setText(f"{shown}{unit}   ({run.end_s:.1f} s in total)")
+        self.time_label.setText(f"{shown}{unit}   ({run.end_s:.1f} s in total)")
 
     def _mark_event(self) -> None:
-        """Highlight the last event up to the time that is shown."""
+        """Select the last event up to the shown time."""
         row = bisect_right(self._times, self.time_s + 1e-6) - 1
         while row >= 0 and self.events.isRowHidden(row):
             row -= 1
@@ -125,7 +125,7 @@ class RunView(QWidget):
             self.events.scrollToItem(self.events.item(row, 0))
 
     def _time_text(self, time_s: float) -> str:
-        """Return a time, as the choice of its zero says."""
+        """Return a time relative to the selected zero."""
         run, zero = self.review, self.clock.currentText()
         if run is None:
             return ""
@@ -136,17 +136,17 @@ class RunView(QWidget):
         return f"{time_s - (start_s or 0.0):.3f}"
 
     def _offer_clocks(self, run: Review) -> None:
-        """Offer the zeros of time that the run has, and keep the choice if it can be."""
+        """Offer the time zeros that the run has, and keep the selection if possible."""
         shown = self.clock.currentText()
-        there = {
+        available = {
             _STREAM: True,
             _EXPERIMENT: run.experiment_start_s is not None,
             _LOCAL: run.stream_start is not None,
         }
         self.clock.blockSignals(True)
         self.clock.clear()
-        self.clock.addItems([name for name, known in there.items() if known])
-        self.clock.setCurrentText(shown if there.get(shown) else _STREAM)
+        self.clock.addItems([name for name, known in available.items() if known])
+        self.clock.setCurrentText(shown if available.get(shown) else _STREAM)
         self.clock.blockSignals(False)
 
     def _use_clock(self) -> None:
@@ -156,16 +156,16 @@ class RunView(QWidget):
         self.go_to(self.time_s)
 
     def _filter_events(self, text: str) -> None:
-        """List the events in which each of these words is found."""
-        words = text.casefold().split()
+        """List the events that contain all of these words."""
+        terms = text.casefold().split()
         for row in range(self.events.rowCount()):
             items = [self.events.item(row, column) for column in (1, 2)]
-            told = " ".join(item.text() for item in items if item).casefold()
-            self.events.setRowHidden(row, not all(word in told for word in words))
+            event = " ".join(item.text() for item in items if item).casefold()
+            self.events.setRowHidden(row, not all(term in event for term in terms))
         self._mark_event()
 
     def finish(self) -> None:
-        """End the thread that reads."""
+        """End the thread that reads frames."""
         self.play.stop()
         self.images.finish()
 
@@ -203,7 +203,7 @@ class RunView(QWidget):
         controls = QHBoxLayout()
         for widget in (self.back, self.play, self.forth, self.speed, self.camera):
             controls.addWidget(widget)
-        controls.addWidget(self.words, 1)
+        controls.addWidget(self.time_label, 1)
         left = QVBoxLayout()
         left.setSpacing(8)
         left.addWidget(self.video, 1)
@@ -236,7 +236,7 @@ class RunView(QWidget):
         self.forth.clicked.connect(lambda: self._step(1))
 
     def _show(self, run: Review) -> None:
-        if run.folder.path != self._asked:
+        if run.folder.path != self._requested:
             return
         self.review = run
         self.timeline.show_run(run.lanes, run.marks, run.end_s)
@@ -250,11 +250,13 @@ class RunView(QWidget):
         self.opened.emit(run)
 
     def _list_events(self, run: Review) -> None:
-        told = [row for row in run.events if row["kind"] in _EVENTS][:_MOST_EVENTS]
-        told.sort(key=lambda row: float(row["time_s"]))  # written as they were known
-        self._times = [float(row["time_s"]) for row in told]
-        self.events.setRowCount(len(told))
-        for at, row in enumerate(told):
+        events = [row for row in run.events if row["kind"] in _EVENTS][:_MOST_EVENTS]
+        events.sort(
+            key=lambda row: float(row["time_s"])
+        )  # rows are in order of arrival
+        self._times = [float(row["time_s"]) for row in events]
+        self.events.setRowCount(len(events))
+        for at, row in enumerate(events):
             time, text = self._time_text(self._times[at]), _event_text(row)
             for column, cell in enumerate((time, _EVENTS[row["kind"]], text)):
                 item = QTableWidgetItem(cell)
@@ -276,7 +278,7 @@ class RunView(QWidget):
         self.go_to(run.time_of(camera, run.first_row(camera)))
 
     def _show_unrecorded(self, run: Review, camera: str, row: int) -> None:
-        """Show what was found in a frame without an image, on an empty one."""
+        """Show the pose of a frame that was not recorded, on a black image."""
         step, shape = run.step_of(camera, row), run.shape_of(camera)
         if step is None or shape is None:
             self.video.clear("Not recorded at this time")
@@ -320,7 +322,7 @@ class RunView(QWidget):
 
 
 def _event_text(row: Mapping[str, str]) -> str:
-    """Return what a row of events.csv says."""
+    """Return the text of a row of events.csv."""
     if row["kind"] == "edge":
         word = "on" if float(row["level"]) > 0 else "off"
         return f"{row['name']} {word} ({row['cause']})"
@@ -329,7 +331,7 @@ def _event_text(row: Mapping[str, str]) -> str:
 
 
 def _zones(run: Review, camera: str) -> tuple[TriggerShape, ...]:
-    """Return the regions that the run's settings had; none if they are no good now."""
+    """Return the regions of the run's settings; empty if they are invalid now."""
     try:
         return trigger_shapes_of(
             parse(run.folder.settings_text, run.folder.path), camera

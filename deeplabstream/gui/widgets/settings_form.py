@@ -35,31 +35,31 @@ from deeplabstream.settings.validation_messages import wording
 
 _KEYS_WIDTH = 330
 _HEADS = 3
-"""Heading, description and problems of the section, above the rows."""
+"""Number of widgets above the rows: heading, description, problems."""
 NARROW = 200
-"""Px of the keys' column where there is little room."""
+"""Width of the keys' column on a narrow form, px."""
 
 
 def names_in(document: Document, family: str) -> list[str]:
     """Return the NAMEs of a family's sections, in the order of the file."""
-    titles = (title.partition(" ") for title in document.words if title not in FIXED)
+    titles = (title.partition(" ") for title in document.values if title not in FIXED)
     return [name for kind, _, name in titles if kind == family]
 
 
 def free_name(document: Document, family: str, stem: str) -> str:
-    """Return a NAME that no section of a family has: `stem`, or with a number behind it."""
+    """Return a free NAME in a family: `stem`, or `stem` and a number."""
     taken = names_in(document, family)
     numbered = (f"{stem} {number}" for number in count(2))
     return next(name for name in chain((stem,), numbered) if name not in taken)
 
 
 def why_no_name(document: Document, family: str, name: str, old: str = "") -> str:
-    """Return why a section can't have a NAME; empty: it can. `old` is its present one."""
+    """Return why a section can't have a NAME; empty: it can. `old`: its current NAME."""
     if not name:
         return f"A {family.lower()} needs a name."
     if not NAME.fullmatch(name):
         return f"{name}: a name has letters, digits, spaces, - and _ only."
-    taken = {each.casefold(): each for each in names_in(document, family)}
+    taken = {other.casefold(): other for other in names_in(document, family)}
     if name.casefold() in taken and taken[name.casefold()] != old:
         return f"{taken[name.casefold()]} is the name of another {family.lower()}."
     return ""
@@ -72,9 +72,9 @@ def usual_name(document: Document, family: str, kind: str) -> str:
 
 
 class SettingsForm(QWidget):
-    """Changes the words of one section of a document.
+    """Edits the values of a section.
 
-    Required keys come first; advanced ones are folded unless the file has them.
+    Required keys come first; advanced keys are folded unless they are set.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class SettingsForm(QWidget):
         self.problems: dict[str, QLabel] = {}
         self.labels: dict[str, QLabel] = {}
         self.removing: dict[str, QPushButton] = {}
-        """By unknown key: removes it from the file."""
+        """Buttons that remove unknown keys, by key."""
         self.family = "" if title in FIXED else title.partition(" ")[0]
         self.kind = self._kind()
         heading = QLabel(title)
@@ -110,7 +110,7 @@ class SettingsForm(QWidget):
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.more.toggled.connect(self._unfold)
         self.folded: list[str] = []
-        """The advanced keys, below `more`."""
+        """Advanced keys, shown by the button `more`."""
         self._advanced: QWidget = QWidget()
         self._add_rows()
         self._columns.addStretch(1)
@@ -118,54 +118,54 @@ class SettingsForm(QWidget):
         self.refresh()
 
     def add_panel(self, panel: QWidget) -> None:
-        """Add something between the heading and the rows."""
+        """Add a widget between the heading and the rows."""
         self._columns.insertWidget(_HEADS, panel)
 
     def refresh(self) -> None:
-        """Show the words and problems that the document has now."""
-        words = self.document.words.get(self.title, {})
+        """Show the current values and problems."""
+        values = self.document.values.get(self.title, {})
         for key, editor in self.editors.items():
-            editor.show_word(words.get(key))
+            editor.show_value(values.get(key))
         self._show_problems()
 
     def _show_problems(self) -> None:
         problems = (*self.document.problems, *self.document.findings)
-        told = problems_of(problems, self.title)
+        by_key = problems_of(problems, self.title)
         for key, editor in self.editors.items():
-            editor.show_wrong(key in told)
-            self.problems[key].setText(told.get(key, ""))
-            self.problems[key].setVisible(key in told)
+            editor.show_wrong(key in by_key)
+            self.problems[key].setText(by_key.get(key, ""))
+            self.problems[key].setVisible(key in by_key)
         for key in self.removing:
-            self.labels[key].setText(f"{key}: {told.get(key, 'unknown')}")
-        there = {*self.editors, *self.removing}
-        rest = [text for key, text in told.items() if key not in there]
+            self.labels[key].setText(f"{key}: {by_key.get(key, 'unknown')}")
+        shown = {*self.editors, *self.removing}
+        rest = [text for key, text in by_key.items() if key not in shown]
         self.whole.setText("\n".join(rest))
         self.whole.setVisible(bool(rest))
-        if told.keys() & {*self.folded}:
+        if by_key.keys() & {*self.folded}:
             self.more.setChecked(True)
 
     @property
     def outdated(self) -> bool:
-        """Whether the section needs another form: another KIND, or other unknown keys."""
+        """Whether KIND or the unknown keys have changed, so that a new form is needed."""
         return self.kind is not self._kind() or {*self.removing} != {*self._unknown()}
 
     def _kind(self) -> type | None:
-        return kind_of(self.title, self.document.words.get(self.title, {}))
+        return kind_of(self.title, self.document.values.get(self.title, {}))
 
     def _about(self) -> str:
         lines = ((self.kind.__doc__ if self.kind else "") or "").strip().splitlines()
         return (lines[0] if lines else "").replace("`", "")
 
     def _unknown(self) -> list[str]:
-        """Return the keys in the file that this section does not have."""
+        """Return the keys of the section that are unknown to its KIND."""
         known = {"KIND", *(keys_of(self.kind) if self.kind else ())}
         former = former_keys(self.kind) if self.kind else {}
-        words = self.document.words.get(self.title, {})
-        return [key for key in words if key not in known and key not in former]
+        values = self.document.values.get(self.title, {})
+        return [key for key in values if key not in known and key not in former]
 
     def _add_rows(self) -> None:
         keys = keys_of(self.kind) if self.kind else {}
-        there = self.document.words.get(self.title, {})
+        values = self.document.values.get(self.title, {})
         kind = self.kind or object
         advanced = {key: is_advanced(kind, *keys[key]) for key in keys}
 
@@ -174,7 +174,7 @@ class SettingsForm(QWidget):
             return advanced[key], not info.is_required(), is_shared(kind, name)
 
         ranked = sorted(keys, key=rank)  # within a rank: the order of the class
-        shown = [key for key in ranked if not advanced[key] or there.get(key)]
+        shown = [key for key in ranked if not advanced[key] or values.get(key)]
         self.folded = [key for key in ranked if key not in shown]
         if unknown := self._unknown():
             grid = self._panel()
@@ -248,8 +248,8 @@ class SettingsForm(QWidget):
         name.setToolTip(key)
         hint.setObjectName("caption")
         problem.setObjectName("problem")
-        for each in (name, hint, problem):
-            each.setWordWrap(True)
+        for text in (name, hint, problem):
+            text.setWordWrap(True)
         editor.setToolTip(f"{key}\n{editor.toolTip()}".strip())
         left, right = QVBoxLayout(), QVBoxLayout()
         top = QHBoxLayout()
@@ -269,14 +269,14 @@ class SettingsForm(QWidget):
         grid.addLayout(left, row, 0, Qt.AlignmentFlag.AlignTop)
         grid.addLayout(right, row, 1)
         editor.edited.connect(
-            lambda word: self.document.set_word(self.title, key, word)
+            lambda word: self.document.set_value(self.title, key, word)
         )
         self.editors[key], self.problems[key] = editor, problem
         self.labels[key] = name
 
     def _unknown_row(self, grid: QGridLayout, key: str) -> None:
-        """Show a key that the section does not have, to be removed."""
-        word = self.document.words[self.title][key]
+        """Show an unknown key with a button that removes it."""
+        word = self.document.values[self.title][key]
         name, value = QLabel(key), Elided(word or "(empty)")
         name.setObjectName("problem")
         name.setWordWrap(True)
@@ -294,25 +294,24 @@ class SettingsForm(QWidget):
         grid.addLayout(right, row, 1)
 
     def _remove(self, key: str, _checked: bool = False) -> None:
-        self.document.set_word(self.title, key, None)
+        self.document.set_value(self.title, key, None)
 
 
 def show_in(area: QScrollArea, form: QWidget) -> None:
-    """Replace what an area shows by a form.
+    """Replace the content of an area by a form.
 
-    It is deleted later: the event that replaces it, such as a key in the list of a box,
-    may not be at its end.
+    The old form is deleted later: it may still be handling the event that replaces it.
     """
     if (old := area.widget()) is not None:
-        for each in old.findChildren(QWidget):
-            each.blockSignals(True)  # a line without the focus would write its word
+        for widget in old.findChildren(QWidget):
+            widget.blockSignals(True)  # a field that loses the focus would commit
         area.takeWidget()
         old.deleteLater()
     area.setWidget(form)
 
 
 class FileProblems(QWidget):
-    """Problems of single lines of the file, each with a button that removes the line."""
+    """Problems of lines of the file, with buttons that remove the lines."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
@@ -326,10 +325,10 @@ class FileProblems(QWidget):
         grid.setContentsMargins(16, 12, 16, 14)
         grid.setColumnStretch(0, 1)
         for row, problem in enumerate(unplaced_problems(document)):
-            words = QLabel(problem)
-            words.setObjectName("problem")
-            words.setWordWrap(True)
-            grid.addWidget(words, row, 0)
+            label = QLabel(problem)
+            label.setObjectName("problem")
+            label.setWordWrap(True)
+            grid.addWidget(label, row, 0)
             if found := re.match(r"line (\d+): ('\[)?", problem):
                 text = "Remove section" if found[2] else "Remove line"
                 button = QPushButton(text)
@@ -349,8 +348,8 @@ class FileProblems(QWidget):
 
 
 def unplaced_problems(document: Document) -> list[str]:
-    """Return the problems that belong to no section: of lines, or of what is missing."""
-    titles = [*FIXED, *document.words]
+    """Return the problems outside of sections: of lines, or of missing sections."""
+    titles = [*FIXED, *document.values]
     problems = (*document.problems, *document.findings)
     return [
         problem
@@ -360,12 +359,12 @@ def unplaced_problems(document: Document) -> list[str]:
 
 
 def problems_of(problems: Sequence[str], title: str) -> dict[str, str]:
-    """Return what is wrong with a section: by key, the rest under an empty key."""
-    told: dict[str, list[str]] = {}
+    """Return the problems of a section by key; those of the whole section by ""."""
+    by_key: dict[str, list[str]] = {}
     start = re.compile(rf"\[{re.escape(title)}\](?: (?P<key>[A-Z][A-Z0-9_]*)\b)?")
     for problem in problems:
         if found := start.match(problem):
             rest = problem[found.end() :]
             sentence = rest.partition(": ")[2] or rest.strip() or problem
-            told.setdefault(found["key"] or "", []).append(sentence)
-    return {key: "; ".join(sentences) for key, sentences in told.items()}
+            by_key.setdefault(found["key"] or "", []).append(sentence)
+    return {key: "; ".join(sentences) for key, sentences in by_key.items()}

@@ -33,7 +33,7 @@ _FIGURES = (
 _LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
 _LEAST_OF_A_FOLDER = 90  # px
 _SOME_SKIPPED, _MANY_SKIPPED = 0.01, 0.2
-"""Shares of the frames from which on Skipped is amber, and red."""
+"""Shares of skipped frames above which the figure is amber, and red."""
 _HELP = {
     "Time": "since Start Stream; also in the log and the run",
     "Camera": "frames from the camera",
@@ -52,9 +52,9 @@ _HELP = {
 
 
 class StatusLine(QFrame):
-    """Shows figures; it is given values and counts nothing itself."""
+    """Status bar: figures of the stream, and the run folder."""
 
-    label_asked = pyqtSignal(object)
+    labelling_requested = pyqtSignal(object)
     """Path of the run whose uncertain frames are to be labelled."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class StatusLine(QFrame):
         self.label.setToolTip(
             "labels the frames of the run about which the network was uncertain"
         )
-        self.label.clicked.connect(lambda: self.label_asked.emit(self._folder))
+        self.label.clicked.connect(lambda: self.labelling_requested.emit(self._folder))
         row.addWidget(self.label)
         self.show_folder(None)
         self.show_queued(0)
@@ -91,7 +91,9 @@ class StatusLine(QFrame):
         self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
         self._set("To decision", _ms(reading.decided_ms))
         if not isnan(reading.written_ms) or isnan(reading.decided_ms):
-            self._set("To output", _ms(reading.written_ms))  # else: the last one stays
+            self._set(
+                "To output", _ms(reading.written_ms)
+            )  # without outputs the last value stays
         runtime = re.split("[ ,;]", provider)[0].removesuffix("ExecutionProvider")
         self._set("Network on", runtime or "–")
         self.values["Network on"].setToolTip(
@@ -99,14 +101,14 @@ class StatusLine(QFrame):
         )
 
     def show_time(self, seconds: float) -> None:
-        """Show how long the stream has been going on."""
+        """Show the time since the start of the stream."""
         minutes, rest = divmod(int(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         clock = f"{minutes:02}:{rest:02}"
         self._set("Time", f"{hours}:{clock}" if hours else clock)
 
     def show_losses(self, counts: Counts) -> None:
-        """Show what was lost and skipped since the stream began."""
+        """Show lost and skipped frames since the start of the stream."""
         at_camera = "?" if counts.lost is None else str(counts.lost)
         self._set("Lost", f"{at_camera} / {counts.recording_losses}")
         self._set_tone("Lost", "red" if counts.lost or counts.recording_losses else "")
@@ -116,16 +118,16 @@ class StatusLine(QFrame):
         self._set_tone("Skipped", "red" if grave else "amber" if some else "")
 
     def show_folder(self, folder: Path | None) -> None:
-        """Show where the run is written."""
+        """Show the run folder."""
         self._folder = folder
         self.folder.setEnabled(folder is not None)
         self.folder.setText("no run yet" if folder is None else folder.name)
         self.folder.setToolTip("" if folder is None else f"open {folder}")
 
     def show_queued(self, count: int) -> None:
-        """Offer so many uncertain frames of the run for labelling; 0: nothing.
+        """Show a button to label this number of uncertain frames; 0: hide it.
 
-        The figures, which a run that has ended does not have, make room on a small screen.
+        Without a stream the figures are empty, so they are hidden to make room.
         """
         for figure in self._figures:
             figure.setVisible(not count)
@@ -133,7 +135,7 @@ class StatusLine(QFrame):
         self.label.setVisible(count > 0)
 
     def clear(self) -> None:
-        """Show nothing but the last run's folder."""
+        """Clear the figures; the folder of the last run stays."""
         for name, label in self.values.items():
             label.setText("–")
             self._set_tone(name, "")
@@ -160,11 +162,11 @@ class StatusLine(QFrame):
             self.values[name].setText(text)
 
     def _set_tone(self, name: str, tone: str) -> None:
-        """Colour a figure; an empty tone: not."""
+        """Set the colour of a figure; empty: the default."""
         value = self.values[name]
         if (value.property("tone") or "") != tone:
             value.setProperty("tone", tone)
-            if style := value.style():  # or it would not look at "tone" again
+            if style := value.style():  # a style sheet is not evaluated again by itself
                 style.unpolish(value)
                 style.polish(value)
 

@@ -41,7 +41,7 @@ _TEXT_HEIGHT = 110  # px
 
 
 class StudyTableView(QWidget):
-    """The first rows of the table, and what was left out."""
+    """The first rows of the table, and the runs that were left out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,17 +55,17 @@ class StudyTableView(QWidget):
 
     def show_study(self, found: StudyTable) -> None:
         """Show a table."""
-        words = [f"{counted(found.runs, 'run')}, {counted(found.count, 'row')}"]
+        lines = [f"{counted(found.runs, 'run')}, {counted(found.count, 'row')}"]
         if len(found.rows) < found.count:
-            words[0] += f"; the first {len(found.rows)} are shown, all are saved"
-        words += [f"{run.name} left out: {why}" for run, why in found.failed]
-        self.about.setText("\n".join(words[:6]))
+            lines[0] += f"; the first {len(found.rows)} are shown, all are saved"
+        lines += [f"{run.name} left out: {why}" for run, why in found.failed]
+        self.about.setText("\n".join(lines[:6]))
         notes = [f"{run.name}: {note}" for run, note in found.notes]
-        self.about.setToolTip("\n".join((words[6:] + notes)[:40]))
+        self.about.setToolTip("\n".join((lines[6:] + notes)[:40]))
         self.table.show_values(found.header, found.rows)
 
     def clear(self, text: str) -> None:
-        """Show no table but a sentence."""
+        """Show a message instead of a table."""
         self.about.setText(text)
         self.about.setToolTip("")
         self.table.show_values((), ())
@@ -77,43 +77,43 @@ class GroupsView(QWidget):
     def __init__(
         self, client: ResultsClient, study: Callable[[], AnalyseStudy]
     ) -> None:
-        """`study` returns what the table is the answer to."""
+        """`study` returns the request whose reply is the table."""
         super().__init__()
         self.client, self._study = client, study
         self.measure, self.by, self.span = QComboBox(), QComboBox(), QComboBox()
         self.test, self.paired = QComboBox(), QCheckBox("paired")
         self.plot, self.text = PlotView(), QPlainTextEdit()
-        self._there = False
+        self._has_table = False
         """Whether there is a table."""
         self._arrange()
         self.client.replied.connect(self._take)
-        self.plot.resized.connect(self._ask)
+        self.plot.resized.connect(self._request_comparison)
         for box in (self.measure, self.by, self.span, self.test):
-            box.activated.connect(self._ask)
-        self.paired.clicked.connect(self._ask)
+            box.activated.connect(self._request_comparison)
+        self.paired.clicked.connect(self._request_comparison)
 
     def show_study(self, found: StudyTable) -> None:
-        """Offer the measures of a table, and compare one."""
-        self._there = bool(found.measures)
+        """Offer the measures of a table, and request a comparison."""
+        self._has_table = bool(found.measures)
         spans = tuple(found.spans)
-        for box, words in ((self.measure, found.measures), (self.span, spans)):
+        for box, names in ((self.measure, found.measures), (self.span, spans)):
             shown = box.currentText()
             box.clear()
-            box.addItems(list(words))
-            box.setCurrentIndex(words.index(shown) if shown in words else 0)
+            box.addItems(list(names))
+            box.setCurrentIndex(names.index(shown) if shown in names else 0)
         usual = [name for name in found.measures if name.startswith("distance_")]
         if usual and self.measure.currentIndex() == 0:
             self.measure.setCurrentText(usual[0])
-        self._ask()
+        self._request_comparison()
 
     def clear(self, text: str) -> None:
-        """Show no comparison but a sentence."""
-        self._there = False
+        """Show a message instead of a comparison."""
+        self._has_table = False
         self.plot.clear(text)
         self.text.clear()
 
     def request(self) -> Compare:
-        """Return what is asked for now."""
+        """Return the request for the selected comparison."""
         return Compare(
             self._study(),
             self.measure.currentText(),
@@ -126,7 +126,7 @@ class GroupsView(QWidget):
 
     @property
     def study_options(self) -> StudyOptions:
-        """What a report compares: the usual measures, as chosen here."""
+        """Options of the comparisons in a report."""
         return StudyOptions(
             by=self.by.currentData(),
             paired=self.paired.isChecked(),
@@ -134,9 +134,9 @@ class GroupsView(QWidget):
         )
 
     def _arrange(self) -> None:
-        for box, words in ((self.by, _BY), (self.test, _TESTS)):
-            for word, text in words.items():
-                box.addItem(text, word)
+        for box, options in ((self.by, _BY), (self.test, _TESTS)):
+            for value, text in options.items():
+                box.addItem(text, value)
         for box, tip in (
             (self.measure, "measure that is compared"),
             (self.by, "column that names the groups"),
@@ -146,7 +146,7 @@ class GroupsView(QWidget):
             ),
             (
                 self.test,
-                "tests of means or ranks; best chosen before the data are seen",
+                "tests of means or ranks; choose before looking at the data",
             ),
         ):
             box.setToolTip(tip)
@@ -170,13 +170,13 @@ class GroupsView(QWidget):
         column.addWidget(self.plot, 1)
         column.addWidget(self.text)
 
-    def _ask(self) -> None:
+    def _request_comparison(self) -> None:
         self.span.setVisible(self.by.currentData() != "span")
-        if self._there and self.isVisible():
-            self.client.ask(self.request())
+        if self._has_table and self.isVisible():
+            self.client.send(self.request())
 
     def _take(self, request: Request, reply: object) -> None:
-        if not isinstance(request, Compare) or not self._there:
+        if not isinstance(request, Compare) or not self._has_table:
             return
         if isinstance(reply, Compared):
             self.plot.show_png(reply.png)
@@ -186,6 +186,6 @@ class GroupsView(QWidget):
             self.text.clear()
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Compare what was chosen meanwhile."""
+        """Request the comparison that was selected while the widget was hidden."""
         super().showEvent(event)
-        self._ask()
+        self._request_comparison()

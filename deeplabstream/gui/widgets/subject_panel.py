@@ -16,9 +16,9 @@ _FIXED = "Stop the stream to change"
 
 
 class SubjectPanel(Panel):
-    """Takes words of `[Session]` until the run folder is made; run.json gets them.
+    """Edits values of `[Session]` for the next run, until its run folder is made.
 
-    They are no edit of the settings file.
+    The values are saved in run.json, not in the settings file.
     """
 
     def __init__(self, document: Document) -> None:
@@ -48,7 +48,7 @@ class SubjectPanel(Panel):
         self._refresh()
 
     def show_status(self, state: SessionState) -> None:
-        """Let the words be changed, unless the run folder has them already."""
+        """Enable the fields, unless the run folder is already made."""
         records = state.recording or state.recording_starting
         runs = state.analysing or records or state.phase is Phase.STOPPING
         begun = state.phase is not Phase.IDLE and state.run_folder is not None
@@ -60,13 +60,13 @@ class SubjectPanel(Panel):
 
     def _refresh(self) -> None:
         for key, line in self.lines.items():
-            if line.text() != (word := self.document.subject_word(key)):
-                line.setText(word)
+            if line.text() != (value := self.document.subject_value(key)):
+                line.setText(value)
 
     def _take(self, key: str) -> None:
-        word = " ".join(self.lines[key].text().split())
-        if word != self.document.subject_word(key):
-            self.document.set_subject(key, word)
+        value = " ".join(self.lines[key].text().split())
+        if value != self.document.subject_value(key):
+            self.document.set_subject(key, value)
 
 
 def _help(key: str) -> str:

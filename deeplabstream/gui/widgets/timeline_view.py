@@ -23,12 +23,12 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class TimelineView(QWidget):
-    """Lanes of what held when; the wheel zooms around the mouse."""
+    """Lanes of states over time; the wheel zooms around the mouse."""
 
     sought = pyqtSignal(float)
-    """A moment was clicked: seconds since the stream began."""
+    """Time of a click, s since stream start."""
     span_marked = pyqtSignal(float, float)
-    """A span was dragged with Shift: its ends, seconds since the stream began."""
+    """Start and end of a span dragged with Shift, s since stream start."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class TimelineView(QWidget):
         self._from_s, self._until_s = 0.0, 1.0
         self._names = 0
         self.marked: tuple[float, float] | None = None
-        """A span that is shaded, seconds."""
+        """Start and end of the shaded span, s."""
         self._marked_from_s: float | None = None
         self.setMinimumHeight(_TOP + 3 * _ROW)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -65,7 +65,7 @@ class TimelineView(QWidget):
         now_s: float,
         seconds: float,
     ) -> None:
-        """Show the last seconds of what still goes on."""
+        """Show the last seconds of a running session."""
         grown = len(lanes) != len(self.lanes)
         if grown:
             self.show_run(lanes, marks, now_s)
@@ -75,7 +75,7 @@ class TimelineView(QWidget):
         self.update()
 
     def go_to(self, time_s: float) -> None:
-        """Move the cursor; the shown part follows it."""
+        """Move the cursor; scroll if it is outside of the shown part."""
         self.now_s = time_s
         length = self._until_s - self._from_s
         if not self._from_s <= time_s <= self._until_s:
@@ -84,11 +84,11 @@ class TimelineView(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return room for all lanes, as far as that is reasonable."""
+        """Return the size for up to 10 lanes."""
         return QSize(600, _TOP + _ROW * min(len(self.lanes) + 1, 10) + 6)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Go to the moment that was clicked; with Shift, begin to mark a span."""
+        """Go to the time of the click; with Shift, start to mark a span."""
         shift = Qt.KeyboardModifier.ShiftModifier
         if event is not None and event.modifiers() & shift:
             self._marked_from_s = self._time(event.x() - self._names)
@@ -99,7 +99,7 @@ class TimelineView(QWidget):
         self._marked_from_s = None
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Follow the pressed mouse; name the mark under it."""
+        """Go to the time of a drag; without a button, show marks as tooltip."""
         if event is not None and event.buttons() & Qt.MouseButton.LeftButton:
             self._seek(event)
         elif event is not None:
@@ -109,7 +109,7 @@ class TimelineView(QWidget):
             self.setToolTip(", ".join(names[:4]))
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        """Show more or less of the run, around the mouse."""
+        """Zoom in or out, around the mouse."""
         if event is None:
             return
         centre = self._time(event.position().x() - self._names)

@@ -1,4 +1,4 @@
-"""Trial preview: the trials of the chosen experiment, in their order, before it starts."""
+"""Trial preview: the trials of the selected experiment, before it starts."""
 
 from collections.abc import Iterator
 from time import perf_counter
@@ -19,14 +19,14 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.trial_preview import STAYS_S, Row, preview_trials
 from deeplabstream.settings.sections import Settings
 
-_TURN_S = 0.006
-"""So long it computes before the window gets its turn again."""
+_COMPUTE_S = 0.006
+"""Computing time per timer event; the window handles other events between."""
 _PADDING = 14  # px
 _COLUMNS = ("from", "what", "outputs")
 
 
 class TrialList(QFrame):
-    """A table of trials, told by the experiment's own plan."""
+    """Table of the trials that the experiment's plan yields."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,33 +45,33 @@ class TrialList(QFrame):
             head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             head.setStretchLastSection(True)
             head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        self.words = QLabel()
-        self.words.setObjectName("caption")
-        self.words.setWordWrap(True)
+        self.message = QLabel()
+        self.message.setObjectName("caption")
+        self.message.setWordWrap(True)
         title = QLabel("TRIAL PREVIEW")
         title.setObjectName("title")
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 8, 12, 10)
         column.addWidget(title)
-        column.addWidget(self.words)
+        column.addWidget(self.message)
         column.addWidget(self.table, 1)
         self._rows: Iterator[Row | None] = iter(())
         self._shown: tuple[str, str] | None = None
         self._timer = QTimer(self)
-        self._timer.timeout.connect(self._go_on)
-        self.table.destroyed.connect(self._timer.stop)  # its window was closed
+        self._timer.timeout.connect(self._add_rows)
+        self.table.destroyed.connect(self._timer.stop)  # the window was closed
 
     @property
     def complete(self) -> bool:
-        """Whether all that can be told is told."""
+        """Whether all trials are listed."""
         return not self._timer.isActive()
 
     def show_experiment(
         self, settings: Settings | None, name: str, seed: str = ""
     ) -> None:
-        """Tell of an experiment; `settings` None: something is wrong with them.
+        """Show the trials of an experiment; `settings` None: the settings have problems.
 
-        `seed`: the word behind SEED; empty: there is none.
+        `seed`: the value of SEED; empty: not set.
         """
         text = "" if settings is None else settings.text
         if (text, name) == self._shown:
@@ -80,20 +80,20 @@ class TrialList(QFrame):
         self._timer.stop()
         self.table.setRowCount(0)
         if settings is None or name not in settings.experiments:
-            self.words.setText("Fix the problems to see the preview.")
+            self.message.setText("Fix the problems to see the preview.")
             return
-        told = (
+        note = (
             "Assumes that the animal does at once what the trial waits for, "
             f"stays {STAYS_S:g} s, and answers correctly. A real animal may take "
             "longer."
         )
         if seed.casefold() == "new":
-            told += (
+            note += (
                 " SEED = new: each run has another order; this is the order of seed 0."
             )
         elif seed:
-            told += f" SEED = {seed}."
-        self.words.setText(told)
+            note += f" SEED = {seed}."
+        self.message.setText(note)
         form_rate = getattr(
             settings.cameras.get(settings.deciding_camera), "rate", None
         )
@@ -102,9 +102,9 @@ class TrialList(QFrame):
         self._rows = preview_trials(settings.experiments[name](), rate, limit_s)
         self._timer.start(0)
 
-    def _go_on(self) -> None:
-        """Compute for a moment; the rest has time until the window is idle again."""
-        end_s = perf_counter() + _TURN_S
+    def _add_rows(self) -> None:
+        """Compute trials for `_COMPUTE_S`; the timer continues when the window is idle."""
+        end_s = perf_counter() + _COMPUTE_S
         problem = ""
         try:
             for row in self._rows:
@@ -120,7 +120,7 @@ class TrialList(QFrame):
             return
         self._timer.stop()
         if problem:
-            self.words.setText(problem)
+            self.message.setText(problem)
 
     def _add(self, row: Row) -> None:
         place = self.table.rowCount()

@@ -1,4 +1,4 @@
-"""Values table: numbers and words of results, to be read and copied."""
+"""Values table: numbers and texts of results, which can be copied."""
 
 from collections.abc import Sequence
 from math import isnan
@@ -37,10 +37,10 @@ class _Values(QAbstractTableModel):
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         value = self.rows[index.row()][index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return in_words(value)
+            return format_result(value)
         if role == Qt.ItemDataRole.ToolTipRole:
             tip = self.tips[index.row()] if self.tips else ""
-            return f"{in_words(value)}\n{tip}".strip()
+            return f"{format_result(value)}\n{tip}".strip()
         if role == Qt.ItemDataRole.TextAlignmentRole:
             number = isinstance(value, int | float)
             side = Qt.AlignmentFlag.AlignRight if number else Qt.AlignmentFlag.AlignLeft
@@ -82,7 +82,7 @@ class ValuesTable(QTableView):
 
     def text(self, row: int, column: int) -> str:
         """Return the text of a cell."""
-        return in_words(self.values.rows[row][column])
+        return format_result(self.values.rows[row][column])
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Copy the selected cells, columns separated by tabs."""
@@ -96,11 +96,11 @@ class ValuesTable(QTableView):
         board.setText("\n".join("\t".join(cells) for cells in lines.values()))
 
 
-def in_words(value: object) -> str:
-    """Return a value as it is shown; what is not defined is empty.
+def format_result(value: object) -> str:
+    """Return a value as text; an undefined value is empty.
 
-    >>> in_words(0.123456), in_words(12345.67), in_words(float("nan")), in_words("left")
-    ('0.1235', '12346', '', 'left')
+    >>> [format_result(value) for value in (0.123456, 12345.67, float("nan"), "left")]
+    ['0.1235', '12346', '', 'left']
     """
     if isinstance(value, float):
         if isnan(value):

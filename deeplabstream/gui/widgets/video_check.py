@@ -1,4 +1,4 @@
-"""Video check: a video with the points of a network, played and scrubbed."""
+"""Video check: a video with predicted poses, to play and scrub."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from deeplabstream.recording.pose_table import PoseTable
 
 
 class VideoCheck(QDialog):
-    """Shows row after row of a video; `poses` has one row for each frame."""
+    """Plays a video with its poses; `poses` has a row for each frame."""
 
     def __init__(
         self, video: Path, poses: PoseTable, threshold: float, parent: QWidget
@@ -42,8 +42,8 @@ class VideoCheck(QDialog):
         self.play = PlayButton()
         self.least = QPushButton("Next uncertain")
         self.least.setToolTip("goes to the next frame with a point below the threshold")
-        self.words = QLabel()
-        self.words.setObjectName("caption")
+        self.message = QLabel()
+        self.message.setObjectName("caption")
         self.images = RunFrames()
         self._waiting = False
         self._arrange()
@@ -53,28 +53,28 @@ class VideoCheck(QDialog):
     def go_to(self, row: int) -> None:
         """Show a frame."""
         self.slider.setValue(row)
-        self._want(row)
+        self._request(row)
 
     def _arrange(self) -> None:
         foot = QHBoxLayout()
         for widget in (self.play, self.least):
             foot.addWidget(widget)
         foot.addWidget(self.slider, 1)
-        foot.addWidget(self.words)
+        foot.addWidget(self.message)
         column = QVBoxLayout(self)
         column.addWidget(self.view, 1)
         column.addLayout(foot)
         self.resize(860, 700)
-        self.slider.valueChanged.connect(self._want)
+        self.slider.valueChanged.connect(self._request)
         self.play.due.connect(self._tick)
         self.least.clicked.connect(self._go_to_least)
         self.images.decoded.connect(self._show)
         self.images.failed.connect(self.view.clear)
 
-    def _want(self, row: int) -> None:
+    def _request(self, row: int) -> None:
         self._waiting = True
-        self.words.setText(f"frame {row} of {len(self.poses)}")
-        self.images.want(row, self.video, row)
+        self.message.setText(f"frame {row} of {len(self.poses)}")
+        self.images.request(row, self.video, row)
 
     def _show(self, row: int, image: Image | None) -> None:
         self._waiting = False
@@ -98,7 +98,7 @@ class VideoCheck(QDialog):
         if len(after):
             self.go_to(int(after[0]))
         else:
-            self.words.setText("no later frame has a point below the threshold")
+            self.message.setText("no later frame has a point below the threshold")
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End the thread that decodes."""

@@ -28,10 +28,10 @@ _MARGIN = 8  # px
 
 
 def to_qimage(image: Image) -> QImage:
-    """Return a copy of an image as Qt paints it fastest.
+    """Return a copy of an image in the format that Qt paints fastest.
 
-    Of more than 8 bits the upper 8 that the image uses are shown: 12-bit cameras and
-    depth in millimetres are not black.
+    Of images with more than 8 bits, the upper 8 bits in use are shown: otherwise images
+    of 12-bit cameras and depth in millimetres would be black.
     """
     if image.dtype != np.uint8:
         image = (image >> max(0, int(image.max()).bit_length() - 8)).astype(np.uint8)
@@ -45,7 +45,7 @@ def to_qimage(image: Image) -> QImage:
 
 
 class VideoView(QWidget):
-    """Shows images of `camera`; it is given values and looks at nothing itself."""
+    """Shows the images of a camera, with zones, pose and trigger states over them."""
 
     def __init__(self, camera: str, zones: Sequence[TriggerShape] = ()) -> None:
         super().__init__()
@@ -53,19 +53,19 @@ class VideoView(QWidget):
         self.zones = tuple(zone for zone in zones if zone.camera == camera)
         self.threshold = 0.0
         self.levels: Mapping[str, float] = {}
-        """Of the outputs; one that is on is seen in the image."""
+        """Levels of the outputs, by output."""
         self.figures = ""
-        """What is said of the camera beside its frame number: rate, losses."""
+        """Text beside the frame number: rate and losses of the camera."""
         self.empty_text = "No stream"
         self.paint_ns = 0
-        """How long the last painting took."""
+        """Duration of the last painting, ns."""
         self.painted = 0
-        """Images that were painted so far, each counted once."""
+        """Number of different images painted so far."""
         self._new = False
         self.trail: Trail | None = None
-        """Painted, if there is one."""
+        """Trail to paint; None: trails are switched off."""
         self.states = False
-        """Whether answers and what the gate did are written into the image."""
+        """Whether states of triggers and rejected points are written into the image."""
         self._image: QImage | None = None
         self._index: int | None = None
         self._step: Step | None = None
@@ -75,13 +75,13 @@ class VideoView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     def hold(self, button: QWidget) -> None:
-        """Have a button in the lower right corner of the image."""
+        """Show a button in the lower right corner of the image."""
         self._corner_button = button
         button.setParent(self)
-        self._settle()
+        self._place_button()
 
-    def _settle(self) -> None:
-        """Move the button that is held into the corner."""
+    def _place_button(self) -> None:
+        """Move the button into the corner of the image."""
         if self._corner_button is None:
             return
         right, bottom = float(self.width()), float(self.height())
@@ -100,25 +100,25 @@ class VideoView(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
         """Keep the button in its corner."""
         super().resizeEvent(event)
-        self._settle()
+        self._place_button()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return what an image of 640×480 takes."""
+        """Return the size of an image of 640×480."""
         return QSize(640, 480)
 
     def show_image(self, image: Image, index: int, step: Step | None) -> None:
-        """Show an image; `step` is what was found in exactly this one, None: nothing."""
+        """Show an image; `step` is the step of exactly this frame; None: none."""
         before, self._image = self._image, to_qimage(image)
         if before is None or before.size() != self._image.size():
-            self._settle()
+            self._place_button()
         self._index, self._step, self._new = index, step, True
         self.update()
 
     def clear(self, text: str) -> None:
-        """Show no image but a sentence."""
+        """Show a message instead of an image."""
         self.empty_text = text
         self._image = self._index = self._step = None
-        self._settle()
+        self._place_button()
         self.figures = ""
         if self.trail is not None:
             self.trail.clear()
@@ -126,33 +126,34 @@ class VideoView(QWidget):
 
     @property
     def place(self) -> Fit | None:
-        """Where the image lies in the widget, None when there is none."""
+        """Scale and position of the image; None: no image."""
         if self._image is None:
             return None
         return fit(self._image.width(), self._image.height(), QRectF(self.rect()))
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
-        """Paint the image and everything above it."""
+        """Paint the image and its overlay."""
         start_ns = perf_counter_ns()
         painter = QPainter(self)
         place = self.place
         try:
             if self._image is None or place is None:
-                self._paint_nothing(painter)
+                self._paint_message(painter)
             else:
                 self._paint_image(painter, self._image, place)
                 painter.setClipping(False)
                 self.paint_above(painter, place)
-        finally:  # a painter that is not ended warns at each painting
+        finally:  # Qt warns about a painter that is not ended
             painter.end()
+
         self.painted += self._new
         self._new = False
         self.paint_ns = perf_counter_ns() - start_ns
 
     def paint_above(self, painter: QPainter, place: Fit) -> None:
-        """Paint what else belongs above the image; it may reach beyond its edges."""
+        """Paint more above the image, not clipped to it; for subclasses."""
 
-    def _paint_nothing(self, painter: QPainter) -> None:
+    def _paint_message(self, painter: QPainter) -> None:
         colours = palette()
         painter.fillRect(self.rect(), QColor(colours.background))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -168,13 +169,19 @@ class VideoView(QWidget):
     def _paint_image(self, painter: QPainter, image: QImage, place: Fit) -> None:
         width, height = image.width() * place.scale, image.height() * place.scale
         area = QRectF(place.left, place.top, width, height)
+
+        # The widget is opaque: Qt does not clear it. Only the part outside of the image is
+        # filled, with 1 px overlap, as the edges of the image may lie between pixels.
         inside = area.toAlignedRect().adjusted(1, 1, -1, -1)
         for rect in QRegion(self.rect()).subtracted(QRegion(inside)).rects():
             painter.fillRect(rect, QColor(palette().background))
+
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(area, image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(area)
+
+        # Zones first, the state of the session last: it must not be hidden.
         step = self._step
         draw_zones(painter, place, self.zones, step.triggers if step else None)
         if step is not None:
@@ -185,13 +192,14 @@ class VideoView(QWidget):
                 drawn = {zone.trigger for zone in self.zones}
                 draw_lines(painter, area, lines_of(step, drawn))
         draw_state(painter, area, step, self.levels)
+
         corner = QPointF(place.left + 10, place.top + 30)
-        words = f"{self.camera}  {self._index}  {self.figures}".rstrip()
-        draw_tag(painter, corner, words, QColor(TEXT))
+        text = f"{self.camera}  {self._index}  {self.figures}".rstrip()
+        draw_tag(painter, corner, text, QColor(TEXT))
 
 
 class VideoGrid(QWidget):
-    """The views of all cameras, as square a grid as can be."""
+    """The views of all cameras in a grid that is as square as possible."""
 
     def __init__(
         self, cameras: Sequence[str], zones: Sequence[TriggerShape] = ()
@@ -206,6 +214,6 @@ class VideoGrid(QWidget):
             grid.addWidget(view, number // columns, number % columns)
 
     def clear(self, text: str) -> None:
-        """Show no images but a sentence."""
+        """Show a message instead of images."""
         for view in self.views.values():
             view.clear(text)

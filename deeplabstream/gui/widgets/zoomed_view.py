@@ -1,4 +1,4 @@
-"""Zoomed view: an image that is enlarged by the wheel and moved by the middle button."""
+"""Zoomed view: an image that the wheel zooms and the middle button moves."""
 
 from PyQt5.QtCore import QPointF, QRectF, Qt
 from PyQt5.QtGui import QMouseEvent, QWheelEvent
@@ -16,12 +16,12 @@ class ZoomedView(VideoView):
         super().__init__(camera)
         self._zoom = 1.0
         self._centre = (0.5, 0.5)
-        """Where in the image the middle of the widget is, as shares."""
+        """Image position at the middle of the widget, as shares of width and height."""
         self._panned: QPointF | None = None
 
     @property
     def place(self) -> Fit | None:
-        """Where the zoomed image lies in the widget."""
+        """Scale and position of the zoomed image; None: no image."""
         if self._image is None:
             return None
         width, height = self._image.width(), self._image.height()
@@ -34,7 +34,7 @@ class ZoomedView(VideoView):
         return Fit(scale, left, top)
 
     def pixel(self, at: QPointF) -> tuple[float, float] | None:
-        """Return where in the image a place of the widget is; None: outside of it."""
+        """Return the image position of a widget position; None: outside of the image."""
         place, image = self.place, self._image
         if place is None or image is None:
             return None
@@ -44,7 +44,7 @@ class ZoomedView(VideoView):
         return (round(x, 2), round(y, 2)) if inside else None
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Begin to move the image with the middle button."""
+        """Start to move the image with the middle button."""
         if event is not None and event.button() == Qt.MouseButton.MiddleButton:
             self._panned = event.localPos()
 
@@ -61,26 +61,26 @@ class ZoomedView(VideoView):
         self.update()
 
     def mouseReleaseEvent(self, _event: QMouseEvent | None) -> None:  # noqa: N802
-        """Let the image go."""
+        """Stop moving the image."""
         self._panned = None
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        """Zoom, the place under the mouse staying where it is."""
+        """Zoom around the mouse."""
         if event is None or self.place is None or self._image is None:
             return
         self._zoom_at(event.position(), event.angleDelta().y() > 0)
 
     def zoom(self, closer: bool) -> None:
-        """Zoom about `zoom_centre`."""
+        """Zoom around `zoom_centre`."""
         self._zoom_at(self.zoom_centre, closer)
 
     @property
     def zoom_centre(self) -> QPointF:
-        """Where buttons and keys zoom: the middle."""
+        """Position around which buttons and keys zoom: the middle."""
         return QPointF(self.rect().center())
 
     def show_whole(self) -> None:
-        """Zoom no more."""
+        """Reset the zoom."""
         self._zoom, self._centre = 1.0, (0.5, 0.5)
         self.update()
 
