@@ -40,17 +40,17 @@ def check_new(
 
 
 def check_free(
-    files: Iterable[Path],
+    files: Iterable[Path | None],
     overwrite: bool = False,
     option: str = "--overwrite",
     fault: type[DeepLabStreamError] = DeepLabStreamError,
 ) -> None:
     """Raise a `fault` if one of the files to write exists, unless `overwrite`.
 
-    `option` is the command-line option that allows it. A folder in place of a file is
-    always refused.
+    None stands for a file that is not written. `option` is the command-line option that
+    allows it. A folder in place of a file is always refused.
     """
-    for file in files:
+    for file in filter(None, files):
         if file.is_dir():
             raise fault(f"{file} is a folder; name a file")
         if would_overwrite(file) and not overwrite:

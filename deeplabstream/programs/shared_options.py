@@ -25,6 +25,15 @@ def _settings_file(value: object) -> object:
     return value or rig_settings()
 
 
+def _parts(value: object) -> object:
+    """Return the parts of a text, without blanks around them."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+CommaList: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_parts)]
+"""Names that are one text, separated by commas."""
 SettingsFile: TypeAlias = Annotated[Path, BeforeValidator(_settings_file)]
 
 
@@ -38,10 +47,13 @@ def settings_file(**more: Any) -> Any:
     )
 
 
-def runtime(description: str = "runtime of the network; auto: the fastest") -> Any:
+def runtime(
+    description: str = "runtime of the network; auto: the fastest",
+    default: str = "auto",
+) -> Any:
     """Return the field of a runtime: `auto`, or one of RUNTIMES."""
     return Field(
-        default="auto",
+        default=default,
         title="Runtime",
         description=description,
         json_schema_extra=extra(
@@ -86,4 +98,14 @@ def threads(default: int = 0) -> Any:
         title="CPU threads",
         description="CPU threads; 0: all cores",
         json_schema_extra=extra(advanced=True),
+    )
+
+
+def second_tables() -> Any:
+    """Return the field of the tables of other persons' labels."""
+    return Field(
+        default=(),
+        description="labels of the same images by other persons; default: those beside the "
+        "labels",
+        json_schema_extra=extra(metavar="TABLE"),
     )

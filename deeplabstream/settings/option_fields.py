@@ -98,7 +98,7 @@ def _sentences(kind: type, problems: list[ErrorDetails]) -> list[str]:
         if own[0]["type"] == "missing" or info is None:
             sentences.append(f"{name}: {'is missing' if info else 'unknown option'}")
             continue
-        if own[0]["type"] in _LIMIT_ERRORS:
+        if own[0]["type"] in _LIMIT_ERRORS and limits_text(info):
             expected = f"expected {limits_text(info)}"
         else:
             expected = complaint(own, info.annotation)

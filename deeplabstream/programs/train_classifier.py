@@ -1,0 +1,235 @@
+"""Train a behaviour classifier from runs and a table of observed behaviours.
+
+LABELS is a table with the columns start_s, end_s and behaviour, or BORIS' aggregated events
+(times of the video); all other times are ignored. SOURCE is a run folder (with the poses that
+the triggers got), or poses of a video: DeepLabCut's .csv or .h5, or .parquet, with --rate.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.pose import Pose
+from deeplabstream.engine.replay.rerun import filtered_poses
+from deeplabstream.files.overwriting import check_new
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.run_import import settings_of
+from deeplabstream.pose.behaviour.classifier_folder import save_features
+from deeplabstream.pose.behaviour.pose_features import FeatureSet, usual
+from deeplabstream.programs.program import Program
+from deeplabstream.programs.shared_options import CommaList
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.training.behaviour_classifier import (
+    BehaviourInterval,
+    Examples,
+    examples,
+    fit,
+    joined,
+    read_intervals,
+    split,
+    write_classifier,
+)
+
+BLOCK_S = 4.0
+"""Blocks of time of which every fourth is for the test."""
+
+
+@program_options
+class TrainClassifier:
+    """Training data of a behaviour classifier, and its features."""
+
+    into: Path = Field(
+        description="folder to create", json_schema_extra=extra(positional=True)
+    )
+    of: tuple[tuple[Path, Path], ...] = Field(
+        description="training data; may be given several times",
+        json_schema_extra=extra(repeated=True, metavar=("SOURCE", "LABELS")),
+    )
+    camera: str = Field(default="", description="camera, if the run has several")
+    animal: str = Field(
+        default="1", description="name or number of the animal, if there are several"
+    )
+    bodyparts: CommaList = Field(
+        default=(),
+        description="body parts to use, separated by commas; default: all",
+        json_schema_extra=extra(separator=","),
+    )
+    chain: CommaList = Field(
+        default=(),
+        description="body parts in order along the body, for angles",
+        json_schema_extra=extra(separator=","),
+    )
+    window_s: float = Field(
+        default=0.5, gt=0, description="window of the features in s"
+    )
+    moments: float = Field(
+        default=20.0, gt=0, description="samples per second in the window"
+    )
+    max_gap_s: float = Field(
+        default=0.2, gt=0, description="longest gap without the animal in s"
+    )
+    unit: Literal["px", "mm"] = Field(default="px", description="unit of lengths")
+    trees: int = Field(default=50, gt=0, description="number of trees of the forest")
+    seed: int = Field(default=0, description="seed of the forest")
+    rate: float | None = Field(
+        default=None, gt=0, description="frames per second of a table of poses"
+    )
+    threshold: float = Field(
+        default=0.5, description="confidence threshold of a table of poses"
+    )
+    features_only: bool = Field(
+        default=False,
+        description="write the features (features.csv, features.json) without training, "
+        "for your own model; convert it with utils/ConvertClassifier.py",
+    )
+    command: str = Field(
+        default="", description="command line", json_schema_extra=extra(internal=True)
+    )
+
+
+def train_classifier(options: TrainClassifier) -> int:
+    """Train the classifier, test it on parts of the data, and write it."""
+    check_new(options.into)
+    sources = [list(_of_animal(source, options)) for source, _ in options.of]
+    features = _features(sources, options)
+    labelled = [
+        examples(poses, _intervals(source, labels, options.camera), features)
+        for poses, (source, labels) in zip(sources, options.of, strict=True)
+    ]
+    everything = joined(labelled)
+    names, counts = np.unique(everything.behaviours, return_counts=True)
+    found = ", ".join(f"{n} of {name}" for name, n in zip(names, counts, strict=True))
+    print(f"{len(everything)} examples: {found or 'none'}")
+    if options.features_only:
+        _write_features(everything, features, options.into)
+        return 0
+
+    block_s = max(BLOCK_S, 4 * options.window_s)
+    parts = [split(data, block_s, options.window_s) for data in labelled]
+    training, test = (joined([part[n] for part in parts]) for n in (0, 1))
+    model = fit(training, options.trees, options.seed)
+    about = {
+        "command": options.command,
+        "learned from": len(training),
+        "tested on": len(test),
+        **_test(model, test),
+    }
+    classes = [str(name) for name in model.classes_]
+    write_classifier(model, classes, features, options.into, about, training.numbers)
+
+    print(f"written: {options.into}\n")
+    print(f"[Classifier {options.into.name}]\nFOLDER = {options.into.as_posix()}\n")
+    print(f"[Trigger {classes[0]}]\nKIND = Behaviour\nBEHAVIOUR = {classes[0]}")
+    print("THRESHOLD = 0.7")
+    return 0
+
+
+def _of_animal(source: Path, options: TrainClassifier) -> Iterator[tuple[float, Pose]]:
+    """Yield times and poses of one animal; NaN while its identity is ambiguous."""
+    read = _run_poses if source.is_dir() else _table_poses
+    for time_s, pose in read(source, options):
+        place = pose.animal(options.animal)
+        if place is None:
+            available = ", ".join(pose.skeleton.named(len(pose.points)))
+            raise DeepLabStreamError(
+                f"{source} has no animal {options.animal!r}; available: {available}"
+            )
+        one = pose.of(place)
+        yield time_s, one.unknown() if pose.is_ambiguous(place) else one
+
+
+def _run_poses(source: Path, options: TrainClassifier) -> Iterator[tuple[float, Pose]]:
+    """Yield times and poses of a run, NaN where nothing was seen."""
+    folder = open_run_folder(source, print)
+    try:
+        rig = settings_of(folder)
+    except SettingsError as error:
+        raise DeepLabStreamError(f"{source} is not a run: {error}") from error
+    camera = options.camera or rig.deciding_camera
+    if not folder.table_path(camera).exists():
+        raise DeepLabStreamError(f"{source} has no poses of the camera {camera}")
+    if options.unit == "mm" and camera not in rig.calibrations:
+        raise DeepLabStreamError(
+            f"{source}: [Camera {camera}] has no MM_PER_PIXEL and no MARKS"
+        )
+    for time_s, sight in filtered_poses(rig, folder, camera):
+        yield time_s, sight.in_unit(options.unit)
+
+
+def _table_poses(
+    source: Path, options: TrainClassifier
+) -> Iterator[tuple[float, Pose]]:
+    """Yield times and poses of a table, NaN below the threshold."""
+    table = read_poses(source)
+    if options.rate is None or options.unit == "mm":
+        raise DeepLabStreamError(
+            f"{source} contains neither times nor millimetres: use --rate, and --unit px"
+        )
+    for row in range(len(table)):
+        yield row / options.rate, table.pose(row).seen(options.threshold)
+
+
+def _intervals(source: Path, labels: Path, camera: str) -> list[BehaviourInterval]:
+    if not source.is_dir():
+        return read_intervals(labels)
+    run = RunFolder(source)
+    return read_intervals(labels, run, camera or settings_of(run).deciding_camera)
+
+
+def _features(
+    sources: list[list[tuple[float, Pose]]], options: TrainClassifier
+) -> FeatureSet:
+    """Return the features of body parts that all sources have."""
+    named = [poses[0][1].names for poses in sources if poses]
+    if not named:
+        raise DeepLabStreamError("no poses")
+    known = [part for part in named[0] if all(part in names for names in named)]
+    chosen = options.bodyparts or known
+    for part in (*chosen, *options.chain):
+        if part not in known:
+            raise DeepLabStreamError(
+                f"not every pose has {part!r}; available: {', '.join(known)}"
+            )
+    return FeatureSet(
+        usual(chosen, options.chain),
+        options.window_s,
+        options.moments,
+        options.max_gap_s,
+        options.unit,
+    )
+
+
+def _test(model: Any, test: Examples) -> dict[str, object]:
+    """Print and return recall and precision of each behaviour."""
+    predicted = model.predict(test.numbers) if len(test) else test.behaviours
+    shares: dict[str, object] = {}
+    for name in sorted(set(test.behaviours.tolist())):
+        was, is_predicted = test.behaviours == name, predicted == name
+        hits = float((was & is_predicted).sum())
+        recall, precision = hits / was.sum(), hits / max(is_predicted.sum(), 1)
+        shares |= {f"found {name}": float(recall), f"right {name}": float(precision)}
+        print(f"{name}: recall {recall:.1%}, precision {precision:.1%}")
+    if not shares:
+        print("not enough data for a test: accuracy unknown")
+    return shares
+
+
+def _write_features(data: Examples, features: FeatureSet, into: Path) -> None:
+    import pandas as pd
+
+    into.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(data.numbers, columns=[str(f) for f in features.features])
+    table.insert(0, "time_s", data.times_s)
+    table.insert(1, "behaviour", data.behaviours)
+    table.to_csv(into / "features.csv", index=False, lineterminator="\n")
+    save_features(features, into / "features.json")
+    print(f"written: {into / 'features.csv'}, {into / 'features.json'}")
+
+
+PROGRAM = Program(TrainClassifier, train_classifier, __doc__, "TrainClassifier")
