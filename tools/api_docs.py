@@ -57,7 +57,8 @@ docstrings; a test compares it with them.
 when it is first used. Every error that a user can fix is a `DeepLabStreamError`. Three
 notebooks show the functions at work: [a recorded run](notebooks/recorded_run.ipynb),
 [results of three runs](notebooks/results.ipynb) and
-[predictions and errors](notebooks/predict_and_evaluate.ipynb).
+[predictions and errors](notebooks/predict_and_evaluate.ipynb). In the examples
+`output/2026-11-21_10-58-55` stands for the folder of your run.
 """
 _TERMS = ("Parameters", "Attributes", "Returns", "Yields", "Raises")
 
