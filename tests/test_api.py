@@ -16,8 +16,8 @@ import pytest
 import deeplabstream as dls
 from deeplabstream import plugin
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError, ModelError
+from deeplabstream.programs.train_network import PROGRAM as TRAIN_NETWORK
 from deeplabstream.simulation.arena import Arena
-from deeplabstream.training.command_line import config_of, train_parser
 from tests.engine.test_session import SETTINGS, SIMULATED
 from tests.recording.recorded import (
     FRAMES,
@@ -339,9 +339,10 @@ def test_what_can_not_be_trained_is_told_before(
 
 
 def test_the_command_line_has_the_defaults_of_the_library() -> None:
-    parser = train_parser("")
-    arguments = parser.parse_args(["--data", "a", "--output", "b"])
-    assert config_of(arguments, "") == dls.TrainConfig(data=Path("a"), output=Path("b"))
+    read = TRAIN_NETWORK.read(["--data", "a", "--output", "b"])
+    assert read == dls.TrainConfig(
+        data=Path("a"), output=Path("b"), command=read.command
+    )
 
 
 def test_the_reference_page_is_what_the_docstrings_say() -> None:

@@ -3,86 +3,37 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from deeplabstream.files.overwriting import free_path
+from deeplabstream.gui.form_fields import FormField, form_fields
+from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.programs.align_recording import AlignRecording
+from deeplabstream.programs.distill_network import DistillNetwork
+from deeplabstream.programs.import_model import ImportModel
+from deeplabstream.programs.predict_videos import PredictVideos
+from deeplabstream.programs.render_video import RenderVideo
+from deeplabstream.programs.smooth_ensemble import SmoothEnsemble
 from deeplabstream.recording.alignment.aligned_run import PLOTS, aligned_folder
-from deeplabstream.recording.alignment.recordings import UNITS
+from deeplabstream.settings.option_fields import Editor
+from deeplabstream.training.train_config import TrainConfig
 
-Kind: TypeAlias = Literal[
-    "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
-    "number", "words", "text", "flag", "device",
-]  # fmt: skip
-"""What edits a field.
-
-model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
-existing files or folders. folder: one to write into. save: a file to write. name: a new
-folder in `models/`. several: some of the choices. words: separated by spaces. device: CPU
-or one of the GPUs on which torch can train.
-"""
 Values: TypeAlias = Mapping[str, Sequence[str]]
-"""Words of each field, by `Field.key`."""
-VIDEO_ENDINGS = "*.mp4 *.avi *.mov *.mkv *.m4v *.mpg *.mpeg *.wmv *.webm"
-_VIDEOS = f"Videos ({VIDEO_ENDINGS});;All files (*)"
+"""Words of each field, by `FormField.key`."""
 _TABLES = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
 _TABLE_ENDINGS = (".csv", ".h5", ".parquet")
 
 
 @dataclass(frozen=True)
-class Field:
-    """An option of a program, and how a person fills it in."""
-
-    option: str
-    """`--steps`; empty: words without an option before them."""
-    label: str
-    hint: str
-    kind: Kind
-    required: bool = False
-    advanced: bool = False
-    """Folded at first."""
-    default: str = ""
-    """The word that the program uses where the option is left out."""
-    initial: str = ""
-    """What is shown first, of a number that the program has no default for."""
-    choices: Mapping[str, str] = field(default_factory=dict)
-    """Words for the program, by what is shown."""
-    lowest: float = 0
-    highest: float = 100_000
-    decimals: int = 0
-    scale: float = 1
-    """A number is shown multiplied by this."""
-    unit: str = ""
-    empty: str = "none"
-    """What is shown where no network is chosen."""
-    filter: str = ""
-    """Kinds of files to choose from, as Qt writes them."""
-    folders: bool = False
-    """Whether a folder can be chosen in place of a file."""
-
-    @property
-    def key(self) -> str:
-        """Its name among the fields of a program."""
-        return self.option or self.label
-
-    def arguments(self, words: Sequence[str]) -> list[str]:
-        """Return what the command line contains for these words."""
-        if not words or list(words) == self.default.split():
-            return []
-        if self.kind == "flag":
-            return [self.option]
-        return [self.option, *words] if self.option else [*words]
-
-
-@dataclass(frozen=True)
-class Program:
+class ProgramForm:
     """A program under `utils/` that the window can start."""
 
     title: str
     file: str
     button: str
     about: str
-    fields: tuple[Field, ...]
+    fields: tuple[FormField, ...]
     outcomes: Mapping[int, str] = field(default_factory=dict)
     """Sentences for exit codes."""
     resumes: bool = False
@@ -131,28 +82,24 @@ class Program:
         return next((words for words in found if words), ())
 
 
-def _model(hint: str, kind: Kind = "model") -> Field:
-    return Field("--model", "Network", hint, kind, required=True)
+def _model(hint: str, kind: Editor = "model") -> FormField:
+    return FormField("--model", "Network", hint, kind, required=True)
 
 
-def _runtime(option: str) -> Field:
+def _runtime(option: str) -> FormField:
     shown = {"automatic": "auto"} | {str(name): str(name) for name in RUNTIMES}
     hint = "automatic: the fastest that gives the same points"
-    return Field(
+    return FormField(
         option, "Runtime", hint, "choice", advanced=True, default="auto", choices=shown
     )
 
 
-_THREADS = Field(
+_THREADS = FormField(
     "--threads", "CPU threads", "0: all cores", "number", advanced=True, default="0",
     highest=256,
 )  # fmt: skip
-_DEVICE = Field(
-    "--device", "Device", "what the network is trained on", "device", advanced=True,
-    default="cpu", choices={"CPU": "cpu"},
-)  # fmt: skip
-_OUTPUT = Field("--output", "Output folder", "empty: beside each video", "folder")
-_SUFFIXES = Field(
+_OUTPUT = FormField("--output", "Output folder", "empty: beside each video", "folder")
+_SUFFIXES = FormField(
     "--mirrored", "Mirrored views",
     "suffixes of body part names by view, for example _top _bot", "words", advanced=True,
 )  # fmt: skip
@@ -170,81 +117,23 @@ def _name_of_import(values: Values, models: Path) -> Mapping[str, Sequence[str]]
     return {"--output": [str(free)], "--description": found[:1]}
 
 
-IMPORT = Program(
+IMPORT = ProgramForm(
     "Import a network",
     "ImportModel.py",
     "Import",
     "A network of DeepLabCut, SLEAP-NN or Lightning Pose, or any ONNX network. Its points "
     "are compared with those of the original program where it exported some.",
-    (
-        Field(
-            "", "Network", "folder of the network, or .onnx file", "path", required=True,
-            filter="Networks (*.onnx);;All files (*)", folders=True,
-        ),
-        Field("--output", "Name", "new folder in models/", "name", required=True),
-        Field(
-            "--description", "Description",
-            "only for an .onnx file: .json file that describes its inputs and outputs",
-            "path", filter="Descriptions (*.json)",
-        ),
-        Field(
-            "--licence", "Licence", "licence of the network, kept in model.json", "text"
-        ),
-        Field(
-            "--size", "Frame size", "only for SLEAP-NN: WIDTHxHEIGHT of your frames",
-            "text", advanced=True,
-        ),
-        Field(
-            "--animals", "Animals", "only for SLEAP-NN: most animals in a frame; 0: as "
-            "exported", "number", advanced=True, default="0", highest=100,
-        ),
-        Field(
-            "--tolerance", "Tolerance",
-            "largest distance to the original's points, in px of the input; 0: usual",
-            "number", advanced=True, default="0", highest=100, decimals=1, unit="px",
-        ),
-    ),
+    form_fields(ImportModel),
     writes="--output",
     propose=_name_of_import,
 )  # fmt: skip
 
-PREDICT = Program(
+PREDICT = ProgramForm(
     "Predict poses",
     "PredictVideos.py",
     "Predict",
     "Poses of whole videos, one row per frame. Finished videos are skipped.",
-    (
-        Field(
-            "", "Videos", "drop videos or folders of videos here", "paths",
-            required=True, filter=_VIDEOS, folders=True,
-        ),
-        _model("one, or an ensemble (trained with several seeds)", "ensemble"),
-        Field(
-            "--to", "Formats", "csv, h5: as DeepLabCut; slp: as SLEAP; nwb: ndx-pose",
-            "several", default="csv",
-            choices={k: k for k in ("csv", "h5", "parquet", "analysis.h5", "slp", "nwb")},
-        ),
-        _OUTPUT,
-        Field(
-            "--overwrite", "Predict again", "replace the poses of finished videos",
-            "flag", advanced=True,
-        ),
-        Field(
-            "--animals", "Animals", "names, for a network of several animals", "words",
-            advanced=True,
-        ),
-        Field(
-            "--labels", "Labels", "CollectedData.csv: adds PCA errors", "path",
-            advanced=True, filter="Labels (*.csv)",
-        ),
-        _SUFFIXES,
-        Field(
-            "--batch", "Batch", "frames at once; 0: 1, on a GPU 8", "number",
-            advanced=True, default="0", highest=256,
-        ),
-        _runtime("--runtime"),
-        _THREADS,
-    ),
+    form_fields(PredictVideos),
     outcomes={1: "Some videos could not be predicted: see the list above."},
     resumes=True,
     writes="--output",
@@ -259,75 +148,23 @@ def _poses_beside(values: Values, _models: Path) -> Mapping[str, Sequence[str]]:
     return {"--poses": found[:1]} if words else {}
 
 
-RENDER = Program(
+RENDER = ProgramForm(
     "Labelled video",
     "RenderVideo.py",
     "Render",
     "A video with points, edges and trails of one table of poses, or of several.",
-    (
-        Field("", "Video", "drop a video here", "path", required=True, filter=_VIDEOS),
-        Field(
-            "--poses", "Poses", "tables of poses: .csv, .h5 or .parquet", "paths",
-            required=True, filter=_TABLES,
-        ),
-        Field("--model", "Network", "edges and threshold of this network", "model"),
-        Field(
-            "--trail", "Trail", "frames that each point's trail shows", "number",
-            default="0", highest=1000, unit="frames",
-        ),
-        Field("--names", "Names", "write the names of the body parts", "flag"),
-        _OUTPUT,
-        Field(
-            "--radius", "Point radius", "radius of a point", "number", advanced=True,
-            default="4", lowest=1, highest=50, unit="px",
-        ),
-        Field(
-            "--codec", "Codec", "codec of the written video", "choice", advanced=True,
-            default="h264", choices={
-                "H.264": "h264", "HEVC": "hevc", "MPEG-4": "mpeg4", "MJPEG": "mjpeg",
-                "VP9": "vp9", "FFV1 (lossless)": "ffv1",
-            },
-        ),
-        Field(
-            "--ending", "Container", "kind of file", "choice", advanced=True,
-            default=".mp4", choices={k: k for k in (".mp4", ".mkv", ".avi", ".mov")},
-        ),
-        Field("--no-edges", "No edges", "points only", "flag", advanced=True),
-        Field("--no-text", "No text", "no frame number and time", "flag", advanced=True),
-    ),
+    form_fields(RenderVideo),
     writes="--output",
     propose=_poses_beside,
 )  # fmt: skip
 
-SMOOTH = Program(
+SMOOTH = ProgramForm(
     "Smooth an ensemble",
     "SmoothEnsemble.py",
     "Smooth",
     "Ensemble Kalman smoothing: predicts with each network, and gives neighbouring frames "
     "more weight where the networks disagree.",
-    (
-        Field(
-            "", "Videos", "drop videos or folders of videos here", "paths",
-            required=True, filter=_VIDEOS, folders=True,
-        ),
-        _model("an ensemble (trained with several seeds)", "ensemble"),
-        _SUFFIXES,
-        _OUTPUT,
-        Field(
-            "--s", "Smoothing", "smaller is smoother; 0: maximum likelihood", "number",
-            advanced=True, default="0", decimals=2,
-        ),
-        Field(
-            "--views", "Several cameras", "all videos show the same moments", "flag",
-            advanced=True,
-        ),
-        Field(
-            "--pupil", "Pupil", "pupil_top, _bottom, _right, _left move as a circle",
-            "flag", advanced=True,
-        ),
-        _runtime("--runtime"),
-        _THREADS,
-    ),
+    form_fields(SmoothEnsemble),
     resumes=True,
     writes="--output",
 )  # fmt: skip
@@ -338,26 +175,26 @@ def _page_of_report(values: Values, _models: Path) -> Mapping[str, Sequence[str]
     return {"--report": [str(Path(words[0]) / "report.html")]} if words else {}
 
 
-REPORT = Program(
+REPORT = ProgramForm(
     "HTML report",
     "EvaluateNetwork.py",
     "Make report",
     "Errors per body part, with plots and all images; tables beside it.",
     (
         _model("one, or an ensemble (trained with several seeds)", "ensemble"),
-        Field(
+        FormField(
             "--report", "Report", "HTML file to write", "save", required=True,
             filter="Reports (*.html)",
         ),
-        Field(
+        FormField(
             "--data", "Labels", "labelled frames; empty: those of its training", "paths",
             filter="Labels (*.csv *.h5 *.slp);;All files (*)", folders=True,
         ),
-        Field(
+        FormField(
             "--poses", "Poses", "predicted videos: adds their jumps and PCA errors",
             "paths", advanced=True, filter=_TABLES,
         ),
-        Field(
+        FormField(
             "--within", "Correct within", "distance up to which a point is correct",
             "number", advanced=True, default="5", lowest=0.1, highest=1000, decimals=1,
             unit="px",
@@ -370,7 +207,7 @@ REPORT = Program(
     propose=_page_of_report,
 )  # fmt: skip
 
-BENCHMARK = Program(
+BENCHMARK = ProgramForm(
     "Measure runtimes",
     "BenchmarkModel.py",
     "Measure",
@@ -378,7 +215,7 @@ BENCHMARK = Program(
     "accepted one is remembered and used from then on.",
     (
         _model("the one to measure"),
-        Field(
+        FormField(
             "--seconds", "Duration", "of each measurement", "number", default="3",
             lowest=0.2, highest=600, decimals=1, unit="s",
         ),
@@ -386,7 +223,7 @@ BENCHMARK = Program(
     ),
 )  # fmt: skip
 
-QUANTISE = Program(
+QUANTISE = ProgramForm(
     "Eight bits",
     "QuantiseNetwork.py",
     "Quantise",
@@ -394,15 +231,15 @@ QUANTISE = Program(
     "is written only if its points change little.",
     (
         _model("the one to quantise"),
-        Field(
+        FormField(
             "--video", "Video", "video like those of the rig; empty: images of the "
-            "network's folder", "path", filter=_VIDEOS,
+            "network's folder", "path", filter=VIDEO_FILTER,
         ),
-        Field(
+        FormField(
             "--count", "Frames", "most frames of the video", "number", default="100",
             lowest=8, highest=10_000, advanced=True,
         ),
-        Field(
+        FormField(
             "--tolerance", "Tolerance",
             "largest difference of 95 % of the points, in px of the input", "number",
             advanced=True, default="1", highest=100, decimals=2, unit="px",
@@ -410,58 +247,14 @@ QUANTISE = Program(
     ),
 )  # fmt: skip
 
-TRAIN = Program(
+TRAIN = ProgramForm(
     "Train",
     "TrainNetwork.py",
     "Train",
     "",
-    (
-        Field(
-            "--start-from", "Start from",
-            "a network whose weights are taken over, also an imported one", "model",
-            empty="ImageNet weights",
-        ),
-        _DEVICE,
-        Field(
-            "--backbone", "Backbone",
-            "the network that finds features; docs/training_reference.md compares them", "choice",
-            advanced=True,
-            choices={
-                "automatic": "",
-                **{
-                    name: name
-                    for name in (
-                        "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
-                        "resnet18", "resnet50", "vit_tiny", "unet",
-                    )
-                },
-            },
-        ),
-        Field(
-            "--batch", "Batch", "frames per step; 0: as many as the memory holds",
-            "number", advanced=True, default="8", highest=512, unit="frames",
-        ),
-        Field(
-            "--seeds", "Networks",
-            "several, trained with different seeds, are an ensemble: more precise, slower",
-            "choice", advanced=True,
-            choices={
-                "1": "", **{
-                    f"{count} (ensemble)": ",".join(map(str, range(count)))
-                    for count in (2, 3, 4, 5)
-                },
-            },
-        ),
-        Field(
-            "--held-out", "Held out", "share of the frames that measures the error",
-            "number", advanced=True, default="0.15", highest=0.9, scale=100, unit="%",
-        ),
-        Field(
-            "--cropzoom", "Cropzoom", "also train a network for the enlarged animal",
-            "flag", advanced=True,
-        ),
-    ),
-)  # fmt: skip
+    form_fields(TrainConfig, without=("output", "size", "steps")),
+)
+"""The page has editors of its own for the options that are left out."""
 
 
 def _name_of_student(values: Values, models: Path) -> Mapping[str, Sequence[str]]:
@@ -471,81 +264,18 @@ def _name_of_student(values: Values, models: Path) -> Mapping[str, Sequence[str]
     return {"--output": [str(free_path(models / f"{Path(words[0]).name}_fast"))]}
 
 
-DISTIL = Program(
+DISTIL = ProgramForm(
     "Distil",
     "DistillNetwork.py",
     "Distil",
     "A fast network learns from a slow one, on videos of the rig without labels. The first "
     "that is near enough and fast enough on this computer is kept.",
-    (
-        Field(
-            "--teacher", "Teacher", "slow network or ensemble, also an imported one",
-            "ensemble", required=True,
-        ),
-        Field(
-            "--videos", "Videos", "drop videos of the rig, or folders of them, here",
-            "paths", required=True, filter=_VIDEOS, folders=True,
-        ),
-        Field("--output", "Name", "new folder in models/", "name", required=True),
-        Field(
-            "--within", "Within", "largest median distance to the teacher", "number",
-            required=True, initial="2", lowest=0.1, highest=1000, decimals=1, unit="px",
-        ),
-        Field(
-            "--at-most-ms", "At most", "longest time from frame to pose", "number",
-            required=True, initial="8", lowest=0.1, highest=10_000, decimals=1,
-            unit="ms",
-        ),
-        Field(
-            "--labels", "Labels", "labels made by hand, to learn from too", "path",
-            filter="Labels (*.csv *.slp);;All files (*)", folders=True,
-        ),
-        _DEVICE,
-        Field(
-            "--start-from", "Start from",
-            "a network whose backbone and weights the students have, also the teacher",
-            "model", advanced=True, empty="ImageNet weights",
-        ),
-        Field(
-            "--students", "Students", "sizes or backbones in the order to try, for example "
-            "efficientnet_lite0:4:160x128; with Start from sizes alone", "words",
-            advanced=True,
-        ),
-        Field(
-            "--count", "Frames", "frames that the teacher labels", "number",
-            advanced=True, default="300", lowest=10,
-        ),
-        Field(
-            "--agree", "Agreement", "largest spread of the teacher's opinions on a point",
-            "number", advanced=True, default="5", lowest=0.1, highest=1000, decimals=1,
-            unit="px",
-        ),
-        Field(
-            "--steps", "Training steps", "batches that a student learns from", "number",
-            advanced=True, default="1500", lowest=10,
-        ),
-        Field(
-            "--batch", "Batch", "frames per step", "number", advanced=True, default="8",
-            lowest=1, highest=512, unit="frames",
-        ),
-        Field(
-            "--threads", "CPU threads", "of the student on the rig; 0: all cores",
-            "number", advanced=True, default="1", highest=256,
-        ),
-        Field(
-            "--check", "Check", "points placed by hand in frames of the videos, to measure",
-            "path", advanced=True, filter="Labels (*.csv)",
-        ),
-        Field(
-            "--licence", "Licence", "licence of the network, kept in model.json", "text",
-            advanced=True,
-        ),
-    ),
+    form_fields(DistillNetwork),
     outcomes={1: "No student meets both limits: see the table above."},
     resume="--resume",
     writes="--output",
     propose=_name_of_student,
-)  # fmt: skip
+)
 
 
 def _residual_plot(values: Values) -> Path | None:
@@ -564,7 +294,7 @@ def _switched_output(values: Values) -> str:
     return "Will switch the only output of the settings on with every flash."
 
 
-MEASURE_LATENCY = Program(
+MEASURE_LATENCY = ProgramForm(
     "Measure latency",
     "MeasureLatency.py",
     "Measure",
@@ -573,52 +303,52 @@ MEASURE_LATENCY = Program(
     "flashes; without an output, that measures half the loop and needs no board. It uses "
     "the saved settings and takes about 3 minutes. docs/latency_test.md describes the wiring.",
     (
-        Field(
+        FormField(
             "--yes", "The animal is out and the output is harmless",
             "the output is switched on with every flash", "flag", required=True,
         ),
-        Field(
+        FormField(
             "--output", "Output", "output that is measured; with a screen, empty: half the "
             "loop, no output is switched", "text",
         ),
-        Field("--port", "Port", "serial port of the board", "text"),
-        Field(
+        FormField("--port", "Port", "serial port of the board", "text"),
+        FormField(
             "--screen", "Screen", "number of the monitor with a patch that flashes in place "
             "of the LED, from 0; empty: the LED flashes", "text",
         ),
-        Field(
+        FormField(
             "--photodiode-pin", "Pin of a photodiode", "input of the board that sees the "
             "patch; 0: none", "number", default="0", highest=127,
         ),
-        Field(
+        FormField(
             "--led-pin", "Pin of the LED", "of the board", "number", default="13",
             lowest=2, highest=127,
         ),
-        Field(
+        FormField(
             "--answer-pin", "Pin of the answer", "input to which the output is wired",
             "number", default="2", lowest=2, highest=127,
         ),
-        Field(
+        FormField(
             "--active-low", "Active low", "the output's line is low while it is on", "flag"
         ),
-        Field(
+        FormField(
             "--full-screen", "Full screen", "the patch covers the monitor", "flag",
             advanced=True,
         ),
-        Field(
+        FormField(
             "--flashes", "Flashes", "that count", "number", default="200", lowest=20,
             highest=10_000,
         ),
-        Field(
+        FormField(
             "--every", "Interval", "mean, of the flashes; the delay must be less than half "
             "of it", "number", advanced=True, default="0.6", lowest=0.2, highest=10,
             decimals=1, unit="s",
         ),
-        Field(
+        FormField(
             "--no-network", "Without the network", "the LED detector alone", "flag",
             advanced=True,
         ),
-        Field(
+        FormField(
             "--settings", "Settings", "of the rig", "path", advanced=True,
             filter="Settings (*.ini)",
         ),
@@ -628,66 +358,15 @@ MEASURE_LATENCY = Program(
 )  # fmt: skip
 
 
-ALIGN = Program(
+ALIGN = ProgramForm(
     "Align with a recording",
     "AlignRecording.py",
     "Align",
     "Times of the run on the clock of another recorder, from a line that both have seen. "
     "The run is not changed. docs/alignment.md describes it.",
-    (
-        Field("", "Run", "folder of the run", "path", required=True, folders=True),
-        Field(
-            "", "Recording", "file or folder of the other recorder", "path",
-            required=True, folders=True, filter="Recordings (*.oebin *.bin *.meta *.nwb "
-            "*.ppd *.xdf *.xdfz *.csv *.tsv *.txt);;All files (*)",
-        ),
-        Field(
-            "--line", "Sync line",
-            "line, channel, stream or column of the recording with the signal; empty: the "
-            "only one", "text",
-        ),
-        Field(
-            "--signal", "Signal of the run",
-            "input or output; empty: the sync signal of the board", "text",
-        ),
-        Field(
-            "--kind", "Recorder", "what wrote the recording", "choice",
-            choices={
-                "by its name": "", "Open Ephys (binary)": "open-ephys",
-                "SpikeGLX": "spikeglx", "NWB": "nwb", "pyPhotometry": "pyphotometry",
-                "Lab Streaming Layer (XDF)": "xdf", "table of edges (CSV)": "csv",
-            },
-        ),
-        Field(
-            "--unit", "Unit of the table", "of times in a CSV", "choice", default="s",
-            choices={name: name for name in UNITS}, advanced=True,
-        ),
-        Field(
-            "--rate", "Samples per second", "if times in a CSV count samples; 0: they do "
-            "not", "number", advanced=True, default="0", highest=1e9, decimals=6,
-            unit="Hz",
-        ),
-        Field(
-            "--both-edges", "Both edges",
-            "times in a CSV without levels are of rising and falling edges in turn",
-            "flag", advanced=True,
-        ),
-        Field(
-            "--threshold", "Threshold", "of an analogue line; empty: half-way", "text",
-            advanced=True,
-        ),
-        Field(
-            "--most-error-ms", "Largest error",
-            "expected error above which a cell stays empty", "number", advanced=True,
-            default="1", highest=1000, decimals=3, unit="ms",
-        ),
-        Field(
-            "--name", "Name", "of the result; empty: that of the recording", "text",
-            advanced=True,
-        ),
-    ),
+    form_fields(AlignRecording),
     plot=_residual_plot,
-)  # fmt: skip
+)
 
 PREDICTING = (PREDICT, RENDER, SMOOTH)
 FASTER = (DISTIL, BENCHMARK, QUANTISE)

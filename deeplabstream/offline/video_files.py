@@ -15,6 +15,10 @@ ENDINGS = frozenset(
     )
 )
 """What is looked for in a folder; a file that is named itself may end in anything."""
+VIDEO_FILTER = (
+    f"Videos ({' '.join(f'*{end}' for end in sorted(ENDINGS))});;All files (*)"
+)
+"""Files to choose from in a dialog, as Qt writes them."""
 
 
 def overall_progress(groups: Sequence[Sequence[Path]]) -> Overall:

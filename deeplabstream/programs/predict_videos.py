@@ -22,7 +22,12 @@ from deeplabstream.offline.labelled_poses import known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.prediction_files import PredictionFiles
-from deeplabstream.offline.video_files import overall_progress, stems, video_files
+from deeplabstream.offline.video_files import (
+    VIDEO_FILTER,
+    overall_progress,
+    stems,
+    video_files,
+)
 from deeplabstream.offline.video_inference import VideoPoses, is_begun, predict
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import (
@@ -35,7 +40,6 @@ from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
-    VIDEO_FILTER,
     decoder,
     mirrored,
     output_folder,

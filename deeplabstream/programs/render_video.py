@@ -24,13 +24,13 @@ from deeplabstream.offline.ibl.session_trials import read_trials
 from deeplabstream.offline.pose_drawing import MARKS
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.rendering import CODECS, Look, Shown, Span, render
+from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.offline.video_identity import with_identity
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
     TABLE_FILTER,
-    VIDEO_FILTER,
     decoder,
     output_folder,
     overwrite,

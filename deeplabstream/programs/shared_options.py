@@ -9,9 +9,6 @@ from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.settings.option_fields import extra
 from deeplabstream.startup.arguments import rig_settings
 
-VIDEO_FILTER = (
-    "Videos (*.mp4 *.avi *.mov *.mkv *.m4v *.mpg *.mpeg *.wmv *.webm);;All files (*)"
-)
 TABLE_FILTER = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
 
 

@@ -43,7 +43,12 @@ from deeplabstream.offline.smoothing.camera_smoothing import (
     write_smoothed,
 )
 from deeplabstream.offline.smoothing.ensemble_members import Members, read_members
-from deeplabstream.offline.video_files import overall_progress, stems, video_files
+from deeplabstream.offline.video_files import (
+    VIDEO_FILTER,
+    overall_progress,
+    stems,
+    video_files,
+)
 from deeplabstream.offline.video_inference import VideoPoses, predict
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.estimator import PoseEstimator
@@ -51,7 +56,6 @@ from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
-    VIDEO_FILTER,
     mirrored,
     overwrite,
     runtime,
@@ -70,13 +74,15 @@ class SmoothEnsemble:
         default=(),
         title="Videos",
         description="videos, or folders of videos",
-        json_schema_extra=extra(positional=True, filter=VIDEO_FILTER, folders=True),
+        json_schema_extra=extra(
+            needed=True, positional=True, filter=VIDEO_FILTER, folders=True
+        ),
     )
     model: str = Field(
         default="",
         title="Network",
         description="folder of an ensemble (trained with several seeds)",
-        json_schema_extra=extra(editor="ensemble"),
+        json_schema_extra=extra(needed=True, editor="ensemble"),
     )
     tables: tuple[tuple[Path, ...], ...] = Field(
         default=(),

@@ -7,6 +7,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from inspect import get_annotations
 from pathlib import Path
 from textwrap import wrap
 from types import NoneType, UnionType
@@ -14,6 +15,7 @@ from typing import (
     Annotated,
     Any,
     Literal,
+    TypeAlias,
     TypedDict,
     TypeVar,
     Union,
@@ -37,8 +39,13 @@ _LIMIT_ERRORS = ("greater_than_equal", "less_than_equal")
 
 
 def option_fields(kind: type) -> dict[str, FieldInfo]:
-    """Return the fields of a settings dataclass by name: default, limits, description."""
-    return cast("dict[str, FieldInfo]", getattr(kind, "__pydantic_fields__", {}))
+    """Return the fields of a settings dataclass by name: default, limits, description.
+
+    Fields that the class inherits come after its own.
+    """
+    fields = cast("dict[str, FieldInfo]", getattr(kind, "__pydantic_fields__", {}))
+    own = [name for name in get_annotations(kind) if name in fields]
+    return {name: fields[name] for name in (*own, *fields)}
 
 
 def limits(info: FieldInfo) -> tuple[float | None, float | None]:
@@ -153,7 +160,7 @@ def _docstring(kind: type, fault: type[DeepLabStreamError]) -> str:
 
 def _type_name(info: FieldInfo) -> str:
     """Return the type as numpydoc writes it: `pathlib.Path, optional`, `tuple of int`."""
-    choices = _choices(info)
+    choices = types_of(info)
     optional = ", optional" if NoneType in choices else ""
     return " or ".join(_plain_name(c) for c in choices if c is not NoneType) + optional
 
@@ -166,6 +173,19 @@ def _plain_name(kind: Any) -> str:
     if get_origin(kind) is tuple:
         return f"tuple of {_plain_name(get_args(kind)[0])}"
     return "pathlib.Path" if kind is Path else str(kind.__name__)
+
+
+Editor: TypeAlias = Literal[
+    "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
+    "number", "words", "text", "flag", "device",
+]  # fmt: skip
+"""What edits a field in the window's form.
+
+model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
+existing files or folders. folder: one to write into. save: a file to write. name: a new
+folder in `models/`. several: some of the choices. words: separated by spaces. device: CPU
+or one of the GPUs on which torch can train.
+"""
 
 
 class OptionExtra(TypedDict, total=False):
@@ -188,8 +208,10 @@ class OptionExtra(TypedDict, total=False):
     """The option may be given several times: one value of the list each time."""
     internal: bool
     """The field has no option: the program sets it."""
-    editor: str
+    editor: Editor
     """What edits the value in the form, where the type does not decide it."""
+    needed: bool
+    """The form needs a value, although the option may be left out."""
     advanced: bool
     """The form shows it below "More options"."""
     presets: Mapping[str, str]
@@ -272,7 +294,7 @@ def _option(name: str) -> str:
 
 def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
     """Return what argparse needs to read a field: action, number of values, choices."""
-    kinds = [choice for choice in _choices(info) if choice is not NoneType]
+    kinds = [choice for choice in types_of(info) if choice is not NoneType]
     required, positional = info.is_required(), details.get("positional", False)
     given: dict[str, Any] = {"default": argparse.SUPPRESS}
     if required and not positional:
@@ -302,7 +324,7 @@ def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
     return given | {"nargs": "*" if positional and not required else "+"}
 
 
-def _choices(info: FieldInfo) -> tuple[Any, ...]:
+def types_of(info: FieldInfo) -> tuple[Any, ...]:
     """Return the types of a union, or the one type of a field."""
     union = get_origin(info.annotation) in (Union, UnionType)
     return get_args(info.annotation) if union else (info.annotation,)
@@ -311,9 +333,11 @@ def _choices(info: FieldInfo) -> tuple[Any, ...]:
 def _help(info: FieldInfo) -> str:
     """Return the help of an option: description, limits, default."""
     text = re.sub(r"`(\w+)`", lambda name: _option(name[1]), info.description or "")
+    if info.default is True:
+        text = f"turn off: {text}"
     notes = [limits_text(info)] if None not in limits(info) else []
     if info.default and isinstance(info.default, str | int | float | tuple):
-        default = info.default
-        shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-        notes += [] if default is True else [f"default: {shown}"]
+        values = info.default if isinstance(info.default, tuple) else (info.default,)
+        shown = " ".join(map(str, values))
+        notes += [] if info.default is True else [f"default: {shown}"]
     return (text + (f" ({'; '.join(notes)})" if notes else "")).replace("%", "%%")

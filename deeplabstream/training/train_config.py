@@ -1,7 +1,7 @@
 """Options of training: `TrainConfig`, what to train on, how, and where the network goes."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings
@@ -11,13 +11,21 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.network_estimator import RIGHT_PX
-from deeplabstream.settings.option_fields import raises
+from deeplabstream.settings.option_fields import extra, extra_of, raises
 from deeplabstream.training.data.input_size import parse_size
 
 FROM_LABELS = "without a Lightning Pose configuration"
 """Group of the options that a Lightning Pose configuration decides otherwise."""
-_GROUP: dict[str, Any] = {"group": FROM_LABELS}
-_ADVANCED: dict[str, Any] = {"advanced": True}
+_GROUP = extra(group=FROM_LABELS)
+_ADVANCED = extra(advanced=True)
+BACKBONES = (
+    "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "resnet18", "resnet50",
+    "vit_tiny", "unet",
+)  # fmt: skip
+"""Backbones that the form offers; docs/training_reference.md compares them."""
+_ENSEMBLES = {
+    f"{count} (ensemble)": ",".join(map(str, range(count))) for count in (2, 3, 4, 5)
+}
 
 
 def _seeds(value: object) -> object:
@@ -37,8 +45,7 @@ def _size(value: object) -> object:
 
 def is_from_labels(field: FieldInfo) -> bool:
     """Return whether an option has an effect only without a Lightning Pose configuration."""
-    extra = field.json_schema_extra
-    return isinstance(extra, dict) and extra.get("group") == FROM_LABELS
+    return extra_of(field).get("group") == FROM_LABELS
 
 
 @raises(ModelError)
@@ -52,7 +59,7 @@ class TrainConfig:
     output: Path = Field(
         description="folder to write",
         title="Name",
-        json_schema_extra={"aliases": ["--output_dir"]},
+        json_schema_extra=extra(aliases=["--output_dir"]),
     )
     data: Path | None = Field(
         default=None,
@@ -63,6 +70,7 @@ class TrainConfig:
     )
     config: Path | None = Field(
         default=None,
+        json_schema_extra=extra(positional=True),
         description=(
             "a Lightning Pose configuration (.yaml); it decides what the options from "
             "`size` on decide otherwise"
@@ -71,7 +79,7 @@ class TrainConfig:
     overrides: tuple[str, ...] = Field(
         default=(),
         description="change values of the configuration",
-        json_schema_extra={"metavar": "KEY=VALUE"},
+        json_schema_extra=extra(metavar="KEY=VALUE"),
     )
     cropzoom: bool = Field(
         default=False,
@@ -86,7 +94,12 @@ class TrainConfig:
             "folder; more precise, slower"
         ),
         title="Networks",
-        json_schema_extra=_ADVANCED | {"metavar": "0,1,2", "separator": ","},
+        json_schema_extra=extra(
+            metavar="0,1,2",
+            separator=",",
+            presets={"1": "", **_ENSEMBLES},
+            advanced=True,
+        ),
     )
     within: float = Field(
         default=RIGHT_PX,
@@ -104,7 +117,9 @@ class TrainConfig:
             "models/; its backbone and the maps of body parts of the same names are used"
         ),
         title="Start from",
-        json_schema_extra={"metavar": "MODEL"},
+        json_schema_extra=extra(
+            metavar="MODEL", editor="model", empty="ImageNet weights"
+        ),
     )
     resume: bool = Field(
         default=False, description="continue a training that was stopped"
@@ -113,6 +128,8 @@ class TrainConfig:
     device: str = Field(
         default="cpu",
         description="torch device: cpu, cuda, or cuda:1 for the second GPU",
+        title="Device",
+        json_schema_extra=extra(editor="device", advanced=True),
     )
     devices: int = Field(
         default=0,
@@ -150,7 +167,7 @@ class TrainConfig:
             "images), or WIDTHxHEIGHT in pixels, both multiples of 16"
         ),
         title="Input size",
-        json_schema_extra=_GROUP | {"metavar": "small|usual|fine|320x240"},
+        json_schema_extra=_GROUP | extra(metavar="small|usual|fine|320x240"),
     )
     steps: int = Field(
         default=1500,
@@ -166,7 +183,7 @@ class TrainConfig:
         lt=10**8,
         description="images per step; 0: as many as the memory holds",
         title="Batch",
-        json_schema_extra=_GROUP | _ADVANCED,
+        json_schema_extra=_GROUP | extra(advanced=True, unit="images"),
     )
     seed: int = Field(
         default=0, description="seed of all random numbers", json_schema_extra=_GROUP
@@ -177,7 +194,7 @@ class TrainConfig:
         le=0.9,
         description="share of the images that is kept back to measure the error",
         title="Held out",
-        json_schema_extra=_GROUP | _ADVANCED,
+        json_schema_extra=_GROUP | extra(advanced=True, scale=100, unit="%"),
     )
     backbone: str | None = Field(
         default=None,
@@ -187,7 +204,11 @@ class TrainConfig:
             "efficientnet_lite0"
         ),
         title="Backbone",
-        json_schema_extra=_GROUP | _ADVANCED,
+        json_schema_extra=_GROUP
+        | extra(
+            presets={"automatic": "", **{name: name for name in BACKBONES}},
+            advanced=True,
+        ),
     )
     kind: Literal["heatmap", "regression", "context"] = Field(
         default="heatmap", description="kind of network", json_schema_extra=_GROUP
@@ -227,7 +248,7 @@ class TrainConfig:
             "largest rotation of training images, in degrees; default: from the labelled "
             "poses"
         ),
-        json_schema_extra=_GROUP | {"metavar": "DEGREES"},
+        json_schema_extra=_GROUP | extra(metavar="DEGREES"),
     )
     mirror: bool | None = Field(
         default=None,
@@ -257,7 +278,7 @@ class TrainConfig:
     edges: tuple[str, ...] = Field(
         default=(),
         description="edges of the skeleton, as A:B",
-        json_schema_extra=_GROUP | {"metavar": "A:B", "aliases": ["--bones"]},
+        json_schema_extra=_GROUP | extra(metavar="A:B", aliases=["--bones"]),
     )
     animals: int = Field(
         default=0,

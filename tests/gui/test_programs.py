@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ from deeplabstream.gui.programs import (
     REPORT,
     SMOOTH,
     TRAIN,
-    Program,
+    ProgramForm,
 )
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets import program_view
@@ -47,7 +48,6 @@ from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.pose.runtimes.quantised_network import INT8
 from deeplabstream.settings.loading import load
 from deeplabstream.simulation.arena import Arena
-from deeplabstream.training.command_line import train_parser
 from tests.gui.fake_session import FakeSession
 from tests.gui.test_process_marks import START_ENDLESS, has_ended
 from tests.offline.films import write_film
@@ -59,15 +59,18 @@ ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT, ALIGN)
 ARENA = str(ROOT / "models/arena")
 
 
-def parser_of(program: Program) -> argparse.ArgumentParser:
-    if program is TRAIN:
-        return train_parser("")
-    module = import_module(f"utils.{Path(program.file).stem}")
-    made: argparse.ArgumentParser = module._parser()
-    return made
+def parser_of(program: ProgramForm) -> argparse.ArgumentParser:
+    stem = Path(program.file).stem
+    snake = re.sub(r"(?<!^)(?=[A-Z])", "_", stem).lower()
+    try:
+        parser = import_module(f"deeplabstream.programs.{snake}").PROGRAM.parser()
+    except ModuleNotFoundError:
+        parser = import_module(f"utils.{stem}")._parser()
+    assert isinstance(parser, argparse.ArgumentParser)
+    return parser
 
 
-def filled(program: Program) -> dict[str, list[str]]:
+def filled(program: ProgramForm) -> dict[str, list[str]]:
     """Return words that differ from the default, for every field of a program."""
     words = {
         "several": "nwb",
@@ -91,7 +94,7 @@ def filled(program: Program) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
 def test_each_form_makes_a_command_line_that_its_program_reads(
-    program: Program,
+    program: ProgramForm,
 ) -> None:
     parser = parser_of(program)
     values = filled(program)
@@ -114,12 +117,14 @@ def test_each_form_makes_a_command_line_that_its_program_reads(
 
 @pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
 def test_defaults_and_choices_of_a_form_are_those_of_its_program(
-    program: Program,
+    program: ProgramForm,
 ) -> None:
     parser = parser_of(program)
     actions = {option: a for a in parser._actions for option in a.option_strings}
     for field in program.fields:
         action = actions.get(field.option)
+        if action is None or action.default == argparse.SUPPRESS:
+            continue  # the form is made from the dataclass
         if field.kind == "number" and action is not None and action.default:
             assert float(field.default) == pytest.approx(float(action.default))
         if field.kind == "choice" and action is not None and action.choices:
@@ -156,7 +161,7 @@ def models(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def panel_of(program: Program, models: Path, qtbot: QtBot) -> ProgramPanel:
+def panel_of(program: ProgramForm, models: Path, qtbot: QtBot) -> ProgramPanel:
     panel = ProgramPanel(program, models)
     qtbot.addWidget(panel)
     panel.resize(1000, 600)
@@ -252,7 +257,7 @@ def test_a_network_is_proposed_a_free_name_and_what_fails_is_one_sentence(
 @pytest.mark.parametrize("word", ["/", ".", "..", "x" * 300])
 @pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
 def test_a_path_that_names_no_file_is_typed_without_an_error(
-    program: Program, word: str, models: Path, qtbot: QtBot
+    program: ProgramForm, word: str, models: Path, qtbot: QtBot
 ) -> None:
     panel = panel_of(program, models, qtbot)
     for of in program.fields:

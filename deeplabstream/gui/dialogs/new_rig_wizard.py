@@ -42,6 +42,7 @@ from deeplabstream.gui.dialogs.questions import choose_folder
 from deeplabstream.gui.shapes import Shape, ShapeKind
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.plugins.camera import Device
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.settings.loading import parse
@@ -56,7 +57,6 @@ from deeplabstream.settings.sections import Settings
 
 _DATA = Qt.ItemDataRole.UserRole
 _SIMULATED = {"KIND": "SimulatedCamera", "SEED": "1"}
-_VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 _TOOLS: tuple[ShapeKind, ...] = ("circle", "rectangle", "polygon", "ellipse", "ring")
 _NO_PORT = "simulated (no device)"
 
@@ -315,7 +315,7 @@ class CameraPage(RigPage):
         self.problem.setText(why)
 
     def _choose_video(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
+        name, _ = QFileDialog.getOpenFileName(self, "A video", "", VIDEO_FILTER)
         if name:
             self.use_video(Path(name))
 

@@ -19,22 +19,22 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.gui.dialogs.program_window import runs_of
-from deeplabstream.gui.programs import Field
+from deeplabstream.gui.form_fields import FormField
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_fields import ModelField
+from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.recording.run_folder import RunFolder
 
 _MOST_RUNS = 20
 _TABLES = "Poses (*.csv *.h5 *.parquet);;All files (*)"
-_NETWORK = Field(
+_NETWORK = FormField(
     "--model",
     "Network",
     "pre-labels, and finds uncertain frames of a video: the newest network of this "
     "window, else that of the settings",
     "ensemble",
 )
-_VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 
 
 class PickDialog(QDialog):
@@ -167,7 +167,7 @@ class PickDialog(QDialog):
             pick.setEnabled(self.source.count() > 0)
 
     def _choose_video(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
+        name, _ = QFileDialog.getOpenFileName(self, "A video", "", VIDEO_FILTER)
         if name:
             self.use(Path(name))
 

@@ -10,7 +10,7 @@ from PyQt5.QtWidgets import QDialog, QMessageBox, QVBoxLayout, QWidget
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.gui.dialogs.questions import show_question
-from deeplabstream.gui.programs import Program
+from deeplabstream.gui.programs import ProgramForm
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.gui.widgets.program_view import CommandLine, ProgramView, offer
@@ -55,7 +55,7 @@ class FormWindow(_Window):
 
     def __init__(
         self,
-        program: Program,
+        program: ProgramForm,
         values: Mapping[str, Sequence[str]],
         models: Path,
         parent: QWidget,

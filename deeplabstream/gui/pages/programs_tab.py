@@ -6,7 +6,7 @@ from pathlib import Path
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import QHBoxLayout, QListWidget, QStackedWidget, QWidget
 
-from deeplabstream.gui.programs import Program
+from deeplabstream.gui.programs import ProgramForm
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 
@@ -19,7 +19,7 @@ class ProgramsTab(QWidget):
     ended = pyqtSignal(object, int)
     """ProgramPanel of the program that has ended, and its exit code."""
 
-    def __init__(self, programs: Sequence[Program], models: Path) -> None:
+    def __init__(self, programs: Sequence[ProgramForm], models: Path) -> None:
         super().__init__()
         self.panels = [ProgramPanel(program, models) for program in programs]
         self.list, self._stack = QListWidget(), QStackedWidget()
@@ -46,12 +46,12 @@ class ProgramsTab(QWidget):
         for panel in self.panels:
             panel.form.refresh()
 
-    def panel(self, program: Program) -> ProgramPanel:
+    def panel(self, program: ProgramForm) -> ProgramPanel:
         """Return the panel of a program."""
         return next(panel for panel in self.panels if panel.program is program)
 
     def show_program(
-        self, program: Program, values: Mapping[str, Sequence[str]]
+        self, program: ProgramForm, values: Mapping[str, Sequence[str]]
     ) -> ProgramPanel:
         """Select a program and fill in some of its fields."""
         panel = self.panel(program)

@@ -26,8 +26,8 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.gui.file_opening import paths_of
+from deeplabstream.gui.form_fields import FormField
 from deeplabstream.gui.model_list import Found, found_models
-from deeplabstream.gui.programs import Field
 from deeplabstream.gui.widgets.field_editors import TextField
 
 _PATH = Qt.ItemDataRole.UserRole
@@ -40,7 +40,7 @@ class FieldEditor(QWidget):
     changed = pyqtSignal()
     """The words are others now."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__()
         self.field = of
         self.setObjectName("clear")
@@ -91,7 +91,7 @@ class FieldEditor(QWidget):
 class ModelField(FieldEditor):
     """One of the networks that are there, or the folder of another."""
 
-    def __init__(self, of: Field, models: Path) -> None:
+    def __init__(self, of: FormField, models: Path) -> None:
         super().__init__(of)
         self._models = models
         self.box = QComboBox()
@@ -151,7 +151,7 @@ class ModelField(FieldEditor):
 class PathField(FieldEditor):
     """One file or folder; it can be typed, chosen or dropped."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__(of)
         self.line = TextField()
         self.line.textChanged.connect(self.changed)
@@ -204,7 +204,7 @@ class PathField(FieldEditor):
 class NameField(FieldEditor):
     """Name of a new folder in `models/`."""
 
-    def __init__(self, of: Field, models: Path) -> None:
+    def __init__(self, of: FormField, models: Path) -> None:
         super().__init__(of)
         self._models = models
         self.line = TextField()
@@ -224,7 +224,7 @@ class NameField(FieldEditor):
 class PathsField(FieldEditor):
     """Files and folders; more can be added, or dropped on the list."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__(of)
         self.list = QListWidget()
         self.list.setFixedHeight(_LIST_HEIGHT)
@@ -283,7 +283,7 @@ class PathsField(FieldEditor):
 class ChoiceField(FieldEditor):
     """One of the choices."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__(of)
         self.box = QComboBox()
         self.box.installEventFilter(self)
@@ -322,7 +322,7 @@ class DeviceField(ChoiceField):
 class SeveralField(FieldEditor):
     """Some of the choices."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__(of)
         grid = QGridLayout()
         self.boxes = {word: QCheckBox(shown) for shown, word in of.choices.items()}
@@ -346,7 +346,7 @@ class SeveralField(FieldEditor):
 class NumberField(FieldEditor):
     """A number."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__(of)
         self.box: QSpinBox | QDoubleSpinBox
         if of.decimals:
@@ -380,7 +380,7 @@ class NumberField(FieldEditor):
 class WordsField(FieldEditor):
     """A line of text: one word for the program, or several that spaces separate."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__(of)
         self.line = TextField()
         self.line.textChanged.connect(self.changed)
@@ -405,7 +405,7 @@ class WordsField(FieldEditor):
 class FlagField(FieldEditor):
     """Yes or no."""
 
-    def __init__(self, of: Field) -> None:
+    def __init__(self, of: FormField) -> None:
         super().__init__(of)
         self.box = QCheckBox(of.label)
         self.box.toggled.connect(self.changed)
@@ -420,9 +420,9 @@ class FlagField(FieldEditor):
         self.box.setChecked(bool(words))
 
 
-def field_editor(of: Field, models: Path) -> FieldEditor:
+def field_editor(of: FormField, models: Path) -> FieldEditor:
     """Return what edits a field; `models` is the folder of the rig's networks."""
-    makers: dict[str, Callable[[Field], FieldEditor]] = {
+    makers: dict[str, Callable[[FormField], FieldEditor]] = {
         "model": partial(ModelField, models=models),
         "ensemble": partial(ModelField, models=models),
         "path": PathField,

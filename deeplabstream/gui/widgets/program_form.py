@@ -16,7 +16,8 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.doctor.collection import TrainingGpus
-from deeplabstream.gui.programs import Field, Program
+from deeplabstream.gui.form_fields import FormField
+from deeplabstream.gui.programs import ProgramForm
 from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.plot_view import PlotView
 from deeplabstream.gui.widgets.program_fields import (
@@ -37,7 +38,7 @@ class FieldsForm(QWidget):
 
     changed = pyqtSignal()
 
-    def __init__(self, fields: Iterable[Field], models: Path) -> None:
+    def __init__(self, fields: Iterable[FormField], models: Path) -> None:
         super().__init__()
         self.setObjectName("clear")
         self.editors: dict[str, FieldEditor] = {}
@@ -103,7 +104,7 @@ class ProgramPanel(QWidget):
     ended = pyqtSignal(int)
     """The program has ended without `cancel`: its exit code."""
 
-    def __init__(self, program: Program, models: Path) -> None:
+    def __init__(self, program: ProgramForm, models: Path) -> None:
         super().__init__()
         self.program = program
         self._models = models

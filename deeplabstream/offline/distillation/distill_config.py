@@ -1,19 +1,20 @@
 """Options of distillation: `DistillConfig`, from which videos, to which limits."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.distillation.students import Candidate, parse_candidate
+from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
-from deeplabstream.settings.option_fields import raises
+from deeplabstream.settings.option_fields import extra, raises
 
 WORK = "distillation"
 """Folder in the model folder for everything that is made on the way."""
-_ADVANCED: dict[str, Any] = {"advanced": True}
+_ADVANCED = extra(advanced=True)
 
 
 def _candidate(value: object) -> object:
@@ -27,9 +28,15 @@ class DistillConfig:
     """What to distil, from which videos, and the limits."""
 
     videos: tuple[Path, ...] = Field(
-        description="videos without labels, or folders of them", title="Videos"
+        description="videos without labels, or folders of them",
+        title="Videos",
+        json_schema_extra=extra(folders=True, filter=VIDEO_FILTER),
     )
-    output: Path = Field(description="model folder to write", title="Name")
+    output: Path = Field(
+        description="model folder to write",
+        title="Name",
+        json_schema_extra=extra(editor="name"),
+    )
     within: float = Field(
         ge=0.1,
         le=1000,
@@ -38,14 +45,14 @@ class DistillConfig:
             "in px"
         ),
         title="Within",
-        json_schema_extra={"metavar": "PX"},
+        json_schema_extra=extra(metavar="PX", initial="2", decimals=1, unit="px"),
     )
     at_most_ms: float = Field(
         ge=0.1,
         le=10_000,
         description="longest time from frame to pose on this computer, in ms",
         title="At most",
-        json_schema_extra={"metavar": "MS"},
+        json_schema_extra=extra(metavar="MS", initial="8", decimals=1, unit="ms"),
     )
     labels: Path | None = Field(
         default=None,
@@ -54,6 +61,9 @@ class DistillConfig:
             "TrainNetwork --data"
         ),
         title="Labels",
+        json_schema_extra=extra(
+            folders=True, filter="Labels (*.csv *.slp);;All files (*)"
+        ),
     )
     check: Path | None = Field(
         default=None,
@@ -61,7 +71,8 @@ class DistillConfig:
             "points placed by hand in frames of the videos, to measure with only: as "
             "for CheckNetwork --labels"
         ),
-        json_schema_extra={"metavar": "CSV"},
+        title="Check",
+        json_schema_extra=extra(metavar="CSV", filter="Labels (*.csv)", advanced=True),
     )
     count: int = Field(
         default=300,
@@ -77,7 +88,7 @@ class DistillConfig:
         le=1000,
         description="largest spread of the teacher's predictions of one point, in px",
         title="Agreement",
-        json_schema_extra=_ADVANCED,
+        json_schema_extra=extra(decimals=1, unit="px", advanced=True),
     )
     students: tuple[Annotated[Candidate, BeforeValidator(_candidate)], ...] = Field(
         default=(),
@@ -87,7 +98,7 @@ class DistillConfig:
             "six sizes with `start_from`, the fastest first"
         ),
         title="Students",
-        json_schema_extra=_ADVANCED | {"metavar": "BACKBONE:320x240"},
+        json_schema_extra=extra(metavar="BACKBONE:320x240", advanced=True),
     )
     start_from: str | None = Field(
         default=None,
@@ -96,7 +107,9 @@ class DistillConfig:
             "teacher"
         ),
         title="Start from",
-        json_schema_extra=_ADVANCED,
+        json_schema_extra=extra(
+            editor="model", empty="ImageNet weights", advanced=True
+        ),
     )
     threads: int = Field(
         default=1,
@@ -105,10 +118,12 @@ class DistillConfig:
             "CPU threads of the student on the rig; 0: all cores. Labelling and "
             "training use all cores"
         ),
+        title="CPU threads",
+        json_schema_extra=_ADVANCED,
     )
     runtime: str = Field(
         default="auto",
-        json_schema_extra={"choices": ["auto", *RUNTIMES], "metavar": "NAME"},
+        json_schema_extra=extra(choices=["auto", *RUNTIMES], metavar="NAME"),
         description=(
             "runtime of the student; auto: the fastest in full precision, 8 bits where "
             "that is too slow"
@@ -128,10 +143,20 @@ class DistillConfig:
         title="Training steps",
         json_schema_extra=_ADVANCED,
     )
-    batch: int = Field(default=8, ge=1, lt=10**8, description="images per step")
+    batch: int = Field(
+        default=8,
+        ge=1,
+        lt=10**8,
+        description="images per step",
+        title="Batch",
+        json_schema_extra=extra(advanced=True, unit="images"),
+    )
     seed: int = Field(default=0, description="seed of all random numbers")
     device: str = Field(
-        default="cpu", description="torch device for training: cpu, cuda, cuda:1"
+        default="cpu",
+        description="torch device for training: cpu, cuda, cuda:1",
+        title="Device",
+        json_schema_extra=extra(editor="device", advanced=True),
     )
     precision: Literal["auto", "full", "mixed"] = Field(
         default="auto",
@@ -142,7 +167,10 @@ class DistillConfig:
         default=1, ge=1, lt=10**8, description="threads that prepare batches"
     )
     licence: str = Field(
-        default="", description="licence of the network, for model.json"
+        default="",
+        description="licence of the network, for model.json",
+        title="Licence",
+        json_schema_extra=_ADVANCED,
     )
     command: str = Field(
         default="", description="the command that was used, for model.json"
