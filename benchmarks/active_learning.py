@@ -40,13 +40,13 @@ from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.dataset import Dataset, load_dataset
 from deeplabstream.training.data.labels import Labels, read_labels
+from deeplabstream.training.data.simulated_labels import draw_labels
 from deeplabstream.training.evaluation.evaluate import held_out_error, predict
 from deeplabstream.training.fit import fit
 from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.networks.pose_network import PoseNetwork, build_network
 from deeplabstream.training.start_network import open_start, take_over
 from deeplabstream.video.video_reader import VideoReader, open_video
-from utils.DrawLabels import draw
 
 LAST = 0.2
 """Share of the frames, the end of their recording, that is never trained on."""
@@ -192,7 +192,7 @@ def sets_of(
     if options.data:
         every = read_labels(options.data)
     else:
-        draw(into / "real", (240, 320, 3), 20, 4, 900)
+        draw_labels(into / "real", (240, 320, 3), 20, 4, 900)
         every = read_labels(into / "real")
     kept = len(every.names) - max(1, round(LAST * len(every.names)))
     tests = {"end of the pool": every.of_images(range(kept, len(every.names)))}

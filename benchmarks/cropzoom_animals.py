@@ -254,10 +254,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             chosen.mice, chosen.steps, chosen.size, chosen.batch = 16, 2, "64x48", 2
             chosen.every = 2
         if chosen.data is None:
-            from utils.DrawLabels import draw
+            from deeplabstream.training.data.simulated_labels import draw_labels
 
             chosen.data = Path(temporary) / "mice"
-            draw(chosen.data, (480, 640, 3), chosen.mice, max(1, chosen.mice // 8), 100,
+            draw_labels(chosen.data, (480, 640, 3), chosen.mice, max(1, chosen.mice // 8), 100,
                  (2, 3))  # fmt: skip
         if chosen.every > 1 or chosen.shrink > 1:
             chosen.data = some_of(chosen, Path(temporary))

@@ -196,3 +196,12 @@ def _opens(video: Path) -> bool:
     except DeviceError:
         return False
     return True
+
+
+def gpu_memory_gb() -> float:
+    """Return the memory of the GPU in GiB; 0: there is none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0.0
+    return float(torch.cuda.get_device_properties(0).total_memory / 2**30)

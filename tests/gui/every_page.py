@@ -25,8 +25,8 @@ from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.settings.loading import load
 from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
-from utils.DrawLabels import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (1366, 768)
@@ -130,7 +130,7 @@ def _results(page: ResultsPage, window: MainWindow) -> Iterator[tuple[str, QWidg
 def _network(
     page: NetworkPage, window: MainWindow, folder: Path
 ) -> Iterator[tuple[str, QWidget]]:
-    draw(folder / "labels", (96, 128, 3), frames=6, walks=2, seed=1)
+    draw_labels(folder / "labels", (96, 128, 3), frames=6, walks=2, seed=1)
     book = open_book(folder / "labels")
     page.open(folder / "labels")
     yield "Network, Label", window

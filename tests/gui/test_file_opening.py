@@ -17,10 +17,10 @@ from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.settings.loading import load
+from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import FakeSession
 from tests.offline.films import write_film
 from tests.recording.recorded import record
-from utils.DrawLabels import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION_1 = """[Streaming]
@@ -81,7 +81,7 @@ def drop(window: MainWindow, *paths: Path) -> None:
 
 def test_each_kind_is_known_by_what_is_in_it(tmp_path: Path) -> None:
     record(tmp_path / "run")
-    draw(tmp_path / "labels", (96, 128, 3), frames=2, walks=1, seed=1)
+    draw_labels(tmp_path / "labels", (96, 128, 3), frames=2, walks=1, seed=1)
     (tmp_path / "old.ini").write_text(VERSION_1, "utf-8")
     (tmp_path / "notes.txt").write_text("x", "utf-8")
     kinds = {
@@ -110,7 +110,7 @@ def test_settings_runs_and_labels_are_opened_where_they_belong(
     page = window.page("Runs")
     assert isinstance(page, RunsPage)
     assert page.chosen == tmp_path / "run"
-    draw(tmp_path / "labels", (96, 128, 3), frames=2, walks=1, seed=1)
+    draw_labels(tmp_path / "labels", (96, 128, 3), frames=2, walks=1, seed=1)
     drop(window, tmp_path / "labels")
     network = window.page("Network")
     assert isinstance(network, NetworkPage)
@@ -142,7 +142,7 @@ def test_a_network_and_a_video_replace_something_only_after_a_question(
     window.document.undo()
     window.document.undo()
     assert window.document.text == before
-    draw(tmp_path / "labels", (96, 128, 3), frames=2, walks=1, seed=1)
+    draw_labels(tmp_path / "labels", (96, 128, 3), frames=2, walks=1, seed=1)
     window.network_page.open(tmp_path / "labels")
     picked: list[object] = []
     monkeypatch.setattr(

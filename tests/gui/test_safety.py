@@ -28,10 +28,10 @@ from deeplabstream.gui.widgets.field_editors import Line
 from deeplabstream.settings import example_rig
 from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load
+from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import FakeSession
 from tests.gui.test_window_pages import answer, rig_of
 from tests.gui.uncut import cut_texts
-from utils.DrawLabels import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT = Qt.MouseButton.LeftButton
@@ -455,7 +455,7 @@ def test_a_long_question_is_shown_whole_and_enter_loses_nothing(
 @pytest.fixture
 def training(window: MainWindow, tmp_path: Path) -> TrainingTab:
     """The Train step over labels of a project, whose name a network has already."""
-    draw(
+    draw_labels(
         tmp_path / "projects/first_loop/labels", (96, 128, 3), frames=4, walks=2, seed=1
     )
     window.show_page("Network")

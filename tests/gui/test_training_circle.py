@@ -29,10 +29,10 @@ from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.recording.frame_queue import QueueWriter, count_queued
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.training.data.simulated_labels import draw_labels
 from deeplabstream.training.lightning_pose.result_tables import write_predictions
 from tests.offline.films import dot_at, write_film
 from tests.recording.recorded import START_NS, record
-from utils.DrawLabels import draw
 from utils.PredictVideos import main as predict_videos
 
 SOON = 300_000  # ms
@@ -52,7 +52,7 @@ REGION = circle 160 240 70
 
 @pytest.fixture
 def page(tmp_path: Path, qtbot: QtBot) -> NetworkPage:
-    draw(tmp_path / "labels", (96, 128, 3), frames=12, walks=3, seed=1)
+    draw_labels(tmp_path / "labels", (96, 128, 3), frames=12, walks=3, seed=1)
     (tmp_path / "rig.ini").write_text(SETTINGS, encoding="utf-8")
     made = NetworkPage(Document(tmp_path / "rig.ini"), Recent())
     qtbot.addWidget(made)

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-import utils.CheckNetwork
 from cameras.video import VideoFile
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
@@ -23,11 +22,13 @@ from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.pose_drawing import Look
 from deeplabstream.offline.rendering import render
 from deeplabstream.offline.video_inference import PrecomputedEstimator, predict
+from deeplabstream.programs import check_network
 from deeplabstream.recording.exporters.labelled_video import _images as exported
 from deeplabstream.training.data.clips import open_clip_videos, read_clip
 from deeplabstream.video.video_reader import open_video, sample_rows
 from outputs.screen.stimulus_video import StimulusVideo
 from tests.video.numbered import BEGINS_AT, MADE, number_in, one_after_the_other
+from utils import CheckNetwork
 from utils.PickFrames import main as pick_frames
 from utils.QuantiseNetwork import _of_video as quantised
 
@@ -259,9 +260,9 @@ def test_a_network_is_checked_on_the_pictures_that_were_labelled(
     table = tmp_path / "labels.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    monkeypatch.setattr(utils.CheckNetwork, "open_estimator", lambda *_: Marker())
+    monkeypatch.setattr(check_network, "open_estimator", lambda *_: Marker())
     words = ["--model", "marker", "--video", str(known.path), "--labels", str(table)]
-    assert utils.CheckNetwork.main(words) == 0
+    assert CheckNetwork.main(words) == 0
     assert "worst   0.0 px" in capsys.readouterr().out
 
 
