@@ -152,7 +152,7 @@ def test_a_utility_starts_a_program_of_the_package(file: Path) -> None:
 OTHER_OPENINGS = {
     "cameras/webcam.py": "a device",
     "cameras/network.py": "a live stream",
-    "deeplabstream/recording/video_repair.py": "packets that are copied, never decoded",
+    "deeplabstream/recording/run_repair.py": "packets that are copied, never decoded",
     "deeplabstream/pose/importers/scripts/package.py": "runs in another program's Python",
 }
 """Files that open something to read like a video, and why that is no decoding of a file."""

@@ -1,14 +1,18 @@
-"""A placeholder for a network, for benchmarks and tests."""
+"""Placeholder of a network: detects animals as blobs that differ from a plain floor.
+
+For benchmarks, tests and experiments with several animals in the simulated arena
+without a shelter. Animals that touch are one blob, and the blob is one animal.
+"""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.pose.blob_detection import blobs
 
 SKELETON = Skeleton(
     ("snout", "leftear", "rightear", "tailbase"),
@@ -20,6 +24,17 @@ SKELETON = Skeleton(
     ),
 )
 
+_GRID = 160
+"""Columns of the reduced image."""
+_DIFFERS = 28
+"""Grey levels, in any colour, by which an animal differs from the floor around it."""
+_BORDER = 0.06
+"""Share of the width at each side that shows walls."""
+_LEAST = 0.004
+"""Share of the image; smaller blobs are noise, or tails."""
+_PLACES = ((-1.75, 0.0), (-1.0, -0.75), (-1.0, 0.75), (1.85, 0.0))
+"""Snout, left ear, right ear, tail base: along and across, in standard deviations."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceholderNetwork:
@@ -28,7 +43,7 @@ class PlaceholderNetwork:
     It sleeps for that time, so it uses no CPU, as a network on a GPU
     does. All body parts are put on the darkest of a coarse grid of pixels, about where
     a dark animal on a bright floor is; their confidence is 1. Of several `animals` it
-    finds the blobs, the largest first: `deeplabstream.pose.blob_detection`.
+    finds the blobs, the largest first: see `blobs`.
     """
 
     seconds: float = 0.0
@@ -64,3 +79,46 @@ class PlaceholderNetwork:
         found = blobs(image, self.animals)
         sure = np.isfinite(found[..., 0]).astype(np.float32)
         return Pose(self.skeleton, found, sure)
+
+
+def blobs(image: Image, most: int) -> NDArray[np.float32]:
+    """Return (most, 4, 2), px: snout, ears and tail base of the largest blobs; NaN: none."""
+    import cv2
+
+    step = max(1, image.shape[1] // _GRID)
+    small = image[::step, ::step].astype(np.float32)
+    floor = np.median(small.reshape(-1, *small.shape[2:]), axis=0).astype(np.float32)
+    off = np.abs(np.asarray(cv2.blur(small, (3, 3)), np.float32) - floor)
+    differs = (off if off.ndim == 2 else off.max(axis=2)) > _DIFFERS
+    edge = round(_BORDER * small.shape[1])
+    mask = np.zeros(differs.shape, np.uint8)
+    mask[edge:-edge, edge:-edge] = differs[edge:-edge, edge:-edge]
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((4, 4), np.uint8)))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    sizes = stats[1:count, cv2.CC_STAT_AREA]
+    found = np.full((most, len(_PLACES), 2), np.nan, np.float32)
+    largest = (1 + np.argsort(-sizes, kind="stable"))[:most].tolist()
+    for row, label in enumerate(largest):
+        if sizes[label - 1] >= _LEAST * mask.size:
+            rows, columns = np.nonzero(labels == label)
+            found[row] = step * _outlined(np.column_stack([columns, rows]))
+    return found
+
+
+def _outlined(cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return (4, 2): the body parts of the blob that has these cells (n, 2), x and y.
+
+    It is longest from snout to tail base, and widest towards the tail base.
+    """
+    middle = cells.mean(axis=0)
+    off = cells - middle
+    spreads, axes = np.linalg.eigh(off.T @ off / len(cells))
+    along = axes[:, 1]
+    if ((off @ along) ** 3).sum() > 0:
+        along = -along  # the thin end is drawn out: that is the head
+    across = np.array([-along[1], along[0]])
+    long, wide = np.sqrt(spreads[1]), np.sqrt(max(spreads[0], 1.0))
+    places = np.array(_PLACES)
+    return np.asarray(
+        middle + long * places[:, :1] * along + wide * places[:, 1:] * across
+    )

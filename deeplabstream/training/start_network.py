@@ -33,8 +33,8 @@ from deeplabstream.pose.model.model_folder import (
     network_hash,
 )
 from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.training.fit_settings import LearningRateSchedule
 from deeplabstream.training.losses.supervised import Loss
-from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.backbone import GRAPH
 from deeplabstream.training.networks.heads import STRIDE, DeconvolutionHead, LastLayer
 from deeplabstream.training.networks.pose_network import (

@@ -18,12 +18,12 @@ from deeplabstream.offline.ibl import session_processing
 from deeplabstream.offline.ibl.alf import CameraFiles, session_videos
 from deeplabstream.offline.ibl.pipeline import PIPELINES
 from deeplabstream.offline.queue import session_queue
-from deeplabstream.offline.queue.claims import (
+from deeplabstream.offline.queue.session_queue import (
     create_claim,
     holder_is_alive,
     latest_claim,
+    open_queue,
 )
-from deeplabstream.offline.queue.session_queue import open_queue
 from deeplabstream.settings.loading import load as load_settings
 from tests.offline.sessions import Finders, write_camera
 

@@ -36,9 +36,8 @@ from deeplabstream.training.fit import (
     fit,
     open_device,
 )
-from deeplabstream.training.fit_settings import FitSettings
+from deeplabstream.training.fit_settings import FitSettings, LearningRateSchedule
 from deeplabstream.training.losses.unsupervised import Anneal, TemporalLoss
-from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
 SETTINGS = FitSettings(

@@ -11,13 +11,13 @@ import pytest
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.evaluation.image_prediction import ImagePredictions, spread
+from deeplabstream.training.evaluation.network_errors import gather
 from deeplabstream.training.evaluation.point_errors import (
     Evidence,
     Poses,
     VideoMeasures,
     write_tables,
 )
-from deeplabstream.training.evaluation.report_data import gather
 from deeplabstream.training.evaluation.report_page import write_page
 from utils import EvaluateNetwork
 

@@ -23,8 +23,8 @@ from deeplabstream.training.evaluation.image_prediction import (
     spread,
     together,
 )
+from deeplabstream.training.evaluation.network_errors import gather
 from deeplabstream.training.evaluation.point_errors import Evidence, write_tables
-from deeplabstream.training.evaluation.report_data import gather
 from deeplabstream.training.evaluation.report_page import write_page
 from deeplabstream.training.lightning_pose.result_tables import read_predictions
 from utils import EvaluateNetwork, SmoothEnsemble, TrainNetwork

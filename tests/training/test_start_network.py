@@ -25,13 +25,12 @@ from deeplabstream.training.evaluation.comparison import (
     learned_images,
 )
 from deeplabstream.training.fit import fit
-from deeplabstream.training.fit_settings import FitSettings
+from deeplabstream.training.fit_settings import FitSettings, LearningRateSchedule
 from deeplabstream.training.lightning_pose.result_tables import (
     PREDICTIONS,
     read_sets,
     write_predictions,
 )
-from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, build_network
 from deeplabstream.training.start_network import StartNetwork, open_start, take_over
 from tests.training.test_project import CONFIG

@@ -3,17 +3,25 @@
 What is known of each session lies as small files in the tree's `queue/` folder: claims,
 failures, done, set aside. `queue/status.csv` is the table of them. For several computers
 see `cluster_queue`.
+
+Each session is processed by one process of this computer, which holds its claim: a file
+that only one process can create. A claim counts until the session has failed, is done, or
+its process has ended. Then the next process creates the claim of the following number; no
+claim is deleted or renamed, so two processes never hold the same one.
 """
 
 import csv
 import json
 import logging
+import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
+
+import psutil
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
@@ -22,12 +30,6 @@ from deeplabstream.offline.ibl.camera_prediction import Networks
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
 from deeplabstream.offline.ibl.session_processing import CAMERAS, process, sessions_root
-from deeplabstream.offline.queue.claims import (
-    create_claim,
-    holder_is_alive,
-    latest_claim,
-    read_entry,
-)
 
 Work: TypeAlias = Callable[[Path], object]
 """Processes a session; the text of its exception is the reason of the failure."""
@@ -35,6 +37,8 @@ Work: TypeAlias = Callable[[Path], object]
 RETRIES = 3
 """Number of failures after which a session is set aside."""
 COLUMNS = ("session", "state", "machine", "attempts", "when", "reason")
+_CLOCK_TOLERANCE_S = 60.0
+"""The start of a process is computed from the system clock, which may be corrected."""
 _log = logging.getLogger("offline")
 
 
@@ -236,3 +240,62 @@ def run_queue(
                 queue.write_status()
     queue.write_last_status()
     return len(processed)
+
+
+def create_claim(folder: Path, name: str, number: int, machine: str) -> Path | None:
+    """Create the claim of that number; None when another process was faster.
+
+    The claim before it must have ended.
+    """
+    path = folder / f"{name}.claim.{number}"
+    holder = {
+        "machine": machine,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        return None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(json.dumps(holder))
+    return path
+
+
+def latest_claim(folder: Path, name: str) -> tuple[int, Path | None]:
+    """Return number and file of the last claim; 0 and None when there is none."""
+    number = 0
+    while (folder / f"{name}.claim.{number + 1}").exists():
+        number += 1
+    return number, folder / f"{name}.claim.{number}" if number else None
+
+
+def read_entry(path: Path) -> Mapping[str, object]:
+    """Return what a file of the queue contains; nothing while it is being written."""
+    try:
+        entry = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def holder_is_alive(claim: Path) -> bool:
+    """Return whether the process that created a claim still runs.
+
+    Whether a process of another computer runs is not known: True.
+    """
+    holder = read_entry(claim)
+    pid = holder.get("pid")
+    if holder.get("host") != socket.gethostname() or not isinstance(pid, int):
+        return True
+    try:
+        started_s = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # the process exists, and its account may not be asked
+        return True
+
+    # A process that started later has the number of the holder, which has ended.
+    claimed = holder.get("started")
+    return not isinstance(claimed, float) or started_s < claimed + _CLOCK_TOLERANCE_S

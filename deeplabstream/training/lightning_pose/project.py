@@ -12,11 +12,10 @@ from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.imgaug_sections import read_sections
 from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
 from deeplabstream.training.data.projects import find_videos, read_yaml
-from deeplabstream.training.fit_settings import FitSettings
+from deeplabstream.training.fit_settings import FitSettings, LearningRateSchedule
 from deeplabstream.training.lightning_pose.config import PoseConfig, parse_config
 from deeplabstream.training.lightning_pose.overrides import overridden, resolved
 from deeplabstream.training.losses.unsupervised import Anneal
-from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.backbone import open_backbone
 from deeplabstream.training.networks.pose_network import Architecture, Kind
 
