@@ -42,6 +42,7 @@ from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import (
     decoder,
     mirrored,
+    model,
     output_folder,
     overwrite,
     runtime,
@@ -62,12 +63,7 @@ class PredictVideos:
         description="videos, or folders of videos",
         json_schema_extra=extra(positional=True, filter=VIDEO_FILTER, folders=True),
     )
-    model: str = Field(
-        title="Network",
-        description="name of a folder under models/, or path of a model folder; also an "
-        "ensemble (trained with several seeds)",
-        json_schema_extra=extra(editor="ensemble"),
-    )
+    model: str = model("ensemble")
     to: tuple[str, ...] = Field(
         default=("csv",),
         title="Formats",

@@ -10,6 +10,7 @@ from deeplabstream.settings.option_fields import extra
 from deeplabstream.startup.arguments import rig_settings
 
 TABLE_FILTER = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
+LABELS_FILTER = "Labels (*.csv *.h5 *.slp);;All files (*)"
 
 
 def overwrite(description: str = "replace existing files", **more: Any) -> Any:
@@ -41,6 +42,17 @@ def settings_file(**more: Any) -> Any:
         validate_default=True,
         description="settings file; default: settings.ini of the rig folder",
         json_schema_extra=extra(metavar="FILE", filter="Settings (*.ini)", **more),
+    )
+
+
+def model(editor: str = "model", **more: Any) -> Any:
+    """Return the field of a network that is required; `editor`: or "ensemble"."""
+    also = "; also an ensemble (trained with several seeds)"
+    return Field(
+        title="Network",
+        description="model folder, or its name in models/"
+        + (also if editor == "ensemble" else ""),
+        json_schema_extra=extra(editor=editor, **more),
     )
 
 

@@ -1,0 +1,258 @@
+"""Measure the distance between a network's points and labels, per set and body part.
+
+    python utils/EvaluateNetwork.py --model runs/one
+    python utils/EvaluateNetwork.py --model openfield --data labels/ --csv errors.csv
+    python utils/EvaluateNetwork.py --model runs/one --data one.csv two.csv --report two.html
+    python utils/EvaluateNetwork.py --model runs/one --report one.html --poses mouse.csv
+
+Without `--data`, the labels of the network's training are used, in the sets of its training
+(train, validation, test). `--report` writes an HTML file with plots and with all images and
+points, and CSV files beside it. `--ensemble` adds the differences between several networks.
+`--poses` adds measures of videos without labels: jumps of points, and the distance to usual
+poses. Where a second person labelled the same images (`CollectedData_NAME.csv` beside the
+labels, or `--second`), the distance between the two persons stands beside each error.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.overwriting import check_free
+from deeplabstream.offline.metrics import temporal_norm
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.programs.program import Program
+from deeplabstream.programs.shared_options import (
+    LABELS_FILTER,
+    TABLE_FILTER,
+    model,
+    overwrite,
+    runtime,
+    second_tables,
+    threads,
+)
+from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.training.evaluation.animal_matching import matched, recall_sentence
+from deeplabstream.training.evaluation.image_prediction import together
+
+if TYPE_CHECKING:
+    from deeplabstream.training.evaluation.network_errors import Evaluation
+    from deeplabstream.training.evaluation.point_errors import VideoMeasures
+
+_COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
+_SECOND_COLUMNS = ("human_labels", "human_median_px", "human_p95_px")
+"""Columns of the distance between two persons' labels, where there are two."""
+
+
+@program_options
+class EvaluateNetwork:
+    """A network, labels, and the files to write."""
+
+    model: str = model("ensemble")
+    report: Path | None = Field(
+        default=None,
+        title="Report",
+        description="HTML report to write, with CSV files beside it",
+        json_schema_extra=extra(
+            metavar="FILE.html", editor="save", filter="Reports (*.html)"
+        ),
+    )
+    data: tuple[Path, ...] = Field(
+        default=(),
+        title="Labels",
+        description="label files, each a separate set; default: the labels of its training",
+        json_schema_extra=extra(filter=LABELS_FILTER, folders=True),
+    )
+    poses: tuple[Path, ...] = Field(
+        default=(),
+        title="Poses",
+        description="more in the report: jumps and PCA errors of the points of videos, as "
+        "written by PredictVideos",
+        json_schema_extra=extra(metavar="TABLE", advanced=True, filter=TABLE_FILTER),
+    )
+    ensemble: tuple[str, ...] = Field(
+        default=(),
+        description="more networks in the report",
+        json_schema_extra=extra(metavar="MODEL"),
+    )
+    against: str = Field(
+        default="",
+        description="say only which of the two networks is better, on images that neither "
+        "learned from",
+        json_schema_extra=extra(metavar="MODEL"),
+    )
+    second: tuple[Path, ...] = second_tables()
+    within: float = Field(
+        default=5.0,
+        ge=0,
+        le=1000,
+        title="Correct within",
+        description="threshold of a correct point in px (PCK)",
+        json_schema_extra=extra(advanced=True, decimals=1, unit="px"),
+    )
+    csv: Path | None = Field(
+        default=None, description="also write the table to this file"
+    )
+    overwrite: bool = overwrite()
+    device: str = runtime()
+    threads: int = threads()
+
+    def __post_init__(self) -> None:
+        """Check the options together."""
+        if (self.ensemble or self.poses) and not self.report:
+            raise DeepLabStreamError("--ensemble and --poses need --report FILE.html")
+        if self.against and (self.report or self.csv or len(self.data) > 1):
+            raise DeepLabStreamError(
+                "--against takes one --data, and neither --report nor --csv"
+            )
+
+
+def evaluate_network(options: EvaluateNetwork) -> int:
+    """Print the errors, or which of two networks is better."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as unpacked:
+        if options.against:
+            _compare_networks(options, Path(unpacked))
+        else:
+            _evaluate(options, Path(unpacked))
+    return 0
+
+
+def _compare_networks(options: EvaluateNetwork, unpacked: Path) -> None:
+    from deeplabstream.training.evaluation.comparison import compare
+    from deeplabstream.training.evaluation.network_errors import labels_of
+
+    labels, _ = labels_of(find_model(options.model), options.data, unpacked)
+    comparison = compare(
+        options.model, options.against, labels, options.device, options.threads
+    )
+    print(comparison.verdict)
+
+
+def _evaluate(options: EvaluateNetwork, unpacked: Path) -> None:
+    from deeplabstream.training.evaluation import network_errors
+    from deeplabstream.training.evaluation.comparison import learned_before
+    from deeplabstream.training.evaluation.ensemble_comparison import (
+        ensemble_sentences,
+    )
+    from deeplabstream.training.evaluation.point_errors import table_files
+
+    files = [options.csv] if options.csv else []
+    if options.report:
+        files += [options.report, *table_files(options.report)]
+    check_free(files, options.overwrite)
+
+    evaluation = network_errors.evaluate_network(
+        options.model,
+        options.data,
+        options.ensemble,
+        options.device,
+        options.threads,
+        options.second,
+        unpacked=unpacked,
+    )
+    table = list(_table(evaluation, options.within))
+    for row in table:
+        cells = (
+            f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row
+        )
+        widths = (max(10, len(str(column))) for column in table[0])
+        print(
+            "  ".join(
+                f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)
+            )
+        )
+    for sentence in _sentences(evaluation, options.within):
+        print(sentence)
+
+    warning = ""
+    if "all" not in evaluation.evidence.sets:
+        warning = learned_before(evaluation.folder)
+    if warning:
+        print(warning)
+    if len(evaluation.found) > 1:
+        for sentence in ensemble_sentences(evaluation):
+            print(sentence)
+
+    if options.csv:
+        with options.csv.open("w", newline="", encoding="utf-8") as lines:
+            csv.writer(lines, lineterminator="\n").writerows(table)
+    if options.report:
+        _report(options.report, options, evaluation, warning)
+
+
+def _table(evaluation: "Evaluation", within: float) -> Iterator[Sequence[object]]:
+    """Yield the names of the columns, then a row per set and body part."""
+    from deeplabstream.training.evaluation.point_errors import figure_rows
+
+    figures: dict[tuple[object, ...], list[object]] = {
+        (name, part, measure): cells
+        for name, part, measure, *cells in figure_rows(evaluation.evidence, within)
+    }
+    yield _COLUMNS + (_SECOND_COLUMNS if evaluation.second else ())
+    for (name, part, measure), cells in figures.items():
+        if measure == "error_px":
+            human = figures.get((name, part, "human_px"), [])
+            yield (name, part, *cells, *human[:2], *human[3:4])
+
+
+def _sentences(evaluation: "Evaluation", within: float) -> Iterator[str]:
+    """Yield sentences on the table, on the animals found and on the confidences."""
+    from deeplabstream.training.evaluation.evaluate import share_within
+
+    yield f"within: share of labelled points within {within:g} px"
+    if evaluation.second:
+        tables = ", ".join(file.name for file in evaluation.second.files)
+        yield f"human: distance between two persons' labels ({tables})"
+        for problem in evaluation.second.problems:
+            yield f"not compared: {problem}"
+
+    evidence = evaluation.evidence
+    if evidence.counted is not None:
+        found = together(evaluation.found)
+        yield recall_sentence(matched(found, evaluation.labels, evaluation.threshold))
+    calibration = evidence.reliability(within).error()
+    errors = evidence.measures["error_px"][evidence.held_out].astype(np.float32)
+    yield (
+        f"confidence calibration error {calibration:.3f} (a point is right within "
+        f"{within:g} px), {share_within(errors, within):.1%} right"
+    )
+
+
+def _report(
+    page: Path, options: EvaluateNetwork, evaluation: "Evaluation", warning: str
+) -> None:
+    """Write the page and its tables."""
+    from deeplabstream.training.evaluation.point_errors import write_tables
+    from deeplabstream.training.evaluation.report_page import write_page
+
+    evidence, within = evaluation.evidence, options.within
+    videos = [video for file in options.poses for video in _videos(file, evaluation)]
+    title = f"{evaluation.folder.name}: errors of its points"
+    write_page(page, title, evidence, videos, within, warning)
+    tables = write_tables(page, evidence, videos, within)
+    print(f"written: {page}, and beside it {', '.join(file.name for file in tables)}")
+
+
+def _videos(file: Path, evaluation: "Evaluation") -> "Iterator[VideoMeasures]":
+    """Yield the measures of a video without labels, animal by animal."""
+    from deeplabstream.training.evaluation.point_errors import VideoMeasures
+
+    table, parts = read_poses(file), evaluation.poses.bodyparts
+    if table.skeleton.bodyparts != parts:
+        raise DeepLabStreamError(f"{file} needs the body parts {', '.join(parts)}")
+    for animal, points in enumerate(table.points.swapaxes(0, 1)):
+        measures = {
+            "temporal_px": temporal_norm(points),
+            **evaluation.poses.errors(points),
+        }
+        name = [file.stem, *table.skeleton.animals[animal : animal + 1]]
+        yield VideoMeasures(" ".join(name), parts, measures)
+
+
+PROGRAM = Program(EvaluateNetwork, evaluate_network, __doc__, "EvaluateNetwork")
