@@ -1,7 +1,7 @@
 """Options that several programs have: overwriting, settings file, runtime, threads."""
 
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -45,7 +45,7 @@ def settings_file(**more: Any) -> Any:
     )
 
 
-def model(editor: str = "model", **more: Any) -> Any:
+def model(editor: Literal["model", "ensemble"] = "model", **more: Any) -> Any:
     """Return the field of a network that is required; `editor`: or "ensemble"."""
     also = "; also an ensemble (trained with several seeds)"
     return Field(

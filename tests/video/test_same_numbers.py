@@ -23,6 +23,7 @@ from deeplabstream.offline.pose_drawing import Look
 from deeplabstream.offline.rendering import render
 from deeplabstream.offline.video_inference import PrecomputedEstimator, predict
 from deeplabstream.programs import check_network
+from deeplabstream.programs.quantise_network import images_of_video as quantised
 from deeplabstream.recording.exporters.labelled_video import _images as exported
 from deeplabstream.training.data.clips import open_clip_videos, read_clip
 from deeplabstream.video.video_reader import open_video, sample_rows
@@ -30,7 +31,6 @@ from outputs.screen.stimulus_video import StimulusVideo
 from tests.video.numbered import BEGINS_AT, MADE, number_in, one_after_the_other
 from utils import CheckNetwork
 from utils.PickFrames import main as pick_frames
-from utils.QuantiseNetwork import _of_video as quantised
 
 DATA = Path(__file__).parents[3] / "shared/data"
 REAL = {

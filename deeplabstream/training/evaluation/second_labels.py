@@ -3,7 +3,6 @@
 A network whose error is as small cannot be shown to be better with these labels.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,14 +84,6 @@ class SecondLabels:
                 own = self.distance[..., self.bodyparts.index(name)]
                 out[:, :animals, place] = own
         return out.reshape(-1, len(bodyparts))
-
-
-def add_second(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--second`: the `files` of `second_labels`."""
-    parser.add_argument(
-        "--second", type=Path, nargs="+", default=[], metavar="TABLE",
-        help="labels of the same images by other persons; default: those beside the labels",
-    )  # fmt: skip
 
 
 def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | None:
