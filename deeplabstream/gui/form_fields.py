@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from deeplabstream.settings.option_fields import (
     Editor,
     OptionExtra,
+    choices_of,
     extra_of,
     limits,
     option_fields,
@@ -123,7 +124,7 @@ def _kind(info: FieldInfo, details: OptionExtra) -> Editor:
     types = [one for one in types_of(info) if one is not NoneType]
     listed = get_origin(types[0]) is tuple
     inner = get_args(types[0])[0] if listed else types[0]
-    if "choices" in details or get_origin(inner) is Literal:
+    if choices_of(info):
         return "several" if listed else "choice"
     if inner is bool:
         return "flag"
@@ -152,7 +153,4 @@ def _choices(info: FieldInfo, details: OptionExtra, kind: Editor) -> Mapping[str
         return {}
     if presets := details.get("presets"):
         return presets
-    literals = next(
-        (get_args(t) for t in types_of(info) if get_origin(t) is Literal), ()
-    )
-    return {str(choice): str(choice) for choice in details.get("choices", literals)}
+    return {str(choice): str(choice) for choice in choices_of(info)}

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -56,9 +56,16 @@ class Program(Generic[Options]):
         """Return the options of a command line; SystemExit: they are not possible."""
         given = sys.argv[1:] if argv is None else list(argv)
         parser = self.parser()
-        values: dict[str, Any] = vars(parser.parse_args(given))
-        values.pop("rig", None) if "rig" not in option_fields(self.options) else None
-        if "command" in option_fields(self.options):
+        return self.made(parser, vars(parser.parse_args(given)), given)
+
+    def made(
+        self, parser: ProgramParser, values: dict[str, Any], given: Sequence[str]
+    ) -> Options:
+        """Return the options with these values; the parser reports what is not possible."""
+        fields = option_fields(self.options)
+        if "rig" not in fields:
+            values.pop("rig", None)  # already in use
+        if "command" in fields:
             values["command"] = shlex.join(["python", f"utils/{self.name}.py", *given])
         try:
             return self.options(**values)
@@ -67,6 +74,49 @@ class Program(Generic[Options]):
 
     def _main(self, argv: Sequence[str] | None) -> int:
         return self.run(self.read(argv))
+
+
+@dataclass(frozen=True)
+class ProgramGroup:
+    """A program with sub-commands: each has options of its own."""
+
+    programs: Mapping[str, Program[Any]]
+    """By sub-command."""
+    about: str | None
+    name: str
+    options: type | None = None
+    """Options before the sub-command, which the options of each program include."""
+    stopped: str = "stopped"
+
+    def main(self, argv: Sequence[str] | None = None) -> int:
+        """Read the command line, do the work and return the exit code."""
+        return ending(self.stopped)(self._main)(argv)
+
+    def parser(self) -> ProgramParser:
+        """Return the parser of the command line."""
+        parser = ProgramParser(
+            prog=f"{self.name}.py",
+            description=self.about,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        shared = () if self.options is None else tuple(option_fields(self.options))
+        if self.options is not None:
+            add_options(parser, self.options)
+        commands = parser.add_subparsers(
+            dest="sub_command", required=True, metavar="|".join(self.programs)
+        )
+        for name, program in self.programs.items():
+            about = program.about
+            own = commands.add_parser(name, rig=False, help=about, description=about)
+            add_options(own, program.options, without=shared)
+        return parser
+
+    def _main(self, argv: Sequence[str] | None) -> int:
+        given = sys.argv[1:] if argv is None else list(argv)
+        parser = self.parser()
+        values = vars(parser.parse_args(given))
+        program = self.programs[values.pop("sub_command")]
+        return program.run(program.made(parser, values, given))
 
 
 def _add_progress(parser: argparse.ArgumentParser) -> None:

@@ -301,14 +301,15 @@ def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
         given = {"required": True}
     if kinds[0] in (int, float) and not positional:
         given["metavar"] = "N"
-    given |= {key: details[key] for key in ("choices", "metavar") if key in details}
+    if "metavar" in details:
+        given["metavar"] = details["metavar"]
 
     if kinds == [bool]:
         if info.default is None:  # three answers: yes, no, automatic
             return given | {"action": argparse.BooleanOptionalAction}
         return given | {"action": "store_false" if info.default else "store_true"}
-    if get_origin(kinds[0]) is Literal:
-        return {"choices": get_args(kinds[0])} | given
+    if choices := choices_of(info):
+        given["choices"] = choices
     if get_origin(kinds[0]) is not tuple or "separator" in details:
         return given | ({"nargs": "?"} if positional and not required else {})
 
@@ -319,8 +320,6 @@ def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
         return given | {"action": "append"} | ({"nargs": many} if inner else {})
     if items[-1] is not Ellipsis:
         return given | {"nargs": len(items)}
-    if get_origin(items[0]) is Literal:
-        given = {"choices": get_args(items[0])} | given
     return given | {"nargs": "*" if positional and not required else "+"}
 
 
@@ -330,11 +329,28 @@ def types_of(info: FieldInfo) -> tuple[Any, ...]:
     return get_args(info.annotation) if union else (info.annotation,)
 
 
+def choices_of(info: FieldInfo) -> tuple[Any, ...]:
+    """Return the values that an option accepts; empty: any of its type."""
+    if choices := extra_of(info).get("choices"):
+        return tuple(choices)
+    for kind in types_of(info):
+        inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
+        if get_origin(inner) is Literal:
+            return get_args(inner)
+    return ()
+
+
+def option_text(info: FieldInfo) -> str:
+    """Return the description of an option, with the names of other options in it."""
+    text = re.sub(
+        r"`(\w+)`", lambda name: f"`{_option(name[1])}`", info.description or ""
+    )
+    return f"turn off: {text}" if info.default is True else text
+
+
 def _help(info: FieldInfo) -> str:
     """Return the help of an option: description, limits, default."""
-    text = re.sub(r"`(\w+)`", lambda name: _option(name[1]), info.description or "")
-    if info.default is True:
-        text = f"turn off: {text}"
+    text = option_text(info).replace("`", "")
     notes = [limits_text(info)] if None not in limits(info) else []
     if info.default and isinstance(info.default, str | int | float | tuple):
         values = info.default if isinstance(info.default, tuple) else (info.default,)
