@@ -1,8 +1,12 @@
 """Settings of the latency test: the rig's own, with an LED or a screen in place of the animal."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.plugins.input import BoardPinAddress, Input
@@ -11,6 +15,7 @@ from deeplabstream.pose.led_detector import Led
 from deeplabstream.settings.ini_editing import add_section, remove_section, set_value
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse
+from deeplabstream.settings.option_fields import extra, raises
 from deeplabstream.settings.sections import Settings
 
 LED, ANSWER = "latency led", "latency answer"
@@ -35,27 +40,68 @@ _OF_THE_RIG = (
 _NOTHING = Led(0, 0, 1, 1, 255.0)
 
 
-@dataclass(frozen=True)
+def _pin(default: int, title: str, description: str, lowest: int = 0) -> Any:
+    return Field(
+        default=default,
+        ge=lowest,
+        le=127,
+        title=title,
+        description=description,
+        json_schema_extra=extra(metavar="PIN"),
+    )
+
+
+@raises(DeviceError)
+@pydantic_dataclass(frozen=True)
 class Wiring:
     """Measured output, light source, and wiring of the board."""
 
-    output: str = ""
-    """NAME of the output; empty, with a screen: none, half the loop is measured."""
-    port: str = ""
-    """Serial port of the board; empty: there is none."""
-    led_pin: int = 13
-    answer_pin: int = 2
-    """Input of the board to which the output is wired."""
-    active_low: bool = False
-    """Whether the output's line is low while it is on."""
-    screen: int | None = None
-    """Monitor with a patch that flashes in place of the LED, from 0; None: the LED flashes."""
-    full_screen: bool = False
-    """Whether the patch covers the monitor."""
-    photodiode_pin: int = 0
-    """Input of the board with a photodiode on the patch; 0: there is none."""
-    photodiode_low: bool = False
-    """Whether that input is low while the patch is lit; set by the test."""
+    output: str = Field(
+        default="",
+        title="Output",
+        description="output that is measured; default: the only one; with `screen` none: "
+        "half the loop is measured, no output is switched",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+    port: str = Field(
+        default="",
+        title="Port",
+        description="serial port of the board; default: that of the settings",
+    )
+    led_pin: int = _pin(13, "Pin of the LED", "pin of the board with the LED", 2)
+    answer_pin: int = _pin(
+        2, "Pin of the answer", "input of the board to which the output is wired", 2
+    )
+    active_low: bool = Field(
+        default=False,
+        title="Active low",
+        description="the output's line is low while it is on",
+    )
+    screen: int | None = Field(
+        default=None,
+        ge=0,
+        title="Screen",
+        description="a patch on this monitor flashes in place of the LED; 0: the main one; "
+        "default: the LED flashes",
+        json_schema_extra=extra(metavar="NUMBER"),
+    )
+    full_screen: bool = Field(
+        default=False,
+        title="Full screen",
+        description="the patch covers the monitor; default: 400 x 400 pixels in its top "
+        "left corner",
+        json_schema_extra=extra(advanced=True),
+    )
+    photodiode_pin: int = _pin(
+        0,
+        "Pin of a photodiode",
+        "input of the board with a photodiode on the patch; 0: none",
+    )
+    photodiode_low: bool = Field(
+        default=False,
+        description="whether that input is low while the patch is lit; set by the test",
+        json_schema_extra=extra(internal=True),
+    )
 
     @property
     def half(self) -> bool:

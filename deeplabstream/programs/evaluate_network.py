@@ -60,7 +60,7 @@ class EvaluateNetwork:
         title="Report",
         description="HTML report to write, with CSV files beside it",
         json_schema_extra=extra(
-            metavar="FILE.html", editor="save", filter="Reports (*.html)"
+            metavar="FILE.html", needed=True, editor="save", filter="Reports (*.html)"
         ),
     )
     data: tuple[Path, ...] = Field(

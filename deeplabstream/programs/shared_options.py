@@ -35,10 +35,11 @@ CommaList: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_parts)]
 SettingsFile: TypeAlias = Annotated[Path, BeforeValidator(_settings_file)]
 
 
-def settings_file(**more: Any) -> Any:
+def settings_file(title: str | None = None, **more: Any) -> Any:
     """Return the field of a `SettingsFile`; its default is that of the rig folder."""
     return Field(
         default="",
+        title=title,
         validate_default=True,
         description="settings file; default: settings.ini of the rig folder",
         json_schema_extra=extra(metavar="FILE", filter="Settings (*.ini)", **more),
