@@ -1,18 +1,25 @@
+import ctypes
 import gc
 import os
+import signal
+import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PyQt5 import sip
-from PyQt5.QtCore import QEvent
+from PyQt5.QtCore import QEvent, QProcess
 from PyQt5.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.files.paths import ROOT
+from deeplabstream.gui import results_client
 from deeplabstream.gui.application import application
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.qt_environment import why_no_window
 from tests.gui.fake_session import FakeSession
+from tests.gui.usual_priority import serve_at_usual_priority
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +38,32 @@ def collections_are_short(qapp: QApplication) -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _set_child_handler(handler: bytes | None) -> bytes:
+    """Set the handler of SIGCHLD, if one is given; return the one before.
+
+    Both are a `struct sigaction`. Python knows only handlers that are written in Python.
+    """
+    before = ctypes.create_string_buffer(1024)  # longer than the struct
+    if sys.platform == "linux":
+        ctypes.CDLL(None).sigaction(int(signal.SIGCHLD), handler, before)
+    return before.raw
+
+
+@pytest.fixture(scope="session")
+def child_handler(qapp: QApplication) -> bytes:
+    """Return the handler by which Qt notices that a program ended."""
+    program = QProcess()
+    program.start(sys.executable, ["--version"])
+    program.waitForFinished()
+    return _set_child_handler(None)
+
+
+@pytest.fixture(autouse=True)
+def ended_programs_are_noticed(child_handler: bytes) -> None:
+    """Set Qt's handler again. Lightning resets it after each training in this process."""
+    _set_child_handler(child_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -68,9 +101,23 @@ def _windows() -> list[QWidget]:
         gc.enable()
 
 
+@pytest.fixture(autouse=True)
+def results_do_not_wait_for_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the results process the priority of the tests beside it."""
+    monkeypatch.setattr(results_client, "serve", serve_at_usual_priority)
+
+
 @pytest.fixture
 def rig() -> FakeSession:
     return FakeSession()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a copy of the shipped settings."""
+    place = tmp_path / "rig.ini"
+    place.write_bytes((ROOT / "settings.ini").read_bytes())
+    return place
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
