@@ -18,9 +18,9 @@ changed: requirements.txt for `run`; requirements-unit.txt for `test-unit` and `
 lists for `check` and the other tests. `docs` has an environment of its own, .venv-docs.
 Arguments after `run` go to app.py, after `format` to ruff, after `docs` to mkdocs, after
 `test-long` to benchmarks/faults.py, after `release` to tools/release.py, and after the other
-tests to pytest. `test` runs the tests
-in several processes, then those that run in real time one after the other; with arguments for
-pytest, it runs pytest once, in one process.
+tests to pytest. `test` runs the tests in several processes and the checks beside them, then the
+tests that run in real time, one after the other; with arguments for pytest, it runs pytest once,
+in one process.
 The program needs only Python, and reports if Python is too old.
 """
 
@@ -69,7 +69,6 @@ CHECKS = (
     ("lint-imports",),
 )
 """All run at once; types are checked for every system, whichever this is."""
-
 
 IN_PARALLEL = ("--dist", "loadfile", "-m", "not realtime")
 IN_SEQUENCE = ("-m", "realtime")
@@ -132,7 +131,7 @@ def _check(extra: Sequence[str]) -> int:
     if extra:
         raise _NotReadyError("`check` takes no arguments")
     _install(TO_TEST)
-    failed = _failed_checks()
+    failed = _failed_checks(_start_checks())
     print(f"\nFAILED: {'; '.join(failed)}" if failed else "\nAll checks passed.")
     return int(bool(failed))
 
@@ -147,32 +146,26 @@ def _format(extra: Sequence[str]) -> int:
 
 
 def _test(extra: Sequence[str]) -> int:
+    """Run the checks beside the tests, but not beside those that run in real time."""
     _look_for_libraries()
     _install(TO_TEST)
-    failed = _failed_checks()
-    if failed:
-        print(f"\nFAILED: {'; '.join(failed)}")
-    if extra:
-        print("\n--- pytest", flush=True)
-        return _pytest(extra) or int(bool(failed))
-    return int(any([_failed_tests(), failed]))
-
-
-def _failed_tests() -> list[str]:
-    """Run all tests in two parts; return the names of the parts that failed."""
     workers = _workers()
     parts = {
         f"pytest, {workers} at once": ["-n", str(workers), *IN_PARALLEL],
         "pytest, real-time tests": IN_SEQUENCE,
     }
+    checks = _start_checks(low_priority=True)
+
     failed = []
-    for name, words in parts.items():
+    for name, words in {"pytest": extra}.items() if extra else parts.items():
         print(f"\n--- {name}", flush=True)
         if _pytest(words):
             failed.append(name)
+        failed += _failed_checks(checks)
+        checks = {}
     if failed:
-        print(f"\nFAILED: {'; '.join(failed)}; see the summary of each part")
-    return failed
+        print(f"\nFAILED: {'; '.join(failed)}; see the messages of each")
+    return int(bool(failed))
 
 
 def _test_unit(extra: Sequence[str]) -> int:
@@ -231,23 +224,35 @@ def _pytest(words: Sequence[str]) -> int:
     return subprocess.run(pytest, cwd=ROOT, env=one_thread).returncode
 
 
-def _failed_checks() -> list[str]:
-    """Run all checks, print what each says, and return those that failed."""
+def _start_checks(*, low_priority: bool = False) -> dict[str, subprocess.Popen[bytes]]:
+    """Start all checks; return them by their commands.
+
+    `low_priority`: they use the time in which tests wait, and make no test late.
+    """
     any_console = os.environ | {"PYTHONUTF8": "1"}
-    running = [
-        subprocess.Popen(
-            [_program(program), *words],
+    flags, lowered = 0, list[str]()
+    if sys.platform == "win32":
+        flags = subprocess.BELOW_NORMAL_PRIORITY_CLASS if low_priority else 0
+    elif low_priority:
+        lowered = ["nice", "-n", "15"]
+    return {
+        " ".join((program, *words)): subprocess.Popen(
+            [*lowered, _program(program), *words],
             cwd=ROOT,
             env=any_console,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            creationflags=flags,
         )
         for program, *words in CHECKS
-    ]
+    }
+
+
+def _failed_checks(checks: Mapping[str, subprocess.Popen[bytes]]) -> list[str]:
+    """Wait for all checks, print what each says, and return those that failed."""
     failed = []
-    for words, check in zip(CHECKS, running, strict=True):
+    for name, check in checks.items():
         said, _ = check.communicate()
-        name = " ".join(words)
         print(f"\n--- {name}\n{said.decode('utf-8', 'replace')}", end="", flush=True)
         if check.returncode:
             failed.append(name)

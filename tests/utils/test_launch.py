@@ -16,6 +16,7 @@ from utils import Launch
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = tuple(f"requirements{part}.txt" for part in ("", "-unit", "-dev", "-alone"))
+NICENESS = "import os; print('niceness', getattr(os, 'nice', lambda _: 15)(0))"
 APP = "import sys\nprint('app.py got', *sys.argv[1:])\nsys.exit(7)\n"
 
 
@@ -223,7 +224,7 @@ def test_all_checks_are_told_in_order_and_those_that_failed_are_named(
     checks = (("one", "-c", "exit('§ broken')"), ("two", "-c", "print('fine')"))
     monkeypatch.setattr(Launch, "CHECKS", checks)
     monkeypatch.setattr(Launch, "_program", lambda _: sys.executable)
-    assert Launch._failed_checks() == ["one -c exit('§ broken')"]
+    assert Launch._failed_checks(Launch._start_checks()) == ["one -c exit('§ broken')"]
     told = capsys.readouterr().out
     assert told.index("§ broken\n") < told.index("--- two") < told.index("fine")
 
@@ -245,20 +246,23 @@ def test_on_windows_the_launcher_py_finds_a_python_that_fits(
 
 
 @pytest.mark.parametrize(
-    ("codes", "code", "told"),
+    ("codes", "check", "code", "told"),
     [
-        ((0, 0), 0, ""),
-        ((1, 0), 1, "FAILED: pytest, 2 at once;"),
-        ((0, 1), 1, "FAILED: pytest, real-time tests;"),
+        ((0, 0), NICENESS, 0, "niceness"),
+        ((1, 0), NICENESS, 1, "FAILED: pytest, 2 at once;"),
+        ((0, 1), NICENESS, 1, "FAILED: pytest, real-time tests;"),
+        ((0, 0), "exit(1)", 1, "FAILED: one -c exit(1);"),
     ],
 )
-def test_test_runs_all_tests_in_two_parts_and_names_those_that_failed(
+def test_test_runs_all_tests_in_two_parts_and_names_what_failed(
     codes: tuple[int, int],
+    check: str,
     code: int,
     told: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """The checks run beside the first part, with low priority."""
     ran: list[list[str]] = []
 
     def run(words: list[str], **_: object) -> SimpleNamespace:
@@ -267,7 +271,8 @@ def test_test_runs_all_tests_in_two_parts_and_names_those_that_failed(
 
     monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
     monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(Launch, "_failed_checks", list)
+    monkeypatch.setattr(Launch, "CHECKS", (("one", "-c", check),))
+    monkeypatch.setattr(Launch, "_program", lambda _: sys.executable)
     monkeypatch.setattr(Launch.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(subprocess, "run", run)
     assert Launch.main(["test"]) == code
@@ -276,7 +281,9 @@ def test_test_runs_all_tests_in_two_parts_and_names_those_that_failed(
         ["-m", "pytest", *parallel],
         ["-m", "pytest", "-m", "realtime"],
     ]
-    assert told in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert told in printed
+    assert all(int(n) >= 15 for n in re.findall(r"^niceness (\d+)", printed, re.M))
 
 
 def test_words_after_test_go_to_one_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +295,8 @@ def test_words_after_test_go_to_one_pytest(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
     monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(Launch, "_failed_checks", lambda: ["ruff check ."])
+    monkeypatch.setattr(Launch, "CHECKS", (("one", "-c", "exit(1)"),))
+    monkeypatch.setattr(Launch, "_program", lambda _: sys.executable)
     monkeypatch.setattr(subprocess, "run", run)
     assert Launch.main(["test", "-k", "ring"]) == 1
     assert ran == [["-m", "pytest", "-k", "ring"]]
@@ -315,7 +323,8 @@ def test_check_runs_no_test(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(Launch, "_install", lambda lists: None)
-    monkeypatch.setattr(Launch, "_failed_checks", lambda: failed)
+    monkeypatch.setattr(Launch, "_start_checks", dict)
+    monkeypatch.setattr(Launch, "_failed_checks", lambda checks: failed)
     monkeypatch.setattr(Launch, "_pytest", lambda words: pytest.fail("a test ran"))
     assert Launch.main(["check"]) == code
     assert ("All checks passed." in capsys.readouterr().out) == (not failed)
