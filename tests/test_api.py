@@ -19,6 +19,7 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError, ModelErro
 from deeplabstream.programs.train_network import PROGRAM as TRAIN_NETWORK
 from deeplabstream.simulation.arena import Arena
 from tests.engine.test_session import SETTINGS, SIMULATED
+from tests.fresh_python import ROOT, python
 from tests.recording.recorded import (
     FRAMES,
     SKIPPED,
@@ -28,7 +29,6 @@ from tests.recording.recorded import (
     record,
     step,
 )
-from tests.test_architecture import ROOT, python
 from tests.training.conftest import labelled as labelled
 from tools.api_docs import LIBRARY, describe
 

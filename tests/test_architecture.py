@@ -15,8 +15,8 @@ import pytest
 
 from deeplabstream import cli
 from deeplabstream.engine.session import process_manager
+from tests.fresh_python import ROOT, python
 
-ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ("app.py", "DeepLabStream.py")
 PACKAGES = tuple(
     sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - {"tests"})
@@ -93,14 +93,6 @@ def words_of(node: ast.AST) -> str:
 def pyproject() -> dict[str, Any]:
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return dict(whole["tool"])
-
-
-def python(code: str) -> str:
-    """Return what `code` prints in a fresh Python that starts in the checkout."""
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_imports_go_downwards_only() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from deeplabstream.core.frame import Image
 from deeplabstream.simulation.arena import Arena
+from tests.documented import PAGES, commands, main_of
 from tests.engine.tolerant import shipped_settings
 from tests.offline.films import write_film
-from tests.test_docs import PAGES, commands, main_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ".venv/bin/python"

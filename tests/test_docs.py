@@ -1,12 +1,10 @@
 """What README and docs say is true: their code runs, their files and commands exist."""
 
 import argparse
-import importlib
 import re
 import runpy
-import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +13,11 @@ import deeplabstream as dls
 from deeplabstream.cli import TASKS
 from deeplabstream.files import rig_folder
 from deeplabstream.settings.loading import parse
+from tests.documented import PAGES, ROOT, blocks, commands, main_of
 from tools.count_doc_words import count_words
 from utils.Launch import DOCS_ENVIRONMENT
 
-ROOT = Path(__file__).resolve().parents[1]
 MKDOCS = DOCS_ENVIRONMENT / "bin" / "mkdocs"
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
-BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"[Ww]rite\s+`(\w+)/(\w+)\.py`.*?```python\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 PACKAGE_LINE = re.compile(r"apt-get install -y ([\w. +\-\\\n]+)")
@@ -29,16 +25,6 @@ PACKAGE_LINE = re.compile(r"apt-get install -y ([\w. +\-\\\n]+)")
 
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
-
-
-def blocks(page: Path) -> list[tuple[str, str]]:
-    return BLOCK.findall(page.read_text(encoding="utf-8"))
-
-
-def commands(page: Path) -> list[str]:
-    shell = "\n".join(code for language, code in blocks(page) if language == "sh")
-    lines = shell.replace("\\\n", " ").splitlines()
-    return [line.partition("#")[0].strip() for line in lines]
 
 
 @pytest.fixture
@@ -105,8 +91,8 @@ def test_every_page_has_a_line_in_the_contents() -> None:
 def test_the_page_on_rig_folders_names_every_command_with_its_program() -> None:
     page = (ROOT / "docs/rig_folder.md").read_text(encoding="utf-8")
     text = " ".join(page.split())
-    for commands in TASKS.values():
-        for name, command in commands.items():
+    for by_name in TASKS.values():
+        for name, command in by_name.items():
             program = command.module.removeprefix("utils.")
             in_utils = program != command.module
             written = (
@@ -154,18 +140,6 @@ def test_every_command_exists(page: Path) -> None:
 
 class _UnderstoodError(Exception):
     """A program's options were taken; it need not do anything."""
-
-
-def main_of(command: str) -> tuple[Callable[[list[str]], int], list[str]] | None:
-    """Return a program's `main` and the words after it; None: it is another program."""
-    words = shlex.split(command)
-    if len(words) < 2 or not words[0].endswith("python"):
-        return None
-    program = Path(words[1])
-    if program.parent.name == "benchmarks":
-        return None  # tests/test_started.py starts them
-    name = ".".join([*program.parent.parts, program.stem])
-    return importlib.import_module(name).main, words[2:]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -128,7 +128,7 @@ def slp(folder: Path) -> TryOne:
     """Read SLEAP's packages of one and two animals, and labels beside a video."""
     from deeplabstream.training.data.projects import open_project
     from tests.cameras.videos import write_video
-    from tests.training.test_projects import sleap, sleap_of
+    from tests.training.foreign_projects import sleap, sleap_of
 
     write_video(folder / "clip.mkv", 12)
     whole = [
@@ -174,7 +174,7 @@ def project_yaml(folder: Path) -> TryOne:
     """Read configurations of DeepLabCut projects, as labels and as a label book."""
     from deeplabstream.training.data.label_book import open_book
     from deeplabstream.training.data.projects import open_project
-    from tests.training.test_projects import deeplabcut
+    from tests.training.foreign_projects import deeplabcut
 
     text = (deeplabcut(folder) / "config.yaml").read_text("utf-8")
 

@@ -17,7 +17,7 @@ from tests.cameras.servers import (
     zmq_sender,
 )
 from tests.cameras.videos import numbered_image
-from tests.files.test_image_header import declaring
+from tests.files.image_headers import declaring
 from tests.free_ports import free_port
 
 

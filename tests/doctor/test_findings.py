@@ -7,7 +7,7 @@ from string import Formatter
 import pytest
 
 from deeplabstream.doctor.findings import _PHRASES, FINDINGS, Finding, finding
-from tests.test_architecture import ROOT
+from deeplabstream.files.paths import ROOT
 
 
 def calls() -> Iterator[tuple[ast.expr, set[str]]]:

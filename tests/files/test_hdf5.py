@@ -14,8 +14,8 @@ from deeplabstream.files.hdf5 import open_hdf5
 from deeplabstream.files.pandas_hdf5 import KEY, read_hdf5_table
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.sleap_packages import unpack_sleap
-from tests.files.test_pandas_hdf5 import frame
-from tests.training.test_projects import sleap
+from tests.files.pandas_tables import frame
+from tests.training.foreign_projects import sleap
 
 
 def table(file: Path) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ from deeplabstream.settings.subject import Subject
 from experiments.triggers.region_triggers import InsideRegion
 
 IDLE = SessionState()
+EVERY_STATE = [
+    SessionState(phase, *flags)
+    for phase in Phase
+    for flags in product((False, True), repeat=4)
+]
 SKELETON = Skeleton(("nose", "ear", "tail"), (("nose", "ear"), ("ear", "tail")))
 POINTS = [[[60.0, 40.0], [50.0, 50.0], [30.0, 60.0]]]
 _NEXT: Mapping[Action, Mapping[str, Any]] = {

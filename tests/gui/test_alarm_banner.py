@@ -15,9 +15,8 @@ from deeplabstream.gui.alarm_sound import AlarmSound, write_tones
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.banners import AlarmBanner
 from deeplabstream.gui.widgets.status_bar import StatusLine
-from tests.gui.test_window_pages import file, opened, rig_of
+from tests.gui.main_windows import opened, rig_of
 
-__all__ = ["file"]
 LOST = Alarm("[Recording] arena: the recording has ended: no space left", 1)
 BROKEN = Alarm("[Output laser] /dev/ttyUSB0 is gone", 2)
 

@@ -31,9 +31,9 @@ from deeplabstream.training.lightning_pose.result_tables import (
     write_predictions,
 )
 from tests.gui.fake_session import close_to
-from tests.offline.test_frame_selection import analysed, film
-from tests.training.test_label_checks import PARTS, walked
-from tests.training.test_projects import sleap
+from tests.offline.scenes import analysed, film
+from tests.training.foreign_projects import sleap
+from tests.training.walking_labels import PARTS, walked
 
 SOON = 300_000  # ms
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton

@@ -16,21 +16,9 @@ from deeplabstream.gui.process_marks import (
     new_mark,
     with_own_marks,
 )
+from tests.gui.endless_program import START_ENDLESS, has_ended
 
 SOON_S = 300.0
-ENDLESS = "import threading; threading.Event().wait()"
-START_ENDLESS = (
-    "import subprocess, sys; nothing = subprocess.DEVNULL; print(subprocess.Popen("
-    f"[sys.executable, '-c', {ENDLESS!r}], stdin=nothing, stdout=nothing).pid)"
-)
-"""A program that starts an endless process, prints its number, and ends."""
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Return whether a process has ended, also where nobody asks for its exit code."""
-    with suppress(psutil.NoSuchProcess):
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    return True
 
 
 @pytest.fixture

@@ -48,10 +48,10 @@ from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.pose.runtimes.quantised_network import INT8
 from deeplabstream.settings.loading import load
 from deeplabstream.simulation.arena import Arena
+from tests.gui.endless_program import START_ENDLESS, has_ended
 from tests.gui.fake_session import FakeSession
-from tests.gui.test_process_marks import START_ENDLESS, has_ended
 from tests.offline.films import write_film
-from tests.pose.importers.test_described import HEATMAPS, described, network
+from tests.pose.importers.described_networks import HEATMAPS, described, network
 
 SOON = 300_000  # ms
 LEFT = Qt.MouseButton.LeftButton

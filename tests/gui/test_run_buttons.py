@@ -1,5 +1,4 @@
 from dataclasses import replace
-from itertools import product
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -8,18 +7,14 @@ from deeplabstream.engine.session.session_state import Action, Phase, SessionSta
 from deeplabstream.gui.theme import AMBER, GREEN
 from deeplabstream.gui.widgets.run_buttons import Controls
 from outputs.remotes.controls import TcpStart
-from tests.gui.fake_session import make_settings
-
-EVERY = [
-    SessionState(p, *flags) for p in Phase for flags in product((False, True), repeat=4)
-]
+from tests.gui.fake_session import EVERY_STATE, make_settings
 
 
 def test_buttons_follow_the_table_in_every_status(qtbot: QtBot) -> None:
     controls = Controls()
     qtbot.addWidget(controls)
     assert set(controls.buttons) == set(Action)
-    for status in EVERY:
+    for status in EVERY_STATE:
         controls.show_status(status)
         enabled = {
             act for act, button in controls.buttons.items() if button.isEnabled()

@@ -9,10 +9,8 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.gui.menu import RunMenu
-from tests.gui.test_run_buttons import EVERY
-from tests.gui.test_window_pages import answer, file, opened, rig_of
-
-__all__ = ["file"]
+from tests.gui.fake_session import EVERY_STATE
+from tests.gui.main_windows import answer, opened, rig_of
 
 
 def test_entries_follow_the_table_in_every_status(qtbot: QtBot) -> None:
@@ -20,7 +18,7 @@ def test_entries_follow_the_table_in_every_status(qtbot: QtBot) -> None:
     qtbot.addWidget(menu)
     words = [each.text() for each in menu.actions() if not each.isSeparator()]
     assert words == ["Start", "Stop", *(each.value for each in Action)]
-    for status in EVERY:
+    for status in EVERY_STATE:
         menu.show_status(status)
         enabled = {act for act, entry in menu.entries.items() if entry.isEnabled()}
         assert enabled == status.allowed, status

@@ -30,20 +30,12 @@ from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load
 from deeplabstream.training.data.simulated_labels import draw_labels
 from tests.gui.fake_session import FakeSession
-from tests.gui.test_window_pages import answer, rig_of
+from tests.gui.main_windows import STARTS, answer, rig_of
 from tests.gui.uncut import cut_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT = Qt.MouseButton.LeftButton
-STARTS = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
 PRESSING = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    place = tmp_path / "rig.ini"
-    place.write_bytes((ROOT / "settings.ini").read_bytes())
-    return place
 
 
 @pytest.fixture

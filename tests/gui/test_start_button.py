@@ -9,9 +9,8 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.gui.main_window import MainWindow
-from tests.gui.test_window_pages import answer, file, opened, rig_of
+from tests.gui.main_windows import answer, opened, rig_of
 
-__all__ = ["file"]
 LEFT = Qt.MouseButton.LeftButton
 ALL = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
 

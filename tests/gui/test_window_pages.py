@@ -5,13 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PyQt5.QtCore import QSettings, Qt, QTimer
-from PyQt5.QtWidgets import QApplication, QMessageBox
+from PyQt5.QtCore import QSettings, Qt
+from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.session_state import Action
-from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.main_window import MainWindow
@@ -23,42 +22,7 @@ from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import load
 from deeplabstream.training.data import label_book
 from deeplabstream.training.data.label_book import open_book
-from tests.gui.fake_session import FakeSession
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    place = tmp_path / "rig.ini"
-    place.write_bytes((ROOT / "settings.ini").read_bytes())
-    return place
-
-
-def opened(qtbot: QtBot, file: Path, memory: QSettings | None = None) -> MainWindow:
-    rig = FakeSession()
-    rig.settings = load(file)
-    window = MainWindow(Bridge(rig), Document(file), memory)
-    qtbot.addWidget(window)
-    window.show()
-    return window
-
-
-def answer(text: str) -> None:
-    """Press a button of the question that will be asked."""
-
-    def press() -> None:
-        box = QApplication.activeModalWidget()
-        assert isinstance(box, QMessageBox)
-        next(b for b in box.buttons() if b.text() == text).click()
-
-    QTimer.singleShot(0, press)
-
-
-def rig_of(window: MainWindow) -> FakeSession:
-    rig = window.bridge.session
-    assert isinstance(rig, FakeSession)
-    return rig
+from tests.gui.main_windows import STARTS, answer, opened, rig_of, start
 
 
 def test_changed_settings_are_the_rigs_while_it_is_idle(
@@ -94,9 +58,7 @@ def test_a_running_rig_keeps_its_settings_until_the_next_start(
 
 def test_restart_now_uses_the_changed_settings(qtbot: QtBot, file: Path) -> None:
     window = opened(qtbot, file)
-    for action in (Action.START_STREAM, Action.START_ANALYSIS):
-        window.bridge.do(action)
-        window.bridge.tick()
+    start(window, STARTS[:2])
     assert not window.banner.restart.isVisible()
     window.document.set_value("Experiment", "PATIENCE_S", "0.2")
     window.bridge.do(Action.START_EXPERIMENT)
@@ -128,13 +90,7 @@ def test_a_problem_that_ends_as_a_question_gets_no_full_stop(
 def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -> None:
     window = opened(qtbot, file)
     rig = rig_of(window)
-    for action in (
-        Action.START_STREAM,
-        Action.START_ANALYSIS,
-        Action.START_EXPERIMENT,
-    ):
-        window.bridge.do(action)
-        window.bridge.tick()
+    start(window)
     window.show_page(page)
     QApplication.setActiveWindow(window)
     qtbot.keyClick(window, Qt.Key.Key_Escape)
@@ -179,13 +135,7 @@ def test_esc_closes_a_dialog_or_cancels_a_drawing_only_while_nothing_is_on(
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert not page.tools["polygon"].isChecked()
     assert "STOP" not in window.log.page.toPlainText()
-    for action in (
-        Action.START_STREAM,
-        Action.START_ANALYSIS,
-        Action.START_EXPERIMENT,
-    ):
-        window.bridge.do(action)
-        window.bridge.tick()
+    start(window)
     page.tools["polygon"].click()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert rig_of(window).asked[-1] is Action.STOP_EXPERIMENT
@@ -200,13 +150,7 @@ def test_esc_in_a_dialog_stops_the_experiment_and_the_next_one_closes_it(
     rig = rig_of(window)
     whole = CameraControl("crop", (0, 0, 160, 100), None, (0, 0, 160, 100))
     rig.update(controls={"arena": (whole,)})
-    for action in (
-        Action.START_STREAM,
-        Action.START_ANALYSIS,
-        Action.START_EXPERIMENT,
-    ):
-        window.bridge.do(action)
-        window.bridge.tick()
+    start(window)
     window.live.adjusting["arena"].click()
     (adjusting,) = window.findChildren(CameraWindow)
     QApplication.setActiveWindow(adjusting)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from deeplabstream.files.paths import ROOT
 from deeplabstream.offline.queue.cluster_queue import attempt_session
 from deeplabstream.offline.queue.session_queue import open_queue
-from tests.test_architecture import ROOT
 from utils.ProcessSessions import main
 
 WORK = """

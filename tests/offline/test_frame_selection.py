@@ -1,11 +1,9 @@
-from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.frame_selection import (
     cover,
     pick,
@@ -13,25 +11,11 @@ from deeplabstream.offline.frame_selection import (
     write_images,
 )
 from deeplabstream.pose.image_files import read_image
-from deeplabstream.recording.run_folder import RunFacts, RunFolder
-from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.training.data.label_book import open_book
 from deeplabstream.training.lightning_pose.result_tables import write_predictions
 from deeplabstream.video.video_reader import open_video
+from tests.offline.scenes import analysed, film
 from utils.PickFrames import main
-
-FORM = ImageFormat((48, 64), 25.0)
-
-
-def film(path: Path) -> Path:
-    """Write 60 frames: five scenes of 12, a bright block in another place in each."""
-    with VideoWriter(path, FORM) as video:
-        for frame in range(60):
-            image = np.full(FORM.shape, 30, np.uint8)
-            left = 12 * (frame // 12)
-            image[10:40, left : left + 12] = 220
-            video.write(image, frame, frame * 40_000_000, frame * 40_000_000 + 1)
-    return path
 
 
 def test_one_frame_of_each_scene_is_picked(tmp_path: Path) -> None:
@@ -93,15 +77,6 @@ def test_the_program_writes_pictures_once(tmp_path: Path) -> None:
     assert main(asked) == 0, "five more"
     assert len(list(files[0].parent.glob("*.png"))) == 10
     assert [file.stat().st_mtime_ns for file in files] == before
-
-
-def analysed(tmp_path: Path) -> RunFolder:
-    """Make a run as VideoAnalyzer does: its only video has the poses drawn on it."""
-    video = film(tmp_path / "scenes.mkv")
-    facts = RunFacts(0, {"top": FORM}, more={"video": str(video)})
-    run = RunFolder.create_at(tmp_path / "run", datetime.now(UTC), "", facts)
-    film(run.path / "top.labelled.mkv")
-    return run
 
 
 def test_no_frame_with_a_drawing_is_picked(tmp_path: Path) -> None:

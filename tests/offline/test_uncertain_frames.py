@@ -21,7 +21,7 @@ from deeplabstream.training.evaluation.image_prediction import (
 )
 from deeplabstream.video.video_reader import VideoReader, open_video
 from tests.offline.films import dot_at, write_film
-from tests.offline.test_frame_selection import film
+from tests.offline.scenes import film
 from utils import PickFrames
 from utils.PickFrames import main
 

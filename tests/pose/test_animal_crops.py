@@ -12,7 +12,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.filters.animal_crops import AnimalCrops
 from deeplabstream.pose.filters.live_crop import BOX
 from deeplabstream.pose.model.model_opening import open_estimator, open_live_crop
-from tests.pose.test_live_crop import SHAPE, Dots, dots
+from tests.pose.dots import SHAPE, Dots, dots
 
 MOST = 3
 

@@ -1,7 +1,6 @@
 """A window that follows the simulated mouse, whose points are known."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +10,9 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
 from deeplabstream.pose.image_fitting import Fitting, levels, same_scale, zoomed
-from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import (
     MODELS,
     open_estimator,
@@ -23,32 +21,7 @@ from deeplabstream.pose.model.model_opening import (
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.simulation.arena import Arena
-
-SHAPE = (480, 640, 3)
-
-
-class Dots:
-    """A network that sees the dots that a picture has: one colour each, exactly."""
-
-    provider = "dots"
-
-    def __init__(self, parts: int, heatmaps: Heatmaps) -> None:
-        self.parts = parts
-        self.heatmaps = heatmaps
-        self.pixels: list[int] = []
-
-    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.pixels.append(pictures.shape[1] * pictures.shape[2])
-        n, height, width, _ = pictures.shape
-        y, x = np.mgrid[:height, :width].astype(np.float32)
-        points = np.full((n, self.parts, 2), np.nan, np.float32)
-        for i, picture in enumerate(pictures):
-            for part in range(self.parts):
-                light = picture[..., part].astype(np.float32)
-                if light.sum() > 100:
-                    at = (x * light).sum(), (y * light).sum()
-                    points[i, part] = np.array(at) / light.sum()
-        return self.heatmaps.gaussians(points, height // 4, width // 4)
+from tests.pose.dots import SHAPE, dots
 
 
 def dotted(points: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:
@@ -56,17 +29,6 @@ def dotted(points: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:
     for part, (x, y) in enumerate(points):
         image[round(y) - 4 : round(y) + 5, round(x) - 4 : round(x) + 5, part] = 255
     return image
-
-
-def model(height: int = 240, width: int = 320) -> ModelFolder:
-    skeleton = Skeleton(("one", "two", "three"))
-    fitting = Fitting(height, width)
-    return ModelFolder(Path(), skeleton, fitting, Heatmaps(4, 1.25), 0.5, "f" * 64, {})
-
-
-def dots() -> tuple[NetworkEstimator, Dots]:
-    network = Dots(3, Heatmaps(4, 1.25))
-    return NetworkEstimator(model(), network), network
 
 
 def test_points_in_the_window_are_points_in_the_picture() -> None:

@@ -11,7 +11,7 @@ from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Intent
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
-from tests.recording.test_run_writer import FACTS, LASER, SKELETON, new_run, step
+from tests.recording.new_runs import FACTS, LASER, SKELETON, new_run, step
 
 
 def acted(index: int, level: float) -> list[Entry]:

@@ -2,7 +2,6 @@ import errno
 import itertools
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,45 +13,21 @@ from hypothesis.extra.numpy import arrays
 
 from deeplabstream.core.command import Command, Mark, OutputName, Pulse, Set
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge, Intent, Note, Step
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording import csv_tables
-from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
+from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
+from tests.recording.new_runs import FACTS, LASER, SKELETON, STARTED, new_run, step
 from tests.recording.written_rows import rows
 
-SKELETON = Skeleton(("nose", 'left ear, "upper"', "tail"), (("nose", "tail"),))
-STARTED = datetime(2026, 11, 21, 10, 58, 55, tzinfo=UTC)
-FACTS = RunFacts(
-    start_ns=1_000_000_000,
-    cameras={"top": ImageFormat((48, 64), 30.0)},
-    skeleton=SKELETON,
-    model=ModelFacts("openfield", "ab" * 32, 0.5, "CPUExecutionProvider"),
-    more={"seed": 3},
-)
-LASER = OutputName("laser, blue")
 COMMANDS: tuple[Command, ...] = (
     Set(LASER, 0.1),
     Pulse(OutputName("valve"), 0.2, 0.5),
     Mark('trial 1, "left"'),
 )
 unique = itertools.count()
-
-
-def new_run(root: Path, facts: RunFacts = FACTS) -> RunFolder:
-    return RunFolder.create(root, STARTED, "[Streaming]\n", facts)
-
-
-def step(index: int, *, pose: Pose | None = None, **more: object) -> Step:
-    exposed = 1_000_000_000 + index * 33_333_333
-    times = [exposed + plus for plus in (0, 500_000, 9_000_000, 9_100_000, 9_200_000)]
-    if pose is None:
-        points = np.arange(6, dtype=np.float32).reshape(1, 3, 2) / 3 + index
-        pose = Pose(SKELETON, points, np.full((1, 3), 0.9, np.float32))
-    told = {"triggers": {"in corner": None}, "commands": (), **more}
-    return Step("top", index, *times, pose, **told)  # type: ignore[arg-type]
 
 
 def same(one: Step, other: Step) -> bool:
@@ -238,7 +213,7 @@ def test_a_table_that_is_closed_while_it_is_saved_is_no_error_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A recording ends in its own thread, and the sync thread is held up before its call."""
-    table = csv_tables.Table(tmp_path / "top.frames.csv", ["frame"])
+    table = csv_tables.CsvTable(tmp_path / "top.frames.csv", ["frame"])
 
     def late(_handle: int) -> None:
         monkeypatch.undo()

@@ -18,20 +18,11 @@ from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.training.lightning_pose.checkpoints import load_tensors
 from deeplabstream.training.networks.pose_network import Architecture, build_network
 from deeplabstream.training.start_network import open_start, take_over
+from tests.training.configurations import CONFIG
 from tests.training.from_lightning_pose.seeded import filled, picture
 from utils.ImportModel import main
 
 HERE = Path(__file__).parent / "from_lightning_pose"
-CONFIG = """
-data:
-  image_resize_dims: {height: 128, width: 128}
-  keypoint_names: [nose, paw, tail]
-  downsample_factor: 2
-model:
-  model_type: heatmap
-  backbone: resnet18
-  lightning_pose_version: 2.4.3
-"""
 
 
 @pytest.fixture(scope="module")

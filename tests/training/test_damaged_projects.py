@@ -10,7 +10,7 @@ from benchmarks.support.file_damage import damaged_bytes
 from benchmarks.support.reader_fuzz import KINDS, fuzz_readers, try_kind
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.training.data.projects import open_project
-from tests.training.test_projects import sleap
+from tests.training.foreign_projects import sleap
 
 
 @pytest.mark.parametrize("kind", KINDS)

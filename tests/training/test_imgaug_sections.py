@@ -11,7 +11,7 @@ from deeplabstream.training.data.augmentation import augment
 from deeplabstream.training.data.imgaug_sections import TRANSFORMS, read_sections
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.lightning_pose.project import read_pose_project
-from tests.training.test_project import CONFIG
+from tests.training.configurations import PROJECT_CONFIG
 
 POINTS = np.array([[40.0, 30.0], [70.0, 52.0], [np.nan, np.nan]], np.float32)
 GEOMETRY = {
@@ -110,7 +110,7 @@ def test_a_file_with_a_section_is_trained_with_it(
 ) -> None:
     file = tmp_path / "config.yaml"
     words = "imgaug: {Flipud: {p: 1.0}, Multiply: {p: 1.0, kwargs: {mul: 0.5}}}"
-    file.write_text(CONFIG.replace("imgaug: dlc", words), "utf-8")
+    file.write_text(PROJECT_CONFIG.replace("imgaug: dlc", words), "utf-8")
     how = (
         read_pose_project(file, [f"data.data_dir={labelled}"]).settings(8).augmentation
     )
@@ -145,7 +145,7 @@ def test_what_is_not_known_is_refused_before_training(
     words: str, sentence: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(CONFIG.replace("imgaug: dlc", words), "utf-8")
+    file.write_text(PROJECT_CONFIG.replace("imgaug: dlc", words), "utf-8")
     with pytest.raises(LabelsError, match=r"training\.imgaug: ") as refusal:
         read_pose_project(file)
     assert sentence in str(refusal.value)

@@ -6,7 +6,7 @@ import pytest
 
 from deeplabstream.pose.image_files import image_size, read_image
 from deeplabstream.training.data.labels import LabelsError, read_labels
-from tests.files.test_image_header import declaring, with_orientation
+from tests.files.image_headers import declaring, with_orientation
 
 HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
 

@@ -8,7 +8,7 @@ import pytest
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.training import training_job
 from deeplabstream.training.train_config import TrainConfig
-from tests.training.test_projects import deeplabcut, sleap
+from tests.training.foreign_projects import deeplabcut, sleap
 from utils import CheckNetwork, EvaluateNetwork, PredictFrames, TrainNetwork
 
 CPU = ["--device", "cpu"]  # nothing needs to be measured

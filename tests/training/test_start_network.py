@@ -33,7 +33,7 @@ from deeplabstream.training.lightning_pose.result_tables import (
 )
 from deeplabstream.training.networks.pose_network import Architecture, build_network
 from deeplabstream.training.start_network import StartNetwork, open_start, take_over
-from tests.training.test_project import CONFIG
+from tests.training.configurations import PROJECT_CONFIG
 from utils import EvaluateNetwork, TrainNetwork
 
 SMALL = ["--steps", "2", "--batch", "2", "--quiet", "--rotation", "15", "--no-mirror"]
@@ -292,7 +292,7 @@ def test_other_ways_of_training_start_from_a_network_too(
     project = tmp_path / "project"
     shutil.copytree(labelled, project)
     shutil.copytree(start, project / "ears")
-    words = CONFIG.replace("  model_name: dots", "  checkpoint: ears")
+    words = PROJECT_CONFIG.replace("  model_name: dots", "  checkpoint: ears")
     (project / "config.yaml").write_text(words, "utf-8")
     given = [str(project / "config.yaml"), "--output", str(tmp_path / "lp"), "--quiet"]
     assert TrainNetwork.main(given) == 0

@@ -19,6 +19,9 @@ from deeplabstream.pose.network_estimator import Network, NetworkEstimator
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.pose.tracking.pose_matching import match_animals
 
+SLEAP_NN_SIZE = ("--size", "128x96")
+"""Words for ImportModel.py: networks of sleap-nn do not say the size of their images."""
+
 
 def frames_of(reference: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Return the frames of a `reference.npz`."""

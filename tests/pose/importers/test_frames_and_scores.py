@@ -13,10 +13,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
@@ -31,6 +29,7 @@ from deeplabstream.pose.model.model_opening import outdated
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from tests.offline.films import write_film
+from tests.pose.importers.described_networks import identity
 from utils.CheckSettings import problems_of
 from utils.ImportModel import main
 from utils.PredictVideos import main as predict_videos
@@ -210,26 +209,6 @@ def test_how_frames_are_prepared_and_scores_mapped_stands_in_model_json(
     assert said["heatmaps"]["linear_to"] == LINEAR_TO
     assert said["imported"] == 2
     assert (stretched / "reference.npz").is_file()
-
-
-def identity(file: Path) -> Path:
-    """Write a network that gives a part of its input for heat maps: of any height."""
-    scale = numpy_helper.from_array(np.array(3.0, np.float32), "three")
-    graph = helper.make_graph(
-        [
-            helper.make_node(
-                "MaxPool", ["picture"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]
-            ),
-            helper.make_node("Mul", ["cells", "three"], ["maps"]),
-        ],
-        "foreign",
-        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, 64, 64])],
-        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["n", 3, 16, 16])],
-        [scale],
-    )  # fmt: skip
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(file))
-    return file
 
 
 def test_the_highest_peak_is_found_among_several_above_1(

@@ -10,30 +10,12 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.pose.importers.estimated import estimated, frames_of, rounding
-from tests.pose.importers.test_sleap_nn import SIZE
+from tests.pose.importers.foreign_networks import FOREIGN
 from tests.training.torch_network import TorchNetwork
-
-ALL = {
-    "deeplabcut2": (),
-    "deeplabcut3_axes": (),
-    "deeplabcut3_centres": (),
-    "deeplabcut3_fields": (),
-    "deeplabcut3_hrnet": (),
-    "deeplabcut3_maps": (),
-    "lightning_pose_dinov2": (),
-    "lightning_pose_efficientnet": (),
-    "lightning_pose_heatmap_mhcrnn": (),
-    "lightning_pose_regression": (),
-    "lightning_pose_vit": (),
-    "sleap_nn_bottom_up": (*SIZE, "--animals", "3"),
-    "sleap_nn_single": SIZE,
-    "sleap_nn_top_down": (*SIZE, "--animals", "2"),
-    "sleap_nn_windows": ("--size", "64x64"),
-}
 
 
 def test_all_of_them_are_here(unpacked: dict[str, Path]) -> None:
-    assert {*ALL, "deeplabcut3_boxes"} == set(unpacked)
+    assert {*FOREIGN, "deeplabcut3_boxes"} == set(unpacked)
 
 
 def test_a_faster_rcnn_is_refused_with_what_torch_lacks(
@@ -44,12 +26,12 @@ def test_a_faster_rcnn_is_refused_with_what_torch_lacks(
         TorchNetwork(folder.network)
 
 
-@pytest.mark.parametrize("name", [*ALL, "deeplabcut3_axes/detector"])
+@pytest.mark.parametrize("name", [*FOREIGN, "deeplabcut3_axes/detector"])
 def test_torch_sees_what_onnx_runtime_sees(
     unpacked: dict[str, Path], imported: Callable[..., Path], name: str
 ) -> None:
     name, _, inner = name.partition("/")
-    folder = imported(name, *ALL[name]) / inner
+    folder = imported(name, *FOREIGN[name]) / inner
     with np.load(unpacked[name] / inner / "reference.npz") as theirs:
         pictures = frames_of(theirs)[:6]
     points, sure = estimated(folder, pictures)

@@ -20,8 +20,8 @@ from deeplabstream.training.networks.backbone import open_backbone
 from deeplabstream.training.networks.learned_vit import weights_of
 from deeplabstream.training.networks.pose_network import build_network
 from deeplabstream.training.start_network import open_start, take_over
+from tests.training.configurations import CONFIG
 from tests.training.conftest import labelled
-from tests.training.test_checkpoints import CONFIG
 from utils import ImportModel, TrainNetwork
 
 __all__ = ["labelled"]

@@ -8,7 +8,7 @@ import pytest
 from DeepLabStream import main as stream
 from tests.engine.test_session import SETTINGS, SIMULATED
 from tests.offline.films import write_film
-from tests.pose.importers.test_frames_and_scores import identity
+from tests.pose.importers.described_networks import identity
 from utils.ImportModel import main as import_model
 from utils.VideoAnalyzer import main as analyse
 

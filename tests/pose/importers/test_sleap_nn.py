@@ -15,11 +15,10 @@ from deeplabstream.pose.decoders.heatmaps import LINEAR_TO, Heatmaps, confidence
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.tracking.pose_matching import match_animals
-from tests.pose.importers.estimated import estimated, frames_of, poses
+from tests.pose.importers.estimated import SLEAP_NN_SIZE, estimated, frames_of, poses
 from tests.pose.importers.foreign.drawing import drawn
 from utils.ImportModel import main
 
-SIZE = ("--size", "128x96")
 SINGLE = '"model_type": "single_instance"'
 
 
@@ -40,11 +39,14 @@ def test_sleap_nns_network_of_one_animal(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    source, out = unpacked["sleap_nn_single"], imported("sleap_nn_single", *SIZE)
+    source, out = (
+        unpacked["sleap_nn_single"],
+        imported("sleap_nn_single", *SLEAP_NN_SIZE),
+    )
     words = [str(source), "--output", str(tmp_path / "model")]
     assert main(words) == 2
     assert "--size 640x480" in capsys.readouterr().err
-    assert main([*words, *SIZE, "--animals", "2"]) == 2
+    assert main([*words, *SLEAP_NN_SIZE, "--animals", "2"]) == 2
     assert "leave out --animals" in capsys.readouterr().err
     model = load_model_folder(out)
     assert model.skeleton.bodyparts == ("snout", "tailbase")
@@ -103,7 +105,12 @@ def test_how_many_animals_sleap_nn_itself_tells_is_taken(
         '"max_instances": null', '"max_instances": 4'
     )
     file.write_text(said, "utf-8")
-    words = [str(source / "model.onnx"), "--output", str(tmp_path / "m"), *SIZE]
+    words = [
+        str(source / "model.onnx"),
+        "--output",
+        str(tmp_path / "m"),
+        *SLEAP_NN_SIZE,
+    ]
     assert main(words) == 0  # the file is taken for its folder
     assert "3 body parts of up to 4 animals" in capsys.readouterr().out
     assert load_model_folder(tmp_path / "m").animals == 4
@@ -116,8 +123,8 @@ def test_sleap_nns_animals_are_ours(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     source = unpacked["sleap_nn_bottom_up"]
-    out = imported("sleap_nn_bottom_up", *SIZE, "--animals", "3")
-    words = [str(source), "--output", str(tmp_path / "none"), *SIZE]
+    out = imported("sleap_nn_bottom_up", *SLEAP_NN_SIZE, "--animals", "3")
+    words = [str(source), "--output", str(tmp_path / "none"), *SLEAP_NN_SIZE]
     assert main(words) == 2
     assert "does not contain the maximum number of animals" in capsys.readouterr().err
     model = load_model_folder(out)

@@ -19,12 +19,12 @@ from deeplabstream.training.networks.backbone import GRAPH
 from deeplabstream.training.networks.graph_backbone import GraphBackbone
 from deeplabstream.training.networks.pose_network import Architecture
 from deeplabstream.training.start_network import open_start
-from tests.pose.importers.test_graph_in_torch import ALL
+from tests.pose.importers.foreign_networks import FOREIGN
 from tests.training.conftest import labelled
 from utils import TrainNetwork
 
 __all__ = ["labelled"]
-NETWORKS = sorted(ALL)
+NETWORKS = sorted(FOREIGN)
 OWN_SIZE = ("lightning_pose_dinov2", "lightning_pose_vit")
 """Lightning Pose exports transformers for one size of images."""
 
@@ -33,7 +33,7 @@ OWN_SIZE = ("lightning_pose_dinov2", "lightning_pose_vit")
 def test_features_are_those_of_the_original_graph(
     imported: Callable[..., Path], name: str
 ) -> None:
-    model = load_model_folder(imported(name, *ALL[name]))
+    model = load_model_folder(imported(name, *FOREIGN[name]))
     backbone = GraphBackbone(model.path).eval()
     graph = onnx.load(str(model.network))
     taps = [onnx.ValueInfoProto(name=tap) for tap in backbone.taps.values()]
@@ -62,7 +62,7 @@ def test_a_network_is_trained_from_an_imported_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With other body parts, most at another size; the export is compared with torch."""
-    start = imported(name, *ALL[name])
+    start = imported(name, *FOREIGN[name])
     words = ["--data", str(labelled), "--output", str(tmp_path / "new"), "--quiet"]
     size = "128x128" if name in OWN_SIZE else "96x64"
     words += ["--start-from", str(start), "--size", size, "--channels", "32"]
@@ -83,7 +83,7 @@ def test_an_exported_network_takes_several_images_at_once(
     imported: Callable[..., Path], name: str, tmp_path: Path
 ) -> None:
     """Of transformers, class and position embeddings are repeated for each image."""
-    start = imported(name, *ALL[name])
+    start = imported(name, *FOREIGN[name])
     how = Architecture(backbone=f"{GRAPH}{start}")
     fitting = load_model_folder(start).fitting
     model = export_untrained(Skeleton(("a", "b")), how, fitting, tmp_path / "new")
@@ -103,7 +103,7 @@ def test_the_features_of_a_network_with_several_heads_are_those_before_all_of_th
 ) -> None:
     """Of DEKR: not the branch that computes the offsets of one body part."""
     name = "deeplabcut3_centres"
-    backbone = GraphBackbone(imported(name, *ALL[name]))
+    backbone = GraphBackbone(imported(name, *FOREIGN[name]))
     assert backbone.strides == (4, 8, 16, 32)
     assert backbone.channels[0] == 16 + 32 + 64 + 128
     assert not any("head" in tap for tap in backbone.taps.values())
