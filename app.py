@@ -65,7 +65,7 @@ def _window(path: Path, experiment: str | None, actions: "Sequence[Action]") -> 
 
     from deeplabstream.engine.processes.termination import termination
     from deeplabstream.engine.session.request_queue import RequestQueue, armed_instead
-    from deeplabstream.engine.session.session import Session
+    from deeplabstream.engine.session.session import RigSession
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
     from deeplabstream.gui.dialogs.settings_repair import repair_settings
@@ -81,7 +81,7 @@ def _window(path: Path, experiment: str | None, actions: "Sequence[Action]") -> 
     if settings is None:
         print(*document.problems, sep="\n")
         return BAD_SETTINGS
-    with termination(), Session(settings) as session:
+    with termination(), RigSession(settings) as session:
         bridge = Bridge(session, RequestQueue(armed_instead(actions, settings)))
         memory = QSettings("DeepLabStream", "DeepLabStream")
         window = MainWindow(bridge, document, memory)
@@ -98,9 +98,9 @@ def _window(path: Path, experiment: str | None, actions: "Sequence[Action]") -> 
 def _headless(settings: "Settings", agenda: "RequestQueue", seconds: float) -> int:
     from deeplabstream.engine.processes.termination import termination
     from deeplabstream.engine.session.headless import run_headless
-    from deeplabstream.engine.session.session import Session
+    from deeplabstream.engine.session.session import RigSession
 
-    with termination() as requests, Session(settings) as session:
+    with termination() as requests, RigSession(settings) as session:
         summary = run_headless(session, agenda, seconds, _print, termination=requests)
     print("\n".join(summary.lines()))
     return requests.exit_code(FAILED if summary.failures else OK, ctrl_c=OK)

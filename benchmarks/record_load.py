@@ -27,7 +27,7 @@ import psutil
 
 from benchmarks.support.rendered import Rendered, shown
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.loading import parse
@@ -69,7 +69,7 @@ def recorded(folder: Path, seconds: float, model: str, analyse: bool) -> dict[st
         wanted.insert(1, Action.START_ANALYSIS)
     said: list[Failed] = []
     memory: dict[str, list[float]] = {}
-    with Session(settings) as session:
+    with RigSession(settings) as session:
         until, next_look, before = float("inf"), 0.0, {}
         while time.perf_counter() < until:
             if wanted and wanted[0] in session.state.allowed:
@@ -103,7 +103,7 @@ def recorded(folder: Path, seconds: float, model: str, analyse: bool) -> dict[st
     }
 
 
-def cpu(session: Session) -> dict[str, float]:
+def cpu(session: RigSession) -> dict[str, float]:
     """Return the CPU seconds of each process of the rig, and ours."""
     used = {}
     for name, process in [

@@ -414,3 +414,34 @@ def test_every_test_can_fail() -> None:
         name for name, asserts, calls in tests if not (asserts or calls & asserting)
     ] == []
     assert len(tests) > 1000
+
+
+DOUBLED_CLASSES = frozenset(
+    {"Analyse", "Measured", "NetworkPage", "Program", "Stop"}
+)  # fmt: skip
+"""Names that two public classes still have, one of them in the window."""
+
+
+def public_classes() -> Iterator[tuple[str, str]]:
+    """Yield name and file of each public class of the library."""
+    for file in sorted(ROOT.glob("deeplabstream/**/*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                yield node.name, file.relative_to(ROOT).as_posix()
+
+
+def test_no_two_public_classes_have_the_same_name() -> None:
+    files: dict[str, set[str]] = {}
+    for name, file in public_classes():
+        files.setdefault(name, set()).add(file)
+    doubled = {name: places for name, places in files.items() if len(places) > 1}
+    assert doubled.keys() <= DOUBLED_CLASSES, doubled
+
+
+def test_a_frame_passes_at_most_20_files_from_the_webcam_to_the_serial_line() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    _, _, after = page.partition("To follow one frame from a webcam")
+    rows = [row for row in after.split("\n\n")[1].splitlines() if "](" in row]
+    files = re.findall(r"\]\(\.\./([\w/]+\.py)\)", "\n".join(rows))
+    assert len(set(files)) == len(files) <= 20
+    assert f"open these {len(files)} files" in after.splitlines()[0]

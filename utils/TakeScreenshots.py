@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from deeplabstream.startup.arguments import ProgramParser
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.settings.loading import load
 from deeplabstream.gui.application import application, run_until_closed
 from deeplabstream.gui.bridge import Bridge
@@ -66,7 +66,7 @@ def _taken(
     settings: Path, labels: Path, output: Path, after_s: float
 ) -> tuple[list[Path], int]:
     """Return the screenshots, and the exit code of the window."""
-    with termination(), Session(load(settings)) as session:
+    with termination(), RigSession(load(settings)) as session:
         bridge = Bridge(session, RequestQueue(AGENDAS["experiment"]))
         window = MainWindow(bridge, Document(settings))
         camera = Photographer(window, output, after_s, labels)

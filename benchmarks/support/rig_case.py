@@ -1,7 +1,7 @@
 """One measurement of the real rig, in a process of its own; prints JSON on its last line.
 
 Simulated camera, stand-in network, region trigger, Alternating experiment, serial line,
-recording: `deeplabstream.engine.session.session.Session` as app.py runs it, with the
+recording: `deeplabstream.engine.session.session.RigSession` as app.py runs it, with the
 real window or without.
 """
 
@@ -27,7 +27,7 @@ from benchmarks.support.delay_causes import SLOW_MS, Late, Sampler, explanation,
 from benchmarks.support.flood import Flood
 from benchmarks.support.rendered import Rendered
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Failed, News
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import load
@@ -88,7 +88,7 @@ class Times:
 class Watch:
     """Follows a rig from start to the end of the measurement."""
 
-    def __init__(self, session: Session, seconds: float) -> None:
+    def __init__(self, session: RigSession, seconds: float) -> None:
         self.session, self.seconds = session, seconds
         self.analysed: list[Times] = []
         """The frames analysed in the measurement, known at its end."""
@@ -182,7 +182,7 @@ def measure(
     settings: Settings, seconds: float, window: bool, explains: bool = False
 ) -> dict[str, Any]:
     """Run the rig and return what came of it; times in ns."""
-    with Session(settings) as session:
+    with RigSession(settings) as session:
         watch = Watch(session, seconds)
         watch.explains = explains
         agenda = RequestQueue(AGENDAS["experiment"])
@@ -212,7 +212,7 @@ def measure(
     return result
 
 
-def _in_window(session: Session, agenda: RequestQueue, watch: Watch) -> None:
+def _in_window(session: RigSession, agenda: RequestQueue, watch: Watch) -> None:
     from benchmarks.support.window_watch import WindowWatch
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge

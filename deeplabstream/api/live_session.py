@@ -11,7 +11,7 @@ from deeplabstream.engine.session.request_queue import (
     RequestQueue,
     carried_out,
 )
-from deeplabstream.engine.session.session import Session as EngineSession
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
@@ -27,7 +27,7 @@ What: TypeAlias = Literal["stream", "analysis", "experiment"]
 _REST_S = 0.03
 
 
-class Session(EngineSession):
+class Session(RigSession):
     """A rig from start to stop: cameras, network, experiment, outputs, record.
 
     Use it in a `with`: leaving it ends everything, the outputs first. `start`, `events` and

@@ -12,7 +12,7 @@ from deeplabstream.engine.session.request_queue import (
     RequestQueue,
     armed_instead,
 )
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
@@ -56,7 +56,7 @@ class Bridge(QObject):
     ticked = pyqtSignal()
     """All events since the last tick have been emitted."""
 
-    def __init__(self, session: Session, agenda: RequestQueue | None = None) -> None:
+    def __init__(self, session: RigSession, agenda: RequestQueue | None = None) -> None:
         super().__init__()
         self.session = session
         self._agenda = agenda or RequestQueue()

@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.request_queue import RequestQueue
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.application import application, run_until_closed
 from deeplabstream.gui.bridge import Bridge
@@ -43,7 +43,7 @@ class PreviewWindow(QWidget):
         super().closeEvent(event)
 
 
-def preview_of(session: Session, agenda: RequestQueue) -> Bridge:
+def preview_of(session: RigSession, agenda: RequestQueue) -> Bridge:
     """Return a bridge to `session` that requests all of `agenda`."""
     application()
     return Bridge(session, agenda)

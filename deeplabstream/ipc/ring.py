@@ -140,14 +140,14 @@ class SharedBlock(SharedMemory):
             return
 
 
-def create_ring(camera: str, form: ImageFormat, slots: int) -> "Ring":
+def create_ring(camera: str, form: ImageFormat, slots: int) -> "FrameRing":
     """Make a ring of `slots` images; OSError: not enough shared memory."""
     size = 8 * _FIELDS * (1 + slots) + form.nbytes * slots
     block = create_block(size)
-    return Ring(RingSpec(block.name, camera, form, slots), block)
+    return FrameRing(RingSpec(block.name, camera, form, slots), block)
 
 
-class Ring:
+class FrameRing:
     """A mapped ring; `meanwhile` is called often while its memory is mapped."""
 
     def __init__(
@@ -217,7 +217,7 @@ class Ring:
 class RingWriter:
     """Writes frames; never waits for a reader."""
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: FrameRing) -> None:
         self._ring = ring
         self._fence = memory_fence()
 
@@ -262,7 +262,7 @@ class RingReader:
     the image is that of the ring, and `is_intact` is False once it was overwritten.
     """
 
-    def __init__(self, ring: Ring, borrows: bool = False) -> None:
+    def __init__(self, ring: FrameRing, borrows: bool = False) -> None:
         self._ring = ring
         self.spec = ring.spec
         """Parameters of the ring."""

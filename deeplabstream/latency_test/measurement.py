@@ -20,7 +20,7 @@ from deeplabstream.engine.session.request_queue import (
     RequestQueue,
     carried_out,
 )
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.latency_test.flashes import (
     CLOCKS_NS,
@@ -428,7 +428,7 @@ class _Measuring:
 
     def _pairs(
         self,
-        session: Session,
+        session: RigSession,
         painted: News,
         events: Events,
         report: ReportLine,
@@ -541,9 +541,9 @@ def _check(paired: Paired, events: Events, settings: Settings, wiring: Wiring) -
 @contextmanager
 def _streaming(
     settings: Settings, agenda: Sequence[Action], stopped: Stopped
-) -> Iterator[Session]:
+) -> Iterator[RigSession]:
     """Yield a session in which everything of the agenda runs; close it at the end."""
-    with Session(settings) as session:
+    with RigSession(settings) as session:
         for news in carried_out(RequestQueue(agenda), session, _START_S):
             _check_news(session, news, stopped)
         yield session
@@ -551,7 +551,7 @@ def _streaming(
 
 
 def _check_news(
-    session: Session, news: Sequence[object], stopped: Stopped
+    session: RigSession, news: Sequence[object], stopped: Stopped
 ) -> Sequence[object]:
     """Return them; DeviceError: something failed, or the user stopped the test."""
     if stopped():
@@ -565,7 +565,7 @@ def _check_news(
 
 
 def _news(
-    session: Session, seconds: float, stopped: Stopped, painted: News
+    session: RigSession, seconds: float, stopped: Stopped, painted: News
 ) -> Iterator[Sequence[object]]:
     """Yield what happens in a session and to the patch, until the time is over."""
     clock = SystemClock()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame
-from deeplabstream.ipc.ring import Ring, RingReader
+from deeplabstream.ipc.ring import FrameRing, RingReader
 from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.video_writer import VideoWriter
@@ -27,7 +27,7 @@ class VideoRecording:
 
     def __init__(
         self,
-        ring: Ring,
+        ring: FrameRing,
         new_path: Callable[[], Path],
         recording_options: RecordingOptions,
         knows_losses: bool,
@@ -195,7 +195,7 @@ class CameraRecordings:
     def start(
         self,
         folder: RunFolder,
-        rings: Sequence[Ring],
+        rings: Sequence[FrameRing],
         recording_options: RecordingOptions,
         knows_losses: Mapping[str, bool],
     ) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.ipc.ring import Ring, RingReader, Stamp
+from deeplabstream.ipc.ring import FrameRing, RingReader, Stamp
 from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
 from deeplabstream.recording.run_writer import RunWriter
 
@@ -30,7 +30,7 @@ class FrameRows:
     and have no row.
     """
 
-    def __init__(self, ring: Ring, knows_losses: bool) -> None:
+    def __init__(self, ring: FrameRing, knows_losses: bool) -> None:
         self._camera = ring.spec.camera
         self._knows_losses = knows_losses
         self._reader = RingReader(ring)

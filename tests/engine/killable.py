@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
@@ -83,7 +83,7 @@ def run_a_rig(
     signal.signal(signal.SIGUSR1, lambda number, _frame: asked.append(number))
     parent = multiprocessing.parent_process()
     wanted, text = list(ACTIONS), settings_of(port, network_ms)
-    with Session(parse(text, root)) as session:
+    with RigSession(parse(text, root)) as session:
         told = started = False
         while not (started and session.state.phase is Phase.IDLE):
             if wanted and wanted[0] in session.state.allowed:

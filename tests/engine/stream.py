@@ -13,7 +13,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.engine.processes.recorder_process import StreamRecorder
 from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import Journal, JournalWriter, create_journal
-from deeplabstream.ipc.ring import Ring, RingWriter, create_ring
+from deeplabstream.ipc.ring import FrameRing, RingWriter, create_ring
 from deeplabstream.recording.run_folder import RunFolder
 from tests.recording.written_rows import rows
 
@@ -25,7 +25,9 @@ TICK_NS = 10_000_000
 class Rig:
     """A stream without its processes: a ring, a journal, and a recorder to turn."""
 
-    def __init__(self, root: Path, rings: dict[str, Ring], journal: Journal) -> None:
+    def __init__(
+        self, root: Path, rings: dict[str, FrameRing], journal: Journal
+    ) -> None:
         self.root, self.rings, self.journal = root, rings, journal
         self.writers = {name: RingWriter(ring) for name, ring in rings.items()}
         self.engine = JournalWriter(journal)
@@ -87,7 +89,7 @@ def step(index: int, camera: str = "top") -> Step:
 @contextmanager
 def memory(
     *cameras: str, slots: int = 64, **formats: ImageFormat
-) -> Iterator[tuple[dict[str, Ring], Journal]]:
+) -> Iterator[tuple[dict[str, FrameRing], Journal]]:
     formats = dict.fromkeys(cameras, FORM) | formats
     rings = {name: create_ring(name, form, slots) for name, form in formats.items()}
     journal = create_journal(256)

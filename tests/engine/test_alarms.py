@@ -11,7 +11,7 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session import messages, session_state
 from deeplabstream.engine.session import session as session_module
-from deeplabstream.engine.session.session import BEGIN_S, Session
+from deeplabstream.engine.session.session import BEGIN_S, RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     CameraReading,
@@ -47,16 +47,16 @@ class Processes:
         """Nothing is shared."""
 
 
-def experimenting(choice: str = "", rig: str = RIG) -> tuple[Session, Processes]:
+def experimenting(choice: str = "", rig: str = RIG) -> tuple[RigSession, Processes]:
     """A session that runs an experiment, and what it sends."""
     settings = parse(f"{rig}[Experiment]\nEXP_NAME = light\n{choice}", FOLDER)
-    session, processes = Session(settings), Processes()
+    session, processes = RigSession(settings), Processes()
     session.state = SessionState(Phase.STREAMING, True, True, True, True)
     session._processes = processes  # type: ignore[assignment]
     return session, processes
 
 
-def texts(session: Session) -> list[str]:
+def texts(session: RigSession) -> list[str]:
     return [alarm.text for alarm in session.state.alarms]
 
 
@@ -89,7 +89,7 @@ def test_video_that_the_experiment_did_not_ask_for_does_not_end_it(whole: bool) 
     assert bool(processes.to_engine) is whole
 
 
-def analysing(choice: str = "", record: str = "yes") -> tuple[Session, Processes]:
+def analysing(choice: str = "", record: str = "yes") -> tuple[RigSession, Processes]:
     """A session with two cameras that deliver frames and are analysed; nothing records."""
     rig = (RIG + SECOND_CAMERA).replace(
         "KIND = SimulatedCamera", f"KIND = SimulatedCamera\nRECORD = {record}"
@@ -107,7 +107,7 @@ def analysing(choice: str = "", record: str = "yes") -> tuple[Session, Processes
     return session, processes
 
 
-def start(session: Session, processes: Processes, monkeypatch: MonkeyPatch) -> None:
+def start(session: RigSession, processes: Processes, monkeypatch: MonkeyPatch) -> None:
     """Ask for the experiment; the pre-flight check finds nothing."""
     monkeypatch.setattr(session_module, "inspect", lambda settings, state: [])
     rates = session.state.rates
@@ -115,7 +115,7 @@ def start(session: Session, processes: Processes, monkeypatch: MonkeyPatch) -> N
     session.state = replace(session.state, rates=rates)
 
 
-def turn(session: Session, processes: Processes, after_s: float = 0.0) -> None:
+def turn(session: RigSession, processes: Processes, after_s: float = 0.0) -> None:
     """What `poll` does with a stream, some seconds after the recording was requested."""
     now_s = (session._requested_s or 0.0) + after_s
     session._check_begun(processes, now_s)  # type: ignore[arg-type]
@@ -210,7 +210,7 @@ def test_an_experiment_that_may_go_on_without_video_also_starts_without(
     ],
 )
 def test_a_waiting_experiment_is_cancelled_and_never_starts(
-    monkeypatch: MonkeyPatch, cancel: Callable[[Session], None]
+    monkeypatch: MonkeyPatch, cancel: Callable[[RigSession], None]
 ) -> None:
     session, processes = analysing()
     start(session, processes, monkeypatch)

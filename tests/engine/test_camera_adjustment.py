@@ -8,7 +8,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.messages import ControlChanged
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
@@ -126,7 +126,7 @@ def test_a_basler_camera_says_what_it_took(tmp_path: Path) -> None:
     start, rest = SETTINGS.split("[Camera top]")
     text = start + camera + "RATE = 100\n[Trigger" + rest.split("[Trigger", 1)[1]
     settings = parse(text.replace("0 0 160 120", "0 0 60 40") + SIMULATED, tmp_path)
-    with emulated(1), Session(settings) as session:
+    with emulated(1), RigSession(settings) as session:
         it = Watched(session)
         it.do(Action.START_STREAM)
         it.until(streaming)

@@ -10,7 +10,7 @@ from deeplabstream.engine.processes import engine_process
 from deeplabstream.engine.processes.child_process import EngineLinks, UnblockedPipe
 from deeplabstream.engine.processes.guard import Heartbeat
 from deeplabstream.engine.session import messages
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.ipc.journal import create_journal
 from deeplabstream.ipc.pipe import opened_pipe, receive
@@ -49,7 +49,7 @@ def test_the_last_message_of_an_ended_process_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last: list[object], told: str
 ) -> None:
     fake = _EndingProcesses(last)
-    session = Session(parse(RIG, tmp_path), lambda *_: fake)  # type: ignore[arg-type,return-value]
+    session = RigSession(parse(RIG, tmp_path), lambda *_: fake)  # type: ignore[arg-type,return-value]
     session.do(Action.START_STREAM)
     news = session.poll()
     assert [each.text for each in news if isinstance(each, Failed)] == [told]

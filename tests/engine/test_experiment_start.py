@@ -13,7 +13,7 @@ from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.checks import preflight
 from deeplabstream.engine.session import messages
 from deeplabstream.engine.session import session as session_module
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Counts, Phase
 from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
 from deeplabstream.settings.loading import parse
@@ -40,15 +40,15 @@ class ProcessesFake:
         yield
 
 
-def session_of(fake: ProcessesFake, folder: Path, text: str = RIG) -> Session:
+def session_of(fake: ProcessesFake, folder: Path, text: str = RIG) -> RigSession:
     """Return a session whose processes are `fake`."""
-    return Session(parse(text, folder), lambda *_: fake)  # type: ignore[arg-type,return-value]
+    return RigSession(parse(text, folder), lambda *_: fake)  # type: ignore[arg-type,return-value]
 
 
 @pytest.fixture
 def rig(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> tuple[Session, ProcessesFake]:
+) -> tuple[RigSession, ProcessesFake]:
     """A session that analyses; its experiment was requested and its output is not open."""
     fake = ProcessesFake()
     monkeypatch.setattr(session_module, "inspect", lambda *_: [])
@@ -62,7 +62,7 @@ def rig(
 
 
 def test_the_experiment_starts_when_the_outputs_are_open(
-    rig: tuple[Session, ProcessesFake],
+    rig: tuple[RigSession, ProcessesFake],
 ) -> None:
     session, fake = rig
     session._handle(messages.DevicesOpened())
@@ -75,24 +75,24 @@ def test_the_experiment_starts_when_the_outputs_are_open(
     assert fake.engine[1:] == [messages.RunExperiment(True)]
 
 
-def _stop_stream(session: Session) -> None:
+def _stop_stream(session: RigSession) -> None:
     session.do(Action.STOP_STREAM)
 
 
-def _stop_experiment(session: Session) -> None:
+def _stop_experiment(session: RigSession) -> None:
     session.do(Action.STOP_EXPERIMENT)
 
 
-def _stop_recording(session: Session) -> None:
+def _stop_recording(session: RigSession) -> None:
     session.state = replace(session.state, recording=True)
     session.do(Action.STOP_RECORDING)
 
 
-def _lose_recording(session: Session) -> None:
+def _lose_recording(session: RigSession) -> None:
     session._handle(messages.RecorderFailed("the disk is full", whole=True))
 
 
-def _lose_process(session: Session) -> None:
+def _lose_process(session: RigSession) -> None:
     session._handle(messages.ProcessFailed("the camera process ended"))
 
 
@@ -101,7 +101,7 @@ def _lose_process(session: Session) -> None:
     [_stop_stream, _stop_experiment, _stop_recording, _lose_recording, _lose_process],
 )
 def test_no_experiment_starts_after_a_stop(
-    rig: tuple[Session, ProcessesFake], stop: Callable[[Session], None]
+    rig: tuple[RigSession, ProcessesFake], stop: Callable[[RigSession], None]
 ) -> None:
     session, fake = rig
     stop(session)
@@ -133,7 +133,7 @@ def test_outputs_that_open_before_the_session_reads_are_known(tmp_path: Path) ->
 
 
 def test_an_analysis_without_a_run_folder_refuses_the_experiment_until_it_is_restarted(
-    rig: tuple[Session, ProcessesFake], monkeypatch: pytest.MonkeyPatch
+    rig: tuple[RigSession, ProcessesFake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, fake = rig
     session.do(Action.STOP_EXPERIMENT)

@@ -13,7 +13,7 @@ from deeplabstream.core.command import CameraName
 from deeplabstream.core.journal_entries import Note, Pulsed
 from deeplabstream.engine.processes import recorder_process
 from deeplabstream.engine.session import messages
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.recording.exposure_pulses import pulse_sentences
 from deeplabstream.settings.loading import parse
@@ -59,7 +59,7 @@ def test_a_board_triggers_two_cameras_from_the_first_pulse_on(
         "exposures": BoardPulses(port=board.port, pin=2, cameras=(CameraName("top"),)),
     }
     settings = parse(text + SIMULATED, tmp_path)
-    with Session(replace(settings, cameras=cameras, inputs=inputs)) as session:
+    with RigSession(replace(settings, cameras=cameras, inputs=inputs)) as session:
         it = Watched(session)
         it.do(Action.START_STREAM)
         it.until(lambda it: it.session.state.phase is Phase.STREAMING)

@@ -13,7 +13,7 @@ from cameras.video import VideoFile
 from cameras.webcam import Webcam
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session import process_manager
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import parse
@@ -27,11 +27,11 @@ from tests.recording.written_rows import rows
 pytestmark = pytest.mark.usefixtures("fork_server")
 
 
-def rig_with(camera: Camera, folder: Path, patience_s: float = 0.3) -> Session:
+def rig_with(camera: Camera, folder: Path, patience_s: float = 0.3) -> RigSession:
     text = SETTINGS.replace("PATIENCE_S = 60", f"PATIENCE_S = {patience_s}")
     text = text.replace("rectangle 0 0 160 120", "rectangle 0 0 80 60")
     settings = parse(text + SIMULATED, folder)
-    return Session(replace(settings, cameras={"top": camera}))
+    return RigSession(replace(settings, cameras={"top": camera}))
 
 
 def sentences(it: Watched) -> str:

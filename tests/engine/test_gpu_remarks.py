@@ -9,7 +9,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine import network_loading
 from deeplabstream.engine.network_loading import network_ready_message
 from deeplabstream.engine.session import messages
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.settings.loading import parse
@@ -23,9 +23,9 @@ def ready(*remarks: str) -> messages.NetworkReady:
     return messages.NetworkReady(Skeleton(("snout",)), FACTS, remarks)
 
 
-def network_ready(message: messages.NetworkReady) -> tuple[Session, list[object]]:
+def network_ready(message: messages.NetworkReady) -> tuple[RigSession, list[object]]:
     """A session whose network is ready, and what its recorder got."""
-    session, written = Session(parse(RIG, FOLDER)), list[object]()
+    session, written = RigSession(parse(RIG, FOLDER)), list[object]()
     processes = SimpleNamespace(send_recorder=written.append, rings={}, cut_short=False)
     session._processes = processes  # type: ignore[assignment]
     session._handle(message)

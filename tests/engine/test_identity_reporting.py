@@ -13,7 +13,7 @@ from deeplabstream.engine.identity_reporting import (
     IdentityState,
     sentence,
 )
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
@@ -89,7 +89,7 @@ def notes(it: Watched, words: str) -> list[Note]:
 
 
 def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
-    with Session(parse(RIG, tmp_path)) as session:
+    with RigSession(parse(RIG, tmp_path)) as session:
         it = Watched(session)
         session.set_identity("arena", ("anna", "bob"))
         it.do(Action.START_STREAM, Action.START_ANALYSIS)

@@ -17,7 +17,7 @@ import pytest
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.run_folder import RunFolder
@@ -99,7 +99,7 @@ def compute() -> None:
 def run_a_rig(root: Path, codec: str, said: Connection) -> None:
     """Record until killed, or until a process was; tell the edges as they happen."""
     wanted = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
-    with Session(parse(SETTINGS.format(codec=codec), root)) as session:
+    with RigSession(parse(SETTINGS.format(codec=codec), root)) as session:
         started = False
         while not (started and session.state.phase is Phase.IDLE):
             if wanted and wanted[0] in session.state.allowed:
@@ -117,7 +117,7 @@ def run_a_rig(root: Path, codec: str, said: Connection) -> None:
     said.send(None)
 
 
-def recorded(session: Session) -> int:
+def recorded(session: RigSession) -> int:
     """Return how many frames each camera has in its video, at least."""
     counts = session.state.counts
     found = [counts[name].recorded for name in ("top", "side") if name in counts]
@@ -259,7 +259,7 @@ def written_bytes(folder: Path, name: str) -> bytes:
 def a_finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("rig")
     text = SETTINGS.format(codec="h264").replace("0.01", "0")
-    with Session(parse(text, root)) as session:
+    with RigSession(parse(text, root)) as session:
         give_up = perf_counter() + GIVE_UP_S
         wanted = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
         while recorded(session) < 40:

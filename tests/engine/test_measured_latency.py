@@ -18,7 +18,7 @@ from deeplabstream.engine.measured_latency import (
     timing_settings,
 )
 from deeplabstream.engine.session import messages
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.latency_test import measurement as latency_test
 from deeplabstream.latency_test.flashes import Events, pair
 from deeplabstream.latency_test.latency_result import LatencyResult
@@ -151,7 +151,7 @@ def test_a_run_compares_the_network_of_the_deciding_camera(
     facts = ModelFacts("usual", "def", 0.5, "CPUExecutionProvider", {"top": used})
     if not own:
         facts = replace(facts, sha256="abc", cameras={"side": replace(used, sha256="")})
-    session = Session(settings)
+    session = RigSession(settings)
     network = messages.NetworkReady(Skeleton(("snout",)), facts)
     session.state = replace(session.state, network=network)
     written: list[object] = []

@@ -13,7 +13,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.session import process_manager
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.settings.loading import parse
 from tests.cameras.emulation import emulated, feature_file, numbered
@@ -60,7 +60,7 @@ ANALYSE = no
 def rig(folder: Path, trigger: str = "free") -> Iterator[Watched]:
     config = feature_file(folder / "own.pfs", numbered(folder / "own", 3))
     settings = parse(SETTINGS.format(config=config, trigger=trigger), folder)
-    with emulated(2), Session(settings) as session:
+    with emulated(2), RigSession(settings) as session:
         yield Watched(session)
 
 

@@ -14,12 +14,12 @@ from deeplabstream.engine.processes.recorder_process import recorder_main
 from deeplabstream.engine.session import messages
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
 from deeplabstream.ipc.pipe import has_message
-from deeplabstream.ipc.ring import Ring, RingWriter
+from deeplabstream.ipc.ring import FrameRing, RingWriter
 from deeplabstream.recording.run_folder import RunFolder
 from tests.engine.stream import SKELETON, TICK_NS, memory, step
 
 
-def film_and_decide(rings: dict[str, Ring], journal: Journal, frames: int) -> None:
+def film_and_decide(rings: dict[str, FrameRing], journal: Journal, frames: int) -> None:
     ring, engine = RingWriter(rings["top"]), JournalWriter(journal)
     for index in range(1, frames + 1):
         ring.slot()[:] = index

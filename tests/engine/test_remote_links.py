@@ -20,7 +20,7 @@ from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.experiment_start import StartPhase
 from deeplabstream.engine.session.remote_links import RecorderAnswer
 from deeplabstream.engine.session.request_queue import AGENDAS, armed_instead
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
@@ -76,7 +76,7 @@ class EndingFake(ProcessesFake):
 class Rig:
     """A session that analyses, and what it tells."""
 
-    session: Session
+    session: RigSession
     fake: EndingFake
     entries: list[Entry]
     found: list[PreflightResult]
@@ -156,7 +156,7 @@ def rigs(
             monkeypatch.setattr(
                 session_module, "inspect", lambda *it: [*found, *recorder_findings(*it)]
             )
-            monkeypatch.setattr(Session, "_watch", lambda *_: None)
+            monkeypatch.setattr(RigSession, "_watch", lambda *_: None)
             session = open_rigs.enter_context(session_of(fake, tmp_path, whole + text))
             rig = Rig(session, fake, entries, found, [])
             session.do(Action.START_STREAM)

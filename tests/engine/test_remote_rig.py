@@ -9,7 +9,7 @@ import pytest
 from DeepLabStream import main
 from deeplabstream.core.journal_entries import Edge, Sensed
 from deeplabstream.engine.session import remote_control
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
@@ -147,7 +147,7 @@ def test_open_ephys_and_spikeglx_record_while_the_experiment_runs(
 ) -> None:
     with open_ephys() as gui, spike_glx() as glx:
         others = EPHYS.format(port=gui.port, limit=30) + GLX.format(port=glx.port)
-        with Session(parse(SETTINGS + SIMULATED + others, tmp_path)) as session:
+        with RigSession(parse(SETTINGS + SIMULATED + others, tmp_path)) as session:
             it = Watched(session)
             it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
             it.until(lit)
@@ -184,7 +184,7 @@ def test_a_recorder_that_hangs_does_not_keep_an_output_on(tmp_path: Path) -> Non
     """It answers only after the test has seen the output off."""
     with open_ephys() as gui:
         others = EPHYS.format(port=gui.port, limit=30)
-        with Session(parse(SETTINGS + SIMULATED + others, tmp_path)) as session:
+        with RigSession(parse(SETTINGS + SIMULATED + others, tmp_path)) as session:
             it = Watched(session)
             it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
             it.until(lit)

@@ -17,7 +17,7 @@ from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.messages import GuardRemark
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
@@ -74,7 +74,7 @@ def tolerant(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watched:
     """A session, and all that it told."""
 
-    session: Session
+    session: RigSession
     told: list[News] = field(default_factory=list)
 
     def until(
@@ -112,7 +112,7 @@ class Watched:
 
 @contextlib.contextmanager
 def rig(folder: Path, output: str = SIMULATED) -> Iterator[Watched]:
-    with Session(parse(SETTINGS + output, folder)) as session:
+    with RigSession(parse(SETTINGS + output, folder)) as session:
         yield Watched(session)
 
 
@@ -243,7 +243,7 @@ def test_an_experiment_ends_itself_after_its_time_in_a_region(tmp_path: Path) ->
     text = SETTINGS.replace(
         "[Experiment]\n", "[Experiment]\nSTOP_TRIGGER = one second inside\n"
     )
-    with Session(parse(text + ONE_SECOND + SIMULATED, tmp_path)) as session:
+    with RigSession(parse(text + ONE_SECOND + SIMULATED, tmp_path)) as session:
         it = Watched(session)
         experiment(it)
         it.until(lambda it: it.session.state.experiment_over)
@@ -443,7 +443,7 @@ def test_the_experiment_is_refused_until_its_output_can_be_opened(
 
 def test_a_network_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> None:
     text = SETTINGS.replace("stand-in:0", "no-such-network") + SIMULATED
-    with Session(parse(text, tmp_path)) as session:
+    with RigSession(parse(text, tmp_path)) as session:
         it = Watched(session)
         it.do(Action.START_STREAM)
         it.until(lambda it: it.session.state.phase is Phase.IDLE)

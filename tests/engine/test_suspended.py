@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deeplabstream.engine.session import process_manager
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.ipc.journal import Journal, create_journal
 from deeplabstream.ipc.pipe import opened_pipe
@@ -52,12 +52,12 @@ def until(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def rig(root: Path, output: str = "KIND = SimulatedOutput") -> Session:
+def rig(root: Path, output: str = "KIND = SimulatedOutput") -> RigSession:
     text = SETTINGS.format(codec="h264").replace("0.01", "0")
-    return Session(parse(text.replace("KIND = SimulatedOutput", output), root))
+    return RigSession(parse(text.replace("KIND = SimulatedOutput", output), root))
 
 
-def started(session: Session) -> dict[str, int]:
+def started(session: RigSession) -> dict[str, int]:
     """Start everything; return the processes by name."""
     wanted = list(WANTED)
 

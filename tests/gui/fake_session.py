@@ -16,7 +16,7 @@ from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Circle, Rectangle
 from deeplabstream.engine.session.messages import NetworkReady
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
@@ -144,7 +144,7 @@ def make_settings(*cameras: str) -> Settings:
     )
 
 
-class FakeSession(Session):
+class FakeSession(RigSession):
     """Does at once what is requested; a test puts everything else into `state`."""
 
     def __init__(self, *cameras: str, shape: tuple[int, ...] = (100, 160)) -> None:

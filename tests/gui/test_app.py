@@ -9,7 +9,7 @@ from PyQt5.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
 import app
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Phase
 from deeplabstream.gui import application
 from deeplabstream.gui.main_window import MainWindow
@@ -72,10 +72,10 @@ def test_signals_are_noted_until_the_rig_has_closed(
         memories.append(window._memory)
         return 0
 
-    def close(_: Session, how: str = "") -> None:
+    def close(_: RigSession, how: str = "") -> None:
         handlers.append(signal.getsignal(signal.SIGTERM))
 
-    monkeypatch.setattr(Session, "close", close)
+    monkeypatch.setattr(RigSession, "close", close)
     monkeypatch.setattr(application, "run_until_closed", run)
     assert app._window(settings, None, ()) == 0
     assert memories == [memory]

@@ -6,7 +6,7 @@ from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.messages import ControlChanged
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
@@ -38,7 +38,7 @@ RATE = 60
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     path = tmp_path / "rig.ini"
     path.write_text(INI, encoding="utf-8")
-    with Session(parse(INI, tmp_path)) as session:
+    with RigSession(parse(INI, tmp_path)) as session:
         made = MainWindow(Bridge(session), Document(path))
         made.show()
         made.bridge.start()

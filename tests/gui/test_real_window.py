@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
@@ -36,7 +36,7 @@ SOON = 300_000  # ms
 class Person:
     """Sits before the window: presses buttons, waits for something, looks at pixels."""
 
-    def __init__(self, qtbot: QtBot, session: Session) -> None:
+    def __init__(self, qtbot: QtBot, session: RigSession) -> None:
         self.qtbot, self.session = qtbot, session
         self.bridge = Bridge(session)
         self.window = MainWindow(
@@ -98,7 +98,7 @@ def person(qtbot: QtBot, tmp_path: Path) -> Iterator[Person]:
     text = shipped_settings(
         OUTPUT_DIRECTORY=str(tmp_path), RUNTIME="cpu", FRAMERATE="10"
     )  # nothing is measured
-    with Session(parse(text, ROOT)) as session:
+    with RigSession(parse(text, ROOT)) as session:
         person = Person(qtbot, session)
         yield person
         person.window.close()

@@ -7,7 +7,7 @@ from PyQt5.QtCore import QSettings, Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
@@ -49,7 +49,7 @@ def test_five_steps_on_the_simulated_rig(
     text = shipped_settings(
         OUTPUT_DIRECTORY=runs, RUNTIME="cpu", FRAMERATE="10"
     )  # nothing is measured
-    with Session(parse(text, ROOT)) as session:
+    with RigSession(parse(text, ROOT)) as session:
         bridge = Bridge(session)
         window = MainWindow(bridge, Document(ROOT / "settings.ini", text), memory)
         qtbot.addWidget(window)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.ipc.ring import (
-    Ring,
+    FrameRing,
     RingReader,
     RingSpec,
     RingWriter,
@@ -26,7 +26,7 @@ FORM = ImageFormat((6, 8), 30.0)
 
 
 @contextmanager
-def ring_of(slots: int, form: ImageFormat = FORM) -> Iterator[Ring]:
+def ring_of(slots: int, form: ImageFormat = FORM) -> Iterator[FrameRing]:
     ring = create_ring("top", form, slots)
     try:
         yield ring
@@ -146,7 +146,7 @@ def test_every_kind_of_picture_passes(shape: tuple[int, ...], dtype: str) -> Non
 
 
 def write_many(spec: RingSpec, count: int) -> None:
-    writer = RingWriter(Ring(spec))
+    writer = RingWriter(FrameRing(spec))
     for index in range(count):
         put(writer, index)
 

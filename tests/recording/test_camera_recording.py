@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deeplabstream.core.frame import Frame, ImageFormat
-from deeplabstream.ipc.ring import Ring, RingReader, RingWriter, create_ring
+from deeplabstream.ipc.ring import FrameRing, RingReader, RingWriter, create_ring
 from deeplabstream.recording.camera_recording import VideoRecording
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.recording_options import RecordingOptions
@@ -18,30 +18,30 @@ FORM = ImageFormat((48, 64), 1000.0)
 
 
 @pytest.fixture
-def ring() -> Iterator[Ring]:
+def ring() -> Iterator[FrameRing]:
     ring = create_ring("top", FORM, 512)
     yield ring
     ring.close()
     ring.unlink()
 
 
-def published(ring: Ring, *indices: int) -> None:
+def published(ring: FrameRing, *indices: int) -> None:
     writer = RingWriter(ring)
     for index in indices:
         writer.slot()[:] = index % 250
         writer.publish(index, index * 1_000_000, index * 1_000_000)
 
 
-def film(ring: Ring, root: Path, name: str = "top") -> VideoRecording:
+def film(ring: FrameRing, root: Path, name: str = "top") -> VideoRecording:
     return VideoRecording(
         ring, lambda: root / f"{name}.mkv", RecordingOptions(), True, pytest.fail
     )
 
 
 def test_a_frame_that_comes_while_a_take_begins_is_in_it(
-    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ring: FrameRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def made(ring: Ring) -> RingReader:
+    def made(ring: FrameRing) -> RingReader:
         reader = RingReader(ring)
         published(ring, 7)
         return reader
@@ -60,7 +60,7 @@ def test_a_frame_that_comes_while_a_take_begins_is_in_it(
 
 
 def test_what_came_after_the_end_is_no_loss_of_the_take(
-    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ring: FrameRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, free = threading.Event(), threading.Event()
     write = VideoWriter.write
@@ -85,7 +85,7 @@ def test_what_came_after_the_end_is_no_loss_of_the_take(
 
 
 def test_a_frame_that_comes_after_the_end_is_not_in_a_take_that_is_held_up(
-    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ring: FrameRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end is asked for, and a frame comes, just before the thread reads on."""
     following = RingReader.following
@@ -105,7 +105,7 @@ def test_a_frame_that_comes_after_the_end_is_not_in_a_take_that_is_held_up(
 
 
 def test_frames_that_were_overwritten_while_a_take_was_held_up_are_no_losses_of_the_camera(
-    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ring: FrameRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread has read how many frames there are, and the camera fills the ring anew."""
     following = RingReader.following

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.session_state import Counts, SessionState
-from deeplabstream.ipc.ring import Ring
+from deeplabstream.ipc.ring import FrameRing
 from deeplabstream.settings.sections import ExperimentRun
 
 SILENCE_NS = 1_000_000_000
@@ -21,7 +21,7 @@ class CameraWatchdog:
     """By camera: frames published, and when that number was new."""
     _silent: set[str] = field(default_factory=set)
 
-    def check(self, rings: Mapping[str, Ring], now_ns: int) -> Iterator[str]:
+    def check(self, rings: Mapping[str, FrameRing], now_ns: int) -> Iterator[str]:
         """Yield a sentence for each camera that fell silent or came back."""
         for camera, ring in rings.items():
             published = ring.published
@@ -52,7 +52,7 @@ class FrameRateMeter:
     _seen: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)
     """By camera: times, and frames published by then."""
 
-    def update(self, rings: Mapping[str, Ring], now_ns: int) -> None:
+    def update(self, rings: Mapping[str, FrameRing], now_ns: int) -> None:
         """Count the frames published until now."""
         for camera, ring in rings.items():
             seen = self._seen.setdefault(camera, deque())

@@ -34,7 +34,7 @@ from deeplabstream.engine.session.messages import (
     UnknownMessage,
 )
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
-from deeplabstream.ipc.ring import Ring, RingWriter
+from deeplabstream.ipc.ring import FrameRing, RingWriter
 from deeplabstream.plugins.camera import (
     NO_FRAME_YET,
     SIZING,
@@ -168,7 +168,7 @@ class _CameraProcess:
                 case _:
                     assert_never(message)
 
-        self._ring = RingWriter(Ring(ring))
+        self._ring = RingWriter(FrameRing(ring))
         self._from, self._last, self._last_ns = 0, -1, 0
 
         # The change for which the camera was opened again is answered only now: an earlier

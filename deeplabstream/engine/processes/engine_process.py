@@ -66,7 +66,7 @@ from deeplabstream.engine.session.messages import (
 )
 from deeplabstream.ipc.journal import Journal, JournalWriter
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
-from deeplabstream.ipc.ring import Ring, RingReader, RingSpec
+from deeplabstream.ipc.ring import FrameRing, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.runtimes.batching import batches, frame_seconds
@@ -384,7 +384,7 @@ class _Engine:
             mapped.pop(spec).close()
         for spec in specs:
             if spec not in mapped:
-                ring = Ring(spec, meanwhile=self.heartbeat)
+                ring = FrameRing(spec, meanwhile=self.heartbeat)
                 mapped[spec] = RingReader(ring, borrows=True)
         self.readers = tuple(mapped[spec] for spec in specs)
         self.scheduler = FrameScheduler(self.readers)

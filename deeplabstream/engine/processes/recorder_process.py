@@ -34,7 +34,7 @@ from deeplabstream.engine.session import messages
 from deeplabstream.files.exclusive_writing import exclusive
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
-from deeplabstream.ipc.ring import Ring, RingReader
+from deeplabstream.ipc.ring import FrameRing, RingReader
 from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
 from deeplabstream.recording.disk_sync import SYNC_S, DiskSync
@@ -120,7 +120,7 @@ class StreamRecorder:
         self._pipe, self._wake = pipe, wake
         self._journal = JournalReader(journal, recorder=True)
         self._attached = messages.AttachStream((), None, zero_ns, {})
-        self._rings: dict[str, Ring] = {}
+        self._rings: dict[str, FrameRing] = {}
         self._rows: dict[str, FrameRows] = {}
         self._takes = CameraRecordings(self._troubled)
         self._early: deque[Entry] = deque(maxlen=_KEPT)
@@ -215,7 +215,7 @@ class StreamRecorder:
             old = self._rings.get(spec.camera)
             if old is not None and old.spec != spec:
                 old.close()
-        self._rings = {spec.camera: Ring(spec) for spec in attached.rings}
+        self._rings = {spec.camera: FrameRing(spec) for spec in attached.rings}
         self._rows = {
             name: FrameRows(ring, attached.knows_losses.get(name, False))
             for name, ring in self._rings.items()

@@ -7,12 +7,12 @@ from math import inf
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.latency_statistics import Timings
 from deeplabstream.engine.session.request_queue import RequestQueue
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Failed, News
 from deeplabstream.settings.loading import Settings
 
 
-class FrameCountingSession(Session):
+class FrameCountingSession(RigSession):
     """A session that counts the frames of its deciding camera up to a limit.
 
     Frames count once everything that `agenda` requests runs.

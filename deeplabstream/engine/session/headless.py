@@ -12,7 +12,7 @@ from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.engine.session.request_queue import RequestQueue, carried_out
 from deeplabstream.engine.session.run_summary import Summary
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
@@ -29,7 +29,7 @@ _SHUT_DOWN_S = 10.0
 
 
 def run_headless(
-    session: Session,
+    session: RigSession,
     agenda: RequestQueue,
     seconds: float,
     report: Callable[[str], object],
@@ -98,7 +98,7 @@ def run_headless(
 
 @dataclass
 class _Run:
-    session: Session
+    session: RigSession
     report: Callable[[str], object]
     summary: Summary
     over: bool = False

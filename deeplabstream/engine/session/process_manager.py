@@ -33,7 +33,7 @@ from deeplabstream.ipc.journal import (
     create_journal,
 )
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe, receive
-from deeplabstream.ipc.ring import Ring, RingSpec, create_ring
+from deeplabstream.ipc.ring import FrameRing, RingSpec, create_ring
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
 
@@ -118,7 +118,7 @@ class ProcessManager:
         """Whether the engine was killed at the end because it was busy, such as loading."""
         self.saved_s = 0.0
         """Time of the recorder's last report of progress."""
-        self.rings: dict[str, Ring] = {}
+        self.rings: dict[str, FrameRing] = {}
 
         # The recorder may start last: the journal keeps all entries until it reads them.
         self.cameras = {
@@ -230,7 +230,7 @@ class ProcessManager:
         self.recorder.send(message)
         self._recorder_wake.release()
 
-    def add_ring(self, camera: str, form: ImageFormat) -> Ring:
+    def add_ring(self, camera: str, form: ImageFormat) -> FrameRing:
         """Make the ring of a camera that has opened; remove the one it had before.
 
         Each camera without a ring gets the same share of the free shared memory.
@@ -363,7 +363,7 @@ class ProcessManager:
             child.process.close()
 
         # after the processes, so that none uses the memory
-        blocks: list[Ring | Journal] = [*self.rings.values(), self.journal]
+        blocks: list[FrameRing | Journal] = [*self.rings.values(), self.journal]
         for memory in blocks:
             memory.close()
             try:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
     News,
@@ -60,7 +60,7 @@ class RequestQueue:
         self.done = not self._left
         """Whether everything was requested and has taken effect."""
 
-    def advance(self, session: Session) -> None:
+    def advance(self, session: RigSession) -> None:
         """Request the next action if it is its turn; call it after each poll."""
         if self.done or not _in_effect(self._last, session.state):
             return
@@ -88,7 +88,7 @@ class RequestQueue:
 
 def carried_out(
     queue: RequestQueue,
-    session: Session,
+    session: RigSession,
     timeout_s: float,
     *,
     clock: Clock | None = None,

@@ -23,7 +23,7 @@ def _times() -> "array[int]":
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts and times of a run; `add` counts what `Session.poll` returns."""
+    """Counts and times of a run; `add` counts what `RigSession.poll` returns."""
 
     seconds: float = 0.0
     started: bool = True

@@ -1,6 +1,6 @@
-"""Session: starts, polls and stops the processes of a rig.
+"""Rig session: starts, polls and stops the processes of a rig.
 
-A window, the command line and notebooks call `poll` and read `Session.state`.
+A window, the command line and notebooks call `poll` and read `RigSession.state`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,7 @@ BEGIN_S = 10.0
 """Each recorded camera must have a frame in its video within this time and two frames."""
 
 
-class Session:
+class RigSession:
     """Owns the processes of a rig from Start Stream to Stop Stream, for any number of streams.
 
     ::

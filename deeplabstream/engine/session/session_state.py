@@ -2,7 +2,7 @@
 
 `SessionState.after` derives a new state from a message of a process, an entry of the journal
 or a `SessionChange`; the session itself replaces single fields. Window, command line and notebooks
-read `Session.state` after each `Session.poll`.
+read `RigSession.state` after each `Session.poll`.
 """
 
 import re
@@ -421,7 +421,7 @@ class StateChanged:
 News: TypeAlias = (
     Entry | StateChanged | Failed | messages.RunClosed | messages.ControlChanged
 )
-"""What `Session.poll` returns."""
+"""What `RigSession.poll` returns."""
 
 
 _OUTPUT_ERROR = re.compile(r"^\[Output (.+?)\] (.+)$", re.MULTILINE)

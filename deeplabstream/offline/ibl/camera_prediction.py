@@ -27,7 +27,7 @@ from deeplabstream.offline.frame_windows import (
 )
 from deeplabstream.offline.ibl.camera_regions import Crop, Places, crop_of, mean_places
 from deeplabstream.offline.ibl.motion_energy import Box
-from deeplabstream.offline.ibl.pipeline import CameraPlan, Pipeline, Region
+from deeplabstream.offline.ibl.pipeline import CameraPlan, CropRegion, Pipeline
 from deeplabstream.offline.parallel import at_once
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.offline.video_inference import PartialRows, Watch
@@ -68,7 +68,7 @@ class RegionPoses:
     """What the networks of one region saw."""
 
     name: str
-    region: Region
+    region: CropRegion
     crop: Crop | None
     """None: the region was not found; everything is NaN."""
     bodyparts: tuple[str, ...]

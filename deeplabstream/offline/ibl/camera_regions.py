@@ -17,10 +17,10 @@ from deeplabstream.core.frame import Image
 from deeplabstream.offline.ibl.motion_energy import Box
 from deeplabstream.offline.ibl.pipeline import (
     CameraPlan,
+    CropRegion,
     Motion,
     Pipeline,
     Quirks,
-    Region,
 )
 
 Place: TypeAlias = tuple[int, int]
@@ -90,7 +90,7 @@ class Crop:
 
 
 def crop_of(
-    region: Region, camera: CameraPlan, places: Places, shape: Sequence[int]
+    region: CropRegion, camera: CameraPlan, places: Places, shape: Sequence[int]
 ) -> Crop | None:
     """Return the crop of a region, moved into the image; None: not found.
 

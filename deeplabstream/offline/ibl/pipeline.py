@@ -75,7 +75,7 @@ class CameraPlan(_Section):
     motion: Names = ()
 
 
-class Region(_Section):
+class CropRegion(_Section):
     """A part of the image that has networks of its own."""
 
     networks: str
@@ -127,7 +127,7 @@ class Pipeline:
     general: General
     quirks: Quirks
     cameras: Mapping[str, CameraPlan]
-    regions: Mapping[str, Region]
+    regions: Mapping[str, CropRegion]
     motions: Mapping[str, Motion]
 
     def camera_of(self, video: Path) -> str:
@@ -165,7 +165,7 @@ def load_pipeline(which: Path | str) -> Pipeline:
         reading.one("Pipeline", General) or General(),
         reading.one("Quirks", Quirks) or Quirks(),
         reading.family("Camera", CameraPlan),
-        reading.family("Region", Region),
+        reading.family("Region", CropRegion),
         reading.family("Motion", Motion),
     )
     reading.check(pipeline)

@@ -33,7 +33,7 @@ class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid")
 
 
-class Input(_Section):
+class NetworkInput(_Section):
     """The input image: (n, channel, row, column), or with channels last."""
 
     layout: Layout = "NCHW"
@@ -185,7 +185,7 @@ class NetworkDescription(pydantic.BaseModel):
         [], validation_alias=pydantic.AliasChoices("edges", "bones")
     )
     """Edges of the skeleton; the alias is their key in earlier versions."""
-    input: Input
+    input: NetworkInput
     heatmaps: HeatmapSection | None = None
     offsets: OffsetSection | None = None
     coordinates: CoordinateSection | None = None

@@ -22,8 +22,8 @@ from deeplabstream.pose.importers.network_description import (
     AnimalSection,
     CoordinateSection,
     HeatmapSection,
-    Input,
     NetworkDescription,
+    NetworkInput,
 )
 from deeplabstream.pose.importers.onnx_import import import_onnx
 from deeplabstream.pose.importers.reference_points import (
@@ -116,7 +116,7 @@ def _described(
         return NetworkDescription(
             bodyparts=metadata.node_names,
             edges=metadata.edges,
-            input=Input(
+            input=NetworkInput(
                 width=width,
                 height=height,
                 colour="GREY" if metadata.input_channels == 1 else "RGB",

@@ -48,7 +48,9 @@ def take_over(config, options, folder, weights):
             )
         width, height = size_of(options.size)
         frames = _of_size(frames_of(options.video, [(width, height)]), width, height)
-        module = faster_rcnn.Boxes(detector.model, width, height, options.animals)
+        module = faster_rcnn.DetectorBoxes(
+            detector.model, width, height, options.animals
+        )
     else:
         height, width = (
             int(side) for side in detector.model.transform.fixed_size[::-1]

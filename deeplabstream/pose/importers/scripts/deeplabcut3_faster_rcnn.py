@@ -35,7 +35,7 @@ def _without_weights(build, *, weights, **how):
     return build(weights=None, **how)
 
 
-class Boxes(torch.nn.Module):
+class DetectorBoxes(torch.nn.Module):
     """Corners (n, box, 2, 2) and scores (n, box, 2) of the surest boxes in images.
 
     Images are (n, 3, height, width); of one box the axis is left out.
