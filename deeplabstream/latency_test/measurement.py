@@ -195,9 +195,9 @@ def _search(
     led = [event for event in edges[wiring.flash_input] if event.count]
     inverted = False
     if wiring.photodiode_pin:
-        inverted = _check_photodiode(wiring, _driven(wiring, edges), led)
+        inverted = check_photodiode(wiring, _driven(wiring, edges), led)
         led = [replace(event, active=event.active is not inverted) for event in led]
-    _check_answer(wiring, led, edges[ANSWER])
+    check_answer(wiring, led, edges[ANSWER])
 
     lit, dark = _split_best(shots, led)
     if not (lit and dark):
@@ -228,7 +228,7 @@ def _driven(wiring: Wiring, edges: Mapping[str, Sequence[Sensed]]) -> Sequence[S
     return [edge for edge in edges[PATCH] if edge.began_ns > open_ns]
 
 
-def _check_photodiode(
+def check_photodiode(
     wiring: Wiring, painted: Sequence[Sensed], seen: Sequence[Sensed]
 ) -> bool:
     """Return whether the input is low while the patch is lit; DeviceError: it does not follow."""
@@ -350,7 +350,7 @@ def _exposure_key(settings: Settings) -> str:
     )
 
 
-def _check_answer(
+def check_answer(
     wiring: Wiring, led: Sequence[Sensed], answers: Sequence[Sensed]
 ) -> None:
     """Raise DeviceError if the answer's pin changes while the output is off."""
@@ -419,7 +419,7 @@ class _Measuring:
             exposure_known=_exposure_known(paired),
             unseen=paired.unseen,
             unanswered=paired.unanswered,
-            clock_error_ms=_clock_error_ms(events, self.rig, self.wiring),
+            clock_error_ms=clock_error_ms(events, self.rig, self.wiring),
             settings=timing_settings(self.rig, self.wiring.output),
             flashes=paired.flashes[: self.count],
             remarks=tuple(_remarks(self.rig, self.wiring, paired, clock)),
@@ -475,7 +475,7 @@ def _has_network(settings: Settings) -> bool:
     return not settings.pose.model.endswith(":")
 
 
-def _clock_error_ms(events: Events, rig: Settings, wiring: Wiring) -> float | None:
+def clock_error_ms(events: Events, rig: Settings, wiring: Wiring) -> float | None:
     """Return half the shortest round trip to the flashes' board; None: it is not known.
 
     Acknowledgements of an output at another device do not depend on this board's clock.

@@ -45,27 +45,31 @@ def _second_guard(patience_s: float, *arguments: Any) -> None:
 
 def use_patient_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
     """Let the sessions of a test have such guards, and not kill a slow engine at the end."""
-    monkeypatch.setattr(process_manager, "ENGINE_S", PATIENCE_S)
-    monkeypatch.setattr(process_manager, "GUARD", f"{HERE}:patient_guard")
-    monkeypatch.setattr(process_manager, "SECOND_GUARD", f"{HERE}:patient_second_guard")
+    _use(monkeypatch, f"{HERE}:patient_guard", f"{HERE}:patient_second_guard")
 
 
 def use_noticing_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
     """Let the sessions of a test have guards that wait for `NOTICING_S`."""
-    monkeypatch.setattr(process_manager, "ENGINE_S", PATIENCE_S)
-    monkeypatch.setattr(process_manager, "GUARD", f"{HERE}:noticing_guard")
-    second = f"{HERE}:noticing_second_guard"
-    monkeypatch.setattr(process_manager, "SECOND_GUARD", second)
+    _use(monkeypatch, f"{HERE}:noticing_guard", f"{HERE}:noticing_second_guard")
+
+
+def use_real_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
+    """Let the sessions of a test have the guards that users have, and kill as theirs."""
+    _use(monkeypatch, GUARD, SECOND_GUARD, ENGINE_S)
+
+
+def _use(
+    monkeypatch: "pytest.MonkeyPatch",
+    guard_body: str,
+    second_guard_body: str,
+    engine_s: float = PATIENCE_S,
+) -> None:
+    monkeypatch.setattr(process_manager, "ENGINE_S", engine_s)
+    monkeypatch.setattr(process_manager, "GUARD", guard_body)
+    monkeypatch.setattr(process_manager, "SECOND_GUARD", second_guard_body)
 
 
 def use_patient_guards_of_output_tests(monkeypatch: "pytest.MonkeyPatch") -> None:
     """Let tests of one output have such guards."""
     monkeypatch.setattr(output_pulse, "guard_main", patient_guard)
     monkeypatch.setattr(output_pulse, "second_guard_main", patient_second_guard)
-
-
-def use_real_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
-    """Let the sessions of a test have the guards that users have, and kill as theirs."""
-    monkeypatch.setattr(process_manager, "ENGINE_S", ENGINE_S)
-    monkeypatch.setattr(process_manager, "GUARD", GUARD)
-    monkeypatch.setattr(process_manager, "SECOND_GUARD", SECOND_GUARD)

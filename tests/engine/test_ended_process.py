@@ -10,30 +10,24 @@ from deeplabstream.engine.processes import engine_process
 from deeplabstream.engine.processes.child_process import EngineLinks, UnblockedPipe
 from deeplabstream.engine.processes.guard import Heartbeat
 from deeplabstream.engine.session import messages
-from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.ipc.journal import create_journal
 from deeplabstream.ipc.pipe import opened_pipe, receive
 from deeplabstream.settings.loading import parse
+from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.engine.small_rig import RIG
-from tests.engine.test_experiment_start import ProcessesFake
 
 
-class _EndingProcesses(ProcessesFake):
+class _EndingProcesses(FakeProcesses):
     """An engine that sends its last messages and ends after its pipe was read."""
 
     def __init__(self, last: list[object]) -> None:
         super().__init__()
-        self.last, self.sent = last, list[object]()
-        self.cameras: dict[str, object] = {}
-        self.children = [SimpleNamespace(received=self._received)]
-
-    def _received(self) -> list[object]:
-        sent, self.sent = self.sent, []
-        return sent
+        self.last = last
 
     def ended_early(self) -> list[str]:
-        self.sent, self.last = self.last, []
+        self.report(*self.last)
+        self.last = []
         return ["'engine' ended unexpectedly"]
 
 
@@ -46,10 +40,9 @@ class _EndingProcesses(ProcessesFake):
     ids=["with a reason", "without"],
 )
 def test_the_last_message_of_an_ended_process_is_read(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last: list[object], told: str
+    tmp_path: Path, last: list[object], told: str
 ) -> None:
-    fake = _EndingProcesses(last)
-    session = RigSession(parse(RIG, tmp_path), lambda *_: fake)  # type: ignore[arg-type,return-value]
+    session = session_of(_EndingProcesses(last), tmp_path, RIG)
     session.do(Action.START_STREAM)
     news = session.poll()
     assert [each.text for each in news if isinstance(each, Failed)] == [told]

@@ -1,7 +1,5 @@
 """A network on the CPU beside a GPU is told at start, in the log and in run.json."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from deeplabstream.core.journal_entries import Note
@@ -10,9 +8,11 @@ from deeplabstream.engine import network_loading
 from deeplabstream.engine.network_loading import network_ready_message
 from deeplabstream.engine.session import messages
 from deeplabstream.engine.session.session import RigSession
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.settings.loading import parse
+from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.engine.small_rig import FOLDER, RIG
 
 REMARK = "RUNTIME = auto computes arena on the CPU, although this computer has a GPU: …"
@@ -23,30 +23,33 @@ def ready(*remarks: str) -> messages.NetworkReady:
     return messages.NetworkReady(Skeleton(("snout",)), FACTS, remarks)
 
 
-def network_ready(message: messages.NetworkReady) -> tuple[RigSession, list[object]]:
-    """A session whose network is ready, and what its recorder got."""
-    session, written = RigSession(parse(RIG, FOLDER)), list[object]()
-    processes = SimpleNamespace(send_recorder=written.append, rings={}, cut_short=False)
-    session._processes = processes  # type: ignore[assignment]
-    session._handle(message)
-    return session, written
+def network_ready(
+    message: messages.NetworkReady,
+) -> tuple[RigSession, list[object], list[Note]]:
+    """A session whose network is ready, what its recorder got, and its notes."""
+    fake = FakeProcesses()
+    session = session_of(fake, FOLDER, RIG)
+    session.do(Action.START_STREAM)
+    fake.report(message)
+    notes = [news for news in session.poll() if isinstance(news, Note)]
+    return session, fake.recorder, notes
 
 
 def test_the_remark_is_news_for_window_and_console_and_a_row_of_the_record() -> None:
-    session, written = network_ready(ready(REMARK))
-    (note,) = [news for news in session._news if isinstance(news, Note)]
+    session, written, notes = network_ready(ready(REMARK))
+    (note,) = notes
     assert (note.kind, note.text) == ("computer", REMARK)
     assert written == [messages.WriteNote(note)]
     assert session.state.network_ready
 
 
 def test_it_is_in_the_facts_for_run_json() -> None:
-    session, _ = network_ready(ready(REMARK))
+    session, *_ = network_ready(ready(REMARK))
     assert session.state.run_facts()["remarks"] == [REMARK]
 
 
 def test_without_a_remark_nothing_is_told() -> None:
-    session, written = network_ready(ready())
+    session, written, _ = network_ready(ready())
     assert "remarks" not in session.state.run_facts()
     assert written == []
 

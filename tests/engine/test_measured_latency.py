@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +17,7 @@ from deeplabstream.engine.measured_latency import (
     timing_settings,
 )
 from deeplabstream.engine.session import messages
-from deeplabstream.engine.session.session import RigSession
+from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.latency_test import measurement as latency_test
 from deeplabstream.latency_test.flashes import Events, pair
 from deeplabstream.latency_test.latency_result import LatencyResult
@@ -32,6 +31,7 @@ from deeplabstream.pose.led_detector import Led
 from deeplabstream.recording.run_folder import ModelFacts, NetworkFacts
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.settings.loading import Settings, parse
+from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.latency_test.test_latency_flashes import rig
 
 TEXT = """
@@ -151,13 +151,13 @@ def test_a_run_compares_the_network_of_the_deciding_camera(
     facts = ModelFacts("usual", "def", 0.5, "CPUExecutionProvider", {"top": used})
     if not own:
         facts = replace(facts, sha256="abc", cameras={"side": replace(used, sha256="")})
-    session = RigSession(settings)
+    fake = FakeProcesses()
+    session = session_of(fake, settings.folder, settings.text)
+    session.do(Action.START_STREAM)
     network = messages.NetworkReady(Skeleton(("snout",)), facts)
-    session.state = replace(session.state, network=network)
-    written: list[object] = []
-    processes = SimpleNamespace(send_recorder=written.append)
-    session._open_run(processes)  # type: ignore[arg-type]
-    (message,) = (each for each in written if isinstance(each, messages.OpenRun))
+    session.state = replace(session.state, phase=Phase.STREAMING, network=network)
+    session.do(Action.START_RECORDING)
+    (message,) = (each for each in fake.recorder if isinstance(each, messages.OpenRun))
     (timing,) = message.facts["timing"]
     assert timing["changed"] == [SIDE]
 
@@ -346,12 +346,12 @@ def test_the_error_of_the_clocks_is_known_only_of_the_board_of_the_led(
 ) -> None:
     wiring = wiring_of(settings)
     events = Events(wiring)
-    assert latency_test._clock_error_ms(events, settings, wiring) is None
+    assert latency_test.clock_error_ms(events, settings, wiring) is None
     for length_ns in (900_000, 600_000):
         events.take(Acknowledged("laser", 1, 0, length_ns // 2, length_ns))
-    assert latency_test._clock_error_ms(events, settings, wiring) == 0.3
+    assert latency_test.clock_error_ms(events, settings, wiring) == 0.3
     elsewhere = replace(wiring, port="COM7")
-    assert latency_test._clock_error_ms(events, settings, elsewhere) is None
+    assert latency_test.clock_error_ms(events, settings, elsewhere) is None
     unknown = replace(
         result(settings, "2026-11-01T10:00:00+00:00"), clock_error_ms=None
     )
@@ -363,9 +363,9 @@ def test_the_error_of_the_clocks_is_known_only_of_the_board_of_the_led(
 def test_a_noisy_answer_without_the_led_is_not_judged(settings: Settings) -> None:
     """The sentence about the LED, which the board did not flash, follows."""
     noise = [Sensed("", n % 2 == 1, n, n, n, n) for n in range(9)]
-    latency_test._check_answer(wiring_of(settings), [], noise)
+    latency_test.check_answer(wiring_of(settings), [], noise)
     with pytest.raises(DeviceError, match="changed 8 times while"):
-        latency_test._check_answer(wiring_of(settings), noise[:2], noise)
+        latency_test.check_answer(wiring_of(settings), noise[:2], noise)
 
 
 def test_half_the_loop_needs_no_board_and_leaves_the_outputs_closed(
@@ -465,7 +465,7 @@ def test_a_photodiode_that_is_no_use_is_a_sentence(
     asked = Wiring(screen=0, photodiode_pin=7)
     wiring, painted = wiring_of(settings, asked), edges(PAINTED)
     with pytest.raises(DeviceError, match=f"pin 7 of the board at COM3 {said}"):
-        latency_test._check_photodiode(wiring, painted, edges([*seen]))
+        latency_test.check_photodiode(wiring, painted, edges([*seen]))
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -475,7 +475,7 @@ def test_the_polarity_of_a_photodiode_is_found(
 ) -> None:
     wiring = wiring_of(settings, Wiring(screen=0, photodiode_pin=7))
     seen = edges([ms + delay_ms for ms in PAINTED], first=not inverted)
-    found = latency_test._check_photodiode(wiring, edges(PAINTED), seen)
+    found = latency_test.check_photodiode(wiring, edges(PAINTED), seen)
     assert found is inverted
 
 
@@ -483,4 +483,4 @@ def test_a_photodiode_at_the_answers_pin_is_a_sentence(settings: Settings) -> No
     wiring = wiring_of(settings, Wiring("laser", screen=0))
     answers = edges([0, *(ms + 30 for ms in PAINTED)])
     with pytest.raises(DeviceError, match=r"it follows the patch; .*--photodiode-pin"):
-        latency_test._check_answer(wiring, edges(PAINTED), answers)
+        latency_test.check_answer(wiring, edges(PAINTED), answers)

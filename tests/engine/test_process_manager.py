@@ -125,8 +125,8 @@ def test_a_killed_engine_may_have_been_ended_by_the_guard() -> None:
     engine = SimpleNamespace(name="engine", exitcode=-9)
     memory = "did the computer run out of memory?"
     said = f" (killed by SIGKILL; {memory})"
-    assert process_manager._signal(camera) == said  # type: ignore[arg-type]
-    said = process_manager._signal(engine)  # type: ignore[arg-type]
+    assert process_manager.end_cause(camera) == said  # type: ignore[arg-type]
+    said = process_manager.end_cause(engine)  # type: ignore[arg-type]
     assert "trigger or experiment take more than 1 s for a frame" in said
     assert said.endswith(f"or {memory})")
 
@@ -148,7 +148,7 @@ def test_an_error_that_ended_a_process_on_windows_is_named(
     code: int | None, said: str
 ) -> None:
     ended = SimpleNamespace(exitcode=code)
-    assert process_manager._signal(ended) == said  # type: ignore[arg-type]
+    assert process_manager.end_cause(ended) == said  # type: ignore[arg-type]
 
 
 class EndedChild:

@@ -5,24 +5,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from deeplabstream.core.journal_entries import Entry, Note, Sensed
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Note, Sensed
 from deeplabstream.engine.checks.preflight import PreflightResult
 from deeplabstream.engine.checks.preflight import _recorders as recorder_findings
 from deeplabstream.engine.session import messages, remote_control
-from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.experiment_start import StartPhase
 from deeplabstream.engine.session.remote_links import RecorderAnswer
 from deeplabstream.engine.session.request_queue import AGENDAS, armed_instead
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
+    Counts,
     Failed,
     News,
     Phase,
@@ -33,8 +34,8 @@ from deeplabstream.plugins.remote import RemoteCommand
 from outputs.remotes import controls
 from outputs.remotes.open_ephys import OpenEphysServer
 from outputs.remotes.recorders import OpenEphysRecorder
+from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.engine.small_rig import RIG, problems
-from tests.engine.test_experiment_start import ProcessesFake, session_of
 from tests.free_ports import free_port
 from tests.outputs.fake_recorders import open_ephys, spike_glx
 from tests.outputs.test_remotes import say as tell
@@ -55,33 +56,13 @@ EPHYS = "[Remote ephys]\nKIND = OpenEphysRecorder\nPORT = {port}\nTIMEOUT_S = {l
 GLX = "[Remote glx]\nKIND = SpikeGLXRecorder\nPORT = {port}\n"
 
 
-class EndingFake(ProcessesFake):
-    """Processes that wait for other recorders when they end, as the real ones do."""
-
-    def ending(self, *others: object) -> Iterator[None]:
-        last_messages, _, remotes = others
-        yield
-        yield from remotes  # type: ignore[misc]
-        for message in last_messages():  # type: ignore[operator]
-            self.send_recorder(message)
-
-    def ended_early(self) -> list[str]:
-        return []
-
-    def take(self, entry: Entry) -> None:
-        pass
-
-
 @dataclass
 class Rig:
     """A session that analyses, and what it tells."""
 
     session: RigSession
-    fake: EndingFake
-    entries: list[Entry]
-    found: list[PreflightResult]
-    """What the pre-flight check finds."""
-    told: list[News]
+    fake: FakeProcesses
+    told: list[News] = field(default_factory=list)
 
     def poll(self) -> None:
         self.told += self.session.poll()
@@ -96,14 +77,15 @@ class Rig:
     def ttl(self, active: bool, count: int, age_s: float = 0.0) -> int:
         """Have the input change `age_s` ago; return when that was."""
         at_ns = time.perf_counter_ns() - round(age_s * 1e9)
-        self.entries.append(Sensed("ttl", active, count, at_ns, at_ns + 1_000))
+        self.fake.entries.append(Sensed("ttl", active, count, at_ns, at_ns + 1_000))
         self.poll()
         self.poll()
         return at_ns
 
     def runs(self, active: bool = True) -> None:
         """Have the engine say that the experiment runs, or not."""
-        self.session._handle(messages.ExperimentRunning(active))
+        self.fake.report(messages.ExperimentRunning(active))
+        self.poll()
 
     @property
     def experiments(self) -> list[bool]:
@@ -144,27 +126,21 @@ def rigs(
     with ExitStack() as open_rigs:
 
         def make(text: str, whole: str = RIG + CHOSEN) -> Rig:
-            fake, entries = EndingFake(), list[Entry]()
-            found: list[PreflightResult] = []
-
-            def read() -> list[Entry]:
-                now = list(entries)
-                entries.clear()
-                return now
-
-            fake.journal_reader = SimpleNamespace(read=read)
-            monkeypatch.setattr(
-                session_module, "inspect", lambda *it: [*found, *recorder_findings(*it)]
+            fake = FakeProcesses()
+            session = open_rigs.enter_context(
+                session_of(
+                    fake, tmp_path, whole + text, ManualClock(), recorder_findings
+                )
             )
-            monkeypatch.setattr(RigSession, "_watch", lambda *_: None)
-            session = open_rigs.enter_context(session_of(fake, tmp_path, whole + text))
-            rig = Rig(session, fake, entries, found, [])
+            rig = Rig(session, fake)
             session.do(Action.START_STREAM)
             session.state = replace(
                 session.state,
                 phase=Phase.STREAMING,
                 analysing=True,
                 network_ready=True,
+                formats={"arena": ImageFormat((48, 64), 30.0)},
+                counts={"arena": Counts(9)},
                 run_folder=tmp_path / "monday",
                 edges={"laser": None},  # type: ignore[dict-item]
             )
@@ -186,7 +162,7 @@ def patient_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 def videos(rig: Rig) -> None:
     """Have the first frames in the videos, so that the experiment may start."""
     rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
-    rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
+    rig.poll()
 
 
 def answered(rig: Rig) -> list[Requested]:
@@ -376,7 +352,9 @@ def test_a_line_that_goes_off_while_it_is_unknown_stops_too(
     rig.ttl(True, 1)
     videos(rig)
     rig.runs()
-    rig.entries.append(Note("error", "[Input ttl] gone: it is unknown from now on", 1))
+    rig.fake.entries.append(
+        Note("error", "[Input ttl] gone: it is unknown from now on", 1)
+    )
     rig.poll()
     rig.ttl(False, 0)
     assert rig.experiments == [True, False]
@@ -405,9 +383,11 @@ def test_a_start_by_hand_and_the_end_of_the_analysis_disarm(
     assert not rig.session.state.armed
     rig.session.do(Action.STOP_EXPERIMENT)
     rig.session.do(Action.ARM)
-    rig.session._handle(messages.Analysing(False))
+    rig.fake.report(messages.Analysing(False))
+    rig.poll()
     assert not rig.session.state.armed
-    rig.session._handle(messages.Analysing(True))
+    rig.fake.report(messages.Analysing(True))
+    rig.poll()
     rig.session.do(Action.ARM)
     rig.session.do(Action.DISARM)
     rig.ttl(True, 1)
@@ -478,7 +458,7 @@ def test_a_remote_may_start_and_stop_the_recording_only(
 
 def test_the_preflight_check_is_not_passed_over(rigs: Callable[..., Rig]) -> None:
     rig = rigs(TTL)
-    rig.found.append(PreflightResult("the shutter is closed", grave=True))
+    rig.fake.findings.append(PreflightResult("the shutter is closed", grave=True))
     rig.session.do(Action.ARM)
     rig.ttl(True, 1)
     videos(rig)
@@ -493,7 +473,7 @@ def test_a_refused_experiment_is_no_ok_while_a_user_records(
     rigs: Callable[..., Rig],
 ) -> None:
     rig = rigs(TTL)
-    rig.found.append(PreflightResult("the shutter is closed", grave=True))
+    rig.fake.findings.append(PreflightResult("the shutter is closed", grave=True))
     rig.session.do(Action.START_RECORDING)
     rig.session.do(Action.ARM)
     rig.ttl(True, 1)
@@ -508,7 +488,7 @@ def test_a_broken_input_is_a_lost_connection(rigs: Callable[..., Rig]) -> None:
         rig.ttl(True, 1)
         videos(rig)
         rig.runs()
-        rig.entries.append(broken)
+        rig.fake.entries.append(broken)
         rig.poll()
         rig.poll()
         assert rig.experiments == [True, False][: 1 + stops]
@@ -660,7 +640,7 @@ def test_what_the_user_starts_afterwards_is_not_the_remotes(
     rig.session.do(Action.START_RECORDING)
     assert rig.session.state.started_by == ""
     broken = "[Input ttl] gone: it is unknown from now on"
-    rig.entries.append(Note("error", broken, 1))
+    rig.fake.entries.append(Note("error", broken, 1))
     rig.poll()
     rig.poll()
     assert rig.session.state.recording_starting
@@ -702,10 +682,10 @@ def test_another_recorder_starts_before_the_outputs_and_stops_after_them(
         assert rig.session.state.experiment_starting
         rig.until(lambda: rig.session.state.recording_starting)
         rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
-        rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
+        rig.poll()
         assert rig.experiments == [] or gui.mode == "RECORD"
         rig.until(lambda: len(answered(rig)) == 2)
-        rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
+        rig.poll()
         assert rig.experiments == [True]
         assert (gui.mode, glx.saving) == ("RECORD", True)
         assert gui.recording["base_text"] == glx.run_name == "monday"
@@ -746,7 +726,7 @@ def test_a_recorder_that_is_not_needed_is_a_warning(rigs: Callable[..., Rig]) ->
     rig.until(lambda: rig.session.state.recording_starting)
     rig.session.state = replace(rig.session.state, unrecorded=(), recording=True)
     rig.until(lambda: bool(answered(rig)))
-    rig.session._run_when_ready(rig.fake)  # type: ignore[arg-type]
+    rig.poll()
     assert rig.experiments == [True]
     assert any("no answer" in text for text in rig.failures)
 
@@ -787,7 +767,7 @@ def test_an_experiment_does_not_wait_for_the_name_of_a_run_that_is_not_made(
         rig.session.do(Action.START_EXPERIMENT)
         rig.until(lambda: rig.session.experiment_start.phase is StartPhase.VIDEO)
         failed = "the run folder can't be made"
-        rig.session._handle(messages.RecorderFailed(failed, whole=True))
+        rig.fake.report(messages.RecorderFailed(failed, whole=True))
         rig.poll()
     assert not rig.session.state.experiment_starting
     assert rig.experiments == []

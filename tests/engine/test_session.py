@@ -14,9 +14,9 @@ import pytest
 
 from deeplabstream.analysis.analyse import analyse
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.core.journal_entries import Edge, Step
+from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
-from deeplabstream.engine.session.messages import GuardRemark
+from deeplabstream.engine.session.messages import GuardRemark, WriteNote
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import (
     Action,
@@ -28,7 +28,9 @@ from deeplabstream.engine.session.session_state import (
 )
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
+from tests.engine.fake_processes import FakeProcesses, session_of
 from tests.engine.patient_guards import use_noticing_guards
+from tests.engine.small_rig import RIG
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT, Failures, hold_frames_longer
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -157,15 +159,13 @@ def pictures(path: Path) -> int:
 def test_a_guard_without_the_priority_that_was_asked_for_is_in_the_events(
     tmp_path: Path,
 ) -> None:
-    text = "guard: real-time priority: no"
-    with rig(tmp_path) as it:
-        experiment(it)
-        it.session._handle(GuardRemark(text))
-        it.stop()
-        folder = it.session.state.run_folder
-    assert folder is not None
-    said = [(row["name"], row["text"]) for row in RunFolder(folder).events()]
-    assert ("scheduling", text) in said
+    fake = FakeProcesses()
+    session = session_of(fake, tmp_path, RIG)
+    session.do(Action.START_STREAM)
+    fake.report(GuardRemark("guard: real-time priority: no"))
+    (note,) = [news for news in session.poll() if isinstance(news, Note)]
+    assert (note.kind, note.text) == ("scheduling", "guard: real-time priority: no")
+    assert fake.recorder == [WriteNote(note)]
 
 
 def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) -> None:

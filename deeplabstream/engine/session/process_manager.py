@@ -288,7 +288,7 @@ class ProcessManager:
     def ended_early(self) -> list[str]:
         """Return which processes are no longer alive, each as part of a sentence."""
         ended = [c.process for c in self.children if not c.process.is_alive()]
-        return [f"'{p.name}' ended unexpectedly{_signal(p)}" for p in ended]
+        return [f"'{p.name}' ended unexpectedly{end_cause(p)}" for p in ended]
 
     def ending(
         self,
@@ -455,7 +455,7 @@ _WINDOWS_ERRORS = {
 }
 
 
-def _signal(process: BaseProcess) -> str:
+def end_cause(process: BaseProcess) -> str:
     """Return the signal, or error of Windows, that ended a process: the end of a sentence."""
     number = -(process.exitcode or 0)
     if -number >= _FIRST_WINDOWS_ERROR:

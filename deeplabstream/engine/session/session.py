@@ -11,11 +11,11 @@ from multiprocessing.process import BaseProcess
 from time import perf_counter
 from typing import Any, Self, assert_never
 
-from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Note, Sensed, Step
-from deeplabstream.engine.checks.preflight import inspect
+from deeplabstream.engine.checks.preflight import PreflightResult, inspect
 from deeplabstream.engine.checks.stream_watchdogs import (
     AnalysisWatchdog,
     CameraWatchdog,
@@ -83,11 +83,15 @@ class RigSession:
         self,
         settings: Settings,
         start_processes: Callable[[Settings, int], ProcessManager] = ProcessManager,
+        preflight: Callable[[Settings, SessionState], list[PreflightResult]] = inspect,
+        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
         """Settings of the next stream; may be replaced while the session is idle."""
         self.state = SessionState()
         self._start_processes = start_processes
+        self._preflight = preflight
+        self._clock = clock or SystemClock()
         self._processes: ProcessManager | None = None
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
@@ -205,7 +209,7 @@ class RigSession:
 
     def note(self, kind: str, text: str) -> None:
         """Report a note by `poll`, and write it into the record if there is one."""
-        self.write_note(Note(kind, text, SystemClock().now_ns()))
+        self.write_note(Note(kind, text, self._clock.now_ns()))
 
     def write_note(self, note: Note) -> None:
         """Report a note with its time, and write it into the record if there is one."""
@@ -234,7 +238,7 @@ class RigSession:
             elif dead := processes.ended_early():
                 self._end_early(processes, dead[0])
             elif self.state.phase is Phase.STREAMING:
-                self._watch(processes, SystemClock().now_ns())
+                self._watch(processes, self._clock.now_ns())
 
         news, self._news = self._news, []
         return news
@@ -284,7 +288,7 @@ class RigSession:
 
     def _start_stream(self) -> None:
         # the zero of the run's time: before the cameras are opened, so that no time is negative
-        now_ns = SystemClock().now_ns()
+        now_ns = self._clock.now_ns()
         self._reset()
         settings = with_drawn_seeds(self.settings)
         try:
@@ -450,7 +454,7 @@ class RigSession:
         readings = _camera_readings(processes)
         self._change(CamerasRead(readings, self._rates.rates))
 
-        findings = inspect(self.settings, self.state)
+        findings = self._preflight(self.settings, self.state)
         if grave := [finding.text for finding in findings if finding.grave]:
             self._news.append(Failed(f"Cannot start because {'; '.join(grave)}"))
             return
@@ -519,7 +523,7 @@ class RigSession:
 
     def _record(self, processes: ProcessManager) -> None:
         cameras, number = self.settings.recorded, self.state.recording_number + 1
-        self._requested_s = SystemClock().now_ns() / 1e9
+        self._requested_s = self._clock.now_ns() / 1e9
         self._open_run(processes)
         options = self.settings.recording.recording_options
         processes.send_recorder(messages.StartRecording(cameras, options, number))
@@ -722,7 +726,7 @@ class RigSession:
     def alarm(self, text: str, grave: bool = True) -> None:
         """Report a problem, and keep it until a user acknowledges it."""
         self._news.append(Failed(text, grave))
-        self._change(AlarmRaised(Alarm(text, SystemClock().now_ns())))
+        self._change(AlarmRaised(Alarm(text, self._clock.now_ns())))
 
     def _fail(self, text: str) -> None:
         self.alarm(text)
@@ -762,7 +766,7 @@ class RigSession:
         if self._ending and now_s - self._saving_noted_s > SAVING_NOTE_S:
             self._saving_noted_s = now_s
             text = f"the disk is slow, the record is still being saved ({frames} frames wait)"
-            self._news.append(Note("recording", text, SystemClock().now_ns()))
+            self._news.append(Note("recording", text, self._clock.now_ns()))
 
     def _check_begun(self, processes: ProcessManager, now_s: float) -> None:
         """Report once, after the time limit, which cameras have no recorded frame.
