@@ -7,12 +7,14 @@ from typing import TypeAlias
 
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.form_fields import FormField, form_fields
-from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.programs.align_recording import AlignRecording
+from deeplabstream.programs.benchmark_model import BenchmarkModel
 from deeplabstream.programs.distill_network import DistillNetwork
+from deeplabstream.programs.evaluate_network import EvaluateNetwork
 from deeplabstream.programs.import_model import ImportModel
 from deeplabstream.programs.predict_videos import PredictVideos
+from deeplabstream.programs.quantise_network import QuantiseNetwork
 from deeplabstream.programs.render_video import RenderVideo
 from deeplabstream.programs.smooth_ensemble import SmoothEnsemble
 from deeplabstream.recording.alignment.aligned_run import PLOTS, aligned_folder
@@ -180,28 +182,7 @@ REPORT = ProgramForm(
     "EvaluateNetwork.py",
     "Make report",
     "Errors per body part, with plots and all images; tables beside it.",
-    (
-        _model("one, or an ensemble (trained with several seeds)", "ensemble"),
-        FormField(
-            "--report", "Report", "HTML file to write", "save", required=True,
-            filter="Reports (*.html)",
-        ),
-        FormField(
-            "--data", "Labels", "labelled frames; empty: those of its training", "paths",
-            filter="Labels (*.csv *.h5 *.slp);;All files (*)", folders=True,
-        ),
-        FormField(
-            "--poses", "Poses", "predicted videos: adds their jumps and PCA errors",
-            "paths", advanced=True, filter=_TABLES,
-        ),
-        FormField(
-            "--within", "Correct within", "distance up to which a point is correct",
-            "number", advanced=True, default="5", lowest=0.1, highest=1000, decimals=1,
-            unit="px",
-        ),
-        _runtime("--device"),
-        _THREADS,
-    ),
+    form_fields(EvaluateNetwork),
     opens="--report",
     writes="--report",
     propose=_page_of_report,
@@ -213,14 +194,7 @@ BENCHMARK = ProgramForm(
     "Measure",
     "Time per frame and changed points in each runtime of this computer. The fastest "
     "accepted one is remembered and used from then on.",
-    (
-        _model("the one to measure"),
-        FormField(
-            "--seconds", "Duration", "of each measurement", "number", default="3",
-            lowest=0.2, highest=600, decimals=1, unit="s",
-        ),
-        _THREADS,
-    ),
+    form_fields(BenchmarkModel),
 )  # fmt: skip
 
 QUANTISE = ProgramForm(
@@ -229,22 +203,7 @@ QUANTISE = ProgramForm(
     "Quantise",
     "A version of the network in 8 bits for the CPU, compared on frames of your video. It "
     "is written only if its points change little.",
-    (
-        _model("the one to quantise"),
-        FormField(
-            "--video", "Video", "video like those of the rig; empty: images of the "
-            "network's folder", "path", filter=VIDEO_FILTER,
-        ),
-        FormField(
-            "--count", "Frames", "most frames of the video", "number", default="100",
-            lowest=8, highest=10_000, advanced=True,
-        ),
-        FormField(
-            "--tolerance", "Tolerance",
-            "largest difference of 95 % of the points, in px of the input", "number",
-            advanced=True, default="1", highest=100, decimals=2, unit="px",
-        ),
-    ),
+    form_fields(QuantiseNetwork),
 )  # fmt: skip
 
 TRAIN = ProgramForm(

@@ -206,6 +206,8 @@ class OptionExtra(TypedDict, total=False):
     """The value has no option name before it."""
     repeated: bool
     """The option may be given several times: one value of the list each time."""
+    without_value: str
+    """The value where the option is given without one."""
     internal: bool
     """The field has no option: the program sets it."""
     editor: Editor
@@ -310,6 +312,8 @@ def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
         return given | {"action": "store_false" if info.default else "store_true"}
     if choices := choices_of(info):
         given["choices"] = choices
+    if "without_value" in details:
+        return given | {"nargs": "?", "const": details["without_value"]}
     if get_origin(kinds[0]) is not tuple or "separator" in details:
         return given | ({"nargs": "?"} if positional and not required else {})
 

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 import app
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Phase
-from deeplabstream.gui import application
+from deeplabstream.gui import app_program, application
 from deeplabstream.gui.main_window import MainWindow
 from tests.engine.patient_guards import use_patient_guards
 from tests.engine.tolerant import shipped_settings
@@ -24,7 +24,7 @@ def test_all_problems_of_the_settings_are_told(
 ) -> None:
     file = tmp_path / "wrong.ini"
     file.write_text("[Streamming]\n[Pose Estimation]\nTHREADS = -3\n", encoding="utf-8")
-    assert app.main(["--settings", str(file), "--headless"]) == app.BAD_SETTINGS
+    assert app.main(["--settings", str(file), "--headless"]) == app_program.BAD_SETTINGS
     told = capsys.readouterr().out
     assert "[Streamming]" in told
     assert "THREADS" in told
@@ -77,7 +77,7 @@ def test_signals_are_noted_until_the_rig_has_closed(
 
     monkeypatch.setattr(RigSession, "close", close)
     monkeypatch.setattr(application, "run_until_closed", run)
-    assert app._window(settings, None, ()) == 0
+    assert app_program.run_window(settings, None, ()) == 0
     assert memories == [memory]
     assert handlers
     assert handlers[-1] != before
@@ -101,4 +101,4 @@ def test_start_needs_not_wait_for_pages_that_follow_the_rig(
         return 0
 
     monkeypatch.setattr(application, "run_until_closed", look)
-    assert app._window(settings, None, ()) == 0
+    assert app_program.run_window(settings, None, ()) == 0
