@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import ImageFormat
@@ -33,6 +34,7 @@ from deeplabstream.recording.run_schema import IMPORTED, VIDEO
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import parse
+from deeplabstream.settings.option_fields import extra, program_options
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import FORMS, SEXES
 from deeplabstream.startup.progress import progress
@@ -47,86 +49,93 @@ _FAR = 0.2
 """Share of points outside of the image above which video and poses do not fit."""
 
 
-@dataclass(frozen=True, kw_only=True)
+def _text(description: str) -> Any:
+    return Field(
+        default="",
+        description=description,
+        json_schema_extra=extra(metavar="TEXT"),
+    )
+
+
+@program_options
 class ImportOptions:
-    """What an imported run says that video and poses do not.
+    """What an imported run says that video and poses do not."""
 
-    Attributes
-    ----------
-    fps : float, optional
-        Frames per second at which the camera recorded; None: the time stamps of the video.
-    times : pathlib.Path, optional
-        A CSV with the time of each frame in seconds: one column, or the column `time_s`.
-        The run begins at the first one.
-    mm_per_pixel : float, optional
-        Scale; None: results are in pixels.
-    threshold : float, optional
-        Confidence below which a point counts as not found; None: 0.6, of SLEAP 0.
-    tracks : sequence of str
-        Names of the animals in the poses that are used; empty: all.
-    cut : bool
-        Whether video and poses of different length are used as far as both go.
-    video : {"link", "copy", "reference"}
-        link: the run folder has a hard link, else a symbolic link to the video. copy: it
-        has a copy. reference: it has its path only, and shows no images of the frames.
-    camera : str
-        Name of the camera in the run.
-    started : datetime.datetime, optional
-        Start of the recording; None: as the video says, else when its file was changed last.
-    animal : str
-        Name or number of the animal; of several animals, of all of them.
-    group : str
-        Group of the animal, such as control.
-    species : str
-        Latin name, such as `Mus musculus`.
-    sex : str
-        M, F, O (other) or U (unknown).
-    age : str
-        Age by ISO 8601: `P90D`.
-    experimenter : str
-        Who recorded the video.
-    experiment : str
-        Name of the experiment.
-    notes : str
-        Notes, in one line.
-    """
-
-    fps: float | None = None
-    times: Path | None = None
-    mm_per_pixel: float | None = None
-    threshold: float | None = None
-    tracks: Sequence[str] = ()
-    cut: bool = False
-    video: Literal["link", "copy", "reference"] = "link"
-    camera: str = "video"
-    started: datetime | None = None
-    animal: str = ""
-    group: str = ""
-    species: str = ""
-    sex: str = ""
-    age: str = ""
-    experimenter: str = ""
-    experiment: str = ""
-    notes: str = ""
+    fps: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1e6,
+        description="frames per second at which the camera recorded; None: the time stamps "
+        "of the video",
+    )
+    times: Path | None = Field(
+        default=None,
+        description="a CSV with the time of each frame in seconds: one column, or the "
+        "column time_s. The run begins at the first one",
+        json_schema_extra=extra(metavar="FILE"),
+    )
+    mm_per_pixel: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1e6,
+        description="scale; None: results are in pixels",
+        json_schema_extra=extra(metavar="MM"),
+    )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="confidence below which a point counts as not found; None: 0.6, of "
+        "SLEAP 0",
+        json_schema_extra=extra(metavar="P"),
+    )
+    tracks: tuple[str, ...] = Field(
+        default=(),
+        description="names of the animals in the poses that are used; empty: all",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+    cut: bool = Field(
+        default=False,
+        description="whether video and poses of different length are used as far as both go",
+    )
+    video: Literal["link", "copy", "reference"] = Field(
+        default="link",
+        description="link: the run folder has a hard link, else a symbolic link to the "
+        "video. copy: it has a copy. reference: it has its path only, and shows no images "
+        "of the frames",
+    )
+    camera: str = Field(
+        default="video",
+        description="name of the camera in the run",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+    started: datetime | None = Field(
+        default=None,
+        description="start of the recording, such as 2026-11-21T10:30; None: as the video "
+        "says, else when its file was changed last",
+        json_schema_extra=extra(metavar="TIME"),
+    )
+    animal: str = _text(
+        "name or number of the animal; of several animals, of all of them"
+    )
+    group: str = _text("group of the animal, such as control")
+    species: str = _text("Latin name, such as Mus musculus")
+    sex: str = _text("M, F, O (other) or U (unknown)")
+    age: str = _text("age by ISO 8601, such as P90D")
+    experimenter: str = _text("who recorded the video")
+    experiment: str = _text("name of the experiment")
+    notes: str = _text("notes, in one line")
 
     def __post_init__(self) -> None:
         if self.fps is not None and self.times is not None:
             raise DeepLabStreamError(
                 "give either frames per second or a table of times"
             )
-        for name in ("fps", "mm_per_pixel"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1e6:
-                raise DeepLabStreamError(f"{name} = {value:g}: must be above 0")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise DeepLabStreamError(
-                f"threshold = {self.threshold:g}: must be from 0 to 1"
-            )
         if not self.camera.strip() or any(sign in self.camera for sign in "\n\r]"):
             raise DeepLabStreamError(f"{self.camera!r} can't be the name of a camera")
         for name, (form, expected) in FORMS.items():
-            if (word := getattr(self, name)) and not form.fullmatch(word):
-                raise DeepLabStreamError(f"{name} = {word}: expected {expected}")
+            if (text := getattr(self, name)) and not form.fullmatch(text):
+                raise DeepLabStreamError(f"{name} = {text}: expected {expected}")
         if self.sex not in ("", *SEXES):
             raise DeepLabStreamError(f"sex = {self.sex}: expected {', '.join(SEXES)}")
 

@@ -1,7 +1,7 @@
 """Messages of settings validation: permitted values, and problems of a value."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
@@ -23,6 +23,7 @@ _PLAIN: dict[Any, str] = {
     str: "text",
     Path: "a file or folder",
     date: "a day, such as 2026-11-21",
+    datetime: "a time, such as 2026-11-21T10:30",
     Region: "a region, such as circle X Y R",
     CalibrationMark: "a mark X Y X_MM Y_MM",
     EdgeRange: "an edge, BODYPART - BODYPART SHORTEST LONGEST",

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from deeplabstream.engine.replay.rehearsal import FLIGHT, rehearse
+from deeplabstream.engine.replay.rehearsal_summary import on_times
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.ready_made import CONFIGS
-from utils.RehearseExperiment import main, on_times
+from utils.RehearseExperiment import main
 
 AVOIDANCE = CONFIGS / "place_avoidance.ini"
 

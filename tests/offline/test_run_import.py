@@ -336,7 +336,7 @@ def test_poses_outside_of_the_image_are_reported(tmp_path: Path, film: Path) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"fps": 0.0}, "fps = 0: must be above 0"),
+        ({"fps": 0.0}, "fps = 0.0: must be above 0"),
         ({"fps": 1.0, "times": Path("t")}, "either"),
         ({"threshold": 1.5}, "from 0 to 1"),
         ({"age": "ten"}, "age = ten: expected a duration"),

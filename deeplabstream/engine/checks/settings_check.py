@@ -4,7 +4,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from deeplabstream.core.errors import ModelError, package_missing
+from deeplabstream.core.errors import ModelError, SettingsError, package_missing
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
@@ -20,7 +20,17 @@ from deeplabstream.pose.model.model_folder import (
 )
 from deeplabstream.pose.model.model_opening import NO_MODEL, find_model
 from deeplabstream.settings.cross_checks import check_against
+from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
+
+
+def settings_problems(file: Path) -> list[str]:
+    """Return what is wrong with a settings file and the networks that it names."""
+    try:
+        rig = load(file)
+    except SettingsError as error:
+        return list(error.problems)
+    return rig_problems(rig)
 
 
 def rig_problems(rig: Settings) -> list[str]:

@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.engine.checks.settings_check import settings_problems
 from deeplabstream.pose.decoders.heatmaps import LINEAR_TO, Heatmaps, confidence_of
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.importers.network_description import read_description
@@ -30,7 +31,6 @@ from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from tests.offline.films import write_film
 from tests.pose.importers.described_networks import identity
-from utils.CheckSettings import problems_of
 from utils.ImportModel import main
 from utils.PredictVideos import main as predict_videos
 
@@ -322,7 +322,7 @@ def test_a_network_imported_earlier_is_told_to_be_imported_anew(
         f"MODEL = {old}" if x.startswith("MODEL =") else x for x in text.splitlines()
     ]
     settings.write_text("\n".join(lines), "utf-8")
-    assert any("Import it again" in problem for problem in problems_of(settings))
+    assert any("Import it again" in problem for problem in settings_problems(settings))
     film = write_film(tmp_path / "film.mp4", frames=3)
     assert predict_videos([str(film), "--model", str(old), "--runtime", "cpu"]) == 0
     assert f"Warning: {sentence}" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+"""List all problems of settings.ini without opening devices."""
+
+import sys
+from pathlib import Path
+
+from pydantic import Field
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.engine.checks.settings_check import settings_problems
+from deeplabstream.files.overwriting import check_free
+from deeplabstream.programs.program import Program
+from deeplabstream.programs.shared_options import overwrite
+from deeplabstream.settings.loading import load
+from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.settings_docs import describe
+from deeplabstream.startup.arguments import rig_settings
+
+STDOUT = "-"
+
+
+@program_options
+class CheckSettings:
+    """The settings file to check, or where all keys are described."""
+
+    file: Path | None = Field(
+        default=None,
+        description="settings file; default: settings.ini of the rig folder",
+        json_schema_extra=extra(positional=True, metavar="settings"),
+    )
+    settings: Path | None = Field(
+        default=None,
+        description="settings file",
+        json_schema_extra=extra(metavar="FILE"),
+    )
+    describe: str = Field(
+        default="",
+        description="write all keys to FILE (docs/settings.md), or print them, and exit",
+        json_schema_extra=extra(without_value=STDOUT, metavar="FILE"),
+    )
+    overwrite: bool = overwrite()
+
+    def __post_init__(self) -> None:
+        if self.file and self.settings:
+            raise DeepLabStreamError("name the settings file once")
+
+
+def check_settings(options: CheckSettings) -> int:
+    """Return 0 when the settings are right, 1 when they are not."""
+    if options.describe:
+        _describe(options)
+        return 0
+
+    file = options.file or options.settings or rig_settings()
+    problems = settings_problems(file)
+    for problem in problems:
+        print(problem)
+    if problems:
+        return 1
+    print(f"{file}: no problems")
+    for name, calibration in load(file).calibrations.items():
+        print(f"[Camera {name}]: {calibration}")
+    return 0
+
+
+def _describe(options: CheckSettings) -> None:
+    page = describe().encode()
+    if options.describe == STDOUT:
+        sys.stdout.buffer.write(page)
+    else:
+        file = Path(options.describe)
+        check_free([file], options.overwrite)
+        file.write_bytes(page)
+
+
+PROGRAM = Program(CheckSettings, check_settings, __doc__, "CheckSettings")
