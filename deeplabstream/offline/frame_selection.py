@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +31,8 @@ def pick(
     `extract_frames` does it; or over `postures` of the `points` (row, animal, body part, 2).
     The same seed gives the same frames.
     """
+    import cv2
+
     looked_at = candidates(rows) if among is None else among
     if len(looked_at) <= count:
         return looked_at
@@ -39,6 +40,7 @@ def pick(
     if len(values) <= count:
         return places
     values -= values.mean(axis=0)
+
     cv2.setRNGSeed(seed)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 1e-3)
     _, groups, middles = cv2.kmeans(
@@ -153,6 +155,8 @@ def candidates(rows: VideoReader) -> NDArray[np.int64]:
 
 def appearance(image: Image) -> NDArray[np.float32]:
     """Return a small grey copy of an image as one row of numbers."""
+    import cv2
+
     values = image.astype(np.float32)
     tiny = cv2.resize(values, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     grey = tiny if tiny.ndim == 2 else tiny.mean(axis=2)
@@ -171,6 +175,8 @@ def write_images(
 
     Frames that can't be decoded, or only with damage, are left out: the reader warns of them.
     """
+    import cv2
+
     into.mkdir(parents=True, exist_ok=True)
     written = []
     for image in progress(rows.images_at(chosen), "writing frames", len(chosen)):

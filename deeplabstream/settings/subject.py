@@ -2,10 +2,11 @@
 
 import re
 from datetime import datetime
+from functools import partial
 from string import Formatter
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic.dataclasses import dataclass as settings
 
 _PLACES = ("date", "time", "experimenter", "animal", "group", "experiment")
@@ -27,6 +28,17 @@ FORMS = {
 """Forms that NWB files require, and their descriptions."""
 
 
+def _of_form(name: str, text: str) -> str:
+    form, expected = FORMS[name]
+    if text and not form.fullmatch(text):
+        raise ValueError(f"expected {expected}")
+    return text
+
+
+Species: TypeAlias = Annotated[str, AfterValidator(partial(_of_form, "species"))]
+Age: TypeAlias = Annotated[str, AfterValidator(partial(_of_form, "age"))]
+
+
 @settings(frozen=True, kw_only=True)
 class Subject:
     """Experimenter, animal and group of a run; saved in run.json."""
@@ -34,13 +46,13 @@ class Subject:
     experimenter: str = Field("", description="experimenter")
     animal: str = Field("", description="name or number of the animal")
     group: str = Field("", description="group of the animal, such as control")
-    species: str = Field(
+    species: Species = Field(
         "", description="Latin name of the species, such as Mus musculus"
     )
     sex: Literal["M", "F", "O", "U"] = Field(
         "U", description="sex of the animal; O: other, U: unknown"
     )
-    age: str = Field(
+    age: Age = Field(
         "", description="age by ISO 8601, such as P90D (90 days) or P8W/P10W"
     )
     notes: str = Field("", description="notes, in one line")
@@ -50,14 +62,6 @@ class Subject:
         description=f"name of run folders; may contain {_PLACEHOLDERS}",
         title="Name of run folders",
     )
-
-    @field_validator("species", "age")
-    @classmethod
-    def _of_form(cls, word: str, info: ValidationInfo) -> str:
-        form, expected = FORMS[str(info.field_name)]
-        if word and not form.fullmatch(word):
-            raise ValueError(f"expected {expected}")
-        return word
 
     @field_validator("run_name")
     @classmethod

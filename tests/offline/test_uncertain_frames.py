@@ -15,6 +15,7 @@ from deeplabstream.offline.uncertain_frames import (
     uncertainty,
 )
 from deeplabstream.pose.ensemble import NetworkEnsemble
+from deeplabstream.programs import pick_frames
 from deeplabstream.training.evaluation.image_prediction import (
     ImagePredictions,
     disagreement,
@@ -22,7 +23,6 @@ from deeplabstream.training.evaluation.image_prediction import (
 from deeplabstream.video.video_reader import VideoReader, open_video
 from tests.offline.films import dot_at, write_film
 from tests.offline.scenes import film
-from utils import PickFrames
 from utils.PickFrames import main
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -156,7 +156,7 @@ def test_the_program_says_that_a_network_is_mostly_uncertain(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = write_film(tmp_path / "dots.mkv", frames=40)
-    monkeypatch.setattr(PickFrames, "open_estimator", lambda name: _Lost())
+    monkeypatch.setattr(pick_frames, "open_estimator", lambda name: _Lost())
     words = ["--into", str(tmp_path / "labels"), "--count", "3"]
     assert main([str(video), *words, "--model", "any", "--unsure"]) == 0
     told = capsys.readouterr().out

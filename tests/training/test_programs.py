@@ -249,7 +249,8 @@ def test_two_inputs_of_one_name_are_refused_before_a_table_is_written(
 ) -> None:
     inputs = [str(labelled / "clip0"), str(tmp_path / "other" / "clip0")]
     words = ["--model", str(model), "--output", str(tmp_path / "out"), *CPU]
-    assert PredictFrames.main([*words, *inputs]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        PredictFrames.main([*words, *inputs])
     assert f"{inputs[0]} and {inputs[1]} have the same name" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
