@@ -81,8 +81,11 @@ def test_a_lost_recording_ends_the_experiment_and_stays_an_alarm() -> None:
     assert "ON_RECORDING_LOST" in stop.how
     assert not rig.session.state.recording
     assert rig.alarms == [FULL]
+    rig.processes.entries.append(Note("error", "[Trigger left] failed", 3))
+    rig.poll()
+    assert rig.session.state.error == "[Trigger left] failed"
     rig.session.acknowledge()
-    assert rig.alarms == []
+    assert (rig.alarms, rig.session.state.error) == ([], "")
 
 
 def test_with_go_on_the_experiment_continues_and_the_alarm_stays() -> None:

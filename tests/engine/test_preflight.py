@@ -12,11 +12,7 @@ from deeplabstream.engine.session.messages import (
     RecorderFailed,
     RunOpened,
 )
-from deeplabstream.engine.session.session_state import (
-    AnalysisRequested,
-    Counts,
-    StreamStarted,
-)
+from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.output import SelfTestResult
 from deeplabstream.settings.loading import parse
@@ -70,7 +66,7 @@ def test_a_second_experiment_in_a_run_folder_is_warned_of(
         "stop the stream first to get a new run folder"
     )
     assert not grave(found)
-    rig.state = rig.state.after(StreamStarted(rig.settings, 1))
+    rig.state = rig.state.started(rig.settings, 1)
     assert rig.state.experiments == 0
 
 
@@ -80,7 +76,7 @@ def test_no_experiment_starts_without_tables(rig: FakeSession, tmp_path: Path) -
     rig.state = rig.state.after(RunOpened(tmp_path / "run_a"))
     (text,) = grave(inspected(rig, {"arena": 30.0}))
     assert "not recorded" in text and "Stop and start the analysis" in text
-    rig.state = rig.state.after(AnalysisRequested())
+    rig.state = rig.state.analysis_requested()
     assert not grave(inspected(rig, {"arena": 30.0}))
     rig.state = rig.state.after(RecorderFailed("a video failed"))  # tables go on
     assert not grave(inspected(rig, {"arena": 30.0}))
@@ -91,14 +87,14 @@ def test_after_a_failed_run_only_a_new_stream_has_tables(
 ) -> None:
     rig.state = rig.state.after(RunOpened(tmp_path / "run_a"))
     rig.state = rig.state.after(RecorderFailed("the disk is full", whole=True))
-    rig.state = rig.state.after(AnalysisRequested())
+    rig.state = rig.state.analysis_requested()
     (text,) = grave(inspected(rig, {"arena": 30.0}))
     assert "Stop and start the stream" in text
     rules = replace(rig.settings.experiment, on_recording_lost="go on")
     rig.settings = replace(rig.settings, experiment=rules)
     found = inspected(rig, {"arena": 30.0})
     assert not grave(found) and found[0].text == text and not found[0].good
-    rig.state = rig.state.after(StreamStarted(rig.settings, 1))
+    rig.state = rig.state.started(rig.settings, 1)
     assert not rig.state.tables_lost
 
 

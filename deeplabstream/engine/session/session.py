@@ -3,7 +3,7 @@
 A window, the command line and notebooks call `poll` and read `RigSession.state`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from multiprocessing.connection import wait
@@ -35,20 +35,12 @@ from deeplabstream.engine.session.remote_control import RemoteController
 from deeplabstream.engine.session.session_state import (
     Action,
     Alarm,
-    AlarmRaised,
-    AlarmsAcknowledged,
-    AnalysisRequested,
     CameraReading,
-    CamerasRead,
     Failed,
     News,
     Phase,
-    SessionChange,
     SessionState,
     StateChanged,
-    StreamEnded,
-    StreamStarted,
-    StreamStopping,
 )
 from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.plugins.output import SelfTestResult
@@ -219,7 +211,7 @@ class RigSession:
 
     def acknowledge(self) -> None:
         """Remove all alarms: a user has seen them."""
-        self._change(AlarmsAcknowledged())
+        self.update_state(alarms=(), error="")
 
     # --- news and images
 
@@ -300,7 +292,7 @@ class RigSession:
             self._news.append(Failed(f"The processes cannot be started: {error}"))
             return
 
-        self._change(StreamStarted(settings, now_ns))
+        self._set_state(self.state.started(settings, now_ns))
         self._remotes.links.open()
         for text in self._remotes.links.broken.values():
             self.alarm(text, grave=False)
@@ -321,7 +313,7 @@ class RigSession:
         self._ending = processes.ending(
             last_messages, self._handle, self._remotes.ending()
         )
-        self._change(StreamStopping())
+        self._set_state(self.state.stopping())
         self._follow_remotes(processes)
 
     def _has_ended(self) -> bool:
@@ -335,7 +327,7 @@ class RigSession:
         self._check_saved()
         self._newest, self._by_index = {}, {}
         left_on = processes.left_on if processes is not None else ()
-        self._change(StreamEnded(left_on))
+        self._set_state(self.state.ended(left_on))
 
     def why_not(self, action: Action) -> str:
         """Return why an action must wait; empty: it may start."""
@@ -393,7 +385,7 @@ class RigSession:
                 assert_never(action)
 
     def _start_analysis(self, processes: ProcessManager) -> None:
-        self._change(AnalysisRequested())
+        self._set_state(self.state.analysis_requested())
         self._open_run(processes)
         triggers = self.settings.triggers_by_camera()
         per_hour = self.settings.recording.queue_per_hour
@@ -451,8 +443,7 @@ class RigSession:
         The experiment runs when each recorded camera has a frame in its video.
         """
         # the check needs the present counters, not those of the last poll
-        readings = _camera_readings(processes)
-        self._change(CamerasRead(readings, self._rates.rates))
+        self._update_readings(_camera_readings(processes))
 
         findings = self._preflight(self.settings, self.state)
         if grave := [finding.text for finding in findings if finding.grave]:
@@ -537,8 +528,8 @@ class RigSession:
 
     # --- messages
 
-    def _change(self, what: messages.ToSession | SessionChange) -> None:
-        self._set_state(self.state.after(what))
+    def _update_readings(self, readings: Mapping[str, CameraReading]) -> None:
+        self._set_state(self.state.with_readings(readings, self._rates.rates))
 
     def update_state(self, **changed: Any) -> None:
         """Replace fields of the state; report a change of the activity."""
@@ -553,7 +544,7 @@ class RigSession:
         # Before the journal: a frame that is delivered in between would count as skipped.
         readings = _camera_readings(processes)
         self._read_journal(processes)
-        self._change(CamerasRead(readings, self._rates.rates))
+        self._update_readings(readings)
         for child in processes.children:
             for message in child.received():
                 self._handle(message)
@@ -572,7 +563,7 @@ class RigSession:
         """Handle a message of a process; an unknown one is reported as a bug."""
         if not isinstance(message, messages.ToSession):
             message = messages.UnknownMessage.received(message)
-        self._change(message)
+        self._set_state(self.state.after(message))
         if (processes := self._processes) is not None:
             self._act_on(processes, message)
 
@@ -706,7 +697,7 @@ class RigSession:
         rules = self.settings.experiment
         for text in self._analysis_watchdog.check(rules, self.state, now_ns):
             self.note("analysis", text)
-            self._change(AlarmRaised(Alarm(text, now_ns)))
+            self._set_state(self.state.with_alarm(Alarm(text, now_ns)))
 
         self._check_begun(processes, now_ns / 1e9)
         self._run_when_ready(processes)
@@ -726,7 +717,8 @@ class RigSession:
     def alarm(self, text: str, grave: bool = True) -> None:
         """Report a problem, and keep it until a user acknowledges it."""
         self._news.append(Failed(text, grave))
-        self._change(AlarmRaised(Alarm(text, self._clock.now_ns())))
+        alarm = Alarm(text, self._clock.now_ns())
+        self._set_state(self.state.with_alarm(alarm))
 
     def _fail(self, text: str) -> None:
         self.alarm(text)

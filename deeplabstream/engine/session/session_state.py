@@ -1,8 +1,9 @@
 """Session state: one immutable snapshot of a stream, and the rules for the ten actions.
 
-`SessionState.after` derives a new state from a message of a process, an entry of the journal
-or a `SessionChange`; the session itself replaces single fields. Window, command line and notebooks
-read `RigSession.state` after each `Session.poll`.
+`SessionState.after` derives a new state from a message of a process or an entry of the journal.
+Other methods return the state after changes that the session makes itself and that have a rule;
+it replaces single fields without one. Window, command line and notebooks read
+`RigSession.state` after each `RigSession.poll`.
 """
 
 import re
@@ -98,29 +99,6 @@ class Counts:
     """Delivered and not yet in the video, as last reported by the recorder."""
 
 
-# changes that the session makes itself, and that concern more than one field
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStarted:
-    """The processes of a stream are being started; all outputs are off."""
-
-    settings: Settings
-    start_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStopping:
-    """All processes are being ended, the outputs first."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
-    """All processes have ended; all outputs but `left_on` are off."""
-
-    left_on: Collection[str] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class CameraReading:
     """Frame counters of one camera, read from its ring."""
@@ -132,19 +110,6 @@ class CameraReading:
     """Times of the newest frame; None: there is none yet."""
     awaits_trigger: bool = False
     """The camera waits for a trigger pulse."""
-
-
-@dataclass(frozen=True, slots=True)
-class CamerasRead:
-    """Frame counters and frame rates (1/s) of all cameras, read from shared memory."""
-
-    readings: Mapping[str, CameraReading]
-    rates: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisRequested:
-    """The analysis was requested, and tables of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +140,6 @@ class RemoteAnswered:
     text: str
     good: bool
     recording: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmRaised:
-    """A lasting problem was found."""
-
-    alarm: Alarm
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmsAcknowledged:
-    """A user has seen all alarms."""
-
-
-SessionChange: TypeAlias = (
-    StreamStarted
-    | StreamStopping
-    | StreamEnded
-    | CamerasRead
-    | AnalysisRequested
-    | AlarmRaised
-    | AlarmsAcknowledged
-)
 
 
 @dataclass(frozen=True)
@@ -400,15 +342,62 @@ class SessionState:
         """Return the state with one more start or stop."""
         return replace(self, requests=(*self.requests, request)[-MOST_REQUESTS:])
 
-    def after(
-        self, change: Entry | messages.ToSession | SessionChange
+    def with_alarm(self, alarm: Alarm) -> "SessionState":
+        """Return the state with one more alarm, unless it has one with the same text."""
+        if any(alarm.text == known.text for known in self.alarms):
+            return self
+        return replace(self, alarms=(*self.alarms, alarm))
+
+    def with_readings(
+        self, readings: Mapping[str, CameraReading], rates: Mapping[str, float]
     ) -> "SessionState":
-        """Return the state after a journal entry, a message or a change."""
+        """Return the state with frame counters and frame rates (1/s) of the cameras."""
+        counts = {
+            camera: _counted(self, camera, reading)
+            for camera, reading in readings.items()
+        }
+        stamps = {name: it.stamp for name, it in readings.items() if it.stamp}
+        state = replace(
+            self, counts={**self.counts, **counts}, stamps=stamps, rates=dict(rates)
+        )
+        # a camera without pulses has no frame for its video: the recording need not wait
+        awaiting = {name for name, it in readings.items() if it.awaits_trigger}
+        return _with_frames_of(state, awaiting)
+
+    def started(self, settings: Settings, start_ns: int) -> "SessionState":
+        """Return the state of a stream whose processes are being started; outputs are off."""
+        return SessionState(
+            Phase.STARTING,
+            start_ns=start_ns,
+            used_settings=settings,
+            levels=dict.fromkeys(settings.outputs, 0.0),
+            alarms=self.alarms,
+        )
+
+    def analysis_requested(self) -> "SessionState":
+        """Return the state with an analysis requested: its tables are made again."""
+        # those of a failed run are not: the recorder makes no second folder in a stream
+        failed = self.tables_lost == "run"
+        return replace(self, tables_lost="run" if failed else "")
+
+    def stopping(self) -> "SessionState":
+        """Return the state of a stream whose processes are being ended."""
+        return _stopped(self, Phase.STOPPING)
+
+    def ended(self, left_on: Collection[str] = ()) -> "SessionState":
+        """Return the state without a stream; all outputs except `left_on` are off."""
+        levels = {
+            name: level if name in left_on else 0.0
+            for name, level in self.levels.items()
+        }
+        ended = _stopped(self, Phase.IDLE)
+        return replace(ended, levels=levels, counts={}, stamps={}, rates={})
+
+    def after(self, change: Entry | messages.ToSession) -> "SessionState":
+        """Return the state after a journal entry or a message of a process."""
         if isinstance(change, Entry):
             return _after_entry(self, change)
-        if isinstance(change, messages.ToSession):
-            return _after_message(self, change)
-        return _after_change(self, change)
+        return _after_message(self, change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -586,40 +575,6 @@ def _after_analysing(state: SessionState, active: bool) -> SessionState:
     return replace(state, analysing=True, counts=counts, analysed_from=begin)
 
 
-def _after_change(state: SessionState, change: SessionChange) -> SessionState:
-    match change:
-        case StreamStarted(settings, start_ns):
-            return SessionState(
-                Phase.STARTING,
-                start_ns=start_ns,
-                used_settings=settings,
-                levels=dict.fromkeys(settings.outputs, 0.0),
-                alarms=state.alarms,
-            )
-        case StreamStopping():
-            return _stopped(state, Phase.STOPPING)
-        case StreamEnded(left_on):
-            levels = {
-                name: level if name in left_on else 0.0
-                for name, level in state.levels.items()
-            }
-            ended = _stopped(state, Phase.IDLE)
-            return replace(ended, levels=levels, counts={}, stamps={}, rates={})
-        case CamerasRead(readings, rates):
-            return _after_reading(state, readings, rates)
-        case AnalysisRequested():
-            forever = state.tables_lost == "run"
-            return replace(state, tables_lost="run" if forever else "")
-        case AlarmRaised(alarm):
-            if any(alarm.text == known.text for known in state.alarms):
-                return state
-            return replace(state, alarms=(*state.alarms, alarm))
-        case AlarmsAcknowledged():
-            return replace(state, alarms=(), error="")
-        case _:
-            assert_never(change)
-
-
 def _stopped(state: SessionState, phase: Phase) -> SessionState:
     return replace(
         state,
@@ -643,22 +598,6 @@ def _with_frames_of(state: SessionState, cameras: Collection[str]) -> SessionSta
     missing = tuple(name for name in state.unrecorded if name not in cameras)
     recording = state.recording or (state.recording_starting and not missing)
     return replace(state, unrecorded=missing, recording=recording)
-
-
-def _after_reading(
-    state: SessionState,
-    readings: Mapping[str, CameraReading],
-    rates: Mapping[str, float],
-) -> SessionState:
-    counts = {
-        camera: _counted(state, camera, reading) for camera, reading in readings.items()
-    }
-    stamps = {name: it.stamp for name, it in readings.items() if it.stamp}
-    state = replace(
-        state, counts={**state.counts, **counts}, stamps=stamps, rates=dict(rates)
-    )
-    awaiting = {name for name, it in readings.items() if it.awaits_trigger}
-    return _with_frames_of(state, awaiting)
 
 
 def _counted(state: SessionState, camera: str, reading: CameraReading) -> Counts:
