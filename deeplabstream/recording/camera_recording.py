@@ -212,6 +212,7 @@ class CameraRecordings:
             for ring in rings
             for remark in recording_options.remarks(ring.spec.camera, ring.spec.format)
         ]
+
         try:
             recording_options.check_free_disk_space(
                 folder.path, [ring.spec.format for ring in rings]

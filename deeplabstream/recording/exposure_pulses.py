@@ -93,6 +93,7 @@ def match_run(
     settings = pulse_settings(folder)
     if not settings:
         return []
+
     trains = _trains(folder)
     done()
     start_ns = int(folder.facts["start_ns"])
@@ -106,8 +107,12 @@ def match_run(
                 continue
             most_s = (most_delay_ms or float(keys["most_delay_ms"])) / 1e3
             generated = bool(keys.get("generates"))
+
+            # A board that was reset counts from 0 again: each part of the pulses has the
+            # frames from its first pulse to that of the next part.
             starts_ns = [(times[0] - EARLY_S) * 1e9 for _, times in parts]
             edges = [0, *np.searchsorted(exposed_ns, starts_ns[1:]), len(counts)]
+
             made = []
             for number, (numbers, times_s) in enumerate(parts):
                 own = slice(edges[number], edges[number + 1])

@@ -64,6 +64,7 @@ def draw_overlay(
         )
         x, y = (int(c) for c in outline.min(axis=0))
         _write(drawn, name, (max(x, 2), max(y - 4, 12)), _BORDER[answer])
+
     names = pose.skeleton.animals
     for animal in range(len(pose.points)):
         edge = _ANIMALS[animal % len(_ANIMALS)] if len(names) > 1 else _FAILS
@@ -74,16 +75,19 @@ def draw_overlay(
                 cv2.line(drawn, one, two, edge, 1, cv2.LINE_AA, _FRACTION)
         for part, point in enumerate(pose.points[animal]):
             if np.isfinite(point).all():
+                # OpenCV scales centre and radius alike: both have fraction bits.
                 centre = tuple(_fixed(point[None])[0].tolist())
                 colour = _COLOURS[part % len(_COLOURS)]
                 radius = 4 << _FRACTION
                 cv2.circle(drawn, centre, radius, colour, -1, cv2.LINE_AA, _FRACTION)
+
         visible = pose.points[animal][np.isfinite(pose.points[animal]).all(axis=1)]
         if names and len(visible):
             ambiguous = pose.is_ambiguous(animal)
             name = f"{names[animal]}{'?' if ambiguous else ''}"
             x, y = int(visible[:, 0].min()), int(visible[:, 1].min())
             _write(drawn, name, (x, max(y - 6, 12)), _UNKNOWN if ambiguous else edge)
+
     _write(drawn, text, (6, drawn.shape[0] - 8), (255, 255, 255))
     return drawn
 

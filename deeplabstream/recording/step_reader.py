@@ -46,6 +46,7 @@ def read_steps(run: RunPaths, camera: str) -> Iterator[Step]:
     `run.json`.
     """
     skeleton = run.skeleton
+
     commands = _commands(run.events_path, camera)
     table = camera_table(run.table_path(camera), skeleton)
     keypoints = keypoint_columns(skeleton)
@@ -54,12 +55,15 @@ def read_steps(run: RunPaths, camera: str) -> Iterator[Step]:
             f"{table.path} and run.json do not agree on the body parts; "
             "a broken header is line 1"
         )
+
+    # Beside the fixed columns: one per trigger, behaviour and input.
     others = [name for name in table.columns if name not in keypoints]
     triggers = members(others, TRIGGER_STATE)
     behaviours, inputs = members(others, BEHAVIOUR), members(others, INPUT)
     shape = skeleton.count, len(skeleton.bodyparts), 3
     names = (*(c.name for c in (*FRAME_COLUMNS, *STATUS_COLUMNS)), *others)
     names = tuple(dict.fromkeys(names))
+
     previous: tuple[str, ...] = ()
     for cells in table.select(*names, *keypoints):
         row = dict(zip(names, cells, strict=False))
@@ -67,11 +71,13 @@ def read_steps(run: RunPaths, camera: str) -> Iterator[Step]:
         if row["analysed"] != "1" or key == previous:
             continue
         previous = key
+
         values = np.array(cells[len(names) :], np.float32).reshape(shape)
         flags = parse_flags(row["flags"])
         identity = identity_of(skeleton, flags)
         for name in skeleton.animals:
             flags.pop(name, None)
+
         exposed_ns = int(row["exposed_ns"])
         yield Step(
             camera=camera,

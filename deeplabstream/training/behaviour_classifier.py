@@ -80,6 +80,7 @@ def read_intervals(
         raise DeepLabStreamError(f"{file} can't be read: {error.strerror}") from error
     except (ValueError, csv.Error) as error:
         raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+
     head = [word.strip() for word in rows[0]] if rows else []
     columns = next((names for names in _COLUMNS if set(names) <= set(head)), None)
     if columns is None:
@@ -87,6 +88,8 @@ def read_intervals(
             f"{file} needs the columns {', '.join(_COLUMNS[0])} in its first line, or those "
             f"of BORIS' aggregated events: {', '.join(_COLUMNS[1])}"
         )
+
+    # Rows keep their numbers in the file, for the messages.
     numbered = (
         (number, dict(zip(head, row, strict=False)))
         for number, row in enumerate(rows[1:], 2)
@@ -96,6 +99,8 @@ def read_intervals(
         for number, row in numbered
         if row.get("Behavior type", "").strip().upper() != _POINT
     ]
+
+    # Times of several videos, or behaviours of several animals, can't be told apart later.
     for name in ("Observation id", "Subject") if columns == _COLUMNS[1] else ():
         values = sorted({row.get(name, "") for _, row in named})
         if len(values) > 1:
@@ -106,6 +111,7 @@ def read_intervals(
         _interval(file, number, [row.get(name, "").strip() for name in columns])
         for number, row in named
     ]
+
     if run is None or columns == _COLUMNS[0]:
         return found
     clock = _video_clock(run, camera)

@@ -161,7 +161,7 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
 
 
 class _Rankless(Batches):
-    """Batches that find out in each process which part is theirs."""
+    """Batches of which each process yields its own part."""
 
     def __iter__(self) -> Iterator[Any]:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -190,6 +190,7 @@ def _trainer(
         callbacks.append(
             EarlyStopping("val_supervised_loss", patience=settings.patience)
         )
+
     on_gpu = device.type == "cuda"
     return lightning.Trainer(
         accelerator="gpu" if on_gpu else device.type,
@@ -227,6 +228,8 @@ def _precision(
     """Return the precision; bfloat16 has the range of float32, so no loss overflows."""
     if settings.precision == "full":
         return "32-true"
+
+    # GPUs without bfloat16 emulate it, which is slower than 16-bit floats.
     if device.type == "cuda":
         with torch.cuda.device(device):
             brain = torch.cuda.is_bf16_supported(including_emulation=False)

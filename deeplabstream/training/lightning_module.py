@@ -110,12 +110,14 @@ class PoseModule(lightning.LightningModule):
             shares[~inside.all(dim=2)] = float("nan")
             loss = regression_loss(found.float(), shares, batch.weight)
             logits = found
+
         elif isinstance(network, ContextNetwork) and batch.images.ndim == 5:
             # Both heads are trained: the one for a single frame is exported too.
             alone, logits = network.in_context(batch.images)
             loss = supervised_loss(
                 how.loss, alone.float(), batch.targets, batch.weight
             ) + supervised_loss(how.loss, logits.float(), batch.targets, batch.weight)
+
         elif edges := network.how.edges:
             logits = network(batch.images)
             parts = network.bodyparts
@@ -128,11 +130,14 @@ class PoseModule(lightning.LightningModule):
             ) + field_loss(
                 logits[:, parts:].float(), batch.targets[:, parts:], both
             )  # fmt: skip
+
         else:
             logits = network(batch.images)
             loss = supervised_loss(
                 how.loss, logits.float(), batch.targets, batch.weight
             )
+
+        # Views must agree in training only: the validation loss stays that of the labels.
         if self.cameras is not None and self.training:
             loss = loss + self._agreement(self.cameras, batch, logits.float())
         name = "train" if self.training else "val"
@@ -175,6 +180,8 @@ class PoseModule(lightning.LightningModule):
         sigma = self.how.network.sigma
         points, confidence = decode_with_centroid_gradient(maps, STRIDE, sigma)
         points = back_to_camera(points, matrix, batch.scale, batch.corner)
+
+        # Early poses are arbitrary: the losses of videos set in over some epochs.
         anneal = self.how.anneal(self.global_step // self.epoch_steps)
         self.log("total_unsupervised_importance", anneal)
         total = torch.zeros((), device=points.device)
@@ -194,6 +201,7 @@ class PoseModule(lightning.LightningModule):
             maps = self.network.surest(images)
         else:
             maps = self.network.maps(images)
+
         found = decoded(self.decoder, maps.float(), batch.points)
         away = torch.linalg.vector_norm(found - batch.points, dim=2)
         self._away.append(away[torch.isfinite(away)].cpu())
@@ -222,6 +230,7 @@ class PoseModule(lightning.LightningModule):
             images = images[:, 0 if views > 1 else images.shape[1] // 2]
             count = labelled.shape[1] // views
             labelled, found = labelled[:, :count], found[:, :count]
+
         for place in range(min(SHOWN, len(images))):
             drawn = images[place].cpu().numpy()[..., ::-1].copy()
             mark(drawn, labelled[place].cpu().numpy(), (0, 255, 0))
@@ -238,12 +247,15 @@ class PoseModule(lightning.LightningModule):
             {"params": self.network.backbone(), "name": "backbone"},
             {"params": rest, "name": "head"},
         ]
+
         rate = self.how.learning_rate
         optimiser: torch.optim.Optimizer = (
             torch.optim.AdamW(groups, lr=rate, weight_decay=1e-3)
             if self.how.optimiser == "adamw"
             else torch.optim.Adam(groups, lr=rate)
         )
+
+        # One factor per group: a pretrained backbone learns more slowly than its head.
         factors = self.how.schedule.factors(self.how.steps, self.epoch_steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, list(factors))
         return {

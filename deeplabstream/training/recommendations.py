@@ -87,6 +87,7 @@ def advise(facts: ProjectFacts) -> list[Advice]:
     batch = 8 if facts.gpu_gb == 0 else 16 if facts.gpu_gb < 12 else 32
     steps = int(np.clip(EPOCHS * facts.images / batch, LEAST_STEPS, MOST_STEPS))
     scaled = facts.animal_px * side / max(facts.height, facts.width)
+
     advice = [
         Advice(
             "model.backbone", "efficientnet_lite0",
@@ -139,6 +140,8 @@ def advise(facts: ProjectFacts) -> list[Advice]:
             else "every point is labelled",
         ),
     ]  # fmt: skip
+
+    # The principal components of poses need more poses than body parts.
     enough = facts.images >= 2 * len(facts.bodyparts)
     losses = (
         ["temporal", *(["pca_singleview"] if enough else [])] if facts.videos else []

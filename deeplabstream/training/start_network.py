@@ -130,6 +130,7 @@ def open_start(name: str | Path) -> StartNetwork:
     path = Path(name)
     if path.suffix == ".ckpt" or _is_lightning_pose(path):
         return _of_lightning_pose(path)
+
     folder = find_model(name)
     if several := members(folder):
         raise ModelError(
@@ -140,6 +141,8 @@ def open_start(name: str | Path) -> StartNetwork:
             f"{folder} is not a model folder: it has no {DESCRIPTION}; import a network of "
             "another program first (utils/ImportModel.py)"
         )
+
+    # Without weights of ours, the layers of the graph itself are trained further.
     model = load_model_folder(folder)
     described = _described(model)
     loss: Loss = "cross_entropy"
@@ -152,6 +155,7 @@ def open_start(name: str | Path) -> StartNetwork:
             described.loss,
             True,
         )
+
     about = model.about
     return StartNetwork(
         folder,

@@ -79,12 +79,16 @@ class Centres(SectionDecoder):
         _, rows, columns = maps.shape
         cells, centres = _highest(maps[parts : parts + 1], self.most)
         y, x = np.divmod(cells[0], columns)
+
+        # All points of an animal, from the offsets in the cell of its centre.
         offsets = maps[parts + 1 :].reshape(parts, 2, rows, columns)[:, :, y, x]
         points = np.stack([x, y], axis=1)[:, None] - offsets.transpose(2, 0, 1)
         heat = maps[:parts]
         if self.absorb is not None:
             heat = np.where(_peaks(heat), heat, 0)
             points = self._absorbed(points, heat)
+
+        # Confidences, from the scores of the body parts' cells and of the centre.
         at = np.floor(points).clip(0, [columns - 1, rows - 1]).astype(np.intp)
         found = heat[np.arange(parts), at[..., 1], at[..., 0]]
         centre = np.broadcast_to(centres[0][:, None], found.shape)
@@ -92,6 +96,7 @@ class Centres(SectionDecoder):
             self.score
         ]
         scores = np.where(centre > 0, scores, 0)
+
         points = np.asarray((points + 0.5) * self.stride, np.float32)
         if self.same is not None:
             scores = scores * self._kept(points)[:, None]
@@ -115,6 +120,8 @@ class Centres(SectionDecoder):
         limit = self.same * np.sqrt(np.maximum((sides**2).sum(axis=1), 1))
         away = np.linalg.norm(points[:, None] - points[None], axis=-1)
         alike = (away < limit[None, :, None]).any(axis=2)
+
+        # Animals are in the order of their centres' scores: each is compared with those before it.
         return np.asarray(~np.triu(alike, 1).any(axis=0))
 
     def encode(
@@ -138,8 +145,11 @@ class Centres(SectionDecoder):
             return output
         points = np.where(seen[..., None], points, np.nan)
         centres = np.nanmean(points, axis=1, keepdims=True)
+
         both = np.concatenate([points, centres], axis=1).astype(np.float32)
         output[: parts + 1] = maps.encode_animals(both, rows, columns)
+
+        # Each cell has the offsets to the animal with the nearest centre.
         grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
         cells = both / self.stride - 0.5
         away = np.linalg.norm(grid[None] - cells[:, -1, None, None], axis=-1)
@@ -151,6 +161,7 @@ class Centres(SectionDecoder):
 
 def _peaks(maps: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which cells of (map, h, w) are the highest of those around them."""
+    # The maximum over a square is that along y of the maxima along x.
     highest = maps.copy()
     for by in range(1, REACH + 1):  # along x
         np.maximum(highest[..., by:], maps[..., :-by], out=highest[..., by:])
@@ -168,6 +179,8 @@ def _highest(
     """Return cells (map, count) of the highest peaks of (map, h, w), and their scores."""
     flat = np.where(_peaks(maps), maps, 0).reshape(len(maps), -1)
     count = min(count, flat.shape[1])
+
+    # A partition, then a sort of the few: sorting whole maps takes many times as long.
     cells = np.argpartition(-flat, count - 1, axis=1)[:, :count]
     scores = np.take_along_axis(flat, cells, axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")

@@ -109,7 +109,10 @@ class Heatmaps(SectionDecoder):
         size = np.array([columns, rows], np.float32)
         inside = (cells >= -0.5) & (cells <= size - 0.5)
         seen = np.asarray(inside.all(axis=-1))
+        # NaN times 0 is NaN: points that are not visible get any finite cell.
         cells = np.where(seen[..., None], cells, 0)
+
+        # A Gaussian is the product of one along x and one along y: fewer exponentials.
         x = np.arange(columns, dtype=np.float32) - cells[..., :1]
         y = np.arange(rows, dtype=np.float32) - cells[..., 1:]
         across, down = (np.exp(-(d**2) / (2 * self.sigma**2)) for d in (x, y))
@@ -197,6 +200,7 @@ class Heatmaps(SectionDecoder):
             mass = np.where(mass > LEAST, mass, np.inf)  # empty: centre of the cell
             off = np.stack([near @ dx / mass, near @ dy / mass], axis=1)
             return np.asarray(np.clip(off, -reach, reach)).tolist()  # type: ignore[no-any-return]
+
         count = near.shape[1]
         values = np.maximum(near, LEAST, dtype=np.float64)
         # Weights are squared values: the noise of a logarithm is that of 1 / value
@@ -242,6 +246,8 @@ def _values(
     ]
     places = np.array(own, np.intp)[:, None] + _offsets(reach, width)
     near = maps.reshape(-1).take(places, mode="clip")
+
+    # At the border the flat index of a neighbour is that of another row, or map.
     for place, (row, column) in enumerate(cells):
         room = min(row, height - 1 - row), min(column, width - 1 - column)
         if min(room) < reach:
@@ -269,7 +275,7 @@ def _offsets(reach: int, width: int) -> NDArray[np.intp]:
 
 @lru_cache
 def _moment_terms(reach: int, sigma: float) -> NDArray[np.float64]:
-    """Return (2 k, 9): the terms of the sums that `_plane_slope` takes.
+    """Return (2 k, 9): the terms of the sums that `_plane_slope` uses.
 
     The first k rows are for the weights, the others for weights times logarithms. A
     height is sigma² · log(value) + (dx² + dy²) / 2.
@@ -291,12 +297,16 @@ def _plane_slope(
     The arguments are sums of the weights times 1, x, y, x², xy, y², and sums of the
     weighted heights times 1, x, y.
     """
+    # Weighted means, then the second moments about them.
     mx, my, p = mx / m, my / m, p / m
     xx, xy, yy = mxx / m - mx * mx, mxy / m - mx * my, myy / m - my * my
     along, down = px / m - mx * p, py / m - my * p
+
+    # Without spread along x or y there is no plane: the point is the centre of its cell.
     determinant = xx * yy - xy * xy
     if determinant < 1e-9:
         return 0.0, 0.0
+
     dx = (along * yy - down * xy) / determinant
     dy = (down * xx - along * xy) / determinant
     return min(max(dx, -1.0), 1.0), min(max(dy, -1.0), 1.0)

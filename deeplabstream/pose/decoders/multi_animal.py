@@ -177,6 +177,8 @@ def edge_indices(
             raise ValueError(f"animals → edges: {edge[0]} is joined to itself")
     if len({frozenset(edge) for edge in edges}) < len(edges):
         raise ValueError("animals → edges: an edge is listed twice")
+
+    # Each round adds the neighbours; as many rounds as body parts reach all of them.
     joined = {names[0]}
     for _ in names:
         joined.update(n for edge in edges if joined & {*edge} for n in edge)

@@ -56,8 +56,10 @@ class Offsets(SectionDecoder):
         """Return the point of the highest score of each body part; see `Decoder`."""
         n, channels, height, width = output.shape
         parts = channels // 3
+        # All images and body parts in one axis: one argmax for all.
         maps = output.reshape(n, 3, parts, height, width).swapaxes(0, 1)
         maps = maps.reshape(3, n * parts, height, width)
+
         flat = maps[0].reshape(n * parts, -1)
         places = flat.argmax(axis=1)
         rows, columns = np.divmod(places, width)
@@ -103,6 +105,8 @@ class Offsets(SectionDecoder):
     ) -> NDArray[np.float32]:
         """Return the maps of all animals; each cell has the offset to the nearest one."""
         count, parts = points.shape[:2]
+
+        # Distances of all cells to the points, infinite to points outside the maps.
         x = np.arange(columns, dtype=np.float32) * self.stride + self.origin
         y = np.arange(rows, dtype=np.float32) * self.stride + self.origin
         low = self.origin - self.stride / 2
@@ -112,9 +116,12 @@ class Offsets(SectionDecoder):
         down = points[..., 1, None, None] - y[:, None]
         square = (across**2 + down**2) / self.stride**2
         square = np.where(inside[..., None, None], square, np.inf)
+
         maps = np.zeros((3, parts, rows, columns), np.float32)
         if not count:
             return maps.reshape(-1, rows, columns)
+
+        # Each cell has the score and the offset of the nearest animal.
         nearest = square.argmin(axis=0)[None]
         shape = (count, parts, rows, columns)
         least = np.take_along_axis(square, nearest, axis=0)[0]

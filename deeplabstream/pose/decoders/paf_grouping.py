@@ -27,7 +27,7 @@ class Peaks:
     """The highest cells of m hills, the highest hill first within a map."""
 
     maps: Places
-    """(m,): in which map, in ascending order."""
+    """(m,): index of the map, in ascending order."""
     rows: Places
     columns: Places
     heights: NDArray[np.float32]
@@ -40,20 +40,26 @@ class Peaks:
 def find_peaks(maps: NDArray[np.float32], floor: float, most: int) -> Peaks:
     """Non-maximum suppression: return the `most` highest local maxima of each map (n, h, w).
 
-    A cell is one when it is above `floor` and above its eight neighbours; of equal
-    neighbours the first is. NaN is never one.
+    A local maximum is above `floor` and above its eight neighbours; of equal neighbours
+    the first counts. NaN is never a maximum.
     """
     _, height, width = maps.shape
     flat = maps.reshape(-1)
     places = np.flatnonzero(flat > floor)
-    which, inside = np.divmod(places, height * width)
-    rows, columns = np.divmod(inside, width)
+    which, cells = np.divmod(places, height * width)
+    rows, columns = np.divmod(cells, width)
+
+    # A neighbour outside the map is replaced by the cell itself, and then ignored.
     y, x = rows[:, None] + _DY, columns[:, None] + _DX
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     around = np.where(inside, places[:, None] + _DY * width + _DX, places[:, None])
     beside, heights = flat[around], flat[places][:, None]
+
+    # Of a plateau only the first cell may remain: `<` before it, `<=` after it.
     lower = np.where(_EARLIER, beside < heights, beside <= heights) | ~inside
     kept = np.flatnonzero(lower.all(axis=1))
+
+    # By map, then by height: the rank within a map is the distance to its first peak.
     kept = kept[np.lexsort((-heights[kept, 0], which[kept]))]
     first = np.searchsorted(which[kept], which[kept])
     kept = kept[np.arange(len(kept)) - first < most]
@@ -67,7 +73,7 @@ _EARLIER = np.arange(8) < 4
 
 Points = NDArray[np.float32]
 WEIGHED = 4
-"""Up to so many rivals it is worked out what each line is worth to their assignment."""
+"""Most competing lines for which the support of each is computed by assignments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class PafGrouper:
     """Settings and methods for finding peaks and grouping them to animals by PAF."""
 
     bodyparts: int
-    """How many there are: maps in which peaks are looked for."""
+    """Number of body parts: maps in which peaks are searched."""
     edges: tuple[tuple[int, int], ...]
     """Pairs of body parts with a field each; together they reach every body part."""
     most: int
@@ -85,12 +91,12 @@ class PafGrouper:
     origin: float
     """The input pixel at which the centre of their cell 0 lies."""
     floor: float = 0.1
-    """Lower peaks are none."""
+    """Height below which a maximum is no peak."""
     link: float = 0.25
-    """What a line must reach to speak for two peaks being of one animal; below, it
-    speaks against it."""
+    """Score above which a line is evidence that two peaks are of one animal; below, it is
+    evidence against it."""
     worst: int = WORST
-    """So many of a line's samples count, those that fit worst."""
+    """Number of samples of a line that count: those with the lowest scores."""
     longest: tuple[float, ...] = ()
     """Input pixels that a line of each edge has at most; none: any length."""
 
@@ -103,19 +109,21 @@ class PafGrouper:
     ) -> tuple[Points, Points]:
         """Return points (most, bodypart, 2) and confidences (most, bodypart).
 
-        `points` (m, 2) are the peaks' places in input pixels, and so is the answer;
-        `fields` are (2 · edge, h, w). The surest animal comes first; NaN and 0 where
-        nothing was found. A peak that belongs to no other is taken for noise, unless a
-        skeleton is one part.
+        `points` (m, 2) are the positions of the peaks in input pixels, as are those
+        returned; `fields` are (2 · edge, h, w). The animal with the highest confidence
+        comes first; NaN and 0 where nothing was found. A single peak is noise, unless the
+        skeleton has only one body part.
         """
         parts = self.bodyparts
         found = np.full((self.most, parts, 2), np.nan, np.float32)
         sure = np.zeros((self.most, parts), np.float32)
         if not len(peaks):
             return found, sure
+
         groups = _joined(self._evidence(peaks, points, fields), peaks.maps)
         if parts > 1:
             groups = [group for group in groups if len(group) > 1]
+
         groups.sort(key=lambda group: -float(peaks.heights[group].sum()))
         for place, group in enumerate(groups[: self.most]):
             found[place, peaks.maps[group]] = points[group]
@@ -125,9 +133,11 @@ class PafGrouper:
     def _evidence(
         self, peaks: Peaks, points: Points, fields: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return (m, m): by how much the lines speak for two peaks being of one animal."""
+        """Return (m, m): evidence that two peaks are of one animal; below 0: against it."""
         cells = (points - self.origin) / np.float32(self.stride)
         ends = np.array(self.edges, np.intp).reshape(-1, 2)
+
+        # A line for each pair of peaks whose body parts are the ends of an edge.
         part = peaks.maps
         fits = (part == ends[:, :1])[:, :, None] & (part == ends[:, 1:])[:, None]
         edge, start, end = np.nonzero(fits)
@@ -136,31 +146,33 @@ class PafGrouper:
         if self.longest:
             length = np.linalg.norm(points[end] - points[start], axis=1)
             scores[length > np.array(self.longest)[edge]] = -self.link
+
+        # Lines have a direction, the evidence has none.
         evidence = np.zeros((len(part), len(part)), np.float32)
-        evidence[start, end] = _worth(scores, edge, start, end)
+        evidence[start, end] = _support(scores, edge, start, end)
         return evidence + evidence.T
 
 
-def _worth(
+def _support(
     scores: NDArray[np.float32], edge: Places, start: Places, end: Places
 ) -> list[float]:
-    """Return what the scores of all lines (m,) are worth; `edge` is in ascending order.
+    """Return the support (m,) of all lines; `edge` is in ascending order.
 
     Python's lists are faster here than arrays: an edge has a few lines.
     """
-    worth: list[float] = []
+    support: list[float] = []
     all_scores, starts, ends = scores.tolist(), start.tolist(), end.tolist()
     edges = edge.tolist()
     first = 0
     while first < len(edges):
         last = bisect_right(edges, edges[first], first)
         own = slice(first, last)
-        worth += _contested(all_scores[own], starts[own], ends[own])
+        support += _edge_support(all_scores[own], starts[own], ends[own])
         first = last
-    return worth
+    return support
 
 
-def _contested(
+def _edge_support(
     scores: Sequence[float], starts: Sequence[int], ends: Sequence[int]
 ) -> list[float]:
     """Return the support (m,) of one edge's lines where they compete for peaks.
@@ -168,7 +180,9 @@ def _contested(
     The support of a line in the best assignment is the loss of score without it; that of
     any other line is 0. Negative scores do not change.
     """
-    rivals: dict[int, list[int]] = {}  # lines by a name of all that compete
+    # Lines that share a peak compete, directly or over others. `rivals` has their list
+    # for each peak: starts as they are, ends as negative numbers.
+    rivals: dict[int, list[int]] = {}
     for line, score in enumerate(scores):
         if not score > 0:
             continue
@@ -180,14 +194,15 @@ def _contested(
                     together.append(other)
         for other in together:
             rivals[starts[other]] = rivals[-1 - ends[other]] = together
-    worth = [score if score <= 0 else 0.0 for score in scores]
+
+    support = [score if score <= 0 else 0.0 for score in scores]
     for lines in {id(group): group for group in rivals.values()}.values():
         if len(lines) == 1:
-            worth[lines[0]] = scores[lines[0]]
+            support[lines[0]] = scores[lines[0]]
             continue
         for line, value in _assigned(lines, scores, starts, ends):
-            worth[line] = value
-    return worth
+            support[line] = value
+    return support
 
 
 def _assigned(
@@ -196,25 +211,29 @@ def _assigned(
     starts: Sequence[int],
     ends: Sequence[int],
 ) -> list[tuple[int, float]]:
-    """Return those of rival lines that the best assignment takes, and their worth."""
+    """Return the competing lines of the best assignment, and their support."""
     rows = {start: place for place, start in enumerate({starts[n] for n in lines})}
     columns = {end: place for place, end in enumerate({ends[n] for n in lines})}
-    costs = np.zeros((len(rows), len(columns)))  # no pair is better than a bad one
+
+    # Pairs without a line cost 0: the assignment may leave a peak without a partner.
+    costs = np.zeros((len(rows), len(columns)))
     line_at = {(rows[starts[n]], columns[ends[n]]): n for n in lines}
     for pair, line in line_at.items():
         costs[pair] = -scores[line]
     chosen = assign(costs)
+
+    # The support of a line: how much worse the best assignment without it is.
     best = sum(costs[pair] for pair in chosen)
     taken = []
     for pair in chosen:
         if pair not in line_at:
             continue
-        worth = float(-costs[pair])
+        support = float(-costs[pair])
         if max(costs.shape) <= WEIGHED:
             costs[pair] = 0
-            worth = float(sum(costs[other] for other in assign(costs)) - best)
+            support = float(sum(costs[other] for other in assign(costs)) - best)
             costs[pair] = -scores[line_at[pair]]
-        taken.append((line_at[pair], worth))
+        taken.append((line_at[pair], support))
     return taken
 
 
@@ -223,10 +242,12 @@ def _joined(
 ) -> list[NDArray[np.intp]]:
     """Return groups of peaks, none with two of a body part.
 
-    The two groups with most in favour are joined, until nothing is in favour of any.
+    The two groups with the most evidence for each other are joined, until there is none
+    above 0 between any two.
     """
     weight = evidence.copy()
-    weight[part[:, None] == part] = -np.inf  # stays so in whatever it is joined with
+    # −inf remains −inf in every sum: groups with a body part in common are never joined.
+    weight[part[:, None] == part] = -np.inf
     group = np.arange(len(part))
     count = len(part)
     while True:
@@ -234,6 +255,8 @@ def _joined(
         one, two = divmod(best, count)
         if not weight[one, two] > 0:
             break
+
+        # The joined group keeps the row and column of `one`; those of `two` are closed.
         weight[one] += weight[two]
         weight[:, one] = weight[one]
         weight[two] = weight[:, two] = -np.inf

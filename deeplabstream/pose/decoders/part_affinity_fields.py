@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 Edges = Sequence[tuple[int, int]]
 """Pairs of body parts, by their places."""
 SAMPLES = 10
-"""Places on a line that are looked at."""
+"""Number of samples on a line."""
 WORST = 3
-"""So many of them count, those that fit worst."""
+"""Number of samples that count: those with the lowest scores."""
 
 
 def encode_fields(
@@ -36,11 +36,14 @@ def encode_fields(
         for start, end in zip(points[:, a], points[:, b], strict=True):
             along = end - start
             length = float(np.hypot(*along))
-            if not length > 0:
+            if not length > 0:  # also of NaN
                 continue
+
+            # The distance of each cell to the nearest point of the line.
             share = ((grid - start) @ along / length**2).clip(0, 1)
             away = grid - start - share[..., None] * along
             near = np.exp(-(away**2).sum(axis=-1) / (2 * sigma**2))
+
             mine = near > nearest
             nearest[mine] = near[mine]
             fields[place, :, mine] = near[mine, None] * (along / length)
@@ -58,24 +61,29 @@ def paf_line_scores(
 
     `edges` (m,) is the edge of each line, `starts` and `ends` are (m, 2) in cells.
     Along a line, `SAMPLES` vectors are compared with its direction; the mean of the
-    `worst` counts. A line over the gap between two animals in a row gets a low value, although
-    most of it lies on edges: the plain mean, the line integral, would be high. It is
-    for fields of cells nearly as large as edges are long, which fade towards their ends.
+    `worst` counts. A line over the gap between two animals gets a low value, although
+    most of it lies on edges. The mean of all samples, the line integral, would be high
+    there; it suits fields whose cells are nearly as large as edges are long, which fade
+    towards the ends.
     """
     _, height, width = fields.shape
     along = ends - starts
     length = np.hypot(along[:, 0], along[:, 1])[:, None]
+
+    # Vectors of the field at the samples, from the nearest cells.
     at = starts[:, None] + _SHARES * along[:, None]
     cells = np.rint(at).astype(np.intp)
     cells = np.minimum(np.maximum(cells, 0), np.array([width - 1, height - 1]))
     places = (edges[:, None] * 2 * height + cells[..., 1]) * width + cells[..., 0]
     flat = fields.reshape(-1)
     x, y = flat.take(places), flat.take(places + height * width)
+
     direction = along / np.maximum(length, 1e-6)
     fit = x * direction[:, :1] + y * direction[:, 1:]
-    # Within one cell a direction says nothing.
+    # Rounding decides the direction of a line within one cell: only lengths count.
     if (length < 1).any():
         fit = np.where(length < 1, np.hypot(x, y), fit)
+
     fit = np.maximum(fit, 0)
     fit.sort(axis=1)
     sums = np.add.reduce(fit[:, :worst], axis=1)

@@ -73,13 +73,15 @@ def tracked(
     """
     low, high = seen.min(axis=0), seen.max(axis=0)
     track = Track(low, high, np.zeros(2, np.float32), len(seen))
+
     track.margin = margin if before is None else before.margin
     if box is not None:
         longer = max(float((high - low).max()), 1.0)
         room = max(box.width, box.height) / longer
         track.margin = min(max((room - 1) / 2, LEAST), MOST)
     if before is not None:
-        if len(seen) < before.parts:  # what is missing was where it was, or near
+        if len(seen) < before.parts:
+            # A part that is not visible now is probably near its last position.
             track.low = np.minimum(low, before.low)
             track.high = np.maximum(high, before.high)
             track.grown = min(before.grown + 1, 3)
@@ -119,11 +121,13 @@ def look(
     for place, (_, window) in enumerate(views):
         size = window.fitting.height, window.fitting.width
         sizes.setdefault(size, []).append(place)
+
     for size, members in sizes.items():
         fitted = estimator.memory(len(members), *size)
         for row, place in enumerate(members):
             image, window = views[place]
             window.place(image, fitted[row])
+
         points, sure = decode_poses(model, estimator.network.run(fitted))
         for place, xy, one in zip(members, points, sure, strict=True):
             window = views[place][1]
@@ -183,16 +187,22 @@ class LiveCrop(EstimatorWrapper):
             for image, name in zip(images, names, strict=True)
         ]
         poses: list[Pose | None] = [None] * len(images)
+
+        # First the windows that follow an animal. A pose without a visible part is
+        # not used: the animal has left the window.
         near = [i for i, window in enumerate(windows) if window is not None]
         for i, pose in zip(near, self._look(images, windows, near), strict=True):
             if self._believed(pose).any():
                 poses[i] = pose
+
+        # Then the whole frame of all others, of the same moment.
         far = [i for i, pose in enumerate(poses) if pose is None]
         found_in = self._whole([images[i] for i in far])
         for i, found_window in zip(far, found_in, strict=True):
             windows[i] = found_window
         for i, pose in zip(far, self._look(images, windows, far), strict=True):
             poses[i] = pose
+
         found = [pose for pose in poses if pose is not None]
         for name, window, pose, i in zip(
             names, windows, found, range(len(found)), strict=True

@@ -49,12 +49,15 @@ def original(
     """
     ort = package("onnxruntime", "importing networks")
     _limit_memory()
+
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.add_session_config_entry("session.use_env_allocators", "1")
     session = ort.InferenceSession(
         str(network), sess_options=options, providers=["CPUExecutionProvider"]
     )
+
+    # The network's input, as the program that trained it prepares images.
     x: NDArray[np.float32] = images.astype(np.float32)
     if description.input.colour == "RGB":
         x = x[..., ::-1]
@@ -67,12 +70,16 @@ def original(
     x = (x - mean) / std
     if description.input.layout == "NCHW":
         x = x.transpose(0, 3, 1, 2)
+
     (given,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
     kind = _KINDS.get(given.type, np.float32)
     if kind is np.uint8:
         x = np.floor(x + np.float32(HALF))
-    parts = x[None] if description.frames > 1 else x[:, None]  # context: all at once
+
+    # One image at a time, as live: some networks accept no batches. A network of
+    # consecutive frames gets all of them at once.
+    parts = x[None] if description.frames > 1 else x[:, None]
     singly = [
         session.run(names, {given.name: np.ascontiguousarray(part, kind)})
         for part in parts

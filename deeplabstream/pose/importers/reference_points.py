@@ -80,10 +80,14 @@ class Reference:
             found = [pose.points for pose in estimator.estimate(self.frames)]
         else:
             found = [estimator.estimate([frame])[0].points for frame in self.frames]
+
+        # Networks name no animals: compare each with the nearest one.
         order = [match_animals(*pair) for pair in zip(self.points, found, strict=True)]
         points = np.stack(
             [own[places] for own, places in zip(found, order, strict=True)]
         )
+
+        # Points below this confidence are noise, for both networks.
         compared = np.isfinite(self.points).all(axis=3)
         compared &= self.confidences >= LEAST_SURE
         if not compared.any():
@@ -91,6 +95,7 @@ class Reference:
                 f"{model.path}: the original finds no body part in the frames of the "
                 "reference, so nothing can be compared; run its script with --video"
             )
+
         away = np.linalg.norm(points - self.points, axis=3)
         away[~np.isfinite(away)] = np.inf  # of several animals, those not found
         limits = np.array(
@@ -99,6 +104,8 @@ class Reference:
                 for shape in (frame.shape[:2] for frame in self.frames)
             ]
         )
+
+        # Too far is allowed only for tied peaks, which is checked frame by frame.
         far = compared & ~(away <= limits[:, None, None])
         for place in np.flatnonzero(far.any(axis=(1, 2))).tolist():
             self._check_ties(
@@ -114,6 +121,7 @@ class Reference:
             size: self._of_size(model, size, away, compared, far, limits)
             for size in dict.fromkeys(frame.shape[:2] for frame in self.frames)
         }
+
         apart = away[compared]
         median, p95 = np.percentile(apart, [50, 95], method="higher").tolist()
         summary: dict[str, object] = {

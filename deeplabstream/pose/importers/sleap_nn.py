@@ -70,6 +70,7 @@ def import_sleap_nn(
         raise ModelError(
             f"{source}: a {metadata.model_type} network finds one animal; leave out --animals"
         )
+
     network = load_graph(source / NETWORK)
     width, height = (
         size or _prepared(metadata, source) or _size(network, metadata, source)
@@ -80,6 +81,7 @@ def import_sleap_nn(
             f"--size {width}x{height}: both must be multiples of {step:g}, which is "
             "max_stride in the training configuration"
         )
+
     description = _described(network, metadata, source, (width, height), animals)
     about: dict[str, object] = {
         "imported_from": {
@@ -87,6 +89,8 @@ def import_sleap_nn(
             "sha256": network_hash(source / NETWORK),
         }
     }
+
+    # The graph was changed: its outputs are now the maps, not SLEAP's poses.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         file = Path(place) / NETWORK
         file.write_bytes(network.SerializeToString())
@@ -207,6 +211,8 @@ def _bottom_up(
             f"{source} does not contain the maximum number of animals in an image; add "
             "--animals 2"
         )
+
+    # From the values of the peaks back to the confidence maps in which they were found.
     made = _makers(network)
     best = made.get("peak_vals")
     kept = made.get(best.input[0]) if best is not None else None
@@ -218,6 +224,8 @@ def _bottom_up(
     ):
         raise _not_found(metadata, source)
     name = _before_flattening(made, kept.input[1])
+
+    # The fields are what is sampled along lines, before it gets its extra axes.
     fields = set()
     for node in network.graph.node:
         if node.op_type == "GridSample":
@@ -227,6 +235,7 @@ def _bottom_up(
             fields.add(value)
     if not name or len(fields) != 1:
         raise _not_found(metadata, source)
+
     (field,) = fields
     outputs = [
         _output(name, "n", "part", "h", "w"),
@@ -234,6 +243,7 @@ def _bottom_up(
     ]
     del network.graph.output[:]
     network.graph.output.extend(outputs)
+
     maps = _maps(name, metadata, source)
     stride = configured(source, "head_configs", "bottomup", "pafs", "output_stride")
     grouped = AnimalSection(

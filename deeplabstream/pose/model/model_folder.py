@@ -190,6 +190,7 @@ def load_model_folder(path: Path) -> ModelFolder:
         raise ModelError(f"{file} can't be read: {error.strerror}") from error
     except pydantic.ValidationError as error:
         raise ModelError(f"{file} is damaged: {_first(error)}") from error
+
     names = description.skeleton.bodyparts
     if len(set(names)) < len(names):
         raise ModelError(f"{file} is damaged: it names a body part twice")
@@ -209,12 +210,15 @@ def load_model_folder(path: Path) -> ModelFolder:
         decoder = decoder_from_json(description.sections, names)
     except ValueError as error:
         raise ModelError(f"{file} is damaged: {error}") from error
+
+    # A network of another description would give poses that look right and are wrong.
     digest = network_hash(path / NETWORK)
     if digest != description.sha256:
         raise ModelError(
             f"{path / NETWORK} is damaged, or not the network that {DESCRIPTION} "
             f"describes: its sha256 begins with {digest[:8]}, not {description.sha256[:8]}"
         )
+
     return ModelFolder(
         path=path,
         skeleton=Skeleton(tuple(names), tuple(description.skeleton.bones)),

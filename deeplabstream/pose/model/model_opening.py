@@ -55,12 +55,14 @@ def open_estimator(
     network = str(name).strip()
     if network.split(":")[0] == "stand-in":
         return _stand_in(network)
+
     folder = find_model(network)
     if several := members(folder):
         networks = [
             open_estimator(member, runtime, threads, tolerance_px) for member in several
         ]
         return NetworkEnsemble(networks, folder)
+
     model = load_model_folder(folder)
     if model.views:
         raise ModelError(
@@ -75,10 +77,14 @@ def open_estimator(
             "ones, so it is for whole videos only; for a rig and for single images use "
             "the network in the parent folder"
         )
+
     estimator = opened(model, runtime, threads, tolerance_px)
     detector = model.path / DETECTOR
     if not (detector / DESCRIPTION).is_file():
         return estimator
+
+    # A window on one animal ends when its pose is lost. With several, or with boxes, a
+    # window may follow the wrong animal: so the detector also runs at intervals.
     finds = open_estimator(detector, runtime, threads, tolerance_px)
     every = EVERY if finds.skeleton.bodyparts == BOX or animals_of(finds) > 1 else 0
     return open_live_crop(estimator, finds, MARGIN, every)

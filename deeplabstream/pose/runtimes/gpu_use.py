@@ -1,8 +1,8 @@
-"""Sentences about GPUs that stay unused: RUNTIME = auto never falls back without a word.
+"""Reports of unused GPUs: the reason why RUNTIME = auto computes on the CPU.
 
 A runtime that is named in the settings either computes or ends with a `ModelError`.
-`auto` takes the fastest that is right; where that is the CPU although the computer has a
-GPU, the reason is kept here, and the engine tells it and writes it into run.json.
+`auto` uses the fastest runtime with correct poses. Where that is the CPU although the
+computer has a GPU, the reason is stored here; the engine reports it, also in run.json.
 """
 
 from collections.abc import Iterator
@@ -26,18 +26,18 @@ GPU_RUNTIMES: tuple[Runtime, ...] = (
 )
 _HINT = "`deeplabstream doctor` names the command that helps"
 _remarks: dict[str, str] = {}
-"""By the network's fingerprint: of those that were loaded in this process."""
+"""By checksum of the network: those that were loaded in this process."""
 
 
 def gpu_remarks() -> tuple[str, ...]:
-    """Return a sentence for each network in this process that leaves a GPU unused."""
+    """Return a sentence for each network in this process that does not use the GPU."""
     return tuple(_remarks.values())
 
 
 def note_gpu_use(
     model: ModelFolder, fastest: FastestNetwork, threads: int, tolerance_px: float
 ) -> None:
-    """Keep the reason why `auto` computes a network on the CPU, where there is a GPU."""
+    """Store the reason why `auto` computes a network on the CPU, where there is a GPU."""
     _remarks.pop(model.sha256, None)
     network, gpu = fastest.network, installed_nvidia_gpu()
     if not gpu or network.on_gpu:
@@ -56,6 +56,9 @@ def installed_nvidia_gpu(devices: Path = Path("/sys/bus/pci/devices")) -> str:
     """
     if name := nvidia_gpu_name():
         return name
+
+    # Linux lists PCI devices without a driver: 0x10de is NVIDIA; these classes are
+    # display and 3D controllers.
     for vendor in devices.glob("*/vendor"):
         try:
             kind = vendor.with_name("class").read_text("utf-8")
@@ -70,7 +73,7 @@ def installed_nvidia_gpu(devices: Path = Path("/sys/bus/pci/devices")) -> str:
 def _reasons(
     model: ModelFolder, failure: str, threads: int, tolerance_px: float
 ) -> Iterator[str]:
-    """Yield why each runtime of the GPU was not taken."""
+    """Yield why each runtime of the GPU was not chosen."""
     if not nvidia_gpu_name():
         yield f"no NVIDIA driver answers; {_HINT}"
         return
@@ -79,11 +82,13 @@ def _reasons(
         yield f"{known} was the fastest here and cannot be used now: {failure}"
         yield _HINT
         return
+
     measured = _measured(model, threads, tolerance_px)
     rows = {name: measured[name] for name in GPU_RUNTIMES if name in measured}
     if not rows:
         yield f"the runtimes could not be measured; {_HINT}"
         return
+
     chosen = _ms(measured.get(known or "cpu", {}))
     for name, row in rows.items():
         if row.get("problem"):
@@ -99,7 +104,7 @@ def _reasons(
 def _measured(
     model: ModelFolder, threads: int, tolerance_px: float
 ) -> dict[str, dict[str, Any]]:
-    """Return the rows that were kept of the measurement, by runtime."""
+    """Return the stored rows of the measurement, by runtime."""
     entries = read_entries(cache_folder() / "runtimes.json")
     rows = entries.get(network_key(model, threads, tolerance_px), {}).get("rows")
     return {

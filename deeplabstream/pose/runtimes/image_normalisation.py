@@ -38,22 +38,26 @@ def rewritten_for_onnx_runtime(network: Path, sha256: str) -> Path:
     try:
         cached = cache_folder() / "graphs" / f"{sha256}-{_VERSION}.onnx"
         checksum = cached.with_suffix(".sha256")
+        # A damaged file would give wrong poses: it must have its checksum.
         if checksum.is_file() and cached.is_file():
             known = checksum.read_text("utf-8")
             if _digest(cached.read_bytes()) == known:
                 return cached
+
         if find_spec("onnx") is None:
             return network
         onnx = package("onnx", "rewriting a network's first operations")
         model = onnx.load(str(network))
         if not rewrite_onnx(onnx, model):
             return network
+
         content = model.SerializeToString()
+        # The checksum is last: without it the file counts as damaged, and is written again.
         cached.parent.mkdir(exist_ok=True)
         _write(cached, content)
         _write(checksum, _digest(content).encode())
     except Exception:  # protobuf's errors have no ancestor of their own
-        return network  # opening it says what is wrong
+        return network  # whoever opens it reports the fault
     return cached
 
 
@@ -66,6 +70,8 @@ def rewrite_onnx(onnx: Any, model: Any) -> bool:
         for node in graph.node
         if node.op_type == "Constant" and node.attribute[0].name == "value"
     }
+
+    # Only the exact chain of our own exports is rewritten; any other graph stays.
     chain = _onnx_chain(graph, ("Transpose", "Cast", "Sub", "Div", "Conv"))
     if not chain:
         return False
@@ -80,6 +86,8 @@ def rewrite_onnx(onnx: Any, model: Any) -> bool:
     )
     if not (_by_channel(mean) and _by_channel(deviation)):
         return False
+
+    # DequantizeLinear computes (x − zero) · scale in one pass, but its zero is a uint8.
     opset = max(node.version for node in model.opset_import if not node.domain)
     if mean.size == deviation.size == 1 and mean == np.uint8(mean) and opset >= 10:
         scaled = _add(onnx, graph, np.float32(1 / deviation.item()), "deviation")
@@ -89,6 +97,8 @@ def rewrite_onnx(onnx: Any, model: Any) -> bool:
         cast.CopyFrom(node)
         graph.node.remove(subtract)
     else:
+        # The division moves into the kernels. The subtraction cannot: the convolution's
+        # zero padding would then stand for black instead of the mean.
         folded = kernels / deviation.astype(np.float64).reshape(1, -1, 1, 1)
         name = _add(onnx, graph, folded.astype(np.float32), "kernels")
         convolution.input[1] = name
@@ -101,10 +111,10 @@ def rewrite_onnx(onnx: Any, model: Any) -> bool:
 def rewrite_openvino(openvino: Any, model: Any) -> bool:
     """Rewrite the first operations of an OpenVINO model of one shape; return if known.
 
-    OpenVINO's convolutions on the CPU take images as cameras give them, channel by
-    channel within a pixel. Normalised before they are transposed, images are never
-    really transposed; else they are twice. Rows of all channels are one long axis,
-    which is computed several values at a time.
+    OpenVINO's convolutions on the CPU read images as cameras give them, with the channels
+    of a pixel side by side. Normalised before the transpose, images are not copied for
+    it; else they are copied twice. Width and channels become one long axis, which is
+    computed several values at a time.
     """
     chain = _openvino_chain(model)
     if not chain:
@@ -112,6 +122,7 @@ def rewrite_openvino(openvino: Any, model: Any) -> bool:
     ops = openvino.opset8
     parameter, convolution = model.get_parameters()[0], chain[-1]
     count, height, width, channels = parameter.shape
+
     values = ops.reshape(parameter, np.array([count, height, width * channels]), False)
     values = ops.convert(values, "f32")
     for node in chain[2:-1]:
@@ -119,6 +130,7 @@ def rewrite_openvino(openvino: Any, model: Any) -> bool:
         row = np.tile(np.broadcast_to(constant, channels), width).astype(np.float32)
         make = {"Subtract": ops.subtract, "Divide": ops.divide}[node.get_type_name()]
         values = make(values, ops.constant(row))
+
     images = ops.reshape(values, np.array([count, height, width, channels]), False)
     planes = ops.transpose(images, np.array(_TO_PLANES))
     convolution.input(0).replace_source_output(planes.output(0))
@@ -132,11 +144,13 @@ def _onnx_chain(graph: Any, kinds: Sequence[str]) -> list[Any]:
     for node in graph.node:
         for name in node.input:
             users.setdefault(name, []).append(node)
+
     results = {value.name for value in graph.output}
     chain: list[Any] = []
     name = "images"
     for kind in kinds:
         found = users.get(name, [])
+        # A value that something else uses must keep its meaning.
         alone = len(found) == 1 and name not in results
         if not alone or found[0].op_type != kind or found[0].input[0] != name:
             return []
@@ -158,6 +172,7 @@ def _openvino_chain(model: Any) -> list[Any]:
         if node.get_type_name() != kind:
             return []
         chain.append(node)
+
     constants = [node.input_value(1).get_node() for node in (chain[0], *chain[2:4])]
     kind = chain[1].get_output_element_type(0).get_type_name()
     if kind != "f32" or any(x.get_type_name() != "Constant" for x in constants):

@@ -66,6 +66,7 @@ class OnnxNetwork:
         on_cpu = device == "cpu" or (device == "auto" and not cuda_driver())
         if on_cpu and file is None and not as_it_is:
             self._file = rewritten_for_onnx_runtime(model.network, model.sha256)
+
         self._open = partial(
             _create_session, model=model, device=device, threads=threads
         )
@@ -74,8 +75,10 @@ class OnnxNetwork:
         except ModelError:
             if self._file in (file, model.network):
                 raise
-            self._file = model.network  # what is in the cache is damaged
+            # The rewritten network in the cache is damaged.
+            self._file = model.network
             self.session = self._open(str(self._file))
+
         self.provider = str(self.session.get_providers()[0])
         """Name of the execution provider, as the session reports it."""
         self.on_gpu = self.provider in _PROVIDERS.values()
@@ -160,11 +163,13 @@ def _create_session(
     options = ort.SessionOptions()
     if device == "directml":
         options.enable_mem_pattern = False  # DirectML does not support it
-    options.log_severity_level = 4
+    options.log_severity_level = 4  # its messages are not for users; errors are raised
+
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
+
     providers = _execution_providers(model, device, isinstance(network, bytes), batch)
     try:
         session = ort.InferenceSession(
@@ -173,6 +178,8 @@ def _create_session(
     except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
         reason = str(error).splitlines()[0]
         raise ModelError(f"{model.network} can't be loaded: {reason}") from error
+
+    # ONNX Runtime uses the CPU without an error when it can't load a GPU's libraries.
     provider = str(session.get_providers()[0])
     if device in _PROVIDERS and provider != _PROVIDERS[device]:
         raise ModelError(
@@ -198,6 +205,8 @@ def _execution_providers(
         raise ModelError(
             "the network was to run on CUDA, but this computer has no NVIDIA driver"
         )
+
+    # Each is placed before the last: ONNX Runtime tries them in this order.
     providers: list[Any] = ["CPUExecutionProvider"]
     if device == "directml":
         if not directml():
@@ -264,6 +273,8 @@ def nvidia_gpu_name() -> str:
         driver = ctypes.CDLL(name)
     except OSError:
         return ""
+
+    # The driver's own interface: neither torch nor ONNX Runtime has to be loaded.
     count, first = ctypes.c_int(0), ctypes.c_int(0)
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return ""
@@ -306,11 +317,14 @@ def any_size(network: Path) -> bytes:
     """
     model = _read(network, "analysing images of another size than the network's")
     for value in (*model.graph.input, *model.graph.output):
+        # Images are (n, height, width, channel), maps (n, channel, height, width).
         sizes = value.type.tensor_type.shape.dim
         channel_first = value.name != "images"
         for place in (2, 3) if channel_first else (1, 2):
             if place < len(sizes):
                 sizes[place].dim_param = f"{value.name}_{place}"
+
+    # The sizes of intermediate results were those of the fixed input.
     del model.graph.value_info[:]
     return bytes(model.SerializeToString())
 

@@ -39,6 +39,7 @@ class OpenVinoNetwork:
         """Path of the network."""
         self._device = device
         self._rewrites = device == "CPU" and not as_it_is
+
         self._options: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -49,6 +50,7 @@ class OpenVinoNetwork:
             self._options["ENABLE_CPU_PINNING"] = threads == 0
         else:
             self._options["CACHE_DIR"] = str(cache_folder() / "openvino")
+
         if device not in {name.split(".")[0] for name in self._core.available_devices}:
             raise ModelError(f"OpenVINO finds no {device} in this computer")
         self._shapes: dict[tuple[int, ...], _Compiled] = {}
@@ -102,6 +104,8 @@ class _Compiled:
         """
         if not images.flags.c_contiguous:
             raise ValueError("expected images without gaps in memory")
+
+        # A camera's ring has few places: each tensor is made once and used again.
         address = images.ctypes.data
         if address == self._bound:
             return

@@ -58,17 +58,21 @@ def quantise(
             f"{len(images)} images are too few to find ranges on and to compare on "
             f"others: {MIN_IMAGES} at least"
         )
+
+    # Alternate images, so that both halves of a video are calibrated and compared.
     known, unseen = images[::2], images[1::2]
     reference = outputs(load_network(model, REFERENCE), unseen)
     found: list[tuple[Trial, Path]] = []
     try:
         for method in progress(METHODS, "quantising", len(METHODS), "methods"):
             file = model.path / f"{INT8}.{method}"
+            # Listed before it is written, so that a draft of a failed trial is removed.
             found.append((Trial(method, Difference(0, 0, *[np.inf] * 5)), file))
             _quantise(model, known, method, file)
             network = OnnxNetwork(model, "cpu", 0, file)
             difference = compare(model, reference, outputs(network, unseen))
             found[-1] = (Trial(method, difference), file)
+
         found.sort(key=lambda measured: _cost(measured[0].difference))
         best, file = found[0]
         if not best.difference.within(tolerance_px, own_images=True):
@@ -131,7 +135,7 @@ def _quantise(
     quantization = package("onnxruntime.quantization", "quantising")
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
-        """Feeds the images in parts, because all outputs of a network are large."""
+        """Yields the images in parts, because all outputs of a network are large."""
 
         def __init__(self) -> None:
             self.left = _singly(images)

@@ -71,6 +71,8 @@ def images_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
                 f"{file} is damaged: it must hold images {width} wide and {height} high"
             )
         return np.asarray(tall, np.uint8).reshape(-1, height, width, 3), True
+
+    # The seed is fixed: a network has the same test images each time.
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(6):
@@ -113,11 +115,11 @@ def compare(
     )
     if model.animals > 1:
         theirs, their_confidence = _in_order(points, theirs, their_confidence)
+
     seen, also = sure >= model.threshold, their_confidence >= model.threshold
     away = np.linalg.norm(theirs - points, axis=-1)[seen]
-    away = away[
-        np.isfinite(away)
-    ]  # what the other did not find is with changed visibility
+    # Points that the other did not find count as changed visibility, not as distances.
+    away = away[np.isfinite(away)]
     median, p95, most = (
         np.percentile(away, [50, 95, 100]) if away.size else [np.nan] * 3
     )

@@ -152,11 +152,14 @@ def open_fastest(
     networks that differ only in weights, as in an ensemble, one is measured.
     """
     known = remembered(model, threads, tolerance_px)
+
+    # Unknown: try the choice of an equal network first, and measure only without one.
     if known is None and len(present(model)) > 1:
         if network := _open_by_architecture(model, threads, tolerance_px):
             return FastestNetwork(network)
         _measure_in_child(model, threads, tolerance_px)
         known = remembered(model, threads, tolerance_px)
+
     failure = ""
     if known:
         try:
@@ -181,6 +184,8 @@ def _open_by_architecture(
         known = cached_runtime(architecture_key(model, threads, tolerance_px))
         if known is None:
             return None
+
+        # Speed depends on the layers alone, rounding also on the weights: compare poses.
         network = load_network(model, known, threads)
         if known != REFERENCE:
             images, own = images_of(model)
@@ -226,6 +231,8 @@ def measure(
     candidates = [name for name in runtimes if name != REFERENCE]
     if not patient:
         candidates = [name for name in candidates if name not in _SLOW]
+
+    # First all are loaded and compared: the reference comes first.
     rows: dict[str, RuntimeMeasurement] = {}
     networks: dict[str, Network] = {}
     reference: NDArray[np.float32] | None = None
@@ -241,6 +248,7 @@ def measure(
                 raise
             rows[name] = RuntimeMeasurement(name, problem=str(error))
             continue
+
         took = time.perf_counter() - began
         reference = given if reference is None else reference
         difference = compare(model, reference, given)
@@ -249,6 +257,8 @@ def measure(
             name, network.provider, np.nan, np.nan, took, difference, fine
         )
         networks[name] = network
+
+    # Then those that load are timed, in turns.
     turns = steps - len(networks) * _ROUNDS
     taken = _times(networks, images, seconds, lambda turn: watch(turns + turn, steps))
     for measured, times in taken.items():

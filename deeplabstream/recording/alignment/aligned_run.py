@@ -146,6 +146,8 @@ def run_signal(folder: RunFolder, name: str = "") -> RunSignal:
                 f"the run has no edges of {name}; it has {names or 'none at all'}"
             )
         return signals[name]
+
+    # Without a name: an input that is set up for synchronisation, else the only signal.
     inputs = {signal.name for signal in signals.values() if signal.kind == "input"}
     syncs = [
         own
@@ -348,6 +350,8 @@ def _write_table(
     keys = _KEYS[table.schema.file]
     keys = tuple(name for name in keys if name in table.columns)
     places = [table.columns.index(name) for name in keys]
+
+    # `time_s` is rounded to microseconds: the time of exposure is used where there is one.
     start_ns = int(aligned.folder.facts["start_ns"])
     is_exact = "exposed_ns" in keys
     place = keys.index("exposed_ns" if is_exact else "time_s")
@@ -363,6 +367,7 @@ def _write_table(
         ],
         np.float64,
     )
+
     found = aligned.clocks.align(times, aligned.most_error_s)
     _write_rows(
         path,

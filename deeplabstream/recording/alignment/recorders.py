@@ -160,14 +160,19 @@ def read_spikeglx(path: Path, options: RecorderOptions) -> RecordedLine:
     saved, kind = int(meta["nSavedChans"]), meta["typeThis"]
     prefix, key = _SPIKEGLX.get(kind, _SPIKEGLX["imec"])
     rate = _checked_rate(meta[f"{prefix}SampRate"])
+
+    # `snsMnMaXaDw = 0,0,1,1`: channels by kind, in the order in which they are saved.
     counts = [int(n) for n in meta[key].split(",")]
     names = re.findall("[A-Z][a-z]", key)
     agree = sum(counts) == saved and len(counts) == len(names)
     if not agree or min(counts) < 0 or not saved:
         raise ValueError("the counts of channels in .meta do not agree")
+
+    # The size is that of the file, not of .meta, which a crash leaves without it.
     samples = binary.stat().st_size // (2 * saved)
     if samples == 0:
         raise ValueError(f"{binary.name} is empty")
+
     line = options.line or ("0" if kind == "nidq" else str(IMEC_SYNC_BIT))
     found = re.fullmatch(r"(XA|XD|)(\d+)", line)
     if found is None:
@@ -179,10 +184,13 @@ def read_spikeglx(path: Path, options: RecorderOptions) -> RecordedLine:
     place = number if part == "Xa" else number // 16
     if part not in names or place >= counts[names.index(part)]:
         raise ValueError(f"line {line} is not in the file")
+
+    # One column of an interleaved file: by pieces, so that memory holds no other column.
     first = sum(counts[: names.index(part)]) + place
     data = np.memmap(binary, np.int16, "r", shape=(samples, saved))
     pieces = [data[at : at + _PIECE, first].copy() for at in range(0, samples, _PIECE)]
     column = np.concatenate(pieces)
+
     if part == "Xa":
         volts = column * (float(meta[f"{prefix}AiRangeMax"]) / 32768)
         high = _above(volts, options.threshold)

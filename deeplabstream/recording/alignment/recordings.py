@@ -63,6 +63,8 @@ def read_recording(
     kind = kind or kind_of(path)
     if not path.exists():
         raise DeviceError(f"{path} does not exist")
+
+    # Readers trust the layout of the file: any error of theirs means a damaged one.
     try:
         with np.errstate(all="ignore"):  # the times are checked below
             recording = READERS[kind](path, options or RecorderOptions())
@@ -81,6 +83,8 @@ def read_recording(
         raise DeviceError(
             f"{path} can't be read as {kind}: it is damaged ({error})"
         ) from error
+
+    # The same for all readers: what alignment takes for granted.
     edges, where = recording.edges, f"{path}: {recording.line}"
     if not len(edges):
         raise DeviceError(f"{where} has no edges")

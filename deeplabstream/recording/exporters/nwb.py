@@ -128,12 +128,14 @@ def write_nwb(
             subject=_subject(session.subject, sources[0].poses.animals),
             **more,
         )
+
         skeleton = sources[0].poses.skeleton
         parts = skeleton.bodyparts
         edges = [[parts.index(a), parts.index(b)] for a, b in skeleton.edges]
         nodes = Skeleton(name="skeleton", nodes=list(parts), edges=_pairs(edges))
         behavior = file.create_processing_module("behavior", "poses of each camera")
         behavior.add(Skeletons(skeletons=[nodes]))
+
         number = 0
         for source in sources:
             device = camera_device(file, source.device)
@@ -144,6 +146,8 @@ def write_nwb(
             names = [source.device + end for end in ends]
             videos = list(source.videos)
             _add_poses(behavior, names, source.poses, videos, source, device, nodes)
+
+            # sleap-io reads only modules of this name, one for each video.
             for video, poses in source.videos.items():
                 name = f"SLEAP_VIDEO_{number:03}_{nwb_name(Path(video).stem)}"
                 module = file.create_processing_module(
@@ -152,6 +156,7 @@ def write_nwb(
                 names = [f"track{animal}" for animal in range(len(animals))]
                 _add_poses(module, names, poses, [video], source, device, nodes)
                 number += 1
+
         add(file)
         with NWBHDF5IO(str(path), "w") as writer:
             writer.write(file)

@@ -124,25 +124,31 @@ def write_slp_labels(
     """
     import h5py
 
+    # A video of SLEAP has one size of images.
     groups: dict[tuple[Path, tuple[int, int]], list[int]] = {}
     for number, file in enumerate(images):
         if (size := image_size(file)) is None:
             raise ValueError(f"the image {file} can't be read")
         groups.setdefault((file.parent, size), []).append(number)
+
+    # Frames are sorted by video, and numbered from 0 within each.
     order = [number for own in groups.values() for number in own]
     place_of = np.array([n for own in groups.values() for n in range(len(own))])
     video_of = np.array([n for n, own in enumerate(groups.values()) for _ in own])
+
     points = np.asarray(points)[order]
     frames, instances, at = _tables(points)
     shown = frames["frame_idx"].astype(np.intp)
     frames["video"], frames["frame_idx"] = video_of[shown], place_of[shown]
     if not tracks:
         instances["track"] = -1
+
     placed = _placed(points[at], _POINT)
     placed["complete"] = placed["visible"]
     none = np.zeros(0, _PREDICTED_POINT)
     with atomic_file(path) as draft, h5py.File(draft, "w") as file:
         _save(file, frames, instances, placed, none, skeleton, tracks)
+
         notes = []
         for video, ((_, size), own) in enumerate(groups.items()):
             source = _image_video([images[number] for number in own], size)

@@ -76,10 +76,13 @@ def join_views(
             )
     if problems:
         raise LabelsError(problems)
+
+    # Only now: rows are compared one by one, so there must be as many of them.
     for part in parts[1:]:
         problems += _other_moments(parts[0], part)
     if problems:
         raise LabelsError(problems)
+
     names = tuple(
         f"{name}_{view}" for view in views for name in parts[0].skeleton.bodyparts
     )
@@ -92,6 +95,8 @@ def join_views(
         parts[0].names,
         parts[0].root,
     )
+
+    # The windows of one moment follow each other, as its views do in a batch.
     own = [load_dataset(part, fitting) for part in parts]
     windows = tuple(
         window

@@ -83,14 +83,15 @@ def load_dataset(
     """Read all images; LabelsError names every one that can't be read.
 
     With `context` also the two before and the two after each, whose names differ from its
-    by the last number in them; the image itself stands in for one that is not there.
-    `boxes` (image, 2, 2), left upper and right lower corner in px, let the network look
-    at that part only, enlarged; NaN: at all.
+    by the last number in them; a missing one is replaced by the image itself. `boxes`
+    (image, 2, 2), left upper and right lower corner in px, limit the network's input to
+    that part, enlarged; NaN: the whole image.
     """
     problems: list[str] = []
     windows: list[ImageWindow] = []
     images = np.empty((len(labels.images), fitting.height, fitting.width, 3), np.uint8)
     points = np.empty_like(labels.points)
+
     image, last = None, None
     for place, file in enumerate(labels.images):
         if file != last:  # several windows of one image follow each other
@@ -98,6 +99,7 @@ def load_dataset(
         if image is None:
             problems.append(f"the image {file} can't be read")
             continue
+
         box = None if boxes is None or np.isnan(boxes[place]).any() else boxes[place]
         window = (
             whole(image.shape, fitting)
@@ -109,6 +111,8 @@ def load_dataset(
         windows.append(window)
     if problems:
         raise LabelsError(problems)
+
+    # Images of one folder are of one video: held-out sets are made of whole clips.
     clips = tuple(file.parent.as_posix() for file in labels.images)
     return Dataset(
         labels.skeleton,

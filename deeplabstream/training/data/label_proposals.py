@@ -41,6 +41,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     waiting = _waiting(book, skeleton.bodyparts)
     if not len(waiting):
         return 0
+
     paths = [book.path(int(image)) for image in waiting]
     names = [book.names[p] for p in waiting]
     predictions = predict_by_network(estimator, paths, names)
@@ -48,11 +49,15 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     shape = len(waiting), found.animals, len(skeleton.bodyparts)
     sure = found.confidence.reshape(shape) >= estimator.threshold
     points = np.where(sure[..., None], found.points.reshape(*shape, 2), np.nan)
+
+    # Only a book without labels may change its animals: tables have a column for each.
     most = int(np.isfinite(points).any(axis=(2, 3)).sum(axis=1).max())
     if most > 1 and not book.individuals and not book.project and not book.done.any():
         book.name_animals([f"animal{number}" for number in range(1, most + 1)])
         if book.fault:
             raise LabelsError([book.fault])
+
+    # In the order of the video: each frame takes the places of the one before it.
     for _, image, own in sorted(
         zip(names, waiting.tolist(), points, strict=True), key=lambda item: item[0]
     ):
@@ -62,6 +67,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
             skeleton.bodyparts,
             _ordered(book, image, skeleton.bodyparts, own),
         )
+
     if len(predictions) > 1:
         apart = disagreement(predictions)
         reasons = {
@@ -87,6 +93,7 @@ def propose_tracks(
     names = poses.animals if poses.points.shape[1] > 1 else ()
     book = open_book(folder, parts, individuals=names)
     waiting = _waiting(book, parts)
+
     rows = {int(number): row for row, number in enumerate(poses.frames)}
     of = {
         image: rows[int(number[1])]
@@ -102,11 +109,14 @@ def propose_tracks(
                 f"{poses.source}: pick frames of that video first"
             ]
         )
+
+    # By name only if the book has all of the names: half of them could be other animals.
     points = poses.seen(threshold).astype(np.float32)
     named = set(names) <= set(book.individuals)
     order = [
         book.individuals.index(name) if named else n for n, name in enumerate(names)
     ]
+
     for image, row in of.items():
         own = np.full((book.animals, len(parts), 2), np.nan, np.float32)
         for place, track in zip(order or [0], points[row], strict=False):

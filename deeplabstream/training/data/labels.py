@@ -129,6 +129,8 @@ def read_labels(
     images, names, points, known = [], [], [], []
     parts = table.bodyparts * max(1, len(table.individuals))
     root = root or _root(file, rows[table.rows :], table.first)
+
+    # All faults are collected, so that a user can correct them in one pass.
     unlabelled = 0
     for line, row in enumerate(rows[table.rows :], start=table.rows + 1):
         where = f"{file.name}, line {line}"
@@ -139,6 +141,7 @@ def read_labels(
         if not empty and not has_points(row[table.first :]):
             unlabelled += 1
             continue
+
         name = "/".join(row[: table.first]).replace("\\", "/")
         try:
             image = inside(root, name)
@@ -150,6 +153,7 @@ def read_labels(
         except ValueError as error:
             problems.append(f"{where}: {error}")
             continue
+
         half = np.isnan(xy).sum(axis=1) == 1
         if half.any() or np.isinf(xy).any():
             problems.append(f"{where}: a point needs both x and y, or neither")
@@ -159,6 +163,8 @@ def read_labels(
         names.append(name)
         points.append(xy)
         known.append(row_known)
+
+    # A wrong root makes every image a fault: one sentence says more than hundreds.
     if len(problems) == len(images) > 1 and not any(map(Path.is_file, images)):
         problems = [
             f"{file}: there is no image {images[0]}, nor any of the {len(images) - 1} "
@@ -171,6 +177,7 @@ def read_labels(
         problems.append(f"{file} labels no image")
     if problems:
         raise LabelsError(problems)
+
     shape = len(images), len(parts)
     return Labels(
         file, Skeleton(table.bodyparts), tuple(images),
@@ -333,11 +340,13 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
     if grouped and not several:
         raise LabelsError([f"{file} labels several animals; one per image is needed"])
     if grouped:
-        starts.pop(1)
+        starts.pop(1)  # the rest is the header of one animal
     if starts[:3] != ["scorer", "bodyparts", "coords"]:
         raise LabelsError(
             [f"{file} does not begin with the rows scorer, bodyparts and coords"]
         )
+
+    # The path of an image takes one column or several, whose header cells are empty.
     first = next((i for i, cell in enumerate(rows[1]) if i and cell), len(rows[1]))
     names, coords = rows[1 + grouped][first:], rows[2 + grouped][first:]
     axes = ["x", "y", VISIBLE] if VISIBLE in coords else ["x", "y"]
@@ -355,18 +364,22 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
         problems.append(f"{file}: the rows of the header do not have as many columns")
     if problems:
         raise LabelsError(problems)
+
+    # `single` has points of no animal; they are left out where there are animals.
     owners = rows[1][first::step] if grouped else [""] * len(bodyparts)
     alone = grouped and {SINGLE} < set(owners)
     kept = [
         place for place, name in enumerate(owners) if not (alone and name == SINGLE)
     ]
     left_out = [part for n, part in enumerate(bodyparts) if n not in kept]
+
     cells = [first + step * place + axis for place in kept for axis in range(step)]
     individuals: tuple[str, ...] = ()
     bodyparts = tuple(bodyparts[place] for place in kept)
     if grouped:
         own = [owners[place] for place in kept]
         individuals, bodyparts = _individuals(file, own, bodyparts)
+
     doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
     problems += [f"{file} names the body part {name} twice" for name in doubles]
     scorers = sorted({cell for cell in rows[0][first:] if cell})

@@ -147,6 +147,7 @@ def held_out_error(
     labels = data.in_camera_px(data.points)
     known = data.known if known is None else known
     images = data.images if data.context is None else data.context
+
     by_animal, sure = predict(network, decoder, images)
     flat = data.points.shape
     points = data.in_camera_px(by_animal.reshape(flat))
@@ -155,6 +156,7 @@ def held_out_error(
         distance = np.linalg.norm(points - labels, axis=2).astype(np.float32)
         return HeldOutPoints(distance, sure, points, (distance, sure, known))
 
+    # Networks name no animals: those found are put in the order of the labelled ones.
     points, truth = points.reshape(by_animal.shape), labels.reshape(by_animal.shape)
     ordered = match(points, sure, truth, near_px=near_px)
     claimed = claims(points, sure, truth, known.reshape(sure.shape), near_px)

@@ -174,17 +174,19 @@ def gather(
     threshold: float = 0.0,
     edges: Sequence[tuple[str, str]] = (),
 ) -> tuple[Evidence, Poses]:
-    """Return what is known of a network's points, and the poses that the labels show.
+    """Return the errors and other measures of a network's points, and the labelled poses.
 
-    `members` are what all networks of an ensemble found in the same images; `scale` is
-    what calibrated the network's confidences. `views` and
-    `single` name body parts: see `Poses`. Poses are learned from the images trained on,
-    where that is known. Of several animals, points below `threshold` make none. LabelsError:
-    an ensemble of networks with other body parts.
+    `members` are the predictions of all networks of an ensemble for the same images;
+    `scale` calibrated the network's confidences. `views` and `single` name body parts:
+    see `Poses`. Poses are those of the training images, where these are known. Of
+    several animals, points below `threshold` are ignored. LabelsError: an ensemble of
+    networks with other body parts.
     """
     parts = found.bodyparts
     points, truth, sure, known, counted = _rows(labels, found, threshold)
     animals = len(points) // max(1, len(found.names))
+
+    # Poses of held-out images would make their own errors look smaller.
     seen = np.repeat(np.array(sets) == "train", animals)
     labelled = (
         np.isfinite(truth).any(axis=(1, 2)) if animals > 1 else np.ones_like(seen)
@@ -197,12 +199,14 @@ def gather(
         tuple(i for i, n in enumerate(parts) if single is None or n in single),
         tuple(ours) if as_long else (),
     )
+
     away = np.linalg.norm(points - truth, axis=2).astype(np.float64)
     measures = {"error_px": away}
     if members:
         check_alike(found, members)
         measures["spread_px"] = _spread(labels, members, threshold)
     measures |= poses.errors(points)
+
     evidence = Evidence(
         parts, found.names, labels.images, tuple(sets), points, truth, sure, measures,
         known, None if scale is None else scale.raw(sure), animals, counted,

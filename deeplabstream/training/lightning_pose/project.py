@@ -215,11 +215,15 @@ class PoseProject:
         anneal = self.config.callbacks.anneal_weight
         clips = bool(self.video_losses())
         batch = training.train_batch_size
+
+        # Lightning Pose counts an epoch of at least ten batches where there are clips.
         least = 10 if clips else 1
         epoch = max(least, -(-images // batch))
         steps = training.max_steps or (training.max_epochs or 300) * epoch
         multi = training.lr_scheduler_params.multisteplr
         unfreeze = training.unfreezing_step
+
+        # Augmentation of each view alone would break the geometry between the views.
         augmentation = (
             STILL
             if self.views
@@ -232,6 +236,7 @@ class PoseProject:
         ours = model.heatmap_loss_type == "cross_entropy"
         if training.imgaug_hflip and not self.views:
             augmentation = replace(augmentation, mirror=True)
+
         return FitSettings(
             steps=steps,
             batch=batch,
@@ -318,9 +323,11 @@ def read_pose_project(
              "efficientnet_lite0 to 2, resnet18, resnet50, vit_tiny, unet, timm:NAME, "
              "and Lightning Pose's"]
         )  # fmt: skip
+
     start = _start(file, config.model.checkpoint, start_from)
-    if trained:
+    if trained:  # what follows is for training only
         return PoseProject(file, config, content, tuple(remarks), start)
+
     imgaug = config.training.imgaug
     try:
         if not isinstance(imgaug, str):
@@ -335,6 +342,8 @@ def read_pose_project(
         remarks.append("training.imgaug: a section changes nothing for several views")
     if several and config.training.imgaug_hflip:
         remarks.append("training.imgaug_hflip changes nothing for several views")
+
+    # Before the hours of training: a damaged file of weights ends it here.
     project = PoseProject(file, config, content, (), start)
     if (file_of := project.backbone_file()) is not None:
         open_backbone(project.named_backbone()[0]).load_file(file_of)

@@ -1,4 +1,4 @@
-"""The losses that a Lightning Pose file asks for, beside that of the labels."""
+"""Losses of a Lightning Pose configuration, besides that of the labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ def losses_on_video(
 ) -> dict[str, UnsupervisedLoss]:
     """Return the losses on unlabelled video; `points` are the training frames'.
 
-    They are (image, bodypart, 2) in pixels of the images; planes of poses are laid
-    through them.
+    They are (image, bodypart, 2) in pixels of the images; the principal components of
+    poses are fitted to them.
     """
     given = project.config.losses
     configs = {name: given.get(name, LossConfig()) for name in project.video_losses()}
@@ -41,6 +41,7 @@ def losses_on_video(
     if unknown:
         where = f"{project.file}: model.losses_to_use"
         raise LabelsError([f"{where}: there is no loss {name}" for name in unknown])
+
     return {
         name: _temporal(config)
         if name == "temporal"
@@ -62,6 +63,8 @@ def pca_of_columns(
         "pca_singleview": data.columns_for_singleview_pca,
         "pca_multiview": data.mirrored_column_matches,
     }
+
+    # A loss that is not in use must not end the training: its problem is a remark.
     found: dict[str, PcaLoss] = {}
     problems = []
     for name in [] if project.views else [n for n, own in columns.items() if own]:
@@ -82,6 +85,8 @@ def losses_of_cameras(project: PoseProject, data: Dataset) -> CameraLosses | Non
     file = project.root / (project.config.data.camera_params_file or "calibration.toml")
     if not project.views or not file.is_file() or (pair is None and back is None):
         return None
+
+    # Calibrations are in pixels of the images, points in pixels of the network's input.
     cameras = read_calibration(file, project.views)
     scales = []
     for window in data.windows[: len(cameras)]:
@@ -124,10 +129,13 @@ def _pca(
     else:
         columns = data.columns_for_singleview_pca
         views = (tuple(columns or range(len(skeleton.bodyparts))),)
+
     most = len(skeleton.bodyparts)
     wrong = [column for view in views for column in view if not 0 <= column < most]
     if wrong:
         raise LabelsError([f"{project.file}: {name}: there is no column {wrong[0]}"])
+
+    # Points in space have three coordinates, so views of them have three components.
     if len(views) > 1:
         rows, keep = multi_view_rows(exact, views), 3.0
     else:
