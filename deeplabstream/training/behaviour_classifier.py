@@ -100,7 +100,7 @@ def read_intervals(
         if row.get("Behavior type", "").strip().upper() != _POINT
     ]
 
-    # Times of several videos, or behaviours of several animals, can't be told apart later.
+    # Times of several videos, or behaviours of several animals, can't be separated later.
     for name in ("Observation id", "Subject") if columns == _COLUMNS[1] else ():
         values = sorted({row.get(name, "") for _, row in named})
         if len(values) > 1:

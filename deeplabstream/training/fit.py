@@ -161,7 +161,7 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
 
 
 class _Rankless(Batches):
-    """Batches of which each process yields its own part."""
+    """Batches; each process yields its own part."""
 
     def __iter__(self) -> Iterator[Any]:
         if torch.distributed.is_available() and torch.distributed.is_initialized():

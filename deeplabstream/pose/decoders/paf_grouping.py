@@ -91,7 +91,7 @@ class PafGrouper:
     origin: float
     """The input pixel at which the centre of their cell 0 lies."""
     floor: float = 0.1
-    """Height below which a maximum is no peak."""
+    """Maxima below this height are ignored."""
     link: float = 0.25
     """Score above which a line is evidence that two peaks are of one animal; below, it is
     evidence against it."""

@@ -13,7 +13,7 @@ from deeplabstream.training.data.label_files import write_labels
 
 SCORER = "arena"
 CANDIDATES = 10
-"""Moments of which the one is drawn at which animals are nearest to each other."""
+"""Random moments; the one with the animals nearest to each other is drawn."""
 
 
 def draw_labels(
