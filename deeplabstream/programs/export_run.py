@@ -1,0 +1,116 @@
+r"""Export a run for other programs.
+
+    python utils/ExportRun.py FOLDER --to nwb --species "Mus musculus" --sex F --age P90D
+    python utils/ExportRun.py FOLDER --to parquet slp
+    python utils/ExportRun.py FOLDER --to all
+    python utils/ExportRun.py FOLDER --to bundle
+
+`all` means all formats but the bundle: a folder with the run, its networks and the proof of
+its decisions, which VerifyBundle.py checks. The files are written to FOLDER/export. Existing
+files are replaced only with --overwrite.
+NWB files name the subject: ANIMAL, SPECIES, SEX and AGE of [Session] in the settings of the
+run, or the options below.
+"""
+
+import sys
+from pathlib import Path
+
+from pydantic import Field
+
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.evidence.evidence_bundle import BUNDLE, write_bundle
+from deeplabstream.programs.program import Program
+from deeplabstream.programs.shared_options import overwrite
+from deeplabstream.recording.exporters.exports import (
+    EXPORTED_BEFORE,
+    EXPORTS,
+    ExportedBeforeError,
+    export,
+)
+from deeplabstream.recording.exporters.nwb import NwbSubject
+from deeplabstream.recording.exporters.nwb_run import subject_of
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.subject import SEXES, Age, Species
+
+_SUBJECT = "subject of NWB files (default: [Session] of the run)"
+"""Group of the options that describe the animal."""
+
+
+@program_options
+class ExportRun:
+    """A run, the formats, and the subject of NWB files."""
+
+    folder: Path = Field(
+        description="run folder", json_schema_extra=extra(positional=True)
+    )
+    to: tuple[str, ...] = Field(
+        description="one or several formats",
+        json_schema_extra=extra(choices=[*EXPORTS, BUNDLE, "all"]),
+    )
+    output: Path | None = Field(
+        default=None,
+        description="output folder; default: export/ of the run",
+        json_schema_extra=extra(metavar="FOLDER"),
+    )
+    corrected: bool = Field(
+        default=False,
+        description="poses with the corrections of the run (CorrectPoses.py)",
+    )
+    overwrite: bool = overwrite()
+    animal: str = Field(
+        default="",
+        description="its name or number",
+        json_schema_extra=extra(group=_SUBJECT),
+    )
+    species: Species = Field(
+        default="",
+        description="Latin name, such as 'Mus musculus'",
+        json_schema_extra=extra(metavar="NAME", group=_SUBJECT),
+    )
+    sex: str = Field(
+        default="",
+        description="male, female, other or unknown",
+        json_schema_extra=extra(choices=SEXES, group=_SUBJECT),
+    )
+    age: Age = Field(
+        default="",
+        description="age by ISO 8601, such as P90D or P12W",
+        json_schema_extra=extra(metavar="DURATION", group=_SUBJECT),
+    )
+
+
+def export_run(options: ExportRun) -> int:
+    """Export the run; return EXPORTED_BEFORE when a file exists already."""
+    run, into = options.folder, options.output
+    formats = [name for name in EXPORTS if name in options.to or "all" in options.to]
+    subject = NwbSubject(options.animal, options.species, options.sex, options.age)
+    try:
+        if formats:
+            export(
+                run, formats, into, print, options.overwrite, subject, options.corrected
+            )
+        if BUNDLE in options.to:
+            bundle = (into or run / "export") / BUNDLE
+            sha256 = write_bundle(run, bundle, print, options.overwrite, subject)
+            print(f"{bundle}\nits SHA-256, to publish: {sha256}")
+    except ExportedBeforeError as error:
+        print(error, file=sys.stderr)
+        return EXPORTED_BEFORE
+    except (DeviceError, OSError, ValueError) as error:
+        raise DeepLabStreamError(
+            f"Can't export {run} to {', '.join(options.to)}: {error}"
+        ) from error
+
+    if {"nwb", BUNDLE} & {*formats, *options.to}:
+        missing = subject_of(RunFolder(run), subject).missing
+        if missing:
+            needed = " and ".join(f"--{name}" for name in missing)
+            print(
+                f"run.nwb: no {' and no '.join(missing)} of the subject is known; "
+                f"give {needed}"
+            )
+    return 0
+
+
+PROGRAM = Program(ExportRun, export_run, __doc__, "ExportRun")
