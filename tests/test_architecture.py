@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,31 @@ def test_imports_go_downwards_only() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stdout[done.stdout.find("Contracts") :]
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Return all modules that a file imports: also in functions and for types only."""
+    modules = set[str]()
+    for node in nodes_of(file):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # The imported name can be a submodule.
+            modules |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+    return modules
+
+
+def test_modules_of_the_window_import_each_other_in_one_direction() -> None:
+    files = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts): file
+        for file in (ROOT / "deeplabstream/gui").rglob("*.py")
+    }
+    graph = {
+        module: (imported_modules(file) & files.keys()) - {module}
+        for module, file in files.items()
+    }
+    assert graph["deeplabstream.gui.menu"]
+    TopologicalSorter(graph).prepare()  # CycleError names the modules of a cycle
 
 
 def test_every_package_has_its_place() -> None:

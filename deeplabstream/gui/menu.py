@@ -22,8 +22,12 @@ from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.files import rig_folder
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import free_path
-from deeplabstream.gui.dialogs.help_window import CONTENTS, HelpWindow, about
-from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
+from deeplabstream.gui.dialogs.help_window import (
+    CONTENTS,
+    HelpWindow,
+    KeysWindow,
+    about,
+)
 from deeplabstream.gui.dialogs.questions import place_to_write, show_question
 from deeplabstream.gui.pages.page_stack import Undoing
 from deeplabstream.gui.recent_items import Recent

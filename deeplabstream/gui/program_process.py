@@ -1,10 +1,17 @@
-"""Program process: a program of `utils/` that runs in a separate process."""
+"""Program process: a program of `utils/` that runs in a separate process.
+
+To end it with all its descendants, they are identified by marks in the environment.
+"""
 
 import codecs
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
+import psutil
 from PyQt5.QtCore import (
     QObject,
     QProcess,
@@ -13,13 +20,20 @@ from PyQt5.QtCore import (
     pyqtSignal,
 )
 
+from deeplabstream.core.clock import SystemClock, rest
 from deeplabstream.files.paths import INSTALLED, ROOT
-from deeplabstream.gui.process_marks import VARIABLE as MARKS
-from deeplabstream.gui.process_marks import await_end, new_mark, with_own_marks
 from deeplabstream.startup.arguments import quoted
 from deeplabstream.startup.program import CANT
-from deeplabstream.startup.progress import VARIABLE
+from deeplabstream.startup.progress import VARIABLE as PROGRESS
 
+MARKS = "DEEPLABSTREAM_MARKS"
+"""Environment variable with the marks of a process, which its descendants inherit.
+
+Parent numbers are not sufficient: on Linux an orphan gets another parent; a process may be
+started after the children were listed; and psutil leaves out children that seem older than
+their parent, as after the clock was set back.
+"""
+_POLL_S = 0.02
 _PATIENCE_MS = 2000
 """Time that a process has to end after a request."""
 _SWITCHING_OFF_MS = 10_000
@@ -27,6 +41,66 @@ _SWITCHING_OFF_MS = 10_000
 _KILLED_MS = 10_000
 """Time that a killed process has to end; one blocked in a driver takes long."""
 _Decoder = codecs.getincrementaldecoder("utf-8")
+
+
+def new_mark() -> str:
+    """Return a new, unique mark."""
+    return uuid4().hex
+
+
+def with_own_marks(mark: str) -> str:
+    """Return the value of `MARKS` with this mark and the marks of this process."""
+    return f"{os.environ.get(MARKS, '')} {mark}".strip()
+
+
+def await_end(mark: str, patience_s: float, *, kill: bool = False) -> bool:
+    """Wait until all processes with this mark have ended; with `kill`, end them.
+
+    False: after `patience_s` some are left.
+    """
+    clock, none_before = SystemClock(), False
+    until_ns = clock.now_ns() + round(patience_s * 1e9)
+    while True:
+        marked, unknown, ended = _find(mark)
+        none = not marked and not unknown
+        if none and (none_before or not ended):
+            return True
+        none_before = none
+        for process in marked if kill else ():
+            with suppress(psutil.Error):  # it has ended by now
+                process.kill()
+        if clock.now_ns() > until_ns:
+            return False
+        rest(_POLL_S)
+
+
+def _find(mark: str) -> tuple[list[psutil.Process], bool, bool]:
+    """Return the processes with this mark, and whether there may be others now or soon.
+
+    Now: a process is being replaced by another program. Soon: a process ended after the list
+    of processes was made; it may have started another one, which the next list has.
+    """
+    marked, unknown, ended = [], False, False
+    for pid in psutil.pids():
+        try:
+            process = psutil.Process(pid)
+            environment = process.environ()
+            if mark in environment.get(MARKS, "").split():
+                marked.append(process)
+            elif not environment and _is_being_replaced(process):
+                unknown = True
+        except psutil.NoSuchProcess:
+            ended = True
+        except (psutil.Error, OSError):  # of another account
+            continue
+    return marked, unknown, ended
+
+
+def _is_being_replaced(process: psutil.Process) -> bool:
+    """Return whether a process without environment is about to run another program (exec)."""
+    if sys.platform != "linux" or process.cmdline():
+        return False
+    return bool(process.exe())  # the kernel's own have none
 
 
 def command_line(program: str, arguments: Sequence[str]) -> str:
@@ -72,7 +146,7 @@ class ProgramProcess(QObject):
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
         if progress:
-            environment.insert(VARIABLE, "1")
+            environment.insert(PROGRESS, "1")
         self.process.setProcessEnvironment(environment)
 
     def start(self, program: str, arguments: Sequence[str]) -> None:

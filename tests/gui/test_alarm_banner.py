@@ -14,7 +14,7 @@ from deeplabstream.engine.session.session_state import Action, Alarm, Counts
 from deeplabstream.gui.alarm_sound import AlarmSound, write_tones
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.banners import AlarmBanner
-from deeplabstream.gui.widgets.status_bar import StatusLine
+from deeplabstream.gui.widgets.live_display import StatusLine
 from tests.gui.main_windows import opened, rig_of
 
 LOST = Alarm("[Recording] arena: the recording has ended: no space left", 1)

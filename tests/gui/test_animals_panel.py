@@ -14,7 +14,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.animals_panel import AnimalsPanel
+from deeplabstream.gui.widgets.live_panels import AnimalsPanel
 from tests.gui.fake_session import SKELETON, FakeSession
 
 TOTALS = {"ambiguities": 3, "ambiguous_frames": 20, "exchanged": 0, "swapped": 2}

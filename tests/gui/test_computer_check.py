@@ -3,8 +3,8 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.computer_check import ExamineButton
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages.health_page import ExamineButton
 from deeplabstream.gui.program_process import ProgramProcess
 from tests.gui.fake_session import FakeSession
 

@@ -14,7 +14,7 @@ from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.live_timeline import MEMORY_S, LiveLanes
+from deeplabstream.gui.widgets.timeline_view import MEMORY_S, LiveLanes
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import kinds_of, load, parse
 from deeplabstream.settings.ready_made import CONFIGS, with_experiment

@@ -17,7 +17,7 @@ from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Line
-from deeplabstream.gui.widgets.subject_panel import SubjectPanel
+from deeplabstream.gui.widgets.live_panels import SubjectPanel
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 

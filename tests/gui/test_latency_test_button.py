@@ -7,8 +7,8 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
 from deeplabstream.gui.dialogs.program_window import FormWindow
+from deeplabstream.gui.pages.health_page import LatencyTestButton
 from deeplabstream.gui.programs import MEASURE_LATENCY
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.program_view import ProgramView

@@ -11,7 +11,7 @@ from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.measures_panel import MeasuresPanel
+from deeplabstream.gui.widgets.live_panels import MeasuresPanel
 from tests.gui.fake_session import FakeSession
 
 

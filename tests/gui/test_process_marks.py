@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from deeplabstream.gui import process_marks
-from deeplabstream.gui.process_marks import (
-    VARIABLE,
+from deeplabstream.gui.program_process import (
+    MARKS,
     await_end,
     new_mark,
     with_own_marks,
@@ -31,7 +31,7 @@ def orphan(mark: str) -> Iterator[psutil.Process]:
     """An endless process with a mark, whose parent has ended."""
     started = subprocess.run(
         [sys.executable, "-c", START_ENDLESS],
-        env={**os.environ, VARIABLE: with_own_marks(mark)},
+        env={**os.environ, MARKS: with_own_marks(mark)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         check=True,
@@ -101,7 +101,7 @@ def test_a_process_that_is_being_replaced_by_a_program_is_found(
 def test_a_program_has_the_marks_of_the_one_that_started_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(MARKS, raising=False)
     assert with_own_marks("one") == "one"
-    monkeypatch.setenv(VARIABLE, "one")
+    monkeypatch.setenv(MARKS, "one")
     assert with_own_marks("two") == "one two"

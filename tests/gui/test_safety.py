@@ -13,11 +13,11 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.files import rig_folder
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
+from deeplabstream.gui.pages.health_page import LatencyTestButton
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.pages.training_tab import TrainingTab

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
+from deeplabstream.gui.dialogs.help_window import KeysWindow
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document

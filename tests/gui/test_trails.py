@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose
 from deeplabstream.gui.theme import animal_colour
-from deeplabstream.gui.trails import SPAN_NS, Trail, middles
+from deeplabstream.gui.widgets.frame_overlay import TRAIL_NS, Trail, middles
 from deeplabstream.gui.widgets.video_view import VideoView
 from tests.gui.fake_session import SKELETON, make_step
 
@@ -55,7 +55,7 @@ def walk(view: VideoView, steps: list[Step]) -> None:
 
 
 def test_the_way_fades_and_is_gone_after_its_time(view: VideoView) -> None:
-    ticks = SPAN_NS // PERIOD_NS
+    ticks = TRAIL_NS // PERIOD_NS
     walk(view, [step_at(n, 20 + n, 70) for n in range(ticks)])
     shown = [brightness(view, x, 70) for x in (25, 50, 80)]
     assert shown[0] > 10
@@ -88,7 +88,7 @@ def test_several_animals_have_ways_of_their_own_colours(view: VideoView) -> None
         pose = Pose(SKELETON, np.array(places, np.float32), np.ones((2, 3), np.float32))
         return replace(make_step(index, period_ns=PERIOD_NS), pose=pose)
 
-    walk(view, [both(n) for n in range(SPAN_NS // PERIOD_NS)])
+    walk(view, [both(n) for n in range(TRAIL_NS // PERIOD_NS)])
     place = view.place
     assert place is not None
     shown = view.grab().toImage()

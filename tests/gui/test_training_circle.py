@@ -19,12 +19,12 @@ from deeplabstream.doctor.collection import TrainingGpus
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages import checking_tab
+from deeplabstream.gui.pages.checking_tab import VideoCheck
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.programs import PREDICT
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.training_progress import RECORD, Record, TrainingProgress
-from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.recording.frame_queue import QueueWriter, count_queued
 from deeplabstream.recording.pose_table import pose_table

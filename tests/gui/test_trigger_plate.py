@@ -9,7 +9,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, BLUE, GREEN, GREY, RED
-from deeplabstream.gui.widgets.trigger_plate import lines_of
+from deeplabstream.gui.widgets.video_view import lines_of
 from tests.gui.fake_session import FakeSession, close_to, make_step
 
 

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
-from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
+from deeplabstream.gui.dialogs.help_window import KeysWindow
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.regions_page import RegionsPage

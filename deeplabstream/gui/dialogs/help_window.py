@@ -1,9 +1,9 @@
-"""Help window: the documentation as pages, with contents, links and a search."""
+"""Help windows: documentation with contents and search, keyboard shortcuts, About."""
 
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PyQt5.QtCore import PYQT_VERSION_STR, QT_VERSION_STR, Qt, QUrl
@@ -17,8 +17,10 @@ from PyQt5.QtGui import (
     QTextDocument,
 )
 from PyQt5.QtWidgets import (
+    QAction,
     QApplication,
     QDialog,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -26,6 +28,7 @@ from PyQt5.QtWidgets import (
     QListWidgetItem,
     QMessageBox,
     QPushButton,
+    QScrollArea,
     QSplitter,
     QTextBrowser,
     QVBoxLayout,
@@ -34,6 +37,8 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.theme import palette
+from deeplabstream.gui.widgets.label_tools import KEYS as LABELLING
+from deeplabstream.gui.widgets.region_canvas import KEYS as REGIONS
 from deeplabstream.recording.run_folder import application_version
 
 DOCS = ROOT / "docs"
@@ -41,6 +46,10 @@ CONTENTS = "README.md"
 _LINK = re.compile(r"\[([^\]]+)\]\(([\w/-]+\.md)\)")
 _HEADING = re.compile(r"[^\w\- ]")
 _FILE = Qt.ItemDataRole.UserRole
+ANYWHERE = (
+    ("Esc", "STOP: switches all outputs off and ends the experiment"),
+    ("Esc, outputs off", "closes a dialog, cancels a drawing"),
+)
 
 
 class HelpWindow(QDialog):
@@ -280,3 +289,47 @@ def about(parent: QWidget) -> QMessageBox:
     box.setText("\n\n".join(lines))
     box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return box
+
+
+def keys_of(
+    actions: Iterable[QAction],
+) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return keys and their effects, by the page on which they work."""
+    menu = [
+        (action.shortcut().toString(), action.text().rstrip("… "))
+        for action in actions
+        if not action.shortcut().isEmpty()
+    ]
+    return {
+        "Anywhere": (*ANYWHERE, *menu),
+        "Regions": REGIONS,
+        "Network, Label": LABELLING,
+    }
+
+
+class KeysWindow(QDialog):
+    """Shows the keyboard shortcuts of all pages."""
+
+    def __init__(self, actions: Iterable[QAction], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Keyboard shortcuts – DeepLabStream")
+        inside = QWidget()
+        grid = QGridLayout(inside)
+        grid.setColumnMinimumWidth(0, 170)
+        grid.setColumnStretch(1, 1)
+        grid.setVerticalSpacing(5)
+        for where, keys in keys_of(actions).items():
+            title = QLabel(where.upper())
+            title.setObjectName("title")
+            grid.addWidget(title, grid.rowCount(), 0, 1, 2)
+            for key, what in keys:
+                row = grid.rowCount()
+                grid.addWidget(QLabel(key), row, 0)
+                grid.addWidget(QLabel(what), row, 1)
+        area = QScrollArea()
+        area.setWidget(inside)
+        area.setWidgetResizable(True)
+        column = QVBoxLayout(self)
+        column.addWidget(area)
+        self.resize(720, 640)

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import (
     QAbstractItemView,
+    QDialog,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QListWidget,
     QPushButton,
+    QSlider,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -23,17 +26,21 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.journal_entries import Step
 from deeplabstream.files.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.pages.training_tab import labels_of
 from deeplabstream.gui.pages.using_tab import models_of, use_live
 from deeplabstream.gui.programs import REPORT
+from deeplabstream.gui.run_frames import RunFrames
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.buttons import PlayButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.panels import Panel
-from deeplabstream.gui.widgets.video_check import VideoCheck
+from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.video_inference import (
     FACTS,
@@ -43,6 +50,7 @@ from deeplabstream.offline.video_inference import (
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.tracking.pose_matching import match_animals
+from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.training.data.label_book import LabelBook
 from deeplabstream.training.evaluation.comparison import learned_before
@@ -58,6 +66,90 @@ _USE = "Use it"
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
 FORMAT = "csv"
 """Format of the predicted poses."""
+
+
+class VideoCheck(QDialog):
+    """Plays a video with its poses; `poses` has a row for each frame."""
+
+    def __init__(
+        self, video: Path, poses: PoseTable, threshold: float, parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(f"{video.name} – DeepLabStream")
+        self.video, self.poses = video, poses
+        self.view = VideoView(video.stem)
+        self.view.threshold = threshold
+        self.view.clear("reading …")
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, max(0, len(poses) - 1))
+        self.slider.setToolTip("frame number, from 0")
+        self.play = PlayButton()
+        self.least = QPushButton("Next uncertain")
+        self.least.setToolTip("goes to the next frame with a point below the threshold")
+        self.message = QLabel()
+        self.message.setObjectName("caption")
+        self.images = RunFrames()
+        self._waiting = False
+        self._arrange()
+        self.images.start()
+        self.go_to(0)
+
+    def go_to(self, row: int) -> None:
+        """Show a frame."""
+        self.slider.setValue(row)
+        self._request(row)
+
+    def _arrange(self) -> None:
+        foot = QHBoxLayout()
+        for widget in (self.play, self.least):
+            foot.addWidget(widget)
+        foot.addWidget(self.slider, 1)
+        foot.addWidget(self.message)
+        column = QVBoxLayout(self)
+        column.addWidget(self.view, 1)
+        column.addLayout(foot)
+        self.resize(860, 700)
+        self.slider.valueChanged.connect(self._request)
+        self.play.due.connect(self._tick)
+        self.least.clicked.connect(self._go_to_least)
+        self.images.decoded.connect(self._show)
+        self.images.failed.connect(self.view.clear)
+
+    def _request(self, row: int) -> None:
+        self._waiting = True
+        self.message.setText(f"frame {row} of {len(self.poses)}")
+        self.images.request(row, self.video, row)
+
+    def _show(self, row: int, image: Image | None) -> None:
+        self._waiting = False
+        if image is None:
+            self.view.clear("Can't decode this frame")
+            return
+        pose = self.poses.pose(row)
+        step = Step(self.view.camera, row, 0, 0, 0, 0, 0, pose, {}, ())
+        self.view.show_image(image, row, step)
+
+    def _tick(self) -> None:
+        if self.slider.value() >= self.slider.maximum():
+            self.play.stop()
+        elif not self._waiting:
+            self.slider.setValue(self.slider.value() + 1)
+
+    def _go_to_least(self) -> None:
+        unsure = (self.poses.confidence < self.view.threshold).any(axis=(1, 2))
+        after = np.flatnonzero(unsure)
+        after = after[after > self.slider.value()]
+        if len(after):
+            self.go_to(int(after[0]))
+        else:
+            self.message.setText("no later frame has a point below the threshold")
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """End the thread that decodes."""
+        self.play.stop()
+        self.images.finish()
+        super().closeEvent(event)
 
 
 class CheckingTab(QWidget):

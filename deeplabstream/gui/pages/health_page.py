@@ -1,6 +1,7 @@
 """Health page: latencies, stages, frame counts and the state of the computer."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyqtgraph as pg
@@ -12,12 +13,14 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import ANALYSIS_STARTED, Note, Step
 from deeplabstream.engine.checks.preflight import WARNING
 from deeplabstream.engine.identity_reporting import sentence
@@ -28,13 +31,15 @@ from deeplabstream.engine.session.session_state import (
     last_line,
 )
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.dialogs.computer_check import ExamineButton
-from deeplabstream.gui.dialogs.latency_test_button import LatencyTestButton
+from deeplabstream.gui.dialogs.program_window import FormWindow, ProgramWindow
 from deeplabstream.gui.live_figures import STAGES, StageTimes
+from deeplabstream.gui.programs import MEASURE_LATENCY
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.panels import Log
+from deeplabstream.latency_test.led_rig import wiring_of
 
+_DOCTOR_OUTCOMES = {1: "Problems were found: see the list above."}
 _NAME_WIDTH = 110  # px
 _TICKS_PER_UPDATE = 15
 _FIGURES = ("p50", "p95", "p99", "max")
@@ -59,6 +64,78 @@ _COUNTS_HELP = (
 _IDLE = "Latency, frame counts and load are shown while a stream runs."
 _ENDED = "The stream has ended: these are its last latencies and frame counts."
 _ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
+
+
+class LatencyTestButton(QPushButton):
+    """Opens the form of `utils/MeasureLatency.py`; disabled while the rig runs."""
+
+    def __init__(self, bridge: Bridge, document: Document) -> None:
+        super().__init__("Measure latency …")
+        self.setToolTip(
+            "From the camera's exposure to the output, with an LED at a board or a patch on a "
+            "screen. Stop the stream first."
+        )
+        self._bridge, self._document = bridge, document
+        self.clicked.connect(self._show_form)
+        bridge.status_changed.connect(self._take_status)
+        self._take_status(bridge.session.state)
+
+    def _take_status(self, state: SessionState) -> None:
+        idle = state.phase is Phase.IDLE
+        self.setEnabled(idle)
+        for window in self.findChildren(FormWindow):
+            window.panel.refuse("" if idle else "The rig is running: stop the stream")
+
+    def _show_form(self) -> None:
+        settings = self._bridge.session.settings
+        values = {"--settings": [str(self._document.path)]}
+        try:
+            wiring = wiring_of(settings)
+            output = [wiring.output]
+            values |= {"--port": [wiring.port]}
+        except DeviceError:  # the user fills in what the settings lack
+            output = []
+        program = replace(
+            MEASURE_LATENCY,
+            # with a screen, only an output that the user has chosen is switched
+            propose=lambda arguments, _: {
+                "--output": [] if arguments.get("--screen") else output
+            },
+        )
+        window = FormWindow(program, values, settings.folder / "models", self)
+        view = window.view
+        for signal in (view.started, view.ended, view.stopped, window.destroyed):
+            signal.connect(lambda *_: self._bridge.blockers_changed.emit())
+        window.show()
+
+
+class ExamineButton(QPushButton):
+    """Starts `utils/Doctor.py`; disabled while the rig runs, which the checks would disturb."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__("Examine computer …")
+        self.setToolTip(
+            "Packages, disk, cameras, serial ports, GPU: what is wrong, and the command "
+            "that fixes it. Stop the stream first."
+        )
+        self._bridge = bridge
+        self.clicked.connect(self._examine)
+        bridge.status_changed.connect(self._take_status)
+        self._take_status(bridge.session.state)
+
+    def _take_status(self, state: SessionState) -> None:
+        self.setEnabled(state.phase is Phase.IDLE)
+
+    def _examine(self) -> None:
+        folder = str(self._bridge.session.settings.output_directory)
+        window = ProgramWindow(
+            "Examine computer",
+            "Doctor.py",
+            ["--output", folder],
+            self,
+            _DOCTOR_OUTCOMES,
+        )
+        window.show()
 
 
 class HealthPage(QWidget):

@@ -29,14 +29,16 @@ from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.dialogs.questions import show_question
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.animals_panel import AnimalsPanel
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.live_display import Display
-from deeplabstream.gui.widgets.measures_panel import MeasuresPanel
-from deeplabstream.gui.widgets.outputs_panel import OutputsPanel
+from deeplabstream.gui.widgets.live_panels import (
+    AnimalsPanel,
+    MeasuresPanel,
+    OutputsPanel,
+    SubjectPanel,
+)
 from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
 from deeplabstream.gui.widgets.run_buttons import Controls
-from deeplabstream.gui.widgets.subject_panel import SubjectPanel
 from deeplabstream.recording.frame_queue import count_queued
 from deeplabstream.settings import ini_editing
 

@@ -1,14 +1,17 @@
 """Network page: import, label, train, check, predict with, speed up and use a network."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QListWidget,
     QPushButton,
     QSizePolicy,
     QStackedWidget,
@@ -23,12 +26,12 @@ from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.dialogs.questions import choose_folder, show_question
 from deeplabstream.gui.pages.checking_tab import CheckingTab
 from deeplabstream.gui.pages.labelling_tab import LabellingTab
-from deeplabstream.gui.pages.programs_tab import ProgramsTab
 from deeplabstream.gui.pages.training_tab import TrainingTab
 from deeplabstream.gui.pages.using_tab import UsingTab, models_of
-from deeplabstream.gui.programs import FASTER, IMPORT, PREDICT, PREDICTING
+from deeplabstream.gui.programs import FASTER, IMPORT, PREDICT, PREDICTING, ProgramForm
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.panels import Panel
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.model.model_folder import load_model_folder
@@ -36,6 +39,7 @@ from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.training.data.label_book import LabelBook, open_book
 from deeplabstream.training.data.labels import LabelsError
 
+_LIST_WIDTH = 190  # px
 _CONTINUE, _CANCEL = "Continue without saving", "Cancel"
 MOST_ANIMALS = 100
 """Largest number of animals in a frame."""
@@ -48,6 +52,53 @@ _NO_FRAMES = (
     "No frames yet. Start Recording on the page Live,\nthen Pick frames of that "
     "run or of any video"
 )
+
+
+class ProgramsTab(QWidget):
+    """Form of one program, or a list of several and the form of the selected one."""
+
+    ended = pyqtSignal(object, int)
+    """ProgramPanel of the program that has ended, and its exit code."""
+
+    def __init__(self, programs: Sequence[ProgramForm], models: Path) -> None:
+        super().__init__()
+        self.panels = [ProgramPanel(program, models) for program in programs]
+        self.list, self._stack = QListWidget(), QStackedWidget()
+        self.list.setObjectName("clear")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(10)
+        if len(programs) > 1:
+            left = Panel("Programs")
+            left.setFixedWidth(_LIST_WIDTH)
+            left.column.addWidget(self.list)
+            row.addWidget(left)
+        row.addWidget(self._stack, 1)
+        for program, panel in zip(programs, self.panels, strict=True):
+            self.list.addItem(program.title)
+            self._stack.addWidget(panel)
+            panel.ended.connect(lambda code, panel=panel: self.ended.emit(panel, code))
+        self.list.currentRowChanged.connect(self._stack.setCurrentIndex)
+        self.list.setCurrentRow(0)
+
+    def refresh(self) -> None:
+        """Update the lists of networks."""
+        for panel in self.panels:
+            panel.form.refresh()
+
+    def panel(self, program: ProgramForm) -> ProgramPanel:
+        """Return the panel of a program."""
+        return next(panel for panel in self.panels if panel.program is program)
+
+    def show_program(
+        self, program: ProgramForm, values: Mapping[str, Sequence[str]]
+    ) -> ProgramPanel:
+        """Select a program and fill in some of its fields."""
+        panel = self.panel(program)
+        self.list.setCurrentRow(self.panels.index(panel))
+        panel.form.show_values(values)
+        return panel
 
 
 class NetworkPage(QWidget):

@@ -1,13 +1,14 @@
 """Training tab: trains a network in a process of its own and plots its progress."""
 
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import (
     QComboBox,
@@ -24,10 +25,9 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.doctor.collection import TrainingGpus
+from deeplabstream.doctor.collection import TrainingGpus, training_gpus
 from deeplabstream.files.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.questions import place_to_write
-from deeplabstream.gui.gpu_finder import GpuFinder
 from deeplabstream.gui.pages.using_tab import models_of
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.programs import TRAIN
@@ -50,6 +50,7 @@ from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.training.data.input_size import parse_size
 from deeplabstream.training.data.label_book import LabelBook
 
+_GPU_POLL_MS = 100
 FEWEST = 2
 """Labelled frames needed: one for training, one held out."""
 _SHOWN = 6
@@ -70,6 +71,39 @@ _BAD_SIZE = "Input size: WIDTHxHEIGHT, multiples of 16 from 32"
 _UNNAMED = "network"
 _PLAIN = ("labels", "labeled", "labelled", "labeled-data", "data", "frames", "pictures")
 """Folder names that are not names of a project."""
+
+
+class GpuFinder(QObject):
+    """Runs a probe in a daemon thread: a driver may hang."""
+
+    found = pyqtSignal(object)
+    """TrainingGpus."""
+
+    def __init__(
+        self, parent: QObject, probe: Callable[[], TrainingGpus] = training_gpus
+    ) -> None:
+        super().__init__(parent)
+        self.gpus: TrainingGpus | None = None
+        """Result of the probe; None: it has not ended."""
+        self._probe = probe
+        self._thread: threading.Thread | None = None
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._check)
+
+    def start(self) -> None:
+        """Start the probe, on the first call."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+            self._timer.start(_GPU_POLL_MS)
+
+    def _run(self) -> None:
+        self.gpus = self._probe()
+
+    def _check(self) -> None:
+        if self.gpus is not None:
+            self._timer.stop()
+            self.found.emit(self.gpus)
 
 
 class TrainingTab(QWidget):

@@ -1,21 +1,192 @@
-"""Live display: images and rates of a rig, for the application and the previews."""
+"""Live display: images, figures and run folder of a session, for window and previews."""
 
+import re
+from math import isnan
+from pathlib import Path
 from time import perf_counter_ns
 
-from PyQt5.QtWidgets import QVBoxLayout, QWidget
+from PyQt5.QtCore import Qt, QUrl, pyqtSignal
+from PyQt5.QtGui import QDesktopServices
+from PyQt5.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.live_figures import Figures, TileFigures
-from deeplabstream.gui.trails import Trail
-from deeplabstream.gui.widgets.frame_overlay import Painted
-from deeplabstream.gui.widgets.status_bar import StatusLine
+from deeplabstream.gui.live_figures import Figures, Reading, TileFigures
+from deeplabstream.gui.widgets.elided_text import ElidedButton
+from deeplabstream.gui.widgets.frame_overlay import Painted, Trail
 from deeplabstream.gui.widgets.video_view import VideoGrid
 
+_FIGURES = (
+    "Time",
+    "Frame",
+    "Camera",
+    "Analysed",
+    "To decision",
+    "To output",
+    "Lost",
+    "Skipped",
+    "Network on",
+)
+_LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
+_LEAST_OF_A_FOLDER = 90  # px
+_SOME_SKIPPED, _MANY_SKIPPED = 0.01, 0.2
+"""Shares of skipped frames above which the figure is amber, and red."""
+_HELP = {
+    "Time": "since Start Stream; also in the log and the run",
+    "Camera": "frames from the camera",
+    "Analysed": "frames with a pose",
+    "To decision": "from exposure to decision, median of the last second",
+    "To output": (
+        "from exposure to the last byte written to an output, median of the last second"
+        " in which outputs were written"
+    ),
+    "Lost": (
+        "frames lost at the camera (?: the camera can't count them)"
+        " / frames missing in the recording"
+    ),
+    "Skipped": "frames skipped by the analysis because newer ones had arrived",
+}
 _TICKS_PER_READING = 8
+
+
+class StatusLine(QFrame):
+    """Status bar: figures of the stream, and the run folder."""
+
+    labelling_requested = pyqtSignal(object)
+    """Path of the run whose uncertain frames are to be labelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.values: dict[str, QLabel] = {}
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 5, 14, 5)
+        row.setSpacing(10)
+        self._figures = [self._figure(name) for name in _FIGURES]
+        for figure in self._figures:
+            row.addWidget(figure)
+        self._folder: Path | None = None
+        self.folder = ElidedButton(_LEAST_OF_A_FOLDER)
+        self.folder.setObjectName("link")
+        self.folder.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.folder.clicked.connect(self._open_folder)
+        row.addWidget(self.folder, 1)
+        self.label = QPushButton()
+        self.label.setObjectName("tile")
+        self.label.setToolTip(
+            "labels the frames of the run about which the network was uncertain"
+        )
+        self.label.clicked.connect(lambda: self.labelling_requested.emit(self._folder))
+        row.addWidget(self.label)
+        self.show_folder(None)
+        self.show_queued(0)
+
+    def show_reading(self, reading: Reading, provider: str) -> None:
+        """Show rates and latencies."""
+        index = "–" if reading.index is None else str(reading.index)
+        self._set("Frame", index)
+        self._set("Camera", f"{reading.camera_rate:.1f} /s")
+        self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
+        self._set("To decision", _ms(reading.decided_ms))
+        if not isnan(reading.written_ms) or isnan(reading.decided_ms):
+            self._set(
+                "To output", _ms(reading.written_ms)
+            )  # without outputs the last value stays
+        runtime = re.split("[ ,;]", provider)[0].removesuffix("ExecutionProvider")
+        self._set("Network on", runtime or "–")
+        self.values["Network on"].setToolTip(
+            f"runtime of the network: {provider or '–'}"
+        )
+
+    def show_time(self, seconds: float) -> None:
+        """Show the time since the start of the stream."""
+        minutes, rest = divmod(int(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        clock = f"{minutes:02}:{rest:02}"
+        self._set("Time", f"{hours}:{clock}" if hours else clock)
+
+    def show_losses(self, counts: Counts) -> None:
+        """Show lost and skipped frames since the start of the stream."""
+        at_camera = "?" if counts.lost is None else str(counts.lost)
+        self._set("Lost", f"{at_camera} / {counts.recording_losses}")
+        self._set_tone("Lost", "red" if counts.lost or counts.recording_losses else "")
+        self._set("Skipped", str(counts.skipped))
+        share = counts.skipped / max(counts.skipped + counts.analysed, 1)
+        grave, some = share >= _MANY_SKIPPED, share >= _SOME_SKIPPED
+        self._set_tone("Skipped", "red" if grave else "amber" if some else "")
+
+    def show_folder(self, folder: Path | None) -> None:
+        """Show the run folder."""
+        self._folder = folder
+        self.folder.setEnabled(folder is not None)
+        self.folder.setText("no run yet" if folder is None else folder.name)
+        self.folder.setToolTip("" if folder is None else f"open {folder}")
+
+    def show_queued(self, count: int) -> None:
+        """Show a button to label this number of uncertain frames; 0: hide it.
+
+        Without a stream the figures are empty, so they are hidden to make room.
+        """
+        for figure in self._figures:
+            figure.setVisible(not count)
+        self.label.setText(f"Label {count} uncertain frame{'s' * (count != 1)} …")
+        self.label.setVisible(count > 0)
+
+    def clear(self) -> None:
+        """Clear the figures; the folder of the last run stays."""
+        for name, label in self.values.items():
+            label.setText("–")
+            self._set_tone(name, "")
+
+    def _figure(self, name: str) -> QWidget:
+        caption, value = QLabel(name), QLabel("–")
+        caption.setObjectName("caption")
+        value.setObjectName("value")
+        caption.setToolTip(_HELP.get(name, ""))
+        value.setToolTip(_HELP.get(name, ""))
+        value.setMinimumWidth(_LEAST.get(name, 62))
+        self.values[name] = value
+        figure = QWidget()
+        figure.setObjectName("clear")
+        column = QVBoxLayout(figure)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(caption)
+        column.addWidget(value)
+        return figure
+
+    def _set(self, name: str, text: str) -> None:
+        if self.values[name].text() != text:
+            self.values[name].setText(text)
+
+    def _set_tone(self, name: str, tone: str) -> None:
+        """Set the colour of a figure; empty: the default."""
+        value = self.values[name]
+        if (value.property("tone") or "") != tone:
+            value.setProperty("tone", tone)
+            if style := value.style():  # a style sheet is not evaluated again by itself
+                style.unpolish(value)
+                style.polish(value)
+
+    def _open_folder(self) -> None:
+        if self._folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+
+
+def _ms(value: float) -> str:
+    if isnan(value):
+        return "–"
+    return f"{value:.1f} ms" if value < 99.95 else f"{value:.0f} ms"
 
 
 class Display(QWidget):
