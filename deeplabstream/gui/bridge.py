@@ -23,11 +23,11 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.settings.sections import Settings
 
 PERIOD_MS = 33
-_PATIENCE = 10  # ticks without a step after which images are shown without
+_PATIENCE = 10  # ticks without a step after which frames are shown without a pose
 
 
 class Bridge(QObject):
-    """Polls a session 30 times a second, on the thread of the windows; never blocks."""
+    """Polls a session 30 times a second in the window's thread, without blocking."""
 
     stepped = pyqtSignal(object)
     """tuple[Step, ...]: the steps since the last signal, in order."""
@@ -42,7 +42,7 @@ class Bridge(QObject):
     imaged = pyqtSignal(object, object)
     """Frame, valid until the slot returns, and its Step or None."""
     control_changed = pyqtSignal(object)
-    """ControlChanged: the answer of a camera to a live change."""
+    """ControlChanged: reply of a camera to a change of a control."""
     blockers_changed = pyqtSignal()
     """A program that blocks the start of streams has started or ended."""
     settings_changed = pyqtSignal()

@@ -75,7 +75,7 @@ _FRAMED_MS = 300
 _DRAFT = ("Restore", "Discard", "Not now")
 
 
-class Rail(QFrame):
+class NavigationBar(QFrame):
     """Navigation bar: a button for each page, and STOP."""
 
     chosen = pyqtSignal(str)
@@ -85,7 +85,7 @@ class Rail(QFrame):
 
     def __init__(self, pages: Sequence[str]) -> None:
         super().__init__()
-        self.setObjectName("rail")
+        self.setObjectName("navigation")
         self.setFixedWidth(_NAVIGATION_WIDTH)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 10, 0, 10)
@@ -140,19 +140,22 @@ class MainWindow(QMainWindow):
         self.recent = Recent(memory)
         self.painted = Painted(memory)
         self.painted.changed.connect(self._paint)
+
         self.live: LivePage = LivePage(bridge, document, self.log, self.test)
         self._rig_values = self._values_of_rig()
         self._was_maximised = False
         self._paint()
         self._memory = memory
+
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
         self._pages: dict[str, QWidget] = {}
         names = (_LIVE, *PAGES)
-        self.rail: Rail = Rail(names)
+        self.navigation: NavigationBar = NavigationBar(names)
         self.banner: SettingsBanner = SettingsBanner()
         self.alarms: AlarmBanner = AlarmBanner(bridge)
         self.sound = AlarmSound(lambda: self.alarms.sounding, memory)
+
         self.tour: Tour = Tour(
             self, bridge, self._button, partial(self.show_page, _LIVE), memory
         )
@@ -166,6 +169,7 @@ class MainWindow(QMainWindow):
             self.open_run,
         )
         self.setAcceptDrops(True)
+
         self.run_menu = RunMenu(self._run, self)
         self.menu = build_menu(
             self,
@@ -187,12 +191,15 @@ class MainWindow(QMainWindow):
                 "New rig …": self.opener.make_rig,
                 "Import from DeepLabStream 1 …": self.opener.import_version_1,
             },
-            lambda: f"app.md#{self.rail.page.lower()}",
+            lambda: f"app.md#{self.navigation.page.lower()}",
         )
+
         self.setCentralWidget(self._build_layout())
-        keep_focus_on_clicks(self.rail)
+        keep_focus_on_clicks(self.navigation)
         self.overlay = BannerOverlay(self, self.alarms, self.banner)
         self.resize(1340, 740)
+
+        # Connected before `_take_document`, whose signals replace the live page.
         self._connect()
         self.show_page(_LIVE)
         self._recall()
@@ -230,7 +237,7 @@ class MainWindow(QMainWindow):
             self._make_page(name)
             page = self._pages[name]
         self._stack.setCurrentWidget(page)
-        self.rail.show_page(name)
+        self.navigation.show_page(name)
         self.menu.show_state()
 
     def _make_page(self, name: str) -> None:
@@ -260,13 +267,13 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout(middle)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self.rail)
+        row.addWidget(self.navigation)
         row.addWidget(self._stack, 1)
         return middle
 
     def _connect(self) -> None:
-        self.rail.chosen.connect(self.show_page)
-        self.rail.stopped.connect(self._stop_outputs)
+        self.navigation.chosen.connect(self.show_page)
+        self.navigation.stopped.connect(self._stop_outputs)
         self.banner.restart_requested.connect(self.bridge.restart)
         self.alarms.raised.connect(self.sound.begin)
         self.run_menu.begin.triggered.connect(lambda: self.live.begin())
@@ -290,7 +297,11 @@ class MainWindow(QMainWindow):
 
     def _button(self, action: Action | None) -> QAbstractButton:
         """Return the button of an action; None: STOP."""
-        return self.rail.stop if action is None else self.live.controls.buttons[action]
+        return (
+            self.navigation.stop
+            if action is None
+            else self.live.controls.buttons[action]
+        )
 
     def _run(self, action: Action) -> None:
         self.live.request(action)
@@ -323,6 +334,7 @@ class MainWindow(QMainWindow):
         self.bridge.stop_outputs()
         for view in self._switching():
             view.cancel()
+
         state, seconds = self.bridge.session.state, None
         if state.start_ns and state.phase is not Phase.IDLE:
             seconds = (SystemClock().now_ns() - state.start_ns) / 1e9
@@ -367,7 +379,7 @@ class MainWindow(QMainWindow):
         elif settings and settings.text == self.bridge.session.settings.text:
             found = self.document.findings[:1] if status.phase is Phase.IDLE else ()
             self.banner.show_text("".join(found))
-        else:
+        else:  # the rig runs with earlier settings
             busy = (
                 status.experimenting
                 or status.experiment_starting
@@ -405,6 +417,7 @@ class MainWindow(QMainWindow):
         known, self._rig_values = self._rig_values, self._values_of_rig()
         if known == self._rig_values:
             return
+
         shown = self._stack.currentWidget() is self.live
         old = self.live
         self.live = LivePage(self.bridge, self.document, self.log, self.test)
@@ -413,6 +426,7 @@ class MainWindow(QMainWindow):
         self._stack.addWidget(self.live)
         if shown:
             self._stack.setCurrentWidget(self.live)
+
         self._stack.removeWidget(old)
         old.deleteLater()
 
@@ -487,10 +501,13 @@ class MainWindow(QMainWindow):
         screen = self.screen()
         if screen is None or self.isMaximized() or self.isFullScreen():
             return
+
         room, frame = screen.availableGeometry(), self.frameGeometry()
         around = frame.size() - self.size()
         self.resize(self.size().boundedTo(room.size() - around))
         frame.setSize(self.size() + around)
+
+        # Left and top last: the title bar must be reachable in any case.
         frame.moveRight(min(frame.right(), room.right()))
         frame.moveBottom(min(frame.bottom(), room.bottom()))
         frame.moveLeft(max(frame.left(), room.left()))
@@ -511,6 +528,7 @@ class MainWindow(QMainWindow):
             question = f"Still running: {', '.join(running)}. Closing {ends}."
             if show_question(self, question, _END, "Stay") != _END:
                 return False
+
         pages = [page for page in self._pages.values() if isinstance(page, Leaving)]
         return all(page.may_leave() for page in pages) and self.menu.may_leave()
 
@@ -572,17 +590,21 @@ class MainWindow(QMainWindow):
         if event is not None and by_user and not self._may_close():
             event.ignore()
             return
+
         if self._memory is not None:
             self._memory.setValue("geometry", self.saveGeometry())
-            self._memory.setValue("page", self.rail.page)
+            self._memory.setValue("page", self.navigation.page)
+
+        # Polling stops first: pages must not handle events of a closing session.
         self.live.controls.setEnabled(False)
         self.hide()
         self.bridge.stop()
         self.test.finish()
         self.document.delete_copy()
-        if by_user:
+        if by_user:  # the user has saved or discarded the changes
             self.document.delete_draft()
         self.bridge.session.close()
+
         for page in self._pages.values():
             if isinstance(page, Finishing):
                 page.finish()

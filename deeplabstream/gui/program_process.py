@@ -75,10 +75,11 @@ def await_end(mark: str, patience_s: float, *, kill: bool = False) -> bool:
 
 
 def _find(mark: str) -> tuple[list[psutil.Process], bool, bool]:
-    """Return the processes with this mark, and whether there may be others now or soon.
+    """Return the marked processes, and whether others may exist or appear.
 
-    Now: a process is being replaced by another program. Soon: a process ended after the list
-    of processes was made; it may have started another one, which the next list has.
+    Others may exist: a process is just executing another program, and its environment can't
+    be read. Others may appear: a process ended after the processes were listed, and may have
+    started one that only the next list contains.
     """
     marked, unknown, ended = [], False, False
     for pid in psutil.pids():
@@ -100,7 +101,7 @@ def _is_being_replaced(process: psutil.Process) -> bool:
     """Return whether a process without environment is about to run another program (exec)."""
     if sys.platform != "linux" or process.cmdline():
         return False
-    return bool(process.exe())  # the kernel's own have none
+    return bool(process.exe())  # processes of the kernel have none
 
 
 def command_line(program: str, arguments: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
-"""Results process: analyses recorded runs and draws plots, beside the window.
+"""Results process: analyses recorded runs and draws plots, so that the window stays responsive.
 
-The window sends requests through a pipe; this process answers them one after the other, at
-low priority. It keeps the last results, so that another plot of a run takes no second
-analysis. It imports no Qt.
+The window sends requests through a pipe; the process handles them one after the other, at
+low priority. It keeps the last results, so that another plot of a run needs no new
+analysis. It does not import Qt.
 """
 
 import io
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _STEPS = 10
 """Lower priority, in steps of `nice`."""
 _MOST_ROWS = 500
-"""Rows of a table of several runs that are shown."""
+"""Largest number of rows of a study that is shown."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class RunMeasures:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A plot."""
+    """A plot as PNG. Reply to `Draw`."""
 
     png: bytes
 

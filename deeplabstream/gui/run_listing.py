@@ -47,7 +47,7 @@ class RunListModel(QAbstractTableModel):
     """Summaries of runs; notes, tags and exclusion can be edited."""
 
     failed = pyqtSignal(str)
-    """Notes can't be written: why."""
+    """Why notes can't be written."""
 
     def __init__(self) -> None:
         super().__init__()

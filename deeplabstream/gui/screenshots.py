@@ -71,7 +71,7 @@ class Photographer:
         """Show each page, yield, and take its screenshot."""
         for style in PALETTES:
             use_palette(style)
-            for name in self._window.rail.pages:
+            for name in self._window.navigation.pages:
                 if name not in (_RUNS, _RESULTS):
                     self._window.show_page(name)
                     self._choose_something(name)

@@ -1,4 +1,4 @@
-"""Settings document: text of the open settings file, its problems, undo and saving."""
+"""Settings document: text, problems, undo history and drafts of the open settings file."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Shapes: regions, lines and points that are drawn and moved, in pixels, without Qt."""
+"""Shapes: regions, lines and points in pixels, to be drawn and moved; without Qt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

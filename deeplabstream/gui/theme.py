@@ -17,7 +17,7 @@ GREY = "#9aa3b2"
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of windows."""
+    """Colours of windows, in a dark or light style."""
 
     name: str
     background: str
@@ -121,7 +121,7 @@ def style_sheet(of: Palette) -> str:
     return f"""
 QWidget {{ background: {of.background}; color: {of.text}; font-size: 13px; }}
 QFrame#panel {{ background: {of.panel}; border: 1px solid {of.line}; border-radius: 8px; }}
-QFrame#rail {{ background: {of.panel}; border-right: 1px solid {of.line}; }}
+QFrame#navigation {{ background: {of.panel}; border-right: 1px solid {of.line}; }}
 QWidget#clear, QScrollArea {{ background: transparent; border: none; }}
 QFrame#panel QLabel, QFrame#panel QCheckBox, QFrame#panel QRadioButton {{
     background: transparent;

@@ -86,7 +86,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     window.tour._show()
     yield "Tour, end", window
     window.tour.end()
-    for name in window.rail.pages:
+    for name in window.navigation.pages:
         window.show_page(name)
         yield name, window
         page = None if name == "Live" else window.page(name)

@@ -96,7 +96,7 @@ def test_start_needs_not_wait_for_pages_that_follow_the_rig(
         qtbot.waitUntil(
             lambda: {"Experiment", "Health"} <= {*window._pages}, timeout=SOON
         )
-        assert window.rail.page == "Live"
+        assert window.navigation.page == "Live"
         window.end()
         return 0
 

@@ -69,7 +69,7 @@ def test_stop_ends_a_test_and_the_stream_waits_for_it(
     assert not window.live.outputs.tests["right stimulus"].isEnabled()
     window.live.controls.buttons[Action.START_STREAM].click()
     assert rig.asked == [], "the rig would open the output too"
-    window.rail.stop.click()
+    window.navigation.stop.click()
     qtbot.waitUntil(lambda: not window.test.running, timeout=SOON)
     window.live.controls.buttons[Action.START_STREAM].click()
     assert rig.asked == [Action.START_STREAM]

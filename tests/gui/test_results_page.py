@@ -560,13 +560,13 @@ def test_a_double_click_in_the_run_table_shows_results_and_frames_go_back(
     port = runs.table.viewport()
     qtbot.mouseClick(port, Qt.MouseButton.LeftButton, pos=at)
     qtbot.mouseDClick(port, Qt.MouseButton.LeftButton, pos=at)
-    assert window.rail.page == "Results"
+    assert window.navigation.page == "Results"
     page = window.page("Results")
     assert isinstance(page, ResultsPage)
     assert await_measures(qtbot, page)["duration"] == "3.9"
     assert page.title.text().startswith("b   m2   treated")
     page.replay.click()
-    assert window.rail.page == "Runs"
+    assert window.navigation.page == "Runs"
     assert runs.chosen == tmp_path / "output/b"
 
 

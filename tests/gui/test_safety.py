@@ -96,14 +96,14 @@ def test_a_click_on_a_button_never_makes_it_react_to_space(
 ) -> None:
     click(window, qtbot, STARTS)
     before = window.document.text
-    for name in window.rail.pages:
+    for name in window.navigation.pages:
         window.show_page(name)
         page = window.live if name == "Live" else window.page(name)
         clickable = [
             button
             for button in [
                 *page.findChildren(QAbstractButton),
-                *window.rail.findChildren(QAbstractButton),
+                *window.navigation.findChildren(QAbstractButton),
             ]
             if button.focusPolicy() & Qt.FocusPolicy.ClickFocus
         ]
@@ -133,7 +133,7 @@ def test_a_click_on_a_button_takes_the_field_that_is_being_edited(
     assert isinstance(editor, Line)
     editor.line.setFocus()
     qtbot.keyClicks(editor.line, "7")
-    qtbot.mouseClick(window.rail.pages["Live"], LEFT)
+    qtbot.mouseClick(window.navigation.pages["Live"], LEFT)
     assert window.document.values["Output left stimulus"]["MAX_ON_S"] == "7"
     window.end()
 
@@ -204,7 +204,7 @@ def _press_escape(window: MainWindow, form: FormWindow, qtbot: QtBot) -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        lambda window, _form, qtbot: qtbot.mouseClick(window.rail.stop, LEFT),
+        lambda window, _form, qtbot: qtbot.mouseClick(window.navigation.stop, LEFT),
         _press_escape,
         lambda window, _form, _qtbot: window.outputs_off(),
     ],
@@ -249,7 +249,7 @@ def test_stop_leaves_programs_that_switch_no_output(
     window: MainWindow, qtbot: QtBot
 ) -> None:
     program = ProgramWindow("Export", "ExportRun.py", ["--help"], window)
-    qtbot.mouseClick(window.rail.stop, LEFT)
+    qtbot.mouseClick(window.navigation.stop, LEFT)
     assert program.view.running
     program.program.stop()
 

@@ -165,5 +165,5 @@ def test_the_page_is_remembered(qtbot: QtBot, memory: QSettings) -> None:
     window.show_page("Settings")
     window.close()
     again = window_of(qtbot, memory)
-    assert again.rail.page == "Settings"
+    assert again.navigation.page == "Settings"
     again.close()

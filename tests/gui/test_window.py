@@ -76,14 +76,14 @@ def test_stop_is_logged_with_its_time_while_a_stream_runs(
     window: MainWindow, rig: FakeSession
 ) -> None:
     stop = "STOP: all outputs are switched off"
-    window.rail.stop.click()
+    window.navigation.stop.click()
     assert lines(window)[-1] == stop
     press(window, Action.START_STREAM)
     rig.update(start_ns=SystemClock().now_ns())
-    window.rail.stop.click()
+    window.navigation.stop.click()
     assert re.fullmatch(rf"\d+\.\d\d s {stop}", lines(window)[-1])
     rig.update(failed_outputs={"stimulus": "COM3 is gone"})
-    window.rail.stop.click()
+    window.navigation.stop.click()
     assert lines(window)[-1].endswith(f"{stop} except [Output stimulus], which failed")
 
 
@@ -399,6 +399,6 @@ def test_uncertain_frames_of_the_ended_run_are_offered_for_labelling(
     )
     label.click()
     assert asked == [run.path]
-    assert window.rail.page == "Network"
+    assert window.navigation.page == "Network"
     press(window, Action.START_STREAM)
     assert label.isHidden()

@@ -96,7 +96,7 @@ def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert rig.asked[-1] is Action.STOP_EXPERIMENT
     window.bridge.do(Action.START_EXPERIMENT)
-    window.rail.stop.click()
+    window.navigation.stop.click()
     assert rig.asked[-1] is Action.STOP_EXPERIMENT
     assert "STOP" in window.log.page.toPlainText()
     window.end()
@@ -253,7 +253,7 @@ def test_style_and_size_are_remembered(
 
 def test_everything_fits_a_small_screen(qtbot: QtBot, file: Path) -> None:
     window = opened(qtbot, file)
-    for page in window.rail.pages:
+    for page in window.navigation.pages:
         window.show_page(page)
         assert window.minimumSizeHint().width() <= 1280
         assert window.minimumSizeHint().height() <= 700
@@ -352,7 +352,7 @@ def test_full_screen_shows_the_images_and_stop(qtbot: QtBot, file: Path) -> None
     qtbot.keyClick(window, Qt.Key.Key_F11)
     assert window.isFullScreen()
     assert not window.live.controls.isVisible()
-    assert window.rail.stop.isVisible()
+    assert window.navigation.stop.isVisible()
     assert window.alarms.parentWidget() is window.overlay
     window.document.set_value("Experiment", "PATIENCE_S", "0.2")  # another live page
     assert not window.live.controls.isVisible()

@@ -1,4 +1,4 @@
-"""Dialog of all options of results: limits, thresholds, gaps, regions, head."""
+"""Dialog of all analysis options: limits, thresholds, gaps, regions, head."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

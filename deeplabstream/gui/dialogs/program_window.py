@@ -1,4 +1,4 @@
-"""Program window: runs one of our programs and shows its output."""
+"""Program window: runs a program of `utils/` and shows its output."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ _STOP, _WAIT = "Stop it", "Continue"
 
 
 class _Window(QDialog):
-    """A window around a view of a program; closing it stops the program."""
+    """A window with a view of a program; closing it stops the program."""
 
     def __init__(self, title: str, view: ProgramView, parent: QWidget) -> None:
         super().__init__(parent)

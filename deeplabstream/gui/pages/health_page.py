@@ -97,7 +97,7 @@ class LatencyTestButton(QPushButton):
             output = []
         program = replace(
             MEASURE_LATENCY,
-            # with a screen, only an output that the user has chosen is switched
+            # for a test of a screen, only an output that the user selects is switched
             propose=lambda arguments, _: {
                 "--output": [] if arguments.get("--screen") else output
             },
@@ -216,7 +216,9 @@ class HealthPage(QWidget):
         grid.addWidget(self.checks, 2, 1)
         self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.stages.setMinimumHeight(206)
-        for column, stretch in enumerate((2, 3)):  # seven columns need the room
+        for column, stretch in enumerate(
+            (2, 3)
+        ):  # the table of counts has seven columns
             grid.setColumnStretch(column, stretch)
 
     def _show_figures(self, shown: bool) -> None:

@@ -1,4 +1,4 @@
-"""Training tab: trains a network in a process of its own and plots its progress."""
+"""Training tab: trains a network in a separate process and plots its progress."""
 
 import re
 import threading
@@ -77,7 +77,7 @@ class GpuFinder(QObject):
     """Runs a probe in a daemon thread: a driver may hang."""
 
     found = pyqtSignal(object)
-    """TrainingGpus."""
+    """TrainingGpus: GPUs found, or why none can be used."""
 
     def __init__(
         self, parent: QObject, probe: Callable[[], TrainingGpus] = training_gpus
@@ -226,7 +226,7 @@ class TrainingTab(QWidget):
         if not resume and not self._choose_folder():
             return
         if resume and (record := read_record(self.model)).options:
-            # The checkpoint fits no other network; another device may continue it.
+            # A checkpoint needs the same network options; the device can be another one.
             device = self.options.values()["--device"]
             self.input_box.setCurrentText(_shown_size(record.options["size"]))
             self.options.show_values({**_fields_of(record), "--device": device})

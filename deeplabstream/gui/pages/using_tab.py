@@ -147,7 +147,7 @@ def skeleton_of(folder: Path) -> Skeleton | None:
 
 
 def first_of(folder: Path) -> Path:
-    """Return the first network of an ensemble; another folder itself."""
+    """Return the first network of an ensemble, or the folder of a single network."""
     return next(iter(members(folder)), folder)
 
 

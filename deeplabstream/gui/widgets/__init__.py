@@ -1,1 +1,1 @@
-"""Widgets that the pages consist of."""
+"""Widgets of the pages."""

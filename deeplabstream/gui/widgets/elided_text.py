@@ -5,7 +5,7 @@ from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import QLabel, QPushButton, QSizePolicy
 
 _LEAST = 60  # px
-_AROUND = 6  # px: what a frame may take on each side
+_AROUND = 6  # px: border of a frame on each side
 
 
 class Elided(QLabel):

@@ -296,7 +296,9 @@ class Trail:
             places = np.flatnonzero(shades == shade)
             if not len(places):
                 continue
-            last = min(places[-1] + 2, len(trail))  # up to where the next shade begins
+            last = min(
+                places[-1] + 2, len(trail)
+            )  # up to the first point of the next shade
             colour.setAlpha(30 + 170 * shade // (_TRAIL_SHADES - 1))
             painter.setPen(QPen(colour, 2.0))
             for start, end in _sequences(known[places[0] : last]):

@@ -254,7 +254,7 @@ class MeasuresPanel(Panel):
         rows = [*dict.fromkeys((measure, of) for _, measure, of in keys)]
         content, grid = QWidget(), QGridLayout()
         content.setObjectName("clear")
-        grid.setContentsMargins(0, 0, 10, 0)  # the scroll bar
+        grid.setContentsMargins(0, 0, 10, 0)  # room for the scroll bar
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(0, 1)
         content.setLayout(grid)

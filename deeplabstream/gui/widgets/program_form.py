@@ -197,7 +197,7 @@ class ProgramPanel(QWidget):
         """Propose values for fields that depend on others, and show the command line."""
         values = self.form.values()
         proposed: Mapping[str, Sequence[str]] = {}
-        with suppress(ValueError, OSError):  # such as a path that is typed: /
+        with suppress(ValueError, OSError):  # for example an incomplete path: /
             proposed = self.program.propose(values, self._models)
         for key, arguments in proposed.items():
             if values.get(key, []) == self._proposed.get(key, []):
@@ -227,7 +227,7 @@ class ProgramPanel(QWidget):
         """Whether the output folder exists and has no network yet."""
         arguments = self.form.values().get(self.program.writes, [])
         folder = Path(*arguments[:1])
-        with suppress(OSError):  # such as a name that is too long
+        with suppress(OSError):  # for example a name that is too long
             exists = bool(arguments) and folder.is_dir()
             return exists and not (folder / DESCRIPTION).is_file()
         return False

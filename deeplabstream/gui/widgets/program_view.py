@@ -239,7 +239,9 @@ class ProgramView(QWidget):
         self.ended.emit(code)
 
     def _sentence(self, code: int) -> str:
-        if _TRACEBACK in self.page.toPlainText():  # Python ends with 1, like an outcome
+        if (
+            _TRACEBACK in self.page.toPlainText()
+        ):  # Python's exit code 1 may also be an outcome
             return f"failed because of a bug: {self._last_line()}"
         if text := self._outcomes.get(code):
             return text

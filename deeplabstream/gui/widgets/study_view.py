@@ -72,7 +72,7 @@ class StudyTableView(QWidget):
 
 
 class GroupsView(QWidget):
-    """A measure of the table compared between groups."""
+    """Comparison of a measure between groups: plot and statistics."""
 
     def __init__(
         self, client: ResultsClient, study: Callable[[], AnalyseStudy]
