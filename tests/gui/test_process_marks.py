@@ -9,7 +9,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from deeplabstream.gui import process_marks
+from deeplabstream.gui import program_process
 from deeplabstream.gui.program_process import (
     MARKS,
     await_end,
@@ -71,7 +71,7 @@ def test_processes_of_others_that_end_all_the_time_do_not_matter(
 ) -> None:
     usual, pauses = psutil.pids, list[float]()
     monkeypatch.setattr(psutil, "pids", lambda: [*usual(), 2**22 + len(pauses)])
-    monkeypatch.setattr(process_marks, "rest", pauses.append)
+    monkeypatch.setattr(program_process, "rest", pauses.append)
     assert await_end(mark, 5)
     assert 1 <= len(pauses) < 50, "it looked again, not until its patience ended"
 
@@ -87,7 +87,7 @@ def test_a_process_that_is_being_replaced_by_a_program_is_found(
     def replaced(process: psutil.Process) -> bool:
         return process == orphan and len(pauses) < 3
 
-    monkeypatch.setattr(process_marks, "rest", pauses.append)
+    monkeypatch.setattr(program_process, "rest", pauses.append)
     monkeypatch.setattr(
         psutil.Process, "environ", lambda self: {} if replaced(self) else environ(self)
     )

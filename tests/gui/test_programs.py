@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Image
 from deeplabstream.files.paths import ROOT
-from deeplabstream.gui import file_opening, main_window, process_marks, program_process
+from deeplabstream.gui import file_opening, main_window, program_process
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.program_process import ProgramProcess, command_line
@@ -354,7 +354,7 @@ def test_stop_waits_for_a_process_that_a_program_starts_when_it_is_asked_to_end(
     """The process switches off when `stop` has found it, and not before."""
     monkeypatch.setattr(program_process, "_PATIENCE_MS", SOON)
     found, off = tmp_path / "found", tmp_path / "off"
-    monkeypatch.setattr(process_marks, "rest", lambda _: found.touch())
+    monkeypatch.setattr(program_process, "rest", lambda _: found.touch())
     child = (
         "import pathlib, time\n"
         f"while not pathlib.Path({str(found)!r}).exists(): time.sleep(0.01)\n"
