@@ -23,7 +23,7 @@ WATCHDOG_MS = 100
 
 
 @program_options
-class TestBoard:
+class CheckBoard:
     """Boards, and the pin that is switched on."""
 
     settings: SettingsFile = settings_file()
@@ -37,7 +37,7 @@ class TestBoard:
     )
 
 
-def test_board(options: TestBoard) -> int:
+def check_board(options: CheckBoard) -> int:
     """Return 0 when every board switched off in time."""
     watchdogs = _watchdogs(load(options.settings), options.pin)
     if options.port:
@@ -77,4 +77,4 @@ def _watchdogs(settings: Settings, pin: int) -> dict[str, int]:
     return watchdogs
 
 
-PROGRAM = Program(TestBoard, test_board, __doc__, "TestBoard")
+PROGRAM = Program(CheckBoard, check_board, __doc__, "TestBoard")

@@ -32,6 +32,8 @@ class Program(Generic[Options]):
     """Name of the file in `utils/`, without .py."""
     stopped: str = "stopped"
     """Sentence after Ctrl-C."""
+    uses_rig: bool = True
+    """Whether `--rig` chooses a rig folder."""
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Read the command line, do the work and return the exit code."""
@@ -42,7 +44,7 @@ class Program(Generic[Options]):
         fields = option_fields(self.options)
         parser = ProgramParser(
             prog=f"{self.name}.py",
-            rig="rig" not in fields,
+            rig=self.uses_rig and "rig" not in fields,
             description=self.about,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

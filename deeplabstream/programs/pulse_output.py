@@ -28,7 +28,7 @@ POLL_S = 0.05
 
 
 @program_options
-class TestOutput:
+class PulseOutput:
     """An output of the settings, and its pulse."""
 
     name: str = Field(
@@ -46,7 +46,7 @@ class TestOutput:
     )
 
 
-def test_output(options: TestOutput) -> int:
+def pulse_output(options: PulseOutput) -> int:
     """Return 0 when the output was on and is off again."""
     outputs = load(options.settings).outputs
     if options.list or not options.name:
@@ -117,4 +117,4 @@ def _edge(edge: Edge, start_ns: int) -> str:
     )
 
 
-PROGRAM = Program(TestOutput, test_output, __doc__, "TestOutput")
+PROGRAM = Program(PulseOutput, pulse_output, __doc__, "TestOutput")

@@ -155,11 +155,18 @@ def test_what_does_not_fit_is_a_sentence_and_changes_nothing(
     for words, said in (
         (["swap", "--frames", "1", "2", "--animals", "a", "b"], "no animal 'a'"),
         (["remove", "--frames", "900000"], "no analysed frame from 900000"),
-        (["remove", "--frames", "1", "2", "3"], "expected first and last"),
         (["remove", "--frames", "1", "--camera", "side"], "no poses of camera 'side'"),
         (["undo", "1"], "has no correction 1"),
     ):
         assert main([str(run), *words]) == 2
+        assert said in capsys.readouterr().err
+    for words, said in (
+        (["remove", "--frames", "1", "2", "3"], "expected first and last"),
+        (["remove", "--frames", "1", "--seconds", "2"], "either --frames or --seconds"),
+        (["remove"], "either --frames or --seconds"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main([str(run), *words])
         assert said in capsys.readouterr().err
     assert not (run / CORRECTIONS).exists()
     (run / CORRECTIONS).write_text("{", "utf-8")

@@ -1,0 +1,206 @@
+r"""Correct the poses of a recorded run; the recorded data stay as they are.
+
+    python utils/CorrectPoses.py RUN swap --frames 900 960 --animals anna bob
+    python utils/CorrectPoses.py RUN remove --seconds 12 12.5 --bodyparts snout --why "a hand"
+    python utils/CorrectPoses.py RUN set --frames 912 --bodyparts snout --position 203.5 118
+    python utils/CorrectPoses.py RUN interpolate --frames 913 930 --bodyparts snout
+    python utils/CorrectPoses.py RUN list
+    python utils/CorrectPoses.py RUN undo 2
+
+Frames are numbered as in the column `frame` of the camera's table. The corrections are kept
+in corrections.json in the run folder, with who, when and why; docs/results.md tells what uses
+them.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from pydantic import Field
+
+from deeplabstream.api.corrections import correct, frames_between, undo_correction
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.programs.program import Program, ProgramGroup
+from deeplabstream.recording.pose_corrections import Kind, in_force, read_corrections
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.settings.option_fields import extra, program_options
+
+_NAME = "CorrectPoses"
+
+
+@program_options
+class CorrectPoses:
+    """The run that is corrected."""
+
+    run: Path = Field(
+        description="run folder",
+        json_schema_extra=extra(positional=True, metavar="RUN"),
+    )
+
+
+@program_options
+class ChangeCorrections(CorrectPoses):
+    """Who changes the corrections of a run, and why."""
+
+    why: str = Field(
+        default="", description="reason", json_schema_extra=extra(metavar="TEXT")
+    )
+    who: str = Field(
+        default="",
+        description="person; default: the login name",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+
+
+@program_options
+class CorrectAnimals(ChangeCorrections):
+    """Frames and animals that are corrected."""
+
+    frames: tuple[int, ...] = Field(
+        default=(),
+        description="first and last frame, or one frame",
+        json_schema_extra=extra(metavar="N"),
+    )
+    seconds: tuple[float, ...] = Field(
+        default=(),
+        description="the same as times since Start Stream",
+        json_schema_extra=extra(metavar="S"),
+    )
+    camera: str = Field(
+        default="",
+        description="camera; default: the only one",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+    animals: tuple[str, ...] = Field(
+        default=(),
+        description="animals; default: all",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+    bodyparts: tuple[str, ...] = Field(
+        default=(),
+        description="body parts; default: all",
+        json_schema_extra=extra(internal=True),
+    )
+    position: tuple[float, float] | None = Field(
+        default=None,
+        description="position in pixels of the image",
+        json_schema_extra=extra(internal=True),
+    )
+
+    def __post_init__(self) -> None:
+        if bool(self.frames) == bool(self.seconds):
+            raise DeepLabStreamError("give either --frames or --seconds")
+        if len(self.frames or self.seconds) > 2:
+            raise DeepLabStreamError(
+                "--frames, --seconds: expected first and last, or one"
+            )
+
+    def span(self) -> tuple[int, int]:
+        """Return first and last frame; one value is both."""
+        if self.frames:
+            return self.frames[0], self.frames[-1]
+        first_s, last_s = self.seconds[0], self.seconds[-1]
+        return frames_between(self.run, first_s, last_s, self.camera)
+
+
+@program_options
+class CorrectBodyParts(CorrectAnimals):
+    """Frames, animals and body parts that are corrected."""
+
+    bodyparts: tuple[str, ...] = Field(
+        default=(),
+        description="body parts; default: all",
+        json_schema_extra=extra(metavar="NAME"),
+    )
+
+
+@program_options
+class SetBodyParts(CorrectBodyParts):
+    """Body parts, and their right position."""
+
+    position: tuple[float, float] = Field(
+        description="position in pixels of the image",
+        json_schema_extra=extra(metavar=("X", "Y")),
+    )
+
+
+@program_options
+class UndoCorrection(ChangeCorrections):
+    """A correction that does not count any more."""
+
+    number: int = Field(
+        description="number in the list",
+        json_schema_extra=extra(positional=True, metavar="NUMBER"),
+    )
+
+
+def _correct(kind: Kind, options: CorrectAnimals) -> int:
+    number = correct(
+        options.run,
+        kind,
+        options.span(),
+        animals=options.animals,
+        bodyparts=options.bodyparts,
+        position=options.position,
+        camera=options.camera,
+        why=options.why,
+        who=options.who,
+    )
+    print(f"{number}: {read_corrections(options.run)[number - 1]}")
+    return 0
+
+
+def _undo(options: UndoCorrection) -> int:
+    undo_correction(options.run, options.number, options.why, options.who)
+    print(f"undone: {options.number}")
+    return 0
+
+
+def _list(options: CorrectPoses) -> int:
+    open_run_folder(options.run, print, check_tables=False)
+    corrections = read_corrections(options.run)
+    used = in_force(corrections)
+    for number, correction in enumerate(corrections, start=1):
+        is_undone = number not in used and correction.kind != "undo"
+        details = filter(None, (correction.who, correction.when, correction.why))
+        note = "; ".join(details)
+        print(
+            f"{number}: {correction}{' (undone)' if is_undone else ''}"
+            f"{f'  [{note}]' if note else ''}"
+        )
+    if not corrections:
+        print(f"{options.run}: no corrections")
+    return 0
+
+
+def _program(
+    kind: Kind, options: type[CorrectAnimals], about: str
+) -> Program[CorrectAnimals]:
+    return Program(options, partial(_correct, kind), about, _NAME)
+
+
+PROGRAM = ProgramGroup(
+    {
+        "swap": _program("swap", CorrectAnimals, "two animals have each other's names"),
+        "confirm": _program(
+            "confirm",
+            CorrectAnimals,
+            "the names are right, though identity was ambiguous",
+        ),
+        "remove": _program(
+            "remove", CorrectBodyParts, "the points are wrong, and none is known"
+        ),
+        "set": _program("set", SetBodyParts, "a point is at --position"),
+        "interpolate": _program(
+            "interpolate",
+            CorrectBodyParts,
+            "the points lie on the line between the nearest known ones",
+        ),
+        "undo": Program(
+            UndoCorrection, _undo, "a correction does not count any more", _NAME
+        ),
+        "list": Program(CorrectPoses, _list, "all corrections of the run", _NAME),
+    },
+    __doc__,
+    _NAME,
+    CorrectPoses,
+)
