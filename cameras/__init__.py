@@ -1,4 +1,4 @@
-"""Where frames come from: one driver a file."""
+"""Camera drivers, one kind per file."""
 
 from deeplabstream.plugin import plugin_path
 

@@ -1,4 +1,4 @@
-"""Network cameras: any address that FFmpeg plays (RTSP, MJPEG over HTTP, SRT, …)."""
+"""Network cameras: any address that FFmpeg can open (RTSP, MJPEG over HTTP, SRT, …)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _SILENCE_S = 0.85
-"""So long a stream may be silent; with what comes after, the loss is seen in a second."""
+"""Longest silence of a stream; so a loss is reported within a second."""
 _WITHOUT_TIME = ("mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe")
-"""Streams of bare images: FFmpeg invents their times."""
+"""Formats of single images: FFmpeg makes up their times."""
 _MOST_PIXELS = 2**26
 """Most pixels that a frame may declare; FFmpeg refuses more."""
 _TAIL = 1024
 """Bytes in which the end marker of a JPEG is looked for."""
 _LEARNING_NS = 1_000_000_000
-"""So long frames that waited are read when a stream is opened."""
+"""Longest time for which stored frames are read when a stream is opened."""
 _AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkStream(Camera):
-    """A camera in the network that speaks RTSP, HTTP or whatever FFmpeg plays.
+    """A network camera with RTSP, HTTP or another protocol of FFmpeg.
 
     Every frame is delivered, in order: after an interruption of the network they arrive in
     a burst, as fast as they can be decoded. (FFmpeg's reader of H.264 over RTSP finds the
@@ -181,7 +181,7 @@ def _compare(
     arrived_ns: int,
     frame: "VideoFrame",
 ) -> None:
-    """Compare the sender's clock at frames up to one that did not wait, for a second at most.
+    """Compare the clocks at stored frames until one arrives live, for a second at most.
 
     FFmpeg reads ahead to find the format, and servers send frames that they stored. Such
     frames arrive faster than they were exposed.
@@ -203,7 +203,7 @@ def _decoded(
 ) -> "list[VideoFrame] | None":
     """Return the frames in a packet; None: it arrived damaged.
 
-    FFmpeg fills the rest of a JPEG that was cut off with grey, and only logs it.
+    FFmpeg fills the missing part of a truncated JPEG with grey, and only logs that.
     """
     import av
 

@@ -119,7 +119,7 @@ class SimulatedCamera(Camera):
         )
 
     def startled(self) -> bool:
-        """Return whether the animals take flight: run on four times as fast.
+        """Return whether the animals flee: they then run four times as fast.
 
         Called for each frame. Always false; a subclass of a test reads an output here, to
         close a loop in one process.

@@ -58,7 +58,7 @@ class TimeoutCaller(Generic[T]):
         self._thread.start()
 
     def result(self, patience_s: float) -> T:
-        """Call, and return or raise what the call does; DeviceError: no answer in time."""
+        """Call, and return the result or raise the error; DeviceError: no answer in time."""
         return self._made(self._call, patience_s, "gave no frame")
 
     def other(self, call: Callable[[], U], patience_s: float) -> U:
@@ -103,7 +103,7 @@ _USUAL: dict[str, Backend] = {
 _SYSFS = Path("/sys/class/video4linux")
 _LINKS = Path("/dev/v4l/by-id")
 _MOST = 10
-"""Numbers that are tried where the cameras cannot be listed."""
+"""Numbers of devices that are tried where cameras cannot be listed."""
 
 
 @plain(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class ListedWebcam:
     name: str
     """Model; cameras of one model have the same."""
     path: str = ""
-    """Identifies it for good (Linux by-id link, macOS unique ID) or as long as it stays at
-    the same USB port (Windows device path); empty: there is none."""
+    """Permanent identifier (Linux by-id link, macOS unique ID), or one of the USB port
+    (Windows device path); empty: there is none."""
 
 
 def list_webcams(backend: Backend) -> tuple[ListedWebcam, ...] | None:
@@ -243,7 +243,7 @@ def read_controls(capture: "VideoCapture") -> tuple[CameraControl, ...]:
 
 
 def set_control(capture: "VideoCapture", key: str, value: Value) -> bool:
-    """Set one; False: it is none of them. DeviceError: the driver refuses."""
+    """Set a control; False: there is no such control. DeviceError: the driver refuses."""
     import cv2
 
     if key not in _PROPERTIES or not isinstance(value, float | int):
@@ -288,13 +288,13 @@ def pixel_format_of(capture: "VideoCapture") -> str:
 
 _JPEG = ("MJPG", "JPEG")
 _DAMAGED_AT_FIRST = 10
-"""So many damaged frames and no intact one: the camera writes JPEG files in its own way."""
+"""Number of first frames after which, if all are damaged, JPEG files are no longer checked."""
 
 
 def request_jpeg(capture: "VideoCapture") -> bool:
     """Request the JPEG files as the camera sends them; False: OpenCV or the system decodes.
 
-    OpenCV delivers damaged files with wrong blocks and says nothing.
+    OpenCV delivers damaged files with wrong blocks and reports nothing.
     Only its backends for V4L2 and FFmpeg can return the files.
     """
     import cv2
@@ -328,15 +328,15 @@ class FrameReader:
         if self._decoder is not None:
             self._decoder = JpegDecoder(strict=False)
             remarks = (
-                "its JPEG frames are not as the standard has them: damaged ones are not "
+                "its JPEG frames differ from the standard: damaged ones are not "
                 "detected",
             )
         return self.next(_PATIENCE_S)[0], remarks
 
     def next(self, patience_s: float) -> tuple[NDArray[Any], int, int]:
-        """Return a frame, when it was grabbed, and how many damaged ones preceded it.
+        """Return a frame, its time, and the number of damaged ones before it.
 
-        DeviceError: none came in time, or damaged ones only.
+        DeviceError: no frame in time, or only damaged ones.
         """
         end_ns, damaged = self._clock.now_ns() + round(patience_s * 1e9), 0
         left_s = patience_s
@@ -368,7 +368,7 @@ class FrameReader:
 _WITH_MJPG: tuple[Backend, ...] = ("v4l2", "dshow", "msmf")
 """Backends in which the pixel format can be chosen."""
 _SILENCE_S, _PATIENCE_S = 0.95, 10.0
-"""For a next and for a first frame."""
+"""Time limits for a next frame and for the first one."""
 _CLOSE = 0.02
 
 
@@ -465,7 +465,7 @@ class Webcam(Camera):
         return capture
 
     def _address(self) -> int | str:
-        """Return SOURCE as OpenCV takes it; a name becomes the present number."""
+        """Return SOURCE for OpenCV; a name is replaced by the present number."""
         if isinstance(self.source, int) or self._backend in ("ffmpeg", "any"):
             return self.source
         if sys.platform == "linux" and self.source.startswith("/"):
@@ -532,7 +532,7 @@ class Webcam(Camera):
         )
 
     def _remarks(self, given: ImageFormat) -> tuple[str, ...]:
-        """Return what was requested and is not delivered."""
+        """Return the requested values that are not delivered."""
         remarks = []
         if self.resolution not in (None, (given.width, given.height)):
             remarks.append(

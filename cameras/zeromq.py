@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _SILENCE_S = 0.95
 _LARGEST = 64 * 2**20
-"""Bytes of a message; a sender of more is disconnected."""
+"""Longest message, bytes; the sender of a longer one is disconnected."""
 _MOST_PIXELS = 2**26
 """Most pixels that the first image may declare; the others must have its size."""
 _JPEG = b"\xff\xd8\xff"
@@ -134,10 +134,10 @@ class ZmqCamera(Camera):
         patience_s: float,
         size: tuple[int, int] | None = None,
     ) -> tuple[Image, int, int]:
-        """Return the newest image, its arrival, and how many damaged ones preceded it.
+        """Wait for a new image; return it, its arrival time, and the number of damaged ones before.
 
-        Waits for one that is new. One that does not declare `size`, height and width, is
-        not decoded; a damaged one is dropped.
+        One whose header does not declare `size` (height, width) is not decoded; a damaged
+        one is dropped.
         """
         end_ns, damaged = clock.now_ns() + round(patience_s * 1e9), 0
         while socket.poll(max(0, (end_ns - clock.now_ns()) // 1_000_000)):

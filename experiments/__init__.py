@@ -1,4 +1,4 @@
-"""Experiments and triggers; a lab adds its own files here."""
+"""Experiments and triggers, one kind per file; a lab adds files of its own."""
 
 from deeplabstream.plugin import plugin_path
 

@@ -30,7 +30,7 @@ Count = Annotated[int, Field(gt=0)]
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class ClassicalConditioning(Experiment):
-    """Pair one cue with an outcome, the other with none, while the animal faces the cues."""
+    """Pair one of two cues with an outcome, while the animal faces the cues."""
 
     trigger: TriggerName = Field(description="true while the animal faces the cues")
     paired: OutputName = Field(description="cue that is followed by OUTCOME")

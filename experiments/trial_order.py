@@ -68,7 +68,7 @@ class Interval(ABC):
 
     @abstractmethod
     def draw(self, random: Random) -> float:
-        """Return the next one."""
+        """Return the next waiting time."""
 
     def __str__(self) -> str:
         numbers = astuple(self)[0]  # type: ignore[call-overload]
@@ -77,12 +77,12 @@ class Interval(ABC):
 
 @dataclass(frozen=True)
 class Choice(Interval):
-    """`choice S1 S2 …`: one of them; a single one is constant."""
+    """`choice S1 S2 …`: one of these values; a single value is constant."""
 
     seconds: tuple[float, ...]
 
     def draw(self, random: Random) -> float:
-        """Return one of them."""
+        """Return one of the values."""
         return random.choice(self.seconds)
 
 
@@ -93,7 +93,7 @@ class Uniform(Interval):
     seconds: tuple[float, float]
 
     def draw(self, random: Random) -> float:
-        """Return one between them."""
+        """Return a value between the limits."""
         return random.uniform(*self.seconds)
 
 
@@ -101,13 +101,13 @@ class Uniform(Interval):
 class Exponential(Interval):
     """`exponential MEAN MIN MAX`: exponentially distributed, without memory.
 
-    MEAN is that without limits; values outside of them are drawn again.
+    MEAN is the mean without limits; values outside the limits are drawn again.
     """
 
     seconds: tuple[float, float, float]
 
     def draw(self, random: Random) -> float:
-        """Return one between MIN and MAX."""
+        """Return a value between MIN and MAX."""
         mean, low, high = self.seconds
         for _ in range(_TRIES):
             if low <= (drawn := random.expovariate(1 / mean)) <= high:

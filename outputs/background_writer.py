@@ -1,4 +1,4 @@
-"""A thread that writes for a device that may take longer than a millisecond."""
+"""Background writer: a thread for devices whose writes take longer than a millisecond."""
 
 import threading
 import time
@@ -11,15 +11,15 @@ from deeplabstream.plugin import AcknowledgingWrite, DeviceError, DeviceReport, 
 HANG_S = 1.0
 """Time without completing a write after which a device counts as hung."""
 LATE_NS = 200_000_000
-"""A level that waited longer in the queue is not switched on."""
+"""Longest time that a level may wait in the queue and still be switched on."""
 
 
 @contextmanager
 def background_write(write: Write) -> Iterator[AcknowledgingWrite]:
-    """Pass levels to a thread, which writes them in order.
+    """Yield a function that passes levels to a thread, which writes them in order.
 
-    The function given returns at once, and raises a failure since the last call. After a
-    failure it waits, at most `HANG_S`, until the level is written.
+    It returns at once, and raises a failure since the last call. After a failure it waits
+    until the level is written, at most `HANG_S`.
     """
     writer = _BackgroundWriter(write)
     try:
@@ -29,7 +29,7 @@ def background_write(write: Write) -> Iterator[AcknowledgingWrite]:
 
 
 class _BackgroundWriter:
-    """The thread that writes, and its queue of levels."""
+    """Thread that writes, with its queue of levels."""
 
     def __init__(self, write: Write) -> None:
         self.watched = AcknowledgingWrite(self.put, self.check)

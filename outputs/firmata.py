@@ -64,7 +64,7 @@ class Firmata(Output):
 
 @dataclass
 class _Board:
-    """A board that has answered."""
+    """Open board with StandardFirmata."""
 
     port: Port
     high: set[int] = field(default_factory=set)

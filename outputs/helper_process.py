@@ -1,4 +1,4 @@
-"""A process for an output that needs its own: a window, a sound."""
+"""Helper process: an output with a process of its own, such as a window or a sound."""
 
 import multiprocessing
 import time
@@ -29,10 +29,12 @@ def helper_process(
 ) -> Iterator[AcknowledgingWrite]:
     """Run `body(output, pipe)` in a process that ends with this one.
 
-    It says (0.0, time in ns) when it is ready, or a sentence why it is not; then it gets
-    levels, and answers each with (level, time in ns when it was done). It ends when the
-    other end of the pipe is closed. `what` names it in sentences ("its window"), `hint`
-    is what may be wrong when it ends before it is ready.
+    It sends (0.0, time in ns) when it is ready, or a sentence with the reason why it is not.
+    Then it receives levels, and answers each with (level, time in ns at which it was set).
+    It ends when the other end of the pipe is closed.
+
+    `what` is its name in messages ("its window"); `hint` is a possible reason if it ends
+    before it is ready.
     """
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = opened_pipe()

@@ -48,9 +48,9 @@ class _NiOutput(Output):
 
     @contextmanager
     def _task(self) -> "Iterator[nidaqmx.Task]":
-        """Create a task with one channel, or take over the one that a dead engine left.
+        """Create a task with one channel, or take over that of an engine that was killed.
 
-        NI's server keeps the tasks of a client that died, and their lines reserved.
+        NI's server keeps the tasks of a client that has ended, with their lines reserved.
         """
         import nidaqmx
 
@@ -169,6 +169,6 @@ def _sentence(write: Write) -> Write:
 
 
 def _short(error: Exception) -> str:
-    """Return NI's message without its appendix, in one line."""
+    """Return NI's error message in one line, without its list of details."""
     text = str(error).partition("\n\nTask Name")[0].partition("\n\nStatus Code")[0]
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Pins of a Raspberry Pi: of this one, or of one on the network with pigpiod."""
+"""Pins of a Raspberry Pi: this computer, or another one on the network with pigpiod."""
 
 import socket
 import warnings

@@ -45,7 +45,7 @@ class Port:
             raise DeviceError(f"{self.name} is gone ({error})") from error
 
     def _written_at_once(self, data: bytes) -> int:
-        """Write what the port accepts without waiting; return how much. Not on Windows.
+        """Write what the port accepts without waiting; return the number of bytes. Not on Windows.
 
         pyserial waits after each write until the port accepts more.
         """
@@ -78,7 +78,7 @@ def shared_port(
 ) -> AbstractContextManager[T]:
     """Open a port, or share it with outputs of the same protocol.
 
-    All get what `greet` returned, which is called once, when the port was opened.
+    All get the result of `greet`, which is called once, after the port is opened.
     """
 
     @contextmanager
@@ -145,7 +145,7 @@ class SerialLine(Output):
 
 
 def _as_bytes(text: str) -> bytes:
-    r"""Return the bytes that a setting means; ValueError if they can't be sent.
+    r"""Return the bytes that a setting describes; ValueError: they can't be sent.
 
     >>> _as_bytes("H"), _as_bytes(r"on\n"), _as_bytes("0x01 0xff")
     (b'H', b'on\n', b'\x01\xff')

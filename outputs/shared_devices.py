@@ -32,8 +32,8 @@ def shared(
 ) -> Iterator[T]:
     """Return the open device, or open it; the last user closes it.
 
-    `what` names it (a port, say). Whoever opens it in another `manner` (another speed,
-    or another kind of output) gets a DeviceError.
+    `what` is its name, such as that of a port. DeviceError: it is open in another `manner`,
+    such as at another speed or by another kind of output.
     """
     with _all:
         link = _links.setdefault(what, _Link())

@@ -1,4 +1,4 @@
-"""The process that plays a `Sound`: samples, one block after the other."""
+"""Sound player: process that plays a `Sound`, block by block."""
 
 import signal
 import time
@@ -27,7 +27,7 @@ def play(settings: Sound, pipe: Connection) -> None:
     except OSError as error:
         pipe.send(f"{error}: on Linux, sudo apt-get install libportaudio2")
         return
-    except Exception as error:  # it looks for devices as soon as it is imported
+    except Exception as error:  # its import searches for devices
         pipe.send(f"no usable sound device ({error})")
         return
     try:
@@ -112,7 +112,7 @@ class Voice:
 
 
 def opened_source(settings: Sound) -> tuple[Callable[[int, int], Samples], int]:
-    """Return a function of samples (from an index, so many), and the sample rate."""
+    """Return a function that returns samples by index and number, and the sample rate."""
     rate = settings.sample_rate
     if settings.sound == "tone":
         turn = 2 * np.pi * settings.frequency_hz / rate
@@ -142,7 +142,7 @@ def _looped(samples: Samples) -> Callable[[int, int], Samples]:
 
 
 def read_wave(path: Path) -> tuple[Samples, int]:
-    """Return the samples of a .wav file, its channels averaged, and samples a second."""
+    """Return the samples of a .wav file, channels averaged, and the sample rate."""
     with wave.open(str(path), "rb") as file:
         width, channels = file.getsampwidth(), file.getnchannels()
         data, rate = file.readframes(file.getnframes()), file.getframerate()

@@ -70,5 +70,5 @@ class Basler(GenicamTriggers):
 
     @classmethod
     def connected_devices(cls) -> tuple[Device, ...]:
-        """Return the Basler cameras that are there; opens each for a moment."""
+        """Return the connected Basler cameras; opens each for a moment."""
         return tuple(describe(info, cls.__name__) for info in list_devices())

@@ -28,7 +28,7 @@ class PylonControls:
 
     camera: Any
     free: bool
-    """It runs by its own clock: its rate can be set."""
+    """Whether it is free-running: its rate can be set."""
 
     def read(self) -> tuple[CameraControl, ...]:
         """Return the controls that the camera has, with their values."""
@@ -36,7 +36,7 @@ class PylonControls:
             return tuple(self._read())
 
     def set_control(self, key: str, value: Value) -> bool:
-        """Set one to the nearest possible value; False: not while it streams."""
+        """Set a control to the nearest possible value; False: not while it streams."""
         with translate_pylon_errors():
             if key == "region" and isinstance(value, tuple):
                 return self._move(value)

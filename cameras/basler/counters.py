@@ -1,4 +1,4 @@
-"""What a Basler camera's own counters mean: numbers of frames, and ticks of its clock."""
+"""Counters of a Basler camera: frame numbers, and ticks of its clock."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from .features import feature
 
 _INVALID = 2**64 - 1
 _COUNTED = {"BaslerGigE": 1, "BaslerUsb": 0, "BaslerCamEmu": 0}
-"""Kinds of device whose block ids are understood, and the first id."""
+"""Device classes with known block ids, and the first id of each."""
 
 
 def ticks_per_second(camera: Any) -> int:
@@ -24,7 +24,7 @@ def ticks_per_second(camera: Any) -> int:
 
 @dataclass
 class BlockIdCounter:
-    """Makes indices of block ids: exposures of the device from 0, losses included."""
+    """Converts block ids to frame indices: exposures of the device from 0, losses included."""
 
     knows: bool = True
     """Whether the ids show losses; if not, frames are counted on arrival."""
@@ -55,7 +55,7 @@ class BlockIdCounter:
         return index
 
     def device_id(self, block_id: int) -> int | None:
-        """Return the id as the record should hold it; None: the device gave none."""
+        """Return the id for the record; None: the device gave none."""
         return block_id if block_id < _INVALID else None
 
     def lost(self, block_id: int) -> None:

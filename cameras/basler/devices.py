@@ -14,7 +14,7 @@ _BY_PROGRAMMERS = re.compile(r"\s*:\s*\w*Exception thrown.*$", re.DOTALL)
 
 
 def list_devices() -> list[Any]:
-    """Return pylon's descriptions of the cameras that are there."""
+    """Return pylon's descriptions of the connected cameras."""
     with warnings.catch_warnings():  # one that is an error would crash this import
         warnings.simplefilter("ignore")
         from pypylon import pylon
@@ -37,7 +37,7 @@ def find(serial: str) -> Any:
 
 @contextmanager
 def connected(info: Any) -> Iterator[Any]:
-    """Open the camera, as pylon's `InstantCamera`; it is closed in any case."""
+    """Open the camera as pylon's `InstantCamera`; it is closed on every exit path."""
     from pypylon import genicam, pylon
 
     with translate_pylon_errors():

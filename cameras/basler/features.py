@@ -1,4 +1,4 @@
-"""Set-up of a Basler camera: features in the order that works, each read back.
+"""Set-up of a Basler camera: features in the required order, each read back.
 
 Names of features differ between models. ExposureTimeAbs goes before ExposureTime: where
 both are there, the second does nothing.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .camera import Basler
 
 EXPOSURE = ("ExposureTimeAbs", "ExposureTime")
-"""Names of a feature, the one that acts first."""
+"""Names of a feature in different models, in order of preference."""
 GAIN = ("Gain", "GainRaw")
 RATE = ("AcquisitionFrameRateAbs", "AcquisitionFrameRate")
 _RESULTING = (
@@ -28,7 +28,7 @@ _RESULTING = (
     "BslResultingFrameRate",
 )
 _OFF_BY = 0.005
-"""Share of a value by which the camera's may differ without a remark."""
+"""Relative difference of the camera's value that is not reported."""
 
 
 def feature(camera: Any, *names: str) -> Any:
@@ -51,7 +51,7 @@ def set_up(camera: Any, settings: "Basler") -> tuple[str, ...]:
 
 
 def rate_of(camera: Any) -> float:
-    """Return frames per second that it can give now, at most; 0: it does not say."""
+    """Return the highest rate with the present settings, 1/s; 0: not reported."""
     with translate_pylon_errors():
         resulting, exposure = feature(camera, *_RESULTING), feature(camera, *EXPOSURE)
         if resulting is None:
@@ -125,7 +125,7 @@ def _reset_offsets(camera: Any) -> None:
 
 
 def _set_region(camera: Any, region: tuple[int, int, int, int]) -> Iterator[str]:
-    """Set size before place: offsets are bounded by what the size leaves."""
+    """Set the size before the offsets, whose limits depend on it."""
     _reset_offsets(camera)
     x, y, width, height = region
     got = {

@@ -22,18 +22,18 @@ SHORT_NAMES = {
     "bayer": ("BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8"),
     "bgr": ("BGR8", "BGR8Packed", "RGB8", "RGB8Packed"),
 }
-"""What settings may say, and the camera's names for it, the best first."""
+"""Values of the setting, and the camera's names for each, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a pixel format becomes."""
+    """Conversion of a pixel format to an image."""
 
     dtype: str
     """Grey of more than 8 bits keeps its values: 12 bits are 0 to 4095."""
     colour: bool
     conversion: str = ""
-    """OpenCV's name of what makes it BGR; empty: it is copied."""
+    """OpenCV's name of the conversion to BGR; empty: it is copied."""
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         """Return the shape of its images."""
@@ -56,7 +56,7 @@ class Layout:
 
 
 def layout_of(name: str) -> Layout | None:
-    """Return what the camera's format of this name becomes; None: it can't be read."""
+    """Return the conversion of the camera's format of this name; None: it can't be read."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None

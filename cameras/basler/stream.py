@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from .camera import Basler
 
 _WAIT_S = 0.95
-"""The longest wait for a frame before `read` returns."""
+"""Longest time to wait for a frame before `read` returns."""
 _BUFFER_BYTES = 256 * 1024 * 1024
 _BUFFERS = 8, 64
-"""At the least, and at the most; as many as lie in `_BUFFER_BYTES`."""
+"""Fewest and most buffers; between them as many as fit into `_BUFFER_BYTES`."""
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def _format(camera: Any, settings: "Basler", layout: Layout) -> ImageFormat:
 
 @dataclass
 class _Grabber:
-    """Takes frames out of pylon's queue."""
+    """Reads frames from pylon's queue."""
 
     camera: Any
     trigger: Literal["free", "line", "software"]
@@ -102,14 +102,14 @@ class _Grabber:
     copy: Callable[[NDArray[Any], Image], None]
     count: BlockIdCounter
     ticks: int
-    """Of the camera's clock, in a second; 0: it has none."""
+    """Ticks of the camera's clock per second; 0: it has no clock."""
     synchroniser: ClockSync = field(default_factory=ClockSync)
     _pacer: Pacer | None = None
     _tick: int = 0
     _fired_ns: int | None = None
-    """When a frame was requested that has not arrived yet."""
+    """Time of the request of a frame that has not arrived yet."""
     _silent_ns: int | None = None
-    """Since when no frame has arrived."""
+    """Time since which no frame has arrived."""
 
     def __post_init__(self) -> None:
         self._clock = SystemClock()

@@ -45,7 +45,7 @@ _LAST_NUMBER = 65_535
 _MOST_LOST = 1000
 """Frames that may be lost where the count starts again; beyond, the device restarted it."""
 _PRODUCERS = "GENICAM_GENTL64_PATH"
-"""Makers' software names its folders there; that is GenTL's own custom."""
+"""Environment variable of the GenTL standard, in which software of makers lists its folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +206,7 @@ def _files(cti: Path | None) -> list[Path]:
 
 @contextmanager
 def _producers(files: list[Path]) -> Iterator[Any]:
-    """Return harvesters' Harvester, which knows what these producers see."""
+    """Return a Harvester (of the package harvesters) with these producers."""
     from harvesters.core import Harvester
 
     logging.getLogger("harvesters.core").setLevel(logging.CRITICAL)
@@ -225,11 +225,11 @@ def _producers(files: list[Path]) -> Iterator[Any]:
 def _keep_loaded(producer: Path) -> CDLL | None:
     """Keep a producer's library in memory until this process ends.
 
-    Its threads may outlive its closing; where they run unloaded code, the process crashes.
+    Its threads may run on after it is closed; in unloaded code they would crash the process.
     """
     try:
         return CDLL(str(producer))
-    except OSError:  # adding the file says why
+    except OSError:  # adding the file reports the reason
         return None
 
 
@@ -253,7 +253,7 @@ def _formats(producers: Any, about: Any) -> tuple[str, ...]:
     """Return the pixel formats of a camera; none when another program has it."""
     try:
         camera = producers.create(about)
-    except Exception:  # each producer refuses in its own words
+    except Exception:  # the type of the error depends on the producer
         return ()
     try:
         return tuple(camera.remote_device.node_map.PixelFormat.symbolics)
@@ -285,15 +285,15 @@ class _SoftwareTrigger:
 
 
 def _check_presence(nodes: Any) -> None:
-    """Read a register of a camera that waits for pulses; DeviceError: it is gone."""
+    """Read a register of a camera that waits for pulses; DeviceError: it does not answer."""
     try:
         nodes.TriggerMode.value  # noqa: B018
-    except Exception as error:  # each producer fails in its own words
+    except Exception as error:  # the type of the error depends on the producer
         raise DeviceError(f"does not answer: {error}") from error
 
 
 def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
-    """Return the next complete buffer, to be used in a `with`, and when it was there."""
+    """Return the next complete buffer, for a `with`, and its time of arrival."""
     clock = SystemClock()
     end_ns = clock.now_ns() + round(patience_s * 1e9)
     while (left_ns := end_ns - clock.now_ns()) > 0:
@@ -304,7 +304,7 @@ def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
 
 
 def _first_frame(camera: Any, patience_s: float) -> tuple[bool, int | None, int]:
-    """Return whether the device counts frames, and a frame's time there and here in ns."""
+    """Return whether the device counts frames, and a frame's time on both clocks, in ns."""
     taken, arrived_ns = _fetched(camera, patience_s)
     with taken as buffer:
         number, stamp_ns = _number(buffer), _stamp(buffer)
@@ -316,15 +316,15 @@ def _first_frame(camera: Any, patience_s: float) -> tuple[bool, int | None, int]
 
 
 def _number(buffer: Any) -> int | None:
-    """Return the device's count, which may start again behind 65535; None: it has none."""
+    """Return the device's count, which may wrap at 65535; None: it has none."""
     try:
         return int(buffer.module.frame_id)
-    except Exception:  # GenTL: "not available", in the words of each producer
+    except Exception:  # "not available": the type of the error depends on the producer
         return None
 
 
 class _FrameNumbers:
-    """Makes indices, from 0 and with gaps for losses, of the device's counts."""
+    """Converts the device's counts to frame indices from 0, with gaps for losses."""
 
     def __init__(self) -> None:
         self._unwrapper = CounterUnwrapper(bits=16, first=1)

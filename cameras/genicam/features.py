@@ -22,11 +22,11 @@ def value_of(nodes: Any, name: str) -> Any:
 
 
 def adjusted(nodes: Any, settings: "GenICam") -> tuple[str, ...]:
-    """Set what the settings ask for, and return a sentence for all that is otherwise.
+    """Apply the settings, and return a sentence for each value that the camera set otherwise.
 
-    The pixel format comes first and the rate last: the one limits the other. Features of
-    the user's own come before, because one of them may unlock the others. Triggers that
-    an earlier program left on are off before all else.
+    The pixel format is set before the rate, which it limits. Features that the user lists
+    are set before both, because one of them may unlock others. Triggers that an earlier
+    program left on are off before all else.
     """
     _triggers_off(nodes)
     requested: list[tuple[str, Any]] = []
@@ -95,7 +95,7 @@ def controls_of(nodes: Any, triggered: bool = False) -> tuple[CameraControl, ...
 
 
 def set_control(nodes: Any, key: str, value: Value, triggered: bool = False) -> bool:
-    """Set one of them as near as can be; False: the camera does not have it."""
+    """Set a control to the nearest possible value; False: the camera does not have it."""
     if triggered and key == "rate":
         return False
     node = getattr(nodes, _CONTROLS.get(key, ""), None)
@@ -117,7 +117,7 @@ def _limit(node: Any, name: str) -> float | None:
 
 
 def _put(nodes: Any, name: str, value: Any) -> str | None:
-    """Set a feature; return a sentence when it is not what was requested afterwards."""
+    """Set a feature; return a sentence if the camera set another value."""
     node = getattr(nodes, name, None)
     if node is None:
         return f"the camera has no {name}: {value} was requested"

@@ -14,7 +14,7 @@ _BAYER = {"RG": "RGGB", "GR": "GRBG", "GB": "GBRG", "BG": "BGGR"}
 
 @dataclass(frozen=True)
 class Layout:
-    """What a pixel format becomes."""
+    """Conversion of a pixel format to an image."""
 
     to_image: Callable[[NDArray[Any]], Image]
     """From (height, width, samples) to an `Image`."""

@@ -82,7 +82,7 @@ class RealSense(SynchronisedCamera):
     )
 
     def __post_init__(self) -> None:
-        """Refuse what fits no stream."""
+        """Refuse settings that fit no stream."""
         if self.stream == "depth" and self.analyse:
             raise ValueError(
                 "STREAM = depth needs ANALYSE = no: no network knows depth"
@@ -107,7 +107,7 @@ class RealSense(SynchronisedCamera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Find the device, which takes no second when it is not there, and start it.
+        """Find the device and start it; a missing device is reported within a second.
 
         A recording starts with the first reading.
         """

@@ -49,7 +49,7 @@ class SensorControls:
         return tuple(controls)
 
     def set_control(self, key: str, value: Value) -> bool:
-        """Set one as near as the sensor can; False: it does not have it.
+        """Set a control to the nearest possible value; False: the sensor does not have it.
 
         Automatic exposure, which controls gain too, is switched off.
         """

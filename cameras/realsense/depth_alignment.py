@@ -36,7 +36,7 @@ class Alignment:
         self._align = rs.align(rs.stream.color)
 
     def __call__(self, depth: Any) -> Any:
-        """Return the aligned depth frame; 0 where nothing is known."""
+        """Return the aligned depth frame; 0: no depth is known."""
         self._pair.invoke(depth)
         arrived, pair = self._pairs.try_wait_for_frame(500)
         if not arrived:

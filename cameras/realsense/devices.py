@@ -1,4 +1,4 @@
-"""Which RealSense devices there are, and which of their streams can be had."""
+"""RealSense devices: discovery, and selection of a stream."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def present() -> list[Any]:
 def find(serial: str) -> Any:
     """Return the device with that serial number, or the only one.
 
-    Asked before anything is started: starting without a device makes the SDK wait 15 s.
+    Called before the start, because without a device the SDK waits 15 s in it.
     """
     devices = {about(device, "serial_number"): device for device in present()}
     if not devices:
@@ -63,7 +63,7 @@ def play(recording: Path) -> Iterator[Any]:
 
 
 def about(device: Any, what: str) -> str:
-    """Return what a device says of itself (a name of the SDK's `camera_info`), or ''."""
+    """Return a property of a device (a name of the SDK's `camera_info`), or ''."""
     import pyrealsense2 as rs
 
     key = getattr(rs.camera_info, what)
@@ -90,7 +90,7 @@ def choose(
 ) -> tuple[Any, Any]:
     """Return sensor and profile of the requested stream, the device's usual one first.
 
-    DeviceError lists what there is when nothing fits.
+    DeviceError: none fits; it lists the available ones.
     """
     available = profiles(device, kind)
     fitting = [

@@ -75,7 +75,7 @@ class LiveFrames:
 
     @property
     def clock_jump_ns(self) -> int:
-        """By how much the device's clock was set, as the last frame showed."""
+        """Jump of the device's clock, measured at the last frame."""
         return self._synchroniser.jump_ns
 
     def stop(self) -> None:

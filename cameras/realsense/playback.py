@@ -20,7 +20,7 @@ _LONGEST_NS = 900_000_000
 
 
 class PlayedFrames:
-    """A recording that plays from the first reading on; `first` is its first frame."""
+    """A recording whose playback begins with the first reading; `first` is its first frame."""
 
     clock_jump_ns = 0
 
@@ -109,7 +109,9 @@ class PlayedFrames:
         stamp_ms = frame.get_timestamp()
         if self._stamp_ms is not None:
             step_ns = round((stamp_ms - self._stamp_ms) * 1e6)
-            if step_ns <= 0:  # from the start again, or the device's clock went round
+            if (
+                step_ns <= 0
+            ):  # the recording was repeated, or the device's clock has wrapped
                 step_ns = 10**9 // max(1, self._profile.fps())
             self._time_ns += min(step_ns, _LONGEST_NS)
         self._stamp_ms = stamp_ms

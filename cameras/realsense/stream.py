@@ -94,7 +94,7 @@ def _frames(
 
 
 def _emitter(device: Any, requested: bool | None) -> tuple[str, ...]:
-    """Switch the projector; return a sentence if it did not switch."""
+    """Switch the projector; return a sentence if that failed."""
     import pyrealsense2 as rs
 
     if requested is None:

@@ -696,7 +696,7 @@ class OutputBank:
             self._unreported.append(Note("output", text, written_ns))
 
     def _pulse_follower(self, channel: OutputChannel) -> None:
-        """Pulse the output that THEN of this one names."""
+        """Pulse the output named by THEN."""
         requested_ns, channel.follow_up_ns = channel.follow_up_ns, NEVER
         follower = self._channels.get(channel.output.then or "")
         if follower is None or self._fault:
@@ -833,7 +833,7 @@ class PulseTimer:
 def catch_up(bank: OutputBank, clock: ManualClock, until_ns: int) -> None:
     """Advance a manual clock, and apply on the way each edge at its time.
 
-    It does for a replay what a `PulseTimer` does for a live run; to be called before a frame.
+    It replaces `PulseTimer` in a replay; call it before each frame.
     """
     while (due_ns := bank.tick(clock.now_ns())) is not None and due_ns <= until_ns:
         clock.set(due_ns)
@@ -841,7 +841,7 @@ def catch_up(bank: OutputBank, clock: ManualClock, until_ns: int) -> None:
 
 
 def _set_timer_resolution(fine: bool) -> None:
-    """Let waits on Windows end within 1 ms instead of 16 ms, or no longer."""
+    """Set the timer resolution of Windows to 1 ms, or back to its default of 16 ms."""
     if sys.platform == "win32":
         import ctypes
 

@@ -28,7 +28,7 @@ class Hysteresis(DebounceSettings):
     _over: bool = field(default=False, init=False, repr=False, compare=False)
 
     def update(self, by: float) -> bool:
-        """Return the answer for a number that is `by` past its limit; 0 is past it."""
+        """Return the answer for a value that exceeds its limit by `by`; 0 counts as exceeded."""
         self._over = by >= (-self.exit_margin if self._over else self.enter_margin)
         return self._over
 

@@ -51,7 +51,7 @@ class LineCrossing(PoseTrigger):
         self._before = None
 
     def _side(self, point: tuple[float, float]) -> float:
-        """Return above 0 for a point on the right, below for the left, 0 on the line."""
+        """Return a number above 0 for a point on the right, below 0 on the left, 0 on the line."""
         x1, y1, x2, y2 = self.line
         return (x2 - x1) * (point[1] - y1) - (y2 - y1) * (point[0] - x1)
 

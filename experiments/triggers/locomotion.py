@@ -17,7 +17,7 @@ from .hysteresis import Hysteresis
 class LocomotionTrigger(PoseTrigger):
     """Displacement of the centre of the body parts within WINDOW_S.
 
-    Skipped frames change nothing. Unknown until the animal was seen for WINDOW_S.
+    Skipped frames do not change it. Unknown until the animal was seen for WINDOW_S.
     """
 
     window_s: float = Field(

@@ -95,7 +95,7 @@ class AnyAnimalInside(BodyPartTrigger):
         return len(pose.points) > 0 and pose.knows(self.bodyparts)
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether one is inside."""
+        """Return whether an animal is inside."""
         animals = [pose.places(self.bodyparts, n) for n in range(len(pose.points))]
         seen = [places for places in animals if _known(places)]
         if any(all(self.region.has(x, y) for x, y in places) for places in seen):

@@ -44,7 +44,7 @@ MOST_UNANSWERED = 32
 """The board can queue 48 answers."""
 LISTEN_S = 0.02
 COMPARE_NS = 100_000_000
-"""Time without a command after which the board is asked for its clock."""
+"""Time without a command after which the clock of the board is requested."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class BoardConnection:
     broken: str = ""
     """Why the connection has failed; empty: it works."""
     tripped: bool = False
-    """The board reports that all its pins are off and stay off."""
+    """Whether the board has reported that all its pins are off and stay off."""
     session: int = field(default_factory=lambda: secrets.randbelow(0xFFFE) + 1)
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class BoardConnection:
         """Inputs whose first level was reported."""
         self._acted_ns: dict[int, int] = {}
         self.last_state: tuple[int, ...] = ()
-        """The numbers of the last STATE."""
+        """Values of the last STATE message."""
         self._closing = False
         self._sent_ns = time.perf_counter_ns()
         """Time of the last command."""
@@ -112,7 +112,7 @@ class BoardConnection:
 
     @contextmanager
     def listening(self) -> Iterator[Self]:
-        """Read from the board during the `with`; switch all pins off at its end."""
+        """Read from the board in a thread during the block; switch all pins off at its end."""
         thread = threading.Thread(
             target=self._listen, name=f"board at {self.port.name}", daemon=True
         )

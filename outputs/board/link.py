@@ -1,4 +1,4 @@
-"""An open board with our firmware, and its pins."""
+"""Board link: an open board with our firmware, and its pins."""
 
 import secrets
 import struct

@@ -18,7 +18,7 @@ SYNC_FIRMWARE = (1, 1)
 FLASH_FIRMWARE = PULSE_FIRMWARE = (1, 2)
 """The first firmware with flashes and numbered pulses."""
 TOO_MANY_PULSES = 0xFFFF_FFFF
-"""Instead of a pulse's number: counting has ended."""
+"""Value in place of a pulse number: counting has ended."""
 LONGEST_ON_S = 1800.0
 SHORTEST_PERIOD_S, SHORTEST_WIDTH_S = 0.001, 0.000_05
 HELLO_CHECKSUM = 0xFFFF
@@ -48,7 +48,7 @@ class MessageType(IntEnum):
 
 
 class Mode(IntEnum):
-    """What a pin is for."""
+    """Mode of a pin."""
 
     DIGITAL_OUT = 1
     PWM_OUT = 2
@@ -66,7 +66,7 @@ class Pattern(IntEnum):
 
 
 class PulseSide(IntEnum):
-    """Edge that is a pulse."""
+    """Edge of a signal that counts as a pulse."""
 
     NO_COUNT = 0
     RISING = 1
@@ -74,7 +74,7 @@ class PulseSide(IntEnum):
 
 
 class Status(IntEnum):
-    """What the board says of a command."""
+    """Result of a command, as the board reports it."""
 
     OK = 0
     UNKNOWN = 1

@@ -17,7 +17,7 @@ class PinChange:
     """Start of the change, from the board's clock, on the run's clock."""
     received_ns: int
     first: bool
-    """The level at configuration, not a change."""
+    """Whether it is the level at configuration, not a change."""
     board_us: int
     """Time of the change by the board's clock, from its first message on."""
 
@@ -133,9 +133,9 @@ class BoardClock:
         self._synchroniser.moment(self._unwrap.number(board_us) * 1000, received_ns)
 
     def moment(self, board_us: int) -> int:
-        """Return a moment of the board on the run's clock, in ns."""
+        """Return a time of the board's clock on the run's clock, in ns."""
         return self._synchroniser.when(self.unwrapped(board_us) * 1000) - self.late_ns
 
     def unwrapped(self, board_us: int) -> int:
-        """Return the board's microseconds, which start again after 71 minutes, counted on."""
+        """Return the board's microseconds, unwrapped: its counter starts again after 71 minutes."""
         return self._unwrap.number(board_us)

@@ -71,12 +71,12 @@ def run_watchdog_test(
     watchdog_ms: int = 100,
     stopped: Callable[[], bool] = lambda: False,
 ) -> WatchdogTestResult:
-    """Switch a pin on, stop the heartbeat, and return what the board did.
+    """Switch a pin on, stop the heartbeat, and return when the board switched it off.
 
-    The pin is high for `watchdog_ms`: use one at which that does no harm, such as the
-    board's LED. Nothing else may use the board. WatchdogError: the pin did not go
-    off by itself. DeviceError: the board can't be opened, or the test was `stopped`. The
-    pin is switched off then.
+    The pin is high for `watchdog_ms`: use one that may be high, such as the board's LED.
+    Nothing else may use the board. WatchdogError: the pin did not go off by itself.
+    DeviceError: the board can't be opened, or the test was `stopped`. The pin is switched
+    off then.
     """
     events = _PinEvents(stopped)
     with link_to(port) as link:

@@ -1,4 +1,4 @@
-"""Start and stop by others: an input, a TCP line, a ZeroMQ message, Open Ephys' GUI."""
+"""Remote controls: start and stop by an input, a TCP line, a ZeroMQ message, Open Ephys' GUI."""
 
 import queue
 import re
@@ -42,7 +42,7 @@ _BUSY = {
     "stop": "error: the rig is busy: it stops later",
     "status": "error: the rig is busy",
 }
-"""Answers after `ANSWER_S`: the session refuses a start that is so old, but no stop."""
+"""Answer after `ANSWER_S`: the session then refuses a start, but still carries out a stop."""
 _CURE = (
     "Choose another PORT, or end the program that uses it; HOST must be an address of "
     "this computer"
@@ -77,7 +77,7 @@ class InputStart(InputControl):
 
 @settings(frozen=True, kw_only=True)
 class _Listener(RemoteControl):
-    """What listens for messages of other programs."""
+    """Base of the controls that receive messages of other programs."""
 
     host: str = Field(
         "127.0.0.1",
@@ -180,7 +180,7 @@ class _Server(socketserver.ThreadingTCPServer):
         super().server_bind()
 
     def verify_request(self, request: object, client_address: object) -> bool:
-        """Refuse more connections than anybody needs, after closing an unknown one."""
+        """Refuse a connection beyond the limit; one without a valid command is closed first."""
         with self.lock:
             if len(self.links) < _MOST_CONNECTIONS:
                 return True
@@ -202,7 +202,7 @@ class _Server(socketserver.ThreadingTCPServer):
                     link.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a connection that broke was reported as lost."""
+        """Print nothing: a broken connection was reported as lost."""
 
 
 class _Lines(socketserver.StreamRequestHandler):
@@ -342,7 +342,7 @@ class OpenEphysStart(RemoteControl):
 
     @contextmanager
     def listening(self, listener: RemoteListener) -> Iterator[None]:
-        """Ask the GUI for its mode again and again; it need not run yet."""
+        """Poll the mode of the GUI, which may be started later."""
         server = OpenEphysServer(self.host, self.port, self.lost_s)
         ended = threading.Event()
 

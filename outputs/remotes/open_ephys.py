@@ -1,4 +1,4 @@
-"""HTTP server of Open Ephys' GUI: mode, and where it records."""
+"""HTTP client for Open Ephys' GUI: mode and recording folder."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any
 from deeplabstream.plugin import DeviceError
 
 PORT = 37497
-"""EPHYS on a telephone's keys: the port of every GUI from version 0.6."""
+"""Default port of the GUI's HTTP server, from version 0.6 on."""
 _MOST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
 class OpenEphysServer:
-    """A server that may answer; one connection for each request."""
+    """Client of the server; it opens a connection for each request."""
 
     host: str
     port: int
@@ -27,15 +27,15 @@ class OpenEphysServer:
         return f"{self.host}:{self.port}"
 
     def mode(self) -> str:
-        """Return what the GUI does: IDLE, ACQUIRE or RECORD."""
+        """Return the mode of the GUI: IDLE, ACQUIRE or RECORD."""
         return _mode(self.get("/api/status"))
 
     def set_mode(self, mode: str) -> str:
-        """Ask for a mode, return the one that it has."""
+        """Request a mode; return the present one."""
         return _mode(self.put("/api/status", {"mode": mode}))
 
     def get(self, path: str) -> Mapping[str, Any]:
-        """Return an answer; DeviceError: there is none, or it is none of Open Ephys."""
+        """Return an answer; DeviceError: there is none, or another program has answered."""
         return self._send_request("GET", path, None)
 
     def put(self, path: str, options: Mapping[str, str]) -> Mapping[str, Any]:

@@ -47,7 +47,7 @@ class OpenEphysRecorder(RemoteRecorder):
         return OpenEphysServer(self.host, self.port, self.timeout_s)
 
     def check(self, recording: bool) -> str:
-        """Look at its mode and its record nodes."""
+        """Check its mode and its record nodes."""
         mode = self._server.mode()
         if recording:
             if mode != "RECORD":
@@ -82,7 +82,7 @@ class OpenEphysRecorder(RemoteRecorder):
                 "Open Ephys did not begin to record",
             )
             server.put("/api/message", {"text": f"DeepLabStream run {run}"})
-        except Exception:  # it may record without having answered
+        except Exception:  # it may have started without an answer
             with suppress(DeviceError):
                 server.set_mode(before)
             raise
@@ -90,7 +90,7 @@ class OpenEphysRecorder(RemoteRecorder):
         return f"Open Ephys records, base text {name}" if name else "Open Ephys records"
 
     def stop(self) -> str:
-        """Leave mode RECORD; what is no longer recording is left as it is."""
+        """Leave mode RECORD; a GUI that does not record is not changed."""
         server = self._server
         if (mode := server.mode()) != "RECORD":
             return f"Open Ephys had stopped recording before (mode {mode})"
@@ -120,7 +120,7 @@ class SpikeGLXRecorder(RemoteRecorder):
     )
 
     def check(self, recording: bool) -> str:
-        """Ask for version, run and files."""
+        """Request version, run name and file status."""
         with self._linked() as query:
             version = query("GETVERSION")
             running, saving = query("ISRUNNING") == "1", query("ISSAVING") == "1"
@@ -144,14 +144,14 @@ class SpikeGLXRecorder(RemoteRecorder):
         try:
             with self._linked() as query:
                 return self._begin(query, name, undo)
-        except Exception:  # it may have obeyed without an answer
+        except Exception:  # it may have set the name without an answer
             for command in undo:
                 with suppress(DeviceError), self._linked() as query:
                     query(command)
             raise
 
     def _begin(self, query: Callable[[str], str], name: str, undo: list[str]) -> str:
-        """Write files; `undo` gets the commands that end what was asked for."""
+        """Write files; `undo` gets the commands that end the recording again."""
         if query("ISSAVING") == "1":
             raise DeviceError("SpikeGLX is writing files already; stop it there")
         if name:
@@ -175,7 +175,7 @@ class SpikeGLXRecorder(RemoteRecorder):
         return f"SpikeGLX writes files, run name {query('GETRUNNAME')}"
 
     def stop(self) -> str:
-        """Write no more files."""
+        """Stop writing files."""
         with self._linked() as query:
             if query("ISRUNNING") != "1":
                 return "the run of SpikeGLX had stopped before"
@@ -192,7 +192,7 @@ class SpikeGLXRecorder(RemoteRecorder):
 
     @contextmanager
     def _linked(self) -> Iterator[Callable[[str], str]]:
-        """Connect; the function given sends a command and returns the answer's first line.
+        """Connect, and yield a function that sends a command and returns the answer's first line.
 
         The answer to a command is any number of lines and then OK, or `ERROR …`.
         """
@@ -227,7 +227,7 @@ class SpikeGLXRecorder(RemoteRecorder):
 
 @settings(frozen=True, kw_only=True)
 class _Messages(RemoteRecorder):
-    """What gets a text at start and stop."""
+    """Base of the recorders that receive a text at start and stop."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address of the receiver")
     port: int = Field(gt=0, lt=65_536, description="port of the receiver")
@@ -248,13 +248,13 @@ class _Messages(RemoteRecorder):
     )
 
     def check(self, recording: bool) -> str:
-        """Ask whether it is there."""
+        """Check whether it answers."""
         if not self.check_text:
             return "is not asked before the start (CHECK_TEXT is empty)"
         return f"answers: {self._sent(self.check_text)}"
 
     def start(self, run: str) -> str:
-        """Send the start; without an answer, also the stop: it may have obeyed."""
+        """Send the start; without an answer also the stop, because it may have started."""
         try:
             return f"was started: {self._sent(self.start_text.replace('{run}', run))}"
         except _NoAnswerError:
@@ -327,11 +327,11 @@ class ZmqRecorder(_Messages):
 
 
 class _NoAnswerError(DeviceError):
-    """A receiver was silent: what it was asked may have been done."""
+    """A receiver did not answer; it may have carried out the request."""
 
 
 def _wait(done: Callable[[], bool], seconds: float, problem: str) -> None:
-    """Ask again and again; DeviceError: not done in time."""
+    """Poll until it is done; DeviceError: not in time."""
     last_s = time.perf_counter() + seconds
     while not done():
         if time.perf_counter() >= last_s:

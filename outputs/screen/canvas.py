@@ -1,6 +1,6 @@
-"""The images that a stimulus window shows, prepared in advance where possible.
+"""Canvas: images of a stimulus window, prepared in advance where possible.
 
-Qt is imported in the functions: looking for outputs in this folder must not load it.
+Qt is imported in the functions: discovery of the outputs must not load it.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Canvas:
-    """What the window shows: one image while off, one or many while on.
+    """Images of the window: one while off, one or many while on.
 
     DeviceError: a file can't be shown.
     """
@@ -78,7 +78,7 @@ class Canvas:
         return whole
 
     def _finished(self, image: "QPixmap", on: bool) -> "QPixmap":
-        """Return it with the photodiode patch."""
+        """Return the image with the photodiode patch."""
         from PyQt5.QtGui import QColor, QPainter, QPixmap
 
         image = QPixmap(image)

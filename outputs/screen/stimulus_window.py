@@ -1,6 +1,6 @@
-"""The stimulus window's own process; the only place outside the GUI that knows Qt.
+"""Process of the stimulus window; only this folder and the GUI use Qt.
 
-Qt is imported in the functions: looking for outputs in this folder must not load it.
+Qt is imported in the functions: discovery of the outputs must not load it.
 """
 
 import os
@@ -23,10 +23,10 @@ APPEARING_S = 2.0
 
 
 def show(settings: Screen, pipe: Connection) -> None:
-    """Show a window until the other end of `pipe` is closed, or the window is.
+    """Show a window until it or the other end of `pipe` is closed.
 
-    Levels come in; for each, (level, time in ns when it had been painted) goes out. The
-    first thing out says that the window is there, or a sentence why it is not.
+    It receives levels, and sends (level, time in ns of the end of painting) for each. The
+    first message reports that the window is shown, or why it is not.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):

@@ -174,7 +174,7 @@ class _Engine:
         self.garbage: IdleCollection
 
     def prepare(self) -> None:
-        """Do everything slow before the first frame; outputs are opened, and off."""
+        """Do all slow work before the first frame; outputs are opened, switched off."""
         # Before the devices are opened: a board that is tested must not be in use.
         for result in run_self_tests(self.settings.outputs, self.settings.inputs):
             self.send(result)
@@ -240,7 +240,7 @@ class _Engine:
         if not self.device_manager.left_on:
             text = last_entry_text(())
             if self.device_manager.bank is None and self.settings.outputs:
-                # nothing was written, so "off" would be a claim
+                # nothing was written, so "off" is not known
                 text = "ended; no output was open"
             self.write(Note(LAST_NOTE, text, self.clock.now_ns()))
             self.heart.pause()  # the last messages may take longer than a heartbeat
@@ -261,7 +261,7 @@ class _Engine:
             self.stop()
 
     def work(self) -> None:
-        """Run until stopped; whatever happens, the experiment ends with it."""
+        """Run until stopped; the experiment ends on every exit path."""
         try:
             run(self.frames(), self.loop, lambda step: None)
         finally:

@@ -228,7 +228,7 @@ def raise_priority(steps: int = 5) -> None:
 def may_run_real_time() -> bool | None:
     """Return whether this account may use real-time priority; None: not on this system.
 
-    A thread that ends at once tries it: root in a container may not have the right.
+    It is tried in a thread that ends at once: root in a container may lack the right.
     """
     if sys.platform == "linux":
         _raise_limit(resource.RLIMIT_RTPRIO)

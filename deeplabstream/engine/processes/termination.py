@@ -201,7 +201,7 @@ def _handlers(request: Termination) -> Iterator[None]:
 
 @contextmanager
 def _system_events(request: Termination) -> Iterator[None]:
-    """Note the events that Windows has instead of signals."""
+    """Receive the events that Windows has instead of signals."""
     if sys.platform == "win32":
         from deeplabstream.engine.processes.windows_events import listening
 

@@ -90,7 +90,7 @@ class SimulatedAnimals:
     def where(self, index: int) -> NDArray[np.float32]:
         """Return the body parts (animal, 4, 2), px, in image `index`, the next one.
 
-        While an output is on that the animals flee, they run `FLIGHT` times as fast.
+        While an output from which the animals flee is on, they run `FLIGHT` times as fast.
         """
         if any(self._levels.get(name, 0.0) > 0 for name in self._flees):
             self._ahead_s += (FLIGHT - 1) / self._rate
