@@ -44,7 +44,7 @@ def draw_track(
         array=colours[shown], rasterized=len(lines) > 20_000,
     )  # fmt: skip
     axes.add_collection(drawn)
-    # One jump of the network would take the whole range of colours.
+    # A single jump of the network would use the whole range of colours.
     if not is_time and len(lines):
         drawn.set_clim(0, float(np.nanpercentile(colours[shown], 99)))
     label = f"time ({unit})" if is_time else f"speed ({results.unit}/s)"
@@ -101,7 +101,7 @@ def occupancy(
     seconds : numpy.ndarray of float64, shape (interval,)
         Seconds that count.
     size : tuple of float
-        Width and height of the map, in the unit of `xy`; what lies outside is left out.
+        Width and height of the map, in the unit of `xy`; positions outside are omitted.
     side : float
         Side of a bin.
     smoothing : float

@@ -386,7 +386,7 @@ class _LiveTrack:
             region.add(time_s, places, interval_s, moved)
 
     def finish(self) -> None:
-        """Judge what waited for the next frames; nothing is added any more."""
+        """Classify the last intervals; nothing is added any more."""
         if self._mobility is not None:
             self._mobility.end()
         self._place = None
@@ -544,7 +544,7 @@ class LiveMeasures:
             track.add(time_s, places)
 
     def finish(self) -> None:
-        """Judge the last intervals, whose speed waits for frames that do not come.
+        """Classify the last intervals, whose window can no longer be completed.
 
         Nothing is added any more, and no animal is known.
         """

@@ -104,7 +104,7 @@ class _Layout:
         self._y = _TOP
 
     def _need(self, height: float) -> bool:
-        """Begin a page if there is not so much space left; return whether one was begun."""
+        """Begin a page if there is not enough space; return whether one was begun."""
         if self._y + height <= _HEIGHT - _BOTTOM or self._y <= _TOP:
             return False
         self._begin()

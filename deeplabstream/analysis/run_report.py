@@ -149,7 +149,7 @@ def _read(run: Path, options: AnalysisOptions) -> _Run:
 
 
 def _warnings(run: _Run) -> Iterator[str]:
-    """Yield what a reader must know first: the run is excluded, cut off, or poorly tracked."""
+    """Yield the first remarks: the run is excluded, cut off, or poorly tracked."""
     if run.summary.excluded:
         yield f"This run is excluded from results: {run.summary.excluded}"
     for camera, results in run.results.items():

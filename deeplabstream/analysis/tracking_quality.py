@@ -65,7 +65,7 @@ class Quality:
     share: float
     """NaN: not known."""
     sentence: str
-    """What it says of the animal; without the limit."""
+    """The value of the animal; without the limit."""
 
     @property
     def is_poor(self) -> bool:

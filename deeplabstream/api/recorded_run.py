@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def open_run(path: str | Path, corrected: bool = False) -> "RecordedRun":
     """Open the folder of a recorded run.
 
-    A run that was killed is repaired first; what is changed is kept beside it as
+    A run that was killed is repaired first; the original of a changed file is kept as
     NAME.damaged. Nothing else is written.
 
     Parameters

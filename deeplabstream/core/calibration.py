@@ -138,7 +138,8 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
     Raises
     ------
     ValueError
-        There are fewer than four marks, they lie on one line, or no camera sees them so.
+        There are fewer than four marks, they lie on one line, or no camera could image
+        them so.
     """
     if len(marks) < 4:
         raise ValueError(f"expected four marks X Y X_MM Y_MM or more, not {len(marks)}")

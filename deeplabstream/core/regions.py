@@ -216,7 +216,7 @@ class Polygon(Region):
     corners: tuple[tuple[float, float], ...]
 
     def has(self, x: float, y: float) -> bool:
-        """Return whether a ray to the right leaves an odd number of times."""
+        """Return if a ray to the right crosses the outline an odd number of times."""
         if x != x:
             return False
         inside = False
@@ -262,7 +262,7 @@ def _to_line(
 
 
 def parse_region(text: object) -> Region:
-    """Return the region that one line describes; ValueError says what is wrong with it.
+    """Return the region that one line describes; ValueError gives the fault.
 
     Numbers stand apart by blanks or commas.
 

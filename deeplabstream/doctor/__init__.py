@@ -1,4 +1,4 @@
-"""Diagnosis of the computer: what keeps a rig from running well, and the command that helps.
+"""Diagnosis of the computer: causes of problems of a rig, and the commands that help.
 
 It needs nothing but the standard library, so that it also runs where packages are missing.
 """

@@ -113,7 +113,7 @@ def _onnxruntime() -> dict[str, Any]:
     x = np.random.default_rng(0).random((1, 3, 16, 16), np.float32)
     trials: list[dict[str, Any]] = []
     expected: Any = None
-    for provider in reversed(providers_to_try):  # the CPU first: it says what is right
+    for provider in reversed(providers_to_try):  # the CPU has the correct result
         trial, result = _tried(ort, provider, x)
         expected = result if expected is None else expected
         if result is not None and expected is not None:

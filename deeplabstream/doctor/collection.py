@@ -141,7 +141,7 @@ def training_gpus(run_command: CommandRunner = run_command) -> TrainingGpus:
 
 
 class _Task(Generic[T]):
-    """A probe in a thread of its own, which may be left behind when it hangs."""
+    """A probe in a thread of its own, which is abandoned when it hangs."""
 
     def __init__(self, probe: Callable[[], T]) -> None:
         self.found: T | None = None

@@ -43,7 +43,7 @@ def run_command(
 ) -> CommandResult:
     """Run a command; whatever happens, there is an answer within the limit.
 
-    A process that cannot be killed, because it waits for a driver, is left behind.
+    A process that cannot be killed, because it waits for a driver, is abandoned.
     """
     flags = 0x08000000 if sys.platform == "win32" else 0  # no console window
     try:

@@ -22,7 +22,8 @@ LEAST_SHARED_MB, TIGHT_SHARED_MB = 256.0, 900.0
 LEAST_DISK_GB, TIGHT_DISK_GB = 2.0, 20.0
 LEAST_WRITE_MB_S, SLOW_WRITE_MB_S = 8.0, 30.0
 SLOW_SYNC_MS = 1000.0
-"""The recorder writes twice a second what has come; a longer wait loses frames' safety."""
+"""The recorder syncs its data twice a second; during a longer wait a power cut loses
+frames."""
 LEAST_USBFS_MB = 256
 SMALL_SCREEN = (1024, 700)
 LONG_FOLDER = 65
@@ -41,7 +42,7 @@ _ONE_OF = {
     "onnxruntime": ("onnxruntime-gpu",),
     "opencv-python": ("opencv-python-headless", "opencv-contrib-python"),
 }
-"""Packages in whose place another one serves."""
+"""Packages that others can replace."""
 _NEEDED = frozenset({
     "annotated-types",
     "av",

@@ -102,7 +102,7 @@ class UsbCamera:
     usb3: bool = False
     """Whether it is a model that is made for USB 3."""
     error: str = ""
-    """What the operating system says is wrong with it."""
+    """Fault that the operating system reports."""
     usb_vendor: str = ""
     """Linux: the maker's USB number of a camera that is opened without a camera driver."""
 
@@ -315,7 +315,7 @@ class Environment:
     failures: tuple[ProbeFailure, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the snapshot made of what JSON knows."""
+        """Return the snapshot as JSON values."""
         found = _plain(asdict(self))
         return dict(found)
 

@@ -36,7 +36,7 @@ _NO_KERNEL = ("no kernel image", "nokernelimage", "arch_mismatch")
 
 
 def diagnose_gpu(environment: Environment) -> Iterator[Finding]:
-    """Find what keeps networks from running on the GPU."""
+    """Find the reasons why networks do not run on the GPU."""
     graphics = environment.graphics
     if not (graphics.nvidia or graphics.nvidia_hardware):
         yield from _without_nvidia(environment)

@@ -205,7 +205,7 @@ def best_generation(
 ) -> Generation | None:
     """Return the newest packages that serve a GPU with its driver; None: there are none.
 
-    What is not known counts as right.
+    Unknown values count as correct.
     """
     for generation in GENERATIONS:
         if gpu is not None and not generation.serves(gpu, system):

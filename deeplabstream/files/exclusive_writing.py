@@ -16,7 +16,7 @@ PATIENCE_S = 10.0
 WINDOW_PATIENCE_S = 1.0
 """The same where a window waits meanwhile."""
 _ATTEMPTS = 100
-"""So often a hidden file may be deleted while it is looked at."""
+"""Number of times that a hidden file may be deleted while it is checked."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Errors of file systems that lock no files: some mounts of NFS and CIFS."""
 _GENERIC_WRITE, _DELETE = 0x40000000, 0x10000
@@ -32,7 +32,7 @@ class BeingWrittenError(DeviceError):
 
 @contextmanager
 def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
-    """Keep other programs that ask likewise from changing a file, for the block.
+    """Lock a file for the block against other programs that use this function.
 
     A hidden file beside it is locked by the system, which ends the lock when a program is
     killed. Where the file system can't lock files, the block runs without a lock.

@@ -37,7 +37,7 @@ def is_file(path: Path) -> bool:
 def paths_below(folder: Path, pattern: str = "*") -> list[Path]:
     """Return the files and folders below a folder whose names match, sorted.
 
-    What another process removes meanwhile is left out; `Path.rglob` raises
+    Files that another process removes meanwhile are left out; `Path.rglob` raises
     FileNotFoundError then. So are folders that may not be read, as by `Path.rglob`. Links to
     folders are not followed. OSError: the disk fails.
     """

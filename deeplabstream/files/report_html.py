@@ -103,7 +103,7 @@ def _section(section: ReportSection, name: str, draw: DrawSvg | None) -> Iterato
     else:
         yield f'<h{section.level} id="{name}">{title}</h{section.level}>'
 
-    # Plots that follow each other stand side by side, as many as the window has room for.
+    # Consecutive plots are side by side, as many as fit into the window.
     for is_plots, blocks in groupby(
         section.blocks, lambda block: isinstance(block, ReportPlot)
     ):

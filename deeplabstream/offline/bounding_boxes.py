@@ -84,7 +84,7 @@ def smoothed(boxes: Boxes, frames: int) -> Boxes:
 
 
 def read_boxes(file: Path) -> Boxes:
-    """Return the table; DeepLabStreamError says what is wrong with it."""
+    """Return the table; DeepLabStreamError gives the reason."""
     import pandas as pd
 
     try:
@@ -116,7 +116,7 @@ def write_boxes(boxes: Boxes, file: Path) -> None:
 
 
 def cut(image: Image, box: Whole) -> Image:
-    """Return what lies in the box (x, y, h, w); black beyond the image's border."""
+    """Return the part of an image in a box (x, y, h, w); black beyond the border."""
     x, y, high, wide = box.tolist()
     shape = high, wide, *image.shape[2:]
     out: Image = np.zeros(shape, np.uint16 if image.dtype == np.uint16 else np.uint8)

@@ -24,7 +24,7 @@ def pick(
     among: NDArray[np.int64] | None = None,
     points: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
-    """Return `count` rows, growing: one of each group of frames that look alike.
+    """Return `count` rows, growing: one of each group of similar frames.
 
     `among` are the rows (growing) to choose from; None: all, or 1000 of them. K-means over
     small grey images, each frame the nearest to its group's middle, as DeepLabCut's
@@ -89,12 +89,12 @@ def cover(
     count: int,
     taken: Sequence[int] | NDArray[np.int64] = (),
 ) -> NDArray[np.int64]:
-    """Return the places of frames that stand for many uncertain frames, the best first.
+    """Return the indices of frames that represent many uncertain frames, the best first.
 
     Each frame is the one that lowers the weighted sum of the distances of all frames to the
     nearest taken frame most (greedy facility location). Half of the weight is uncertainty,
-    the other half is equal for all frames. Of frames that look alike one is taken, and one
-    that looks like no other only after those that stand for many.
+    the other half is equal for all frames. Of similar frames one is chosen; a frame
+    unlike all others comes after those that represent many.
 
     Parameters
     ----------
@@ -130,10 +130,11 @@ def cover(
 
 
 def postures(points: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return (row, value) how animals lie, as numbers that can be compared.
+    """Return the postures of animals as comparable features (row, value).
 
-    Of points (row, animal, body part, 2), px: half of what two rows differ by is where their
-    middle is, half how the points lie around it. NaN counts as usual for its column.
+    Of points (row, animal, body part, 2), px: the position of the centre makes half of
+    the difference of two rows, the points relative to it the other
+    half. NaN counts as usual for its column.
     """
     flat = points.reshape(len(points), -1, 2)
     with warnings.catch_warnings():

@@ -36,7 +36,7 @@ def sessions(
 ) -> dict[str, dict[str, Path]]:
     """Return the videos of each session by view, in the order of `views`.
 
-    A session is what is left of the names without the view.
+    A session's name is that of its files without the view.
 
     Raises
     ------

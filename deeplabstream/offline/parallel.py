@@ -1,8 +1,8 @@
-"""One network on several CPU cores: whole images side by side.
+"""One network on several CPU cores, each with whole images.
 
-An image after the other, each on one core, needs less time than each on all cores: no
-core waits for another within an image, and what belongs to one image stays in a
-core's cache. How fast a single image is done does not matter here.
+Images on one core each take less time in total than each image on all cores: no core
+waits for another within an image, and the data of an image stays in a core's cache. The
+time of a single image does not matter here.
 """
 
 import os
@@ -23,10 +23,10 @@ MOST = 8
 
 
 class Parallel(EstimatorWrapper):
-    """The same network several times; each copy serves one thread at a time.
+    """The same network several times; one thread at a time uses a copy.
 
-    What is asked while all copies are busy waits. A copy that remembers where the animal
-    was would remember it for itself alone: such networks do not belong here.
+    A call waits while all copies are in use. Estimators with a state, such as the last
+    position of the animal, can't be used: each copy would have its own.
     """
 
     def __init__(self, copies: Sequence[PoseEstimator]) -> None:
@@ -55,8 +55,8 @@ def open_parallel(
     """Return the network that `open_one(threads)` opens, for `threads` cores; 0: all.
 
     On a GPU it is opened once: a GPU computes a batch in parallel. It is also opened
-    once, and gets all cores, where `alone` says so of the first copy, and where copies
-    would wait for each other.
+    once, with all cores, if `alone` is true for the first copy, and where copies would
+    wait for each other.
     """
     cores = threads or os.cpu_count() or 1
     count = min(cores, MOST)
@@ -69,7 +69,7 @@ def open_parallel(
 
 
 def reach_of(estimator: PoseEstimator) -> int:
-    """Return how many images before and after each one an estimator looks at."""
+    """Return how many images before and after each one an estimator uses."""
     if isinstance(estimator, Parallel):
         return reach_of(estimator.copies[0])
     if isinstance(estimator, NetworkEstimator):

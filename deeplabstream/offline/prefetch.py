@@ -1,4 +1,4 @@
-"""Work done ahead in threads of its own, never more than a few pieces of it."""
+"""Prefetching: work done ahead in threads, limited to a few items."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ _LOOK_S = 0.1
 
 
 class _Over:
-    """Comes after the last piece, with what ended the work."""
+    """End of the queue, with the error that ended the work."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
@@ -23,10 +23,10 @@ class _Over:
 
 @contextmanager
 def ahead(pieces: Iterable[T], most: int) -> Iterator[Iterator[T]]:
-    """Give the pieces in order while a thread makes the next ones, at most `most` ahead.
+    """Yield the pieces in order; a thread produces them, at most `most` ahead.
 
-    What the making raises is raised where the piece would have come. Leaving the block
-    ends the thread.
+    An error in the thread is raised in place of its piece. Leaving the block ends the
+    thread.
     """
     queue: Queue[T | _Over] = Queue(max(1, most))
     enough = threading.Event()
@@ -47,7 +47,7 @@ def ahead(pieces: Iterable[T], most: int) -> Iterator[Iterator[T]]:
                 if enough.is_set():
                     break
             put(_Over())
-        except BaseException as error:  # it belongs to who asked for the pieces
+        except BaseException as error:  # raised again in the consumer's thread
             put(_Over(error))
         finally:
             if isinstance(iterator, Generator):
@@ -79,11 +79,10 @@ def ahead(pieces: Iterable[T], most: int) -> Iterator[Iterator[T]]:
 def in_order(
     make: Callable[[T], Made], pieces: Iterable[T], threads: int
 ) -> Iterator[Iterator[Made]]:
-    """Give what is made of the pieces, in their order, by several threads ahead.
+    """Yield the results of `make`, in the order of the pieces, computed by threads.
 
-    As many pieces again as there are threads are begun ahead.
-    What the making raises is raised where the piece would have come. Leaving the block
-    waits for what is being made.
+    Twice as many pieces as threads are in work. An error of `make` is raised in place of
+    its result. Leaving the block waits for calls that have begun.
     """
     making = ThreadPoolExecutor(threads, "in_order")
 

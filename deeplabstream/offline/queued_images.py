@@ -39,7 +39,7 @@ class TakenImages:
 def take_queue(run: Path, into: Path, per_hour: int | None = None) -> TakenImages:
     """Write the images of a run's queue into a folder of labels, with their reasons.
 
-    First come those that stand for many uncertain ones (`cover`). Images that are there
+    First those that represent many uncertain ones (`cover`). Images that are there
     stay. DeepLabStreamError: nothing is queued.
     """
     folder = open_run_folder(run, lambda _: None)

@@ -59,7 +59,7 @@ def _text(description: str) -> Any:
 
 @program_options
 class ImportOptions:
-    """What an imported run says that video and poses do not."""
+    """Facts of an imported run that its video and poses do not contain."""
 
     fps: float | None = Field(
         default=None,

@@ -166,7 +166,7 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> FrameUncertainty:
 def _found(
     rows: VideoReader, chosen: NDArray[np.int64], estimator: PoseEstimator
 ) -> ImagePredictions:
-    """Return what one network finds in rows of a video, which give the names."""
+    """Return the predictions of one network in rows of a video, which are the names."""
     seen, points, confidence = [], [], []
     images = progress(rows.images_at(chosen), "finding poses", len(chosen))
     for batch in estimate_batches(images, estimator, _BATCH):

@@ -1,4 +1,4 @@
-"""Which videos are meant, and where what is made of them goes."""
+"""Selection of videos, and paths of the files that are made from them."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -345,7 +345,7 @@ def kinds_written(facts: Path, video: Path, network: str) -> frozenset[str]:
 
     `facts` is the file `NAME.prediction.json` beside them; `network` the network's hash.
     Earlier versions recorded neither the metrics nor a checksum of the video: all metrics
-    count as theirs, and the video's size alone is compared.
+    count as theirs, and only the video's size is compared.
     """
     try:
         content = json.loads(facts.read_text("utf-8"))

@@ -44,7 +44,7 @@ class Fitting:
     """`average`: shrinking averages squares of whole pixels as long as they fit into both
     sides, and is linear for the rest: five times as fast as averages of parts of pixels.
     `linear`: between the four nearest pixels (OpenCV's INTER_LINEAR). `antialias`:
-    triangles as wide as the pixels of the result (torchvision, Pillow)."""
+    triangular weights as wide as the pixels of the result (torchvision, Pillow)."""
     align: Align = "centre"
     """Which points stay where they are when an image is scaled: `centre`: pixels are
     squares, x becomes (x + 0.5) · scale - 0.5. `corner`: x becomes x · scale, as other
@@ -91,11 +91,11 @@ class Fitting:
 
 
 class Placement:
-    """How frames of one shape are brought to a network's input.
+    """Fitting of frames of one shape to a network's input.
 
-    All that depends on the shape alone is computed once: after a network has emptied the
-    CPU's caches, even a few lines take longer than they look. If it `keeps`, memory for
-    what lies between two steps is kept too, and one thread may use it.
+    All that depends on the shape alone is computed once: a network evicts everything else
+    from the CPU's caches, so even short code is slow after it. With `keeps`, intermediate
+    images are kept too, and only one thread may use it.
     """
 
     def __init__(

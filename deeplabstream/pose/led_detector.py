@@ -18,7 +18,7 @@ PREFIX = "led:"
 """Begins MODEL = led:X Y WIDTH HEIGHT LEVEL:NETWORK."""
 SKELETON = Skeleton(("led",))
 OFF_PX = 10_000.0
-"""The point of an LED that is off lies so far to the right of it."""
+"""Offset to the right of the point of an LED that is off."""
 LEAST_GREY = 12
 """Grey levels of 255 by which the LED's pixels must be brighter when it is lit."""
 _MOST_PIXELS = 64 * 64

@@ -27,7 +27,7 @@ from deeplabstream.recording.table_reader import queue_table
 PER_HOUR = 12
 """Frames of each hour and camera, unless another number is given."""
 APART_S = 2.0
-"""Queued frames are at least this far apart: neighbours look alike."""
+"""Queued frames are at least this far apart: neighbours are similar."""
 UNSURE = (*AMBIGUOUS, "exchanged")
 """Beginnings of the flags of animals with an ambiguous or corrected identity."""
 HALF = 0.5
@@ -216,7 +216,7 @@ class FrameQueue:
         """Return the frames from which one is replaced; None: the queue has room."""
         own = self.frames[self._first :]
 
-        # Neighbouring frames look alike: of those within `APART_S` the worst one stays.
+        # Neighbouring frames are similar: of those within `APART_S` the worst one stays.
         if frame.time_s - self._since_s < APART_S:
             return own[-1:]
 

@@ -85,7 +85,7 @@ class Correction:
             raise DeepLabStreamError(f"{self.kind}: {problem}")
 
     def _problem(self) -> str:
-        """Return what is wrong whatever the run is; empty: nothing."""
+        """Return the problems that do not depend on the run; empty: nothing."""
         if self.kind not in get_args(Kind):
             return f"no such correction; known: {', '.join(get_args(Kind))}"
         if self.kind == "undo":

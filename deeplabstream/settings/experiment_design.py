@@ -38,13 +38,13 @@ class Question:
     key: str
     about: str
     expected: str = ""
-    """What may be answered."""
+    """Kind of answer that is expected."""
     default: str | None = None
     """What an empty answer means; None: it must be answered."""
     choices: Mapping[str, str] = field(default_factory=dict)
-    """The only answers that there are, each with what it means; empty: any."""
+    """The permitted answers, each with its meaning; empty: any."""
     check: Callable[[str], str | None] = lambda word: None
-    """Says what is wrong with an answer."""
+    """Return the fault of an answer; None: none."""
     problems: tuple[str, ...] = ()
     """Problems of the last answer, for which the question is repeated."""
 
@@ -54,7 +54,7 @@ class Question:
         return f"{self.section} {self.key}"
 
     def answer(self, text: str) -> str:
-        """Return what was meant; ValueError says what is wrong with it."""
+        """Return the value of an answer; ValueError gives its fault."""
         word = " ".join(text.split())
         if not word:
             if self.default is None:
@@ -78,11 +78,11 @@ class Question:
 
 
 Asking: TypeAlias = Generator[Question, str, T]
-"""Yields questions, is sent answers that were checked, returns what came of them."""
+"""Yields questions, receives checked answers, returns the result."""
 
 
 def kinds_of(family: str) -> dict[str, str]:
-    """Return the kinds of a family, each with the first line of what it says of itself."""
+    """Return the kinds of a family, each with the first line of its docstring."""
     folder, contract = FAMILIES[family]
     found: dict[str, type] = discover(folder, contract).classes
     return {
@@ -135,7 +135,7 @@ def question_about(
 def faults_of(
     title: str, kind: type, keys: SectionTexts, folder: Path
 ) -> tuple[str, ...]:
-    """Return what is wrong with a whole section."""
+    """Return the faults of a whole section."""
     section = Section[Any](title, kind, keys, folder)
     section.maker(lambda _: None)
     return tuple(section.problems)
@@ -376,7 +376,7 @@ class _Answers:
 
     @property
     def needed(self) -> set[str]:
-        """The rig's triggers and outputs that are named, and what those look at."""
+        """Triggers and outputs of the rig that are used, and those they depend on."""
         sections = read_sections(self.rig.text).texts
         needed = set(self.used)
         while True:

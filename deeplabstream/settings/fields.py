@@ -43,7 +43,7 @@ class Maker(Generic[T_co]):
 
 @dataclass
 class Section(Generic[T]):
-    """One section while it is being read; collects what is wrong with it."""
+    """One section while it is being read; collects its faults."""
 
     title: str
     kind: type[T]
@@ -54,7 +54,7 @@ class Section(Generic[T]):
     """Keys that have a problem."""
 
     def maker(self, moved: Callable[[str], str | None]) -> Maker[T] | None:
-        """Return what makes the object, None with `problems` when something is wrong.
+        """Return what makes the object; None, with `problems`, after a fault.
 
         `moved` says which key replaces one of version 1.
         """
@@ -240,4 +240,4 @@ def _finite(value: Any, info: FieldInfo) -> bool:
     try:
         return math.isfinite(float(value))
     except ValueError:
-        return True  # pydantic says what is wrong with it
+        return True  # pydantic reports the fault

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from deeplabstream.core.errors import SettingsError
 
 SectionTexts: TypeAlias = dict[str, str]
-"""The keys of one section, in upper case, and what stands behind them."""
+"""The keys of one section, in upper case, and their values."""
 
 _MOST_FAULTS = 50
 

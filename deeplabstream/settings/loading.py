@@ -157,7 +157,7 @@ class _Reading:
         section = Section[Any](title, kind, texts, self._folder)
         maker = section.maker(lambda key: MOVED.get((title, key)))
         self._problems += section.problems
-        if maker is None:  # what is right in it can still be checked against the rest
+        if maker is None:  # its valid parts can still be checked against the rest
             right = {key: texts[key] for key in texts.keys() - section.bad}
             maker = Section[Any](title, kind, right, self._folder).maker(str)
         return maker() if maker else kind()
@@ -309,7 +309,7 @@ class _Reading:
 
 
 def _defaults(kind: type, streaming: Streaming) -> SectionTexts:
-    """Return what [Streaming] says of a camera that does not say it itself."""
+    """Return the options of [Streaming] for a camera without its own."""
     defaults: SectionTexts = {}
     if streaming.resolution:
         width, height = map(str, streaming.resolution)

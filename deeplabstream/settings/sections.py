@@ -555,7 +555,7 @@ _PLAIN = (bool, int, float, str, NoneType)
 
 
 def effective(settings: Settings) -> dict[str, object]:
-    """Return whose data it is, and all values of what lies between image and command.
+    """Return the owner of the data, and all values between image and command.
 
     These are pose estimation, tracking of each camera, triggers, experiment, seeds too.
     """

@@ -77,7 +77,7 @@ class Subject:
         return word
 
     def folder_name(self, started: datetime, experiment: str) -> str:
-        """Return the name of a run's folder; places that are empty leave no gap."""
+        """Return the name of a run's folder; empty parts leave no gap."""
         filled = self.run_name.format(
             date=started.strftime("%Y-%m-%d"),
             time=started.strftime("%H-%M-%S"),
@@ -91,7 +91,7 @@ class Subject:
         return name or started.strftime("%Y-%m-%d_%H-%M-%S")
 
     def facts(self) -> dict[str, str]:
-        """Return what run.json says of it."""
+        """Return its entry in run.json."""
         return {
             "experimenter": self.experimenter,
             "animal": self.animal,

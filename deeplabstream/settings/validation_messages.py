@@ -55,7 +55,7 @@ def is_list(annotation: Any) -> bool:
 
 
 def takes_nothing(annotation: Any) -> bool:
-    """Return whether the key may be left empty and then means none."""
+    """Return whether the key may be empty, which means none."""
     return NoneType in _choices(annotation)
 
 
@@ -85,7 +85,7 @@ def wording(annotation: Any, metadata: Iterable[Any] = ()) -> str:
 
 
 def complaint(errors: Sequence[ErrorDetails], annotation: Any) -> str:
-    """Return what is wrong with one value, from pydantic's complaints about it."""
+    """Return the fault of one value, from pydantic's errors."""
     problems = dict.fromkeys(_complaint(error, annotation) for error in errors)
     return ", or ".join(problems)
 

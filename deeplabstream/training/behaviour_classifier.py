@@ -168,7 +168,7 @@ def examples(
 ) -> Examples:
     """Return the moments inside of intervals, with features as in a running session.
 
-    A moment belongs to an interval when most of its window lies in it: for half a
+    A frame is part of an interval when most of its window is in it: for half a
     window after a behaviour began, the window shows mostly the one before.
     """
     window = FeatureWindow(features)

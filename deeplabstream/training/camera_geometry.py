@@ -38,7 +38,7 @@ class CalibratedCamera:
 
 
 def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera, ...]:
-    """Return the cameras of those names, in that order; LabelsError says what is missing."""
+    """Return the cameras of those names, in their order; LabelsError: one is missing."""
     import cv2
 
     try:

@@ -145,7 +145,7 @@ def fit(
 def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
     """Raise KeyboardInterrupt where Lightning would end the program.
 
-    Lightning also leaves its own handler of Ctrl-C behind, so that is restored.
+    Lightning does not remove its own handler of Ctrl-C: the former one is restored.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)

@@ -135,7 +135,7 @@ def _edge(text: str, skeleton: Skeleton) -> tuple[str, str]:
 
 
 def _augmentation(config: TrainConfig, labels: Labels) -> Augmentation:
-    """Return the augmentation; the labelled poses decide what the options leave open.
+    """Return the augmentation; missing options are derived from the labelled poses.
 
     An animal that always stands upright in the images must not be learned upside down.
     """

@@ -265,7 +265,7 @@ def _remarks(run: "Run", second: "SecondLabels | None") -> Iterator[str]:
 
 
 def _with_clean_output(run: "Run", config: TrainConfig) -> "Run":
-    """Remove what an earlier training left; write the labels of several tables as one."""
+    """Remove the files of an earlier training; write several tables of labels as one."""
     from deeplabstream.training.data.label_files import write_joined
     from deeplabstream.training.fit import open_device
 

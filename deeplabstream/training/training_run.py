@@ -1,9 +1,9 @@
-"""One training run, from labels to the folder that it leaves.
+"""One training run, from labels to its folder.
 
 ```text
 FOLDER/
   model.json network.onnx       the network, for the rig and all programs
-  context/                      of a context network: the one that looks at five frames,
+  context/                      of a context network: the one whose input is five frames,
                                 with the same tables; those here are of the one for one frame
   weights.pt                    the same for torch
   config.yaml CollectedData.csv as given; of a DeepLabCut project CollectedData_NAME.csv,
@@ -12,8 +12,8 @@ FOLDER/
   predictions_pixel_error.csv   and …_pca_singleview_error.csv, …_pca_multiview_error.csv
   reliability.csv               how often a confidence was right, validation images;
                                 reliability_raw.csv: before it was calibrated
-  train_status.json             how far it is, as Lightning Pose's app reads it
-  tb_logs/ checkpoints/         curves; what a killed run goes on with
+  train_status.json             progress, for Lightning Pose's app
+  tb_logs/ checkpoints/         curves; state from which a killed run continues
 ```
 """
 

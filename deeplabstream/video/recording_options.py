@@ -25,9 +25,9 @@ class RecordingOptions:
     quality: int | None = None
     """H.264: 0 (best) to 51; MJPEG: 1 to 100 (best); None: the default."""
     split_s: float = 0.0
-    """A new file begins after so many seconds; 0: never."""
+    """Seconds after which a new file begins; 0: never."""
     split_bytes: int = 0
-    """A new file begins after so many bytes; 0: never."""
+    """Bytes after which a new file begins; 0: never."""
     min_free_bytes: int = 0
     """Recording stops when less is free on the disk."""
     planned_s: float = 0.0

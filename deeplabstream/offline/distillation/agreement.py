@@ -38,7 +38,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agreement:
-    """What a teacher says of some frames with itself in agreement."""
+    """Points of some frames on which a teacher's predictions agree."""
 
     points: Points
     """(frame, body part, 2), px; NaN: not visible, or unknown."""
@@ -65,7 +65,7 @@ def agreement(
     agree_px: float,
     labels: Points | None = None,
 ) -> Agreement:
-    """Return the labels on which a teacher agrees with itself.
+    """Return the labels on which a teacher's predictions agree.
 
     Parameters
     ----------

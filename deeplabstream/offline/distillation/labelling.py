@@ -81,7 +81,7 @@ def label_video(
 
     More than `count` frames that look different are shown to the teacher; of those on which it
     agrees, `count` of different postures are kept. Frames near those in `apart` are left out.
-    What the teacher found is kept in `partial`, for a command that is repeated.
+    Predictions are stored in `partial`: a repeated command continues there.
     """
     near = (apart[:, None] + np.arange(-KEPT_AWAY, KEPT_AWAY + 1)).ravel()
     free = np.setdiff1d(candidates(rows), near)

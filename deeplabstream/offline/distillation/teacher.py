@@ -22,7 +22,7 @@ from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.training.data.augmentation import apply, mirrored
 
 VIEWS = ("frame", "mirrored", "rotated left", "rotated right", "before", "after")
-"""What a teacher looks at: the frame, three copies of it, and the frames beside it."""
+"""Images that a teacher predicts: the frame, three copies of it, and its neighbours."""
 COPIES = 4
 """Number of the first of them that show the same moment."""
 ROTATION_DEG = 8.0
@@ -223,7 +223,7 @@ def _check(first: Skeleton, other: Skeleton, name: str) -> None:
 
 
 def _rotation(width: int, height: int, degrees: float) -> NDArray[np.float64]:
-    """Return the matrix (2, 3) of a rotation that keeps the whole image in sight."""
+    """Return the matrix (2, 3) of a rotation that keeps the whole image visible."""
     turn = np.radians(abs(degrees))
     cos, sin = float(np.cos(turn)), float(np.sin(turn))
     scale = min(

@@ -85,7 +85,7 @@ class Tracked:
     rows: VideoReader
     regions: list[RegionPoses]
     places: Places
-    """What the regions were placed by, px of the (mirrored) image."""
+    """Points from which the regions were computed, px of the (mirrored) image."""
     notes: list[str]
     """Warnings: a region not found, a wrong size or rate."""
     networks: dict[str, list[str]]
@@ -207,7 +207,7 @@ def _places(
     timer: Stopwatch,
     threads: int,
 ) -> dict[str, tuple[int, int]]:
-    """Find what the regions are placed by, in frames spread over the whole video."""
+    """Find the points that determine the regions, in frames of the whole video."""
     anchors = {a for name in plan.regions for a in pipeline.regions[name].anchor}
     if not anchors:
         return {}

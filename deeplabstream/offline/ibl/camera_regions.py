@@ -1,7 +1,7 @@
 """Where in a camera's image the regions are, and back from there.
 
-All places are px, x right, y down, of the image after it was mirrored (where the
-pipeline asks for that) unless said otherwise.
+All places are px, x right, y down, of the image after mirroring (where the pipeline
+requires it) unless stated otherwise.
 """
 
 import math
@@ -34,7 +34,7 @@ def mean_places(
     confidence: NDArray[np.floating],
     likelihood: float,
 ) -> dict[str, Place]:
-    """Return the mean place of each body part, cut to whole pixels.
+    """Return the mean position of each body part, truncated to whole pixels.
 
     `points` (row, body part, 2), `confidence` (row, body part); rows below `likelihood`
     do not count, and a body part without any that does is left out.

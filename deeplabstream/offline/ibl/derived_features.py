@@ -104,7 +104,7 @@ def lick_times(session: Path, cameras: Sequence[str], plan: Pipeline) -> list[Pa
 
 
 def _medians(table: "DataFrame", likelihood: float) -> "DataFrame":
-    """Return the networks' medians in the place of what was smoothed."""
+    """Return the networks' medians instead of the smoothed points."""
     found = table.copy()
     for name in table:
         if str(name).endswith("_ens_median"):

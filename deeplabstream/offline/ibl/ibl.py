@@ -1,7 +1,7 @@
 """The International Brain Laboratory's video pipeline: its functions, files and numbers.
 
-`lightning_pose`, `dlc` and `motion_energy` take and give what those of iblvideo do.
-What they track, and how, stands in a pipeline file: see
+`lightning_pose`, `dlc` and `motion_energy` have the arguments and results of iblvideo's.
+A pipeline file describes what is tracked, and how: see
 `deeplabstream/offline/ibl/pipelines/ibl.ini`.
 """
 
@@ -43,10 +43,10 @@ def lightning_pose(
     """Track a left, right or body video; return the Parquet table in the session's alf/.
 
     `ckpts_path` is the folder with the pipeline's networks; left out, the pipeline's
-    NETWORKS. A table that is there is left alone unless `force`. `create_labels` also
-    makes a labelled video beside the raw one. An interrupted run goes on where it was;
-    `remove_files` removes what it needs for that when it is done.
-    DeepLabStreamError says in a sentence what is wrong or missing.
+    NETWORKS. An existing table is kept unless `force`. `create_labels` also
+    makes a labelled video beside the raw one. An interrupted run continues;
+    `remove_files` removes the files needed for that at the end. DeepLabStreamError names
+    what is wrong or missing.
     """
     video, plan = Path(mp4_file), load_pipeline(pipeline)
     path, _ = _tracked(video, plan, ckpts_path, force, remove_files, networks, watch)
@@ -94,8 +94,8 @@ def motion_energy(
 
     The region is placed by the poses of `pose_pqt`. One pass over the video, a frame at a
     time: `frames`, how many were once held in memory, does not matter. A region whose
-    points were not found gives NaN and the place 0, 0, 0, 0, unless the pipeline's
-    quirks have it fail.
+    points were not found gives NaN and the position 0, 0, 0, 0, or an error if the
+    pipeline's quirks require it.
     """
     video, plan = Path(file_mp4), load_pipeline(pipeline)
     camera = plan.camera_of(video)

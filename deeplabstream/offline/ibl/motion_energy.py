@@ -37,7 +37,7 @@ class Box:
     height: int
 
     def within(self, shape: Sequence[int]) -> "Box":
-        """Return what of it lies inside an image of `shape` (height, width, …)."""
+        """Return the part of it inside an image of `shape` (height, width, …)."""
         x, y = max(0, self.x), max(0, self.y)
         right = min(self.x + self.width, shape[1])
         bottom = min(self.y + self.height, shape[0])

@@ -53,8 +53,8 @@ def lightning_action(
 
     `ckpts_path` holds `paw_l_networks/network-*/network.onnx`, and of `paw_r`. A row for
     each frame of the poses: `PAW_STATE`, and `PAW_STATE_ens_var` where there are several
-    networks. Nothing is left to remove (`remove_files`). DeepLabStreamError says in a
-    sentence what is missing.
+    networks. Nothing is left to remove (`remove_files`). DeepLabStreamError names what is
+    missing.
     """
     import pandas as pd
 

@@ -50,7 +50,7 @@ class General(_Section):
 
 
 class Quirks(_Section):
-    """Where iblvideo 3.2.0 does what is not right; each can be had."""
+    """Errors of iblvideo 3.2.0; each can be had."""
 
     flip: Quirk = "correct"
     clamped_crop: Quirk = "correct"

@@ -90,7 +90,8 @@ def speed(
 ) -> Numbers:
     """Return (row,) px/s of a body part, at the frames' times.
 
-    `scale` divides pixels: 2 for IBL's left camera, so that it has the right one's.
+    `scale` divides pixels: 2 for IBL's left camera, which has twice the resolution of the
+    right one.
     """
     x = poses[f"{part}_x"].to_numpy(np.float64) / scale
     y = poses[f"{part}_y"].to_numpy(np.float64) / scale

@@ -50,8 +50,8 @@ def diameter(sides: NDArray[np.floating]) -> Numbers:
 def centre(sides: NDArray[np.floating]) -> Numbers:
     """Return (row, 2): the middle of `sides` (row, side, 2).
 
-    x: the median of what top and bottom say (one is enough) and left and right (both are
-    needed); y the other way round.
+    x: the median of the values of top and bottom (one is enough) and of left and right
+    (both are needed); y the other way round.
     """
     top, bottom, right, left = np.moveaxis(sides.astype(np.float64), 1, 0)
     upright = _nanmedian(np.array([top[:, 0], bottom[:, 0]]))
@@ -71,10 +71,10 @@ def smooth_pupil(
 ) -> SmoothedPoses:
     """Smooth the four points of a pupil as a circle whose size and place drift.
 
-    Diameter and centre are autoregressive: what of the last frame is kept is
-    `diameter_s`, `centre_s`; the nearer to 1, the smoother. None: both are those that make
-    what was seen most likely. Other body parts stay as the median. With its quirks the
-    published one is had.
+    Diameter and centre are autoregressive: `diameter_s` and `centre_s` are the shares of
+    the last frame that remain; the nearer to 1, the smoother. None: both are
+    fitted by maximum likelihood. Other body parts stay as the median. `quirks` reproduce
+    the errors of the published smoother.
     """
     quirks = quirks or Quirks()
     places = places_of_sides(bodyparts)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _BOUNDS = (("intervals_0", "intervals_1"), ("start_s", "end_s"), ("start", "end"))
-"""Names of the two columns that say when a trial begins and ends."""
+"""Names of the two columns with the begin and end of a trial."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

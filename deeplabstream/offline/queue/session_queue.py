@@ -1,6 +1,6 @@
 """A tree of sessions, processed by any number of processes of one computer.
 
-What is known of each session lies as small files in the tree's `queue/` folder: claims,
+The state of each session is in small files of the tree's `queue/` folder: claims,
 failures, done, set aside. `queue/status.csv` is the table of them. For several computers
 see `cluster_queue`.
 

@@ -26,7 +26,7 @@ Smoothed: TypeAlias = dict[str, dict[str, Numbers]]
 """By body part: `deeplabstream.offline.smoothing.ensemble_kalman.COLUMNS`, each (row,)."""
 
 PAWS = {"paw_l": "paw_r", "paw_r": "paw_l"}
-"""What IBL's left camera calls a paw, and what its right camera calls the same one."""
+"""Names of one paw, for IBL's left and right camera."""
 _SEEN = 5
 """In how many frames all views have to see a body part together, at least."""
 
@@ -96,7 +96,7 @@ def smooth_both_paws(
     times_s: tuple[Numbers, Numbers],
     s: float | None = None,
 ) -> list[Smoothed]:
-    """Smooth paw_l and paw_r, which two cameras see at `times_s`, each its own.
+    """Smooth paw_l and paw_r of two cameras, each with its own `times_s`.
 
     As iblvideo does it, which follows version 3. Rows of both are the left camera's frames;
     each keeps the names its camera has: the left camera's paw_l is the right one's paw_r.

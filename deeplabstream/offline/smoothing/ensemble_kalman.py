@@ -29,7 +29,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnsemblePoses:
-    """What several networks say together."""
+    """Combined predictions of several networks."""
 
     median: Numbers
     """(row, body part, 2), px; NaN where no network saw anything."""
@@ -82,7 +82,7 @@ def ensemble_of(
 
 
 def smooth_single(ensemble: EnsemblePoses, s: float) -> SmoothedPoses:
-    """Smooth each coordinate alone, as one camera sees it.
+    """Smooth each coordinate of one camera separately.
 
     `s` is the variance of a step from frame to frame, px². What was never seen stays NaN.
     """
@@ -147,7 +147,8 @@ def smooth_paws(
     """Smooth IBL's paws, seen from two sides by cameras that do not tick together.
 
     `left` and `right` have one body part each under the name of the same paw; the right
-    camera's points are brought to the left camera's times. Rows are those of the left
+    camera's points are interpolated to the left camera's
+    times. Rows are those of the left
     camera; where the right one has no frames, only the left counts. Whether a camera's
     image is mirrored makes no difference to principal components.
     """

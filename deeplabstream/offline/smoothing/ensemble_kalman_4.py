@@ -31,7 +31,7 @@ _GRADIENT = 1e-4
 
 
 def smooth_single_4(ensemble: EnsemblePoses, s: float | None = None) -> SmoothedPoses:
-    """Smooth each body part alone, as one camera sees it.
+    """Smooth each body part of one camera separately.
 
     Parameters
     ----------
@@ -118,8 +118,8 @@ def smooth_views_4(
 def inflated_variance(y: Numbers, variance: Numbers) -> Numbers:
     """Return variances, raised where a view contradicts the others.
 
-    Factor analysis of the frames whose networks agree best says where each view should see
-    the point. While a view is further away than `FAR`, its variance grows; of two views,
+    Factor analysis of the frames whose networks agree best predicts the point in each
+    view. While a view is further away than `FAR`, its variance grows; of two views,
     both do.
 
     Parameters

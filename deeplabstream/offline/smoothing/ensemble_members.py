@@ -30,7 +30,7 @@ class Members:
         return int(self.points.shape[1])
 
     def ensemble(self, bodyparts: Sequence[str]) -> EnsemblePoses:
-        """Return what the networks say together of some body parts."""
+        """Return the combined predictions of the networks for some body parts."""
         own = [self.bodyparts.index(name) for name in bodyparts]
         return ensemble_of(self.points[:, :, own], self.confidence[:, :, own])
 

@@ -97,7 +97,7 @@ class ClassifierFolder:
 
 
 def load_classifier_folder(path: Path) -> ClassifierFolder:
-    """Return the folder's content; ModelError says what is wrong with it."""
+    """Return the folder's content; ModelError gives the reason when it can't be used."""
     file = path / DESCRIPTION
     if not is_folder(path) or not file.is_file():
         raise ModelError(
@@ -136,7 +136,7 @@ def save_classifier(folder: ClassifierFolder) -> None:
 
 
 def read_features(file: Path) -> FeatureSet:
-    """Return what `save_features` wrote, or what a classifier.json says of features."""
+    """Return the features in a file of `save_features`, or in a classifier.json."""
     if not file.is_file():
         raise ModelError(f"there is no file {file}")
     return _read(file, _Features).made()

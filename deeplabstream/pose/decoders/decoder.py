@@ -80,7 +80,7 @@ class Decoder(Protocol):
         -------
         points
             (n, animal, bodypart, 2), pixels. A decoder for one animal always gives finite
-            points. A decoder for several gives NaN for what it does not find.
+            points. A decoder for several gives NaN for points that it does not find.
         confidences
             (n, animal, bodypart), 0 to 1; 0 where the point is NaN.
         """

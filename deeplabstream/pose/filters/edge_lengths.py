@@ -41,7 +41,7 @@ def measured_edges(
     points : numpy.ndarray of float, shape (frame, animal, body part, 2)
         Positions, px or mm; NaN: not visible.
     percentiles : tuple of float
-        Of the lengths: what lies between them is permitted.
+        Of the lengths: lengths between them are permitted.
 
     Returns
     -------

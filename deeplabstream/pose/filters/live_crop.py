@@ -142,7 +142,7 @@ class LiveCrop(EstimatorWrapper):
     network gets a window in fewer pixels at the same scale, which saves time. With one,
     the detector finds the animal in whole frames, and the window fills the network's
     input, at a larger scale (cropzoom). If the detector gives boxes, the window is the
-    box, and keeps its room around the points. When fewer body parts are visible, the
+    box, with its margin around the points. When fewer body parts are visible, the
     next window is larger; when none is, the same whole frame is used. Every
     `full_every` frames the whole frame is used, in case the window follows something
     else.

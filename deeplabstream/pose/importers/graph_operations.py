@@ -14,22 +14,22 @@ from deeplabstream.pose.importers.network_description import (
 from deeplabstream.pose.runtimes.compute_packages import package
 
 OLDEST = 13
-"""The oldest operator set that what is added fits into."""
+"""Oldest operator set that has the added operations."""
 GREY = (0.114, 0.587, 0.299)
 """Of blue, green and red, as OpenCV has it."""
 
 HALF = 0.5005
-"""Added before rounding down: no grey of whole blue, green and red comes near a whole
-number then, so that every program rounds it alike."""
+"""Added before rounding down: the grey of integer blue, green and red is then never close
+to an integer, so every program rounds it to the same value."""
 _BYTE, _HALF_PRECISION = 2, 10  # as ONNX numbers them
 
 
 def wrap(network: Path, description: NetworkDescription) -> Any:
     """Return the network with uint8 BGR images as input and one output to read.
 
-    The output's shape is still to be said: `give_shape`.
+    The output's shape is set later: `give_shape`.
 
-    ModelError says what of the description does not fit the network.
+    ModelError: the description does not fit the network.
     """
     onnx = onnx_package()
     model = load_graph(network)
@@ -98,7 +98,7 @@ def _finished(
 def _prune(graph: Any) -> None:
     """Drop operations, and weights, that nothing of the output comes from.
 
-    Graphs within the graph may use any value, so one that has such is left as it is.
+    Subgraphs may use any value, so a graph with subgraphs is not changed.
     """
     if any(attribute.HasField("g") for n in graph.node for attribute in n.attribute):
         return

@@ -47,7 +47,7 @@ def import_onnx(
 
     That the graph computes what the network does is checked here. Whether points are those
     of the program that trained it shows only a `reference`: `tolerance_px` is the limit.
-    ModelError says what is wrong.
+    ModelError gives the reason.
     """
     skeleton = Skeleton(
         tuple(description.bodyparts),
@@ -84,7 +84,7 @@ def import_onnx(
 def _theirs(
     network: Path, description: NetworkDescription
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return two images, or as many as a context needs, and what the original gives."""
+    """Return two images, or as many as a context needs, and the original's output."""
     size = (description.input.height, description.input.width, 3)
     count = max(2, description.frames + 1)
     images = np.random.default_rng(0).integers(0, 256, (count, *size), np.uint8)

@@ -264,7 +264,7 @@ def _distance_to_lines(point: NDArray[np.float32], ends: NDArray[np.float32]) ->
 
 
 def read_reference(file: Path, description: NetworkDescription) -> Reference:
-    """Return what the file holds; nothing is unpickled. ModelError says what is wrong."""
+    """Return what the file holds; nothing is unpickled. ModelError gives the reason."""
     try:
         held = read_arrays(file)
         if "pictures" in held and "frame0" not in held:

@@ -1,9 +1,9 @@
-"""What a script in `pose/importers/scripts` wrote where a network was trained.
+"""Import of networks that the scripts of `pose/importers/scripts` have exported.
 
-`network.onnx`, `description.json`, and `reference.npz`: frames, and where the program
-that trained the network saw the body parts in them; it stays in the model folder. In
-`detector/` the same of a network that finds the animal for it, in `context/` of one for
-whole videos, which sees the neighbours of each frame.
+`network.onnx`, `description.json`, and `reference.npz`: frames, and the points that the
+training program finds in them; it stays in the model folder. `detector/` has the same
+files of the network that detects the animal, `context/` those of a network for whole
+videos, whose input has the neighbours of each frame.
 """
 
 import shutil
@@ -37,9 +37,9 @@ def typed(path: Path) -> str:
 def import_exported(
     source: Path, folder: Path, licence: str, tolerance_px: float = TOLERANCE_PX
 ) -> ModelFolder:
-    """Write the model into a folder (see `drafted`), those that belong to it within it.
+    """Write a model, with its detector and context network, into a folder.
 
-    ModelError says what is wrong with what is in `source`.
+    ModelError gives the reason when the files in `source` can't be used.
     """
     for inner in (DETECTOR, CONTEXT):
         if (source / inner / EXPORT_DESCRIPTION).is_file():

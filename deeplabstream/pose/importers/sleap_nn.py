@@ -63,7 +63,7 @@ def import_sleap_nn(
     most `animals`, 0: as in its metadata; a top-down one the surest, 0: one.
     Where `from_sleap_nn.py` put a reference beside the network, points are compared with
     it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
-    ModelError says what is wrong.
+    ModelError gives the reason.
     """
     metadata = read_metadata(source)
     if animals > 1 and metadata.model_type not in _OF_SEVERAL:
@@ -290,7 +290,7 @@ def _not_found(metadata: Metadata, source: Path) -> ModelError:
 def _top_down(
     network: Any, metadata: Metadata, source: Path, animals: int
 ) -> dict[str, Any]:
-    """Take the first animals, whose middles are the surest."""
+    """Select the first animals, those with the highest confidence of the centre."""
     onnx = onnx_package()
     most = max(1, animals)
     if most > (metadata.max_instances or most):

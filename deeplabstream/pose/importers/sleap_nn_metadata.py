@@ -1,4 +1,4 @@
-"""What SLEAP-NN says of a network that it exported: metadata, and how it was trained."""
+"""Metadata that SLEAP-NN exports with a network: metadata, and how it was trained."""
 
 from pathlib import Path
 

@@ -211,7 +211,7 @@ def load_model_folder(path: Path) -> ModelFolder:
     except ValueError as error:
         raise ModelError(f"{file} is damaged: {error}") from error
 
-    # A network of another description would give poses that look right and are wrong.
+    # With another network the poses would be wrong without any error.
     digest = network_hash(path / NETWORK)
     if digest != description.sha256:
         raise ModelError(
@@ -287,7 +287,7 @@ def _first(error: pydantic.ValidationError) -> str:
 
 @contextmanager
 def drafted(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside `folder`, which takes its name if all goes well.
+    """Yield an empty folder beside `folder`, which gets its name if no error occurs.
 
     If not, nothing is left of it, and errors name the folder that was asked for. ModelError
     when something is there already.

@@ -106,8 +106,8 @@ class OnnxNetwork:
     def _session_for(self, shape: tuple[int, ...]) -> "InferenceSession":
         """Return the session for images of a shape (n, height, width, 3).
 
-        TensorRT computes a batch size well for which its engine was optimised: batches,
-        as offline programs give them, have an engine of their own.
+        TensorRT computes a batch size well for which its engine was optimised: batches of
+        offline programs have an engine of their own.
         """
         fitting = self._model.fitting
         own_size = shape[1:3] == (fitting.height, fitting.width)

@@ -141,7 +141,8 @@ def _in_order(
 ) -> DecodedPoses:
     """Return the other's animals in the order of the reference's, image by image.
 
-    All arrays are (n, animal, bodypart, …). The surest animal comes first in each, and
+    All arrays are (n, animal, bodypart, …). The animal with the highest confidence comes
+    first in each, and
     rounding can change that order.
     """
     order = [match_animals(*pair) for pair in zip(points, theirs, strict=True)]

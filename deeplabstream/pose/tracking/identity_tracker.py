@@ -238,7 +238,7 @@ class IdentityTracker:
     def _end_hidden(self, of: dict[int, int], detected: Detections) -> None:
         """End the ambiguity of an animal that reappears where it was not found.
 
-        The other one must never have come near that place: then nothing covered it.
+        The other one must not have been near that place: then nothing covered it.
         """
         for (one, other), (hidden, place) in list(self._hidden.items()):
             neighbour = of.get(other if hidden == one else one)

@@ -135,7 +135,7 @@ class MotionModel:
         return costs, weight * mean
 
     def _costs_by_centre(self, middles: Array) -> Array:
-        """Return the costs by the centre alone, for animals long not visible or never."""
+        """Return the costs by the centre only, for animals not visible for long."""
         last_s = self._seen_s.max(axis=1, initial=-np.inf)
         gone_s = np.minimum(self._time_s - last_s, 1e3)
         spread = (self.length * (0.3 + SPEED * np.minimum(gone_s, 2.0))) ** 2 + 1.0

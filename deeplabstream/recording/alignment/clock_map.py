@@ -469,7 +469,7 @@ class _Fit:
                     p01 -= k0 * k1 / total
                     p11 -= k1 * k1 / total
                 else:
-                    # Outliers come alone; a clock that was set stays where it is.
+                    # Outliers are single edges; a clock that was set stays where it is.
                     off += 1
                     first_off = step if off == 1 else first_off
                     if off == _STEPS_OFF and jump is None:
@@ -497,7 +497,7 @@ class _Fit:
             g00, g01 = (c00 * n11 - c01 * n01) / det, (c01 * n00 - c00 * n01) / det
             g10, g11 = (c10 * n11 - c11 * n01) / det, (c11 * n00 - c10 * n01) / det
 
-            # Correct this step by what the later steps know.
+            # Correct this step by the estimates of the later steps.
             d0, d1 = s0 - (x0 + h * x1), s1 - x1
             s0, s1 = x0 + g00 * d0 + g01 * d1, x1 + g10 * d0 + g11 * d1
             e00, e01, e11 = v00 - n00, v01 - n01, v11 - n11

@@ -264,7 +264,8 @@ class _Matcher:
             kept_theirs.append(index[fits] + start)
         at, index = np.concatenate(kept_ours), np.concatenate(kept_theirs)
 
-        # Intervals with many like them say nothing about the place, and cost most time.
+        # Intervals with many similar ones do not determine the position, and take most
+        # time.
         likes = np.bincount(index, minlength=len(count))
         few = (likes > 0) & (likes <= _MOST_LIKE)
         seen = int((likes > 0).sum())
@@ -395,7 +396,7 @@ class _Matcher:
         return Match(run[order], recording[order])
 
     def _is_significant(self, line: Match, kind: str) -> bool:
-        """Return whether chance alone would not lead to so many equal edges.
+        """Return whether so many equal edges are unlikely by chance.
 
         Chernoff's bound of the binomial distribution, times the number of offsets. Without
         barcodes also for the groups of edges, as the edges of a train depend on each other.
@@ -483,7 +484,7 @@ class _Matcher:
                 matches.append(line)
                 continue
 
-            # The rest of the line must stand on its own.
+            # The rest of the line must be sufficient without them.
             kept = np.flatnonzero(sure)
             rest = slice(kept[0], kept[-1] + 1) if len(kept) else slice(0, 0)
             cut = Match(line.run[rest], line.recording[rest])

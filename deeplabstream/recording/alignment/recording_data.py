@@ -11,7 +11,7 @@ from deeplabstream.recording.alignment.sync_signals import Edges
 
 @dataclass(frozen=True, slots=True)
 class RecorderOptions:
-    """What a user says about a recording.
+    """A user's options for a recording.
 
     Attributes
     ----------

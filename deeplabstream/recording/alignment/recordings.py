@@ -64,7 +64,7 @@ def read_recording(
     if not path.exists():
         raise DeviceError(f"{path} does not exist")
 
-    # Readers trust the layout of the file: any error of theirs means a damaged one.
+    # Readers trust the layout of the file: any other error means that it is damaged.
     try:
         with np.errstate(all="ignore"):  # the times are checked below
             recording = READERS[kind](path, options or RecorderOptions())
@@ -84,7 +84,7 @@ def read_recording(
             f"{path} can't be read as {kind}: it is damaged ({error})"
         ) from error
 
-    # The same for all readers: what alignment takes for granted.
+    # Alignment relies on these properties, whichever reader was used.
     edges, where = recording.edges, f"{path}: {recording.line}"
     if not len(edges):
         raise DeviceError(f"{where} has no edges")

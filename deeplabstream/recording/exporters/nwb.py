@@ -49,7 +49,7 @@ class NwbSubject:
 
 @dataclass(frozen=True, slots=True)
 class NwbSession:
-    """What NWB says about a session."""
+    """Description of a session in NWB."""
 
     about: str
     """Description of the session."""
@@ -64,7 +64,7 @@ class NwbSession:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NwbPoses:
-    """Poses of one camera or video, and what NWB says about them."""
+    """Poses of one camera or video, and their description in NWB."""
 
     poses: PoseTable
     videos: Mapping[str, PoseTable]

@@ -219,7 +219,7 @@ def _save(
 
 
 def _image_video(images: Sequence[Path], size: tuple[int, int]) -> dict[str, object]:
-    """Return what a file says of images (height, width) that are the frames of a video."""
+    """Return the entry for images (height, width) that are the frames of a video."""
     names = [file.resolve().as_posix() for file in images]
     backend = {"type": "ImageVideo", "filename": names[0], "filenames": names,
                "shape": [len(names), *size, 3], "height_": size[0], "width_": size[1],
@@ -233,7 +233,7 @@ def _embedded(
     size: tuple[int, int],
     source: dict[str, object],
 ) -> dict[str, object]:
-    """Write images into the group of a video, as PNG; return what a file says of it."""
+    """Write images into the group of a video, as PNG; return its entry in the file."""
     import h5py
 
     stored = group.create_dataset(

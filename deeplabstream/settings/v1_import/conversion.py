@@ -20,7 +20,7 @@ class Imported:
 
     text: str
     sentences: tuple[str, ...]
-    """What could not be carried over, or not as it was."""
+    """Settings that could not be converted, or not exactly."""
     problems: tuple[str, ...]
     """What has to be corrected before it can be used."""
 

@@ -23,7 +23,7 @@ class Old:
 
 
 class OldFile:
-    """The keys of an old file; each can be taken once, and what is left was forgotten."""
+    """The keys of an old file; each can be taken once; the rest was not converted."""
 
     def __init__(self, text: str) -> None:
         self.head: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ class Made:
             self.put(title, key, old.word, old)
 
     def report(self, old: Old | None, why: str) -> None:
-        """Say why an old key is not carried over, or not as it was."""
+        """Report why an old key is not converted, or not exactly."""
         if old is None:
             return
         if _AS_IT_CAME.get(old.key) == old.word.casefold():

@@ -34,7 +34,7 @@ MOVED: dict[tuple[str, str], str] = {
     ("Video", "REPEAT_VIDEO"): "now a key of [Camera NAME] with KIND = VideoFile",
     ("Video", "VIDEO_PATH"): "now VIDEO_SOURCE",
 }
-"""(section, key) and the words that say what took its place."""
+"""(section, key) and a sentence that names its replacement."""
 
 MOVED_SECTIONS: dict[str, str] = {
     "IPWEBCAM": "now a [Camera NAME] section whose KIND is a network camera",

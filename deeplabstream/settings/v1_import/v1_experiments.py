@@ -158,7 +158,7 @@ class ExperimentFile:
             self._made.put(self._title, key, word)
 
     def _templates(self) -> None:
-        """Say what was not carried over; sections that nothing named in one sentence."""
+        """Report what was not converted; sections that nothing named in one sentence."""
         unused: dict[str, list[str]] = {}
         used = set(self._old.used)
         for old in self._old.left():

@@ -60,7 +60,7 @@ def augment(
     """Return a changed image (height, width, 3), its points (bodypart, 2), and `known`.
 
     `known` (bodypart,) is False where nothing is known of a point; a mirror image swaps it
-    like the points. Of several animals, the points of one stand after another's. Points
+    like the points. Points of several animals are in one row, animal by animal. Points
     outside the image stay outside; the decoder's `encode` leaves them out. `background` is
     the same camera's image without an animal, if there is one.
     """
@@ -76,7 +76,7 @@ def augment(
         image, points = _warp(how, image, points, rng)
 
     if how.mirror and rng.random() < 0.5:
-        # Left and right body parts change their names in a mirror image.
+        # Left and right body parts swap their names in a mirror image.
         image = np.ascontiguousarray(image[:, ::-1])
         other = mirrored(skeleton)
         swapped = points.reshape(-1, len(other), 2)[:, other]
@@ -89,8 +89,8 @@ def augment(
 def mirrored(skeleton: Skeleton) -> list[int]:
     """Return the index of each body part's counterpart in a mirror image.
 
-    Names differ in `left` and `right`, in a first or last letter L and R, or in one that
-    stands alone inside. A name without a counterpart is its own.
+    Names differ in `left` and `right`, in a first or last letter L and R, or in a
+    separate one inside. A name without a counterpart is its own.
 
     >>> mirrored(Skeleton(("snout", "leftear", "rightear")))
     [0, 2, 1]
@@ -130,7 +130,7 @@ def augment_clip(
     """Return images (frame, height, width, 3) changed alike, and the matrix (2, 3).
 
     It takes a pixel of the given images to where it is in the changed ones. `points`, if
-    there are any, are kept in sight.
+    there are any, are kept inside the image.
     """
     height, width = images.shape[1:3]
     if points is None:
@@ -232,7 +232,7 @@ def _move(
     if rng.random() < 0.5:  # paste the animal itself …
         animal = cv2.warpAffine(image, matrix, size).astype(np.float32)
         out = scene * (1 - cover) + animal * cover
-    else:  # … or how much darker or brighter it makes what lies behind it
+    else:  # … or how much darker or brighter it makes the image behind it
         ratio = (image.astype(np.float32) + 1) / (background.astype(np.float32) + 1)
         moved = cv2.warpAffine(ratio.clip(0, 4), matrix, size)
         out = scene * (1 + cover * (moved - 1))
@@ -277,7 +277,7 @@ def relight(
 ) -> NDArray[np.uint8]:
     """Return the image (height, width, 3) with other light, shadows, blur and noise.
 
-    `strength` 0 leaves it alone, 1 changes it strongly.
+    `strength` 0 does not change it, 1 changes it strongly.
     """
     import cv2
 

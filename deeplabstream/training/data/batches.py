@@ -141,7 +141,8 @@ class Batches:
     def make(self, step: int) -> Batch:
         """Return the batch of that number."""
         settings, data = self.settings, self.data
-        # The seed has the place in the whole batch, so results do not depend on `world`.
+        # The seed depends on the index in the whole batch, so results do not depend on
+        # `world`.
         mine = list(enumerate(self.places(step)))[self.rank :: self.world]
         changed = [
             self._changed(int(place), np.random.default_rng((settings.seed, step, own)))

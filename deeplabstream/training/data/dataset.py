@@ -224,8 +224,8 @@ def split_at_random(
 ) -> Parts:
     """Return Lightning Pose's split: `train` and `validation` are shares, the rest tests.
 
-    Under 5 left over are trained on; one at least validates. `frames` keeps only the first
-    so many of the training frames, or (up to 1) that share of them. The same seed gives the
+    Under 5 left over are trained on; one at least validates. `frames` limits the number
+    of training frames, or (up to 1) their share. The same seed gives the
     same frames as there.
     """
     import torch

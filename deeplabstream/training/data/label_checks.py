@@ -36,7 +36,7 @@ SAME_PX = 0.5
 OFTEN = 0.05
 """Share of the poses in which two body parts lie together, from which they may."""
 NEAREST = 9
-"""Similar poses that give the expected place."""
+"""Number of similar poses from which the expected position is computed."""
 FEWEST_NEAREST = 5
 MOST_COMPARED = 300
 """Poses, spread evenly, that others are compared with."""
@@ -85,7 +85,8 @@ class Suspicion:
 def suspicious_labels(labels: Labels) -> list[Suspicion]:
     """Return labels that are probably wrong, the most suspicious first.
 
-    Fewer than 20 poses of three points do not say what is usual: then only points in the
+    Fewer than 20 poses of three points are too few for usual
+    distances: then only points in the
     same place are found. Of several animals each is a pose.
     """
     skeleton = labels.skeleton

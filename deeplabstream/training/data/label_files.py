@@ -105,8 +105,8 @@ def write_labels(
         not visible. With a third value, the column `visible`: 0 unknown, 1 not visible,
         2 visible; not with `unique`.
     spread
-        Gives each folder of an image's path a column of its own, as DeepLabCut has done
-        since 2.2.
+        Write each folder of an image's path in a column of its own, as DeepLabCut since
+        2.2.
     individuals
         Names of the animals; with any, there is a header row of them.
     unique

@@ -123,7 +123,7 @@ def read_label_folder(
     """Read the images of a folder, their labels and their proposals.
 
     `bodyparts`, `scorer` and `individuals` are those of a new folder; existing tables have
-    their own. LabelsError says what is wrong with a table, or that there are no body parts.
+    their own. LabelsError: a table has faults, or there are no body parts.
     """
     # The content of the tables is kept from before they are parsed: a change by another
     # program in between is then noticed at the next saving.

@@ -145,7 +145,8 @@ def _ordered(
 ) -> Points:
     """Return found animals (animal, bodypart, 2) in the order of the frame before.
 
-    With as many animals as the book has: the surest come first, and are kept.
+    With as many animals as the book has: those with the highest confidence come first,
+    and are kept.
     """
     own = np.full((book.animals, *found.shape[1:]), np.nan, np.float32)
     animals = found[np.isfinite(found).any(axis=(1, 2))][: book.animals]

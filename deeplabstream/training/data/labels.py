@@ -233,7 +233,7 @@ def _number(cell: str) -> float:
 def _faults(
     where: str, image: Path, bodyparts: Sequence[str], xy: NDArray[np.float32]
 ) -> list[str]:
-    """Return what is wrong with an image and the points (bodypart, 2) in it."""
+    """Return the faults of an image and of the points (bodypart, 2) in it."""
     if not image.is_file():
         return [f"{where}: there is no image {image}"]
     size = image_size(image)
@@ -324,7 +324,7 @@ class _Header:
     step: int
     """Columns per body part: x, y and perhaps visible."""
     problems: tuple[str, ...]
-    """What is wrong, though the rows can be read all the same."""
+    """Faults with which the rows can still be read."""
     individuals: tuple[str, ...]
     rows: int
     """Of the header."""

@@ -131,8 +131,8 @@ def yaml_kind(config: Mapping[str, Any]) -> str:
 def pose_config_at(path: Path, folders: bool) -> Path | None:
     """Return the Lightning Pose configuration that `path` is; None: it holds labels.
 
-    With `folders`, `config.yaml` of a folder counts. A YAML file of no known program is
-    taken for a configuration, so that its reader can say what is missing.
+    With `folders`, `config.yaml` of a folder counts. A YAML file of an unknown program is
+    read as a configuration: the reader names the missing keys.
     """
     file = path / DLC_CONFIG if folders and path.is_dir() else path
     if file.suffix.lower() not in YAML or path.is_dir() > file.is_file():
@@ -142,7 +142,7 @@ def pose_config_at(path: Path, folders: bool) -> Path | None:
 
 
 def _other_yaml(file: Path, config: Mapping[str, Any]) -> str:
-    """Return what a YAML file without labels is, and what to give instead."""
+    """Return the kind of a YAML file without labels, and the file to use instead."""
     kind = yaml_kind(config)
     if kind == "lightning pose":
         return (

@@ -1,7 +1,7 @@
 """Range of rotation, and mirroring, for augmentation, from the labels.
 
 A camera above sees all headings, and mirror images are possible; one beside a treadmill
-sees neither. A network trained on impossible images learns the others less well, and
+sees neither. Training on impossible images makes a network worse for the others, and
 confuses left and right.
 """
 
@@ -31,14 +31,14 @@ Shape = NDArray[np.complex128]
 def turns_and_mirror(
     points: NDArray[np.float32], skeleton: Skeleton
 ) -> tuple[float, bool]:
-    """Return degrees, either way, and whether mirrored images are of the same kind.
+    """Return degrees, in both directions, and whether images may be mirrored.
 
-    `points` are the labels, (pose, bodypart, 2) in pixels; NaN: not labelled. The first is
-    twice as far as poses are turned from their mean (generalised Procrustes fit), 180 where
-    that is all round. A pose that fits the mean little better when it is turned counts as
-    not turned: its parts moved against each other, as a fixed camera sees them. Images may
-    be mirrored where the mean pose, mirrored, left and right swapped, and turned no more than
-    that, is as near to itself as the poses are.
+    `points` are the labels, (pose, bodypart, 2) in pixels; NaN: not labelled. The angle
+    is twice the rotation of poses from their mean (generalised Procrustes fit), 180 where
+    they have all directions. A pose that fits the mean hardly better when rotated counts
+    as not rotated: its body parts moved relative to each other. Images may be mirrored if
+    the mirrored mean pose, with left and right swapped and rotated by at most that angle,
+    is as similar to the mean pose as the poses are.
     """
     enough = np.isfinite(points).all(axis=2).sum(axis=1) >= 3
     poses = points[enough].astype(np.float64) @ np.array([1, 1j])

@@ -90,7 +90,7 @@ def _unpack(
 
 
 def _other_content(content: "h5py.File") -> str:
-    """Return what another HDF5 file of SLEAP or Keras holds, and what to give instead."""
+    """Return the content of another HDF5 file, and the file to use instead."""
     if "track_occupancy" in content:
         return f"it holds predictions for analysis. Give the labels: {_PACKAGE}"
     if "model_weights" in content:

@@ -27,7 +27,7 @@ class Counted:
     found: Counts
     """Those of them that were found."""
     predicted: Counts
-    """Animals that the network predicts, right or wrong."""
+    """Animals that the network predicts, correct or not."""
 
     def of(self, images: Sequence[bool] | Mask) -> "Counted":
         """Return those of some images."""

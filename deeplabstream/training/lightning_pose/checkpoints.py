@@ -106,7 +106,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """Return a network of Lightning Pose to start from.
 
     `path` is the folder of its training, or a `.ckpt` in it. ModelError when the backbone
-    is none of ours: its import can be started from.
+    is not available here: its import can be started from.
     """
     folder = path
     if path.suffix == ".ckpt":
@@ -140,7 +140,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFolder:
     """Write the model into a folder (see `drafted`).
 
-    ModelError says what can't be imported, and what to do.
+    ModelError names what can't be imported, and the remedy.
     """
     config = read_yaml(source / "config.yaml")
     data, how = _section(source, config, "data"), _section(source, config, "model")

@@ -103,7 +103,7 @@ def resolved(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
             return [resolve(item) for item in value]
         if not isinstance(value, str) or depth > _DEEPEST:
             return value
-        # A reference alone keeps the type of its value: a number, a list.
+        # A value that is only a reference keeps the type of its target: a number, a list.
         if alone := _REFERENCE.fullmatch(value):
             found = _value(config, alone[1])
             return value if found is None else resolve(found, depth + 1)

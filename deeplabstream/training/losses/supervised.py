@@ -33,7 +33,7 @@ def heatmap_loss(
 
 
 def as_mass(targets: Tensor) -> Tensor:
-    """Return Gaussians scaled to a sum of 1; where there is none, all cells alike."""
+    """Return Gaussians scaled to a sum of 1; without one, all cells are equal."""
     height, width = targets.shape[-2:]
     total = targets.sum(dim=(2, 3), keepdim=True)
     flat = torch.full_like(targets, 1 / (height * width))
@@ -53,7 +53,8 @@ def heatmap_mse(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> T
 def heatmap_kl(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Return Kullback and Leibler's divergence of the target from the prediction.
 
-    What Lightning Pose computes: kornia's loss takes the target as what is true.
+    What Lightning Pose computes: In kornia's loss the target is the reference
+    distribution.
     """
     return _mean(_divergence(target + TINY, mass + TINY), weight)
 

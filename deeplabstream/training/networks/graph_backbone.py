@@ -239,7 +239,7 @@ def _features(
 
 
 def _cut(graph: Any, outputs: Sequence[str]) -> None:
-    """Leave only the operations that the outputs come from."""
+    """Keep only the operations that the outputs depend on."""
     needed, kept = set(outputs), []
     for node in reversed(graph.node):
         if needed.intersection(node.output):

@@ -35,7 +35,7 @@ class GraphStep:
     attributes: Mapping[str, Any]
     """Its attributes."""
     given: tuple[Any, ...]
-    """Names of values, Python numbers, or None for what is left out."""
+    """Names of values, Python numbers, or None for omitted inputs."""
     results: tuple[str, ...]
     spent: tuple[str, ...] = ()
     """Values that no later operation needs: their memory is freed."""

@@ -186,7 +186,7 @@ def _their_poses(source, frames):
 def _their_poses_without_context(tracker, module, frames, size):
     """Return the same of a context model's head for one frame, by Lightning Pose's parts.
 
-    Lightning Pose itself says of a frame what its two heads together see in five.
+    Lightning Pose itself predicts a frame from five, with both of its heads.
     """
     from lightning_pose.data.bboxes import full_frame_bbox, model_to_frame_batch
     from lightning_pose.data.video.utils import normalize_frames

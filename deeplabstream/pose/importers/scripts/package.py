@@ -178,8 +178,8 @@ def loaded(file, trust=False):
 def _numbers_of_numpy():
     """Let torch load numbers of numpy; torch before 2.5 can't.
 
-    Files name the module of the numpy that wrote them, 1 or 2; torch before 2.6 knows that
-    of the present numpy alone.
+    Files name the module of the numpy that wrote them, 1 or 2; torch before 2.6 handles
+    only that of the current numpy.
     """
     import contextlib
 
