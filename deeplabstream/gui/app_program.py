@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.engine.session.headless import run_headless
@@ -18,7 +16,7 @@ from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.qt_environment import has_screen, why_no_window
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.ready_made import load_with, with_experiment
 from deeplabstream.settings.sections import Settings
 
@@ -32,27 +30,16 @@ class AppOptions:
     """Which rig runs, with which experiment, in a window or without one."""
 
     settings: SettingsFile = settings_file()
-    experiment: str | None = Field(
-        default=None,
-        description="the experiment of this file, or of that name in experiments/configs, "
-        "on the rig of the settings",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    start: str | None = Field(
-        default=None,
-        description="start this automatically, as soon as possible",
-        json_schema_extra=extra(choices=list(AGENDAS)),
-    )
-    headless: bool = Field(
-        default=False,
-        description="no window: run for `seconds` or until the experiment ends, then print "
-        "a summary",
-    )
-    seconds: float = Field(
-        default=20.0,
-        description="the longest time to run where there is no window; for whole "
-        "experiments use DeepLabStream.py --experiment --headless",
-    )
+    experiment: str | None = option(default=None, metavar="FILE")
+    """The experiment of this file, or of that name in experiments/configs, on the rig of
+    the settings."""
+    start: str | None = option(default=None, choices=list(AGENDAS))
+    """Start this automatically, as soon as possible."""
+    headless: bool = option(default=False)
+    """No window: run for `seconds` or until the experiment ends, then print a summary."""
+    seconds: float = option(default=20.0)
+    """The longest time to run where there is no window; for whole experiments use
+    DeepLabStream.py --experiment --headless."""
 
 
 def run_app(options: AppOptions) -> int:

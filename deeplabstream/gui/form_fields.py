@@ -16,6 +16,7 @@ from deeplabstream.settings.option_fields import (
     limits,
     option_fields,
     option_name,
+    option_text,
     types_of,
 )
 
@@ -103,7 +104,7 @@ def form_field(name: str, info: FieldInfo) -> FormField:
     return FormField(
         option="" if details.get("positional") else option_name(name, info),
         label=info.title or name,
-        hint=info.description or "",
+        hint=option_text(info).replace("`", ""),
         kind=kind,
         required=info.is_required() or details.get("needed", False),
         default=_default(info, kind),

@@ -4,8 +4,6 @@ import json
 from math import inf
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.engine.latency_statistics import Timings
 from deeplabstream.engine.processes.termination import Termination, termination
@@ -23,7 +21,7 @@ from deeplabstream.programs.shared_options import (
     overwrite,
     settings_file,
 )
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.settings.sections import Settings
 
@@ -34,40 +32,28 @@ BENCHMARK_FRAMES = 3000
 class StreamOptions:
     """What a rig does, and when it stops."""
 
-    dlc_enabled: bool = Field(default=False, description="estimate poses")
-    benchmark_enabled: bool = Field(
+    dlc_enabled: bool = option(default=False)
+    """Estimate poses."""
+    benchmark_enabled: bool = option(
         default=False,
         description=f"estimate poses of {BENCHMARK_FRAMES} frames (or `frames`), then print "
         "statistics",
     )
-    recording_enabled: bool = Field(default=False, description="record the raw video")
-    experiment: str | None = Field(
-        default=None,
-        description="run the experiment of the settings; or that of FILE, or of that name "
-        "in experiments/configs, on the rig of the settings. Without a window the program "
-        "ends with the experiment. A rig that a [Remote NAME] starts is armed and waits",
-        json_schema_extra=extra(without_value="", metavar="FILE"),
-    )
-    list_cameras: bool = Field(
-        default=False, description="list the connected cameras and exit"
-    )
-    frames: int | None = Field(
-        default=None,
-        ge=1,
-        description="stop N frames of the deciding camera after everything that was "
-        "requested runs",
-        json_schema_extra=extra(metavar="N"),
-    )
-    headless: bool = Field(
-        default=False,
-        description="no window: run until `frames`, the end of the experiment, or Ctrl-C",
-    )
+    recording_enabled: bool = option(default=False)
+    """Record the raw video."""
+    experiment: str | None = option(default=None, without_value="", metavar="FILE")
+    """Run the experiment of the settings; or that of FILE, or of that name in
+    experiments/configs, on the rig of the settings. Without a window the program ends
+    with the experiment. A rig that a [Remote NAME] starts is armed and waits."""
+    list_cameras: bool = option(default=False)
+    """List the connected cameras and exit."""
+    frames: int | None = option(default=None, ge=1, metavar="N")
+    """Stop N frames of the deciding camera after everything that was requested runs."""
+    headless: bool = option(default=False)
+    """No window: run until `frames`, the end of the experiment, or Ctrl-C."""
     settings: SettingsFile = settings_file()
-    json: Path | None = Field(
-        default=None,
-        description="write the benchmark's statistics here",
-        json_schema_extra=extra(metavar="FILE"),
-    )
+    json: Path | None = option(default=None, metavar="FILE")
+    """Write the benchmark's statistics here."""
     overwrite: bool = overwrite()
 
 

@@ -13,8 +13,6 @@ docs/alignment.md describes it.
 import sys
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.analysis.alignment_plot import alignment_plot
 from deeplabstream.analysis.plot_style import save_plot
 from deeplabstream.core.errors import package_missing
@@ -35,7 +33,7 @@ from deeplabstream.recording.alignment.recordings import (
     read_recording,
 )
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import window_progress
 
 RECORDERS = {
@@ -55,82 +53,66 @@ _TABLES = "CSV files"
 class AlignRecording:
     """A run, a recording of another program, and the line that both have seen."""
 
-    run: Path = Field(
-        title="Run",
-        description="run folder",
-        json_schema_extra=extra(positional=True, folders=True),
-    )
-    recording: Path = Field(
+    run: Path = option(title="Run", positional=True, folders=True)
+    """Run folder."""
+    recording: Path = option(
         title="Recording",
-        description="file or folder of the other recorder",
-        json_schema_extra=extra(
-            positional=True,
-            folders=True,
-            filter="Recordings (*.oebin *.bin *.meta *.nwb *.ppd *.xdf *.xdfz *.csv *.tsv "
-            "*.txt);;All files (*)",
-        ),
+        positional=True,
+        folders=True,
+        filter="Recordings (*.oebin *.bin *.meta *.nwb *.ppd *.xdf *.xdfz *.csv *.tsv "
+        "*.txt);;All files (*)",
     )
-    line: str = Field(
-        default="",
-        title="Sync line",
-        description="line, channel, stream or column of the recording with the signal; "
-        "default: the only one",
-        json_schema_extra=extra(metavar="NAME"),
+    """File or folder of the other recorder."""
+    line: str = option(default="", title="Sync line", metavar="NAME")
+    """Line, channel, stream or column of the recording with the signal; default: the only
+    one."""
+    signal: str = option(default="", title="Signal of the run", metavar="NAME")
+    """Input or output of the run; default: the sync signal of the board."""
+    kind: str = option(
+        default="", title="Recorder", choices=list(READERS), presets=RECORDERS
     )
-    signal: str = Field(
-        default="",
-        title="Signal of the run",
-        description="input or output of the run; default: the sync signal of the board",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    kind: str = Field(
-        default="",
-        title="Recorder",
-        description="program that wrote the recording; default: by its name",
-        json_schema_extra=extra(choices=list(READERS), presets=RECORDERS),
-    )
-    unit: str = Field(
+    """Program that wrote the recording; default: by its name."""
+    unit: str = option(
         default="s",
         title="Unit of the table",
-        description="unit of the times",
-        json_schema_extra=extra(choices=list(UNITS), group=_TABLES, advanced=True),
+        choices=list(UNITS),
+        group=_TABLES,
+        advanced=True,
     )
-    rate: float = Field(
+    """Unit of the times."""
+    rate: float = option(
         default=0.0,
         ge=0,
         le=1e9,
         title="Samples per second",
-        description="the times count samples, at this rate; 0: they do not",
-        json_schema_extra=extra(
-            metavar="HZ", group=_TABLES, advanced=True, decimals=6, unit="Hz"
-        ),
+        metavar="HZ",
+        group=_TABLES,
+        advanced=True,
+        decimals=6,
+        unit="Hz",
     )
-    both_edges: bool = Field(
-        default=False,
-        title="Both edges",
-        description="times are of rising and falling edges in turn; default: rising",
-        json_schema_extra=extra(group=_TABLES, advanced=True),
+    """The times count samples, at this rate; 0: they do not."""
+    both_edges: bool = option(
+        default=False, title="Both edges", group=_TABLES, advanced=True
     )
-    threshold: float | None = Field(
-        default=None,
-        title="Threshold",
-        description="level of an analogue line above which it is high; default: half-way",
-        json_schema_extra=extra(metavar="LEVEL", advanced=True),
+    """Times are of rising and falling edges in turn; default: rising."""
+    threshold: float | None = option(
+        default=None, title="Threshold", metavar="LEVEL", advanced=True
     )
-    most_error_ms: float = Field(
+    """Level of an analogue line above which it is high; default: half-way."""
+    most_error_ms: float = option(
         default=1.0,
         ge=0,
         le=1000,
         title="Largest error",
-        description="expected error in ms above which a cell stays empty",
-        json_schema_extra=extra(metavar="MS", advanced=True, decimals=3, unit="ms"),
+        metavar="MS",
+        advanced=True,
+        decimals=3,
+        unit="ms",
     )
-    name: str = Field(
-        default="",
-        title="Name",
-        description="name of the result; default: that of the recording",
-        json_schema_extra=extra(advanced=True),
-    )
+    """Expected error in ms above which a cell stays empty."""
+    name: str = option(default="", title="Name", advanced=True)
+    """Name of the result; default: that of the recording."""
     overwrite: bool = overwrite()
 
 

@@ -11,24 +11,21 @@ this computer becomes the model folder. The exit code is 1 when none is.
 import json
 from dataclasses import replace
 
-from pydantic import Field
-
 from deeplabstream.offline.distillation.distill_config import DistillConfig
 from deeplabstream.offline.video_files import video_files
 from deeplabstream.programs.program import Program
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class DistillNetwork(DistillConfig):
     """What to distil, from which network and videos, and the limits."""
 
-    teacher: tuple[str, ...] = Field(
-        description="model folder, ensemble's folder, or several; CAMERA=MODEL for the "
-        "videos of one camera",
-        title="Teacher",
-        json_schema_extra=extra(metavar="MODEL", editor="ensemble"),
+    teacher: tuple[str, ...] = option(
+        title="Teacher", metavar="MODEL", editor="ensemble"
     )
+    """Model folder, ensemble's folder, or several; CAMERA=MODEL for the videos of one
+    camera."""
 
 
 def distill_network(options: DistillNetwork) -> int:

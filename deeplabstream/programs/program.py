@@ -125,9 +125,9 @@ def _add_progress(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose how progress is shown: the field `progress`."""
     parser.add_argument(
         "--quiet", action="store_const", const="none", dest="progress", default="bar",
-        help="no progress bar",
+        help="No progress bar",
     )  # fmt: skip
     parser.add_argument(
         "--tell", action="store_const", const="json", dest="progress",
-        help="report progress as lines of JSON",
+        help="Report progress as lines of JSON",
     )  # fmt: skip

@@ -38,6 +38,63 @@ T = TypeVar("T")
 _LIMIT_ERRORS = ("greater_than_equal", "less_than_equal")
 
 
+Editor: TypeAlias = Literal[
+    "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
+    "number", "words", "text", "flag", "device",
+]  # fmt: skip
+"""What edits a field in the window's form.
+
+model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
+existing files or folders. folder: one to write into. save: a file to write. name: a new
+folder in `models/`. several: some of the choices. words: separated by spaces. device: CPU
+or one of the GPUs on which torch can train.
+"""
+
+
+class OptionExtra(TypedDict, total=False):
+    """What a field says of its option besides type, limits, title and description.
+
+    A field with a title is shown in the window's form of the program.
+    """
+
+    group: str
+    """Heading of the option in the help."""
+    aliases: Sequence[str]
+    """Other names of the option."""
+    metavar: str | tuple[str, ...]
+    choices: Sequence[str]
+    separator: str
+    """The values of a list are one text, separated by this."""
+    positional: bool
+    """The value has no option name before it."""
+    repeated: bool
+    """The option may be given several times: one value of the list each time."""
+    without_value: str
+    """The value where the option is given without one."""
+    internal: bool
+    """The field has no option: the program sets it."""
+    editor: Editor
+    """What edits the value in the form, where the type does not decide it."""
+    needed: bool
+    """The form needs a value, although the option may be left out."""
+    advanced: bool
+    """The form shows it below "More options"."""
+    presets: Mapping[str, str]
+    """Values that the form offers, by label."""
+    unit: str
+    decimals: int
+    scale: float
+    """The form shows a number multiplied by this."""
+    initial: str
+    """Value of a required number that the form shows first."""
+    empty: str
+    """What the form shows where no network is chosen."""
+    filter: str
+    """Kinds of files that can be chosen, as Qt writes them."""
+    folders: bool
+    """Whether a folder can be chosen in place of a file."""
+
+
 def option_fields(kind: type) -> dict[str, FieldInfo]:
     """Return the fields of a settings dataclass by name: default, limits, description.
 
@@ -81,15 +138,56 @@ def raises(fault: type[DeepLabStreamError]) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-@dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(Field,)
-)
-def program_options(kind: type[T]) -> type[T]:
-    """Decorate the settings dataclass of a program: frozen, checked, keywords only."""
-    settings = pydantic_dataclass(
-        frozen=True, kw_only=True, config=ConfigDict(extra="forbid")
+def option(
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    default: Any = ...,
+    ge: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    **details: Unpack[OptionExtra],
+) -> Any:
+    """Return a field that is an option; its description is the string below the field."""
+    return Field(
+        default=default,
+        title=title,
+        description=description,
+        ge=ge,
+        le=le,
+        lt=lt,
+        json_schema_extra=cast("dict[str, Any]", details),
     )
-    return raises(DeepLabStreamError)(cast("type[T]", settings(kind)))
+
+
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(option, Field)
+)
+def program_options(
+    kind: type[T] | None = None, *, fault: type[DeepLabStreamError] = DeepLabStreamError
+) -> Any:
+    """Decorate the settings dataclass of a program: frozen, checked, keywords only.
+
+    The string below a field describes its option. `fault` is raised for bad values.
+    """
+
+    def decorate(plain: type[T]) -> type[T]:
+        settings = pydantic_dataclass(
+            frozen=True,
+            kw_only=True,
+            config=ConfigDict(extra="forbid", use_attribute_docstrings=True),
+        )
+        made = cast("type[T]", settings(plain))
+        for base in plain.__mro__[1:]:
+            for name, info in option_fields(base).items():
+                own = option_fields(made)[name]
+                own.description = own.description or info.description
+        for info in option_fields(made).values():
+            text = " ".join((info.description or "").split())
+            info.description = text.removesuffix(".")
+        return raises(fault)(made)
+
+    return decorate if kind is None else decorate(kind)
 
 
 def _sentences(kind: type, problems: list[ErrorDetails]) -> list[str]:
@@ -173,63 +271,6 @@ def _plain_name(kind: Any) -> str:
     if get_origin(kind) is tuple:
         return f"tuple of {_plain_name(get_args(kind)[0])}"
     return "pathlib.Path" if kind is Path else str(kind.__name__)
-
-
-Editor: TypeAlias = Literal[
-    "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
-    "number", "words", "text", "flag", "device",
-]  # fmt: skip
-"""What edits a field in the window's form.
-
-model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
-existing files or folders. folder: one to write into. save: a file to write. name: a new
-folder in `models/`. several: some of the choices. words: separated by spaces. device: CPU
-or one of the GPUs on which torch can train.
-"""
-
-
-class OptionExtra(TypedDict, total=False):
-    """What a field says of its option besides type, limits, title and description.
-
-    A field with a title is shown in the window's form of the program.
-    """
-
-    group: str
-    """Heading of the option in the help."""
-    aliases: Sequence[str]
-    """Other names of the option."""
-    metavar: str | tuple[str, ...]
-    choices: Sequence[str]
-    separator: str
-    """The values of a list are one text, separated by this."""
-    positional: bool
-    """The value has no option name before it."""
-    repeated: bool
-    """The option may be given several times: one value of the list each time."""
-    without_value: str
-    """The value where the option is given without one."""
-    internal: bool
-    """The field has no option: the program sets it."""
-    editor: Editor
-    """What edits the value in the form, where the type does not decide it."""
-    needed: bool
-    """The form needs a value, although the option may be left out."""
-    advanced: bool
-    """The form shows it below "More options"."""
-    presets: Mapping[str, str]
-    """Values that the form offers, by label."""
-    unit: str
-    decimals: int
-    scale: float
-    """The form shows a number multiplied by this."""
-    initial: str
-    """Value of a required number that the form shows first."""
-    empty: str
-    """What the form shows where no network is chosen."""
-    filter: str
-    """Kinds of files that can be chosen, as Qt writes them."""
-    folders: bool
-    """Whether a folder can be chosen in place of a file."""
 
 
 def extra(**values: Unpack[OptionExtra]) -> dict[str, Any]:
@@ -349,7 +390,9 @@ def option_text(info: FieldInfo) -> str:
     text = re.sub(
         r"`(\w+)`", lambda name: f"`{_option(name[1])}`", info.description or ""
     )
-    return f"turn off: {text}" if info.default is True else text
+    if info.default is True:
+        return f"Turn off: {text}"
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _help(info: FieldInfo) -> str:

@@ -46,7 +46,8 @@ class ProgramParser(argparse.ArgumentParser):
         started = sys.argv[0].startswith(f"{COMMAND} ")
         if started and not (prog or "").startswith(COMMAND):  # no sub-command's parser
             prog = sys.argv[0]
-        super().__init__(prog=prog, **more)
+        super().__init__(prog=prog, add_help=False, **more)
+        self.add_argument("-h", "--help", action="help", help="Show this help and exit")
         if rig:
             self.add_argument(
                 "--rig",
@@ -54,7 +55,7 @@ class ProgramParser(argparse.ArgumentParser):
                 type=_rig,
                 metavar="FOLDER",
                 default=argparse.SUPPRESS,
-                help="the rig folder: its settings, plug-ins and networks (default: this "
+                help="Rig folder: its settings, plug-ins and networks (default: this "
                 "folder if it holds a settings.ini, else that of the program)",
             )
 
@@ -64,7 +65,7 @@ class ProgramParser(argparse.ArgumentParser):
             "type": _settings,
             "default": "",
             "metavar": "FILE",
-            "help": "the settings file (default: settings.ini of the rig folder)",
+            "help": "Settings file (default: settings.ini of the rig folder)",
         }
         self.add_argument(*(names or ("--settings",)), **given | more)
 

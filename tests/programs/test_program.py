@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.gui.form_fields import form_fields
 from deeplabstream.programs.program import Program, ProgramGroup
 from deeplabstream.programs.shared_options import overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from tools.program_docs import options_table
 
 
@@ -20,26 +19,29 @@ from tools.program_docs import options_table
 class Count:
     """Options of a test."""
 
-    files: tuple[Path, ...] = Field(
-        title="Files",
-        description="files to read",
-        json_schema_extra=extra(positional=True),
+    files: tuple[Path, ...] = option(title="Files", positional=True)
+    """Files to read."""
+    most_ms: float = option(
+        default=8.0,
+        ge=0.5,
+        le=100,
+        title="At most",
+        metavar="MS",
+        unit="ms",
+        advanced=True,
     )
-    most_ms: float = Field(
-        default=8.0, ge=0.5, le=100, title="At most", description="longest time in ms",
-        json_schema_extra=extra(metavar="MS", unit="ms", advanced=True),
-    )  # fmt: skip
-    kinds: tuple[Literal["a", "b"], ...] = Field(
-        default=("a",), title="Kinds", description="what is counted, up to `most_ms`"
+    """Longest time in ms."""
+    kinds: tuple[Literal["a", "b"], ...] = option(default=("a",), title="Kinds")
+    """What is counted, up to `most_ms`."""
+    spans: tuple[tuple[int, int], ...] = option(
+        default=(), repeated=True, metavar=("FIRST", "LAST")
     )
-    spans: tuple[tuple[int, int], ...] = Field(
-        default=(),
-        description="first and last line",
-        json_schema_extra=extra(repeated=True, metavar=("FIRST", "LAST")),
-    )
-    metrics: bool = Field(default=True, description="write the metrics")
+    """First and last line."""
+    metrics: bool = option(default=True)
+    """Write the metrics."""
     overwrite: bool = overwrite()
-    command: str = Field(default="", description="the command that was used")
+    command: str = option(default="")
+    """The command that was used."""
 
 
 def count(options: Count) -> int:
@@ -92,10 +94,10 @@ def test_a_python_user_gets_the_same_check() -> None:
 def test_one_declaration_is_in_the_help_the_form_the_page_and_the_signature() -> None:
     help_text = " ".join(COUNT.parser().format_help().split())
     assert (
-        "--most-ms MS longest time in ms (a number from 0.5 to 100; default: 8.0)"
+        "--most-ms MS Longest time in ms (a number from 0.5 to 100; default: 8.0)"
         in help_text
     )
-    assert "what is counted, up to --most-ms (default: a)" in help_text
+    assert "What is counted, up to --most-ms (default: a)" in help_text
 
     fields = {field.key: field for field in form_fields(Count)}
     assert list(fields) == ["Files", "--most-ms", "--kinds"]
@@ -108,7 +110,7 @@ def test_one_declaration_is_in_the_help_the_form_the_page_and_the_signature() ->
     assert fields["Files"].kind == "paths"
 
     table = "\n".join(options_table(Count))
-    row = "| `--most-ms` | a number from 0.5 to 100 | 8.0 | longest time in ms |"
+    row = "| `--most-ms` | a number from 0.5 to 100 | 8.0 | Longest time in ms |"
     assert row in table
     assert "`--command`" not in table
 
@@ -120,16 +122,16 @@ def test_one_declaration_is_in_the_help_the_form_the_page_and_the_signature() ->
 class InRun:
     """Options before the sub-command."""
 
-    run: Path = Field(
-        description="run folder", json_schema_extra=extra(positional=True)
-    )
+    run: Path = option(positional=True)
+    """Run folder."""
 
 
 @program_options
 class Remove(InRun):
     """Options of a sub-command."""
 
-    number: int = Field(ge=1, description="number of the entry")
+    number: int = option(ge=1)
+    """Number of the entry."""
 
 
 def test_a_sub_command_has_the_options_of_the_group_and_its_own() -> None:

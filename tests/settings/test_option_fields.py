@@ -74,7 +74,7 @@ def test_help_docstring_and_signature_show_description_limits_and_default() -> N
     parser = argparse.ArgumentParser()
     add_options(parser, Options)
     text = " ".join(parser.format_help().split())
-    assert "share of --steps (a number from 0 to 0.9; default: 0.15)" in text
+    assert "Share of --steps (a number from 0 to 0.9; default: 0.15)" in text
     documented = inspect.getdoc(Options) or ""
     assert "share : float\n    Share of `steps`; a number from 0 to 0.9." in documented
     assert "output : str\n    Where to write." in documented
