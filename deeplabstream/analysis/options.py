@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, InstanceOf
 from deeplabstream.analysis.region_list import PointOfInterest, RegionOfInterest
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.regions import parse_region
-from deeplabstream.settings.option_fields import extra, option_fields, program_options
+from deeplabstream.settings.option_fields import option, option_fields, program_options
 
 MM_SPEEDS = {"start_speed": 20.0, "stop_speed": 17.5, "freezing_speed": 10.0}
 """Thresholds in mm/s where none are given and the camera is calibrated."""
@@ -43,171 +43,97 @@ class AnalysisOptions:
 
     option_group: ClassVar[str] = "how the measures are computed"
 
-    camera: str = Field(
-        default="", title="Camera",
-        description="camera with poses; empty: the deciding camera",
-    )  # fmt: skip
-    unit: Literal["auto", "px", "mm"] = Field(
-        default="auto", title="Unit of lengths",
-        description="unit of lengths; auto: mm where the camera is calibrated, else px",
-    )  # fmt: skip
-    threshold: OptionalShare = Field(
-        default=None, title="Confidence threshold",
-        description="confidence below which a point counts as not found; None: that of the "
-        "network",
-    )  # fmt: skip
-    use_ambiguous: bool = Field(
-        default=False, title="Use ambiguous positions",
-        description="whether positions count while the identity of an animal is ambiguous",
-    )  # fmt: skip
-    raw: bool = Field(
-        default=False, title="Poses as recorded",
-        description="whether the corrections of the run are left out: the poses as they were "
-        "recorded",
-    )  # fmt: skip
-    position: tuple[str, ...] = Field(
-        default=(), title="Position",
-        description="body parts whose mean is the animal's position; empty: a body part named"
-        " body, centre, center, centroid, bodycentre, bodycenter, midbody or "
-        "thorax, else all",
-    )  # fmt: skip
-    head: tuple[str, ...] = Field(
-        default=(), title="Head",
-        description="back of the head (one body part or several), then its tip; empty: ears "
-        "or neck, and snout or nose",
-    )  # fmt: skip
-    max_gap_s: Number = Field(
-        default=0.5, title="Longest gap (s)",
-        description="gaps in the track up to this time are interpolated linearly; longer ones"
-        " are missing",
-    )  # fmt: skip
-    smoothing_s: Number = Field(
-        default=0.0, title="Smoothing (s)",
-        description="window of a centred moving mean of the positions; 0: no smoothing",
-    )  # fmt: skip
-    speed_window_s: Number = Field(
-        default=0.2, title="Speed window (s)",
-        description="speed is the net displacement over this time; 0: between successive "
-        "frames",
-    )  # fmt: skip
-    start_s: OptionalNumber = Field(
-        default=None, title="Start (s)",
-        description="start of the part of the run that counts, from the start of its period "
-        "on; None: 0",
-    )  # fmt: skip
-    end_s: OptionalNumber = Field(
-        default=None, title="End (s)",
-        description="end of that part; None: the end of the period",
-    )  # fmt: skip
-    bin_s: Number = Field(
-        default=0.0, title="Time bins (s)",
-        description="duration of time bins; 0: none",
-    )  # fmt: skip
-    phases: tuple[str, ...] = Field(
-        default=(), title="Phases",
-        description="stimulation:OUTPUT (before, during, after), light:OUTPUT (on, off), "
-        "trials (in trials, between trials), stages (each status of the "
-        "experiment)",
-    )  # fmt: skip
-    before_s: Number = Field(
-        default=5.0, title="Before a stimulation (s)",
-        description="time before a stimulation",
-    )  # fmt: skip
-    after_s: Number = Field(
-        default=5.0, title="After a stimulation (s)",
-        description="time after a stimulation",
-    )  # fmt: skip
-    start_speed: OptionalNumber = Field(
-        default=None, title="Start speed",
-        description="speed from which on the animal moves; None: 20 mm/s, in pixels none",
-    )  # fmt: skip
-    stop_speed: OptionalNumber = Field(
-        default=None, title="Stop speed",
-        description="speed below which it no longer moves; None: 17.5 mm/s, in pixels none",
-    )  # fmt: skip
-    min_immobile_s: Number = Field(
-        default=1.0, title="Shortest immobile bout (s)",
-        description="shortest immobile bout",
-    )  # fmt: skip
-    freezing_speed: OptionalNumber = Field(
-        default=None, title="Freezing speed",
-        description="speed from which on a body part moves; None: 10 mm/s, in pixels none",
-    )  # fmt: skip
-    min_freezing_s: Number = Field(
-        default=1.0, title="Shortest freezing bout (s)",
-        description="shortest freezing bout",
-    )  # fmt: skip
+    camera: str = option(default="", title="Camera")
+    """Camera with poses; empty: the deciding camera."""
+    unit: Literal["auto", "px", "mm"] = option(default="auto", title="Unit of lengths")
+    """Unit of lengths; auto: mm where the camera is calibrated, else px."""
+    threshold: OptionalShare = option(default=None, title="Confidence threshold")
+    """Confidence below which a point counts as not found; None: that of the network."""
+    use_ambiguous: bool = option(default=False, title="Use ambiguous positions")
+    """Whether positions count while the identity of an animal is ambiguous."""
+    raw: bool = option(default=False, title="Poses as recorded")
+    """Whether the corrections of the run are left out: the poses as they were recorded."""
+    position: tuple[str, ...] = option(default=(), title="Position")
+    """Body parts whose mean is the animal's position; empty: a body part named body,
+    centre, center, centroid, bodycentre, bodycenter, midbody or thorax, else all."""
+    head: tuple[str, ...] = option(default=(), title="Head")
+    """Back of the head (one body part or several), then its tip; empty: ears or neck, and
+    snout or nose."""
+    max_gap_s: Number = option(default=0.5, title="Longest gap (s)")
+    """Gaps in the track up to this time are interpolated linearly; longer ones are
+    missing."""
+    smoothing_s: Number = option(default=0.0, title="Smoothing (s)")
+    """Window of a centred moving mean of the positions; 0: no smoothing."""
+    speed_window_s: Number = option(default=0.2, title="Speed window (s)")
+    """Speed is the net displacement over this time; 0: between successive frames."""
+    start_s: OptionalNumber = option(default=None, title="Start (s)")
+    """Start of the part of the run that counts, from the start of its period on; None: 0.
+
+    """
+    end_s: OptionalNumber = option(default=None, title="End (s)")
+    """End of that part; None: the end of the period."""
+    bin_s: Number = option(default=0.0, title="Time bins (s)")
+    """Duration of time bins; 0: none."""
+    phases: tuple[str, ...] = option(default=(), title="Phases")
+    """Stimulation:OUTPUT (before, during, after), light:OUTPUT (on, off), trials (in
+    trials, between trials), stages (each status of the experiment)."""
+    before_s: Number = option(default=5.0, title="Before a stimulation (s)")
+    """Time before a stimulation."""
+    after_s: Number = option(default=5.0, title="After a stimulation (s)")
+    """Time after a stimulation."""
+    start_speed: OptionalNumber = option(default=None, title="Start speed")
+    """Speed from which on the animal moves; None: 20 mm/s, in pixels none."""
+    stop_speed: OptionalNumber = option(default=None, title="Stop speed")
+    """Speed below which it no longer moves; None: 17.5 mm/s, in pixels none."""
+    min_immobile_s: Number = option(default=1.0, title="Shortest immobile bout (s)")
+    """Shortest immobile bout."""
+    freezing_speed: OptionalNumber = option(default=None, title="Freezing speed")
+    """Speed from which on a body part moves; None: 10 mm/s, in pixels none."""
+    min_freezing_s: Number = option(default=1.0, title="Shortest freezing bout (s)")
+    """Shortest freezing bout."""
     regions: tuple[
         Annotated[InstanceOf[RegionOfInterest], BeforeValidator(_region)], ...
-    ] = Field(
-        default=(), title="Regions",
-        description="regions besides those of the run",
-        json_schema_extra=extra(
-            aliases=("--region",), repeated=True, metavar="NAME = REGION"
-        ),
-    )  # fmt: skip
-    points: tuple[InstanceOf[PointOfInterest], ...] = Field(
-        default=(), title="Points",
-        description="points besides those of the run",
-        json_schema_extra=extra(internal=True),
-    )  # fmt: skip
-    enter_margin: OptionalNumber = Field(
-        default=None, title="Enter margin",
-        description="distance inside the border at which an animal has entered, in the unit "
-        "of the region; None: as in the trigger",
-    )  # fmt: skip
-    exit_margin: OptionalNumber = Field(
-        default=None, title="Exit margin",
-        description="distance outside the border at which it has left; None: as in the "
-        "trigger",
-    )  # fmt: skip
-    min_visit_s: Number = Field(
-        default=0.0, title="Shortest visit (s)",
-        description="shortest visit",
-    )  # fmt: skip
-    min_absence_s: Number = Field(
-        default=0.0, title="Shortest absence (s)",
-        description="shortest absence that ends a visit",
-    )  # fmt: skip
-    start_counts: bool = Field(
-        default=False, title="Count a start inside",
-        description="whether an animal that is inside at the start has entered then",
-    )  # fmt: skip
-    arena: str = Field(
-        default="", title="Arena",
-        description="name of the region whose border is the wall",
-    )  # fmt: skip
-    wall_distance: Number = Field(
-        default=0.0, title="Wall distance",
-        description="thigmotaxis: positions nearer to the wall than this",
-    )  # fmt: skip
-    facing_angle: Number = Field(
-        default=30.0, title="Facing angle (°)",
-        description="largest angle, in degrees, between the head and the direction to a "
-        "target it faces",
-    )  # fmt: skip
-    contact_distance: OptionalNumber = Field(
-        default=None, title="Contact distance",
-        description="distance of two animals' positions that is a contact; None: contacts are"
-        " left out",
-    )  # fmt: skip
-    approach_speed: OptionalNumber = Field(
-        default=None, title="Approach speed",
-        description="speed towards a target from which on an animal approaches; None: left "
-        "out",
-    )  # fmt: skip
-    behaviour_threshold: Share = Field(
-        default=0.5, title="Behaviour threshold",
-        description="probability from which on a behaviour is shown",
-    )  # fmt: skip
-    min_behaviour_s: Number = Field(
-        default=0.0, title="Shortest behaviour bout (s)",
-        description="shortest bout of a behaviour",
-    )  # fmt: skip
-    stimulus_gap_s: Number = Field(
-        default=0.5, title="Stimulus gap (s)",
-        description="pulses that are less than this apart are one stimulation",
-    )  # fmt: skip
+    ] = option(
+        default=(),
+        title="Regions",
+        aliases=("--region",),
+        repeated=True,
+        metavar="NAME = REGION",
+    )
+    """Regions besides those of the run."""
+    points: tuple[InstanceOf[PointOfInterest], ...] = option(
+        default=(), title="Points", internal=True
+    )
+    """Points besides those of the run."""
+    enter_margin: OptionalNumber = option(default=None, title="Enter margin")
+    """Distance inside the border at which an animal has entered, in the unit of the
+    region; None: as in the trigger."""
+    exit_margin: OptionalNumber = option(default=None, title="Exit margin")
+    """Distance outside the border at which it has left; None: as in the trigger."""
+    min_visit_s: Number = option(default=0.0, title="Shortest visit (s)")
+    """Shortest visit."""
+    min_absence_s: Number = option(default=0.0, title="Shortest absence (s)")
+    """Shortest absence that ends a visit."""
+    start_counts: bool = option(default=False, title="Count a start inside")
+    """Whether an animal that is inside at the start has entered then."""
+    arena: str = option(default="", title="Arena")
+    """Name of the region whose border is the wall."""
+    wall_distance: Number = option(default=0.0, title="Wall distance")
+    """Thigmotaxis: positions nearer to the wall than this."""
+    facing_angle: Number = option(default=30.0, title="Facing angle (°)")
+    """Largest angle, in degrees, between the head and the direction to a target it faces.
+
+    """
+    contact_distance: OptionalNumber = option(default=None, title="Contact distance")
+    """Distance of two animals' positions that is a contact; None: contacts are left out."""
+    approach_speed: OptionalNumber = option(default=None, title="Approach speed")
+    """Speed towards a target from which on an animal approaches; None: left out."""
+    behaviour_threshold: Share = option(default=0.5, title="Behaviour threshold")
+    """Probability from which on a behaviour is shown."""
+    min_behaviour_s: Number = option(default=0.0, title="Shortest behaviour bout (s)")
+    """Shortest bout of a behaviour."""
+    stimulus_gap_s: Number = option(default=0.5, title="Stimulus gap (s)")
+    """Pulses that are less than this apart are one stimulation."""
 
     def __post_init__(self) -> None:
         start, stop = self.start_speed, self.stop_speed

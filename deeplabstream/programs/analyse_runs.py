@@ -21,8 +21,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.analysis import study
 from deeplabstream.analysis.analyse import RunResults
 from deeplabstream.analysis.group_statistics import StudyOptions
@@ -42,7 +40,7 @@ from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.recording.run_catalogue import RunQuery
 from deeplabstream.recording.run_folder import stem
 from deeplabstream.recording.run_summary import read_notes
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.program import CANT
 
 _RUNS = "which runs of a folder"
@@ -53,77 +51,38 @@ _RUNS = "which runs of a folder"
 class AnalyseRuns(AnalysisOptions, StudyOptions):
     """Runs, how their measures are computed and compared, and the files to write."""
 
-    runs: tuple[Path, ...] = Field(
-        description="run folders, or their folder",
-        json_schema_extra=extra(positional=True, metavar="RUN"),
-    )
-    table: Path | None = Field(
-        default=None,
-        description=".csv, .parquet or .xlsx file; default: results.csv in this folder",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    long: bool = Field(default=False, description="one row per number, with its unit")
-    keep_regions: bool = Field(
-        default=False, description="keep the added regions with the runs"
-    )
-    plots: Path | None = Field(
-        default=None,
-        description="folder to which all plots of each run are drawn",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
-    format: tuple[str, ...] = Field(
-        default=("svg",),
-        description="formats of the plots",
-        json_schema_extra=extra(choices=FORMATS),
-    )
-    report: Path | None = Field(
-        default=None,
-        description=".html or .pdf file: of one run its report, of several runs that of "
-        "the study",
-        json_schema_extra=extra(metavar="FILE"),
-    )
+    runs: tuple[Path, ...] = option(positional=True, metavar="RUN")
+    """Run folders, or their folder."""
+    table: Path | None = option(default=None, metavar="FILE")
+    """.csv, .parquet or .xlsx file; default: results.csv in this folder."""
+    long: bool = option(default=False)
+    """One row per number, with its unit."""
+    keep_regions: bool = option(default=False)
+    """Keep the added regions with the runs."""
+    plots: Path | None = option(default=None, metavar="FOLDER")
+    """Folder to which all plots of each run are drawn."""
+    format: tuple[str, ...] = option(default=("svg",), choices=FORMATS)
+    """Formats of the plots."""
+    report: Path | None = option(default=None, metavar="FILE")
+    """.html or .pdf file: of one run its report, of several runs that of the study."""
     overwrite: bool = overwrite()
 
-    animal: str = Field(
-        default="",
-        description="name of the animal",
-        json_schema_extra=extra(metavar="NAME", group=_RUNS),
-    )
-    group: str = Field(
-        default="",
-        description="name of the group",
-        json_schema_extra=extra(metavar="NAME", group=_RUNS),
-    )
-    experiment: str = Field(
-        default="",
-        description="name of the experiment",
-        json_schema_extra=extra(metavar="NAME", group=_RUNS),
-    )
-    tag: tuple[str, ...] = Field(
-        default=(),
-        description="tag of the run; may be given several times",
-        json_schema_extra=extra(metavar="TAG", repeated=True, group=_RUNS),
-    )
-    since: date | None = Field(
-        default=None,
-        description="first day, such as 2026-11-21",
-        json_schema_extra=extra(metavar="DAY", group=_RUNS),
-    )
-    until: date | None = Field(
-        default=None,
-        description="last day",
-        json_schema_extra=extra(metavar="DAY", group=_RUNS),
-    )
-    words: str = Field(
-        default="",
-        description="words that the run contains",
-        json_schema_extra=extra(metavar="TEXT", group=_RUNS),
-    )
-    with_excluded: bool = Field(
-        default=False,
-        description="also runs that are excluded",
-        json_schema_extra=extra(group=_RUNS),
-    )
+    animal: str = option(default="", metavar="NAME", group=_RUNS)
+    """Name of the animal."""
+    group: str = option(default="", metavar="NAME", group=_RUNS)
+    """Name of the group."""
+    experiment: str = option(default="", metavar="NAME", group=_RUNS)
+    """Name of the experiment."""
+    tag: tuple[str, ...] = option(default=(), metavar="TAG", repeated=True, group=_RUNS)
+    """Tag of the run; may be given several times."""
+    since: date | None = option(default=None, metavar="DAY", group=_RUNS)
+    """First day, such as 2026-11-21."""
+    until: date | None = option(default=None, metavar="DAY", group=_RUNS)
+    """Last day."""
+    words: str = option(default="", metavar="TEXT", group=_RUNS)
+    """Words that the run contains."""
+    with_excluded: bool = option(default=False, group=_RUNS)
+    """Also runs that are excluded."""
 
     def query(self) -> RunQuery:
         """Return the conditions for the runs of a folder."""

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import TOLERANCE_PX, find_model
@@ -32,7 +30,7 @@ from deeplabstream.pose.runtimes.runtime_selection import (
 )
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import model, overwrite, threads
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import progress_bar
 
 
@@ -41,25 +39,21 @@ class BenchmarkModel:
     """A network, and how it is measured."""
 
     model: str = model()
-    seconds: float = Field(
-        default=3.0,
-        ge=0.01,
-        le=600,
-        title="Duration",
-        description="duration of each measurement",
-        json_schema_extra=extra(decimals=1, unit="s"),
+    seconds: float = option(
+        default=3.0, ge=0.01, le=600, title="Duration", decimals=1, unit="s"
     )
+    """Duration of each measurement."""
     threads: int = threads()
-    tolerance: float = Field(
-        default=TOLERANCE_PX, ge=0, description="TOLERANCE_PX of the settings"
-    )
-    runtimes: tuple[str, ...] = Field(
+    tolerance: float = option(default=TOLERANCE_PX, ge=0)
+    """TOLERANCE_PX of the settings."""
+    runtimes: tuple[str, ...] = option(
         default=(),
         description=f"runtimes to measure: {', '.join(RUNTIMES)}; default: all of this "
         "computer",
-        json_schema_extra=extra(metavar="NAME"),
+        metavar="NAME",
     )
-    json: Path | None = Field(default=None, description="file for the rows")
+    json: Path | None = option(default=None)
+    """File for the rows."""
     overwrite: bool = overwrite()
 
 

@@ -5,15 +5,13 @@ switch the pin off by itself. The program reports the board's time and reads the
 rig must not be running.
 """
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.plugins.discovery import plugin_package
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.sections import Settings
 
 LED = 13
@@ -27,14 +25,10 @@ class CheckBoard:
     """Boards, and the pin that is switched on."""
 
     settings: SettingsFile = settings_file()
-    port: str = Field(
-        default="",
-        description="test only this board, without the settings",
-        json_schema_extra=extra(metavar="PORT"),
-    )
-    pin: int = Field(
-        default=LED, ge=2, le=127, description="pin that goes high for a moment"
-    )
+    port: str = option(default="", metavar="PORT")
+    """Test only this board, without the settings."""
+    pin: int = option(default=LED, ge=2, le=127)
+    """Pin that goes high for a moment."""
 
 
 def check_board(options: CheckBoard) -> int:

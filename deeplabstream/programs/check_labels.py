@@ -13,12 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from pydantic import Field
 
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite, second_tables
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.data.label_checks import (
     Suspicion,
     suspicious_labels,
@@ -34,19 +33,13 @@ COLUMNS = ("image", "animal", "bodyparts", "kind", "px", "times")
 class CheckLabels:
     """Labels to check, and labels of other persons to compare them with."""
 
-    labels: Path = Field(
-        description="folder, .csv, .slp, DeepLabCut project",
-        json_schema_extra=extra(positional=True),
-    )
+    labels: Path = option(positional=True)
+    """Folder, .csv, .slp, DeepLabCut project."""
     second: tuple[Path, ...] = second_tables()
-    csv: Path | None = Field(
-        default=None,
-        description="also write the suspicious labels to this file",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    json: bool = Field(
-        default=False, description="print everything as one line of JSON"
-    )
+    csv: Path | None = option(default=None, metavar="FILE")
+    """Also write the suspicious labels to this file."""
+    json: bool = option(default=False)
+    """Print everything as one line of JSON."""
     overwrite: bool = overwrite()
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from deeplabstream.core.errors import DeviceError, counted
 from deeplabstream.core.frame import Image
@@ -21,7 +20,7 @@ from deeplabstream.offline.checked_points import frame_numbers
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite, runtime, threads
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.video.image_sheet import write_sheet
 from deeplabstream.video.video_reader import open_video
@@ -35,16 +34,16 @@ SHEET_COLUMNS = 5
 class CheckNetwork:
     """A network, a video and points placed by hand in its frames."""
 
-    model: str = Field(description="model folder, or its name in models/")
-    video: Path = Field(description="video")
-    labels: Path = Field(description=".csv file with the points")
+    model: str = option()
+    """Model folder, or its name in models/."""
+    video: Path = option()
+    """Video."""
+    labels: Path = option()
+    """.csv file with the points."""
     device: str = runtime()
     threads: int = threads()
-    sheet: Path | None = Field(
-        default=None,
-        description=".png file to write: labelled frames with all points",
-        json_schema_extra=extra(metavar="FILE"),
-    )
+    sheet: Path | None = option(default=None, metavar="FILE")
+    """.png file to write: labelled frames with all points."""
     overwrite: bool = overwrite()
 
 

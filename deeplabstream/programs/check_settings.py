@@ -3,15 +3,13 @@
 import sys
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.checks.settings_check import settings_problems
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.settings_docs import describe
 from deeplabstream.startup.arguments import rig_settings
 
@@ -22,21 +20,12 @@ STDOUT = "-"
 class CheckSettings:
     """The settings file to check, or where all keys are described."""
 
-    file: Path | None = Field(
-        default=None,
-        description="settings file; default: settings.ini of the rig folder",
-        json_schema_extra=extra(positional=True, metavar="settings"),
-    )
-    settings: Path | None = Field(
-        default=None,
-        description="settings file",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    describe: str = Field(
-        default="",
-        description="write all keys to FILE (docs/settings.md), or print them, and exit",
-        json_schema_extra=extra(without_value=STDOUT, metavar="FILE"),
-    )
+    file: Path | None = option(default=None, positional=True, metavar="settings")
+    """Settings file; default: settings.ini of the rig folder."""
+    settings: Path | None = option(default=None, metavar="FILE")
+    """Settings file."""
+    describe: str = option(default="", without_value=STDOUT, metavar="FILE")
+    """Write all keys to FILE (docs/settings.md), or print them, and exit."""
     overwrite: bool = overwrite()
 
     def __post_init__(self) -> None:

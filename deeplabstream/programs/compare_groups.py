@@ -12,33 +12,25 @@ several runs of an animal are averaged. docs/results.md says how tests are chose
 import sys
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.analysis import group_statistics
 from deeplabstream.analysis.group_statistics import StudyOptions, results_sentence
 from deeplabstream.analysis.study import check_ending, read_table, write_table
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class CompareGroups(StudyOptions):
     """A table of results, and what is compared in it."""
 
-    table: Path = Field(
-        description=".csv, .parquet or .xlsx file",
-        json_schema_extra=extra(positional=True, metavar="TABLE"),
-    )
-    measures: tuple[str, ...] = Field(
-        description="columns to compare", json_schema_extra=extra(metavar="COLUMN")
-    )
-    output: Path | None = Field(
-        default=None,
-        description=".csv, .parquet or .xlsx file to write",
-        json_schema_extra=extra(metavar="FILE"),
-    )
+    table: Path = option(positional=True, metavar="TABLE")
+    """.csv, .parquet or .xlsx file."""
+    measures: tuple[str, ...] = option(metavar="COLUMN")
+    """Columns to compare."""
+    output: Path | None = option(default=None, metavar="FILE")
+    """.csv, .parquet or .xlsx file to write."""
     overwrite: bool = overwrite()
 
 

@@ -8,13 +8,11 @@ with their labels.
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.pose.behaviour.classifier_folder import read_features
 from deeplabstream.programs.program import Program
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.behaviour_classifier import write_classifier
 
 
@@ -22,29 +20,18 @@ from deeplabstream.training.behaviour_classifier import write_classifier
 class ConvertClassifier:
     """A pickled classifier, and the features that it was trained on."""
 
-    model: Path = Field(
-        description=".pkl, .sav or .joblib file",
-        json_schema_extra=extra(positional=True),
-    )
-    into: Path = Field(
-        description="folder to create", json_schema_extra=extra(positional=True)
-    )
-    features: Path = Field(
-        description="features.json (or classifier.json) of its training"
-    )
-    classes: tuple[str, ...] = Field(
-        default=(),
-        description="other names of its classes, in their order; '' leaves a class out",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    element: int | None = Field(
-        default=None,
-        description="index of the classifier if the file contains a list, from 0",
-    )
-    trust: bool = Field(
-        default=False,
-        description="run code in the file: a pickle can run any program",
-    )
+    model: Path = option(positional=True)
+    """.pkl, .sav or .joblib file."""
+    into: Path = option(positional=True)
+    """Folder to create."""
+    features: Path = option()
+    """Features.json (or classifier.json) of its training."""
+    classes: tuple[str, ...] = option(default=(), metavar="NAME")
+    """Other names of its classes, in their order; '' leaves a class out."""
+    element: int | None = option(default=None)
+    """Index of the classifier if the file contains a list, from 0."""
+    trust: bool = option(default=False)
+    """Run code in the file: a pickle can run any program."""
 
 
 def convert_classifier(options: ConvertClassifier) -> int:

@@ -15,12 +15,10 @@ With an --output that ends in `.slp`, labels of any number of animals become SLE
 import tempfile
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import counted
 from deeplabstream.programs.program import Program
 from deeplabstream.recording.exporters.slp import PACKAGE, SLEAP
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.arguments import quoted
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.project_conversion import (
@@ -36,14 +34,10 @@ from deeplabstream.training.recommendations import advise, inspect_project
 class ConvertProject:
     """Labels of another program, and where the converted ones go."""
 
-    project: Path = Field(
-        description="DeepLabCut folder, or .slp file",
-        json_schema_extra=extra(positional=True),
-    )
-    output: Path = Field(
-        description="new folder; or SLEAP's file (.pkg.slp, .slp)",
-        json_schema_extra=extra(aliases=("--lp_dir",)),
-    )
+    project: Path = option(positional=True)
+    """DeepLabCut folder, or .slp file."""
+    output: Path = option(aliases=("--lp_dir",))
+    """New folder; or SLEAP's file (.pkg.slp, .slp)."""
 
 
 def convert_project(options: ConvertProject) -> int:

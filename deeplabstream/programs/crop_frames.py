@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import check_free
@@ -32,42 +30,25 @@ from deeplabstream.offline.crop_tables import (
 from deeplabstream.offline.video_files import ENDINGS
 from deeplabstream.programs.program import Program, ProgramGroup
 from deeplabstream.programs.shared_options import overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class ComputeBoxes:
     """A table of points, and the boxes around them."""
 
-    input: Path = Field(
-        description="predictions of a video or of images",
-        json_schema_extra=extra(positional=True),
-    )
-    ratio: float = Field(
-        default=2.0,
-        ge=1,
-        description="side of the box, as a multiple of the extent of the points",
-        json_schema_extra=extra(aliases=["--crop_ratio"]),
-    )
-    side: int | None = Field(
-        default=None,
-        ge=2,
-        description="side of the box in px, instead of `ratio`",
-        json_schema_extra=extra(aliases=["--crop_size"]),
-    )
-    anchors: tuple[str, ...] = Field(
-        default=(),
-        description="body parts inside the box; default: all",
-        json_schema_extra=extra(metavar="PART"),
-    )
-    smooth: int = Field(
-        default=1, ge=1, description="width of the median filter, in frames"
-    )
-    output: Path | None = Field(
-        default=None,
-        description="output folder; default: beside the table",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
+    input: Path = option(positional=True)
+    """Predictions of a video or of images."""
+    ratio: float = option(default=2.0, ge=1, aliases=["--crop_ratio"])
+    """Side of the box, as a multiple of the extent of the points."""
+    side: int | None = option(default=None, ge=2, aliases=["--crop_size"])
+    """Side of the box in px, instead of `ratio`."""
+    anchors: tuple[str, ...] = option(default=(), metavar="PART")
+    """Body parts inside the box; default: all."""
+    smooth: int = option(default=1, ge=1)
+    """Width of the median filter, in frames."""
+    output: Path | None = option(default=None, metavar="FOLDER")
+    """Output folder; default: beside the table."""
     overwrite: bool = overwrite()
 
 
@@ -75,15 +56,12 @@ class ComputeBoxes:
 class CropFrames:
     """A video or labels, and the boxes that are cut out."""
 
-    input: Path = Field(
-        description="video, or label file", json_schema_extra=extra(positional=True)
-    )
-    boxes: Path = Field(
-        description="table of boxes", json_schema_extra=extra(aliases=["--bbox"])
-    )
-    output: Path = Field(
-        description="output folder", json_schema_extra=extra(metavar="FOLDER")
-    )
+    input: Path = option(positional=True)
+    """Video, or label file."""
+    boxes: Path = option(aliases=["--bbox"])
+    """Table of boxes."""
+    output: Path = option(metavar="FOLDER")
+    """Output folder."""
     overwrite: bool = overwrite()
 
 
@@ -91,13 +69,10 @@ class CropFrames:
 class RemapPoints:
     """Points in cropped images, and the boxes of the images."""
 
-    input: Path = Field(
-        description="predictions of the cropped images",
-        json_schema_extra=extra(positional=True),
-    )
-    boxes: Path = Field(
-        description="table of boxes", json_schema_extra=extra(positional=True)
-    )
+    input: Path = option(positional=True)
+    """Predictions of the cropped images."""
+    boxes: Path = option(positional=True)
+    """Table of boxes."""
     overwrite: bool = overwrite()
 
 

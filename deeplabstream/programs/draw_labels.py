@@ -10,7 +10,7 @@ from pydantic import Field
 
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.programs.program import Program
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.simulation.arena import MOST_ANIMALS
 from deeplabstream.training.data import simulated_labels
 
@@ -19,24 +19,26 @@ from deeplabstream.training.data import simulated_labels
 class DrawLabels:
     """The images to draw, and the animals in them."""
 
-    folder: Path = Field(
-        description="output folder; created if missing",
-        json_schema_extra=extra(positional=True),
+    folder: Path = option(positional=True)
+    """Output folder; created if missing."""
+    frames: int = option(default=600, ge=1)
+    """Number of images."""
+    width: int = option(default=640, ge=64)
+    """Width of the images."""
+    height: int = option(default=480, ge=64)
+    """Height of the images."""
+    seed: int = option(default=100)
+    """Seed of the first walk."""
+    walks: int = option(default=40, ge=1)
+    """Number of different walks."""
+    grey: bool = option(default=False)
+    """Grey images."""
+    animals: tuple[Annotated[int, Field(ge=1, le=MOST_ANIMALS)], ...] = option(
+        default=(1,), metavar="N"
     )
-    frames: int = Field(default=600, ge=1, description="number of images")
-    width: int = Field(default=640, ge=64, description="width of the images")
-    height: int = Field(default=480, ge=64, description="height of the images")
-    seed: int = Field(default=100, description="seed of the first walk")
-    walks: int = Field(default=40, ge=1, description="number of different walks")
-    grey: bool = Field(default=False, description="grey images")
-    animals: tuple[Annotated[int, Field(ge=1, le=MOST_ANIMALS)], ...] = Field(
-        default=(1,),
-        description="mice per image; with several numbers, the walks use them in turn",
-        json_schema_extra=extra(metavar="N"),
-    )
-    coats: bool = Field(
-        default=False, description="every second walk: each mouse has a different coat"
-    )
+    """Mice per image; with several numbers, the walks use them in turn."""
+    coats: bool = option(default=False)
+    """Every second walk: each mouse has a different coat."""
 
 
 def draw_labels(options: DrawLabels) -> int:

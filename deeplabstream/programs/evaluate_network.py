@@ -20,7 +20,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.overwriting import check_free
@@ -37,7 +36,7 @@ from deeplabstream.programs.shared_options import (
     second_tables,
     threads,
 )
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.evaluation.animal_matching import matched, recall_sentence
 from deeplabstream.training.evaluation.image_prediction import together
 
@@ -55,50 +54,41 @@ class EvaluateNetwork:
     """A network, labels, and the files to write."""
 
     model: str = model("ensemble")
-    report: Path | None = Field(
+    report: Path | None = option(
         default=None,
         title="Report",
-        description="HTML report to write, with CSV files beside it",
-        json_schema_extra=extra(
-            metavar="FILE.html", needed=True, editor="save", filter="Reports (*.html)"
-        ),
+        metavar="FILE.html",
+        needed=True,
+        editor="save",
+        filter="Reports (*.html)",
     )
-    data: tuple[Path, ...] = Field(
-        default=(),
-        title="Labels",
-        description="label files, each a separate set; default: the labels of its training",
-        json_schema_extra=extra(filter=LABELS_FILTER, folders=True),
+    """HTML report to write, with CSV files beside it."""
+    data: tuple[Path, ...] = option(
+        default=(), title="Labels", filter=LABELS_FILTER, folders=True
     )
-    poses: tuple[Path, ...] = Field(
-        default=(),
-        title="Poses",
-        description="more in the report: jumps and PCA errors of the points of videos, as "
-        "written by PredictVideos",
-        json_schema_extra=extra(metavar="TABLE", advanced=True, filter=TABLE_FILTER),
+    """Label files, each a separate set; default: the labels of its training."""
+    poses: tuple[Path, ...] = option(
+        default=(), title="Poses", metavar="TABLE", advanced=True, filter=TABLE_FILTER
     )
-    ensemble: tuple[str, ...] = Field(
-        default=(),
-        description="more networks in the report",
-        json_schema_extra=extra(metavar="MODEL"),
-    )
-    against: str = Field(
-        default="",
-        description="say only which of the two networks is better, on images that neither "
-        "learned from",
-        json_schema_extra=extra(metavar="MODEL"),
-    )
+    """More in the report: jumps and PCA errors of the points of videos, as written by
+    PredictVideos."""
+    ensemble: tuple[str, ...] = option(default=(), metavar="MODEL")
+    """More networks in the report."""
+    against: str = option(default="", metavar="MODEL")
+    """Say only which of the two networks is better, on images that neither learned from."""
     second: tuple[Path, ...] = second_tables()
-    within: float = Field(
+    within: float = option(
         default=5.0,
         ge=0,
         le=1000,
         title="Correct within",
-        description="threshold of a correct point in px (PCK)",
-        json_schema_extra=extra(advanced=True, decimals=1, unit="px"),
+        advanced=True,
+        decimals=1,
+        unit="px",
     )
-    csv: Path | None = Field(
-        default=None, description="also write the table to this file"
-    )
+    """Threshold of a correct point in px (PCK)."""
+    csv: Path | None = option(default=None)
+    """Also write the table to this file."""
     overwrite: bool = overwrite()
     device: str = runtime()
     threads: int = threads()

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from deeplabstream.core.errors import ModelError, counted
 from deeplabstream.pose.importers.export_advice import export_advice, project_networks
@@ -40,7 +40,7 @@ from deeplabstream.pose.model.model_folder import (
 )
 from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.programs.program import Program
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 def _size(value: object) -> object:
@@ -60,56 +60,44 @@ def _size(value: object) -> object:
 class ImportModel:
     """A network of another program, and the model folder to write."""
 
-    network: Path = Field(
+    network: Path = option(
         title="Network",
-        description="folder of the network, or .onnx file",
-        json_schema_extra=extra(
-            positional=True, folders=True, filter="Networks (*.onnx);;All files (*)"
-        ),
+        positional=True,
+        folders=True,
+        filter="Networks (*.onnx);;All files (*)",
     )
-    output: Path = Field(
-        title="Name",
-        description="model folder to write",
-        json_schema_extra=extra(editor="name"),
+    """Folder of the network, or .onnx file."""
+    output: Path = option(title="Name", editor="name")
+    """Model folder to write."""
+    description: Path | None = option(
+        default=None, title="Description", filter="Descriptions (*.json)"
     )
-    description: Path | None = Field(
-        default=None,
-        title="Description",
-        description="only for an .onnx file: .json file that describes its inputs and "
-        "outputs",
-        json_schema_extra=extra(filter="Descriptions (*.json)"),
-    )
-    licence: str = Field(
-        default="",
-        title="Licence",
-        description="licence of the network, written to model.json; default: that of the "
-        "export; in a console it is asked for",
-    )
-    size: Annotated[tuple[int, int] | None, BeforeValidator(_size)] = Field(
+    """Only for an .onnx file: .json file that describes its inputs and outputs."""
+    licence: str = option(default="", title="Licence")
+    """Licence of the network, written to model.json; default: that of the export; in a
+    console it is asked for."""
+    size: Annotated[tuple[int, int] | None, BeforeValidator(_size)] = option(
         default=None,
         title="Frame size",
-        description="only for SLEAP-NN: size of the analysed frames, for example 640x480",
-        json_schema_extra=extra(
-            metavar="WIDTHxHEIGHT", separator="x", editor="text", advanced=True
-        ),
+        metavar="WIDTHxHEIGHT",
+        separator="x",
+        editor="text",
+        advanced=True,
     )
-    animals: int = Field(
-        default=0,
-        ge=0,
-        le=100,
-        title="Animals",
-        description="only for SLEAP-NN: most animals in a frame; 0: as exported",
-        json_schema_extra=extra(advanced=True),
-    )
-    tolerance: float = Field(
+    """Only for SLEAP-NN: size of the analysed frames, for example 640x480."""
+    animals: int = option(default=0, ge=0, le=100, title="Animals", advanced=True)
+    """Only for SLEAP-NN: most animals in a frame; 0: as exported."""
+    tolerance: float = option(
         default=0.0,
         ge=0,
         le=100,
         title="Tolerance",
-        description="largest distance of a point to the original's, in px of the input; "
-        "0: 0.5, of a top-down pair of SLEAP-NN 1.5 cells",
-        json_schema_extra=extra(advanced=True, decimals=1, unit="px"),
+        advanced=True,
+        decimals=1,
+        unit="px",
     )
+    """Largest distance of a point to the original's, in px of the input; 0: 0.5, of a
+    top-down pair of SLEAP-NN 1.5 cells."""
 
 
 def import_model(options: ImportModel) -> int:

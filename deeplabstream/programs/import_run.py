@@ -12,29 +12,22 @@ docs/results.md describes what can be done with the run.
 
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.offline import run_import
 from deeplabstream.offline.run_import import ImportOptions
 from deeplabstream.programs.program import Program
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class ImportRun(ImportOptions):
     """A video, its poses, the run folder to make, and what the run says besides."""
 
-    video_file: Path = Field(
-        description="any video that FFmpeg reads",
-        json_schema_extra=extra(positional=True, metavar="VIDEO"),
-    )
-    poses: Path = Field(
-        description="its poses",
-        json_schema_extra=extra(positional=True, metavar="POSES"),
-    )
-    to: Path = Field(
-        description="the new run folder", json_schema_extra=extra(metavar="FOLDER")
-    )
+    video_file: Path = option(positional=True, metavar="VIDEO")
+    """Any video that FFmpeg reads."""
+    poses: Path = option(positional=True, metavar="POSES")
+    """Its poses."""
+    to: Path = option(metavar="FOLDER")
+    """The new run folder."""
 
 
 def import_run(options: ImportRun) -> int:

@@ -16,8 +16,6 @@ the patch tells when it was lit.
 The result is kept in the folder latency/ beside settings.ini; every later run names it.
 """
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.latency_test.led_rig import Wiring, wiring_of
@@ -29,46 +27,33 @@ from deeplabstream.latency_test.measurement import (
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.option_fields import (
-    extra,
-    option_fields,
-    program_options,
-)
+from deeplabstream.settings.option_fields import option, option_fields, program_options
 
 
 @program_options
 class MeasureLatency(Wiring):
     """The wiring, and how many flashes are measured."""
 
-    flashes: int = Field(
-        default=LEAST_FLASHES,
-        ge=20,
-        le=10_000,
-        title="Flashes",
-        description="flashes that count",
-    )
-    every: float = Field(
+    flashes: int = option(default=LEAST_FLASHES, ge=20, le=10_000, title="Flashes")
+    """Flashes that count."""
+    every: float = option(
         default=EVERY_S,
         ge=0.2,
         le=10,
         title="Interval",
-        description="mean interval of the flashes in s; the delay must be less than half "
-        "of it",
-        json_schema_extra=extra(metavar="SECONDS", advanced=True, decimals=1, unit="s"),
+        metavar="SECONDS",
+        advanced=True,
+        decimals=1,
+        unit="s",
     )
-    no_network: bool = Field(
-        default=False,
-        title="Without the network",
-        description="measure without the network: the LED detector alone",
-        json_schema_extra=extra(advanced=True),
-    )
+    """Mean interval of the flashes in s; the delay must be less than half of it."""
+    no_network: bool = option(default=False, title="Without the network", advanced=True)
+    """Measure without the network: the LED detector alone."""
     settings: SettingsFile = settings_file(title="Settings", advanced=True)
-    yes: bool = Field(
-        default=False,
-        title="The animal is out and the output is harmless",
-        description="switch the output on with every flash, without a question before",
-        json_schema_extra=extra(needed=True),
+    yes: bool = option(
+        default=False, title="The animal is out and the output is harmless", needed=True
     )
+    """Switch the output on with every flash, without a question before."""
 
 
 def measure_latency(options: MeasureLatency) -> int:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.offline.frame_selection import (
@@ -38,7 +37,7 @@ from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.programs.program import Program
 from deeplabstream.recording.frame_queue import PER_HOUR
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.data.label_proposals import propose, propose_tracks
 from deeplabstream.training.data.labels import LABELED_DATA
 from deeplabstream.video.video_reader import VideoReader, open_video
@@ -48,49 +47,33 @@ from deeplabstream.video.video_reader import VideoReader, open_video
 class PickFrames:
     """Videos or runs, the folder of labels, and which frames are picked."""
 
-    videos: tuple[Path, ...] = Field(
-        description="video, or run folder",
-        json_schema_extra=extra(positional=True, metavar="VIDEO"),
-    )
-    into: Path = Field(
-        description="folder of labels", json_schema_extra=extra(metavar="FOLDER")
-    )
-    count: int = Field(default=20, ge=1, description="frames per source")
-    poses: Path | None = Field(
-        default=None,
-        description="poses of the video (from PredictVideos or ExportRun): pick frames "
-        "that differ in posture and position",
-        json_schema_extra=extra(metavar="TABLE"),
-    )
-    unsure: bool = Field(
-        default=False, description="pick frames with the least certain poses"
-    )
-    queue: bool = Field(
-        default=False,
-        description="pick the uncertain frames that a run has queued, with the reason of "
-        "each",
-    )
-    per_hour: int | None = Field(
+    videos: tuple[Path, ...] = option(positional=True, metavar="VIDEO")
+    """Video, or run folder."""
+    into: Path = option(metavar="FOLDER")
+    """Folder of labels."""
+    count: int = option(default=20, ge=1)
+    """Frames per source."""
+    poses: Path | None = option(default=None, metavar="TABLE")
+    """Poses of the video (from PredictVideos or ExportRun): pick frames that differ in
+    posture and position."""
+    unsure: bool = option(default=False)
+    """Pick frames with the least certain poses."""
+    queue: bool = option(default=False)
+    """Pick the uncertain frames that a run has queued, with the reason of each."""
+    per_hour: int | None = option(
         default=None,
         ge=1,
         description="with `queue`: most frames of each hour and camera; default: as many "
         f"as the run queued; {PER_HOUR} where it has no queue",
-        json_schema_extra=extra(metavar="N"),
+        metavar="N",
     )
-    model: str = Field(
-        default="",
-        description="network that pre-labels the frames",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    tracks: Path | None = Field(
-        default=None,
-        description="poses of the video with identities (PredictVideos --animals), which "
-        "pre-label the frames instead of the network",
-        json_schema_extra=extra(metavar="TABLE"),
-    )
-    seed: int = Field(
-        default=0, description="seed of the choice among frames that differ"
-    )
+    model: str = option(default="", metavar="NAME")
+    """Network that pre-labels the frames."""
+    tracks: Path | None = option(default=None, metavar="TABLE")
+    """Poses of the video with identities (PredictVideos --animals), which pre-label the
+    frames instead of the network."""
+    seed: int = option(default=0)
+    """Seed of the choice among frames that differ."""
 
     def __post_init__(self) -> None:
         """Check the options together."""

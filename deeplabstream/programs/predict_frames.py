@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.files.overwriting import check_free
@@ -21,7 +20,7 @@ from deeplabstream.pose.image_files import SUFFIXES
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import model, overwrite, runtime, threads
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.arguments import quoted
 from deeplabstream.training.data.labels import Labels, has_labels
 from deeplabstream.training.data.projects import DLC_CONFIG, VIDEOS, open_project
@@ -47,14 +46,11 @@ _ERRORS = "predictions_pixel_error.csv"
 class PredictFrames:
     """Images or labels, a network, and the folder of the tables."""
 
-    input: tuple[Path, ...] = Field(
-        description="image, folder of images, or labels",
-        json_schema_extra=extra(positional=True),
-    )
+    input: tuple[Path, ...] = option(positional=True)
+    """Image, folder of images, or labels."""
     model: str = model()
-    output: Path | None = Field(
-        default=None, description="folder for the tables; default: in the model folder"
-    )
+    output: Path | None = option(default=None)
+    """Folder for the tables; default: in the model folder."""
     overwrite: bool = overwrite()
     device: str = runtime()
     threads: int = threads()

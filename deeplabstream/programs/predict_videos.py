@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.labelled_poses import known_poses
 from deeplabstream.offline.multiview_inference import predict_views, sessions
@@ -49,7 +47,7 @@ from deeplabstream.programs.shared_options import (
     threads,
 )
 from deeplabstream.recording.exporters.pose_files import WRITERS
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import extra, option, program_options
 from deeplabstream.startup.progress import Bar
 from deeplabstream.video.decoding import Decoder
 
@@ -58,64 +56,53 @@ from deeplabstream.video.decoding import Decoder
 class PredictVideos:
     """Videos, a network, and the files to write."""
 
-    videos: tuple[Path, ...] = Field(
-        title="Videos",
-        description="videos, or folders of videos",
-        json_schema_extra=extra(positional=True, filter=VIDEO_FILTER, folders=True),
+    videos: tuple[Path, ...] = option(
+        title="Videos", positional=True, filter=VIDEO_FILTER, folders=True
     )
+    """Videos, or folders of videos."""
     model: str = model("ensemble")
-    to: tuple[str, ...] = Field(
-        default=("csv",),
-        title="Formats",
-        description="output formats; csv, h5: as DeepLabCut; slp: as SLEAP; nwb: ndx-pose",
-        json_schema_extra=extra(choices=list(WRITERS)),
+    to: tuple[str, ...] = option(
+        default=("csv",), title="Formats", choices=list(WRITERS)
     )
+    """Output formats; csv, h5: as DeepLabCut; slp: as SLEAP; nwb: ndx-pose."""
     output: Path | None = output_folder()
     overwrite: bool = overwrite(
         "predict finished videos again, and replace existing files",
         title="Predict again",
         json_schema_extra=extra(advanced=True),
     )
-    animals: tuple[str, ...] = Field(
-        default=(),
-        title="Animals",
-        description="names of the animals, for a network of several; default: animal1, "
-        "animal2 …",
-        json_schema_extra=extra(metavar="NAME", advanced=True),
+    animals: tuple[str, ...] = option(
+        default=(), title="Animals", metavar="NAME", advanced=True
     )
-    first: Literal["leftmost", "darkest"] = Field(
-        default="leftmost",
-        description="order of the first names, once all animals were seen apart",
-    )
-    believe_after_s: float = Field(
-        default=0.0,
-        ge=0,
-        description="time after which motion alone resolves an ambiguous identity of "
-        "animals that look alike; 0: never",
-        json_schema_extra=extra(metavar="SECONDS"),
-    )
-    metrics: bool = Field(default=True, description="write poses only")
-    labels: Path | None = Field(
+    """Names of the animals, for a network of several; default: animal1, animal2 …."""
+    first: Literal["leftmost", "darkest"] = option(default="leftmost")
+    """Order of the first names, once all animals were seen apart."""
+    believe_after_s: float = option(default=0.0, ge=0, metavar="SECONDS")
+    """Time after which motion alone resolves an ambiguous identity of animals that look
+    alike; 0: never."""
+    metrics: bool = option(default=True)
+    """Write poses only."""
+    labels: Path | None = option(
         default=None,
         title="Labels",
-        description="labels of the network's training (CollectedData.csv), for PCA "
-        "reprojection errors",
-        json_schema_extra=extra(metavar="CSV", advanced=True, filter="Labels (*.csv)"),
+        metavar="CSV",
+        advanced=True,
+        filter="Labels (*.csv)",
     )
-    columns: tuple[str, ...] = Field(
-        default=(),
-        description="body parts of the single-view PCA error; default: all",
-        json_schema_extra=extra(metavar="PART"),
-    )
+    """Labels of the network's training (CollectedData.csv), for PCA reprojection errors."""
+    columns: tuple[str, ...] = option(default=(), metavar="PART")
+    """Body parts of the single-view PCA error; default: all."""
     mirrored: tuple[str, ...] = mirrored()
-    batch: int = Field(
+    batch: int = option(
         default=0,
         ge=0,
         le=1024,
         title="Batch",
-        description="frames per batch; 0: 1, on a GPU 8",
-        json_schema_extra=extra(metavar="IMAGES", advanced=True, unit="frames"),
+        metavar="IMAGES",
+        advanced=True,
+        unit="frames",
     )
+    """Frames per batch; 0: 1, on a GPU 8."""
     runtime: str = runtime()
     decoder: Decoder = decoder()
     threads: int = threads()

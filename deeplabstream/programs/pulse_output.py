@@ -6,8 +6,6 @@ rig must not be running. --list names all outputs.
 
 from collections.abc import Mapping
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.engine.checks.output_pulse import (
@@ -20,7 +18,7 @@ from deeplabstream.plugins.output import Output
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.validation_messages import guess
 
 POLL_S = 0.05
@@ -31,19 +29,15 @@ POLL_S = 0.05
 class PulseOutput:
     """An output of the settings, and its pulse."""
 
-    name: str = Field(
-        default="",
-        description="NAME of an [Output NAME]",
-        json_schema_extra=extra(positional=True),
-    )
+    name: str = option(default="", positional=True)
+    """NAME of an [Output NAME]."""
     settings: SettingsFile = settings_file()
-    list: bool = Field(default=False, description="list all outputs and exit")
-    seconds: float = Field(
-        default=PULSE_S, gt=0, le=LONGEST_S, description="duration, up to 5 s"
-    )
-    level: float = Field(
-        default=1.0, gt=0, le=1, description="level of the output, above 0, up to 1"
-    )
+    list: bool = option(default=False)
+    """List all outputs and exit."""
+    seconds: float = option(default=PULSE_S, gt=0, le=LONGEST_S)
+    """Duration, up to 5 s."""
+    level: float = option(default=1.0, gt=0, le=1)
+    """Level of the output, above 0, up to 1."""
 
 
 def pulse_output(options: PulseOutput) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.core.frame import Image
@@ -30,7 +29,7 @@ from deeplabstream.pose.runtimes.runtime_comparison import (
 )
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import model, overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video, sample_rows
 
@@ -43,29 +42,22 @@ class QuantiseNetwork:
     """A network, and sample images."""
 
     model: str = model()
-    video: Path | None = Field(
-        default=None,
-        title="Video",
-        description="video like those of the rig; default: images of the network's folder",
-        json_schema_extra=extra(filter=VIDEO_FILTER),
-    )
-    pictures: Path | None = Field(default=None, description="folder with sample images")
-    count: int = Field(
-        default=100,
-        ge=2,
-        le=10_000,
-        title="Frames",
-        description="largest number of images",
-        json_schema_extra=extra(advanced=True),
-    )
-    tolerance: float = Field(
+    video: Path | None = option(default=None, title="Video", filter=VIDEO_FILTER)
+    """Video like those of the rig; default: images of the network's folder."""
+    pictures: Path | None = option(default=None)
+    """Folder with sample images."""
+    count: int = option(default=100, ge=2, le=10_000, title="Frames", advanced=True)
+    """Largest number of images."""
+    tolerance: float = option(
         default=1.0,
         ge=0,
         le=100,
         title="Tolerance",
-        description="largest difference, in px of the input, of 95 % of the points",
-        json_schema_extra=extra(advanced=True, decimals=2, unit="px"),
+        advanced=True,
+        decimals=2,
+        unit="px",
     )
+    """Largest difference, in px of the input, of 95 % of the points."""
     overwrite: bool = overwrite()
 
 

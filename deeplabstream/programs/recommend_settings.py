@@ -10,12 +10,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.project_conversion import write_config
 from deeplabstream.training.data.projects import open_project
@@ -32,14 +30,10 @@ from deeplabstream.training.recommendations import (
 class RecommendSettings:
     """Labelled data, and a file for the recommended settings."""
 
-    data: Path = Field(
-        description="labelled frames", json_schema_extra=extra(positional=True)
-    )
-    output: Path | None = Field(
-        default=None,
-        description="also write the settings to this file",
-        json_schema_extra=extra(metavar="FILE.yaml"),
-    )
+    data: Path = option(positional=True)
+    """Labelled frames."""
+    output: Path | None = option(default=None, metavar="FILE.yaml")
+    """Also write the settings to this file."""
     overwrite: bool = overwrite()
 
 

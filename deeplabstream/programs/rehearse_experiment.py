@@ -5,13 +5,11 @@ The run folder can be opened and its decisions re-run, as for any other run.
 
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rehearsal_summary import summary
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.ready_made import load_with
 
 
@@ -20,28 +18,19 @@ class RehearseExperiment:
     """An experiment, and the simulated animals that it is rehearsed with."""
 
     settings: SettingsFile = settings_file()
-    experiment: str = Field(
-        default="",
-        description="experiment of this file, or of this name in experiments/configs, on "
-        "the rig of the settings",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    minutes: float = Field(
-        default=10.0, gt=0, le=24 * 60, description="simulated duration, up to 1440"
-    )
-    flees: tuple[str, ...] = Field(
-        default=(),
-        description="the animal avoids the region while this output is on; may be given "
-        "several times",
-        json_schema_extra=extra(repeated=True, metavar="OUTPUT"),
-    )
-    seed: int | None = Field(default=None, description="seed of the simulated walk")
-    animals: int = Field(default=1, ge=1, le=4, description="number of animals")
-    output: Path | None = Field(
-        default=None,
-        description="new run folder",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
+    experiment: str = option(default="", metavar="FILE")
+    """Experiment of this file, or of this name in experiments/configs, on the rig of the
+    settings."""
+    minutes: float = option(default=10.0, gt=0, le=24 * 60)
+    """Simulated duration, up to 1440."""
+    flees: tuple[str, ...] = option(default=(), repeated=True, metavar="OUTPUT")
+    """The animal avoids the region while this output is on; may be given several times."""
+    seed: int | None = option(default=None)
+    """Seed of the simulated walk."""
+    animals: int = option(default=1, ge=1, le=4)
+    """Number of animals."""
+    output: Path | None = option(default=None, metavar="FOLDER")
+    """New run folder."""
 
 
 def rehearse_experiment(options: RehearseExperiment) -> int:

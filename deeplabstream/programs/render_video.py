@@ -14,7 +14,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.core.pose import Skeleton
@@ -35,7 +35,7 @@ from deeplabstream.programs.shared_options import (
     output_folder,
     overwrite,
 )
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import progress_bar
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import VideoReader, open_video
@@ -65,107 +65,64 @@ def _edge(value: object) -> object:
 class RenderVideo:
     """A video, the tables of its poses, and how they are drawn."""
 
-    video: Path = Field(
-        title="Video",
-        description="video file",
-        json_schema_extra=extra(positional=True, filter=VIDEO_FILTER),
+    video: Path = option(title="Video", positional=True, filter=VIDEO_FILTER)
+    """Video file."""
+    poses: tuple[str, ...] = option(
+        title="Poses", metavar="[NAME=]FILE", editor="paths", filter=TABLE_FILTER
     )
-    poses: tuple[str, ...] = Field(
-        title="Poses",
-        description="tables of poses: .csv, .h5 or .parquet",
-        json_schema_extra=extra(
-            metavar="[NAME=]FILE", editor="paths", filter=TABLE_FILTER
-        ),
-    )
+    """Tables of poses: .csv, .h5 or .parquet."""
     output: Path | None = output_folder("output folder; default: beside the video")
-    model: str = Field(
-        default="",
-        title="Network",
-        description="network whose edges and threshold are used",
-        json_schema_extra=extra(editor="model"),
+    model: str = option(default="", title="Network", editor="model")
+    """Network whose edges and threshold are used."""
+    edges: tuple[Annotated[tuple[str, str], BeforeValidator(_edge)], ...] = option(
+        default=(), aliases=["--bones"], metavar="PART:PART"
     )
-    edges: tuple[Annotated[tuple[str, str], BeforeValidator(_edge)], ...] = Field(
-        default=(),
-        description="edges between body parts; default: those of the network",
-        json_schema_extra=extra(aliases=["--bones"], metavar="PART:PART"),
+    """Edges between body parts; default: those of the network."""
+    threshold: float | None = option(default=None)
+    """Confidence threshold of visible points; default: the network's, or 0.5."""
+    radius: int = option(
+        default=4, ge=1, title="Point radius", advanced=True, unit="px"
     )
-    threshold: float | None = Field(
-        default=None,
-        description="confidence threshold of visible points; default: the network's, or 0.5",
+    """Radius of a point in px."""
+    trail: int = option(default=0, ge=0, title="Trail", metavar="FRAMES", unit="frames")
+    """Length of each point's trail, in frames."""
+    names: bool = option(default=False, title="Names")
+    """Write the names of the body parts."""
+    no_edges: bool = option(
+        default=False, title="No edges", aliases=["--no-bones"], advanced=True
     )
-    radius: int = Field(
-        default=4,
-        ge=1,
-        title="Point radius",
-        description="radius of a point in px",
-        json_schema_extra=extra(advanced=True, unit="px"),
-    )
-    trail: int = Field(
-        default=0,
-        ge=0,
-        title="Trail",
-        description="length of each point's trail, in frames",
-        json_schema_extra=extra(metavar="FRAMES", unit="frames"),
-    )
-    names: bool = Field(
-        default=False, title="Names", description="write the names of the body parts"
-    )
-    no_edges: bool = Field(
-        default=False,
-        title="No edges",
-        description="points only",
-        json_schema_extra=extra(aliases=["--no-bones"], advanced=True),
-    )
-    no_text: bool = Field(
-        default=False,
-        title="No text",
-        description="without frame number and time",
-        json_schema_extra=extra(advanced=True),
-    )
-    scale: float | None = Field(
-        default=None,
-        ge=0.1,
-        description="enlargement; default: for small frames only",
-        json_schema_extra=extra(metavar="TIMES"),
-    )
-    codec: str = Field(
+    """Points only."""
+    no_text: bool = option(default=False, title="No text", advanced=True)
+    """Without frame number and time."""
+    scale: float | None = option(default=None, ge=0.1, metavar="TIMES")
+    """Enlargement; default: for small frames only."""
+    codec: str = option(
         default="h264",
         title="Codec",
-        description="codec of the written video",
-        json_schema_extra=extra(choices=list(CODECS), presets=_CODECS, advanced=True),
+        choices=list(CODECS),
+        presets=_CODECS,
+        advanced=True,
     )
-    ending: str = Field(
+    """Codec of the written video."""
+    ending: str = option(
         default=".mp4",
         title="Container",
-        description="container: .mp4 .mkv .avi .mov",
-        json_schema_extra=extra(editor="choice", presets=_CONTAINERS, advanced=True),
+        editor="choice",
+        presets=_CONTAINERS,
+        advanced=True,
     )
+    """Container: .mp4 .mkv .avi .mov."""
     decoder: Decoder = decoder()
-    trials: Path | None = Field(
-        default=None,
-        description="write one video per trial of this table",
-        json_schema_extra=extra(metavar="TABLE"),
-    )
-    choose: tuple[int, ...] = Field(
-        default=(),
-        description="trials to render, from 0; default: all",
-        json_schema_extra=extra(metavar="N"),
-    )
-    before: float = Field(
-        default=0.0,
-        description="seconds before each trial",
-        json_schema_extra=extra(metavar="S"),
-    )
-    after: float = Field(
-        default=0.0,
-        description="seconds after each trial",
-        json_schema_extra=extra(metavar="S"),
-    )
-    times: Path | None = Field(
-        default=None,
-        description="times of the frames in s",
-        json_schema_extra=extra(metavar="NPY"),
-    )
+    trials: Path | None = option(default=None, metavar="TABLE")
+    """Write one video per trial of this table."""
+    choose: tuple[int, ...] = option(default=(), metavar="N")
+    """Trials to render, from 0; default: all."""
+    before: float = option(default=0.0, metavar="S")
+    """Seconds before each trial."""
+    after: float = option(default=0.0, metavar="S")
+    """Seconds after each trial."""
+    times: Path | None = option(default=None, metavar="NPY")
+    """Times of the frames in s."""
     overwrite: bool = overwrite()
 
 

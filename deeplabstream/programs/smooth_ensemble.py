@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.files.atomic_replace import atomic_file
@@ -62,7 +61,7 @@ from deeplabstream.programs.shared_options import (
     threads,
 )
 from deeplabstream.recording.exporters.pose_files import WRITERS
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import Overall
 
 
@@ -70,64 +69,45 @@ from deeplabstream.startup.progress import Overall
 class SmoothEnsemble:
     """Videos and an ensemble, or tables of its networks, and how they are smoothed."""
 
-    videos: tuple[Path, ...] = Field(
+    videos: tuple[Path, ...] = option(
         default=(),
         title="Videos",
-        description="videos, or folders of videos",
-        json_schema_extra=extra(
-            needed=True, positional=True, filter=VIDEO_FILTER, folders=True
-        ),
+        needed=True,
+        positional=True,
+        filter=VIDEO_FILTER,
+        folders=True,
     )
-    model: str = Field(
-        default="",
-        title="Network",
-        description="folder of an ensemble (trained with several seeds)",
-        json_schema_extra=extra(needed=True, editor="ensemble"),
+    """Videos, or folders of videos."""
+    model: str = option(default="", title="Network", needed=True, editor="ensemble")
+    """Folder of an ensemble (trained with several seeds)."""
+    tables: tuple[tuple[Path, ...], ...] = option(
+        default=(), metavar="TABLE", repeated=True
     )
-    tables: tuple[tuple[Path, ...], ...] = Field(
-        default=(),
-        description="existing poses: .csv, .h5 or .parquet of each network",
-        json_schema_extra=extra(metavar="TABLE", repeated=True),
-    )
-    output: tuple[Path, ...] = Field(
+    """Existing poses: .csv, .h5 or .parquet of each network."""
+    output: tuple[Path, ...] = option(
         default=(),
         title="Output folder",
-        description="output folder; default: beside each video; for `tables` a .csv file",
-        json_schema_extra=extra(metavar="PATH", repeated=True, editor="folder"),
+        metavar="PATH",
+        repeated=True,
+        editor="folder",
     )
+    """Output folder; default: beside each video; for `tables` a .csv file."""
     mirrored: tuple[str, ...] = mirrored()
-    views: bool = Field(
-        default=False,
-        title="Several cameras",
-        description="all cameras recorded the same moments, frame by frame",
-        json_schema_extra=extra(advanced=True),
+    views: bool = option(default=False, title="Several cameras", advanced=True)
+    """All cameras recorded the same moments, frame by frame."""
+    pupil: bool = option(default=False, title="Pupil", advanced=True)
+    """Pupil_top…, _bottom…, _right…, _left… move as a circle."""
+    paws: bool = option(default=False)
+    """Paw_l and paw_r of IBL's left and right camera."""
+    times: tuple[Path, Path] | None = option(default=None, metavar=("LEFT", "RIGHT"))
+    """With `paws`: .npy files with the time of each frame in s, on one clock."""
+    s: float | None = option(
+        default=None, gt=0, title="Smoothing", advanced=True, decimals=2
     )
-    pupil: bool = Field(
-        default=False,
-        title="Pupil",
-        description="pupil_top…, _bottom…, _right…, _left… move as a circle",
-        json_schema_extra=extra(advanced=True),
-    )
-    paws: bool = Field(
-        default=False, description="paw_l and paw_r of IBL's left and right camera"
-    )
-    times: tuple[Path, Path] | None = Field(
-        default=None,
-        description="with `paws`: .npy files with the time of each frame in s, on one clock",
-        json_schema_extra=extra(metavar=("LEFT", "RIGHT")),
-    )
-    s: float | None = Field(
-        default=None,
-        gt=0,
-        title="Smoothing",
-        description="smoothing parameter: smaller is smoother; default: maximum "
-        "likelihood; with `paws` 2",
-        json_schema_extra=extra(advanced=True, decimals=2),
-    )
-    calibration: Path | None = Field(
-        default=None,
-        description="not supported: `views` relates the cameras by what their points share",
-    )
+    """Smoothing parameter: smaller is smoother; default: maximum likelihood; with `paws`
+    2."""
+    calibration: Path | None = option(default=None)
+    """Not supported: `views` relates the cameras by what their points share."""
     overwrite: bool = overwrite()
     runtime: str = runtime()
     threads: int = threads()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.pose import Pose
@@ -24,7 +23,7 @@ from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import CommaList
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.training.behaviour_classifier import (
     BehaviourInterval,
     Examples,
@@ -44,53 +43,41 @@ BLOCK_S = 4.0
 class TrainClassifier:
     """Training data of a behaviour classifier, and its features."""
 
-    into: Path = Field(
-        description="folder to create", json_schema_extra=extra(positional=True)
+    into: Path = option(positional=True)
+    """Folder to create."""
+    of: tuple[tuple[Path, Path], ...] = option(
+        repeated=True, metavar=("SOURCE", "LABELS")
     )
-    of: tuple[tuple[Path, Path], ...] = Field(
-        description="training data; may be given several times",
-        json_schema_extra=extra(repeated=True, metavar=("SOURCE", "LABELS")),
-    )
-    camera: str = Field(default="", description="camera, if the run has several")
-    animal: str = Field(
-        default="1", description="name or number of the animal, if there are several"
-    )
-    bodyparts: CommaList = Field(
-        default=(),
-        description="body parts to use, separated by commas; default: all",
-        json_schema_extra=extra(separator=","),
-    )
-    chain: CommaList = Field(
-        default=(),
-        description="body parts in order along the body, for angles",
-        json_schema_extra=extra(separator=","),
-    )
-    window_s: float = Field(
-        default=0.5, gt=0, description="window of the features in s"
-    )
-    moments: float = Field(
-        default=20.0, gt=0, description="samples per second in the window"
-    )
-    max_gap_s: float = Field(
-        default=0.2, gt=0, description="longest gap without the animal in s"
-    )
-    unit: Literal["px", "mm"] = Field(default="px", description="unit of lengths")
-    trees: int = Field(default=50, gt=0, description="number of trees of the forest")
-    seed: int = Field(default=0, description="seed of the forest")
-    rate: float | None = Field(
-        default=None, gt=0, description="frames per second of a table of poses"
-    )
-    threshold: float = Field(
-        default=0.5, description="confidence threshold of a table of poses"
-    )
-    features_only: bool = Field(
-        default=False,
-        description="write the features (features.csv, features.json) without training, "
-        "for your own model; convert it with utils/ConvertClassifier.py",
-    )
-    command: str = Field(
-        default="", description="command line", json_schema_extra=extra(internal=True)
-    )
+    """Training data; may be given several times."""
+    camera: str = option(default="")
+    """Camera, if the run has several."""
+    animal: str = option(default="1")
+    """Name or number of the animal, if there are several."""
+    bodyparts: CommaList = option(default=(), separator=",")
+    """Body parts to use, separated by commas; default: all."""
+    chain: CommaList = option(default=(), separator=",")
+    """Body parts in order along the body, for angles."""
+    window_s: float = option(default=0.5, gt=0)
+    """Window of the features in s."""
+    moments: float = option(default=20.0, gt=0)
+    """Samples per second in the window."""
+    max_gap_s: float = option(default=0.2, gt=0)
+    """Longest gap without the animal in s."""
+    unit: Literal["px", "mm"] = option(default="px")
+    """Unit of lengths."""
+    trees: int = option(default=50, gt=0)
+    """Number of trees of the forest."""
+    seed: int = option(default=0)
+    """Seed of the forest."""
+    rate: float | None = option(default=None, gt=0)
+    """Frames per second of a table of poses."""
+    threshold: float = option(default=0.5)
+    """Confidence threshold of a table of poses."""
+    features_only: bool = option(default=False)
+    """Write the features (features.csv, features.json) without training, for your own
+    model; convert it with utils/ConvertClassifier.py."""
+    command: str = option(default="", internal=True)
+    """Command line."""
 
 
 def train_classifier(options: TrainClassifier) -> int:
