@@ -91,14 +91,14 @@ class VideoAnalyzer:
 
 
 def analyse_video(options: VideoAnalyzer) -> int:
-    """Analyse a video; or decide again for a run, and return 1 where decisions differ."""
+    """Analyse a video, or re-run the decisions of a run; return 1 if they differ."""
     if options.run is not None:
-        return _decide_again(options.run, options)
+        return _rerun_decisions(options.run, options)
     rig = options.settings or rig_settings()
     return _analyse(with_drawn_seeds(load_with(rig, options.experiment)), options)
 
 
-def _decide_again(run: Path, options: VideoAnalyzer) -> int:
+def _rerun_decisions(run: Path, options: VideoAnalyzer) -> int:
     table = options.differences
     check_free([table] if table else [], options.overwrite)
     differences = rerun(

@@ -16,7 +16,7 @@ from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.field_editors import Line
+from deeplabstream.gui.widgets.field_editors import TextEditor
 from deeplabstream.gui.widgets.live_panels import SubjectPanel
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
@@ -49,7 +49,7 @@ def field(window: MainWindow, section: str, key: str) -> QLineEdit:
     page.show_section(section)
     assert page.form is not None
     editor = page.form.editors[key]
-    assert isinstance(editor, Line)
+    assert isinstance(editor, TextEditor)
     editor.line.setFocus()
     assert QApplication.focusWidget() is editor.line
     return editor.line

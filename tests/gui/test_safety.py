@@ -24,7 +24,7 @@ from deeplabstream.gui.pages.training_tab import TrainingTab
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.buttons import StopButton
-from deeplabstream.gui.widgets.field_editors import Line
+from deeplabstream.gui.widgets.field_editors import TextEditor
 from deeplabstream.settings import example_rig
 from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load
@@ -130,7 +130,7 @@ def test_a_click_on_a_button_takes_the_field_that_is_being_edited(
     page.show_section("Output left stimulus")
     assert page.form is not None
     editor = page.form.editors["MAX_ON_S"]
-    assert isinstance(editor, Line)
+    assert isinstance(editor, TextEditor)
     editor.line.setFocus()
     qtbot.keyClicks(editor.line, "7")
     qtbot.mouseClick(window.navigation.pages["Live"], LEFT)

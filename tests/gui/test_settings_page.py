@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.gui.dialogs.settings_repair import SettingsRepairWindow
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.field_editors import Choice, Line
+from deeplabstream.gui.widgets.field_editors import ChoiceEditor, TextEditor
 from deeplabstream.gui.widgets.settings_form import (
     FileProblems,
     problems_of,
@@ -37,7 +37,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> SettingsPage:
 def write(qtbot: QtBot, page: SettingsPage, key: str, word: str) -> None:
     assert page.form is not None
     editor = page.form.editors[key]
-    assert isinstance(editor, Line)
+    assert isinstance(editor, TextEditor)
     editor.line.selectAll()
     qtbot.keyClicks(editor.line, word)
     qtbot.keyClick(editor.line, Qt.Key.Key_Return)
@@ -46,7 +46,7 @@ def write(qtbot: QtBot, page: SettingsPage, key: str, word: str) -> None:
 def choose(page: SettingsPage, key: str, word: str) -> None:
     assert page.form is not None
     editor = page.form.editors[key]
-    assert isinstance(editor, Choice)
+    assert isinstance(editor, ChoiceEditor)
     place = editor.box.findText(word)
     editor.box.setCurrentIndex(place)
     editor.box.activated.emit(place)
@@ -90,7 +90,7 @@ def test_an_emptied_field_goes_back_to_its_default(
     page.show_section("Experiment")
     assert page.form is not None
     editor = page.form.editors["PATIENCE_S"]
-    assert isinstance(editor, Line)
+    assert isinstance(editor, TextEditor)
     editor.line.clear()
     qtbot.keyClick(editor.line, Qt.Key.Key_Return)
     assert "PATIENCE_S" not in page.document.values["Experiment"]
@@ -129,7 +129,7 @@ def test_another_kind_is_chosen_from_the_open_list(
     page.show_section("Camera arena")
     assert page.form is not None
     editor = page.form.editors["KIND"]
-    assert isinstance(editor, Choice)
+    assert isinstance(editor, ChoiceEditor)
     editor.box.showPopup()
     view = editor.box.view()
     assert view is not None
@@ -193,16 +193,16 @@ def test_a_broken_file_is_mended_before_the_rig_starts(
     assert window.document.settings is not None
 
 
-def offered(editor: Line) -> list[str]:
+def offered(editor: TextEditor) -> list[str]:
     """Return the words of the menu beside a line, found now."""
     editor.menu.aboutToShow.emit()
     return [action.text() for action in editor.menu.actions()]
 
 
-def line_of(page: SettingsPage, key: str) -> Line:
+def line_of(page: SettingsPage, key: str) -> TextEditor:
     assert page.form is not None
     editor = page.form.editors[key]
-    assert isinstance(editor, Line)
+    assert isinstance(editor, TextEditor)
     return editor
 
 

@@ -54,7 +54,7 @@ class Editor(QWidget):
                     style.polish(inner)
 
 
-class Choice(Editor):
+class ChoiceEditor(Editor):
     """Editor with a list of values."""
 
     def __init__(self, options: Sequence[str], default: str | None) -> None:
@@ -89,7 +89,7 @@ class Choice(Editor):
         self.edited.emit(None if place < 0 else self._options[place])
 
 
-class Line(Editor):
+class TextEditor(Editor):
     """Editor for any text; an empty text removes the key.
 
     `browse`: "file" or "folder", if one can be chosen. `suggest` returns the entries of a
@@ -227,9 +227,9 @@ def editor_for(info: FieldInfo, suggest: Suggest | None) -> Editor:
     options = _options(kinds)
     editor: Editor
     if options is not None and not several:
-        editor = Choice(options, default)
+        editor = ChoiceEditor(options, default)
     elif suggest is not None and not several and kinds & NAMES:
-        editor = Choice(list(suggest()), default)
+        editor = ChoiceEditor(list(suggest()), default)
     else:
         if options is not None:
             known = dict.fromkeys(options, "")
@@ -238,7 +238,7 @@ def editor_for(info: FieldInfo, suggest: Suggest | None) -> Editor:
         browse = (
             "" if kinds != {Path} else "folder" if "folder" in description else "file"
         )
-        line = Line(default, browse=browse, suggest=suggest, several=several)
+        line = TextEditor(default, browse=browse, suggest=suggest, several=several)
         if kinds <= {int, float} and not several:
             line.narrow()
         editor = line

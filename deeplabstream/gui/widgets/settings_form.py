@@ -20,7 +20,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.suggestions import suggestions_for
 from deeplabstream.gui.widgets.elided_text import Elided
-from deeplabstream.gui.widgets.field_editors import Choice, Editor, editor_for
+from deeplabstream.gui.widgets.field_editors import ChoiceEditor, Editor, editor_for
 from deeplabstream.plugins.trigger import DebounceSettings
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.fields import (
@@ -197,11 +197,11 @@ class SettingsForm(QWidget):
         self._advanced = parent if parent is not None else self._advanced
         self._unfold(unfolded=False)
 
-    def _kinds(self) -> Choice:
+    def _kinds(self) -> ChoiceEditor:
         kinds = kinds_of(self.family)
         named = self.title.partition(" ")[2]
         usual = named if self.family == "Experiment" and named in kinds else None
-        return Choice(list(kinds), usual)
+        return ChoiceEditor(list(kinds), usual)
 
     def _panel(self) -> QGridLayout:
         panel = QFrame()

@@ -28,18 +28,18 @@ _MOST_LINES = 7
 _LINE_HEIGHT = 24.0
 _STATES = {True: ("true", GREEN), False: ("false", BLUE), None: ("unknown", GREY)}
 _PREFIX = "[Trigger "
-Line = tuple[str, str]
+StateLine = tuple[str, str]
 """Text and colour of a line."""
 _MARGIN = 8  # px
 
 
-def lines_of(step: Step, drawn: Collection[str] = ()) -> list[Line]:
+def lines_of(step: Step, drawn: Collection[str] = ()) -> list[StateLine]:
     """Return states of triggers and rejected points of a frame.
 
     Triggers in `drawn` are left out, as the colour of their zone shows the state, unless
     the state is held.
     """
-    found: list[Line] = []
+    found: list[StateLine] = []
     for name, answer in step.triggers.items():
         held = f"{_PREFIX}{name}]" in step.flags
         if name in drawn and not held:
@@ -52,7 +52,7 @@ def lines_of(step: Step, drawn: Collection[str] = ()) -> list[Line]:
     return found
 
 
-def _tracking_lines(step: Step) -> list[Line]:
+def _tracking_lines(step: Step) -> list[StateLine]:
     """Return lines on points that [Tracking] has rejected, held or predicted."""
     points = {
         name: flag for name, flag in step.flags.items() if not name.startswith("[")
@@ -63,7 +63,7 @@ def _tracking_lines(step: Step) -> list[Line]:
         if is_rejected(flag)
     }
     held = [name for name, flag in points.items() if "held" in flag]
-    found: list[Line] = []
+    found: list[StateLine] = []
     if rejected:
         text = _names_text([f"{name} ({why})" for name, why in rejected.items()])
         found.append((f"rejected: {text}", RED))
@@ -79,7 +79,7 @@ def _names_text(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def draw_lines(painter: QPainter, image: QRectF, lines: Sequence[Line]) -> None:
+def draw_lines(painter: QPainter, image: QRectF, lines: Sequence[StateLine]) -> None:
     """Write lines into the lower left corner of the image, the last one lowest."""
     for place, (text, colour) in enumerate(reversed(lines)):
         bottom = image.bottom() - 10 - place * _LINE_HEIGHT
