@@ -186,7 +186,7 @@ def mean_direction(heading: Floats, seconds: Floats) -> tuple[float, float]:
     mean : float
         Degrees from 0 to 360; NaN: no direction is known, or they cancel.
     length : float
-        From 0 (all directions alike) to 1 (always the same direction).
+        From 0 (all directions equally) to 1 (always the same direction).
     """
     counted = (seconds > 0) & np.isfinite(heading[:-1])
     angle, weight = np.radians(heading[:-1][counted]), seconds[counted]

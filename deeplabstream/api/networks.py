@@ -67,8 +67,8 @@ def predict(
     video : str or pathlib.Path
         Any container and codec that FFmpeg reads.
     model : str, pathlib.Path or PoseEstimator
-        As `load_model` takes it, or what that returned. Given by name, the network runs
-        several times side by side, and a context network sees the neighbouring frames.
+        As `load_model` takes it, or what that returned. A network given by name runs in
+        several copies; a context network gets the neighbouring frames.
     runtime : str
         See `load_model`; used when `model` is a name.
     threads : int

@@ -76,7 +76,7 @@ class RecordedRun:
     path : pathlib.Path
         The run folder.
     info : dict
-        What `run.json` says: versions, network, cameras, when and how the run ended,
+        Content of `run.json`: versions, network, cameras, when and how the run ended,
         where every frame went.
     settings_text : str
         The settings as used, word for word.
@@ -118,7 +118,7 @@ class RecordedRun:
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What `run.json` says."""
+        """Content of `run.json`."""
         return self._folder.facts
 
     @property

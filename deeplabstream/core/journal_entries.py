@@ -80,12 +80,12 @@ class Acknowledged(Packed):
     level: float
     sent_ns: int
     """Time at which the command was sent: between `requested_ns` and `written_ns` of its edge.
-    Time at which the device acted, if it acted by itself."""
+    Time at which the device acted, without a command."""
     acted_ns: int
     """Time of the change by the device's clock, converted to the run's clock."""
     received_ns: int
     cause: str = ""
-    """Why the device acted by itself; empty: a command was carried out."""
+    """Why the device acted without a command; empty: a command was carried out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Snapshot of a computer: everything the diagnosis looks at, as plain values.
+"""Snapshot of a computer: everything that the diagnosis uses, as plain values.
 
 None, an empty text or an empty tuple means: not found, or it could not be seen. A snapshot
 is made of this computer by `collection.py`, or written down by a test.
@@ -182,7 +182,7 @@ class ProviderTrial:
 
     requested: str
     used: str = ""
-    """The provider that really computed."""
+    """The provider that computed."""
     ms: float | None = None
     right: bool = True
     """Whether the result was the expected one."""
@@ -195,7 +195,7 @@ class OnnxRuntime:
 
     version: str = ""
     cuda: str = ""
-    """The CUDA version that it was built for; empty: for the CPU alone."""
+    """The CUDA version that it was built for; empty: for the CPU only."""
     providers: tuple[str, ...] = ()
     """Providers that it was built with; not all of them work."""
     trials: tuple[ProviderTrial, ...] = ()
@@ -217,7 +217,7 @@ class Torch:
 
     version: str = ""
     cuda: str = ""
-    """The CUDA version that it was built for; empty: for the CPU alone."""
+    """The CUDA version that it was built for; empty: for the CPU only."""
     available: bool | None = None
     """Whether it finds a GPU; None: not tried."""
     error: str = ""

@@ -225,7 +225,7 @@ def scheduling() -> Scheduling:
 
 
 def _on_battery() -> bool | None:
-    """Return whether no mains supply is connected; None: there is none to look at."""
+    """Return whether no mains supply is connected; None: there is none."""
     mains = []
     for folder in Path("/sys/class/power_supply").glob("*"):
         if text(str(folder / "type")).strip() == "Mains":

@@ -43,7 +43,7 @@ class ReportPlot:
 
 @dataclass(frozen=True, slots=True)
 class ReportMarkup:
-    """HTML as it is, such as controls; HTML pages only."""
+    """Unescaped HTML, such as controls; HTML pages only."""
 
     html: str
 

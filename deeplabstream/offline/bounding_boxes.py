@@ -141,7 +141,7 @@ def to_size(image: Image, height: int, width: int) -> Image:
 def back(points: NDArray[np.floating], boxes: Boxes) -> NDArray[np.float64]:
     """Return where `points` (row, body part, 2) of cut-out images are in the whole ones.
 
-    Frames of a video were brought to one size: that is undone, pixel centres being whole
+    Frames of a video were resized to one size: that is undone, pixel centres being whole
     numbers. Images were only cut out.
     """
     if len(points) != len(boxes.values):

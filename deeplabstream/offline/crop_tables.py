@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _BESIDE = (-2, -1, 0, 1, 2)
-"""Frames around a labelled one that context networks look at."""
+"""Frames around a labelled one, for context networks."""
 
 
 def boxes_of_points(
@@ -129,7 +129,7 @@ def _planned(
 ) -> Iterator[tuple[Path, Path, str]]:
     """Yield each image to cut, where it is written, and the row whose box it gets.
 
-    A neighbour that is labelled itself is cut as its own box says.
+    A neighbour that is labelled itself is cut by its own box.
     """
     labelled = {inside(root, name) for name in boxes.names}
     for name in map(str, names):

@@ -101,12 +101,12 @@ def cover(
     values
         (frame, value) what frames are compared by: `features`.
     weight
-        (frame,) uncertainty, 0 or more. All 0: frames count alike.
+        (frame,) uncertainty, 0 or more. All 0: frames count equally.
     count
         Number of frames; fewer where there are no more.
     taken
-        Places of frames that are labelled already. They are not returned, nor are frames
-        like them while there are others.
+        Places of frames that are labelled already. They are not returned; similar frames
+        are returned last.
     """
     if not len(values):
         return np.array([], np.int64)

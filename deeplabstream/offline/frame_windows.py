@@ -1,4 +1,4 @@
-"""Pieces of a video for a network, with the neighbours that some networks look at."""
+"""Windows of a video for a network, with the neighbours that some networks need."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ GPU_BATCH = 8
 HANDED = 4
 """Images, at least, that go from thread to thread at once: handing over costs."""
 FOLLOWING = 16
-"""Images selected about at once of a network that looks at neighbours: these cost more."""
+"""Images per window of a network that needs neighbours: these cost more."""
 T = TypeVar("T")
 
 

@@ -73,7 +73,7 @@ class Known:
 def known_poses(
     file: Path, endings: Sequence[str] | None, columns: Sequence[str] | None
 ) -> Known:
-    """Read a table of labels in DeepLabCut's layout; DeepLabStreamError says why not."""
+    """Read a table of labels in DeepLabCut's layout; DeepLabStreamError: it is another."""
     if file.is_dir():
         file = file / "CollectedData.csv"
     poses = read_poses(file)

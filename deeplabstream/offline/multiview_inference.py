@@ -1,6 +1,7 @@
 """Multi-view inference: poses of several cameras' videos of the same moments.
 
-A multi-view network sees the frames of all its views at once. The videos of a session have
+A multi-view network has the frames of all its views as
+input. The videos of a session have
 one frame of each moment; a video's name ends with the name of its view.
 """
 

@@ -1,6 +1,6 @@
 """Run import: a video and poses of any program become a run folder for results, without a rig.
 
-The video is linked, copied or named, never encoded again. The run says that it was imported:
+The video is linked, copied or named, never encoded again. The run is marked as imported:
 it has no triggers, outputs or latencies.
 """
 
@@ -141,7 +141,7 @@ class ImportOptions:
 
     @property
     def session(self) -> dict[str, str]:
-        """What `run.json` says of the subject."""
+        """Entry of the subject in `run.json`."""
         names = ("experimenter", "animal", "group", "species", "sex", "age", "notes")
         return {name: " ".join(getattr(self, name).split()) for name in names}
 

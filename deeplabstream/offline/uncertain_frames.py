@@ -24,7 +24,7 @@ from deeplabstream.training.evaluation.image_prediction import (
 from deeplabstream.video.video_reader import VideoReader, sample_rows
 
 _MOST_PAIRS = 500
-"""Pairs of neighbouring frames, spread evenly, that are looked at in a long video."""
+"""Pairs of neighbouring frames, spread evenly, that are predicted in a long video."""
 _FAR = 10.0
 """Times the usual way between two frames: a jump."""
 _BATCH = 8
@@ -76,7 +76,7 @@ class FrameUncertainty:
         """Return `count` rows of the video, growing, that stand for the uncertain ones.
 
         See `cover`: frames count by how much more uncertain they are than the median, or
-        alike where the network is uncertain in most of them. `there` are rows that are
+        equally where the network is uncertain in most of them. `there` are rows that are
         labelled already: they and their like are not picked again. `points` (row, animal,
         body part, 2) are compared instead of images.
         """

@@ -14,7 +14,7 @@ ENDINGS = frozenset(
         *("ogv", "ts", "webm", "wmv"),
     )
 )
-"""What is looked for in a folder; a file that is named itself may end in anything."""
+"""Names of videos in a folder; a file that is named itself may end in anything."""
 VIDEO_FILTER = (
     f"Videos ({' '.join(f'*{end}' for end in sorted(ENDINGS))});;All files (*)"
 )
@@ -52,7 +52,7 @@ def video_files(named: Sequence[Path]) -> list[Path]:
 
 
 def stems(videos: Sequence[Path]) -> dict[Path, str]:
-    """Return what the files of each video are called; alike names get their ending."""
+    """Return what the files of each video are called; equal names get their ending."""
     times = Counter(video.stem for video in videos)
     names = {
         video: video.stem

@@ -56,7 +56,7 @@ class VideoIdentityTracker:
 
 
 def is_ambiguous(word: str) -> bool:
-    """Return whether a word of `Pose.identity` says that the identity is ambiguous."""
+    """Return whether a flag of `Pose.identity` stands for an ambiguous identity."""
     return word.startswith(AMBIGUOUS)
 
 

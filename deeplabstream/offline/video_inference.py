@@ -63,10 +63,10 @@ def estimate_batches(
 ) -> Iterator[list[tuple[VideoImage, Pose | None]]]:
     """Yield the images, some at a time, each with its pose; None: no image.
 
-    Without the name of a `camera` each image is looked at for itself; with it, an
+    Without the name of a `camera` each image is estimated independently; with it, an
     estimator that remembers where the animal was does so, an image at a time.
-    A network that looks at neighbours is shown them. Decoding, and whatever the caller
-    does in between, go on beside the network. `batch` 0: see `batch_for`.
+    A network that needs neighbours gets them. Decoding, and the caller's own work, run in
+    parallel with the network. `batch` 0: see `batch_for`.
     """
     size, reach = size_for([estimator], batch)
     threads = at_once(estimator)

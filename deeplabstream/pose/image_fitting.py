@@ -259,7 +259,7 @@ def _square(high: int, wide: int, rows: int, columns: int) -> int:
 CELL = 32
 """Sides of windows are multiples of this, in pixels of the network's input."""
 LEAST = 64
-"""Smallest side of a window, likewise."""
+"""Smallest side of a window, in pixels of the input."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def contrast(lit: Sequence[Image], dark: Sequence[Image]) -> NDArray[np.float64]
     Parameters
     ----------
     lit, dark : sequence of Image
-        Grey frames, (height, width), all alike; at least one of each.
+        Grey frames, (height, width), of one size; at least one of each.
 
     Returns
     -------

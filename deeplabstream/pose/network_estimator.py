@@ -113,8 +113,7 @@ def logit(
 class NetworkEstimator:
     """A model folder whose network is loaded in one of the runtimes.
 
-    Images are brought to the network's size in its input buffer, which is kept from call
-    to call.
+    Images are fitted to the network's size in its input buffer, which is reused.
     """
 
     def __init__(self, model: "ModelFolder", network: Network) -> None:
@@ -166,7 +165,7 @@ class NetworkEstimator:
         ]
 
     def _placement(self, shape: tuple[int, ...]) -> Placement:
-        """Return how frames of a shape are brought to the network's size."""
+        """Return how frames of a shape are fitted to the network's size."""
         placement = self._placements.get(shape)
         if placement is None:
             placement = self.model.fitting.of(shape).placement(shape)
@@ -176,7 +175,7 @@ class NetworkEstimator:
     def _of_one_size(
         self, images: Sequence[Image], placements: Sequence[Placement]
     ) -> list[Pose]:
-        """Return the poses of images that are brought to one size.
+        """Return the poses of images that are fitted to one size.
 
         A single image that has the network's size is not copied.
         """

@@ -163,7 +163,7 @@ def pulse_facts(
 
 
 def pulse_sentences(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the summary says, one sentence per camera and per pair of cameras."""
+    """Yield the summary, one sentence per camera and per pair of cameras."""
     for camera in facts["cameras"]:
         delay = camera["delay_ms"]
         text = (

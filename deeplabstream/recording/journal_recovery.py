@@ -1,4 +1,4 @@
-"""Events that are written after the recorder: left in the journal, or found out later.
+"""Events that are written after the recorder: left in the journal, or detected later.
 
 `run_repair` completes the tables and videos of the run.
 """
@@ -107,8 +107,8 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
     """Append the events of entries that the recorder may not have written.
 
     Rows of frames and triggers are not appended: their tables end with the recorder.
-    Errors of the disk are ignored. A run that has ended is not changed, nor one that
-    another program repairs.
+    Errors of the disk are ignored. A run that has ended, or that another program repairs,
+    is not changed.
     """
     with suppress(DeviceError), RunFolder(path).repairing():
         _complete(path, entries)

@@ -257,7 +257,8 @@ def _stamp(file: Path) -> str:
 
     Two files that replace each other within a tick of the file system's clock have the
     same time, not the same number. A copy has another number, and on some file systems
-    (exFAT, FAT, SSHFS) the number changes by itself: of an older file it says nothing.
+    (exFAT, FAT, SSHFS) the number changes by itself: it can't show changes of an older
+    file.
     """
     try:
         facts = file.stat()

@@ -332,7 +332,7 @@ def events_table(path: Path) -> RecordedTable:
 
 
 def is_experiment_boundary(kind: str, name: str, text: str) -> bool:
-    """Return whether an event says that an experiment was started or has ended.
+    """Return whether an event is the start or the end of an experiment.
 
     The text is `started`, or how it ended; a start that was refused is not a boundary.
     """

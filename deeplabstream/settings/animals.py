@@ -61,13 +61,13 @@ class Animals:
     )
 
     def of(self, skeleton: Skeleton, animals: int) -> tuple[str, ...]:
-        """Return the names of those that a network of so many animals finds."""
+        """Return the names of the animals of a network, by their number."""
         if self.names or animals == 1:
             return self.names
         return skeleton.named(animals)
 
     def problems(self, animals: int, model: str) -> Iterator[str]:
-        """Yield a sentence if this network, of so many animals, finds too few."""
+        """Yield a sentence if this network finds too few animals."""
         if len(self.names) > animals:
             limit = "one animal" if animals == 1 else f"up to {animals} animals"
             yield (

@@ -56,7 +56,7 @@ class Section(Generic[T]):
     def maker(self, moved: Callable[[str], str | None]) -> Maker[T] | None:
         """Return what makes the object; None, with `problems`, after a fault.
 
-        `moved` says which key replaces one of version 1.
+        `moved` returns the key that replaces one of version 1.
         """
         if own := missing_settings_decorator(self.kind):
             self.problems.append(f"[{self.title}] KIND = {self.kind.__name__}: {own}")

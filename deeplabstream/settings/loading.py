@@ -66,7 +66,7 @@ FAMILIES: dict[str, tuple[Any, type]] = {
     "Trigger": (plugin_package("experiments"), Trigger),
     "Experiment": (plugin_package("experiments"), Experiment),
 }
-"""The sections that have a NAME, and where their KIND is looked for."""
+"""The sections that have a NAME, and the folders of their KIND."""
 
 NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
 """What the NAME of a section may be; files are named so."""

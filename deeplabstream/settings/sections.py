@@ -515,7 +515,7 @@ class Settings:
         return tuple(name for name in self.camera_order if self.cameras[name].record)
 
     def triggers_by_camera(self) -> dict[str, tuple[str, ...]]:
-        """Return the names of the triggers that look at each analysed camera."""
+        """Return the names of the triggers of each analysed camera."""
         triggers = self.new_triggers()
         seen_by = {name: self.camera_of(trigger) for name, trigger in triggers.items()}
         return {

@@ -60,7 +60,7 @@ def describe() -> str:
 
 
 def format_value(value: object) -> str:
-    """Return a value as it is written behind KEY =."""
+    """Return a value as written after KEY =."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple | list | set | frozenset):

@@ -251,7 +251,7 @@ def write_classifier(
 ) -> ClassifierFolder:
     """Convert a scikit-learn classifier, compare it on `trial` (n, feature), and write it.
 
-    ModelError says why it can't be converted, or that its results differ.
+    ModelError: it can't be converted, or its results differ.
     """
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType

@@ -61,7 +61,7 @@ MIXED = 0.2
 INEXACT = 0.05
 """Standard deviation of their points, as a share of the animal's length."""
 SHIFTED = 0.1
-"""Likewise of all points together."""
+"""The same for all points together."""
 CENTRE = "centre"
 """The body part of a detector of several animals."""
 

@@ -400,7 +400,7 @@ def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:
 
 
 def _fits(settings: FitSettings, data: Dataset, batch: int) -> bool:
-    """Return whether two steps with so many images fit into memory."""
+    """Return whether two steps with this batch fit into memory."""
     trial = replace(
         settings, steps=2, batch=batch, devices=1, imagenet=False, start_from=None,
         backbone_file=None,

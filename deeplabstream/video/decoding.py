@@ -59,7 +59,7 @@ def open_container(
             )
         width, height = stream.width, stream.height
         most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
-        if not width * height:  # FFmpeg reports too large frames and missing ones alike
+        if not width * height:  # FFmpeg's result for too large frames, and for none
             raise DeviceError(f"{path} holds no frames, or frames of more than {most}")
         if width * height > MOST_PIXELS:
             raise DeviceError(

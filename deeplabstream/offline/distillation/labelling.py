@@ -36,7 +36,7 @@ ORIGINS = "origins.csv"
 LABELS, HELD_OUT, HAND = f"{TABLE}.csv", f"{TABLE}_test.csv", f"{TABLE}_new.csv"
 """To train on; held-out frames of the teacher; held-out frames labelled by hand."""
 LOOKED_AT = 1.5
-"""Frames that the teacher looks at, for each that becomes a label."""
+"""Frames that the teacher predicts, for each that becomes a label."""
 KEPT_AWAY = 5
 """Frames before and after one with points placed by hand that are not labelled."""
 FEWEST = 10

@@ -1,4 +1,4 @@
-"""A teacher: one or more networks that look at a frame, its altered copies and neighbours.
+"""A teacher: networks that predict a frame, its altered copies and neighbours.
 
 Source of the copies: Radosavovic et al., Data distillation, CVPR 2018.
 """

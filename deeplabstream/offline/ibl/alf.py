@@ -104,7 +104,7 @@ def files_of(video: Path, camera: str) -> CameraFiles:
 
 
 def session_videos(session: Path) -> dict[str, Path]:
-    """Return the raw video of each camera of a session, by what its name says."""
+    """Return the raw video of each camera of a session, by the camera's name."""
     folder = session / RAW
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:

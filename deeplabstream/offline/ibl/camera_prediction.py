@@ -106,7 +106,7 @@ def track(
 ) -> Tracked:
     """Track one camera; ModelError when a network is missing or does not fit.
 
-    With `partial` the rows made so far outlive a kill; the same work goes on there.
+    With `partial` the rows made so far outlive a kill; the same work continues there.
     """
     plan = pipeline.cameras[camera]
     notes = fit_of(rows, camera, plan)
@@ -167,7 +167,7 @@ def track(
 
 
 def fit_of(rows: VideoReader, camera: str, plan: CameraPlan) -> list[str]:
-    """Return what of a video's size and rate is not as the pipeline says."""
+    """Return how a video's size and rate differ from the pipeline's."""
     notes, (width, height) = [], plan.size
     if (rows.form.width, rows.form.height) != (width, height):
         notes.append(

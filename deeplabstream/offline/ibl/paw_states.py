@@ -97,7 +97,7 @@ def lightning_action(
 
 
 def evenly(times_s: Numbers) -> Numbers:
-    """Return the times that the networks look at: the frames', or 60 a second."""
+    """Return the input times of the networks: the frames', or 60 a second."""
     if len(times_s) < 2:
         return times_s
     if abs(1 / float(np.median(np.diff(times_s))) - HZ) <= SLACK_HZ:

@@ -47,10 +47,10 @@ class NetworkFolder:
 def networks_of(
     pipeline: Pipeline, folder: Path | None, runtime: str = "auto", threads: int = 0
 ) -> NetworkFolder:
-    """Return the networks of a pipeline: in `folder`, or where its NETWORKS says.
+    """Return the networks of a pipeline: in `folder`, or in that of its NETWORKS.
 
-    NETWORKS is looked for beside the pipeline's file and in the working directory;
-    `models` is the application's own. ModelError says in a sentence what to supply.
+    NETWORKS is searched beside the pipeline's file and in the working directory;
+    `models` is the application's own. ModelError names what to supply.
     """
     named = pipeline.general.networks
     places = [folder] if folder else []

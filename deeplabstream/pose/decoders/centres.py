@@ -35,7 +35,7 @@ class Centres(SectionDecoder):
     score: Literal["centre", "part", "product"] = "product"
     """Confidence of a point: the score of the centre, of the body part's cell, or both."""
     absorb: Annotated[float | None, Field(gt=0, le=4096)] = None
-    """A point is moved to the nearest peak of its score map within so many cells."""
+    """Cells within which a point is moved to the nearest peak of its score map."""
     same: Annotated[float | None, Field(gt=0, lt=1)] = None
     """Two poses are one animal where a body part of both is nearer than this share of the
     diagonal of the less sure one; None: all poses are kept."""
@@ -61,7 +61,7 @@ class Centres(SectionDecoder):
         return ((3 * bodyparts + 1, height // self.stride, width // self.stride),)
 
     def decode(self, output: NDArray[np.float32]) -> DecodedPoses:
-        """Return the animals of each image, the surest centre first; see `Decoder`."""
+        """Return the animals of each image, by the score of the centre; see `Decoder`."""
         parts = output.shape[1] // 3
         points = np.zeros((len(output), self.most, parts, 2), np.float32)
         scores = np.zeros((len(output), self.most, parts), np.float32)

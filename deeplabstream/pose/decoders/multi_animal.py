@@ -75,7 +75,7 @@ class MultiAnimalDecoder:
         return tuple((channels + more, *size) for channels, *size in shapes)
 
     def decode(self, output: NDArray[np.float32]) -> DecodedPoses:
-        """Return the animals of each image, the surest first; see `Decoder`."""
+        """Return the animals of each image, by confidence; see `Decoder`."""
         found = [self._decode_image(maps) for maps in output]
         shape = (len(output), self.animals, self.grouping.bodyparts)
         if not found:

@@ -26,7 +26,7 @@ from deeplabstream.pose.tracking.pose_matching import NEAR, animal_length, dista
 EVERY = 30
 """Frames between two runs of the detector while all animals are followed."""
 SEARCH_EVERY = 5
-"""Likewise while some are not found."""
+"""The same while some are not found."""
 
 
 @dataclass(slots=True)
@@ -174,7 +174,7 @@ class AnimalCrops(EstimatorWrapper):
         return [{animal: next(poses) for animal in windows[i]} for i in places]
 
     def _good(self, poses: Mapping[int, Pose]) -> dict[int, Pose]:
-        """Return the animals that are there, each one once: the surest of two windows."""
+        """Return the visible animals, each once: of two windows the more confident one."""
         visible = {n: pose for n, pose in poses.items() if self._believed(pose).any()}
         order = sorted(visible, key=lambda n: -float(visible[n].confidence.sum()))
         kept: list[int] = []

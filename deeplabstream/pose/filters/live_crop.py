@@ -93,7 +93,7 @@ def tracked(
 def detected(
     detector: PoseEstimator, pose: Pose, margin: float
 ) -> list[tuple[Points, Points]]:
-    """Return the boxes of the animals that a detector found, the surest first.
+    """Return the boxes of the animals that a detector found, by confidence.
 
     Upper left and lower right corners (2,), px: of a detector of boxes its own, else
     those of the points above the threshold, with a margin.

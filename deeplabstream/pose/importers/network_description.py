@@ -53,7 +53,7 @@ class NetworkInput(_Section):
 
     @property
     def fitting(self) -> Fitting:
-        """How frames are brought to the input size."""
+        """How frames are fitted to the input size."""
         return Fitting(
             self.height,
             self.width,

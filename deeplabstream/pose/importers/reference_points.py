@@ -31,7 +31,7 @@ another peak the highest."""
 TRIES = 16
 """Random changes that are tried."""
 MOST_TIED = 20
-"""At most one in so many points, or one, may be a tie, for each size of frames."""
+"""At most one in this number of points, or one, may be a tie, for each size of frames."""
 LEAST_SURE = 0.05
 """Points with a lower confidence of the original are not compared."""
 
@@ -209,7 +209,7 @@ class Reference:
         }
 
     def fitted(self, fitting: Fitting) -> NDArray[np.uint8]:
-        """Return the frames (n, height, width, 3), brought to a network's input."""
+        """Return the frames (n, height, width, 3), fitted to a network's input."""
         into = np.empty((len(self.frames), fitting.height, fitting.width, 3), np.uint8)
         for frame, place in zip(self.frames, into, strict=True):
             fitting.place(frame, place)

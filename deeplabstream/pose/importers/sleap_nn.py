@@ -3,8 +3,8 @@
 SLEAP-NN puts the search for peaks into the network, and finds whole cells. Networks of
 a single animal are cut before it: the confidence maps are read between cells, as
 SLEAP-NN itself does (its integral refinement). So are bottom-up networks; their part
-affinity fields join body parts to animals as ours do. Top-down networks are taken whole;
-of the animals they find, the surest.
+affinity fields join body parts to animals as ours do. Top-down networks are imported with
+both stages, for the animal with the best score.
 """
 
 import shutil
@@ -44,7 +44,7 @@ NETWORK = "model.onnx"
 SIGMA = 1.5
 """Of SLEAP-NN's targets, in cells, where its configuration is not there."""
 CENTROID: Final = 5
-"""Cells along a side of the square that SLEAP-NN's integral refinement looks at."""
+"""Cells along a side of the square of SLEAP-NN's integral refinement."""
 FLOOR = 0.2
 """The lowest peak, where the metadata do not say it."""
 
@@ -60,7 +60,8 @@ def import_sleap_nn(
     """Write the model into a folder (see `drafted`), for images of `size`.
 
     That is width and height; without one, the network's. A bottom-up network finds at
-    most `animals`, 0: as in its metadata; a top-down one the surest, 0: one.
+    most `animals`, 0: as in its metadata; a top-down one those with the best scores,
+    0: one.
     Where `from_sleap_nn.py` put a reference beside the network, points are compared with
     it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
     ModelError gives the reason.

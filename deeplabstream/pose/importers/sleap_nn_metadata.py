@@ -36,7 +36,7 @@ class Metadata(pydantic.BaseModel):
         ]
 
     def stride(self, cells: float, source: Path) -> int:
-        """Return pixels per cell of maps with so many in the network's own image."""
+        """Return pixels per cell of maps, from those in the network's own image."""
         wide = cells / self.input_scale
         if wide != int(wide):
             raise ModelError(

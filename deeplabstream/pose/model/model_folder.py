@@ -68,7 +68,7 @@ class _Input(_Section):
         return self
 
     def fitting(self) -> Fitting:
-        """Return how frames are brought to the input size."""
+        """Return how frames are fitted to the input size."""
         return Fitting(**self.model_dump(exclude={"colour", "pixels"}))
 
 

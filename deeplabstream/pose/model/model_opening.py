@@ -195,7 +195,7 @@ def _stand_in(network: str) -> PlaceholderNetwork:
 
 
 CONTEXT = "context"
-"""Within a model folder: the network that looks at several images."""
+"""Within a model folder: the network for several images."""
 
 
 def views_of(name: str | Path) -> tuple[str, ...]:
@@ -217,10 +217,10 @@ def open_for_views(
 def open_for_videos(
     name: str | Path, runtime: str = "auto", threads: int = 0
 ) -> PoseEstimator:
-    """Return the estimator of that name, the one that looks at neighbours if there is.
+    """Return the estimator of that name: its context network, if it has one.
 
     As `open_estimator`; images that are given at once must then follow each other. A
-    cropzoom network looks at single images: its windows move.
+    cropzoom network is for single images: its windows move.
     """
     try:
         folder = find_model(name)

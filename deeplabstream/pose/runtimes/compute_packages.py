@@ -10,8 +10,8 @@ from deeplabstream.startup.telemetry import turn_off_events, turn_off_telemetry
 def package(name: str, purpose: str) -> Any:
     """Return a package with its telemetry turned off.
 
-    All code that needs these packages uses this function. ModelError says that
-    `purpose` needs the package, and how to install it.
+    All code that needs these packages uses this function. ModelError: `purpose` needs the
+    package; the message says how to install it.
     """
     turn_off_telemetry()
     try:

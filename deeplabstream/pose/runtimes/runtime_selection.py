@@ -139,7 +139,7 @@ class FastestNetwork:
 
     network: Network
     failure: str = ""
-    """Why the reference computes instead of the fastest runtime, as its error says."""
+    """Error of the fastest runtime, for which the reference computes instead."""
 
 
 def open_fastest(

@@ -17,7 +17,7 @@ NEAR = 0.25
 def distances(points: Points, others: Points) -> Points:
     """Return (animal, other): mean distance of the parts that both have, px; NaN: none.
 
-    `points` (animal, bodypart, 2) and `others` likewise; NaN: not found.
+    `points` and `others`: (animal, bodypart, 2); NaN: not found.
     """
     away = np.linalg.norm(points[:, None] - others[None], axis=-1)
     with warnings.catch_warnings():

@@ -78,7 +78,7 @@ class ClockSegment:
             - drifts[at + 1] * step * u**2 * (1 - u)
         )
 
-        # Beyond the knots the last known drift goes on.
+        # Beyond the knots the last known drift is extrapolated.
         early = offsets[0] + drifts[0] * (times_s - times[0])
         late = offsets[-1] + drifts[-1] * (times_s - times[-1])
         return np.asarray(
@@ -335,7 +335,7 @@ def _pieces(times: Floats, offsets: Floats, resolution_s: float) -> list[_Piece]
         elif piece is not None:
             pieces.append(_Piece(piece.segment, piece.good + start, piece.rejected))
 
-        # Go on behind this segment, with all edges again.
+        # Continue behind this segment, with all edges again.
         start, end = max(end, start + 1), len(times)
     return pieces
 
@@ -375,7 +375,8 @@ class _Fit:
         self.beyond = math.ceil(EXTRAPOLATE_S / self.step)
         self.origin = float(times[0]) - self.beyond * self.step
 
-        # A straight line takes the large numbers away: quartzes differ by seconds in a day,
+        # Subtract a straight line, to avoid large numbers:
+        # quartzes differ by seconds in a day,
         # and the filter's variances are squares of microseconds.
         self.slope = (offsets[-1] - offsets[0]) / max(length, 1e-9)
         self.level = float(np.median(offsets - self.slope * (times - times[0])))

@@ -604,7 +604,7 @@ def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:
     groups = starts[:, None] + np.arange(9)
     at, offset = np.median(times[groups], axis=1), np.median(offsets[groups], axis=1)
 
-    # Beyond the knots, the slope at the end goes on.
+    # Beyond the knots, the slope at the end is extrapolated.
     slopes = np.diff(offset)[[0, -1]] / np.diff(at)[[0, -1]]
     ends = np.array([times[0] - _BEYOND_S, times[-1] + _BEYOND_S])
     outer = offset[[0, -1]] + slopes * (ends - at[[0, -1]])

@@ -244,7 +244,8 @@ def _slots(train: PulseTrain) -> _Slots:
     numbers = np.full(places[-1] + 1, NO_PULSE, np.int64)
     numbers[places] = train.numbers
 
-    # Numbers go on over pulses without times. Where slots without numbers lie in between
+    # Numbers continue over pulses without
+    # times. Where slots without numbers lie in between
     # too, it is not known which slot has which number.
     for at in np.flatnonzero(more > 1):
         between = slice(places[at] + 1, places[at + 1])

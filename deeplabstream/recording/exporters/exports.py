@@ -135,7 +135,8 @@ def export(
 ) -> list[Path]:
     """Write a run into `PATH/export/`, or another folder; return the files.
 
-    DeepLabStreamError says why the run can't be exported. ExportedBeforeError names a file
+    DeepLabStreamError gives the reason why the run can't be
+    exported. ExportedBeforeError names a file
     that exists already; then nothing is written. A run that was killed is repaired first.
     Each file gets its name when it is complete. `report` gets the repairs, and each file when
     it is written. `subject` is the animal, for NWB. The poses are the recorded ones; with

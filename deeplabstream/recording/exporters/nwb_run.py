@@ -80,7 +80,7 @@ def nwb(
 ) -> Iterator[ExportFile]:
     """Plan `run.nwb`: one row per frame, in pixels, seconds from Start Stream.
 
-    What `subject` does not say is taken from the run, as far as it is known there.
+    Facts that are missing in `subject` are taken from the run, where known.
     """
     write = partial(_write_run, folder, into, subject_of(folder, subject))
     yield ExportFile(into / "run.nwb", write)

@@ -60,7 +60,7 @@ def import_file(
 
     `folder` is where the new file will be. `rig` is the text of the settings that an
     experiment file gets its cameras and outputs from. `advanced` and `experiment` belong to
-    a settings.ini; by default they are looked for beside it.
+    a settings.ini; by default they are searched beside it.
     """
     check_version_1(old)
     text = read_text(old)

@@ -115,7 +115,7 @@ _AS_IT_CAME = {
 
 @dataclass
 class Made:
-    """The new sections, and a sentence for all that could not be carried over."""
+    """The new sections, and a sentence for everything that could not be converted."""
 
     sentences: list[str] = field(default_factory=list)
     head: list[str] = field(default_factory=list)

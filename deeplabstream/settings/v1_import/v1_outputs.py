@@ -18,7 +18,7 @@ class Stimulation:
     """What an experiment may switch."""
 
     output: str = ""
-    """Its NAME; empty: it could not be carried over."""
+    """Its NAME; empty: it could not be converted."""
     removal: str = ""
     on_s: str = ""
     """How long it was on, as written there; empty: not said."""
@@ -26,7 +26,7 @@ class Stimulation:
 
 
 def carry_stimulation(old: OldFile, made: Made, name: str) -> Stimulation:
-    """Carry over the stimulation of that class."""
+    """Convert the stimulation of that class."""
     if not old.has(name):
         made.sentences.append(
             f"[{name}]: the section is missing, so the output is missing too"

@@ -43,7 +43,7 @@ _STREAMING = {
 
 
 def carry_rig(old: OldFile, advanced: OldFile, made: Made) -> None:
-    """Carry over cameras, network and recording."""
+    """Convert cameras, network and recording."""
     made.head += old.head
     for key in ("RESOLUTION", "FRAMERATE", "OUTPUT_DIRECTORY"):
         made.carry("Streaming", key, old.take("Streaming", key))

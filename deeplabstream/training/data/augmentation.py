@@ -127,7 +127,7 @@ def augment_clip(
     points: Points | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return images (frame, height, width, 3) changed alike, and the matrix (2, 3).
+    """Return images (frame, height, width, 3), all changed by the matrix (2, 3), and it.
 
     It takes a pixel of the given images to where it is in the changed ones. `points`, if
     there are any, are kept inside the image.

@@ -21,7 +21,7 @@ Find: TypeAlias = Callable[[Sequence[Image]], NDArray[np.float32] | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """Consecutive frames of one video as the network sees them."""
+    """Consecutive frames of one video as input of the network."""
 
     images: NDArray[np.uint8]
     """(frame, height, width, 3), BGR, changed by `matrix`."""

@@ -78,7 +78,7 @@ class LabelFolder:
     """(image, body part, 2), px, x right, y down; NaN: not visible. With `individuals`
     (image, animal · body part, 2), one animal's body parts after the other's."""
     known: NDArray[np.bool_]
-    """(image, body part), likewise; False: nothing is known of it, as the table says."""
+    """(image, body part); False: the table marks it as unknown."""
     done: NDArray[np.bool_]
     """(image,): reviewed; only these are used for training."""
     proposed: NDArray[np.bool_]

@@ -164,7 +164,7 @@ def read_labels(
         points.append(xy)
         known.append(row_known)
 
-    # A wrong root makes every image a fault: one sentence says more than hundreds.
+    # A wrong root makes every image a fault: it is reported once.
     if len(problems) == len(images) > 1 and not any(map(Path.is_file, images)):
         problems = [
             f"{file}: there is no image {images[0]}, nor any of the {len(images) - 1} "

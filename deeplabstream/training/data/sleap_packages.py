@@ -1,8 +1,8 @@
 """SLEAP's label files (`.slp`, `.pkg.slp`), unpacked into images and `CollectedData.csv`.
 
 The file is HDF5: `frames` has ranges of `instances`, these have ranges of `points`. A package
-(`.pkg.slp`) has encoded images in `videoN/video`; otherwise `videos_json` names videos and
-images, which are looked for beside the file first. Only manual labels are taken.
+(`.pkg.slp`) has encoded images in `videoN/video`; otherwise `videos_json` names videos
+and images, which are searched beside the file first. Only manual labels are taken.
 """
 
 import csv

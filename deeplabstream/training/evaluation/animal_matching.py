@@ -146,7 +146,7 @@ def claims(
     own = np.take_along_axis(matched.distance, rows, 1)
     distance = np.where(right, own, np.float32(np.nan))
 
-    # A point of an animal that matches no label is wrong, whatever its row says.
+    # A point of an animal that matches no label is wrong, independent of its row.
     decidable = ~right | np.take_along_axis(known, rows, 1)
     decidable = decidable & np.isfinite(points).all(axis=3)
     flat = len(points), -1
@@ -154,7 +154,7 @@ def claims(
 
 
 def padded(labels: Labels, animals: int) -> Labels:
-    """Return the labels with room for so many animals; LabelsError: there are more."""
+    """Return the labels with rows for `animals` animals; LabelsError: there are more."""
     if labels.animals > animals:
         raise LabelsError(
             [

@@ -1,4 +1,4 @@
-"""Comparison of the networks of an ensemble: their errors, and what their spread says."""
+"""Comparison of the networks of an ensemble: errors, and their relation to the spread."""
 
 from collections.abc import Iterator
 

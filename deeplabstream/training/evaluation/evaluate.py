@@ -139,8 +139,8 @@ def held_out_error(
     decoder
         Converts the network's output to poses.
     known
-        (image, animal · bodypart): True where the label says where a point is, or that
-        it is not visible; default: `data.known`.
+        (image, animal · bodypart): True where a point is labelled, also as not
+        visible; default: `data.known`.
     near_px
         See `match`.
     """

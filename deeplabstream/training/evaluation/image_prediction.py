@@ -33,7 +33,7 @@ class ImagePredictions:
 
     @property
     def by_animal(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Points (image, animal, bodypart, 2), and confidences likewise."""
+        """Points (image, animal, bodypart, 2), and their confidences."""
         shape = len(self.points), self.animals, len(self.bodyparts)
         return self.points.reshape(*shape, 2), self.confidence.reshape(shape)
 

@@ -139,7 +139,7 @@ def _own_labels(folder: Path) -> Labels:
 def _pose_columns(
     folder: Path, names: Sequence[str]
 ) -> tuple[list[list[str]], list[str] | None]:
-    """Return the body parts of each view, and those of the pose, as a run's file says.
+    """Return the body parts of each view, and those of the pose, of a run's file.
 
     `names` are the network's body parts, in the order of the labels that it was trained
     with: columns count in it, and not in that of `keypoint_names`, which may differ.

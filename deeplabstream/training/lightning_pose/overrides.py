@@ -87,7 +87,7 @@ _ROOT = "LP_ROOT_PATH:"
 def resolved(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """Return `config` with each `${…}` replaced, as far as it can be.
 
-    The repository is where the environment variable `LP_ROOT_PATH` says, or the nearest
+    The repository is the path in the environment variable `LP_ROOT_PATH`, or the nearest
     folder above `file` in which the rest of the path exists.
 
     >>> resolved(

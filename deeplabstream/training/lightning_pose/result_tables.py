@@ -26,8 +26,8 @@ def write_predictions(
 ) -> None:
     """Write points (row, bodypart, 2) and confidences (row, bodypart).
 
-    Three header rows (scorer, bodyparts, coords), x, y and likelihood of each; `sets` adds
-    a last column that says train, validation, test or unused. Of several animals (row,
+    Three header rows (scorer, bodyparts, coords), x, y and likelihood of each; `sets`
+    adds a last column: train, validation, test or unused. Of several animals (row,
     animal · bodypart, …) a row `individuals` comes second, as DeepLabCut has it.
     """
     triple = [name for name in bodyparts for _ in range(3)] * animals

@@ -22,7 +22,7 @@ TINY = 1e-10
 def heatmap_loss(
     logits: Tensor, targets: Tensor, weight: Tensor | None = None
 ) -> Tensor:
-    """Return the cross entropy of each cell by itself, summed over cells, averaged over maps.
+    """Return the binary cross entropy, summed over cells, averaged over maps.
 
     Its minimum is the target itself, Gaussians and all, so the sigmoid of the logits is
     a heat map that `Heatmaps.decode` reads, and its height is the confidence.

@@ -33,8 +33,8 @@ class Architecture:
     channels: int = 32
     """Channels of the light head."""
     scale: Scale = "peak"
-    """Scale of the maps. `peak`: each cell by itself (sigmoid), the height of a map is
-    its confidence. `mass`: all cells of a map add up to 1 (softmax), as in Lightning
+    """Scale of the maps. `peak`: sigmoid of each cell: the height of a map is its
+    confidence. `mass`: all cells of a map add up to 1 (softmax), as in Lightning
     Pose."""
     sigma: float = 1.25
     """Standard deviation of the targets' Gaussians, in heat map cells."""

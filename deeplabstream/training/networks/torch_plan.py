@@ -52,7 +52,7 @@ class GraphPlan:
 class Graph:
     """The operations of a network's file; ModelError when some are unknown.
 
-    `advice` says what to do then.
+    `advice` gives the remedy.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Detectors of DeepLabCut 3: where the animals are, for a network that looks at a window.
+"""Detectors of DeepLabCut 3: the windows for a top-down network.
 
 Used by from_deeplabcut3.py: SSDLite here, Faster R-CNN in deeplabcut3_faster_rcnn.py.
 """
@@ -19,7 +19,7 @@ CORNERS = ["box left top", "box right bottom"]
 def take_over(config, options, folder, weights):
     """Write the folder of the detector beside the network, if there is one.
 
-    `weights` and the name of their file; None: looked for beside the network.
+    `weights` and the name of their file; None: searched beside the network.
     """
     found = weights or _weights(options.source, options.trust)
     if found is None:
@@ -124,7 +124,7 @@ def _weights(source, trust):
 
 
 class SingleShotBoxes(torch.nn.Module):
-    """Corners (n, box, 2, 2) and scores (n, box, 2) of the surest boxes of SSDLite.
+    """Corners (n, box, 2, 2) and scores (n, box, 2) of the best boxes of SSDLite.
 
     Images are (n, 3, height, width); of one box the axis is left out.
     """
@@ -183,7 +183,7 @@ class SingleShotBoxes(torch.nn.Module):
 
 
 def _their_boxes(config, weights, frames, most):
-    """Return corners (n, box, 2, 2) of the surest boxes that DeepLabCut finds, and scores.
+    """Return corners (n, box, 2, 2) of the best boxes that DeepLabCut finds, and scores.
 
     Of one box (n, 2, 2) and (n, 2).
     """

@@ -36,7 +36,7 @@ def _without_weights(build, *, weights, **how):
 
 
 class DetectorBoxes(torch.nn.Module):
-    """Corners (n, box, 2, 2) and scores (n, box, 2) of the surest boxes in images.
+    """Corners (n, box, 2, 2) and scores (n, box, 2) of the best boxes in images.
 
     Images are (n, 3, height, width); of one box the axis is left out.
     """

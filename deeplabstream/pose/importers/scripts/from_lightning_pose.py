@@ -168,7 +168,7 @@ def _their_poses_in_context(tracker, frames, size):
 
 
 def _their_poses(source, frames):
-    """Return points (n, part, 2) and confidences, as Lightning Pose says of frames."""
+    """Return Lightning Pose's points (n, part, 2) and confidences for frames."""
     from lightning_pose.api import Model
 
     model = Model.from_dir(source)

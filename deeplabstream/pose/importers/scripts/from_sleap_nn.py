@@ -57,7 +57,7 @@ def main():
 
 
 def _limit(model):
-    """Return whether frames are brought to one size."""
+    """Return whether frames are resized to one size."""
     from omegaconf import OmegaConf
 
     preprocessing = OmegaConf.load(
@@ -67,7 +67,7 @@ def _limit(model):
 
 
 def _their_poses(models, frames, parts, most):
-    """Return points (n, [animal,] part, 2) and scores, as SLEAP-NN says; NaN: none."""
+    """Return SLEAP-NN's points (n, [animal,] part, 2) and scores; NaN: none."""
     from sleap_nn.inference.predictor import Predictor
 
     how = {"max_instances": most} if most > 1 else {}

@@ -1,8 +1,8 @@
 """The folder that every script here writes, and that utils/ImportModel.py takes.
 
 `network.onnx`, `description.json` (inputs and outputs of the network) and `reference.npz`:
-frames of several sizes, (height, width, 3), BGR, and where the program that trained the
-network sees the body parts in them, in their pixels. It needs numpy alone, and OpenCV for
+frames of several sizes, (height, width, 3), BGR, and the points that the training program
+finds in them, in their pixels. It needs numpy alone, and OpenCV for
 frames of a video.
 """
 
@@ -98,7 +98,7 @@ def save(folder, description, reference):
 
 
 def save_reference(folder, frames, points, confidences):
-    """Write frames, and where the program that trained the network sees body parts."""
+    """Write frames, and the points that the training program finds in them."""
     np.savez_compressed(
         folder / "reference.npz",
         points=np.asarray(points, np.float32),
