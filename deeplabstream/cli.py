@@ -127,6 +127,12 @@ TASKS = {
 COMMANDS = {name: command for task in TASKS.values() for name, command in task.items()}
 
 
+WITHOUT_PACKAGES = {
+    "deeplabstream.programs.doctor": "deeplabstream.programs.plain_doctor"
+}
+"""Programs that run where packages are missing: the module whose `main` is used then."""
+
+
 def main_of(module: str) -> Main:
     """Return the `main` of the program that a module defines as PROGRAM.
 
@@ -135,7 +141,13 @@ def main_of(module: str) -> Main:
     prepare()
 
     def main(argv: Sequence[str] | None = None) -> int:
-        return int(cast("Any", import_module(module)).PROGRAM.main(argv))
+        try:
+            program = cast("Any", import_module(module)).PROGRAM
+        except ModuleNotFoundError:
+            if module not in WITHOUT_PACKAGES:
+                raise
+            program = import_module(WITHOUT_PACKAGES[module])
+        return int(program.main(argv))
 
     return main
 

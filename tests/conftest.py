@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 from deeplabstream.files.rig_folder import VARIABLE
-from deeplabstream.gui.qt_environment import free_qt_of_opencv, has_screen
+from deeplabstream.startup.qt_environment import free_qt_of_opencv, has_screen
 from deeplabstream.startup.telemetry import turn_off_telemetry
 
 TESTS = Path(__file__).resolve().parent

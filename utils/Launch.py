@@ -39,7 +39,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from deeplabstream.gui.qt_environment import has_screen, missing_packages
+from deeplabstream.startup.qt_environment import has_screen, missing_packages
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"

@@ -13,12 +13,12 @@ from deeplabstream.engine.session.request_queue import (
 )
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action
-from deeplabstream.gui.qt_environment import has_screen, why_no_window
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.ready_made import load_with, with_experiment
 from deeplabstream.settings.sections import Settings
+from deeplabstream.startup.qt_environment import has_screen, why_no_window
 
 _SHOWN_MS = 400
 """Delay after which the window has been painted."""

@@ -12,8 +12,8 @@ from PyQt5.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QSessionManager
 from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
 
 from deeplabstream.engine.processes.termination import Termination, termination
-from deeplabstream.gui.qt_environment import free_qt_of_opencv
 from deeplabstream.gui.theme import BACKGROUND, BLUE, GREEN, choose, style_sheet
+from deeplabstream.startup.qt_environment import free_qt_of_opencv
 
 _MOST_PROBLEMS = 12
 

@@ -12,7 +12,6 @@ from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.request_queue import RequestQueue, armed_instead
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.files.overwriting import check_free
-from deeplabstream.gui.qt_environment import why_no_window
 from deeplabstream.plugins.camera import Camera, Device
 from deeplabstream.plugins.discovery import discover, plugin_package
 from deeplabstream.programs.program import Program
@@ -24,6 +23,7 @@ from deeplabstream.programs.shared_options import (
 from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.settings.sections import Settings
+from deeplabstream.startup.qt_environment import why_no_window
 
 BENCHMARK_FRAMES = 3000
 

@@ -19,7 +19,6 @@ from deeplabstream.engine.network_loading import open_network, outdated_networks
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.engine.replay.video_analysis import VideoAnalysis
 from deeplabstream.files.overwriting import check_free
-from deeplabstream.gui.qt_environment import why_no_window
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.offline.video_inference import PrecomputedEstimator, remembers
@@ -36,6 +35,7 @@ from deeplabstream.settings.ready_made import load_with
 from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.startup.arguments import rig_settings
 from deeplabstream.startup.progress import progress
+from deeplabstream.startup.qt_environment import why_no_window
 from deeplabstream.video.video_reader import open_video
 
 _MOST_SHOWN = 50

@@ -1,1 +1,1 @@
-"""Start of a program: environment checks, command line, progress, standard streams."""
+"""Start of a program: environment checks, command line, progress, standard streams, Qt."""

@@ -17,7 +17,7 @@ from deeplabstream.files.paths import ROOT
 from deeplabstream.gui import results_client
 from deeplabstream.gui.application import application
 from deeplabstream.gui.main_window import MainWindow
-from deeplabstream.gui.qt_environment import why_no_window
+from deeplabstream.startup.qt_environment import why_no_window
 from tests.gui.fake_session import FakeSession
 from tests.gui.usual_priority import serve_at_usual_priority
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.doctor.environment import Environment
+from deeplabstream.programs import plain_doctor
 from tests.doctor.computers import LINUX, LINUX_GPU, change
 from utils import Doctor
 
@@ -22,7 +23,7 @@ def on(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         asked.append(output)
         return environment
 
-    monkeypatch.setattr(Doctor, "collect", collected)
+    monkeypatch.setattr(plain_doctor, "collect", collected)
     return asked
 
 

@@ -32,8 +32,8 @@ def launch(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def checkout(tmp_path: Path) -> Path:
     for name in (
         "utils/Launch.py",
-        "deeplabstream/gui/qt_environment.py",
-        "deeplabstream/gui/__init__.py",
+        "deeplabstream/startup/qt_environment.py",
+        "deeplabstream/startup/__init__.py",
         "deeplabstream/__init__.py",
         "deeplabstream/__init__.pyi",
         "deeplabstream/core/__init__.py",
@@ -184,7 +184,7 @@ def test_unit_tests_need_only_the_packages_of_their_list(tmp_path: Path) -> None
 def test_a_missing_system_library_is_told_before_anything_is_installed(
     checkout: Path,
 ) -> None:
-    file = checkout / "deeplabstream" / "gui" / "qt_environment.py"
+    file = checkout / "deeplabstream" / "startup" / "qt_environment.py"
     code = file.read_text(encoding="utf-8")
     file.write_text(code.replace("libGL.so.1", "libNone.so.9"), encoding="utf-8")
     told = launch(checkout, "run")

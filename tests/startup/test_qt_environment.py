@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from deeplabstream.gui import qt_environment
-from deeplabstream.gui.qt_environment import (
+from deeplabstream.startup import qt_environment
+from deeplabstream.startup.qt_environment import (
     free_qt_of_opencv,
     has_screen,
     missing_packages,

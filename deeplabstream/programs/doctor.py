@@ -1,0 +1,43 @@
+"""Examine this computer: what keeps a rig from running well, and the command that helps.
+
+    python utils/Doctor.py
+
+It looks at the system, Python and its packages, CPU, memory, disk, cameras, serial ports,
+GPU, screen, power and antivirus, and runs a small network on each device that could run
+one. Exit code 0: no problems; 1: problems were found.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from deeplabstream.programs.plain_doctor import examine
+from deeplabstream.programs.program import Program
+from deeplabstream.programs.shared_options import overwrite
+from deeplabstream.settings.option_fields import extra, program_options
+
+
+@program_options
+class Doctor:
+    """Where runs are recorded, and a file for the result."""
+
+    output: Path | None = Field(
+        default=None,
+        description="where runs are recorded; default: OUTPUT_DIRECTORY of the rig's "
+        "settings",
+        json_schema_extra=extra(metavar="FOLDER"),
+    )
+    json: Path | None = Field(
+        default=None,
+        description="write snapshot and findings to this file",
+        json_schema_extra=extra(metavar="FILE"),
+    )
+    overwrite: bool = overwrite()
+
+
+def doctor(options: Doctor) -> int:
+    """Return 0 when there are no problems, 1 when there are."""
+    return examine(options.output, options.json, options.overwrite)
+
+
+PROGRAM = Program(Doctor, doctor, __doc__, "Doctor")
