@@ -122,8 +122,10 @@ class CameraTable:
                 f"the pose has {pose.points.shape[:2]} animals and body parts, "
                 f"the table has {values.shape[:2]}"
             )
+        # One buffer for all rows: this runs for each frame of each camera.
         values[..., :2] = pose.points
         values[..., 2] = pose.confidence
+
         cells: dict[str, object] = {
             **self._arrival(step.index, step.exposed_ns, step.arrived_ns),
             "posed_ns": step.posed_ns,
@@ -136,6 +138,7 @@ class CameraTable:
             "too_old": FLAG_CELLS[step.too_old],
             "flags": flags_cell({**pose.flags, **step.flags}),
         }
+
         for name in self._triggers:
             state = FLAG_CELLS[step.triggers.get(name)]
             cells[TRIGGER_STATE.prefix + name] = state

@@ -205,6 +205,8 @@ def _trains(folder: RunFolder) -> dict[str, list[tuple[Ints, NDArray[np.float64]
     for name, *cells in pulses_table(folder.pulses_path).select(*columns):
         pulse, acted_ns, device_us = map(int, cells)
         rows.setdefault(name, []).append((pulse, acted_ns - start_ns, device_us))
+
+    # Numbers only rise until the board is reset.
     trains = {}
     for name, found in rows.items():
         table = np.array(found, np.int64)
@@ -251,7 +253,11 @@ def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints, 
     if path.exists():
         for frame, exposed in camera_table(path, None).select("frame", "exposed_ns"):
             found[int(frame)] = int(exposed)
+
     table = np.array(sorted(found.items()), np.int64).reshape(-1, 2)
+
+    # Between two recordings the camera may deliver frames that no table lists, so its
+    # count jumps without a loss.
     videos = [
         account["files"][0]
         for account in folder.facts.get("accounting") or ()
@@ -338,12 +344,15 @@ def _silent(part: PulsePart) -> set[int]:
 
 def _summary(camera: CameraPulses) -> dict[str, Any]:
     pulses = np.concatenate([part.matching.pulses for part in camera.parts])
+
+    # Pulses while no frames came at all are no losses of the camera: counted apart.
     lost, silent = [], 0
     for part in camera.parts:
         quiet = _silent(part)
         own = [n for n in part.matching.lost.tolist() if n not in quiet]
         lost += own
         silent += len(quiet)
+
     delays_ms = np.concatenate([_delays_ms(part) for part in camera.parts])
     stretches = [s for part in camera.parts for s in part.matching.stretches]
     period_s = float(

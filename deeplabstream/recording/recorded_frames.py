@@ -80,8 +80,11 @@ class RecordedFrames:
         values: NDArray[np.float64] = self.rows[names].to_numpy(np.float64)
         parts = len(self.skeleton.bodyparts)
         values = values.reshape(len(self.rows), self.skeleton.count, parts, 3)
+
+        # 0: not found. NaN: no pose, because the frame was not analysed.
         confidence = np.nan_to_num(values[..., 2])
         confidence[~self.analysed] = np.nan
+
         facts = self.folder.facts
         shape = facts["cameras"][self.camera]["shape"]
         videos = [str(name) for name in self.rows["video"].unique() if name]
@@ -209,26 +212,34 @@ def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
             f"{written.path} and run.json do not agree: the table has no column "
             f"{min(lacking)!r}; a broken header is line 1"
         )
+
     optional = ("posed_ns", "decided_ns", "written_ns")
     table = written.frame(
         dtype={**dict.fromkeys(points, np.float64), **dict.fromkeys(optional, "Int64")}
     )
+
+    # A damaged table may have a frame twice.
     if not (np.diff(table["frame"].to_numpy(np.int64)) > 0).all():
         table = table.drop_duplicates(_KEY, ignore_index=True)
     if "flags" not in table:  # tables of earlier versions
         table["flags"] = ""
+
+    # Frames may be analysed, recorded, or both: rows of both tables are kept.
     listed = video_frames(folder, camera, table)
     if len(listed):
         rows = table.merge(listed, on=_KEY, how="outer")
     else:
         rows = table.assign(video="", video_frame=pd.NA, device_id=pd.NA)
     rows = rows.sort_values(["exposed_ns", "frame"], ignore_index=True)
+
+    # Columns of rows that only one of the tables has are empty: fill them by type.
     rows["video"] = rows["video"].fillna("")
     numbers = ["video_frame", "device_id"]
     rows[numbers] = rows[numbers].astype("Int64")
     rows["analysed"] = rows["analysed"].fillna(0).astype(bool)
     rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
     rows["time_s"] = (rows["exposed_ns"] - folder.facts["start_ns"]) / 1e9
+
     frames = RecordedFrames(folder, camera, rows, skeleton, written.warning_of_read())
     if not folder.corrected:
         return frames

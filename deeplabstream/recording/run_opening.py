@@ -31,9 +31,10 @@ def open_run_folder(
     """
     if not (path / "run.json").is_file():
         raise DeviceError(f"{path} is not a run folder: it has no run.json")
-    with suppress(
-        OSError, ValueError, TypeError
-    ):  # a damaged run.json is repaired below
+
+    # Before the repair, which must not change a run of a newer program. A damaged run.json
+    # is repaired below.
+    with suppress(OSError, ValueError, TypeError):
         check_schema(path, RunFolder(path).facts)
     if not _is_complete(path):
         try:
@@ -44,6 +45,7 @@ def open_run_folder(
             ) from error
         for sentence in done:
             report(f"repaired: {sentence}")
+
     folder = RunFolder(path)
     if not check_tables:
         return folder

@@ -353,15 +353,18 @@ def copy_complete_frames(path: Path, copy: Path) -> int:
                     whole.mux(packet)
                     count += 1
     except (av.FFmpegError, IndexError) as error:
+        # The end of a killed file is damaged: the frames before it are complete.
         if count == 0:
             copy.unlink(missing_ok=True)
             return 0
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(error, OSError) and error.errno:  # such as a full disk
             copy.unlink(missing_ok=True)
             raise
     if count == 0:
         copy.unlink(missing_ok=True)
         return 0
+
+    # The original is renamed next: the copy must be on the disk by then.
     with copy.open("r+b") as file:
         os.fsync(file.fileno())
     return count

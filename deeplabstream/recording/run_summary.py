@@ -116,6 +116,8 @@ def change_notes(
     """
     if not (path / "run.json").is_file():
         raise DeviceError(f"{path} is not a run folder any more: refresh the list")
+
+    # Read and write under one lock: another program may change other fields meanwhile.
     file = path / NOTES
     with exclusive(file, patience_s):
         try:
@@ -125,6 +127,7 @@ def change_notes(
             raise DeviceError(
                 f"{file} can't be read: {error}; correct it, or delete it with its notes"
             ) from error
+
         if notes is not None:
             content["notes"] = notes
         if tags is not None:

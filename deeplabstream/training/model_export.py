@@ -78,12 +78,16 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / NETWORK
     _write_onnx(network, metadata.fitting, file)
+
     grown = isinstance(getattr(network, "body", None), GraphBackbone)
     if grown or isinstance(network, _Views):
         # the exporter leaves the output sizes of some operations open
         count, fitting = len(metadata.skeleton.bodyparts), metadata.fitting
         shapes = metadata.decoder.output_shapes(count, fitting.height, fitting.width)
         file.write_bytes(give_shape(load_graph(file), shapes[0]))
+
+    # The exported network must find the same points as torch: a wrong operation of the
+    # exporter gives no error.
     model = ModelFolder(
         folder,
         metadata.skeleton,
@@ -95,6 +99,7 @@ def export(
         confidence=metadata.confidence,
     )
     compare(network, model, images)
+
     if own and len(images):
         save_images(model, images[:: max(1, len(images) // KEPT)][:KEPT])
     save_description(model)

@@ -352,9 +352,12 @@ def errors_of(
         counts as found.
     """
     count = len(skeleton.bodyparts)
+
+    # A point that no label has counts neither as an error nor as missed.
     by_part = distance.reshape(-1, count), confidence.reshape(-1, count)
     labelled = np.isfinite(ordered.labels).all(axis=3).reshape(-1, count)
     errors = summary(skeleton, *by_part, threshold, labelled)
+
     counted = ordered.counted
     found: dict[str, object] = {
         "animals": int(counted.labelled.sum()),

@@ -96,16 +96,20 @@ def run_signals(folder: RunFolder) -> dict[str, RunSignal]:
         if at and level:
             edge = int(at) - start_ns, float(level) > 0
             found.setdefault((kind, name), []).append(edge)
+
     signals: dict[str, RunSignal] = {}
     inputs = {name for kind, name in found if kind == "input"}
     outputs = {name for kind, name in found if kind != "input"}
     for (kind, name), rows in found.items():
         if kind == "edge" and ("ack", name) in found:
-            continue
+            continue  # the device's own times are more exact
+
+        # Only changes of the level are edges: a level may be written twice.
         rows.sort()
         before = [kind == "input" and rows[0][1]]  # an output is off at first
         before += [high for _, high in rows[:-1]]
         kept = [row for row, was in zip(rows, before, strict=True) if row[1] != was]
+
         times = np.array([at for at, _ in kept], np.float64) / 1e9
         rising = np.array([high for _, high in kept], bool)
         parts = np.zeros(len(kept), np.int64)

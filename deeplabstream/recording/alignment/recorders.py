@@ -95,10 +95,13 @@ def _open_ephys_lines(
             states = folder / "channel_states.npy"
         if not states.is_file() or "TTL" not in folder.name:
             continue
+
         source = Path(_folder_name(events)).parts[0]
         stream = streams.get(source, {})
         rate = _checked_rate(stream.get("sample_rate") or events["sample_rate"])
         is_new = (folder / "sample_numbers.npy").is_file()
+
+        # States are line numbers: positive for a rising edge, negative for a falling one.
         levels = _column(states, "iu").astype(np.int64)
         times = _open_ephys_times(folder, rate, is_new)
         if len(times) != len(levels):
@@ -106,6 +109,7 @@ def _open_ephys_lines(
         span = _open_ephys_span(
             file.parent / "continuous" / source, rate, is_new, times
         )
+
         for number in np.unique(np.abs(levels)):
             own = np.abs(levels) == number
             edges = Edges(times[own], levels[own] > 0, np.zeros(own.sum(), np.int64))

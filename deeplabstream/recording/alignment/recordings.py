@@ -118,12 +118,15 @@ def _read_csv(path: Path, options: RecorderOptions) -> RecordedLine:
         stored = table.rows()
     except csv.Error as error:
         raise ValueError(str(error)) from error
+
+    # In many countries a comma is the decimal sign: 1,5 would be read as two columns.
     is_whole = options.rate or options.unit == "ns"
     if table.separator == "," and not is_whole:
         _check_commas(stored)
     rows = [[cell.strip() for cell in row] for row in stored]
     if not any(map(any, rows)):
         raise ValueError("the file is empty")
+
     header = [] if _number(rows[0][0]) is not None else rows.pop(0)
     time, level = _csv_columns(header, rows, options.line)
     times = np.array(
@@ -131,15 +134,18 @@ def _read_csv(path: Path, options: RecorderOptions) -> RecordedLine:
     )
     if not 0 <= options.rate < np.inf:
         raise ValueError(f"--rate {options.rate:g}: expected a positive number")
+
     times = times / options.rate if options.rate else times * UNITS[options.unit]
     if level is not None:
         rising = np.array([_is_high(row, level, n) for n, row in enumerate(rows, 1)])
+        # Some programs write a row per sample: only changes of the level are edges.
         changed = np.concatenate([[True], np.diff(rising)])
         times, rising = times[changed], rising[changed]
     elif options.both_edges:
         rising = np.arange(len(times)) % 2 == 0
     else:
         rising = np.ones(len(times), bool)
+
     resolution = 1 / options.rate if options.rate else 0.0
     return RecordedLine(path, "csv", "the file", Edges(times, rising), (), resolution)
 

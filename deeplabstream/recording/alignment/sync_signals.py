@@ -164,10 +164,14 @@ def read_codes(edges: Edges, resolution_s: float = 0.0) -> Codes:
         In order; none when the line carries no barcodes.
     """
     times, tolerance = edges.times_s, _EDGE_TOLERANCE_S + resolution_s
+
+    # A code begins after a pause, with a bar of known width.
     gaps = np.diff(times, prepend=-np.inf)
     begins = edges.rising & ((gaps > BAR_S + 2 * WRAP_S) | (gaps <= 0))
     width = np.diff(times, append=np.inf)
     begins &= np.abs(width - WRAP_S) <= tolerance
+
+    # The bars of a code end within its length; edges of the next part are left out.
     values, starts = [], []
     for start in np.flatnonzero(begins):
         near = slice(start, start + 2 * BARS + 8)

@@ -135,21 +135,23 @@ def export(
 ) -> list[Path]:
     """Write a run into `PATH/export/`, or another folder; return the files.
 
-    DeepLabStreamError gives the reason why the run can't be
-    exported. ExportedBeforeError names a file
-    that exists already; then nothing is written. A run that was killed is repaired first.
-    Each file gets its name when it is complete. `report` gets the repairs, and each file when
-    it is written. `subject` is the animal, for NWB. The poses are the recorded ones; with
-    `corrected`, they have the corrections of the run.
+    DeepLabStreamError gives the reason why the run can't be exported. ExportedBeforeError
+    names a file that exists already; then nothing is written. A run that was killed is
+    repaired first. Each file gets its name when it is complete. `report` gets the
+    repairs, and each file when it is written. `subject` is the animal, for NWB. The poses
+    are the recorded ones; with `corrected`, they have the corrections of the run.
     """
     folder = open_run_folder(path, report)
     folder.corrected = corrected
     if not analysed_cameras(folder):
         raise DeepLabStreamError(f"no poses in {path}")
+
+    # All files are planned first: an existing one is reported before any is written.
     into = into or path / "export"
     exports: dict[str, Export] = {**EXPORTS, "nwb": partial(nwb, subject=subject)}
     planned = [file for kind in kinds for file in exports[kind](folder, into)]
     check_free([file.path for file in planned], overwrite, fault=ExportedBeforeError)
+
     if sentence := poses_in_use(path, corrected):
         report(sentence)
     into.mkdir(parents=True, exist_ok=True)

@@ -271,6 +271,7 @@ def _add_events(run: Review, file: Any) -> None:
     by_kind: dict[str, list[Mapping[str, str]]] = defaultdict(list)
     for row in run.events:
         by_kind[row["kind"]].append(row)
+
     start_ns = run.facts["start_ns"]
     for kind, rows in by_kind.items():
         rows.sort(key=lambda row: float(row["time_s"]))
@@ -281,6 +282,8 @@ def _add_events(run: Review, file: Any) -> None:
             name, found = column.name, [row.get(column.name, "") for row in rows]
             if name in ("time_s", "kind") or not any(found):
                 continue
+
+            # NWB has seconds, and no empty cells: a number or text stands for them.
             about = column.meaning
             if name.endswith("_ns"):
                 name = name.removesuffix("_ns") + "_s"
@@ -297,6 +300,7 @@ def _add_events(run: Review, file: Any) -> None:
                 name = _SUBJECT.get(kind, "output") if name == "name" else name
                 values[name] = found
             table.add_column(name, about)
+
         for cells in zip(*values.values(), strict=True):
             table.add_event(**dict(zip(values, cells, strict=True)))
         file.add_events_table(table)
@@ -403,6 +407,8 @@ def _add_table(
     if title not in file.processing:
         file.create_processing_module(title, purpose)
     table = pd.DataFrame(rows)
+
+    # HDF5 stores text only as objects of one type, not as mixed columns.
     for column in table:
         if not pd.api.types.is_numeric_dtype(table[column]):
             table[column] = table[column].fillna("").astype(str).astype(object)

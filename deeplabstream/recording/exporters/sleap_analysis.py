@@ -67,6 +67,8 @@ def write_sleap(
     seen = ~np.isnan(points).all(axis=(2, 3))
     scores = np.where(seen, confidence.mean(axis=2), np.nan)
     parts = skeleton.bodyparts
+
+    # The file format is that of MATLAB, whose axes are in reverse order.
     arrays = {
         "tracks": (points.transpose(1, 3, 2, 0), ("track", "xy", "node", "frame")),
         "track_occupancy": (seen.astype(np.uint8), ("frame", "track")),
@@ -80,12 +82,14 @@ def write_sleap(
             stored.attrs["dims"] = json.dumps(axes)
         for column, values in extras.items():
             file[column] = values
+
         file["track_names"] = np.array([name.encode() for name in poses.animals])
         file["node_names"] = np.array([part.encode() for part in parts])
         pairs = [[end.encode() for end in edge] for edge in skeleton.edges]
         file["edge_names"] = np.array(pairs, "S").reshape(-1, 2)
         ends = [[parts.index(end) for end in edge] for edge in skeleton.edges]
         file["edge_inds"] = np.array(ends, int).reshape(-1, 2)
+
         file["labels_path"] = ""
         file["video_path"] = "" if video is None else str(video.resolve())
         file["video_ind"] = 0

@@ -78,10 +78,13 @@ def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
     points, confidence = poses.points, poses.confidence
     frames, instances, at = _tables(points)
     visible, sure = np.isfinite(points).all(axis=-1)[at], confidence[at]
+
+    # SLEAP's score of an instance is the mean of those of its visible points.
     instances["instance_type"] = PREDICTED
     instances["score"] = (sure * visible).sum(axis=1) / np.maximum(
         1, visible.sum(axis=1)
     )
+
     placed = _placed(points[at], _PREDICTED_POINT)
     placed["score"] = np.nan_to_num(sure).reshape(-1)
     none = np.zeros(0, _POINT)
@@ -173,9 +176,12 @@ def _tables(
     shown, animals = np.nonzero(np.isfinite(points).all(axis=-1).any(axis=2))
     rows, first = np.unique(shown, return_index=True)
     ends = np.append(first[1:], len(shown))
+
+    # Tables refer to each other by ranges of rows: frame → instances → points.
     frames = np.zeros(len(rows), _FRAME)
     frames["frame_id"], frames["frame_idx"] = np.arange(len(rows)), rows
     frames["instance_id_start"], frames["instance_id_end"] = first, ends
+
     instances = np.zeros(len(shown), _INSTANCE)
     instances["instance_id"] = places = np.arange(len(shown))
     instances["frame_id"] = np.repeat(np.arange(len(rows)), ends - first)
@@ -279,6 +285,7 @@ def _video(video: Path, frames: int, size: tuple[int, int]) -> dict[str, object]
 
 def _metadata(skeleton: Skeleton) -> dict[str, object]:
     """Return names and edges; kinds of edges are written once, then referred to."""
+    # SLEAP reads this by jsonpickle: an enumeration in full once, then by its number.
     first = {"py/reduce": [_EDGE, {"py/tuple": [1]}]}
     links = [
         {

@@ -85,9 +85,8 @@ class Suspicion:
 def suspicious_labels(labels: Labels) -> list[Suspicion]:
     """Return labels that are probably wrong, the most suspicious first.
 
-    Fewer than 20 poses of three points are too few for usual
-    distances: then only points in the
-    same place are found. Of several animals each is a pose.
+    Fewer than 20 poses of three points are too few for usual distances: then only points
+    at the same position are found. Of several animals each is a pose.
     """
     skeleton = labels.skeleton
     points = labels.points.reshape(-1, len(skeleton.bodyparts), 2)

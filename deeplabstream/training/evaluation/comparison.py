@@ -92,11 +92,13 @@ def compare(
                 f"from all {len(labels.names)} labelled images; label more frames"
             ]
         )
+
     some = labels.of_images(rows)
     distances, missed = zip(
         *(_errors(folder, some, runtime, threads) for folder in folders), strict=True
     )
-    # Points that one network alone finds would compare different points.
+
+    # A median over the points of one network only would be over other points.
     both = np.isfinite(distances[0]) & np.isfinite(distances[1])
     if not both.any():
         raise LabelsError(

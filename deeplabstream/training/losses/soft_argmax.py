@@ -17,13 +17,15 @@ SPAN = 2 * REACH + 1
 def decode(maps: Tensor, stride: int, sigma: float) -> tuple[Tensor, Tensor]:
     """Return points (…, 2) in input pixels and confidences (…) of maps (…, h, w).
 
-    The gradient moves a point within the cells around its highest one; which cell that
-    is has none. The cells' weights are taken as given.
+    The gradient moves a point within the cells around the highest one. The choice of that
+    cell has no gradient, and the weights of the cells are constants.
     """
     height, width = maps.shape[-2:]
     flat = maps.reshape(-1, height * width)
     confidence, place = flat.max(dim=1)
     row, column = place // width, place % width
+
+    # The squares around the peaks, padded so that those at the border have all cells.
     padded = pad(flat.view(-1, height, width), (REACH,) * 4)
     steps = torch.arange(SPAN, device=maps.device)
     rows, columns = row[:, None] + steps, column[:, None] + steps
@@ -32,11 +34,15 @@ def decode(maps: Tensor, stride: int, sigma: float) -> tuple[Tensor, Tensor]:
     inside = (
         _within(rows, height)[:, :, None] & _within(columns, width)[:, None, :]
     ).to(near.dtype)
+
+    # As the decoder of heat maps: the logarithm of a Gaussian without its curvature is a
+    # plane, whose slope is the offset of the centre.
     reach = (steps - REACH).to(near.dtype)
     dy, dx = reach[:, None].expand(SPAN, SPAN), reach[None].expand(SPAN, SPAN)
     plane = near.log() * sigma**2 + (dx**2 + dy**2) / 2
     weight = (near * inside).detach() ** 2
     slope = _slope(weight, plane, dx, dy)
+
     cells = torch.stack([column, row], dim=1) + slope.clamp(-1, 1)
     points = (cells + 0.5) * stride - 0.5
     shape = maps.shape[:-2]

@@ -89,6 +89,8 @@ class PcaLoss:
         axes = torch.as_tensor(
             self.subspace.components, dtype=points.dtype, device=points.device
         )
+
+        # What the principal components do not explain is the distance to plausible poses.
         away = rows - mean
         rest = (away - away @ axes.T @ axes).view(len(rows), -1, 2)
         return relu(_length(rest) - self.subspace.epsilon).mean()
