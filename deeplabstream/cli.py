@@ -153,12 +153,12 @@ def main_of(module: str) -> Main:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sub-command that the first word names; return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help"):
+    """Run the sub-command that the first argument names; return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
-        return 0 if words else CANT
-    name, *rest = words
+        return 0 if arguments else CANT
+    name, *rest = arguments
     if name not in COMMANDS:
         from difflib import get_close_matches
 

@@ -157,9 +157,9 @@ def _test(extra: Sequence[str]) -> int:
     checks = _start_checks(low_priority=True)
 
     failed = []
-    for name, words in {"pytest": extra}.items() if extra else parts.items():
+    for name, arguments in {"pytest": extra}.items() if extra else parts.items():
         print(f"\n--- {name}", flush=True)
-        if _pytest(words):
+        if _pytest(arguments):
             failed.append(name)
         failed += _failed_checks(checks)
         checks = {}
@@ -217,10 +217,10 @@ def _workers() -> int:
     return max(1, min(MOST_WORKERS, os.cpu_count() or 1))
 
 
-def _pytest(words: Sequence[str]) -> int:
+def _pytest(arguments: Sequence[str]) -> int:
     # Libraries that compute with a thread for each core would get in each other's way.
     one_thread = {"OMP_NUM_THREADS": "1", **os.environ}
-    pytest = [_program("python"), "-m", "pytest", *words]
+    pytest = [_program("python"), "-m", "pytest", *arguments]
     return subprocess.run(pytest, cwd=ROOT, env=one_thread).returncode
 
 
@@ -236,24 +236,24 @@ def _start_checks(*, low_priority: bool = False) -> dict[str, subprocess.Popen[b
     elif low_priority:
         lowered = ["nice", "-n", "15"]
     return {
-        " ".join((program, *words)): subprocess.Popen(
-            [*lowered, _program(program), *words],
+        " ".join((program, *arguments)): subprocess.Popen(
+            [*lowered, _program(program), *arguments],
             cwd=ROOT,
             env=any_console,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             creationflags=flags,
         )
-        for program, *words in CHECKS
+        for program, *arguments in CHECKS
     }
 
 
 def _failed_checks(checks: Mapping[str, subprocess.Popen[bytes]]) -> list[str]:
-    """Wait for all checks, print what each says, and return those that failed."""
+    """Wait for all checks, print their output, and return those that failed."""
     failed = []
     for name, check in checks.items():
-        said, _ = check.communicate()
-        print(f"\n--- {name}\n{said.decode('utf-8', 'replace')}", end="", flush=True)
+        output, _ = check.communicate()
+        print(f"\n--- {name}\n{output.decode('utf-8', 'replace')}", end="", flush=True)
         if check.returncode:
             failed.append(name)
     return failed
@@ -261,9 +261,9 @@ def _failed_checks(checks: Mapping[str, subprocess.Popen[bytes]]) -> list[str]:
 
 def _docs(extra: Sequence[str]) -> int:
     """Build the site; a link to a page or heading that does not exist is an error."""
-    wanted = DOCS_REQUIREMENTS.read_text(encoding="utf-8")
+    required = DOCS_REQUIREMENTS.read_text(encoding="utf-8")
     stamp = DOCS_ENVIRONMENT / "installed.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != required:
         make = [_fitting_python(), "-m", "venv", "--clear", str(DOCS_ENVIRONMENT)]
         install = [str(_in_docs("python")), "-m", "pip", "install", "-q"]
         for command in (make, [*install, "-r", str(DOCS_REQUIREMENTS)]):
@@ -271,7 +271,7 @@ def _docs(extra: Sequence[str]) -> int:
                 raise _NotReadyError(
                     f"{DOCS_ENVIRONMENT.name} could not be made; see the messages above."
                 )
-        stamp.write_text(wanted, encoding="utf-8")
+        stamp.write_text(required, encoding="utf-8")
     quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     build = [str(_in_docs("mkdocs")), "build", "--strict", *extra]
     code = subprocess.run(build, cwd=ROOT, env=quiet).returncode
@@ -295,8 +295,8 @@ def _in_docs(program: str) -> Path:
 
 def _update(extra: Sequence[str]) -> int:
     whole = "--all" in extra or set(_installed()) > {REQUIREMENTS.name}
-    words = [word for word in extra if word != "--all"]
-    _install(TO_TEST if whole else TO_RUN, anew=True, extra=words)
+    arguments = [word for word in extra if word != "--all"]
+    _install(TO_TEST if whole else TO_RUN, anew=True, extra=arguments)
     return 0
 
 
@@ -367,7 +367,7 @@ def _installed() -> dict[str, str]:
     if not (Path(_program("python")).exists() and STAMP.exists()):
         return {}
     lines = [line.split() for line in STAMP.read_text(encoding="utf-8").splitlines()]
-    return {words[1]: words[0] for words in lines if len(words) == 2}
+    return {line[1]: line[0] for line in lines if len(line) == 2}
 
 
 def _install(
@@ -378,11 +378,11 @@ def _install(
     Nothing is changed when it is in line already.
     """
     python = _program("python")
-    wanted = {
-        each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in lists
+    required = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in lists
     }
     installed = _installed()
-    if not anew and wanted.items() <= installed.items():
+    if not anew and required.items() <= installed.items():
         return False
     _check_folder()
     new = not Path(python).exists()
@@ -394,17 +394,17 @@ def _install(
                 "Python's module venv is missing or broken; on Debian and Ubuntu "
                 "install it with: sudo apt-get install -y python3-venv"
             )
-    names = " and ".join(wanted)
+    names = " and ".join(required)
     print(f"Installing {names}, which takes some minutes", flush=True)
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     upgrade = ["--upgrade"] if anew else []
-    for each in lists:
-        words = ["-r", str(each), *(["--no-deps"] if each == ALONE else [])]
-        if subprocess.run([*pip, *upgrade, *words, *extra]).returncode:
+    for path in lists:
+        arguments = ["-r", str(path), *(["--no-deps"] if path == ALONE else [])]
+        if subprocess.run([*pip, *upgrade, *arguments, *extra]).returncode:
             raise _NotReadyError(
-                f"{each.name} could not be installed; see the messages of pip above."
+                f"{path.name} could not be installed; see the messages of pip above."
             )
-    stamps = {**installed, **wanted}.items()
+    stamps = {**installed, **required}.items()
     text = "".join(f"{stamp} {name}\n" for name, stamp in stamps)
     STAMP.write_text(text, encoding="utf-8")
     return new
@@ -416,10 +416,10 @@ def _fitting_python() -> str:
         return sys.executable
     for minor in range(FIRST_TOO_NEW[1] - 1, OLDEST[1] - 1, -1):
         name = f"python3.{minor}"
-        words = ["py", f"-3.{minor}"] if os.name == "nt" else [name]
-        if shutil.which(words[0]) is None:
+        arguments = ["py", f"-3.{minor}"] if os.name == "nt" else [name]
+        if shutil.which(arguments[0]) is None:
             continue
-        where = [*words, "-c", "import sys; print(ascii(sys.executable))"]
+        where = [*arguments, "-c", "import sys; print(ascii(sys.executable))"]
         found = subprocess.run(where, capture_output=True, encoding="ascii")
         if found.returncode == 0:
             return str(ast.literal_eval(found.stdout))

@@ -74,12 +74,13 @@ class FormField:
 
 
 def form_fields(kind: type, *, without: Collection[str] = ()) -> tuple[FormField, ...]:
-    """Return the fields of a form: those of a settings dataclass that have a title."""
-    return tuple(
+    """Return the fields of a settings dataclass that have a title, required ones first."""
+    fields = [
         form_field(name, info)
         for name, info in option_fields(kind).items()
         if info.title and name not in without
-    )
+    ]
+    return tuple(sorted(fields, key=lambda field: not field.required))
 
 
 def form_field(name: str, info: FieldInfo) -> FormField:
@@ -133,7 +134,7 @@ def _kind(info: FieldInfo, details: OptionExtra) -> Editor:
         return "paths" if listed else "path"
     if inner in (int, float) and not listed and info.default is not None:
         return "number"
-    return "words" if listed else "text"
+    return "texts" if listed else "text"
 
 
 def _default(info: FieldInfo, kind: Editor) -> str:

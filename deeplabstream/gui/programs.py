@@ -1,4 +1,4 @@
-"""Programs that the window starts: fields, results and messages of each, as plain values."""
+"""Programs that the window starts: form, results and messages of each, as plain values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +7,21 @@ from typing import TypeAlias
 
 from deeplabstream.files.overwriting import free_path
 from deeplabstream.gui.form_fields import FormField, form_fields
-from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.programs.align_recording import AlignRecording
 from deeplabstream.programs.benchmark_model import BenchmarkModel
 from deeplabstream.programs.distill_network import DistillNetwork
 from deeplabstream.programs.evaluate_network import EvaluateNetwork
 from deeplabstream.programs.import_model import ImportModel
+from deeplabstream.programs.measure_latency import MeasureLatency
 from deeplabstream.programs.predict_videos import PredictVideos
 from deeplabstream.programs.quantise_network import QuantiseNetwork
 from deeplabstream.programs.render_video import RenderVideo
 from deeplabstream.programs.smooth_ensemble import SmoothEnsemble
 from deeplabstream.recording.alignment.aligned_run import PLOTS, aligned_folder
-from deeplabstream.settings.option_fields import Editor
 from deeplabstream.training.train_config import TrainConfig
 
 Values: TypeAlias = Mapping[str, Sequence[str]]
-"""Words of each field, by `FormField.key`."""
+"""Arguments of each field, by `FormField.key`."""
 _TABLES = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
 _TABLE_ENDINGS = (".csv", ".h5", ".parquet")
 
@@ -49,69 +48,51 @@ class ProgramForm:
     plot: Callable[[Values], Path | None] = lambda _: None
     """Returns the image that is shown at the end, in the folder of the results."""
     propose: Callable[[Values, Path], Mapping[str, Sequence[str]]] = lambda *_: {}
-    """Proposes words for fields that the user left alone; gets `models/` of the rig."""
+    """Proposes arguments for fields that the user did not change; gets `models/` of the rig."""
     switches_outputs: bool = False
     """Whether it switches outputs of the rig: STOP ends it."""
     consequence: Callable[[Values], str] = lambda _: ""
     """Returns what happens once it is started, shown beside the button; empty: nothing."""
 
     def arguments(self, values: Values) -> list[str]:
-        """Return the command line: words without an option first, then the options."""
-        ordered = sorted(self.fields, key=lambda each: bool(each.option))
-        return [w for each in ordered for w in each.arguments(values.get(each.key, ()))]
+        """Return the command line: arguments without an option first, then the options."""
+        ordered = sorted(self.fields, key=lambda field: bool(field.option))
+        return [
+            argument
+            for field in ordered
+            for argument in field.arguments(values.get(field.key, ()))
+        ]
 
     def missing(self, values: Values) -> str:
         """Return a sentence about a field that has to be filled in; empty: none."""
-        for each in self.fields:
-            if each.required and not values.get(each.key):
-                ticked = each.kind == "flag"
-                wanted = "not confirmed yet" if ticked else "nothing chosen yet"
-                return f"{each.label}: {wanted}"
-        return ""
+        missing = (
+            one for one in self.fields if one.required and not values.get(one.key)
+        )
+        if (first := next(missing, None)) is None:
+            return ""
+        state = "not confirmed" if first.kind == "flag" else "nothing chosen"
+        return f"{first.label}: {state} yet"
 
     def results(self, values: Values) -> Path | None:
         """Return the folder that the results go to."""
         if plot := self.plot(values):
             return plot.parent
-        words = values.get(self.writes) or self._input(values)
-        if not words:
+        paths = values.get(self.writes) or self._input(values)
+        if not paths:
             return None
-        path = Path(words[0])
+        path = Path(paths[0])
         return path if path.is_dir() else path.parent
 
     def _input(self, values: Values) -> Sequence[str]:
-        found = (values.get(each.key) for each in self.fields if each.required)
-        return next((words for words in found if words), ())
-
-
-def _model(hint: str, kind: Editor = "model") -> FormField:
-    return FormField("--model", "Network", hint, kind, required=True)
-
-
-def _runtime(option: str) -> FormField:
-    shown = {"automatic": "auto"} | {str(name): str(name) for name in RUNTIMES}
-    hint = "automatic: the fastest that gives the same points"
-    return FormField(
-        option, "Runtime", hint, "choice", advanced=True, default="auto", choices=shown
-    )
-
-
-_THREADS = FormField(
-    "--threads", "CPU threads", "0: all cores", "number", advanced=True, default="0",
-    highest=256,
-)  # fmt: skip
-_OUTPUT = FormField("--output", "Output folder", "empty: beside each video", "folder")
-_SUFFIXES = FormField(
-    "--mirrored", "Mirrored views",
-    "suffixes of body part names by view, for example _top _bot", "words", advanced=True,
-)  # fmt: skip
+        required = (values.get(field.key) for field in self.fields if field.required)
+        return next((paths for paths in required if paths), ())
 
 
 def _name_of_import(values: Values, models: Path) -> Mapping[str, Sequence[str]]:
-    words = values.get("Network", ())
-    if not words:
+    networks = values.get("Network", ())
+    if not networks:
         return {}
-    source = Path(words[0])
+    source = Path(networks[0])
     name = source.stem if source.suffix.lower() == ".onnx" else source.name
     beside = (source.with_suffix(".json"), source.with_name("network.json"))
     found = [str(file) for file in beside if source.is_file() and file.is_file()]
@@ -128,7 +109,7 @@ IMPORT = ProgramForm(
     form_fields(ImportModel),
     writes="--output",
     propose=_name_of_import,
-)  # fmt: skip
+)
 
 PREDICT = ProgramForm(
     "Predict poses",
@@ -139,15 +120,16 @@ PREDICT = ProgramForm(
     outcomes={1: "Some videos could not be predicted: see the list above."},
     resumes=True,
     writes="--output",
-)  # fmt: skip
+)
 
 
 def _poses_beside(values: Values, _models: Path) -> Mapping[str, Sequence[str]]:
     """Propose the poses that were predicted beside a video."""
-    words = values.get("Video", ())
-    files = (Path(words[0]).with_suffix(end) for end in _TABLE_ENDINGS) if words else ()
-    found = [str(file) for file in files if file.is_file()]
-    return {"--poses": found[:1]} if words else {}
+    videos = values.get("Video", ())
+    if not videos:
+        return {}
+    tables = (Path(videos[0]).with_suffix(ending) for ending in _TABLE_ENDINGS)
+    return {"--poses": [str(table) for table in tables if table.is_file()][:1]}
 
 
 RENDER = ProgramForm(
@@ -158,7 +140,7 @@ RENDER = ProgramForm(
     form_fields(RenderVideo),
     writes="--output",
     propose=_poses_beside,
-)  # fmt: skip
+)
 
 SMOOTH = ProgramForm(
     "Smooth an ensemble",
@@ -169,12 +151,12 @@ SMOOTH = ProgramForm(
     form_fields(SmoothEnsemble),
     resumes=True,
     writes="--output",
-)  # fmt: skip
+)
 
 
 def _page_of_report(values: Values, _models: Path) -> Mapping[str, Sequence[str]]:
-    words = values.get("--model", ())
-    return {"--report": [str(Path(words[0]) / "report.html")]} if words else {}
+    models = values.get("--model", ())
+    return {"--report": [str(Path(models[0]) / "report.html")]} if models else {}
 
 
 REPORT = ProgramForm(
@@ -186,7 +168,7 @@ REPORT = ProgramForm(
     opens="--report",
     writes="--report",
     propose=_page_of_report,
-)  # fmt: skip
+)
 
 BENCHMARK = ProgramForm(
     "Measure runtimes",
@@ -195,7 +177,7 @@ BENCHMARK = ProgramForm(
     "Time per frame and changed points in each runtime of this computer. The fastest "
     "accepted one is remembered and used from then on.",
     form_fields(BenchmarkModel),
-)  # fmt: skip
+)
 
 QUANTISE = ProgramForm(
     "Eight bits",
@@ -204,7 +186,7 @@ QUANTISE = ProgramForm(
     "A version of the network in 8 bits for the CPU, compared on frames of your video. It "
     "is written only if its points change little.",
     form_fields(QuantiseNetwork),
-)  # fmt: skip
+)
 
 TRAIN = ProgramForm(
     "Train",
@@ -217,10 +199,10 @@ TRAIN = ProgramForm(
 
 
 def _name_of_student(values: Values, models: Path) -> Mapping[str, Sequence[str]]:
-    words = values.get("--teacher", ())
-    if not words:
+    teachers = values.get("--teacher", ())
+    if not teachers:
         return {}
-    return {"--output": [str(free_path(models / f"{Path(words[0]).name}_fast"))]}
+    return {"--output": [str(free_path(models / f"{Path(teachers[0]).name}_fast"))]}
 
 
 DISTIL = ProgramForm(
@@ -246,8 +228,8 @@ def _residual_plot(values: Values) -> Path | None:
 
 
 def _switched_output(values: Values) -> str:
-    if words := values.get("--output"):
-        return f"Will switch [Output {words[0]}] on with every flash."
+    if outputs := values.get("--output"):
+        return f"Will switch [Output {outputs[0]}] on with every flash."
     if values.get("--screen"):
         return "No output: this measures half the loop."
     return "Will switch the only output of the settings on with every flash."
@@ -261,60 +243,10 @@ MEASURE_LATENCY = ProgramForm(
     "the camera's view and reads the output back. Without an LED, a patch on a screen "
     "flashes; without an output, that measures half the loop and needs no board. It uses "
     "the saved settings and takes about 3 minutes. docs/latency_test.md describes the wiring.",
-    (
-        FormField(
-            "--yes", "The animal is out and the output is harmless",
-            "the output is switched on with every flash", "flag", required=True,
-        ),
-        FormField(
-            "--output", "Output", "output that is measured; with a screen, empty: half the "
-            "loop, no output is switched", "text",
-        ),
-        FormField("--port", "Port", "serial port of the board", "text"),
-        FormField(
-            "--screen", "Screen", "number of the monitor with a patch that flashes in place "
-            "of the LED, from 0; empty: the LED flashes", "text",
-        ),
-        FormField(
-            "--photodiode-pin", "Pin of a photodiode", "input of the board that sees the "
-            "patch; 0: none", "number", default="0", highest=127,
-        ),
-        FormField(
-            "--led-pin", "Pin of the LED", "of the board", "number", default="13",
-            lowest=2, highest=127,
-        ),
-        FormField(
-            "--answer-pin", "Pin of the answer", "input to which the output is wired",
-            "number", default="2", lowest=2, highest=127,
-        ),
-        FormField(
-            "--active-low", "Active low", "the output's line is low while it is on", "flag"
-        ),
-        FormField(
-            "--full-screen", "Full screen", "the patch covers the monitor", "flag",
-            advanced=True,
-        ),
-        FormField(
-            "--flashes", "Flashes", "that count", "number", default="200", lowest=20,
-            highest=10_000,
-        ),
-        FormField(
-            "--every", "Interval", "mean, of the flashes; the delay must be less than half "
-            "of it", "number", advanced=True, default="0.6", lowest=0.2, highest=10,
-            decimals=1, unit="s",
-        ),
-        FormField(
-            "--no-network", "Without the network", "the LED detector alone", "flag",
-            advanced=True,
-        ),
-        FormField(
-            "--settings", "Settings", "of the rig", "path", advanced=True,
-            filter="Settings (*.ini)",
-        ),
-    ),
+    form_fields(MeasureLatency),
     switches_outputs=True,
     consequence=_switched_output,
-)  # fmt: skip
+)
 
 
 ALIGN = ProgramForm(

@@ -79,8 +79,8 @@ class AnalyseRuns(AnalysisOptions, StudyOptions):
     """First day, such as 2026-11-21."""
     until: date | None = option(default=None, metavar="DAY", group=_RUNS)
     """Last day."""
-    words: str = option(default="", metavar="TEXT", group=_RUNS)
-    """Words that the run contains."""
+    text: str = option(default="", aliases=["--words"], metavar="TEXT", group=_RUNS)
+    """Words that the run contains, in any order."""
     with_excluded: bool = option(default=False, group=_RUNS)
     """Also runs that are excluded."""
 
@@ -93,7 +93,7 @@ class AnalyseRuns(AnalysisOptions, StudyOptions):
             tags=self.tag,
             first=self.since,
             last=self.until,
-            text=self.words,
+            text=self.text,
             excluded=self.with_excluded,
         )
 

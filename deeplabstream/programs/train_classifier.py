@@ -36,7 +36,7 @@ from deeplabstream.training.behaviour_classifier import (
 )
 
 BLOCK_S = 4.0
-"""Blocks of time of which every fourth is for the test."""
+"""Length of the blocks of time; every fourth block is for the test."""
 
 
 @program_options

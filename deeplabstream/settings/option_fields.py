@@ -40,13 +40,13 @@ _LIMIT_ERRORS = ("greater_than_equal", "less_than_equal")
 
 Editor: TypeAlias = Literal[
     "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
-    "number", "words", "text", "flag", "device",
+    "number", "texts", "text", "flag", "device",
 ]  # fmt: skip
 """What edits a field in the window's form.
 
 model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
 existing files or folders. folder: one to write into. save: a file to write. name: a new
-folder in `models/`. several: some of the choices. words: separated by spaces. device: CPU
+folder in `models/`. several: some of the choices. texts: separated by spaces. device: CPU
 or one of the GPUs on which torch can train.
 """
 

@@ -548,7 +548,7 @@ def test_the_network_trained_last_picks_frames_and_another_can_be_chosen(
     assert not dialog.unsure.isEnabled()
     assert not dialog.propose.isEnabled()
     assert dialog.arguments[-2:] == ["--count", "20"]
-    dialog.network.show_words([str(ROOT / "models/openfield")])
+    dialog.network.show_values([str(ROOT / "models/openfield")])
     dialog.propose.setChecked(True)
     assert dialog.arguments[-2:] == ["--model", str(ROOT / "models/openfield")]
     dialog.close()

@@ -1,6 +1,5 @@
 """Programs that the window starts: their forms, command lines, results and questions."""
 
-import argparse
 import json
 import re
 import shutil
@@ -8,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -46,7 +46,9 @@ from deeplabstream.gui.widgets.program_fields import (
 )
 from deeplabstream.gui.widgets.program_form import ProgramPanel
 from deeplabstream.pose.runtimes.quantised_network import INT8
+from deeplabstream.programs.program import Program
 from deeplabstream.settings.loading import load
+from deeplabstream.settings.option_fields import option_fields, option_name
 from deeplabstream.simulation.arena import Arena
 from tests.gui.endless_program import START_ENDLESS, has_ended
 from tests.gui.fake_session import FakeSession
@@ -59,15 +61,11 @@ ALL = (IMPORT, TRAIN, *PREDICTING, *FASTER, REPORT, ALIGN)
 ARENA = str(ROOT / "models/arena")
 
 
-def parser_of(program: ProgramForm) -> argparse.ArgumentParser:
-    stem = Path(program.file).stem
-    snake = re.sub(r"(?<!^)(?=[A-Z])", "_", stem).lower()
-    try:
-        parser = import_module(f"deeplabstream.programs.{snake}").PROGRAM.parser()
-    except ModuleNotFoundError:
-        parser = import_module(f"utils.{stem}")._parser()
-    assert isinstance(parser, argparse.ArgumentParser)
-    return parser
+def program_of(form: ProgramForm) -> Program[Any]:
+    snake = re.sub(r"(?<!^)(?=[A-Z])", "_", Path(form.file).stem).lower()
+    program = import_module(f"deeplabstream.programs.{snake}").PROGRAM
+    assert isinstance(program, Program)
+    return program
 
 
 def filled(program: ProgramForm) -> dict[str, list[str]]:
@@ -76,7 +74,7 @@ def filled(program: ProgramForm) -> dict[str, list[str]]:
         "several": "nwb",
         "path": "some.csv",
         "paths": "one two",
-        "words": "_top _bot",
+        "texts": "_top _bot",
         "flag": "yes",
     }
     made = {
@@ -96,43 +94,25 @@ def filled(program: ProgramForm) -> dict[str, list[str]]:
 def test_each_form_makes_a_command_line_that_its_program_reads(
     program: ProgramForm,
 ) -> None:
-    parser = parser_of(program)
     values = filled(program)
     if program.title == "Smooth an ensemble":
         del values["--views"], values["--pupil"]  # exclude each other and --mirrored
+        values["--s"] = ["1.5"]
     if program is IMPORT:
         values["--size"] = ["64x48"]
     if program is DISTIL:
         values["--students"] = ["64x48", "unet:96x64"]
     if program is ALIGN:
         values["--threshold"] = ["1.5"]
-    words = ["--output", "out"] if program is TRAIN else []
-    read = vars(parser.parse_args([*program.arguments(values), *words]))
-    actions = {option: a for a in parser._actions for option in a.option_strings}
+    rest = ["--data", "labels", "--output", "out"] if program is TRAIN else []
+    options = program_of(program).read([*program.arguments(values), *rest])
+
+    infos = option_fields(program_of(program).options)
+    names = {option_name(name, info): name for name, info in infos.items()}
     for field in program.fields:
         if field.option and field.key in values:
-            action = actions[field.option]
-            assert read[action.dest] != action.default, field.option
-
-
-@pytest.mark.parametrize("program", ALL, ids=lambda program: program.file)
-def test_defaults_and_choices_of_a_form_are_those_of_its_program(
-    program: ProgramForm,
-) -> None:
-    parser = parser_of(program)
-    actions = {option: a for a in parser._actions for option in a.option_strings}
-    for field in program.fields:
-        action = actions.get(field.option)
-        if action is None or action.default == argparse.SUPPRESS:
-            continue  # the form is made from the dataclass
-        if field.kind == "number" and action is not None and action.default:
-            assert float(field.default) == pytest.approx(float(action.default))
-        if field.kind == "choice" and action is not None and action.choices:
-            assert {*field.choices.values()} <= {*action.choices, action.default}
-            assert field.default == action.default
-        if field.kind == "several" and action is not None:
-            assert field.default.split() == action.default
-            assert {*field.choices.values()} == {*(action.choices or ())}
+            name = names[field.option]
+            assert getattr(options, name) != infos[name].default, field.option
 
 
 def test_what_is_left_at_its_default_is_not_on_the_command_line() -> None:
@@ -146,8 +126,8 @@ def test_a_number_reaches_the_program_with_all_its_digits(
 ) -> None:
     editor = NumberField(next(f for f in ALIGN.fields if f.option == "--rate"))
     qtbot.addWidget(editor)
-    editor.show_words([rate])
-    assert editor.words() == [rate]
+    editor.show_values([rate])
+    assert editor.values() == [rate]
 
 
 def test_the_command_line_runs_from_the_folder_of_the_program() -> None:
@@ -277,7 +257,7 @@ def test_networks_and_ensembles_are_listed_as_they_come(
     panel.form.refresh()
     labels = [box.box.itemText(row) for row in range(box.box.count())]  # type: ignore[attr-defined]
     assert "many (2 networks)" in labels
-    assert box.words() == [ARENA], "the choice stays"
+    assert box.values() == [ARENA], "the choice stays"
     only_single = panel_of(RENDER, models, qtbot).form.editors["--model"]
     single = [only_single.box.itemText(row) for row in range(only_single.box.count())]  # type: ignore[attr-defined]
     assert "many (2 networks)" not in single

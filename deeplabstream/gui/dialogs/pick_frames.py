@@ -56,7 +56,7 @@ class PickDialog(QDialog):
         self.network = ModelField(_NETWORK, document.path.parent / "models")
         self.network.box.setToolTip(_NETWORK.hint)
         first = network or _present(document)
-        self.network.show_words([] if first is None else [str(first)])
+        self.network.show_values([] if first is None else [str(first)])
         self.source = QComboBox()
         for run in _runs(document):
             self.source.addItem(f"run {run.name}", run)
@@ -81,7 +81,7 @@ class PickDialog(QDialog):
         )
         self.unlike.setChecked(True)
         self.propose = QCheckBox("pre-label with the network")
-        self.propose.setChecked(bool(self.network.words()))
+        self.propose.setChecked(bool(self.network.values()))
         self.tracks: Path | None = None
         """Poses of the video that pre-label instead of the network."""
         self.from_tracks = QPushButton("Tracks …")
@@ -111,7 +111,7 @@ class PickDialog(QDialog):
         if self.tracks is not None and not source.is_dir():
             arguments += ["--tracks", str(self.tracks)]
         if self.propose.isChecked() or (unsure and not source.is_dir()):
-            arguments += ["--model", *self.network.words()]
+            arguments += ["--model", *self.network.values()]
         return arguments
 
     def _arrange(self) -> None:
@@ -151,7 +151,7 @@ class PickDialog(QDialog):
     def _show_state(self) -> None:
         source = self.source.currentData()
         run = source is not None and Path(source).is_dir()
-        known = bool(self.network.words())
+        known = bool(self.network.values())
         self.queue.setEnabled(run)
         self.unsure.setEnabled(run or known)
         self.propose.setEnabled(known)

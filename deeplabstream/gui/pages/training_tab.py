@@ -574,7 +574,7 @@ def _fields_of(record: Record) -> dict[str, list[str]]:
     found = {}
     for field in TRAIN.fields:
         word = record.options.get(field.key.lstrip("-"), "")
-        several = field.kind in ("words", "several")  # other values may contain spaces
+        several = field.kind in ("texts", "several")  # other values may contain spaces
         found[field.key] = word.split() if several else [word] if word else []
     del found["--device"]
     return found

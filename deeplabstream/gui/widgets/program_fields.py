@@ -35,10 +35,10 @@ _LIST_HEIGHT = 92  # px
 
 
 class FieldEditor(QWidget):
-    """Shows and changes the words of one field; files can be dropped on some."""
+    """Shows and changes the values of one field; files can be dropped on some."""
 
     changed = pyqtSignal()
-    """The words are others now."""
+    """The values have changed."""
 
     def __init__(self, of: FormField) -> None:
         super().__init__()
@@ -48,12 +48,12 @@ class FieldEditor(QWidget):
         self.row.setContentsMargins(0, 0, 0, 0)
         self.row.setSpacing(6)
 
-    def words(self) -> list[str]:
-        """Return the words for the program; none: the field is empty."""
+    def values(self) -> list[str]:
+        """Return the arguments for the program; none: the field is empty."""
         raise NotImplementedError
 
-    def show_words(self, words: Sequence[str]) -> None:
-        """Show these words."""
+    def show_values(self, values: Sequence[str]) -> None:
+        """Show these arguments."""
         raise NotImplementedError
 
     def take_paths(self, paths: Sequence[Path]) -> bool:
@@ -104,26 +104,26 @@ class ModelField(FieldEditor):
 
     def refresh(self) -> None:
         """List the networks that are there now."""
-        chosen = self.words()
+        chosen = self.values()
         self.box.blockSignals(True)
         self.box.clear()
         self.box.addItem("" if self.field.required else self.field.empty, "")
-        for each in found_models(self._models):
-            if self.field.kind == "ensemble" or not each.members:
-                self._add(each)
-        self.show_words(chosen)
+        for model in found_models(self._models):
+            if self.field.kind == "ensemble" or not model.members:
+                self._add(model)
+        self.show_values(chosen)
         self.box.blockSignals(False)
-        if self.words() != chosen:
+        if self.values() != chosen:
             self.changed.emit()
 
-    def words(self) -> list[str]:
+    def values(self) -> list[str]:
         """Return the path of its folder."""
         path = str(self.box.currentData() or "")
         return [path] if path else []
 
-    def show_words(self, words: Sequence[str]) -> None:
+    def show_values(self, values: Sequence[str]) -> None:
         """Choose a network; one that is not listed is added."""
-        path = words[0] if words else ""
+        path = values[0] if values else ""
         if path and self.box.findData(path) < 0:
             self._add(Found(Path(path)))
         self.box.setCurrentIndex(max(0, self.box.findData(path)))
@@ -131,7 +131,7 @@ class ModelField(FieldEditor):
     def take_paths(self, paths: Sequence[Path]) -> bool:
         """Choose the dropped folder."""
         folders = [path if path.is_dir() else path.parent for path in paths]
-        self.show_words([str(folder) for folder in folders[:1]])
+        self.show_values([str(folder) for folder in folders[:1]])
         return bool(folders)
 
     def _add(self, found: Found) -> None:
@@ -145,7 +145,7 @@ class ModelField(FieldEditor):
             self, "Folder of a network", str(self._models)
         )
         if name:
-            self.show_words([name])
+            self.show_values([name])
 
 
 class PathField(FieldEditor):
@@ -165,26 +165,26 @@ class PathField(FieldEditor):
         self.setAcceptDrops(True)
         self.line.setAcceptDrops(False)  # a dropped file is taken as a path, below
 
-    def words(self) -> list[str]:
+    def values(self) -> list[str]:
         """Return the path."""
         text = self.line.text().strip()
         return [text] if text else []
 
-    def show_words(self, words: Sequence[str]) -> None:
+    def show_values(self, values: Sequence[str]) -> None:
         """Show a path."""
-        self.line.setText(words[0] if words else "")
+        self.line.setText(values[0] if values else "")
 
     def take_paths(self, paths: Sequence[Path]) -> bool:
         """Take the first one."""
-        self.show_words([str(path) for path in paths[:1]])
+        self.show_values([str(path) for path in paths[:1]])
         return bool(paths)
 
     def _browse(self) -> None:
-        ask = QFileDialog.getOpenFileName
+        choose = QFileDialog.getOpenFileName
         if self.field.kind == "save":
-            ask = QFileDialog.getSaveFileName
+            choose = QFileDialog.getSaveFileName
         options = QFileDialog.Option.DontConfirmOverwrite  # the program itself refuses
-        name, _ = ask(
+        name, _ = choose(
             self,
             self.field.label,
             self.line.text(),
@@ -192,13 +192,13 @@ class PathField(FieldEditor):
             options=options,
         )
         if name:
-            self.show_words([name])
+            self.show_values([name])
 
     def _browse_folder(self) -> None:
         title = f"{self.field.label}: folder"
         name = QFileDialog.getExistingDirectory(self, title, self.line.text())
         if name:
-            self.show_words([name])
+            self.show_values([name])
 
 
 class NameField(FieldEditor):
@@ -211,14 +211,14 @@ class NameField(FieldEditor):
         self.line.textChanged.connect(self.changed)
         self.row.addWidget(self.line, 1)
 
-    def words(self) -> list[str]:
+    def values(self) -> list[str]:
         """Return the path of the folder."""
         name = self.line.text().strip()
         return [str(self._models / name)] if name else []
 
-    def show_words(self, words: Sequence[str]) -> None:
+    def show_values(self, values: Sequence[str]) -> None:
         """Show the name of a folder."""
-        self.line.setText(Path(words[0]).name if words else "")
+        self.line.setText(Path(values[0]).name if values else "")
 
 
 class PathsField(FieldEditor):
@@ -244,16 +244,16 @@ class PathsField(FieldEditor):
         self.row.addLayout(buttons)
         self.setAcceptDrops(True)
 
-    def words(self) -> list[str]:
+    def values(self) -> list[str]:
         """Return the paths."""
         rows = range(self.list.count())
         items = (self.list.item(row) for row in rows)
         return [str(item.data(_PATH)) for item in items if item is not None]
 
-    def show_words(self, words: Sequence[str]) -> None:
+    def show_values(self, values: Sequence[str]) -> None:
         """Show these paths."""
         self.list.clear()
-        for word in words:
+        for word in values:
             item = QListWidgetItem(word)
             item.setData(_PATH, word)
             item.setToolTip(word)
@@ -262,7 +262,7 @@ class PathsField(FieldEditor):
 
     def take_paths(self, paths: Sequence[Path]) -> bool:
         """Add the dropped files."""
-        self.show_words([*dict.fromkeys([*self.words(), *map(str, paths)])])
+        self.show_values([*dict.fromkeys([*self.values(), *map(str, paths)])])
         return bool(paths)
 
     def _browse(self) -> None:
@@ -277,7 +277,7 @@ class PathsField(FieldEditor):
 
     def _remove(self) -> None:
         chosen = {item.data(_PATH) for item in self.list.selectedItems()}
-        self.show_words([word for word in self.words() if word not in chosen])
+        self.show_values([word for word in self.values() if word not in chosen])
 
 
 class ChoiceField(FieldEditor):
@@ -289,18 +289,18 @@ class ChoiceField(FieldEditor):
         self.box.installEventFilter(self)
         for shown, word in of.choices.items():
             self.box.addItem(shown, word)
-        self.show_words([of.default])
+        self.show_values([of.default])
         self.box.currentIndexChanged.connect(self.changed)
         self.row.addWidget(self.box, 1)
 
-    def words(self) -> list[str]:
-        """Return the word of the choice."""
+    def values(self) -> list[str]:
+        """Return the argument of the choice."""
         word = str(self.box.currentData() or "")
         return [word] if word else []
 
-    def show_words(self, words: Sequence[str]) -> None:
-        """Choose a word; the default where it is none of them."""
-        index = self.box.findData(words[0] if words else self.field.default)
+    def show_values(self, values: Sequence[str]) -> None:
+        """Choose an argument; the default where it is not offered."""
+        index = self.box.findData(values[0] if values else self.field.default)
         self.box.setCurrentIndex(max(0, index))
 
 
@@ -314,7 +314,7 @@ class DeviceField(ChoiceField):
             shown = f"GPU {number}: {name}" if several else f"GPU: {name}"
             self.box.addItem(shown, f"cuda:{number}" if number else "cuda")
         if gpus.names:
-            self.show_words(["cuda"])
+            self.show_values(["cuda"])
         if gpus.problem:
             self.box.setToolTip(f"{gpus.problem}. See Health, Examine computer.")
 
@@ -329,18 +329,18 @@ class SeveralField(FieldEditor):
         for index, box in enumerate(self.boxes.values()):
             grid.addWidget(box, index // 3, index % 3)
         self.row.addLayout(grid, 1)
-        self.show_words(of.default.split())
+        self.show_values(of.default.split())
         for box in self.boxes.values():
             box.toggled.connect(self.changed)
 
-    def words(self) -> list[str]:
-        """Return the chosen words."""
+    def values(self) -> list[str]:
+        """Return the chosen arguments."""
         return [word for word, box in self.boxes.items() if box.isChecked()]
 
-    def show_words(self, words: Sequence[str]) -> None:
-        """Choose these words."""
+    def show_values(self, values: Sequence[str]) -> None:
+        """Choose these arguments."""
         for word, box in self.boxes.items():
-            box.setChecked(word in words)
+            box.setChecked(word in values)
 
 
 class NumberField(FieldEditor):
@@ -359,17 +359,17 @@ class NumberField(FieldEditor):
         self.box.setSuffix(f" {of.unit}" if of.unit else "")
         self.box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.box.installEventFilter(self)
-        self.show_words([of.initial or of.default])
+        self.show_values([of.initial or of.default])
         self.box.valueChanged.connect(lambda _: self.changed.emit())
         self.row.addWidget(self.box, 1)
 
-    def words(self) -> list[str]:
+    def values(self) -> list[str]:
         """Return the number."""
         return [f"{self.box.value() / self.field.scale:.12g}"]
 
-    def show_words(self, words: Sequence[str]) -> None:
+    def show_values(self, values: Sequence[str]) -> None:
         """Show a number."""
-        number = float((words[0] if words else "") or self.field.default or 0)
+        number = float((values[0] if values else "") or self.field.default or 0)
         number *= self.field.scale
         if isinstance(self.box, QSpinBox):
             self.box.setValue(round(number))
@@ -377,8 +377,8 @@ class NumberField(FieldEditor):
             self.box.setValue(number)
 
 
-class WordsField(FieldEditor):
-    """A line of text: one word for the program, or several that spaces separate."""
+class TextsField(FieldEditor):
+    """A line of text: one argument, or several separated by spaces."""
 
     def __init__(self, of: FormField) -> None:
         super().__init__(of)
@@ -386,24 +386,24 @@ class WordsField(FieldEditor):
         self.line.textChanged.connect(self.changed)
         self.row.addWidget(self.line, 1)
 
-    def words(self) -> list[str]:
+    def values(self) -> list[str]:
         """Return the text."""
         text = self.line.text().replace(",", " ") if self._several else self.line.text()
         if self._several:
             return text.split()
         return [text.strip()] if text.strip() else []
 
-    def show_words(self, words: Sequence[str]) -> None:
+    def show_values(self, values: Sequence[str]) -> None:
         """Show a text."""
-        self.line.setText(" ".join(words))
+        self.line.setText(" ".join(values))
 
     @property
     def _several(self) -> bool:
-        return self.field.kind == "words"
+        return self.field.kind == "texts"
 
 
 class FlagField(FieldEditor):
-    """Yes or no."""
+    """A check box."""
 
     def __init__(self, of: FormField) -> None:
         super().__init__(of)
@@ -411,13 +411,13 @@ class FlagField(FieldEditor):
         self.box.toggled.connect(self.changed)
         self.row.addWidget(self.box, 1)
 
-    def words(self) -> list[str]:
+    def values(self) -> list[str]:
         """Return `yes`, or nothing."""
         return ["yes"] if self.box.isChecked() else []
 
-    def show_words(self, words: Sequence[str]) -> None:
+    def show_values(self, values: Sequence[str]) -> None:
         """Check the box, or not."""
-        self.box.setChecked(bool(words))
+        self.box.setChecked(bool(values))
 
 
 def field_editor(of: FormField, models: Path) -> FieldEditor:
@@ -434,8 +434,8 @@ def field_editor(of: FormField, models: Path) -> FieldEditor:
         "device": DeviceField,
         "several": SeveralField,
         "number": NumberField,
-        "words": WordsField,
-        "text": WordsField,
+        "texts": TextsField,
+        "text": TextsField,
         "flag": FlagField,
     }
     editor = makers[of.kind](of)

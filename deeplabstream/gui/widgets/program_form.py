@@ -73,13 +73,13 @@ class FieldsForm(QWidget):
 
     def values(self) -> dict[str, list[str]]:
         """Return the arguments of each field."""
-        return {key: editor.words() for key, editor in self.editors.items()}
+        return {key: editor.values() for key, editor in self.editors.items()}
 
     def show_values(self, values: Mapping[str, Sequence[str]]) -> None:
         """Fill in some fields."""
         for key, arguments in values.items():
-            if self.editors[key].words() != list(arguments):
-                self.editors[key].show_words(arguments)
+            if self.editors[key].values() != list(arguments):
+                self.editors[key].show_values(arguments)
 
     def refresh(self) -> None:
         """Update the lists of networks."""
