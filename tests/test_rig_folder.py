@@ -15,10 +15,10 @@ from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.files import rig_folder
 from deeplabstream.files.paths import ROOT
 from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.programs.rehearse_experiment import PROGRAM as REHEARSE
 from deeplabstream.settings.example_rig import is_example, make_rig
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.ready_made import find, ready_made
-from deeplabstream.startup.arguments import ProgramParser
 
 TRIGGER = '''\
 """A trigger of this lab."""
@@ -192,17 +192,15 @@ def test_own_networks_and_experiments_come_first(
 def test_the_rig_is_named_or_the_folder_in_which_one_stands(
     rig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parser = ProgramParser()
-    parser.add_settings()
     monkeypatch.chdir(tmp_path)
-    assert parser.parse_args([]).settings == ROOT / "settings.ini"
+    assert REHEARSE.read([]).settings == ROOT / "settings.ini"
     monkeypatch.chdir(rig)
-    assert parser.parse_args([]).settings == rig / "settings.ini"
+    assert REHEARSE.read([]).settings == rig / "settings.ini"
     monkeypatch.chdir(tmp_path)
-    named = parser.parse_args(["--rig", "left rig"]).settings
+    named = REHEARSE.read(["--rig", "left rig"]).settings
     assert named == rig / "settings.ini"
     assert rig_folder.current() == rig
-    given = parser.parse_args(["--rig", "left rig", "--settings", "mine.ini"])
+    given = REHEARSE.read(["--rig", "left rig", "--settings", "mine.ini"])
     assert given.settings == Path("mine.ini")
 
 
@@ -223,10 +221,8 @@ def test_an_installed_program_without_a_rig_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(rig_folder, "INSTALLED", True)
     monkeypatch.chdir(tmp_path)
-    parser = ProgramParser()
-    parser.add_settings()
     with pytest.raises(SystemExit) as ended:
-        parser.parse_args([])
+        REHEARSE.read([])
     assert ended.value.code == 2
     assert "`deeplabstream new FOLDER`" in capsys.readouterr().err
 

@@ -5,7 +5,6 @@ A path is taken when a file is there, or a folder that is not empty. Programs ca
 `free_path`.
 """
 
-import argparse
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -57,10 +56,3 @@ def check_free(
             raise fault(
                 f"{file} already exists. Name another file, or replace it with {option}"
             )
-
-
-def add_overwrite(parser: argparse.ArgumentParser, *also: str) -> None:
-    """Give a program the option `--overwrite`; `also` are its former names."""
-    parser.add_argument(
-        "--overwrite", *also, action="store_true", help="replace existing files"
-    )

@@ -1,10 +1,10 @@
-"""Command line of a program: the options that all programs share, and checked numbers."""
+"""Command line of a program: the options that all programs share, and quoted arguments."""
 
 import argparse
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +59,6 @@ class ProgramParser(argparse.ArgumentParser):
                 "folder if it holds a settings.ini, else that of the program)",
             )
 
-    def add_settings(self, *names: str, **more: Any) -> None:
-        """Add the option `--settings`; its default is that of the rig folder."""
-        given: dict[str, Any] = {
-            "type": _settings,
-            "default": "",
-            "metavar": "FILE",
-            "help": "Settings file (default: settings.ini of the rig folder)",
-        }
-        self.add_argument(*(names or ("--settings",)), **given | more)
-
 
 class _UseRig(argparse.Action):
     """Make the folder the rig in use."""
@@ -94,38 +84,9 @@ def _rig(word: str) -> Path:
     return folder
 
 
-def _settings(word: str) -> Path:
-    """Return the settings file of that path; empty: that of the rig folder.
-
-    argparse reads a default that is a string as late as after all options, so `--rig` counts.
-    """
-    try:
-        return Path(word) if word else rig_settings()
-    except DeepLabStreamError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 def rig_settings() -> Path:
     """Return the settings file of the rig folder; DeepLabStreamError: there is no rig."""
     path = rig_folder.settings_file()
     if path is None:
         raise DeepLabStreamError(NO_RIG)
     return path
-
-
-def at_least(least: float, kind: type = int) -> Callable[[str], Any]:
-    """Return what reads an option's number, which is `least` or more."""
-
-    def read(word: str) -> Any:
-        try:
-            number = kind(word)
-        except ValueError:
-            number = None
-        if number is None or not number >= least:
-            whole = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(
-                f"{word!r}: expected {whole}, {least:g} or more"
-            )
-        return number
-
-    return read

@@ -1,11 +1,9 @@
-import argparse
 from pathlib import Path
 
 import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.files.overwriting import (
-    add_overwrite,
     check_free,
     check_new,
     free_path,
@@ -56,11 +54,3 @@ def test_a_link_that_leads_nowhere_is_taken(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("links can't be made here")
     assert would_overwrite(link)
-
-
-def test_former_names_of_the_option_still_work() -> None:
-    parser = argparse.ArgumentParser()
-    add_overwrite(parser, "--replace")
-    assert parser.parse_args(["--replace"]).overwrite
-    assert parser.parse_args(["--overwrite"]).overwrite
-    assert not parser.parse_args([]).overwrite

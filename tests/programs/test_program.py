@@ -74,14 +74,23 @@ def test_what_is_left_out_has_the_default_of_the_class(
     assert capsys.readouterr().out == "8.0"
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0", "a number from 0.5 to 100"),
+        ("nan", "a number from 0.5 to 100"),
+        ("x", "a number"),
+        ("", "a number"),
+    ],
+)
 def test_a_bad_option_is_named_as_it_is_typed(
-    capsys: pytest.CaptureFixture[str],
+    value: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        COUNT.main(["a.txt", "--most-ms", "0"])
+        COUNT.main(["a.txt", "--most-ms", value])
     assert ended.value.code == 2
     error = capsys.readouterr().err
-    assert "--most-ms = '0': expected a number from 0.5 to 100" in error
+    assert f"--most-ms = {value!r}: expected {expected}" in error
 
 
 def test_a_python_user_gets_the_same_check() -> None:
