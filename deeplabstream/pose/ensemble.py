@@ -60,8 +60,10 @@ class NetworkEnsemble:
         return [self._combine(poses) for poses in zip(*estimates, strict=True)]
 
     def _combine(self, poses: Sequence[Pose]) -> Pose:
+        # The median is robust against one network that is wrong.
         points, sure = aligned([(pose.points, pose.confidence) for pose in poses])
         middle = median(points)
+
         apart = np.hypot(*np.moveaxis(points - middle, -1, 0))
         known = apart[np.isfinite(apart)]
         spread_px = float(known.mean()) if known.size else nan

@@ -50,6 +50,7 @@ def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera
     missing = [view for view in views if view not in named]
     if missing:
         raise LabelsError([f"{file} has no camera {name}" for name in missing])
+
     cameras = []
     for view in views:
         part = named[view]
@@ -62,6 +63,8 @@ def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera
                     "calibrate it again with fisheye = false"
                 )
             distortion[: len(given)] = given[:5]
+
+            # Anipose writes a rotation vector, other programs a matrix.
             rotation = np.array(part["rotation"], np.float64)
             if rotation.shape != (3, 3):
                 rotation = np.asarray(cv2.Rodrigues(rotation.reshape(3))[0])

@@ -162,9 +162,12 @@ def _train_for_animals(
     labels, out = run.labels, set(run.parts.validation) | set(run.parts.test)
     images, single = one_row_per_animal(labels)
     fitting = replace(run.data.fitting, window=usual_window(single))
+
+    # The detector's windows are not centred: training windows imitate its errors.
     images, single, boxed = with_imitations(
         images, single, run.parts.train, fitting, run.settings.seed
     )
+
     detector = open_estimator(folder / DETECTOR)
     held_out = [row for row, image in enumerate(images) if image in out]
     seen = seen_by(detector, labels, images, single.points, held_out)
@@ -338,6 +341,7 @@ def _evaluated(run: Run, folder: Path, outcome: TrainingResult) -> TrainingResul
     estimator = open_estimator(folder)
     found = predict_images(estimator, labels.images, labels.names)
     ordered = matched(found, labels, outcome.threshold)
+
     room, count = ordered.points.shape[1:3]
     sets = run.parts.sets(len(labels.names))
     flat = len(labels.names), room * count
@@ -351,6 +355,8 @@ def _evaluated(run: Run, folder: Path, outcome: TrainingResult) -> TrainingResul
         folder / "predictions_pixel_error.csv", columns, labels.names,
         ordered.distance.reshape(flat), sets,
     )  # fmt: skip
+
+    # Matched again without the training images, whose animals would set the distance limit.
     at = list(run.parts.test or run.parts.validation)
     truth, sure = ordered.labels[at], ordered.confidence[at]
     again = match(ordered.points[at], sure, truth, outcome.threshold)
@@ -358,6 +364,7 @@ def _evaluated(run: Run, folder: Path, outcome: TrainingResult) -> TrainingResul
     errors, animals = errors_of(
         again, labels.skeleton, outcome.threshold, distance, sure.reshape(len(at), -1)
     )
+
     model = load_model_folder(folder)
     changes = {
         "held_out_error": [error.to_json() for error in errors],

@@ -90,17 +90,23 @@ class AnimalCrops(EstimatorWrapper):
             self._following(image, name)
             for image, name in zip(images, names, strict=True)
         ]
+
+        # First the windows that follow the animals. One animal that is lost, or found in
+        # two windows, makes the detector run: windows can't tell where it went.
         near = [i for i, own in enumerate(windows) if own]
         kept: list[dict[int, Pose]] = [{} for _ in images]
         for i, poses in zip(near, self._look(images, windows, near), strict=True):
             good = self._good(poses)
             if len(good) == len(poses):
                 kept[i] = good
+
+        # Then the detector, in the whole frames of the others.
         far = [i for i, good in enumerate(kept) if not good]
         for i, boxes in zip(far, self._whole(images, far), strict=True):
             windows[i] = self._placed(images[i], boxes, names[i])
         for i, poses in zip(far, self._look(images, windows, far), strict=True):
             kept[i] = self._good(poses)
+
         for i, name in enumerate(names):
             if name:
                 self._remember(name, windows[i], kept[i], i in far)
@@ -146,6 +152,8 @@ class AnimalCrops(EstimatorWrapper):
         """Return a window for each box; animals that were followed keep their places."""
         known = self._cameras.get(camera) if camera else None
         tracks = known.tracks if known is not None else {}
+
+        # A box belongs to the animal that was nearest to it.
         rows: dict[int, int] = {}
         if tracks and boxes:
             followed = list(tracks)
@@ -153,6 +161,7 @@ class AnimalCrops(EstimatorWrapper):
             middles = np.array([(low + high) / 2 for low, high in boxes])
             away = np.linalg.norm(middles[:, None] - before[None], axis=2)
             rows = {box: followed[place] for box, place in assign(away)}
+
         free = [animal for animal in range(self.animals) if animal not in rows.values()]
         fitting = self.estimator.model.fitting
         return {
@@ -181,6 +190,7 @@ class AnimalCrops(EstimatorWrapper):
         for animal in order:
             own = self._seen(visible[animal])
             length = animal_length(own)
+            # Nearer than this, two poses are of one animal.
             others = [self._seen(visible[other]) for other in kept]
             away = [float(distances(own, other)[0, 0]) for other in others]
             if not any(px < NEAR * length for px in away):

@@ -41,11 +41,14 @@ def wrap(network: Path, description: NetworkDescription) -> Any:
             raise ModelError(
                 f"{network} has operator set {opset}; export it with {OLDEST} or newer"
             ) from error
+
+    # The prefix keeps the network's names apart from those that are added.
     graph = onnx.compose.add_prefix_graph(model.graph, "theirs/")
     held = {weight.name for weight in graph.initializer}
     inputs = [value for value in graph.input if value.name not in held]
     if len(inputs) != 1:
         raise ModelError(f"{network} has {len(inputs)} inputs; only one can be filled")
+
     building = _Building(graph, [value.name for value in graph.output], str(network))
     building.before(inputs[0], description)
     last = building.after(description)
@@ -157,29 +160,35 @@ class _Building:
             if it.values == "logits":
                 scores = self.add("Sigmoid", [scores])
             moved = self.channels_first(self.named(it.offsets), it.layout)
+            # From x, y per body part to all x, then all y.
             order = [*range(0, 2 * parts, 2), *range(1, 2 * parts, 2)]
             places = self.hold(np.array(order, np.int64))
             moved = self.add("Gather", [moved, places], axis=1)
             return self.with_fields([scores, moved], description, it.layout, it.stride)
+
         if maps := description.heatmaps:
             x = self.channels_first(self.named(maps.output), maps.layout)
             if maps.values == "logits":
                 x = self.add("Sigmoid", [x])
             elif maps.values == "mass":
+                # The height of a Gaussian of sum 1 is 1 / 2πσ².
                 mass = np.array(2 * np.pi * maps.sigma**2, np.float32)
                 x = self.add("Mul", [x, self.hold(mass)])
             return self.with_fields([x], description, maps.layout, maps.stride)
+
         for plain in description.others.values():
             outputs = [self.named(name) for name in plain.outputs]
             outputs = [self.channels_first(name, plain.layout) for name in outputs]
             return self.with_fields(outputs, description, plain.layout, 1)
         if (coordinates := description.coordinates) is None:
             raise no_outputs()
+
         parts *= coordinates.animals
         x = self.shaped(self.named(coordinates.output), [-1, parts, 2])
         x = self.add("Mul", [x, self.hold(np.array(coordinates.scale, np.float32))])
         x = self.add("Add", [x, self.hold(np.array(coordinates.origin, np.float32))])
         zero, one = (self.hold(np.array(v, np.float32)) for v in (0, 1))
+        # Outputs must be finite: a point that is not visible is 0 with confidence 0.
         unseen = self.add("IsNaN", [x])
         x = self.add("Where", [unseen, zero, x])
         if coordinates.confidences:

@@ -72,6 +72,8 @@ def import_onnx(
         frames=description.frames,
         imported=IMPORTED,
     )
+
+    # First the graph against the original on noise, then the points on real frames.
     _check_size(network, model, theirs)
     check(network, model, images, theirs)
     if reference is not None:

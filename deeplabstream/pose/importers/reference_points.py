@@ -160,11 +160,13 @@ class Reference:
         for animal, part in np.argwhere(far).tolist():
             expected = self.points[place, animal, part]
             ends = others[:, :, part].reshape(-1, 2)
+            # On a line between tied peaks: some programs take their mean.
             if (
                 _distance_to_lines(expected, ends[np.isfinite(ends).all(axis=1)])
                 <= limit
             ):
                 continue
+
             height, width = self.frames[place].shape[:2]
             px = float(away[animal, part])
             far_by = (
@@ -279,6 +281,8 @@ def read_reference(file: Path, description: NetworkDescription) -> Reference:
         raise ModelError(f"{file} is damaged: {error}") from error
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror or error}") from error
+
+    # The file may come from another computer: its shapes must be those described.
     count, animals = len(frames), points.shape[1:2] if points.ndim == 4 else ()
     most = description.decoder().animals
     if animals and animals[0] > most:
@@ -300,6 +304,8 @@ def read_reference(file: Path, description: NetworkDescription) -> Reference:
                 f"{file} is damaged: frame{place} is {list(frame.shape)} of {frame.dtype}, "
                 "not (height, width, 3) of uint8"
             )
+
+    # Networks of one animal have no axis of animals; rows that are missing are NaN.
     shape = (count, animals[0] if animals else 1, len(description.bodyparts))
     more = [(0, 0), (0, most - shape[1]), (0, 0)]
     points = points.astype(np.float32).reshape(*shape, 2)

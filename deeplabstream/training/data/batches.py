@@ -240,6 +240,8 @@ def to_batch(
     """
     animals = points.reshape(len(points), data.animals, -1, 2)
     targets = decoder.encode(animals, data.fitting.height, data.fitting.width)
+
+    # All animals share the maps of a body part: one unknown point makes them unknown.
     weight = np.asarray(weight.reshape(animals.shape[:3]).all(axis=1))
     return Batch(
         torch.from_numpy(images),

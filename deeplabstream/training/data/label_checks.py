@@ -171,13 +171,17 @@ def unusual_points(
         Pose, body parts, kind, distance to the expected place in pixels, and that in
         multiples of what is usual for these body parts.
     """
+    # Points as complex numbers: a rotation is a factor.
     shapes = points.astype(np.float64) @ np.array([1, 1j])
     if _comparable(points) < FEWEST:
         return
     turns, _ = turns_and_mirror(points.astype(np.float32), skeleton)
+
     expected = _Expected(shapes, turns > ALL_ROUND_DEG)
     pairs = mirrored(skeleton)
     for pose in range(len(shapes)):
+        # The worst point is corrected before the next search: it would distort the fit of
+        # the others. As many rounds as body parts are enough.
         own = shapes[pose].copy()
         for _ in range(points.shape[1]):
             fault = expected.fault(own, pose)

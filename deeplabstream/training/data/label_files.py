@@ -121,6 +121,8 @@ def write_labels(
     """
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
+
+    # Header: scorer, (individuals,) bodyparts, coords; as DeepLabCut's.
     empty = ["", ""] if spread else []
     axes = ["x", "y", VISIBLE][: points.shape[-1]]
     for word, cells in _columns(scorer, bodyparts, individuals, unique, axes).items():
@@ -129,6 +131,7 @@ def write_labels(
         cells = ["" if np.isnan(n) else f"{n:.{digits}f}" for n in own.ravel().tolist()]
         first = name.split("/") if spread else [name]
         table.writerow([*first, *cells, *unique.row(name)])
+
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(text.getvalue(), encoding="utf-8", newline="")
     atomic_replace.replace(draft, file)

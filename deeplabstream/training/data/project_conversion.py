@@ -116,6 +116,8 @@ def convert_animals(project: Project, folder: Path, scorer: str = "me") -> Path:
             folder / video, scorer, parts, [names[n] for n in own],
             labels.points[own], individuals,
         )  # fmt: skip
+
+    # The keys that DeepLabCut 2 and 3 read of a project of several animals.
     config = {
         "Task": folder.resolve().name,
         "scorer": scorer,

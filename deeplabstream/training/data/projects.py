@@ -359,11 +359,13 @@ def arranged(
     rows = list(range(labels.animals))
     if labels.individuals and set(labels.individuals) <= set(individuals):
         rows = [individuals.index(name) for name in labels.individuals]
+
     pairs = [
         (place, labels.skeleton.bodyparts.index(name))
         for place, name in enumerate(bodyparts)
         if name in labels.skeleton.bodyparts
     ]
+
     into, out = ([pair[n] for pair in pairs] for n in (0, 1))
     points = np.full((images, animals, len(bodyparts), 2), np.nan, np.float32)
     known = np.ones((images, animals, len(bodyparts)), np.bool_)
@@ -398,6 +400,8 @@ def read_label_sets(
             raise LabelsError(
                 [f"{part.file} and {first.file} do not label the same body parts"]
             )
+
+    # Tables often have the same name in different folders.
     names = [path.stem if path.is_file() else path.name for path in files]
     if len(set(names)) < len(names):
         names = [f"{path.resolve().parent.name}/{path.stem}" for path in files]
@@ -405,6 +409,7 @@ def read_label_sets(
         raise LabelsError(["two of the label files have the same name"])
     if len(parts) == 1:
         return first, (ALL,) * len(first.names)
+
     labels = replace(
         first,
         images=tuple(image for part in parts for image in part.images),

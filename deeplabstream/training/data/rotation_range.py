@@ -44,6 +44,9 @@ def turns_and_mirror(
     poses = points[enough].astype(np.float64) @ np.array([1, 1j])
     if len(poses) < FEWEST:
         return 180.0, True
+
+    # Procrustes: rotate all poses onto their mean, and compute the mean again. It begins
+    # with the most complete pose.
     mean = poses[np.isfinite(poses).sum(axis=1).argmax()]
     for _ in range(ROUNDS):
         turn = np.array([_turn(pose, mean) for pose in poses])
@@ -51,13 +54,17 @@ def turns_and_mirror(
             _onto(mean, pose, angle) for pose, angle in zip(poses, turn, strict=True)
         ]
         mean = _mean(np.array(fitted))
+
     usual_turn = float(np.angle(np.exp(1j * turn).mean()))
     after = np.array([_misfit(pose, mean) for pose in fitted])
     before = np.array([_misfit(_onto(mean, pose, usual_turn), mean) for pose in poses])
     turn = np.angle(np.exp(1j * (turn - usual_turn)))
     turn[after > REMAINING * before] = 0
+
     spread = float(np.degrees(np.percentile(np.abs(turn), OUTLYING)))
     most = 180.0 if spread > ALL_ROUND_DEG else max(LEAST_DEG, 2 * spread)
+
+    # The mirror image of complex x + iy along x is −conj.
     image = -np.conj(mean)[mirrored(skeleton)]
     limit = np.radians(most)
     image = _onto(mean, image, float(np.clip(_turn(image, mean), -limit, limit)))

@@ -103,6 +103,7 @@ def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | 
         try:
             away, differs = _compare(labels, group)
         except LabelsError as error:
+            # A table that the user named must be usable; one that was only found may not.
             if files:
                 raise
             problems += error.problems
@@ -112,6 +113,8 @@ def second_labels(labels: Labels, files: Sequence[Path] = ()) -> SecondLabels | 
         unlike.append(differs)
     if not compared:
         return None
+
+    # The mean over the persons, of the points that they have labelled.
     stack = np.stack(distances)
     count = np.isfinite(stack).sum(axis=0)
     total = np.nansum(stack, axis=0)
@@ -149,6 +152,7 @@ def _compare(
     for file in files:
         other = read_labels(file, with_images=False, root=labels.root, several=True)
         common = [part for part in parts if part in other.skeleton.bodyparts]
+
         rows = [row for row, name in enumerate(other.names) if name in places]
         shared += len(rows) if common else 0
         at = [places[other.names[row]] for row in rows]
@@ -163,6 +167,8 @@ def _compare(
             unlike[at] = known & (visible != their_visible)
         else:
             away[at] = _matched(labels, at, theirs)
+
+    # Two persons never place all points at the same pixel.
     names = ", ".join(map(str, files))
     if not unlike.any() and np.isfinite(away).any() and not np.nanmax(away):
         raise LabelsError([f"{names}: a copy of {labels.file}, and no second reading"])

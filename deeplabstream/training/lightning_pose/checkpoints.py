@@ -168,6 +168,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
         raise ModelError(
             f"{source / 'config.yaml'}: data.image_resize_dims needs height and width"
         ) from error
+
     checkpoint = _checkpoint(source)
     network = network_of(load_tensors(checkpoint), names, BACKBONES[backbone], source)
     metadata = ModelMetadata(
@@ -183,6 +184,8 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
             "settings": {"network": asdict(network.how), "loss": LIGHTNING_POSE},
         },
     )
+
+    # There are no images of the right kind: noise compares the export with torch.
     rng = np.random.default_rng(0)
     shape = (4, fitting.height, fitting.width, 3)
     noise = rng.integers(0, 256, shape, np.uint8)
