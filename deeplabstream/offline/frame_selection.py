@@ -133,8 +133,8 @@ def postures(points: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the postures of animals as comparable features (row, value).
 
     Of points (row, animal, body part, 2), px: the position of the centre makes half of
-    the difference of two rows, the points relative to it the other
-    half. NaN counts as usual for its column.
+    the difference of two rows, the points relative to it the other half. NaN counts as
+    usual for its column.
     """
     flat = points.reshape(len(points), -1, 2)
     with warnings.catch_warnings():

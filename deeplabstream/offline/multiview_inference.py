@@ -1,8 +1,7 @@
 """Multi-view inference: poses of several cameras' videos of the same moments.
 
-A multi-view network has the frames of all its views as
-input. The videos of a session have
-one frame of each moment; a video's name ends with the name of its view.
+A multi-view network has the frames of all its views as input. The videos of a session
+have one frame of each moment; a video's name ends with the name of its view.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

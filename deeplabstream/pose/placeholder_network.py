@@ -40,10 +40,10 @@ _PLACES = ((-1.75, 0.0), (-1.0, -0.75), (-1.0, 0.75), (1.85, 0.0))
 class PlaceholderNetwork:
     """Takes `seconds` per call and computes next to nothing.
 
-    It sleeps for that time, so it uses no CPU, as a network on a GPU
-    does. All body parts are put on the darkest of a coarse grid of pixels, about where
-    a dark animal on a bright floor is; their confidence is 1. Of several `animals` it
-    finds the blobs, the largest first: see `blobs`.
+    It sleeps for that time, so it uses no CPU, as a network on a GPU does. All body parts
+    are put on the darkest of a coarse grid of pixels, about where a dark animal on a
+    bright floor is; their confidence is 1. Of several `animals` it finds the blobs, the
+    largest first: see `blobs`.
     """
 
     seconds: float = 0.0

@@ -70,9 +70,8 @@ def read_intervals(
 
     Of BORIS, state events are read; point events have no duration and are left out. Its
     times count from the start of the video; with `run` they become times of the run, by
-    the frames of the camera's video.
-    DeepLabStreamError: it is another table, holds several observations or subjects, or
-    the run has not one video of the camera.
+    the frames of the camera's video. DeepLabStreamError: it is another table, holds
+    several observations or subjects, or the run has not one video of the camera.
     """
     try:
         rows = read_delimited(file).rows()

@@ -79,12 +79,12 @@ def fit(
 ) -> PoseNetwork:
     """Return a network trained on `data`, in evaluation mode, on the CPU.
 
-    The same settings and data on the same CPU with as many threads give the same
-    network, bit for bit; on a GPU, to rounding: cuDNN chooses its fastest algorithms.
-    With a `folder`, curves go to `tb_logs/` and
-    checkpoints to `checkpoints/` in it. `resume` continues from the last checkpoint and
-    ends with the same weights as without an interruption. `on_validation` gets the poses in
-    the images of `held_out` after each validation.
+    The same settings and data on the same CPU with as many threads give the same network,
+    bit for bit; on a GPU, to rounding: cuDNN chooses its fastest algorithms. With a
+    `folder`, curves go to `tb_logs/` and checkpoints to `checkpoints/` in it. `resume`
+    continues from the last checkpoint and ends with the same weights as without an
+    interruption. `on_validation` gets the poses in the images of `held_out` after each
+    validation.
     """
     device = open_device(settings.device, settings.devices)
     check_size(settings.network, data.fitting.height, data.fitting.width)

@@ -147,10 +147,9 @@ def smooth_paws(
     """Smooth IBL's paws, seen from two sides by cameras that do not tick together.
 
     `left` and `right` have one body part each under the name of the same paw; the right
-    camera's points are interpolated to the left camera's
-    times. Rows are those of the left
-    camera; where the right one has no frames, only the left counts. Whether a camera's
-    image is mirrored makes no difference to principal components.
+    camera's points are interpolated to the left camera's times. Rows are those of the
+    left camera; where the right one has no frames, only the left counts. Whether a
+    camera's image is mirrored makes no difference to principal components.
     """
     others = {name: _at_times(right[name], times_s[1], times_s[0]) for name in left}
     both, noise = {}, {}

@@ -60,10 +60,9 @@ def import_sleap_nn(
     """Write the model into a folder (see `drafted`), for images of `size`.
 
     That is width and height; without one, the network's. A bottom-up network finds at
-    most `animals`, 0: as in its metadata; a top-down one those with the best scores,
-    0: one.
-    Where `from_sleap_nn.py` put a reference beside the network, points are compared with
-    it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
+    most `animals`, 0: as in its metadata; a top-down one those with the best scores, 0:
+    one. Where `from_sleap_nn.py` put a reference beside the network, points are compared
+    with it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
     ModelError gives the reason.
     """
     metadata = read_metadata(source)

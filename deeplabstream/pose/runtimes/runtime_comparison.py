@@ -142,8 +142,7 @@ def _in_order(
     """Return the other's animals in the order of the reference's, image by image.
 
     All arrays are (n, animal, bodypart, …). The animal with the highest confidence comes
-    first in each, and
-    rounding can change that order.
+    first in each, and rounding can change that order.
     """
     order = [match_animals(*pair) for pair in zip(points, theirs, strict=True)]
     rows = np.arange(len(points))[:, None]

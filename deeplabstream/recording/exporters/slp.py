@@ -1,9 +1,8 @@
 """SLEAP's labels files (`.slp`): poses beside their video, and labels placed by a user.
 
 The file is HDF5: `frames` names ranges of `instances`, these name ranges of `pred_points`
-(found by a network) or `points` (placed by a user).
-Read from SLEAP's and sleap-io's code; version 1.2 of the format, in which the centre of the
-left upper pixel is 0, 0.
+(found by a network) or `points` (placed by a user). Read from SLEAP's and sleap-io's
+code; version 1.2 of the format, in which the centre of the left upper pixel is 0, 0.
 """
 
 import json

@@ -32,9 +32,8 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     Points below its threshold are left out. A folder without labels gets the network's
     body parts, and as many animals as it finds in an image at most. Several animals get
     the places of those nearest to them in the frame before. Of an ensemble, images in
-    which its networks differ most come first in the book.
-    Returns the number of images with a proposal; LabelsError when the network finds none
-    of the body parts.
+    which its networks differ most come first in the book. Returns the number of images
+    with a proposal; LabelsError when the network finds none of the body parts.
     """
     skeleton = estimator.skeleton
     book = open_book(folder, skeleton.bodyparts)

@@ -6,11 +6,10 @@ Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that
     python from_deeplabcut3.py .../dlc-models-pytorch/.../train --size 640x480 --output mine
 
 SIZE is the size at which videos are analysed; a top-down network has a window of its own
-size as
-input, and its detector (SSDLite, Faster R-CNN) at images of SIZE. With `--video`, the
-images that show the outcome to be the same are of that video. A SuperAnimal is named, and
-DeepLabCut fetches its weights; or the folder is given that holds the files of them. Its
-Faster R-CNN finds nothing in drawn images, so it needs a video of such animals:
+size as input, its detector (SSDLite, Faster R-CNN) images of SIZE. With `--video`,
+the images that show the outcome to be the same are of that video. A SuperAnimal is named,
+and DeepLabCut fetches its weights; or the folder is given that holds the files of them.
+Its Faster R-CNN finds nothing in drawn images, so it needs a video of such animals:
 
     python from_deeplabcut3.py superanimal_quadruped --size 640x480 --video dogs.mp4 \
         --output quadruped

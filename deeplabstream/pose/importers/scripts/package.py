@@ -1,8 +1,8 @@
 """The folder that every script here writes, and that utils/ImportModel.py takes.
 
-`network.onnx`, `description.json` (inputs and outputs of the network) and `reference.npz`:
-frames of several sizes, (height, width, 3), BGR, and the points that the training program
-finds in them, in their pixels. It needs numpy alone, and OpenCV for
+`network.onnx`, `description.json` (inputs and outputs of the network) and
+`reference.npz`: frames of several sizes, (height, width, 3), BGR, and the points that the
+training program finds in them, in their pixels. It needs numpy alone, and OpenCV for
 frames of a video.
 """
 
@@ -110,8 +110,8 @@ def save_reference(folder, frames, points, confidences):
 def licence_beside(source):
     """Return the licence that the README beside a network names, in words, or ''.
 
-    Or MODELCARD.md; the licence is `license:` in its first lines, or
-    the text under a heading with that word.
+    Or MODELCARD.md; the licence is `license:` in its first lines, or the text under a
+    heading with that word.
     """
     folder = source if source.is_dir() else source.parent
     for name in ("MODELCARD.md", "modelcard.md", "README.md"):
