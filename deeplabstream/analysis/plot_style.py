@@ -81,7 +81,7 @@ class PlotOptions:
 
 
 def save_plot(figure: "Figure", path: str | Path) -> Path:
-    """Write a figure as SVG, PDF or PNG; text stays text.
+    """Write a figure as SVG, PDF or PNG; text is stored as text.
 
     Parameters
     ----------

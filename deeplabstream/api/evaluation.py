@@ -41,7 +41,8 @@ def evaluate(
         One row per set, body part and measure; the body part `together` is all of them.
         `set`: train, validation, test, unused, `all` (not known), or the label file's
         name. `measure`: `error_px`, the distance to the label; `spread_px`, of an ensemble;
-        `pca_singleview_px`, `pca_multiview_px`: how far from a pose that occurs. `labels`:
+        `pca_singleview_px`, `pca_multiview_px`: the distance to the nearest plausible
+        pose. `labels`:
         how many points; `median_px`, `mean_px`, `p95_px`: in pixels of the images;
         `within`: the share from 0 to 1 that is within `within` pixels. NaN: no such point.
         `attrs["within_px"]` and `attrs["calibration_error"]`: of the confidence, 0 to 1.

@@ -141,8 +141,8 @@ class Measured(Packed):
     unit: str
     """Unit of lengths: px or mm."""
     values: tuple[tuple[str, str, str, float], ...]
-    """Animal, measure, region or output, and value; NaN: not defined. Measures of an output
-    belong to no animal (empty); those of an animal itself have an empty third word."""
+    """Animal, measure, region or output, and value; NaN: not defined. Measures of an
+    output have no animal (empty); those of an animal itself have an empty third part."""
 
 
 ANALYSIS_STARTED = "analysis", "started"

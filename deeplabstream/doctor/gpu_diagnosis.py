@@ -260,7 +260,7 @@ def _missing_libraries(
 def _failed(
     environment: Environment, gpu: NvidiaGpu, trial: ProviderTrial | None
 ) -> list[Finding]:
-    """Find what a network that was run on the GPU told."""
+    """Yield the findings of a trial run of a network on the GPU."""
     if trial is None:
         return []
     low = trial.error.lower().replace(" ", "")

@@ -88,7 +88,7 @@ def cpu_name() -> str:
 
 
 def cpu_features() -> frozenset[str] | None:
-    """Return the CPU's features, as far as Windows tells."""
+    """Return the CPU's features that Windows reports."""
     if sys.platform == "win32":
         from ctypes import WinDLL
 

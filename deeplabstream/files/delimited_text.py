@@ -17,7 +17,7 @@ _DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?")
 _ENOUGH = 65536
-"""Bytes that tell text from other content, such as a long video."""
+"""Bytes that are checked to distinguish text from other content, such as a long video."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def image_path(rows: VideoReader, row: int, into: Path) -> Path:
 def write_images(
     rows: VideoReader, chosen: NDArray[np.int64], into: Path
 ) -> list[Path]:
-    """Write rows as PNG files named by their number; those that are there stay.
+    """Write rows as PNG files named by their number; existing ones are kept.
 
     Frames that can't be decoded, or only with damage, are left out: the reader warns of them.
     """

@@ -32,7 +32,7 @@ _LEVELS = (LEVELS[:1] + LEVELS[2:], LEVELS)
 """Header rows of one animal, and of several."""
 _MOST_LEVELS = len(LEVELS) + 1
 _MOST_FRAMES = 1_000_000
-"""More are accepted where a tenth of them has a row."""
+"""More are accepted if a tenth of them has a row."""
 _WHOLE = re.compile(r"\d+(?:\.0*)?")
 
 

@@ -249,7 +249,7 @@ def settings_of(folder: RunFolder) -> Settings:
 
 
 def _chosen(table: PoseTable, tracks: Sequence[str], notes: list[str]) -> PoseTable:
-    """Return the animals that are wanted."""
+    """Return the selected animals."""
     names = list(table.skeleton.animals)
     if missing := [name for name in tracks if name not in names]:
         raise DeepLabStreamError(

@@ -158,7 +158,7 @@ class PartialRows(Closing):
     def append(self, rows: NDArray[np.float32]) -> None:
         """Append rows (row, *shape); OSError: it failed, and part of them may be there."""
         left = np.ascontiguousarray(rows, np.float32).tobytes()
-        while left:  # a short write gives no reason, the next one does
+        while left:  # an incomplete write has no error code, the next one has
             left = left[self._file.write(left) :]
         self.rows += len(rows)
 

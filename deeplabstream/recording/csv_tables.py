@@ -44,7 +44,7 @@ class CsvTable:
         self.write(",".join([str(cells.get(name, "")) for name in self.columns]))
 
     def write(self, row: str) -> None:
-        """Append one row as text; OSError when the disk does not take all of it."""
+        """Append one row as text; OSError when it is not written completely."""
         data = f"{row}\n".encode()
         if self._held is None:
             self._append(data)

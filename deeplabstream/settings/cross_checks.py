@@ -174,7 +174,7 @@ def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
 
 
 def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
-    """Return what does not fit the network's body parts and animals, as sentences."""
+    """Return a sentence for each mismatch with the network's body parts and animals."""
     named = [
         (f"[Trigger {name}] BODYPARTS", part)
         for name, trigger in rig.new_triggers().items()

@@ -269,7 +269,7 @@ def _with_clean_output(run: "Run", config: TrainConfig) -> "Run":
     from deeplabstream.training.data.label_files import write_joined
     from deeplabstream.training.fit import open_device
 
-    # A device that does not exist must not cost the earlier network.
+    # Before the earlier network is removed: the device may not exist.
     open_device(run.settings.device, run.settings.devices)
     if config.overwrite and not config.resume:
         _remove_earlier(config, run.settings.start_from)

@@ -233,7 +233,7 @@ class JpegDecoder:
         try:
             frames = self._codec.decode(av.Packet(content)) if content else []
         except av.error.FFmpegError:
-            self._codec = self._opened()  # keeps nothing of a damaged file
+            self._codec = self._opened()  # has no state of a damaged file
             return None
         if not frames or frames[0].is_corrupt:
             return None

@@ -117,8 +117,8 @@ def distil(
     Raises
     ------
     DeepLabStreamError
-        Something is there already, a video cannot be read, the teacher agrees with itself in
-        too few frames, or a training fails.
+        Something is there already, a video cannot be read, the teacher's predictions
+        agree in too few frames, or a training fails.
     """
     _begin(config, teachers)
     hand = None
@@ -385,7 +385,7 @@ def _px(errors: Errors | None) -> str:
 
 
 def conclusion(config: DistillConfig, result: Distilled) -> list[str]:
-    """Return what came of it: the choice, or which limit was not met."""
+    """Return the result: the choice, or which limit was not met."""
     limits = config.within, config.at_most_ms
     if chosen := result.chosen:
         return [

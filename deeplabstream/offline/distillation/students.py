@@ -142,7 +142,7 @@ class Timing:
     """How long a network takes for a frame, with preparation and decoding."""
 
     ms: float
-    """What the limit applies to: CPU time with one thread, else `p50_ms`."""
+    """The value that is limited: CPU time with one thread, else `p50_ms`."""
     p50_ms: float
     """Median duration."""
 

@@ -65,7 +65,7 @@ class Networks(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionPoses:
-    """What the networks of one region saw."""
+    """Predictions of the networks of one region."""
 
     name: str
     region: CropRegion

@@ -29,7 +29,7 @@ Numbers = NDArray[np.float64]
 STATES = ("background", "still", "move", "wheel_turn", "groom")
 PAWS = ("paw_l", "paw_r")
 HZ = 60.0
-"""At which the networks look; poses within `SLACK_HZ` of it are taken as they are."""
+"""Rate of the networks' input; poses within `SLACK_HZ` of it are used unchanged."""
 SLACK_HZ = 10.0
 WHEEL_HZ = 1000.0
 CUTOFF_HZ = 20.0
@@ -49,7 +49,7 @@ def lightning_action(
     *,
     pipeline: str | Path = "ibl",
 ) -> Path:
-    """Tell the paws' states; return the table in `alf/lightningaction/`.
+    """Classify the paws' states; return the table in `alf/lightningaction/`.
 
     `ckpts_path` holds `paw_l_networks/network-*/network.onnx`, and of `paw_r`. A row for
     each frame of the poses: `PAW_STATE`, and `PAW_STATE_ens_var` where there are several

@@ -15,7 +15,7 @@ PIPELINES = Path(__file__).with_name("pipelines")
 """Those that come with the application."""
 
 Quirk: TypeAlias = Literal["correct", "compat"]
-"""compat: what iblvideo 3.2.0 does; correct: what is right."""
+"""compat: the behaviour of iblvideo 3.2.0; correct: without its errors."""
 
 
 def _parts(word: object) -> object:
@@ -120,7 +120,7 @@ class Motion(_Section):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline file that was read and found whole."""
+    """A pipeline file that was read and checked."""
 
     file: Path
     text: str

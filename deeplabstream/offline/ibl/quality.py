@@ -1,7 +1,7 @@
 """Checks of one camera's poses, times and images: PASS, WARNING or FAIL.
 
 Rules and limits are the International Brain Laboratory's (ibllib 4.0.0: qc/dlc.py,
-qc/camera.py), as far as poses, times and images alone can tell.
+qc/camera.py), those that need only poses, times and images.
 """
 
 from collections.abc import Sequence

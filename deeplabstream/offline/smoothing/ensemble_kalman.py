@@ -84,7 +84,8 @@ def ensemble_of(
 def smooth_single(ensemble: EnsemblePoses, s: float) -> SmoothedPoses:
     """Smooth each coordinate of one camera separately.
 
-    `s` is the variance of a step from frame to frame, px². What was never seen stays NaN.
+    `s` is the variance of a step from frame to frame, px². Body parts that are never
+    visible stay NaN.
     """
     shape = ensemble.median.shape
     flat = ensemble.median.reshape(len(ensemble.median), -1)

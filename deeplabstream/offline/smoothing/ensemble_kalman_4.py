@@ -130,7 +130,7 @@ def inflated_variance(y: Numbers, variance: Numbers) -> Numbers:
     Returns
     -------
     numpy.ndarray of float64, shape (row, 2 * view)
-        Unchanged where a view sees nothing, and where too few frames agree.
+        Unchanged where a view has no point, and where too few frames agree.
     """
     variance, known = variance.copy(), _known(y, variance)
     views = y.shape[1] // 2

@@ -45,8 +45,8 @@ def import_onnx(
 ) -> ModelFolder:
     """Write the model into a folder (see `drafted`); return it as loaded again.
 
-    That the graph computes what the network does is checked here. Whether points are those
-    of the program that trained it shows only a `reference`: `tolerance_px` is the limit.
+    The graph is compared with the network here. Only a `reference` shows whether points
+    equal those of the training program: `tolerance_px` is the limit.
     ModelError gives the reason.
     """
     skeleton = Skeleton(

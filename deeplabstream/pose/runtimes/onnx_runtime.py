@@ -40,7 +40,7 @@ ONNX_RUNTIME = "running the network in ONNX Runtime"
 _SPIN_US = "10"
 """Microseconds that an idle thread spins before it sleeps.
 
-Waking a thread takes as long as many an operation. By default ONNX Runtime spins until
+Waking a thread takes as long as many operations do. By default ONNX Runtime spins until
 the next frame, which uses one core per thread.
 """
 
@@ -313,7 +313,7 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
 def any_size(network: Path) -> bytes:
     """Return the network with open height and width of its input.
 
-    Whether its operations accept any size shows when it runs.
+    Only a run shows whether its operations accept any size.
     """
     model = _read(network, "analysing images of another size than the network's")
     for value in (*model.graph.input, *model.graph.output):

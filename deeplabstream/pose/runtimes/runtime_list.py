@@ -31,7 +31,7 @@ FORMER_RUNTIMES = {
     "torch-cuda": "cuda",
     "torch-cuda-fp16": "tensorrt",
 }
-"""Runtimes of earlier versions, and what to choose instead."""
+"""Runtimes of earlier versions, and their replacements."""
 
 
 def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Network:
@@ -106,6 +106,6 @@ def check_runtime(name: str) -> Runtime:
 
 
 def former_runtime(name: str) -> str:
-    """Return what to choose instead of a runtime of an earlier version, as a sentence."""
+    """Return a sentence with the replacements of a runtime of an earlier version."""
     instead = dict.fromkeys(("auto", FORMER_RUNTIMES[name]))
     return f"{name} is no longer available as a runtime; choose {' or '.join(instead)}"

@@ -113,7 +113,7 @@ def import_experiment(text: str, name: str, rig: str, folder: Path) -> Imported:
 
 
 def _convert_coded_experiment(name: Old, made: Made) -> str:
-    """Return the ready-made file that does what an experiment in Python did."""
+    """Return the ready-made file that is equivalent to an experiment in Python."""
     ours = CODED.get(name.word.casefold(), "")
     file = CONFIGS / f"{ours}.ini"
     if not ours or not file.is_file():

@@ -12,8 +12,8 @@ Points = NDArray[np.float32]
 ENOUGH = 20
 """Fewest points; with fewer, confidences are not calibrated."""
 SURE = 0.02
-"""Confidence of two prior points: one this low is of a wrong point, one this far below 1
-of a correct point.
+"""Confidence of two prior points: this value for a wrong point, and 1 minus it for a
+correct point.
 
 Held-out images in which all points are right would otherwise fit a scale by which a body
 part that is not visible is right too."""

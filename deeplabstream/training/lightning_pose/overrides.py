@@ -88,7 +88,7 @@ def resolved(config: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """Return `config` with each `${…}` replaced, as far as it can be.
 
     The repository is the path in the environment variable `LP_ROOT_PATH`, or the nearest
-    folder above `file` in which the rest of the path exists.
+    folder above `file` with the rest of the path.
 
     >>> resolved(
     ...     {"a": {"b": "/data"}, "c": "${a.b}/videos", "d": "${x}"}, Path("c.yaml")

@@ -29,7 +29,7 @@ class Backbone(nn.Module):
     """Of the pixels, 0 to 255, BGR; ImageNet's unless the weights need others."""
     last: tuple[Tensor, Tensor] | None = None
     """Weight and bias of the convolution that made heat maps of the finest features in the
-    network that it is from; None: they were made otherwise."""
+    network that it is from; None: they were made differently."""
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return (n, 3, height, width) of images (n, height, width, 3), uint8 BGR."""

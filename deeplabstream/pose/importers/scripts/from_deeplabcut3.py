@@ -7,7 +7,7 @@ Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that
 
 SIZE is the size at which videos are analysed; a top-down network has a window of its own
 size as input, its detector (SSDLite, Faster R-CNN) images of SIZE. With `--video`,
-the images that show the outcome to be the same are of that video. A SuperAnimal is named,
+the images for the comparison are of that video. A SuperAnimal is named,
 and DeepLabCut fetches its weights; or the folder is given that holds the files of them.
 Its Faster R-CNN finds nothing in drawn images, so it needs a video of such animals:
 
