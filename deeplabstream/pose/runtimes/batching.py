@@ -44,6 +44,8 @@ def frame_seconds(
     `together`: frames of all cameras are one batch.
     """
     image: Image = np.full((480, 640, 3), 127, np.uint8)
+
+    # Cameras may share a network: each is measured once.
     own, count = own_of(estimator), len(cameras) if together else 1
     taken: dict[int, float] = {}
     for camera in cameras:

@@ -110,6 +110,7 @@ class OnnxNetwork:
         offline programs have an engine of their own.
         """
         fitting = self._model.fitting
+        # An engine of TensorRT and the graph itself are made for one size of input.
         own_size = shape[1:3] == (fitting.height, fitting.width)
         tensorrt = self.provider == _PROVIDERS["tensorrt"]
         batch = _GPU_BATCH if tensorrt and shape[0] > 1 else 1
@@ -129,6 +130,8 @@ class OnnxNetwork:
             buffer = ort.OrtValue.ortvalue_from_shape_and_type(
                 list(images.shape), np.uint8, self._gpu_device, 0
             )
+
+            # Bound once per shape: memory on the GPU is not allocated for each frame.
             binding = session.io_binding()
             binding.bind_ortvalue_input("images", buffer)
             binding.bind_output(self._output, "cpu")

@@ -55,6 +55,8 @@ def check_quantised(model: ModelFolder) -> Path:
             f"{model.path / DESCRIPTION} is missing or damaged: "
             "python utils/QuantiseNetwork.py --overwrite makes it again"
         ) from error
+
+    # After a new training the old quantized network would still give poses.
     if whose != model.sha256 or digest != network_hash(file):
         raise ModelError(
             f"{file} is damaged, or was made from another network than {model.network}: "

@@ -43,6 +43,7 @@ def present(model: ModelFolder) -> tuple[Runtime, ...]:
     """Return the installed runtimes that can run this network here."""
     names = []
     for name in RUNTIMES:
+        # OpenVINO's GPU runtime is for Intel graphics: not beside an NVIDIA GPU.
         on_gpu = name in ("cuda", "tensorrt")
         if name.startswith("openvino") and find_spec("openvino") is None:
             continue

@@ -80,6 +80,7 @@ def _marks(model: ModelFolder) -> list[Path]:
 
 
 def _circumstances(threads: int, tolerance_px: float) -> list[str]:
+    # All that changes speeds or rounding: with another value it is measured again.
     parts = [f"threads {threads}", f"tolerance {tolerance_px:g}"]
     parts += [platform.processor() or platform.machine(), _processor()]
     parts += [f"{os.cpu_count()} cores", platform.system()]
@@ -319,6 +320,7 @@ def _times(
     `watch` gets the number of each turn when it begins.
     """
     times: dict[str, list[float]] = {name: [] for name in networks}
+    # Different images in turn, as live: a single one would stay in the CPU's cache.
     singles = cycle([np.ascontiguousarray(one[None]) for one in images])
     for turn in range(_ROUNDS):
         for number, (name, network) in enumerate(networks.items()):

@@ -12,7 +12,7 @@ Points = NDArray[np.float32]
 ENOUGH = 20
 """Fewest points; with fewer, confidences are not calibrated."""
 SURE = 0.02
-"""Confidence of two prior points: this value for a wrong point, and 1 minus it for a
+"""Confidences of two prior points: this value for a wrong point, and 1 minus it for a
 correct point.
 
 Held-out images in which all points are right would otherwise fit a scale by which a body
