@@ -49,6 +49,8 @@ def test_the_command_line_gives_what_a_python_user_writes() -> None:
     [
         ({"steps": 0}, "steps = 0: expected 1 or more"),
         ({"steps": "x"}, "steps = 'x': expected a whole number"),
+        ({"steps": "1.5"}, "steps = '1.5': expected a whole number"),
+        ({"steps": ""}, "steps = '': expected a whole number"),
         ({"share": float("nan")}, "share = nan: expected a number from 0 to 0.9"),
         ({"kind": "tow"}, "kind = 'tow': expected one of one, two; did you mean two?"),
         ({"stepps": 3}, "stepps: unknown option"),
