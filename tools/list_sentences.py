@@ -5,7 +5,8 @@
 
 User-visible are all texts of two words or more (messages, logs, help, descriptions of
 settings), the texts of the window's widgets, the first lines of the classes that
-docs/settings.md describes, and the docstrings that programs print as their help.
+docs/settings.md describes, the docstrings that programs print as their help, and the strings
+below their options.
 Parts that are filled in are written as `{…}`.
 """
 
@@ -91,14 +92,24 @@ def rendered(node: ast.expr) -> str | None:
 
 def _docstrings(tree: ast.Module, file: str) -> Iterator[tuple[ast.expr, str]]:
     """Yield docstrings that users see: of programs, and first lines of settings classes."""
-    program = file.startswith("utils/") or "/" not in file
+    program = file.startswith(("utils/", "deeplabstream/programs/")) or "/" not in file
     if program and (text := ast.get_docstring(tree)):
         yield _first(tree.body), text
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and (text := ast.get_docstring(node)):
-            decorators = (ast.unparse(each) for each in node.decorator_list)
-            if any(each.startswith("settings") for each in decorators):
+            decorators = [ast.unparse(one) for one in node.decorator_list]
+            if any(one.startswith("settings") for one in decorators):
                 yield _first(node.body), text.splitlines()[0]
+            if any(one.startswith("program_options") for one in decorators):
+                yield from _descriptions(node.body[1:])
+
+
+def _descriptions(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.expr, str]]:
+    """Yield the strings below the fields of a class, which describe the options."""
+    for statement in body:
+        match statement:
+            case ast.Expr(value=ast.Constant(value=str(text)) as node):
+                yield node, text.removesuffix(".")
 
 
 def _first(body: Sequence[ast.stmt]) -> ast.expr:

@@ -79,12 +79,12 @@ class DesignExperiment:
 
 def design_experiment(options: DesignExperiment) -> int:
     """Ask the questions that have no answer yet, and write the file."""
-    ask = None if options.yes else _ask_on_terminal
-    if ask:
+    prompt = None if options.yes else _prompt_on_terminal
+    if prompt:
         print(
             "Press Enter for the default shown; `back` returns to the previous question."
         )
-    experiment = Conversation(options.answers(), ask, options.overwrite).design()
+    experiment = Conversation(options.answers(), prompt, options.overwrite).design()
     _check(experiment)
     experiment.path.write_text(experiment.text, encoding="utf-8", newline="\n")
     print(f"\nWritten: {experiment.path}. Next:")
@@ -94,7 +94,7 @@ def design_experiment(options: DesignExperiment) -> int:
 
 
 class GoBackError(Exception):
-    """The person wants to answer the last question again."""
+    """The user returns to the previous question."""
 
 
 class NoAnswerError(DeepLabStreamError):
@@ -107,13 +107,13 @@ class Conversation:
 
     options: dict[str, str]
     """Answers by the names of the questions, in lower case."""
-    ask: Callable[[Question], str] | None
-    """Asks a person; None: there is none."""
+    prompt: Callable[[Question], str] | None
+    """Returns the answer of the user; None: without a user."""
     overwrite: bool = False
     _answers: list[str] = field(default_factory=list)
     """Answers so far, in order: to go back is to begin again with one fewer."""
     _typed: list[int] = field(default_factory=list)
-    """Which of them a person gave."""
+    """Indices of the answers that the user typed."""
 
     def design(self) -> Design:
         """Return the design; NoAnswerError when an answer is missing or wrong."""
@@ -146,7 +146,7 @@ class Conversation:
 
     def _new(self, question: Question, option: str | None) -> str:
         """Return an answer to a question that was not answered before."""
-        if self.ask is None:
+        if self.prompt is None:
             return self._answer_of_option(question, option)
         for text in question.problems:
             print(text)
@@ -157,7 +157,7 @@ class Conversation:
                 print(f"{_title(question)}: {error}")
 
         while True:
-            typed = self.ask(question)
+            typed = self.prompt(question)
             if typed.strip().casefold() == "back":
                 raise GoBackError
             try:
@@ -188,7 +188,7 @@ def _option(question: Question) -> str:
     return f'--set "{question.name}=…"'
 
 
-def _ask_on_terminal(question: Question) -> str:
+def _prompt_on_terminal(question: Question) -> str:
     """Ask on the terminal."""
     print(f"\n{_title(question)}: {question.about}")
     if question.choices:
