@@ -29,11 +29,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 """
-BEGINNING = """
-from deeplabstream.startup.program import ending, prepare
-
-prepare()
-"""
 STUB = re.compile(
     r'''^"""[A-Z].*: `deeplabstream ([a-z-]+)`\."""
 
@@ -51,10 +46,6 @@ if __name__ == "__main__":
 $'''
 )
 """A file in utils/: its sub-command, and the module with its program."""
-UNCONVERTED = {
-    file.stem for file in UTILITIES if "main_of(" not in file.read_text("utf-8")
-}
-"""Programs whose options are not declared by a dataclass yet."""
 LAUNCH = ROOT / "utils/Launch.py"
 """Makes the environment, and so begins without it."""
 HEAVY = (
@@ -156,9 +147,6 @@ def test_a_utility_starts_a_program_of_the_package(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     if file == LAUNCH:
         assert SHIM in text
-        return
-    if file.stem in UNCONVERTED:
-        assert BEGINNING in text
         return
     found = re.search(STUB, text)
     assert found, text

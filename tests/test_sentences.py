@@ -39,8 +39,6 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
 """What no sentence may contain, and what to write instead."""
 
 
-UNCHECKED_INSIDE = frozenset({"utils"})
-"""Folders whose docstrings, comments and identifiers are not checked yet."""
 INSIDE = sorted(
     {
         path.relative_to(ROOT).as_posix()
@@ -50,7 +48,6 @@ INSIDE = sorted(
         )
         if path.suffix == ".py" or (path / "__init__.py").is_file()
     }
-    - UNCHECKED_INSIDE
 )
 
 

@@ -16,7 +16,7 @@ PAGES = (
     "docs/*.md",
     "docs/decisions/*.md",
 )
-GENERATED_PAGES = ("docs/api.md", "docs/settings.md")
+GENERATED_PAGES = ("docs/api.md", "docs/program_options.md", "docs/settings.md")
 GENERATED_PART = re.compile(
     r"<!-- (?:written by|GPU table).*?<!-- end of .*?-->", re.DOTALL
 )

@@ -53,7 +53,8 @@ def _program(name: str, command: Command) -> Iterator[str]:
         return
     summary = (program.about or "").partition("\n\n")[0]
     yield f"### {name}\n"
-    yield f"`utils/{program.name}.py`. {' '.join(summary.split())}\n"
+    file = f"{command.module.replace('.', '/')}.py"
+    yield f"`{file}`. {' '.join(summary.split())}\n"
     if isinstance(program, ProgramGroup):
         for word, part in program.programs.items():
             yield f"`{word}`: {' '.join((part.about or '').split())}\n"

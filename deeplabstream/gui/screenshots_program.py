@@ -7,8 +7,6 @@ this computer.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic import Field
-
 from deeplabstream.engine.processes.termination import termination
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.session import RigSession
@@ -16,7 +14,7 @@ from deeplabstream.files.paths import ROOT
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.qt_environment import why_no_window
 from deeplabstream.training.data.simulated_labels import draw_labels
 
@@ -29,16 +27,10 @@ class TakeScreenshots:
     """The rig that the screenshots show, and where they go."""
 
     settings: SettingsFile = settings_file()
-    output: Path = Field(
-        default=ROOT / "docs/images",
-        description="folder of the images; default: docs/images",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
-    after: float = Field(
-        default=15.0,
-        description="duration of the experiment before the screenshots",
-        json_schema_extra=extra(metavar="SECONDS"),
-    )
+    output: Path = option(default=ROOT / "docs/images", metavar="FOLDER")
+    """Folder of the images; default: docs/images."""
+    after: float = option(default=15.0, metavar="SECONDS")
+    """Duration of the experiment before the screenshots."""
 
 
 def take_screenshots(options: TakeScreenshots) -> int:

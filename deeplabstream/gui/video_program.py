@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.clock import Pacer
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame
@@ -30,7 +28,7 @@ from deeplabstream.recording.run_folder import LABELLED
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.loading import Settings
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.startup.arguments import rig_settings
@@ -46,48 +44,31 @@ _MOST_SHOWN = 50
 class VideoAnalyzer:
     """A video or a recorded run, and the settings that analyse it."""
 
-    settings: Path | None = Field(
-        default=None,
-        description="settings file; default: of the rig folder; with `run`, of the run",
-        json_schema_extra=extra(metavar="FILE", filter="Settings (*.ini)"),
+    settings: Path | None = option(
+        default=None, metavar="FILE", filter="Settings (*.ini)"
     )
-    run: Path | None = Field(
-        default=None,
-        description="re-run the decisions of a recorded run from its poses and compare; "
-        "with its own settings, or those given",
-        json_schema_extra=extra(metavar="FOLDER", folders=True),
-    )
-    experiment: str | None = Field(
-        default=None,
-        description="experiment of this file, or of this name in experiments/configs, on "
-        "the rig of the settings; with `run`, from the first frame on",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    video: Path | None = Field(
-        default=None,
-        description="video, instead of [Video] VIDEO_SOURCE of the settings",
-        json_schema_extra=extra(filter=VIDEO_FILTER),
-    )
-    output: Path | None = Field(
-        default=None,
-        description="new run folder",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
-    fast: bool = Field(
-        default=False, description="as fast as possible, without a window"
-    )
-    differences: Path | None = Field(
-        default=None,
-        description="with `run`: write all frames with different decisions to a table (CSV)",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    corrected: bool = Field(
-        default=False,
-        description="with `run`: decide on the poses with the corrections of the run",
-    )
+    """Settings file; default: of the rig folder; with `run`, of the run."""
+    run: Path | None = option(default=None, metavar="FOLDER", folders=True)
+    """Re-run the decisions of a recorded run from its poses and compare; with its own
+    settings, or those given."""
+    experiment: str | None = option(default=None, metavar="FILE")
+    """Experiment of this file, or of this name in experiments/configs, on the rig of the
+    settings; with `run`, from the first frame on."""
+    video: Path | None = option(default=None, filter=VIDEO_FILTER)
+    """Video, instead of [Video] VIDEO_SOURCE of the settings."""
+    output: Path | None = option(default=None, metavar="FOLDER")
+    """New run folder."""
+    fast: bool = option(default=False)
+    """As fast as possible, without a window."""
+    differences: Path | None = option(default=None, metavar="FILE")
+    """With `run`: write all frames with different decisions to a table (CSV)."""
+    corrected: bool = option(default=False)
+    """With `run`: decide on the poses with the corrections of the run."""
     overwrite: bool = overwrite()
-    no_experiment: bool = Field(default=False, description="poses and triggers only")
-    no_labels: bool = Field(default=False, description="write no labelled video")
+    no_experiment: bool = option(default=False)
+    """Poses and triggers only."""
+    no_labels: bool = option(default=False)
+    """Write no labelled video."""
 
 
 def analyse_video(options: VideoAnalyzer) -> int:

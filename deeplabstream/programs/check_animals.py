@@ -26,7 +26,7 @@ from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.tracking.pose_matching import nearest_px
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite, runtime, threads
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from deeplabstream.video.image_sheet import write_sheet
 
@@ -51,26 +51,20 @@ HEADER = (
 class CheckAnimals:
     """A network of several animals, and the images that it is measured on."""
 
-    model: str = Field(
-        default="arena_animals", description="model folder, or its name in models/"
+    model: str = option(default="arena_animals")
+    """Model folder, or its name in models/."""
+    animals: tuple[Annotated[int, Field(ge=1, le=MOST_ANIMALS)], ...] = option(
+        default=tuple(range(1, MOST_ANIMALS + 1)), metavar="N"
     )
-    animals: tuple[Annotated[int, Field(ge=1, le=MOST_ANIMALS)], ...] = Field(
-        default=tuple(range(1, MOST_ANIMALS + 1)),
-        description="numbers of animals in a frame",
-        json_schema_extra=extra(metavar="N"),
-    )
-    frames: int = Field(default=200, ge=1, description="frames of each kind")
-    seed: int = Field(default=SEED, description="seed of the first walk")
-    json: Path | None = Field(
-        default=None,
-        description="file for the rows",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    sheet: Path | None = Field(
-        default=None,
-        description="image file for some results",
-        json_schema_extra=extra(metavar="FILE.png"),
-    )
+    """Numbers of animals in a frame."""
+    frames: int = option(default=200, ge=1)
+    """Frames of each kind."""
+    seed: int = option(default=SEED)
+    """Seed of the first walk."""
+    json: Path | None = option(default=None, metavar="FILE")
+    """File for the rows."""
+    sheet: Path | None = option(default=None, metavar="FILE.png")
+    """Image file for some results."""
     overwrite: bool = overwrite()
     device: str = runtime(default="cpu")
     threads: int = threads()

@@ -15,14 +15,12 @@ them.
 from functools import partial
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.api.corrections import correct, frames_between, undo_correction
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.programs.program import Program, ProgramGroup
 from deeplabstream.recording.pose_corrections import Kind, in_force, read_corrections
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 _NAME = "CorrectPoses"
 
@@ -31,60 +29,36 @@ _NAME = "CorrectPoses"
 class CorrectPoses:
     """The run that is corrected."""
 
-    run: Path = Field(
-        description="run folder",
-        json_schema_extra=extra(positional=True, metavar="RUN"),
-    )
+    run: Path = option(positional=True, metavar="RUN")
+    """Run folder."""
 
 
 @program_options
 class ChangeCorrections(CorrectPoses):
     """Who changes the corrections of a run, and why."""
 
-    why: str = Field(
-        default="", description="reason", json_schema_extra=extra(metavar="TEXT")
-    )
-    who: str = Field(
-        default="",
-        description="person; default: the login name",
-        json_schema_extra=extra(metavar="NAME"),
-    )
+    why: str = option(default="", metavar="TEXT")
+    """Reason."""
+    who: str = option(default="", metavar="NAME")
+    """Person; default: the login name."""
 
 
 @program_options
 class CorrectAnimals(ChangeCorrections):
     """Frames and animals that are corrected."""
 
-    frames: tuple[int, ...] = Field(
-        default=(),
-        description="first and last frame, or one frame",
-        json_schema_extra=extra(metavar="N"),
-    )
-    seconds: tuple[float, ...] = Field(
-        default=(),
-        description="the same as times since Start Stream",
-        json_schema_extra=extra(metavar="S"),
-    )
-    camera: str = Field(
-        default="",
-        description="camera; default: the only one",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    animals: tuple[str, ...] = Field(
-        default=(),
-        description="animals; default: all",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    bodyparts: tuple[str, ...] = Field(
-        default=(),
-        description="body parts; default: all",
-        json_schema_extra=extra(internal=True),
-    )
-    position: tuple[float, float] | None = Field(
-        default=None,
-        description="position in pixels of the image",
-        json_schema_extra=extra(internal=True),
-    )
+    frames: tuple[int, ...] = option(default=(), metavar="N")
+    """First and last frame, or one frame."""
+    seconds: tuple[float, ...] = option(default=(), metavar="S")
+    """The same as times since Start Stream."""
+    camera: str = option(default="", metavar="NAME")
+    """Camera; default: the only one."""
+    animals: tuple[str, ...] = option(default=(), metavar="NAME")
+    """Animals; default: all."""
+    bodyparts: tuple[str, ...] = option(default=(), internal=True)
+    """Body parts; default: all."""
+    position: tuple[float, float] | None = option(default=None, internal=True)
+    """Position in pixels of the image."""
 
     def __post_init__(self) -> None:
         if bool(self.frames) == bool(self.seconds):
@@ -106,31 +80,24 @@ class CorrectAnimals(ChangeCorrections):
 class CorrectBodyParts(CorrectAnimals):
     """Frames, animals and body parts that are corrected."""
 
-    bodyparts: tuple[str, ...] = Field(
-        default=(),
-        description="body parts; default: all",
-        json_schema_extra=extra(metavar="NAME"),
-    )
+    bodyparts: tuple[str, ...] = option(default=(), metavar="NAME")
+    """Body parts; default: all."""
 
 
 @program_options
 class SetBodyParts(CorrectBodyParts):
     """Body parts, and their right position."""
 
-    position: tuple[float, float] = Field(
-        description="position in pixels of the image",
-        json_schema_extra=extra(metavar=("X", "Y")),
-    )
+    position: tuple[float, float] = option(metavar=("X", "Y"))
+    """Position in pixels of the image."""
 
 
 @program_options
 class UndoCorrection(ChangeCorrections):
     """A correction that does not count any more."""
 
-    number: int = Field(
-        description="number in the list",
-        json_schema_extra=extra(positional=True, metavar="NUMBER"),
-    )
+    number: int = option(positional=True, metavar="NUMBER")
+    """Number in the list."""
 
 
 def _correct(kind: Kind, options: CorrectAnimals) -> int:

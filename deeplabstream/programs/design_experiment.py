@@ -17,7 +17,7 @@ from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.settings.experiment_design import Design, Question, design
 from deeplabstream.settings.loading import check_against, parse
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import extra, option, program_options
 
 QUESTIONS = {
     "rig": "Rig FILE",
@@ -44,15 +44,10 @@ class DesignExperiment:
     minutes: float | None = _answer("duration in minutes; 0: no limit")
     experimenter: str | None = _answer("experimenter")
     file: str | None = _answer("file to write")
-    set: tuple[str, ...] = Field(
-        default=(),
-        description='for example "Experiment TRIGGER=corner" or "Trigger corner '
-        'KIND=InsideRegion"',
-        json_schema_extra=extra(repeated=True, metavar="QUESTION=ANSWER"),
-    )
-    yes: bool = Field(
-        default=False, description="ask nothing; use defaults for all other values"
-    )
+    set: tuple[str, ...] = option(default=(), repeated=True, metavar="QUESTION=ANSWER")
+    """For example "Experiment TRIGGER=corner" or "Trigger corner KIND=InsideRegion"."""
+    yes: bool = option(default=False)
+    """Ask nothing; use defaults for all other values."""
     overwrite: bool = overwrite(json_schema_extra=extra(aliases=("--replace",)))
 
     def __post_init__(self) -> None:

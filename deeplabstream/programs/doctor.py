@@ -9,29 +9,20 @@ one. Exit code 0: no problems; 1: problems were found.
 
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.programs.plain_doctor import examine
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class Doctor:
     """Where runs are recorded, and a file for the result."""
 
-    output: Path | None = Field(
-        default=None,
-        description="where runs are recorded; default: OUTPUT_DIRECTORY of the rig's "
-        "settings",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
-    json: Path | None = Field(
-        default=None,
-        description="write snapshot and findings to this file",
-        json_schema_extra=extra(metavar="FILE"),
-    )
+    output: Path | None = option(default=None, metavar="FOLDER")
+    """Where runs are recorded; default: OUTPUT_DIRECTORY of the rig's settings."""
+    json: Path | None = option(default=None, metavar="FILE")
+    """Write snapshot and findings to this file."""
     overwrite: bool = overwrite()
 
 

@@ -15,8 +15,6 @@ run, or the options below.
 import sys
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.evidence.evidence_bundle import BUNDLE, write_bundle
 from deeplabstream.programs.program import Program
@@ -30,7 +28,7 @@ from deeplabstream.recording.exporters.exports import (
 from deeplabstream.recording.exporters.nwb import NwbSubject
 from deeplabstream.recording.exporters.nwb_run import subject_of
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.subject import SEXES, Age, Species
 
 _SUBJECT = "subject of NWB files (default: [Session] of the run)"
@@ -41,43 +39,23 @@ _SUBJECT = "subject of NWB files (default: [Session] of the run)"
 class ExportRun:
     """A run, the formats, and the subject of NWB files."""
 
-    folder: Path = Field(
-        description="run folder", json_schema_extra=extra(positional=True)
-    )
-    to: tuple[str, ...] = Field(
-        description="one or several formats",
-        json_schema_extra=extra(choices=[*EXPORTS, BUNDLE, "all"]),
-    )
-    output: Path | None = Field(
-        default=None,
-        description="output folder; default: export/ of the run",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
-    corrected: bool = Field(
-        default=False,
-        description="poses with the corrections of the run (CorrectPoses.py)",
-    )
+    folder: Path = option(positional=True)
+    """Run folder."""
+    to: tuple[str, ...] = option(choices=[*EXPORTS, BUNDLE, "all"])
+    """One or several formats."""
+    output: Path | None = option(default=None, metavar="FOLDER")
+    """Output folder; default: export/ of the run."""
+    corrected: bool = option(default=False)
+    """Poses with the corrections of the run (CorrectPoses.py)."""
     overwrite: bool = overwrite()
-    animal: str = Field(
-        default="",
-        description="its name or number",
-        json_schema_extra=extra(group=_SUBJECT),
-    )
-    species: Species = Field(
-        default="",
-        description="Latin name, such as 'Mus musculus'",
-        json_schema_extra=extra(metavar="NAME", group=_SUBJECT),
-    )
-    sex: str = Field(
-        default="",
-        description="male, female, other or unknown",
-        json_schema_extra=extra(choices=SEXES, group=_SUBJECT),
-    )
-    age: Age = Field(
-        default="",
-        description="age by ISO 8601, such as P90D or P12W",
-        json_schema_extra=extra(metavar="DURATION", group=_SUBJECT),
-    )
+    animal: str = option(default="", group=_SUBJECT)
+    """Its name or number."""
+    species: Species = option(default="", metavar="NAME", group=_SUBJECT)
+    """Latin name, such as 'Mus musculus'."""
+    sex: str = option(default="", choices=SEXES, group=_SUBJECT)
+    """Male, female, other or unknown."""
+    age: Age = option(default="", metavar="DURATION", group=_SUBJECT)
+    """Age by ISO 8601, such as P90D or P12W."""
 
 
 def export_run(options: ExportRun) -> int:

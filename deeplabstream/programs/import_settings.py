@@ -6,15 +6,13 @@ reads utils/advanced_settings.ini and experiments/configs/ beside an old setting
 
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.files.rig_folder import SETTINGS
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.settings.experiment_design import SIMULATED
 from deeplabstream.settings.ini_reading import read_text
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import extra, option, program_options
 from deeplabstream.settings.v1_import.conversion import import_file
 
 
@@ -22,29 +20,17 @@ from deeplabstream.settings.v1_import.conversion import import_file
 class ImportSettings:
     """Settings of DeepLabStream 1, and the new file."""
 
-    old: Path = Field(
-        description="settings.ini or experiment file of DeepLabStream 1",
-        json_schema_extra=extra(positional=True),
-    )
-    output: Path = Field(
-        description="new file", json_schema_extra=extra(metavar="FILE")
-    )
-    advanced: Path | None = Field(
-        default=None,
-        description="its advanced_settings.ini",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    experiment: Path | None = Field(
-        default=None,
-        description="its experiment file",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    rig: Path | None = Field(
-        default=None,
-        description="for an experiment file alone: rig folder or settings file that "
-        "provides cameras, network and outputs; default: a simulated mouse",
-        json_schema_extra=extra(metavar="FOLDER|FILE"),
-    )
+    old: Path = option(positional=True)
+    """Settings.ini or experiment file of DeepLabStream 1."""
+    output: Path = option(metavar="FILE")
+    """New file."""
+    advanced: Path | None = option(default=None, metavar="FILE")
+    """Its advanced_settings.ini."""
+    experiment: Path | None = option(default=None, metavar="FILE")
+    """Its experiment file."""
+    rig: Path | None = option(default=None, metavar="FOLDER|FILE")
+    """For an experiment file alone: rig folder or settings file that provides cameras,
+    network and outputs; default: a simulated mouse."""
     overwrite: bool = overwrite(json_schema_extra=extra(aliases=("--replace",)))
 
 

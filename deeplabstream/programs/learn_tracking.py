@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.offline.run_import import settings_of
@@ -14,7 +13,7 @@ from deeplabstream.pose.filters.edge_lengths import FEWEST, WIDER, measured_edge
 from deeplabstream.programs.program import Program
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 FASTER = 2.0
 """Margin of the speed, as a factor."""
@@ -24,12 +23,12 @@ FASTER = 2.0
 class LearnTracking:
     """A run with good tracking."""
 
-    run: Path = Field(
-        description="run folder with good tracking",
-        json_schema_extra=extra(positional=True),
-    )
-    camera: str = Field(default="", description="camera, if the run has several")
-    unit: Literal["px", "mm"] = Field(default="px", description="unit of the lines")
+    run: Path = option(positional=True)
+    """Run folder with good tracking."""
+    camera: str = option(default="")
+    """Camera, if the run has several."""
+    unit: Literal["px", "mm"] = option(default="px")
+    """Unit of the lines."""
 
 
 def learn_tracking(options: LearnTracking) -> int:

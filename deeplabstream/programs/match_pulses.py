@@ -11,8 +11,6 @@ docs/cameras.md describes it.
 import json
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
@@ -25,24 +23,20 @@ from deeplabstream.recording.exposure_pulses import (
 )
 from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_opening import open_run_folder
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class MatchPulses:
     """A run with exposure pulses, and how they are matched."""
 
-    run: Path = Field(
-        description="run folder", json_schema_extra=extra(positional=True)
-    )
-    most_delay_ms: float | None = Field(
-        default=None,
-        gt=0,
-        description="longest possible time from a pulse to the time of its frame; default: "
-        "that of the settings",
-        json_schema_extra=extra(metavar="MS"),
-    )
-    json: bool = Field(default=False, description="print the summary as JSON")
+    run: Path = option(positional=True)
+    """Run folder."""
+    most_delay_ms: float | None = option(default=None, gt=0, metavar="MS")
+    """Longest possible time from a pulse to the time of its frame; default: that of the
+    settings."""
+    json: bool = option(default=False)
+    """Print the summary as JSON."""
     overwrite: bool = overwrite()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
@@ -20,7 +20,7 @@ from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.video_files import VIDEO_FILTER
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import decoder, output_folder, overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import progress_bar
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import open_video
@@ -48,16 +48,14 @@ def _region(value: object) -> object:
 class MotionEnergy:
     """A video, and its regions."""
 
-    video: Path = Field(
-        description="video file",
-        json_schema_extra=extra(positional=True, filter=VIDEO_FILTER),
+    video: Path = option(positional=True, filter=VIDEO_FILTER)
+    """Video file."""
+    region: tuple[Annotated[tuple[str, Box], BeforeValidator(_region)], ...] = option(
+        default=(), metavar="NAME:X,Y,W,H", repeated=True
     )
-    region: tuple[Annotated[tuple[str, Box], BeforeValidator(_region)], ...] = Field(
-        default=(),
-        description="px from the upper left corner; may be given several times; default: "
-        "the whole frame",
-        json_schema_extra=extra(metavar="NAME:X,Y,W,H", repeated=True),
-    )
+    """Px from the upper left corner; may be given several times; default: the whole frame.
+
+    """
     output: Path | None = output_folder("output folder; default: beside the video")
     decoder: Decoder = decoder()
     overwrite: bool = overwrite()

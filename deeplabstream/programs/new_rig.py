@@ -7,21 +7,17 @@ Upgrading the program does not change it.
 
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.programs.program import Program
 from deeplabstream.settings.example_rig import make_rig
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class NewRig:
     """The rig folder to make."""
 
-    folder: Path = Field(
-        description="new or empty folder",
-        json_schema_extra=extra(positional=True, metavar="FOLDER"),
-    )
+    folder: Path = option(positional=True, metavar="FOLDER")
+    """New or empty folder."""
 
 
 def new_rig(options: NewRig) -> int:

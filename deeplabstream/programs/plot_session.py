@@ -8,8 +8,6 @@ Reads the ALF files of the session; plots mean and standard error over trials.
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError, counted
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.overwriting import check_free
@@ -18,44 +16,27 @@ from deeplabstream.offline.ibl.session_trials import Trials, read_trials
 from deeplabstream.offline.ibl.trial_activity import signals
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class PlotSession:
     """A session, and the moments that its trials are aligned to."""
 
-    session: Path = Field(
-        description="a session's folder", json_schema_extra=extra(positional=True)
-    )
-    event: str = Field(
-        default="stimOn_times", description="column of the table of trials"
-    )
-    trials: Path | None = Field(
-        default=None,
-        description="file with the trials; default: of the session",
-        json_schema_extra=extra(metavar="TABLE"),
-    )
-    choose: tuple[int, ...] = Field(
-        default=(),
-        description="trials to plot, from 0; default: all",
-        json_schema_extra=extra(metavar="N"),
-    )
-    before: float = Field(
-        default=0.5,
-        description="seconds before the event",
-        json_schema_extra=extra(metavar="S"),
-    )
-    after: float = Field(
-        default=1.5,
-        description="seconds after the event",
-        json_schema_extra=extra(metavar="S"),
-    )
-    output: Path | None = Field(
-        default=None,
-        description="plot to write; default: in the session's alf/",
-        json_schema_extra=extra(metavar="PNG"),
-    )
+    session: Path = option(positional=True)
+    """A session's folder."""
+    event: str = option(default="stimOn_times")
+    """Column of the table of trials."""
+    trials: Path | None = option(default=None, metavar="TABLE")
+    """File with the trials; default: of the session."""
+    choose: tuple[int, ...] = option(default=(), metavar="N")
+    """Trials to plot, from 0; default: all."""
+    before: float = option(default=0.5, metavar="S")
+    """Seconds before the event."""
+    after: float = option(default=1.5, metavar="S")
+    """Seconds after the event."""
+    output: Path | None = option(default=None, metavar="PNG")
+    """Plot to write; default: in the session's alf/."""
     overwrite: bool = overwrite()
 
 

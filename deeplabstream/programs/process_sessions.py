@@ -11,15 +11,13 @@ import logging
 import sys
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.offline import run_queue, run_session
 from deeplabstream.offline.ibl.pipeline import PIPELINES
 from deeplabstream.offline.ibl.session_processing import CAMERAS
 from deeplabstream.offline.queue.session_queue import open_queue
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 _SHIPPED = ", ".join(sorted(file.stem for file in PIPELINES.glob("*.ini")))
 
@@ -28,33 +26,22 @@ _SHIPPED = ", ".join(sorted(file.stem for file in PIPELINES.glob("*.ini")))
 class ProcessSessions:
     """A session or a tree of sessions, and the pipeline."""
 
-    folder: str | None = Field(
-        default=None,
-        description="session folder, eid, or tree of sessions",
-        json_schema_extra=extra(positional=True),
-    )
-    pipeline: str = Field(default="ibl", description=f"file, or one of {_SHIPPED}")
-    networks: Path | None = Field(
-        default=None,
-        description="folder of the networks; default: as in the pipeline",
-        json_schema_extra=extra(metavar="FOLDER"),
-    )
-    cameras: tuple[str, ...] = Field(
-        default=tuple(CAMERAS),
-        description="cameras to process",
-        json_schema_extra=extra(metavar="NAME"),
-    )
+    folder: str | None = option(default=None, positional=True)
+    """Session folder, eid, or tree of sessions."""
+    pipeline: str = option(default="ibl", description=f"file, or one of {_SHIPPED}")
+    networks: Path | None = option(default=None, metavar="FOLDER")
+    """Folder of the networks; default: as in the pipeline."""
+    cameras: tuple[str, ...] = option(default=tuple(CAMERAS), metavar="NAME")
+    """Cameras to process."""
     overwrite: bool = overwrite("replace existing results")
-    queue: bool = Field(default=False, description="process a tree of sessions")
-    sessions: int = Field(
-        default=10, description="maximum number of sessions of a queue"
-    )
-    machine: str | None = Field(
-        default=None, description="name of this computer in log and status"
-    )
-    status: bool = Field(
-        default=False, description="print the status of a queue and exit"
-    )
+    queue: bool = option(default=False)
+    """Process a tree of sessions."""
+    sessions: int = option(default=10)
+    """Maximum number of sessions of a queue."""
+    machine: str | None = option(default=None)
+    """Name of this computer in log and status."""
+    status: bool = option(default=False)
+    """Print the status of a queue and exit."""
 
 
 def process_sessions(options: ProcessSessions) -> int:

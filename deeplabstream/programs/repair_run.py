@@ -7,24 +7,21 @@ nothing.
 
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.programs.program import Program
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import ended, repair_killed
 from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.table_reader import table_warnings
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class RepairRun:
     """Runs that were killed."""
 
-    folder: tuple[Path, ...] = Field(
-        description="run folders", json_schema_extra=extra(positional=True)
-    )
+    folder: tuple[Path, ...] = option(positional=True)
+    """Run folders."""
 
 
 def repair_run(options: RepairRun) -> int:

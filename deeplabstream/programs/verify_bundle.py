@@ -9,26 +9,19 @@ or changed.
 
 from pathlib import Path
 
-from pydantic import Field
-
 from deeplabstream.evidence import bundle_verification
 from deeplabstream.programs.program import Program
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 
 @program_options
 class VerifyBundle:
     """An evidence bundle, and what is known of it."""
 
-    bundle: Path = Field(
-        description="folder of ExportRun.py --to bundle",
-        json_schema_extra=extra(positional=True),
-    )
-    sha256: str = Field(
-        default="",
-        description="SHA-256 that ExportRun.py printed, or its first digits",
-        json_schema_extra=extra(metavar="DIGITS"),
-    )
+    bundle: Path = option(positional=True)
+    """Folder of ExportRun.py --to bundle."""
+    sha256: str = option(default="", metavar="DIGITS")
+    """SHA-256 that ExportRun.py printed, or its first digits."""
 
 
 def verify_bundle(options: VerifyBundle) -> int:

@@ -8,11 +8,12 @@ from typing import Literal
 import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.paths import ROOT
 from deeplabstream.gui.form_fields import form_fields
 from deeplabstream.programs.program import Program, ProgramGroup
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.settings.option_fields import option, program_options
-from tools.program_docs import options_table
+from tools.program_docs import options_table, page
 
 
 @program_options
@@ -125,6 +126,11 @@ def test_one_declaration_is_in_the_help_the_form_the_page_and_the_signature() ->
 
     assert inspect.signature(Count).parameters["most_ms"].default == 8.0
     assert "most_ms : float\n    Longest time in ms" in (inspect.getdoc(Count) or "")
+
+
+def test_the_page_of_all_options_is_that_of_the_programs() -> None:
+    written = (ROOT / "docs/program_options.md").read_text("utf-8")
+    assert written == page(), "python -m tools.program_docs docs/program_options.md"
 
 
 @program_options
