@@ -154,7 +154,7 @@ def test_what_happens_is_seen_on_the_timeline(page: ExperimentPage) -> None:
     spans = [(s.start_s, s.end_s, s.value) for s in lanes["left"].spans]
     assert spans == [(1, 2, 0), (2, 3, 1), (3, 3, None)]
     assert lanes["left stimulus"].at(2.5) == 1
-    assert "entry 1" in page.message.text()
+    assert "entry 1" in page.last_event.text()
 
 
 def test_the_timeline_forgets_what_is_long_ago() -> None:

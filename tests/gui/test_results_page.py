@@ -415,7 +415,7 @@ def test_regions_are_drawn_on_the_run_kept_with_it_and_counted(
     regions._choose("in")
     assert not regions.delete.isEnabled()
     regions.canvas.changed.emit("in", Shape("circle", (5.0, 5.0, 4.0)))
-    assert "in is a region of a trigger" in page.state.text()
+    assert "in is the region of a trigger" in page.state.text()
     regions.tools["rectangle"].click()
     regions.canvas.made.emit(Shape("rectangle", (9.5, 0.0, 10.0, 40.0)))
     shown = await_measures(qtbot, page)
