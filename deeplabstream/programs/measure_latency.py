@@ -51,7 +51,7 @@ class MeasureLatency(Wiring):
     """Measure without the network: the LED detector alone."""
     settings: SettingsFile = settings_file(title="Settings", advanced=True)
     yes: bool = option(
-        default=False, title="The animal is out and the output is harmless", needed=True
+        default=False, title="Animal is out, output is harmless", needed=True
     )
     """Switch the output on with every flash, without a question before."""
 
