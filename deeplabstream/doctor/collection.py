@@ -66,7 +66,7 @@ def collect(
 ) -> Environment:
     """Take a snapshot of this computer; runs are recorded in the folder `output`.
 
-    What the window needs is found by the layer above and given.
+    The layer above passes the values that the window needs.
     """
     system = _system()
     collector = _Collector(system, run_command)

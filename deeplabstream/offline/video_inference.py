@@ -64,7 +64,7 @@ def estimate_batches(
     """Yield the images, some at a time, each with its pose; None: no image.
 
     Without the name of a `camera` each image is estimated independently; with it, an
-    estimator that remembers where the animal was does so, an image at a time.
+    estimator that follows the animal does so, an image at a time.
     A network that needs neighbours gets them. Decoding, and the caller's own work, run in
     parallel with the network. `batch` 0: see `batch_for`.
     """

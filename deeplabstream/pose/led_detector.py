@@ -46,7 +46,8 @@ class Led:
         return float(grey(part).mean()) if part.size else 0.0
 
     def model(self, network: str) -> str:
-        """Return the word for `[Pose Estimation] MODEL`; empty `network`: the LED alone."""
+        """Return the word for `[Pose Estimation] MODEL`; empty `network`: only the
+        LED."""
         numbers = f"{self.x} {self.y} {self.width} {self.height} {self.level:.6g}"
         return f"{PREFIX}{numbers}:{network}"
 

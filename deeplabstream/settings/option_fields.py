@@ -42,7 +42,7 @@ Editor: TypeAlias = Literal[
     "model", "ensemble", "path", "paths", "folder", "save", "name", "choice", "several",
     "number", "texts", "text", "flag", "device",
 ]  # fmt: skip
-"""What edits a field in the window's form.
+"""Kind of the editor of a field in the window's form.
 
 model, ensemble: a network of the lab, or several trained with different seeds. path, paths:
 existing files or folders. folder: one to write into. save: a file to write. name: a new

@@ -143,7 +143,7 @@ class Pipeline:
 def load_pipeline(which: Path | str) -> Pipeline:
     """Read a pipeline file, or one that comes with the application, by its name.
 
-    SettingsError has all that is wrong with it.
+    SettingsError lists all of its faults.
     """
     file = PIPELINES / f"{which}.ini"
     if not file.is_file():

@@ -31,7 +31,7 @@ _BOXES = {
 def pose_checks(
     camera: str, poses: "DataFrame", times_s: Numbers | None
 ) -> dict[str, Outcome]:
-    """Return what the poses tell; `poses` have NaN where the likelihood is low."""
+    """Return the outcomes of the poses, which have NaN where the likelihood is low."""
     x = [name for name in poses if str(name).endswith("_x")]
     y = [f"{str(name)[:-2]}_y" for name in x]
     seen = [name for name in x if "tube" not in str(name)]

@@ -1,7 +1,7 @@
 """Kalman filter and Rauch-Tung-Striebel smoother for a few states and many frames.
 
 The state z moves by z' = A z + e, e ~ N(0, Q), and is seen as y = C z + n, where n has
-an own variance for each frame and number. What is NaN was not observed.
+an own variance for each frame and number. NaN: not observed.
 """
 
 from dataclasses import dataclass

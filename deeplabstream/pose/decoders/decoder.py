@@ -205,7 +205,7 @@ class MapDecoder(Decoder, Protocol):
 
 
 class SectionDecoder:
-    """What decoders share that are dataclasses of one section: its keys are their fields."""
+    """Base of decoders that are dataclasses of one section: its keys are their fields."""
 
     section: ClassVar[str]
     __slots__ = ()

@@ -1,7 +1,7 @@
 """A foreign ONNX network, described by a short file, made into a model folder.
 
-What has to be done to an image before the network, and to its output after it, becomes
-part of the graph: the folder's `network.onnx` takes the images of a camera.
+The preparation of an image, and the conversion of the output, become part of the
+graph: the folder's `network.onnx` takes the images of a camera.
 Then both are run on the same images and compared.
 """
 

@@ -67,7 +67,7 @@ class ExperimentFile:
         return carry_trigger(*place) if name else ""
 
     def _process(self, section: str) -> tuple[str, Stimulation]:
-        """Return the type of the process, and what it switches."""
+        """Return the type of the process, and its outputs."""
         process = self._old.word(section, "PROCESS", "BaseProtocolProcess")
         kind = self._old.word(process, "TYPE", "trial").casefold()
         stimulation = self._old.word(process, "STIMULATION", "BaseStimulation")

@@ -27,7 +27,7 @@ FOLDS = 5
 def fit_scale(
     distance: Points, confidence: Points, known: NDArray[np.bool_], within_px: float
 ) -> ConfidenceScale | None:
-    """Return the scale that makes what happened most likely; None: too few points.
+    """Return the scale of maximum likelihood; None: too few points.
 
     `distance` (image, bodypart) px of the original images; NaN: the body part was not
     visible, so any prediction is wrong. Only what is `known` counts. Source: logistic
