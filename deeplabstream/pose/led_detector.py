@@ -46,8 +46,7 @@ class Led:
         return float(grey(part).mean()) if part.size else 0.0
 
     def model(self, network: str) -> str:
-        """Return the word for `[Pose Estimation] MODEL`; empty `network`: only the
-        LED."""
+        """Return the text of `[Pose Estimation] MODEL`; without `network` only the LED."""
         numbers = f"{self.x} {self.y} {self.width} {self.height} {self.level:.6g}"
         return f"{PREFIX}{numbers}:{network}"
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle
 from pathlib import Path
@@ -255,7 +255,7 @@ def measure(
         difference = compare(model, reference, given)
         fine = name == REFERENCE or difference.within(tolerance_px, own)
         rows[name] = RuntimeMeasurement(
-            name, network.provider, np.nan, np.nan, took, difference, fine
+            name, network.provider, loading_s=took, difference=difference, accepted=fine
         )
         networks[name] = network
 
@@ -263,16 +263,8 @@ def measure(
     turns = steps - len(networks) * _ROUNDS
     taken = _times(networks, images, seconds, lambda turn: watch(turns + turn, steps))
     for measured, times in taken.items():
-        row = rows[measured]
-        rows[measured] = RuntimeMeasurement(
-            row.runtime,
-            row.provider,
-            float(np.median(times)) * 1e3,
-            min(times) * 1e3,
-            row.loading_s,
-            row.difference,
-            row.accepted,
-        )
+        p50_ms, best_ms = float(np.median(times)) * 1e3, min(times) * 1e3
+        rows[measured] = replace(rows[measured], p50_ms=p50_ms, best_ms=best_ms)
     return list(rows.values())
 
 
