@@ -235,6 +235,17 @@ def test_starting_a_program_loads_no_torch(program: str) -> None:
     assert python(code) == ""
 
 
+def test_no_module_of_the_window_loads_torch() -> None:
+    """Its import takes seconds, in which neither STOP nor Esc would act."""
+    code = (
+        "import sys, pkgutil, deeplabstream.gui as gui\n"
+        "for module in pkgutil.walk_packages(gui.__path__, 'deeplabstream.gui.'):\n"
+        "    __import__(module.name)\n"
+        "print(*(name for name in ('torch', 'lightning') if name in sys.modules))"
+    )
+    assert python(code) == ""
+
+
 COMPUTING = (*HEAVY, "av", "openvino", "pandas", "scipy", "sklearn")
 MAIN = (
     "import deeplabstream.engine.session.session, deeplabstream.engine.session.headless"

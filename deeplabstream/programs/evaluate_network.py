@@ -126,10 +126,10 @@ def _compare_networks(options: EvaluateNetwork, unpacked: Path) -> None:
 
 def _evaluate(options: EvaluateNetwork, unpacked: Path) -> None:
     from deeplabstream.training.evaluation import network_errors
-    from deeplabstream.training.evaluation.comparison import learned_before
     from deeplabstream.training.evaluation.ensemble_comparison import (
         ensemble_sentences,
     )
+    from deeplabstream.training.evaluation.learned_images import learned_before
     from deeplabstream.training.evaluation.point_errors import table_files
 
     files = [options.csv] if options.csv else []

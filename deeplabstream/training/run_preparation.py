@@ -25,7 +25,7 @@ from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.projects import open_project
 from deeplabstream.training.data.rotation_range import turns_and_mirror
 from deeplabstream.training.evaluation.animal_matching import padded
-from deeplabstream.training.evaluation.comparison import LEARNED, learned_images
+from deeplabstream.training.evaluation.learned_images import LEARNED, learned_images
 from deeplabstream.training.fit import Unlabelled, batch_and_rate
 from deeplabstream.training.fit_settings import FitSettings
 from deeplabstream.training.lightning_pose.project import PoseProject, read_pose_project

@@ -339,7 +339,7 @@ def _result_lines(
     result: "TrainingResult", folder: Path, second: "SecondLabels | None"
 ) -> Iterator[str]:
     """Yield the errors of each body part beside the human limit, and the calibration."""
-    from deeplabstream.training.evaluation.comparison import learned_before
+    from deeplabstream.training.evaluation.learned_images import learned_before
 
     yield "error in the held-out images, in pixels of the images:"
     persons = {} if second is None else {d.bodypart: d for d in second.summary()}

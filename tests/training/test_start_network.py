@@ -20,7 +20,7 @@ from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.pose.runtimes.runtime_comparison import outputs
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.data.labels import read_labels
-from deeplabstream.training.evaluation.comparison import (
+from deeplabstream.training.evaluation.learned_images import (
     learned_before,
     learned_images,
 )

@@ -53,7 +53,7 @@ from deeplabstream.pose.tracking.pose_matching import match_animals
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.training.data.label_book import LabelBook
-from deeplabstream.training.evaluation.comparison import learned_before
+from deeplabstream.training.evaluation.learned_images import learned_before
 from deeplabstream.training.lightning_pose.result_tables import (
     Predictions,
     read_predictions,

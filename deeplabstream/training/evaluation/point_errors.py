@@ -18,12 +18,11 @@ from deeplabstream.training.evaluation.evaluate import (
     reliability,
     share_within,
 )
+from deeplabstream.training.evaluation.learned_images import TRAINED
 
 Numbers: TypeAlias = NDArray[np.float64]
 ORDER = ("train", "validation", "test", "unused", "all")
 """Order of the sets; "all" where images have no stated use."""
-TRAINED = ("train", "unused")
-"""Sets that do not show how a network performs on new images."""
 MEASURES = {
     "error_px": "distance to the label",
     "human_px": "distance between two persons' labels",
