@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -52,30 +51,17 @@ class StudyOptions:
     """What a study compares: measures of groups of animals."""
 
     option_group: ClassVar[str] = "what is compared"
-    measures: tuple[str, ...] = Field(
-        default=(),
-        description="columns of the table of results, such as `region_time_s.left`; empty: "
-        "distance, mean speed, immobile and freezing time, time in and entries to each "
-        "region, stimulations",
-        json_schema_extra=extra(metavar="COLUMN"),
-    )
-    by: str = Field(
-        default="group",
-        description="column of the groups",
-        json_schema_extra=extra(metavar="COLUMN"),
-    )
-    levels: tuple[str, ...] = Field(
-        default=(),
-        description="groups, in this order; empty: all",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    paired: bool = Field(
-        default=False, description="whether the same animals are in all groups"
-    )
-    test: Kind = Field(
-        default="auto",
-        description="tests of means or of ranks; auto: by a test of normality",
-    )
+    measures: tuple[str, ...] = option(default=(), metavar="COLUMN")
+    """Columns of the table of results, such as `region_time_s.left`; empty: distance, mean
+    speed, immobile and freezing time, time in and entries to each region, stimulations."""
+    by: str = option(default="group", metavar="COLUMN")
+    """Column of the groups."""
+    levels: tuple[str, ...] = option(default=(), metavar="NAME")
+    """Groups, in this order; empty: all."""
+    paired: bool = option(default=False)
+    """Whether the same animals are in all groups."""
+    test: Kind = option(default="auto")
+    """Tests of means or of ranks; auto: by a test of normality."""
 
 
 @dataclass(frozen=True, eq=False)

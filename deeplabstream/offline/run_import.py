@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import ImageFormat
@@ -34,7 +33,7 @@ from deeplabstream.recording.run_schema import IMPORTED, VIDEO
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.option_fields import extra, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.subject import FORMS, SEXES
 from deeplabstream.startup.progress import progress
@@ -49,82 +48,48 @@ _FAR = 0.2
 """Share of points outside of the image above which video and poses do not fit."""
 
 
-def _text(description: str) -> Any:
-    return Field(
-        default="",
-        description=description,
-        json_schema_extra=extra(metavar="TEXT"),
-    )
-
-
 @program_options
 class ImportOptions:
     """Facts of an imported run that its video and poses do not contain."""
 
-    fps: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1e6,
-        description="frames per second at which the camera recorded; None: the time stamps "
-        "of the video",
-    )
-    times: Path | None = Field(
-        default=None,
-        description="a CSV with the time of each frame in seconds: one column, or the "
-        "column time_s. The run begins at the first one",
-        json_schema_extra=extra(metavar="FILE"),
-    )
-    mm_per_pixel: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1e6,
-        description="scale; None: results are in pixels",
-        json_schema_extra=extra(metavar="MM"),
-    )
-    threshold: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="confidence below which a point counts as not found; None: 0.6, of "
-        "SLEAP 0",
-        json_schema_extra=extra(metavar="P"),
-    )
-    tracks: tuple[str, ...] = Field(
-        default=(),
-        description="names of the animals in the poses that are used; empty: all",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    cut: bool = Field(
-        default=False,
-        description="whether video and poses of different length are used as far as both go",
-    )
-    video: Literal["link", "copy", "reference"] = Field(
-        default="link",
-        description="link: the run folder has a hard link, else a symbolic link to the "
-        "video. copy: it has a copy. reference: it has its path only, and shows no images "
-        "of the frames",
-    )
-    camera: str = Field(
-        default="video",
-        description="name of the camera in the run",
-        json_schema_extra=extra(metavar="NAME"),
-    )
-    started: datetime | None = Field(
-        default=None,
-        description="start of the recording, such as 2026-11-21T10:30; None: as the video "
-        "says, else when its file was changed last",
-        json_schema_extra=extra(metavar="TIME"),
-    )
-    animal: str = _text(
-        "name or number of the animal; of several animals, of all of them"
-    )
-    group: str = _text("group of the animal, such as control")
-    species: str = _text("Latin name, such as Mus musculus")
-    sex: str = _text("M, F, O (other) or U (unknown)")
-    age: str = _text("age by ISO 8601, such as P90D")
-    experimenter: str = _text("who recorded the video")
-    experiment: str = _text("name of the experiment")
-    notes: str = _text("notes, in one line")
+    fps: float | None = option(default=None, gt=0, lt=1e6)
+    """Frames per second at which the camera recorded; None: the time stamps of the
+    video."""
+    times: Path | None = option(default=None, metavar="FILE")
+    """A CSV with the time of each frame in seconds: one column, or the column time_s. The
+    run begins at the first one."""
+    mm_per_pixel: float | None = option(default=None, gt=0, lt=1e6, metavar="MM")
+    """Scale; None: results are in pixels."""
+    threshold: float | None = option(default=None, ge=0, le=1, metavar="P")
+    """Confidence below which a point counts as not found; None: 0.6, of SLEAP 0."""
+    tracks: tuple[str, ...] = option(default=(), metavar="NAME")
+    """Names of the animals in the poses that are used; empty: all."""
+    cut: bool = option(default=False)
+    """Whether video and poses of different length are used as far as both go."""
+    video: Literal["link", "copy", "reference"] = option(default="link")
+    """link: the run folder has a hard link, else a symbolic link to the video. copy: it has
+    a copy. reference: it has its path only, and shows no images of the frames."""
+    camera: str = option(default="video", metavar="NAME")
+    """Name of the camera in the run."""
+    started: datetime | None = option(default=None, metavar="TIME")
+    """Start of the recording, such as 2026-11-21T10:30; None: as the video says, else when
+    its file was changed last."""
+    animal: str = option(default="", metavar="TEXT")
+    """Name or number of the animal; of several animals, of all of them."""
+    group: str = option(default="", metavar="TEXT")
+    """Group of the animal, such as control."""
+    species: str = option(default="", metavar="TEXT")
+    """Latin name, such as Mus musculus."""
+    sex: str = option(default="", metavar="TEXT")
+    """M, F, O (other) or U (unknown)."""
+    age: str = option(default="", metavar="TEXT")
+    """Age by ISO 8601, such as P90D."""
+    experimenter: str = option(default="", metavar="TEXT")
+    """Who recorded the video."""
+    experiment: str = option(default="", metavar="TEXT")
+    """Name of the experiment."""
+    notes: str = option(default="", metavar="TEXT")
+    """Notes, in one line."""
 
     def __post_init__(self) -> None:
         if self.fps is not None and self.times is not None:

@@ -6,9 +6,6 @@ name ("[Trigger corner] REGION" is "Trigger corner REGION").
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import Field
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.pose.model.model_folder import load_model_folder
@@ -17,7 +14,7 @@ from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.settings.experiment_design import Design, Question, design
 from deeplabstream.settings.loading import check_against, parse
-from deeplabstream.settings.option_fields import extra, option, program_options
+from deeplabstream.settings.option_fields import option, program_options
 
 QUESTIONS = {
     "rig": "Rig FILE",
@@ -30,25 +27,27 @@ QUESTIONS = {
 """The question that each option answers."""
 
 
-def _answer(description: str) -> Any:
-    return Field(default=None, description=description)
-
-
 @program_options
 class DesignExperiment:
     """Answers to the questions of the design; others are read from the terminal."""
 
-    rig: str | None = _answer("rig folder or settings.ini, or the word simulated")
-    name: str | None = _answer("name of the experiment")
-    kind: str | None = _answer("kind of experiment")
-    minutes: float | None = _answer("duration in minutes; 0: no limit")
-    experimenter: str | None = _answer("experimenter")
-    file: str | None = _answer("file to write")
+    rig: str | None = option(default=None)
+    """Rig folder or settings.ini, or the word simulated."""
+    name: str | None = option(default=None)
+    """Name of the experiment."""
+    kind: str | None = option(default=None)
+    """Kind of experiment."""
+    minutes: float | None = option(default=None)
+    """Duration in minutes; 0: no limit."""
+    experimenter: str | None = option(default=None)
+    """Experimenter."""
+    file: str | None = option(default=None)
+    """File to write."""
     set: tuple[str, ...] = option(default=(), repeated=True, metavar="QUESTION=ANSWER")
     """For example "Experiment TRIGGER=corner" or "Trigger corner KIND=InsideRegion"."""
     yes: bool = option(default=False)
     """Ask nothing; use defaults for all other values."""
-    overwrite: bool = overwrite(json_schema_extra=extra(aliases=("--replace",)))
+    overwrite: bool = overwrite(aliases=("--replace",))
 
     def __post_init__(self) -> None:
         for text in self.set:
@@ -74,12 +73,12 @@ class DesignExperiment:
 
 def design_experiment(options: DesignExperiment) -> int:
     """Ask the questions that have no answer yet, and write the file."""
-    prompt = None if options.yes else _prompt_on_terminal
-    if prompt:
+    ask = None if options.yes else _ask_on_terminal
+    if ask:
         print(
             "Press Enter for the default shown; `back` returns to the previous question."
         )
-    experiment = Conversation(options.answers(), prompt, options.overwrite).design()
+    experiment = Conversation(options.answers(), ask, options.overwrite).design()
     _check(experiment)
     experiment.path.write_text(experiment.text, encoding="utf-8", newline="\n")
     print(f"\nWritten: {experiment.path}. Next:")
@@ -89,7 +88,7 @@ def design_experiment(options: DesignExperiment) -> int:
 
 
 class GoBackError(Exception):
-    """The user returns to the previous question."""
+    """The person wants to answer the last question again."""
 
 
 class NoAnswerError(DeepLabStreamError):
@@ -102,13 +101,13 @@ class Conversation:
 
     options: dict[str, str]
     """Answers by the names of the questions, in lower case."""
-    prompt: Callable[[Question], str] | None
-    """Returns the answer of the user; None: without a user."""
+    ask: Callable[[Question], str] | None
+    """Asks a person; None: there is none."""
     overwrite: bool = False
     _answers: list[str] = field(default_factory=list)
     """Answers so far, in order: to go back is to begin again with one fewer."""
     _typed: list[int] = field(default_factory=list)
-    """Indices of the answers that the user typed."""
+    """Which of them a person gave."""
 
     def design(self) -> Design:
         """Return the design; NoAnswerError when an answer is missing or wrong."""
@@ -141,7 +140,7 @@ class Conversation:
 
     def _new(self, question: Question, option: str | None) -> str:
         """Return an answer to a question that was not answered before."""
-        if self.prompt is None:
+        if self.ask is None:
             return self._answer_of_option(question, option)
         for text in question.problems:
             print(text)
@@ -152,7 +151,7 @@ class Conversation:
                 print(f"{_title(question)}: {error}")
 
         while True:
-            typed = self.prompt(question)
+            typed = self.ask(question)
             if typed.strip().casefold() == "back":
                 raise GoBackError
             try:
@@ -183,7 +182,7 @@ def _option(question: Question) -> str:
     return f'--set "{question.name}=…"'
 
 
-def _prompt_on_terminal(question: Question) -> str:
+def _ask_on_terminal(question: Question) -> str:
     """Ask on the terminal."""
     print(f"\n{_title(question)}: {question.about}")
     if question.choices:

@@ -12,7 +12,7 @@ from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite
 from deeplabstream.settings.experiment_design import SIMULATED
 from deeplabstream.settings.ini_reading import read_text
-from deeplabstream.settings.option_fields import extra, option, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.settings.v1_import.conversion import import_file
 
 
@@ -21,7 +21,7 @@ class ImportSettings:
     """Settings of DeepLabStream 1, and the new file."""
 
     old: Path = option(positional=True)
-    """Settings.ini or experiment file of DeepLabStream 1."""
+    """settings.ini or experiment file of DeepLabStream 1."""
     output: Path = option(metavar="FILE")
     """New file."""
     advanced: Path | None = option(default=None, metavar="FILE")
@@ -31,7 +31,7 @@ class ImportSettings:
     rig: Path | None = option(default=None, metavar="FOLDER|FILE")
     """For an experiment file alone: rig folder or settings file that provides cameras,
     network and outputs; default: a simulated mouse."""
-    overwrite: bool = overwrite(json_schema_extra=extra(aliases=("--replace",)))
+    overwrite: bool = overwrite(aliases=("--replace",))
 
 
 def import_settings(options: ImportSettings) -> int:

@@ -47,7 +47,7 @@ from deeplabstream.programs.shared_options import (
     threads,
 )
 from deeplabstream.recording.exporters.pose_files import WRITERS
-from deeplabstream.settings.option_fields import extra, option, program_options
+from deeplabstream.settings.option_fields import option, program_options
 from deeplabstream.startup.progress import Bar
 from deeplabstream.video.decoding import Decoder
 
@@ -69,7 +69,7 @@ class PredictVideos:
     overwrite: bool = overwrite(
         "predict finished videos again, and replace existing files",
         title="Predict again",
-        json_schema_extra=extra(advanced=True),
+        advanced=True,
     )
     animals: tuple[str, ...] = option(
         default=(), title="Animals", metavar="NAME", advanced=True

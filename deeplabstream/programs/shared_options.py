@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
-from deeplabstream.settings.option_fields import extra
+from deeplabstream.settings.option_fields import extra, option
 from deeplabstream.startup.arguments import rig_settings
 
 TABLE_FILTER = "Poses (*.csv *.h5 *.parquet *.pqt);;All files (*)"
@@ -15,7 +15,7 @@ LABELS_FILTER = "Labels (*.csv *.h5 *.slp);;All files (*)"
 
 def overwrite(description: str = "replace existing files", **more: Any) -> Any:
     """Return the field `overwrite`: whether existing files may be replaced."""
-    return Field(default=False, description=description, **more)
+    return option(default=False, description=description, **more)
 
 
 def _settings_file(value: object) -> object:
