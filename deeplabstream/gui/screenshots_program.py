@@ -27,7 +27,7 @@ class TakeScreenshots:
     """The rig that the screenshots show, and where they go."""
 
     settings: SettingsFile = settings_file()
-    output: Path = option(default=ROOT / "docs/images", metavar="FOLDER")
+    output: Path | None = option(default=None, metavar="FOLDER")
     """Folder of the images; default: docs/images."""
     after: float = option(default=15.0, metavar="SECONDS")
     """Duration of the experiment before the screenshots."""
@@ -45,7 +45,8 @@ def take_screenshots(options: TakeScreenshots) -> int:
         labels, settings = Path(folder) / "labels", Path(folder) / "settings.ini"
         settings.write_bytes(options.settings.read_bytes())
         draw_labels(labels, SHAPE, LABELLED_FRAMES, walks=40, seed=100)
-        images, code = _taken(settings, labels, options.output, options.after)
+        output = options.output or ROOT / "docs/images"
+        images, code = _taken(settings, labels, output, options.after)
     print(*images, sep="\n")
     return code or (0 if images else 1)
 

@@ -88,7 +88,7 @@ def design_experiment(options: DesignExperiment) -> int:
 
 
 class GoBackError(Exception):
-    """The person wants to answer the last question again."""
+    """Answer the last question again."""
 
 
 class NoAnswerError(DeepLabStreamError):
@@ -102,12 +102,12 @@ class Conversation:
     options: dict[str, str]
     """Answers by the names of the questions, in lower case."""
     ask: Callable[[Question], str] | None
-    """Asks a person; None: there is none."""
+    """Reads an answer; None: defaults are used."""
     overwrite: bool = False
     _answers: list[str] = field(default_factory=list)
     """Answers so far, in order: to go back is to begin again with one fewer."""
     _typed: list[int] = field(default_factory=list)
-    """Which of them a person gave."""
+    """Indices of the answers that were typed."""
 
     def design(self) -> Design:
         """Return the design; NoAnswerError when an answer is missing or wrong."""
