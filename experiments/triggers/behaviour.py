@@ -1,6 +1,7 @@
 """A trigger on a behaviour that a classifier detects."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -49,10 +50,14 @@ class Behaviour(Hysteresis, ContextTrigger):
         """The behaviour that it evaluates."""
         return BehaviourName(self.behaviour, self.animal)
 
+    @cached_property
+    def _key(self) -> str:
+        return self.named_behaviour.key
+
     def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
         """Return whether the behaviour is probable enough."""
         probability = context.behaviours.get(
-            self.named_behaviour.key, context.behaviours.get(self.behaviour)
+            self._key, context.behaviours.get(self.behaviour)
         )
         if probability is None or probability != probability:
             self.reset()

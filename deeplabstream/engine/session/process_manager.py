@@ -389,7 +389,7 @@ class ProcessManager:
             return
 
         # In a thread: opening an output may block, and the window must stay responsive.
-        here = _Here(JournalWriter(self.journal), self._recorder_wake.release)
+        here = _MainReport(JournalWriter(self.journal), self._recorder_wake.release)
         what = "Engine and guards ended unexpectedly"
         acting = threading.Thread(
             target=switch_off, args=(self.outputs, what, MAIN, here), daemon=True
@@ -429,7 +429,7 @@ class ProcessManager:
         return ChildProcess(process, ours)
 
 
-class _Here:
+class _MainReport:
     """Reports of the main process itself."""
 
     def __init__(self, journal: JournalWriter, wake: Callable[[], object]) -> None:
