@@ -7,7 +7,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from deeplabstream.training.networks.torch_plan import Graph, computed
+from deeplabstream.training.networks.torch_plan import Graph, GraphPlan, computed
 
 
 class TorchNetwork:
@@ -18,10 +18,14 @@ class TorchNetwork:
 
     def __init__(self, network: Path) -> None:
         self._graph = Graph(network, onnx.load(str(network)).graph)
+        self._plans: dict[tuple[int, ...], GraphPlan] = {}
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output for `images`; see `Network.run`."""
-        plan = self._graph.planned(images.shape, torch.float32)
+        if images.shape not in self._plans:
+            plan = self._graph.planned(images.shape, torch.float32)
+            self._plans[images.shape] = plan
+        plan = self._plans[images.shape]
         values = {"images": torch.from_numpy(images)}
         values |= {n: torch.tensor(array) for n, array in plan.constants.items()}
         with torch.inference_mode():

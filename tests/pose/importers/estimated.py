@@ -54,8 +54,12 @@ ROUNDINGS = 32
 TRIES = 3
 
 
-def rounding(folder: Path, pictures: np.ndarray) -> tuple[float, float]:
+def rounding(
+    folder: Path, pictures: Sequence[np.ndarray], points: np.ndarray, sure: np.ndarray
+) -> tuple[float, float]:
     """Return the px and the confidence by which another processor may differ.
+
+    `points` and `sure` are what the network finds in the pictures.
 
     Processors add in another order and so round differently, everywhere in a network.
     What that does to a point depends on the network: of a detector whose boxes are
@@ -65,7 +69,6 @@ def rounding(folder: Path, pictures: np.ndarray) -> tuple[float, float]:
     the root of that, and the tries do not find the worst direction; `ROUNDINGS` is for both.
     The hundredth of a pixel and the thousandth are what nobody needs to know.
     """
-    points, sure = estimated(folder, pictures)
     most_px = most = 0.0
     for seed in range(TRIES):
         with tempfile.TemporaryDirectory() as name:

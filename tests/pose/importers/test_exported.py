@@ -151,12 +151,14 @@ def test_deeplabcuts_detector_comes_with_its_network(
     found = load_model_folder(out / "detector")
     assert found.skeleton.bodyparts == BOX
     with np.load(source / "detector" / "reference.npz") as theirs:
-        most_px, most = rounding(out / "detector", frames_of(theirs))
+        pictures = frames_of(theirs)
+        corners, sures = estimated(out / "detector", pictures)
+        most_px, most = rounding(out / "detector", pictures, corners, sures)
         assert found.about["compared"]["max_px"] < most_px  # type: ignore[index]
-        boxes, sure = poses(out / "detector", frames_of(theirs))
+        boxes, sure = corners[:, 0], sures[:, 0]
         np.testing.assert_allclose(boxes, theirs["points"], atol=most_px)
         np.testing.assert_allclose(sure, theirs["confidences"], atol=most)
-        picture = frames_of(theirs)[0]
+    picture = pictures[0]
     estimator = open_estimator(out, "cpu", 1)
     assert isinstance(estimator, LiveCrop)
     (pose,) = estimator.estimate([picture], ["top"])
