@@ -5,7 +5,7 @@
 # test-unit   unit tests that need few packages: the first ones run within a minute of a clone
 # test-fast   all tests that take little time
 # test        all checks and all tests
-# test-long   random search of all properties, 1,000 kills, 100,000 damaged files: hours
+# test-long   random search of all properties, costly benchmarks, 1,000 kills, 100,000 damaged files: hours
 # test-gpu    tests and figures of an NVIDIA GPU
 # docs        builds the documentation as a site with search: site/index.html
 # release     wheel and source package, each tried in a bare environment: dist/

@@ -66,7 +66,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     asked = config.getoption("markexpr")
     left_out = (
         (asked == "not slow" and _is_in(SLOW, collection_path))
-        or (asked == "not realtime" and _is_in(REALTIME, collection_path))
+        or (asked.startswith("not realtime") and _is_in(REALTIME, collection_path))
         or (
             asked in ("realtime", "gpu")
             and collection_path.suffix == ".py"

@@ -113,6 +113,8 @@ AIM_MISSED = (
 )
 """End with 1 when this computer was too slow for an aim, or a network learned two steps only:
 no fault of the program."""
+COSTLY = ("active_learning", "cropzoom_animals", "distillation", "identity")
+"""Train or follow for more than 10 s of processor time: `make test-long` runs them."""
 NEEDS = {
     "board_latency.py": "avr-gcc",
     "latency_test.py": "avr-gcc",
@@ -130,7 +132,15 @@ def test_every_benchmark_has_a_smallest_case() -> None:
 
 @pytest.mark.timeout(900)  # for a computer on which much else runs
 @pytest.mark.skipif(sys.platform == "win32", reason="they need pseudo-terminals")
-@pytest.mark.parametrize(("case", "end"), SMALLEST.items(), ids=list(SMALLEST))
+@pytest.mark.parametrize(
+    ("case", "end"),
+    [
+        pytest.param(
+            case, end, id=case, marks=[pytest.mark.long] * case.startswith(COSTLY)
+        )
+        for case, end in SMALLEST.items()
+    ],
+)
 def test_the_smallest_case_of_a_benchmark_comes_to_its_end(
     tmp_path: Path, case: str, end: str
 ) -> None:

@@ -70,7 +70,7 @@ CHECKS = (
 )
 """All run at once; types are checked for every system, whichever this is."""
 
-IN_PARALLEL = ("--dist", "loadfile", "-m", "not realtime")
+IN_PARALLEL = ("--dist", "loadfile", "-m", "not realtime and not long")
 IN_SEQUENCE = ("-m", "realtime")
 """Arguments for pytest: the tests that need no core to themselves, and those that do."""
 UNIT_FOLDERS = (
@@ -184,14 +184,14 @@ def _test_fast(extra: Sequence[str]) -> int:
 
 
 def _test_long(extra: Sequence[str]) -> int:
-    """Try new examples for each property, damaged runs, 1,000 kills and damaged files.
+    """Try new examples for each property, long tests, damaged runs, kills, damaged files.
 
     The marker `hypothesis` is set on all properties by the plug-in of that package.
     """
     _look_for_libraries()
     _install(TO_TEST)
     patient = ["-n", str(_workers()), "--dist", "loadfile", "--timeout=7200"]
-    search = ["-m", "hypothesis", "--hypothesis-profile=search"]
+    search = ["-m", "hypothesis or long", "--hypothesis-profile=search"]
     properties = _pytest([*search, *patient])
     os.environ["DAMAGED_RUNS"] = "1000"
     runs = _pytest([str(DAMAGED_RUNS), *patient])
@@ -213,8 +213,11 @@ def _test_gpu(extra: Sequence[str]) -> int:
 
 
 def _workers() -> int:
-    """Return how many processes run tests at once."""
-    return max(1, min(MOST_WORKERS, os.cpu_count() or 1))
+    """Return how many processes run tests at once.
+
+    One more than there are cores: tests of rigs and programs wait for other processes.
+    """
+    return min(MOST_WORKERS, (os.cpu_count() or 1) + 1)
 
 
 def _pytest(arguments: Sequence[str]) -> int:
