@@ -43,7 +43,7 @@ class FormField:
     default: str = ""
     """The argument that the program uses where the option is left out."""
     initial: str = ""
-    """What is shown first, of a number that the program has no default for."""
+    """Initial value of a number without a default."""
     choices: Mapping[str, str] = field(default_factory=dict)
     """Arguments for the program, by label."""
     lowest: float = 0
@@ -53,7 +53,7 @@ class FormField:
     """A number is shown multiplied by this."""
     unit: str = ""
     empty: str = "none"
-    """What is shown where no network is chosen."""
+    """Text shown if no network is selected."""
     filter: str = ""
     """Editors of files to choose from, as Qt writes them."""
     folders: bool = False
@@ -65,7 +65,7 @@ class FormField:
         return self.option or self.label
 
     def arguments(self, values: Sequence[str]) -> list[str]:
-        """Return what the command line contains for these values."""
+        """Return the command-line arguments for these values."""
         if not values or list(values) == self.default.split():
             return []
         if self.kind == "flag":

@@ -38,9 +38,9 @@ class ProgramForm:
     outcomes: Mapping[int, str] = field(default_factory=dict)
     """Sentences for exit codes."""
     resumes: bool = False
-    """Whether the same command continues what was stopped."""
+    """Whether the same command resumes a stopped run."""
     resume: str = ""
-    """The option that continues what was stopped, where one is needed."""
+    """Option that resumes a stopped run; empty: none is needed."""
     opens: str = ""
     """Key of the field with the file that is shown at the end."""
     writes: str = ""

@@ -137,7 +137,7 @@ class ResultsClient(QObject):
         self._reader.start()
 
     def _read(self, pipe: Connection, number: int) -> None:
-        """Emit what the process sends; runs in a thread of its own."""
+        """Emit the messages of the process; runs in a separate thread."""
         while (message := receive(pipe)) is not None:
             with suppress(RuntimeError):  # this object was deleted
                 self._received.emit(number, message)

@@ -30,7 +30,7 @@ BENCHMARK_FRAMES = 3000
 
 @program_options
 class StreamOptions:
-    """What a rig does, and when it stops."""
+    """Options of a stream: settings, start, and end conditions."""
 
     dlc_enabled: bool = option(default=False)
     """Estimate poses."""

@@ -139,7 +139,7 @@ def _opened(settings: Settings, fast: bool) -> PoseEstimator:
 
 
 def _watch(steps: Iterator[tuple[Frame, Step]], analysis: VideoAnalysis) -> bool:
-    """Show the analysis at the video's rate; return whether it came to its end."""
+    """Show the analysis at the video's rate; return whether it has ended."""
     rate = analysis.form.rate or 30.0
     if reason := why_no_window():
         print(f"{reason} The video is analysed at its own rate, without a window.")

@@ -103,7 +103,7 @@ class ModelField(FieldEditor):
         self.box.currentIndexChanged.connect(self.changed)
 
     def refresh(self) -> None:
-        """List the networks that are there now."""
+        """Update the list of networks."""
         chosen = self.values()
         self.box.blockSignals(True)
         self.box.clear()

@@ -235,7 +235,7 @@ class RunRegions(QWidget):
     def _write(self, changed: _Places, unused: str = "") -> _Places | None:
         """Write the regions of these names; return the ones before; None: it failed.
 
-        The name `unused` is refused if another program has used it meanwhile.
+        The name `unused` is refused if another program has used it since.
         """
         if self._run is None:
             return None
