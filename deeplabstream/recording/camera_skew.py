@@ -61,6 +61,8 @@ def recorded_skews(
         for camera, names in tables.items()
         if names
     }
+
+    # Cameras without a common time have no skew.
     skews = [
         (pair, skew_ms(*(times[c] for c in pair))) for pair in combinations(times, 2)
     ]

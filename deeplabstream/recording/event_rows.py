@@ -79,6 +79,7 @@ class EventRows:
                 level=level,
                 text=text,
             )
+        # A device acknowledges the commands of recent frames only.
         if step.commands:
             self._chains[str(step.index)] = chain
             while len(self._chains) > _REMEMBERED:
@@ -118,6 +119,7 @@ class EventRows:
 
     def acknowledged(self, done: Acknowledged) -> None:
         """Write when a device acted, with all times from the exposure of the frame on."""
+        # A fast device acts before the step of its frame is in the journal.
         edge, frame = self._cause_of(done)
         if frame and frame not in self._chains:
             self._early.append(done)
@@ -174,6 +176,7 @@ class EventRows:
 
     def _cause_of(self, done: Acknowledged) -> tuple[Edge | None, str]:
         """Return the edge that a device acknowledges, and the frame that caused it."""
+        # The device has the command after the request, and answers during the write.
         for edge, frame in reversed(self._edges):
             same = edge.output == done.output and edge.level == done.level
             if same and edge.requested_ns <= done.sent_ns <= edge.written_ns:

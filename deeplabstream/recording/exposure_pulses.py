@@ -224,6 +224,7 @@ def _smooth_times(acted_ns: Ints, device_us: Ints) -> NDArray[np.float64]:
     The difference of the clocks was estimated while the pulses were reported; its median
     over some seconds is used.
     """
+    # The estimate of the offset jumps by the jitter of the reports; pulses do not.
     own_s = device_us / 1e6
     behind_s = acted_ns / 1e9 - own_s
     groups = np.split(
@@ -241,6 +242,7 @@ def _frames(folder: RunFolder, camera: str, start_ns: int) -> tuple[Ints, Ints, 
     And the counts of the first frames of recordings that follow the last frame of another,
     with no frame listed in between.
     """
+    # Frames that were analysed and recorded are in both tables.
     listed = video_frames(folder, camera)
     found = dict(
         zip(

@@ -71,10 +71,13 @@ class FrameRows:
         if not self._opened:
             names = dict.fromkeys((*self._triggers, *step.triggers))
             self._open(run, step.pose.skeleton, tuple(names), step)
+
+        # Frames before that of the step were skipped; those after it wait for their step.
         waiting = self._waiting
         while waiting:
             first = waiting[0]
             if isinstance(first, _Gap):
+                # The reader missed headers: only the time tells if the step's is one.
                 after = next((e for e in waiting if isinstance(e, Stamp)), None)
                 inside = after is None or step.arrived_ns < after.arrived_ns
                 if first.frames and inside:
@@ -86,6 +89,7 @@ class FrameRows:
             elif first.arrived_ns > step.arrived_ns:
                 break
             self._skip(run, waiting.popleft())
+
         self._from_first_step = False
         self._frame_counter.add(step.index)
         self._analysed += 1
@@ -99,9 +103,9 @@ class FrameRows:
             gap.after = self._frame_counter.last
         gap.frames -= 1
         gap.analysed += 1
-        if (
-            self._frame_counter.last is None and after is not None
-        ):  # the number of its first frame is not known
+
+        # Before the first numbered frame, only the frames after the step can be counted.
+        if self._frame_counter.last is None and after is not None:
             later = min(gap.frames, max(0, after.index - step.index - 1))
             self._skip(run, _Gap(gap.frames - later))
             gap.frames, gap.after = later, step.index - 1

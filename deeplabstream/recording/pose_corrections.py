@@ -332,6 +332,8 @@ class _Poses:
         self._ambiguous = np.zeros(table.confidence.shape[:2], np.bool_)
         if len(table.identity):
             self._ambiguous = ambiguous_animals(table.identity, len(table.animals))
+
+        # Frames without a pose can't be corrected: nothing was decided on them.
         self._analysed = ~np.isnan(table.confidence).all(axis=(1, 2))
 
     def apply(self, correction: Correction) -> None:

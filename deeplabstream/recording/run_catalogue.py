@@ -119,6 +119,8 @@ class RunCatalogue:
 
     def _rows(self) -> list[tuple[Any, ...]]:
         """Return the rows of the index, brought up to date; the newest run first."""
+        # Twice: a damaged index is deleted and built again. Where that fails, for example in
+        # a folder of another user, the index is in memory.
         for _ in range(2):
             if self._memory is not None or not self._is_used():
                 break
@@ -153,6 +155,8 @@ class RunCatalogue:
         known = dict(index.execute("SELECT path, stamp FROM runs"))
         stamps = dict(self._stamps())
         changed = [name for name in stamps if stamps[name] != known.get(name)]
+
+        # One transaction: several programs may update the index at the same time.
         with index:
             gone = [(name,) for name in known if name not in stamps]
             index.executemany("DELETE FROM runs WHERE path = ?", gone)

@@ -315,6 +315,7 @@ class RunFolder:
 
         DeviceError: one still does, or the folder can't be written to.
         """
+        # Only the lock may raise this error, not the block: hence no plain `with`.
         with ExitStack() as alone:
             try:
                 alone.enter_context(exclusive(self.path / "repair"))

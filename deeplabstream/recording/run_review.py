@@ -132,6 +132,8 @@ class Review:
         whole = self.cameras[camera]
         if not whole.analysed[row]:
             return None
+
+        # Besides the fixed columns and points: a column for each trigger.
         values = whole.rows.iloc[row]
         names = [str(name) for name in whole.rows.columns]
         keypoints = keypoint_columns(whole.skeleton)
@@ -174,6 +176,8 @@ def review(path: Path) -> Review:
         changes = _changes(folder.triggers_path)
     except (OSError, ValueError, KeyError, StopIteration) as error:
         raise DeviceError(f"{path} can't be read as a run: {error}") from error
+
+    # The last states of triggers and outputs hold until the end of the run.
     last = [float(t.rows["time_s"].max()) for t in cameras.values() if len(t.rows)]
     end_s = max([0.0, *last, *(float(row["time_s"]) for row in events)])
     lanes = [

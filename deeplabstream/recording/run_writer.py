@@ -72,6 +72,8 @@ class RunWriter(Closing):
         """Write an analysed frame, the changes of its triggers and its commands."""
         self._cameras[step.camera].step(step)
         self._identity.add(step)
+
+        # triggers.csv has changes only: most triggers have the same state for minutes.
         for name, state in step.triggers.items():
             key = step.camera, name
             if key not in self._states or self._states[key] is not state:
@@ -85,6 +87,7 @@ class RunWriter(Closing):
                         "answer": STATES[state],
                     }
                 )
+
         self._events.commands(step)
         if self.queue is not None:
             self.queue.step(step)
@@ -133,6 +136,7 @@ class RunWriter(Closing):
         try:
             yield
         finally:
+            # An error of one table must not keep the rows of the others in memory.
             with ExitStack() as stack:
                 for table in tables:
                     stack.callback(table.release)

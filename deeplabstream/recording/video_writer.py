@@ -80,6 +80,8 @@ class VideoWriter(Closing):
                 "device_id": "" if device_id is None else device_id,
             }
         )
+
+        # Rows and frames of the video must stay equal in number.
         try:
             self._mux(self._encoder.encode(image, self._last))
         except BaseException:
