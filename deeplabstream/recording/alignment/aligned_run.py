@@ -20,6 +20,7 @@ from deeplabstream.files.atomic_replace import atomic_file, write_json
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.recording.alignment.clock_map import (
     MOST_ERROR_S,
+    AlignedTimes,
     ClockMap,
     map_clocks,
 )
@@ -27,7 +28,7 @@ from deeplabstream.recording.alignment.recording_data import RecordedLine
 from deeplabstream.recording.alignment.sync_signals import Edges, Floats
 from deeplabstream.recording.run_folder import RunFolder, stem
 from deeplabstream.recording.run_schema import CAMERA, EVENTS, PULSES, VIDEO
-from deeplabstream.recording.table_reader import RecordedTable, cells_of, events_table
+from deeplabstream.recording.table_reader import RecordedTable, events_table
 from deeplabstream.startup.progress import progress
 
 ALIGNED = "aligned"
@@ -231,15 +232,24 @@ def write_aligned(
 ) -> dict[str, Any]:
     """Write the aligned tables into a folder; return the content of `alignment.json`.
 
-    Each file gets its name when it is complete. DeepLabStreamError: one exists already.
+    Each file gets its name when it is complete. DeepLabStreamError: one exists already,
+    or no row has a time of the recording; then nothing is written.
     """
     check_free(planned_files(aligned.folder, into), overwrite)
-    tables = _tables(aligned.folder)
-    counts = {
-        table.path.name: _write_table(aligned, table, into / table.path.name)
-        for table in progress(tables, "writing tables", len(tables), "tables")
-    }
-    clocks = aligned.clocks
+    tables, clocks = _tables(aligned.folder), aligned.clocks
+    found = [
+        clocks.align(_row_times(aligned, table), aligned.most_error_s)
+        for table in tables
+    ]
+    if not any((times.segments >= 0).any() for times in found):
+        raise DeviceError(_nothing_aligned(aligned))
+
+    counts: dict[str, dict[str, int]] = {}
+    steps = zip(tables, found, strict=True)
+    for table, times in progress(steps, "writing tables", len(tables), "tables"):
+        _write_rows(into / table.path.name, _aligned_rows(table, times))
+        count = int((times.segments >= 0).sum())
+        counts[table.path.name] = {"rows": len(times.segments), "aligned": count}
     _write_rows(into / CLOCK, _clock_rows(clocks))
     _write_rows(into / RESIDUALS, _residual_rows(clocks))
     facts = summary(aligned) | {"rows": counts}
@@ -347,49 +357,44 @@ def sentences(facts: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _write_table(
-    aligned: AlignedRun, table: RecordedTable, path: Path
-) -> dict[str, int]:
-    """Write the rows of a table with their times on the recorder's clock."""
-    keys = _KEYS[table.schema.file]
-    keys = tuple(name for name in keys if name in table.columns)
-    places = [table.columns.index(name) for name in keys]
+def _aligned_keys(table: RecordedTable) -> list[str]:
+    """Return the columns that the aligned table repeats."""
+    return [name for name in _KEYS[table.schema.file] if name in table.columns]
 
+
+def _row_times(aligned: AlignedRun, table: RecordedTable) -> Floats:
+    """Return the time of each row of a table on the run's clock, in seconds."""
     # `time_s` is rounded to microseconds: the time of exposure is used where there is one.
+    if "exposed_ns" not in _aligned_keys(table):
+        return np.array([float(time) for (time,) in table.select("time_s")], np.float64)
     start_ns = int(aligned.folder.facts["start_ns"])
-    is_exact = "exposed_ns" in keys
-    place = keys.index("exposed_ns" if is_exact else "time_s")
-    rows = [
-        [cells[at] for at in places]
-        for _, line in table.lines()
-        if (cells := cells_of(line))
-    ]
-    times = np.array(
-        [
-            (int(row[place]) - start_ns) / 1e9 if is_exact else float(row[place])
-            for row in rows
-        ],
-        np.float64,
+    exposed = table.select("exposed_ns")
+    return np.array([(int(at) - start_ns) / 1e9 for (at,) in exposed], np.float64)
+
+
+def _nothing_aligned(aligned: AlignedRun) -> str:
+    """Return the message that no row of the run has a time of the recording."""
+    recording, clocks = aligned.recording, aligned.clocks
+    edges = clocks.run.times_s[clocks.used[:, 0]]
+    errors_s = clocks.align(edges, np.inf).errors_s
+    least_ms = 1e3 * float(np.nanmin(errors_s, initial=np.inf))
+    return (
+        f"{recording.path}: {recording.line}: {len(edges)} edges were found, but no row of "
+        f"the run has a time of the recording: the expected error is {least_ms:.3f} ms or "
+        f"more, allowed are {aligned.most_error_s * 1e3:g} ms (--most-error-ms); a line that "
+        f"is sampled every {recording.resolution_s * 1e3:g} ms is no better than that"
     )
 
-    found = aligned.clocks.align(times, aligned.most_error_s)
-    _write_rows(
-        path,
-        [
-            (*keys, *ADDED),
-            *(
-                (*row, *_cells(at, error, number))
-                for row, at, error, number in zip(
-                    rows,
-                    found.times_s.tolist(),
-                    found.errors_s.tolist(),
-                    found.segments.tolist(),
-                    strict=True,
-                )
-            ),
-        ],
-    )
-    return {"rows": len(rows), "aligned": int((found.segments >= 0).sum())}
+
+def _aligned_rows(
+    table: RecordedTable, times: AlignedTimes
+) -> Iterator[tuple[object, ...]]:
+    """Yield the header and the rows of a table with their times of the recorder."""
+    keys = _aligned_keys(table)
+    yield (*keys, *ADDED)
+    columns = times.times_s.tolist(), times.errors_s.tolist(), times.segments.tolist()
+    for row, *cells in zip(table.select(*keys), *columns, strict=True):
+        yield (*row, *_cells(*cells))
 
 
 def _cells(at_s: float, error_s: float, segment: int) -> tuple[str, str, str]:

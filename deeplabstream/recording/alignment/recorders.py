@@ -33,6 +33,8 @@ _SPIKEGLX = {
 }
 """Kinds of files of SpikeGLX: beginning of their keys, and key with the counts of channels."""
 _MOST_NAMED = 20
+_LEAST_REGULAR = 0.8
+"""Share of regular steps between the times of a line that was sampled."""
 _PIECE = 2_000_000
 """Samples that are read at once."""
 
@@ -272,13 +274,17 @@ def read_nwb(path: Path, options: RecorderOptions) -> RecordedLine:
             )
         if kind == "IntervalSeries":
             return RecordedLine(path, "nwb", name, Edges(times, values > 0))
-        return _sampled(path, "nwb", name, times, _above(values, options.threshold))
+        high = _above(values, options.threshold)
+        if _is_sampled(times, high):
+            return _sampled(path, "nwb", name, times, high)
+        return RecordedLine(path, "nwb", name, _changes(times, high))
 
 
 def read_xdf(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read a stream of an XDF file of LabRecorder, on LSL's clock.
 
-    A stream of numbers is a line of `--threshold`. In a stream of texts, such as that of
+    A stream of numbers is a line of `--threshold`; of nominal rate 0, its values are
+    changes of the line at their own times. In a stream of texts, such as that of
     `LslEvents`, lines are named `STREAM/OUTPUT`, and a text is `OUTPUT LEVEL`. Streams of
     one name are `NAME (stream ID)`.
     """
@@ -300,8 +306,7 @@ def read_xdf(path: Path, options: RecorderOptions) -> RecordedLine:
     times, high, is_sampled = lines[line]
     if is_sampled:
         return _sampled(path, "xdf", line, times, high)
-    changed = np.concatenate([[bool(high[0])], np.diff(high)])
-    return RecordedLine(path, "xdf", line, Edges(times[changed], high[changed]))
+    return RecordedLine(path, "xdf", line, _changes(times, high))
 
 
 def _xdf_lines(
@@ -317,9 +322,11 @@ def _xdf_lines(
         times = np.asarray(stream["time_stamps"], np.float64)
         if stream["info"]["channel_format"][0] != "string":
             values = np.asarray(stream["time_series"], np.float64)
+            has_rate = float(stream["info"]["nominal_srate"][0]) > 0
             for channel in range(values.shape[1]):
                 label = f"{name}/{channel}" if values.shape[1] > 1 else f"{name}"
-                yield label, (times, _above(values[:, channel], threshold), True)
+                high = _above(values[:, channel], threshold)
+                yield label, (times, high, has_rate)
             continue
         texts = [str(row[0]).rpartition(" ") for row in stream["time_series"]]
         for output in dict.fromkeys(text[0] for text in texts if _is_number(text[2])):
@@ -330,6 +337,29 @@ def _xdf_lines(
             ]
             high = np.array([float(texts[n][2]) > 0 for n in own])
             yield f"{name}/{output}", (times[own], high, False)
+
+
+def _is_sampled(times: Floats, high: NDArray[np.bool_]) -> bool:
+    """Return whether a line was sampled at a rate; False: its values are changes.
+
+    Times of changes may be regular too: then nearly every value differs from the one before.
+    """
+    steps = np.diff(times)
+    if not len(steps) or 2 * int(np.diff(high).sum()) > len(steps):
+        return False
+    regular = np.abs(steps - np.median(steps)) <= np.median(steps) / 2
+    return bool(regular.mean() >= _LEAST_REGULAR)
+
+
+def _changes(times: Floats, high: NDArray[np.bool_]) -> Edges:
+    """Return the edges of a line whose values were recorded when it changed.
+
+    Edges are at their own times. A line that is low at first has no edge there.
+    """
+    if len(times) != len(high):
+        raise ValueError(f"its {len(high)} values have {len(times)} times")
+    changed = np.concatenate([high[:1], np.diff(high)])
+    return Edges(times[changed], high[changed])
 
 
 def _sampled(

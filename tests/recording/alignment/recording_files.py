@@ -128,16 +128,28 @@ def nwb(path: Path, line: Line = LINE) -> Path:
 
 
 def xdf(
-    path: Path, line: Line = LINE, names: tuple[str, str] = ("DeepLabStream", "aux")
+    path: Path,
+    line: Line = LINE,
+    names: tuple[str, str] = ("DeepLabStream", "aux"),
+    marker_format: str = "string",
 ) -> Path:
-    """Write a stream of markers `laser 1`, and one `aux` of samples, chunk by chunk."""
+    """Write a stream of markers, and one `aux` of samples, chunk by chunk.
+
+    Markers are texts `laser 1`, or numbers 1 and 0 of the format `int32`.
+    """
     header = "<info><name>{}</name><type>x</type><channel_count>1</channel_count>"
     header += (
         "<nominal_srate>{}</nominal_srate><channel_format>{}</channel_format></info>"
     )
     ids = [struct.pack("<I", number) for number in (1, 2)]
     markers = b"".join(
-        b"\x08" + struct.pack("<d", at) + b"\x01\x07" + f"laser {high:d}".encode()
+        b"\x08"
+        + struct.pack("<d", at)
+        + (
+            b"\x01\x07" + f"laser {high:d}".encode()
+            if marker_format == "string"
+            else struct.pack("<i", int(high))
+        )
         for at, high in zip(line.times_s, line.rising, strict=True)
     )
     values = b"".join(
@@ -146,7 +158,7 @@ def xdf(
     )
     content = b"XDF:" + xdf_chunk(1, b"<info><version>1.0</version></info>")
     for number, (name, rate, form) in enumerate(
-        [(names[0], 0, "string"), (names[1], RATE, "float32")]
+        [(names[0], 0, marker_format), (names[1], RATE, "float32")]
     ):
         content += xdf_chunk(2, ids[number] + header.format(name, rate, form).encode())
     content += xdf_chunk(3, ids[0] + b"\x01" + bytes([len(line.times_s)]) + markers)

@@ -104,6 +104,18 @@ def test_the_recording_of_another_session_leaves_nothing(
     assert not (folder / "run" / "aligned").exists()
 
 
+def test_an_alignment_without_any_row_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recorder that is too coarse finds the edges and can place no row."""
+    options = ["--most-error-ms", "0.0001"]
+    assert main([str(folder / "run"), str(folder / "edges.csv"), *options]) == 2
+    message = capsys.readouterr().err
+    assert "no row of the run has a time of the recording" in message
+    assert "allowed are 0.0001 ms (--most-error-ms)" in message
+    assert not (folder / "run" / "aligned").exists()
+
+
 @pytest.mark.parametrize(
     ("signal", "said"),
     [("sink", "no edges of sink; it has"), ("light", "are not those of the run")],

@@ -1,6 +1,7 @@
 """Recordings of other programs are read as they document, or refused in a sentence."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from deeplabstream.recording.alignment.recordings import (
     kind_of,
     read_recording,
 )
+from deeplabstream.recording.alignment.sync_signals import random_pulses
 from tests.recording.alignment.recording_files import (
     LINE,
     RATE,
@@ -253,3 +255,64 @@ def test_streams_of_xdf(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(DeviceError):
         read_recording(path)
+
+
+def test_a_time_series_of_changes_has_edges_at_its_own_times(tmp_path: Path) -> None:
+    """As Trodes and Spyglass write digital lines: a value at each change, no rate."""
+    pynwb = pytest.importorskip("pynwb")
+    file = pynwb.NWBFile(
+        session_description="changes",
+        identifier="1",
+        session_start_time=datetime(2026, 11, 21, tzinfo=UTC),
+    )
+    pulses = random_pulses(3, 60.0)
+    for name, times, high in (
+        ("random", pulses.times_s, pulses.rising),
+        ("square", np.arange(40) * 0.5 + 3, np.arange(40) % 2 == 0),
+    ):
+        # The state before the first change is recorded too.
+        file.add_acquisition(
+            pynwb.TimeSeries(
+                name=name,
+                data=np.r_[0, high].astype(np.int8),
+                timestamps=np.r_[0.0, times],
+                unit="-1",
+            )
+        )
+    path = tmp_path / "trodes.nwb"
+    with pynwb.NWBHDF5IO(path, "w") as writer:
+        writer.write(file)
+
+    found = read_recording(path, "", RecorderOptions(line="random"))
+    assert found.edges.times_s.tolist() == pulses.times_s.tolist()
+    assert found.edges.rising.tolist() == pulses.rising.tolist()
+    assert found.resolution_s == 0
+    found = read_recording(path, "", RecorderOptions(line="square"))
+    assert found.edges.times_s.tolist() == (np.arange(40) * 0.5 + 3).tolist()
+
+
+def test_a_time_series_of_samples_with_times_is_sampled(tmp_path: Path) -> None:
+    pynwb = pytest.importorskip("pynwb")
+    file = pynwb.NWBFile(
+        session_description="samples",
+        identifier="1",
+        session_start_time=datetime(2026, 11, 21, tzinfo=UTC),
+    )
+    times = np.arange(LINE.samples) / RATE
+    times[LINE.samples // 2 :] += 3.0  # a pause
+    levels = LINE.levels.astype(float)
+    series = pynwb.TimeSeries(name="sync", data=levels, timestamps=times, unit="V")
+    file.add_acquisition(series)
+    path = tmp_path / "sampled.nwb"
+    with pynwb.NWBHDF5IO(path, "w") as writer:
+        writer.write(file)
+    found = read_recording(path)
+    assert found.resolution_s == pytest.approx(1 / RATE)
+    changes = np.flatnonzero(np.diff(LINE.levels)) + 1
+    np.testing.assert_allclose(found.edges.times_s, times[changes] - 0.5 / RATE)
+
+
+def test_integer_markers_of_xdf_have_edges_at_their_own_times(tmp_path: Path) -> None:
+    path = xdf(tmp_path / "session.xdf", marker_format="int32")
+    check(path, line="DeepLabStream", within_s=0)
+    assert read_recording(path, "", RecorderOptions("DeepLabStream")).resolution_s == 0
