@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, package_missing
 from deeplabstream.settings.option_fields import option, program_options
 
 if TYPE_CHECKING:
@@ -379,9 +379,8 @@ def _pingouin() -> Any:
     try:
         import pingouin
     except ImportError as error:
-        raise DeepLabStreamError(
-            f"{error}: statistics need pingouin; make update ARGS=--all installs it"
-        ) from error
+        missing = package_missing(error.name or "pingouin")
+        raise DeepLabStreamError(f"The comparison of groups {missing}") from error
     return pingouin
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.options import AnalysisOptions
-from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.errors import DeepLabStreamError, package_missing
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.delimited_text import read_delimited
 from deeplabstream.ipc.parent_watch import end_with_parent
@@ -186,7 +186,7 @@ def write_table(path: Path, table: "DataFrame") -> None:
                 table.to_excel(draft, index=False, engine="openpyxl")
     except ImportError as error:
         raise DeepLabStreamError(
-            f"{path}: {error}. Install what exports need: make update ARGS=--all"
+            f"{path} {package_missing(error.name or str(error))}"
         ) from error
     except (OSError, ValueError) as error:
         raise DeepLabStreamError(f"Can't write {path}: {error}") from error
@@ -224,7 +224,7 @@ def read_table(path: Path) -> "DataFrame":
             )  # fmt: skip
     except ImportError as error:
         raise DeepLabStreamError(
-            f"{path}: {error}. Install what exports need: make update ARGS=--all"
+            f"{path} {package_missing(error.name or str(error))}"
         ) from error
     except Exception as error:  # each reader has errors of its own
         raise DeepLabStreamError(f"Can't read {path} as a table: {error}") from error

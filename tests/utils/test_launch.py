@@ -108,7 +108,7 @@ def test_a_rig_does_without_what_tests_need() -> None:
         *("onnxruntime-gpu", "numpy", "pandas", "pyserial", "configparser"),
     }
     assert asked <= names
-    assert not names & {"pytest", "ruff", "mypy", "dask", "matplotlib", "pynwb"}
+    assert not names & {"pytest", "ruff", "mypy", "dask", "distributed", "submitit"}
     assert {"-r requirements.txt", "-r requirements-unit.txt"} <= set(dev.splitlines())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     parts = project["project"]

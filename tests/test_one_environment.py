@@ -1,0 +1,93 @@
+"""What the window and the documented programs offer works with the packages of a rig alone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.recording.exporters.exports import EXPORTS
+from deeplabstream.recording.exporters.pose_files import WRITERS
+from tests.analysis.made import GOLDEN
+from tests.offline.films import write_film
+from tests.only_rig_packages import ROOT, refused_modules
+
+
+def run(*arguments: object, cwd: Path) -> str:
+    """Return the output of a program that sees only the packages of requirements.txt."""
+    words = [str(argument) for argument in arguments]
+    command = [sys.executable, "-m", "tests.only_rig_packages", str(ROOT / words[0])]
+    done = subprocess.run(
+        [*command, *words[1:]], cwd=cwd, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rig")
+    run = Path(shutil.copytree(GOLDEN / "trial_based", folder / "output/run"))
+    facts = json.loads((run / "run.json").read_text("utf-8"))
+    facts["started"] = "2026-11-21T10:58:55+00:00"  # NWB needs one
+    (run / "run.json").write_text(json.dumps(facts), "utf-8")
+    return run
+
+
+def test_packages_of_tests_are_refused() -> None:
+    refused = refused_modules()
+    assert {"pytest", "mypy", "dask", "movement"} <= refused
+    assert not refused & {"numpy", "matplotlib", "pingouin", "pyarrow", "tables", "av"}
+
+
+def test_a_run_is_exported_in_every_format(recorded: Path, tmp_path: Path) -> None:
+    kinds = [kind for kind in EXPORTS if kind != "labelled-video"]  # no video in it
+    run("utils/ExportRun.py", recorded, "--to", *kinds, "--output", "out", cwd=tmp_path)
+    written = {file.suffix for file in (tmp_path / "out").iterdir()}
+    assert {".csv", ".h5", ".slp", ".parquet", ".nwb"} <= written
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet"])
+def test_results_are_written_in_every_format(
+    recorded: Path, tmp_path: Path, ending: str
+) -> None:
+    run("utils/AnalyseRuns.py", recorded, "--table", f"a.{ending}", cwd=tmp_path)
+    assert (tmp_path / f"a.{ending}").is_file()
+
+
+def test_plots_and_reports_are_drawn(recorded: Path, tmp_path: Path) -> None:
+    run(
+        "utils/AnalyseRuns.py",
+        recorded,
+        "--plots",
+        "figures",
+        "--table",
+        "a.csv",
+        cwd=tmp_path,
+    )
+    assert list((tmp_path / "figures").glob("*.svg"))
+    for name in ("report.html", "report.pdf"):
+        run("utils/AnalyseRuns.py", recorded, "--report", name, cwd=tmp_path)
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+def test_poses_of_a_video_are_written_in_every_format(tmp_path: Path) -> None:
+    video = write_film(tmp_path / "mouse.mkv")
+    model = ROOT / "models/arena"
+    run("utils/PredictVideos.py", video, "--model", model, "--runtime", "cpu",
+        "--to", *WRITERS, cwd=tmp_path)  # fmt: skip
+    assert all((tmp_path / f"mouse.{kind}").is_file() for kind in WRITERS)
+
+
+def test_statistics_classifiers_and_alignment_can_be_imported(tmp_path: Path) -> None:
+    modules = (
+        "deeplabstream.analysis.group_statistics", "pingouin", "openpyxl", "skl2onnx",
+        "sklearn.ensemble", "pyxdf", "pynwb", "ndx_pose", "rocrate.rocrate", "tables",
+    )  # fmt: skip
+    program = tmp_path / "program.py"
+    program.write_text("".join(f"import {name}\n" for name in modules), "utf-8")
+    run(program, cwd=tmp_path)
