@@ -16,6 +16,7 @@ import cv2  # noqa: F401  (its import sets what the next lines take away)
 import pytest
 from hypothesis import settings
 
+from deeplabstream.files import plugin_trust
 from deeplabstream.files.rig_folder import VARIABLE
 from deeplabstream.startup.qt_environment import free_qt_of_opencv, has_screen
 from deeplabstream.startup.telemetry import turn_off_telemetry
@@ -48,6 +49,8 @@ turn_off_telemetry()  # before tests that import ONNX Runtime themselves
 # What a test finds out about this computer is not kept for its user.
 _cache = tempfile.TemporaryDirectory(prefix="deeplabstream-tests-")
 os.environ["XDG_CACHE_HOME"] = os.environ["LOCALAPPDATA"] = _cache.name
+# The rigs of tests are written by the tests; tests/test_plugin_trust.py asks.
+os.environ[plugin_trust.VARIABLE] = plugin_trust.ALL
 if not has_screen() and shutil.which("Xvfb") is None:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 

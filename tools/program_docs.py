@@ -28,7 +28,8 @@ from deeplabstream.settings.option_fields import (
 BEGINNING = """# Options of the programs
 
 Each program is a file in `utils/` and a sub-command of `deeplabstream`. All take `--help`, and
-`--rig FOLDER`: the rig folder with settings, plug-ins and networks.
+`--rig FOLDER`: the rig folder with settings, plug-ins and networks; `--trust` runs its
+plug-ins without a question.
 [programs.md](programs.md) has examples by task.
 
 This page is written by `python -m tools.program_docs docs/program_options.md` from the settings

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.visible_text import visible
 from deeplabstream.engine.measured_latency import (
     differences_of_run,
     measured_facts,
@@ -32,7 +33,8 @@ from deeplabstream.evidence.bundle_files import (
     program_hash,
 )
 from deeplabstream.files.paths import ROOT
-from deeplabstream.files.rig_folder import MANIFEST, PLUGIN_FOLDERS, current, use
+from deeplabstream.files.plugin_trust import PLUGIN_FOLDERS
+from deeplabstream.files.rig_folder import MANIFEST, current, is_named, use
 from deeplabstream.pose.model.model_folder import NETWORK, network_hash
 from deeplabstream.recording.alignment.aligned_run import (
     ALIGNED,
@@ -76,7 +78,7 @@ class Verification:
     not_proven: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """Yield the result as lines of text."""
+        """Yield the result as lines of text, without control characters."""
         yield f"bundle {self.name}"
         for title, sentences in (
             ("Wrong", self.failed),
@@ -86,13 +88,14 @@ class Verification:
             if sentences:
                 yield ""
                 yield f"{title}:"
-                yield from (f"- {sentence}" for sentence in sentences)
+                yield from (f"- {visible(sentence)}" for sentence in sentences)
 
 
 def verify_bundle(bundle: Path, expected: str = "") -> Verification:
     """Check all files of a bundle, and re-run its decisions.
 
-    Nothing in the bundle is executed or changed.
+    Nothing in the bundle is executed or changed. The re-run uses the plug-ins of the rig that
+    was named; without one only those of the program.
 
     Parameters
     ----------
@@ -112,7 +115,7 @@ def verify_bundle(bundle: Path, expected: str = "") -> Verification:
             f"{bundle} has no {MANIFEST}, so it is not an evidence bundle; ExportRun.py "
             "--to bundle makes one"
         )
-    if current().resolve().is_relative_to(bundle.resolve()):
+    if not is_named() or current().resolve().is_relative_to(bundle.resolve()):
         use(ROOT)
     result = Verification(file_hash(manifest))
     _check_files(bundle, result)
@@ -185,7 +188,12 @@ def _check_decisions(folder: RunFolder, result: Verification) -> None:
         recorded, now = decisions(folder)
     except DeepLabStreamError as error:
         own = (bundle / PLUGINS).is_dir()
-        more = "; plugins/ of the bundle holds the rig's own code" if own else ""
+        more = (
+            "; the rig's own code is in plugins/ of the bundle and is not run: name that "
+            "rig by --rig"
+            if own
+            else ""
+        )
         result.not_proven.append(f"The decisions: {error}{more}.")
         return
     frames = now.count("\n") - 1

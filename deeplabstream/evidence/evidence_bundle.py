@@ -35,7 +35,8 @@ from deeplabstream.evidence.bundle_files import (
 from deeplabstream.files.atomic_replace import replace
 from deeplabstream.files.overwriting import would_overwrite
 from deeplabstream.files.paths import ROOT, paths_below
-from deeplabstream.files.rig_folder import MANIFEST, PLUGIN_FOLDERS, current
+from deeplabstream.files.plugin_trust import PLUGIN_FOLDERS
+from deeplabstream.files.rig_folder import MANIFEST, current
 from deeplabstream.pose.model.model_folder import NETWORK, network_hash
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.recording.exporters.exports import ExportedBeforeError

@@ -20,13 +20,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deeplabstream.files.paths import INSTALLED, ROOT
+from deeplabstream.files.plugin_trust import PLUGIN_FOLDERS, TRUST, is_trusted
 
 VARIABLE = "DEEPLABSTREAM_RIG"
 SETTINGS = "settings.ini"
 MODELS = "models"
 CONFIGS = Path("experiments", "configs")
-PLUGIN_FOLDERS = ("cameras", "experiments", "outputs")
-"""The folders of plug-ins that a rig may have."""
 _PACKAGES = ("cameras", "experiments", "experiments.triggers", "outputs")
 MANIFEST = "manifest-sha256.txt"
 _RECORDS = ("run.json", MANIFEST)
@@ -43,6 +42,11 @@ def current() -> Path:
         return ROOT
     rig = (here / SETTINGS).is_file() and not _is_record(here)
     return here if rig else ROOT
+
+
+def is_named() -> bool:
+    """Return whether the rig in use was named, not found in the working directory."""
+    return bool(os.environ.get(VARIABLE))
 
 
 def _is_record(folder: Path) -> bool:
@@ -84,12 +88,15 @@ def use_for_settings(folder: Path) -> None:
     """Use the plug-ins in `folder`, which holds the loaded settings.
 
     A folder without plug-ins, a run folder and an evidence bundle do not change the rig in
-    use: the code in them is never executed.
+    use: the code in them is never executed. SettingsError: the plug-ins of the rig in use
+    are not trusted.
     """
     own = any((folder / name).is_dir() for name in PLUGIN_FOLDERS)
     if own and not _is_record(folder):
+        TRUST.check(folder)
         use(folder)
     else:
+        TRUST.check(current())
         refresh_plugins()
 
 
@@ -100,15 +107,17 @@ _own_folders: dict[str, str] = {}
 def plugin_path(built_in: Iterable[str], package: str) -> list[str]:
     """Return the `__path__` of a package of plug-ins: the built-in folder, then the rig's.
 
-    Other folders that the package extends over stay.
+    Other folders that the package extends over stay. A rig that is not trusted is left out.
 
     >>> plugin_path(["/nowhere/cameras"], "no_such_family")
     ['/nowhere/cameras']
     """
     first, *others = built_in
     others = [folder for folder in others if folder != _own_folders.get(package)]
-    own = current().joinpath(*package.split("."))
-    if Path(first).resolve() == own.resolve() or not own.is_dir():
+    rig = current()
+    own = rig.joinpath(*package.split("."))
+    built_in_only = Path(first).resolve() == own.resolve() or not own.is_dir()
+    if built_in_only or not is_trusted(rig):
         _own_folders.pop(package, None)
         return [first, *others]
     _own_folders[package] = str(own)

@@ -13,6 +13,7 @@ from deeplabstream.engine.session.request_queue import (
 )
 from deeplabstream.engine.session.session import RigSession
 from deeplabstream.engine.session.session_state import Action
+from deeplabstream.files.plugin_trust import TRUST
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import SettingsFile, settings_file
 from deeplabstream.settings.option_fields import option, program_options
@@ -76,12 +77,15 @@ def run_window(path: Path, experiment: str | None, actions: Sequence[Action]) ->
 
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
+    from deeplabstream.gui.dialogs.questions import confirm_plugins
     from deeplabstream.gui.dialogs.settings_repair import repair_settings
     from deeplabstream.gui.main_window import MainWindow
     from deeplabstream.gui.settings_document import Document
 
     application()
+    TRUST.show = confirm_plugins
     document = Document(path)
+    TRUST.answered = False  # --trust is for this rig alone
     if experiment:
         document.edit(with_experiment(document.text, experiment, document.path.parent))
     settings = repair_settings(document)

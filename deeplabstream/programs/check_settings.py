@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.visible_text import visible
 from deeplabstream.engine.checks.settings_check import settings_problems
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
@@ -42,7 +43,7 @@ def check_settings(options: CheckSettings) -> int:
     file = options.file or options.settings or rig_settings()
     problems = settings_problems(file)
     for problem in problems:
-        print(problem)
+        print(visible(problem, keep="\n\t"))
     if problems:
         return 1
     print(f"{file}: no problems")

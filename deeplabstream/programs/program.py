@@ -45,6 +45,7 @@ class Program(Generic[Options]):
         parser = ProgramParser(
             prog=f"{self.name}.py",
             rig=self.uses_rig and "rig" not in fields,
+            trust="trust" not in fields,
             description=self.about,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

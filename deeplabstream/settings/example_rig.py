@@ -4,7 +4,8 @@ from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.paths import ROOT
-from deeplabstream.files.rig_folder import CONFIGS, MODELS, PLUGIN_FOLDERS, SETTINGS
+from deeplabstream.files.plugin_trust import PLUGIN_FOLDERS, trust
+from deeplabstream.files.rig_folder import CONFIGS, MODELS, SETTINGS
 from deeplabstream.settings.ini_reading import read_text
 
 EXAMPLE = ROOT / SETTINGS
@@ -37,7 +38,7 @@ def is_example(path: Path, text: str) -> bool:
 
 
 def make_rig(folder: Path) -> Path:
-    """Make a rig folder and return its path.
+    """Make a rig folder, whose content is trusted, and return its path.
 
     DeepLabStreamError: the folder is not empty, or it can't be written.
     """
@@ -54,4 +55,5 @@ def make_rig(folder: Path) -> Path:
     except OSError as error:
         reason = error.strerror or error
         raise DeepLabStreamError(f"Can't create {folder}: {reason}") from error
+    trust(folder)
     return folder

@@ -10,6 +10,7 @@ from typing import Any
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files import rig_folder
+from deeplabstream.files.plugin_trust import TRUST
 
 COMMAND = "deeplabstream"
 """The installed command; `deeplabstream.cli` starts programs as `deeplabstream NAME`."""
@@ -35,13 +36,19 @@ def quoted(word: object) -> str:
 
 
 class ProgramParser(argparse.ArgumentParser):
-    """An argument parser with the option `--rig`, which chooses the rig folder.
+    """An argument parser with `--rig`, which chooses the rig folder, and `--trust`.
 
-    `rig=False`: the program has an option of that name itself.
+    `rig=False`: the program has an option `--rig` itself, or uses no rig. `trust=False`: it
+    has an option `--trust` itself.
     """
 
     def __init__(
-        self, *, prog: str | None = None, rig: bool = True, **more: Any
+        self,
+        *,
+        prog: str | None = None,
+        rig: bool = True,
+        trust: bool = True,
+        **more: Any,
     ) -> None:
         started = sys.argv[0].startswith(f"{COMMAND} ")
         if started and not (prog or "").startswith(COMMAND):  # no sub-command's parser
@@ -58,6 +65,15 @@ class ProgramParser(argparse.ArgumentParser):
                 help="Rig folder: its settings, plug-ins and networks (default: this "
                 "folder if it holds a settings.ini, else that of the program)",
             )
+        if rig and trust:
+            self.add_argument(
+                "--trust",
+                action=_Trust,
+                nargs=0,
+                default=argparse.SUPPRESS,
+                help="Run the plug-ins of the rig folder although they are new to this "
+                "computer, or have changed",
+            )
 
 
 class _UseRig(argparse.Action):
@@ -71,6 +87,19 @@ class _UseRig(argparse.Action):
         option_string: str | Sequence[str] | None = None,
     ) -> None:
         rig_folder.use(values)
+
+
+class _Trust(argparse.Action):
+    """Answer the question whether the plug-ins of the rig may be run."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | Sequence[str] | None = None,
+    ) -> None:
+        TRUST.answered = True
 
 
 def _rig(word: str) -> Path:

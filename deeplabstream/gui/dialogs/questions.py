@@ -2,18 +2,27 @@
 
 from pathlib import Path
 
-from PyQt5.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox, QWidget
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QWidget,
+)
 
 from deeplabstream.files.overwriting import free_path, would_overwrite
 
 REPLACE = "Replace it"
 CANCEL = "Cancel"
 _CREATE = "Create it"
+_RUN = "Run them"
 _WIDTH = 520
 
 
 def show_question(
-    window: QWidget, question: str, *answers: str, default: str = ""
+    window: QWidget | None, question: str, *answers: str, default: str = ""
 ) -> str:
     """Show a question and return the chosen answer; Esc chooses the last one.
 
@@ -21,6 +30,7 @@ def show_question(
     """
     box = QMessageBox(window)
     box.setWindowTitle("DeepLabStream")
+    box.setTextFormat(Qt.TextFormat.PlainText)  # it may have names of files
     box.setText(question)
     _show_whole(box)
     buttons = {
@@ -31,6 +41,12 @@ def show_question(
     box.exec_()
     clicked = box.clickedButton()
     return answers[-1] if clicked is None else clicked.text()
+
+
+def confirm_plugins(question: str) -> bool:
+    """Ask whether the plug-ins of a rig folder may be run."""
+    window = QApplication.activeWindow()
+    return show_question(window, question, _RUN, CANCEL) == _RUN
 
 
 def _show_whole(box: QMessageBox) -> None:
