@@ -56,8 +56,8 @@ def discover(package: ModuleType, contract: type[T]) -> DiscoveredPlugins[T]:
         except Exception as error:  # a lab's own file may fail in any way
             problems.append(f"{place} can't be read: {type(error).__name__}: {error}")
             continue
-        for name, member in inspect.getmembers(module, inspect.isclass):
-            if member.__module__ != info.name:
+        for name, member in sorted(vars(module).items()):
+            if not isinstance(member, type) or member.__module__ != info.name:
                 continue
             if not issubclass(member, contract):
                 base = contract.__name__

@@ -7,6 +7,7 @@ Methods of a contract are in its `former_methods`; this file has the rest.
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,17 +29,27 @@ FORMER_WRITE_METHODS: Mapping[str, str] = MappingProxyType(
 _ANY = re.compile(rf"\b({'|'.join([*FORMER_NAMES, *FORMER_WRITE_METHODS])})\b")
 
 
-def outdated_names(path: Path) -> Iterator[str]:
-    """Yield a sentence for each former name in a plug-in file.
+def outdated_names(path: Path) -> tuple[str, ...]:
+    """Return a sentence for each former name in a plug-in file.
 
     A file that cannot be read or parsed has none: importing it reports the error.
     """
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return _outdated_names(path, state.st_mtime_ns, state.st_size)
+
+
+# The window reads the settings, and so all plug-in folders, at every change of a field.
+@lru_cache(maxsize=1000)
+def _outdated_names(path: Path, _mtime_ns: int, _size: int) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         # Most files have none of these words, and parsing is slow
         nodes = [*ast.walk(ast.parse(text))] if _ANY.search(text) else []
     except (OSError, ValueError, SyntaxError):
-        return
+        return ()
 
     former = dict(FORMER_NAMES)
     if "AcknowledgingWrite" in text:
@@ -48,7 +59,7 @@ def outdated_names(path: Path) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.ClassDef):
             uses += _former_write_methods(node)
-    yield from (f"line {line}: {name} is {former[name]} now" for name, line in uses)
+    return tuple(f"line {line}: {name} is {former[name]} now" for name, line in uses)
 
 
 def _used_names(node: ast.AST) -> Iterator[tuple[str, int]]:
