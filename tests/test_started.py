@@ -113,8 +113,11 @@ AIM_MISSED = (
 )
 """End with 1 when this computer was too slow for an aim, or a network learned two steps only:
 no fault of the program."""
-COSTLY = ("active_learning", "cropzoom_animals", "distillation", "identity")
-"""Train or follow for more than 10 s of processor time: `make test-long` runs them."""
+COSTLY = (
+    *("active_learning", "cropzoom_animals", "distillation", "identity"),
+    *("most_poses", "record_load"),
+)
+"""Compute for more than 10 s of processor time: `make test-long` runs them."""
 NEEDS = {
     "board_latency.py": "avr-gcc",
     "latency_test.py": "avr-gcc",
