@@ -8,6 +8,7 @@ A test runs programs so, in an environment that has more than `make run` install
 import re
 import runpy
 import sys
+import tomllib
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import distributions, packages_distributions
@@ -25,9 +26,19 @@ def normalized(name: str) -> str:
 
 def rig_packages() -> set[str]:
     """Return the distributions that requirements.txt installs, with those that they need."""
-    installed = {normalized(one.metadata["Name"]): one for one in distributions()}
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    waiting = [line for line in text.splitlines() if "==" in line]
+    return with_needed([line for line in text.splitlines() if "==" in line])
+
+
+def core_packages() -> set[str]:
+    """Return the distributions of the package without extras, with those that they need."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return with_needed(list(project["project"]["dependencies"]))
+
+
+def with_needed(waiting: list[str]) -> set[str]:
+    """Return the installed distributions of some requirements, and what they need."""
+    installed = {normalized(one.metadata["Name"]): one for one in distributions()}
     found: set[str] = set()
     while waiting:
         requirement = Requirement(waiting.pop())
@@ -41,9 +52,8 @@ def rig_packages() -> set[str]:
     return found
 
 
-def refused_modules() -> set[str]:
-    """Return the modules of distributions that a rig does not have."""
-    allowed = rig_packages()
+def refused_modules(allowed: set[str]) -> set[str]:
+    """Return the modules of all other distributions."""
     return {
         module
         for module, names in packages_distributions().items()
@@ -69,8 +79,13 @@ class RigPathFinder(PathFinder):
         return super().find_spec(fullname, path, target)
 
 
-if __name__ == "__main__":
-    RigPathFinder.refused = frozenset(refused_modules())
+def hide_all_but(allowed: set[str]) -> None:
+    """Let Python find the modules of these distributions only."""
+    RigPathFinder.refused = frozenset(refused_modules(allowed))
     sys.meta_path[sys.meta_path.index(PathFinder)] = RigPathFinder
+
+
+if __name__ == "__main__":
+    hide_all_but(rig_packages())
     del sys.argv[0]
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -13,7 +13,7 @@ from deeplabstream.recording.exporters.exports import EXPORTS
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from tests.analysis.made import GOLDEN
 from tests.offline.films import write_film
-from tests.only_rig_packages import ROOT, refused_modules
+from tests.only_rig_packages import ROOT, refused_modules, rig_packages
 
 
 def run(*arguments: object, cwd: Path) -> str:
@@ -39,7 +39,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_packages_of_tests_are_refused() -> None:
-    refused = refused_modules()
+    refused = refused_modules(rig_packages())
     assert {"pytest", "mypy", "dask", "movement"} <= refused
     assert not refused & {"numpy", "matplotlib", "pingouin", "pyarrow", "tables", "av"}
 
@@ -91,3 +91,25 @@ def test_statistics_classifiers_and_alignment_can_be_imported(tmp_path: Path) ->
     program = tmp_path / "program.py"
     program.write_text("".join(f"import {name}\n" for name in modules), "utf-8")
     run(program, cwd=tmp_path)
+
+
+ALL_HELP = """
+import contextlib, io, sys
+from tests.only_rig_packages import core_packages, hide_all_but
+hide_all_but(core_packages())
+from deeplabstream import cli
+for name in sorted(cli.COMMANDS):
+    with contextlib.redirect_stdout(io.StringIO()) as help_text:
+        with contextlib.suppress(SystemExit):
+            cli.main([name, "--help"])
+    if name not in help_text.getvalue():
+        print(name)
+print("done")
+"""
+
+
+def test_help_of_every_program_needs_no_optional_package() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALL_HELP], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == "done\n", done.stdout + done.stderr

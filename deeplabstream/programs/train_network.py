@@ -10,14 +10,14 @@ project is trained as its YAML file says; `--data PROJECT` takes its labels alon
 `--seeds 0,1,2` trains an ensemble.
 """
 
-from deeplabstream.offline.after_training import predict_test_videos
 from deeplabstream.programs.program import Program
 from deeplabstream.training.train_config import TrainConfig
 
 
 def train_network(options: TrainConfig) -> int:
     """Train, then predict the test videos of a Lightning Pose configuration."""
-    from deeplabstream.training.training_job import train  # loads torch
+    from deeplabstream.offline.after_training import predict_test_videos  # loads torch
+    from deeplabstream.training.training_job import train
 
     trained = train(options)
     if trained.test_videos is None:

@@ -11,7 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from deeplabstream.files.paths import ROOT
+from deeplabstream.files.paths import INSTALLED, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CANT, STOPPED = 2, 130
 """Exit codes: an error with a message, as for wrong options; Ctrl-C."""
 OLDEST = (3, 11)
+PARTS = "gui,cameras,outputs,fast,train,results"
+"""Extras of the package that make all of it work; README.md installs them."""
 Main = TypeVar("Main", bound="Callable[..., int]")
 
 
@@ -107,7 +109,9 @@ def _report_exception(
 
 
 def _where_it_is() -> str:
-    """Return a sentence that names the program's own environment, with all packages."""
+    """Return a sentence that says where all packages are, or how they are installed."""
+    if INSTALLED:
+        return f'\nAll parts are installed by: pip install "deeplabstream[{PARTS}]"'
     windows = sys.platform == "win32"
     folder = ROOT / ".venv"
     python = folder / ("Scripts/python.exe" if windows else "bin/python")
