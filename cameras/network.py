@@ -122,7 +122,9 @@ class NetworkStream(Camera):
 
         options = dict(_AT_ONCE, rtsp_transport="udp" if self.udp else "tcp")
         patience = (self.patience_s, _SILENCE_S + 0.05)
-        with av.open(self.url, options=options, timeout=patience) as container:
+        with av.open(
+            self.url, options=options, timeout=patience, metadata_errors="replace"
+        ) as container:
             if not container.streams.video:
                 raise DeviceError(f"{self.address} sends no frames")
             codec = container.streams.video[0].codec_context

@@ -203,3 +203,16 @@ def test_a_terminal_is_asked(
         os.write(master, f"{answer}\n".encode())
         assert plugin_trust.question_in_terminal("Run them?") is trusted
     os.close(master)
+
+
+def test_no_file_of_the_working_directory_replaces_a_package(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('it was run')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "deeplabstream", "check"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "no problems" in done.stdout, done.stderr

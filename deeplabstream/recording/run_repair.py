@@ -319,7 +319,7 @@ def is_unfinished(path: Path) -> bool:
 def frame_count(path: Path) -> int:
     """Return how many complete frames a video has; 0 when it can't be read."""
     try:
-        with av.open(str(path)) as video:
+        with av.open(str(path), metadata_errors="replace") as video:
             return sum(1 for packet in video.demux(video=0) if packet.size)
     except (av.FFmpegError, OSError, IndexError):
         return 0
@@ -328,7 +328,7 @@ def frame_count(path: Path) -> int:
 def size_of(path: Path) -> tuple[int, int]:
     """Return height and width of a video; 1, 1 when it can't be read."""
     try:
-        with av.open(str(path)) as video:
+        with av.open(str(path), metadata_errors="replace") as video:
             stream = video.streams.video[0]
             return stream.height, stream.width
     except (av.FFmpegError, OSError, IndexError):
@@ -343,7 +343,7 @@ def copy_complete_frames(path: Path, copy: Path) -> int:
     count = 0
     try:
         with (
-            av.open(str(path)) as video,
+            av.open(str(path), metadata_errors="replace") as video,
             av.open(str(copy), "w", format="matroska") as whole,
         ):
             stream = whole.add_stream_from_template(video.streams.video[0])

@@ -44,6 +44,7 @@ def open_container(
             str(path),
             options=_LIMITS,
             hwaccel=_acceleration(decoder, path),
+            metadata_errors="replace",  # titles are often not UTF-8
         )
     except av.error.FFmpegError as error:
         message = f"{path} is not a readable video: {error.strerror}"
@@ -84,7 +85,9 @@ def _acceleration(decoder: Decoder, path: Path) -> "HWAccel | None":
     try:
         if "cuda" in hwdevices_available():
             gpu = HWAccel("cuda", allow_software_fallback=False)
-            with av.open(str(path), options=_LIMITS, hwaccel=gpu) as container:
+            with av.open(
+                str(path), options=_LIMITS, hwaccel=gpu, metadata_errors="replace"
+            ) as container:
                 for _ in container.decode(video=0):
                     return HWAccel("cuda", allow_software_fallback=False)
     except (av.error.FFmpegError, RuntimeError, NotImplementedError):
@@ -123,7 +126,10 @@ def packets_of(
                     yield from before
                 before = None
             yield packet
-    except av.error.FFmpegError:
+    except (
+        av.error.FFmpegError,
+        IndexError,
+    ):  # IndexError: of a stream that PyAV lacks
         yield None
 
 

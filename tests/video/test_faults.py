@@ -17,6 +17,7 @@ import pytest
 from cameras.video import VideoFile
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.files.user_cache import VARIABLE, cache_folder
+from deeplabstream.recording.run_repair import frame_count
 from deeplabstream.video import seeking
 from deeplabstream.video.decoding import (
     Converter,
@@ -402,3 +403,38 @@ def test_grey_jpeg_files_stay_grey_and_huge_ones_are_not_decoded() -> None:
     assert image.shape == (48, 64)
     assert JpegDecoder(most_pixels=64 * 47).image(data) is None
     assert JpegDecoder().image(b"") is None
+
+
+@pytest.mark.parametrize("ending", [".avi", ".mkv", ".mp4"])
+def test_a_title_that_is_not_utf_8_is_no_reason_to_refuse_a_video(
+    tmp_path: Path, ending: str
+) -> None:
+    source, path = film(tmp_path / f"source{ending}"), tmp_path / f"film{ending}"
+    with (
+        av.open(str(source)) as whole,
+        av.open(str(path), "w", metadata_encoding="latin-1") as copy,
+    ):
+        copy.metadata["title"] = "Mäuse"
+        stream = copy.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                copy.mux(packet)
+    assert b"M\xe4use" in path.read_bytes()
+    assert len(list(open_video(path).images())) == FRAMES
+    assert frame_count(path) == FRAMES
+
+
+def test_a_transport_stream_in_which_a_stream_appears_ends_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = film(tmp_path / "film.ts", bf="0")
+    data = bytearray(path.read_bytes())
+    starts = range(0, len(data), 188)
+    last = [at for at in starts if data[at + 1 : at + 3] == b"\x41\x00"][-1]
+    data[last + 1] = 0x47  # one bit of a packet's number of its stream
+    path.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        found = list(open_video(path).images())
+    assert FRAMES - 5 < len(found) <= FRAMES
+    assert video_format(path).shape == (96, 128, 3)
