@@ -81,7 +81,7 @@ class PredictVideos:
     """Time after which motion alone resolves an ambiguous identity of animals that look
     alike; 0: never."""
     metrics: bool = option(default=True)
-    """Write poses only."""
+    """Write metrics beside the poses: jumps, and PCA errors with `labels`."""
     labels: Path | None = option(
         default=None,
         title="Labels",

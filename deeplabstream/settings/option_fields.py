@@ -392,9 +392,8 @@ def option_text(info: FieldInfo) -> str:
     text = re.sub(
         r"`(\w+)`", lambda name: f"`{_option(name[1])}`", info.description or ""
     )
-    if info.default is True:
-        return f"Turn off: {text}"
-    return f"{text[:1].upper()}{text[1:]}"
+    text = f"{text[:1].upper()}{text[1:]}"
+    return f"Not: {text[:1].lower()}{text[1:]}" if info.default is True else text
 
 
 def _help(info: FieldInfo) -> str:
