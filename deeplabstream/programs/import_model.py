@@ -98,6 +98,11 @@ class ImportModel:
     )
     """Largest distance of a point to the original's, in px of the input; 0: 0.5, of a
     top-down pair of SLEAP-NN 1.5 cells."""
+    accept_differences: bool = option(
+        default=False, title="Accept differences", advanced=True
+    )
+    """Import the network although some of its points are farther than the tolerance from
+    the original's; they are written to model.json."""
 
 
 def import_model(options: ImportModel) -> int:
@@ -169,6 +174,15 @@ def _print_comparison(model: ModelFolder, prefix: str) -> None:
             f"{prefix}  frames of {size}: median {own['median_px']} px, 95 % within "
             f"{own['p95_px']} px (limit {own['limit_px']} px), {own['points']} points"
         )
+    if differences := compared.get("differences"):
+        print(
+            f"WARNING: {prefix}accepted differences from the original program: "
+            f"{differences['points']} of {compared['points']} points; the first: "
+            f"{differences['named'][0]}. They are in {model.path / DESCRIPTION} (about → "
+            "compared → differences). Check the network on your own frames with "
+            "utils/CheckNetwork.py",
+            file=sys.stderr,
+        )
 
 
 def _import(options: ImportModel, licence: str, draft: Path) -> None:
@@ -183,7 +197,13 @@ def _import(options: ImportModel, licence: str, draft: Path) -> None:
 
     if (source / METADATA).is_file():
         import_sleap_nn(
-            source, options.size, draft, licence, options.animals, options.tolerance
+            source,
+            options.size,
+            draft,
+            licence,
+            options.animals,
+            options.tolerance,
+            options.accept_differences,
         )
         return
     if advice := export_advice(source):
@@ -200,7 +220,13 @@ def _import(options: ImportModel, licence: str, draft: Path) -> None:
         )
 
     if (source / EXPORT_DESCRIPTION).is_file():
-        import_exported(source, draft, licence, options.tolerance or TOLERANCE_PX)
+        import_exported(
+            source,
+            draft,
+            licence,
+            options.tolerance or TOLERANCE_PX,
+            options.accept_differences,
+        )
     elif (source / "config.yaml").is_file():
         from deeplabstream.training.lightning_pose.checkpoints import (
             import_lightning_pose,

@@ -42,11 +42,13 @@ def import_onnx(
     about: dict[str, object],
     reference: Reference | None = None,
     tolerance_px: float = TOLERANCE_PX,
+    accept_differences: bool = False,
 ) -> ModelFolder:
     """Write the model into a folder (see `drafted`); return it as loaded again.
 
     The graph is compared with the network here. Only a `reference` shows whether points
-    equal those of the training program: `tolerance_px` is the limit.
+    equal those of the training program: `tolerance_px` is the limit; differences are
+    noted in `about` where they are accepted.
     ModelError gives the reason.
     """
     skeleton = Skeleton(
@@ -77,8 +79,8 @@ def import_onnx(
     _check_size(network, model, theirs)
     check(network, model, images, theirs)
     if reference is not None:
-        compared = {**model.about, "compared": reference.check(model, tolerance_px)}
-        model = replace(model, about=compared)
+        compared = reference.check(model, tolerance_px, accept_differences)
+        model = replace(model, about={**model.about, "compared": compared})
     save_description(model)
     return load_model_folder(folder)
 

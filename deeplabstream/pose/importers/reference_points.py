@@ -34,6 +34,10 @@ MOST_TIED = 20
 """At most one in this number of points, or one, may be a tie, for each size of frames."""
 LEAST_SURE = 0.05
 """Points with a lower confidence of the original are not compared."""
+LEAST_POINTS = 4
+"""Frames with fewer points above the threshold do not decide, where others have as many."""
+_MOST_NAMED = 10
+"""Differences that are written to model.json in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,15 @@ class Reference:
     """(n, animal, bodypart), as that program gives them."""
 
     def check(
-        self, model: ModelFolder, tolerance_px: float = TOLERANCE_PX
+        self,
+        model: ModelFolder,
+        tolerance_px: float = TOLERANCE_PX,
+        accept_differences: bool = False,
     ) -> dict[str, object]:
         """Compare the imported network's points with the original's.
+
+        Points below the network's threshold, and frames in which the original finds fewer
+        than `LEAST_POINTS` above it, do not decide, unless there are no others.
 
         A point may be farther than the tolerance only where the maps have tied peaks: a
         change of the maps by `TIED` gives the original's point, or a point on the other
@@ -63,6 +73,8 @@ class Reference:
             The imported network.
         tolerance_px
             Pixels of the network's input.
+        accept_differences
+            Return the points that are too far under `differences`; False: raise.
 
         Returns
         -------
@@ -86,16 +98,7 @@ class Reference:
         points = np.stack(
             [own[places] for own, places in zip(found, order, strict=True)]
         )
-
-        # Points below this confidence are noise, for both networks.
-        compared = np.isfinite(self.points).all(axis=3)
-        compared &= self.confidences >= LEAST_SURE
-        if not compared.any():
-            raise ModelError(
-                f"{model.path}: the original finds no body part in the frames of the "
-                "reference, so nothing can be compared; run its script with --video"
-            )
-
+        compared = self._deciding(model)
         away = np.linalg.norm(points - self.points, axis=3)
         away[~np.isfinite(away)] = np.inf  # of several animals, those not found
         limits = np.array(
@@ -107,108 +110,104 @@ class Reference:
 
         # Too far is allowed only for tied peaks, which is checked frame by frame.
         far = compared & ~(away <= limits[:, None, None])
+        unexplained = np.zeros_like(far)
         for place in np.flatnonzero(far.any(axis=(1, 2))).tolist():
-            self._check_ties(
-                model,
-                network,
-                place,
-                far[place],
-                away[place],
-                float(limits[place]),
-                tolerance_px,
+            unexplained[place] = self._unexplained(
+                model, network, place, far[place], float(limits[place])
             )
-        sizes = {
-            size: self._of_size(model, size, away, compared, far, limits)
-            for size in dict.fromkeys(frame.shape[:2] for frame in self.frames)
-        }
+        differences = [
+            f"{self._difference(model, place, float(away[place]))}; up to "
+            f"{limits[place[0]]:.2g} px are allowed ({tolerance_px:g} px of its input)"
+            for place in map(tuple, np.argwhere(unexplained).tolist())
+        ]
+        sizes: dict[str, object] = {}
+        for size in dict.fromkeys(frame.shape[:2] for frame in self.frames):
+            these = np.array([frame.shape[:2] == size for frame in self.frames])
+            apart = away[these][compared[these]]
+            if not apart.size:
+                continue
+            limit = float(limits[these][0])
+            sizes[f"{size[1]}x{size[0]}"] = {
+                **_distances(apart),
+                "limit_px": round(limit, 4),
+            }
+            tied = int((far & ~unexplained)[these].sum())
+            if tied > max(1, apart.size // MOST_TIED):
+                differences.append(
+                    f"in frames of {size[1]}x{size[0]}, {tied} of {apart.size} points are "
+                    f"more than {limit:.2g} px from where the original finds them. Tied "
+                    "peaks or rounding explain each, but so many show nothing: run the "
+                    "script of the other program with --video"
+                )
+        if differences and not accept_differences:
+            raise ModelError(
+                f"{model.path}: {differences[0]}. The network is not imported: --tolerance "
+                "sets another limit, --accept-differences imports it and notes the "
+                "differences"
+            )
 
         apart = away[compared]
-        median, p95 = np.percentile(apart, [50, 95], method="higher").tolist()
         summary: dict[str, object] = {
-            "points": int(apart.size),
-            "median_px": round(median, 4),
-            "p95_px": round(p95, 4),
-            "max_px": round(float(apart[np.isfinite(apart)].max()), 4),
+            **_distances(apart),
+            "max_px": round(float(apart.max(where=apart < np.inf, initial=0)), 4),
             "tolerance_px": tolerance_px,
-            "tied": int(far.sum()),
-            "sizes": {
-                f"{wide}x{high}": own for (high, wide), own in sizes.items() if own
-            },
+            "tied": int((far & ~unexplained).sum()),
+            "sizes": sizes,
         }
+        if differences:
+            summary["differences"] = {
+                "points": int(unexplained.sum()),
+                "named": differences[:_MOST_NAMED],
+            }
         if model.animals > 1:
             more = np.isfinite(points[..., 0]) & np.isnan(self.points[..., 0])
             summary |= {"missed": int(np.isinf(apart).sum()), "more": int(more.sum())}
         return summary
 
-    def _check_ties(
+    def _deciding(self, model: ModelFolder) -> NDArray[np.bool_]:
+        """Return which points (n, animal, bodypart) decide; ModelError: there are none."""
+        compared = np.isfinite(self.points).all(axis=3)
+        compared &= self.confidences >= LEAST_SURE  # others are noise to both networks
+        if not compared.any():
+            raise ModelError(
+                f"{model.path}: the original finds no body part in the frames of the "
+                "reference, so nothing can be compared; run its script with --video"
+            )
+        sure = compared & (self.confidences >= model.threshold)
+        sure &= sure.sum(axis=(1, 2), keepdims=True) >= LEAST_POINTS
+        return sure if sure.any() else compared
+
+    def _unexplained(
         self,
         model: ModelFolder,
         network: OnnxNetwork,
         place: int,
         far: NDArray[np.bool_],
-        away: NDArray[np.float32],
         limit: float,
-        tolerance_px: float,
-    ) -> None:
-        """Raise ModelError unless tied peaks explain each far point of a frame.
-
-        `far` and `away` (px) are (animal, bodypart), in the order of the reference.
-        """
+    ) -> NDArray[np.bool_]:
+        """Return the far points (animal, bodypart) of a frame that no tied peaks explain."""
         row = self.frames if model.frames > 1 else [self.frames[place]]
         own = place if model.frames > 1 else 0
         others = np.stack(list(_alternatives(model, network, row, own)))
+        unexplained = far.copy()
         for animal, part in np.argwhere(far).tolist():
-            expected = self.points[place, animal, part]
             ends = others[:, :, part].reshape(-1, 2)
             # On a line between tied peaks: some programs take their mean.
-            if (
-                _distance_to_lines(expected, ends[np.isfinite(ends).all(axis=1)])
-                <= limit
-            ):
-                continue
+            away = _distance_to_lines(
+                self.points[place, animal, part], ends[np.isfinite(ends).all(axis=1)]
+            )
+            unexplained[animal, part] = away > limit
+        return unexplained
 
-            height, width = self.frames[place].shape[:2]
-            px = float(away[animal, part])
-            far_by = (
-                f"is {px:.2g} px" if np.isfinite(px) else "was not found, so it is far"
-            )
-            raise ModelError(
-                f"{model.path}: {model.skeleton.bodyparts[part]} in frame {place} "
-                f"({width}x{height}) {far_by} from where the original finds it, and "
-                f"no tied peak explains that; up to {limit:.2g} px are allowed "
-                f"({tolerance_px:g} px of its input; --tolerance sets another limit), so "
-                "the network is not imported"
-            )
-
-    def _of_size(
-        self,
-        model: ModelFolder,
-        size: tuple[int, ...],
-        away: NDArray[np.float32],
-        compared: NDArray[np.bool_],
-        far: NDArray[np.bool_],
-        limits: NDArray[np.float64],
-    ) -> dict[str, object]:
-        """Return the distances in the frames of one size; ModelError: too many ties."""
-        these = np.array([frame.shape[:2] == size for frame in self.frames])
-        apart = away[these][compared[these]]
-        if not apart.size:
-            return {}
-        tied, limit = int(far[these].sum()), float(limits[these][0])
-        if tied > max(1, apart.size // MOST_TIED):
-            raise ModelError(
-                f"{model.path}: in frames of {size[1]}x{size[0]}, {tied} of {apart.size} "
-                f"points are more than {limit:.2g} px from where the original finds them. "
-                "Tied peaks or rounding explain each, but so many show nothing: run the "
-                "script of the other program with --video"
-            )
-        median, p95 = np.percentile(apart, [50, 95], method="higher").tolist()
-        return {
-            "points": int(apart.size),
-            "median_px": round(median, 4),
-            "p95_px": round(p95, 4),
-            "limit_px": round(limit, 4),
-        }
+    def _difference(self, model: ModelFolder, place: tuple[int, ...], px: float) -> str:
+        """Return where a point (frame, animal, bodypart) is that is too far."""
+        frame, _, part = place
+        height, width = self.frames[frame].shape[:2]
+        far_by = f"is {px:.2g} px" if np.isfinite(px) else "was not found, so it is far"
+        return (
+            f"{model.skeleton.bodyparts[part]} in frame {frame} ({width}x{height}) "
+            f"{far_by} from where the original finds it, and no tied peak explains that"
+        )
 
     def fitted(self, fitting: Fitting) -> NDArray[np.uint8]:
         """Return the frames (n, height, width, 3), fitted to a network's input."""
@@ -216,6 +215,19 @@ class Reference:
         for frame, place in zip(self.frames, into, strict=True):
             fitting.place(frame, place)
         return into
+
+
+def _distances(apart: NDArray[np.float32]) -> dict[str, object]:
+    """Return number, median and 95th percentile of distances, px; of those found."""
+    found = apart[np.isfinite(apart)]
+    if not len(found):
+        return {"points": int(apart.size), "median_px": None, "p95_px": None}
+    median, p95 = np.percentile(found, [50, 95], method="higher").tolist()
+    return {
+        "points": int(apart.size),
+        "median_px": round(median, 4),
+        "p95_px": round(p95, 4),
+    }
 
 
 def _alternatives(

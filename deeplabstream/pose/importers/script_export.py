@@ -35,15 +35,26 @@ def typed(path: Path) -> str:
 
 
 def import_exported(
-    source: Path, folder: Path, licence: str, tolerance_px: float = TOLERANCE_PX
+    source: Path,
+    folder: Path,
+    licence: str,
+    tolerance_px: float = TOLERANCE_PX,
+    accept_differences: bool = False,
 ) -> ModelFolder:
     """Write a model, with its detector and context network, into a folder.
 
-    ModelError gives the reason when the files in `source` can't be used.
+    Differences to the reference are noted where they are accepted. ModelError gives
+    the reason when the files in `source` can't be used.
     """
     for inner in (DETECTOR, CONTEXT):
         if (source / inner / EXPORT_DESCRIPTION).is_file():
-            import_exported(source / inner, folder / inner, licence, tolerance_px)
+            import_exported(
+                source / inner,
+                folder / inner,
+                licence,
+                tolerance_px,
+                accept_differences,
+            )
     description = read_description(source / EXPORT_DESCRIPTION)
     if licence:
         description = description.model_copy(update={"licence": licence})
@@ -58,7 +69,13 @@ def import_exported(
     if description.left_out:
         about["left_out"] = description.left_out
     model = import_onnx(
-        source / NETWORK, description, folder, about, reference, tolerance_px
+        source / NETWORK,
+        description,
+        folder,
+        about,
+        reference,
+        tolerance_px,
+        accept_differences,
     )
     if description.pictures == "own":
         save_images(model, reference.fitted(model.fitting))

@@ -56,6 +56,7 @@ def import_sleap_nn(
     licence: str,
     animals: int = 0,
     tolerance_px: float = 0.0,
+    accept_differences: bool = False,
 ) -> ModelFolder:
     """Write the model into a folder (see `drafted`), for images of `size`.
 
@@ -63,7 +64,7 @@ def import_sleap_nn(
     most `animals`, 0: as in its metadata; a top-down one those with the best scores, 0:
     one. Where `from_sleap_nn.py` put a reference beside the network, points are compared
     with it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
-    ModelError gives the reason.
+    Differences are noted where they are accepted. ModelError gives the reason.
     """
     metadata = read_metadata(source)
     if animals > 1 and metadata.model_type not in _OF_SEVERAL:
@@ -102,7 +103,9 @@ def import_sleap_nn(
             limit = tolerance_px or max(
                 TOLERANCE_PX, _reading_px(description, metadata)
             )
-            model = import_onnx(file, description, folder, about, reference, limit)
+            model = import_onnx(
+                file, description, folder, about, reference, limit, accept_differences
+            )
             shutil.copyfile(source / REFERENCE, folder / REFERENCE)
             return model
         except ModelError as error:

@@ -67,19 +67,25 @@ def described(file: Path, **words: Any) -> Path:
     return file
 
 
-def identity(file: Path) -> Path:
-    """Write a network that gives a part of its input for heat maps: of any height."""
+def identity(file: Path, repeats: int = 1) -> Path:
+    """Write a network that gives a part of its input for heat maps: of any height.
+
+    `repeats` times three body parts.
+    """
     scale = numpy_helper.from_array(np.array(3.0, np.float32), "three")
     graph = helper.make_graph(
         [
             helper.make_node(
                 "MaxPool", ["picture"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]
             ),
-            helper.make_node("Mul", ["cells", "three"], ["maps"]),
+            helper.make_node("Mul", ["cells", "three"], ["scaled"]),
+            helper.make_node("Concat", ["scaled"] * repeats, ["maps"], axis=1),
         ],
         "foreign",
         [helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, 64, 64])],
-        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["n", 3, 16, 16])],
+        [helper.make_tensor_value_info(
+            "maps", TensorProto.FLOAT, ["n", 3 * repeats, 16, 16]
+        )],
         [scale],
     )  # fmt: skip
     opsets = [helper.make_opsetid("", 17)]

@@ -352,6 +352,11 @@ def test_one_far_point_is_refused_by_its_name(
     assert "leftear in frame 5 (" in told
     assert "9.9 px from where the original finds it" in told
     assert not (tmp_path / "model" / "model.json").exists()
+    options = ["--output", str(tmp_path / "model"), "--accept-differences"]
+    assert main([str(source), *options]) == 0
+    warning = capsys.readouterr().err
+    assert "WARNING: accepted differences from the original program: 1 of " in warning
+    assert "leftear in frame 5 (" in warning
 
 
 @pytest.mark.parametrize(

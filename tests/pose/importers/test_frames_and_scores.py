@@ -22,7 +22,10 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.engine.checks.settings_check import settings_problems
 from deeplabstream.pose.decoders.heatmaps import LINEAR_TO, Heatmaps, confidence_of
 from deeplabstream.pose.filters.live_crop import LiveCrop
-from deeplabstream.pose.importers.network_description import read_description
+from deeplabstream.pose.importers.network_description import (
+    NetworkDescription,
+    read_description,
+)
 from deeplabstream.pose.importers.onnx_import import import_onnx
 from deeplabstream.pose.importers.reference_points import Reference
 from deeplabstream.pose.model.model_folder import load_model_folder
@@ -270,6 +273,65 @@ def test_a_far_point_is_accepted_where_its_map_has_tied_peaks(
         import_onnx(file, described, tmp_path / "m", {}, reference)
     assert sentence in str(refusal.value)
     assert "no tied peak explains that; up to 0.5 px are allowed" in str(refusal.value)
+
+
+def reference_of_frames(
+    folder: Path, far: dict[int, float]
+) -> tuple[Path, NetworkDescription, Reference]:
+    """Return a network, its description, and a reference with points that are far.
+
+    `far` are confidences of points of the original, by frame, in which the network finds
+    nothing near; the other five body parts are found.
+    """
+    words = {
+        "bodyparts": ["a", "b", "c", "d", "e", "f"],
+        "input": {"width": 64, "height": 64, "colour": "BGR"},
+        "heatmaps": {"values": "scores", "stride": 4, "sigma": 1.0, "origin": 0},
+        "threshold": 0.6,
+    }
+    (folder / "it.json").write_text(json.dumps(words), "utf-8")
+    frame = np.zeros((64, 64, 3), np.uint8)
+    frame[8, 8] = 200
+    points = np.full((3, 1, 6, 2), 8, np.float32)
+    confidences = np.ones((3, 1, 6), np.float32)
+    for place, confidence in far.items():
+        points[place, 0, 0] = 40, 48
+        confidences[place, 0, 0] = confidence
+    described = read_description(folder / "it.json")
+    reference = Reference((frame,) * 3, points, confidences)
+    return identity(folder / "it.onnx", 2), described, reference
+
+
+def test_points_below_the_threshold_do_not_decide(tmp_path: Path) -> None:
+    file, described, reference = reference_of_frames(tmp_path, {0: 0.4, 1: 0.5})
+    model = import_onnx(file, described, tmp_path / "m", {}, reference)
+    compared = model.about["compared"]
+    assert isinstance(compared, dict)
+    assert compared["points"] == 16 and "differences" not in compared
+    file, described, reference = reference_of_frames(tmp_path, {0: 0.7})
+    with pytest.raises(ModelError, match="a in frame 0"):
+        import_onnx(file, described, tmp_path / "n", {}, reference)
+
+
+def test_frames_with_few_points_do_not_decide(tmp_path: Path) -> None:
+    file, described, reference = reference_of_frames(tmp_path, {1: 0.9})
+    reference.points[1, 0, 3:] = np.nan
+    model = import_onnx(file, described, tmp_path / "m", {}, reference)
+    compared = model.about["compared"]
+    assert isinstance(compared, dict) and compared["points"] == 12
+
+
+def test_accepted_differences_are_noted_in_model_json(tmp_path: Path) -> None:
+    file, described, reference = reference_of_frames(tmp_path, {1: 0.9})
+    folder = tmp_path / "m"
+    with pytest.raises(ModelError, match="--accept-differences imports it"):
+        import_onnx(file, described, folder, {}, reference)
+    import_onnx(file, described, folder, {}, reference, accept_differences=True)
+    noted = json.loads((folder / "model.json").read_text("utf-8"))
+    differences = noted["about"]["compared"]["differences"]
+    assert differences["points"] == 1
+    assert "a in frame 1 (64x64) is 51 px from where" in differences["named"][0]
+    assert "up to 0.5 px are allowed (0.5 px of its input)" in differences["named"][0]
 
 
 def test_a_reference_in_which_many_peaks_tie_is_refused(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ def main():
     sizes = size_of(options.size)
     known = _limit(options.models[0])
     frames = frames_of(
-        options.video, other_sizes(*sizes) if known else native_sizes(*sizes)
+        options.video,
+        other_sizes(*sizes) if known else native_sizes(*sizes),
+        whole=True,
     )
     found = _their_poses(options.models, frames, len(exported["node_names"]), most)
     save_reference(options.exported, frames, *found)

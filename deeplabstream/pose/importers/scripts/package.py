@@ -15,11 +15,12 @@ COUNT = 12
 """Frames that go into a reference."""
 
 
-def frames_of(video, sizes):
+def frames_of(video, sizes, whole=False):
     """Return frames (height, width, 3), BGR: original ones, as a camera gives them.
 
     Those of a video are spread over it: some whole, the others parts of it with other
-    sides. Without one, noise with shapes in it is drawn, of the given sizes (width, height).
+    sides, unless `whole`. Without one, noise with shapes in it is drawn, of the given
+    sizes (width, height).
     """
     if video is None:
         rng = np.random.default_rng(0)
@@ -35,7 +36,7 @@ def frames_of(video, sizes):
         if not success:
             break
         if index in selected:
-            frames.append(_part(frame, len(frames) % 3))
+            frames.append(_part(frame, 0 if whole else len(frames) % 3))
         index += 1
     if not frames:
         raise SystemExit(f"{video}: no image of it can be read")
