@@ -18,7 +18,11 @@ from deeplabstream.analysis.analyse import RunResults, analyse
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.core.errors import DeepLabStreamError, package_missing
 from deeplabstream.files.atomic_replace import atomic_file
-from deeplabstream.files.delimited_text import read_delimited
+from deeplabstream.files.delimited_text import (
+    plain_cell,
+    read_delimited,
+    written_cell,
+)
 from deeplabstream.ipc.parent_watch import end_with_parent
 from deeplabstream.recording.run_catalogue import RunCatalogue, RunQuery
 from deeplabstream.startup.progress import progress
@@ -169,6 +173,8 @@ def _analyse(
 def write_table(path: Path, table: "DataFrame") -> None:
     """Write a table as CSV, Parquet or Excel, by the ending of its name.
 
+    No text in it becomes a formula of a spreadsheet.
+
     Raises
     ------
     DeepLabStreamError
@@ -176,6 +182,8 @@ def write_table(path: Path, table: "DataFrame") -> None:
     """
     check_ending(path)
     ending = path.suffix.casefold()
+    if ending not in PARQUET:
+        table = _with_cells(table, plain_cell)
     try:
         with atomic_file(path) as draft:
             if ending in CSV:
@@ -190,6 +198,20 @@ def write_table(path: Path, table: "DataFrame") -> None:
         ) from error
     except (OSError, ValueError) as error:
         raise DeepLabStreamError(f"Can't write {path}: {error}") from error
+
+
+def _with_cells(table: "DataFrame", changed: Callable[[object], object]) -> "DataFrame":
+    """Return a table with other texts in its cells and in the names of its columns."""
+    import pandas as pd
+
+    texts = {
+        name: column.map(changed, na_action="ignore").astype(column.dtype)
+        for name, column in table.items()
+        if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
+    }
+    return table.assign(**{str(name): column for name, column in texts.items()}).rename(
+        columns=changed
+    )
 
 
 def read_table(path: Path) -> "DataFrame":
@@ -228,6 +250,8 @@ def read_table(path: Path) -> "DataFrame":
         ) from error
     except Exception as error:  # each reader has errors of its own
         raise DeepLabStreamError(f"Can't read {path} as a table: {error}") from error
+    if ending not in PARQUET:
+        table = _with_cells(table, written_cell)
     for name in names:
         with suppress(KeyError):
             table[name] = table[name].fillna("").astype(str)

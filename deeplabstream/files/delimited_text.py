@@ -16,8 +16,29 @@ DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 _DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of cells that spreadsheets compute."""
 _ENOUGH = 65536
 """Bytes that are checked to distinguish text from other content, such as a long video."""
+
+
+def plain_cell(value: object) -> object:
+    """Return a cell that no spreadsheet computes: text like a formula gets an apostrophe.
+
+    >>> plain_cell("=1+1"), plain_cell("-1.5"), plain_cell(-1.5)
+    ("'=1+1", '-1.5', -1.5)
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    return value if _NUMBER.fullmatch(value) else f"'{value}"
+
+
+def written_cell(value: object) -> object:
+    """Return the cell of which `plain_cell` has made this one."""
+    is_marked = isinstance(value, str) and value.startswith(
+        tuple(f"'{sign}" for sign in _FORMULA)
+    )
+    return value[1:] if is_marked and isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)

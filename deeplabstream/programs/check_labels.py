@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from deeplabstream.files.delimited_text import plain_cell
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.programs.program import Program
 from deeplabstream.programs.shared_options import overwrite, second_tables
@@ -55,7 +56,8 @@ def check_labels(options: CheckLabels) -> int:
     if options.csv:
         with options.csv.open("w", newline="", encoding="utf-8") as lines:
             table = csv.writer(lines, lineterminator="\n")
-            table.writerows([COLUMNS, *map(_row, suspicious)])
+            table.writerow(COLUMNS)
+            table.writerows(map(plain_cell, _row(label)) for label in suspicious)
     if options.json:
         persons = second.summary() if second else ()
         report = {

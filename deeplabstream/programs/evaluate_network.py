@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.delimited_text import plain_cell
 from deeplabstream.files.overwriting import check_free
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
@@ -171,7 +172,8 @@ def _evaluate(options: EvaluateNetwork, unpacked: Path) -> None:
 
     if options.csv:
         with options.csv.open("w", newline="", encoding="utf-8") as lines:
-            csv.writer(lines, lineterminator="\n").writerows(table)
+            rows = csv.writer(lines, lineterminator="\n")
+            rows.writerows(map(plain_cell, row) for row in table)
     if options.report:
         _report(options.report, options, evaluation, warning)
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import pandas as pd
 import psutil
 import pytest
+from openpyxl import load_workbook
 
 from deeplabstream.analysis.options import AnalysisOptions
 from deeplabstream.analysis.study import (
@@ -126,3 +127,25 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
             read_table(tmp_path / name)
     with pytest.raises(DeepLabStreamError, match=r"must end with \.csv"):
         read_table(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx", ".parquet"])
+def test_no_text_of_a_table_becomes_a_formula(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"table{ending}"
+    names = ["=cmd|' /C calc'!A0", "+x", "@x", "-x", "\tx", "-5", "mouse's"]
+    table = pd.DataFrame({"animal": names, "=shown": -1.5})
+    write_table(path, table)
+    if ending == ".csv":
+        cells = [line.split(",") for line in path.read_text("utf-8").splitlines()]
+        written = [cell.strip('"') for cell in cells[0] + [row[0] for row in cells[1:]]]
+    elif ending == ".xlsx":
+        rows = [*load_workbook(path).worksheets[0].rows]
+        assert all(cell.data_type != "f" for row in rows for cell in row)
+        assert rows[1][1].value == -1.5
+        written = [str(row[0].value) for row in rows] + [str(rows[0][1].value)]
+    else:
+        written = []
+    assert not [text for text in written if text[0] in "=+@\t" or text == "-x"]
+    pd.testing.assert_frame_equal(
+        read_table(path), table, check_dtype=False, check_index_type=False
+    )

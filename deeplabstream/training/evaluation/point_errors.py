@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.files.delimited_text import plain_cell
 from deeplabstream.numerics.pose_pca import multi_view_error, single_view_error
 from deeplabstream.training.evaluation.animal_matching import Counted
 from deeplabstream.training.evaluation.evaluate import (
@@ -239,5 +240,5 @@ def _write(
 
 def _cell(value: object) -> object:
     if not isinstance(value, float):
-        return value
+        return plain_cell(value)
     return "" if np.isnan(value) else f"{value:.6g}"
