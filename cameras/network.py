@@ -130,7 +130,8 @@ class NetworkStream(Camera):
             codec = container.streams.video[0].codec_context
             codec.thread_type = "SLICE"
             options = {"max_pixels": str(_MOST_PIXELS)}
-            if codec.name == "mjpeg":  # without it, a missing part would be grey
+            # otherwise a missing part of the image is filled with grey
+            if codec.name == "mjpeg":
                 options["err_detect"] = "explode"
             codec.options = options
             codec.flags |= av.codec.context.Flags.low_delay
@@ -151,7 +152,8 @@ class NetworkStream(Camera):
                 patience_ns, seen_ns = _SILENCE_S * 1e9, clock.now_ns()
                 damaged = 0
             damaged += decoded is None
-            if arrived_ns - seen_ns > patience_ns:  # and there was no frame in it
+            # data arrived, but no complete frame
+            if arrived_ns - seen_ns > patience_ns:
                 break
         else:
             raise DeviceError(f"{self.address} gives no more frames")
@@ -171,7 +173,7 @@ class NetworkStream(Camera):
         reason = getattr(error, "strerror", None) or type(error).__name__
         if reason == "Immediate exit requested":  # FFmpeg's text for a time-out
             reason = f"gave no frame for {_SILENCE_S:g} s, or no answer"
-        elif reason == "Invalid argument":  # its text for too many pixels
+        elif reason == "Invalid argument":  # FFmpeg's text for too many pixels
             most = f"{_MOST_PIXELS / 1e6:.0f} million pixels"
             reason = f"sends data that can't be decoded, or frames of more than {most}"
         return DeviceError(f"{self.address}: {reason}")

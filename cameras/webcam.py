@@ -87,7 +87,7 @@ class TimeoutCaller(Generic[T]):
                 call, answer = order
                 try:
                     answer.put(call())
-                except Exception as error:  # it is raised where the result is read
+                except Exception as error:  # raised again where the result is read
                     answer.put(error)
         finally:
             self._close()
@@ -147,7 +147,7 @@ def _list_on_linux(folder: Path, links: Path) -> tuple[ListedWebcam, ...]:
         try:
             index, name = ((node / k).read_text().strip() for k in ("index", "name"))
         except OSError:
-            continue  # it was unplugged meanwhile
+            continue  # it was unplugged in the meantime
         if index != "0":
             continue  # a second node of the same camera, with metadata instead of frames
         found.append(ListedWebcam(int(node.name[5:]), name, own.get(node.name, "")))

@@ -42,7 +42,7 @@ make_plugins_importable()
 
 
 def __getattr__(name: str) -> object:
-    # Python asks for special names of every module; they must not load the plug-in names.
+    # Python looks up special names on every module; these must not load the plug-ins.
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

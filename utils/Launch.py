@@ -221,7 +221,7 @@ def _workers() -> int:
 
 
 def _pytest(arguments: Sequence[str]) -> int:
-    # Libraries that compute with a thread for each core would get in each other's way.
+    # Test workers that each use a thread per core would slow each other down.
     one_thread = {"OMP_NUM_THREADS": "1", **os.environ}
     pytest = [_program("python"), "-m", "pytest", *arguments]
     return subprocess.run(pytest, cwd=ROOT, env=one_thread).returncode
@@ -444,7 +444,7 @@ def _become(command: list[str]) -> int:
         os.execv(command[0], command)
     signal.signal(
         signal.SIGINT, lambda _number, _frame: None
-    )  # Ctrl-C is for the child
+    )  # Ctrl-C is handled by the child process
     return subprocess.run(command).returncode
 
 

@@ -15,7 +15,8 @@ _BY_PROGRAMMERS = re.compile(r"\s*:\s*\w*Exception thrown.*$", re.DOTALL)
 
 def list_devices() -> list[Any]:
     """Return pylon's descriptions of the connected cameras."""
-    with warnings.catch_warnings():  # one that is an error would crash this import
+    # a warning raised as an error would fail this import
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pypylon import pylon
 
@@ -48,7 +49,7 @@ def connected(info: Any) -> Iterator[Any]:
             camera.Open()
         yield camera
     finally:
-        with suppress(genicam.GenericException):  # it may be gone already
+        with suppress(genicam.GenericException):  # it may have been removed already
             camera.Close()
         with suppress(genicam.GenericException):
             camera.DestroyDevice()

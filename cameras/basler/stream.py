@@ -75,7 +75,7 @@ def acquire(camera: Any, settings: "Basler") -> Iterator[CameraStream]:
             set_control=set_control,
         )
     finally:
-        with suppress(genicam.GenericException):  # it may be gone already
+        with suppress(genicam.GenericException):  # it may have been removed already
             camera.StopGrabbing()
 
 

@@ -113,7 +113,8 @@ class GenICam(GenicamTriggers):
                 camera.stop()
                 self.arm(partial(choose, nodes), partial(attempt, nodes))
                 camera.start()
-            elif stamp_ns is not None:  # those that wait for the first `read` are older
+            # frames that were buffered before the first `read` are older
+            elif stamp_ns is not None:
                 clock.moment(stamp_ns, arrived_ns)
 
             numbers = _FrameNumbers()
@@ -297,7 +298,8 @@ def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
     clock = SystemClock()
     end_ns = clock.now_ns() + round(patience_s * 1e9)
     while (left_ns := end_ns - clock.now_ns()) > 0:
-        buffer = camera.try_fetch(timeout=left_ns / 1e9)  # None too when incomplete
+        # None also for an incomplete frame
+        buffer = camera.try_fetch(timeout=left_ns / 1e9)
         if buffer is not None:
             return buffer, clock.now_ns()
     raise _NoFrameError(f"gave no frame for {round(patience_s)} s")
@@ -308,7 +310,8 @@ def _first_frame(camera: Any, patience_s: float) -> tuple[bool, int | None, int]
     taken, arrived_ns = _fetched(camera, patience_s)
     with taken as buffer:
         number, stamp_ns = _number(buffer), _stamp(buffer)
-    if number == 0:  # USB3 Vision counts from 0; 0 always: the device has no count
+    # USB3 Vision starts at 0; a device without a frame counter stays at 0
+    if number == 0:
         taken, arrived_ns = _fetched(camera, patience_s)
         with taken as buffer:
             number, stamp_ns = _number(buffer) or None, _stamp(buffer)
@@ -349,6 +352,6 @@ def _stamp(buffer: Any) -> int | None:
     """Return the device's time of a frame in ns; None: it has none."""
     try:
         ticks, frequency = buffer.timestamp, buffer.timestamp_frequency
-    except Exception:  # as above
+    except Exception:  # the type of the error depends on the producer
         return None
     return int(ticks) * 10**9 // int(frequency) if ticks and frequency else None

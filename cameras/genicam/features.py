@@ -71,7 +71,7 @@ def attempt(nodes: Any, name: str, value: str | bool) -> bool:
         if node.value != value:
             node.value = value
         return bool(node.value == value)
-    except Exception:  # each camera refuses in its own words
+    except Exception:  # the type of the error depends on the camera
         return False
 
 
@@ -106,7 +106,7 @@ def set_control(nodes: Any, key: str, value: Value, triggered: bool = False) -> 
     nearest = min(nearest, nearest if high is None else high)
     try:
         node.value = _like(node.value, nearest)
-    except Exception as error:  # each camera refuses in its own words
+    except Exception as error:  # the type of the error depends on the camera
         raise DeviceError(f"does not take {key.upper()} = {value:g}: {error}") from None
     return True
 
@@ -123,7 +123,7 @@ def _put(nodes: Any, name: str, value: Any) -> str | None:
         return f"the camera has no {name}: {value} was requested"
     try:
         node.value = _like(node.value, value)
-    except Exception:  # each camera refuses in its own words
+    except Exception:  # the type of the error depends on the camera
         if options := getattr(node, "symbolics", ()):
             raise DeviceError(
                 f"{name} = {value} is not one of {', '.join(options)}"

@@ -44,7 +44,7 @@ def draw_track(
         array=colours[shown], rasterized=len(lines) > 20_000,
     )  # fmt: skip
     axes.add_collection(drawn)
-    # A single jump of the network would use the whole range of colours.
+    # Otherwise a single outlier of the network would use the whole range of colours.
     if not is_time and len(lines):
         drawn.set_clim(0, float(np.nanpercentile(colours[shown], 99)))
     label = f"time ({unit})" if is_time else f"speed ({results.unit}/s)"
@@ -72,7 +72,8 @@ def draw_occupancy(
         options.smoothing,
     )
     extent = (0, seconds.shape[1] * side, seconds.shape[0] * side, 0)
-    # The nest would take all colours: bins above the percentile have the last one.
+    # Otherwise time in the nest would use the whole range: bins above the percentile
+    # are clipped to the last colour.
     visited = seconds[seconds > 0]
     top = float(np.percentile(visited, 99.5)) if len(visited) else 1.0
     drawn = axes.imshow(seconds, cmap="viridis", extent=extent, vmin=0, vmax=top)
@@ -112,7 +113,8 @@ def occupancy(
     -------
     numpy.ndarray of float64, shape (row, column)
     """
-    # Rounding must not add a bin to a map that is a multiple of the side.
+    # Rounding must not add a bin when the size of the map is a multiple of the bin
+    # size.
     counted = (seconds > 0) & np.isfinite(xy).all(axis=1)
     columns, rows = (max(1, int(np.ceil(length / side - 1e-9))) for length in size)
     histogram, _, _ = np.histogram2d(
@@ -124,7 +126,7 @@ def occupancy(
     )
     if not smoothing:
         return np.asarray(histogram)
-    # The reflected border keeps the sum: no time leaves the map.
+    # A reflected border keeps the total: smoothing moves no time out of the map.
     side_bins = 2 * int(np.ceil(4 * smoothing)) + 1
     return np.asarray(
         cv2.GaussianBlur(

@@ -74,7 +74,7 @@ def make_legible(figure: "Figure") -> None:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = axis.get_major_formatter()
-            if isinstance(labels, FuncFormatter):  # of names
+            if isinstance(labels, FuncFormatter):  # category names
                 labels.func = partial(_legible_label, labels.func)
 
 

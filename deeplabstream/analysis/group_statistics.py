@@ -401,7 +401,7 @@ def _numbers(
 ) -> dict[str, float]:
     """Return the numbers of a row of pingouin under our names."""
     names = {"statistic": statistic, "df": df, "p": p, "effect": effect}
-    if p not in row:  # without correction, where there is nothing to correct
+    if p not in row:  # a single test needs no correction
         names["p"] = "p_unc"
     return {ours: float(row[theirs]) for ours, theirs in names.items() if theirs}
 

@@ -173,7 +173,7 @@ def with_recorded(
     if isinstance(parts, list) and parts and not options.position:
         found["position"] = tuple(map(str, parts))
 
-    # A speed in px means nothing in mm.
+    # A speed in px is not valid for positions in mm.
     names = ["min_immobile_s"]
     if is_usual_unit and options.start_speed is None and options.stop_speed is None:
         names += ["start_speed", "stop_speed"]

@@ -29,7 +29,7 @@ _STYLE: Any = {
     "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.parse_math": False,  # names may have a $
+    "text.parse_math": False,  # names may contain a $
     "svg.fonttype": "none",
     "svg.hashsalt": "deeplabstream",
     "pdf.fonttype": 42,
@@ -106,7 +106,7 @@ def save_plot(figure: "Figure", path: str | Path) -> Path:
     fixed: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     try:
         with figure_style(), atomic_file(path) as draft:
-            if path.suffix.lower() != ".svg":  # its reader has fonts of its own
+            if path.suffix.lower() != ".svg":  # an SVG viewer uses its own fonts
                 make_legible(figure)
             figure.savefig(draft, metadata=fixed.get(path.suffix.lower()))
     except OSError as error:

@@ -318,12 +318,12 @@ def column_widths(table: ReportTable, font: Font) -> list[float]:
         for at in range(len(natural))
     ]
 
-    # Columns that need less than an equal share get what they need; the others share the
-    # rest, again and again until none is narrower than its share.
+    # Columns that need less than an equal share get what they need; the others share
+    # the rest. Repeat until no column needs less than its share.
     left, wide = INNER, list(range(len(natural)))
     while wide:
         share = left / len(wide)
-        for at in wide:  # words stay whole, unless they are very long
+        for at in wide:  # wrap between words, unless a word is too long
             if share < longest[at] <= INNER / 3:
                 natural[at] = longest[at]
         narrow = [

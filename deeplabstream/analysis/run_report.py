@@ -417,7 +417,7 @@ def plots_of(
         try:
             figure = plot(results, "peri-stimulus", own)
         except DeepLabStreamError:
-            continue  # it was on outside of the period only
+            continue  # it was on only outside of the period
         yield ReportPlot(f"{signal.name} around {output}", figure)
     if left := candidates[_MOST_SIGNALS:]:
         named = ", ".join(f"{name} ({output})" for output, name, _ in left)

@@ -227,7 +227,7 @@ def read_table(path: Path) -> "DataFrame":
     check_ending(path)
     ending = path.suffix.casefold()
     names = dict.fromkeys(("run", "animal", "group", "experiment"), "string")
-    # an animal may be called 007
+    # keep names such as 007 as text
     options: dict[str, Any] = {
         "dtype": names,
         "keep_default_na": False,
@@ -248,7 +248,7 @@ def read_table(path: Path) -> "DataFrame":
         raise DeepLabStreamError(
             f"{path} {package_missing(error.name or str(error))}"
         ) from error
-    except Exception as error:  # each reader has errors of its own
+    except Exception as error:  # each reader raises its own exceptions
         raise DeepLabStreamError(f"Can't read {path} as a table: {error}") from error
     if ending not in PARQUET:
         table = _with_cells(table, written_cell)

@@ -41,7 +41,7 @@ def draw_time_course(
     counted = seconds > 0
     speed = np.where(counted, track.speed, np.nan)
     duration_s = whole.end_s - whole.start_s
-    if duration_s > 120:  # a curve of every frame would be a band
+    if duration_s > 120:  # a curve with every frame would look like a filled area
         edges = np.arange(0, duration_s + _CURVE_S, _CURVE_S)
         at = np.digitize(track.t[:-1] - whole.start_s, edges) - 1
         known = np.isfinite(speed) & (at >= 0) & (at < len(edges) - 1)

@@ -147,7 +147,8 @@ class SpanClock:
 
     def between(self, t: Floats) -> Floats:
         """Return the counted seconds of each interval (frame - 1,) between times `t`."""
-        if self._last is None or self._last[0] is not t:  # asked for each subject
+        # cached, because it is called for each subject
+        if self._last is None or self._last[0] is not t:
             self._last = t, np.asarray(np.diff(self.until(t)))
         return self._last[1]
 

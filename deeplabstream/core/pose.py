@@ -139,7 +139,8 @@ class Pose:
         """Return the same as lists [x, y], which are faster for single points."""
         rows = self.rows[animal]
         requested = _places(self.skeleton.bodyparts, tuple(bodyparts))
-        return [[*rows[n]] for n in requested]  # the caller's own: others read the rows
+        # copies, because the cached rows are shared
+        return [[*rows[n]] for n in requested]
 
     def knows(self, bodyparts: Sequence[str]) -> bool:
         """Return whether all of `bodyparts` were found on at least one animal."""

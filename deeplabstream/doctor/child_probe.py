@@ -49,7 +49,7 @@ AggCCgIIEAoCCBBCBAoAEA0=
 
 def main(name: str) -> None:
     """Run a probe and print its answer."""
-    with redirect_stdout(sys.stderr):  # libraries print what they please
+    with redirect_stdout(sys.stderr):  # libraries may print to stdout
         answer = _PROBES[name]()
     print(ANSWER + json.dumps(answer))  # noqa: T201
 
@@ -64,7 +64,7 @@ def _imports() -> dict[str, str]:
             continue
         try:
             import_module(module)
-        except Exception as error:  # a library may raise anything
+        except Exception as error:  # a library can raise any exception
             broken[package.lower()] = str(error).splitlines()[0] if str(error) else ""
     return broken
 
@@ -113,7 +113,8 @@ def _onnxruntime() -> dict[str, Any]:
     x = np.random.default_rng(0).random((1, 3, 16, 16), np.float32)
     trials: list[dict[str, Any]] = []
     expected: Any = None
-    for provider in reversed(providers_to_try):  # the CPU has the correct result
+    # reversed, because the CPU, the last one, gives the reference result
+    for provider in reversed(providers_to_try):
         trial, result = _tried(ort, provider, x)
         expected = result if expected is None else expected
         if result is not None and expected is not None:
@@ -146,7 +147,7 @@ def _tried(ort: Any, provider: str, x: Any) -> tuple[dict[str, Any], Any]:
             session.run(None, {"x": x})
             times.append(perf_counter() - began)
         trial["ms"] = round(sorted(times)[_RUNS // 2] * 1e3, 4)
-    except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         trial["error"] = " ".join(str(error).split())[:300]
         return trial, None
     return trial, result
@@ -178,7 +179,7 @@ def _nvenc() -> dict[str, Any]:
             frame.pts = index
             encoder.encode(frame)
         encoder.encode(None)
-    except Exception as error:  # PyAV's errors are many
+    except Exception as error:  # PyAV raises many types of exceptions
         return {"works": False, "error": " ".join(str(error).split())[:200]}
     return {"works": True, "error": ""}
 

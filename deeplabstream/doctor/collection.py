@@ -154,7 +154,7 @@ class _Task(Generic[T]):
         try:
             self.found = self._probe()
             self.reason = ""
-        except Exception as error:  # the others must run, whatever the error of one is
+        except Exception as error:  # an error in one must not stop the others
             self.reason = f"{type(error).__name__}: {error}"
 
     def wait(self, limit_s: float) -> None:

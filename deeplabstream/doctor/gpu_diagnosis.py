@@ -116,7 +116,7 @@ def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
     found = environment.computing.onnxruntime
     trials = {trial.requested: trial for trial in found.trials}
     if not found.version:
-        return  # the packages' part names it
+        return  # the package diagnosis reports it
     if found.error:
         yield finding("gpu-not-tried", found=found, gpu=gpu)
         return

@@ -45,7 +45,7 @@ class Inputs:
 
     def receive(self, name: str, news: InputChange) -> None:
         """Store and record a change of an input."""
-        # the lock is held for the change only: writing into the journal may wait for others
+        # hold the lock only for the change: a write to the journal may block
         if isinstance(news, InputBroken):
             with self._lock:
                 self._known |= {name: nan, f"{name}.count": nan}

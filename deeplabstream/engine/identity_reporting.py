@@ -66,7 +66,7 @@ class IdentityReporter:
     def changes(self, camera: str, pose: Pose, time_s: float) -> Iterator[str]:
         """Yield a message for identities that became ambiguous, or known again."""
         before = self._before.get(camera, ("",) * len(pose.identity))
-        # a stray detection lasts a frame or two: it changes nothing that is worth a message
+        # a false detection lasts one or two frames, so it is not reported
         now = tuple(
             [
                 old if state == "stray" else state.removeprefix("stray+")

@@ -107,7 +107,8 @@ class TriggerEvaluator:
             if (trigger.camera or self._deciding) != camera:
                 continue
 
-            # `answers` is filled as we go: after an error the record keeps those before it
+            # `answers` is filled step by step: after an error the record keeps the
+            # earlier ones
             if too_old:
                 answers[name] = None
             else:
@@ -574,7 +575,8 @@ class Loop:
         text = str(error)
         if isinstance(error, ExperimentError) and notes:
             text = notes[-1]
-        # other errors are bugs, of a plug-in or ours: their place is needed to fix them
+        # other errors are bugs, of a plug-in or of this program: their traceback is
+        # needed to fix them
         if not isinstance(error, DeepLabStreamError):
             text = "".join(traceback.format_exception(error)).strip()
 

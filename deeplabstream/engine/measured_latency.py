@@ -105,7 +105,7 @@ def _facts(
         facts["changed"] = _differences(found, now, settings, network_sha256)
         json.dumps(
             facts, ensure_ascii=False
-        ).encode()  # run.json must be able to hold it
+        ).encode()  # must be valid JSON text for run.json
         return facts
     except _DAMAGED:
         return None

@@ -78,7 +78,7 @@ def outdated_networks(settings: Settings) -> list[str]:
     ]
     if pose.live_crop and pose.detector:
         named.append(settings.model_named(pose.detector))
-    # one network may serve several cameras: each sentence once
+    # one network may serve several cameras: report each sentence once
     sentences = [it for name in dict.fromkeys(named) if name for it in outdated(name)]
     return list(dict.fromkeys(sentences))
 

@@ -207,7 +207,7 @@ class OutputChannel:
         train ends it.
         """
         train = self.active_pulses if isinstance(self.active_pulses, Train) else None
-        # in its pause a train has level 0, but it is on all the same
+        # during a pause of a train the level is 0, but the output counts as on
         present = train.level if train is not None and self.active else self.level
         if present == 0:
             return None
@@ -232,7 +232,8 @@ class OutputChannel:
 
     def send(self, level: float, pulses: Pulse | Train | None = None) -> None:
         """Write a level; an autonomous device is given all pulses that begin with it."""
-        # noted before the write: a write that fails may have reached the device all the same
+        # recorded before the write: a write that fails may still have reached the
+        # device
         if level > 0:
             self.peak_level = max(level, self.unacknowledged)
             self.on_started_ns = self.write_started_ns

@@ -60,7 +60,7 @@ class OutlierFilter:
         if self._rules.unit == "mm" and calibration is not None:
             measured = calibration.to_mm(points)
 
-        # Speed first: a point that jumped must not make its neighbours' edges look wrong.
+        # Speed first: a point that jumped would also violate the lengths of its edges.
         since_accepted_s = time_s - self._times
         jumped = self._jumped(measured, since_accepted_s)
         measured[jumped] = np.nan
@@ -72,7 +72,8 @@ class OutlierFilter:
         self._measured[accepted] = measured[accepted]
         self._times[accepted] = time_s
 
-        # A held point keeps the time of its last acceptance: so HOLD_MS counts from there.
+        # A held point keeps the time of its last acceptance, so HOLD_MS counts from
+        # there.
         held = ~accepted & (since_accepted_s <= self._hold_s)
         points[held] = self._accepted[held]
         masks = {"jump": jumped, "bone": bad_edge, "held": held}
@@ -135,7 +136,7 @@ def _flags_of(
     names: tuple[str, ...], masks: Mapping[str, Mask]
 ) -> Iterator[tuple[str, str]]:
     """Yield the name of each changed point, and its flags."""
-    # most frames change nothing: they must not pay for a loop over the points
+    # most frames change nothing: skip the loop over the points for them
     used = {flag: mask.ravel().tolist() for flag, mask in masks.items() if mask.any()}
     if used:
         for index, name in enumerate(names):

@@ -92,7 +92,7 @@ class _ScriptedAnimal:
 
     def left(self) -> bool:
         """Return whether it has left; the frames on which the plan checks this are counted."""
-        # a gap: the plan waits for something new, and so the stay begins again
+        # a gap: the plan waits for something new, so the hold time starts again
         if self._index - self._last_checked_index > 1:
             self._waited_frames = 0
         self._waited_frames += self._index != self._last_checked_index
@@ -116,7 +116,7 @@ def preview_trials(
         for command in _commands(stepper, animal.frame(index, time_s)):
             _note(rows, command, time_s)
 
-        # a row whose output is still on waits: its duration is not known yet
+        # a row whose output is still on is kept back: its duration is not known yet
         while len(rows) > 1 and not rows[0].open:
             yield rows.pop(0)
             n_rows += 1
@@ -146,7 +146,7 @@ def _commands(stepper: PlanRunner, seen: Observation) -> tuple[Command, ...]:
         return stepper.step(seen)
     except ExperimentError:
         raise
-    except Exception as error:  # a lab's own plan may need more than answers
+    except Exception as error:  # a lab's own plan may fail on simulated answers
         text = f"no preview without an animal ({type(error).__name__}: {error})"
         raise ExperimentError(text) from error
 

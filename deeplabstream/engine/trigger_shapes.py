@@ -35,7 +35,8 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
             continue
         outline = _outline(trigger)
         if outline is not None:
-            # corners behind the horizon of a tilted camera have no place in the image
+            # corners beyond the horizon of a tilted camera have no position in the
+            # image
             if trigger.unit == "mm" and sees in floors:
                 outline = floors[sees].to_px(outline)
                 outline = outline[np.isfinite(outline).all(axis=1)]

@@ -96,7 +96,7 @@ def write_bundle(
         name = _write(source, new, report, subject)
         _place(new, bundle, old)
     finally:
-        # The old bundle may be in the drafts alone: then they stay.
+        # If the old bundle exists only among the drafts, they are kept.
         if bundle.exists() or not old.exists():
             shutil.rmtree(drafts, ignore_errors=True)
     return name
@@ -117,8 +117,8 @@ def _place(new: Path, bundle: Path, old: Path) -> None:
                 ) from error
         replace(new, bundle)
     except BaseException:
-        # Ctrl-C too: Windows refuses to rename while another program reads, and `replace`
-        # tries again for seconds.
+        # Ctrl-C too: on Windows `replace` retries for seconds while another program
+        # reads.
         if old.exists() and not bundle.exists():
             try:
                 replace(old, bundle)

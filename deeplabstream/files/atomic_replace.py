@@ -67,11 +67,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         drafts = Path(tempfile.mkdtemp(prefix=f".{path.stem[:40]}.", dir=path.parent))
-    except OSError as error:  # name the file, not the draft
+    except OSError as error:  # name the target in the error, not the draft
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         yield drafts / path.name
-        with suppress(FileNotFoundError):  # it is new, or was removed meanwhile
+        # the target is new, or was removed in the meantime
+        with suppress(FileNotFoundError):
             shutil.copymode(path, drafts / path.name)
         others = sorted(draft for draft in drafts.iterdir() if draft.name != path.name)
         for draft in (*others, drafts / path.name):

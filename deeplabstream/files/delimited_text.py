@@ -140,7 +140,8 @@ def read_delimited(file: Path) -> DelimitedText:
         raise ValueError("it is not text")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     first, _, rest = text.partition("\n")
-    if found := re.fullmatch(r'"?sep=([,;\t])"?', first.strip(" ")):  # of spreadsheets
+    # written by spreadsheets
+    if found := re.fullmatch(r'"?sep=([,;\t])"?', first.strip(" ")):
         return DelimitedText(f"\n{rest}", found[1])
     return DelimitedText(text, _separator(text))
 

@@ -47,7 +47,7 @@ def exclusive(file: Path, patience_s: float | None = None) -> Iterator[None]:
         while (handle := _locked(lock)) is None:
             if clock.now_ns() > give_up_ns:
                 text = f"{file} is being written by another program"
-                if sys.platform == "win32":  # the errors are the same
+                if sys.platform == "win32":  # both branches raise the same exceptions
                     text += ", or its folder can't be written to: check its permissions"
                 raise BeingWrittenError(text)
             rest(0.01)
@@ -71,9 +71,9 @@ def is_locked(file: Path) -> bool:
         for _ in range(_ATTEMPTS):
             if (held := _is_held(lock)) is not None:
                 return held
-    except OSError:  # most often there is none
+    except OSError:  # usually there is no lock file
         return False
-    return True  # one program after the other has it
+    return True  # other programs hold it in turn
 
 
 def discard_lock(file: Path) -> None:
@@ -108,7 +108,7 @@ def _lock_of(file: Path) -> Path:
 
 
 def _release(lock: Path, handle: int) -> None:
-    if sys.platform != "win32":  # there the system deletes it
+    if sys.platform != "win32":  # Windows deletes it when it is closed
         with suppress(OSError):
             lock.unlink()
     os.close(handle)
@@ -132,7 +132,7 @@ def _locked(lock: Path) -> int | None:
             return handle
         os.close(handle)
         raise
-    os.close(handle)  # it belonged to a program that has deleted it meanwhile
+    os.close(handle)  # its former owner has deleted the file in the meantime
     return None
 
 

@@ -112,7 +112,8 @@ def _datasets(content: "h5py.File") -> "Iterator[h5py.Dataset]":
         group = groups.pop()
         for name in group:
             link = group.get(name, getlink=True)
-            if isinstance(link, h5py.SoftLink):  # stays in the file, is checked there
+            # a soft link stays in the file, so its target is checked itself
+            if isinstance(link, h5py.SoftLink):
                 continue
             if not isinstance(link, h5py.HardLink):
                 other = getattr(link, "filename", "elsewhere")
@@ -214,7 +215,7 @@ def main(file: Path, patience_s: float) -> int:
     except ValueError as error:
         sys.stderr.write(str(error))
         return _WRONG
-    except Exception as error:  # a damaged file raises nearly anything
+    except Exception as error:  # a damaged file can raise almost any exception
         sys.stderr.write(f"it is damaged ({type(error).__name__}: {error})")
         return _WRONG
     return 0

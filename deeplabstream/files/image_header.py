@@ -86,7 +86,7 @@ def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
         if content[place] != 0xFF:
             return None
         marker = content[place + 1]
-        if marker == 0xFF:  # a fill byte
+        if marker == 0xFF:  # fill byte
             place += 1
             continue
         (length,) = struct.unpack_from(">H", content, place + 2)

@@ -41,7 +41,7 @@ def read_array(file: Path) -> NDArray[Any]:
             return np.asarray(np.load(content, allow_pickle=False))
     except (OSError, ValueError):
         raise
-    except Exception as error:  # a damaged header raises nearly anything
+    except Exception as error:  # a damaged header can raise almost any exception
         raise ValueError(f"it is damaged ({type(error).__name__})") from error
 
 
@@ -89,7 +89,7 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
         raise
     except BadZipFile as error:
         raise ValueError(f"it is damaged ({error})") from error
-    except Exception as error:  # a damaged header raises nearly anything
+    except Exception as error:  # a damaged header can raise almost any exception
         raise ValueError(f"it is damaged ({type(error).__name__})") from error
 
 

@@ -110,7 +110,7 @@ def _plain(attribute: object) -> Any:
         return _Plain(io.BytesIO(np.asarray(attribute).tobytes())).load()
     except ValueError:
         raise
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # a damaged pickle can raise almost any exception
         raise ValueError("its column names can't be read") from error
 
 

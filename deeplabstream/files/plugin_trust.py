@@ -109,7 +109,8 @@ def trust(rig: Path, hashes: dict[str, str] | None = None) -> None:
     """
     rig = rig.resolve()
     confirmed = plugin_hashes(rig) if hashes is None else hashes
-    with suppress(DeepLabStreamError):  # where nothing can be kept, it is asked again
+    # if it can't be saved, the user confirms again next time
+    with suppress(DeepLabStreamError):
         add_entries(cache_folder() / _CACHE, {str(rig): confirmed}, _MOST)
 
 

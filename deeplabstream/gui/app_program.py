@@ -85,7 +85,7 @@ def run_window(path: Path, experiment: str | None, actions: Sequence[Action]) ->
     application()
     TRUST.show = confirm_plugins
     document = Document(path)
-    TRUST.answered = False  # --trust is for this rig alone
+    TRUST.answered = False  # --trust applies to this rig only
     if experiment:
         document.edit(with_experiment(document.text, experiment, document.path.parent))
     settings = repair_settings(document)

@@ -101,7 +101,7 @@ def _closed_by_signals(
 
     def end_session(_: QSessionManager) -> None:
         stop_request.request_end("the desktop session ends")
-        check_stop_request()  # the desktop waits until this returns
+        check_stop_request()  # the desktop waits for this function to return
 
     app = application()
     with termination() as stop_request:

@@ -40,7 +40,7 @@ class CameraFinder(QThread):
         for kind in camera_kinds().values():
             try:
                 devices: tuple[Device, ...] = kind.connected_devices()
-            except Exception:  # a vendor's package may fail in any way
+            except Exception:  # a vendor package can raise any exception
                 continue
             self.found.emit(devices)
 

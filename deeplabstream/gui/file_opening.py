@@ -99,7 +99,7 @@ def _kind_of(path: Path) -> Kind:
     if path.suffix.lower() == ".ini":
         try:
             return "version 1" if is_version_1(read_text(path)) else "settings"
-        except SettingsError:  # opening it reports the problem
+        except SettingsError:  # opening the file reports the problem
             return "settings"
     return "unknown"
 

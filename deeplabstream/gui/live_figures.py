@@ -92,7 +92,8 @@ class TileFigures:
         '30 /s, 2 lost'
         """
         seen = self._counts
-        if seen and seen[-1][1] > counts.delivered:  # the camera was opened again
+        # a smaller count: the camera was opened again
+        if seen and seen[-1][1] > counts.delivered:
             seen.clear()
         seen.append((now_ns, counts.delivered))
         while len(seen) > 2 and now_ns - seen[0][0] > _SPAN_NS:

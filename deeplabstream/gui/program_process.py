@@ -92,7 +92,7 @@ def _find(mark: str) -> tuple[list[psutil.Process], bool, bool]:
                 unknown = True
         except psutil.NoSuchProcess:
             ended = True
-        except (psutil.Error, OSError):  # of another account
+        except (psutil.Error, OSError):  # a process of another account
             continue
     return marked, unknown, ended
 
@@ -172,8 +172,10 @@ class ProgramProcess(QObject):
 
         # An end by request is reported by the caller, not by `ended`.
         self.process.finished.disconnect(self._ended)
-        self.process.waitForStarted(_KILLED_MS)  # before that, a request has no effect
-        if sys.platform == "win32":  # a request would close its windows: it has none
+        # a request before the start has no effect
+        self.process.waitForStarted(_KILLED_MS)
+        # a request only closes windows, and the program has none
+        if sys.platform == "win32":
             self.process.kill()
         else:
             self.process.terminate()

@@ -61,7 +61,8 @@ class Recent:
         if self._memory is None:
             return []
         stored = self._memory.value(f"recent/{kind}", [])
-        texts = [stored] if isinstance(stored, str) else stored  # Qt unpacks one text
+        # Qt returns a list of one text as a text
+        texts = [stored] if isinstance(stored, str) else stored
         return [Path(str(text)) for text in texts or ()]
 
 

@@ -103,7 +103,7 @@ class ResultsClient(QObject):
             return
 
         # A lowered priority can't be raised: replace the process after the rig has
-        # stopped, unless its last study, which would be lost, is needed.
+        # stopped, unless its last study is still needed, because it would be lost.
         uses_study = isinstance(self._waiting[0], SaveStudy | Compare | SaveGroups)
         if self._gives_way and not (uses_study or self._is_rig_running()):
             self._end()
@@ -125,7 +125,7 @@ class ResultsClient(QObject):
 
         self._gives_way = False
         self.give_way()
-        theirs.close()  # or the reader would not notice the end of the process
+        theirs.close()  # otherwise the reader would not detect the end of the process
 
         self._number += 1
         self._reader = threading.Thread(

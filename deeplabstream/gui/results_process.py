@@ -263,7 +263,7 @@ def serve(pipe: Connection) -> None:
                 reply = work.answer(request)
         except DeepLabStreamError as error:
             reply = Refused(str(error))
-        except Exception as error:  # a bug is reported and does not end the process
+        except Exception as error:  # a bug is reported without ending the process
             reply = Refused(
                 f"{type(error).__name__}: {error}. This is a bug: report it"
             )

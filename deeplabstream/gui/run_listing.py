@@ -215,7 +215,7 @@ class RunLister(QThread):
     def _emit_list(self) -> None:
         if (
             self.isRunning()
-        ):  # `finished` of an earlier reading that was already emitted
+        ):  # the signal `finished` of an earlier reading may still arrive
             return
         found, self._found = self._found, None
         if self._pending:

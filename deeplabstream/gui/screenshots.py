@@ -110,7 +110,7 @@ class Photographer:
             yield
         camera, table = next(iter(run.cameras.items()))
         posed = np.flatnonzero(table.rows["lost"] == 0)
-        page.view.video.clear("")  # no image until the frame is decoded
+        page.view.video.clear("")  # show no image until the frame is decoded
         page.view.go_to(run.time_of(camera, int(posed[len(posed) * 9 // 10])))
         yield
         while page.view.video.place is None:
@@ -128,7 +128,7 @@ class Photographer:
         page.show_tab("Plots")
         while page.plots.view.plot is None:
             yield
-        yield  # until it is redrawn for another style
+        yield  # wait until it is redrawn for another style
 
     def _take(self, name: str) -> None:
         file = self._folder / name

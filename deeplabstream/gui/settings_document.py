@@ -146,7 +146,7 @@ class Document(QObject):
         target = (path or self.path).resolve()
         moved = target.parent != self.path.parent
         text = self._text
-        if moved:  # a name must not refer to another network there
+        if moved:  # in the new folder a name could refer to another network
             text = relocate_networks(text, self.path.parent, target.parent)
         if not target.parent.is_dir():
             raise FileNotFoundError(ENOENT, "the folder does not exist", str(target))
@@ -157,7 +157,7 @@ class Document(QObject):
         self.delete_draft()
         self.path, self._on_disk = target, text
 
-        if moved:  # relative paths now start at another folder
+        if moved:  # relative paths are now relative to another folder
             self._take(text)
         self.saved.emit()
 
@@ -251,7 +251,8 @@ class Document(QObject):
             for file in self.path.parent.iterdir():
                 other = name.fullmatch(file.name) and file != self._draft
                 if other and self._differs(file):
-                    with suppress(OSError):  # its program has deleted it by now
+                    # its program has deleted it in the meantime
+                    with suppress(OSError):
                         found[file] = file.stat().st_mtime_ns
         return max(found, key=found.__getitem__, default=None)
 
@@ -291,7 +292,7 @@ class Document(QObject):
             self.delete_draft()
         if self.settings is None:
             self.findings = ()
-        else:  # later: reading networks is too slow for every key press
+        else:  # delayed: reading networks is too slow for every key press
             self._checking.start(CHECK_MS)
         self.changed.emit()
 

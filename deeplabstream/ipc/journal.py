@@ -30,7 +30,8 @@ from deeplabstream.core.pose import Pose, Skeleton, pose_from
 from deeplabstream.ipc.ring import SharedBlock, create_block, memory_fence
 
 _SLOT = 1024
-_SLOT_HEAD = 32  # sequence, number of the entry, its length, which of its slots this is
+# sequence, number of the entry, its length, index of the slot in the entry
+_SLOT_HEAD = 32
 _ROOM = _SLOT - _SLOT_HEAD
 _HEAD = 64
 _RESERVED = 8
@@ -122,7 +123,7 @@ class JournalWriter:
 
         number, last = fields[_ENTRIES] + 1, written + needed
         places = [journal.place(sequence) for sequence in range(written + 1, last + 1)]
-        # invalid while they are written: see the ring
+        # slots are invalid while they are written: see `ring.py`
         for place in places:
             fields[place // 8] = 0
         self._fence()
@@ -189,10 +190,11 @@ class JournalReader:
         written, slots = self._journal.fields[_WRITTEN], self._journal.spec.slots
         entries: list[Entry] = []
         while self._read < written:
-            # the slot after the newest may be in use by the writer: see the ring
+            # the slot after the newest may be in use by the writer: see `ring.py`
             first = max(self._read + 1, written - slots + 2)
             found = self._copied(first, written)
-            # in the middle of an entry whose beginning was overwritten: try the next slot
+            # this slot is in the middle of an entry whose beginning was overwritten:
+            # try the next one
             if found is None:
                 self._read = first
                 continue
@@ -209,7 +211,7 @@ class JournalReader:
 
     def unrecorded(self) -> list[Entry]:
         """Return the entries that a killed recorder has not recorded."""
-        # they are all there: the writer does not overwrite what is not recorded
+        # all are present: the writer does not overwrite entries that are not recorded
         self._read = max(0, self._journal.fields[_RECORDED])
         self._number = self._journal.fields[_ENTRIES_RECORDED]
         return self.read()
@@ -219,7 +221,7 @@ class JournalReader:
 
         The number is read from the slot: the writer counts the entry before its slots.
         """
-        # again when the writer has reached this slot before its header was read
+        # repeat if the writer overwrote this slot before its header was read
         while written := self._journal.fields[_WRITTEN]:
             if number := self._number_at(written):
                 return written, number
@@ -243,7 +245,7 @@ class JournalReader:
         if fields[head] != first or part != 0:
             return None
         last = first + -(-length // _ROOM) - 1
-        # a length from a slot that is being overwritten may be anything
+        # the length in a slot that is being overwritten is arbitrary
         if last > written:
             return None
 
@@ -255,7 +257,7 @@ class JournalReader:
             pieces.append(bytes(journal.bytes[start : start + size]))
         self._fence()
 
-        # valid only if no slot was overwritten meanwhile
+        # valid only if no slot was overwritten in the meantime
         for sequence in range(first, last + 1):
             if self._number_at(sequence) != number:
                 return None

@@ -204,7 +204,7 @@ class FrameRing:
 
     def close(self) -> None:
         """Unmap the memory; its readers and writers can no longer be used."""
-        # no array or view may refer to the memory, or it stays mapped: see `drop`
+        # release all views first, or the memory stays mapped: see `drop`
         self.header_fields.release()
         del self.heads, self.images
         self._block.drop()
@@ -296,7 +296,8 @@ class RingReader:
 
     def newest(self) -> Frame | None:
         """Return the newest unread frame and skip older ones; None: there is none."""
-        # Another try if the frame was overwritten while it was copied: then a newer one exists.
+        # Try again if the frame was overwritten while it was copied: then a newer one
+        # exists.
         while (latest := self._ring.published) > self._read:
             if frame := self._copied(latest):
                 self._note(latest)
@@ -319,7 +320,7 @@ class RingReader:
             if frame := self._copied(sequence):
                 self._note(sequence)
                 return frame
-            # else the writer was faster: the next try starts at a newer frame
+            # otherwise the writer overwrote it: the next try starts at a newer frame
         return None
 
     def stamps(self) -> Iterator[Stamp]:

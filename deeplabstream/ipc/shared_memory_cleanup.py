@@ -18,7 +18,7 @@ def remove_shared_memory(memory: Iterable[str], semaphores: Iterable[str]) -> No
     sem_unlink = import_module("_multiprocessing").sem_unlink
     shm_unlink = import_module("_posixshmem").shm_unlink
     tracker: Any = vars(resource_tracker)["_resource_tracker"]
-    # public functions of the tracker would start one if there is none
+    # the public functions would start a tracker if none is running
     tracked = tracker._check_alive()  # noqa: SLF001
 
     names = [(shm_unlink, _rooted(name), "shared_memory") for name in memory]

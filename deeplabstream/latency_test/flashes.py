@@ -199,7 +199,7 @@ def pair(events: Events) -> Paired:
 
         lit = _time_us(flash, by_board), _time_us(following, by_board)
         answer = _within(events.answers, answered, *lit)
-        # an edge before the decision is not its answer, but noise or a late one
+        # an edge before the decision is noise, or the late answer to an earlier one
         if answer is None or answer.began_ns < step.decided_ns - EARLY_NS:
             unanswered += 1
             continue

@@ -252,7 +252,7 @@ def check_photodiode(
             "change its threshold"
         )
 
-    # by majority: single edges may be noise
+    # decided by majority, because single edges may be noise
     times = [edge.began_ns for edge in painted]
     levels = [
         painted[last].active is edge.active
@@ -270,14 +270,14 @@ def _split_best(
     Frames without a time of exposure have that of their arrival, so they seem to show the
     LED late.
     """
-    # reduced, because many delays are tried
+    # downscaled, because many delays are tried
     small = [(time_ns, _pooled(image)) for time_ns, image in shots]
     best, chosen = -np.inf, 0
     for delay_ns in range(0, _MOST_LATE_NS, 50_000_000):
         lit, dark = _split(small, led, delay_ns)
         if min(len(lit), len(dark)) >= 5:
             gain = float(contrast(lit, dark).max())
-            # by more than noise: of delays that are as good, the shortest is right
+            # of delays that differ only by noise, the shortest is correct
             if gain > best + 1:
                 best, chosen = gain, delay_ns
     return _split(shots, led, chosen)
@@ -447,7 +447,8 @@ class _Measuring:
             self._check_light(events)
             if len(events.flashes) > reported:
                 reported = len(events.flashes)
-                # again for all flashes: an answer may have come after the one before
+                # pair all flashes again: an answer may have arrived after the previous
+                # pairing
                 paired = pair(events)
                 _check(paired, events, self.settings, self.wiring)
                 if reported % 20 == 0:

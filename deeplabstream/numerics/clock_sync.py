@@ -67,7 +67,7 @@ class ClockSync:
             self._reset(device_ns)
             return self._accept(device_ns, arrived_ns, age_ns)
         self._step_ns = max(step_ns, 0)
-        if deviation_ns < -_FORWARD_NS:  # all frames before were old
+        if deviation_ns < -_FORWARD_NS:  # all earlier frames were delayed
             self._reset(device_ns)
         return self._accept(device_ns, arrived_ns, 0)
 

@@ -138,7 +138,8 @@ def postures(points: NDArray[np.float64]) -> NDArray[np.float32]:
     """
     flat = points.reshape(len(points), -1, 2)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a row, a point without any
+        # a row or a point without any value
+        warnings.simplefilter("ignore", RuntimeWarning)
         middle = np.nanmean(flat, axis=1)
         around = (flat - middle[:, None]).reshape(len(flat), -1)
         halves = []

@@ -79,7 +79,7 @@ def read_poses(file: Path) -> PoseTable:
             return _flat(file, pd.read_parquet(file))
     except DeepLabStreamError:
         raise
-    except Exception as error:  # pandas, pyarrow and tables have no common ancestor
+    except Exception as error:  # pandas, pyarrow and tables have no common base class
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DeepLabStreamError(f"Can't read {file}: {reason}") from error
     raise DeepLabStreamError(

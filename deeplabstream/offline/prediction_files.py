@@ -110,7 +110,7 @@ class PredictionFiles:
     def _record(
         self, poses: VideoPoses, metrics: Mapping[str, object]
     ) -> dict[str, object]:
-        # files of an earlier command with other formats are still this prediction's
+        # files of an earlier command with other formats belong to this prediction too
         earlier = self._written()
         rows, estimator = poses.rows, self.estimator
         record = {

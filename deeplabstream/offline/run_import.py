@@ -195,7 +195,7 @@ def import_run(
     try:
         _write(folder, reader, table, times_s, options)
     except BaseException:
-        shutil.rmtree(target, ignore_errors=True)  # this call has made it
+        shutil.rmtree(target, ignore_errors=True)  # the folder was made by this call
         raise
     ended = started + timedelta(seconds=float(times_s[-1]))
     folder.finish(ended, IMPORTED, [])
@@ -345,7 +345,7 @@ def _start(video: Path, given: datetime | None) -> tuple[datetime, str]:
         word = dict(container.metadata).get("creation_time", "")
     try:
         found = datetime.fromisoformat(word)
-        if found.year > 1970:  # cameras without a clock
+        if found.year > 1970:  # some cameras have no clock
             return found.replace(
                 tzinfo=found.tzinfo or UTC
             ).astimezone(), "of the video"

@@ -140,7 +140,7 @@ class PartialRows(Closing):
             except BeingWrittenError:
                 own = TemporaryDirectory(
                     prefix=f".{path.stem[:40]}.",
-                    dir=path.parent,  # which is an error where it can't be written to
+                    dir=path.parent,  # raises an error if the folder is not writable
                     ignore_cleanup_errors=True,
                 )
                 self.path = Path(opened.enter_context(own), "rows")
@@ -158,14 +158,14 @@ class PartialRows(Closing):
     def append(self, rows: NDArray[np.float32]) -> None:
         """Append rows (row, *shape); OSError: it failed, and part of them may be there."""
         left = np.ascontiguousarray(rows, np.float32).tobytes()
-        while left:  # an incomplete write has no error code, the next one has
+        while left:  # a partial write has no error code, but the next one has
             left = left[self._file.write(left) :]
         self.rows += len(rows)
 
     def read(self) -> NDArray[np.float32]:
         """Return all rows (row, *shape)."""
         self._file.seek(len(self._head))
-        data = self._file.readall()  # also where another program removed the file
+        data = self._file.readall()  # fails also if another program removed the file
         return np.frombuffer(data, np.float32).reshape(-1, *self._shape)
 
     def close(self, done: bool = False) -> None:
@@ -284,7 +284,8 @@ def _blocks(
     identities: VideoIdentityTracker | None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield (row, animal, body part, 3) from row `start` on."""
-    begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
+    # also read the neighbours of the first rows
+    begin = max(0, start - reach_of(estimator))
     for done in estimate_batches(rows.images(begin, decoder), estimator, batch):
         if identities is not None:
             done = [(image, identities.update(image, pose)) for image, pose in done]

@@ -53,7 +53,7 @@ def discover(package: ModuleType, contract: type[T]) -> DiscoveredPlugins[T]:
             continue
         try:
             module = importlib.import_module(info.name)
-        except Exception as error:  # a lab's own file may fail in any way
+        except Exception as error:  # a lab's own file can raise any exception
             problems.append(f"{place} can't be read: {type(error).__name__}: {error}")
             continue
         for name, member in sorted(vars(module).items()):

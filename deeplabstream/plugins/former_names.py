@@ -41,19 +41,21 @@ def outdated_names(path: Path) -> tuple[str, ...]:
     return _outdated_names(path, state.st_mtime_ns, state.st_size)
 
 
-# The window reads the settings, and so all plug-in folders, at every change of a field.
+# Cached: the window reads the settings, and so all plug-in folders, at every change of
+# a field.
 @lru_cache(maxsize=1000)
 def _outdated_names(path: Path, _mtime_ns: int, _size: int) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8")
-        # Most files have none of these words, and parsing is slow
+        # Most files have none of these names, and parsing is slow
         nodes = [*ast.walk(ast.parse(text))] if _ANY.search(text) else []
     except (OSError, ValueError, SyntaxError):
         return ()
 
     former = dict(FORMER_NAMES)
     if "AcknowledgingWrite" in text:
-        former["hear"] = FORMER_WRITE_METHODS["hear"]  # an attribute of it
+        # an attribute of AcknowledgingWrite
+        former["hear"] = FORMER_WRITE_METHODS["hear"]
     uses = [use for node in nodes for use in _used_names(node) if use[0] in former]
     former |= FORMER_WRITE_METHODS
     for node in nodes:

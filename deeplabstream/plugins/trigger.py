@@ -88,7 +88,7 @@ class Debouncer:
         held = self._held(raw, time_s)
         self.holding = raw is None and held is not None
         if held is None:
-            # Unknown for too long: dwell and exit delay start again
+            # Unknown for too long: restart dwell time and exit delay
             self._run, self._settled = None, False
         else:
             self._settle(held, time_s)
@@ -96,7 +96,7 @@ class Debouncer:
         exhausted = 0 < self._rules.max_total_s <= self._total_s
         if self._on and (exhausted or not self._settled):
             self._on, self.sham, self._ended_s = False, False, time_s
-        # Only a raw True begins an onset: a held state is not evidence for a new one
+        # Only a raw True starts an onset: a held state is not evidence of a new one
         elif (
             raw
             and self._settled

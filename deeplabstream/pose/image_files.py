@@ -25,7 +25,7 @@ def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
     mode = cv2.IMREAD_COLOR if flags is None else flags
     try:
         read = cv2.imdecode(np.frombuffer(content, np.uint8), mode)
-    except cv2.error:  # a limit of its own
+    except cv2.error:  # OpenCV has its own limit
         return None
     return None if read is None else np.asarray(read)
 

@@ -193,8 +193,8 @@ def _antialiased(image: Image, rows: int, columns: int) -> Image:
     return np.asarray(np.rint(values).clip(0, 255), np.uint8)
 
 
-# Remembered, as a camera's images are all of one size: once a network has emptied the
-# CPU's caches, even these few lines take longer than they look.
+# Cached, as all images of a camera have one size: after a network has filled the CPU's
+# caches, even these few lines are slow.
 
 
 @lru_cache

@@ -115,7 +115,7 @@ def _outlined(cells: NDArray[np.intp]) -> NDArray[np.float64]:
     spreads, axes = np.linalg.eigh(off.T @ off / len(cells))
     along = axes[:, 1]
     if ((off @ along) ** 3).sum() > 0:
-        along = -along  # the thin end is drawn out: that is the head
+        along = -along  # the narrow end is the head
     across = np.array([-along[1], along[0]])
     long, wide = np.sqrt(spreads[1]), np.sqrt(max(spreads[0], 1.0))
     places = np.array(_PLACES)

@@ -193,7 +193,7 @@ def _import(options: ImportModel, licence: str, draft: Path) -> None:
         (source.parent / name).is_file() for name in (METADATA, EXPORT_DESCRIPTION)
     ]
     if source.is_file() and options.description is None and any(exported):
-        source = source.parent  # a file of the export was named
+        source = source.parent  # a file inside the export was given
 
     if (source / METADATA).is_file():
         import_sleap_nn(

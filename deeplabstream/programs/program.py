@@ -67,7 +67,7 @@ class Program(Generic[Options]):
         """Return the options with these values; the parser reports what is not possible."""
         fields = option_fields(self.options)
         if "rig" not in fields:
-            values.pop("rig", None)  # already in use
+            values.pop("rig", None)  # the rig folder has already been applied
         if "command" in fields:
             values["command"] = shlex.join(["python", f"utils/{self.name}.py", *given])
         try:

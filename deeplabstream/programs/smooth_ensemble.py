@@ -168,7 +168,7 @@ def smooth_ensemble(options: SmoothEnsemble) -> int:
             _write(file, smoothed)
 
     if options.videos:
-        # only now are the rows of a stopped command no longer needed
+        # the rows of a stopped command are needed until now
         names = [network.name for network in members(find_model(options.model))]
         for place in _places(options, video_files(options.videos)):
             for name in names:
@@ -211,7 +211,7 @@ def _from_videos(options: SmoothEnsemble) -> Iterator[tuple[Members, Path]]:
     if options.views and len(videos) < 2:
         raise DeepLabStreamError(f"{videos[0]}: several views need two cameras")
     bodyparts = next(iter(networks.values())).skeleton.bodyparts
-    if options.mirrored:  # what can't be smoothed need not be predicted
+    if options.mirrored:  # checked before the predictions, which take long
         views_by_ending(bodyparts, options.mirrored)
     if options.pupil:
         places_of_sides(bodyparts)

@@ -89,8 +89,8 @@ class VideoRecording:
     def accounts(self) -> FrameCounts:
         """Wait after `stop` until the recording is complete; return its frame accounts."""
         self._thread.join()
-        # All frames from the first to the last must be accounted for: recorded or lost. A
-        # recording that failed has lost all frames that came afterwards.
+        # All frames from the first to the last must be counted as recorded or lost. A
+        # recording that failed has lost all later frames.
         last = self._first if self._last is None else self._last
         delivered, recorded = last - self._first, self.recorded
         losses = delivered - recorded if self._broken else self._reader.missed
@@ -124,7 +124,8 @@ class VideoRecording:
 
     def _catch_up(self) -> None:
         while (frame := self._following()) is not None:
-            missed = self._reader.missed  # some before a call that returned no frame
+            # frames missed before a call that returned none
+            missed = self._reader.missed
             self._frame_counter.add(frame.index, missed - self._counted_losses)
             self._counted_losses = missed
 

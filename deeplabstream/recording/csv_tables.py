@@ -78,7 +78,7 @@ class CsvTable:
             os.fsync(self._file.fileno())
             self.path.stat()
         except (OSError, ValueError):
-            if not self._file.closed:  # else `close` has synced it in the meantime
+            if not self._file.closed:  # otherwise `close` has already synced it
                 raise
 
     def close(self) -> OSError | None:

@@ -100,8 +100,8 @@ class UncertaintyMeter:
             else:
                 yield NOT_FOUND, "the animal is not found"
 
-        # One uncertain point is the reason, but all points weigh: a frame with several of
-        # them is worth more labels.
+        # One uncertain point is reported as the reason, but all points contribute: a
+        # frame with several of them is more useful to label.
         lowest, name = min(found, default=(1.0, ""))
         if lowest < self._threshold:
             mean = sum(sure for sure, _ in found) / len(found)
@@ -120,11 +120,11 @@ class UncertaintyMeter:
         if since_ns > _LONG_S * 1e9:
             return
 
-        # The usual movement follows slowly, up and down by a factor: a running median.
+        # The typical movement is adapted up or down by a factor: a running median.
         far = 0
         for place, moved in enumerate(map(dist, points, before)):
             usual = self._usual[place]
-            far += moved > _FAR * usual  # NaN: it did not
+            far += moved > _FAR * usual  # NaN: it did not move
             if moved >= 0:
                 usual *= _GROWTH if moved > usual else 1 / _GROWTH
                 self._usual[place] = max(usual, _LEAST_PX)
@@ -133,10 +133,10 @@ class UncertaintyMeter:
 
     def _differ(self, spread_px: float) -> bool:
         """Return whether the networks differ much more than they usually do."""
-        if not spread_px >= 0:  # NaN: it is one network
+        if not spread_px >= 0:  # NaN: there is one network only
             return False
 
-        # As for the movement; the first spread begins it.
+        # As for the movement; the first spread is the initial value.
         usual = self._usual_spread
         if not usual >= 0:
             usual = max(spread_px, _LEAST_PX)
@@ -238,7 +238,7 @@ class QueueImages:
 
     def save(self, camera: str, frame: int, image: Image) -> str:
         """Begin to save an image; return its file name, or "" where too many wait."""
-        # A slow disk costs images, never memory or the pace of the recorder.
+        # A slow disk drops images, but must not fill memory or delay the recorder.
         self._waiting = [writing for writing in self._waiting if not writing.done()]
         if len(self._waiting) >= _MOST_WAITING:
             return ""
@@ -261,7 +261,7 @@ class QueueImages:
 
         try:
             good, data = cv2.imencode(path.suffix, image)
-            # Under its name the image is complete: `_written` takes each that it finds.
+            # Renamed only when complete: `_written` includes each image that exists.
             if good:
                 draft = path.with_suffix(".new")
                 draft.write_bytes(data.tobytes())
@@ -328,7 +328,8 @@ class QueueWriter:
             }
         )
 
-        # After its row: a killed program leaves an image too many, not a row without one.
+        # After its row: a killed program leaves an image without a row, not a row
+        # without an image.
         if leaves is not None and leaves.image and self.images is not None:
             self.images.remove(leaves.image)
 

@@ -77,7 +77,8 @@ class FrameRows:
         while waiting:
             first = waiting[0]
             if isinstance(first, _Gap):
-                # The reader missed headers: only the time tells if the step's is one.
+                # The reader missed headers: only the times show which one belongs to
+                # the step.
                 after = next((e for e in waiting if isinstance(e, Stamp)), None)
                 inside = after is None or step.arrived_ns < after.arrived_ns
                 if first.frames and inside:

@@ -102,6 +102,6 @@ def _write(
     import cv2
 
     font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
-    shade = place[0] + 1, place[1] + 1  # a thicker text would be a wider one
+    shade = place[0] + 1, place[1] + 1  # OpenCV's thicker text would also be wider
     cv2.putText(drawn, text, shade, font, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(drawn, text, place, font, size, colour, 1, cv2.LINE_AA)

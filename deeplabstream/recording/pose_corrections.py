@@ -201,7 +201,7 @@ def signed(correction: Correction) -> Correction:
     """Return a correction with the present time; an empty `who` becomes the login name."""
     who = correction.who
     if not who:
-        with suppress(OSError, KeyError, ImportError):  # an account without a name
+        with suppress(OSError, KeyError, ImportError):  # the account has no name
             who = getpass.getuser()
     return replace(
         correction, who=who, when=datetime.now(UTC).isoformat(timespec="seconds")
@@ -348,7 +348,7 @@ class _Poses:
         if correction.kind == "swap":
             self._swap(rows, animals)
 
-        # Interpolation changes only points that are known on both sides; the others all.
+        # Interpolation changes only points between known ones; the other corrections all.
         if correction.kind == "interpolate":
             changed = self._interpolate(rows, animals, parts)
         else:
@@ -360,7 +360,8 @@ class _Poses:
             self._points[changed], self._confidence[changed] = correction.position, 1.0
         self._corrected |= changed
 
-        # A flag tells about the recorded point or identity, which a user has now decided.
+        # A flag describes the recorded point or identity, which the user has now
+        # corrected.
         if correction.kind in ("swap", "confirm"):
             self._ambiguous[np.ix_(rows, animals)] = False
             gone = [self._table.animals[at] for at in animals]
@@ -399,12 +400,12 @@ class _Poses:
         return rows
 
     def _swap(self, rows: Indices, animals: Indices) -> None:
-        # Whether a filter rejected a point goes with the point.
+        # The rejection flags move with the points.
         forward, back = np.ix_(rows, animals), np.ix_(rows, animals[::-1])
         for array in (self._points, self._confidence, self._rejected):
             array[forward] = array[back]
 
-        # Flags name the animal: those of the two swap their names.
+        # Flags contain the names of animals: exchange those of the two animals.
         count = len(self._table.skeleton.bodyparts)
         first, second = ([*range(at * count, (at + 1) * count)] for at in animals)
         names = {

@@ -129,7 +129,7 @@ class RunCatalogue:
                     return self._updated(index)
             except (
                 sqlite3.OperationalError
-            ):  # it can't be written, or is in use for long
+            ):  # it is not writable, or locked for too long
                 break
             except sqlite3.DatabaseError:  # damaged
                 with suppress(OSError):
@@ -184,7 +184,7 @@ class RunCatalogue:
         cells |= {"path": name, "started": run.started and run.started.isoformat()}
         cells |= {field: json.dumps(getattr(run, field)) for field in _LISTS}
         if run.outcome in (NOT_ENDED, UNREADABLE):
-            stamp = ""  # its tables may tell more later, without a change of run.json
+            stamp = ""  # its tables may change later, without a change of run.json
         return stamp, run.newest, *cells.values()
 
     def _summary(self, cells: Sequence[object]) -> RunSummary:

@@ -315,7 +315,8 @@ class RunFolder:
 
         DeviceError: one still does, or the folder can't be written to.
         """
-        # Only the lock may raise this error, not the block: hence no plain `with`.
+        # Only acquiring the lock may raise this error, not the block: hence no plain
+        # `with`.
         with ExitStack() as alone:
             try:
                 alone.enter_context(exclusive(self.path / "repair"))
@@ -346,7 +347,8 @@ class RunFolder:
         )
 
     def _write_json(self, facts: Mapping[str, object]) -> None:
-        draft = self.path / f".run.json.{os.getpid()}.new"  # of this program alone
+        # a name that only this program uses
+        draft = self.path / f".run.json.{os.getpid()}.new"
         with draft.open("w", encoding="utf-8", newline="\n") as file:
             json.dump(facts, file, indent=2, ensure_ascii=False, default=str)
             file.write("\n")

@@ -113,11 +113,11 @@ def _files(path: Path) -> dict[str, tuple[int, int]]:
     """Return size and time of each file; of an open file, because folders list older ones."""
     found = {}
     for file in path.iterdir():
-        with suppress(OSError):  # drafts and the lock come and go
+        with suppress(OSError):  # drafts and locks may be removed at any time
             try:
                 with file.open("rb") as opened:
                     facts = os.fstat(opened.fileno())
-            except OSError:  # a folder; on Windows the lock
+            except OSError:  # a folder, or on Windows a lock
                 facts = file.stat()
             found[file.name] = facts.st_size, facts.st_mtime_ns
     return found

@@ -67,7 +67,7 @@ def repair(path: Path) -> RepairReport:
     report = RepairReport()
     facts = _facts(path, report)
 
-    # Half rows first: all that follows reads whole tables.
+    # Incomplete rows first: the steps below read complete tables.
     queue = [file for file in [RunFolder(path).queue_path] if file.exists()]
     for table in (*sorted(path.glob("*.csv")), *queue):
         if half := half_written_bytes(table):
@@ -111,7 +111,7 @@ def _facts(path: Path, report: RepairReport) -> Facts:
         kept = keep_original(file)
         report.done.append(f"run.json: could not be read (kept as {kept.name})")
 
-    # A newer program may have fields that this one would call damage.
+    # A newer program may have fields that this version would report as damage.
     check_schema(path, found)
     facts, bad = validate_facts(found)
     if not bad:
@@ -120,7 +120,7 @@ def _facts(path: Path, report: RepairReport) -> Facts:
         names, kept = ", ".join(bad), keep_original(file)
         report.done.append(f"run.json: {names} can't be used (kept as {kept.name})")
 
-    # What the tables and videos still show replaces the invalid entries.
+    # Replace invalid entries by what tables and videos contain.
     if "cameras" in bad:
         tables = {name: path / f"{name}.csv" for name in _stems(path)}
         facts["cameras"] = {
@@ -242,7 +242,7 @@ def _analysed(
         if not table.exists():
             continue
 
-        # Rows of accounts that are closed were counted when their analysis ended.
+        # Frames of finished analyses were counted when the analysis ended.
         closed = sum(
             account["delivered"] - (account["unlisted"] or 0)
             for account in facts["accounting"]

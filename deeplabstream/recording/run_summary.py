@@ -156,7 +156,7 @@ def _time(word: str | None) -> datetime | None:
     """Return a time of `run.json` in local time; None: it is missing or impossible."""
     try:
         return datetime.fromisoformat(word).astimezone() if word else None
-    except (ValueError, OverflowError, OSError):  # of the year 1, for instance
+    except (ValueError, OverflowError, OSError):  # for example a date in year 1
         return None
 
 

@@ -142,7 +142,8 @@ class RecordedTable:
         if not (self._header_is_valid and self.path.is_file()) or self.schema is EVENTS:
             return False
 
-        # The pattern of the usual notation first: the full one of a float takes far longer.
+        # The pattern of the usual notation first: the full one of a float is much
+        # slower.
         pattern = self._pattern.pattern.replace(FLOAT64.pattern, _USUAL_FLOAT)
         is_usual, is_valid = re.compile(pattern).fullmatch, self._pattern.fullmatch
         with self.path.open("rb") as file:

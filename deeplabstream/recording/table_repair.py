@@ -42,7 +42,7 @@ def half_written_bytes(path: Path) -> int:
     while end:
         start = tail.rfind(b"\n", 0, end - 1) + 1
         if start == 0 and size > len(tail):
-            break  # a single row longer than the tail: there is none
+            break  # a single row longer than the tail: no row end was found
         if not columns or _cells(tail[start:end]) == columns:
             break
         end = start

@@ -64,13 +64,13 @@ class VideoWriter(Closing):
 
         A frame that can't be encoded has no row.
         """
-        # Times in the file must grow, whatever a camera's clock does.
+        # Times in the file must increase, even if the camera's clock goes back.
         if not self.frames:
             self._first_ns = time_ns
         ticks = (time_ns - self._first_ns) // 1000
         self._last = ticks if not self.frames else max(ticks, self._last + 1)
 
-        # The row first: of a frame without a row neither number nor time is known.
+        # The row first: without its row, the number and time of a frame are unknown.
         self.table.write_cells(
             {
                 "video_frame": self.frames,

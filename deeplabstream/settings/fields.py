@@ -105,7 +105,7 @@ class Section(Generic[T]):
             return maker()
         except ValidationError as error:
             self._explain(error.errors(include_url=False))
-        except Exception as error:  # a lab's own class may fail in any way
+        except Exception as error:  # a lab's own class can raise any exception
             self.problems.append(
                 f"[{self.title}]: {str(error) or type(error).__name__}"
             )
@@ -240,4 +240,4 @@ def _finite(value: Any, info: FieldInfo) -> bool:
     try:
         return math.isfinite(float(value))
     except ValueError:
-        return True  # pydantic reports the fault
+        return True  # pydantic reports the error

@@ -242,7 +242,7 @@ def _docstring(kind: type, fault: type[DeepLabStreamError]) -> str:
     lines = [(kind.__doc__ or "").rstrip(), "", "    Attributes", "    ----------"]
     for name, info in option_fields(kind).items():
         text = info.description or ""
-        if None not in limits(info):  # "0 or more" alone would say little
+        if None not in limits(info):  # "0 or more" alone would not be informative
             text += f"; {limits_text(info)}"
         lines.append(f"    {name} : {_type_name(info)}")
         lines += wrap(
@@ -350,7 +350,7 @@ def _arguments(info: FieldInfo, details: OptionExtra) -> dict[str, Any]:
         given["metavar"] = details["metavar"]
 
     if kinds == [bool]:
-        if info.default is None:  # three answers: yes, no, automatic
+        if info.default is None:  # three values: yes, no, automatic
             return given | {"action": argparse.BooleanOptionalAction}
         return given | {"action": "store_false" if info.default else "store_true"}
     if choices := choices_of(info):

@@ -136,7 +136,7 @@ def _own_network(word: str, folder: Path) -> Path | None:
 def _from(folder: Path, path: Path) -> str:
     try:
         return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # another drive
+    except ValueError:  # on another drive
         return path.as_posix()
 
 

@@ -34,8 +34,8 @@ MOST_ANIMALS = len(COATS)
 
 _WALL = 20  # px of the world
 _ROOF = (176, 96)
-_BACKGROUNDS = 4  # with different noise
-_SEEDS_APART = 1000  # of the walks of two animals
+_BACKGROUNDS = 4  # backgrounds that differ in their noise
+_SEEDS_APART = 1000  # difference of the seeds of two animals' walks
 
 
 @dataclass(frozen=True)

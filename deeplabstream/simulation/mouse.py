@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.frame import Image
 from deeplabstream.simulation.walk import Walk
 
-_NECK = 34.0  # px behind the snout, like all that follow
+_NECK = 34.0  # px behind the snout, as are the constants below
 _BEHIND = np.linspace(0, 97, 33)
 _PROFILE = (
     (-9, -4, 0, 4, 12, 21, 30, 38, 48, 60, 72, 82, 89, 94, 98, 110),
@@ -20,7 +20,7 @@ _HALF_WIDTH = np.convolve(
     np.interp(np.arange(-8, 106), *_PROFILE), np.hanning(9) / 4, "valid"
 )[np.round(_BEHIND).astype(int) + 4]
 _ALL = np.concatenate([_BEHIND, np.linspace(97, 182, 14)])
-_EYE, _EAR_PLACE, _SHOULDER, _HIP, _BASE = 3, 7, 13, 24, 32  # places in _BEHIND
+_EYE, _EAR_PLACE, _SHOULDER, _HIP, _BASE = 3, 7, 13, 24, 32  # indices in _BEHIND
 
 Colour = tuple[float, float, float]
 
@@ -31,7 +31,7 @@ COATS: tuple[Colour, ...] = (BLACK, (196, 202, 206), (52, 84, 128), (122, 120, 1
 _SKIN: Colour = (138, 132, 178)
 _EAR: Colour = (84, 78, 98)
 _INNER_EAR: Colour = (112, 104, 148)
-_FEET = (  # place, px to the left, when in the stride
+_FEET = (  # index, px to the left, phase of the stride
     (_SHOULDER, 12.0, 0.0),
     (_SHOULDER, -12.0, 0.5),
     (_HIP, 16.0, 0.5),

@@ -51,7 +51,8 @@ class ProgramParser(argparse.ArgumentParser):
         **more: Any,
     ) -> None:
         started = sys.argv[0].startswith(f"{COMMAND} ")
-        if started and not (prog or "").startswith(COMMAND):  # no sub-command's parser
+        # not the parser of a sub-command
+        if started and not (prog or "").startswith(COMMAND):
             prog = sys.argv[0]
         super().__init__(prog=prog, add_help=False, **more)
         self.add_argument("-h", "--help", action="help", help="Show this help and exit")

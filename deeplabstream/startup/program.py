@@ -81,7 +81,7 @@ def ending(stopped: str = "stopped") -> Callable[[Main], Main]:
 def _print_error(text: str) -> None:
     from deeplabstream.core.visible_text import visible
 
-    if sys.stderr is not None:  # pythonw has none
+    if sys.stderr is not None:  # pythonw has no stderr
         text = visible(text, keep="\n\t")
         sys.stderr.write(f"{text}\n")
 

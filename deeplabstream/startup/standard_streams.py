@@ -50,7 +50,7 @@ def outlive_readers() -> None:
                 sys,
                 name,
                 io.TextIOWrapper(
-                    _Lenient(stream.buffer)  # python -u has no buffer
+                    _Lenient(stream.buffer)  # with python -u the stream has no buffer
                     if raw is None
                     else io.BufferedWriter(_Lenient(raw)),
                     encoding=stream.encoding,

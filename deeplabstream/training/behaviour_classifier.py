@@ -88,7 +88,7 @@ def read_intervals(
             f"of BORIS' aggregated events: {', '.join(_COLUMNS[1])}"
         )
 
-    # Rows keep their numbers in the file, for the messages.
+    # Rows keep their line numbers in the file, for the messages.
     numbered = (
         (number, dict(zip(head, row, strict=False)))
         for number, row in enumerate(rows[1:], 2)
@@ -130,7 +130,7 @@ def _video_clock(
     """Return the times (frame,) of the frames of a video, s: in the video, and in the run."""
     frames = read_frames(run, camera)
     imported = run.facts.get(IMPORTED)
-    if isinstance(imported, Mapping):  # its video may be played at another rate
+    if isinstance(imported, Mapping):  # its video may be played at another frame rate
         own = imported.get("file")
         file = run.path / own if own else Path(imported["video"])
         played_s = open_video(file).times_ns[: len(frames)] / 1e9
@@ -265,7 +265,7 @@ def write_classifier(
             options={id(model): {"zipmap": False}},
         )
         expected = np.asarray(model.predict_proba(trial), np.float64)
-    except Exception as error:  # whatever a model of a lab may do
+    except Exception as error:  # a lab's own model can raise any exception
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(
             f"a {type(model).__name__} can't be converted: {reason}"

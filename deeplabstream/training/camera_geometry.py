@@ -119,7 +119,8 @@ def triangulate(
             values.append(along[..., 0] * translation[2] - translation[axis])
     a, b = torch.stack(rows, dim=-2), torch.stack(values, dim=-1)
 
-    # NaN would spread through the gradient of all points: replaced before, put back after.
+    # A NaN would spread to the gradients of all points: replaced before, restored
+    # after.
     finite = torch.isfinite(b).all(dim=-1)
     safe_a = torch.where(finite[..., None, None], a, torch.eye(len(rows), 3).to(a))
     safe_b = torch.where(finite[..., None], b, torch.zeros_like(b))

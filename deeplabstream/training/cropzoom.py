@@ -91,8 +91,9 @@ def run_cropzoom_training(
     if several:
         return _train_for_animals(run, folder, step_hook_of(1), resume)
 
-    # Held-out images get the windows of the detector, as live: its misses count as errors.
-    # Training images get windows around the labels, which do not depend on the detector.
+    # Held-out images use the detector's windows, as live: its misses count as errors.
+    # Training images use windows around the labels, which do not depend on the
+    # detector.
     estimator = open_estimator(detector)
     found = predict_images(estimator, run.labels.images, run.labels.names)
     confident = (found.confidence >= estimator.threshold)[..., None]
@@ -163,7 +164,8 @@ def _train_for_animals(
     images, single = one_row_per_animal(labels)
     fitting = replace(run.data.fitting, window=usual_window(single))
 
-    # The detector's windows are not centred: training windows imitate its errors.
+    # The detector's windows are not centred: simulate its errors in the training
+    # windows.
     images, single, boxed = with_imitations(
         images, single, run.parts.train, fitting, run.settings.seed
     )
@@ -172,7 +174,7 @@ def _train_for_animals(
     held_out = [row for row, image in enumerate(images) if image in out]
     seen = seen_by(detector, labels, images, single.points, held_out)
     # An animal that the detector misses gets the window around its labels: the network
-    # is measured on all animals here; the misses count in `_evaluated`.
+    # is evaluated on all animals here; the misses count in `_evaluated`.
     boxed[held_out] = np.where(np.isnan(boxes(seen)), boxed[held_out], boxes(seen))
 
     parts = Parts(
@@ -286,7 +288,8 @@ def detection(
     """
     own = own[np.isfinite(own).all(axis=1)]
 
-    # Detectors often find few of the body parts, but at least one, else nothing is cut out.
+    # Detectors often find few of the body parts, but at least one: otherwise nothing is
+    # cropped.
     length = float(animal_lengths(own))
     kept = rng.random(len(own)) < rng.uniform(0.1, 1)
     kept[rng.integers(len(own))] = True
@@ -356,7 +359,8 @@ def _evaluated(run: Run, folder: Path, outcome: TrainingResult) -> TrainingResul
         ordered.distance.reshape(flat), sets,
     )  # fmt: skip
 
-    # Matched again without the training images, whose animals would set the distance limit.
+    # Matched again without the training images, whose animals would affect the distance
+    # limit.
     at = list(run.parts.test or run.parts.validation)
     truth, sure = ordered.labels[at], ordered.confidence[at]
     again = match(ordered.points[at], sure, truth, outcome.threshold)

@@ -156,7 +156,7 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
             raise
         raise KeyboardInterrupt from error
     finally:
-        if in_main_thread:  # Python allows it nowhere else
+        if in_main_thread:  # Python allows signal handlers only in the main thread
             signal.signal(signal.SIGINT, handler)
 
 
@@ -199,9 +199,10 @@ def _trainer(
         precision=_precision(settings, device),
         min_steps=settings.least_steps or None,
         max_steps=settings.steps,
-        gradient_clip_val=5.0,  # one wrong label must not throw the weights off
+        gradient_clip_val=5.0,  # limits the effect of a wrong label on the weights
         check_val_every_n_epoch=settings.check_epochs,
-        num_sanity_val_steps=0,  # they would report poses before the first step
+        # sanity steps would report poses before the first training step
+        num_sanity_val_steps=0,
         logger=logger or False,
         callbacks=callbacks,
         enable_checkpointing=False,
@@ -268,7 +269,7 @@ class _Processes(DDPStrategy):
             world_size=self.world_size,
             device_id=self.root_device if self._backend == "nccl" else None,
         )
-        if self._backend == "nccl":  # which warns at the end otherwise
+        if self._backend == "nccl":  # NCCL warns at the end otherwise
             atexit.register(torch.distributed.destroy_process_group)
         super().setup_distributed()
 

@@ -181,7 +181,8 @@ class PoseModule(lightning.LightningModule):
         points, confidence = decode_with_centroid_gradient(maps, STRIDE, sigma)
         points = back_to_camera(points, matrix, batch.scale, batch.corner)
 
-        # Early poses are arbitrary: the losses of videos set in over some epochs.
+        # Early poses are arbitrary: the weight of the video losses increases over some
+        # epochs.
         anneal = self.how.anneal(self.global_step // self.epoch_steps)
         self.log("total_unsupervised_importance", anneal)
         total = torch.zeros((), device=points.device)

@@ -117,7 +117,7 @@ def export_untrained(
     network = build_network(len(skeleton.bodyparts), how).eval()
     decoder = Heatmaps(STRIDE, how.sigma)
     grey = np.full((1, fitting.height, fitting.width, 3), 127, np.uint8)
-    with torch.no_grad():  # finds what a graph needs for this size
+    with torch.no_grad():  # allocates what the graph needs for this size
         network.maps(torch.from_numpy(grey))
     metadata = ModelMetadata(skeleton, fitting, decoder, 1.0, {})
     return export(network, metadata, grey, folder, own=False)

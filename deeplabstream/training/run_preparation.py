@@ -255,7 +255,8 @@ def run_from_config(config: TrainConfig, file: Path, report: Report) -> Run:
     if project.start_from is None:
         return run
 
-    # The layers decide the architecture; only the kind of head is the configuration's.
+    # The layers determine the architecture; the configuration only selects the type of
+    # head.
     start = open_start(project.start_from)
     network = replace(
         settings.network, stages=start.how.stages, channels=start.how.channels

@@ -261,7 +261,8 @@ def take_over(
     if not start.head or _head_kind(how) != _head_kind(old):
         return TakenOver(False, (), parts)
 
-    # Maps to copy: of the start network `of`, into those of the new one `to`.
+    # Maps to copy: from those of the start network (`of`) to those of the new one
+    # (`to`).
     mine, theirs = _maps(how, parts), _maps(old, start.bodyparts)
     common = [name for name in mine if name in theirs]
     to = torch.tensor([n for name in common for n in mine[name]], dtype=torch.int64)

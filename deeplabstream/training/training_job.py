@@ -155,8 +155,8 @@ def _train(config: TrainConfig, report: Callable[[str], object]) -> Trained:
     from deeplabstream.training.evaluation.second_labels import second_labels
     from deeplabstream.training.run_preparation import run_from_config, run_from_labels
 
-    # Everything that can be wrong with labels and settings is found before the hours of
-    # training, and before a file is changed.
+    # All problems of labels and settings are reported before the training, which takes
+    # hours, and before a file is changed.
     if config.config is not None:
         run = run_from_config(config, config.config, report)
     else:

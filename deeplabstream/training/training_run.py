@@ -145,8 +145,8 @@ def run_training(
     on_validation: ValidationHook = ignore_validation,
 ) -> TrainingResult:
     """Train, evaluate, calibrate and export a network; write the folder."""
-    # What can fail is tried before hours of training, and before anything is written: the
-    # device, and the export of a backbone of timm, which not all of them allow.
+    # Checked before the training, which takes hours, and before anything is written:
+    # the device, and the export of timm backbones, some of which can't be exported.
     open_device(run.settings.device, run.settings.devices)
     network = run.settings.network
     if network.backbone.startswith("timm:"):
@@ -250,7 +250,8 @@ def _evaluate(run: Run, network: PoseNetwork) -> _Evaluation:
     """
     data, parts = run.data, run.parts
 
-    # Decoder, calibration and threshold are chosen on images that were not trained on.
+    # Decoder, calibration and threshold are chosen on images that were not used for
+    # training.
     decisive = run.decisive()
     decoder = training_decoder(data, run.settings.network)
     decoder = choose_variant(network, data.pick(decisive), decoder)

@@ -71,7 +71,7 @@ def open_container(
         context = stream.codec_context
         context.options = dict(_LIMITS)
         if context.name == "mjpeg":
-            # Without this, half a JPEG image is returned as a complete one, unmarked.
+            # Otherwise half a JPEG image is returned as if it were complete.
             context.options = {**_LIMITS, "err_detect": "explode"}
         yield container, stream
 
@@ -227,7 +227,7 @@ class JpegDecoder:
         import av
 
         codec = av.CodecContext.create("mjpeg", "r")
-        codec.thread_count = 1  # threads would hold frames back
+        codec.thread_count = 1  # threads would delay frames
         codec.flags |= av.codec.context.Flags.low_delay
         codec.options = self._options
         return codec
@@ -239,7 +239,8 @@ class JpegDecoder:
         try:
             frames = self._codec.decode(av.Packet(content)) if content else []
         except av.error.FFmpegError:
-            self._codec = self._opened()  # has no state of a damaged file
+            # a new decoder, without the state of the damaged file
+            self._codec = self._opened()
             return None
         if not frames or frames[0].is_corrupt:
             return None

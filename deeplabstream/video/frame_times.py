@@ -69,7 +69,7 @@ def index_entry(packet: "Packet[Any] | None") -> Listed | None:
 
 def probe_video(path: Path) -> Probe:
     """Decode the first frames; DeviceError: the file holds none that can be decoded."""
-    with open_container(path):  # DeviceError also where it was deleted since
+    with open_container(path):  # raises DeviceError also if the file was deleted
         facts = path.stat()
     return _probed(path, facts.st_size, facts.st_mtime_ns)
 
@@ -184,9 +184,9 @@ class FrameNumbers:
         if self.first is None and packet.key:
             self.first = packet.pts
         if self.first is not None and packet.pts < self.first:
-            return  # shown before the first key frame
+            return  # it is shown before the first key frame
         if self._last is not None and packet.pts < self._last:
-            self.next += 1  # too late: frames after it were shown already
+            self.next += 1  # too late: later frames have already been shown
         else:
             heapq.heappush(self._pending, packet.pts)
 

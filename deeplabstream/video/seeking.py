@@ -107,7 +107,7 @@ def _remembered(reader: "VideoReader") -> bool | None:
         return known
     if reader.identity in _looked_up:
         return None
-    _looked_up.add(reader.identity)  # the file in the cache is read once for each video
+    _looked_up.add(reader.identity)  # read the cache file once per video
     try:
         entry = read_entries(cache_folder() / _FILE).get(_key(reader), {})
     except ModelError:

@@ -114,7 +114,7 @@ class VideoReader:
             Fraction(int(self.ticks[-1] - self.ticks[0]), len(self) - 1) * self.tick_s
         )
         if mean and abs(median / mean - 1) < Fraction(1, 10):
-            return float(1 / mean)  # constant, except for rounded times
+            return float(1 / mean)  # constant except for rounding
         return float(1 / median) if median else 0.0
 
     def images(self, start: int = 0, decoder: Decoder = "cpu") -> Iterator[VideoImage]:
@@ -359,7 +359,7 @@ def open_video(path: Path) -> VideoReader:
     ticks, order = frame_ticks(packets, probe)
     if ticks is None:
         count, keyed = _counted(path)
-        known = len(keyed) == len(keys)  # else they can't be matched
+        known = len(keyed) == len(keys)  # otherwise they can't be matched
         entries = [[row, *key] for row, key in zip(keyed, keys, strict=False) if known]
         ticks, tick_s = np.arange(count, dtype=np.int64), period_s
     else:

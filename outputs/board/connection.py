@@ -120,7 +120,7 @@ class BoardConnection:
         try:
             yield self
         finally:
-            with suppress(DeviceError):  # the cause was reported before
+            with suppress(DeviceError):  # the cause has already been reported
                 self.request(MessageType.ALL_OFF, b"")
             self._closing = True
             thread.join()
@@ -190,7 +190,7 @@ class BoardConnection:
                 self._check_timeout(requested_ns)
                 if received_ns - self._sent_ns > COMPARE_NS and not self.broken:
                     self.send(MessageType.GET_STATE, b"")
-        except Exception as error:  # a callback may fail in any way
+        except Exception as error:  # a callback can raise any exception
             self._break(str(error) or type(error).__name__)
 
     def _check_timeout(self, requested_ns: int) -> None:
@@ -217,7 +217,7 @@ class BoardConnection:
         for listener in [*self.listeners.values()]:
             with suppress(
                 Exception
-            ):  # it can't be recorded; the connection has failed anyway
+            ):  # it can't be recorded, but the connection has already failed
                 listener(InputBroken(text))
 
     def _process_packet(self, frame: Packet, received_ns: int) -> None:

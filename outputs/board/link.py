@@ -86,7 +86,7 @@ class BoardLink(BoardConnection):
             self.request(MessageType.SYNC, start, number)
             yield
         finally:
-            with suppress(DeviceError):  # the cause was reported before
+            with suppress(DeviceError):  # the cause has already been reported
                 stop = struct.pack("<BBII", number, Pattern.NONE, 0, 0)
                 self.request(MessageType.SYNC, stop, number)
             del self.listeners[number]
@@ -151,7 +151,7 @@ class BoardLink(BoardConnection):
             self.request(kind, start, number)
             yield
         finally:
-            with suppress(DeviceError):  # the cause was reported before
+            with suppress(DeviceError):  # the cause has already been reported
                 self.request(kind, stop, number)
             del self.listeners[number]
 

@@ -39,7 +39,7 @@ GRACE_S = 0.1
 class BoardPin(Output):
     """A pin of an Arduino or Teensy with DeepLabStream's firmware and watchdog."""
 
-    reopens: ClassVar[bool] = False  # the board's watchdog is quicker than any guard
+    reopens: ClassVar[bool] = False  # the board's watchdog acts earlier than any guard
     exact: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("serial",)
 

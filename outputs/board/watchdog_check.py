@@ -27,7 +27,7 @@ class WatchdogError(DeviceError):
 class TestedBoard:
     """A board with outputs, and how its watchdog is tested."""
 
-    __test__ = False  # no class of tests, for pytest
+    __test__ = False  # not a test class for pytest
 
     port: str
     pin: int

@@ -155,7 +155,7 @@ class TcpStart(_Listener):
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
-    allow_reuse_address = sys.platform != "win32"  # there it would share the port
+    allow_reuse_address = sys.platform != "win32"  # on Windows it would share the port
 
     def __init__(
         self,
@@ -225,11 +225,11 @@ class _Lines(socketserver.StreamRequestHandler):
             while line := self.rfile.readline(_MOST_BYTES):
                 text = line.decode("utf-8", "replace").strip()
                 if _HTTP.search(text) or len(line) == _MOST_BYTES:
-                    # a web page must not send commands by a browser
+                    # a web page must not send commands through a browser
                     self._refuse(line)
                     break
                 if not line.endswith(b"\n"):
-                    break  # half a line: the connection broke
+                    break  # an incomplete line: the connection broke
                 if not text:
                     continue
                 command, answer = _execute_request(
@@ -242,7 +242,7 @@ class _Lines(socketserver.StreamRequestHandler):
         except TimeoutError:
             lost = f"no message came from {sender} for {server.silent_s:g} s"
         except OSError:
-            pass  # told below
+            pass  # reported below
         finally:
             with server.lock:
                 server.links.pop(link, None)
@@ -288,7 +288,8 @@ class ZmqStart(_Listener):
 
             def serve() -> None:
                 received_s, started = time.perf_counter(), False
-                done = "ok", *_BUSY.values()  # it may do it, or be doing it
+                # answers of a command that is done or in progress
+                done = "ok", *_BUSY.values()
                 while not ended.is_set():
                     requested_s = time.perf_counter()
                     if link.poll(round(_TURN_S * 1e3)):
@@ -299,9 +300,10 @@ class ZmqStart(_Listener):
                             received_s = time.perf_counter()
                         if command in ("start", "stop") and answer.startswith(done):
                             started = command == "start"
-                        with suppress(zmq.ZMQError):  # the sender may be gone
+                        with suppress(zmq.ZMQError):  # the sender may have disconnected
                             link.send_string(answer)
-                    # what came while this process was held up has been read by now
+                    # messages that arrived while this process was blocked have been
+                    # read by now
                     if started and 0 < self.silent_s < requested_s - received_s:
                         started = False
                         lost = f"no message came for {self.silent_s:g} s"
@@ -359,7 +361,7 @@ class OpenEphysStart(RemoteControl):
                 now_ns, lost = time.perf_counter_ns(), False
                 silent_s = now_ns / 1e9 - answered_s
                 answered_s = now_ns / 1e9
-                if silent_s > ANSWER_S:  # it may have begun long ago
+                if silent_s > ANSWER_S:  # the change may be as old as the silence
                     now_ns -= round(silent_s * 1e9)
                 records = "RECORD" in (mode, before)
                 if before and mode != before and records:
@@ -374,4 +376,4 @@ class OpenEphysStart(RemoteControl):
         try:
             yield
         finally:
-            ended.set()  # not joined: an answer may take a while
+            ended.set()  # not joined: an answer may take some time

@@ -30,7 +30,8 @@ def show(settings: Screen, pipe: Connection) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
-        if "cv2" in os.environ.get(name, ""):  # OpenCV's plug-ins, where PyQt5 aborts
+        # Qt plug-ins of OpenCV, with which PyQt5 aborts
+        if "cv2" in os.environ.get(name, ""):
             del os.environ[name]
     if not _has_screen():
         pipe.send("there is no screen to show its window on")
@@ -131,7 +132,7 @@ def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
         try:
             pipe.send((level, time.perf_counter_ns()))
         except OSError:
-            return  # `listen` sees it too
+            return  # `listen` detects it too
         go_on()
 
     def go_on() -> None:

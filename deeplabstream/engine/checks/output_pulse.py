@@ -152,8 +152,8 @@ class OutputTestProcess:
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
 
-        # Tester and guard have ended. The second guard sees that by itself, and writes 0 if
-        # they did not; `Stop` only ends it afterwards.
+        # Tester and guard have ended. The second guard detects that by itself, and
+        # writes 0 if they did not; `Stop` only ends it afterwards.
         if self._pipes == [self._second]:
             send_message(self._second, Stop())
 

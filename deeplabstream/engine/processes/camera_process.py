@@ -109,7 +109,7 @@ class _CameraProcess:
         with self._opened(camera) as stream:
             self._camera = camera
             if self._report_opened(stream):
-                # now that the driver has started its threads
+                # after the driver has started its threads
                 self._real_time = RealTime(CAMERA, self._real_time_requested)
                 self._garbage = IdleCollection()
                 self._fill(stream)
@@ -127,7 +127,7 @@ class _CameraProcess:
         try:
             self.deliver(camera)
         except DeviceError as error:
-            if self._requested is not None:  # else the camera failed after its answer
+            if self._requested is not None:  # None: the camera failed after its answer
                 self._refused = str(error)
             self.deliver(self._camera)
 
@@ -222,7 +222,7 @@ class _CameraProcess:
             text = f"[Camera {self._name}] ends here: {error}"
             send_message(self._pipe, ProblemReport(text, grave=False))
 
-        # The process stays: the session would report its end as a failure.
+        # The process keeps running: the session would report its end as a failure.
         self._report("has no more frames")
         while not self.stopped:
             self._handle_message(None)
@@ -284,8 +284,8 @@ class _CameraProcess:
 
     def _resume(self, stream: CameraStream) -> None:
         now_ns = self._clock.now_ns()
-        # The frames of the gap get numbers too: by a gap in the numbers the record shows
-        # how many frames are missing.
+        # The missing frames get numbers too: a gap in the numbers shows in the record
+        # how many are missing.
         gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
         self._from = self._last + max(1, round(gap_s * stream.format.rate))
         self._backoff_s = FIRST_PAUSE_S
@@ -343,7 +343,7 @@ class _CameraProcess:
     ) -> None:
         """Report the result, with the present values of all controls."""
         controls = stream.controls() if stream is not None else ()
-        # a camera that does not report the value is taken to have set it
+        # a camera that does not report the value is assumed to have set it
         now = next((c.now for c in controls if c.key == request.key), request.value)
         title, key = f"[Camera {self._name}]", request.key.upper()
         requested = f"{key} = {format_value(request.value)}"

@@ -128,7 +128,7 @@ class FrameScheduler:
                 self._in_a_row += 1
             else:
                 self._in_a_row = 0
-                # to the back of the queue: the others take turns
+                # to the end of the queue: the others take turns
                 self._others.remove(reader)
                 self._others.append(reader)
             return frame
@@ -203,7 +203,8 @@ class _Engine:
 
     def report_network(self, estimator: PoseEstimator) -> None:
         """Warm the network up and report that it is ready."""
-        # its first call allocates memory and, on a GPU, compiles: seconds that no frame may wait
+        # the first call allocates memory and, on a GPU, compiles for seconds: do it
+        # before the first frame
         estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
         analysed = tuple(self.settings.triggers_by_camera())
         taken = frame_seconds(estimator, analysed, self.batching)
@@ -291,7 +292,8 @@ class _Engine:
             self.check_record()
             self.report_end()
 
-            # A busy engine pays for messages only every `LISTEN_S`: a check is a system call.
+            # A check for messages is a system call: while frames arrive it is made
+            # every `LISTEN_S` only.
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
                 while not self.stopped and has_message(self.pipe):
@@ -299,7 +301,7 @@ class _Engine:
                     self.heartbeat()
                 self.check_real_time(now_ns)
                 deadline_ns = self.loop.idle()
-                # garbage is collected only while nothing waits for a decision
+                # collect garbage only while no frame or message is waiting
                 if not ready:
                     self.garbage.idle(now_ns)
                     self.heartbeat()

@@ -149,7 +149,8 @@ def guard_main(
 
     # Opening outputs takes longer than a heartbeat: the second guard must not act too.
     second.pause()
-    # A hanging engine may wake up and switch something on again, and it holds the ports.
+    # A hanging engine may continue and switch an output on again, and it holds the
+    # ports.
     kill()
     wait_for_end(heart)
 
@@ -184,7 +185,7 @@ class Report:
     def write(self, entry: Edge | Note) -> None:
         """Write an entry into the journal; an `Edge` is sent where there is none."""
         if self._journal is not None:
-            # an error of the record must not keep an output on
+            # an error while recording must not keep an output on
             with suppress(Exception):
                 self._journal.write(entry)
             for listener in self._listeners:
@@ -216,10 +217,10 @@ def settle_guard(
     would keep the guard from noticing it. `reports` get a `GuardRemark` if it is not.
     """
     leave_to_parent()
-    outlive_readers()  # an output that prints must not fail without a reader
+    outlive_readers()  # printing must not fail when stdout has been closed
 
-    # Whoever ends all processes of the program at once must not end the one that switches
-    # the outputs off.
+    # A signal to all processes of the program must not end the one that switches the
+    # outputs off.
     for name in ("SIGTERM", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
@@ -263,7 +264,8 @@ def switch_off(
             report.send(result)
             report.write(Note("error", result.text, clock.now_ns()))
 
-    # those that are not opened again go off without power or process, such as a sound
+    # outputs that are not opened again switch off without power or process, such as a
+    # sound
     for name, output in outputs.items():
         if not output.reopens:
             text = f"[Output {name}] goes off by itself when the engine ends"

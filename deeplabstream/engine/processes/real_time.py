@@ -284,7 +284,7 @@ def keep_freed_memory() -> None:
 
     By default it returns large blocks to the system, which clears their pages at each use.
     """
-    # glibc accepts no higher threshold: larger blocks go back to the system all the same
+    # glibc accepts no higher threshold: larger blocks are always returned to the system
     largest = 32 << 20
     _call("mallopt", _MMAP_THRESHOLD, largest)
     _call("mallopt", _TRIM_THRESHOLD, 2**31 - 1)
@@ -323,7 +323,7 @@ def _raise_limit(limit: int) -> None:
     """Use all that is allowed of a resource, where the system lets us set it."""
     if sys.platform == "linux":
         hard = resource.getrlimit(limit)[1]
-        with suppress(OSError, ValueError):  # the latter for EPERM and EINVAL
+        with suppress(OSError, ValueError):  # ValueError for EPERM and EINVAL
             resource.setrlimit(limit, (hard, hard))
 
 

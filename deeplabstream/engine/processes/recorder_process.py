@@ -236,7 +236,8 @@ class StreamRecorder:
         now = datetime.now().astimezone()
         root, text = Path(request.root), request.settings_text
         folder = RunFolder.create(root, now, text, facts, request.name)
-        with suppress(DeviceError):  # changes of the files show it too
+        # without the lock, changing files still show that the run is in use
+        with suppress(DeviceError):
             self._lock.enter_context(exclusive(folder.path / "run.json"))
 
         self._run = run = RunWriter(folder, self._attached.start_ns)
@@ -398,7 +399,7 @@ class StreamRecorder:
             if (rows := self._rows.get(entry.camera)) is not None:
                 rows.step(entry)
         elif self._run is None and isinstance(entry, Pulsed):
-            # apart, because there are many of them: they would push the notes out
+            # kept separately: there are so many of them that notes would be dropped
             self._early_pulses.append(entry)
         elif self._run is None:
             self._early.append(entry)
@@ -471,7 +472,7 @@ class StreamRecorder:
 
     def _fail(self, text: str) -> None:
         """End the run: keep what is written, report why, continue draining the journal."""
-        # The disk has failed, so each step may fail too, and the next is tried all the same.
+        # The disk has failed, so any step may fail; the next one is tried anyway.
         if self._takes:
             with suppress(OSError):
                 self._stop_recording()

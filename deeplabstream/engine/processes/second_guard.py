@@ -73,8 +73,8 @@ def second_guard_main(
     report = Report(main, links)
 
     if what := watch(heart, HANG_S):
-        # Both, also the one that only hangs: it may wake up and switch something on again,
-        # and it holds the ports of the outputs.
+        # Both, also the one that only hangs: it may continue and switch an output on
+        # again, and it holds the ports of the outputs.
         for kill in kills:
             kill()
         wait_for_end(heart)

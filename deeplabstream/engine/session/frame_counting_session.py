@@ -43,7 +43,7 @@ class FrameCountingSession(RigSession):
             elif isinstance(entry, Failed):
                 self.failed = self.failed or entry.grave
 
-        # counts are empty again when the stream has ended: the last number is kept
+        # counts are empty after the stream has ended: keep the last number
         counts = self.state.counts.get(self.cameras[0])
         self._delivered = counts.delivered if counts else self._delivered
         if not self._agenda.done:

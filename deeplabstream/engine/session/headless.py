@@ -85,8 +85,8 @@ def run_headless(
     if Action.STOP_STREAM in session.state.allowed:
         session.do(Action.STOP_STREAM)
     last_ns = clock.now_ns() + round(1e9 * _SHUT_DOWN_S)
-    # The limit does not apply while the session stops: that ends by itself, and a recorder
-    # on a slow disk needs longer.
+    # The limit does not apply while the session stops: stopping ends by itself, and a
+    # recorder on a slow disk needs longer.
     while session.state.phase is not Phase.IDLE:
         if session.state.phase is not Phase.STOPPING and clock.now_ns() >= last_ns:
             break

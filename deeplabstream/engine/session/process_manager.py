@@ -137,7 +137,8 @@ class ProcessManager:
         links_of_recorder = self._recorder_wake, self.journal.spec, zero_ns
         self.recorder = self._start("recorder", RECORDER, (), links_of_recorder)
 
-        # Only children hold it from now on: the second guard sees its end when all have ended.
+        # Only children hold it from now on: the second guard detects its end when all
+        # have ended.
         self._presence.close()
         # after the children have started, which would inherit the restriction
         self._cores = leave_core_to_engine()
@@ -176,8 +177,8 @@ class ProcessManager:
             "second guard", SECOND_GUARD, before_second, (to_second,), False
         )
 
-        # A guard sees the end of the engine by the end of its pipe, so that no other process
-        # may hold one.
+        # A guard detects the end of the engine by the end of its pipe, so no other
+        # process may hold one.
         for end in (heart, heart_in, second_heart, second_in, self._others):
             end.close()
 
@@ -440,7 +441,7 @@ class _MainReport:
         self.reports.append(message)
 
     def write(self, entry: Edge | Note) -> None:
-        # an error of the record must not keep an output on
+        # an error while recording must not keep an output on
         with suppress(Exception):
             self._journal.write(entry)
         self._wake()
@@ -464,7 +465,7 @@ def end_cause(process: BaseProcess) -> str:
     if number not in {known.value for known in signal.Signals}:
         return ""
 
-    # Linux kills with SIGKILL when memory is short; a guard kills an engine that hangs
+    # Linux sends SIGKILL when memory runs out; a guard kills an engine that hangs
     cause = ""
     if number == 9:
         cause = "; did the computer run out of memory?"

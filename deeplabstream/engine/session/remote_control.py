@@ -112,7 +112,7 @@ class RemoteController:
 
     def notice_pause(self) -> None:
         """Detect that program or computer was suspended, or busy, since the last poll."""
-        # perf_counter stands still in a suspended computer on some systems, so the time of
+        # on some systems perf_counter stops during suspension, so the time of
         # suspension is added
         before_s, self._polled_s = self._polled_s, perf_counter() + asleep_ns() / 1e9
         if self._polled_s - before_s > START_WITHIN_S:
@@ -203,7 +203,8 @@ class RemoteController:
         if name in self._next_is_stop:
             self._next_is_stop.remove(name)
             return replace(command, command="stop")
-        # also if the start is refused: its sender alternates all the same
+        # also if the start is refused: its sender alternates between start and stop
+        # anyway
         self._next_is_stop.add(name)
         return command
 

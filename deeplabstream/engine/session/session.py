@@ -220,7 +220,7 @@ class RigSession:
         processes = self._processes
         self._remotes.notice_pause()
         if processes is not None:
-            # Messages first: the ends and checks below judge by what they report.
+            # Messages first: the checks below depend on them.
             self._receive(processes)
             self._follow_remotes(processes)
 
@@ -662,7 +662,8 @@ class RigSession:
             return
         specs = tuple(processes.rings[name].spec for name in self.cameras)
         state = self.state
-        # the recorder before the cameras write: its account of the frames begins with the first
+        # the recorder before the cameras write: its count of frames begins with the
+        # first one
         processes.send_recorder(
             messages.AttachStream(
                 specs, state.skeleton, state.start_ns, dict(state.knows_losses)
@@ -734,7 +735,7 @@ class RigSession:
         of_experiment = has_experiment and (whole or rules.record_exp)
         goes_on = of_experiment and rules.on_recording_lost == "go on"
         if self.experiment_start.waiting and self.state.run_folder is None:
-            # other recorders wait for the name of a folder that will never be made
+            # other recorders would wait for the name of a folder that is never made
             goes_on = goes_on and not self._remotes.links.starting
 
         # nothing more will be written, so there is nothing left to wait for

@@ -507,7 +507,7 @@ def _after_message(state: SessionState, message: messages.ToSession) -> SessionS
                 for camera, known in state.counts.items()
             }
             state = replace(state, counts=counts)
-            # a late message of an earlier recording says nothing about the present one
+            # a late message of an earlier recording is ignored
             if message.number != state.recording_number:
                 return state
             return _with_frames_of(state, {n for n, k in message.recorded.items() if k})

@@ -98,7 +98,7 @@ class HelpWindow(QDialog):
         self.page.setSearchPaths([str(path.parent)])
         colours = (
             QApplication.palette()
-        )  # Markdown takes the colour of links from there
+        )  # Qt's Markdown takes the colour of links from the palette
         colours.setColor(QPalette.ColorRole.Link, QColor(palette().blue))
         QApplication.setPalette(colours)
         self.page.setMarkdown(text)

@@ -226,7 +226,8 @@ class CameraPage(RigPage):
             return
         self.stop()
         if self._finder is not None:
-            self._finder.disconnect()  # its devices will be found again
+            # the devices of the new folder are searched again
+            self._finder.disconnect()
         self.list.clear()
         self._add("Simulated mouse (no camera)", _SIMULATED)
         self.message.setText("Searching for cameras …")
@@ -606,7 +607,7 @@ class OutputPage(RigPage):
 class TestPage(RigPage):
     """One short pulse on the output, and the settings that will be written."""
 
-    __test__ = False  # for pytest: it is not a test
+    __test__ = False  # not a test class for pytest
 
     def __init__(self) -> None:
         super().__init__(

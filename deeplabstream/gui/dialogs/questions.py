@@ -30,7 +30,7 @@ def show_question(
     """
     box = QMessageBox(window)
     box.setWindowTitle("DeepLabStream")
-    box.setTextFormat(Qt.TextFormat.PlainText)  # it may have names of files
+    box.setTextFormat(Qt.TextFormat.PlainText)  # the text may contain file names
     box.setText(question)
     _show_whole(box)
     buttons = {

@@ -90,7 +90,7 @@ class LabellingTab(QWidget):
             self._show_edges(book)
         self._list_animals()
         self._list_frames()
-        self.checking.stop()  # it checks another folder
+        self.checking.stop()  # it belongs to another folder
         self.suspicious.clear()
         self.suspicious.hide()
         if book is not None and book.names:

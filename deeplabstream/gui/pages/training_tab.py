@@ -226,7 +226,7 @@ class TrainingTab(QWidget):
         if not resume and not self._choose_folder():
             return
         if resume and (record := read_record(self.model)).options:
-            # A checkpoint needs the same network options; the device can be another one.
+            # A checkpoint needs the same network options; the device may differ.
             device = self.options.values()["--device"]
             self.input_box.setCurrentText(_shown_size(record.options["size"]))
             self.options.show_values({**_fields_of(record), "--device": device})

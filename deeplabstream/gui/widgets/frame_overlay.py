@@ -239,7 +239,7 @@ class Painted(QObject):
     def _load_shown(self, name: str) -> bool:
         if self._memory is None:
             return True
-        # an INI file has text, the registry has numbers
+        # QSettings returns texts from INI files and numbers from the registry
         return str(self._memory.value(f"painted/{name}", True)).casefold() in (
             "true",
             "1",

@@ -183,7 +183,8 @@ class PathField(FieldEditor):
         choose = QFileDialog.getOpenFileName
         if self.field.kind == "save":
             choose = QFileDialog.getSaveFileName
-        options = QFileDialog.Option.DontConfirmOverwrite  # the program itself refuses
+        # the program itself refuses to overwrite
+        options = QFileDialog.Option.DontConfirmOverwrite
         name, _ = choose(
             self,
             self.field.label,

@@ -117,7 +117,8 @@ class Controls(QFrame):
                 style.polish(self._message)
 
     def _enable(self, button: QPushButton, able: bool) -> None:
-        if not able and button.hasFocus():  # or Qt moves the focus to the next button
+        # otherwise Qt moves the focus to the next button
+        if not able and button.hasFocus():
             self.setFocus()
         button.setEnabled(able)
 

@@ -188,7 +188,7 @@ class RunView(QWidget):
         self.events.setHorizontalHeaderLabels(["Time", "Kind", "Event"])
         bars = Qt.ScrollBarPolicy
         self.events.setHorizontalScrollBarPolicy(bars.ScrollBarAlwaysOff)
-        self.events.setAutoScroll(False)  # or a click would scroll horizontally
+        self.events.setAutoScroll(False)  # otherwise a click would scroll horizontally
         self.events.setWordWrap(False)
         self.events.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.events.setShowGrid(False)

@@ -304,7 +304,8 @@ def show_in(area: QScrollArea, form: QWidget) -> None:
     """
     if (old := area.widget()) is not None:
         for widget in old.findChildren(QWidget):
-            widget.blockSignals(True)  # a field that loses the focus would commit
+            # a field that loses the focus would write its value
+            widget.blockSignals(True)
         area.takeWidget()
         old.deleteLater()
     area.setWidget(form)

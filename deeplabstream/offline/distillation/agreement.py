@@ -139,7 +139,8 @@ def _jumps(points: Points, middle: Points, agree_px: float) -> Mask:
     off = np.linalg.norm(middle - (before + after) / 2, axis=-1)
     way = np.linalg.norm(after - before, axis=-1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a part that is never seen
+        # a body part that is never visible
+        warnings.simplefilter("ignore", RuntimeWarning)
         usual = np.nanmedian(off, axis=0)
     with np.errstate(invalid="ignore"):
         return np.asarray((off > JUMP * usual) & (off > agree_px) & (off > way))

@@ -74,7 +74,7 @@ def motion_energies(
     before: dict[str, Image] = {}
     last = -2
     converters = {name: Converter() for name in cut}
-    with closing(rows.frames(0, decoder)) as decoded:  # FFmpeg's threads work ahead
+    with closing(rows.frames(0, decoder)) as decoded:  # FFmpeg's threads decode ahead
         for row, frame, _ in decoded:
             if frame.width != rows.form.width or frame.height != rows.form.height:
                 continue

@@ -151,7 +151,9 @@ def _networks(folder: str | Path | None, paw: str) -> "Sequence[InferenceSession
             session = ort.InferenceSession(
                 str(file), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+        except (
+            Exception
+        ) as error:  # ONNX Runtime's exceptions have no common base class
             reason = str(error).splitlines()[0]
             raise ModelError(f"Can't load {file}: {reason}") from error
         given = session.get_inputs()[0].shape[-1], session.get_outputs()[0].shape[-1]

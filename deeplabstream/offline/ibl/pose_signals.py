@@ -58,7 +58,8 @@ def smooth_diameter(raw: Numbers, rate: float, window: int) -> Numbers:
     line = _drawn(raw, window)
     off = raw - line
     kept = np.where(np.abs(off) > 5 * np.nanstd(off), np.nan, raw)
-    if np.isfinite(kept).any():  # none are where the line is off by the same everywhere
+    # empty if all points have the same distance to the line
+    if np.isfinite(kept).any():
         line = _drawn(kept, window)
     blank = np.concatenate([[False], np.isnan(raw), [False]]).astype(int)
     starts, ends = (

@@ -144,7 +144,7 @@ def _likeliest(
         mixed = cost(place + one + other) - up.sum() + here
         bend += (1 - np.eye(2)) * mixed / width**2
         values, axes = np.linalg.eigh(bend)
-        # where it is not convex, downhill all the same
+        # a descent direction also where the function is not convex
         step = -axes @ ((axes.T @ slope) / np.maximum(np.abs(values), 1e-3))
         step = np.clip(step, -1, 1)
         place = place + step

@@ -63,7 +63,7 @@ def read_trials(file: Path) -> Trials:
             )
     except FileNotFoundError:
         raise DeepLabStreamError(f"{file}: file not found") from None
-    except Exception as error:  # pandas and pyarrow have no common ancestor
+    except Exception as error:  # pandas and pyarrow have no common base class
         raise DeepLabStreamError(f"Can't read {file}: {error}") from error
     for first, second in _BOUNDS:
         if first in table and second in table:

@@ -105,7 +105,7 @@ def _was_processed(job: Any) -> bool:
     """Wait for a job of Slurm; False when Slurm ended it."""
     try:
         return bool(job.result())
-    except Exception as error:  # a killed job must not end the others
+    except Exception as error:  # a killed job must not stop the others
         _log.error("Slurm job %s failed: %s", job.job_id, error)
         return False
 

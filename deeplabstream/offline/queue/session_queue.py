@@ -98,7 +98,7 @@ class Queue:
 
         try:
             work(session)
-        except Exception as error:  # the next sessions must be processed all the same
+        except Exception as error:  # an error must not stop the remaining sessions
             reason = str(error) or type(error).__name__
             _log.error("%s: %s", session, reason)
             self._record_failure(name, reason, claim)
@@ -293,9 +293,9 @@ def holder_is_alive(claim: Path) -> bool:
         started_s = psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         return False
-    except psutil.Error:  # the process exists, and its account may not be asked
+    except psutil.Error:  # the process exists, but this account may not read it
         return True
 
-    # A process that started later has the number of the holder, which has ended.
+    # A process that started later has only reused the process number of the holder.
     claimed = holder.get("started")
     return not isinstance(claimed, float) or started_s < claimed + _CLOCK_TOLERANCE_S

@@ -89,7 +89,7 @@ def open_classifier(
         shares = classifier.predict(np.zeros((1, count), np.float32))
     except ModelError:
         raise
-    except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         reason = str(error).splitlines()[0]
         raise ModelError(f"{folder.model} can't be used: {reason}") from error
     if shares.shape != (1, len(folder.classes)):

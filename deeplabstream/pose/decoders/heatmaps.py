@@ -224,7 +224,7 @@ def confidence_of(
     [0.4000000059604645, 0.800000011920929, 0.8999999761581421, 0.9800000190734863]
     """
     if linear_to is None:
-        # np.clip does the same in twice the time, which every frame takes
+        # np.clip does the same in twice the time, and this runs for every frame
         return np.asarray(np.minimum(np.maximum(scores, 0), 1), np.float32)
     room = 1 - linear_to
     above = np.maximum(scores - linear_to, 0)

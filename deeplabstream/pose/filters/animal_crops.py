@@ -91,8 +91,8 @@ class AnimalCrops(EstimatorWrapper):
             for image, name in zip(images, names, strict=True)
         ]
 
-        # First the windows that follow the animals. One animal that is lost, or found in
-        # two windows, makes the detector run: windows can't tell where it went.
+        # First the windows that follow the animals. The detector runs if one animal is
+        # lost or found in two windows, because windows do not show where it is now.
         near = [i for i, own in enumerate(windows) if own]
         kept: list[dict[int, Pose]] = [{} for _ in images]
         for i, poses in zip(near, self._look(images, windows, near), strict=True):

@@ -37,7 +37,7 @@ def wrap(network: Path, description: NetworkDescription) -> Any:
     if opset < OLDEST:
         try:
             model = onnx.version_converter.convert_version(model, OLDEST)
-        except Exception as error:  # the converter's own
+        except Exception as error:  # the converter raises its own exceptions
             raise ModelError(
                 f"{network} has operator set {opset}; export it with {OLDEST} or newer"
             ) from error
@@ -73,7 +73,7 @@ def load_graph(network: Path) -> Any:
         onnx.checker.check_model(model)
     except OSError as error:
         raise ModelError(f"{network} can't be read: {error.strerror}") from error
-    except Exception as error:  # of protobuf and of the checker
+    except Exception as error:  # exceptions of protobuf and of the checker
         reason = str(error).splitlines()[0]
         raise ModelError(f"{network} is not a valid ONNX network: {reason}") from error
     return model

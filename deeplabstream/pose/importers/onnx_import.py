@@ -94,7 +94,7 @@ def _theirs(
     images = np.random.default_rng(0).integers(0, 256, (count, *size), np.uint8)
     try:
         return images, original(network, description, images)
-    except Exception as error:  # ONNX Runtime's have no common ancestor
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         if is_too_large(error):
             raise ModelError(
                 f"{network} needs more than {MEMORY_GB} GB of memory for one image: "
@@ -128,7 +128,8 @@ def check(
     for count in (1, 2) if model.frames == 1 else (len(images),):
         try:
             ours = imported.run(images[:count])
-        except Exception as error:  # ONNX Runtime's have no common ancestor
+        # ONNX Runtime's exceptions have no common base class
+        except Exception as error:
             reason = str(error).splitlines()[0]
             raise ModelError(
                 f"{network} can't take {count} images at once; export it with an open "

@@ -93,14 +93,14 @@ class Reference:
         else:
             found = [estimator.estimate([frame])[0].points for frame in self.frames]
 
-        # Networks name no animals: compare each with the nearest one.
+        # Networks do not identify animals: compare each with the nearest one.
         order = [match_animals(*pair) for pair in zip(self.points, found, strict=True)]
         points = np.stack(
             [own[places] for own, places in zip(found, order, strict=True)]
         )
         compared = self._deciding(model)
         away = np.linalg.norm(points - self.points, axis=3)
-        away[~np.isfinite(away)] = np.inf  # of several animals, those not found
+        away[~np.isfinite(away)] = np.inf  # animals that were not found
         limits = np.array(
             [
                 tolerance_px / float(model.fitting.of(shape).scales(shape).min())

@@ -211,7 +211,7 @@ def load_model_folder(path: Path) -> ModelFolder:
     except ValueError as error:
         raise ModelError(f"{file} is damaged: {error}") from error
 
-    # With another network the poses would be wrong without any error.
+    # With another network the poses would be wrong without an error.
     digest = network_hash(path / NETWORK)
     if digest != description.sha256:
         raise ModelError(

@@ -225,7 +225,7 @@ def open_for_videos(
     try:
         folder = find_model(name)
     except ModelError:
-        return open_estimator(name, runtime, threads)  # a stand-in, or nothing
+        return open_estimator(name, runtime, threads)  # a placeholder network, or none
     own = folder / CONTEXT if (folder / CONTEXT / DESCRIPTION).is_file() else folder
     alone = not (own / DESCRIPTION).is_file() or (folder / DETECTOR).is_dir()
     if alone or (model := load_model_folder(own)).frames == 1:

@@ -31,7 +31,7 @@ def worth_batching(estimator: PoseEstimator, calls: int = 5) -> bool:
     """Return whether a batch of two is faster, by the shortest of a few calls."""
     image: Image = np.full((480, 640, 3), 127, np.uint8)
     one, two = [image], [image, image]
-    _seconds(estimator, two)  # the first warms up
+    _seconds(estimator, two)  # warm-up run
     times = [(_seconds(estimator, one), _seconds(estimator, two)) for _ in range(calls)]
     return min(both for _, both in times) < WORTH * min(single for single, _ in times)
 

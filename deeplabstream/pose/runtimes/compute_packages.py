@@ -21,7 +21,7 @@ def package(name: str, purpose: str) -> Any:
         return found
     except ModuleNotFoundError as error:
         raise ModelError(f"{purpose} {package_missing(error.name or name)}") from error
-    except ImportError as error:  # a library that it is made of
+    except ImportError as error:  # a library that the package needs is missing
         reason = (str(error) or "no reason given").splitlines()[0]
         raise ModelError(
             f"{purpose} {package_missing(name)} --force-reinstall (the one that is there "

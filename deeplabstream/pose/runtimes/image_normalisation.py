@@ -56,8 +56,8 @@ def rewritten_for_onnx_runtime(network: Path, sha256: str) -> Path:
         cached.parent.mkdir(exist_ok=True)
         _write(cached, content)
         _write(checksum, _digest(content).encode())
-    except Exception:  # protobuf's errors have no ancestor of their own
-        return network  # whoever opens it reports the fault
+    except Exception:  # protobuf's errors have no base class of their own
+        return network  # opening the network reports the error
     return cached
 
 
@@ -150,7 +150,7 @@ def _onnx_chain(graph: Any, kinds: Sequence[str]) -> list[Any]:
     name = "images"
     for kind in kinds:
         found = users.get(name, [])
-        # A value that something else uses must keep its meaning.
+        # Do not rewrite a value that another operation uses.
         alone = len(found) == 1 and name not in results
         if not alone or found[0].op_type != kind or found[0].input[0] != name:
             return []

@@ -96,7 +96,9 @@ class OnnxNetwork:
             if self.provider in _CUDA_PROVIDERS:
                 return self._run_on_gpu(session, images)
             (maps,) = session.run([self._output], {"images": images})
-        except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+        except (
+            Exception
+        ) as error:  # ONNX Runtime's exceptions have no common base class
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ModelError(
                 f"{self._model.network} can't be run by {self.provider}: {reason}"
@@ -178,7 +180,7 @@ def _create_session(
         session = ort.InferenceSession(
             network, sess_options=options, providers=providers
         )
-    except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         reason = str(error).splitlines()[0]
         raise ModelError(f"{model.network} can't be loaded: {reason}") from error
 
@@ -209,7 +211,7 @@ def _execution_providers(
             "the network was to run on CUDA, but this computer has no NVIDIA driver"
         )
 
-    # Each is placed before the last: ONNX Runtime tries them in this order.
+    # Each is inserted at the front: ONNX Runtime tries them in this order.
     providers: list[Any] = ["CPUExecutionProvider"]
     if device == "directml":
         if not directml():
@@ -348,5 +350,5 @@ def _read(network: Path, purpose: str) -> "ModelProto":
     onnx = package("onnx", purpose)
     try:
         return cast("ModelProto", onnx.load(str(network)))
-    except Exception as error:  # protobuf's errors have no ancestor of their own
+    except Exception as error:  # protobuf's errors have no base class of their own
         raise ModelError(f"{network} can't be read as ONNX") from error

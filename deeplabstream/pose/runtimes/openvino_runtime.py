@@ -64,7 +64,7 @@ class OpenVinoNetwork:
         """Return the output for `images`; see `Network.run`."""
         compiled = self._compiled(images.shape)
         compiled.read_from(images)
-        compiled.request.infer(share_outputs=True)  # else it returns copies of them
+        compiled.request.infer(share_outputs=True)  # otherwise it returns copies
         return compiled.output
 
     def _compiled(self, shape: tuple[int, ...]) -> "_Compiled":

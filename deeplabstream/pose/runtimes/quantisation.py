@@ -149,7 +149,8 @@ def _quantise(
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             return next(self.left, None)
 
-    extra: dict[str, Any] = {"CalibStridedMinMax": 1}  # the parts: one image each
+    # calibrate with one image at a time
+    extra: dict[str, Any] = {"CalibStridedMinMax": 1}
     if method == "Percentile":
         extra["CalibPercentile"] = 99.99
     with warnings.catch_warnings(), _quiet():
@@ -161,8 +162,8 @@ def _quantise(
                 Reader(),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
-                # Weights of 7 bits: without VNNI, CPUs add two products in 16
-                # bits, which larger weights exceed, and points move by a pixel.
+                # Weights of 7 bits: CPUs without VNNI add two products in 16 bits,
+                # which overflow with larger weights and shift points by a pixel.
                 reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,

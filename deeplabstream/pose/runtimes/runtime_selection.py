@@ -115,7 +115,7 @@ SECONDS = 0.4
 """Seconds of measurement for each runtime, at least three calls."""
 PATIENCE_S = 120.0
 """Seconds until the first measurement must be done; else the reference is taken."""
-_SLOW = ("tensorrt",)  # to load, by minutes: only on request
+_SLOW = ("tensorrt",)  # loading takes minutes, so only on request
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,8 @@ def open_fastest(
         try:
             network = load_network(model, known, threads)
             size = model.fitting.height, model.fitting.width
-            network.run(np.zeros((1, *size, 3), np.uint8))  # memory may not suffice
+            # fails here if memory is too small
+            network.run(np.zeros((1, *size, 3), np.uint8))
             return FastestNetwork(network)
         except ModelError as error:
             failure = str(error)

@@ -76,8 +76,8 @@ class AppearanceModel:
         learned = self._spread[self.learned]
         usual = learned.mean(axis=0) if len(learned) else 0.0
         off = views[:, None] - self._mean[None]
-        # One spread for all animals: one that was seen in one place only would have a
-        # small one of its own, and nothing would be like it
+        # One spread for all animals: an animal seen in one place only would have a
+        # small one, and no view would match it
         return np.asarray((off * off / (usual + FLOOR**2)).mean(axis=-1))
 
 

@@ -52,7 +52,7 @@ class Detections:
             if seen.sum() < min(2, len(seen)):
                 continue
 
-            # An animal that is not visible may stand below this one: its pixels may show
+            # A hidden animal may be below this one, so its pixels may be visible
             away = [np.hypot(*(self.middles[one] - place)) for place in hidden]
             if min(away, default=np.inf) < length:
                 continue

@@ -117,8 +117,8 @@ class IdentityTracker:
         """
         motion, detected = self._motion, detections(pose, self.threshold)
 
-        # Predict, then assign. Costs at the gate become infinite: assignment leaves the
-        # animal and the detection alone rather than pairing what cannot belong together
+        # Predict, then assign. Costs beyond the gate are infinite: such an animal and
+        # detection stay unassigned rather than paired
         motion.measure(detected.points, max(image.shape[:2]) / 12)
         motion.advance(time_s)
         costs, misfits = motion.costs(detected.points, detected.seen, detected.middles)
@@ -138,11 +138,11 @@ class IdentityTracker:
         else:
             of = self._resolve_by_appearance(of)
             ends = self._ambiguities.resolve(time_s, self.rules.believe_after_s)
-        # A correction of the user replaces the tracker's own conclusion
+        # A correction by the user overrides the tracker's own result
         ends |= self._corrections
         self._corrections = {}
 
-        # Last: appearance is learned under the names that this frame is given
+        # Last: appearance is learned for the identities assigned in this frame
         self._learn(of, views)
         return self._named_pose(detected, of, ends)
 
@@ -195,10 +195,11 @@ class IdentityTracker:
                     required += 3 * max(0.0, misfit[own][detection] - WELL_FITTING)
             smallest = min(margin, float(self._margins[one, other]))
 
-            # An animal that vanishes beside another may come out on any side of it
+            # An animal that disappears beside another may reappear on any side of it
             hidden = self._hidden_animal(one, other, of, detected, time_s)
             if margin < required:
-                # The pair is ambiguous for another reason too: reappearing ends nothing
+                # The pair is ambiguous for another reason too, so reappearance does not
+                # end the ambiguity
                 self._hidden.pop((one, other), None)
             elif hidden is not None and not self._ambiguities.is_between(one, other):
                 place = self._motion.middles[hidden].tolist()
@@ -206,7 +207,7 @@ class IdentityTracker:
 
             if margin < required or hidden is not None:
                 smallest, self._apart_since_s = 0.0, np.inf
-                # Views from before may be of the other animal
+                # Earlier views may show the other animal
                 for animal in self._ambiguities.begin(one, other, time_s):
                     self._counts[animal] = 0
             self._margins[one, other] = self._margins[other, one] = smallest
@@ -373,7 +374,8 @@ class IdentityTracker:
             return
         learned = self._appearance.learned
         for animal, detection in of.items():
-            # An ambiguous animal may be another one: it would blur both models
+            # An ambiguous animal may be another one: its views would degrade both
+            # models
             if detection not in views or self._ambiguities.is_ambiguous(animal):
                 continue
             if learned[animal] and learned.sum() > 1:

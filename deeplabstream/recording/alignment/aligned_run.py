@@ -107,7 +107,7 @@ def run_signals(folder: RunFolder) -> dict[str, RunSignal]:
 
         # Only changes of the level are edges: a level may be written twice.
         rows.sort()
-        before = [kind == "input" and rows[0][1]]  # an output is off at first
+        before = [kind == "input" and rows[0][1]]  # an output is initially off
         before += [high for _, high in rows[:-1]]
         kept = [row for row, was in zip(rows, before, strict=True) if row[1] != was]
 

@@ -216,7 +216,8 @@ def map_clocks(
     used: list[NDArray[np.int64]] = []
     outliers = 0
     for match in matching.matches:
-        # A match lies in one part; a jump of the clock inside it makes more segments.
+        # A match lies in one part; each jump of the clock inside it begins a new
+        # segment.
         part = int(recording.parts[match.recording[0]])
         times = run.times_s[match.run]
         offsets = recording.times_s[match.recording] - times
@@ -327,7 +328,8 @@ def _pieces(times: Floats, offsets: Floats, resolution_s: float) -> list[_Piece]
     while end - start >= _LEAST_EDGES:
         piece, jump = _piece(times[start:end], offsets[start:end], resolution_s)
 
-        # Fit again without the edges behind the jump: they have bent the filter's estimate.
+        # Fit again without the edges after the jump: they have biased the filter's
+        # estimate.
         if jump is not None:
             end = start + jump
             if jump >= _LEAST_EDGES:
@@ -335,7 +337,7 @@ def _pieces(times: Floats, offsets: Floats, resolution_s: float) -> list[_Piece]
         elif piece is not None:
             pieces.append(_Piece(piece.segment, piece.good + start, piece.rejected))
 
-        # Continue behind this segment, with all edges again.
+        # Continue after this segment, with all edges again.
         start, end = max(end, start + 1), len(times)
     return pieces
 
@@ -349,7 +351,7 @@ def _piece(
     good = np.arange(len(times))
     jump = None
 
-    # Twice: outliers are found against a fit that they took part in, then left out.
+    # Twice: outliers are found against a fit that includes them, then excluded.
     for _ in range(2):
         fit = _Fit(times[good], offsets[good], resolution_s)
         segment = fit.smoothed()
@@ -375,9 +377,8 @@ class _Fit:
         self.beyond = math.ceil(EXTRAPOLATE_S / self.step)
         self.origin = float(times[0]) - self.beyond * self.step
 
-        # Subtract a straight line, to avoid large numbers:
-        # quartzes differ by seconds in a day,
-        # and the filter's variances are squares of microseconds.
+        # Subtract a straight line to avoid large numbers: oscillators differ by seconds
+        # per day, and the filter's variances are squares of microseconds.
         self.slope = (offsets[-1] - offsets[0]) / max(length, 1e-9)
         self.level = float(np.median(offsets - self.slope * (times - times[0])))
         rest = offsets - self.level - self.slope * (times - times[0])
@@ -385,13 +386,15 @@ class _Fit:
         count = int((times[-1] - self.origin) / self.step) + 1 + self.beyond
         place = ((times - self.origin) / self.step).astype(int)
 
-        # Noise of an edge: from neighbours within a step, which drift hardly separates.
+        # Noise of an edge: from neighbours within a step, between which drift is
+        # negligible.
         pairs = np.abs(np.diff(rest))[np.diff(place) == 0]
         pairs = pairs if len(pairs) > 10 else np.abs(np.diff(rest))
         spread = 1.4826 * float(np.median(pairs)) / math.sqrt(2)
         noise = max(spread, resolution_s / math.sqrt(12), _LEAST_NOISE_S)
 
-        # The first edge of each step: assigned backwards, the first one is written last.
+        # The first edge of each step: assigned in reverse order, so the first one is
+        # written last.
         self.first = np.full(count, -1)
         self.first[place[::-1]] = np.arange(len(times))[::-1]
 
@@ -413,12 +416,13 @@ class _Fit:
 
     def smoothed(self) -> ClockSegment:
         """Return the segment; `jump` is the edge at which it ends early, if it does."""
-        # How fast the drift of this oscillator walks: by maximum likelihood over a grid.
+        # Random walk of the drift of this oscillator: by maximum likelihood over a
+        # grid.
         rated = [(self._forward(walk)[1], walk) for walk in _WALKS]
         states, _, jump = self._forward(max(rated)[1])
         self.jump = int(self.first[jump]) if jump is not None else None
 
-        # Add the straight line again that was taken away before the filter.
+        # Add the straight line that was subtracted before the filter.
         means, variances = self._backward(states, max(rated)[1])
         steps = np.arange(len(self.value), dtype=np.float64)
         centres = self.origin + (steps + 0.5) * self.step
@@ -470,7 +474,8 @@ class _Fit:
                     p01 -= k0 * k1 / total
                     p11 -= k1 * k1 / total
                 else:
-                    # Outliers are single edges; a clock that was set stays where it is.
+                    # Outliers are single edges; a clock that was set keeps its new
+                    # offset.
                     off += 1
                     first_off = step if off == 1 else first_off
                     if off == _STEPS_OFF and jump is None:

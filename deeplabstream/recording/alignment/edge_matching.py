@@ -137,7 +137,7 @@ def match_edges(
             _Matcher(run, edges, tolerance_s, resolution_s, 1e-6 * ppm)
             for edges in (recording, recording.inverted())
         )
-        # Edges of both directions can't all fit a line that the recorder inverts.
+        # Edges of both directions can't all fit if the recorder inverts the line.
         upright = upright_matcher.match()
         if upright_matcher.has_both_edges(upright):
             return upright
@@ -149,8 +149,8 @@ def match_edges(
         better, other = sorted((upright, inverted), key=len, reverse=True)
         if len(better) > _BETTER * len(other):
             return better
-        # Pulses of one length whose edges were kept on one side fit with both polarities,
-        # a pulse's length apart: either answer would be a guess.
+        # Pulses of equal length of which one side was recorded fit with both
+        # polarities, one pulse length apart: it can't be decided which is correct.
         if len(better):
             return replace(better, matches=(), ambiguous_s=_spans(run, better))
 
@@ -387,7 +387,8 @@ class _Matcher:
             np.concatenate(arrays) for arrays in zip(*pairs, strict=True)
         )
 
-        # Two edges of the run can be near one edge of the recording: the nearest has it.
+        # Two edges of the run can be near one edge of the recording: the nearest one is
+        # matched.
         order = np.lexsort((off, recording))
         run, recording = run[order], recording[order]
         once = np.concatenate([[True], np.diff(recording) > 0])[: len(run)]
@@ -404,7 +405,7 @@ class _Matcher:
         if len(line) < _LEAST_EDGES:
             return False
 
-        # How probable is it that an edge of the recording is near any given time?
+        # The probability that an edge of the recording is near any given time.
         first, last = line.run[0], line.run[-1]
         tried = last - first + 1
         begin, end = line.recording[0], line.recording[-1]
@@ -461,7 +462,7 @@ class _Matcher:
         )
         shifts = shifts[np.abs(shifts) >= _LEAST_SHIFT * self.tolerance_s]
 
-        # One shift that explains half as many edges makes the line uncertain.
+        # One shift that explains half as many edges makes the line ambiguous.
         allowed = (
             int((_nearest(theirs, expected)[1] <= self.tolerance_s).sum()) * _RIVAL
         )
@@ -575,7 +576,7 @@ def _nearest(times: Floats, moments: Floats) -> tuple[Ints, Floats]:
     """Return the index of the nearest time to each moment, and its distance."""
     if not len(times):
         return np.zeros(len(moments), np.int64), np.full(len(moments), np.inf)
-    # One time alone has no neighbour: it is its own.
+    # A single time has no neighbour: use itself.
     after = np.clip(np.searchsorted(times, moments), 1, max(1, len(times) - 1))
     after = np.minimum(after, len(times) - 1)
     before = np.maximum(after - 1, 0)
@@ -589,7 +590,8 @@ def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:
 
     Medians of nine neighbours; for few values, the line of Theil and Sen.
     """
-    # A slope from all pairs: up to 29 % of wrong values do not move its median.
+    # Theil-Sen slope, from all pairs: up to 29 % of wrong values do not affect the
+    # median.
     if len(times) < _LONG:
         one, two = np.triu_indices(len(times), 1)
         apart = times[two] - times[one]
@@ -599,7 +601,8 @@ def _trend(times: Floats, offsets: Floats) -> tuple[Floats, Floats]:
         ends = np.array([times[0] - _BEYOND_S, times[-1] + _BEYOND_S])
         return ends, level + slope * ends
 
-    # Knots at medians follow the drift; the last group overlaps, so no value is left out.
+    # Knots at medians follow the drift; the last group overlaps, so no value is
+    # omitted.
     starts = np.append(np.arange(0, len(times) - 17, 9), len(times) - 9)
     groups = starts[:, None] + np.arange(9)
     at, offset = np.median(times[groups], axis=1), np.median(offsets[groups], axis=1)
@@ -637,7 +640,7 @@ def _contested(line: Match, rival: Match) -> Bools:
         if low > high:
             continue
 
-        # A rival with a few chance edges in between does not count.
+        # A rival with only a few chance edges in this range does not count.
         inside = (mine >= low) & (mine <= high)
         other = int(((theirs >= low) & (theirs <= high)).sum())
         if other >= _RIVAL * inside.sum():

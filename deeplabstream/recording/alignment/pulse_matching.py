@@ -233,8 +233,9 @@ def _slots(train: PulseTrain) -> _Slots:
     off = np.abs(intervals / period - wholes)
     regular = np.mean((wholes == more) & (off < _REGULAR)) > 0.8
 
-    # A pulse that the input missed has no number, but its exposure happened: it needs a slot.
-    # A generator misses none. A pause of a minute is a pause, not a thousand losses.
+    # A pulse that the input missed has no number, but its exposure happened: it needs a
+    # slot. A generator misses none. A gap of a minute is a pause, not a series of
+    # losses.
     steps = more
     if regular and not train.generated:
         holes = (wholes > more) & (off < _REGULAR) & (intervals < _LONGEST_HOLE_S)
@@ -349,8 +350,8 @@ class _Tracker:
                 break
         steps += [float("nan")] * len(pending)
 
-        # With many late frames, one of them will by chance look as if it were on time
-        # behind a loss: then the first frame behind each loss is not certain.
+        # With many late frames, one of them will by chance appear on time after a loss:
+        # then the first frame after each loss is not certain.
         if self._late / len(steps) * 2 * self._width > _CHANCE:
             for at in self._anchors:
                 steps[at - first] = float("nan")
@@ -366,14 +367,15 @@ class _Tracker:
         near = share + np.roll(share, 1) + np.roll(share, -1)
         centre = (int(np.argmax(near)) + 0.5) / bins
 
-        # Its exact place, and how far frames on time scatter around it.
+        # Its exact position, and the scatter of the frames on time around it.
         away = (rest - centre + 0.5) % 1 - 0.5
         on_time = np.abs(away) < _ON_TIME / 2
         spread = float(np.median(np.abs(away[on_time] - np.median(away[on_time]))))
         self._width = min(_ON_TIME, max(0.02, 8 * spread))
         phase = centre + float(np.median(away[on_time]))
 
-        # The whole offset: of the earliest frame, as a frame can be late but not early.
+        # The integer part of the offset: that of the earliest frame, as a frame can be
+        # late but not early.
         begin = rest[:_CONFIRM][on_time[:_CONFIRM]]
         level = float(begin.min()) if len(begin) else float(rest.min())
         return float(np.round(level - phase)), phase
@@ -487,7 +489,8 @@ def _clearly_best(
         return None
     delays = [_detrended(slots.delays(places - shift, times_s)) for shift in shifts]
 
-    # All shifts are compared with the same frames, or those at the ends would decide.
+    # All shifts are compared on the same frames; otherwise those at the ends would
+    # decide.
     usable = ~np.isnan(np.array(delays)).any(axis=0)
     if usable.sum() < _BLOCKS * _LEAST_IN_BLOCK:
         return None

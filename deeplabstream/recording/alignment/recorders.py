@@ -93,7 +93,7 @@ def _open_ephys_lines(
     for events in facts["events"]:
         folder = file.parent / "events" / _folder_name(events)
         states = folder / "states.npy"
-        if not states.is_file():  # before 0.6
+        if not states.is_file():  # before version 0.6
             states = folder / "channel_states.npy"
         if not states.is_file() or "TTL" not in folder.name:
             continue
@@ -300,7 +300,7 @@ def read_xdf(path: Path, options: RecorderOptions) -> RecordedLine:
         lines = dict(_xdf_lines(streams, options.threshold))
     except OSError:
         raise
-    except Exception as error:  # a damaged file raises nearly anything
+    except Exception as error:  # a damaged file can raise almost any exception
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
     line = chosen_line(lines, options.line)
     times, high, is_sampled = lines[line]

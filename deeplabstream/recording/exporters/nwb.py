@@ -115,7 +115,8 @@ def write_nwb(
         pynwb or ndx-pose is not installed.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what other laboratories' extensions lack
+        # warnings about fields that other extensions lack
+        warnings.simplefilter("ignore")
         from ndx_pose import Skeleton, Skeletons
         from pynwb import NWBHDF5IO, NWBFile
 

@@ -182,7 +182,7 @@ def _external(times: dict[str, Any], frames: int) -> dict[str, Any]:
 def _relative(video: Path, into: Path) -> str:
     try:
         return Path(os.path.relpath(video, into)).as_posix()
-    except ValueError:  # another drive
+    except ValueError:  # on another drive
         return video.resolve().as_posix()
 
 

@@ -111,7 +111,7 @@ def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
         made.report(origin, "the model folder describes how its network is run")
     parts = old.take("Pose Estimation", "ALL_BODYPARTS")
     made.report(parts, "the model folder contains the names of the body parts")
-    for section in ("Pose", "Pose Estimation"):  # the latter in earlier versions
+    for section in ("Pose", "Pose Estimation"):  # "Pose Estimation" in earlier versions
         made.drop(advanced, section, _POSE)
 
 
@@ -121,7 +121,7 @@ def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
     port = old.take("IPWEBCAM", "PORT")
     video = old.take("Video", "VIDEO_SOURCE")
     first = old.take("Streaming", "VIDEO_SOURCE")
-    if first is not None and first.word.isdigit():  # of the first versions
+    if first is not None and first.word.isdigit():  # the format of the first versions
         source, first = source or first, None
     video = video or first
     if video is not None and video.word in _PLACEHOLDERS:

@@ -141,7 +141,7 @@ def augment_clip(
     state = rng.bit_generator.state
     changed = []
     for image in images:
-        rng.bit_generator.state = state  # the same light for all
+        rng.bit_generator.state = state  # the same changes of light for all
         warped = _warped(image, matrix, constant, grey)
         changed.append(relight(warped, how.light, rng))
     return np.stack(changed), matrix
@@ -156,7 +156,8 @@ def _warp(
     how: Augmentation, image: ImageArray, points: Points, rng: np.random.Generator
 ) -> tuple[ImageArray, Points]:
     """Rotate, scale and shift the whole image; its border is repeated outwards."""
-    if rng.random() < 0.15:  # some images stay as they are: live ones are like that
+    # some images are not changed, so the network also trains on original ones
+    if rng.random() < 0.15:
         return image, points
     matrix = _drawn(how, image.shape[:2], points, rng)
     constant, grey = rng.random() < 0.3, rng.uniform(0, 255)
@@ -177,7 +178,7 @@ def _drawn(
     matrix = _similarity(turn, rng.uniform(*how.scale), middle, middle)
     goal = matrix[:, :2] @ centre + matrix[:, 2]
 
-    # Where the turned animal would leave the image, bring it back.
+    # If the rotated animal would leave the image, move it back inside.
     wish = goal + rng.normal(0, how.shift, 2) * size
     matrix[:, 2] += wish.clip(0.02 * size, 0.98 * size) - goal
     return matrix
@@ -229,10 +230,10 @@ def _move(
 
     scene = _scenery(background, rng).astype(np.float32)
     cover = cv2.warpAffine(alpha, matrix, size)[..., None]
-    if rng.random() < 0.5:  # paste the animal itself …
+    if rng.random() < 0.5:  # paste the animal itself
         animal = cv2.warpAffine(image, matrix, size).astype(np.float32)
         out = scene * (1 - cover) + animal * cover
-    else:  # … or how much darker or brighter it makes the image behind it
+    else:  # paste only its effect on the brightness of the image behind it
         ratio = (image.astype(np.float32) + 1) / (background.astype(np.float32) + 1)
         moved = cv2.warpAffine(ratio.clip(0, 4), matrix, size)
         out = scene * (1 + cover * (moved - 1))
@@ -304,9 +305,9 @@ def relight(
     out = 255 * (out.clip(0, 255) / 255) ** gamma
     out = (out - 127) * contrast + 127 + brightness
 
-    if rng.random() < 0.3 * strength:  # a grey camera's
+    if rng.random() < 0.3 * strength:  # as a monochrome camera
         out[:] = out @ np.array([0.114, 0.587, 0.299], np.float32)[:, None]
-    elif rng.random() < 0.3 * strength:  # a tint
+    elif rng.random() < 0.3 * strength:  # a colour cast
         out *= rng.uniform(0.8, 1.2, 3).astype(np.float32)
     if rng.random() < 0.5 * strength:
         noise = rng.standard_normal((height, width, 1), np.float32)

@@ -109,7 +109,7 @@ class Batches:
         stop = (self.step // len(self) + 1) * len(self)
         workers = max(1, self.settings.workers)
         with ThreadPoolExecutor(workers) as pool:
-            # A few batches are ahead, not all: each holds its images in memory.
+            # Prepare only a few batches ahead: each holds its images in memory.
             ahead: deque[Future[Batch]] = deque()
             coming = iter(range(self.step, stop))
             for step in coming:
@@ -169,7 +169,7 @@ class Batches:
         if data.context is None:
             return change(data.images[place], rng=rng)
         frames = [
-            change(frame, rng=deepcopy(rng))  # the same change of all
+            change(frame, rng=deepcopy(rng))  # the same augmentation for all frames
             for frame in data.context[place]
         ]
         return np.stack([image for image, _, _ in frames]), *frames[0][1:]
@@ -241,7 +241,8 @@ def to_batch(
     animals = points.reshape(len(points), data.animals, -1, 2)
     targets = decoder.encode(animals, data.fitting.height, data.fitting.width)
 
-    # All animals share the maps of a body part: one unknown point makes them unknown.
+    # All animals share the maps of a body part: one unknown point makes the maps
+    # unknown.
     weight = np.asarray(weight.reshape(animals.shape[:3]).all(axis=1))
     return Batch(
         torch.from_numpy(images),

@@ -77,7 +77,7 @@ def join_views(
     if problems:
         raise LabelsError(problems)
 
-    # Only now: rows are compared one by one, so there must be as many of them.
+    # After the check above: rows are compared one by one, so there must be as many.
     for part in parts[1:]:
         problems += _other_moments(parts[0], part)
     if problems:

@@ -203,7 +203,7 @@ def split(images: Sequence[PurePath], held_out: float, seed: int) -> Parts:
         count = min(len(names) - 1, max(1, round(held_out * len(names))))
         out = {place for i in order[:count] for place in members[names[i]]}
     else:
-        # The end of a clip is least like the images before it.
+        # The end of a clip differs most from the images before it.
         out = set()
         for own in members.values():
             count = min(len(own) - 1, max(1, round(held_out * len(own))))

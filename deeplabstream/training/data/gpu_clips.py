@@ -50,7 +50,8 @@ def clip_reader(device: str) -> tuple[Read, str | None]:
             import_module(package)
         except ModuleNotFoundError as error:
             faults.append(f"{error.name} is not installed")
-        except Exception as error:  # drivers and FFmpeg that are missing: many kinds
+        # missing drivers or FFmpeg raise many types of exceptions
+        except Exception as error:
             faults.append(f"{package} does not load: {_first_line(error)}")
         else:
             reader = GpuReader(device, opened)
@@ -80,7 +81,7 @@ class GpuReader:
         if video.file not in self._refused:
             try:
                 return self._read(video, start, length)
-            except Exception as error:  # whatever a driver or FFmpeg finds
+            except Exception as error:  # drivers and FFmpeg can raise any exception
                 self._refused.add(video.file)
                 _log.warning(
                     "%s is decoded on the CPU: %s", video.file, _first_line(error)

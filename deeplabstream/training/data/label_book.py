@@ -200,7 +200,7 @@ class LabelBook(LabelFolder):
         known[:, :kept] = self.known[:, :kept]
         self.points, self.known, self.individuals = points, known, names
 
-        # Every row of every table has other columns now.
+        # The columns of all rows in all tables have changed.
         self.unsaved.update(range(len(self.names)))
         self.changed.update(self.unsaved)
         self.save_unsaved()
@@ -322,7 +322,7 @@ class LabelBook(LabelFolder):
         rows = {name: row for row, name in enumerate(self.names)}
         added = [row for row, name in enumerate(other.names) if name not in rows]
 
-        # A user's points come before those of a network, wherever they were placed.
+        # A user's points take precedence over a network's, in either folder.
         by_user = other.done | other.unfinished
         by_user[sorted(other.edited)] = True
         replaced = [
@@ -392,7 +392,8 @@ class LabelBook(LabelFolder):
     def _write_waiting(self) -> None:
         """Write the tables of images that are not accepted; remove empty ones."""
         proposed, unfinished = self.proposed & ~self.done, self.unfinished
-        # In both tables: so the next reading knows that a user has edited the proposal.
+        # In both tables, so that the next reading detects that a user has edited the
+        # proposal.
         edited = sorted(self.edited)
         unfinished[edited] |= proposed[edited]
 

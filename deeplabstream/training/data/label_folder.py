@@ -179,7 +179,7 @@ def _image_files(folder: Path) -> list[str]:
         name.as_posix()
         for name in below
         if name.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in name.parts)  # drafts
+        and not any(part.startswith(".") for part in name.parts)  # skip drafts
     )
 
 
@@ -223,7 +223,8 @@ def _add_labelled(content: LabelFolder, labels: Labels) -> None:
     count = len(labels.names)
     content.points[:count], content.known[:count] = points, known
 
-    # DeepLabCut also writes a row for an image that was never opened; ours are reviewed.
+    # DeepLabCut also writes a row for an image that was never opened; rows of this
+    # program are reviewed.
     unique = [any(content.unique.row(name)) for name in labels.names]
     placed = np.isfinite(labels.points).any(axis=(1, 2)) | np.array(unique, np.bool_)
     content.done[:count] = placed if content.project else True
@@ -267,7 +268,7 @@ def read_tables(folder: Path) -> dict[Path, bytes]:
         for file in folder.glob(pattern):
             with suppress(
                 OSError
-            ):  # deleted just now, or `read_rows` reports the error
+            ):  # deleted in the meantime, or `read_rows` reports the error
                 tables[file] = file.read_bytes()
     return tables
 
@@ -285,7 +286,7 @@ def write_uncertain(folder: Path, reasons: Mapping[str, str]) -> None:
     OSError: the file can't be written.
     """
     listed = [*reasons.items(), *read_uncertain(folder).items()]
-    first = dict(reversed(listed))  # of an image with two reasons, the new one
+    first = dict(reversed(listed))  # for an image with two reasons, the newer one
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     names = dict.fromkeys(name for name, _ in listed)
@@ -310,7 +311,8 @@ def _of_project(folder: Path, given: _Names) -> _Known:
     """Return the labels and names of a DeepLabCut project; the scorer may be `given`."""
     config = read_yaml(folder / DLC_CONFIG)
 
-    # A video may have an HDF5 alone; where both exist, the CSV is the one that users edit.
+    # A video may have only an HDF5 table; where both exist, the CSV is the one that
+    # users edit.
     files = sorted(folder.glob(f"{LABELED_DATA}/*/CollectedData*.csv"))
     written = {file.parent for file in files}
     tables = sorted(folder.glob(f"{LABELED_DATA}/*/CollectedData*.h5"))
@@ -352,7 +354,7 @@ def _of_folder(folder: Path, given: _Names) -> _Known:
         return None, given, UniqueParts()
     rows = read_rows(folder / FILE)
     unique = _unique([folder / FILE])
-    if len(rows) <= _header_rows(rows):  # all of them were taken back
+    if len(rows) <= _header_rows(rows):  # all labels were removed
         own = _header_names(folder / FILE, rows)
         names = _Names(own.bodyparts, own.individuals, given.scorer)
         return None, names, unique

@@ -279,7 +279,7 @@ def _find(path: Path) -> Path:
     if path.is_file():
         return path
     found = sorted(path.glob(f"{TABLE}*.csv")) or sorted(path.glob(f"{TABLE}*.h5"))
-    if len(found) > 1:  # those set apart are not what a folder is asked for
+    if len(found) > 1:  # tables of held-out images are not requested here
         found = [file for file in found if not file.stem.endswith(APART)]
     if not found:
         above = next(filter(has_labels, path.resolve().parents[:2]), None)

@@ -184,10 +184,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
         config = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a 13th month
+    # for example month 13
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise LabelsError([f"{file} is not valid YAML: {reason}"]) from error
-    except Exception as error:  # tags that do not fit their values
+    except Exception as error:  # tags that do not match their values
         reason = f"{type(error).__name__}: {error}"
         raise LabelsError([f"{file} is not valid YAML: {reason}"]) from error
     if not isinstance(config, dict):
@@ -221,8 +222,9 @@ def _open_dlc(
     parts: list[Labels] = []
     problems: list[str] = []
     scorer = str(config.get("scorer", ""))
-    # Several tables of a clip are second labels of the same images, or the work of several
-    # scorers on different images. Of the first kind the project's scorer counts.
+    # Several tables of a clip are either second labels of the same images, or labels of
+    # different images by several scorers. Of second labels, those of the project's
+    # scorer are used.
     for clip in {file.parent for file in files}:
         of_clip = [file for file in files if file.parent == clip]
         first = clip / f"{TABLE}_{scorer}.csv"

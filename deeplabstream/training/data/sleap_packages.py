@@ -348,7 +348,7 @@ def _write_image(target: Path, image: Image) -> None:
 
     target.parent.mkdir(parents=True, exist_ok=True)
     if image.ndim == 3 and (image == image[..., :1]).all():
-        image = image[..., 0]  # grey: half the time and space
+        image = image[..., 0]  # grey images need half the time and memory
     done, png = cv2.imencode(".png", image)
     if not done:
         raise ValueError(f"an image of shape {image.shape} can't be written")
@@ -384,7 +384,7 @@ def sleap_skeleton(metadata: Mapping[str, Any]) -> Skeleton:
         if "py/reduce" in kind:
             kinds.append(int(kind["py/reduce"][1]["py/tuple"][0]))
             is_edge = kinds[-1] == 1
-        else:  # a reference to a kind that came before
+        else:  # a reference to an earlier type
             is_edge = kinds[int(kind["py/id"]) - 1] == 1 if "py/id" in kind else True
         if is_edge:
             edges.append((str(names[link["source"]]), str(names[link["target"]])))

@@ -102,7 +102,8 @@ def match(
         correct = sum(int(labelled_parts[row]) >= least for _, row in pairs)
         labelled[image] = (labelled_parts >= least).sum()
         found[image] = correct
-        # A match with an animal of one labelled part counts neither as right nor as wrong.
+        # A match with an animal that has one labelled part counts neither as correct
+        # nor as wrong.
         predicted[image] = (visible > 0).sum() - (len(pairs) - correct)
 
         # Unmatched animals take the rows that are left, rows without a label first.

@@ -92,7 +92,7 @@ def compare(
         *(_errors(folder, some, runtime, threads) for folder in folders), strict=True
     )
 
-    # A median over the points of one network only would be over other points.
+    # Medians are comparable only over the points that both networks have found.
     both = np.isfinite(distances[0]) & np.isfinite(distances[1])
     if not both.any():
         raise LabelsError(

@@ -35,7 +35,8 @@ def fit_scale(
     """
     if known.sum() < ENOUGH:
         return None
-    right = (distance <= within_px)[known].astype(np.float64)  # NaN is not
+    # a distance of NaN counts as wrong
+    right = (distance <= within_px)[known].astype(np.float64)
     logits = logit(confidence[known])
     end = float(logit(np.array(SURE)))
     x = np.concatenate([logits, [end, -end]])

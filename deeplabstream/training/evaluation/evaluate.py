@@ -156,7 +156,7 @@ def held_out_error(
         distance = np.linalg.norm(points - labels, axis=2).astype(np.float32)
         return HeldOutPoints(distance, sure, points, (distance, sure, known))
 
-    # Networks name no animals: those found are put in the order of the labelled ones.
+    # Networks do not identify animals: order those found as the labelled ones.
     points, truth = points.reshape(by_animal.shape), labels.reshape(by_animal.shape)
     ordered = match(points, sure, truth, near_px=near_px)
     claimed = claims(points, sure, truth, known.reshape(sure.shape), near_px)

@@ -85,7 +85,7 @@ def evaluate_network(
     evidence, poses = gather(
         labels, sets, together(found), several, views, single, scale, threshold, edges
     )
-    alone = len(data) < 2  # of several tables each is a set of its own
+    alone = len(data) < 2  # with several tables, each is a separate set
     persons = second_labels(labels, second) if alone or second else None
     if persons is not None:
         human = persons.rows(evidence.bodyparts, evidence.animals)
@@ -186,7 +186,7 @@ def gather(
     points, truth, sure, known, counted = _rows(labels, found, threshold)
     animals = len(points) // max(1, len(found.names))
 
-    # Poses of held-out images would make their own errors look smaller.
+    # Reference poses from the held-out images would lower the errors of these images.
     seen = np.repeat(np.array(sets) == "train", animals)
     labelled = (
         np.isfinite(truth).any(axis=(1, 2)) if animals > 1 else np.ones_like(seen)

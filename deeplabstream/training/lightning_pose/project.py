@@ -343,7 +343,8 @@ def read_pose_project(
     if several and config.training.imgaug_hflip:
         remarks.append("training.imgaug_hflip changes nothing for several views")
 
-    # Before the hours of training: a damaged file of weights ends it here.
+    # Checked before the training, which takes hours: a damaged weights file is reported
+    # here.
     project = PoseProject(file, config, content, (), start)
     if (file_of := project.backbone_file()) is not None:
         open_backbone(project.named_backbone()[0]).load_file(file_of)

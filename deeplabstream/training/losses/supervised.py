@@ -84,7 +84,8 @@ def regression_loss(found: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     does not outweigh the rest. Absent body parts train only the logit.
     """
     visible = torch.isfinite(targets).all(dim=2)
-    # Without a label the prediction is its own target: a distance of 0 has no gradient.
+    # Without a label the prediction is its own target, so its distance and gradient are
+    # 0.
     goal = torch.where(visible[..., None], targets, found[..., :2].detach())
     away = huber_loss(found[..., :2], goal, reduction="none", delta=0.05).sum(dim=2)
     sure = binary_cross_entropy_with_logits(

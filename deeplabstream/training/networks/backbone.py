@@ -172,6 +172,6 @@ def _open(name: str, pretrained: bool):  # type: ignore[no-untyped-def]
         return timm.create_model(name, pretrained=pretrained, features_only=True)
     except (
         Exception
-    ) as error:  # timm's errors, and the network's, have no common ancestor
+    ) as error:  # timm's errors, and the network's, have no common base class
         reason = str(error).splitlines()[0]
         raise ModelError(f"timm gives no network {name!r}: {reason}") from error

@@ -42,7 +42,7 @@ class EfficientNetLite(Backbone):
             STAGES[:stages]
         ):
             out = _channels(out * wider)
-            if place:  # the first stage is as deep in all sizes
+            if place:  # the first stage has the same depth in all variants
                 blocks = -int(-blocks * deeper // 1)
             first = _Block(own, out, expansion, kernel, stride)
             rest = [_Block(out, out, expansion, kernel, 1) for _ in range(blocks - 1)]

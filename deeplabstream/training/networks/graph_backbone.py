@@ -72,7 +72,7 @@ class GraphBackbone(Backbone):
             for name in names
         )
         self._plans: dict[tuple[int, int], _Planned] = {}
-        self._plan(*size)  # not kept: another process may get this object
+        self._plan(*size)  # not stored, because another process may receive this object
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return the images as they are: the graph itself normalises them."""

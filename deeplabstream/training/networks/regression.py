@@ -37,7 +37,7 @@ class RegressionNetwork(PoseNetwork):
     def maps(self, images: Tensor) -> Tensor:
         """Return heat maps (n, bodypart, height / 4, width / 4) from 0 to 1."""
         found = self(images)
-        # Whole numbers: the sizes of the maps are constants of an exported network.
+        # Integers, because the sizes of the maps are constants in an exported network.
         height, width = (int(side) // STRIDE for side in images.shape[1:3])
         size = torch.tensor([width, height], device=found.device)
         cells = (found[..., :2] * size - 0.5)[..., None]

@@ -87,7 +87,7 @@ def resize(
     smooth = bool(of.get("antialias"))
     others = {"axes", "extrapolation_value", *([] if smooth else ["exclude_outside"])}
 
-    # Variants that no known network uses are refused, not approximated.
+    # Variants that no known network uses raise an error instead of being approximated.
     rule = mode, place, of.get("exclude_outside", 0)
     if smooth and rule != ("linear", "half_pixel", 1):
         others.add("antialias")
@@ -108,7 +108,7 @@ def resize(
         )
         return rows @ x @ columns.T
 
-    # torch's own function where its rule is the same; it is many times as fast.
+    # Use torch's own function where it is equivalent: it is many times as fast.
     half = place in ("half_pixel", "pytorch_half_pixel") and min(size) > 1
     if mode == "cubic" or (mode == "linear" and (half or place == "align_corners")):
         if mode == "cubic" and of.get("cubic_coeff_a", -0.75) != -0.75:
@@ -283,7 +283,7 @@ def slice_axes(
         first, count = places.start, len(places)
         if step == 1:
             x = x.narrow(axis, first, count)
-        else:  # made where they are needed: nothing goes to the GPU
+        else:  # indices are created on the device of x
             last = first + count * step
             x = x.index_select(axis, torch.arange(first, last, step, device=x.device))
     return x
@@ -333,7 +333,7 @@ def layer_normalization(
 ) -> Tensor:
     """LayerNormalization."""
     axis = of.get("axis", -1) % x.ndim
-    sides = [int(side) for side in x.shape[axis:]]  # numbers also where it is exported
+    sides = [int(side) for side in x.shape[axis:]]  # integers, also during the export
     return F.layer_norm(x, sides, scale, bias, of.get("epsilon", 1e-5))
 
 

@@ -137,7 +137,8 @@ def computed(step: GraphStep, values: Mapping[str, Tensor]) -> dict[str, Tensor]
     given = [values[it] if isinstance(it, str) else it for it in step.given]
     found = step.run(step.attributes, *given)
     several = found if isinstance(found, tuple) else (found,)
-    return dict(zip(step.results, several, strict=False))  # some may be left out
+    # optional results may be omitted
+    return dict(zip(step.results, several, strict=False))
 
 
 def _with_what_is_spent(

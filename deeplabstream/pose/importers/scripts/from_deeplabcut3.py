@@ -221,7 +221,8 @@ def _reading(predictor, model, stride, names):
             "most": int(predictor.num_animals),
             "floor": 0.1,
             "link": 0.1,
-            "worst": 10,  # its cells are large, and its fields fade towards their ends
+            # its cells are large, and its fields become weak towards their ends
+            "worst": 10,
         }
         module = _Fields(model, predictor)
         threshold = round(0.6 * _left(model, predictor, stride), 2)

@@ -32,7 +32,7 @@ def frames_of(video, sizes, whole=False):
     selected = set(np.linspace(0, max(0, total - 1), COUNT).astype(int).tolist())
     frames, index = [], 0
     while index <= max(selected):
-        success, frame = capture.read()  # one after the other: seeking may miss
+        success, frame = capture.read()  # read in sequence: seeking may be inexact
         if not success:
             break
         if index in selected:
