@@ -230,18 +230,21 @@ class ExperimentRun:
     patience_s: float = Field(
         0.5,
         gt=0,
+        le=60,
         description="seconds without a frame after which all outputs go off",
         title="Camera time-out (s)",
     )
     lost_ms: float = Field(
         500.0,
         gt=0,
+        le=60_000,
         description="milliseconds without the animal after which all outputs go off",
         title="Outputs off if animal lost for (ms)",
     )
     max_age_ms: float = Field(
         500.0,
         gt=0,
+        le=60_000,
         description="maximum age of a frame in milliseconds; older frames cause no decisions",
         title="Maximum age of a frame (ms)",
         json_schema_extra={"advanced": True},
@@ -249,6 +252,7 @@ class ExperimentRun:
     stale_ms: float = Field(
         500.0,
         gt=0,
+        le=60_000,
         description="milliseconds for which a trigger state from another camera stays valid",
         title="Trigger state stays valid (ms)",
         json_schema_extra={"advanced": True},
@@ -300,6 +304,7 @@ class Recording:
     split_minutes: float = Field(
         0.0,
         ge=0,
+        le=525_600,
         description="minutes after which a new file begins; 0: never",
         title="New file every (min)",
         json_schema_extra={"advanced": True},
@@ -320,6 +325,7 @@ class Recording:
     planned_minutes: float = Field(
         0.0,
         ge=0,
+        le=525_600,
         description=(
             "planned duration in minutes: Start Recording refuses when the "
             "estimated size exceeds the free disk space; 0: not known"

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.engine.checks.preflight import PreflightResult, inspect
@@ -51,6 +52,41 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
     assert "1 region of a trigger lies in the frame" in told
     assert "are free in" in told
     assert [finding.note for finding in found if not finding.good] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("LOST_MS", "5001", "for 5.001 s after the animal is lost"),
+        ("PATIENCE_S", "60", "for 60 s after the camera is silent"),
+        ("PATIENCE_S", "5", ""),
+    ],
+)
+def test_limits_far_above_their_defaults_are_warned_of(
+    rig: FakeSession, tmp_path: Path, key: str, value: str, said: str
+) -> None:
+    text = RIG.replace("circle 10 20", "circle 90 90")
+    rig.settings = parse(f"{text}[Experiment]\n{key} = {value}\n", tmp_path)
+    found = inspected(rig, {"arena": 29.8})
+    notes = [finding.note for finding in found if not finding.good]
+    assert not grave(found)
+    assert [said in note for note in notes] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("Experiment", "LOST_MS", "99999999999"),
+        ("Experiment", "PATIENCE_S", "99999999999"),
+        ("Recording", "PLANNED_MINUTES", "1e99"),
+        ("Recording", "SPLIT_MINUTES", "1e99"),
+    ],
+)
+def test_a_limit_can_not_be_typed_away(
+    tmp_path: Path, section: str, key: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=key):
+        parse(f"{RIG}[{section}]\n{key} = {value}\n", tmp_path)
 
 
 def test_a_second_experiment_in_a_run_folder_is_warned_of(
@@ -179,10 +215,10 @@ def test_the_whole_picture_is_a_region_like_any_other(
 
 
 def test_a_disk_too_small_for_the_plan_stops(rig: FakeSession) -> None:
-    plan = replace(rig.settings.recording, planned_minutes=10_000_000)
+    plan = replace(rig.settings.recording, planned_minutes=500_000)
     rig.settings = replace(rig.settings, recording=plan)
     (text,) = grave(inspected(rig, {"arena": 30.0}))
-    assert "10000000.0 minutes" in text or "1e+07 minutes" in text
+    assert "500000" in text or "5e+05 minutes" in text
     assert "choose another OUTPUT_DIRECTORY" in text
 
 

@@ -19,6 +19,8 @@ ENOUGH = 0.9
 """Share of its set rate at which a camera still counts as delivering that rate."""
 TOO_LITTLE = 0.2
 """Share of its set rate below which the deciding camera delivers too few frames."""
+FAR_ABOVE_S = 5.0
+"""LOST_MS and PATIENCE_S above this are far above their defaults, 0.5 s."""
 AHEAD_MS = 100.0
 """A frame whose exposure time is this much later than its arrival has a wrong time."""
 WARNING = "warning: "
@@ -56,6 +58,7 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
         *_clocks(settings, state),
         *_network(settings, state),
         *_regions(settings, state),
+        *_limits(settings),
         *_outputs(settings, state),
         *_recorders(settings, state),
         *_check_disk_space(settings, state),
@@ -195,6 +198,21 @@ def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult
         yield _warning(f"{shown}: set it, because run folders are named by it")
     else:
         yield PreflightResult(f"{shown}; the resolution of times is {finest_us:.3g} µs")
+
+
+def _limits(settings: Settings) -> Iterator[PreflightResult]:
+    """Warn of limits of the outputs that are far above their defaults."""
+    rules = settings.experiment
+    lost_s, silent_s = rules.lost_ms / 1e3, rules.patience_s
+    for key, seconds, cause in (
+        ("LOST_MS", lost_s, "the animal is lost"),
+        ("PATIENCE_S", silent_s, "the camera is silent"),
+    ):
+        if settings.outputs and seconds > FAR_ABOVE_S:
+            yield _warning(
+                f"[Experiment] {key}: outputs stay on for {seconds:g} s after {cause}; "
+                "the default is 0.5 s"
+            )
 
 
 def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
