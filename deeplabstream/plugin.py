@@ -29,9 +29,13 @@ from deeplabstream.files.image_header import declared_size as declared_size
 from deeplabstream.files.image_header import is_cut_off as is_cut_off
 from deeplabstream.files.image_header import too_large as too_large
 from deeplabstream.files.rig_folder import plugin_path as plugin_path
+from deeplabstream.ipc.forked_children import (
+    close_in_forked_children as close_in_forked_children,
+)
 from deeplabstream.ipc.pipe import Connection as Connection
 from deeplabstream.ipc.pipe import has_message as has_message
 from deeplabstream.ipc.pipe import opened_pipe as opened_pipe
+from deeplabstream.ipc.watched_thread import watched_thread as watched_thread
 from deeplabstream.numerics.clock_sync import ClockSync as ClockSync
 from deeplabstream.numerics.clock_sync import CounterUnwrapper as CounterUnwrapper
 from deeplabstream.plugins.camera import NO_FRAME_YET as NO_FRAME_YET
@@ -68,12 +72,15 @@ from deeplabstream.plugins.output import Output as Output
 from deeplabstream.plugins.output import SelfTestResult as SelfTestResult
 from deeplabstream.plugins.output import Write as Write
 from deeplabstream.plugins.output import section_using as section_using
+from deeplabstream.plugins.output import takes_over as takes_over
 from deeplabstream.plugins.random_seed import SEED_DESCRIPTION as SEED_DESCRIPTION
 from deeplabstream.plugins.random_seed import Seed as Seed
 from deeplabstream.plugins.remote import MOST_LETTERS as MOST_LETTERS
 from deeplabstream.plugins.remote import InputControl as InputControl
+from deeplabstream.plugins.remote import RemoteAlarm as RemoteAlarm
 from deeplabstream.plugins.remote import RemoteCommand as RemoteCommand
 from deeplabstream.plugins.remote import RemoteControl as RemoteControl
+from deeplabstream.plugins.remote import RemoteEnded as RemoteEnded
 from deeplabstream.plugins.remote import RemoteListener as RemoteListener
 from deeplabstream.plugins.remote import RemoteLost as RemoteLost
 from deeplabstream.plugins.remote import RemoteRecorder as RemoteRecorder

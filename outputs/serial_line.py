@@ -12,7 +12,14 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream.plugin import AcknowledgingWrite, DeviceError, Output, Write
+from deeplabstream.plugin import (
+    AcknowledgingWrite,
+    DeviceError,
+    Output,
+    Write,
+    close_in_forked_children,
+    takes_over,
+)
 
 from .shared_devices import shared
 
@@ -86,14 +93,17 @@ def shared_port(
         import serial
 
         try:
+            # None: no lock is needed, and one of another process is no obstacle
+            lock = None if takes_over() else True
             link = serial.Serial(
-                name, baudrate, write_timeout=WRITE_TIMEOUT_S, exclusive=True
+                name, baudrate, write_timeout=WRITE_TIMEOUT_S, exclusive=lock
             )
         except (OSError, ValueError) as error:
             raise DeviceError(
                 f"{name} can't be opened; is it plugged in, and does no other "
                 f"program use it? ({error})"
             ) from error
+        close_in_forked_children(link)
         with link:
             yield greet(Port(name, link))
 

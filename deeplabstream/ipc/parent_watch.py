@@ -2,8 +2,40 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+
+LOOK_S = 0.5
+"""Interval of looks at the parent's number, where no file stands for a process."""
+
+
+def wait_for_end_of_parent(parent: BaseProcess) -> None:
+    """Wait until the parent has ended, also while a forked child of it lives.
+
+    The sentinel of multiprocessing is a pipe: a child that the parent has forked holds it open.
+    """
+    if sys.platform == "win32":
+        wait([parent.sentinel])
+        return
+
+    watched, number = [parent.sentinel], -1
+    if sys.platform == "linux" and parent.pid is not None:
+        try:
+            number = os.pidfd_open(parent.pid)
+            watched.append(number)
+        except ProcessLookupError:
+            return
+        except OSError:
+            pass  # an old kernel, or a container that forbids it
+
+    ours = os.getppid()
+    while not wait(watched, timeout=None if number >= 0 else LOOK_S):
+        if os.getppid() != ours:
+            return
+    if number >= 0:
+        os.close(number)
 
 
 def end_with_parent() -> None:
@@ -12,8 +44,8 @@ def end_with_parent() -> None:
     if parent is None:
         return
 
-    def watch(sentinel: int = parent.sentinel) -> None:
-        wait([sentinel])
+    def watch() -> None:
+        wait_for_end_of_parent(parent)
         os._exit(1)
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()

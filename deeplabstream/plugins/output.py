@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -78,6 +79,27 @@ class SelfTestResult:
     """A sentence for the record and the pre-flight checks."""
     passed: bool | None
     """None: it was not tested. False: the experiment can't start."""
+
+
+_takes_over: ContextVar[bool] = ContextVar("takes_over", default=False)
+
+
+@contextmanager
+def taking_over() -> Iterator[None]:
+    """Open outputs in this block, and thread, in place of an engine that has ended."""
+    before = _takes_over.set(True)
+    try:
+        yield
+    finally:
+        _takes_over.reset(before)
+
+
+def takes_over() -> bool:
+    """Return whether an output is only opened to be switched off for an engine that has ended.
+
+    No lock that another process holds may prevent that.
+    """
+    return _takes_over.get()
 
 
 @settings(frozen=True, kw_only=True)

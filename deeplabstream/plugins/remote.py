@@ -46,7 +46,22 @@ class RemoteLost:
     sender: str = ""
 
 
-RemoteListener: TypeAlias = Callable[[RemoteCommand | RemoteLost], object]
+@dataclass(frozen=True, slots=True)
+class RemoteEnded:
+    """A control has stopped listening, by a fault: nothing starts or stops by it any more."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAlarm:
+    """Something that a user should see, such as wrong tokens."""
+
+    text: str
+
+
+ControlEvent: TypeAlias = RemoteCommand | RemoteLost | RemoteEnded | RemoteAlarm
+RemoteListener: TypeAlias = Callable[[ControlEvent], object]
 """Called with each request of a remote, from any thread; returns at once."""
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -21,6 +21,7 @@ from deeplabstream.plugin import (
     InputControl,
     RemoteCommand,
     RemoteControl,
+    RemoteEnded,
     RemoteListener,
     RemoteLost,
     Sensed,
@@ -28,11 +29,20 @@ from deeplabstream.plugin import (
     check_listener,
     parse_command,
     read_token,
+    watched_thread,
 )
+from outputs.remotes.limits import WrongTokens, answer_within, received_parts
 from outputs.remotes.open_ephys import PORT, OpenEphysServer
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 ANSWER_S = 5.0
 """Longest time that a sender waits for its answer."""
+_LINE_S = 10.0
+"""Longest time from the first to the last byte of a line."""
+_MOST_PAUSE_S = 0.5
+"""Longest pause before a wrong token is answered."""
 _MOST_BYTES = 2 * MOST_LETTERS
 _TURN_S = 0.1
 _MOST_CONNECTIONS = 16
@@ -47,6 +57,7 @@ _CURE = (
     "Choose another PORT, or end the program that uses it; HOST must be an address of "
     "this computer"
 )
+_TOO_LONG = f"error: a message has at most {MOST_LETTERS} letters"
 _HTTP = re.compile(r" HTTP/\d", re.IGNORECASE)
 
 
@@ -106,7 +117,7 @@ class _Listener(RemoteControl):
 
 
 def _execute_request(
-    text: str, token: str, sender: str, listener: RemoteListener
+    text: str, token: str, sender: str, listener: RemoteListener, wrong: WrongTokens
 ) -> tuple[str | None, str]:
     """Pass a message on; return its command and the answer to its sender.
 
@@ -116,6 +127,7 @@ def _execute_request(
     try:
         command, arguments = parse_command(text, token)
     except WrongTokenError as error:
+        wrong.received(sender)
         return None, f"error: {error}"
     except ValueError as error:
         return "", f"error: {error}"
@@ -142,12 +154,15 @@ class TcpStart(_Listener):
                 f"HOST = {self.host}, PORT = {self.port} can't be used: "
                 f"{error.strerror or error}. {_CURE}"
             ) from error
-        threading.Thread(
-            target=server.serve_forever, args=(_TURN_S / 2,), daemon=True
-        ).start()
+        watched_thread(
+            lambda: server.serve_forever(_TURN_S / 2),
+            "TcpStart",
+            lambda text: listener(RemoteEnded(text)),
+        )
         try:
             yield
         finally:
+            server.wrong_tokens.report()
             server.shutdown()
             server.close()
 
@@ -167,6 +182,7 @@ class _Server(socketserver.ThreadingTCPServer):
         if ":" in place[0]:
             self.address_family = socket.AF_INET6
         self.token, self.silent_s, self.listener = token, silent_s, listener
+        self.wrong_tokens = WrongTokens(listener, _MOST_PAUSE_S)
         self.links: dict[socket.socket, bool] = {}
         """Open connections, oldest first: whether each has sent a valid command."""
         self.closed = False
@@ -222,7 +238,9 @@ class _Lines(socketserver.StreamRequestHandler):
                 return
             server.links[link] = False
         try:
-            while line := self.rfile.readline(_MOST_BYTES):
+            while cast("BufferedReader", self.rfile).peek(1):
+                with answer_within(link, _LINE_S):
+                    line = self.rfile.readline(_MOST_BYTES)
                 text = line.decode("utf-8", "replace").strip()
                 if _HTTP.search(text) or len(line) == _MOST_BYTES:
                     # a web page must not send commands through a browser
@@ -233,14 +251,14 @@ class _Lines(socketserver.StreamRequestHandler):
                 if not text:
                     continue
                 command, answer = _execute_request(
-                    text, server.token, sender, server.listener
+                    text, server.token, sender, server.listener, server.wrong_tokens
                 )
                 with server.lock:
                     if command and link in server.links:
                         server.links[link] = True
                 self.wfile.write(f"{answer}\n".encode())
         except TimeoutError:
-            lost = f"no message came from {sender} for {server.silent_s:g} s"
+            lost = f"no message came from {sender} for {server.silent_s or _LINE_S:g} s"
         except OSError:
             pass  # reported below
         finally:
@@ -250,8 +268,9 @@ class _Lines(socketserver.StreamRequestHandler):
 
     def _refuse(self, line: bytes) -> None:
         """Answer after the end of the line, so that its sender gets the answer."""
-        while line and not line.endswith(b"\n"):
-            line = self.rfile.readline(_MOST_BYTES)
+        with answer_within(self.connection, _LINE_S):
+            while line and not line.endswith(b"\n"):
+                line = self.rfile.readline(_MOST_BYTES)
         self.wfile.write(b"error: expected a line with start, stop or status\n")
 
 
@@ -284,7 +303,10 @@ class ZmqStart(_Listener):
                 link.bind(place)
             except zmq.ZMQError as error:
                 raise DeviceError(f"{place} can't be used: {error}. {_CURE}") from error
+            # few whole messages wait: there is one answer at a time
+            link.rcvhwm = _MOST_CONNECTIONS
             ended = threading.Event()
+            wrong = WrongTokens(listener, _TURN_S)
 
             def serve() -> None:
                 received_s, started = time.perf_counter(), False
@@ -292,10 +314,14 @@ class ZmqStart(_Listener):
                 done = "ok", *_BUSY.values()
                 while not ended.is_set():
                     requested_s = time.perf_counter()
-                    if link.poll(round(_TURN_S * 1e3)):
-                        parts = link.recv_multipart()
-                        text = b" ".join(parts).decode("utf-8", "replace")
-                        command, answer = _execute_request(text, token, place, listener)
+                    with suppress(TimeoutError):
+                        message = received_parts(link, _MOST_BYTES, _TURN_S)
+                        command, answer = None, _TOO_LONG
+                        if message is not None:
+                            text = message.decode("utf-8", "replace")
+                            command, answer = _execute_request(
+                                text, token, place, listener, wrong
+                            )
                         if command is not None:
                             received_s = time.perf_counter()
                         if command in ("start", "stop") and answer.startswith(done):
@@ -309,11 +335,13 @@ class ZmqStart(_Listener):
                         lost = f"no message came for {self.silent_s:g} s"
                         listener(RemoteLost(lost, place))
 
-            thread = threading.Thread(target=serve, daemon=True)
-            thread.start()
+            thread = watched_thread(
+                serve, "ZmqStart", lambda text: listener(RemoteEnded(text))
+            )
             try:
                 yield
             finally:
+                wrong.report()
                 ended.set()
                 thread.join()
 
@@ -372,7 +400,9 @@ class OpenEphysStart(RemoteControl):
                     listener(RemoteCommand(command, now_ns, server.place, arguments))
                 before = mode
 
-        threading.Thread(target=follow, daemon=True).start()
+        watched_thread(
+            follow, "OpenEphysStart", lambda text: listener(RemoteEnded(text))
+        )
         try:
             yield
         finally:

@@ -8,6 +8,8 @@ from typing import Any
 
 from deeplabstream.plugin import DeviceError
 
+from .limits import answer_within
+
 PORT = 37497
 """Default port of the GUI's HTTP server, from version 0.6 on."""
 _MOST_BYTES = 10_000_000
@@ -47,9 +49,11 @@ class OpenEphysServer:
     ) -> Mapping[str, Any]:
         link = HTTPConnection(self.host, self.port, timeout=self.timeout_s)
         try:
-            link.request(method, path, body, {"Content-Type": "application/json"})
-            answer = link.getresponse()
-            text = answer.read(_MOST_BYTES).decode("utf-8", "replace")
+            link.connect()
+            with answer_within(link.sock, self.timeout_s):
+                link.request(method, path, body, {"Content-Type": "application/json"})
+                answer = link.getresponse()
+                text = answer.read(_MOST_BYTES).decode("utf-8", "replace")
         except (OSError, HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise DeviceError(
@@ -64,7 +68,7 @@ class OpenEphysServer:
             )
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise DeviceError(f"{self.place} does not answer as Open Ephys' GUI does")

@@ -6,16 +6,22 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.plugin import DeviceError, RemoteRecorder
+from outputs.remotes.limits import (
+    MOST_BYTES,
+    answer_within,
+    lines_of,
+    received_parts,
+)
 from outputs.remotes.open_ephys import PORT, OpenEphysServer
 
 _PAUSE_S = 0.05
-_MOST_BYTES = 65_536
 
 
 @settings(frozen=True, kw_only=True)
@@ -209,12 +215,15 @@ class SpikeGLXRecorder(RemoteRecorder):
                     lines.write(f"{command}\n")
                     lines.flush()
                     found: list[str] = []
-                    while (line := lines.readline(_MOST_BYTES).strip()) != "OK":
-                        if line.startswith("ERROR"):
-                            raise DeviceError(f"SpikeGLX refused: {line[6:]}")
-                        if not line:
-                            raise DeviceError(f"{where} closed the connection")
-                        found.append(line)
+                    with answer_within(link, self.timeout_s):
+                        for line in takewhile(
+                            lambda line: line != "OK", lines_of(lines)
+                        ):
+                            if line.startswith("ERROR"):
+                                raise DeviceError(f"SpikeGLX refused: {line[6:]}")
+                            if not line:
+                                raise DeviceError(f"{where} closed the connection")
+                            found.append(line)
                     return found[0] if found else ""
 
                 yield query
@@ -293,12 +302,15 @@ class TcpRecorder(_Messages):
 
     def _exchange(self, text: str) -> str:
         try:
-            with socket.create_connection(
-                (self.host, self.port), self.timeout_s
-            ) as link:
+            with (
+                socket.create_connection(
+                    (self.host, self.port), self.timeout_s
+                ) as link,
+                answer_within(link, self.timeout_s),
+                link.makefile("r", encoding="utf-8", errors="replace") as lines,
+            ):
                 link.sendall(f"{text}\n".encode())
-                with link.makefile("r", encoding="utf-8", errors="replace") as lines:
-                    return lines.readline(_MOST_BYTES)
+                return lines.readline(MOST_BYTES)
         except OSError as error:
             raise self._silent(error) from error
 
@@ -314,16 +326,24 @@ class ZmqRecorder(_Messages):
 
         with zmq.Context() as context, context.socket(zmq.REQ) as link:
             link.linger = 0
-            wait_ms = round(self.timeout_s * 1e3)
+            give_up_s = time.perf_counter() + self.timeout_s
+            link.maxmsgsize = MOST_BYTES
             host = f"[{self.host}]" if ":" in self.host else self.host
             link.ipv6 = ":" in self.host
-            link.sndtimeo = link.rcvtimeo = wait_ms
+            link.sndtimeo = link.rcvtimeo = round(self.timeout_s * 1e3)
             try:
                 link.connect(f"tcp://{host}:{self.port}")
                 link.send_string(text)
-                return link.recv().decode("utf-8", "replace")
-            except zmq.ZMQError as error:
+                left_s = give_up_s - time.perf_counter()
+                answer = received_parts(link, MOST_BYTES, left_s)
+            except (zmq.ZMQError, TimeoutError) as error:
                 raise self._silent(error) from error
+            if answer is None:
+                place = f"{self.host}:{self.port}"
+                raise _NoAnswerError(
+                    f"the answer of {place} is longer than {MOST_BYTES} bytes"
+                )
+            return answer.decode("utf-8", "replace")
 
 
 class _NoAnswerError(DeviceError):

@@ -1,8 +1,10 @@
 """Remotes, one by one: what they hear, and what other recorders get from us."""
 
 import contextlib
+import itertools
 import queue
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -17,16 +19,20 @@ import zmq
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.journal_entries import Sensed
 from deeplabstream.engine.session.remote_control import START_WITHIN_S
+from deeplabstream.ipc.watched_thread import watched_thread
 from deeplabstream.plugins.remote import (
+    ControlEvent,
+    RemoteAlarm,
     RemoteCommand,
     RemoteControl,
+    RemoteEnded,
     RemoteListener,
     RemoteLost,
     parse_command,
     read_token,
 )
 from deeplabstream.settings.loading import parse
-from outputs.remotes import controls, recorders
+from outputs.remotes import controls, limits, recorders
 from outputs.remotes.controls import InputStart, OpenEphysStart, TcpStart, ZmqStart
 from outputs.remotes.recorders import (
     OpenEphysRecorder,
@@ -58,12 +64,16 @@ def _has_ipv6() -> bool:
 
 @contextmanager
 def heard(
-    control: RemoteControl, answer: str = "ok"
+    control: RemoteControl, answer: str = "ok", alarms: list[str] | None = None
 ) -> Iterator["queue.Queue[RemoteCommand | RemoteLost]"]:
-    """Listen, and answer every command with `answer`."""
+    """Listen, and answer every command with `answer`; keep alarms apart."""
     news: queue.Queue[RemoteCommand | RemoteLost] = queue.Queue()
 
-    def hear(each: RemoteCommand | RemoteLost) -> None:
+    def hear(each: ControlEvent) -> None:
+        if isinstance(each, RemoteAlarm | RemoteEnded):
+            if alarms is not None:
+                alarms.append(each.text)
+            return
         if isinstance(each, RemoteCommand):
             each.answer(answer)
         news.put(each)
@@ -845,3 +855,160 @@ def test_one_rig_starts_another() -> None:
 def test_a_silent_zeromq_program_is_a_sentence() -> None:
     with pytest.raises(DeviceError, match=r"no answer from 127\.0\.0\.1"):
         ZmqRecorder(port=free_port(), timeout_s=0.05).check(False)
+
+
+# --- limits of what others send
+
+
+@contextmanager
+def one_byte_at_a_time(forever: bytes) -> Iterator[int]:
+    """Serve a port whose connections get a byte of this every 20 ms, again and again."""
+    ended = threading.Event()
+
+    class Slow(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                for byte in itertools.cycle(forever):
+                    self.request.sendall(bytes([byte]))
+                    if ended.wait(0.02):
+                        return
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, block_on_close = True, False
+
+    with Server(("127.0.0.1", 0), Slow) as server:
+        watched_thread(server.serve_forever, "slow", lambda text: None)
+        try:
+            yield server.server_address[1]
+        finally:
+            ended.set()
+            server.shutdown()
+
+
+@pytest.mark.parametrize("kind", [TcpRecorder, SpikeGLXRecorder, OpenEphysRecorder])
+def test_an_answer_that_comes_slowly_for_ever_is_no_answer(kind: type[Any]) -> None:
+    """Each byte comes in time."""
+    with one_byte_at_a_time(b"HTTP/1.0 200 OK") as port:
+        began_s = time.perf_counter()
+        with pytest.raises(DeviceError, match=r"no answer from .*timed out"):
+            kind(port=port, timeout_s=0.5).check(False)
+        assert time.perf_counter() - began_s < LIMIT_S
+
+
+def test_endless_lines_are_no_answer() -> None:
+    with (
+        line_server(lambda line: "line\n" * 20_000) as port,
+        pytest.raises(DeviceError, match="longer than 65536 bytes"),
+    ):
+        SpikeGLXRecorder(port=port, timeout_s=LIMIT_S / 2).check(False)
+
+
+def test_many_parts_of_a_zeromq_message_are_refused_before_the_token_is_read(
+    tmp_path: Path,
+) -> None:
+    port, file = free_port(), tmp_path / "token.txt"
+    file.write_text(TOKEN, "utf-8")
+    control = ZmqStart(port=port, token_file=file)
+    with heard(control) as news, requesting(port) as link:
+        link.send_multipart([f"token {TOKEN} start".encode(), *[b"x" * 1900] * 5000])
+        assert link.recv_string() == "error: a message has at most 1000 letters"
+        link.send_string(f"token {TOKEN} status")
+        assert link.recv_string() == "ok"
+        assert news.get(timeout=LIMIT_S).command == "status"
+
+
+def test_an_answer_of_many_parts_is_no_answer() -> None:
+    with zmq.Context() as context, context.socket(zmq.REP) as link:
+        link.linger = 0
+        port = link.bind_to_random_port("tcp://127.0.0.1")
+        answer = watched_thread(
+            lambda: (link.recv(), link.send_multipart([b"ok" * 500] * 100)),
+            "receiver",
+            lambda text: None,
+        )
+        with pytest.raises(DeviceError, match="longer than 65536 bytes"):
+            ZmqRecorder(port=port, timeout_s=30).check(False)
+        answer.join()
+
+
+def test_a_line_that_never_ends_is_a_lost_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(controls, "_LINE_S", 0.3)
+    port = free_port()
+    with (
+        heard(TcpStart(port=port, silent_s=LIMIT_S)) as news,
+        socket.create_connection(("127.0.0.1", port), LIMIT_S) as link,
+    ):
+        with contextlib.suppress(OSError):
+            while news.empty():
+                link.sendall(b"s")
+                time.sleep(0.05)
+        lost = news.get(timeout=LIMIT_S)
+    assert isinstance(lost, RemoteLost)
+    assert "no message came" in lost.text
+
+
+def test_wrong_tokens_are_slowed_and_reported_once_a_minute() -> None:
+    events: list[Any] = []
+    now_s = [0.0]
+    wrong = limits.WrongTokens(events.append, 0.001, lambda: now_s[0])
+    for _ in range(100):
+        wrong.received("10.0.0.9:4000")
+    now_s[0] = 61.0
+    wrong.received("10.0.0.9:4001")
+    wrong.received("10.0.0.9:4001")
+    wrong.report()
+    wrong.report()
+    assert [each.text for each in events] == [
+        "1 message with a wrong token, from 10.0.0.9:4000",
+        "100 messages with a wrong token, from 10.0.0.9:4001",
+        "1 message with a wrong token, from 10.0.0.9:4001",
+    ]
+
+
+@pytest.mark.parametrize("kind", [TcpStart, ZmqStart])
+def test_wrong_tokens_are_slow(kind: type[Any], tmp_path: Path) -> None:
+    port, file = free_port(), tmp_path / "token.txt"
+    file.write_text(TOKEN, "utf-8")
+    alarms: list[str] = []
+    with heard(kind(port=port, token_file=file), alarms=alarms):
+        began_s = time.perf_counter()
+        if kind is TcpStart:
+            say(port, *["stop"] * 6)
+        else:
+            with requesting(port) as link:
+                for _ in range(6):
+                    link.send_string("stop")
+                    link.recv()
+        assert time.perf_counter() - began_s > 0.5
+    assert len(alarms) == 2
+    assert alarms[0].startswith("1 message with a wrong token")
+    assert alarms[1].startswith("5 messages")
+
+
+def test_an_unforeseen_exception_of_a_control_is_reported(
+    monkeypatch: pytest.MonkeyPatch, gui: FakeOpenEphys
+) -> None:
+    def fail(self: object) -> str:
+        raise RecursionError("maximum recursion depth exceeded")
+
+    monkeypatch.setattr("outputs.remotes.open_ephys.OpenEphysServer.mode", fail)
+    alarms: list[str] = []
+    with heard(OpenEphysStart(port=gui.port, poll_ms=10), alarms=alarms):
+        give_up_s = time.perf_counter() + LIMIT_S
+        while not alarms and time.perf_counter() < give_up_s:
+            time.sleep(0.01)
+    assert (
+        "'OpenEphysStart' ended by a fault of the program (RecursionError" in alarms[0]
+    )
+
+
+def test_a_deeply_nested_answer_is_not_open_ephys() -> None:
+    text = "[" * 100_000
+    head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(text)}\r\n\r\n"
+    with (
+        line_server(lambda line: "" if line else head + text) as port,
+        pytest.raises(DeviceError, match="does not answer as Open Ephys"),
+    ):
+        OpenEphysRecorder(port=port).check(False)

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.synchronize import Semaphore
 from typing import Any
@@ -16,9 +15,12 @@ from typing import Any
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.processes.real_time import raise_priority
 from deeplabstream.engine.processes.termination import leave_to_parent
-from deeplabstream.engine.session.messages import ProcessFailed
+from deeplabstream.engine.session.messages import ProblemReport, ProcessFailed
+from deeplabstream.ipc.forked_children import close_in_forked_children
 from deeplabstream.ipc.journal import JournalSpec
+from deeplabstream.ipc.parent_watch import wait_for_end_of_parent
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, message_check
+from deeplabstream.ipc.watched_thread import thread_failure
 from deeplabstream.startup.standard_streams import outlive_readers
 
 FLUSH_S = 60.0
@@ -33,6 +35,7 @@ class UnblockedPipe:
     """
 
     def __init__(self, pipe: Connection, latest: tuple[type, ...] = ()) -> None:
+        close_in_forked_children(pipe)
         self._pipe, self._latest = pipe, latest
         self._has_message = message_check(pipe)
         self._queue: deque[tuple[type, bytes]] = deque()
@@ -124,7 +127,7 @@ def set_up_child(
     def watch() -> None:
         # above the threads of libraries: these may use all cores when the parent dies
         raise_priority()
-        wait([parent.sentinel])
+        wait_for_end_of_parent(parent)
         orphaned()
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
@@ -135,6 +138,7 @@ def run_body(presence: Connection | None, body: str, *arguments: object) -> None
 
     `presence` is held open until this process ends, however it ends.
     """
+    close_in_forked_children(presence)
     module, _, function = body.partition(":")
     try:
         getattr(importlib.import_module(module), function)(*arguments)
@@ -150,10 +154,20 @@ def report_errors(
     """Yield a pipe whose `send` never waits; report errors as `ProcessFailed`.
 
     A `DeepLabStreamError` is reported and ends here. Any other error is reported and
-    raised again, so that its traceback is seen. Of the types in `latest` only the newest
-    message waits to be sent.
+    raised again, so that its traceback is seen. An error that ends a thread is reported as
+    `ProblemReport`. Of the types in `latest` only the newest message waits to be sent.
     """
     unblocked = UnblockedPipe(pipe, latest)
+
+    def thread_failed(failure: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(failure)
+        if failure.exc_type is not SystemExit:
+            thread = failure.thread.name if failure.thread else "?"
+            process = multiprocessing.current_process().name
+            text = f"{process}: {thread_failure(thread, failure.exc_value)}"
+            send_message(unblocked, ProblemReport(text))
+
+    before, threading.excepthook = threading.excepthook, thread_failed
     try:
         yield unblocked
     except DeepLabStreamError as error:
@@ -164,6 +178,7 @@ def report_errors(
         send_message(unblocked, ProcessFailed(text))
         raise
     finally:
+        threading.excepthook = before
         # the reason of an error is the last message: it must arrive before the process ends
         unblocked.flush()
 

@@ -18,8 +18,10 @@ from deeplabstream.engine.session.session_state import (
 )
 from deeplabstream.plugins.remote import (
     InputControl,
+    RemoteAlarm,
     RemoteCommand,
     RemoteControl,
+    RemoteEnded,
     RemoteLost,
     RemoteRecorder,
 )
@@ -128,6 +130,12 @@ class RemoteController:
                     self._act_on_command(name, event)
                 case RemoteLost():
                     self._act_on_loss(name, event)
+                case RemoteEnded(text):
+                    self._act_on_end(name, text)
+                case RemoteAlarm(text):
+                    session = self._session
+                    session.note("remote", f"[Remote {name}] {text}")
+                    session.alarm(f"[Remote {name}] {text}", grave=False)
                 case RecorderAnswer():
                     self._act_on_answer(event)
         self.update_recorders()
@@ -273,6 +281,14 @@ class RemoteController:
         elif started_it:
             text = f"{text}: what it started goes on (IF_LOST = go on)"
         session.note("remote", text)
+
+    def _act_on_end(self, name: str, text: str) -> None:
+        """Report a control that has stopped listening; stop what runs, if it is to."""
+        text = f"[Remote {name}] no longer listens: {text}"
+        self._session.note("remote", text)
+        if self._session.settings.remotes[name].if_lost == "stop":
+            text = f"{text}: {self._stop() or 'nothing was'} stopped (IF_LOST = stop)"
+        self._session.alarm(f"{text}. Stop the stream and start it again")
 
     def _act_on_answer(self, answer: RecorderAnswer) -> None:
         session, name, text = self._session, answer.name, answer.text

@@ -14,10 +14,12 @@ from typing import Literal, TypeAlias
 from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.core.journal_entries import Note, Sensed
 from deeplabstream.plugins.remote import (
+    ControlEvent,
     InputControl,
     Remote,
     RemoteCommand,
     RemoteControl,
+    RemoteEnded,
     RemoteLost,
     RemoteRecorder,
 )
@@ -44,7 +46,7 @@ class RecorderAnswer:
     """False: a regular check of its thread, not a request of the session."""
 
 
-RemoteEvent: TypeAlias = RemoteCommand | RemoteLost | RecorderAnswer
+RemoteEvent: TypeAlias = ControlEvent | RecorderAnswer
 
 
 class RemoteLinks:
@@ -74,7 +76,7 @@ class RemoteLinks:
         """Listen, and check every recorder."""
         for name, control in self._controls.items():
 
-            def receive(event: RemoteCommand | RemoteLost, name: str = name) -> None:
+            def receive(event: ControlEvent, name: str = name) -> None:
                 self._events.put((name, event))
                 # it may arrive between `close` and the end of its thread
                 if self._closed:
@@ -111,6 +113,8 @@ class RemoteLinks:
                 return
             if isinstance(event, RecorderAnswer) and event.requested:
                 self._awaited[name].remove(event.request)
+            if isinstance(event, RemoteEnded):
+                self.broken[name] = f"[Remote {name}] {event.text}"
             yield name, event
 
     def receive(self, entry: Sensed | Note) -> None:
