@@ -36,7 +36,7 @@ _ROOM = _SLOT - _SLOT_HEAD
 _HEAD = 64
 _RESERVED = 8
 """One of this many slots is reserved for notes and edges, half of them for edges only."""
-_WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED = range(5)
+_WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED, _HEARTBEAT = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Journal:
         """The header and the slots, each with its own header."""
         self.fields = self.bytes.cast("q")
         """The same memory as int64. The header: slots written; slots recorded (-1: no recorder
-        is attached); entries written; entries lost; entries recorded."""
+        is attached); entries written; entries lost; entries recorded; last heartbeat."""
 
     @property
     def waiting(self) -> int:
@@ -69,6 +69,15 @@ class Journal:
     def lost(self) -> int:
         """Entries that were not written because the journal was full."""
         return self.fields[_LOST]
+
+    @property
+    def heartbeat_ns(self) -> int:
+        """Time of the engine's last heartbeat; 0: it announced slow work, or has ended."""
+        return self.fields[_HEARTBEAT]
+
+    @heartbeat_ns.setter
+    def heartbeat_ns(self, now_ns: int) -> None:
+        self.fields[_HEARTBEAT] = now_ns
 
     def place(self, sequence: int) -> int:
         """Return the byte offset of a slot; sequences count from 1."""

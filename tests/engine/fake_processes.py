@@ -28,7 +28,8 @@ class FakeProcesses:
         """What the pre-flight check finds."""
         self.rings: dict[str, object] = {}
         self.left_on: tuple[str, ...] = ()
-        self.cut_short = False
+        self.cut_short = self.taken_over = False
+        self.outputs: dict[str, object] = {}
         self.journal = SimpleNamespace(waiting=0)
         self.journal_reader: Any = SimpleNamespace(read=self._read)
         self.send_engine = self.engine.append
@@ -46,6 +47,9 @@ class FakeProcesses:
 
     def take(self, entry: Entry) -> None:
         """Nothing is kept."""
+
+    def end_silent_engine(self, now_ns: int) -> str:
+        return ""
 
     def ended_early(self) -> list[str]:
         return []

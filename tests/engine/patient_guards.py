@@ -1,5 +1,6 @@
 """Guards and sessions that wait long for the engine: a machine that stalls fails no test."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deeplabstream.engine.checks import output_pulse
@@ -13,7 +14,11 @@ PATIENCE_S = 60.0
 NOTICING_S = 5.0
 """For tests in which the guards must notice an engine that hangs."""
 GUARD, SECOND_GUARD = process_manager.GUARD, process_manager.SECOND_GUARD
-ENGINE_S = process_manager.ENGINE_S
+SESSION = {
+    name: getattr(process_manager, name)
+    for name in ("ENGINE_S", "GUARD_S", "SECOND_GUARD_S", "SILENT_S")
+}
+"""How long a session of users waits."""
 HERE = "tests.engine.patient_guards"
 
 
@@ -55,16 +60,17 @@ def use_noticing_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
 
 def use_real_guards(monkeypatch: "pytest.MonkeyPatch") -> None:
     """Let the sessions of a test have the guards that users have, and kill as theirs."""
-    _use(monkeypatch, GUARD, SECOND_GUARD, ENGINE_S)
+    _use(monkeypatch, GUARD, SECOND_GUARD, SESSION)
 
 
 def _use(
     monkeypatch: "pytest.MonkeyPatch",
     guard_body: str,
     second_guard_body: str,
-    engine_s: float = PATIENCE_S,
+    session: Mapping[str, float] = dict.fromkeys(SESSION, PATIENCE_S),
 ) -> None:
-    monkeypatch.setattr(process_manager, "ENGINE_S", engine_s)
+    for name, seconds in session.items():
+        monkeypatch.setattr(process_manager, name, seconds)
     monkeypatch.setattr(process_manager, "GUARD", guard_body)
     monkeypatch.setattr(process_manager, "SECOND_GUARD", second_guard_body)
 

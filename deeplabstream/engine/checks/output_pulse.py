@@ -34,6 +34,7 @@ from deeplabstream.engine.session.messages import (
     Stop,
     UnknownMessage,
 )
+from deeplabstream.ipc.forked_children import close_in_forked_children
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe
 from deeplabstream.plugins.output import Output
 
@@ -121,6 +122,7 @@ class OutputTestProcess:
         with terminal_signals_held():
             process.start()
         theirs.close()
+        close_in_forked_children(ours)
         self._pipes.append(ours)
         self._processes.append(process)
         return process

@@ -159,8 +159,9 @@ class _Engine:
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
         self.unguarded = len(self.links.guards)
-        self.heart = Heartbeat(*self.links.guards)
-        self.journal = JournalWriter(Journal(self.links.journal))
+        journal = Journal(self.links.journal)
+        self.heart = Heartbeat(*self.links.guards, journal=journal)
+        self.journal = JournalWriter(journal)
         self.device_manager = DeviceManager(
             self.settings.outputs,
             self.settings.inputs,

@@ -16,7 +16,7 @@ from multiprocessing.synchronize import Semaphore
 from typing import Protocol
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.errors import DeviceError, error_context
+from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.real_time import GUARD, RealTime
@@ -27,9 +27,10 @@ from deeplabstream.engine.session.messages import (
     GuardTookOver,
     ProblemReport,
 )
+from deeplabstream.ipc.forked_children import close_in_forked_children
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
 from deeplabstream.ipc.pipe import Connection, has_message
-from deeplabstream.plugins.output import Output
+from deeplabstream.plugins.output import Output, taking_over
 from deeplabstream.startup.standard_streams import outlive_readers
 
 HANG_S = 1.0
@@ -37,11 +38,13 @@ HANG_S = 1.0
 HEARTBEAT_EVERY_S = 0.1
 """Shortest interval between two heartbeats."""
 OPENING_S = 2.0
-"""How long a guard tries to open an output; its port may be busy for a moment."""
+"""After this time an output that can't be opened is reported; its port may be busy before."""
 GUARDS_S = 60.0
 """How long an engine waits for its guards before it opens outputs."""
+RETRY_S = 0.5
+"""Longest pause between two attempts to open an output."""
 ANSWER_S = 15.0
-"""How long a guard waits for an output that neither opens nor fails."""
+"""How long a guard tries to switch an output off; the main process goes on trying."""
 SIGNALS_S = 0.1
 """Interval of a guard's waits: Python handles signals only between two of them."""
 
@@ -55,9 +58,11 @@ class Heartbeat:
     network needs 0.9 s for a frame seems to hang. See `HANG_S`.
     """
 
-    def __init__(self, *guards: Connection) -> None:
-        self._guards = guards
+    def __init__(self, *guards: Connection, journal: Journal | None = None) -> None:
+        """Store the pipes to the guards, and the journal, where the main process reads it."""
+        self._guards, self._journal = guards, journal
         self._next_ns = 0
+        close_in_forked_children(*guards)
         # a guard that hangs must not block the engine
         if sys.platform != "win32":
             for guard in guards:
@@ -67,7 +72,7 @@ class Heartbeat:
         """Send a heartbeat if one is due; guards check for silence from the first one on."""
         if now_ns >= self._next_ns:
             self._next_ns = now_ns + round(HEARTBEAT_EVERY_S * 1e9)
-            self._send(_HEARTBEAT)
+            self._send(_HEARTBEAT, now_ns)
 
     def pause(self) -> None:
         """Announce slow work: guards ignore silence until the next `send`."""
@@ -78,7 +83,9 @@ class Heartbeat:
         """End the guards: the outputs are off and closed."""
         self._send(_GOODBYE)
 
-    def _send(self, signal: bytes) -> None:
+    def _send(self, signal: bytes, now_ns: int = 0) -> None:
+        if self._journal is not None:
+            self._journal.heartbeat_ns = now_ns
         for guard in self._guards:
             # The session notices a guard that has ended. A guard that is suspended reads
             # nothing: heartbeats are left out then, so that a goodbye still has room.
@@ -256,12 +263,14 @@ def switch_off(
     report.write(Note("guard", text, clock.now_ns()))
 
     left_on = []
-    for name, result in _switch_off(outputs, process, started).items():
+    for name, result in _switch_off(outputs, process, report.send, started).items():
         if isinstance(result, Edge):
             report.write(result)
+            if result.written_ns - result.requested_ns > OPENING_S * 1e9:
+                text = f"[Output {name}] could be opened again and is off"
+                report.write(Note("guard", text, clock.now_ns()))
         else:
             left_on.append(name)
-            report.send(result)
             report.write(Note("error", result.text, clock.now_ns()))
 
     # outputs that are not opened again switch off without power or process, such as a
@@ -344,46 +353,94 @@ def wait_for_end(heart: Connection) -> None:
 
 
 def _switch_off(
-    outputs: Mapping[str, Output], process: str, started: Callable[[], object]
+    outputs: Mapping[str, Output],
+    process: str,
+    report: Callable[[ProblemReport], object],
+    started: Callable[[], object],
 ) -> dict[str, Edge | ProblemReport]:
-    """Open all outputs again at the same time and write 0."""
-    results: dict[str, Edge | ProblemReport] = {}
-    # a thread for each output: one that hangs in its driver must not keep the others on
-    threads = []
-    for name, output in outputs.items():
-        if output.reopens:
-            silence = f"[Output {name}] does not answer; it may still be on"
-            # replaced by the thread's result, unless it never ends
-            results[name] = ProblemReport(silence)
-            thread = threading.Thread(
-                target=lambda name=name, output=output: results.update(
-                    {name: _switch_one_off(name, output, process)}
-                ),
-                daemon=True,
-            )
-            thread.start()
-            threads.append(thread)
+    """Open all outputs again at the same time and write 0; try for `ANSWER_S`.
+
+    An output that cannot be opened is reported after `OPENING_S`: a user may act sooner.
+    """
+    attempts = [
+        SwitchOff(name, output, process)
+        for name, output in outputs.items()
+        if output.reopens
+    ]
     started()
 
     # Joined in short waits, because Python handles signals only between them. Threads that
     # are still alive are left: they are daemons.
-    give_up_s = time.perf_counter() + ANSWER_S
-    for thread in threads:
-        while thread.is_alive() and time.perf_counter() < give_up_s:
-            thread.join(SIGNALS_S)
-    return dict(results)
+    reported = set[str]()
+    began_s = time.perf_counter()
+    while waiting := [attempt for attempt in attempts if attempt.is_alive()]:
+        taken_s = time.perf_counter() - began_s
+        if taken_s > ANSWER_S:
+            break
+        waiting[0].join(SIGNALS_S)
+        for attempt in waiting if taken_s > OPENING_S else ():
+            result = attempt.result
+            if attempt.refused and isinstance(result, ProblemReport):
+                if attempt.output_name not in reported:
+                    report(result)
+                reported.add(attempt.output_name)
+
+    results = {attempt.output_name: attempt.result for attempt in attempts}
+    for attempt in attempts:
+        attempt.stop()
+        result = attempt.result
+        if isinstance(result, ProblemReport) and attempt.output_name not in reported:
+            report(result)
+    return results
 
 
-def _switch_one_off(name: str, output: Output, process: str) -> Edge | ProblemReport:
-    clock = SystemClock()
-    requested_ns = clock.now_ns()
-    while True:
-        try:
-            with error_context(f"Output {name}"), output.opened() as write:
-                write(0.0)
-                return Edge(name, 0.0, process, requested_ns, clock.now_ns())
-        except DeviceError as error:
-            # the port of an engine that was killed a moment ago may still be taken
-            if clock.now_ns() - requested_ns > OPENING_S * 1e9:
-                return ProblemReport(f"{error}; it may still be on")
-            time.sleep(0.02)
+class SwitchOff(threading.Thread):
+    """Opens an output and writes 0, in place of an engine that has ended; tries until stopped.
+
+    A thread for each output: one that hangs in its driver must not keep the others on.
+    """
+
+    def __init__(self, name: str, output: Output, process: str) -> None:
+        super().__init__(name=f"switch off {name}", daemon=True)
+        self.output_name = name
+        self.refused = False
+        """Whether an attempt has failed."""
+        self.result: Edge | ProblemReport = ProblemReport(
+            f"[Output {name}] does not answer; it may still be on"
+        )
+        self._output, self._process = output, process
+        self._stopped = threading.Event()
+        self.start()
+
+    def stop(self) -> None:
+        """Begin no other attempt."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Try again and again: a port may be taken, or plugged in again."""
+        clock = SystemClock()
+        requested_ns = clock.now_ns()
+        pause_s = 0.02
+        while True:
+            try:
+                self._write_zero()
+            except DeepLabStreamError as error:
+                self.result = ProblemReport(f"{error}; it may still be on")
+                self.refused = True
+            else:
+                now_ns = clock.now_ns()
+                self.result = Edge(
+                    self.output_name, 0.0, self._process, requested_ns, now_ns
+                )
+                return
+            if self._stopped.wait(pause_s):
+                return
+            pause_s = min(2 * pause_s, RETRY_S)
+
+    def _write_zero(self) -> None:
+        with (
+            error_context(f"Output {self.output_name}"),
+            taking_over(),
+            self._output.opened() as write,
+        ):
+            write(0.0)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from deeplabstream.engine.processes.real_time import leave_core_to_engine, use_c
 from deeplabstream.engine.processes.second_guard import names_of
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.engine.session import messages
+from deeplabstream.ipc.forked_children import close_in_forked_children
 from deeplabstream.ipc.journal import (
     Journal,
     JournalReader,
@@ -48,7 +50,13 @@ SECOND_GUARD = f"{_PROCESSES}.second_guard:second_guard_main"
 RING_S = 2.0
 """Length of a ring in seconds of frames."""
 TAKE_OVER_S = 20.0
-"""Time for a guard to switch off and end; after it the main process acts."""
+"""Time for a guard that acts to switch off and end; after it the main process acts."""
+GUARD_S, SECOND_GUARD_S = 2.0, 1.0
+"""Times for the guards to begin to act when the engine has ended and an output may be on."""
+SILENT_S = 4.0
+"""An engine without a heartbeat for this long is ended, with guards that have not acted."""
+POLLED_S = 1.0
+"""After a longer pause between two polls silence is counted anew: this process was held up."""
 MAIN = "main process"
 LAST_CAUSES = frozenset({"close", "guard", "second guard", MAIN})
 """Causes of the edges that switch outputs off at the end of a stream."""
@@ -116,6 +124,9 @@ class ProcessManager:
         """Reads from the start: the engine may open its outputs before the first reading."""
         self.cut_short = False
         """Whether the engine was killed at the end because it was busy, such as loading."""
+        self.taken_over = False
+        """Whether a guard has reported that it acts."""
+        self._polled_ns = self._watched_ns = 0
         self.saved_s = 0.0
         """Time of the recorder's last report of progress."""
         self.rings: dict[str, FrameRing] = {}
@@ -291,6 +302,29 @@ class ProcessManager:
         ended = [c.process for c in self.children if not c.process.is_alive()]
         return [f"'{p.name}' ended unexpectedly{end_cause(p)}" for p in ended]
 
+    def end_silent_engine(self, now_ns: int) -> str:
+        """End an engine that hangs while an output may be on, and guards that do not act.
+
+        Return a sentence for an alarm; empty: nothing was done. Call it at each poll.
+        """
+        if now_ns - self._polled_ns > POLLED_S * 1e9:
+            self._watched_ns = now_ns
+        self._polled_ns = now_ns
+
+        heartbeat_ns = self.journal.heartbeat_ns
+        silent_ns = now_ns - max(heartbeat_ns, self._watched_ns)
+        if not heartbeat_ns or silent_ns <= SILENT_S * 1e9:
+            return ""
+        if self.taken_over or not self.left_on or not self.engine.process.is_alive():
+            return ""
+
+        for child in (self.guard, self.second_guard, self.engine):
+            child.process.kill()
+        return (
+            f"The engine did not answer for {SILENT_S:g} s and no guard acted: the {MAIN} "
+            "switches the outputs off"
+        )
+
     def ending(
         self,
         last_messages: Callable[[], Sequence[messages.ToRecorder]],
@@ -309,8 +343,9 @@ class ProcessManager:
         # guard last: it acts for all others.
         for part in (
             self._engine_ending(),
-            self._cameras_ending(),
+            self._guard_ending(),
             self._outputs_off(handle),
+            self._cameras_ending(),
             remotes,
             self._recorder_ending(last_messages),
             self._second_guard_ending(),
@@ -329,13 +364,33 @@ class ProcessManager:
         self.send_engine(messages.Stop())
         yield from _until_ended([self.engine], ENGINE_S, self._cut_short)
 
-    def _cameras_ending(self) -> Iterator[None]:
+    def _guard_ending(self) -> Iterator[None]:
         for camera in self.cameras.values():
             camera.send(messages.Stop())
-        yield from _until_ended([*self.cameras.values()], CAMERAS_S)
+        # it ends after a goodbye, or when it has switched the outputs off
+        yield from self._waiting_for(self.guard, GUARD_S)
 
-        # the guard ends after a goodbye, or when it has switched the outputs off
-        yield from _until_ended([self.guard], TAKE_OVER_S)
+    def _waiting_for(
+        self,
+        guard: ChildProcess,
+        silent_s: float,
+        done: Callable[[], bool] | None = None,
+    ) -> Iterator[None]:
+        """Yield until a guard has ended or it is `done`; kill a guard that takes too long.
+
+        That is `silent_s` while an output may be on and no guard has reported that it acts.
+        """
+        began_s = time.perf_counter()
+        while guard.process.is_alive() and not (done and done()):
+            silent = self.left_on and not self.taken_over
+            if time.perf_counter() - began_s > (silent_s if silent else TAKE_OVER_S):
+                guard.process.kill()
+            wait([guard.process.sentinel], timeout=0.01)
+            # the session reads messages and journal: `taken_over`, `_settled` may change
+            yield
+
+    def _cameras_ending(self) -> Iterator[None]:
+        yield from _until_ended([*self.cameras.values()], CAMERAS_S)
 
     def _recorder_ending(
         self, last_messages: Callable[[], Sequence[messages.ToRecorder]]
@@ -376,15 +431,10 @@ class ProcessManager:
 
     def _outputs_off(self, handle: Callable[[object], object]) -> Iterator[None]:
         """Wait until engine or a guard has switched off; do it here if all are gone."""
-        give_up_s = time.perf_counter() + TAKE_OVER_S
-        second = self.second_guard.process
-        # at each `yield` the session reads the journal: `_settled` may become true
         yield
-        while not self._settled and second.is_alive():
-            if time.perf_counter() > give_up_s:
-                second.kill()
-            wait([second.sentinel], timeout=0.01)
-            yield
+        yield from self._waiting_for(
+            self.second_guard, SECOND_GUARD_S, lambda: self._settled
+        )
         yield
         if self._settled:
             return
@@ -398,9 +448,9 @@ class ProcessManager:
         acting.start()
         while acting.is_alive():
             acting.join(0.01)
+            here.hand_over(handle)
             yield
-        for report in here.reports:
-            handle(report)
+        here.hand_over(handle)
         yield
 
     def _cut_short(self) -> None:
@@ -427,6 +477,8 @@ class ProcessManager:
 
         # so that `ours` ends when the child does: this process holds no copy of its end
         theirs.close()
+        # nor may one that the user's script forks: it would hide the end of this process
+        close_in_forked_children(ours)
         return ChildProcess(process, ours)
 
 
@@ -434,11 +486,16 @@ class _MainReport:
     """Reports of the main process itself."""
 
     def __init__(self, journal: JournalWriter, wake: Callable[[], object]) -> None:
-        self.reports: list[messages.GuardReport] = []
+        self._reports: deque[messages.GuardReport] = deque()
         self._journal, self._wake = journal, wake
 
     def send(self, message: messages.GuardReport) -> None:
-        self.reports.append(message)
+        self._reports.append(message)
+
+    def hand_over(self, handle: Callable[[object], object]) -> None:
+        """Handle the reports so far, in the thread of the session."""
+        while self._reports:
+            handle(self._reports.popleft())
 
     def write(self, entry: Edge | Note) -> None:
         # an error while recording must not keep an output on

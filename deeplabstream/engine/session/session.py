@@ -27,7 +27,7 @@ from deeplabstream.engine.measured_latency import (
     timing_sentence,
 )
 from deeplabstream.engine.processes.termination import end_reason
-from deeplabstream.engine.session import messages
+from deeplabstream.engine.session import late_switch_off, messages
 from deeplabstream.engine.session.camera_controls import CameraControlRequests
 from deeplabstream.engine.session.experiment_start import ExperimentStart, StartAction
 from deeplabstream.engine.session.process_manager import ProcessManager
@@ -227,13 +227,24 @@ class RigSession:
             if self._ending is not None:
                 if self._has_ended():
                     self._end()
+            elif silent := processes.end_silent_engine(self._clock.now_ns()):
+                self._fail(silent)
             elif dead := processes.ended_early():
                 self._end_early(processes, dead[0])
             elif self.state.phase is Phase.STREAMING:
                 self._watch(processes, self._clock.now_ns())
 
+        self._take_late_edges()
         news, self._news = self._news, []
         return news
+
+    def _take_late_edges(self) -> None:
+        """Report outputs that were switched off after their stream had ended."""
+        for edge in late_switch_off.edges():
+            if self.state.levels.get(edge.output):
+                self._news.append(edge)
+                self._set_state(self.state.after(edge))
+            self.note("guard", f"[Output {edge.output}] could be opened and is off")
 
     def _end_early(self, processes: ProcessManager, dead: str) -> None:
         """Stop the stream because a process has ended; report why."""
@@ -282,6 +293,7 @@ class RigSession:
         # the zero of the run's time: before the cameras are opened, so that no time is negative
         now_ns = self._clock.now_ns()
         self._reset()
+        late_switch_off.stop()  # the engine opens the outputs, and writes 0
         settings = with_drawn_seeds(self.settings)
         try:
             self._processes = self._start_processes(settings, now_ns)
@@ -328,6 +340,8 @@ class RigSession:
         self._newest, self._by_index = {}, {}
         left_on = processes.left_on if processes is not None else ()
         self._set_state(self.state.ended(left_on))
+        if processes is not None:
+            late_switch_off.begin({name: processes.outputs[name] for name in left_on})
 
     def why_not(self, action: Action) -> str:
         """Return why an action must wait; empty: it may start."""
@@ -568,6 +582,7 @@ class RigSession:
             self._act_on(processes, message)
 
     def _act_on(self, processes: ProcessManager, message: messages.ToSession) -> None:
+        processes.taken_over |= isinstance(message, messages.GuardTookOver)
         match message:
             case messages.CameraOpened():
                 self._camera_opened(processes, message)
