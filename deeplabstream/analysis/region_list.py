@@ -4,7 +4,6 @@
 change.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
@@ -15,6 +14,7 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.exclusive_writing import exclusive
+from deeplabstream.files.foreign_files import read_json
 from deeplabstream.recording.run_schema import REGIONS
 from deeplabstream.settings.ini_reading import read_sections
 
@@ -204,7 +204,7 @@ def read_places(run: Path) -> PlacesOfRun:
     if not path.exists():
         return PlacesOfRun()
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_json(path)
         regions = tuple(
             RegionOfInterest(
                 **{

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deeplabstream.files.foreign_files import parse_json, read_bytes
 from deeplabstream.recording.run_json import is_timing
 from deeplabstream.settings.sections import Settings, section_values
 
@@ -15,9 +16,7 @@ _IRRELEVANT = {
     "MM_PER_PIXEL", "MARKS", "MAX_ON_S", "THEN", "THEN_AFTER_S", "THEN_S", "PROOF_PIN",
 }  # fmt: skip
 """Keys of cameras and outputs that change no time."""
-_DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
-)  # fmt: skip
+_DAMAGED = OSError, ValueError, KeyError, TypeError, AttributeError
 """Errors at reading a damaged result."""
 Sections = dict[str, dict[str, Any]]
 
@@ -176,8 +175,8 @@ def measured_facts(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[dict[str, Any], Any]:
     """Return the entry of `run.json` for a result, and its content; `_DAMAGED`: damaged."""
-    content = path.read_bytes()
-    found = json.loads(content)
+    content = read_bytes(path)
+    found = parse_json(content)
     facts = {
         "file": f"{FOLDER}/{path.name}",
         "sha256": hashlib.sha256(content).hexdigest(),

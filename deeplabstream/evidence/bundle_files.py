@@ -23,6 +23,7 @@ from typing import Any
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.replay.rerun import commands_text, rerun_decisions
+from deeplabstream.files.foreign_files import open_regular, read_bytes
 from deeplabstream.files.paths import ROOT
 from deeplabstream.files.rig_folder import MANIFEST
 from deeplabstream.recording.cell_formats import flags_text
@@ -118,7 +119,7 @@ def code_hash(root: Path, packages: Iterable[str]) -> str:
             name = file.relative_to(root).as_posix()
             if "/." not in name:  # hidden files are not copied
                 digest.update(name.encode() + b"\0")
-                digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
+                digest.update(read_bytes(file).replace(b"\r\n", b"\n"))
     return digest.hexdigest()
 
 
@@ -131,7 +132,7 @@ def bundle_files(bundle: Path) -> Iterator[PurePosixPath]:
 
 def file_hash(file: Path) -> str:
     """Return the SHA-256 of a file."""
-    with file.open("rb") as content:
+    with open_regular(file) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 

@@ -1,6 +1,5 @@
 """Verification of an evidence bundle: checks every file, and re-runs the decisions."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from deeplabstream.evidence.bundle_files import (
     networks_of_run,
     program_hash,
 )
+from deeplabstream.files.foreign_files import is_special, read_json
 from deeplabstream.files.paths import ROOT
 from deeplabstream.files.plugin_trust import PLUGIN_FOLDERS
 from deeplabstream.files.rig_folder import MANIFEST, current, is_named, use
@@ -146,6 +146,8 @@ def _check_files(bundle: Path, result: Verification) -> None:
             result.failed.append(f"{name} was added")
         elif name not in present:
             result.failed.append(f"{name} is missing")
+        elif is_special(bundle / name):
+            result.failed.append(f"{name} is a pipe, a socket or a device, not a file")
         elif (bundle / name).is_symlink() or file_hash(bundle / name) != listed[name]:
             result.failed.append(f"{name} was changed")
     if not result.failed:
@@ -183,7 +185,7 @@ def _check_run(folder: RunFolder, result: Verification) -> None:
 
 def _check_decisions(folder: RunFolder, result: Verification) -> None:
     bundle = folder.path.parent
-    proof = json.loads((bundle / PROOF).read_text("utf-8"))
+    proof = read_json(bundle / PROOF)
     try:
         recorded, now = decisions(folder)
     except DeepLabStreamError as error:
@@ -325,7 +327,7 @@ def _agree(test: Path, entry: Mapping[str, Any]) -> bool:
 def _is_complete(alignment: Path) -> bool:
     """Return whether the facts of an alignment can be read and its tables are there."""
     try:
-        json.loads((alignment / FACTS).read_text("utf-8"))
+        read_json(alignment / FACTS)
     except (OSError, ValueError):
         return False
     return all((alignment / name).is_file() for name in (CLOCK, RESIDUALS))

@@ -13,6 +13,7 @@ from typing import Any
 from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.files.atomic_replace import atomic_file
 from deeplabstream.files.exclusive_writing import exclusive
+from deeplabstream.files.foreign_files import read_json
 
 VARIABLE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
 """Environment variable with the user's cache folder, if set."""
@@ -37,8 +38,8 @@ def cache_folder() -> Path:
 def read_entries(file: Path) -> dict[str, dict[str, Any]]:
     """Return the entries of a JSON file in the cache; a damaged or missing file has none."""
     try:
-        known = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        known = read_json(file)
+    except (OSError, ValueError):
         return {}
     if not isinstance(known, dict):
         return {}

@@ -6,7 +6,6 @@ manual label without a track, which SLEAP writes by default, has the track of th
 that it was made from, else the only one of the file if every prediction has it.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files.delimited_text import read_delimited
+from deeplabstream.files.foreign_files import parse_json
 from deeplabstream.files.hdf5 import open_hdf5, whole
 from deeplabstream.recording.pose_table import PoseTable, pose_table
 from deeplabstream.training.data.sleap_packages import (
@@ -49,7 +49,7 @@ def read_analysis_file(file: Path) -> PoseTable:
     with open_hdf5(file) as content:
         tracks = content["tracks"]
         dims = tracks.attrs.get("dims")
-        order = tuple(json.loads(dims)) if dims is not None else _MATLAB
+        order = tuple(parse_json(dims)) if dims is not None else _MATLAB
         if sorted(order) != sorted(_AXES) or tracks.ndim != len(_AXES):
             raise ValueError("its tracks have no axes track, xy, node and frame")
         axes = [order.index(name) for name in _AXES]
@@ -131,7 +131,7 @@ def read_labels_file(file: Path) -> PoseTable:
     with open_hdf5(file) as content:
         if "metadata" not in content:
             raise ValueError("it has no metadata")
-        metadata = json.loads(content["metadata"].attrs["json"])
+        metadata = parse_json(content["metadata"].attrs["json"])
         if len(metadata["skeletons"]) != 1:
             raise DeepLabStreamError(
                 f"{file} has {len(metadata['skeletons'])} skeletons; save the instances of "

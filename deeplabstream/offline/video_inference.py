@@ -29,6 +29,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame, Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.files.exclusive_writing import BeingWrittenError, exclusive
+from deeplabstream.files.foreign_files import parse_json, read_json
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
 from deeplabstream.offline.metrics import METRICS
 from deeplabstream.offline.parallel import at_once, reach_of
@@ -310,7 +311,7 @@ def is_begun(partial: Path, videos: Sequence[Path], estimator: PoseEstimator) ->
     """Return whether `partial` stores rows of these videos by this network."""
     try:
         with partial.open("rb") as file:
-            head = json.loads(file.readline(_LONGEST_HEAD))
+            head = parse_json(file.readline(_LONGEST_HEAD))
         views = head.get("views", [head])
         return len(views) == len(videos) and all(
             {**own, **video_facts(video, own["rows"], estimator)} == own
@@ -349,7 +350,7 @@ def kinds_written(facts: Path, video: Path, network: str) -> frozenset[str]:
     count as theirs, and only the video's size is compared.
     """
     try:
-        content = json.loads(facts.read_text("utf-8"))
+        content = read_json(facts)
         if content["sha256"] != network or content["bytes"] != video.stat().st_size:
             return frozenset()
         samples = content.get("samples_sha256")

@@ -5,7 +5,6 @@ is an entry too. The recorded tables never change. Results use corrected poses.
 """
 
 import getpass
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +26,7 @@ from deeplabstream.core.pose import (
 )
 from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.exclusive_writing import exclusive
+from deeplabstream.files.foreign_files import read_json
 from deeplabstream.recording.cell_formats import flags_text, identity_of, parse_flags
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.recording.run_schema import CORRECTIONS
@@ -122,7 +122,7 @@ def read_corrections(run: Path) -> tuple[Correction, ...]:
     if not path.exists():
         return ()
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_json(path)
         if found["schema"] != SCHEMA:
             raise ValueError(f"schema = {found['schema']}, this program reads {SCHEMA}")
         return tuple(_parsed(entry) for entry in found["corrections"])

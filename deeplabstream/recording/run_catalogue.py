@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from deeplabstream.files.foreign_files import parse_json
 from deeplabstream.recording.run_summary import (
     NOT_ENDED,
     NOTES,
@@ -193,7 +194,7 @@ class RunCatalogue:
         if values["started"]:
             values["started"] = datetime.fromisoformat(values["started"])
         for name in _LISTS:
-            values[name] = tuple(json.loads(values[name]))
+            values[name] = tuple(parse_json(values[name]))
         return RunSummary(**values)
 
 

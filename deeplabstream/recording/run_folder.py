@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distributions, version
+from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.files.atomic_replace import replace
 from deeplabstream.files.exclusive_writing import exclusive
+from deeplabstream.files.foreign_files import open_regular, read_json
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.files.paths import ROOT
 from deeplabstream.recording.frame_accounts import FrameCounts
@@ -238,7 +240,8 @@ class RunFolder:
         """The settings as used; DeviceError: they can't be read."""
         file = self.path / "settings.ini"
         try:
-            text = file.read_text("utf-8")
+            with TextIOWrapper(open_regular(file), "utf-8") as content:
+                text = content.read()
         except OSError as error:
             reason = error.strerror or str(error)
         except UnicodeDecodeError:
@@ -252,8 +255,7 @@ class RunFolder:
     @property
     def facts(self) -> dict[str, Any]:
         """Content of `run.json`, with the names of this program's schema."""
-        text = (self.path / "run.json").read_text("utf-8")
-        return current_facts(dict(json.loads(text)))
+        return current_facts(dict(read_json(self.path / "run.json")))
 
     @property
     def skeleton(self) -> Skeleton:
@@ -391,7 +393,7 @@ def stem(camera: str) -> str:
 
 def is_of_pulses(table: Path) -> bool:
     """Return whether a table has numbered pulses, not the frames of a camera."""
-    with table.open("rb") as lines:
+    with open_regular(table) as lines:
         return lines.readline().startswith(PULSES.names[0].encode())
 
 

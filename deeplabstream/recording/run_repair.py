@@ -13,6 +13,7 @@ import av
 
 from deeplabstream.core.errors import counted
 from deeplabstream.files.atomic_replace import atomic_file, replace
+from deeplabstream.files.foreign_files import is_special, open_regular, read_json
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, is_of_pulses
 from deeplabstream.recording.run_json import Facts, validate_facts
@@ -53,9 +54,14 @@ class _Video:
 
 
 def check_run_folder(path: Path) -> None:
-    """Raise ValueError unless a folder is one of a run."""
+    """Raise ValueError unless a folder is one of a run, of which all files can be read."""
     if not (path / "settings.ini").is_file():
         raise ValueError(f"{path} is not a run folder: it has no settings.ini")
+    for file in path.iterdir():
+        if is_special(file):
+            raise ValueError(
+                f"{file} is a pipe, a socket or a device, not a file: remove it"
+            )
 
 
 def repair(path: Path) -> RepairReport:
@@ -104,7 +110,7 @@ def _facts(path: Path, report: RepairReport) -> Facts:
     file = path / "run.json"
     found: object = {}
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = read_json(file)
     except FileNotFoundError:
         report.done.append("run.json: was missing; versions and cameras are not known")
     except ValueError:
@@ -310,7 +316,7 @@ def _ended(folder: RunFolder, facts: Facts, videos: list[_Video]) -> str:
 
 def is_unfinished(path: Path) -> bool:
     """Return whether a Matroska file was never closed."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(4096)
     _, found, after = head.partition(_SEGMENT)
     return not found or after.startswith(_UNKNOWN)

@@ -4,7 +4,6 @@
 why the run is excluded from results. The recorded files never change.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.files.atomic_replace import write_json
 from deeplabstream.files.exclusive_writing import exclusive
+from deeplabstream.files.foreign_files import open_regular, read_json
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_json import validate_facts
 
@@ -121,7 +121,7 @@ def change_notes(
     file = path / NOTES
     with exclusive(file, patience_s):
         try:
-            known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+            known = read_json(file) if file.exists() else {}
             content = {"tags": [], **known}
         except (OSError, ValueError, TypeError) as error:
             raise DeviceError(
@@ -141,7 +141,7 @@ def change_notes(
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = read_json(file)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -174,7 +174,7 @@ def _duration(path: Path, facts: dict[str, Any]) -> float | None:
 def _last_time(table: Path) -> float | None:
     """Return `time_s` of the last row of a camera's table, without reading the others."""
     try:
-        with table.open("rb") as file:
+        with open_regular(table) as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))
             rows = file.read().decode("utf-8", "replace").splitlines()
         return float(rows[-1].split(",")[1])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.foreign_files import open_regular
 from deeplabstream.recording.cell_formats import is_command
 from deeplabstream.recording.run_schema import (
     CAMERA,
@@ -128,7 +129,7 @@ class RecordedTable:
 
         # Nearly all tables are whole: check them fast, and let pandas read the file itself.
         if self._has_no_broken_lines():
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 found = _read_chunks(self.columns, self._ended(file), **options)
             if self._is_ordered(found):
                 return found
@@ -146,7 +147,7 @@ class RecordedTable:
         # slower.
         pattern = self._pattern.pattern.replace(FLOAT64.pattern, _USUAL_FLOAT)
         is_usual, is_valid = re.compile(pattern).fullmatch, self._pattern.fullmatch
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             end = len(file.readline())
             while raw := file.readlines(_CHUNK):
                 # The last line of a run that is being recorded may be half written.
@@ -208,7 +209,7 @@ class RecordedTable:
         self.end = 0
         if not self.path.is_file():
             return
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             read = 0
             for number, raw in enumerate(file, 1):
                 if not raw.endswith(b"\n"):
@@ -282,7 +283,7 @@ class RecordedTable:
     def _header(self, expected: Sequence[str]) -> tuple[tuple[str, ...], bool]:
         """Return the columns, and whether the file's own header is used."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 raw, *following = islice(file, 1 + _SAMPLE)
         except (OSError, ValueError):
             return tuple(expected), True

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from deeplabstream.files.atomic_replace import replace
+from deeplabstream.files.foreign_files import open_regular
 
 _TAIL = 1 << 20
 
@@ -31,7 +32,7 @@ def keep_original(path: Path) -> Path:
 
 def half_written_bytes(path: Path) -> int:
     """Return how many bytes at the end of a table are no complete rows."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL))
         tail = file.read()
@@ -60,7 +61,7 @@ def cut_to(path: Path, size: int) -> Path:
 
 def cut_rows(path: Path, rows: int) -> Path:
     """Keep the header and the first `rows` rows; return where the original is kept."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for _ in range(1 + rows):
             file.readline()
         size = file.tell()

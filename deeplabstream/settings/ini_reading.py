@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.files.foreign_files import read_bytes
 
 SectionTexts: TypeAlias = dict[str, str]
 """The keys of one section, in upper case, and their values."""
@@ -36,7 +37,7 @@ class _Reader(ConfigParser):
 def read_text(path: Path) -> str:
     """Return a settings file as it is; SettingsError: it can't be read or is not text."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_bytes(path).decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise SettingsError([f"Can't read {path}: {reason}"]) from error

@@ -24,6 +24,7 @@ import numpy as np
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.foreign_files import read_json
 from deeplabstream.files.overwriting import check_new
 from deeplabstream.offline.checked_points import rows_by_video, with_images
 from deeplabstream.offline.distillation.distill_config import DistillConfig
@@ -197,7 +198,7 @@ def _begin(config: DistillConfig, teachers: Teachers) -> None:
     elif (config.output / DESCRIPTION).is_file():
         raise DeepLabStreamError(f"{config.output} is finished; name a new folder")
     else:
-        before = json.loads(file.read_text("utf-8"))
+        before = read_json(file)
         for name, value in given.items():
             if before.get(name) != json.loads(json.dumps(value)):
                 raise DeepLabStreamError(

@@ -25,6 +25,7 @@ import psutil
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.files.atomic_replace import atomic_file
+from deeplabstream.files.foreign_files import read_json
 from deeplabstream.offline.ibl.alf import sessions_under
 from deeplabstream.offline.ibl.camera_prediction import Networks
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
@@ -274,7 +275,7 @@ def latest_claim(folder: Path, name: str) -> tuple[int, Path | None]:
 def read_entry(path: Path) -> Mapping[str, object]:
     """Return what a file of the queue contains; nothing while it is being written."""
     try:
-        entry = json.loads(path.read_text("utf-8"))
+        entry = read_json(path)
     except (OSError, ValueError):
         return {}
     return entry if isinstance(entry, dict) else {}

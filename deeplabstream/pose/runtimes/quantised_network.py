@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.files.foreign_files import read_json
 from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 
 INT8 = "network.int8.onnx"
@@ -48,7 +49,7 @@ def check_quantised(model: ModelFolder) -> Path:
             f"{model.path} has no {INT8}: python utils/QuantiseNetwork.py makes it"
         )
     try:
-        record = json.loads((model.path / DESCRIPTION).read_text("utf-8"))
+        record = read_json(model.path / DESCRIPTION)
         whose, digest = record["of_sha256"], record["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(

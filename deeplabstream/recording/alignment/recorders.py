@@ -4,7 +4,6 @@ Each reader returns the edges of one line. `line` of the options names it; where
 line has edges, it need not be named.
 """
 
-import json
 import logging
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.files.foreign_files import parse_json, read_bytes, read_json
 from deeplabstream.files.hdf5 import open_hdf5, whole
 from deeplabstream.files.numpy_files import read_array
 from deeplabstream.files.paths import paths_below
@@ -88,7 +88,7 @@ def _open_ephys_lines(
     file: Path,
 ) -> Iterator[tuple[str, tuple[Edges, tuple[float, float], float]]]:
     """Yield name, edges, span and rate of each line of one recording."""
-    facts = json.loads(file.read_text("utf-8"))
+    facts = read_json(file)
     streams = {_folder_name(stream): stream for stream in facts["continuous"]}
     for events in facts["events"]:
         folder = file.parent / "events" / _folder_name(events)
@@ -210,9 +210,9 @@ def read_spikeglx(path: Path, options: RecorderOptions) -> RecordedLine:
 
 def read_pyphotometry(path: Path, options: RecorderOptions) -> RecordedLine:
     """Read a digital input of a .ppd file of pyPhotometry; its lines are 1 and 2."""
-    content = path.read_bytes()
+    content = read_bytes(path)
     size = int.from_bytes(content[:2], "little")
-    facts = json.loads(content[2 : 2 + size])
+    facts = parse_json(content[2 : 2 + size])
     body = content[2 + size :]
     data = np.frombuffer(body[: len(body) // 2 * 2], "<u2")
     version = tuple(int(n) for n in re.findall(r"\d+", str(facts["version"]))[:2])

@@ -6,7 +6,6 @@ and images, which are searched beside the file first. Only manual labels are tak
 """
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.files.foreign_files import parse_json
 from deeplabstream.files.hdf5 import open_hdf5, whole
 from deeplabstream.files.image_header import too_large
 from deeplabstream.pose.image_files import SUFFIXES, decode, read_image
@@ -60,7 +60,7 @@ def _unpack(
 ) -> tuple[Skeleton, tuple[Path, ...]]:
     if "metadata" not in content:
         raise ValueError(_other_content(content))
-    metadata = json.loads(content["metadata"].attrs["json"])
+    metadata = parse_json(content["metadata"].attrs["json"])
     if len(metadata["skeletons"]) != 1:
         raise LabelsError([_several(file, metadata)])
     skeleton = sleap_skeleton(metadata)
@@ -110,7 +110,7 @@ def track_names(content: "h5py.File", metadata: Mapping[str, Any]) -> list[str]:
         table = content["tracks_json"]
         if table.size > _MOST_TRACKS:
             return []
-        listed = [json.loads(table[place]) for place in range(len(table))]
+        listed = [parse_json(table[place]) for place in range(len(table))]
     return [
         str(entry[-1]) if isinstance(entry, list) and entry else "" for entry in listed
     ]
@@ -259,7 +259,7 @@ def _source(
         table = content["videos_json"]
         if table.size > _MOST_VIDEOS:
             raise ValueError(f"it names {table.size} videos")
-        listed = [json.loads(table[place]) for place in range(len(table))]
+        listed = [parse_json(table[place]) for place in range(len(table))]
     entry = listed[video] if video < len(listed) else None
     if not isinstance(entry, dict):
         return {}

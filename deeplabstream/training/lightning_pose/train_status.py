@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 
 from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.files.atomic_replace import replace
+from deeplabstream.files.foreign_files import read_json
 from deeplabstream.training.callbacks import StepHook, StepProgress
 
 STATUS = "train_status.json"
@@ -80,7 +81,7 @@ class TrainStatusFile:
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = read_json(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
