@@ -158,6 +158,22 @@ def test_two_points_of_a_large_body_are_as_noisy_as_they_are() -> None:
     assert tally.frames <= 0.05 * 300
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_poor_detector_does_not_swap_animals_that_are_always_far_apart(
+    seed: int,
+) -> None:
+    """Most parts are missing and jitter; plain matching never swaps these two."""
+    found = flies(
+        600, apart_px=150, swing_px=20, noise_px=10, dropouts=0.6, missing=0.05,
+        mixed=0, seed=seed,
+    )  # fmt: skip
+    found = replace(found, images=lambda: repeat(np.full((512, 512), 128, np.uint8)))
+    tally = followed_flies(found, 600)
+    assert followed(found, Nearest(2), 600).switches == 0
+    assert tally.named >= 0
+    assert tally.switches == tally.wrong == tally.silent == 0
+
+
 def test_animals_that_walk_through_each_other_stay_in_doubt() -> None:
     """Motion can't tell them apart, nor can their looks."""
     tally = followed_flies(flies(300, apart_px=0, swing_px=150), 300)

@@ -117,12 +117,15 @@ class IdentityTracker:
         """
         motion, detected = self._motion, detections(pose, self.threshold)
 
-        # Predict, then assign. Costs beyond the gate are infinite: such an animal and
-        # detection stay unassigned rather than paired
+        # Predict, then assign. A pair beyond the gate costs as much as no assignment: it
+        # is not made, and does not cause wrong pairs that are just within their gates
         motion.measure(detected.points, max(image.shape[:2]) / 12)
         motion.advance(time_s)
-        costs, misfits = motion.costs(detected.points, detected.seen, detected.middles)
-        of = dict(assign(np.where(costs >= NEVER, np.inf, costs)))
+        costs, misfits, unassigned = motion.costs(
+            detected.points, detected.seen, detected.middles
+        )
+        pairs = assign(np.where(costs >= NEVER, unassigned, costs))
+        of = {animal: one for animal, one in pairs if costs[animal, one] < NEVER}
 
         # Before `correct`: the margins belong to the predictions
         self._find_ambiguities(costs, misfits, of, detected, time_s)

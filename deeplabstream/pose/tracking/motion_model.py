@@ -106,12 +106,14 @@ class MotionModel:
             np.minimum(place, (3 * self.length) ** 2, out=place)
             np.minimum(both, np.sqrt(place * speed), out=both)
 
-    def costs(self, points: Array, seen: Mask, middles: Array) -> tuple[Array, Array]:
+    def costs(
+        self, points: Array, seen: Mask, middles: Array
+    ) -> tuple[Array, Array, Array]:
         """Return (animal, detection): minus twice the log likelihood of the assignment.
 
-        And the part of it due to the distance of the points. `points` (detection,
-        bodypart, 2) with `seen`, their `middles` (detection, 2). The parts of one body
-        err together: they count as two.
+        And the part of it due to the distance of the points; and (detection,): the cost
+        of no assignment. `points` (detection, bodypart, 2) with `seen`, their `middles`
+        (detection, 2). The parts of one body err together: they count as two.
         """
         noise = self._noise
         fresh = self._seen_s > self._time_s - FRESH_S
@@ -127,12 +129,14 @@ class MotionModel:
         wide = np.where(both, 2 * np.log(spread)[:, None], 0.0).sum(axis=-1) * shares
         weight = np.minimum(seen.sum(axis=1), 2)  # the same for all animals
         costs = weight * (mean + wide)
+        # Not to assign a detection costs as much as the worst assignment within the gate
+        unassigned = weight * (FARTHEST + wide.max(axis=0, initial=0.0))
         costs[mean > FARTHEST] = NEVER
         without_parts = count == 0
         if without_parts.any():
             by_centre = weight * self._costs_by_centre(middles)
             costs = np.where(without_parts, by_centre, costs)
-        return costs, weight * mean
+        return costs, weight * mean, unassigned
 
     def _costs_by_centre(self, middles: Array) -> Array:
         """Return the costs by the centre only, for animals not visible for long."""
