@@ -93,7 +93,7 @@ def shared_port(
         import serial
 
         try:
-            # None: no lock is needed, and one of another process is no obstacle
+            # None: a lock of another process must not prevent the switch-off
             lock = None if takes_over() else True
             link = serial.Serial(
                 name, baudrate, write_timeout=WRITE_TIMEOUT_S, exclusive=lock

@@ -92,7 +92,7 @@ def test_the_list_has_messages_help_labels_and_descriptions() -> None:
     assert "NAME of an [Output NAME]" in texts  # help of an option
     assert "{…} is not empty. Name a new folder" in texts  # an error
     assert "Pose network." in texts  # a class in docs/settings.md
-    assert "STOP: all outputs are switched off" in texts  # a line of the log
+    assert "STOP: all outputs are being switched off" in texts  # a line of the log
     assert not any("QFrame#" in text for text in texts)
 
 

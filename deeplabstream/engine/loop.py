@@ -474,7 +474,8 @@ class Loop:
         # `silent` until the next frame: outputs are switched off once, not on every call
         running.silent = True
         running.bank.all_off(now_ns, "silence")
-        self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
+        off = _off_sentence(running.bank)
+        self._note("camera", f"[Camera {self._deciding}] is silent: {off}")
         return None
 
     def _end_if_due(self, running: RunningExperiment, time_s: float) -> None:
@@ -534,8 +535,10 @@ class Loop:
         lost = any(answers[name] is None for name in running.named)
         if running.update_permit(lost, time_s, self._rules.lost_ms / 1e3):
             running.bank.all_off(self._clock.now_ns(), "lost")
-            why = "lost: outputs are off until the experiment switches them on again"
-            self._note("tracking", why)
+            off = _off_sentence(running.bank)
+            self._note(
+                "tracking", f"lost: {off} until the experiment switches them on again"
+            )
 
         observation = Observation(
             time_s,
@@ -595,6 +598,13 @@ class Loop:
 
     def _note(self, kind: str, text: str) -> None:
         self._write(Note(kind, text, self._clock.now_ns()))
+
+
+def _off_sentence(bank: OutputBank) -> str:
+    """Return that outputs are off, or which may still be on, because a write failed."""
+    left_on = [name for name, level in bank.levels.items() if level > 0]
+    names = ", ".join(f"[Output {name}]" for name in left_on)
+    return f"{names} may still be on" if left_on else "outputs are off"
 
 
 def _add_place(error: Exception, section: str) -> None:

@@ -338,7 +338,8 @@ class MainWindow(QMainWindow):
         state, seconds = self.bridge.session.state, None
         if state.start_ns and state.phase is not Phase.IDLE:
             seconds = (SystemClock().now_ns() - state.start_ns) / 1e9
-        text = "STOP: all outputs are switched off"
+        # only the events of the run say when they are off
+        text = "STOP: all outputs are being switched off"
         if failed := ", ".join(f"[Output {name}]" for name in state.failed_outputs):
             text = f"{text} except {failed}, which failed"
         self.log.add_line(text, seconds, "red")

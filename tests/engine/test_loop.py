@@ -148,6 +148,18 @@ def test_silence_switches_everything_off_once() -> None:
         run([[], []], it.loop, it.steps.append)
         assert it.level == 0
         assert it.causes().count("silence") == 1
+        assert it.notes().rstrip().endswith("is silent: outputs are off")
+
+
+def test_outputs_that_could_not_be_switched_off_are_not_said_to_be_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with rig([OUT, IN, IN]) as it:
+        it.show(2)
+        monkeypatch.setattr(type(it.bank), "levels", {"light": 1.0})
+        it.clock.set(it.loop.idle() or 0)
+        it.loop.idle()
+        assert it.notes().rstrip().endswith("[Output light] may still be on")
 
 
 def test_a_plan_that_breaks_ends_with_everything_off_and_a_traceback() -> None:

@@ -75,7 +75,7 @@ def test_an_error_that_is_reported_too_has_one_line(
 def test_stop_is_logged_with_its_time_while_a_stream_runs(
     window: MainWindow, rig: FakeSession
 ) -> None:
-    stop = "STOP: all outputs are switched off"
+    stop = "STOP: all outputs are being switched off"
     window.navigation.stop.click()
     assert lines(window)[-1] == stop
     press(window, Action.START_STREAM)

@@ -314,14 +314,13 @@ class RigSession:
 
         # Called when the outputs are closed: only then it is known which may still be on.
         def last_messages() -> tuple[messages.ToRecorder, ...]:
-            text = how
+            self._saving_noted_s, text = perf_counter(), how
             if left_on := processes.left_on:
                 names = ", ".join(f"[Output {name}]" for name in left_on)
                 text = f"{how}; {names} may still be on"
                 self.alarm(f"{names} may still be on: switch off by hand")
             return messages.CloseRun(text, self.state.run_facts()), messages.Stop()
 
-        self._saving_noted_s = perf_counter()
         self._ending = processes.ending(
             last_messages, self._handle, self._remotes.ending()
         )
