@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
@@ -67,6 +69,42 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 def test_a_changed_network_is_refused(model: ModelFolder) -> None:
     model.network.write_bytes(b"another network")
     with pytest.raises(ModelError, match="its sha256 begins with"):
+        load_model_folder(model.path)
+
+
+def _with_weights_elsewhere(file: Path, location: str, *, nested: bool) -> None:
+    """Write a network whose weights are in another file, also in an inner graph."""
+    weights = numpy_helper.from_array(np.ones(4, np.float32), "weights")
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=location)
+    kept = helper.make_node("Constant", [], ["kept"], value=weights)
+    inner = helper.make_graph([kept], "inner", [], [])
+    node = helper.make_node("If", ["x"], ["y"], then_branch=inner) if nested else kept
+    graph = helper.make_graph([node], "network", [], [])
+    file.write_bytes(helper.make_model(graph).SerializeToString())
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_weights_in_another_file_belong_to_the_network(
+    model: ModelFolder, nested: bool
+) -> None:
+    weights = model.path / "weights.bin"
+    weights.write_bytes(bytes(16))
+    _with_weights_elsewhere(model.network, "weights.bin", nested=nested)
+    save_description(replace(model, sha256=network_hash(model.network)))
+    load_model_folder(model.path)
+
+    weights.write_bytes(bytes(15) + b"1")
+    with pytest.raises(ModelError, match="its sha256 begins with"):
+        load_model_folder(model.path)
+    weights.unlink()
+    with pytest.raises(
+        ModelError, match=r"weights\.bin, which .* names, can't be read"
+    ):
+        load_model_folder(model.path)
+    _with_weights_elsewhere(model.network, "../weights.bin", nested=nested)
+    with pytest.raises(ModelError, match=r"names weights elsewhere: .* outside"):
         load_model_folder(model.path)
 
 

@@ -16,14 +16,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 
-from deeplabstream.core.errors import ModelError
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.files.atomic_replace import replace
+from deeplabstream.files.foreign_files import open_regular
 from deeplabstream.files.overwriting import check_new
+from deeplabstream.files.path_containment import inside
 from deeplabstream.pose.decoders.decoder import Decoder, Sections
 from deeplabstream.pose.decoders.registry import decoder_from_json, decoder_sections
 from deeplabstream.pose.image_fitting import REST, Align, Fit, Fitting, Sampling
@@ -35,6 +37,8 @@ IMPORTED = 2
 """Current version of the rules by which networks of other programs are imported."""
 DETECTOR = "detector"
 """Folder within a model folder: the network that finds the animal for it."""
+_PIECE = 1 << 20
+"""Bytes of weights that are read at once."""
 SIDE = pydantic.Field(ge=16, le=4096)
 
 
@@ -271,11 +275,52 @@ def _unusual(fitting: Fitting) -> dict[str, object]:
 
 
 def network_hash(file: Path) -> str:
-    """Return the sha256 of a network's file; ModelError when it can't be read."""
+    """Return the sha256 of a network's file; ModelError when it can't be read.
+
+    If an ONNX file keeps weights in other files, they follow with their names.
+    """
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        content = file.read_bytes()
+        digest = hashlib.sha256(content)
+        for name in _files_of_weights(content):
+            with open_regular(inside(file.parent, name)) as weights:
+                digest.update(
+                    f"\0{name}\0{os.fstat(weights.fileno()).st_size}\0".encode()
+                )
+                while piece := weights.read(_PIECE):
+                    digest.update(piece)
     except OSError as error:
-        raise ModelError(f"{file} can't be read: {error.strerror}") from error
+        named = "" if error.filename in (None, str(file)) else f", which {file} names,"
+        raise ModelError(
+            f"{error.filename or file}{named} can't be read: {error.strerror}"
+        ) from error
+    except DeepLabStreamError as error:
+        raise ModelError(f"{file} names weights elsewhere: {error}") from error
+    return digest.hexdigest()
+
+
+def _files_of_weights(content: bytes) -> list[str]:
+    """Return the files in which an ONNX file keeps weights; none for other content."""
+    if b"location" not in content:  # the key of such a file's name
+        return []
+    from onnx import load_model_from_string
+
+    try:
+        graph = load_model_from_string(content)
+    except Exception:  # protobuf's errors: it is no ONNX file, and no runtime reads it
+        return []
+    return sorted(set(_locations(graph)))
+
+
+def _locations(message: Any) -> Iterator[str]:
+    """Yield the places of external tensors in all parts of a protobuf message."""
+    for field, value in message.ListFields():
+        if field.name == "external_data":
+            yield from (entry.value for entry in value if entry.key == "location")
+        elif field.message_type is not None:
+            parts = [value] if hasattr(value, "ListFields") else value
+            for part in parts:
+                yield from _locations(part)
 
 
 def _first(error: pydantic.ValidationError) -> str:
